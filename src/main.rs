@@ -1,0 +1,3 @@
+//! Thin entry: everything lives in the library.
+
+fn main() {}

@@ -1,0 +1,16 @@
+//! The words every room shares: times, metrics, batches, alerts.
+//!
+//! Owns plain data and nothing else: no I/O, no clock, no serialization format.
+//! Every other module may import this one; it imports none of them.
+
+mod alert;
+mod batch;
+mod labels;
+mod metric;
+mod time;
+
+pub use alert::{Alert, AlertState, Fingerprint, Notification, Severity, Status, Transition};
+pub use batch::{Batch, Failure, Point};
+pub use labels::{LabelValues, Labels, pack};
+pub use metric::{Kind, MetricDef, MetricId, Origin};
+pub use time::{Mono, Now, Wall};

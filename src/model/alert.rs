@@ -1,0 +1,163 @@
+//! Alerts, their transitions and what is told about them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::labels::Labels;
+use super::time::Wall;
+
+/// How bad it is, ascending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Needs a look.
+    Warning,
+    /// Needs action.
+    Critical,
+    /// Needs action now.
+    Emergency,
+}
+
+impl Severity {
+    /// All, ascending.
+    pub const ALL: [Severity; 4] = [Self::Info, Self::Warning, Self::Critical, Self::Emergency];
+
+    /// The word used in the declaration and in notifications.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Emergency => "emergency",
+        }
+    }
+}
+
+/// Identity of an alert: a hash of the rule's name and the alert's labels, stable over restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(pub u64);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:016x}", self.0)
+    }
+}
+
+impl Fingerprint {
+    /// FNV-1a over the rule's name and the sorted labels, each part ended by `0xFF`, as
+    /// Prometheus's common library hashes label sets.
+    #[must_use]
+    pub fn of(rule: &str, labels: &Labels) -> Self {
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        let mut add = |text: &str| {
+            for byte in text.bytes().chain([0xFF]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        };
+        add(rule);
+        for (name, value) in labels {
+            add(name);
+            add(value);
+        }
+        Self(hash)
+    }
+}
+
+/// Where an alert stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AlertState {
+    /// The condition does not hold.
+    Inactive,
+    /// It holds, not yet for the rule's `duration`.
+    Pending,
+    /// It held for the `duration`.
+    Firing,
+}
+
+impl AlertState {
+    /// The word used by the API and in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+        }
+    }
+}
+
+/// One rule x one label set, as others see it at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// Identity. It does not hold the severity, so a change of level keeps it.
+    pub fingerprint: Fingerprint,
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// How bad; of a rule with several thresholds, the level reached.
+    pub severity: Severity,
+    /// The series' labels and those the rule adds, without `alertname` and `severity`.
+    pub labels: Labels,
+    /// What the rule adds for people, rendered.
+    pub annotations: Labels,
+    /// The rule's message, rendered.
+    pub message: String,
+    /// The judged value at the last evaluation that had one.
+    pub value: Option<f64>,
+    /// The threshold it is judged by, where the rule has one.
+    pub threshold: Option<f64>,
+    /// Where it stands.
+    pub state: AlertState,
+    /// When the condition began to hold.
+    pub active_at: Wall,
+    /// When it fired, if it did.
+    pub fired_at: Option<Wall>,
+    /// When it resolved, if it did.
+    pub resolved_at: Option<Wall>,
+}
+
+/// A change of an alert's state; `alert` is the alert after the change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The alert, in its new state.
+    pub alert: Arc<Alert>,
+    /// The state before.
+    pub from: AlertState,
+    /// Why, in one sentence: `cpu_percent 91 > 85 for 5m`.
+    pub reason: String,
+    /// When.
+    pub at: Wall,
+}
+
+/// What a notification says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// The alert fires, or its level changed while it fires.
+    Firing,
+    /// It no longer does.
+    Resolved,
+}
+
+impl Status {
+    /// The word used on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// One thing to tell one channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notification {
+    /// The same for every attempt and after a restart: fingerprint, start, number of the
+    /// transition. Receivers deduplicate by it.
+    pub id: String,
+    /// What it says.
+    pub status: Status,
+    /// The alert it is about.
+    pub alert: Arc<Alert>,
+}

@@ -1,0 +1,82 @@
+//! Label sets: a packed form for the values of one declared metric, a sorted map for alerts.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+/// Label names and values, sorted by name.
+pub type Labels = BTreeMap<String, String>;
+
+/// Ends each value in the packed form. It never occurs in UTF-8.
+const END: u8 = 0xFF;
+
+/// Values of a metric's labels in the order of its declaration, in one allocation: each value's
+/// UTF-8 followed by `0xFF`. Equal values have equal bytes, so it serves as a map key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LabelValues(Box<[u8]>);
+
+impl LabelValues {
+    /// Packs `values`.
+    #[must_use]
+    pub fn new(values: &[&str]) -> Self {
+        let mut buffer = Vec::with_capacity(values.iter().map(|v| v.len() + 1).sum());
+        pack(values, &mut buffer);
+        Self(buffer.into_boxed_slice())
+    }
+
+    /// Takes bytes that [`pack`] wrote.
+    #[must_use]
+    pub fn from_packed(packed: &[u8]) -> Self {
+        Self(packed.into())
+    }
+
+    /// The packed bytes.
+    #[must_use]
+    pub fn packed(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The values, in the order of the declaration.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .split_inclusive(|byte| *byte == END)
+            .map(|value| std::str::from_utf8(&value[..value.len() - 1]).unwrap_or_default())
+    }
+
+    /// The value at `index` of the declaration.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&str> {
+        self.iter().nth(index)
+    }
+}
+
+impl Borrow<[u8]> for LabelValues {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Appends the packed form of `values` to `buffer`.
+pub fn pack(values: &[&str], buffer: &mut Vec<u8>) {
+    for value in values {
+        buffer.extend_from_slice(value.as_bytes());
+        buffer.push(END);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_survive_packing() {
+        for values in [&[][..], &[""], &["a", ""], &["", "é\u{0}", "x\"y\\"]] {
+            let packed = LabelValues::new(values);
+            assert_eq!(packed.iter().collect::<Vec<_>>(), values);
+        }
+    }
+
+    #[test]
+    fn different_splits_are_different_keys() {
+        assert_ne!(LabelValues::new(&["ab", "c"]), LabelValues::new(&["a", "bc"]));
+    }
+}

@@ -1,0 +1,70 @@
+//! The two clocks: one for durations, one for display.
+
+use std::time::Duration;
+
+/// Milliseconds of the monotonic clock since the process started. Durations are judged by it,
+/// so a wall clock that jumps neither fires nor resolves anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(pub u64);
+
+impl Mono {
+    /// Time from `earlier` to `self`; zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Mono) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The point `span` later.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Mono {
+        Mono(self.0.saturating_add(millis(span)))
+    }
+
+    /// The point `span` earlier, zero at the least.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Mono {
+        Mono(self.0.saturating_sub(millis(span)))
+    }
+}
+
+/// Milliseconds since the Unix epoch, for display and for what leaves the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wall(pub i64);
+
+impl Wall {
+    /// The point `span` earlier.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Wall {
+        Wall(self.0.saturating_sub_unsigned(millis(span)))
+    }
+
+    /// Time from `earlier` to `self`; zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Wall) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// One reading of both clocks, taken at the edge and passed inwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For durations.
+    pub mono: Mono,
+    /// For display.
+    pub wall: Wall,
+}
+
+impl Now {
+    /// Both clocks `span` later; what virtual time in tests is made of.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Now {
+        Now {
+            mono: self.mono.after(span),
+            wall: Wall(self.wall.0.saturating_add_unsigned(millis(span))),
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
