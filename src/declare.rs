@@ -1,0 +1,24 @@
+//! How a room declares its part of the YAML file: sections as data, each beside the code it sets up.
+//!
+//! Owns the spanned YAML tree, the expansion of `${...}`, decoding with all problems of a file
+//! collected, and the description that the configuration reference is generated from. Knows
+//! nothing of any single section.
+
+mod choice;
+mod decode;
+mod expand;
+mod problems;
+mod reference;
+mod scalars;
+mod section;
+mod tree;
+
+pub use choice::decode_choice;
+pub use decode::{Cx, Decode, Environment, MapReader};
+pub use problems::{At, Problem, Problems, did_you_mean};
+pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
+pub use scalars::{Raw, Secret, Span, Spanned, format_duration, parse_duration};
+pub use section::{Section, key};
+pub use tree::{Key, Node, Pos, Value, parse};
+
+pub use crate::{choices, section};

@@ -1,0 +1,56 @@
+//! Words from a fixed set.
+
+use super::decode::Cx;
+use super::problems::did_you_mean;
+use super::tree::Node;
+
+/// Decodes one of `choices`; an unknown word is a problem that names them all.
+pub fn decode_choice<T: Copy>(node: &Node, cx: &mut Cx<'_>, choices: &[(&str, T)]) -> Option<T> {
+    let text = cx.text(node)?;
+    if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
+        return Some(*value);
+    }
+    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+    let hint = did_you_mean(&text, words.iter().copied())
+        .unwrap_or_else(|| format!("one of {}", words.join(", ")));
+    cx.error(node.pos, format!("unknown value {text:?}")).hint(hint);
+    None
+}
+
+/// Declares an enum whose values are words of the YAML file. The first spelling of each is the
+/// canonical one; others are accepted.
+#[macro_export]
+macro_rules! choices {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $word:literal $(| $other:literal)* ),+ $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $( $(#[$vmeta])* $variant ),+ }
+
+        impl $name {
+            /// The canonical word.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word ),+ }
+            }
+        }
+
+        impl $crate::declare::Decode for $name {
+            fn decode(node: &$crate::declare::Node, cx: &mut $crate::declare::Cx<'_>) -> Option<Self> {
+                $crate::declare::decode_choice(
+                    node, cx, &[ $( ($word, Self::$variant), $( ($other, Self::$variant), )* )+ ])
+            }
+            fn shape() -> $crate::declare::Shape {
+                $crate::declare::Shape::Choice(&[ $( $word ),+ ])
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}

@@ -1,0 +1,147 @@
+//! `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and the same as `$<...>`, once per string.
+//!
+//! Anything else with a dollar stays as it is: `$1`, `${1}`, bare `$NAME`, Cypher's `$param`.
+//! `$${` and `$$<` stand for `${` and `$<`. What a variable holds is not expanded again.
+
+/// Expands the references in `text`; `lookup` answers what a variable holds.
+///
+/// # Errors
+/// A message and a hint where a reference is malformed or its variable is not set.
+pub fn expand(
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, (String, Option<String>)> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        out.push_str(&rest[..dollar]);
+        rest = &rest[dollar..];
+        if rest.starts_with("$${") || rest.starts_with("$$<") {
+            out.push_str(&rest[1..3]);
+            rest = &rest[3..];
+            continue;
+        }
+        let Some((inside, close)) = opening(rest) else {
+            out.push('$');
+            rest = &rest[1..];
+            continue;
+        };
+        let Some(end) = inside.find(close) else {
+            return Err((
+                format!("unterminated reference: {rest}"),
+                Some(format!(
+                    "close it with {close:?}, or write $${} for the characters themselves",
+                    &rest[1..2]
+                )),
+            ));
+        };
+        out.push_str(&resolve(&inside[..end], close, lookup)?);
+        rest = &inside[end + close.len_utf8()..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// What follows `${` or `$<`, and the character that closes it, if a variable name begins there.
+fn opening(text: &str) -> Option<(&str, char)> {
+    let (inside, close) = match text.as_bytes().get(1)? {
+        b'{' => (&text[2..], '}'),
+        b'<' => (&text[2..], '>'),
+        _ => return None,
+    };
+    let first = inside.chars().next()?;
+    (first.is_ascii_alphabetic() || first == '_').then_some((inside, close))
+}
+
+fn resolve(
+    reference: &str,
+    close: char,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, (String, Option<String>)> {
+    let name_end =
+        reference.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(reference.len());
+    let (name, operator) = reference.split_at(name_end);
+    let value = lookup(name);
+    if operator.is_empty() {
+        return value.ok_or_else(|| {
+            let open = if close == '}' { "${" } else { "$<" };
+            (
+                format!("environment variable {name} is not set"),
+                Some(format!("set it, or give a default: {open}{name}:-default{close}")),
+            )
+        });
+    }
+    let set = value.filter(|value| !value.is_empty());
+    if operator.contains("${") || operator.contains("$<") {
+        return Err((
+            format!("a reference inside the reference to {name}"),
+            Some("references do not nest".into()),
+        ));
+    }
+    if let Some(default) = operator.strip_prefix(":-") {
+        Ok(set.unwrap_or_else(|| default.to_owned()))
+    } else if let Some(message) = operator.strip_prefix(":?") {
+        set.ok_or_else(|| (format!("environment variable {name} is not set: {message}"), None))
+    } else {
+        Err((
+            format!("malformed reference to {name}: {operator:?} after the name"),
+            Some("write :-default or :?message after the name".into()),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &str) {
+        let env = |name: &str| match name {
+            "SET" => Some("value".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "TRICKY" => Some("${SET} $1 }".to_owned()),
+            _ => None,
+        };
+        match expand(text, &env) {
+            Ok(got) => assert_eq!(got, expect, "{text}"),
+            Err((message, _)) => assert_eq!(format!("error: {message}"), expect, "{text}"),
+        }
+    }
+
+    #[test]
+    fn references() {
+        check("a ${SET} b $<SET>", "a value b value");
+        check("${NOT:-x:y-z} $<NOT:-9092>", "x:y-z 9092");
+        check("${EMPTY:-default}|${EMPTY}|", "default||");
+        check("${NOT:-}", "");
+        check("${TRICKY}", "${SET} $1 }");
+    }
+
+    #[test]
+    fn other_dollars_stay() {
+        for text in [
+            "$1",
+            "${1}",
+            "$SET",
+            "$",
+            "a$",
+            "$$",
+            "${}",
+            "$<>",
+            "{{ $labels.x }}",
+            "$param",
+            "p$$w",
+        ] {
+            check(text, text);
+        }
+        check("$${SET} $$<SET>", "${SET} $<SET>");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        check("${NOT}", "error: environment variable NOT is not set");
+        check("${NOT:?give a name}", "error: environment variable NOT is not set: give a name");
+        check("${SET", "error: unterminated reference: ${SET");
+        check("${SET-x}", "error: malformed reference to SET: \"-x\" after the name");
+        check("${A:-${SET}}", "error: a reference inside the reference to A");
+    }
+}

@@ -1,0 +1,123 @@
+//! What is wrong with a declaration: gathered, then told all at once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::tree::Pos;
+
+/// A place in the declaration: where in the file, and the path of keys that leads there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct At {
+    /// Line and column.
+    pub pos: Pos,
+    /// `performance_monitor.alerting.rules[2].metric`; empty for the file as a whole.
+    pub path: Arc<str>,
+}
+
+impl At {
+    /// The place of the key `name` in the mapping at this place; the position stays the same.
+    #[must_use]
+    pub fn key(&self, name: &str) -> At {
+        At { pos: self.pos, path: format!("{}.{name}", self.path).into() }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub at: At,
+    /// What.
+    pub message: String,
+    /// How to mend it, where that is known.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// Adds how to mend it.
+    pub fn hint(&mut self, hint: impl Into<String>) {
+        self.hint = Some(hint.into());
+    }
+
+    /// Adds a hint where there is one.
+    pub fn hint_if(&mut self, hint: Option<impl Into<String>>) {
+        self.hint = hint.map(Into::into);
+    }
+}
+
+/// All that is wrong with one file.
+#[derive(Debug, Default)]
+pub struct Problems {
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    /// Adds a problem and hands it out so that a hint can follow.
+    pub fn error(&mut self, at: &At, message: impl Into<String>) -> &mut Problem {
+        self.found.push(Problem { at: at.clone(), message: message.into(), hint: None });
+        let last = self.found.len() - 1;
+        &mut self.found[last]
+    }
+
+    /// Whether nothing is wrong so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Number of problems so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The problems, ordered by their place in the file.
+    #[must_use]
+    pub fn into_sorted(mut self) -> Vec<Problem> {
+        self.found.sort_by_key(|problem| problem.at.pos);
+        self.found
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.at.pos.line > 0 {
+            write!(out, "{}:{}: ", self.at.pos.line, self.at.pos.column)?;
+        }
+        if !self.at.path.is_empty() {
+            write!(out, "{}: ", self.at.path)?;
+        }
+        write!(out, "{}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(out, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The candidate that `word` was most likely meant to be: `did you mean "..."?`, or none where
+/// nothing is close.
+pub fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 3)
+        .min()
+        .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_only_what_is_close() {
+        let keys = ["interval", "timeout", "host"];
+        assert_eq!(did_you_mean("intervall", keys).as_deref(), Some("did you mean \"interval\"?"));
+        assert_eq!(did_you_mean("hots", keys).as_deref(), Some("did you mean \"host\"?"));
+        assert_eq!(did_you_mean("xyz", keys), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! The single values a section is made of.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::problems::At;
+
+/// A duration of the declaration: `30` (seconds), `1.5`, `500ms`, `30s`, `5m`, `1h30m`, `7d`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// Of `seconds`.
+    #[must_use]
+    pub const fn secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// Of `minutes`.
+    #[must_use]
+    pub const fn minutes(minutes: u64) -> Self {
+        Self(Duration::from_secs(minutes * 60))
+    }
+
+    /// Of `milliseconds`.
+    #[must_use]
+    pub const fn millis(milliseconds: u64) -> Self {
+        Self(Duration::from_millis(milliseconds))
+    }
+}
+
+impl Deref for Span {
+    type Target = Duration;
+    fn deref(&self) -> &Duration {
+        &self.0
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&format_duration(self.0))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+const UNITS: [(&str, u64); 6] = [
+    ("w", 604_800_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+/// Reads a duration as [`Span`] describes it; `None` where it is none, negative or over 100 years.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    const LONGEST_MS: u64 = 100 * 365 * 86_400_000;
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        let fits = (0.0..=(LONGEST_MS / 1000) as f64).contains(&seconds);
+        return fits.then(|| Duration::from_secs_f64(seconds));
+    }
+    let (mut total, mut rest, mut last_unit) = (0_u64, text, u64::MAX);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit_end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let (_, millis) = UNITS.iter().find(|(unit, _)| *unit == &rest[..unit_end])?;
+        if *millis >= last_unit {
+            return None;
+        }
+        last_unit = *millis;
+        total = total.checked_add(number.checked_mul(*millis)?)?;
+        rest = &rest[unit_end..];
+    }
+    (last_unit != u64::MAX && total <= LONGEST_MS).then(|| Duration::from_millis(total))
+}
+
+/// The shortest form that [`parse_duration`] reads back: `1h30m`.
+#[must_use]
+pub fn format_duration(span: Duration) -> String {
+    let mut left = span.as_millis() as u64;
+    if left == 0 {
+        return "0s".into();
+    }
+    let mut out = String::new();
+    for (unit, millis) in &UNITS[1..] {
+        if left >= *millis {
+            out += &format!("{}{unit}", left / millis);
+            left %= millis;
+        }
+    }
+    out
+}
+
+/// Text taken as written: nothing is expanded in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Raw(pub String);
+
+impl Deref for Raw {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Text that is never shown: every way of printing it gives `<secret>`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one place that must send it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("<secret>")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("<secret>")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("<secret>")
+    }
+}
+
+/// A value that remembers its place, for checks that come after decoding.
+#[derive(Clone, Debug, Default)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub at: At,
+}
+
+impl<T> Spanned<T> {
+    /// A value from no file.
+    pub fn nowhere(value: T) -> Self {
+        Self { value, at: At::default() }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Spanned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> From<T> for Spanned<T> {
+    fn from(value: T) -> Self {
+        Self::nowhere(value)
+    }
+}
+
+impl<T: Serialize> Serialize for Spanned<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in [
+            ("30", 30.0),
+            ("0", 0.0),
+            ("1.5", 1.5),
+            ("30s", 30.0),
+            ("5m", 300.0),
+            ("1h30m", 5400.0),
+            ("7d", 604_800.0),
+            ("500ms", 0.5),
+            ("1w2d", 777_600.0),
+        ] {
+            assert_eq!(parse_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "s",
+            "5 m",
+            "-5",
+            "-5s",
+            "5m5m",
+            "5s1h",
+            "1e400",
+            "nan",
+            "inf",
+            "5x",
+            "5mm",
+            "99999999999999999999s",
+            "4000000000000",
+            "５s",
+        ] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_print_as_they_are_read() {
+        for text in ["30s", "5m", "1h30m", "7d", "1d2h3m4s5ms", "0s"] {
+            assert_eq!(format_duration(parse_duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = Secret::new("hunter2");
+        let shown = format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
