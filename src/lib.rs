@@ -3,7 +3,11 @@
 //! # Map
 //! Lower rooms never import higher ones; `tests/layers.rs` holds the tree to it.
 //! - [`model`]: the words all rooms share. Plain data.
+//! - [`clock`]: the one reader of the clocks.
 //! - [`declare`]: how a room declares its part of the YAML file.
+//! - [`collectors`]: where figures come from, and the runner they share.
 
+pub mod clock;
+pub mod collectors;
 pub mod declare;
 pub mod model;

@@ -1,0 +1,23 @@
+//! Where figures come from: one folder per kind, and the runner that all of them share.
+//!
+//! A collector fills a batch and nothing else. When it runs, how long it may take, what happens
+//! when it panics or hangs, and what is told about that is the runner's.
+
+mod runner;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::model::{Batch, Failure, Now};
+
+pub use runner::{Health, HealthBoard, Runner, Sink};
+
+/// What [`Collector::collect`] returns.
+pub type Collecting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
+/// One source of figures.
+pub trait Collector: Send + 'static {
+    /// Fills `batch`. What was filled is committed also when an error is returned, so one part
+    /// that fails does not take the others along.
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a>;
+}
