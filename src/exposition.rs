@@ -1,0 +1,14 @@
+//! Prometheus text 0.0.4 and OpenMetrics 1.0: render, parse, negotiate.
+//!
+//! Pure: bytes and values in, bytes and values out. Knows nothing of the store, of HTTP or of a
+//! clock.
+
+mod escape;
+mod format;
+mod number;
+mod page;
+mod snapshot;
+
+pub use format::Format;
+pub use page::Page;
+pub use snapshot::{Layout, Snapshot, constant_labels};

@@ -1,0 +1,60 @@
+//! The two formats, and which of them a client wants.
+
+/// A format of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The `Content-Type` it is sent as. Names need no escaping here, so there is no `escaping`
+    /// parameter to announce.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// The format for a request's `Accept` header (several joined by commas, empty if there is
+    /// none). The highest `q` wins, of equals the one named first; text if nothing fits, since a
+    /// page in another format tells more than a refusal.
+    #[must_use]
+    pub fn negotiate(accept: &str) -> Format {
+        let mut best = (Format::Text, 0.0);
+        for range in accept.split(',') {
+            if let Some((format, quality)) = offer(range)
+                && quality > best.1
+            {
+                best = (format, quality);
+            }
+        }
+        best.0
+    }
+}
+
+/// What one media range asks for, and how much it is wanted.
+fn offer(range: &str) -> Option<(Format, f64)> {
+    let mut parts = range.split(';').map(str::trim);
+    let media = parts.next()?.to_ascii_lowercase();
+    let (mut version, mut quality) = (None, 1.0);
+    for parameter in parts {
+        let (name, value) = parameter.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "version" => version = Some(value),
+            "q" => quality = value.parse().ok().filter(|q| (0.0..=1.0).contains(q))?,
+            _ => {}
+        }
+    }
+    let (format, spoken) = match media.as_str() {
+        "application/openmetrics-text" => (Format::OpenMetrics, "1.0.0"),
+        "text/plain" | "text/*" | "*/*" => (Format::Text, "0.0.4"),
+        _ => return None,
+    };
+    version.is_none_or(|version| version == spoken).then_some((format, quality))
+}

@@ -1,0 +1,187 @@
+//! Current values of all series, and the recent samples that rules look back on.
+//!
+//! One writer API ([`Store::commit`], [`Store::refresh`]), readers that see either all of a batch
+//! or nothing of it. Reads no clock, does no I/O, judges nothing.
+
+mod family;
+mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+pub use family::{Family, Series, Slot};
+pub use window::Samples;
+
+use crate::exposition::{Snapshot, constant_labels};
+use crate::model::{Batch, Labels, MetricDef, MetricId, Now, Point};
+
+/// What a store is built with beside the metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Labels that every series on the page carries.
+    pub default_labels: Labels,
+    /// Metrics whose samples are kept, and for how long; of several entries for one metric the
+    /// longest counts. All other metrics keep only their current value.
+    pub windows: Vec<(MetricId, Duration)>,
+}
+
+/// The series of one plan.
+#[derive(Debug)]
+pub struct Store {
+    metrics: Arc<[MetricDef]>,
+    /// Metrics in the order of the page: by exported name.
+    page_order: Vec<MetricId>,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    families: Vec<Family>,
+    dropped: u64,
+    refused: u64,
+}
+
+impl Store {
+    /// An empty store; a [`MetricId`] is an index into `metrics`.
+    #[must_use]
+    pub fn new(metrics: Arc<[MetricDef]>, options: Options) -> Self {
+        let mut families: Vec<Family> = metrics
+            .iter()
+            .map(|def| Family::new(def.clone(), constant_labels(&options.default_labels, def)))
+            .collect();
+        for (metric, window) in options.windows {
+            if let Some(family) = families.get_mut(metric.0 as usize) {
+                family.keep_window(window);
+            }
+        }
+        let mut page_order: Vec<MetricId> = (0..metrics.len() as u32).map(MetricId).collect();
+        page_order.sort_by_key(|id| &metrics[id.0 as usize].exported);
+        let inner = RwLock::new(Inner { families, dropped: 0, refused: 0 });
+        Self { metrics, page_order, inner }
+    }
+
+    /// The metrics it was built with.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<[MetricDef]> {
+        &self.metrics
+    }
+
+    /// Takes over a scheduled collection: sets values, marks the series refreshed and appends
+    /// window samples. Of two points for one series the last wins. A point that does not fit its
+    /// metric's declaration is left out and counted.
+    pub fn commit(&self, batch: &Batch, now: Now) {
+        self.write(batch, |family, point| family.set(point.labels, point.numbers, now.mono, true));
+    }
+
+    /// Like [`Store::commit`], for values taken between collections because somebody looks: they
+    /// become no window samples.
+    pub fn refresh(&self, batch: &Batch, now: Now) {
+        self.write(batch, |family, point| family.set(point.labels, point.numbers, now.mono, false));
+    }
+
+    fn write(&self, batch: &Batch, set: impl Fn(&mut Family, Point<'_>) -> bool) {
+        let mut refused = 0;
+        let mut inner = self.inner.write();
+        for point in batch.iter() {
+            let family = inner.families.get_mut(point.metric.0 as usize);
+            if !family.is_some_and(|family| set(family, point)) {
+                refused += 1;
+            }
+        }
+        inner.refused += refused;
+        drop(inner);
+        if refused > 0 {
+            tracing::debug!(points = refused, "refused points that do not fit their metric");
+        }
+    }
+
+    /// Drops series that were not refreshed for three intervals of their metric, and tells how
+    /// many.
+    pub fn expire(&self, now: Now) -> usize {
+        let mut inner = self.inner.write();
+        let dropped = inner.families.iter_mut().map(|family| family.expire(now.mono)).sum();
+        inner.dropped += dropped as u64;
+        dropped
+    }
+
+    /// Series that [`Store::expire`] dropped since the start, those of adopted stores included.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.inner.read().dropped
+    }
+
+    /// Points refused since the start, those of adopted stores included: unknown metric, wrong
+    /// number of labels or of values, text that is not UTF-8, a sample older than the last.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.inner.read().refused
+    }
+
+    /// Number of series.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        self.inner.read().families.iter().map(Family::len).sum()
+    }
+
+    /// All values of this moment, ready to render. Copies numbers; label text is shared and only
+    /// laid out anew for families whose series came or went.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let inner = self.inner.read();
+        let room = inner.families.iter().map(|family| family.numbers().len()).sum();
+        let mut snapshot = Snapshot::new(Arc::clone(&self.metrics), room);
+        for id in &self.page_order {
+            let family = &inner.families[id.0 as usize];
+            if !family.is_empty() {
+                snapshot.push(*id, family.constant(), family.layout(), family.numbers());
+            }
+        }
+        snapshot
+    }
+
+    /// Locks the store for reading. Hold it briefly, never across an await, and do not call other
+    /// methods of the store meanwhile: a waiting writer would make that a deadlock.
+    #[must_use]
+    pub fn read(&self) -> Reader<'_> {
+        Reader(self.inner.read())
+    }
+
+    /// Takes over the series, windows and counts of `old` for metrics whose name, type, labels,
+    /// buckets and quantiles are the same. `old` keeps its own; slots and generations carry over.
+    pub fn adopt(&self, old: &Store) {
+        if std::ptr::eq(self, old) {
+            return;
+        }
+        let old = old.inner.read();
+        let mut inner = self.inner.write();
+        inner.dropped += old.dropped;
+        inner.refused += old.refused;
+        for family in &mut inner.families {
+            if let Some(before) = old.families.iter().find(|before| family.same_shape(before)) {
+                family.adopt(before);
+            }
+        }
+    }
+}
+
+/// The store, locked for reading.
+#[derive(Debug)]
+pub struct Reader<'a>(RwLockReadGuard<'a, Inner>);
+
+impl Reader<'_> {
+    /// The series of one metric.
+    ///
+    /// # Panics
+    /// If `metric` does not come from the plan that the store was built with.
+    #[must_use]
+    pub fn family(&self, metric: MetricId) -> &Family {
+        &self.0.families[metric.0 as usize]
+    }
+
+    /// All families, in the order of the plan.
+    pub fn families(&self) -> impl Iterator<Item = &Family> {
+        self.0.families.iter()
+    }
+}

@@ -1,0 +1,102 @@
+//! Recent samples of one series, oldest first, in contiguous memory.
+
+use crate::model::Mono;
+
+/// Samples that rules look back on. Both vectors are consumed from the front by moving `start`;
+/// what lies before it is given back when room runs out, so a push is O(1) on average and a
+/// reader gets plain slices.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    times: Vec<Mono>,
+    numbers: Vec<f64>,
+    start: usize,
+}
+
+impl Window {
+    /// Appends a sample and forgets those older than `oldest`. A sample of the same moment as the
+    /// last replaces it; an older one is refused: `false`.
+    pub(super) fn push(&mut self, at: Mono, numbers: &[f64], oldest: Mono) -> bool {
+        match self.times.last() {
+            Some(last) if at < *last => return false,
+            Some(last) if at == *last => {
+                let row = self.numbers.len() - numbers.len();
+                self.numbers[row..].copy_from_slice(numbers);
+                return true;
+            }
+            _ => {}
+        }
+        self.start += self.times[self.start..].partition_point(|time| *time < oldest);
+        if self.times.len() == self.times.capacity() {
+            self.make_room(numbers.len());
+        }
+        self.times.push(at);
+        self.numbers.extend_from_slice(numbers);
+        true
+    }
+
+    fn make_room(&mut self, width: usize) {
+        self.times.drain(..self.start);
+        self.numbers.drain(..self.start * width);
+        self.start = 0;
+        let spare = self.times.capacity() - self.times.len();
+        let wanted = (self.times.len() / 4).max(4);
+        if spare < wanted {
+            self.times.reserve_exact(wanted);
+            self.numbers.reserve_exact(wanted * width);
+        }
+    }
+
+    /// The samples taken at `since` or later.
+    pub(super) fn since(&self, since: Mono, width: usize) -> Samples<'_> {
+        let start = self.start + self.times[self.start..].partition_point(|time| *time < since);
+        Samples { times: &self.times[start..], numbers: &self.numbers[start * width..], width }
+    }
+}
+
+/// Samples of one series, oldest first. An iterator; the slices behind it can be read as well.
+#[derive(Clone, Debug, Default)]
+pub struct Samples<'a> {
+    times: &'a [Mono],
+    numbers: &'a [f64],
+    width: usize,
+}
+
+impl<'a> Samples<'a> {
+    /// When the samples not yet iterated over were taken.
+    #[must_use]
+    pub fn times(&self) -> &'a [Mono] {
+        self.times
+    }
+
+    /// Their numbers, row after row of the metric's width; of a counter or a gauge: the values.
+    #[must_use]
+    pub fn numbers(&self) -> &'a [f64] {
+        self.numbers
+    }
+}
+
+impl<'a> Iterator for Samples<'a> {
+    type Item = (Mono, &'a [f64]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (time, times) = self.times.split_first()?;
+        let (row, numbers) = self.numbers.split_at(self.width);
+        (self.times, self.numbers) = (times, numbers);
+        Some((*time, row))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.times.len(), Some(self.times.len()))
+    }
+}
+
+impl DoubleEndedIterator for Samples<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let (time, times) = self.times.split_last()?;
+        let (numbers, row) = self.numbers.split_at(self.numbers.len() - self.width);
+        (self.times, self.numbers) = (times, numbers);
+        Some((*time, row))
+    }
+}
+
+impl ExactSizeIterator for Samples<'_> {}
