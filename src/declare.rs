@@ -7,6 +7,7 @@
 mod choice;
 mod decode;
 mod expand;
+mod matcher;
 mod problems;
 mod reference;
 mod scalars;
@@ -15,6 +16,7 @@ mod tree;
 
 pub use choice::decode_choice;
 pub use decode::{Cx, Decode, Environment, MapReader};
+pub use matcher::Matcher;
 pub use problems::{At, Problem, Problems, did_you_mean};
 pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
 pub use scalars::{Raw, Secret, Span, Spanned, format_duration, parse_duration};

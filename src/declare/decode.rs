@@ -85,7 +85,7 @@ impl<'a> Cx<'a> {
         }
     }
 
-    fn raw<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n str> {
+    pub(super) fn raw<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n str> {
         match &node.value {
             Value::Scalar(text) => Some(text),
             _ => {

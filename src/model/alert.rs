@@ -160,4 +160,8 @@ pub struct Notification {
     pub status: Status,
     /// The alert it is about.
     pub alert: Arc<Alert>,
+    /// Why, in one sentence, as the transition has it.
+    pub reason: String,
+    /// When the transition happened.
+    pub at: Wall,
 }

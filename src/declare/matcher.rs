@@ -1,0 +1,136 @@
+//! Matchers of label values: `x`, `=x`, `!=x`, `=~regex`, `!~regex`.
+
+use std::fmt;
+
+use regex::Regex;
+use serde::{Serialize, Serializer};
+
+use super::decode::{Cx, Decode};
+use super::reference::Shape;
+use super::tree::Node;
+
+/// Judges the value of one label. A label that is absent has the empty value, and a regular
+/// expression must match the whole value, both as in Prometheus.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    text: String,
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Equal(String),
+    Regex(Regex),
+}
+
+impl Matcher {
+    /// Reads a matcher.
+    ///
+    /// # Errors
+    /// Why the regular expression is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (negated, is_regex, operand) = split(text);
+        let test = if is_regex {
+            // The `regex` crate runs in linear time and bounds its size, so any pattern is safe.
+            let regex = Regex::new(&format!("^(?s:{operand})$")).map_err(|error| {
+                // The last line of the crate's message is the reason, without its drawing.
+                let told = error.to_string();
+                told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            })?;
+            Test::Regex(regex)
+        } else {
+            Test::Equal(operand.to_owned())
+        };
+        Ok(Self { text: text.to_owned(), negated, test })
+    }
+
+    /// Whether it accepts `value`.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        let equal = match &self.test {
+            Test::Equal(expected) => value == expected,
+            Test::Regex(regex) => regex.is_match(value),
+        };
+        equal != self.negated
+    }
+}
+
+/// Whether it negates, whether it is a regular expression, and what follows the operator.
+fn split(text: &str) -> (bool, bool, &str) {
+    for (operator, negated, is_regex) in
+        [("=~", false, true), ("!~", true, true), ("!=", true, false), ("=", false, false)]
+    {
+        if let Some(operand) = text.strip_prefix(operator) {
+            return (negated, is_regex, operand);
+        }
+    }
+    (false, false, text)
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+impl Serialize for Matcher {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl Decode for Matcher {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let raw = cx.raw(node, "a matcher such as x, !=x, =~regex or !~regex")?;
+        // A regular expression is taken as written: its `$` are anchors.
+        let text = if split(raw).1 { raw.to_owned() } else { cx.text(node)? };
+        match Matcher::parse(&text) {
+            Ok(matcher) => Some(matcher),
+            Err(reason) => {
+                cx.error(node.pos, format!("invalid regular expression {text:?}: {reason}"));
+                None
+            }
+        }
+    }
+    fn shape() -> Shape {
+        Shape::Word("matcher: `x`, `!=x`, `=~regex` or `!~regex`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(matcher: &str, accepts: &[&str], refuses: &[&str]) {
+        let parsed = Matcher::parse(matcher).unwrap();
+        for value in accepts {
+            assert!(parsed.matches(value), "{matcher} should accept {value:?}");
+        }
+        for value in refuses {
+            assert!(!parsed.matches(value), "{matcher} should refuse {value:?}");
+        }
+    }
+
+    #[test]
+    fn operators() {
+        check("a", &["a"], &["", "b", "aa"]);
+        check("=a", &["a"], &["=a", ""]);
+        check("", &[""], &["a"]);
+        check("!=a", &["", "b"], &["a"]);
+        check("=~a|b.*", &["a", "b", "bc", "b\nc"], &["", "ab", "xa"]);
+        check("!~a|b.*", &["", "ab"], &["a", "bc"]);
+        check("=~", &[""], &["a"]);
+    }
+
+    #[test]
+    fn a_broken_expression_says_why() {
+        assert_eq!(Matcher::parse("=~a(").unwrap_err(), "unclosed group");
+    }
+}
