@@ -4,6 +4,7 @@
 //! when it panics or hangs, and what is told about that is the runner's.
 
 mod runner;
+pub mod system;
 
 use std::future::Future;
 use std::pin::Pin;

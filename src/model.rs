@@ -12,5 +12,5 @@ mod time;
 pub use alert::{Alert, AlertState, Fingerprint, Notification, Severity, Status, Transition};
 pub use batch::{Batch, Failure, Point};
 pub use labels::{LabelValues, Labels, pack};
-pub use metric::{Kind, MetricDef, MetricId, Origin};
+pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use time::{Mono, Now, Wall};

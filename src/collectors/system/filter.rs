@@ -1,0 +1,44 @@
+//! Which series of a source are kept.
+
+use super::catalogue::Source;
+use super::globs::Globs;
+use super::settings::Selection;
+
+/// `include` and `exclude` of one metric, or the source's defaults where neither is declared.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Index of the dimension, globs of which one must match, globs of which none may.
+    tests: Vec<(usize, Option<Globs>, Option<Globs>)>,
+}
+
+impl Filter {
+    pub(super) fn new(source: &Source, include: &Selection, exclude: &Selection) -> Self {
+        let tests = source.dimensions().enumerate().filter_map(|(index, dimension)| {
+            let included = include.get(dimension).map(|globs| globs.value.clone());
+            let excluded = exclude.get(dimension).map(|globs| globs.value.clone());
+            let excluded = match (&included, excluded) {
+                (None, None) => source.default_exclude(dimension),
+                (_, declared) => declared,
+            };
+            (included.is_some() || excluded.is_some()).then_some((index, included, excluded))
+        });
+        Self { tests: tests.collect() }
+    }
+
+    /// Whether the series with these values is kept: those of the source's labels, then those of
+    /// its further dimensions, in its order.
+    #[must_use]
+    pub fn admits(&self, values: &[&str]) -> bool {
+        self.tests.iter().all(|(index, included, excluded)| {
+            let value = values.get(*index).copied().unwrap_or_default();
+            included.as_ref().is_none_or(|globs| globs.matches(value))
+                && !excluded.as_ref().is_some_and(|globs| globs.matches(value))
+        })
+    }
+
+    /// Whether the declaration picks values of the dimension `index` by name.
+    #[must_use]
+    pub fn includes(&self, index: usize) -> bool {
+        self.tests.iter().any(|(tested, included, _)| *tested == index && included.is_some())
+    }
+}
