@@ -1,0 +1,247 @@
+//! What the declaration says about the page and who may reach it: section `prometheus`.
+//!
+//! Owns the shape and the checks that need no other room. `metric_prefix` and `default_labels`
+//! belong to the section and are used by whoever resolves metrics.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::network::Network;
+use crate::declare::{At, Problems, Span, Spanned};
+use crate::section;
+
+section! {
+    /// Where the page is served, under which names, to whom and within which limits.
+    pub struct Prometheus {
+        /// Address to listen on: an IP address, `::` for IPv6 and IPv4 together, or a host name.
+        pub host: Spanned<String> = Spanned::nowhere("0.0.0.0".to_owned()),
+        /// Port to listen on.
+        pub port: u16 = 9091,
+        /// Put before every metric's name, with an underscore between.
+        pub metric_prefix: Spanned<String> = Spanned::nowhere(String::new()),
+        /// Labels that every series carries.
+        pub default_labels: Spanned<BTreeMap<String, String>> = Spanned::nowhere(BTreeMap::new()),
+        /// TLS, client certificates and users, in the form of Prometheus' exporter-toolkit. A
+        /// relative path is relative to the working directory, the paths in the file to the file.
+        pub web_config_file: Option<PathBuf> = None,
+        /// What slow or huge clients may cost.
+        pub limits: Limits = Limits::default(),
+        /// Who may reload and record.
+        pub control: Control = Control::default(),
+    }
+}
+
+section! {
+    /// What slow or huge clients may cost, so that a scrape is always answered.
+    pub struct Limits {
+        /// Connections open at once. A newer one takes the place of the one that has kept the
+        /// server waiting longest.
+        pub max_connections: Spanned<u32> = Spanned::nowhere(256),
+        /// Pages rendered at once.
+        pub max_concurrent_pages: Spanned<u32> = Spanned::nowhere(16),
+        /// Size of a request's head in bytes.
+        pub max_header_bytes: Spanned<u32> = Spanned::nowhere(16_384),
+        /// Size of a request's body in bytes.
+        pub max_body_bytes: Spanned<u64> = Spanned::nowhere(1_048_576),
+        /// Time for a complete request head; on a new connection the TLS handshake included.
+        pub header_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        /// Time for a complete request body.
+        pub body_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        /// Time in which the client must take some of the answer.
+        pub write_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        /// Time for a whole request, from its head to the last byte of the answer.
+        pub request_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(60)),
+        /// Time a kept-alive connection may stay without a request.
+        pub idle_timeout: Spanned<Span> = Spanned::nowhere(Span::minutes(5)),
+    }
+}
+
+section! {
+    /// Who may reload and record. Without either key only this host may.
+    pub struct Control {
+        /// Networks whose clients may, such as `10.0.0.0/8`. They replace the loopback networks;
+        /// list those too if they shall stay.
+        pub networks: Vec<Spanned<String>> = Vec::new(),
+        /// File with a token that the client must send as `Authorization: Bearer`. Without
+        /// `networks` any client that sends it may.
+        pub token_file: Option<PathBuf> = None,
+    }
+}
+
+impl Prometheus {
+    /// Checks what each key alone cannot say.
+    pub fn check(&self, problems: &mut Problems) {
+        if !valid_host(&self.host) {
+            problems
+                .error(&self.host.at, format!("not an address or a host name: {:?}", *self.host))
+                .hint("an address such as 0.0.0.0, 127.0.0.1 or ::, without the port");
+        }
+        if !self.metric_prefix.is_empty() && !valid_metric_name(&self.metric_prefix) {
+            problems
+                .error(
+                    &self.metric_prefix.at,
+                    format!("not a valid metric name prefix: {:?}", *self.metric_prefix),
+                )
+                .hint("letters, digits, underscores and colons, no digit first");
+        }
+        for name in self.default_labels.keys() {
+            let at = self.default_labels.at.key(name);
+            check_default_label(name, &at, problems);
+        }
+        self.limits.check(problems);
+        for network in &self.control.networks {
+            if let Err(error) = network.parse::<Network>() {
+                problems
+                    .error(&network.at, format!("not a network: {:?}: {error}", **network))
+                    .hint("an address and a prefix length, such as 10.0.0.0/8 or fd00::/8");
+            }
+        }
+    }
+
+    /// `host:port` as one writes it, an IPv6 address in brackets.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self.host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(host)) => format!("[{host}]:{}", self.port),
+            _ => format!("{}:{}", *self.host, self.port),
+        }
+    }
+}
+
+fn check_default_label(name: &str, at: &At, problems: &mut Problems) {
+    if name.starts_with("__") {
+        problems
+            .error(at, format!("reserved label name: {name:?}"))
+            .hint("names that begin with two underscores belong to Prometheus");
+    } else if !valid_metric_name(name) || name.contains(':') {
+        problems
+            .error(at, format!("not a valid label name: {name:?}"))
+            .hint("letters, digits and underscores, no digit first");
+    }
+}
+
+impl Limits {
+    fn check(&self, problems: &mut Problems) {
+        // Below 8 KiB the HTTP implementation cannot go.
+        at_least(&self.max_header_bytes, 8_192, problems);
+        at_least(&self.max_connections, 8, problems);
+        at_least(&self.max_concurrent_pages, 1, problems);
+        at_least(&self.max_body_bytes, 1, problems);
+        for span in [
+            &self.header_timeout,
+            &self.body_timeout,
+            &self.write_timeout,
+            &self.request_timeout,
+            &self.idle_timeout,
+        ] {
+            if span.is_zero() {
+                problems.error(&span.at, "must be more than zero").hint("such as 10s");
+            }
+        }
+    }
+}
+
+fn at_least<T: PartialOrd + std::fmt::Display>(
+    value: &Spanned<T>,
+    least: T,
+    problems: &mut Problems,
+) {
+    if **value < least {
+        problems.error(&value.at, format!("must be {least} or more, found {}", **value));
+    }
+}
+
+fn valid_host(host: &str) -> bool {
+    if host.parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // A last label of digits alone is a mistyped address, never a name.
+    let numeric = |host: &str| {
+        host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    host.len() <= 253 && host.split('.').all(label) && !numeric(host)
+}
+
+fn valid_metric_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':'))
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::{Cx, Decode, parse};
+
+    fn check(yaml: &str) -> Vec<String> {
+        let mut problems = Problems::default();
+        let node = parse(yaml).unwrap();
+        if let Some(settings) = Prometheus::decode(&node, &mut Cx::new(&mut problems, &|_| None)) {
+            settings.check(&mut problems);
+        }
+        problems.into_sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_shape_of_the_core_document() {
+        let yaml = "{host: 0.0.0.0, port: 9091, metric_prefix: multi_agent_system,
+                     default_labels: {environment: dev, instance: here}}";
+        assert_eq!(check(yaml), Vec::<String>::new());
+        assert_eq!(check(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn everything_and_more_hosts() {
+        for host in ["\"::\"", "\"::1\"", "127.0.0.1", "localhost", "a-b.example.org", "host1"] {
+            let yaml = format!(
+                "{{host: {host}, limits: {{idle_timeout: 1m}},
+                  control: {{networks: [10.0.0.0/8, \"::1/128\", 192.168.1.7], token_file: t}}}}"
+            );
+            assert_eq!(check(&yaml), Vec::<String>::new(), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for (yaml, expected) in [
+            ("host: 1.2.3.999", "not an address or a host name: \"1.2.3.999\""),
+            ("host: \"0.0.0.0:9091\"", "not an address or a host name"),
+            ("host: \"\"", "not an address or a host name"),
+            ("port: 70000", "port: expected a whole number from 0 to 65535"),
+            ("metric_prefix: 9lives", "not a valid metric name prefix: \"9lives\""),
+            ("metric_prefix: a-b", "not a valid metric name prefix"),
+            ("default_labels: {a-b: c}", "default_labels.a-b: not a valid label name"),
+            ("default_labels: {__name__: c}", "reserved label name"),
+            ("default_labels: {a:b: c}", "not a valid label name: \"a:b\""),
+            ("limits: {max_header_bytes: 100}", "must be 8192 or more, found 100"),
+            ("limits: {max_connections: 0}", "must be 8 or more, found 0"),
+            ("limits: {write_timeout: 0}", "limits.write_timeout: must be more than zero"),
+            ("control: {networks: [10.0.0.0/33]}", "control.networks[0]: not a network"),
+            ("control: {networks: [10.0.0.1/8]}", "did you mean 10.0.0.0/8?"),
+            ("control: {networks: [home]}", "not a network: \"home\""),
+            ("control: {network: []}", "did you mean \"networks\"?"),
+        ] {
+            let problems = check(yaml);
+            assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
+            assert!(problems[0].contains(expected), "{yaml}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_as_one_types_them() {
+        let address = |host: &str| {
+            let host = Spanned::nowhere(host.to_owned());
+            Prometheus { host, ..Prometheus::default() }.address()
+        };
+        assert_eq!(address("0.0.0.0"), "0.0.0.0:9091");
+        assert_eq!(address("::"), "[::]:9091");
+        assert_eq!(address("localhost"), "localhost:9091");
+    }
+}
