@@ -5,11 +5,15 @@
 //! - [`model`]: the words all rooms share. Plain data.
 //! - [`clock`]: the one reader of the clocks.
 //! - [`declare`]: how a room declares its part of the YAML file.
+//! - [`exposition`]: text 0.0.4 and OpenMetrics, pure.
+//! - [`store`]: current values, recent samples, snapshots for the page.
 //! - [`collectors`]: where figures come from, and the runner they share.
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
 
 pub mod clock;
 pub mod collectors;
 pub mod declare;
+pub mod exposition;
 pub mod model;
 pub mod server;
+pub mod store;
