@@ -1,0 +1,68 @@
+# make run    build, and run with the shipped configuration
+# make test   every check there is, real servers included
+# make bench  benchmarks
+# make build, then make install or make uninstall (PREFIX, SYSCONFDIR, DESTDIR)
+
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR    ?=
+
+BINDIR      = $(PREFIX)/bin
+UNITDIR     = $(PREFIX)/lib/systemd/system
+SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
+SHAREDIR    = $(PREFIX)/share/bellwether
+CONFDIR     = $(SYSCONFDIR)/bellwether
+
+CARGO_TARGET_DIR ?= target
+BINARY           ?= $(CARGO_TARGET_DIR)/release/bellwether
+CONFIG           ?= config/bellwether.yaml
+
+.PHONY: build run test bench install uninstall
+
+build:
+	@scripts/need cargo cc c++ make
+	cargo build --release --locked
+
+run: build
+	$(BINARY) run --config $(CONFIG)
+
+test:
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make bash java mvn prometheus promtool systemd-analyze
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	scripts/deny
+	cargo test --locked --no-fail-fast
+
+bench:
+	@scripts/need cargo cc c++ make
+	cargo bench --locked
+
+# A configuration that is there stays as it is; the shipped one then goes beside it as .new.
+install:
+	@test -x $(BINARY) || { echo "nothing to install: $(BINARY) is missing; hint: make build" >&2; exit 1; }
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/bellwether
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/local/bin/|$(BINDIR)/|; s|/etc/bellwether/|$(CONFDIR)/|' deploy/bellwether.service > $(DESTDIR)$(UNITDIR)/bellwether.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/bellwether.service
+	install -D -m 0644 deploy/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/bellwether.conf
+	install -d $(DESTDIR)$(CONFDIR) $(DESTDIR)$(SHAREDIR)
+	@if [ ! -e $(DESTDIR)$(CONFDIR)/bellwether.yaml ]; then \
+	    set -x; install -m 0640 config/bellwether.yaml $(DESTDIR)$(CONFDIR)/bellwether.yaml; \
+	elif ! cmp -s config/bellwether.yaml $(DESTDIR)$(CONFDIR)/bellwether.yaml; then \
+	    echo "kept $(DESTDIR)$(CONFDIR)/bellwether.yaml; the shipped one is bellwether.yaml.new beside it"; \
+	    install -m 0640 config/bellwether.yaml $(DESTDIR)$(CONFDIR)/bellwether.yaml.new; \
+	fi
+	cp -R grafana $(DESTDIR)$(SHAREDIR)/
+	install -m 0644 deploy/prometheus.yml $(DESTDIR)$(SHAREDIR)/prometheus.yml
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	    set -ex; systemd-sysusers $(SYSUSERSDIR)/bellwether.conf; \
+	    chgrp bellwether $(CONFDIR)/bellwether.yaml*; \
+	    systemctl daemon-reload; \
+	fi
+
+# Leaves the configuration, the state, the logs and the user.
+uninstall:
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl disable --now bellwether || true; fi
+	rm -f $(DESTDIR)$(BINDIR)/bellwether $(DESTDIR)$(UNITDIR)/bellwether.service $(DESTDIR)$(SYSUSERSDIR)/bellwether.conf
+	rm -rf $(DESTDIR)$(SHAREDIR)
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

@@ -1,0 +1,93 @@
+//! What is shipped to run Bellwether: the systemd unit, its user, the Prometheus file.
+
+#![allow(clippy::expect_used, clippy::panic)] // clippy sees tests only inside of test functions
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn shipped(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Runs `tool`; one that is not there fails the test in a line that names it.
+fn run(tool: &str, arguments: &[&str]) -> Output {
+    Command::new(tool)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("missing tool: {tool}: {error}"))
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[test]
+fn the_unit_is_sandboxed() {
+    let unit = shipped("deploy/bellwether.service");
+    let unit = unit.to_str().expect("utf-8");
+    // Above the threshold, in tenths, the tool ends with an error.
+    let output = run(
+        "systemd-analyze",
+        &["security", "--offline=true", "--threshold=20", "--no-pager", unit],
+    );
+    let report = text(&output);
+    assert!(report.contains("Overall exposure level"), "{report}");
+    assert!(output.status.success(), "{report}");
+}
+
+#[test]
+fn systemd_finds_nothing_to_correct_in_the_unit() {
+    let unit = fs::read_to_string(shipped("deploy/bellwether.service")).expect("unit");
+    let folder = tempfile::tempdir().expect("folder");
+    let copy = folder.path().join("bellwether.service");
+    fs::write(&copy, unit.replace("/usr/local/bin/bellwether", env!("CARGO_BIN_EXE_bellwether")))
+        .expect("copy");
+    let output = run("systemd-analyze", &["verify", "--man=no", copy.to_str().expect("utf-8")]);
+    assert_eq!((output.status.success(), text(&output).as_str()), (true, ""));
+}
+
+#[test]
+fn the_unit_can_do_what_the_agent_needs() {
+    let unit = fs::read_to_string(shipped("deploy/bellwether.service")).expect("unit");
+    for line in [
+        "Type=notify",
+        "WatchdogSec=30",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "User=bellwether",
+        "StateDirectory=bellwether",
+        "LogsDirectory=bellwether",
+        "ConfigurationDirectory=bellwether",
+        // Sizes of the file systems below the homes, and /proc/stat and the like.
+        "ProtectHome=read-only",
+        "ProcSubset=all",
+        // Scrapes, UDP, Bolt and Kafka; the notify socket.
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+    ] {
+        assert!(unit.lines().any(|found| found == line), "missing from the unit: {line}");
+    }
+    for cut in ["PrivateNetwork=yes", "IPAddressDeny"] {
+        assert!(!unit.contains(cut), "cuts the agent off: {cut}");
+    }
+}
+
+#[test]
+fn prometheus_takes_its_file() {
+    let file = shipped("deploy/prometheus.yml");
+    let output = run("promtool", &["check", "config", file.to_str().expect("utf-8")]);
+    assert!(output.status.success(), "{}", text(&output));
+    let settings: serde_yaml::Value =
+        serde_yaml::from_str(&fs::read_to_string(&file).expect("file")).expect("yaml");
+    let job = &settings["scrape_configs"][0];
+    assert_eq!(
+        job["honor_labels"].as_bool(),
+        Some(true),
+        "the instance label of the page must win"
+    );
+    assert_eq!(job["static_configs"][0]["targets"][0].as_str(), Some("localhost:9091"));
+    assert_eq!(settings["global"]["scrape_interval"].as_str(), Some("30s"));
+}
