@@ -5,6 +5,7 @@
 //! - [`model`]: the words all rooms share. Plain data.
 //! - [`clock`]: the one reader of the clocks.
 //! - [`declare`]: how a room declares its part of the YAML file.
+//! - [`logging`]: the process's own log.
 //! - [`exposition`]: text 0.0.4 and OpenMetrics, pure.
 //! - [`store`]: current values, recent samples, snapshots for the page.
 //! - [`collectors`]: where figures come from, and the runner they share.
@@ -14,6 +15,7 @@ pub mod clock;
 pub mod collectors;
 pub mod declare;
 pub mod exposition;
+pub mod logging;
 pub mod model;
 pub mod server;
 pub mod store;

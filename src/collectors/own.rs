@@ -1,0 +1,315 @@
+//! What Bellwether tells of itself: `bellwether_*` and the standard `process_*`.
+//!
+//! Owns the names and turns [`Figures`] into a batch. Where the figures come from is the
+//! business of whoever wires the rooms together.
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use process::Process;
+
+use super::{Collecting, Collector, Health};
+use crate::model::{Batch, Kind, MetricDef, MetricId, Now, Origin};
+
+/// Everything the other rooms count.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Health of each collector.
+    pub collectors: BTreeMap<Origin, Health>,
+    /// Series in the store.
+    pub series: usize,
+    /// Series dropped because nothing refreshed them.
+    pub series_dropped: u64,
+    /// Points refused by the store.
+    pub points_refused: u64,
+    /// Rules.
+    pub rules: RuleFigures,
+    /// Delivery, by channel.
+    pub channels: BTreeMap<String, ChannelFigures>,
+    /// Reloads that took effect, and that did not.
+    pub reloads: (u64, u64),
+    /// Whether the last reload took effect; true before the first.
+    pub last_reload_good: bool,
+    /// When the declaration in effect was loaded, seconds since the epoch.
+    pub loaded_at: f64,
+    /// Refused records, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+    /// Records refused because their metric is at its ceiling of series, by metric.
+    pub overflows: Vec<(Arc<str>, u64)>,
+    /// `StatsD`: packets and lines received.
+    pub statsd: Option<(u64, u64)>,
+    /// Parts of the host that were skipped: what, reason, how often.
+    pub skipped: Vec<(&'static str, &'static str, u64)>,
+    /// HTTP requests by handler and status code.
+    pub requests: Vec<(&'static str, u16, u64)>,
+    /// The process itself.
+    pub process: Process,
+}
+
+/// What the rules did.
+#[derive(Clone, Debug, Default)]
+pub struct RuleFigures {
+    /// Judgements made.
+    pub evaluations: u64,
+    /// Judgements that failed.
+    pub failures: u64,
+    /// How long the last tick took.
+    pub last_tick: Duration,
+    /// Ticks that were left out because the one before was still under way.
+    pub missed_ticks: u64,
+    /// Alerts pending and firing.
+    pub alerts: (usize, usize),
+    /// Times the state could not be saved.
+    pub save_failures: u64,
+}
+
+/// What one channel did.
+#[derive(Clone, Debug, Default)]
+pub struct ChannelFigures {
+    /// Notifications delivered.
+    pub sent: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Notifications given up, by reason.
+    pub dropped: Vec<(&'static str, u64)>,
+    /// Notifications waiting.
+    pub queued: usize,
+}
+
+macro_rules! own_metrics {
+    ($( $id:ident = $name:literal $kind:ident [$($label:literal),*] $help:literal; )*) => {
+        #[derive(Clone, Copy)]
+        enum Id { $($id),* }
+
+        const METRICS: &[(&str, Kind, &[&str], &str)] =
+            &[ $( ($name, Kind::$kind, &[$($label),*], $help) ),* ];
+    };
+}
+
+own_metrics! {
+    BuildInfo = "bellwether_build_info" Gauge ["version"]
+        "Version of the running binary; always 1.";
+    Success = "bellwether_collector_success" Gauge ["collector"]
+        "Whether the collector's last run succeeded.";
+    Duration = "bellwether_collector_duration_seconds" Gauge ["collector"]
+        "Time the collector's last run took.";
+    Age = "bellwether_collector_age_seconds" Gauge ["collector"]
+        "Time since the collector last succeeded.";
+    Runs = "bellwether_collector_runs_total" Counter ["collector"]
+        "Runs of the collector, whatever their result.";
+    Failures = "bellwether_collector_failures_total" Counter ["collector", "reason"]
+        "Failed runs of the collector.";
+    Series = "bellwether_series" Gauge []
+        "Series with a current value.";
+    Dropped = "bellwether_series_dropped_total" Counter []
+        "Series dropped because nothing refreshed them for three intervals.";
+    PointsRefused = "bellwether_points_refused_total" Counter []
+        "Collected points that did not fit their metric's declaration.";
+    Evaluations = "bellwether_rule_evaluations_total" Counter []
+        "Judgements of a rule over all its series.";
+    EvaluationFailures = "bellwether_rule_evaluation_failures_total" Counter []
+        "Judgements of a rule that failed.";
+    TickDuration = "bellwether_rule_tick_duration_seconds" Gauge []
+        "Time the last judgement of all due rules took.";
+    MissedTicks = "bellwether_rule_ticks_missed_total" Counter []
+        "Judgements left out because the one before was still under way.";
+    Alerts = "bellwether_alerts" Gauge ["state"]
+        "Alerts by state.";
+    SaveFailures = "bellwether_state_save_failures_total" Counter []
+        "Times the state of the alerts could not be saved.";
+    Notifications = "bellwether_notifications_total" Counter ["channel", "result"]
+        "Notifications by channel and result: sent, failed (one attempt), dropped.";
+    NotificationsDropped = "bellwether_notifications_dropped_total" Counter ["channel", "reason"]
+        "Notifications given up, by reason.";
+    Queue = "bellwether_notification_queue_length" Gauge ["channel"]
+        "Notifications that wait for delivery.";
+    Reloads = "bellwether_reloads_total" Counter ["result"]
+        "Reloads of the declaration by result: success, failure.";
+    ReloadGood = "bellwether_config_last_reload_successful" Gauge []
+        "Whether the last reload took effect.";
+    LoadedAt = "bellwether_config_last_reload_success_timestamp_seconds" Gauge []
+        "When the declaration in effect was loaded.";
+    Refused = "bellwether_application_refused_total" Counter ["reason"]
+        "Application records refused.";
+    Overflow = "bellwether_application_series_overflow_total" Counter ["metric"]
+        "Application records refused because the metric is at its ceiling of series.";
+    StatsdPackets = "bellwether_statsd_packets_total" Counter []
+        "StatsD packets received.";
+    StatsdLines = "bellwether_statsd_lines_total" Counter []
+        "StatsD lines received.";
+    Skipped = "bellwether_system_skipped_total" Counter ["what", "reason"]
+        "Parts of the host that could not be read and were skipped.";
+    Requests = "bellwether_http_requests_total" Counter ["handler", "code"]
+        "HTTP requests answered.";
+    ProcessCpu = "process_cpu_seconds_total" Counter []
+        "Total user and system CPU time spent in seconds.";
+    ProcessResident = "process_resident_memory_bytes" Gauge []
+        "Resident memory size in bytes.";
+    ProcessVirtual = "process_virtual_memory_bytes" Gauge []
+        "Virtual memory size in bytes.";
+    ProcessFds = "process_open_fds" Gauge []
+        "Number of open file descriptors.";
+    ProcessMaxFds = "process_max_fds" Gauge []
+        "Maximum number of open file descriptors.";
+    ProcessThreads = "process_threads" Gauge []
+        "Number of operating system threads in the process.";
+    ProcessStart = "process_start_time_seconds" Gauge []
+        "Start time of the process since unix epoch in seconds.";
+}
+
+/// Definitions of all self-metrics. They carry no prefix, so that every Bellwether has the same.
+#[must_use]
+pub fn definitions(interval: Duration) -> Vec<MetricDef> {
+    METRICS
+        .iter()
+        .map(|(name, kind, labels, help)| MetricDef {
+            name: (*name).into(),
+            exported: (*name).into(),
+            help: (*help).into(),
+            kind: *kind,
+            labels: labels.iter().map(|label| Arc::from(*label)).collect(),
+            buckets: [].into(),
+            quantiles: [].into(),
+            origin: Origin::Own,
+            interval,
+        })
+        .collect()
+}
+
+/// Asks the other rooms for their figures.
+pub type Gather = Arc<dyn Fn() -> Figures + Send + Sync>;
+
+/// The collector of the self-metrics.
+#[derive(Clone)]
+pub struct Own {
+    first: MetricId,
+    gather: Gather,
+}
+
+impl Own {
+    /// `first` is the id of the first of [`definitions`]; the others follow it.
+    #[must_use]
+    pub fn new(first: MetricId, gather: Gather) -> Self {
+        Self { first, gather }
+    }
+
+    /// Fills `batch` with the figures of this moment. Reads a few small files of /proc/self,
+    /// which never block.
+    pub fn fill(&self, batch: &mut Batch, now: Now) {
+        let figures = (self.gather)();
+        let mut out = Out { first: self.first, batch };
+        out.put(Id::BuildInfo, &[env!("CARGO_PKG_VERSION")], 1.0);
+        out.collectors(&figures.collectors, now);
+        out.rules(&figures.rules);
+        out.channels(&figures.channels);
+        out.counts(&figures);
+        out.process(&figures.process);
+    }
+}
+
+impl Collector for Own {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
+        self.fill(batch, now);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+struct Out<'a> {
+    first: MetricId,
+    batch: &'a mut Batch,
+}
+
+impl Out<'_> {
+    fn put(&mut self, id: Id, labels: &[&str], value: f64) {
+        self.batch.push(MetricId(self.first.0 + id as u32), labels, value);
+    }
+
+    fn collectors(&mut self, collectors: &BTreeMap<Origin, Health>, now: Now) {
+        for (origin, health) in collectors {
+            let name = origin.as_str();
+            self.put(Id::Runs, &[name], health.runs as f64);
+            for (reason, count) in &health.failures {
+                self.put(Id::Failures, &[name, reason], *count as f64);
+            }
+            if let Some(success) = health.success {
+                self.put(Id::Success, &[name], f64::from(u8::from(success)));
+                self.put(Id::Duration, &[name], health.duration.as_secs_f64());
+            }
+            if let Some(last) = health.last_success {
+                self.put(Id::Age, &[name], now.wall.since(last).as_secs_f64());
+            }
+        }
+    }
+
+    fn rules(&mut self, rules: &RuleFigures) {
+        self.put(Id::Evaluations, &[], rules.evaluations as f64);
+        self.put(Id::EvaluationFailures, &[], rules.failures as f64);
+        self.put(Id::TickDuration, &[], rules.last_tick.as_secs_f64());
+        self.put(Id::MissedTicks, &[], rules.missed_ticks as f64);
+        self.put(Id::Alerts, &["pending"], rules.alerts.0 as f64);
+        self.put(Id::Alerts, &["firing"], rules.alerts.1 as f64);
+        self.put(Id::SaveFailures, &[], rules.save_failures as f64);
+    }
+
+    fn channels(&mut self, channels: &BTreeMap<String, ChannelFigures>) {
+        for (name, channel) in channels {
+            let dropped: u64 = channel.dropped.iter().map(|(_, count)| count).sum();
+            for (result, count) in
+                [("sent", channel.sent), ("failed", channel.failed), ("dropped", dropped)]
+            {
+                self.put(Id::Notifications, &[name, result], count as f64);
+            }
+            for (reason, count) in &channel.dropped {
+                self.put(Id::NotificationsDropped, &[name, reason], *count as f64);
+            }
+            self.put(Id::Queue, &[name], channel.queued as f64);
+        }
+    }
+
+    fn counts(&mut self, figures: &Figures) {
+        self.put(Id::Series, &[], figures.series as f64);
+        self.put(Id::Dropped, &[], figures.series_dropped as f64);
+        self.put(Id::PointsRefused, &[], figures.points_refused as f64);
+        self.put(Id::Reloads, &["success"], figures.reloads.0 as f64);
+        self.put(Id::Reloads, &["failure"], figures.reloads.1 as f64);
+        self.put(Id::ReloadGood, &[], f64::from(u8::from(figures.last_reload_good)));
+        self.put(Id::LoadedAt, &[], figures.loaded_at);
+        for (reason, count) in &figures.refused {
+            self.put(Id::Refused, &[reason], *count as f64);
+        }
+        for (metric, count) in &figures.overflows {
+            self.put(Id::Overflow, &[metric], *count as f64);
+        }
+        if let Some((packets, lines)) = figures.statsd {
+            self.put(Id::StatsdPackets, &[], packets as f64);
+            self.put(Id::StatsdLines, &[], lines as f64);
+        }
+        for (what, reason, count) in &figures.skipped {
+            self.put(Id::Skipped, &[what, reason], *count as f64);
+        }
+        for (handler, code, count) in &figures.requests {
+            let mut digits = itoa::Buffer::new();
+            self.put(Id::Requests, &[handler, digits.format(*code)], *count as f64);
+        }
+    }
+
+    fn process(&mut self, process: &Process) {
+        for (id, value) in [
+            (Id::ProcessCpu, process.cpu_seconds),
+            (Id::ProcessResident, process.resident_bytes),
+            (Id::ProcessVirtual, process.virtual_bytes),
+            (Id::ProcessFds, process.open_fds),
+            (Id::ProcessMaxFds, process.max_fds),
+            (Id::ProcessThreads, process.threads),
+            (Id::ProcessStart, process.start_seconds),
+        ] {
+            // What /proc does not tell is left out.
+            if let Some(value) = value {
+                self.put(id, &[], value);
+            }
+        }
+    }
+}

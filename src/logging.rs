@@ -1,0 +1,185 @@
+//! The process's own log: level, text or JSON, stderr or a file that rotates by size.
+//!
+//! Lines are handed to a thread of their own, so neither a slow disk nor a slow terminal holds up
+//! an async thread.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+
+use crate::declare::{choices, section};
+
+choices! {
+    /// Least level that is written.
+    pub enum Level {
+        /// Everything.
+        Trace = "trace",
+        /// For developers.
+        Debug = "debug",
+        /// What happens.
+        Info = "info",
+        /// What needs a look.
+        Warn = "warn" | "warning",
+        /// What failed.
+        Error = "error",
+    }
+}
+
+choices! {
+    /// Form of a line.
+    pub enum Format {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+section! {
+    /// Bellwether's own log. Without `file` it goes to standard error.
+    pub struct Logging {
+        /// Least level that is written.
+        pub level: Level = Level::Info,
+        /// Form of a line.
+        pub format: Format = Format::Text,
+        /// File to write to; its folder is made where it is missing.
+        pub file: Option<PathBuf> = None,
+        /// Size at which the file is renamed to `FILE.1` and a new one begun; 0 never does.
+        pub max_bytes: u64 = 10 * 1024 * 1024,
+        /// How many renamed files are kept.
+        pub backup_count: u32 = 5,
+    }
+}
+
+/// Starts the log for the whole process. Lines still waiting are written when the guard is dropped.
+///
+/// # Errors
+/// The file cannot be opened, or a log was started before.
+pub fn start(settings: &Logging) -> anyhow::Result<WorkerGuard> {
+    let (writer, guard) = match &settings.file {
+        Some(path) => {
+            let file = Rotating::open(path, settings.max_bytes, settings.backup_count)
+                .with_context(|| format!("cannot open log file: {}", path.display()))?;
+            tracing_appender::non_blocking(file)
+        }
+        None => tracing_appender::non_blocking(io::stderr()),
+    };
+    let colours = settings.file.is_none() && io::IsTerminal::is_terminal(&io::stderr());
+    subscribe(settings, writer, colours).map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(guard)
+}
+
+fn subscribe(
+    settings: &Logging,
+    writer: NonBlocking,
+    colours: bool,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // Libraries speak up only when something is wrong: their outages are told by ours.
+    let level = settings.level.as_str();
+    let libraries =
+        if matches!(settings.level, Level::Trace | Level::Debug) { level } else { "error" };
+    let filter = EnvFilter::new(format!("{libraries},bellwether={level}"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match settings.format {
+        Format::Text => builder.with_ansi(colours).with_target(false).try_init(),
+        Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    }
+}
+
+/// A file that is renamed when it has grown to its limit.
+struct Rotating {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    max_bytes: u64,
+    backup_count: u32,
+}
+
+impl Rotating {
+    fn open(path: &Path, max_bytes: u64, backup_count: u32) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), file, size, max_bytes, backup_count })
+    }
+
+    fn numbered(&self, number: u32) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{number}"));
+        name.into()
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        if self.backup_count == 0 {
+            self.file.set_len(0)?;
+        } else {
+            for number in (1..self.backup_count).rev() {
+                match fs::rename(self.numbered(number), self.numbered(number + 1)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            fs::rename(&self.path, self.numbered(1))?;
+            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        }
+        self.size = 0;
+        Ok(())
+    }
+}
+
+impl Write for Rotating {
+    /// Takes one whole line at a time, as the subscriber hands them over.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let full = self.max_bytes > 0 && self.size + line.len() as u64 > self.max_bytes;
+        if full && self.size > 0 {
+            // A rename that fails must not cost the line: the old file then grows on.
+            if self.rotate().is_err() {
+                self.size = 0;
+            }
+        }
+        let written = self.file.write(line)?;
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotates_by_size_and_keeps_the_declared_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logs/x.log");
+        let mut log = Rotating::open(&path, 10, 2).unwrap();
+        for line in ["one-----\n", "two-----\n", "three---\n", "four----\n"] {
+            log.write_all(line.as_bytes()).unwrap();
+        }
+        let read = |suffix: &str| fs::read_to_string(format!("{}{suffix}", path.display())).ok();
+        assert_eq!(read("").as_deref(), Some("four----\n"));
+        assert_eq!(read(".1").as_deref(), Some("three---\n"));
+        assert_eq!(read(".2").as_deref(), Some("two-----\n"));
+        assert_eq!(read(".3"), None);
+    }
+
+    #[test]
+    fn goes_on_where_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.log");
+        fs::write(&path, "12345678").unwrap();
+        let mut log = Rotating::open(&path, 10, 1).unwrap();
+        log.write_all(b"abc\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "abc\n");
+        assert_eq!(fs::read_to_string(folder.path().join("x.log.1")).unwrap(), "12345678");
+    }
+}
