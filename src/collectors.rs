@@ -4,6 +4,7 @@
 //! when it panics or hangs, and what is told about that is the runner's.
 
 pub mod own;
+pub mod neo4j;
 mod runner;
 pub mod system;
 

@@ -1,0 +1,11 @@
+//! Neo4j: declared Cypher and a catalogue of built-ins, asked over Bolt.
+//!
+//! Owns everything between the declaration of `neo4j_metrics` and the points of its metrics. Only
+//! this room speaks to a graph database.
+
+pub mod catalogue;
+mod plan;
+mod settings;
+
+pub use plan::Plan;
+pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
