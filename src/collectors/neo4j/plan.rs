@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Kind, MetricDef, Origin};
+use crate::model::{Kind, MetricDef, Origin, exported_name};
 
 use super::catalogue::{self, Call, Source, UP};
 use super::settings::{DATABASE_LABEL, Enabled, Neo4jMetrics, Neo4jQuery};
@@ -13,7 +13,7 @@ use super::settings::{DATABASE_LABEL, Enabled, Neo4jMetrics, Neo4jQuery};
 /// What the declaration comes to.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The metrics. `exported` is the declared name: the prefix is not this room's matter.
+    /// The metrics.
     pub metrics: Vec<MetricDef>,
     /// How often to collect: the collection interval, or the shortest interval of a query.
     pub interval: Duration,
@@ -25,6 +25,7 @@ pub struct Plan {
     pub(super) own: Vec<(usize, Source)>,
     /// Statements to run.
     pub(super) jobs: Vec<Job>,
+    prefix: Arc<str>,
 }
 
 /// One statement on one database, and the metrics that its rows fill.
@@ -60,10 +61,10 @@ pub(super) struct Reading {
 }
 
 impl Neo4jMetrics {
-    /// Resolves the declaration; `collection_interval` is what a query has unless it says
-    /// otherwise. Expects that [`Neo4jMetrics::check`] found nothing.
+    /// Resolves the declaration: names on the page begin with `prefix`, and a query is asked every
+    /// `collection_interval` unless it says otherwise. Expects that [`Neo4jMetrics::check`] found nothing.
     #[must_use]
-    pub fn plan(&self, collection_interval: Duration) -> Plan {
+    pub fn plan(&self, prefix: &str, collection_interval: Duration) -> Plan {
         let labelled = self.databases.as_ref();
         let databases = match labelled {
             Some(databases) => databases.iter().map(|name| name.as_str().into()).collect(),
@@ -79,6 +80,7 @@ impl Neo4jMetrics {
             labelled: labelled.is_some(),
             own: Vec::new(),
             jobs: Vec::new(),
+            prefix: prefix.into(),
         };
         if !self
             .queries
@@ -111,10 +113,9 @@ impl Plan {
         labels: Arc<[Arc<str>]>,
         interval: Duration,
     ) {
-        let name: Arc<str> = name.into();
         self.metrics.push(MetricDef {
-            exported: name.clone(),
-            name,
+            name: name.into(),
+            exported: exported_name(&self.prefix, name),
             help: help.into(),
             kind,
             labels,
@@ -210,7 +211,7 @@ mod tests {
         let settings = Neo4jMetrics::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
         settings.check(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
-        settings.plan(Duration::from_secs(30))
+        settings.plan("app", Duration::from_secs(30))
     }
 
     fn names(plan: &Plan) -> Vec<&str> {
@@ -219,7 +220,8 @@ mod tests {
 
     #[test]
     fn up_is_always_there_and_only_once() {
-        assert_eq!(names(&plan("{}")), [UP]);
+        let up = plan("{}");
+        assert_eq!((names(&up), &*up.metrics[0].exported), (vec![UP], "app_neo4j_up"));
         assert_eq!(names(&plan("queries: [{name: a, query: x}]")), [UP, "a"]);
         assert_eq!(names(&plan("queries: [{name: n, source: neo4j_up}]")), ["n"]);
     }

@@ -5,8 +5,7 @@
 use std::path::PathBuf;
 
 use crate::declare::{
-    Problems, Raw, Secret, Span, Spanned, check_label_names, check_metric_name, choices,
-    did_you_mean, section,
+    Problems, Raw, Secret, Span, Spanned, check_label_names, choices, did_you_mean, section,
 };
 use crate::model::Kind;
 
@@ -119,7 +118,8 @@ const SCHEMES: [&str; 6] = ["bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "n
 pub(super) const DATABASE_LABEL: &str = "database";
 
 impl Neo4jMetrics {
-    /// Notes all that is wrong in this section.
+    /// Notes what is wrong in this section. Whether names of metrics are names, and told apart, is
+    /// the business of the whole declaration.
     pub fn check(&self, problems: &mut Problems) {
         self.check_uri(problems);
         if let (Some(_), Some(file)) = (&self.password, &self.password_file) {
@@ -136,12 +136,8 @@ impl Neo4jMetrics {
             let found = self.pool.max_size.value;
             problems.error(&self.pool.max_size.at, format!("expected 1 to 1000, found {found}"));
         }
-        for (index, query) in self.queries.iter().enumerate() {
+        for query in &self.queries {
             query.check(self.databases.is_some(), problems);
-            if self.queries[..index].iter().any(|other| other.name == query.name) {
-                let message = format!("metric {:?} is declared twice", query.name.value);
-                problems.error(&query.name.at, message);
-            }
         }
     }
 
@@ -198,7 +194,6 @@ impl Neo4jQuery {
     }
 
     fn check(&self, labelled: bool, problems: &mut Problems) {
-        check_metric_name(&self.name, problems);
         let labels = self.labels.as_deref().unwrap_or_default();
         check_label_names(labels, problems);
         if labelled && let Some(label) = labels.iter().find(|l| l.value == DATABASE_LABEL) {
@@ -388,9 +383,7 @@ queries:
             "6:12: row_limit: expected at least 1, found 0",
             "8:12: queries[0].name: no query, and no built-in \"neo4j_node_cout\"\n  hint: did you mean \"neo4j_node_count\"?",
             "9:22: queries[1].query: empty query",
-            "10:12: queries[2].name: metric \"a\" is declared twice",
             "10:42: queries[2].source: both query and source\n  hint: keep one of them",
-            "11:12: queries[3].name: not a metric name: \"b-c\"\n  hint: letters, digits, underscores and colons, not starting with a digit",
             "11:50: queries[3].labels[1]: label \"x\" is declared twice",
             "11:53: queries[3].labels[2]: the label database is there already, from databases\n  hint: leave it out of the labels",
             "11:71: queries[3].value: column \"x\" is both label and value\n  hint: give the value a column of its own",
