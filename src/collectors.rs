@@ -3,8 +3,9 @@
 //! A collector fills a batch and nothing else. When it runs, how long it may take, what happens
 //! when it panics or hangs, and what is told about that is the runner's.
 
-pub mod own;
+pub mod application;
 pub mod neo4j;
+pub mod own;
 mod runner;
 pub mod system;
 
