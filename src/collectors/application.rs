@@ -9,6 +9,7 @@ mod helpers;
 mod metric;
 mod recorder;
 mod refused;
+mod settings;
 mod sketch;
 mod table;
 
@@ -16,3 +17,6 @@ pub use handle::{Counter, Gauge, Observer};
 pub use metric::{Declared, MAX_LABELS};
 pub use recorder::Recorder;
 pub use refused::{MAX_VALUE_LEN, Reason, Refused};
+pub use settings::{
+    Application, ApplicationMetric, ApplicationType, Statsd, StatsdMapping, resolve,
+};

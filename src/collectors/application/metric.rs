@@ -19,8 +19,6 @@ pub const MAX_LABELS: usize = 32;
 /// A metric as the recorder takes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declared {
-    /// Its index in the store.
-    pub id: MetricId,
     /// Name, type and shape.
     pub def: MetricDef,
     /// Most series it may hold.
@@ -34,6 +32,8 @@ pub struct Declared {
 /// A metric and its series.
 #[derive(Debug)]
 pub(super) struct Metric {
+    /// Its index in the store.
+    pub(super) id: MetricId,
     pub(super) declared: Declared,
     series: Arc<Series>,
 }
@@ -46,8 +46,8 @@ struct Series {
 }
 
 impl Metric {
-    pub(super) fn new(declared: Declared) -> Self {
-        let metric = Self { declared, series: Arc::default() };
+    pub(super) fn new(id: MetricId, declared: Declared) -> Self {
+        let metric = Self { id, declared, series: Arc::default() };
         // Nothing counted is a fact, so it shows from the start; a gauge nobody set is unknown.
         if metric.declared.def.labels.is_empty() && metric.declared.def.kind != Kind::Gauge {
             let _ = metric.series.table.cell(std::iter::empty(), 1, || metric.new_cell());
@@ -55,15 +55,17 @@ impl Metric {
         metric
     }
 
-    /// The same metric with the series of `old`, if they mean the same.
-    pub(super) fn adopting(declared: Declared, old: &Metric) -> Self {
+    /// This metric with the series of `old`, if both mean the same.
+    pub(super) fn adopting(&self, old: &Metric) -> Self {
+        let declared = self.declared.clone();
         let (new, was) = (&declared.def, &old.declared.def);
         let same = new.kind == was.kind
             && new.labels == was.labels
             && new.buckets == was.buckets
             && new.quantiles == was.quantiles
             && declared.max_age == old.declared.max_age;
-        if same { Self { declared, series: old.series.clone() } } else { Self::new(declared) }
+        let series = if same { &old.series } else { &self.series };
+        Self { id: self.id, declared, series: series.clone() }
     }
 
     /// Runs `record` on the series of these labels.

@@ -13,7 +13,8 @@ use super::cell::Cell;
 use super::handle::{Counter, Gauge, Observer};
 use super::metric::{Declared, Metric};
 use super::refused::{Reason, Refusals, Refused};
-use crate::model::{Batch, Kind, Now};
+use crate::collectors::{Collecting, Collector};
+use crate::model::{Batch, Kind, MetricId, Now};
 
 /// Records values of declared application metrics. Cheap to clone; clones record to the same
 /// series, also after a reload.
@@ -37,9 +38,9 @@ struct Registry {
 impl Recorder {
     /// A recorder of these metrics; of several with one name the last wins.
     #[must_use]
-    pub fn new(metrics: Vec<Declared>) -> Self {
-        let metrics = metrics.into_iter().map(|declared| Arc::new(Metric::new(declared))).collect();
-        let registry = Registry::new(metrics, Arc::default());
+    pub fn new(metrics: impl IntoIterator<Item = (MetricId, Declared)>) -> Self {
+        let metrics = metrics.into_iter().map(|(id, declared)| Arc::new(Metric::new(id, declared)));
+        let registry = Registry::new(metrics.collect(), Arc::default());
         Self { registry: Arc::new(ArcSwap::from_pointee(registry)), followers: Arc::default() }
     }
 
@@ -116,16 +117,6 @@ impl Recorder {
         Ok(Gauge { cell, refusals })
     }
 
-    /// The type of the metric of this name.
-    pub(super) fn kind(&self, name: &str) -> Option<Kind> {
-        self.registry.load().find(name).map(|metric| metric.declared.def.kind).ok()
-    }
-
-    /// Counts a record that was refused before it came here.
-    pub(super) fn count_refused(&self, reason: Reason) {
-        self.registry.load().refusals.count(reason);
-    }
-
     /// Adds every series to `batch`, each as of one moment.
     pub fn fill(&self, batch: &mut Batch) {
         let (mut scratch, mut numbers) = (Vec::new(), Vec::new());
@@ -134,7 +125,7 @@ impl Recorder {
             metric.table().for_each(|labels, cell| {
                 numbers.clear();
                 cell.read(shape, &mut scratch, &mut numbers);
-                batch.push_packed(metric.declared.id, labels, &numbers);
+                batch.push_packed(metric.id, labels, &numbers);
             });
         }
     }
@@ -151,7 +142,7 @@ impl Recorder {
     pub fn adopt(&self, old: &Recorder) {
         let (new, was) = (self.registry.load_full(), old.registry.load_full());
         let metrics = new.metrics.iter().map(|metric| match was.find(&metric.declared.def.name) {
-            Ok(old) => Arc::new(Metric::adopting(metric.declared.clone(), old)),
+            Ok(old) => Arc::new(metric.adopting(old)),
             Err(_) => metric.clone(),
         });
         let merged = Arc::new(Registry::new(metrics.collect(), was.refusals.clone()));
@@ -205,7 +196,7 @@ impl Recorder {
         name: &str,
         labels: &[(&str, &str)],
         kinds: &[Kind],
-    ) -> Result<(Arc<Cell>, Arc<Metric>, Arc<Refusals>), Refused> {
+    ) -> Result<Resolved, Refused> {
         let registry = self.registry.load();
         let found = registry.find(name).and_then(|metric| {
             if kinds.contains(&metric.declared.def.kind) {
@@ -215,6 +206,17 @@ impl Recorder {
             }
         });
         found.inspect_err(|refused| registry.refusals.count(refused.reason))
+    }
+}
+
+/// What a handle is made of.
+type Resolved = (Arc<Cell>, Arc<Metric>, Arc<Refusals>);
+
+impl Collector for Recorder {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
+        self.tick(now);
+        self.fill(batch);
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
