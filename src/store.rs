@@ -4,6 +4,8 @@
 //! or nothing of it. Reads no clock, does no I/O, judges nothing.
 
 mod family;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::sync::Arc;

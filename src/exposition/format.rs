@@ -58,3 +58,37 @@ fn offer(range: &str) -> Option<(Format, f64)> {
     };
     version.is_none_or(|version| version == spoken).then_some((format, quality))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negotiation() {
+        // What Prometheus 2.42 and 3.5 send.
+        let v2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let v3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let text_first = "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.2";
+        for (accept, format) in [
+            (v2, Format::OpenMetrics),
+            (v3, Format::OpenMetrics),
+            (text_first, Format::Text),
+            ("", Format::Text),
+            ("*/*", Format::Text),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Text),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            ("Application/OpenMetrics-Text ; Version=\"1.0.0\"", Format::OpenMetrics),
+            ("application/openmetrics-text;version=2.0.0", Format::Text),
+            ("application/openmetrics-text;q=0", Format::Text),
+            ("application/openmetrics-text;q=0.2,text/*;q=0.1", Format::OpenMetrics),
+            ("text/plain,application/openmetrics-text", Format::Text),
+            ("application/openmetrics-text,text/plain", Format::OpenMetrics),
+            ("application/json", Format::Text),
+            ("application/openmetrics-text;q=9", Format::Text),
+            ("application/openmetrics-text;q=NaN", Format::Text),
+            (";;=,,q=\u{0},é", Format::Text),
+        ] {
+            assert_eq!(Format::negotiate(accept), format, "{accept:?}");
+        }
+    }
+}

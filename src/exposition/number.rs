@@ -43,3 +43,50 @@ pub(super) fn bound(value: f64, fraction: bool) -> String {
     let whole = fraction && value == value.trunc();
     if whole { format!("{value}.0") } else { value.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-17.0, "-17"),
+            (9_007_199_254_740_991.0, "9007199254740991"),
+            (1e16, "1e16"),
+            (-1e300, "-1e300"),
+            (0.1, "0.1"),
+            (1.5e-9, "1.5e-9"),
+            (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            let mut out = Vec::new();
+            push_value(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    /// Expected texts are those of Go's `strconv.FormatFloat(x, 'g', -1, 64)`, and the examples
+    /// of the OpenMetrics specification, section "Canonical numbers".
+    #[test]
+    fn bounds() {
+        for (value, text, open) in [
+            (0.0, "0", "0.0"),
+            (10.0, "10", "10.0"),
+            (0.025, "0.025", "0.025"),
+            (0.0001, "0.0001", "0.0001"),
+            (0.00001, "1e-05", "1e-05"),
+            (-2.5e-7, "-2.5e-07", "-2.5e-07"),
+            (100_000.0, "100000", "100000.0"),
+            (1e6, "1e+06", "1e+06"),
+            (1_234_567.5, "1.2345675e+06", "1.2345675e+06"),
+            (1e100, "1e+100", "1e+100"),
+            (f64::INFINITY, "+Inf", "+Inf"),
+        ] {
+            assert_eq!((bound(value, false).as_str(), bound(value, true).as_str()), (text, open));
+        }
+    }
+}
