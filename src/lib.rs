@@ -8,6 +8,7 @@
 //! - [`logging`]: the process's own log.
 //! - [`exposition`]: text 0.0.4 and OpenMetrics, pure.
 //! - [`store`]: current values, recent samples, snapshots for the page.
+//! - [`rules`]: what is judged, when it counts, and what changes.
 //! - [`collectors`]: where figures come from, and the runner they share.
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
 
@@ -17,5 +18,6 @@ pub mod declare;
 pub mod exposition;
 pub mod logging;
 pub mod model;
+pub mod rules;
 pub mod server;
 pub mod store;

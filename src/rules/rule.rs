@@ -1,0 +1,107 @@
+//! A rule that was checked against the declared metrics and is ready to be judged.
+//!
+//! Owns what stays the same while it runs. State belongs to the engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Labels, MetricId, Origin, Severity};
+
+use super::condition::Judge;
+use super::expr::Formula;
+use super::settings::{Otherwise, RuleSettings};
+use super::step::Policy;
+use super::template::{Templates, Text};
+
+/// What makes a rule the same rule after a reload: state is kept where this did not change.
+/// Thresholds, durations and texts are not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    /// The rule's name.
+    pub name: Arc<str>,
+    /// The metric or the expression.
+    pub source: String,
+    /// The matchers, as declared.
+    pub matchers: String,
+    /// The labels it adds.
+    pub add_labels: Labels,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Unique name.
+    pub name: Arc<str>,
+    /// Whether it is judged.
+    pub enabled: bool,
+    /// As declared, for who looks at it.
+    pub settings: RuleSettings,
+    /// What makes it the same after a reload.
+    pub identity: Identity,
+    /// What is judged, in words: `p95 of api_request_duration over 5m`.
+    pub subject: String,
+    /// The operands and the calculation.
+    pub formula: Formula,
+    /// The comparison.
+    pub judge: Judge,
+    /// Times and counts.
+    pub policy: Policy,
+    /// What follows when there is no data.
+    pub on_no_data: Otherwise,
+    /// What follows when the evaluation fails.
+    pub on_error: Otherwise,
+    /// Names of the labels that tell its alerts apart.
+    pub labels: Arc<[Arc<str>]>,
+    /// What people are told.
+    pub message: Option<Text>,
+    /// More for people.
+    pub annotations: Vec<(String, Text)>,
+    /// The collectors that fill its metrics.
+    pub origins: Vec<Origin>,
+    /// How often its metrics are collected; of several the longest.
+    pub interval: Duration,
+}
+
+impl Rule {
+    /// The severity of a level, where the rule may have had more levels before a reload.
+    #[must_use]
+    pub fn severity(&self, level: usize) -> Severity {
+        let level = level.min(self.judge.levels.len().saturating_sub(1));
+        self.judge.levels.get(level).map_or(Severity::Warning, |level| level.severity)
+    }
+
+    /// The threshold of a level.
+    #[must_use]
+    pub fn threshold(&self, level: usize) -> Option<f64> {
+        let level = level.min(self.judge.levels.len().saturating_sub(1));
+        self.judge.levels.get(level).and_then(|level| level.threshold)
+    }
+
+    /// The longest window it looks back on.
+    #[must_use]
+    pub fn longest_window(&self) -> Duration {
+        let windows = self.formula.inputs.iter().filter_map(|input| input.reading.window());
+        windows.max().unwrap_or_default()
+    }
+}
+
+/// The rules of one declaration.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    /// In the order of the declaration, disabled ones too.
+    pub rules: Vec<Rule>,
+    /// Their texts.
+    pub templates: Templates,
+}
+
+impl RuleSet {
+    /// What the store must keep for them.
+    #[must_use]
+    pub fn windows(&self) -> Vec<(MetricId, Duration)> {
+        let enabled = self.rules.iter().filter(|rule| rule.enabled);
+        enabled
+            .flat_map(|rule| &rule.formula.inputs)
+            .filter_map(|input| input.reading.window().map(|window| (input.metric, window)))
+            .collect()
+    }
+}

@@ -1,0 +1,304 @@
+//! Messages and annotations: templates compiled once, rendered when an alert changes or is shown.
+//!
+//! Owns what a template may use and what Prometheus's spelling of it is turned into. A template
+//! that fails when it is rendered gives its own text: an alert is never lost to its wording.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
+
+use crate::declare::did_you_mean;
+use crate::model::Labels;
+
+use super::humanize;
+use super::reading::Refusal;
+
+/// What every template may use beside `labels`.
+const KNOWN: [&str; 8] =
+    ["labels", "value", "threshold", "rule", "alertname", "severity", "state", "metric"];
+
+/// A text with or without variables in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// Taken as it is.
+    Plain(Arc<str>),
+    /// A template: its number in [`Templates`], and its source.
+    Template(usize, Arc<str>),
+}
+
+/// What a template is rendered with.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The alert's labels.
+    pub labels: &'a Labels,
+    /// The judged value.
+    pub value: Option<f64>,
+    /// What it is compared with.
+    pub threshold: Option<f64>,
+    /// The rule's name.
+    pub rule: &'a str,
+    /// How bad it is.
+    pub severity: &'static str,
+    /// `pending` or `firing`.
+    pub state: &'static str,
+    /// What is judged.
+    pub metric: &'a str,
+}
+
+/// All templates of a set of rules.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+    count: usize,
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.add_filter("humanize", |value: Value| form(&value, humanize::humanize));
+        environment.add_filter("humanize1024", |value: Value| form(&value, humanize::humanize1024));
+        environment
+            .add_filter("humanizePercentage", |value: Value| form(&value, humanize::percentage));
+        environment.add_filter("humanizeDuration", |value: Value| form(&value, humanize::duration));
+        environment
+            .add_filter("humanizeTimestamp", |value: Value| form(&value, humanize::timestamp));
+        Self { environment, count: 0 }
+    }
+}
+
+/// Applies a form to a number, or to a text that holds one.
+fn form(value: &Value, form: fn(f64) -> String) -> Result<String, Error> {
+    let number = f64::try_from(value.clone()).ok();
+    let number = number.or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
+    number
+        .map(form)
+        .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("not a number: {value}")))
+}
+
+impl Templates {
+    /// Takes a text of a rule whose alerts have these labels.
+    ///
+    /// # Errors
+    /// Where it is no template, or uses what is not there.
+    pub fn add(&mut self, source: &str, labels: &[Arc<str>]) -> Result<Text, Refusal> {
+        if !["{{", "{%", "{#"].iter().any(|open| source.contains(open)) {
+            return Ok(Text::Plain(source.into()));
+        }
+        let name = self.count.to_string();
+        let body = from_prometheus(source).into_owned();
+        self.environment.add_template_owned(name.clone(), body).map_err(|error| Refusal {
+            message: format!("template: {}", described(&error)),
+            hint: foreign(source),
+        })?;
+        let text = Text::Template(self.count, source.into());
+        self.count += 1;
+        self.check_names(&name, labels)?;
+        self.try_out(&name, labels)?;
+        Ok(text)
+    }
+
+    fn check_names(&self, name: &str, labels: &[Arc<str>]) -> Result<(), Refusal> {
+        let Ok(template) = self.environment.get_template(name) else { return Ok(()) };
+        let mut used: Vec<String> = template.undeclared_variables(true).into_iter().collect();
+        used.sort();
+        for path in used {
+            let mut steps = path.split('.');
+            let root = steps.next().unwrap_or_default();
+            if !KNOWN.contains(&root) {
+                // Functions such as `range` count as undeclared too.
+                if self.environment.globals().any(|(global, _)| global == root) {
+                    continue;
+                }
+                let hint = did_you_mean(root, KNOWN)
+                    .unwrap_or_else(|| format!("known: {}", KNOWN.join(", ")));
+                return Err(Refusal::new(format!("template: unknown variable {root:?}"), hint));
+            }
+            let label = steps.next().filter(|_| root == "labels");
+            if let Some(label) = label.filter(|label| !labels.iter().any(|one| &**one == *label)) {
+                let names: Vec<&str> = labels.iter().map(|label| &**label).collect();
+                let hint =
+                    did_you_mean(label, names.iter().copied()).unwrap_or_else(|| {
+                        match names.as_slice() {
+                            [] => "its alerts have no labels".into(),
+                            names => format!("its alerts have: {}", names.join(", ")),
+                        }
+                    });
+                return Err(Refusal::new(format!("template: no label {label:?}"), hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// Renders it once with made-up facts, which shows what names alone do not.
+    fn try_out(&self, name: &str, labels: &[Arc<str>]) -> Result<(), Refusal> {
+        let labels = labels.iter().map(|label| (label.to_string(), "1".to_owned())).collect();
+        let facts = Facts {
+            labels: &labels,
+            value: Some(1.5),
+            threshold: Some(1.0),
+            rule: "",
+            severity: "warning",
+            state: "firing",
+            metric: "",
+        };
+        match self.rendered(name, facts) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(Refusal { message: format!("template: {}", described(&error)), hint: None })
+            }
+        }
+    }
+
+    fn rendered(&self, name: &str, facts: Facts<'_>) -> Result<String, Error> {
+        self.environment.get_template(name)?.render(context! {
+            labels => facts.labels,
+            value => number(facts.value),
+            threshold => number(facts.threshold),
+            rule => facts.rule,
+            alertname => facts.rule,
+            severity => facts.severity,
+            state => facts.state,
+            metric => facts.metric,
+        })
+    }
+
+    /// The text with its variables filled in; its source where that fails.
+    #[must_use]
+    pub fn render(&self, text: &Text, facts: Facts<'_>) -> String {
+        match text {
+            Text::Plain(text) => text.to_string(),
+            Text::Template(number, source) => {
+                self.rendered(&number.to_string(), facts).unwrap_or_else(|error| {
+                    let error = described(&error);
+                    tracing::warn!(rule = facts.rule, error, "cannot render a template");
+                    source.to_string()
+                })
+            }
+        }
+    }
+}
+
+/// Whole numbers without `.0`.
+fn number(value: Option<f64>) -> Value {
+    match value {
+        Some(value) if value.fract() == 0.0 && value.abs() < 1e15 => Value::from(value as i64),
+        Some(value) => Value::from(value),
+        None => Value::from(()),
+    }
+}
+
+fn described(error: &Error) -> String {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    match error.line() {
+        Some(line) if line > 1 => format!("line {line}: {what}"),
+        _ => what,
+    }
+}
+
+/// `$labels.x` and `$value` inside of braces are `labels.x` and `value`.
+fn from_prometheus(source: &str) -> Cow<'_, str> {
+    if !source.contains('$') {
+        return Cow::Borrowed(source);
+    }
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(open) = rest.find("{{").or_else(|| rest.find("{%")) {
+        let close = rest[open..].find("}}").or_else(|| rest[open..].find("%}"));
+        let end = close.map_or(rest.len(), |close| open + close + 2);
+        out.push_str(&rest[..open]);
+        out.push_str(&rest[open..end].replace("$labels", "labels").replace("$value", "value"));
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// What to tell who wrote a Go template.
+fn foreign(source: &str) -> Option<String> {
+    let go = ["{{ .", "{{.", "printf", "{{ if", "{{ range", "{{ end", "{{- "];
+    go.iter().any(|sign| source.contains(sign)).then(|| {
+        "templates are Jinja, not Go: {{ labels.x }}, {{ value | round(1) }}, {% if ... %}".into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(source: &str) -> Result<String, Refusal> {
+        let labels: Labels = [("mount_point".to_owned(), "/data".to_owned())].into();
+        let mut templates = Templates::default();
+        let text = templates.add(source, &["mount_point".into()])?;
+        let facts = Facts {
+            labels: &labels,
+            value: Some(91.27),
+            threshold: Some(85.0),
+            rule: "disk_full",
+            severity: "critical",
+            state: "firing",
+            metric: "disk_usage_percent",
+        };
+        Ok(templates.render(&text, facts))
+    }
+
+    #[test]
+    fn all_facts_and_forms() {
+        for (source, expected) in [
+            ("no variable: $value {x}", "no variable: $value {x}"),
+            ("{{ labels.mount_point }} at {{ value }} > {{ threshold }}", "/data at 91.27 > 85"),
+            ("{{ labels[\"mount_point\"] }}", "/data"),
+            ("{{ $labels.mount_point }}: {{ $value | round(1) }} $value", "/data: 91.3 $value"),
+            (
+                "{{rule}} {{alertname}} {{severity}} {{state}}",
+                "disk_full disk_full critical firing",
+            ),
+            ("{{ metric }}", "disk_usage_percent"),
+            ("{{ (value * 1000) | humanize }}", "91.27k"),
+            ("{{ 2048 | humanize1024 }}B", "2kiB"),
+            ("{{ (value / 100) | humanizePercentage }}", "91.27%"),
+            ("{{ 90 | humanizeDuration }}", "1m 30s"),
+            ("{{ 0 | humanizeTimestamp }}", "1970-01-01 00:00:00 +0000 UTC"),
+            ("{% if value > 90 %}very {% endif %}full <&>", "very full <&>"),
+        ] {
+            assert_eq!(render(source).as_deref(), Ok(expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_found_at_load() {
+        for (source, message, hint) in [
+            ("{{ labels.mount_pont }}", "no label \"mount_pont\"", "did you mean \"mount_point\"?"),
+            ("{{ valeu }}", "unknown variable \"valeu\"", "did you mean \"value\"?"),
+            ("{{ value | humanise }}", "filter humanise is unknown", ""),
+            ("{{ labels | humanize }}", "not a number", ""),
+            ("{{ value", "unexpected end of input", ""),
+            ("a\n{% if value %}", "line 2: unexpected end of input", ""),
+            ("{{ printf \"%.1f\" value }}", "template", "not Go"),
+            ("{{ .Value }}", "template", "not Go"),
+        ] {
+            let refusal = render(source).unwrap_err();
+            let told = format!("{} / {}", refusal.message, refusal.hint.unwrap_or_default());
+            assert!(told.contains(message) && told.contains(hint), "{source}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_fails_later_gives_its_source() {
+        let mut templates = Templates::default();
+        let text = templates.add("{{ labels.size | humanize }}B", &["size".into()]).unwrap();
+        let labels: Labels = [("size".to_owned(), "large".to_owned())].into();
+        let facts = Facts {
+            labels: &labels,
+            value: None,
+            threshold: None,
+            rule: "r",
+            severity: "info",
+            state: "firing",
+            metric: "m",
+        };
+        assert_eq!(templates.render(&text, facts), "{{ labels.size | humanize }}B");
+    }
+}
