@@ -1,7 +1,38 @@
 //! The HTTP side: listener, limits, routes, page and API, TLS and access control.
+//!
+//! Owns sockets and the wire. What the routes show and do is behind [`Backend`], which `app`
+//! implements: this room knows neither collectors nor rules nor channels.
 
+mod access;
+mod activity;
+mod answer;
+mod api;
+mod backend;
+mod body;
+mod compress;
+mod control;
+mod handler;
+mod landing;
+mod listener;
+mod metrics_view;
+mod negotiate;
 mod network;
+mod registry;
+mod routes;
+mod secret;
 mod settings;
+mod stats;
+mod watched;
+mod web;
 
+pub use access::Access;
+pub use activity::Cut;
+pub use backend::{
+    Backend, ChannelHealth, CollectorHealth, Health, Recorded, RefusedRecord, ReloadHealth,
+    RuleView,
+};
+pub use listener::{BindError, Handle, Server};
 pub use network::Network;
 pub use settings::{Control, Limits, Prometheus};
+pub use stats::{Requests, Stats};
+pub use web::WebConfig;

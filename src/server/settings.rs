@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::network::Network;
-use crate::declare::{At, Problems, Span, Spanned};
+use crate::declare::{At, Problems, Span, Spanned, is_label_name, is_metric_name};
 use crate::section;
 
 section! {
@@ -77,7 +78,7 @@ impl Prometheus {
                 .error(&self.host.at, format!("not an address or a host name: {:?}", *self.host))
                 .hint("an address such as 0.0.0.0, 127.0.0.1 or ::, without the port");
         }
-        if !self.metric_prefix.is_empty() && !valid_metric_name(&self.metric_prefix) {
+        if !self.metric_prefix.is_empty() && !is_metric_name(&self.metric_prefix) {
             problems
                 .error(
                     &self.metric_prefix.at,
@@ -110,18 +111,26 @@ impl Prometheus {
 }
 
 fn check_default_label(name: &str, at: &At, problems: &mut Problems) {
-    if name.starts_with("__") {
+    if !is_label_name(name) {
         problems
-            .error(at, format!("reserved label name: {name:?}"))
-            .hint("names that begin with two underscores belong to Prometheus");
-    } else if !valid_metric_name(name) || name.contains(':') {
-        problems
-            .error(at, format!("not a valid label name: {name:?}"))
-            .hint("letters, digits and underscores, no digit first");
+            .error(at, format!("not a label name: {name:?}"))
+            .hint("letters, digits and underscores, not starting with a digit or __");
     }
 }
 
 impl Limits {
+    /// How often to look for connections that have passed a limit: often enough that none passes
+    /// it by much, and no more than a few times a second.
+    pub(super) fn resolution(&self) -> Duration {
+        let shortest =
+            [&self.header_timeout, &self.write_timeout, &self.request_timeout, &self.idle_timeout]
+                .into_iter()
+                .map(|span| ***span)
+                .min();
+        let quarter = shortest.unwrap_or_default() / 4;
+        quarter.clamp(Duration::from_millis(20), Duration::from_secs(1))
+    }
+
     fn check(&self, problems: &mut Problems) {
         // Below 8 KiB the HTTP implementation cannot go.
         at_least(&self.max_header_bytes, 8_192, problems);
@@ -169,12 +178,6 @@ fn valid_host(host: &str) -> bool {
     host.len() <= 253 && host.split('.').all(label) && !numeric(host)
 }
 
-fn valid_metric_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':'))
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,9 +220,9 @@ mod tests {
             ("port: 70000", "port: expected a whole number from 0 to 65535"),
             ("metric_prefix: 9lives", "not a valid metric name prefix: \"9lives\""),
             ("metric_prefix: a-b", "not a valid metric name prefix"),
-            ("default_labels: {a-b: c}", "default_labels.a-b: not a valid label name"),
-            ("default_labels: {__name__: c}", "reserved label name"),
-            ("default_labels: {a:b: c}", "not a valid label name: \"a:b\""),
+            ("default_labels: {a-b: c}", "default_labels.a-b: not a label name"),
+            ("default_labels: {__name__: c}", "not a label name"),
+            ("default_labels: {a:b: c}", "not a label name: \"a:b\""),
             ("limits: {max_header_bytes: 100}", "must be 8192 or more, found 100"),
             ("limits: {max_connections: 0}", "must be 8 or more, found 0"),
             ("limits: {write_timeout: 0}", "limits.write_timeout: must be more than zero"),

@@ -1,0 +1,353 @@
+//! The views of the API, from typed data to JSON. Pure.
+//!
+//! Where Prometheus has the same endpoint (`alerts`, `rules`) the shape is its own, with fields
+//! added; so its users and tools feel at home.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::backend::{Health, Recorded, RuleView};
+use crate::model::{Alert, AlertState, Labels, Now, Severity, Wall};
+
+/// Data of `/api/v1/alerts`.
+pub(super) fn alerts(alerts: &[Arc<Alert>]) -> Value {
+    json!({ "alerts": alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>() })
+}
+
+/// One alert: Prometheus' fields, then ours.
+fn view_alert(alert: &Alert) -> Value {
+    let mut labels = alert.labels.clone();
+    labels.insert("alertname".into(), alert.rule.to_string());
+    labels.insert("severity".into(), alert.severity.as_str().into());
+    json!({
+        "labels": labels,
+        "annotations": alert.annotations,
+        "state": alert.state.as_str(),
+        "activeAt": time(alert.active_at),
+        "value": alert.value.map_or_else(|| "NaN".into(), exponent),
+        "fingerprint": alert.fingerprint.to_string(),
+        "rule": &*alert.rule,
+        "severity": alert.severity.as_str(),
+        "message": alert.message,
+        "threshold": alert.threshold.map(number),
+        "firedAt": alert.fired_at.map(time),
+    })
+}
+
+/// Data of `/api/v1/rules`.
+pub(super) fn rules(rules: &[RuleView]) -> Value {
+    let last = rules.iter().filter_map(|rule| rule.last_evaluation).max();
+    let took: f64 = rules.iter().map(|rule| rule.evaluation_time.as_secs_f64()).sum();
+    json!({ "groups": [{
+        "name": "bellwether",
+        "file": "",
+        "rules": rules.iter().map(view_rule).collect::<Vec<_>>(),
+        "evaluationTime": took,
+        "lastEvaluation": last.map(time),
+    }]})
+}
+
+fn view_rule(rule: &RuleView) -> Value {
+    let mut labels = rule.labels.clone();
+    labels.insert("severity".into(), rule.severity.as_str().into());
+    let health = match (&rule.last_error, rule.last_evaluation) {
+        (Some(_), _) => "err",
+        (None, Some(_)) => "ok",
+        (None, None) => "unknown",
+    };
+    json!({
+        "type": "alerting",
+        "name": rule.name,
+        "query": rule.query,
+        "state": rule.state.as_str(),
+        "duration": rule.duration.as_secs_f64(),
+        "keepFiringFor": rule.keep_firing_for.as_secs_f64(),
+        "labels": labels,
+        "annotations": rule.annotations,
+        "alerts": rule.alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>(),
+        "health": health,
+        "lastError": rule.last_error.as_deref().unwrap_or_default(),
+        "evaluationTime": rule.evaluation_time.as_secs_f64(),
+        "lastEvaluation": rule.last_evaluation.map(time),
+    })
+}
+
+/// Data of `/api/v1/health`.
+pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
+    let collectors: BTreeMap<&str, Value> = health
+        .collectors
+        .iter()
+        .map(|(origin, collector)| {
+            let view = json!({
+                "success": collector.success,
+                "lastDurationSeconds": collector.duration.as_secs_f64(),
+                "lastSuccess": collector.last_success.map(time),
+                "ageSeconds": collector.last_success.map(|last| now.wall.since(last).as_secs_f64()),
+                "reason": collector.failure.as_ref().map(|failure| failure.reason),
+                "error": collector.failure.as_ref().map(|failure| failure.detail.as_str()),
+            });
+            (origin.as_str(), view)
+        })
+        .collect();
+    let channels = health.channels.iter().map(|channel| {
+        json!({
+            "name": channel.name,
+            "type": channel.kind,
+            "queued": channel.queued,
+            "sent": channel.sent,
+            "failed": channel.failed,
+            "dropped": channel.dropped,
+            "lastError": channel.last_error,
+        })
+    });
+    json!({
+        "status": status(health, ready),
+        "ready": ready,
+        "version": version,
+        "startedAt": time(health.started),
+        "uptimeSeconds": now.wall.since(health.started).as_secs_f64(),
+        "collectors": collectors,
+        "channels": channels.collect::<Vec<_>>(),
+        "lastReload": health.reload.as_ref().map(|reload| {
+            json!({ "at": time(reload.at), "success": reload.success })
+        }),
+    })
+}
+
+/// `starting`, `healthy`, or `degraded` where a collector, a channel or the last reload failed.
+fn status(health: &Health, ready: bool) -> &'static str {
+    let failing = failing_collectors(health).next().is_some()
+        || health.channels.iter().any(|channel| channel.last_error.is_some())
+        || health.reload.as_ref().is_some_and(|reload| !reload.success);
+    match (ready, failing) {
+        (false, _) => "starting",
+        (true, false) => "healthy",
+        (true, true) => "degraded",
+    }
+}
+
+fn failing_collectors(health: &Health) -> impl Iterator<Item = &'static str> {
+    health
+        .collectors
+        .iter()
+        .filter(|(_, collector)| collector.success == Some(false))
+        .map(|(origin, _)| origin.as_str())
+}
+
+/// What the summary is made of beside health and alerts.
+pub(super) struct Counts {
+    pub(super) metrics: usize,
+    pub(super) series: usize,
+    pub(super) rules: usize,
+    pub(super) connections: u64,
+    pub(super) requests: u64,
+}
+
+/// Data of `/api/v1/summary`.
+pub(super) fn summary(
+    health: &Health,
+    ready: bool,
+    alerts: &[Arc<Alert>],
+    counts: &Counts,
+    version: &str,
+    now: Now,
+) -> Value {
+    let in_state = |state| alerts.iter().filter(move |alert| alert.state == state);
+    let by_severity: BTreeMap<&str, usize> = Severity::ALL
+        .iter()
+        .map(|severity| {
+            let count = in_state(AlertState::Firing).filter(|alert| alert.severity == *severity);
+            (severity.as_str(), count.count())
+        })
+        .collect();
+    let sum = |of: fn(&super::ChannelHealth) -> u64| health.channels.iter().map(of).sum::<u64>();
+    json!({
+        "status": status(health, ready),
+        "version": version,
+        "uptimeSeconds": now.wall.since(health.started).as_secs_f64(),
+        "metrics": counts.metrics,
+        "series": counts.series,
+        "rules": counts.rules,
+        "alerts": {
+            "firing": in_state(AlertState::Firing).count(),
+            "pending": in_state(AlertState::Pending).count(),
+            "firingBySeverity": by_severity,
+            "active": alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>(),
+        },
+        "collectors": {
+            "enabled": health.collectors.len(),
+            "failing": failing_collectors(health).collect::<Vec<_>>(),
+        },
+        "notifications": {
+            "channels": health.channels.len(),
+            "queued": health.channels.iter().map(|channel| channel.queued).sum::<usize>(),
+            "sent": sum(|channel| channel.sent),
+            "failed": sum(|channel| channel.failed),
+            "dropped": sum(|channel| channel.dropped),
+        },
+        "http": { "connections": counts.connections, "requests": counts.requests },
+    })
+}
+
+/// Data of `/api/v1/record`.
+pub(super) fn recorded(recorded: &Recorded) -> Value {
+    let refused = recorded.refused.iter().map(
+        |record| json!({ "index": record.index, "reason": record.reason, "error": record.detail }),
+    );
+    json!({ "accepted": recorded.accepted, "refused": refused.collect::<Vec<_>>() })
+}
+
+/// A number, or what JSON has no number for as text.
+pub(super) fn number(value: f64) -> Value {
+    if value.is_finite() {
+        json!(value)
+    } else if value.is_nan() {
+        json!("NaN")
+    } else {
+        json!(if value > 0.0 { "+Inf" } else { "-Inf" })
+    }
+}
+
+/// Labels as a JSON object.
+pub(super) fn labels<'a>(names: &'a [Arc<str>], values: impl Iterator<Item = &'a str>) -> Labels {
+    names.iter().map(ToString::to_string).zip(values.map(str::to_owned)).collect()
+}
+
+/// As Prometheus writes an alert's value: `9.1e+01`.
+fn exponent(value: f64) -> String {
+    if let Value::String(text) = number(value) {
+        return text;
+    }
+    let text = format!("{value:e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    match power.strip_prefix('-') {
+        Some(power) => format!("{digits}e-{power:0>2}"),
+        None => format!("{digits}e+{power:0>2}"),
+    }
+}
+
+/// RFC 3339 in UTC.
+fn time(at: Wall) -> String {
+    Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::backend::{ChannelHealth, CollectorHealth};
+    use super::*;
+    use std::time::Duration;
+
+    use crate::model::{Failure, Fingerprint, Origin};
+
+    fn alert(state: AlertState, value: Option<f64>) -> Arc<Alert> {
+        let labels = Labels::from([("mount_point".to_owned(), "/".to_owned())]);
+        Arc::new(Alert {
+            fingerprint: Fingerprint::of("disk_full", &labels),
+            rule: "disk_full".into(),
+            severity: Severity::Critical,
+            labels,
+            annotations: Labels::from([("runbook".to_owned(), "clean up".to_owned())]),
+            message: "disk / is full".into(),
+            value,
+            threshold: Some(90.0),
+            state,
+            active_at: Wall(1_700_000_000_123),
+            fired_at: None,
+            resolved_at: None,
+        })
+    }
+
+    #[test]
+    fn an_alert_has_prometheus_fields() {
+        let view = &alerts(&[alert(AlertState::Firing, Some(91.0))])["alerts"][0];
+        let expected =
+            json!({"alertname": "disk_full", "severity": "critical", "mount_point": "/"});
+        assert_eq!(view["labels"], expected);
+        assert_eq!(view["activeAt"], "2023-11-14T22:13:20.123Z");
+        assert_eq!(view["value"], "9.1e+01");
+        assert_eq!(view["state"], "firing");
+        assert_eq!(view["threshold"], 90.0);
+    }
+
+    #[test]
+    fn values_are_written_as_go_does() {
+        for (value, expected) in [
+            (0.0, "0e+00"),
+            (1.0, "1e+00"),
+            (-0.00012, "-1.2e-04"),
+            (1.5e300, "1.5e+300"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(exponent(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_rule_tells_its_state_and_what_failed() {
+        let rule = RuleView {
+            name: "disk_full".into(),
+            query: "disk_usage_percent > 90".into(),
+            state: AlertState::Pending,
+            duration: Duration::from_secs(300),
+            keep_firing_for: Duration::ZERO,
+            severity: Severity::Critical,
+            labels: Labels::new(),
+            annotations: Labels::new(),
+            alerts: vec![alert(AlertState::Pending, None)],
+            last_evaluation: Some(Wall(0)),
+            evaluation_time: Duration::from_micros(5),
+            last_error: None,
+        };
+        let broken = RuleView { last_error: Some("no such label".into()), ..rule.clone() };
+        let fresh = RuleView { last_evaluation: None, ..rule.clone() };
+        let data = rules(&[rule, broken, fresh]);
+        let group = &data["groups"][0];
+        assert_eq!(group["lastEvaluation"], "1970-01-01T00:00:00Z");
+        let [rule, broken, fresh] = [0, 1, 2].map(|index| &group["rules"][index]);
+        assert_eq!(rule["type"], "alerting");
+        assert_eq!(rule["duration"], 300.0);
+        assert_eq!(rule["alerts"][0]["value"], "NaN");
+        assert_eq!(rule["health"], "ok");
+        assert_eq!(
+            (&broken["health"], &broken["lastError"]),
+            (&json!("err"), &json!("no such label"))
+        );
+        assert_eq!(fresh["health"], "unknown");
+    }
+
+    #[test]
+    fn health_and_summary_tell_what_fails() {
+        let now = Now { wall: Wall(100_000), ..Now::default() };
+        let good = CollectorHealth {
+            success: Some(true),
+            last_success: Some(Wall(99_000)),
+            ..CollectorHealth::default()
+        };
+        let mut all = Health { started: Wall(40_000), ..Health::default() };
+        all.collectors.insert(Origin::System, good.clone());
+        assert_eq!(health(&all, true, "1", now)["status"], "healthy");
+        assert_eq!(health(&all, false, "1", now)["status"], "starting");
+        let failure = Failure::new("connect", "refused");
+        let bad = CollectorHealth { success: Some(false), failure: Some(failure), ..good };
+        all.collectors.insert(Origin::Neo4j, bad);
+        let channel = ChannelHealth { name: "hook".into(), sent: 3, ..ChannelHealth::default() };
+        all.channels = vec![channel.clone(), channel];
+        let view = health(&all, true, "1", now);
+        assert_eq!(view["status"], "degraded");
+        assert_eq!(view["uptimeSeconds"], 60.0);
+        assert_eq!(view["collectors"]["system"]["ageSeconds"], 1.0);
+        assert_eq!(view["collectors"]["neo4j"]["reason"], "connect");
+        let active = [alert(AlertState::Firing, Some(1.0)), alert(AlertState::Pending, None)];
+        let counts = Counts { metrics: 5, series: 9, rules: 2, connections: 1, requests: 7 };
+        let view = summary(&all, true, &active, &counts, "1", now);
+        assert_eq!(view["alerts"]["firing"], 1);
+        assert_eq!(view["alerts"]["firingBySeverity"]["critical"], 1);
+        assert_eq!(view["collectors"]["failing"], json!(["neo4j"]));
+        assert_eq!(view["notifications"]["sent"], 6);
+    }
+}

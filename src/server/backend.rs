@@ -1,0 +1,149 @@
+//! What the server needs of the rest of the program, as one trait and the plain data it moves.
+//!
+//! `app` implements it; nothing here knows how.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Alert, AlertState, Failure, Labels, Now, Origin, Severity, Wall};
+use crate::store::Store;
+
+/// The program behind the page.
+pub trait Backend: Send + Sync + 'static {
+    /// Both clocks.
+    fn now(&self) -> Now;
+
+    /// The store to read from; another one after a reload.
+    fn store(&self) -> Arc<Store>;
+
+    /// Brings the series that change between collections (application, self) up to date in the
+    /// store. Called before each page, never on an async thread: it may read `/proc`.
+    fn refresh(&self);
+
+    /// Whether every enabled collector has run at least once; what `/-/ready` answers.
+    fn ready(&self) -> bool;
+
+    /// Reads the declaration again and swaps it in whole or not at all. The text, one line or
+    /// several, says what happened, or in the error case what is wrong.
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>>;
+
+    /// Takes a JSON array of recordings. Called on a blocking thread.
+    ///
+    /// # Errors
+    /// When the body as a whole is no such array; nothing was recorded then.
+    fn record(&self, body: &[u8]) -> Result<Recorded, String>;
+
+    /// All alerts that are pending or firing.
+    fn alerts(&self) -> Vec<Arc<Alert>>;
+
+    /// All rules in the order of the declaration.
+    fn rules(&self) -> Vec<RuleView>;
+
+    /// How the parts fare.
+    fn health(&self) -> Health;
+}
+
+/// What became of a recording request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded {
+    /// How many records were taken.
+    pub accepted: usize,
+    /// Those that were not.
+    pub refused: Vec<RefusedRecord>,
+}
+
+/// A record that was not taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusedRecord {
+    /// Its index in the array.
+    pub index: usize,
+    /// One of a small fixed set of words: `unknown_metric`, `wrong_kind`...
+    pub reason: &'static str,
+    /// What is wrong with it, for people.
+    pub detail: String,
+}
+
+/// A rule as others see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleView {
+    /// Its name.
+    pub name: String,
+    /// What it judges, as one line: `avg(cpu_percent[5m]) > 85`.
+    pub query: String,
+    /// The worst state of its alerts.
+    pub state: AlertState,
+    /// How long the condition must hold.
+    pub duration: Duration,
+    /// How long it keeps firing after.
+    pub keep_firing_for: Duration,
+    /// Of several thresholds, the first level.
+    pub severity: Severity,
+    /// Labels it adds.
+    pub labels: Labels,
+    /// Annotations it adds, not rendered.
+    pub annotations: Labels,
+    /// Its pending and firing alerts.
+    pub alerts: Vec<Arc<Alert>>,
+    /// When it was last judged, if ever.
+    pub last_evaluation: Option<Wall>,
+    /// How long that took.
+    pub evaluation_time: Duration,
+    /// Why the last evaluation failed, if it did.
+    pub last_error: Option<String>,
+}
+
+/// How the parts of the program fare.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Health {
+    /// When the program started.
+    pub started: Wall,
+    /// Every enabled collector.
+    pub collectors: BTreeMap<Origin, CollectorHealth>,
+    /// Every enabled channel.
+    pub channels: Vec<ChannelHealth>,
+    /// The last reload, if there was one.
+    pub reload: Option<ReloadHealth>,
+}
+
+/// How a collector fares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CollectorHealth {
+    /// Whether the last run succeeded; none before the first has ended.
+    pub success: Option<bool>,
+    /// How long the last run took.
+    pub duration: Duration,
+    /// When it last succeeded.
+    pub last_success: Option<Wall>,
+    /// Why the last run failed.
+    pub failure: Option<Failure>,
+}
+
+/// How a channel fares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelHealth {
+    /// Its name.
+    pub name: String,
+    /// Its type: `log`, `kafka`, `webhook`.
+    pub kind: &'static str,
+    /// Notifications waiting.
+    pub queued: usize,
+    /// Notifications delivered.
+    pub sent: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Notifications given up.
+    pub dropped: u64,
+    /// Why the last attempt failed; none after a success. Holds no secret.
+    pub last_error: Option<String>,
+}
+
+/// What became of the last reload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReloadHealth {
+    /// When.
+    pub at: Wall,
+    /// Whether the new declaration was swapped in.
+    pub success: bool,
+}

@@ -1,0 +1,271 @@
+//! Bodies of answers: whole ones and pages that are rendered while they leave.
+//!
+//! Owns the way from chunks over the compressor to the connection. Never holds a whole page: one
+//! chunk is rendered and compressed when the connection asks for it, and between two chunks other
+//! tasks get their turn.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::activity::Activity;
+use super::compress::Compressor;
+use super::negotiate::Coding;
+use super::registry::Registry;
+use crate::exposition::Page;
+
+/// Room for one rendered chunk, the line that ends it included.
+const CHUNK_ROOM: usize = 72 * 1024;
+
+/// A body below this many bytes is sent as it is: its header would outweigh what is saved.
+const WORTH_COMPRESSING: usize = 1024;
+
+/// Body of an answer.
+pub(super) struct Outgoing {
+    source: Source,
+    /// Told of progress and of the end.
+    request: Option<Request>,
+}
+
+enum Source {
+    Whole(Option<Bytes>),
+    Page(Box<Rendering>),
+    Done,
+}
+
+struct Rendering {
+    page: Page,
+    compressor: Compressor,
+    /// The last call gave bytes; others go first.
+    yields: bool,
+    /// How many pages may be under way.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A request under way, from its head to the last byte of the answer.
+pub(super) struct Request {
+    activity: Arc<Activity>,
+    registry: Arc<Registry>,
+}
+
+impl Request {
+    pub(super) fn begin(activity: Arc<Activity>, registry: Arc<Registry>) -> Self {
+        activity.begin(registry.now());
+        Self { activity, registry }
+    }
+
+    fn progress(&self) {
+        self.activity.progress(self.registry.now());
+    }
+
+    /// Says that the client owes its body, until the guard is dropped.
+    pub(super) fn awaits_body(&self) -> AwaitsBody<'_> {
+        self.activity.awaits_body(Some(self.registry.now()));
+        AwaitsBody(&self.activity)
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.activity.end(self.registry.now());
+    }
+}
+
+/// While it lives the server waits for a request's body.
+pub(super) struct AwaitsBody<'a>(&'a Activity);
+
+impl Drop for AwaitsBody<'_> {
+    fn drop(&mut self) {
+        self.0.awaits_body(None);
+    }
+}
+
+impl Outgoing {
+    /// Bytes as they are.
+    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)), request: None }
+    }
+
+    /// Bytes, compressed where that pays; tells whether it did.
+    ///
+    /// # Errors
+    /// When the compressor fails.
+    pub(super) fn coded(bytes: Vec<u8>, coding: Coding) -> io::Result<(Self, Coding)> {
+        if bytes.len() < WORTH_COMPRESSING || coding == Coding::Identity {
+            return Ok((Self::whole(bytes), Coding::Identity));
+        }
+        let mut compressor = Compressor::new(coding)?;
+        let mut out = compressor.push(bytes)?;
+        out.extend(compressor.finish()?);
+        Ok((Self::whole(out), coding))
+    }
+
+    /// A page, rendered and compressed while it is sent.
+    ///
+    /// # Errors
+    /// When the compressor cannot be made.
+    pub(super) fn page(
+        page: Page,
+        coding: Coding,
+        permit: OwnedSemaphorePermit,
+    ) -> io::Result<Self> {
+        let compressor = Compressor::new(coding)?;
+        let rendering = Rendering { page, compressor, yields: false, _permit: permit };
+        Ok(Self { source: Source::Page(Box::new(rendering)), request: None })
+    }
+
+    /// Keeps `request` under way until the body is gone.
+    pub(super) fn of(mut self, request: Request) -> Self {
+        self.request = Some(request);
+        self
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match &mut self.source {
+            Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Source::Done => Poll::Ready(None),
+            Source::Page(rendering) if rendering.yields => {
+                rendering.yields = false;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Source::Page(rendering) => {
+                let mut chunk = Vec::with_capacity(CHUNK_ROOM);
+                if rendering.page.next_chunk(&mut chunk) {
+                    rendering.yields = true;
+                    return Poll::Ready(Some(rendering.compressor.push(chunk).map(Bytes::from)));
+                }
+                let last = std::mem::replace(&mut rendering.compressor, Compressor::Identity);
+                self.source = Source::Done;
+                Poll::Ready(Some(last.finish().map(Bytes::from)))
+            }
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(request) = &self.request {
+            request.progress();
+        }
+        loop {
+            match self.next(cx) {
+                // A compressor that keeps its bytes back has nothing to send yet.
+                Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => {}
+                Poll::Ready(bytes) => {
+                    return Poll::Ready(bytes.map(|bytes| bytes.map(Frame::data)));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.source, Source::Whole(None) | Source::Done)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Source::Page(_) => SizeHint::default(),
+            Source::Done => SizeHint::with_exact(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::task::Waker;
+
+    use tokio::sync::Semaphore;
+
+    use crate::exposition::{Format, Layout, Snapshot};
+    use crate::model::{Kind, LabelValues, MetricDef, MetricId, Origin};
+
+    fn page(series: usize) -> Page {
+        let def = MetricDef {
+            name: "load".into(),
+            exported: "load".into(),
+            help: "Load.".into(),
+            kind: Kind::Gauge,
+            labels: [Arc::from("host")].into(),
+            buckets: [].into(),
+            quantiles: [].into(),
+            origin: Origin::Application,
+            interval: std::time::Duration::from_secs(1),
+        };
+        let labels: Vec<LabelValues> =
+            (0..series).map(|index| LabelValues::new(&[&format!("host-{index:06}")])).collect();
+        let slots = labels.iter().enumerate().map(|(slot, labels)| (slot as u32, labels));
+        let layout = Arc::new(Layout::new(&def.labels, slots));
+        let mut snapshot = Snapshot::new([def].into(), series);
+        snapshot.push(MetricId(0), &Arc::from(""), layout, &vec![1.5; series]);
+        Page::new(snapshot, Format::Text)
+    }
+
+    fn permit() -> OwnedSemaphorePermit {
+        Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_page_leaves_in_chunks_whatever_the_coding() {
+        let mut plain = Vec::new();
+        let mut whole = page(20_000);
+        while whole.next_chunk(&mut plain) {}
+        for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+            let mut body = Outgoing::page(page(20_000), coding, permit()).unwrap();
+            let (mut sent, mut frames) = (Vec::new(), 0);
+            while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                let data = frame.unwrap().into_data().unwrap();
+                assert!(!data.is_empty() && data.len() < 256 * 1024);
+                sent.extend(data);
+                frames += 1;
+            }
+            assert!(body.is_end_stream() && frames > 1, "{coding:?} {frames}");
+            let sent = match coding {
+                Coding::Identity => sent,
+                Coding::Gzip => {
+                    let mut out = Vec::new();
+                    io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&sent[..]), &mut out)
+                        .unwrap();
+                    out
+                }
+                Coding::Zstd => zstd::decode_all(&sent[..]).unwrap(),
+            };
+            assert_eq!(sent, plain);
+        }
+    }
+
+    #[test]
+    fn between_two_chunks_others_get_their_turn() {
+        let mut body = Outgoing::page(page(20_000), Coding::Identity, permit()).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn only_what_pays_is_compressed() {
+        let (_, coding) = Outgoing::coded(vec![b'x'; 100], Coding::Gzip).unwrap();
+        assert_eq!(coding, Coding::Identity);
+        let (body, coding) = Outgoing::coded(vec![b'x'; 10_000], Coding::Zstd).unwrap();
+        assert_eq!(coding, Coding::Zstd);
+        assert!(body.size_hint().exact().unwrap() < 100);
+    }
+}

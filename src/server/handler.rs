@@ -1,0 +1,347 @@
+//! From a request's head to its answer: who may, what it is, what it gets.
+//!
+//! Owns the order of the judgements. Health is answered to anybody; everything else passes the
+//! rate, the password and, where it changes state, the control rules, before its path is looked at.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{HeaderMap, Method, Request, StatusCode, Version};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, interval, timeout};
+
+use super::access::Access;
+use super::activity::Activity;
+use super::answer::{self, Answer, Trouble};
+use super::api::{self, Counts};
+use super::backend::Backend;
+use super::body::{self, Outgoing};
+use super::landing;
+use super::metrics_view::{self, Query};
+use super::negotiate::{coding, page_format};
+use super::registry::Registry;
+use super::routes::{ROUTES, Route, View};
+use super::stats::Stats;
+use super::web::{Verdict, Verifier};
+use crate::exposition::Page;
+
+/// The version told to clients.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How long a scrape waits while all pages under way are stuck or busy.
+const PAGE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client may leave an answer lying before another scrape takes its place.
+const STUCK: Duration = Duration::from_millis(500);
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) access: ArcSwap<Access>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) stats: Arc<Stats>,
+    pages: Arc<Semaphore>,
+    verifier: Verifier,
+}
+
+type Result<T> = std::result::Result<T, Trouble>;
+
+/// A request's head, and the guard that keeps it under way.
+struct Asked<'a> {
+    peer: IpAddr,
+    route: Option<Route>,
+    parts: &'a hyper::http::request::Parts,
+    guard: &'a body::Request,
+}
+
+impl Shared {
+    pub(super) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
+        let pages = Arc::new(Semaphore::new(*access.limits.max_concurrent_pages as usize));
+        Self {
+            backend,
+            access: ArcSwap::from_pointee(access),
+            registry: Arc::new(Registry::new(Arc::clone(&stats))),
+            stats,
+            pages,
+            verifier: Verifier::new(),
+        }
+    }
+
+    /// Answers one request.
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        peer: IpAddr,
+        activity: Arc<Activity>,
+        request: Request<Incoming>,
+    ) -> std::result::Result<Answer, Infallible> {
+        let guard = body::Request::begin(activity, Arc::clone(&self.registry));
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let route = Route::of(parts.uri.path());
+        let api = parts.uri.path().starts_with("/api/");
+        let access = self.access.load_full();
+        let asked = Asked { peer, route, parts: &parts, guard: &guard };
+        let answer = self.respond(&access, &asked, body).await;
+        let mut answer = answer.unwrap_or_else(|trouble| trouble.answer(api));
+        for (name, value) in &access.web.headers {
+            answer.headers_mut().insert(name, value.clone());
+        }
+        let handler = route.map_or("other", Route::name);
+        self.stats.answered(handler, answer.status().as_u16(), started.elapsed());
+        Ok(answer.map(|body| body.of(guard)))
+    }
+
+    async fn respond(&self, access: &Access, asked: &Asked<'_>, body: Incoming) -> Result<Answer> {
+        let parts = asked.parts;
+        if parts.version == Version::HTTP_11 && parts.headers.get_all(HOST).iter().count() != 1 {
+            return Err(Trouble::new(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
+        }
+        if !asked.route.is_some_and(Route::is_open) {
+            self.admit(access, asked).await?;
+        }
+        let Some(route) = asked.route else { return Err(not_found()) };
+        if !route.takes(&parts.method) {
+            let message = format!("{} is not for {}", parts.uri.path(), parts.method);
+            return Err(
+                Trouble::new(StatusCode::METHOD_NOT_ALLOWED, message).header(ALLOW, route.allow())
+            );
+        }
+        if route.changes_state() {
+            let judged = access.control.judge(asked.peer, &parts.uri, &parts.headers);
+            judged.map_err(|refusal| {
+                self.stats.refused(refusal.reason);
+                let trouble = Trouble::new(refusal.status, refusal.message).hint(refusal.hint);
+                match refusal.status {
+                    StatusCode::UNAUTHORIZED => trouble.header(WWW_AUTHENTICATE, "Bearer"),
+                    _ => trouble,
+                }
+            })?;
+        }
+        match route {
+            Route::Landing => Ok(answer::html(landing::page(VERSION))),
+            Route::Metrics => self.metrics(parts).await,
+            Route::Healthy => Ok(answer::text(StatusCode::OK, "Bellwether is healthy.\n")),
+            Route::Ready => self.ready(),
+            Route::Reload => self.reload().await,
+            Route::Record => self.record(access, asked, body).await,
+            Route::Api(view) => self.api(view, parts).await,
+        }
+    }
+
+    /// Rate and password.
+    async fn admit(&self, access: &Access, asked: &Asked<'_>) -> Result<()> {
+        let web = &access.web;
+        if web.rate.as_ref().is_some_and(|rate| !rate.take(self.registry.now())) {
+            self.stats.refused("rate");
+            return Err(Trouble::new(StatusCode::TOO_MANY_REQUESTS, "too many requests")
+                .header(RETRY_AFTER, "1"));
+        }
+        let headers = &asked.parts.headers;
+        let Some(users) = &web.users else { return Ok(()) };
+        if asked.route.is_some_and(Route::changes_state) && access.control.has_token(headers) {
+            return Ok(());
+        }
+        match self.verifier.check(users, asked.peer, headers).await {
+            Verdict::Granted => Ok(()),
+            Verdict::Denied => {
+                self.stats.refused("password");
+                Err(Trouble::new(StatusCode::UNAUTHORIZED, "user and password are needed")
+                    .header(WWW_AUTHENTICATE, "Basic realm=\"bellwether\", charset=\"UTF-8\""))
+            }
+            Verdict::Busy => {
+                self.stats.refused("password");
+                let message = "too many passwords are being checked";
+                Err(Trouble::new(StatusCode::TOO_MANY_REQUESTS, message).header(RETRY_AFTER, "1"))
+            }
+        }
+    }
+
+    async fn metrics(&self, parts: &hyper::http::request::Parts) -> Result<Answer> {
+        let format = page_format(&parts.headers);
+        let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
+        let body = if parts.method == Method::HEAD {
+            Outgoing::whole(Bytes::new())
+        } else {
+            let permit = self.page_permit().await?;
+            let backend = Arc::clone(&self.backend);
+            let snapshot = blocking(move || {
+                backend.refresh();
+                backend.store().snapshot()
+            });
+            let page = Page::new(snapshot.await?, format);
+            Outgoing::page(page, coding, permit)
+                .map_err(|error| internal(format!("cannot compress the page: {error}")))?
+        };
+        let mut answer = answer::base(StatusCode::OK, format.content_type(), body);
+        answer::set_coding(&mut answer, coding);
+        Ok(answer)
+    }
+
+    /// The right to render a page. Where all are taken, clients that do not take theirs give way.
+    async fn page_permit(&self) -> Result<OwnedSemaphorePermit> {
+        let busy = || {
+            Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "too many pages are being served")
+                .header(RETRY_AFTER, "5")
+        };
+        let wait = async {
+            let mut permit = std::pin::pin!(Arc::clone(&self.pages).acquire_owned());
+            let mut patience = interval(STUCK);
+            loop {
+                tokio::select! {
+                    biased;
+                    permit = &mut permit => return permit.ok(),
+                    _ = patience.tick() => self.registry.evict_stuck(STUCK),
+                };
+            }
+        };
+        timeout(PAGE_PATIENCE, wait).await.ok().flatten().ok_or_else(busy)
+    }
+
+    fn ready(&self) -> Result<Answer> {
+        if self.backend.ready() {
+            return Ok(answer::text(StatusCode::OK, "Bellwether is ready.\n"));
+        }
+        let message = "not ready: waiting for the first collection";
+        Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, message).header(RETRY_AFTER, "1"))
+    }
+
+    async fn reload(&self) -> Result<Answer> {
+        let backend = Arc::clone(&self.backend);
+        // A task of its own: a client that goes away must not leave half a reload behind.
+        match tokio::spawn(async move { backend.reload().await }).await {
+            Ok(Ok(message)) => {
+                Ok(answer::text(StatusCode::OK, format!("{}\n", message.trim_end())))
+            }
+            Ok(Err(message)) => Err(internal(message.trim_end())),
+            Err(_) => Err(internal("the reload failed: see the log")),
+        }
+    }
+
+    async fn record(&self, access: &Access, asked: &Asked<'_>, body: Incoming) -> Result<Answer> {
+        let headers = &asked.parts.headers;
+        check_json(headers)?;
+        let body = read_body(access, asked.guard, body).await?;
+        let backend = Arc::clone(&self.backend);
+        let recorded = blocking(move || backend.record(&body)).await?;
+        let recorded = recorded.map_err(|error| Trouble::new(StatusCode::BAD_REQUEST, error))?;
+        let coding = coding(headers).unwrap_or(super::negotiate::Coding::Identity);
+        let mut answer = answer::success(&api::recorded(&recorded), coding);
+        // A client that looks only at the status must not take a lost record for a stored one.
+        if recorded.accepted == 0 && !recorded.refused.is_empty() {
+            *answer.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        }
+        Ok(answer)
+    }
+
+    async fn api(&self, view: View, parts: &hyper::http::request::Parts) -> Result<Answer> {
+        let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
+        let query = match view {
+            View::Metrics => Query::parse(parts.uri.query().unwrap_or_default()),
+            _ => Query::parse(""),
+        };
+        let query = query.map_err(|error| Trouble::new(StatusCode::BAD_REQUEST, error))?;
+        let backend = Arc::clone(&self.backend);
+        let stats = Arc::clone(&self.stats);
+        let data = blocking(move || data(view, &query, &*backend, &stats)).await?;
+        let data = data.map_err(|name| {
+            let message = format!("no metric is declared as {name:?}");
+            Trouble::new(StatusCode::NOT_FOUND, message).hint("/api/v1/metrics lists all")
+        })?;
+        Ok(answer::success(&data, coding))
+    }
+}
+
+fn data(
+    view: View,
+    query: &Query,
+    backend: &dyn Backend,
+    stats: &Stats,
+) -> std::result::Result<serde_json::Value, String> {
+    let now = backend.now();
+    Ok(match view {
+        View::Metrics => {
+            backend.refresh();
+            return metrics_view::view(&backend.store(), query);
+        }
+        View::Alerts => api::alerts(&backend.alerts()),
+        View::Rules => api::rules(&backend.rules()),
+        View::Health => api::health(&backend.health(), backend.ready(), VERSION, now),
+        View::Summary => {
+            let store = backend.store();
+            let counts = Counts {
+                metrics: store.metrics().len(),
+                series: store.series(),
+                rules: backend.rules().len(),
+                connections: stats.connections(),
+                requests: stats.requests().values().map(|requests| requests.count).sum(),
+            };
+            let (health, alerts) = (backend.health(), backend.alerts());
+            api::summary(&health, backend.ready(), &alerts, &counts, VERSION, now)
+        }
+    })
+}
+
+/// Runs what may block where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| internal("this request failed: see the log"))
+}
+
+/// A form that a browser posts by itself is never `application/json`.
+fn check_json(headers: &HeaderMap) -> Result<()> {
+    let unsupported = |message: String| Trouble::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = value.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/json") {
+        return Err(unsupported(format!(
+            "the content type must be application/json, not {media:?}"
+        )));
+    }
+    match headers.get(CONTENT_ENCODING) {
+        Some(coding) if coding != "identity" => {
+            Err(unsupported("the body must not be coded".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The whole body, within size and time. One that says it is too big is refused unread.
+async fn read_body(access: &Access, guard: &body::Request, body: Incoming) -> Result<Bytes> {
+    let limit = *access.limits.max_body_bytes;
+    let too_large = || {
+        let message = format!("the body is larger than {limit} bytes");
+        Trouble::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+            .hint("send it in parts, or raise prometheus.limits.max_body_bytes")
+    };
+    if body.size_hint().lower() > limit {
+        return Err(too_large());
+    }
+    let _waiting = guard.awaits_body();
+    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
+    match timeout(**access.limits.body_timeout, limited.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => {
+            Err(Trouble::new(StatusCode::BAD_REQUEST, format!("cannot read the body: {error}")))
+        }
+        Err(_) => Err(Trouble::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+    }
+}
+
+fn internal(message: impl Into<String>) -> Trouble {
+    Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+}
+
+fn not_acceptable() -> Trouble {
+    Trouble::new(StatusCode::NOT_ACCEPTABLE, "none of the accepted encodings is served")
+        .hint("served are zstd, gzip and identity")
+}
+
+fn not_found() -> Trouble {
+    let paths: Vec<&str> = ROUTES.iter().map(|(path, _)| *path).collect();
+    Trouble::new(StatusCode::NOT_FOUND, format!("not found; there are {}", paths.join(", ")))
+}

@@ -1,0 +1,330 @@
+//! The listening socket and the life of connections, from accept to close.
+//!
+//! Owns accepting, the handshake, the reaper of overdue connections, the watch on renewed
+//! certificates and the graceful stop. What a request gets is the handler's business.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::access::Access;
+use super::backend::Backend;
+use super::handler::Shared;
+use super::registry::Place;
+use super::settings::{Limits, Prometheus};
+use super::stats::Stats;
+use super::watched::Watched;
+
+/// How often the web configuration and its certificates are looked at.
+const RENEWAL: Duration = Duration::from_secs(15);
+/// How long accepting rests when the system has no descriptor left.
+const REST: Duration = Duration::from_millis(100);
+/// How long a cut connection may take to end when the server stops.
+const LAST_BREATH: Duration = Duration::from_millis(500);
+/// Connections the kernel holds until they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// What a client gets when every place is taken by a request under way.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n\r\ntoo many connections\n";
+
+/// Why the server cannot listen.
+#[derive(Debug)]
+pub struct BindError {
+    address: String,
+    error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reason, hint) = match self.error.kind() {
+            io::ErrorKind::AddrInUse => (
+                "address already in use".to_owned(),
+                "another Bellwether, or Pushgateway, which has the same default port? \
+                 choose another with --web.listen-address",
+            ),
+            io::ErrorKind::PermissionDenied => {
+                ("permission denied".to_owned(), "ports below 1024 need CAP_NET_BIND_SERVICE")
+            }
+            io::ErrorKind::AddrNotAvailable => (
+                "not an address of this host".to_owned(),
+                "0.0.0.0 listens on all, 127.0.0.1 only for this host",
+            ),
+            _ => (self.error.to_string(), "check prometheus.host and prometheus.port"),
+        };
+        write!(out, "cannot listen on {}: {reason}\n  hint: {hint}", self.address)
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// A server that listens and does not answer yet.
+pub struct Server {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+/// Changes a server that runs.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+impl Handle {
+    /// Swaps in limits, users, certificates and control rules. Connections stay, and the requests
+    /// on them are judged by the new rules; `max_concurrent_pages` stays as it was.
+    pub fn apply(&self, access: Access) {
+        self.0.access.store(Arc::new(access));
+    }
+}
+
+impl Server {
+    /// Opens the socket that `settings` name.
+    ///
+    /// # Errors
+    /// When the host has no address or the socket cannot be opened.
+    pub async fn bind(
+        settings: &Prometheus,
+        access: Access,
+        backend: Arc<dyn Backend>,
+        stats: Arc<Stats>,
+    ) -> Result<Self, BindError> {
+        let failed = |error| BindError { address: settings.address(), error };
+        let address = resolve(settings).await.map_err(failed)?;
+        let listener = listen(address).map_err(failed)?;
+        Ok(Self { listener, shared: Arc::new(Shared::new(access, backend, stats)) })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// To change it while it runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
+    }
+
+    /// Answers until `stop`; then closes the socket, lets requests under way end for at most
+    /// `drain`, and cuts what is left.
+    pub async fn run(self, stop: CancellationToken, drain: Duration) {
+        let Self { listener, shared } = self;
+        let tracker = TaskTracker::new();
+        let helpers = stop.child_token();
+        let reaper = tokio::spawn(reap(Arc::clone(&shared), helpers.clone()));
+        let renewal = tokio::spawn(renew(Arc::clone(&shared), helpers.clone()));
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => admit(&shared, stream, peer.ip(), &tracker, &stop),
+                    Err(error) if is_of_connection(&error) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept connections");
+                        shared.registry.evict_stuck(Duration::ZERO);
+                        sleep(REST).await;
+                    }
+                }
+            }
+        }
+        drop(listener);
+        shared.registry.close(true);
+        tracker.close();
+        if timeout(drain, tracker.wait()).await.is_err() {
+            tracing::warn!(connections = tracker.len(), "requests did not end in time: cut");
+            shared.registry.close(false);
+            timeout(LAST_BREATH, tracker.wait()).await.ok();
+        }
+        for helper in [reaper, renewal] {
+            helper.await.ok();
+        }
+    }
+}
+
+async fn resolve(settings: &Prometheus) -> io::Result<SocketAddr> {
+    if let Ok(ip) = settings.host.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, settings.port));
+    }
+    let mut addresses: Vec<SocketAddr> =
+        lookup_host((settings.host.as_str(), settings.port)).await?.collect();
+    // IPv4 first: a name such as localhost is mostly asked for by IPv4 scrapers.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.first().copied().ok_or_else(|| io::Error::other("the host name has no address"))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    if address.ip().is_unspecified() && address.is_ipv6() {
+        // `::` serves IPv4 too, whatever the system's default is.
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Whether an accept failed for a client that went away, not for the socket.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn admit(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    peer: IpAddr,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let access = shared.access.load_full();
+    match shared.registry.admit(peer, &access.limits) {
+        Some(place) => {
+            let (shared, stop) = (Arc::clone(shared), stop.clone());
+            tracker.spawn(async move {
+                let cut = place.cut.clone();
+                tokio::select! {
+                    () = cut.cancelled() => {}
+                    () = connection(&shared, &access, stream, peer, &place, &stop) => {}
+                }
+            });
+        }
+        None => {
+            shared.stats.rejected_one();
+            if !access.is_tls() {
+                stream.try_write(FULL).ok();
+            }
+        }
+    }
+}
+
+/// Everything on one connection.
+async fn connection(
+    shared: &Arc<Shared>,
+    access: &Access,
+    stream: TcpStream,
+    peer: IpAddr,
+    place: &Place,
+    stop: &CancellationToken,
+) {
+    stream.set_nodelay(true).ok();
+    let activity = Arc::clone(&place.activity);
+    let stream = Watched::new(stream, activity, Arc::clone(&shared.registry));
+    let Some(tls) = &access.web.tls else {
+        return serve(shared, &access.limits, stream, peer, place, stop, false).await;
+    };
+    match TlsAcceptor::from(Arc::clone(tls)).accept(stream).await {
+        Ok(stream) => {
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            if http2 {
+                place.activity.speaks_http2();
+            }
+            serve(shared, &access.limits, stream, peer, place, stop, http2).await;
+        }
+        Err(error) => {
+            shared.stats.handshake_failed();
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+        }
+    }
+}
+
+async fn serve(
+    shared: &Arc<Shared>,
+    limits: &Limits,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: IpAddr,
+    place: &Place,
+    stop: &CancellationToken,
+    http2: bool,
+) {
+    let service = service_fn(|request| {
+        Arc::clone(shared).handle(peer.to_canonical(), Arc::clone(&place.activity), request)
+    });
+    let builder = protocol(limits, http2);
+    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let result = tokio::select! {
+        result = served.as_mut() => result,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%peer, error, "a connection ended badly");
+    }
+}
+
+/// The protocol's own limits; the times are the reaper's business.
+fn protocol(limits: &Limits, http2: bool) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let head = *limits.max_header_bytes;
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .half_close(false)
+        .max_buf_size(head as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(head)
+        .max_concurrent_streams(16)
+        .max_send_buf_size(64 * 1024)
+        .max_pending_accept_reset_streams(16);
+    if http2 { builder.http2_only() } else { builder.http1_only() }
+}
+
+/// Closes connections that have passed a limit.
+async fn reap(shared: Arc<Shared>, stop: CancellationToken) {
+    loop {
+        let limits = shared.access.load().limits.clone();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(limits.resolution()) => shared.registry.reap(&limits),
+        }
+    }
+}
+
+/// Reads the web configuration again when it or a certificate has changed.
+async fn renew(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut told = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(RENEWAL) => {}
+        }
+        let before = shared.access.load_full();
+        let looked_at = Arc::clone(&before);
+        let renewed = tokio::task::spawn_blocking(move || looked_at.renewed()).await;
+        match renewed {
+            Ok(Ok(Some(access))) => {
+                // A reload may have come in between; its reading is as new.
+                shared.access.compare_and_swap(&before, Arc::new(access));
+                tracing::info!("read the changed web configuration");
+                told = None;
+            }
+            Ok(Err(error)) if told.as_ref() != Some(&error) => {
+                tracing::warn!(error, "the changed web configuration is not usable: kept the old");
+                told = Some(error);
+            }
+            Ok(Ok(None) | Err(_)) | Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A socket that tells its connection's [`Activity`] what happens on it, and closes politely.
+//!
+//! Closing with unread bytes makes the kernel send a reset, which may destroy the answer on its
+//! way: a client that was told 413 would see only a broken connection. So after the last byte the
+//! write side is closed first, and what still comes is thrown away for a moment.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use super::activity::Activity;
+use super::registry::Registry;
+
+/// How long what still comes is thrown away.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of it at most.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// One TCP connection, watched.
+pub(super) struct Watched {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    registry: Arc<Registry>,
+    closing: Closing,
+}
+
+enum Closing {
+    No,
+    Lingers { until: Pin<Box<Sleep>>, left: usize },
+    Done,
+}
+
+impl Watched {
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, registry: Arc<Registry>) -> Self {
+        Self { stream, activity, registry, closing: Closing::No }
+    }
+
+    fn note_write(&self, result: &Poll<io::Result<usize>>) {
+        self.activity.wrote(result.is_pending(), self.registry.now());
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.activity.received(self.registry.now());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note_write(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.note_write(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Closing::No = this.closing {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.closing = Closing::Lingers { until: Box::pin(sleep(LINGER)), left: LINGER_BYTES };
+        }
+        let Closing::Lingers { until, left } = &mut this.closing else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut bytes = [0; 4096];
+        while *left > 0 && until.as_mut().poll(cx).is_pending() {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {
+                    *left = left.saturating_sub(buffer.filled().len());
+                }
+                Ok(()) | Err(_) => break,
+            }
+        }
+        this.closing = Closing::Done;
+        Poll::Ready(Ok(()))
+    }
+}
