@@ -4,13 +4,24 @@
 //! from parsing: `parse` turns bytes into figures and opens nothing.
 
 mod catalogue;
+mod collector;
+mod figures;
+mod file;
 mod filter;
 mod globs;
+mod parse;
+mod probe;
+mod rates;
 mod resolve;
 mod settings;
+mod skipped;
 
 pub use catalogue::{CATALOGUE, DEFAULT_EXCLUDES, Nature, Source};
-pub use filter::Filter;
+pub use collector::SystemCollector;
 pub use globs::Globs;
 pub use resolve::{Declared, resolve};
 pub use settings::{Selection, System, SystemMetric};
+pub use skipped::Skipped;
+
+#[cfg(test)]
+mod tests;

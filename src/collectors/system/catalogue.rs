@@ -2,7 +2,9 @@
 //!
 //! A new figure is a row here; the checks, the defaults and the reference come from the table.
 
+use super::figures::Usage;
 use super::globs::Globs;
+use super::parse::{Descriptors, Interface, Load, Memory};
 
 /// What a figure is by nature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Source {
     pub labels: &'static [&'static str],
     /// What else `include` and `exclude` may name: it selects what is measured, or summed up.
     pub selectors: &'static [&'static str],
+    /// How it is read.
+    pub(super) figure: Figure,
 }
 
 impl Source {
@@ -125,66 +129,112 @@ pub const DEFAULT_EXCLUDES: &[(&str, &[&str])] = &[
     ),
 ];
 
-const MOUNT: &[&str] = &["mount_point"];
-const MOUNT_SELECTORS: &[&str] = &["device", "fs_type"];
-const DISK: &[&str] = &["disk"];
-const INTERFACE: &[&str] = &["interface"];
-
-const fn level(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Source {
-    Source { name, help, nature: Nature::Level, labels, selectors: &[] }
+/// How a figure is read: which group of figures it belongs to, and which of those it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Figure {
+    Cpu(CpuFigure),
+    Frequency,
+    Load(fn(&Load) -> f64),
+    Memory(fn(&Memory) -> f64),
+    /// `None` where the file system has no such figure.
+    Mount(fn(&Usage) -> Option<f64>),
+    /// Index into the totals of a disk.
+    Disk(usize),
+    Interface(fn(&Interface<'_>) -> u64),
+    Sockets,
+    Temperature,
+    Pressure(PressureFigure),
+    Descriptors(fn(&Descriptors) -> f64),
+    Uptime(fn(&f64) -> f64),
 }
 
-const fn total(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Source {
-    Source { name, help, nature: Nature::Total, labels, selectors: &[] }
+/// Figures of the processors.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CpuFigure {
+    Percent,
+    CorePercent,
+    Seconds,
+    Count,
 }
 
-const fn mount(name: &'static str, help: &'static str) -> Source {
-    Source { name, help, nature: Nature::Level, labels: MOUNT, selectors: MOUNT_SELECTORS }
+/// Figures of the pressure files.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PressureFigure {
+    Percent,
+    StalledSeconds,
 }
 
-const fn disk(name: &'static str, help: &'static str) -> Source {
-    Source { name, help, nature: Nature::Total, labels: &[], selectors: DISK }
+type Labels = &'static [&'static str];
+
+const fn level(name: &'static str, labels: Labels, figure: Figure, help: &'static str) -> Source {
+    Source { name, help, nature: Nature::Level, labels, selectors: &[], figure }
+}
+
+const fn total(name: &'static str, labels: Labels, figure: Figure, help: &'static str) -> Source {
+    Source { name, help, nature: Nature::Total, labels, selectors: &[], figure }
+}
+
+const fn mount(
+    name: &'static str,
+    figure: fn(&Usage) -> Option<f64>,
+    help: &'static str,
+) -> Source {
+    let (labels, selectors) = (&["mount_point"], &["device", "fs_type"]);
+    Source { name, help, nature: Nature::Level, labels, selectors, figure: Figure::Mount(figure) }
+}
+
+const fn disk(name: &'static str, total: usize, help: &'static str) -> Source {
+    let figure = Figure::Disk(total);
+    Source { name, help, nature: Nature::Total, labels: &[], selectors: &["disk"], figure }
+}
+
+const fn interface(
+    name: &'static str,
+    figure: fn(&Interface<'_>) -> u64,
+    help: &'static str,
+) -> Source {
+    total(name, &["interface"], Figure::Interface(figure), help)
 }
 
 /// All figures.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Source] = &[
-    level("cpu_percent", &[], "Share of the time since the last collection in which the processors were busy, in percent"),
-    level("cpu_core_percent", &["core"], "Share of the time since the last collection in which a core was busy, in percent"),
-    total("cpu_seconds", &["mode"], "Time that all processors together spent in a mode, in seconds"),
-    level("cpu_count", &[], "Processors online"),
-    level("cpu_freq_current", &[], "Frequency of the processors in MHz, mean over those online"),
-    level("load_average_1m", &[], "Tasks running or waiting for processor or disk, mean over 1 minute"),
-    level("load_average_5m", &[], "Tasks running or waiting for processor or disk, mean over 5 minutes"),
-    level("load_average_15m", &[], "Tasks running or waiting for processor or disk, mean over 15 minutes"),
-    level("memory_percent", &[], "Share of the memory that is not available to new work, in percent"),
-    level("memory_used_bytes", &[], "Memory that is not available to new work, in bytes"),
-    level("memory_available_bytes", &[], "Memory available to new work without swapping, in bytes"),
-    level("memory_total_bytes", &[], "Memory of the host, in bytes"),
-    level("swap_percent", &[], "Share of the swap space in use, in percent; 0 without swap space"),
-    level("swap_used_bytes", &[], "Swap space in use, in bytes"),
-    level("swap_total_bytes", &[], "Swap space, in bytes"),
-    mount("disk_usage_percent", "Share of a file system in use as df reports it, in percent"),
-    mount("disk_inodes_percent", "Share of a file system's inodes in use, in percent"),
-    mount("disk_available_bytes", "Space of a file system that ordinary users can still fill, in bytes"),
-    mount("disk_total_bytes", "Size of a file system, in bytes"),
-    disk("disk_io_read_bytes", "Bytes read from disks"),
-    disk("disk_io_write_bytes", "Bytes written to disks"),
-    disk("disk_io_read_count", "Reads that disks completed"),
-    disk("disk_io_write_count", "Writes that disks completed"),
-    total("network_bytes_sent", INTERFACE, "Bytes sent by a network interface"),
-    total("network_bytes_recv", INTERFACE, "Bytes received by a network interface"),
-    total("network_packets_sent", INTERFACE, "Packets sent by a network interface"),
-    total("network_packets_recv", INTERFACE, "Packets received by a network interface"),
-    total("network_errors_in", INTERFACE, "Errors of a network interface while receiving"),
-    total("network_errors_out", INTERFACE, "Errors of a network interface while sending"),
-    level("network_connections", &["state"], "TCP sockets in a state, IPv4 and IPv6"),
-    level("temperature_celsius", &["chip", "sensor"], "Temperature that a hardware sensor reports, in degrees Celsius"),
-    level("pressure_percent", &["resource", "scope", "window"], "Share of the window in which some or all tasks waited for a resource, in percent"),
-    total("pressure_stalled_seconds", &["resource", "scope"], "Time in which some or all tasks waited for a resource, in seconds"),
-    level("file_descriptors_open", &[], "File handles that the kernel has allocated"),
-    level("file_descriptors_max", &[], "File handles that the kernel allows"),
-    level("uptime_seconds", &[], "Time since the host was booted, in seconds"),
+    level("cpu_percent", &[], Figure::Cpu(CpuFigure::Percent), "Share of the time since the last collection in which the processors were busy, in percent"),
+    level("cpu_core_percent", &["core"], Figure::Cpu(CpuFigure::CorePercent), "Share of the time since the last collection in which a core was busy, in percent"),
+    total("cpu_seconds", &["mode"], Figure::Cpu(CpuFigure::Seconds), "Time that all processors together spent in a mode, in seconds"),
+    level("cpu_count", &[], Figure::Cpu(CpuFigure::Count), "Processors online"),
+    level("cpu_freq_current", &[], Figure::Frequency, "Frequency of the processors in MHz, mean over those online"),
+    level("load_average_1m", &[], Figure::Load(|load| load[0]), "Tasks running or waiting for processor or disk, mean over 1 minute"),
+    level("load_average_5m", &[], Figure::Load(|load| load[1]), "Tasks running or waiting for processor or disk, mean over 5 minutes"),
+    level("load_average_15m", &[], Figure::Load(|load| load[2]), "Tasks running or waiting for processor or disk, mean over 15 minutes"),
+    level("memory_percent", &[], Figure::Memory(Memory::used_percent), "Share of the memory that is not available to new work, in percent"),
+    level("memory_used_bytes", &[], Figure::Memory(|memory| memory.used() as f64), "Memory that is not available to new work, in bytes"),
+    level("memory_available_bytes", &[], Figure::Memory(|memory| memory.available as f64), "Memory available to new work without swapping, in bytes"),
+    level("memory_total_bytes", &[], Figure::Memory(|memory| memory.total as f64), "Memory of the host, in bytes"),
+    level("swap_percent", &[], Figure::Memory(Memory::swap_percent), "Share of the swap space in use, in percent; 0 without swap space"),
+    level("swap_used_bytes", &[], Figure::Memory(|memory| memory.swap_used() as f64), "Swap space in use, in bytes"),
+    level("swap_total_bytes", &[], Figure::Memory(|memory| memory.swap_total as f64), "Swap space, in bytes"),
+    mount("disk_usage_percent", Usage::used_percent, "Share of a file system in use as df reports it, in percent"),
+    mount("disk_inodes_percent", Usage::inodes_percent, "Share of a file system's inodes in use, in percent"),
+    mount("disk_available_bytes", |usage| Some(usage.available_bytes()), "Space of a file system that ordinary users can still fill, in bytes"),
+    mount("disk_total_bytes", |usage| Some(usage.total_bytes()), "Size of a file system, in bytes"),
+    disk("disk_io_read_bytes", 0, "Bytes read from disks"),
+    disk("disk_io_write_bytes", 1, "Bytes written to disks"),
+    disk("disk_io_read_count", 2, "Reads that disks completed"),
+    disk("disk_io_write_count", 3, "Writes that disks completed"),
+    interface("network_bytes_sent", |interface| interface.bytes_sent, "Bytes sent by a network interface"),
+    interface("network_bytes_recv", |interface| interface.bytes_received, "Bytes received by a network interface"),
+    interface("network_packets_sent", |interface| interface.packets_sent, "Packets sent by a network interface"),
+    interface("network_packets_recv", |interface| interface.packets_received, "Packets received by a network interface"),
+    interface("network_errors_in", |interface| interface.errors_in, "Errors of a network interface while receiving"),
+    interface("network_errors_out", |interface| interface.errors_out, "Errors of a network interface while sending"),
+    level("network_connections", &["state"], Figure::Sockets, "TCP sockets in a state, IPv4 and IPv6"),
+    level("temperature_celsius", &["chip", "sensor"], Figure::Temperature, "Temperature that a hardware sensor reports, in degrees Celsius"),
+    level("pressure_percent", &["resource", "scope", "window"], Figure::Pressure(PressureFigure::Percent), "Share of the window in which some or all tasks waited for a resource, in percent"),
+    total("pressure_stalled_seconds", &["resource", "scope"], Figure::Pressure(PressureFigure::StalledSeconds), "Time in which some or all tasks waited for a resource, in seconds"),
+    level("file_descriptors_open", &[], Figure::Descriptors(|handles| handles.open as f64), "File handles that the kernel has allocated"),
+    level("file_descriptors_max", &[], Figure::Descriptors(|handles| handles.max as f64), "File handles that the kernel allows"),
+    level("uptime_seconds", &[], Figure::Uptime(|seconds| *seconds), "Time since the host was booted, in seconds"),
 ];
 
 #[cfg(test)]

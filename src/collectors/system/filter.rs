@@ -6,7 +6,7 @@ use super::settings::Selection;
 
 /// `include` and `exclude` of one metric, or the source's defaults where neither is declared.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub(super) struct Filter {
     /// Index of the dimension, globs of which one must match, globs of which none may.
     tests: Vec<(usize, Option<Globs>, Option<Globs>)>,
 }
@@ -27,8 +27,7 @@ impl Filter {
 
     /// Whether the series with these values is kept: those of the source's labels, then those of
     /// its further dimensions, in its order.
-    #[must_use]
-    pub fn admits(&self, values: &[&str]) -> bool {
+    pub(super) fn admits(&self, values: &[&str]) -> bool {
         self.tests.iter().all(|(index, included, excluded)| {
             let value = values.get(*index).copied().unwrap_or_default();
             included.as_ref().is_none_or(|globs| globs.matches(value))
@@ -37,8 +36,7 @@ impl Filter {
     }
 
     /// Whether the declaration picks values of the dimension `index` by name.
-    #[must_use]
-    pub fn includes(&self, index: usize) -> bool {
+    pub(super) fn includes(&self, index: usize) -> bool {
         self.tests.iter().any(|(tested, included, _)| *tested == index && included.is_some())
     }
 }

@@ -16,9 +16,9 @@ pub struct Declared {
     /// Its definition.
     pub def: MetricDef,
     /// The figure of the catalogue.
-    pub source: &'static Source,
+    pub(super) source: &'static Source,
     /// Which of its series are kept.
-    pub filter: Filter,
+    pub(super) filter: Filter,
 }
 
 /// Resolves the enabled metrics of `declared`, in their order. Every entry is checked, disabled

@@ -1,0 +1,155 @@
+//! /proc/stat and the frequencies of /proc/cpuinfo.
+
+use super::{Malformed, decimal, fields, lines, number, percent};
+
+/// Names of the modes in the order of /proc/stat. Time of guests is in `user` and `nice` already:
+/// the two further columns only say which part of those it was.
+pub(in super::super) const MODES: [&str; 8] =
+    ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
+const IDLE: usize = 3;
+const IOWAIT: usize = 4;
+
+/// Ticks in each mode since the boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Core {
+    /// In the order of [`MODES`].
+    pub(in super::super) ticks: [u64; MODES.len()],
+}
+
+impl Core {
+    /// Percent of the time since `before` that was neither idle nor waiting for a disk, as top
+    /// and psutil count it; `None` where no time has passed. A mode that runs backwards, as idle
+    /// and iowait do on some kernels, counts as standing still.
+    pub(in super::super) fn busy_percent(&self, before: &Core) -> Option<f64> {
+        let (mut busy, mut total) = (0.0, 0.0);
+        for (mode, (now, then)) in self.ticks.iter().zip(&before.ticks).enumerate() {
+            let passed = now.saturating_sub(*then) as f64;
+            total += passed;
+            busy += if mode == IDLE || mode == IOWAIT { 0.0 } else { passed };
+        }
+        (total > 0.0).then(|| percent(busy, total))
+    }
+}
+
+/// All of /proc/stat that is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct CpuTimes {
+    /// All processors together.
+    pub(in super::super) all: Core,
+    /// Each online core by its number, ascending.
+    pub(in super::super) cores: Vec<(u32, Core)>,
+}
+
+/// Reads /proc/stat into `times`, whose buffer is used again.
+pub(in super::super) fn cpu_times(bytes: &[u8], times: &mut CpuTimes) -> Result<(), Malformed> {
+    times.cores.clear();
+    let mut all = None;
+    // The processors come first; what follows, long lists of interrupts, is not looked at.
+    for (at, line) in lines(bytes).take_while(|(_, line)| line.starts_with(b"cpu")) {
+        let mut columns = fields(line);
+        let name = columns.next().unwrap_or_default();
+        let bad = || Malformed::line(at, "a processor and its ticks", line);
+        let core = ticks(columns).ok_or_else(bad)?;
+        if name == b"cpu" {
+            all = Some(core);
+        } else {
+            let id = number(&name[3..]).and_then(|id| u32::try_from(id).ok()).ok_or_else(bad)?;
+            times.cores.push((id, core));
+        }
+    }
+    times.all = all.ok_or_else(|| Malformed::missing("line \"cpu\""))?;
+    if times.cores.is_empty() {
+        return Err(Malformed::missing("line \"cpu0\""));
+    }
+    Ok(())
+}
+
+/// The first four modes are as old as the file; the others came one by one.
+fn ticks<'a>(mut columns: impl Iterator<Item = &'a [u8]>) -> Option<Core> {
+    let mut core = Core::default();
+    for (index, slot) in core.ticks.iter_mut().enumerate() {
+        match columns.next() {
+            Some(column) => *slot = number(column)?,
+            None if index > IDLE => break,
+            None => return None,
+        }
+    }
+    Some(core)
+}
+
+/// Mean of the `cpu MHz` lines of /proc/cpuinfo; `None` where the architecture has none.
+pub(in super::super) fn mean_megahertz(bytes: &[u8]) -> Result<Option<f64>, Malformed> {
+    let (mut sum, mut count) = (0.0, 0_u32);
+    for (at, line) in lines(bytes).filter(|(_, line)| line.starts_with(b"cpu MHz")) {
+        let value = fields(line).last().and_then(decimal).filter(|value| *value >= 0.0);
+        sum += value.ok_or_else(|| Malformed::line(at, "a frequency", line))?;
+        count += 1;
+    }
+    Ok((count > 0).then(|| sum / f64::from(count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn core(ticks: [u64; 8]) -> Core {
+        Core { ticks }
+    }
+
+    #[test]
+    fn guest_time_is_not_counted_twice() {
+        let mut times = CpuTimes::default();
+        cpu_times(b"cpu  100 10 5 50 5 0 0 0 90 9\ncpu0 100 10 5 50 5 0 0 0 90 9\n", &mut times)
+            .unwrap();
+        // 115 of 170 ticks, not 214 of 269.
+        let busy = times.all.busy_percent(&Core::default()).unwrap();
+        assert!((busy - 115.0 / 170.0 * 100.0).abs() < 1e-9, "{busy}");
+    }
+
+    #[test]
+    fn busy_is_bounded_whatever_runs_backwards() {
+        let before = core([100, 0, 100, 1000, 500, 0, 0, 0]);
+        let steps: [([u64; 8], Option<f64>); 4] = [
+            ([110, 0, 110, 1020, 500, 0, 0, 0], Some(50.0)),
+            ([110, 0, 100, 990, 400, 0, 0, 0], Some(100.0)),
+            ([100, 0, 100, 1000, 500, 0, 0, 0], None),
+            ([0, 0, 0, 0, 0, 0, 0, 0], None),
+        ];
+        for (after, expected) in steps {
+            assert_eq!(core(after).busy_percent(&before), expected);
+        }
+    }
+
+    #[test]
+    fn cores_keep_their_numbers() {
+        let mut times = CpuTimes::default();
+        cpu_times(b"cpu 1 2 3 4\ncpu0 1 2 3 4\ncpu2 0 0 0 0\nintr 5\ncpux\n", &mut times).unwrap();
+        assert_eq!(times.cores.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(times.all.ticks, [1, 2, 3, 4, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_cut_or_garbled_is_named() {
+        for (text, expected) in [
+            ("", "no line \"cpu\" in it"),
+            ("intr 1\ncpu 1 2 3 4\n", "no line \"cpu\" in it"),
+            ("cpu 1 2 3 4\n", "no line \"cpu0\" in it"),
+            (
+                "cpu 1 2 3 4\ncpu0 1 2",
+                "line 2: expected a processor and its ticks, found \"cpu0 1 2\"",
+            ),
+            ("cpu 1 x 3 4\n", "line 1: expected a processor and its ticks, found \"cpu 1 x 3 4\""),
+        ] {
+            let error = cpu_times(text.as_bytes(), &mut CpuTimes::default()).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn frequencies_are_averaged() {
+        let text = b"processor\t: 0\ncpu MHz\t\t: 1000.000\nprocessor: 1\ncpu MHz\t\t: 2000.500\n";
+        assert_eq!(mean_megahertz(text), Ok(Some(1500.25)));
+        assert_eq!(mean_megahertz(b"processor: 0\n"), Ok(None));
+        assert!(mean_megahertz(b"cpu MHz : fast\n").is_err());
+    }
+}

@@ -1,0 +1,322 @@
+//! The collector on fixtures of /proc and /sys: golden values, cut files, hanging mounts.
+
+mod bench;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use proptest::prelude::*;
+
+use self::bench::{Bench, declared, fixture, statvfs};
+use super::*;
+use crate::collectors::Collector;
+use crate::model::{Batch, MetricId, Now};
+
+fn whole_catalogue() -> String {
+    CATALOGUE.iter().map(|source| format!("- {{name: {}}}\n", source.name)).collect()
+}
+
+fn only(names: &[&str]) -> String {
+    names.iter().map(|name| format!("- {{name: {name}, type: gauge}}\n")).collect()
+}
+
+#[test]
+fn the_whole_catalogue_on_a_healthy_host() {
+    let mut bench = Bench::new("healthy", &whole_catalogue());
+    let (first, result) = bench.collect();
+    assert_eq!(result, Ok(()));
+    assert!(!first.contains_key("cpu_percent"), "a share of no time");
+    bench.write("proc/stat", {
+        let text = bench.read("proc/stat");
+        text.replace("cpu  301854 612 111922 8979004", "cpu  302154 612 112022 8979504")
+            .replace("cpu1 47869 23 16474 1110787", "cpu1 47969 23 16474 1110887")
+            .replace("cpu3 46504", "cpu3 46604")
+    });
+    let (second, result) = bench.collect();
+    assert_eq!(result, Ok(()));
+    let page: String = second.iter().map(|(series, value)| format!("{series} {value}\n")).collect();
+    let golden = fixture("healthy.golden");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&golden, &page).unwrap();
+    }
+    assert_eq!(page, fs::read_to_string(&golden).unwrap());
+    assert_eq!(bench.skips(), [("sensor", "io", 2)]);
+}
+
+#[test]
+fn a_file_is_read_only_where_a_metric_needs_it() {
+    let mut bench = Bench::new("healthy", &only(&["uptime_seconds"]));
+    for entry in fs::read_dir(bench.folder.path().join("proc")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() && !path.ends_with("uptime") {
+            fs::write(path, "garbage").unwrap();
+        }
+    }
+    let (values, result) = bench.collect();
+    assert_eq!((values.len(), result), (1, Ok(())));
+}
+
+#[test]
+fn what_a_host_does_not_have_is_no_failure() {
+    let mut bench = Bench::new("healthy", &whole_catalogue());
+    for gone in ["proc/pressure", "sys", "proc/diskstats", "proc/net/tcp6", "proc/cpuinfo"] {
+        let path = bench.folder.path().join(gone);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap()
+        } else {
+            fs::remove_file(path).unwrap()
+        }
+    }
+    let (values, result) = bench.collect();
+    assert_eq!(result, Ok(()));
+    let absent = ["pressure", "temperature", "disk_io", "cpu_freq"];
+    assert!(!values.keys().any(|series| absent.iter().any(|name| series.starts_with(name))));
+    assert_eq!(values["network_connections{state=\"listen\"}"], 1.0);
+}
+
+#[test]
+fn a_wrong_root_is_a_failure_that_names_each_file() {
+    let mut bench = Bench::new("healthy", &only(&["cpu_count", "memory_percent"]));
+    fs::rename(bench.folder.path().join("proc"), bench.folder.path().join("elsewhere")).unwrap();
+    let (values, result) = bench.collect();
+    let failure = result.unwrap_err();
+    assert_eq!((values.len(), failure.reason), (0, "io"));
+    assert!(failure.detail.contains("/proc/stat: No such file"), "{}", failure.detail);
+    assert!(failure.detail.contains("; "), "{}", failure.detail);
+    assert!(failure.detail.contains("/proc/meminfo: No such file"), "{}", failure.detail);
+}
+
+#[test]
+fn a_cut_or_garbled_file_costs_only_its_own_figures() {
+    for (path, lost) in [
+        ("proc/stat", "cpu_count"),
+        ("proc/meminfo", "memory_percent"),
+        ("proc/loadavg", "load_average_1m"),
+        ("proc/uptime", "uptime_seconds"),
+        ("proc/diskstats", "disk_io_read_bytes"),
+        ("proc/net/dev", "network_bytes_recv"),
+        ("proc/net/tcp", "network_connections"),
+        ("proc/self/mountinfo", "disk_usage_percent"),
+        ("proc/pressure/io", "pressure_percent"),
+        ("proc/sys/fs/file-nr", "file_descriptors_open"),
+    ] {
+        let mut bench = Bench::new("healthy", &whole_catalogue());
+        let healthy = bench.collect().0;
+        for bad in [&b""[..], b"\xff\xfe\x00", b"1", b"\n\n\n"] {
+            // Some hosts have no sockets, and some no disks.
+            let may_be_empty = path == "proc/net/tcp" || path == "proc/diskstats";
+            if may_be_empty && bad.trim_ascii().is_empty() {
+                continue;
+            }
+            bench.write(path, bad);
+            let (values, result) = bench.collect();
+            let failure = result.expect_err(path);
+            assert_eq!(failure.reason, "parse", "{path}: {}", failure.detail);
+            assert!(failure.detail.contains(path), "{}", failure.detail);
+            let missing: Vec<_> = healthy.keys().filter(|key| !values.contains_key(*key)).collect();
+            assert!(missing.iter().any(|series| series.starts_with(lost)), "{path}: {missing:?}");
+            let other = if lost == "uptime_seconds" { "cpu_count" } else { "uptime_seconds" };
+            assert!(values.contains_key(other), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_host_with_hostile_names_and_huge_files() {
+    let mut bench = Bench::new("healthy", &whole_catalogue());
+    let mut devices = bench.read("proc/net/dev").into_bytes();
+    devices.extend_from_slice(b"  e\"\\\xff{}: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n");
+    bench.write("proc/net/dev", devices);
+    let mut mounts = bench.read("proc/self/mountinfo").into_bytes();
+    mounts.extend_from_slice(b"90 28 0:90 / /a\\012b\\134\xe9 rw - ext4 /dev/x rw\n");
+    bench.write("proc/self/mountinfo", mounts);
+    let disks: String =
+        (0..20_000).map(|n| format!(" 9 {n} disk{n} 1 0 2 0 1 0 2 0 0 0 0\n")).collect();
+    bench.write("proc/diskstats", disks);
+    let sockets: String =
+        (0..50_000).map(|n| format!("{n}: 0100007F:1F90 00000000:0000 01 0:0 0 0\n")).collect();
+    bench.write("proc/net/tcp", sockets);
+    let (values, result) = bench.collect();
+    assert_eq!(result, Ok(()));
+    assert_eq!(values["network_bytes_sent{interface=\"e\\\"\\\\\u{fffd}{}\"}"], 9.0);
+    assert!(values.contains_key("disk_total_bytes{mount_point=\"/a\\nb\\\\\u{fffd}\"}"));
+    assert_eq!(values["disk_io_read_count"], 20_000.0);
+    assert_eq!(values["network_connections{state=\"established\"}"], 50_000.0);
+}
+
+#[test]
+fn rates_begin_with_the_second_collection() {
+    let mut bench = Bench::new("healthy", &only(&["network_bytes_recv", "disk_io_write_bytes"]));
+    assert!(bench.collect().0.is_empty());
+    bench.replace("proc/net/dev", "eth0: 68210035552", "eth0: 68210045552");
+    bench.replace("proc/diskstats", "39451633 1011053", "39451733 1011053");
+    let (values, _) = bench.collect();
+    assert_eq!(values["network_bytes_recv{interface=\"eth0\"}"], 1000.0);
+    assert_eq!(values["network_bytes_recv{interface=\"lo\"}"], 0.0);
+    assert_eq!(values["disk_io_write_bytes"], 5120.0);
+    // An unreadable file in between makes the next rate span both intervals.
+    let good = bench.read("proc/net/dev");
+    fs::remove_file(bench.folder.path().join("proc/net/dev")).unwrap();
+    assert!(bench.collect().1.is_err());
+    bench.write("proc/net/dev", good.replace("eth0: 68210045552", "eth0: 68210065552"));
+    assert_eq!(bench.collect().0["network_bytes_recv{interface=\"eth0\"}"], 1000.0);
+}
+
+#[test]
+fn a_total_over_disks_never_falls() {
+    let mut bench = Bench::new("healthy", "- {name: disk_io_read_count}\n");
+    let whole = bench.read("proc/diskstats");
+    let first = bench.collect().0["disk_io_read_count"];
+    assert_eq!(first, 25_354_637.0 + 47_114.0, "sda and nvme0n1, nothing twice");
+    let without: String = whole
+        .lines()
+        .filter(|line| !line.contains("sda"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    bench.write("proc/diskstats", &without);
+    assert_eq!(bench.collect().0["disk_io_read_count"], first, "a disk was pulled out");
+    bench.write("proc/diskstats", &whole);
+    assert_eq!(bench.collect().0["disk_io_read_count"], first, "and is back with its counters");
+    bench.write("proc/diskstats", whole.replace("sda 25354637", "sda 5"));
+    assert_eq!(bench.collect().0["disk_io_read_count"], first + 5.0, "or with new ones");
+}
+
+#[test]
+fn include_and_exclude_choose_series_and_what_is_summed() {
+    let mut bench = Bench::new(
+        "healthy",
+        "- {name: all_interfaces, source: network_errors_in, exclude: {interface: none}}\n\
+         - {name: wired, source: network_errors_in, include: {interface: 'eth*'}}\n\
+         - {name: lvm, source: disk_io_read_count, include: {disk: 'dm-*'}}\n\
+         - {name: data, source: disk_usage_percent, include: {mount_point: ['/data*', '/srv/*']}}\n\
+         - {name: on_nfs, source: disk_usage_percent, include: {fs_type: 'nfs*'}}\n\
+         - {name: waiting, source: cpu_seconds, include: {mode: [iowait, steal]}}\n",
+    );
+    let (values, result) = bench.collect();
+    assert_eq!(result, Ok(()));
+    let of = |name: &str| -> Vec<_> {
+        let series = values.keys().filter(|key| key.split('{').next() == Some(name));
+        series.map(|key| key.trim_start_matches(name)).collect()
+    };
+    assert_eq!(of("all_interfaces").len(), 4);
+    assert_eq!(of("wired"), ["{interface=\"eth0\"}"]);
+    assert_eq!(values["lvm"], 59_910_002.0);
+    assert_eq!(of("data"), ["{mount_point=\"/data\"}", "{mount_point=\"/srv/my projects\"}"]);
+    assert_eq!(of("on_nfs"), ["{mount_point=\"/mnt/backup\"}"]);
+    assert_eq!(of("waiting"), ["{mode=\"iowait\"}", "{mode=\"steal\"}"]);
+}
+
+/// Mounts of the container fixture that are asked about, with the host's root at `/host`.
+#[test]
+fn in_a_container_the_mounts_of_the_host_are_told() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let record = move |path: &Path| {
+        log.lock().push(path.display().to_string());
+        statvfs(path)
+    };
+    let declaration = only(&["disk_total_bytes", "network_bytes_recv", "network_errors_in"]);
+    let mut bench = Bench::with("container", &declaration, "/host", Arc::new(record));
+    assert_eq!(bench.collect().1, Ok(()));
+    let (values, result) = bench.collect();
+    assert_eq!(result, Ok(()));
+    let series: Vec<_> = values.keys().map(String::as_str).collect();
+    assert_eq!(
+        series,
+        [
+            "disk_total_bytes{mount_point=\"/\"}",
+            "disk_total_bytes{mount_point=\"/data\"}",
+            "network_bytes_recv{interface=\"host0\"}",
+            "network_errors_in{interface=\"host0\"}",
+        ]
+    );
+    assert_eq!(asked.lock()[..2], ["/host", "/host/data"]);
+}
+
+#[test]
+fn a_dead_mount_costs_only_itself() {
+    let gate = Arc::new((Mutex::new(true), Condvar::new()));
+    let (asked, held) = (Arc::new(Mutex::new(0)), Arc::clone(&gate));
+    let count = Arc::clone(&asked);
+    let hanging = move |path: &Path| {
+        if path.ends_with("backup") {
+            *count.lock() += 1;
+            let mut dead = held.0.lock();
+            while *dead {
+                held.1.wait(&mut dead);
+            }
+        }
+        statvfs(path)
+    };
+    let declaration = only(&["disk_usage_percent", "uptime_seconds"]);
+    let mut bench = Bench::with("healthy", &declaration, "/", Arc::new(hanging));
+    let backup = "disk_usage_percent{mount_point=\"/mnt/backup\"}";
+    for round in 1..=3 {
+        let (values, result) = bench.collect();
+        assert_eq!(result, Ok(()));
+        assert!(!values.contains_key(backup));
+        assert!(values.contains_key("disk_usage_percent{mount_point=\"/data\"}"));
+        assert!(values.contains_key("uptime_seconds"));
+        assert_eq!(bench.skips(), [("mount", "timeout", round)]);
+    }
+    assert_eq!(*asked.lock(), 1, "nobody asks again while the first question hangs");
+    *gate.0.lock() = false;
+    gate.1.notify_all();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !bench.collect().0.contains_key(backup) {
+        assert!(Instant::now() < deadline, "never came back");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_mount_that_may_not_be_asked_is_counted() {
+    let mut bench = Bench::new("healthy", &only(&["disk_usage_percent"]));
+    bench.replace("proc/self/mountinfo", "/boot", "/denied");
+    let (values, result) = bench.collect();
+    assert_eq!(result, Ok(()));
+    assert_eq!(values.len(), 4);
+    assert_eq!(bench.skips(), [("mount", "denied", 1)]);
+}
+
+#[tokio::test]
+async fn the_collector_reads_on_a_thread_of_its_own_and_survives_its_callers() {
+    let declared: Arc<[_]> =
+        (0..).map(MetricId).zip(declared("[{name: uptime_seconds}]")).collect();
+    let mut collector = SystemCollector::new(System::default(), declared, Arc::default());
+    let mut batch = Batch::default();
+    for run in 1..=3 {
+        drop(collector.collect(&mut batch, Now::default()));
+        collector.collect(&mut batch, Now::default()).await.unwrap();
+        assert_eq!(batch.len(), run, "what was in the batch stays");
+    }
+    assert!(batch.iter().all(|point| point.numbers[0] > 0.0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever the counters of the kernel do.
+    #[test]
+    fn no_rate_is_negative(steps in proptest::collection::vec(any::<[u64; 4]>(), 2..8)) {
+        let declaration = only(&[
+            "network_bytes_recv", "network_errors_out", "disk_io_read_bytes", "disk_io_write_count",
+            "cpu_seconds", "cpu_percent", "cpu_core_percent",
+        ]);
+        let mut bench = Bench::new("healthy", &declaration);
+        for [a, b, c, d] in steps {
+            let heading = "a|b|c\n|d|e\n";
+            bench.write("proc/net/dev", format!("{heading} eth0: {a} 0 {b} 0 0 0 0 0 {c} 0 {d} 0 0 0 0 0\n"));
+            bench.write("proc/diskstats", format!("8 0 sda {a} 0 {b} 0 {c} 0 {d} 0 0 0 0\n"));
+            bench.write("proc/stat", format!("cpu {a} {b} {c} {d} {a}\ncpu0 {d} {c} {b} {a}\n"));
+            let (values, result) = bench.collect();
+            prop_assert_eq!(result, Ok(()));
+            for (series, value) in values {
+                prop_assert!(value >= 0.0 && value.is_finite(), "{} {}", series, value);
+                prop_assert!(!series.contains("percent") || value <= 100.0, "{} {}", series, value);
+            }
+        }
+    }
+}
