@@ -1,0 +1,11 @@
+//! The HTTP side over real sockets: page, limits, who may, TLS, and a real Prometheus.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy sees tests only inside of test functions
+
+mod control;
+mod limits;
+mod page;
+mod prometheus;
+mod stop;
+mod support;
+mod web_config;

@@ -1,0 +1,221 @@
+//! What the routes answer.
+
+use std::io::Read;
+use std::sync::atomic::Ordering::SeqCst;
+
+use tokio::io::AsyncWriteExt;
+
+use super::support::{
+    Reply, TestBackend, connect, get, read_all, request, run, scrape, send, settings, start,
+};
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap();
+    out
+}
+
+#[tokio::test]
+async fn the_page_in_both_formats() {
+    let server = start().await;
+    let reply = scrape(server.address).await;
+    assert_eq!(reply.header("content-type"), TEXT);
+    assert_eq!(reply.header("vary"), "Accept, Accept-Encoding");
+    assert_eq!(reply.header("content-encoding"), "");
+    assert!(reply.text().contains("test_load{host=\"host-000001\"} 1.25\n"));
+    assert!(!reply.text().contains("# EOF"));
+    let accept = "accept: application/openmetrics-text;version=1.0.0,\
+        application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let reply = get(server.address, "/metrics", &[accept]).await;
+    assert_eq!(reply.header("content-type"), OPEN_METRICS);
+    assert!(reply.text().ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn values_are_those_of_the_moment() {
+    let server = start().await;
+    for expected in ["test_scrapes_total 1\n", "test_scrapes_total 2\n"] {
+        assert!(scrape(server.address).await.text().contains(expected));
+    }
+}
+
+#[tokio::test]
+async fn codings_carry_the_same_page() {
+    let server = run(settings(|_| {}), TestBackend::new(20_000)).await;
+    let same = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines().filter(|line| !line.starts_with("test_scrapes")).collect::<Vec<_>>().join("\n")
+    };
+    let plain = same(scrape(server.address).await.body);
+    assert!(plain.len() > 700_000);
+    for (accept, coding) in [
+        ("accept-encoding: gzip", "gzip"),
+        ("accept-encoding: gzip, identity;q=0", "gzip"),
+        ("accept-encoding: zstd, gzip;q=0.9", "zstd"),
+        ("accept-encoding: deflate", ""),
+    ] {
+        let reply = get(server.address, "/metrics", &[accept]).await;
+        assert_eq!(reply.header("content-encoding"), coding, "{accept}");
+        let body = match coding {
+            "gzip" => gunzip(&reply.body),
+            "zstd" => zstd::decode_all(&reply.body[..]).unwrap(),
+            _ => reply.body,
+        };
+        assert_eq!(same(body), plain, "{accept}");
+    }
+    let reply = get(server.address, "/metrics", &["accept-encoding: identity;q=0"]).await;
+    assert_eq!(reply.status, 406);
+    assert!(reply.text().contains("zstd, gzip and identity"));
+}
+
+#[tokio::test]
+async fn head_has_the_head_and_nothing_else() {
+    let server = start().await;
+    for path in ["/metrics", "/", "/-/healthy", "/api/v1/alerts"] {
+        let reply = send(server.address, request("HEAD", path, &[], "")).await;
+        assert_eq!(reply.status, 200, "{path}");
+        assert!(reply.body.is_empty() && !reply.header("content-type").is_empty(), "{path}");
+    }
+    assert_eq!(server.backend.refreshed.load(SeqCst), 0, "no page was made for HEAD");
+}
+
+#[tokio::test]
+async fn wrong_methods_and_paths_are_told_what_there_is() {
+    let server = start().await;
+    for (method, path, allow) in [
+        ("POST", "/metrics", "GET, HEAD"),
+        ("DELETE", "/api/v1/alerts", "GET, HEAD"),
+        ("GET", "/-/reload", "POST, PUT"),
+        ("GET", "/api/v1/record", "POST"),
+        ("OPTIONS", "/api/v1/record", "POST"),
+    ] {
+        let reply = send(server.address, request(method, path, &[], "")).await;
+        assert_eq!((reply.status, reply.header("allow")), (405, allow), "{method} {path}");
+    }
+    let reply = get(server.address, "/metrics/", &[]).await;
+    assert_eq!(reply.status, 404);
+    assert!(reply.text().contains("/metrics, /-/healthy"), "{}", reply.text());
+    let reply = get(server.address, "/api/v1/nothing", &[]).await;
+    assert_eq!((reply.status, &reply.json()["errorType"]), (404, &"not_found".into()));
+}
+
+#[tokio::test]
+async fn landing_health_and_readiness() {
+    let server = start().await;
+    let reply = get(server.address, "/", &[]).await;
+    assert!(reply.text().contains("<a href=\"/metrics\">"));
+    assert!(reply.header("content-security-policy").contains("default-src 'none'"));
+    assert_eq!(get(server.address, "/-/healthy", &[]).await.text(), "Bellwether is healthy.\n");
+    assert_eq!(get(server.address, "/-/ready", &[]).await.status, 200);
+    server.backend.ready.store(false, SeqCst);
+    let reply = get(server.address, "/-/ready", &[]).await;
+    assert_eq!((reply.status, reply.header("retry-after")), (503, "1"));
+    assert_eq!(get(server.address, "/-/healthy", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_api_shows_everything() {
+    let server = start().await;
+    let data = async |path: &str| {
+        let reply = get(server.address, path, &[]).await;
+        assert_eq!(reply.header("content-type"), "application/json");
+        let json = reply.json();
+        assert_eq!(json["status"], "success", "{path}");
+        json["data"].clone()
+    };
+    let metrics = data("/api/v1/metrics?metric=load&limit=1").await;
+    assert_eq!(metrics["metrics"][0]["values"][0]["labels"]["host"], "host-000000");
+    assert_eq!((&metrics["series"], &metrics["truncated"]), (&3.into(), &true.into()));
+    let alerts = data("/api/v1/alerts").await;
+    assert_eq!(alerts["alerts"][0]["labels"]["alertname"], "too_hot");
+    assert_eq!(alerts["alerts"][0]["value"], "9.1e+01");
+    let rules = data("/api/v1/rules").await;
+    assert_eq!(rules["groups"][0]["rules"][0]["query"], "load > 85");
+    assert_eq!(data("/api/v1/health").await["status"], "healthy");
+    let summary = data("/api/v1/summary").await;
+    assert_eq!((&summary["alerts"]["firing"], &summary["metrics"]), (&1.into(), &3.into()));
+    for (path, status) in [("/api/v1/metrics?metric=nope", 404), ("/api/v1/metrics?limit=x", 400)] {
+        let reply = get(server.address, path, &[]).await;
+        assert_eq!((reply.status, &reply.json()["status"]), (status, &"error".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn large_answers_of_the_api_are_compressed() {
+    let server = run(settings(|_| {}), TestBackend::new(5_000)).await;
+    let path = "/api/v1/metrics?limit=5000";
+    let plain = get(server.address, path, &[]).await;
+    let reply = get(server.address, path, &["accept-encoding: gzip"]).await;
+    assert_eq!(reply.header("content-encoding"), "gzip");
+    assert!(reply.body.len() * 5 < plain.body.len());
+    let json: serde_json::Value = serde_json::from_slice(&gunzip(&reply.body)).unwrap();
+    assert_eq!(json["data"]["series"], 5_002);
+}
+
+#[tokio::test]
+async fn one_connection_many_requests() {
+    let server = start().await;
+    let mut stream = connect(server.address).await;
+    let pipeline = "GET /-/healthy HTTP/1.1\r\nhost: localhost\r\n\r\n\
+        GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n\
+        GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        .to_owned()
+        + &request("GET", "/-/ready", &[], "");
+    stream.write_all(pipeline.as_bytes()).await.unwrap();
+    let bytes = read_all(&mut stream).await;
+    let (healthy, rest) = Reply::parse(&bytes);
+    let (page, rest) = Reply::parse(rest);
+    let (nothing, rest) = Reply::parse(rest);
+    let (ready, rest) = Reply::parse(rest);
+    assert_eq!(healthy.text(), "Bellwether is healthy.\n");
+    assert!(page.text().contains("test_load"));
+    assert_eq!((nothing.status, ready.text()), (404, "Bellwether is ready.\n"));
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn requests_in_pieces_and_of_old_clients() {
+    let server = start().await;
+    let mut stream = connect(server.address).await;
+    for byte in request("GET", "/-/healthy", &[], "").bytes() {
+        stream.write_all(&[byte]).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    assert_eq!(Reply::parse(&read_all(&mut stream).await).0.status, 200);
+    let reply = send(server.address, "GET /metrics HTTP/1.0\r\n\r\n").await;
+    assert_eq!((reply.status, reply.header("transfer-encoding")), (200, ""));
+    assert!(reply.text().contains("test_took_seconds_count 3\n"));
+    for hosts in ["", "host: a\r\nhost: b\r\n"] {
+        let request = format!("GET /metrics HTTP/1.1\r\nconnection: close\r\n{hosts}\r\n");
+        assert_eq!(send(server.address, request).await.status, 400, "{hosts:?}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_handler_and_code() {
+    let server = start().await;
+    scrape(server.address).await;
+    scrape(server.address).await;
+    get(server.address, "/nothing", &[]).await;
+    let counts = server.stats.requests();
+    assert_eq!(counts[&("metrics", 200)].count, 2);
+    assert_eq!(counts[&("other", 404)].count, 1);
+}
+
+#[tokio::test]
+async fn both_families_of_addresses() {
+    for host in ["::1", "::", "localhost"] {
+        let settings = settings(|settings| settings.host = host.to_owned().into());
+        let server = run(settings, TestBackend::new(1)).await;
+        let port = server.address.port();
+        if host != "localhost" {
+            scrape((std::net::Ipv6Addr::LOCALHOST, port).into()).await;
+        }
+        if host != "::1" {
+            scrape((std::net::Ipv4Addr::LOCALHOST, port).into()).await;
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! A running server with a backend made for tests, and a client that speaks raw HTTP.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use bellwether::clock::Clock;
+use bellwether::declare::Spanned;
+use bellwether::model::{
+    Alert, AlertState, Batch, Fingerprint, Kind, Labels, MetricDef, MetricId, Now, Origin,
+    Severity, Wall,
+};
+use bellwether::server::{
+    Access, Backend, Handle, Health, Prometheus, Recorded, RefusedRecord, RuleView, Server, Stats,
+};
+use bellwether::store::{Options, Store};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct TestBackend {
+    clock: Clock,
+    store: Arc<Store>,
+    pub ready: AtomicBool,
+    pub refreshed: AtomicU64,
+    pub reloads: AtomicU64,
+    /// A reload takes one of these; none are there at first when it shall hang.
+    pub reload_gate: Semaphore,
+    pub reload_result: Result<String, String>,
+}
+
+fn definition(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
+    MetricDef {
+        name: name.into(),
+        exported: format!("test_{name}").into(),
+        help: "Help.".into(),
+        kind,
+        labels: labels.iter().map(|label| Arc::from(*label)).collect(),
+        buckets: if kind == Kind::Histogram { [0.1, 1.0].into() } else { [].into() },
+        quantiles: [].into(),
+        origin: Origin::Application,
+        interval: Duration::from_secs(30),
+    }
+}
+
+impl TestBackend {
+    pub fn new(series: usize) -> Self {
+        let metrics = [
+            definition("load", Kind::Gauge, &["host"]),
+            definition("took_seconds", Kind::Histogram, &[]),
+            definition("scrapes_total", Kind::Counter, &[]),
+        ];
+        let clock = Clock::start();
+        let store = Store::new(metrics.into(), Options::default());
+        let mut batch = Batch::default();
+        for index in 0..series {
+            batch.push(MetricId(0), &[&format!("host-{index:06}")], index as f64 + 0.25);
+        }
+        batch.push_numbers(MetricId(1), &[], &[1.0, 2.0, 3.0, 4.5]);
+        store.commit(&batch, clock.now());
+        Self {
+            clock,
+            store: Arc::new(store),
+            ready: AtomicBool::new(true),
+            refreshed: AtomicU64::new(0),
+            reloads: AtomicU64::new(0),
+            reload_gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            reload_result: Ok("reloaded".into()),
+        }
+    }
+}
+
+pub fn alert() -> Arc<Alert> {
+    Arc::new(Alert {
+        fingerprint: Fingerprint(7),
+        rule: "too_hot".into(),
+        severity: Severity::Critical,
+        labels: Labels::from([("host".to_owned(), "a".to_owned())]),
+        annotations: Labels::new(),
+        message: "a is too hot".into(),
+        value: Some(91.0),
+        threshold: Some(85.0),
+        state: AlertState::Firing,
+        active_at: Wall(1_700_000_000_000),
+        fired_at: Some(Wall(1_700_000_300_000)),
+        resolved_at: None,
+    })
+}
+
+impl Backend for TestBackend {
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
+    fn refresh(&self) {
+        let count = self.refreshed.fetch_add(1, SeqCst) + 1;
+        let mut batch = Batch::default();
+        batch.push(MetricId(2), &[], count as f64);
+        self.store.refresh(&batch, self.now());
+    }
+
+    fn ready(&self) -> bool {
+        self.ready.load(SeqCst)
+    }
+
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
+        Box::pin(async {
+            self.reload_gate.acquire().await.unwrap().forget();
+            self.reloads.fetch_add(1, SeqCst);
+            self.reload_result.clone()
+        })
+    }
+
+    /// Takes an array; numbers are accepted, all else refused.
+    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
+        let records: Vec<serde_json::Value> =
+            serde_json::from_slice(body).map_err(|error| format!("not a JSON array: {error}"))?;
+        let mut recorded = Recorded::default();
+        for (index, record) in records.iter().enumerate() {
+            if record.is_number() {
+                recorded.accepted += 1;
+            } else {
+                let detail = format!("no number: {record}");
+                recorded.refused.push(RefusedRecord { index, reason: "wrong_kind", detail });
+            }
+        }
+        Ok(recorded)
+    }
+
+    fn alerts(&self) -> Vec<Arc<Alert>> {
+        vec![alert()]
+    }
+
+    fn rules(&self) -> Vec<RuleView> {
+        vec![RuleView {
+            name: "too_hot".into(),
+            query: "load > 85".into(),
+            state: AlertState::Firing,
+            duration: Duration::from_secs(300),
+            keep_firing_for: Duration::ZERO,
+            severity: Severity::Critical,
+            labels: Labels::new(),
+            annotations: Labels::new(),
+            alerts: vec![alert()],
+            last_evaluation: Some(Wall(1_700_000_000_000)),
+            evaluation_time: Duration::from_micros(3),
+            last_error: None,
+        }]
+    }
+
+    fn health(&self) -> Health {
+        Health { started: self.now().wall, ..Health::default() }
+    }
+}
+
+/// Settings for tests: an ephemeral port on loopback, the rest as `change` makes it.
+pub fn settings(change: impl FnOnce(&mut Prometheus)) -> Prometheus {
+    let host = Spanned::nowhere("127.0.0.1".to_owned());
+    let mut settings = Prometheus { host, port: 0, ..Prometheus::default() };
+    change(&mut settings);
+    settings
+}
+
+/// A server that answers until it is dropped.
+pub struct Running {
+    pub address: SocketAddr,
+    pub backend: Arc<TestBackend>,
+    pub stats: Arc<Stats>,
+    pub handle: Handle,
+    pub stop: CancellationToken,
+    pub task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub async fn run(settings: Prometheus, backend: TestBackend) -> Running {
+    run_with_drain(settings, backend, Duration::from_secs(5)).await
+}
+
+pub async fn run_with_drain(
+    settings: Prometheus,
+    backend: TestBackend,
+    drain: Duration,
+) -> Running {
+    let backend = Arc::new(backend);
+    let stats = Arc::new(Stats::default());
+    let access = Access::load(&settings).unwrap();
+    let as_backend: Arc<dyn Backend> = Arc::clone(&backend) as _;
+    let server = Server::bind(&settings, access, as_backend, Arc::clone(&stats)).await.unwrap();
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(server.run(stop.clone(), drain));
+    Running { address, backend, stats, handle, stop, task }
+}
+
+/// The default server with a few series.
+pub async fn start() -> Running {
+    run(settings(|_| {}), TestBackend::new(3)).await
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The value of a header, empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    }
+
+    /// The first answer in `bytes`, and what follows it.
+    pub fn parse(bytes: &[u8]) -> (Reply, &[u8]) {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| {
+            panic!("no head in {:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(300)]))
+        });
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut reply = Reply { status, head, body: Vec::new() };
+        let mut rest = &bytes[end + 4..];
+        if reply.header("transfer-encoding") == "chunked" {
+            loop {
+                let line = rest.windows(2).position(|window| window == b"\r\n").expect("a chunk");
+                let size = std::str::from_utf8(&rest[..line]).unwrap();
+                let size = usize::from_str_radix(size, 16).unwrap();
+                reply.body.extend_from_slice(&rest[line + 2..line + 2 + size]);
+                rest = &rest[line + size + 4..];
+                if size == 0 {
+                    break;
+                }
+            }
+        } else if let Ok(length) = reply.header("content-length").parse::<usize>() {
+            let length = length.min(rest.len());
+            reply.body = rest[..length].to_vec();
+            rest = &rest[length..];
+        } else {
+            reply.body = rest.to_vec();
+            rest = &[];
+        }
+        (reply, rest)
+    }
+}
+
+/// Within [`PATIENCE`], or the test fails.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited for {what}"))
+}
+
+/// Until `condition` holds.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    soon(what, async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+pub async fn connect(address: SocketAddr) -> TcpStream {
+    soon("a connection", TcpStream::connect(address)).await.unwrap()
+}
+
+/// Everything the server sends until it closes; a reset counts as that.
+pub async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    soon("the end", stream.read_to_end(&mut bytes)).await.ok();
+    bytes
+}
+
+/// Sends `request` on a connection of its own and reads the answer to the end.
+pub async fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Reply {
+    let mut stream = connect(address).await;
+    stream.write_all(request.as_ref()).await.ok();
+    Reply::parse(&read_all(&mut stream).await).0
+}
+
+/// A request with the headers every request needs, and `extra` lines.
+pub fn request(method: &str, path: &str, extra: &[&str], body: &str) -> String {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+    if !extra.iter().any(|line| line.starts_with("host:")) {
+        text += "host: localhost\r\n";
+    }
+    for line in extra {
+        text += &format!("{line}\r\n");
+    }
+    if !body.is_empty() {
+        text += &format!("content-length: {}\r\n", body.len());
+    }
+    text + "\r\n" + body
+}
+
+pub async fn get(address: SocketAddr, path: &str, extra: &[&str]) -> Reply {
+    send(address, request("GET", path, extra, "")).await
+}
+
+/// A scrape as Prometheus does it, and that it was a whole page.
+pub async fn scrape(address: SocketAddr) -> Reply {
+    let reply = get(address, "/metrics", &[]).await;
+    assert_eq!(reply.status, 200, "{}", reply.head);
+    assert!(reply.text().contains("test_took_seconds_count 3\n"), "{}", reply.text());
+    reply
+}
