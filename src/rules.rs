@@ -5,26 +5,37 @@
 //! knows neither channels nor clocks.
 
 mod aggregate;
+mod carry;
 mod compile;
-pub mod condition;
-pub mod expr;
+mod condition;
+mod engine;
+mod expr;
 #[cfg(test)]
 mod fixture;
 mod histogram;
 mod humanize;
-pub mod input;
+mod index;
+mod input;
+mod instance;
+mod join;
 mod levels;
 mod matcher;
 mod reading;
+mod reason;
 mod rule;
+mod saved;
 mod settings;
-pub mod step;
+mod state_file;
+mod step;
 mod template;
 
 pub use aggregate::{Aggregate, Aggregation};
+pub use carry::Carried;
 pub use compile::compile;
 pub use condition::Condition;
+pub use engine::{Counts, Engine, Evaluation, RuleStatus, Tick};
 pub use matcher::Matcher;
 pub use rule::{Rule, RuleSet};
 pub use settings::{Otherwise, RuleSettings, Thresholds};
+pub use state_file::{Found, StateFile};
 pub use template::{Facts, Templates, Text};

@@ -11,7 +11,7 @@ mod program;
 mod scan;
 
 pub use lower::{Formula, Outcome, compile};
-pub use program::{Function, Number, Test};
+pub use program::Number;
 
 /// What is wrong with an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::declare::{Cx, Decode, Problems, parse};
-use crate::model::{Kind, MetricDef, MetricId, Origin};
+use crate::model::{Batch, Kind, MetricDef, MetricId, Now, Origin, Wall};
+use crate::store::{Options, Store};
 
 use super::compile::compile;
 use super::rule::RuleSet;
@@ -12,7 +13,12 @@ use super::settings::RuleSettings;
 
 /// Index of each metric in [`metrics`].
 pub(super) const CPU: MetricId = MetricId(0);
+pub(super) const DISK: MetricId = MetricId(1);
+pub(super) const ERRORS: MetricId = MetricId(2);
 pub(super) const LATENCY: MetricId = MetricId(3);
+pub(super) const MISSES: MetricId = MetricId(4);
+pub(super) const HITS: MetricId = MetricId(5);
+pub(super) const DURATIONS: MetricId = MetricId(6);
 
 /// How often all of them are collected.
 pub(super) const INTERVAL: Duration = Duration::from_secs(30);
@@ -52,4 +58,24 @@ pub(super) fn rules(yaml: &str) -> Result<RuleSet, Vec<String>> {
         true => Ok(set),
         false => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
     }
+}
+
+/// A store that keeps what `set` needs.
+pub(super) fn store(set: &RuleSet) -> Store {
+    Store::new(metrics(), Options { windows: set.windows(), ..Options::default() })
+}
+
+/// `seconds` after an arbitrary start.
+pub(super) fn at(seconds: u64) -> Now {
+    Now { wall: Wall(1_700_000_000_000), ..Now::default() }
+        .after(Duration::from_secs(3_600 + seconds))
+}
+
+/// Commits one value per series.
+pub(super) fn commit(store: &Store, now: Now, points: &[(MetricId, &[&str], &[f64])]) {
+    let mut batch = Batch::default();
+    for (metric, labels, numbers) in points {
+        batch.push_numbers(*metric, labels, numbers);
+    }
+    store.commit(&batch, now);
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::model::{LabelValues, MetricDef, MetricId, Mono};
 use crate::store::{Family, Slot};
 
+use super::index::Index;
 use super::matcher::Matcher;
 use super::reading::Reading;
 
@@ -96,8 +97,8 @@ impl Input {
 
     /// The series that pass the matchers, grouped.
     #[must_use]
-    pub fn select(&self, family: &Family) -> Elements {
-        let mut slots = self.slots(family);
+    pub fn select(&self, family: &Family, index: &mut Index) -> Elements {
+        let mut slots = self.slots(family, index);
         let Some(grouping) = &self.grouping else { return Elements { slots, ends: None } };
         let group = |slot: &Slot| {
             let labels = family.get(*slot).map(|series| series.labels().clone());
@@ -115,32 +116,29 @@ impl Input {
         Elements { slots, ends }
     }
 
-    fn slots(&self, family: &Family) -> Vec<Slot> {
-        if let Some(exact) = self.exact(family.def().labels.len()) {
-            return family.find(LabelValues::new(&exact).packed()).into_iter().collect();
+    fn slots(&self, family: &Family, index: &mut Index) -> Vec<Slot> {
+        if self.matchers.is_empty() {
+            return family.slots().collect();
         }
-        let passes = |labels: &LabelValues| {
-            self.matchers
-                .iter()
-                .all(|(index, matcher)| labels.get(*index).is_some_and(|v| matcher.passes(v)))
+        let passes = |slot: &Slot| {
+            let labels = family.get(*slot).map(|series| series.labels());
+            self.matchers.iter().all(|(label, matcher)| {
+                labels.and_then(|labels| labels.get(*label)).is_some_and(|v| matcher.passes(v))
+            })
         };
-        let series = family.series().filter(|(_, series)| passes(series.labels()));
-        series.map(|(slot, _)| slot).collect()
-    }
-
-    /// The values of all labels, where the matchers name one for each: then the series can be
-    /// looked up instead of searched.
-    fn exact(&self, labels: usize) -> Option<Vec<&str>> {
-        let value = |label: usize| match self.matchers.as_slice() {
-            [] => None,
-            matchers => matchers.iter().find_map(|(index, matcher)| match matcher {
-                Matcher::AnyOf(values) if *index == label && values.len() == 1 => {
-                    Some(values[0].as_str())
-                }
-                _ => None,
-            }),
-        };
-        (self.matchers.len() == labels).then(|| (0..labels).map(value).collect())?
+        let named = self.matchers.iter().find_map(|(label, matcher)| match matcher {
+            Matcher::AnyOf(values) => Some((*label, values)),
+            _ => None,
+        });
+        let Some((label, values)) = named else { return family.slots().filter(passes).collect() };
+        let mut slots = Vec::new();
+        for value in values {
+            let found = index.slots(self.metric, family, label, value);
+            slots.extend(found.iter().copied().filter(&passes));
+        }
+        slots.sort_unstable();
+        slots.dedup();
+        slots
     }
 
     /// The values of one element's labels.

@@ -92,6 +92,17 @@ impl State {
         quiet: None,
     };
 
+    /// Whether a restart from `before` would do as well: it fires and fired before, at the same
+    /// level and with no timer running towards the end.
+    #[must_use]
+    pub fn is_settled(&self, before: &State) -> bool {
+        self.phase == AlertState::Firing
+            && before.phase == AlertState::Firing
+            && self.level == before.level
+            && self.quiet.is_none()
+            && before.quiet.is_none()
+    }
+
     /// How long the condition of the current level has held.
     #[must_use]
     pub fn held_for(&self) -> Duration {
@@ -151,3 +162,6 @@ fn clear(mut state: State, now: Mono, policy: &Policy) -> State {
     state.held = [None; MAX_LEVELS];
     state
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,27 @@ pub enum Outcome {
     Test(Test),
 }
 
+impl Formula {
+    /// The number that is judged; of a test 1 or 0. NaN where it is not known.
+    #[must_use]
+    pub fn judged(&self, inputs: &[f64]) -> f64 {
+        match &self.outcome {
+            Outcome::Number(number) | Outcome::Compared(number, ..) => number.value(inputs),
+            Outcome::Test(test) => test.holds(inputs).map_or(f64::NAN, f64::from),
+        }
+    }
+
+    /// The number that people are shown: of a test, the first that it compares.
+    #[must_use]
+    pub fn shown(&self, inputs: &[f64]) -> Option<f64> {
+        let value = match &self.outcome {
+            Outcome::Number(number) | Outcome::Compared(number, ..) => number.value(inputs),
+            Outcome::Test(test) => test.shown()?.value(inputs),
+        };
+        (!value.is_nan()).then_some(value)
+    }
+}
+
 /// Compiles `text` over `metrics`; a [`MetricId`] is an index into them.
 ///
 /// # Errors

@@ -1,0 +1,129 @@
+//! Alerts over a reload and over a restart.
+//!
+//! Owns which state goes on and what must be said of the rest: an alert that was told as firing
+//! is either carried on or resolved, never forgotten. Files are the business of `state_file`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Alert, AlertState, LabelValues, Now, Transition};
+
+use super::engine::{Alerts, Engine, Evaluation};
+use super::instance::Instance;
+use super::rule::Identity;
+
+/// How long after a restart a missing series does not count as gone.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// The alerts of one rule on their way to another engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Carried {
+    /// Which rule.
+    pub identity: Identity,
+    /// Names of the labels that tell its alerts apart.
+    pub labels: Vec<Arc<str>>,
+    /// The alerts by the values of these labels.
+    pub alerts: Vec<(LabelValues, Instance)>,
+}
+
+impl Engine {
+    /// Takes over from the engine of the declaration before: alerts of rules whose name, metric
+    /// or expression and labels are the same go on as they are; firing ones of the others resolve,
+    /// which is what the transitions tell.
+    #[must_use]
+    pub fn adopt(&mut self, old: Engine, now: Now) -> Vec<Transition> {
+        let counts = old.counts();
+        self.continue_from(old.started, counts);
+        let mut lasts: BTreeMap<Identity, Option<Evaluation>> = BTreeMap::new();
+        let mut carried = Vec::new();
+        for (rule, judged) in old.set.rules.iter().zip(old.judged) {
+            lasts.insert(rule.identity.clone(), judged.last);
+            carried.push(Carried {
+                identity: rule.identity.clone(),
+                labels: rule.labels.to_vec(),
+                alerts: judged.alerts.into_iter().collect(),
+            });
+        }
+        let set = Arc::clone(&self.set);
+        for (rule, judged) in set.rules.iter().zip(&mut self.judged) {
+            judged.last = lasts.remove(&rule.identity).flatten();
+        }
+        self.take(carried, now)
+    }
+
+    /// Takes over what a process before this one left: timers go on where they stood, the time in
+    /// between counts for nothing. Firing alerts whose rules are gone resolve, which is what the
+    /// transitions tell; the others stay quiet until they are judged.
+    #[must_use]
+    pub fn restore(&mut self, mut carried: Vec<Carried>, now: Now) -> Vec<Transition> {
+        let longest = self.set.rules.iter().map(|rule| rule.policy.tolerance).max();
+        let grace = now.mono.after(longest.unwrap_or_default().max(GRACE));
+        for (_, alert) in carried.iter_mut().flat_map(|carried| &mut carried.alerts) {
+            alert.grace = grace;
+        }
+        self.take(carried, now)
+    }
+
+    fn take(&mut self, carried: Vec<Carried>, now: Now) -> Vec<Transition> {
+        let set = Arc::clone(&self.set);
+        let mut places: BTreeMap<&Identity, usize> = BTreeMap::new();
+        for (index, rule) in set.rules.iter().enumerate() {
+            places.insert(&rule.identity, index);
+        }
+        let mut transitions = Vec::new();
+        for Carried { identity, labels, alerts } in carried {
+            let place = places.get(&identity).copied();
+            let same = |index: &usize| *set.rules[*index].labels == *labels;
+            match place.filter(same).filter(|index| set.rules[*index].enabled) {
+                Some(index) => self.judged[index].alerts = alerts.into_iter().collect::<Alerts>(),
+                None => {
+                    let disabled = place.is_some_and(|index| !set.rules[index].enabled);
+                    let known = set.rules.iter().any(|rule| rule.name == identity.name);
+                    let reason = match (disabled, known) {
+                        (true, _) => "rule disabled",
+                        (false, true) => "rule changed",
+                        (false, false) => "rule removed",
+                    };
+                    transitions.extend(ended(alerts, reason, now));
+                }
+            }
+        }
+        self.count_transitions(&transitions);
+        transitions
+    }
+
+    /// What a restart must not lose.
+    #[must_use]
+    pub fn carried(&self) -> Vec<Carried> {
+        let rules = self.set.rules.iter().zip(&self.judged);
+        rules
+            .filter(|(_, judged)| !judged.alerts.is_empty())
+            .map(|(rule, judged)| {
+                let alerts = judged.alerts.iter();
+                let mut alerts: Vec<_> =
+                    alerts.map(|(key, alert)| (key.clone(), alert.clone())).collect();
+                alerts.sort_by(|a, b| a.0.cmp(&b.0));
+                let labels = rule.labels.to_vec();
+                Carried { identity: rule.identity.clone(), labels, alerts }
+            })
+            .collect()
+    }
+}
+
+/// The end of the firing ones of `alerts`.
+fn ended(alerts: Vec<(LabelValues, Instance)>, reason: &str, now: Now) -> Vec<Transition> {
+    let mut ended: Vec<Transition> = alerts
+        .into_iter()
+        .filter(|(_, alert)| alert.phase() == AlertState::Firing)
+        .filter_map(|(_, alert)| {
+            let told: Arc<Alert> = alert.told.clone()?;
+            Some(alert.resolved(&told, reason.to_owned(), now.wall))
+        })
+        .collect();
+    ended.sort_by(|a, b| a.alert.labels.cmp(&b.alert.labels));
+    ended
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,413 @@
+use std::time::Duration;
+
+use super::*;
+use crate::model::{MetricId, Severity};
+use crate::rules::fixture::{
+    CPU, DISK, DURATIONS, ERRORS, HITS, LATENCY, MISSES, at, commit, rules, store,
+};
+
+/// A store and an engine on virtual time.
+struct Bench {
+    store: Store,
+    engine: Engine,
+    now: u64,
+}
+
+type Point<'a> = (MetricId, &'a [&'a str], &'a [f64]);
+
+impl Bench {
+    /// One rule.
+    fn rule(yaml: &str) -> Self {
+        let set = rules(&format!("[{{name: r, {yaml}}}]")).unwrap();
+        Self { store: store(&set), engine: Engine::new(set, at(0)), now: 0 }
+    }
+
+    /// Goes on by 30 s, commits and judges.
+    fn next(&mut self, points: &[Point<'_>]) -> Vec<String> {
+        self.now += 30;
+        let now = at(self.now);
+        commit(&self.store, now, points);
+        self.store.expire(now);
+        told(&self.engine.tick(&self.store, now, None).transitions)
+    }
+
+    fn cpu(&mut self, value: f64) -> Vec<String> {
+        self.next(&[(CPU, &[], &[value])])
+    }
+}
+
+/// `inactive > firing warning: reason`, with the labels where there are some.
+fn told(transitions: &[Transition]) -> Vec<String> {
+    let line = |t: &Transition| {
+        let labels: Vec<&str> = t.alert.labels.values().map(String::as_str).collect();
+        format!(
+            "{}{}{} > {} {}: {}",
+            labels.join(","),
+            if labels.is_empty() { "" } else { " " },
+            t.from.as_str(),
+            t.alert.state.as_str(),
+            t.alert.severity.as_str(),
+            t.reason
+        )
+    };
+    transitions.iter().map(line).collect()
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn pending_firing_resolved() {
+    let mut bench = Bench::rule(
+        "metric: cpu_percent, condition: '>', threshold: 85, duration: 60, severity: critical,
+         message: 'CPU {{ value }} ({{ state }})', annotations: {runbook: '{{ rule }}'}",
+    );
+    assert_eq!(bench.cpu(85.0), NOTHING);
+    assert_eq!(bench.cpu(91.25), ["inactive > pending critical: cpu_percent 91.25 > 85"]);
+    assert_eq!(bench.engine.alerts()[0].message, "CPU 91.25 (pending)");
+    assert_eq!(bench.cpu(90.0), NOTHING);
+    assert_eq!(bench.cpu(92.0), ["pending > firing critical: cpu_percent 92 > 85 for 1m"]);
+    assert_eq!(bench.cpu(93.0), NOTHING);
+    let alert = bench.engine.alerts().remove(0);
+    assert_eq!((alert.message.as_str(), alert.value), ("CPU 93 (firing)", Some(93.0)));
+    assert_eq!(alert.annotations["runbook"], "r");
+    assert_eq!((alert.active_at, alert.fired_at), (at(60).wall, Some(at(120).wall)));
+
+    bench.now += 30;
+    commit(&bench.store, at(bench.now), &[(CPU, &[], &[62.0])]);
+    let tick = bench.engine.tick(&bench.store, at(bench.now), None);
+    assert_eq!(told(&tick.transitions), ["firing > inactive critical: cpu_percent 62 is not > 85"]);
+    let resolved = &tick.transitions[0].alert;
+    assert_eq!(resolved.message, "CPU 92 (firing)", "as it was told");
+    assert_eq!((resolved.value, resolved.resolved_at), (Some(62.0), Some(at(180).wall)));
+    assert_eq!(resolved.fired_at, Some(at(120).wall));
+    assert!(bench.engine.alerts().is_empty());
+    let counts = bench.engine.counts();
+    assert_eq!((counts.evaluations, counts.fired, counts.resolved), (6, 1, 1));
+}
+
+#[test]
+fn a_pending_alert_that_clears_is_told_too() {
+    let mut bench = Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, duration: 60");
+    bench.cpu(90.0);
+    assert_eq!(bench.cpu(1.0), ["pending > inactive warning: cpu_percent 1 is not > 85"]);
+}
+
+#[test]
+fn each_label_set_on_its_own_and_only_those_selected() {
+    let mut bench = Bench::rule(
+        "metric: disk_usage_percent, condition: '>=', threshold: 90, add_labels: {team: db},
+         labels: {mount_point: ['/', /data]}, message: '{{ labels.mount_point }}'",
+    );
+    let full = |mount: &'static str| format!("{mount},db inactive > firing warning");
+    let told = bench.next(&[
+        (DISK, &["/"], &[91.0]),
+        (DISK, &["/boot"], &[99.0]),
+        (DISK, &["/data"], &[90.0]),
+    ]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with(&full("/")) && told[1].starts_with(&full("/data")), "{told:?}");
+    let alerts = bench.engine.alerts();
+    assert_eq!([&alerts[0].message, &alerts[1].message], ["/", "/data"]);
+    assert_ne!(alerts[0].fingerprint, alerts[1].fingerprint);
+    assert_eq!(
+        bench.next(&[(DISK, &["/"], &[91.0]), (DISK, &["/data"], &[10.0])]),
+        ["/data,db firing > inactive warning: disk_usage_percent 10 is not >= 90"]
+    );
+}
+
+#[test]
+fn a_series_that_disappears_resolves_while_others_are_there() {
+    let mut bench = Bench::rule("metric: disk_usage_percent, condition: '>', threshold: 90");
+    bench.next(&[(DISK, &["/"], &[1.0]), (DISK, &["/data"], &[99.0])]);
+    for _ in 0..3 {
+        assert_eq!(bench.next(&[(DISK, &["/"], &[1.0])]), NOTHING, "not refreshed, not yet gone");
+    }
+    assert_eq!(
+        bench.next(&[(DISK, &["/"], &[1.0])]),
+        ["/data firing > inactive warning: series disappeared"]
+    );
+}
+
+#[test]
+fn no_data_keeps_what_was() {
+    let mut bench = Bench::rule("metric: cpu_percent, condition: '!=', threshold: 1");
+    assert_eq!(bench.next(&[]), NOTHING);
+    assert_eq!(bench.cpu(f64::NAN), NOTHING, "NaN is not unequal");
+    assert_eq!(bench.cpu(2.0).len(), 1);
+    for _ in 0..6 {
+        assert_eq!(bench.next(&[]), NOTHING);
+    }
+    assert_eq!(bench.engine.alerts().len(), 1);
+    let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
+    assert_eq!((last.unknown, last.holds, last.clear), (1, 0, 0));
+    assert_eq!(bench.cpu(1.0).len(), 1);
+}
+
+#[test]
+fn no_data_can_be_ok() {
+    let mut bench =
+        Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, on_no_data: ok");
+    bench.cpu(90.0);
+    assert_eq!(bench.next(&[]), NOTHING, "its value is one interval old");
+    assert_eq!(
+        bench.next(&[]),
+        ["firing > inactive warning: no data for cpu_percent, taken as ok"]
+    );
+}
+
+#[test]
+fn no_data_can_be_an_alert_once_the_process_is_warm() {
+    let mut bench = Bench::rule(
+        "metric: disk_usage_percent, condition: '>', threshold: 90, on_no_data: alert,
+         add_labels: {team: db}, message: '{{ labels.mount_point }} full',
+         annotations: {where: '{{ labels.mount_point }}'}",
+    );
+    assert_eq!(bench.next(&[]), NOTHING);
+    assert_eq!(bench.next(&[]), NOTHING);
+    assert_eq!(
+        bench.next(&[]),
+        ["db inactive > firing warning: no data for disk_usage_percent"],
+        "three intervals after the start"
+    );
+    let alert = bench.engine.alerts().remove(0);
+    assert_eq!(alert.message, "no data: disk_usage_percent");
+    assert!(alert.annotations.is_empty() && alert.value.is_none());
+    assert_eq!(
+        bench.next(&[(DISK, &["/"], &[1.0])]),
+        ["db firing > inactive warning: data for disk_usage_percent again"]
+    );
+}
+
+#[test]
+fn the_one_series_of_a_metric_without_labels_has_one_alert() {
+    let mut bench =
+        Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, on_no_data: alert");
+    (0..3).for_each(|_| drop(bench.next(&[])));
+    let blind = bench.engine.alerts().remove(0);
+    assert_eq!(bench.cpu(90.0), NOTHING, "it goes on firing, now for its value");
+    let seeing = bench.engine.alerts().remove(0);
+    assert_eq!(blind.fingerprint, seeing.fingerprint);
+    assert_eq!((blind.threshold, seeing.threshold), (None, Some(85.0)));
+    assert_eq!(bench.cpu(1.0), ["firing > inactive warning: cpu_percent 1 is not > 85"]);
+}
+
+#[test]
+fn three_levels() {
+    let mut bench = Bench::rule(
+        "metric: cpu_percent, condition: '>', duration: 30,
+         thresholds: {warning: 80, critical: 90, emergency: 95}",
+    );
+    assert_eq!(bench.cpu(96.0), ["inactive > pending warning: cpu_percent 96 > 80"]);
+    assert_eq!(bench.cpu(96.0), ["pending > firing emergency: cpu_percent 96 > 95 for 30s"]);
+    let first = bench.engine.alerts().remove(0).fingerprint;
+    assert_eq!(
+        bench.cpu(85.0),
+        ["firing > firing warning: cpu_percent 85 > 80 for 1m, emergency becomes warning"]
+    );
+    assert_eq!(bench.cpu(92.0), NOTHING);
+    assert_eq!(
+        bench.cpu(92.0),
+        ["firing > firing critical: cpu_percent 92 > 90 for 30s, warning becomes critical"]
+    );
+    assert_eq!(bench.engine.alerts()[0].fingerprint, first);
+    assert_eq!(bench.cpu(10.0), ["firing > inactive critical: cpu_percent 10 is not > 80"]);
+}
+
+#[test]
+fn hysteresis_and_keep_firing() {
+    let mut bench = Bench::rule(
+        "metric: cpu_percent, condition: '>', threshold: 85, resolve_threshold: 75,
+         keep_firing_for: 60",
+    );
+    assert_eq!(bench.cpu(80.0), NOTHING);
+    assert_eq!(bench.cpu(86.0).len(), 1);
+    for value in [80.0, 74.0, 74.0, 80.0, 70.0, 70.0] {
+        assert_eq!(bench.cpu(value), NOTHING);
+    }
+    assert_eq!(
+        bench.cpu(70.0),
+        ["firing > inactive warning: cpu_percent 70 is not > 75 (resolve_threshold) for 1m"]
+    );
+}
+
+#[test]
+fn consecutive_samples() {
+    let mut bench =
+        Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, consecutive: 3");
+    for value in [90.0, 90.0, 10.0, 90.0, 90.0] {
+        assert_eq!(bench.cpu(value), NOTHING);
+    }
+    assert!(bench.engine.alerts().is_empty());
+    let now = at(bench.now + 1);
+    let again = bench.engine.tick(&bench.store, now, None);
+    assert_eq!(again.transitions, [], "the same sample judged twice is one");
+    assert_eq!(bench.cpu(90.0).len(), 1);
+}
+
+#[test]
+fn expressions_join_on_shared_labels() {
+    let mut bench =
+        Bench::rule("expr: 'cache_misses / (cache_hits + cache_misses) > 0.5', duration: 0");
+    let told = bench.next(&[
+        (MISSES, &["a"], &[7.0]),
+        (HITS, &["a"], &[3.0]),
+        (MISSES, &["b"], &[1.0]),
+        (HITS, &["b"], &[9.0]),
+        (MISSES, &["alone"], &[9.0]),
+        (MISSES, &["idle"], &[0.0]),
+        (HITS, &["idle"], &[0.0]),
+    ]);
+    assert_eq!(
+        told,
+        ["a inactive > firing warning: \
+          `cache_misses / (cache_hits + cache_misses) > 0.5`: 0.7 > 0.5"]
+    );
+    let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
+    assert_eq!((last.holds, last.clear, last.unknown, last.error), (1, 1, 1, None));
+}
+
+#[test]
+fn expressions_broadcast_group_and_look_back() {
+    let mut bench = Bench::rule(
+        "expr: 'sum_by(increase(api_errors, \"1m\"), \"endpoint\") > cpu_percent && \
+         max(cpu_percent, \"1m\") < 50'",
+    );
+    let errors = |a: f64, b: f64, c: f64| {
+        [
+            (ERRORS, &["/x", "timeout"][..], vec![a]),
+            (ERRORS, &["/x", "refused"][..], vec![b]),
+            (ERRORS, &["/y", "refused"][..], vec![c]),
+        ]
+    };
+    let mut next = |cpu: f64, (a, b, c): (f64, f64, f64)| {
+        let mut points: Vec<Point<'_>> = vec![(CPU, &[], std::slice::from_ref(&cpu))];
+        let rows = errors(a, b, c);
+        points.extend(rows.iter().map(|(metric, labels, value)| (*metric, *labels, &value[..])));
+        bench.next(&points)
+    };
+    assert_eq!(next(4.0, (0.0, 0.0, 0.0)), NOTHING, "one sample is no increase");
+    assert_eq!(next(4.0, (2.0, 2.0, 4.0)), NOTHING);
+    let told = next(4.0, (3.0, 3.0, 4.0));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("/x inactive > firing") && told[0].ends_with(": 6 is true"));
+    let told = next(60.0, (30.0, 30.0, 4.0));
+    assert!(told[0].ends_with(": 56 is not true"), "{told:?}");
+}
+
+#[test]
+fn a_join_without_end_is_an_error_and_goes_by_on_error() {
+    let mut bench = Bench::rule(
+        "expr: 'disk_usage_percent + cache_hits > 1', on_error: alert, add_labels: {team: db}",
+    );
+    let names: Vec<String> = (0..101).map(|n| n.to_string()).collect();
+    let labels: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
+    let points: Vec<Point<'_>> = labels
+        .iter()
+        .flat_map(|label| [(DISK, &label[..], &[1.0][..]), (HITS, &label[..], &[1.0][..])])
+        .collect();
+    (0..2).for_each(|_| assert_eq!(bench.next(&points), NOTHING));
+    assert_eq!(
+        bench.next(&points),
+        ["db inactive > firing warning: `disk_usage_percent + cache_hits > 1`: \
+          evaluation failed: the metrics join to more than 10000 rows"]
+    );
+    assert_eq!(bench.engine.counts().failures, 3);
+}
+
+#[test]
+fn windows_of_every_type() {
+    let latency = |fast: f64, slow: f64| vec![fast, fast + slow, fast + slow, fast + slow * 0.55];
+    for (yaml, expected) in [
+        ("metric: api_duration, aggregation: p50, window: 1m", 0.55),
+        ("metric: api_duration, aggregation: mean, window: 1m", 0.55),
+        ("metric: api_duration, aggregation: count, window: 1m", 20.0),
+        ("metric: api_duration, aggregation: rate, window: 1m", 20.0 / 60.0),
+        ("metric: api_duration, aggregation: sum, window: 1m", 11.0),
+        ("metric: query_duration, aggregation: p95", 7.0),
+        ("metric: query_duration, aggregation: mean, window: 1m", 3.0),
+        ("metric: cpu_percent, aggregation: mean, window: 1m", 25.0),
+        ("metric: cpu_percent, aggregation: delta, window: 1m", 20.0),
+        ("metric: cache_hits, aggregation: rate_1m", 0.5),
+        ("metric: cache_hits, aggregation: increase, window: 1m", 30.0),
+        ("metric: cache_hits, aggregation: count, window: 1m", 2.0),
+    ] {
+        let mut bench = Bench::rule(&format!("{yaml}, condition: '!=', threshold: -1"));
+        for tick in 0..4 {
+            let n = f64::from(tick);
+            bench.next(&[
+                (LATENCY, &["/x"], &latency(5.0, 10.0 * n)),
+                (DURATIONS, &[], &[1.0, 7.0, n * 2.0, n * 6.0]),
+                (CPU, &[], &[10.0 * n]),
+                (HITS, &["c"], &[15.0 * n]),
+            ]);
+        }
+        let value = bench.engine.alerts()[0].value.unwrap();
+        assert!((value - expected).abs() < 1e-9, "{yaml}: {value}");
+    }
+}
+
+#[test]
+fn an_old_value_says_nothing_about_now() {
+    let mut bench = Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, duration: 90");
+    bench.cpu(90.0);
+    bench.cpu(90.0);
+    for late in [60, 90, 120, 600] {
+        let tick = bench.engine.tick(&bench.store, at(bench.now + late), None);
+        assert_eq!((tick.transitions.len(), tick.unknown), (0, 1), "{late}");
+    }
+}
+
+#[test]
+fn a_wall_clock_that_jumps_changes_nothing() {
+    let mut bench = Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, duration: 60");
+    bench.cpu(90.0);
+    for jump in [-86_400_000, 86_400_000] {
+        let mut now = at(bench.now + 1);
+        now.wall.0 += jump;
+        commit(&bench.store, now, &[(CPU, &[], &[90.0])]);
+        assert_eq!(bench.engine.tick(&bench.store, now, None).transitions, []);
+    }
+}
+
+#[test]
+fn a_trigger_judges_what_it_filled_and_what_waits_too_long() {
+    let set = rules(
+        "- {name: system, metric: cpu_percent, condition: '>', threshold: 1}
+- {name: application, metric: cache_hits, condition: '>', threshold: 1}
+- {name: both, expr: 'cpu_percent + cache_hits > 1'}
+- {name: off, metric: cpu_percent, condition: '>', threshold: 1, enabled: false}",
+    )
+    .unwrap();
+    let store = store(&set);
+    let mut engine = Engine::new(set, at(0));
+    let mut evaluated = |seconds, trigger| engine.tick(&store, at(seconds), trigger).evaluated;
+    assert_eq!(evaluated(1, Some(Origin::System)), 2);
+    assert_eq!(evaluated(2, Some(Origin::Application)), 2);
+    assert_eq!(evaluated(3, Some(Origin::Neo4j)), 0);
+    assert_eq!(evaluated(50, Some(Origin::Neo4j)), 3, "not judged for one and a half intervals");
+    assert_eq!(evaluated(51, None), 3);
+}
+
+#[test]
+fn fingerprints_are_stable() {
+    let mut bench = Bench::rule("metric: disk_usage_percent, condition: '>', threshold: 1");
+    bench.next(&[(DISK, &["/data"], &[50.0])]);
+    assert_eq!(bench.engine.alerts()[0].fingerprint.to_string(), "80568fb77dda1ab1");
+}
+
+#[test]
+fn the_steady_state_of_a_rule() {
+    let mut bench = Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, duration: 30");
+    let changed = |bench: &mut Bench, value: f64| {
+        bench.now += 30;
+        commit(&bench.store, at(bench.now), &[(CPU, &[], &[value])]);
+        bench.engine.tick(&bench.store, at(bench.now), None).changed
+    };
+    let found = [1.0, 90.0, 90.0, 90.0, 1.0, 1.0].map(|value| changed(&mut bench, value));
+    assert_eq!(found, [false, true, true, false, true, false]);
+    let status = bench.engine.rules().next().unwrap();
+    assert_eq!((status.state, status.pending, status.firing), (AlertState::Inactive, 0, 0));
+    assert_eq!(status.rule.severity(0), Severity::Warning);
+    assert!(status.last.is_some_and(|last| last.clear == 1));
+    assert_eq!(status.rule.policy.duration, Duration::from_secs(30));
+}

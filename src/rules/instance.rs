@@ -1,0 +1,180 @@
+//! One alert as the engine holds it: its state, its values, what was told of it.
+//!
+//! Owns the way from a sight to a transition. What is seen is the engine's business.
+
+use std::sync::Arc;
+
+use crate::model::{
+    Alert, AlertState, Fingerprint, LabelValues, Labels, Mono, Now, Transition, Wall,
+};
+
+use super::reason::{Ground, compared, sentence};
+use super::rule::Rule;
+use super::step::{Sight, State, step};
+use super::template::{Facts, Templates};
+
+/// One alert that is pending, firing, or on its way there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// Where it stands.
+    pub state: State,
+    /// The last value seen.
+    pub value: Option<f64>,
+    /// Whether it holds for want of data and not for a value.
+    pub blind: bool,
+    /// When the condition began to hold.
+    pub active_at: Wall,
+    /// When it fired.
+    pub fired_at: Option<Wall>,
+    /// What others were told when it fired or changed its level last.
+    pub told: Option<Arc<Alert>>,
+    /// The tick that saw it last.
+    pub seen: u64,
+    /// Until then a missing series does not count as gone: after a restart it may still come.
+    pub grace: Mono,
+}
+
+impl Instance {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: State::INACTIVE,
+            value: None,
+            blind: false,
+            active_at: Wall::default(),
+            fired_at: None,
+            told: None,
+            seen: 0,
+            grace: Mono::default(),
+        }
+    }
+
+    /// Inactive, pending or firing.
+    #[must_use]
+    pub fn phase(&self) -> AlertState {
+        self.state.phase
+    }
+
+    /// Whether nothing needs to be remembered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.state == State::INACTIVE
+    }
+
+    /// The alert as it is now.
+    #[must_use]
+    pub fn alert(&self, rule: &Rule, templates: &Templates, key: &LabelValues) -> Alert {
+        let labels = labels(rule, key);
+        let level = self.state.level;
+        let threshold = if self.blind { None } else { rule.threshold(level) };
+        let facts = Facts {
+            labels: &labels,
+            value: self.value,
+            threshold,
+            rule: &rule.name,
+            severity: rule.severity(level).as_str(),
+            state: self.state.phase.as_str(),
+            metric: &rule.subject,
+        };
+        let message = match &rule.message {
+            _ if self.blind => format!("no data: {}", rule.subject),
+            Some(text) => templates.render(text, facts),
+            None => compared(rule, level, self.value),
+        };
+        // The labels of the series are not known where there is none.
+        let annotations = match self.blind && key.packed().is_empty() && !rule.labels.is_empty() {
+            true => Labels::new(),
+            false => rule
+                .annotations
+                .iter()
+                .map(|(name, text)| (name.clone(), templates.render(text, facts)))
+                .collect(),
+        };
+        Alert {
+            fingerprint: Fingerprint::of(&rule.name, &labels),
+            rule: Arc::clone(&rule.name),
+            severity: rule.severity(level),
+            annotations,
+            message,
+            value: self.value,
+            threshold,
+            state: self.state.phase,
+            active_at: self.active_at,
+            fired_at: self.fired_at,
+            resolved_at: None,
+            labels,
+        }
+    }
+
+    /// The last thing to say of a firing alert.
+    #[must_use]
+    pub fn resolved(&self, told: &Alert, reason: String, at: Wall) -> Transition {
+        let alert = Alert {
+            state: AlertState::Inactive,
+            value: self.value,
+            resolved_at: Some(at),
+            ..told.clone()
+        };
+        Transition { alert: Arc::new(alert), from: AlertState::Firing, reason, at }
+    }
+
+    /// Takes in what was seen; tells what changed.
+    pub fn advance(
+        &mut self,
+        rule: &Rule,
+        templates: &Templates,
+        key: &LabelValues,
+        seen: (Sight, Ground<'_>),
+        now: Now,
+    ) -> Option<Transition> {
+        let (sight, ground) = seen;
+        let before = self.state;
+        self.state = step(before, sight, now.mono, &rule.policy);
+        if self.state.phase != AlertState::Inactive && sight != Sight::Unknown {
+            match ground {
+                Ground::Value => self.blind = false,
+                Ground::NoData | Ground::Error(_) => self.blind = true,
+                Ground::Vanished | Ground::Returned => {}
+            }
+        }
+        let reason = |this: &Self| sentence(rule, ground, &before, &this.state, this.value);
+        match (before.phase, self.state.phase) {
+            (AlertState::Inactive, AlertState::Pending) => self.active_at = now.wall,
+            (AlertState::Inactive, AlertState::Firing) => {
+                (self.active_at, self.fired_at) = (now.wall, Some(now.wall));
+            }
+            (AlertState::Pending, AlertState::Firing) => self.fired_at = Some(now.wall),
+            (AlertState::Firing, AlertState::Inactive) => {
+                let told = self.told.take()?;
+                return Some(self.resolved(&told, reason(self), now.wall));
+            }
+            (AlertState::Firing, AlertState::Firing) => {
+                let severity = rule.severity(self.state.level);
+                if self.told.as_ref().is_some_and(|told| told.severity == severity) {
+                    return None;
+                }
+            }
+            (AlertState::Pending, AlertState::Inactive) => {}
+            _ => return None,
+        }
+        let alert = Arc::new(self.alert(rule, templates, key));
+        if alert.state == AlertState::Firing {
+            self.told = Some(Arc::clone(&alert));
+        }
+        let reason = reason(self);
+        Some(Transition { alert, from: before.phase, reason, at: now.wall })
+    }
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The labels of an alert: those of its series and those the rule adds.
+fn labels(rule: &Rule, key: &LabelValues) -> Labels {
+    let own = rule.labels.iter().map(|name| name.to_string()).zip(key.iter().map(str::to_owned));
+    own.chain(rule.identity.add_labels.clone()).collect()
+}

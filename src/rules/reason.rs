@@ -1,0 +1,112 @@
+//! Why something changed, in one sentence.
+
+use std::time::Duration;
+
+use crate::declare::format_duration;
+use crate::model::AlertState;
+
+use super::humanize::general;
+use super::rule::Rule;
+use super::step::State;
+
+/// What an evaluation went by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ground<'a> {
+    /// A value.
+    Value,
+    /// There was none.
+    NoData,
+    /// The evaluation failed.
+    Error(&'a str),
+    /// The series is gone while others of its metric are there.
+    Vanished,
+    /// There are series again.
+    Returned,
+}
+
+/// The sentence for a change of `rule`'s alert to `state`; `before` is the state it left.
+#[must_use]
+pub fn sentence(
+    rule: &Rule,
+    ground: Ground<'_>,
+    before: &State,
+    state: &State,
+    value: Option<f64>,
+) -> String {
+    let held = match state.phase {
+        AlertState::Firing => lasting(state.held_for()),
+        _ => String::new(),
+    };
+    match ground {
+        Ground::NoData if state.phase == AlertState::Inactive => {
+            format!("no data for {}, taken as ok", rule.subject)
+        }
+        Ground::NoData => format!("no data for {}{held}", rule.subject),
+        Ground::Error(error) => format!("{}: evaluation failed{held}: {error}", rule.subject),
+        Ground::Vanished => "series disappeared".into(),
+        Ground::Returned => format!("data for {} again", rule.subject),
+        Ground::Value if state.phase == AlertState::Inactive => cleared(rule, before, value),
+        Ground::Value => {
+            let (old, new) = (rule.severity(before.level), rule.severity(state.level));
+            let change = match before.phase {
+                AlertState::Firing if old != new => {
+                    format!(", {} becomes {}", old.as_str(), new.as_str())
+                }
+                _ => String::new(),
+            };
+            format!("{}{held}{change}", compared(rule, state.level, value))
+        }
+    }
+}
+
+/// `cpu_percent 91.2 > 85`.
+#[must_use]
+pub fn compared(rule: &Rule, level: usize, value: Option<f64>) -> String {
+    let subject = subject(rule, value);
+    match rule.threshold(level) {
+        Some(threshold) => {
+            format!("{subject} {} {}", rule.judge.condition.as_str(), short(threshold))
+        }
+        None => format!("{subject} is true"),
+    }
+}
+
+fn cleared(rule: &Rule, before: &State, value: Option<f64>) -> String {
+    let subject = subject(rule, value);
+    let condition = rule.judge.condition.as_str();
+    let resolve = rule.judge.resolve.filter(|_| before.phase == AlertState::Firing);
+    let quiet = match before.phase {
+        AlertState::Firing => lasting(rule.policy.keep_firing_for),
+        _ => String::new(),
+    };
+    match (resolve, rule.threshold(0)) {
+        (Some(resolve), _) => {
+            format!("{subject} is not {condition} {} (resolve_threshold){quiet}", short(resolve))
+        }
+        (None, Some(threshold)) => {
+            format!("{subject} is not {condition} {}{quiet}", short(threshold))
+        }
+        (None, None) => format!("{subject} is not true{quiet}"),
+    }
+}
+
+fn subject(rule: &Rule, value: Option<f64>) -> String {
+    let value = value.map(short).unwrap_or_default();
+    // An expression's text and a number side by side would read as one.
+    let colon = if rule.subject.ends_with('`') { ":" } else { "" };
+    match value.is_empty() {
+        true => rule.subject.clone(),
+        false => format!("{}{colon} {value}", rule.subject),
+    }
+}
+
+fn lasting(span: Duration) -> String {
+    match Duration::from_secs(span.as_secs()) {
+        Duration::ZERO => String::new(),
+        whole => format!(" for {}", format_duration(whole)),
+    }
+}
+
+fn short(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value}") } else { general(value, 6) }
+}
