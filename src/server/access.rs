@@ -65,3 +65,27 @@ impl Access {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_on_disk_is_read_again_and_nothing_worse_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("web.yml");
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        write("rate_limit: {interval: 1s, burst: 1}\n");
+        let web_config_file = Some(path.clone());
+        let settings = Prometheus { web_config_file, ..Prometheus::default() };
+        let access = Access::load(&settings).unwrap();
+        assert!(access.renewed().unwrap().is_none(), "nothing has changed");
+        write("rate_limits: {}\n");
+        assert!(access.renewed().err().unwrap().contains("did you mean \"rate_limit\"?"));
+        write("http_server_config: {headers: {X-Frame-Options: deny}}\n");
+        let renewed = access.renewed().unwrap().unwrap();
+        assert_eq!(renewed.web.headers.len(), 1);
+        assert!(renewed.web.rate.is_none() && renewed.renewed().unwrap().is_none());
+        assert!(Access::load(&Prometheus::default()).unwrap().renewed().unwrap().is_none());
+    }
+}

@@ -46,6 +46,8 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Activity {
     /// Requests between their head's last byte and their answer's.
     in_flight: AtomicU32,
+    /// Those of them whose answer has not begun: the server's turn.
+    unanswered: AtomicU32,
     /// When `in_flight` last became zero or left it.
     since: AtomicU64,
     /// When the first byte of an unfinished request head came; an opened connection owes one.
@@ -63,6 +65,7 @@ impl Activity {
     pub(super) fn new(now: u64) -> Self {
         Self {
             in_flight: AtomicU32::new(0),
+            unanswered: AtomicU32::new(0),
             since: AtomicU64::new(now),
             head_since: AtomicU64::new(now),
             body_since: AtomicU64::new(NEVER),
@@ -100,10 +103,16 @@ impl Activity {
     /// A request head is complete.
     pub(super) fn begin(&self, now: u64) {
         let before = self.in_flight.fetch_add(1, Relaxed);
+        self.unanswered.fetch_add(1, Relaxed);
         self.head_since.store(NEVER, Relaxed);
         if before == 0 || self.http2.load(Relaxed) {
             self.since.store(now, Relaxed);
         }
+    }
+
+    /// An answer begins, or will never.
+    pub(super) fn answered(&self) {
+        self.unanswered.fetch_sub(1, Relaxed);
     }
 
     /// The last byte of an answer was handed over.
@@ -129,6 +138,12 @@ impl Activity {
     /// Whether no request is being answered.
     pub(super) fn is_quiet(&self) -> bool {
         self.in_flight.load(Relaxed) == 0
+    }
+
+    /// Whether all that is left to do on HTTP/2 is to hand over answers. A client holds these back
+    /// by its flow control, without blocking the socket.
+    fn is_held_back(&self) -> bool {
+        self.http2.load(Relaxed) && self.unanswered.load(Relaxed) == 0
     }
 
     /// Which limit, if any, the connection has passed.
@@ -158,7 +173,7 @@ impl Activity {
             blocked
         } else if body != NEVER {
             body
-        } else if self.is_quiet() {
+        } else if self.is_quiet() || self.is_held_back() {
             self.since.load(Relaxed)
         } else {
             return None;
@@ -251,5 +266,12 @@ mod tests {
         activity.wrote(false, 10_700);
         activity.end(11_000);
         assert_eq!(activity.waited(12_000), Some(1_000));
+        let http2 = Activity::new(0);
+        http2.speaks_http2();
+        http2.begin(1_000);
+        assert_eq!(http2.waited(2_000), None, "the handler works");
+        http2.answered();
+        http2.progress(2_000);
+        assert_eq!(http2.waited(2_600), Some(600), "the client's window is closed");
     }
 }

@@ -50,12 +50,19 @@ struct Rendering {
 pub(super) struct Request {
     activity: Arc<Activity>,
     registry: Arc<Registry>,
+    answered: bool,
 }
 
 impl Request {
     pub(super) fn begin(activity: Arc<Activity>, registry: Arc<Registry>) -> Self {
         activity.begin(registry.now());
-        Self { activity, registry }
+        Self { activity, registry, answered: false }
+    }
+
+    fn answered(&mut self) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.activity.answered();
+        }
     }
 
     fn progress(&self) {
@@ -71,6 +78,7 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
+        self.answered();
         self.activity.end(self.registry.now());
     }
 }
@@ -120,7 +128,8 @@ impl Outgoing {
     }
 
     /// Keeps `request` under way until the body is gone.
-    pub(super) fn of(mut self, request: Request) -> Self {
+    pub(super) fn of(mut self, mut request: Request) -> Self {
+        request.answered();
         self.request = Some(request);
         self
     }

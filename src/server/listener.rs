@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ impl Server {
                     Err(error) if is_of_connection(&error) => {}
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept connections");
-                        shared.registry.evict_stuck(Duration::ZERO);
+                        shared.registry.evict_one();
                         sleep(REST).await;
                     }
                 }
@@ -168,12 +168,26 @@ async fn resolve(settings: &Prometheus) -> io::Result<SocketAddr> {
     addresses.first().copied().ok_or_else(|| io::Error::other("the host name has no address"))
 }
 
+/// Opens the socket. `::` serves IPv4 too, and alone where the system has no IPv6.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match open(address) {
+        Err(error) if is_any_v6(address) && error.kind() != io::ErrorKind::AddrInUse => {
+            open((Ipv4Addr::UNSPECIFIED, address.port()).into()).map_err(|_| error)
+        }
+        opened => opened,
+    }
+}
+
+fn is_any_v6(address: SocketAddr) -> bool {
+    address.is_ipv6() && address.ip().is_unspecified()
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    if address.ip().is_unspecified() && address.is_ipv6() {
-        // `::` serves IPv4 too, whatever the system's default is.
+    if is_any_v6(address) {
+        // Whatever the system's default is.
         socket.set_only_v6(false)?;
     }
     socket.bind(&address.into())?;

@@ -85,23 +85,26 @@ impl Registry {
         Some(Place { id, registry: Arc::clone(self), activity, cut })
     }
 
-    /// Closes the connection whose client has let an answer wait longest, if there is one: what
-    /// makes room when all pages under way are stuck.
-    pub(super) fn evict_stuck(&self, grace: Duration) -> bool {
+    /// Closes the connection whose client has let an answer wait longest, at least for `grace`:
+    /// what makes room when all pages under way are stuck.
+    pub(super) fn evict_stuck(&self, grace: Duration) {
         let now = self.now();
+        self.evict(now, |activity| {
+            let waited = activity.waited(now).map(u128::from);
+            !activity.is_quiet() && waited.is_some_and(|waited| waited >= grace.as_millis())
+        });
+    }
+
+    /// Closes the connection that has kept the server waiting longest, whatever it waits for: what
+    /// makes room when the system has no descriptor left.
+    pub(super) fn evict_one(&self) {
+        self.evict(self.now(), |_| true);
+    }
+
+    fn evict(&self, now: u64, may_go: impl Fn(&Activity) -> bool) {
         let mut inner = self.inner.lock();
-        let stuck = |activity: &Activity| {
-            !activity.is_quiet()
-                && activity
-                    .waited(now)
-                    .is_some_and(|waited| u128::from(waited) >= grace.as_millis())
-        };
-        match inner.victim(now, stuck) {
-            Some(victim) => {
-                self.cut(&mut inner, victim, Cut::Evicted);
-                true
-            }
-            None => false,
+        if let Some(victim) = inner.victim(now, may_go) {
+            self.cut(&mut inner, victim, Cut::Evicted);
         }
     }
 
@@ -233,9 +236,12 @@ mod tests {
         let stuck = registry.admit(ip(1), &limits(8)).unwrap();
         stuck.activity.begin(registry.now());
         stuck.activity.wrote(true, registry.now());
-        assert!(!registry.evict_stuck(Duration::from_secs(1)), "not long enough");
+        registry.evict_stuck(Duration::from_secs(1));
+        assert!(!stuck.cut.is_cancelled(), "not long enough");
         later(1).await;
-        assert!(registry.evict_stuck(Duration::from_secs(1)));
+        registry.evict_stuck(Duration::from_secs(1));
         assert!(stuck.cut.is_cancelled() && !quiet.cut.is_cancelled());
+        registry.evict_one();
+        assert!(quiet.cut.is_cancelled());
     }
 }

@@ -328,6 +328,48 @@ async fn http2_is_offered_and_may_be_turned_off() {
     }
 }
 
+/// Asks for the page on HTTP/2 with a window of zero bytes: the socket is never blocked, and yet
+/// nothing can be sent.
+async fn ask_with_closed_window(pki: &Pki, address: SocketAddr) -> impl Sized {
+    let mut tls = pki.client(None, ALL);
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(tls));
+    let mut stream = connector.connect(name, connect(address).await).await.unwrap();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let settings = [0, 4, 0, 0, 0, 0];
+    let head = [b"\x82\x87\x04\x08/metrics\x01\x09localhost".as_slice()].concat();
+    for (kind, flags, id, payload) in [(4, 0, 0, &settings[..]), (1, 5, 1, &head)] {
+        let length = u8::try_from(payload.len()).unwrap();
+        bytes.extend([0, 0, length, kind, flags, 0, 0, 0, id]);
+        bytes.extend(payload);
+    }
+    stream.write_all(&bytes).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn closed_windows_of_http2_leave_room_for_a_page() {
+    let pki = Pki::new();
+    let web = pki.tls("");
+    let settings = settings(|settings| {
+        settings.web_config_file = Some(web);
+        settings.limits.max_concurrent_pages = 2.into();
+    });
+    let server = run(settings, TestBackend::new(20_000)).await;
+    let clients = [(); 2].map(|()| ask_with_closed_window(&pki, server.address));
+    let mut open = Vec::new();
+    for client in clients {
+        open.push(client.await);
+    }
+    until("both pages", || server.stats.requests().values().map(|r| r.count).sum::<u64>() == 2)
+        .await;
+    let page = request("GET", "/metrics", &[], "");
+    let reply = https(server.address, pki.client(None, ALL), &page).await.unwrap();
+    assert_eq!(reply.status, 200);
+    assert_eq!(server.stats.cuts()[&Cut::Evicted], 1);
+}
+
 #[tokio::test]
 async fn client_certificates_decide() {
     let pki = Pki::new();
