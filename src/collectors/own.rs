@@ -45,8 +45,21 @@ pub struct Figures {
     pub skipped: Vec<(&'static str, &'static str, u64)>,
     /// HTTP requests by handler and status code.
     pub requests: Vec<(&'static str, u16, u64)>,
+    /// HTTP connections, and the clients that were turned away.
+    pub http: HttpFigures,
     /// The process itself.
     pub process: Process,
+}
+
+/// What the HTTP side had to do with its clients, beside answering.
+#[derive(Clone, Debug, Default)]
+pub struct HttpFigures {
+    /// Connections open now.
+    pub connections: u64,
+    /// Connections that the server closed on its client or turned away, by reason.
+    pub closed: Vec<(&'static str, u64)>,
+    /// Requests refused for who sent them, by reason.
+    pub refusals: Vec<(&'static str, u64)>,
 }
 
 /// What the rules did.
@@ -144,6 +157,12 @@ own_metrics! {
         "Parts of the host that could not be read and were skipped.";
     Requests = "bellwether_http_requests_total" Counter ["handler", "code"]
         "HTTP requests answered.";
+    Connections = "bellwether_http_connections" Gauge []
+        "HTTP connections open now.";
+    Closed = "bellwether_http_connections_closed_total" Counter ["reason"]
+        "HTTP connections that the server closed on a slow client, or turned away.";
+    Refusals = "bellwether_http_refusals_total" Counter ["reason"]
+        "HTTP requests refused for who sent them.";
     ProcessCpu = "process_cpu_seconds_total" Counter []
         "Total user and system CPU time spent in seconds.";
     ProcessResident = "process_resident_memory_bytes" Gauge []
@@ -206,6 +225,7 @@ impl Own {
         out.rules(&figures.rules);
         out.channels(&figures.channels);
         out.counts(&figures);
+        out.http(&figures);
         out.process(&figures.process);
     }
 }
@@ -290,9 +310,19 @@ impl Out<'_> {
         for (what, reason, count) in &figures.skipped {
             self.put(Id::Skipped, &[what, reason], *count as f64);
         }
+    }
+
+    fn http(&mut self, figures: &Figures) {
         for (handler, code, count) in &figures.requests {
             let mut digits = itoa::Buffer::new();
             self.put(Id::Requests, &[handler, digits.format(*code)], *count as f64);
+        }
+        self.put(Id::Connections, &[], figures.http.connections as f64);
+        for (reason, count) in &figures.http.closed {
+            self.put(Id::Closed, &[reason], *count as f64);
+        }
+        for (reason, count) in &figures.http.refusals {
+            self.put(Id::Refusals, &[reason], *count as f64);
         }
     }
 

@@ -221,7 +221,7 @@ fn admit(
             });
         }
         None => {
-            shared.stats.rejected_one();
+            shared.stats.one_rejected();
             if !access.is_tls() {
                 stream.try_write(FULL).ok();
             }

@@ -51,7 +51,7 @@ pub(super) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.registry.inner.lock().open.remove(&self.id);
-        self.registry.stats.closed();
+        self.registry.stats.one_closed();
     }
 }
 
@@ -81,7 +81,7 @@ impl Registry {
         let activity = Arc::new(Activity::new(now));
         let cut = CancellationToken::new();
         inner.open.insert(id, Entry { peer, activity: Arc::clone(&activity), cut: cut.clone() });
-        self.stats.opened();
+        self.stats.one_opened();
         Some(Place { id, registry: Arc::clone(self), activity, cut })
     }
 

@@ -48,6 +48,15 @@ impl Stats {
         self.cuts.lock().clone()
     }
 
+    /// Connections that the server closed on its client, turned away because every other one was
+    /// being served (`full`), or gave up over a failed TLS handshake (`handshake`), by reason.
+    #[must_use]
+    pub fn closed(&self) -> Vec<(&'static str, u64)> {
+        let cuts = self.cuts().into_iter().map(|(cut, count)| (cut.as_str(), count));
+        let others = [("full", self.rejected()), ("handshake", self.handshakes_failed())];
+        cuts.chain(others.into_iter().filter(|(_, count)| *count > 0)).collect()
+    }
+
     /// Connections open now.
     #[must_use]
     pub fn connections(&self) -> u64 {
@@ -81,15 +90,15 @@ impl Stats {
         *self.cuts.lock().entry(cut).or_default() += 1;
     }
 
-    pub(super) fn opened(&self) {
+    pub(super) fn one_opened(&self) {
         self.connections.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn closed(&self) {
+    pub(super) fn one_closed(&self) {
         self.connections.fetch_sub(1, Relaxed);
     }
 
-    pub(super) fn rejected_one(&self) {
+    pub(super) fn one_rejected(&self) {
         self.rejected.fetch_add(1, Relaxed);
     }
 
