@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("clock", &["model"]),
     ("declare", &["model"]),
+    ("logging", &["declare"]),
     ("exposition", &["model"]),
     ("store", &["model", "exposition"]),
     ("collectors", &["model", "clock", "declare"]),

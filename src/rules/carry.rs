@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Alert, AlertState, LabelValues, Now, Transition};
+use crate::model::{Alert, AlertState, LabelValues, Mono, Now, Transition};
 
 use super::engine::{Alerts, Engine, Evaluation};
 use super::instance::Instance;
@@ -33,12 +33,12 @@ impl Engine {
     /// which is what the transitions tell.
     #[must_use]
     pub fn adopt(&mut self, old: Engine, now: Now) -> Vec<Transition> {
-        let counts = old.counts();
-        self.continue_from(old.started, counts);
-        let mut lasts: BTreeMap<Identity, Option<Evaluation>> = BTreeMap::new();
+        self.continue_counts(old.counts());
+        let mut before: BTreeMap<Identity, (String, Mono, Option<Evaluation>)> = BTreeMap::new();
         let mut carried = Vec::new();
         for (rule, judged) in old.set.rules.iter().zip(old.judged) {
-            lasts.insert(rule.identity.clone(), judged.last);
+            let history = (rule.subject.clone(), judged.since, judged.last);
+            before.insert(rule.identity.clone(), history);
             carried.push(Carried {
                 identity: rule.identity.clone(),
                 labels: rule.labels.to_vec(),
@@ -47,7 +47,12 @@ impl Engine {
         }
         let set = Arc::clone(&self.set);
         for (rule, judged) in set.rules.iter().zip(&mut self.judged) {
-            judged.last = lasts.remove(&rule.identity).flatten();
+            let Some((subject, since, last)) = before.remove(&rule.identity) else { continue };
+            judged.last = last;
+            // What looks at other samples than before may have none of them yet.
+            if subject == rule.subject {
+                judged.since = since;
+            }
         }
         self.take(carried, now)
     }

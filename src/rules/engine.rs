@@ -29,8 +29,6 @@ pub struct Engine {
     pub(super) set: Arc<RuleSet>,
     pub(super) judged: Vec<Judged>,
     index: Index,
-    /// When the first of the engines that this one adopted began.
-    pub(super) started: Mono,
     ticks: u64,
     counts: Counts,
     values: Vec<f64>,
@@ -42,7 +40,9 @@ pub(super) struct Judged {
     selection: Selection,
     pub(super) alerts: Alerts,
     pub(super) last: Option<Evaluation>,
-    /// When it was judged last, or the engine began.
+    /// Since when it, or the rule it goes on from, is judged.
+    pub(super) since: Mono,
+    /// When it was judged last, or began.
     judged_at: Mono,
 }
 
@@ -110,13 +110,12 @@ impl Engine {
     /// An engine that has seen nothing yet.
     #[must_use]
     pub fn new(set: RuleSet, now: Now) -> Self {
-        let fresh = || Judged { judged_at: now.mono, ..Judged::default() };
+        let fresh = || Judged { since: now.mono, judged_at: now.mono, ..Judged::default() };
         let judged = set.rules.iter().map(|_| fresh()).collect();
         Self {
             set: Arc::new(set),
             judged,
             index: Index::default(),
-            started: now.mono,
             ticks: 0,
             counts: Counts::default(),
             values: Vec::new(),
@@ -149,7 +148,7 @@ impl Engine {
                 reader: &reader,
                 now,
                 number: self.ticks,
-                warming: now.mono.since(self.started) < warming,
+                warming: now.mono.since(judged.since) < warming,
                 alerts: &mut judged.alerts,
                 evaluation: Evaluation { at: now.wall, ..Evaluation::default() },
                 tick: &mut tick,
@@ -182,8 +181,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn continue_from(&mut self, started: Mono, counts: Counts) {
-        (self.started, self.counts) = (started, counts);
+    pub(super) fn continue_counts(&mut self, counts: Counts) {
+        self.counts = counts;
     }
 
     /// Totals since the process started.
@@ -229,7 +228,7 @@ struct Judging<'a> {
     reader: &'a Reader<'a>,
     now: Now,
     number: u64,
-    /// Whether the process is too young to tell missing data from data still to come.
+    /// Whether the rule is too young to tell missing data from data still to come.
     warming: bool,
     alerts: &'a mut Alerts,
     evaluation: Evaluation,

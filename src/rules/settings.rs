@@ -44,7 +44,10 @@ section! {
         /// The metric that is judged, as declared. Either this or `expr`.
         pub metric: Option<Spanned<String>>,
         /// An expression over declared metrics: `cache_misses / (cache_hits + cache_misses) > 0.5`.
-        /// Series are joined on the labels that the metrics share.
+        /// Series are joined on the labels that the metrics share. Over time: `rate(x, "5m")` and
+        /// every other aggregation, also as `rate(x[5m])` or `rate_5m(x)`. Over series:
+        /// `sum_by(x, "label", ...)`, and `avg_by`, `min_by`, `max_by`, `count_by`. Of numbers:
+        /// abs, floor, ceil, round, sqrt, ln, log2, log10, exp, pow, min, max, clamp, if.
         pub expr: Option<Spanned<Raw>>,
         /// How the value is compared with the threshold.
         pub condition: Option<Spanned<Condition>>,

@@ -186,3 +186,15 @@ fn a_disabled_rule_is_never_judged() {
     assert_eq!((tick.evaluated, tick.transitions.len()), (0, 0));
     assert!(engine.rules().next().is_some_and(|status| status.last.is_none()));
 }
+
+#[test]
+fn a_reload_does_not_start_the_wait_for_missing_data_again() {
+    let rule = "name: cpu, metric: cpu_percent, condition: '>', threshold: 85, on_no_data: alert";
+    let changed = format!("{rule}, aggregation: mean");
+    for (next, fires) in [(rule, 1), (changed.as_str(), 0)] {
+        let (old, _) = engine(&[rule], 0);
+        let (mut new, store) = engine(&[next], 80);
+        assert_eq!(reasons(&new.adopt(old, at(80))), NOTHING);
+        assert_eq!(judge(&mut new, &store, 90, &[]).len(), fires, "{next}");
+    }
+}

@@ -1,0 +1,136 @@
+//! One tick of ten thousand rules, and what an expression costs.
+//!
+//! Each rule names one of ten thousand series by its label; none fires, as on a healthy host.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether::declare::{Cx, Decode, Problems, parse};
+use bellwether::model::{Batch, Kind, MetricDef, MetricId, Now, Origin};
+use bellwether::rules::{Engine, RuleSet, RuleSettings, compile};
+use bellwether::store::{Options, Store};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+const SERIES: usize = 10_000;
+const INTERVAL: Duration = Duration::from_secs(15);
+
+fn metrics() -> Arc<[MetricDef]> {
+    let metric = |name: &str, kind, labels: &[&str]| MetricDef {
+        name: name.into(),
+        exported: name.into(),
+        help: "".into(),
+        kind,
+        labels: labels.iter().map(|label| (*label).into()).collect(),
+        buckets: [].into(),
+        quantiles: [].into(),
+        origin: Origin::System,
+        interval: INTERVAL,
+    };
+    [
+        metric("usage", Kind::Gauge, &["host", "disk"]),
+        metric("misses", Kind::Counter, &["host"]),
+        metric("hits", Kind::Counter, &["host"]),
+    ]
+    .into()
+}
+
+/// Rules from one line of YAML each; `{n}` is the number.
+fn rules(line: &str, count: usize) -> RuleSet {
+    let yaml: String =
+        (0..count).map(|n| format!("- {}\n", line.replace("{n}", &n.to_string()))).collect();
+    let mut problems = Problems::default();
+    let settings = parse(&yaml).ok().and_then(|node| {
+        Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None))
+    });
+    let set = compile(&settings.unwrap_or_default(), &metrics(), &mut problems);
+    assert!(problems.is_empty(), "{:?}", problems.into_sorted().first());
+    set
+}
+
+/// A store filled for five minutes, and an engine that has judged it once.
+fn filled(set: RuleSet) -> (Store, Engine, Now) {
+    let options = Options { windows: set.windows(), ..Options::default() };
+    let store = Store::new(metrics(), options);
+    let mut now = Now::default().after(Duration::from_secs(3_600));
+    let mut engine = Engine::new(set, now);
+    let mut batch = Batch::default();
+    for round in 0..21_u32 {
+        now = now.after(INTERVAL);
+        batch.clear();
+        for n in 0..SERIES {
+            let host = format!("h{n}");
+            let value = f64::from(round) + (n % 50) as f64;
+            batch.push(MetricId(0), &[&host, "sda"], value);
+            batch.push(MetricId(1), &[&host], value);
+            batch.push(MetricId(2), &[&host], value * 3.0);
+        }
+        store.commit(&batch, now);
+    }
+    engine.tick(&store, now, None);
+    (store, engine, now)
+}
+
+fn tick(criterion: &mut Criterion, name: &str, line: &str, count: usize) {
+    let (store, mut engine, now) = filled(rules(line, count));
+    criterion.bench_function(name, |bencher| {
+        bencher.iter(|| black_box(engine.tick(&store, now, Some(Origin::System))));
+    });
+}
+
+fn ticks(criterion: &mut Criterion) {
+    let base = "name: r{n}, metric: usage, labels: {host: h{n}}, condition: '>'";
+    tick(criterion, "threshold_10k_rules", &format!("{{{base}, threshold: 95}}"), SERIES);
+    tick(
+        criterion,
+        "mean_5m_10k_rules",
+        &format!("{{{base}, threshold: 95, aggregation: mean, window: 5m, duration: 5m}}"),
+        SERIES,
+    );
+    tick(criterion, "firing_10k_rules", &format!("{{{base}, threshold: -1}}"), SERIES);
+    tick(criterion, "expr_10k_rows", "{name: r, expr: 'misses / (hits + misses) > 0.5'}", 1);
+    tick(
+        criterion,
+        "rate_5m_10k_rules",
+        "{name: r{n}, metric: misses, aggregation: rate_5m, labels: {host: h{n}}, condition: '>', threshold: 95}",
+        SERIES,
+    );
+}
+
+/// A series comes: all selections are made anew.
+fn churn(criterion: &mut Criterion) {
+    let line = "{name: r{n}, metric: usage, labels: {host: h{n}}, condition: '>', threshold: 95}";
+    let (store, mut engine, now) = filled(rules(line, SERIES));
+    let mut batch = Batch::default();
+    let mut n = 0_u64;
+    criterion.bench_function("threshold_10k_rules_new_series", |bencher| {
+        bencher.iter(|| {
+            batch.clear();
+            batch.push(MetricId(0), &[&format!("new{n}"), "sda"], 1.0);
+            n += 1;
+            store.commit(&batch, now);
+            black_box(engine.tick(&store, now, Some(Origin::System)))
+        });
+    });
+}
+
+/// The same expression in evalexpr's own evaluator, for comparison.
+fn evalexpr_itself(criterion: &mut Criterion) {
+    use evalexpr::{ContextWithMutableVariables, HashMapContext, Value, build_operator_tree};
+    let Ok(tree) = build_operator_tree("misses / (hits + misses) > 0.5") else { return };
+    let mut context = HashMapContext::new();
+    criterion.bench_function("expr_10k_rows_in_evalexpr", |bencher| {
+        bencher.iter(|| {
+            let mut holds = 0;
+            for n in 0..SERIES {
+                context.set_value("misses".into(), Value::Float(n as f64)).ok();
+                context.set_value("hits".into(), Value::Float(n as f64 * 3.0)).ok();
+                holds += u32::from(tree.eval_boolean_with_context(&context).unwrap_or(false));
+            }
+            black_box(holds)
+        });
+    });
+}
+
+criterion_group!(benches, ticks, churn, evalexpr_itself);
+criterion_main!(benches);
