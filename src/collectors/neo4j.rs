@@ -4,8 +4,17 @@
 //! this room speaks to a graph database.
 
 pub mod catalogue;
+mod collector;
+mod durations;
+mod jobs;
 mod plan;
+mod pool;
+mod rows;
+mod schedule;
 mod settings;
+mod statement;
+mod trouble;
 
+pub use collector::Neo4jCollector;
 pub use plan::Plan;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};

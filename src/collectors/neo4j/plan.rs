@@ -30,7 +30,6 @@ pub struct Plan {
 
 /// One statement on one database, and the metrics that its rows fill.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "read by the collector, which comes next")]
 pub(super) struct Job {
     pub(super) cypher: Arc<str>,
     pub(super) database: Arc<str>,

@@ -1,0 +1,236 @@
+//! One collection: probe, start what is due, deliver what has ended.
+//!
+//! The probe says whether Neo4j is up before anything else is asked. After a refused password
+//! nothing is asked until a wait is over, so the account is not locked by this agent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::collectors::{Collecting, Collector};
+use crate::declare::{Secret, format_duration};
+use crate::model::{Batch, Failure, LabelValues, MetricId, Now};
+
+use super::catalogue::Source;
+use super::durations::{Durations, quantile};
+use super::jobs::Jobs;
+use super::plan::Plan;
+use super::pool::Pool;
+use super::schedule::Backoff;
+use super::settings::Neo4jMetrics;
+use super::statement::Statement;
+use super::trouble::{Kind, Trouble};
+
+/// Collects from one Neo4j server.
+pub struct Neo4jCollector {
+    pool: Arc<Pool>,
+    jobs: Jobs,
+    databases: Vec<Database>,
+    own: Vec<(MetricId, Source)>,
+    labelled: bool,
+    tick: Duration,
+    /// Longest that one collection takes.
+    budget: Duration,
+    probe_timeout: Duration,
+    durations: Durations,
+    backoff: Backoff,
+    /// The password that was refused last, and how.
+    refused: Option<(Secret, Trouble)>,
+}
+
+struct Database {
+    name: Arc<str>,
+    up: bool,
+}
+
+impl Neo4jCollector {
+    /// Connects to nothing yet. `plan` was made from `settings`; its metrics have ids from `first`
+    /// on. A collection ends within four fifths of the plan's interval.
+    #[must_use]
+    pub fn new(settings: &Neo4jMetrics, plan: Plan, first: MetricId) -> Self {
+        let (connect, query) = (settings.connect_timeout.value.0, settings.query_timeout.value.0);
+        let longest =
+            plan.jobs.iter().map(|job| job.timeout).fold(connect.max(query), Duration::max);
+        let database = plan.databases.first().map_or("neo4j", |name| name);
+        let own =
+            plan.own.iter().map(|(index, source)| (MetricId(first.0 + *index as u32), *source));
+        Self {
+            pool: Arc::new(Pool::new(settings, database, longest)),
+            own: own.collect(),
+            labelled: plan.labelled,
+            tick: plan.interval,
+            budget: (connect + query).min(plan.interval * 4 / 5),
+            probe_timeout: connect,
+            durations: Durations::default(),
+            backoff: Backoff::default(),
+            refused: None,
+            databases: plan
+                .databases
+                .into_iter()
+                .map(|name| Database { name, up: false })
+                .collect(),
+            jobs: Jobs::new(plan.jobs, first, settings.row_limit.value as usize),
+        }
+    }
+
+    async fn collect_now(&mut self, batch: &mut Batch, now: Now) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.budget;
+        let result = match self.probe(deadline, now).await {
+            Ok(down) => {
+                let names: Vec<Arc<str>> = self.down().collect();
+                self.jobs.start(&self.pool, now.mono, self.tick, &names);
+                let (jobs, durations) = (&mut self.jobs, &mut self.durations);
+                jobs.deliver(deadline, now.mono, batch, durations).await;
+                self.note_refusal(now).await;
+                self.failure(down)
+            }
+            Err(trouble) => {
+                self.lose();
+                Err(Failure::new(trouble.reason(), trouble.text))
+            }
+        };
+        self.fill_own(batch, now);
+        result
+    }
+
+    /// Asks every database for a sign of life. What single databases answer instead is returned.
+    ///
+    /// # Errors
+    /// What keeps the server as a whole from answering.
+    async fn probe(&mut self, deadline: Instant, now: Now) -> Result<Vec<String>, Trouble> {
+        self.may_try(now).await?;
+        let mut down = Vec::new();
+        for index in 0..self.databases.len() {
+            match self.probe_one(index, deadline).await {
+                Ok(took) => {
+                    self.databases[index].up = true;
+                    self.durations.record(now.mono, took);
+                }
+                // All connections are busy with statements that were sent when it was up.
+                Err(trouble) if trouble.kind == Kind::Busy => {}
+                Err(trouble) if trouble.answered() => {
+                    let database = &mut self.databases[index];
+                    database.up = false;
+                    down.push(format!("database {}: {}", database.name, trouble.text));
+                }
+                Err(trouble) if trouble.kind == Kind::Auth => {
+                    return Err(self.lock_out(trouble, now).await);
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        self.backoff.reset();
+        self.refused = None;
+        Ok(down)
+    }
+
+    async fn probe_one(&self, index: usize, deadline: Instant) -> Result<Duration, Trouble> {
+        let limit = deadline.min(Instant::now() + self.probe_timeout);
+        let database = &*self.databases[index].name;
+        let timeout = self.probe_timeout;
+        let probe = Statement { cypher: "RETURN 1", database, timeout, row_limit: 1 };
+        match timeout_at(limit, probe.ask(&self.pool)).await {
+            Ok((Ok(_), took)) => Ok(took.unwrap_or_default()),
+            // The system database answers no plain statement, but it answers.
+            Ok((Err(trouble), took)) if trouble.text.starts_with("Neo.ClientError.Statement.") => {
+                Ok(took.unwrap_or_default())
+            }
+            Ok((Err(trouble), _)) => Err(trouble),
+            Err(_) => {
+                let text = format!("no answer within {}", format_duration(self.probe_timeout));
+                Err(Trouble::new(Kind::Timeout, text))
+            }
+        }
+    }
+
+    /// After a refused password: not before the wait is over, or the password is another.
+    async fn may_try(&mut self, now: Now) -> Result<(), Trouble> {
+        let Some((password, trouble)) = &self.refused else { return Ok(()) };
+        if self.backoff.ready(now.mono) {
+            return Ok(());
+        }
+        if self.pool.password().await? == *password {
+            return Err(trouble.clone());
+        }
+        self.backoff.reset();
+        Ok(())
+    }
+
+    async fn lock_out(&mut self, trouble: Trouble, now: Now) -> Trouble {
+        let wait = self.backoff.refused(now.mono);
+        let text = format!("{}; next attempt after {}", trouble.text, format_duration(wait));
+        let trouble = Trouble { text, ..trouble };
+        let password = self.pool.password().await.unwrap_or_default();
+        self.refused = Some((password, trouble.clone()));
+        trouble
+    }
+
+    /// A password that was changed while connected shows when a statement opens a connection.
+    async fn note_refusal(&mut self, now: Now) {
+        if let Some(trouble) = self.jobs.refused().cloned() {
+            self.lock_out(trouble, now).await;
+            self.pool.clear();
+            self.jobs.forgive(Kind::Auth);
+        }
+    }
+
+    fn lose(&mut self) {
+        self.pool.clear();
+        self.jobs.lose();
+        self.jobs.forgive(Kind::Connect);
+        for database in &mut self.databases {
+            database.up = false;
+        }
+    }
+
+    fn down(&self) -> impl Iterator<Item = Arc<str>> {
+        self.databases.iter().filter(|database| !database.up).map(|database| database.name.clone())
+    }
+
+    fn failure(&self, down: Vec<String>) -> Result<(), Failure> {
+        let failing: Vec<String> = self
+            .jobs
+            .troubles()
+            .map(|(name, trouble)| format!("{name}: {}", trouble.text))
+            .collect();
+        let reason = match (&self.refused, down.is_empty(), failing.is_empty()) {
+            (Some((_, trouble)), ..) => return Err(Failure::new("auth", trouble.text.clone())),
+            (None, true, true) => return Ok(()),
+            (None, _, false) => "query",
+            (None, false, true) => "connect",
+        };
+        Err(Failure::new(reason, down.into_iter().chain(failing).collect::<Vec<_>>().join("; ")))
+    }
+
+    /// What needs no statement.
+    fn fill_own(&mut self, batch: &mut Batch, now: Now) {
+        let sorted = self.durations.sorted(now.mono);
+        let (open, idle) = self.pool.figures();
+        for (metric, source) in &self.own {
+            let value = match source {
+                Source::Duration(share) => quantile(&sorted, *share),
+                Source::PoolTotal => Some(open as f64),
+                Source::PoolIdle => Some(idle as f64),
+                Source::Up => {
+                    for database in &self.databases {
+                        let label = if self.labelled { vec![&*database.name] } else { Vec::new() };
+                        let up = f64::from(u8::from(database.up));
+                        batch.push_packed(*metric, LabelValues::new(&label).packed(), &[up]);
+                    }
+                    None
+                }
+                Source::Rows(..) => None,
+            };
+            if let Some(value) = value {
+                batch.push(*metric, &[], value);
+            }
+        }
+    }
+}
+
+impl Collector for Neo4jCollector {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
+        Box::pin(self.collect_now(batch, now))
+    }
+}
