@@ -169,8 +169,13 @@ impl Pool {
     async fn client(&self) -> Result<Graph, Trouble> {
         let password = self.password().await?;
         let config = self.access.config(&password)?;
-        // Reads certificates where the address asks for TLS.
-        let graph = spawn_blocking(move || Graph::connect(config)).await;
+        let graph = spawn_blocking(move || {
+            // Reads certificates where the address asks for TLS, and panics then where the process
+            // has not chosen who does the cryptography. It is no matter if it has.
+            rustls::crypto::ring::default_provider().install_default().ok();
+            Graph::connect(config)
+        })
+        .await;
         Ok(graph.map_err(|error| Trouble::new(Kind::Io, error.to_string()))??)
     }
 }
