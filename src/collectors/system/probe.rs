@@ -225,7 +225,7 @@ mod tests {
                 Ok(name.len())
             }
         };
-        Prober::new(Arc::new(question), Duration::from_millis(20))
+        Prober::new(Arc::new(question), Duration::from_millis(500))
     }
 
     fn ask(prober: &mut Prober<usize>, paths: &[&str]) -> Vec<String> {

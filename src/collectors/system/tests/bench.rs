@@ -92,7 +92,7 @@ impl Bench {
                 procfs: folder.path().join("proc"),
                 sysfs: folder.path().join("sys"),
                 rootfs: rootfs.into(),
-                probe_timeout: Span::millis(30),
+                probe_timeout: Span::millis(500),
             },
             declared: (0..).map(MetricId).zip(declared).collect(),
             skipped: Arc::clone(&skipped),
