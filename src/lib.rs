@@ -12,12 +12,16 @@
 //! - [`collectors`]: where figures come from, and the runner they share.
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod collectors;
+pub mod config;
 pub mod declare;
 pub mod exposition;
 pub mod logging;
 pub mod model;
+pub mod notify;
 pub mod rules;
 pub mod server;
 pub mod store;

@@ -55,7 +55,7 @@ section! {
     }
 }
 
-/// Starts the log for the whole process. Lines still waiting are written when the guard is dropped.
+/// Starts the log for the whole process; panics are told in it too. Lines still waiting are written when the guard is dropped.
 ///
 /// # Errors
 /// The file cannot be opened, or a log was started before.
@@ -70,6 +70,7 @@ pub fn start(settings: &Logging) -> anyhow::Result<WorkerGuard> {
     };
     let colours = settings.file.is_none() && io::IsTerminal::is_terminal(&io::stderr());
     subscribe(settings, writer, colours).map_err(|error| anyhow::anyhow!("{error}"))?;
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     Ok(guard)
 }
 

@@ -17,7 +17,8 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A value that a declaration can hold.
 pub trait Decode: Sized {
-    /// Reads it; what is wrong goes to `cx`, and then there is no value.
+    /// Reads it; what is wrong goes to `cx`. There may be a value all the same: it serves to check
+    /// what depends on it, and counts only if nothing was wrong.
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self>;
 
     /// Its form, for the reference.
@@ -146,16 +147,19 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
     }
 
     /// The value of `key`, or `default` (or what the type's absence means) where it is not there.
-    /// A required key that is missing is a problem.
+    /// A required key that is missing is a problem. The default also stands in for a value that is
+    /// wrong, so that what depends on it can still be checked.
     pub fn field<T: Decode>(&mut self, key: &'static str, default: Option<T>) -> Option<T> {
-        self.asked.push(key);
-        match self.entries.iter().find(|(known, _)| known.text == key) {
-            Some((_, node)) => self.cx.inside(key, node),
-            None => default.or_else(T::absent).or_else(|| {
-                self.cx.error(self.node.pos, format!("missing key {key:?}"));
-                None
-            }),
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
         }
+        let found = self.entries.iter().find(|(known, _)| known.text == key);
+        let value = found.and_then(|(_, node)| self.cx.inside(key, node));
+        let value = value.or(default).or_else(T::absent);
+        if value.is_none() && found.is_none() {
+            self.cx.error(self.node.pos, format!("missing key {key:?}"));
+        }
+        value
     }
 
     /// Notes every key that was not asked for.
@@ -295,13 +299,11 @@ impl<T: Decode> Decode for Vec<T> {
             cx.mismatch(node, "a list");
             return None;
         };
-        // Every item is read even after a broken one, so that all problems are found.
-        let decoded: Vec<Option<T>> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| cx.within(format_args!("[{index}]"), |cx| T::decode(item, cx)))
-            .collect();
-        decoded.into_iter().collect()
+        // A broken item is told and left out, so that the others can still be checked.
+        let decoded = items.iter().enumerate().filter_map(|(index, item)| {
+            cx.within(format_args!("[{index}]"), |cx| T::decode(item, cx))
+        });
+        Some(decoded.collect())
     }
     fn shape() -> Shape {
         Shape::List(T::shape)
@@ -314,11 +316,10 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
             cx.mismatch(node, "a mapping");
             return None;
         };
-        let decoded: Vec<Option<(String, T)>> = entries
+        let decoded = entries
             .iter()
-            .map(|(key, value)| Some((key.text.clone(), cx.inside(&key.text, value)?)))
-            .collect();
-        decoded.into_iter().collect()
+            .filter_map(|(key, value)| Some((key.text.clone(), cx.inside(&key.text, value)?)));
+        Some(decoded.collect())
     }
     fn shape() -> Shape {
         Shape::Map(T::shape)

@@ -71,6 +71,12 @@ impl Problems {
         self.found.len()
     }
 
+    /// Whether a problem lies at a path for which `inside` holds.
+    #[must_use]
+    pub fn any(&self, inside: impl Fn(&str) -> bool) -> bool {
+        self.found.iter().any(|problem| inside(&problem.at.path))
+    }
+
     /// The problems, ordered by their place in the file.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Problem> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{Labels, MetricId, Origin, Severity};
 
-use super::condition::Judge;
+use super::condition::{Judge, Level};
 use super::expr::Formula;
 use super::settings::{Otherwise, RuleSettings};
 use super::step::Policy;
@@ -75,6 +75,21 @@ impl Rule {
     pub fn threshold(&self, level: usize) -> Option<f64> {
         let level = level.min(self.judge.levels.len().saturating_sub(1));
         self.judge.levels.get(level).and_then(|level| level.threshold)
+    }
+
+    /// What makes it fire, in words: `p95 of api_request_duration over 5m > 1`.
+    #[must_use]
+    pub fn condition(&self) -> String {
+        let of = |level: &Level| match (level.threshold, self.judge.levels.len()) {
+            (None, _) => String::new(),
+            (Some(threshold), 1) => format!(" {threshold}"),
+            (Some(threshold), _) => format!(" {threshold} ({})", level.severity.as_str()),
+        };
+        let thresholds: Vec<String> = self.judge.levels.iter().map(of).collect();
+        match thresholds.join(",").as_str() {
+            "" => self.subject.clone(),
+            thresholds => format!("{} {}{thresholds}", self.subject, self.judge.condition.as_str()),
+        }
     }
 
     /// The longest window it looks back on.

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::metric::{Declared, MAX_LABELS};
-use crate::declare::{
-    Problems, Raw, Span, Spanned, check_label_names, check_metric_name, choices, section,
-};
+use crate::declare::{Problems, Raw, Span, Spanned, check_label_names, choices, section};
 use crate::model::{Kind, MetricDef, Origin, exported_name};
 
 choices! {
@@ -149,7 +147,6 @@ impl ApplicationMetric {
     }
 
     fn check(&self, problems: &mut Problems) {
-        check_metric_name(&self.name, problems);
         check_label_names(&self.labels, problems);
         self.check_labels(problems);
         self.check_buckets(problems);

@@ -1,0 +1,304 @@
+//! The only wiring: builds the rooms from a plan, starts them, reloads them, stops them in order.
+//!
+//! Holds no logic of any room. A declaration in effect is one [`Running`]; a reload makes the next
+//! one, lets it adopt what the last one knew, and swaps it in whole or not at all.
+
+mod backend;
+mod figures;
+mod judge;
+mod overrides;
+mod running;
+mod systemd;
+mod web;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::collectors::HealthBoard;
+use crate::config::{self, Plan, Source, process_environment};
+use crate::logging;
+use crate::model::Wall;
+use crate::notify::{self, Notifier};
+use crate::rules::{Carried, Engine, Found, StateFile};
+
+use backend::View;
+use judge::{Judge, Judged};
+pub use overrides::Overrides;
+use running::Running;
+use web::Web;
+
+/// How long the channels may take to hand over what waits, on the way out.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What became of the reloads so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reloads {
+    good: u64,
+    bad: u64,
+    /// The last one: when, and whether it took effect.
+    last: Option<(Wall, bool)>,
+    /// When the declaration in effect was loaded.
+    loaded_at: Wall,
+}
+
+/// Everything that outlives a reload.
+struct App {
+    source: Source,
+    overrides: Overrides,
+    clock: Clock,
+    started: Wall,
+    board: HealthBoard,
+    current: ArcSwap<Running>,
+    judge: Arc<Judge>,
+    notifier: Arc<Notifier>,
+    web: Web,
+    reloads: Mutex<Reloads>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// Runs the declaration of `source` until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The declaration is wrong, the log file or the port cannot be opened. What fails later is told
+/// in the log and in metrics, and does not end the process.
+pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
+    let plan = plan(&source, &overrides)?;
+    let log = logging::start(&plan.root.logging)?;
+    // The runtime has two threads: the work is small, and each thread costs memory.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("bellwether")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(App::main(source, overrides, plan));
+    // A probe that hangs in the kernel must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    drop(log);
+    result
+}
+
+/// The declaration as it is on disk now, with what the command line says over it. Blocks.
+fn plan(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan> {
+    let mut loaded = config::load(source, &process_environment)?;
+    overrides.apply(&mut loaded)?;
+    Ok(config::plan(loaded)?)
+}
+
+impl App {
+    async fn main(source: Source, overrides: Overrides, plan: Plan) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
+        let app = Self::build(source, overrides, plan).await?;
+        let settings = app.current.load().plan.root.performance_monitor.prometheus.clone();
+        let backend = Arc::new(View(app.clone()));
+        app.web.open(&settings, backend).await.map_err(anyhow::Error::msg)?;
+        let stop = CancellationToken::new();
+        let judging = tokio::spawn(app.judge.clone().run(stop.clone()));
+        app.current.load().start(&app);
+        let watchdog = tokio::spawn(app.clone().watchdog());
+        systemd::ready();
+        app.until_stopped(&mut hangup).await?;
+
+        info!("stopping");
+        systemd::stopping();
+        app.current.load().stop().await;
+        stop.cancel();
+        if let Err(error) = judging.await {
+            error!(%error, "judging ended badly");
+        }
+        app.notifier.stop(DRAIN).await;
+        app.web.close().await;
+        watchdog.abort();
+        info!("stopped");
+        Ok(())
+    }
+
+    /// Everything but the collectors and the page, ready to start.
+    async fn build(source: Source, overrides: Overrides, plan: Plan) -> anyhow::Result<Arc<Self>> {
+        let clock = Clock::start();
+        let now = clock.now();
+        warn_of(&source, &plan);
+        let state = state_directory(&plan).await;
+        let channels = &plan.root.performance_monitor.alerting.notifications.channels;
+        let notifier = Arc::new(Notifier::open(channels, state.clone(), sender(&plan)).await?);
+        let file = state.map(|folder| StateFile::new(folder.join("alerts.json")));
+        let (running, rules) = Running::new(plan);
+        let mut engine = Engine::new(rules, now);
+        let ended = match &file {
+            Some(file) => engine.restore(saved(file.clone()).await, now),
+            None => Vec::new(),
+        };
+        let judged = Judged::new(engine, running.store.clone());
+        let board = HealthBoard::default();
+        let judge = Arc::new(Judge::new(judged, clock, board.clone(), notifier.clone(), file));
+        judge.tell(&ended).await;
+        Ok(Arc::new(Self {
+            source,
+            overrides,
+            clock,
+            started: now.wall,
+            board,
+            current: ArcSwap::from_pointee(running),
+            judge,
+            notifier,
+            web: Web::default(),
+            reloads: Mutex::new(Reloads { loaded_at: now.wall, ..Reloads::default() }),
+            reloading: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    async fn until_stopped(self: &Arc<Self>, hangup: &mut Signal) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => {
+                    // Told in the log and in metrics; the old declaration stays in effect.
+                    self.reload().await.ok();
+                }
+            }
+        }
+    }
+
+    /// Swaps in the declaration as it is on disk now, whole or not at all.
+    async fn reload(self: &Arc<Self>) -> Result<String, String> {
+        let _one = self.reloading.lock().await;
+        systemd::reloading();
+        let result = self.try_reload().await;
+        systemd::ready();
+        let now = self.clock.now().wall;
+        let mut reloads = self.reloads.lock();
+        reloads.last = Some((now, result.is_ok()));
+        match &result {
+            Ok(told) => {
+                reloads.good += 1;
+                reloads.loaded_at = now;
+                info!("reloaded: {told}");
+            }
+            Err(problems) => {
+                reloads.bad += 1;
+                error!("reload failed, the declaration in effect stays: {problems}");
+            }
+        }
+        result
+    }
+
+    async fn try_reload(self: &Arc<Self>) -> Result<String, String> {
+        let (source, overrides) = (self.source.clone(), self.overrides.clone());
+        let plan = tokio::task::spawn_blocking(move || plan(&source, &overrides)).await;
+        let plan = plan.map_err(|error| error.to_string())?;
+        let plan = plan.map_err(|error| format!("{error:#}"))?;
+
+        // What can fail comes first, and leaves everything as it is when it does.
+        let monitor = &plan.root.performance_monitor;
+        let channels = &monitor.alerting.notifications.channels;
+        let channels = self.notifier.prepare(channels, sender(&plan)).await;
+        let channels = channels.map_err(|error| error.to_string())?;
+        self.web.open(&monitor.prometheus, Arc::new(View(self.clone()))).await?;
+
+        let old = self.current.load_full();
+        warn_of(&self.source, &plan);
+        if plan.root.logging != old.plan.root.logging {
+            warn!("a change of `logging` takes effect at the next start");
+        }
+        let told = format!("{} metrics, {} rules", plan.metrics.len(), plan.rules.rules.len());
+        let (next, rules) = Running::new(plan);
+        let next = Arc::new(next);
+        old.stop().await;
+        next.adopt(&old);
+        self.notifier.replace(channels).await;
+        let ended = self.judge.replace(rules, next.store.clone());
+        self.judge.tell(&ended).await;
+        self.judge.save().await;
+        for origin in old.origins().filter(|origin| !next.origins().any(|new| new == *origin)) {
+            self.board.forget(origin);
+        }
+        self.current.store(next.clone());
+        next.start(self);
+        Ok(told)
+    }
+
+    /// Tells systemd that the rules are still judged, as long as they are.
+    async fn watchdog(self: Arc<Self>) {
+        let Some(every) = systemd::watchdog() else { return };
+        let mut ticks = tokio::time::interval(every);
+        loop {
+            ticks.tick().await;
+            if self.judge.responds() {
+                systemd::alive();
+            }
+        }
+    }
+}
+
+/// Logs what is odd about a plan.
+fn warn_of(source: &Source, plan: &Plan) {
+    for warning in &plan.warnings {
+        warn!("{source}:{warning}");
+    }
+}
+
+/// The folder for what survives a restart, made if it is missing; without one all is in memory.
+async fn state_directory(plan: &Plan) -> Option<PathBuf> {
+    let folder = config::state_directory(&plan.root, &process_environment)?;
+    let made = {
+        let folder = folder.clone();
+        tokio::task::spawn_blocking(move || std::fs::create_dir_all(folder)).await.ok()?
+    };
+    match made {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            let folder = folder.display();
+            warn!(%folder, %error, "no state directory: alerts and queues end with the process");
+            None
+        }
+    }
+}
+
+/// The alerts that the process before left behind.
+async fn saved(file: StateFile) -> Vec<Carried> {
+    let path = file.path().display().to_string();
+    match tokio::task::spawn_blocking(move || file.load()).await {
+        Ok(Ok(Found::State(carried))) => return carried,
+        Ok(Ok(Found::Nothing)) => {}
+        Ok(Ok(Found::Corrupt { aside, reason })) => {
+            let aside = aside.display();
+            warn!(path, reason, %aside, "the saved state of the alerts makes no sense; they begin anew");
+        }
+        Ok(Err(error)) => warn!(path, %error, "cannot read the saved state; alerts begin anew"),
+        Err(error) => warn!(path, %error, "cannot read the saved state; alerts begin anew"),
+    }
+    Vec::new()
+}
+
+/// Who speaks in notifications.
+fn sender(plan: &Plan) -> notify::Sender {
+    notify::Sender { labels: plan.default_labels.clone(), url: String::new() }
+}
+
+/// temp
+struct StatsdListener;
+impl StatsdListener {
+    fn start(
+        _: &crate::collectors::application::Statsd,
+        _: crate::collectors::application::Recorder,
+    ) -> Result<Self, String> {
+        Err(String::new())
+    }
+    fn stop(self) {}
+    fn received(&self) -> (u64, u64) {
+        (0, 0)
+    }
+}

@@ -1,0 +1,117 @@
+//! What the server asks of the rest.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::App;
+use crate::model::{Alert, Now};
+use crate::server::{
+    Backend, ChannelHealth, CollectorHealth, Health, Recorded, ReloadHealth, RuleView,
+};
+use crate::store::Store;
+
+/// The app as the server sees it.
+pub(super) struct View(pub(super) Arc<App>);
+
+impl Backend for View {
+    fn now(&self) -> Now {
+        self.0.clock.now()
+    }
+
+    fn store(&self) -> Arc<Store> {
+        self.0.current.load().store.clone()
+    }
+
+    fn refresh(&self) {
+        self.0.current.load().refresh(self.0.clock.now());
+    }
+
+    fn ready(&self) -> bool {
+        let board = self.0.board.all();
+        let running = self.0.current.load();
+        running.origins().all(|origin| board.get(&origin).is_some_and(|health| health.runs > 0))
+    }
+
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
+        Box::pin(self.0.reload())
+    }
+
+    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
+        let _ = body;
+        Err("temp".into())
+    }
+
+    fn alerts(&self) -> Vec<Arc<Alert>> {
+        self.0.judge.judged().engine.alerts().into_iter().map(Arc::new).collect()
+    }
+
+    fn rules(&self) -> Vec<RuleView> {
+        let judged = self.0.judge.judged();
+        let mut alerts = self.alerts_by_rule(judged.engine.alerts());
+        judged
+            .engine
+            .rules()
+            .map(|status| {
+                let rule = status.rule;
+                let texts = rule.settings.annotations.iter();
+                RuleView {
+                    name: rule.name.to_string(),
+                    query: rule.condition(),
+                    state: status.state,
+                    duration: rule.policy.duration,
+                    keep_firing_for: rule.policy.keep_firing_for,
+                    severity: rule.severity(0),
+                    labels: rule.identity.add_labels.clone(),
+                    annotations: texts
+                        .map(|(name, text)| (name.clone(), text.value.0.clone()))
+                        .collect(),
+                    alerts: alerts.remove(&rule.name).unwrap_or_default(),
+                    last_evaluation: status.last.map(|last| last.at),
+                    evaluation_time: judged.last_tick,
+                    last_error: status.last.and_then(|last| last.error.clone()),
+                }
+            })
+            .collect()
+    }
+
+    fn health(&self) -> Health {
+        let collectors = self.0.board.all().into_iter().map(|(origin, health)| {
+            let health = CollectorHealth {
+                success: health.success,
+                duration: health.duration,
+                last_success: health.last_success,
+                failure: health.failure,
+            };
+            (origin, health)
+        });
+        let channels = self.0.notifier.stats().into_iter().map(|channel| ChannelHealth {
+            name: channel.name,
+            kind: channel.kind,
+            queued: channel.queued,
+            sent: channel.sent,
+            failed: channel.failed,
+            dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
+            last_error: channel.last_error,
+        });
+        Health {
+            started: self.0.started,
+            collectors: collectors.collect(),
+            channels: channels.collect(),
+            reload: self.0.reloads.lock().last.map(|(at, success)| ReloadHealth { at, success }),
+        }
+    }
+}
+
+impl View {
+    fn alerts_by_rule(
+        &self,
+        alerts: Vec<Alert>,
+    ) -> std::collections::BTreeMap<Arc<str>, Vec<Arc<Alert>>> {
+        let mut by_rule = std::collections::BTreeMap::<_, Vec<_>>::new();
+        for alert in alerts {
+            by_rule.entry(alert.rule.clone()).or_default().push(Arc::new(alert));
+        }
+        by_rule
+    }
+}

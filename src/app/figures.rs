@@ -1,0 +1,90 @@
+//! Gathers what the rooms count into what the self-metrics tell.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use super::App;
+use crate::collectors::own::{ChannelFigures, Figures, Gather, HttpFigures, Process, RuleFigures};
+
+impl App {
+    /// Gathers at each call; empty once the app is gone.
+    pub(super) fn gatherer(self: &Arc<Self>) -> Gather {
+        let app = Arc::downgrade(self);
+        Arc::new(move || Weak::upgrade(&app).map(|app| app.figures()).unwrap_or_default())
+    }
+
+    fn figures(&self) -> Figures {
+        let running = self.current.load();
+        let reloads = *self.reloads.lock();
+        Figures {
+            collectors: self.board.all(),
+            series: running.store.series(),
+            series_dropped: running.store.dropped(),
+            points_refused: running.store.refused(),
+            rules: self.rule_figures(),
+            channels: self.channel_figures(),
+            reloads: (reloads.good, reloads.bad),
+            last_reload_good: reloads.last.is_none_or(|(_, good)| good),
+            loaded_at: reloads.loaded_at.0 as f64 / 1000.0,
+            refused: running
+                .recorder
+                .refused()
+                .into_iter()
+                .map(|(reason, count)| (reason.as_str(), count))
+                .collect(),
+            overflows: running
+                .recorder
+                .ceilings()
+                .into_iter()
+                .map(|(metric, _, overflows)| (metric, overflows))
+                .collect(),
+            statsd: running.statsd(),
+            skipped: running.skipped.counts().collect(),
+            requests: self
+                .web
+                .stats()
+                .requests()
+                .into_iter()
+                .map(|((handler, code), requests)| (handler, code, requests.count))
+                .collect(),
+            http: HttpFigures {
+                connections: self.web.stats().connections(),
+                closed: self.web.stats().closed(),
+                refusals: self.web.stats().refusals().into_iter().collect(),
+            },
+            process: Process::read(),
+        }
+    }
+
+    fn rule_figures(&self) -> RuleFigures {
+        let judged = self.judge.judged();
+        let counts = judged.engine.counts();
+        let alerts = judged
+            .engine
+            .rules()
+            .fold((0, 0), |(pending, firing), rule| (pending + rule.pending, firing + rule.firing));
+        RuleFigures {
+            evaluations: counts.evaluations,
+            failures: counts.failures,
+            last_tick: judged.last_tick,
+            missed_ticks: self.judge.missed(),
+            alerts,
+            save_failures: self.judge.save_failures(),
+        }
+    }
+
+    fn channel_figures(&self) -> BTreeMap<String, ChannelFigures> {
+        let channels = self.notifier.stats().into_iter();
+        channels
+            .map(|channel| {
+                let figures = ChannelFigures {
+                    sent: channel.sent,
+                    failed: channel.failed,
+                    dropped: channel.dropped,
+                    queued: channel.queued,
+                };
+                (channel.name, figures)
+            })
+            .collect()
+    }
+}

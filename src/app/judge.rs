@@ -1,0 +1,211 @@
+//! Judges after every collection, and sees that what follows is told and saved.
+//!
+//! One task owns the order: judge, hand to the channels (which write it down first), save the
+//! state. A crash between the two repeats a notification and never loses one.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::collectors::{HealthBoard, Sink};
+use crate::model::{AlertState, Batch, Fingerprint, Now, Origin, Transition};
+use crate::notify::Notifier;
+use crate::rules::{Engine, RuleSet, StateFile};
+use crate::store::Store;
+
+/// Longest time that running durations may be behind in the state file.
+const SAVE_EVERY: Duration = Duration::from_secs(30);
+
+/// The engine, and what is waiting to be judged by it.
+pub(super) struct Judge {
+    engine: Mutex<Judged>,
+    /// Collections since the last judgement, by origin.
+    due: Mutex<BTreeSet<Origin>>,
+    wake: Notify,
+    clock: Clock,
+    board: HealthBoard,
+    notifier: Arc<Notifier>,
+    file: Option<StateFile>,
+    missed: AtomicU64,
+    save_failures: AtomicU64,
+}
+
+/// What is judged, swapped together at a reload.
+pub(super) struct Judged {
+    pub(super) engine: Engine,
+    pub(super) store: Arc<Store>,
+    /// How long the last tick took.
+    pub(super) last_tick: Duration,
+}
+
+impl Judged {
+    pub(super) fn new(engine: Engine, store: Arc<Store>) -> Self {
+        Self { engine, store, last_tick: Duration::ZERO }
+    }
+}
+
+impl Judge {
+    pub(super) fn new(
+        judged: Judged,
+        clock: Clock,
+        board: HealthBoard,
+        notifier: Arc<Notifier>,
+        file: Option<StateFile>,
+    ) -> Self {
+        Self {
+            engine: Mutex::new(judged),
+            due: Mutex::default(),
+            wake: Notify::new(),
+            clock,
+            board,
+            notifier,
+            file,
+            missed: AtomicU64::new(0),
+            save_failures: AtomicU64::new(0),
+        }
+    }
+
+    /// What is judged now. Held briefly: judging waits for it.
+    pub(super) fn judged(&self) -> MutexGuard<'_, Judged> {
+        self.engine.lock()
+    }
+
+    /// Judgements left out because the one before was still under way.
+    pub(super) fn missed(&self) -> u64 {
+        self.missed.load(Relaxed)
+    }
+
+    /// Times the state could not be saved.
+    pub(super) fn save_failures(&self) -> u64 {
+        self.save_failures.load(Relaxed)
+    }
+
+    /// Judges other rules on another store from now on. The transitions tell of alerts whose rules
+    /// are gone.
+    pub(super) fn replace(&self, rules: RuleSet, store: Arc<Store>) -> Vec<Transition> {
+        let now = self.clock.now();
+        let mut judged = self.engine.lock();
+        let old = std::mem::replace(&mut *judged, Judged::new(Engine::new(rules, now), store));
+        judged.last_tick = old.last_tick;
+        judged.engine.adopt(old.engine, now)
+    }
+
+    /// Whether rules can still be judged.
+    pub(super) fn responds(&self) -> bool {
+        self.engine.try_lock_for(Duration::from_secs(1)).is_some()
+    }
+
+    /// Notes that `origin` was collected.
+    fn collected(&self, origin: Origin) {
+        if !self.due.lock().insert(origin) {
+            self.missed.fetch_add(1, Relaxed);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Judges until `stop`, then saves the state a last time.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut reconciled = false;
+        let mut last_save = self.clock.now();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.wake.notified() => {}
+            }
+            let due = std::mem::take(&mut *self.due.lock());
+            let mut changed = false;
+            for origin in due {
+                changed |= self.tick(origin).await;
+            }
+            let now = self.clock.now();
+            if !reconciled && self.board.all().values().all(|health| health.runs > 0) {
+                // Every collector had its say once: what still does not fire is over.
+                self.notifier.reconcile(&self.firing(), now.wall).await;
+                reconciled = true;
+            }
+            if changed || now.mono.since(last_save.mono) >= SAVE_EVERY {
+                self.save().await;
+                last_save = now;
+            }
+        }
+        self.save().await;
+    }
+
+    /// Judges the rules that look at `origin`; whether anything changed that must be saved.
+    async fn tick(&self, origin: Origin) -> bool {
+        let tick = {
+            let mut judged = self.engine.lock();
+            let store = judged.store.clone();
+            let started = Instant::now();
+            let tick = judged.engine.tick(&store, self.clock.now(), Some(origin));
+            judged.last_tick = started.elapsed();
+            tick
+        };
+        self.tell(&tick.transitions).await;
+        tick.changed
+    }
+
+    /// Logs transitions and hands them to the channels.
+    pub(super) async fn tell(&self, transitions: &[Transition]) {
+        for transition in transitions {
+            let alert = &transition.alert;
+            info!(
+                rule = &*alert.rule,
+                labels = ?alert.labels,
+                reason = transition.reason,
+                "alert {} => {}",
+                transition.from.as_str(),
+                alert.state.as_str(),
+            );
+        }
+        if !transitions.is_empty() {
+            self.notifier.notify(transitions, self.clock.now().wall).await;
+        }
+    }
+
+    fn firing(&self) -> HashSet<Fingerprint> {
+        let alerts = self.engine.lock().engine.alerts();
+        alerts
+            .iter()
+            .filter(|alert| alert.state == AlertState::Firing)
+            .map(|alert| alert.fingerprint)
+            .collect()
+    }
+
+    /// Writes the state file on a blocking thread.
+    pub(super) async fn save(&self) {
+        let Some(file) = self.file.clone() else { return };
+        let now = self.clock.now();
+        let alerts = self.engine.lock().engine.carried();
+        let result = tokio::task::spawn_blocking(move || file.save(&alerts, now)).await;
+        let error = match result {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.save_failures.fetch_add(1, Relaxed);
+        warn!(error, "cannot save the state of the alerts; after a restart they begin anew");
+    }
+}
+
+/// Commits to one store and wakes the judge. A reload brings a new one with the new store.
+pub(super) struct Committer {
+    pub(super) store: Arc<Store>,
+    pub(super) judge: Arc<Judge>,
+}
+
+impl Sink for Committer {
+    fn collected(&self, origin: Origin, batch: &Batch, now: Now) {
+        self.store.commit(batch, now);
+        self.store.expire(now);
+        self.judge.collected(origin);
+    }
+}

@@ -1,0 +1,81 @@
+//! What the command line says over the declaration, at the start and at every reload.
+
+use std::path::PathBuf;
+
+use crate::config::Loaded;
+use crate::logging::{Format, Level};
+
+/// Values of flags; an absent one leaves the declaration as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `ADDRESS:PORT` or `:PORT`.
+    pub listen_address: Option<String>,
+    /// File in exporter-toolkit's form.
+    pub web_config: Option<PathBuf>,
+    /// Log everything down to debug.
+    pub debug: bool,
+    /// Form of the log's lines.
+    pub log_format: Option<Format>,
+}
+
+impl Overrides {
+    /// Puts them over what was loaded.
+    ///
+    /// # Errors
+    /// The listen address is none.
+    pub fn apply(&self, loaded: &mut Loaded) -> anyhow::Result<()> {
+        let Some(root) = &mut loaded.root else { return Ok(()) };
+        if let Some(address) = &self.listen_address {
+            let (host, port) = split(address).ok_or_else(|| {
+                anyhow::anyhow!(
+                    "--web.listen-address: expected ADDRESS:PORT or :PORT, found {address:?}"
+                )
+            })?;
+            let web = &mut root.performance_monitor.value.prometheus;
+            web.port = port;
+            web.host.value = host;
+        }
+        if let Some(file) = &self.web_config {
+            root.performance_monitor.value.prometheus.web_config_file = Some(file.clone());
+        }
+        if self.debug {
+            root.logging.level = Level::Debug;
+        }
+        if let Some(format) = self.log_format {
+            root.logging.format = format;
+        }
+        Ok(())
+    }
+}
+
+/// Host and port; no host means all interfaces, as with other exporters.
+fn split(address: &str) -> Option<(String, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let host = match host {
+        "" => "0.0.0.0",
+        bracketed => bracketed
+            .strip_prefix('[')
+            .and_then(|inner| inner.strip_suffix(']'))
+            .unwrap_or(bracketed),
+    };
+    (!host.is_empty()).then(|| (host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let check = |text: &str, expect: Option<(&str, u16)>| {
+            assert_eq!(split(text), expect.map(|(host, port)| (host.to_owned(), port)), "{text}");
+        };
+        check(":9191", Some(("0.0.0.0", 9191)));
+        check("127.0.0.1:0", Some(("127.0.0.1", 0)));
+        check("[::1]:80", Some(("::1", 80)));
+        check("localhost:9091", Some(("localhost", 9091)));
+        check("9091", None);
+        check("a:70000", None);
+    }
+}

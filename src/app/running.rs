@@ -1,0 +1,158 @@
+//! One declaration in effect: its store, its recorder, its collectors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::App;
+use super::StatsdListener;
+use super::judge::Committer;
+use crate::collectors::application::Recorder;
+use crate::collectors::own::Own;
+use crate::collectors::{Build, Collector, Runner, system};
+use crate::config::Plan;
+use crate::model::{Batch, Now, Origin};
+use crate::rules::RuleSet;
+use crate::store::{Options, Store};
+
+/// How long a stop waits for collectors that are under way.
+const LAST_RUNS: Duration = Duration::from_secs(1);
+
+/// What a reload replaces.
+pub(super) struct Running {
+    pub(super) plan: Plan,
+    pub(super) store: Arc<Store>,
+    pub(super) recorder: Recorder,
+    pub(super) skipped: Arc<system::Skipped>,
+    own: Mutex<Option<Own>>,
+    statsd: Mutex<Option<StatsdListener>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    stop: CancellationToken,
+    /// Kept between two scrapes for its buffers.
+    scratch: Mutex<Batch>,
+}
+
+impl Running {
+    /// The parts of `plan`, not started, and the rules to judge.
+    pub(super) fn new(mut plan: Plan) -> (Self, RuleSet) {
+        let rules = std::mem::take(&mut plan.rules);
+        let options =
+            Options { default_labels: plan.default_labels.clone(), windows: rules.windows() };
+        let store = Arc::new(Store::new(plan.metrics.clone(), options));
+        let recorder = Recorder::new(plan.application.clone().unwrap_or_default());
+        let running = Self {
+            plan,
+            store,
+            recorder,
+            skipped: Arc::default(),
+            own: Mutex::default(),
+            statsd: Mutex::default(),
+            tasks: Mutex::default(),
+            stop: CancellationToken::new(),
+            scratch: Mutex::default(),
+        };
+        (running, rules)
+    }
+
+    /// Takes over what stays the same from the declaration before.
+    pub(super) fn adopt(&self, old: &Running) {
+        self.recorder.adopt(&old.recorder);
+        self.store.adopt(&old.store);
+    }
+
+    /// The collectors it runs.
+    pub(super) fn origins(&self) -> impl Iterator<Item = Origin> {
+        let enabled = [
+            (Origin::System, self.plan.system.is_some()),
+            (Origin::Application, self.plan.application.is_some()),
+            (Origin::Neo4j, self.plan.neo4j.is_some()),
+            (Origin::Own, true),
+        ];
+        enabled.into_iter().filter_map(|(origin, enabled)| enabled.then_some(origin))
+    }
+
+    /// Starts its collectors.
+    pub(super) fn start(&self, app: &Arc<App>) {
+        let own = Own::new(self.plan.own, app.gatherer());
+        *self.own.lock() = Some(own.clone());
+        self.spawn(app, Origin::Own, self.plan.interval, Box::new(move || Box::new(own.clone())));
+        if let Some(metrics) = &self.plan.system {
+            let metrics: Arc<[_]> = metrics.clone().into();
+            let settings = self.plan.root.performance_monitor.system.clone();
+            let skipped = self.skipped.clone();
+            let build = move || -> Box<dyn Collector> {
+                let (settings, metrics) = (settings.clone(), metrics.clone());
+                Box::new(system::SystemCollector::new(settings, metrics, skipped.clone()))
+            };
+            self.spawn(app, Origin::System, self.plan.interval, Box::new(build));
+        }
+        if self.plan.application.is_some() {
+            let recorder = self.recorder.clone();
+            let build = Box::new(move || -> Box<dyn Collector> { Box::new(recorder.clone()) });
+            self.spawn(app, Origin::Application, self.plan.interval, build);
+            self.start_statsd();
+        }
+    }
+
+    fn start_statsd(&self) {
+        let Some(settings) = &self.plan.root.performance_monitor.application.statsd else { return };
+        match StatsdListener::start(settings, self.recorder.clone()) {
+            Ok(listener) => *self.statsd.lock() = Some(listener),
+            Err(error) => {
+                warn!(address = *settings.listen, %error, "cannot listen for StatsD");
+            }
+        }
+    }
+
+    fn spawn(&self, app: &Arc<App>, origin: Origin, interval: Duration, build: Build) {
+        let sink = Committer { store: self.store.clone(), judge: app.judge.clone() };
+        let runner = Runner {
+            origin,
+            interval,
+            deadline: self.plan.deadline,
+            build,
+            board: app.board.clone(),
+            sink: Arc::new(sink),
+            clock: app.clock,
+        };
+        let task = tokio::spawn(runner.run(self.stop.clone()));
+        self.tasks.lock().push(task);
+    }
+
+    /// Stops its collectors; one that hangs is left behind.
+    pub(super) async fn stop(&self) {
+        self.stop.cancel();
+        let statsd = self.statsd.lock().take();
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        let ended = async {
+            for task in tasks {
+                task.await.ok();
+            }
+        };
+        timeout(LAST_RUNS, ended).await.ok();
+        if let Some(listener) = statsd {
+            listener.stop();
+        }
+    }
+
+    /// Brings what changes between collections up to date in the store, because somebody looks.
+    pub(super) fn refresh(&self, now: Now) {
+        let mut batch = self.scratch.lock();
+        batch.clear();
+        self.recorder.fill(&mut batch);
+        if let Some(own) = self.own.lock().as_ref() {
+            own.fill(&mut batch, now);
+        }
+        self.store.refresh(&batch, now);
+    }
+
+    /// `StatsD` packets and lines received, where it listens.
+    pub(super) fn statsd(&self) -> Option<(u64, u64)> {
+        self.statsd.lock().as_ref().map(StatsdListener::received)
+    }
+}

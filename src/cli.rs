@@ -1,0 +1,124 @@
+//! The command line: one file per command, and the only place that prints.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the product prints")]
+
+mod check;
+mod client;
+mod config;
+mod health;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::app::Overrides;
+use crate::config::{self as declaration, Plan, Source, process_environment};
+use crate::logging::Format;
+
+/// Measures a host, its applications and its databases; serves Prometheus; alerts by rules.
+#[derive(Parser)]
+#[command(name = "bellwether", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Args)]
+struct Global {
+    /// The declaration; without it the embedded one is used.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Log everything down to debug, whatever the declaration says.
+    #[arg(long, global = true)]
+    debug: bool,
+    /// Listen on ADDRESS:PORT (or :PORT) instead of what the declaration says.
+    #[arg(long = "web.listen-address", global = true, value_name = "ADDRESS:PORT")]
+    listen_address: Option<String>,
+    /// TLS and users of the page, in exporter-toolkit's form.
+    #[arg(long = "web.config.file", global = true, value_name = "FILE")]
+    web_config: Option<PathBuf>,
+    /// Form of the log's lines, whatever the declaration says.
+    #[arg(long = "log.format", global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Collect, serve, judge and tell, until told to stop.
+    #[command(visible_alias = "start")]
+    Run,
+    /// Say everything that is wrong with a declaration; touches no network.
+    Check(check::Options),
+    /// Print the declaration in effect, secrets hidden.
+    Config(config::Options),
+    /// Tell how a running Bellwether fares.
+    Status(client::Target),
+    /// Exit with 0 if a running Bellwether is healthy and ready.
+    Health(client::Target),
+    /// Print the version.
+    Version,
+}
+
+impl Global {
+    fn source(&self) -> Source {
+        self.config.clone().map_or(Source::Embedded, Source::File)
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            listen_address: self.listen_address.clone(),
+            web_config: self.web_config.clone(),
+            debug: self.debug,
+            log_format: self.log_format.map(|format| match format {
+                LogFormat::Text => Format::Text,
+                LogFormat::Json => Format::Json,
+            }),
+        }
+    }
+
+    /// The plan of the declaration, with what the command line says over it.
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let source = self.source();
+        let mut loaded = declaration::load(&source, &process_environment)?;
+        self.overrides().apply(&mut loaded)?;
+        Ok(declaration::plan(loaded)?)
+    }
+}
+
+/// Runs the command that the arguments name. Exit status: 0 good, 1 failed, 2 wrong arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    // Two providers are linked into some dependencies; the first TLS connection would panic.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let result = match command {
+        Command::Run => run::run(&global),
+        Command::Check(options) => check::run(&global, &options),
+        Command::Config(options) => config::run(&global, &options),
+        Command::Status(target) => status::run(&global, &target),
+        Command::Health(target) => health::run(&global, &target),
+        Command::Version => {
+            println!("bellwether {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bellwether: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

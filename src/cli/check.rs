@@ -1,0 +1,40 @@
+//! `bellwether check FILE`: everything that is wrong with a declaration, or that it is right.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::{Global, process_environment};
+use crate::config::{self, Source};
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// The declaration; also taken from --config.
+    file: Option<PathBuf>,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let source = options.file.clone().map_or_else(|| global.source(), Source::File);
+    match config::load(&source, &process_environment).and_then(config::plan) {
+        Ok(plan) => {
+            for warning in &plan.warnings {
+                println!("{source}:{warning}");
+            }
+            println!(
+                "{source}: good: {} metrics, {} rules, {} channels",
+                plan.metrics.len(),
+                plan.rules.rules.len(),
+                plan.root.performance_monitor.alerting.notifications.channels.len(),
+            );
+            Ok(())
+        }
+        Err(report) => {
+            eprintln!("{report}");
+            match report.problems.len() {
+                1 => bail!("1 problem"),
+                count => bail!("{count} problems"),
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Asks a running Bellwether over HTTP.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::Global;
+
+/// Which Bellwether to ask.
+#[derive(Args)]
+pub(super) struct Target {
+    /// Its address, such as https://user:password@host:9091; without it the declaration's port on
+    /// this host.
+    #[arg(long)]
+    url: Option<String>,
+    /// Trust this certificate authority (PEM).
+    #[arg(long = "ca-file", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+/// A status code and a body.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+impl Target {
+    /// Where it is.
+    pub(super) fn address(&self, global: &Global) -> anyhow::Result<String> {
+        if let Some(url) = &self.url {
+            return Ok(url.trim_end_matches('/').to_owned());
+        }
+        let web = global.plan()?.root.performance_monitor.value.prometheus;
+        let host = match web.host.as_str() {
+            "0.0.0.0" => "127.0.0.1".to_owned(),
+            "::" => "[::1]".to_owned(),
+            ipv6 if ipv6.contains(':') => format!("[{ipv6}]"),
+            host => host.to_owned(),
+        };
+        let scheme = if web.web_config_file.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{host}:{}", web.port))
+    }
+
+    /// GETs `path`.
+    pub(super) fn get(&self, global: &Global, path: &str) -> anyhow::Result<Answer> {
+        let address = self.address(global)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut client = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy();
+            if let Some(file) = &self.ca_file {
+                let pem = std::fs::read(file)
+                    .with_context(|| format!("cannot read: {}", file.display()))?;
+                client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
+            }
+            let response = client.build()?.get(format!("{address}{path}")).send().await;
+            // The address may hold a password, so the error's own text must not name it.
+            let response = response.map_err(reqwest::Error::without_url).context(
+                "no answer; is it running? (bellwether run, or systemctl status bellwether)",
+            )?;
+            let status = response.status().as_u16();
+            let body = response.text().await.map_err(reqwest::Error::without_url)?;
+            Ok(Answer { status, body })
+        })
+    }
+}

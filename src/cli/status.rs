@@ -1,0 +1,116 @@
+//! `bellwether status`: how a running Bellwether fares, on one screen.
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use super::Global;
+use super::client::Target;
+
+pub(super) fn run(global: &Global, target: &Target) -> anyhow::Result<()> {
+    let summary = fetch(global, target, "/api/v1/summary")?;
+    let health = fetch(global, target, "/api/v1/health")?;
+    let alerts = fetch(global, target, "/api/v1/alerts")?;
+    print!("{}", screen(&summary, &health, &alerts));
+    Ok(())
+}
+
+fn fetch(global: &Global, target: &Target, path: &str) -> anyhow::Result<Value> {
+    let answer = target.get(global, path)?;
+    if answer.status != 200 {
+        bail!("{path}: {}: {}", answer.status, answer.body.trim());
+    }
+    let mut body: Value = serde_json::from_str(&answer.body)
+        .with_context(|| format!("{path}: not an answer of Bellwether"))?;
+    Ok(body["data"].take())
+}
+
+/// The whole screen.
+fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
+    let mut out = format!(
+        "bellwether {}  {}  up {} s  {} series  {} rules\n\ncollectors\n",
+        word(&summary["version"]),
+        word(&summary["status"]),
+        summary["uptimeSeconds"].as_f64().unwrap_or_default().round(),
+        word(&summary["series"]),
+        word(&summary["rules"]),
+    );
+    for (name, collector) in entries(&health["collectors"]) {
+        let state = match collector["success"].as_bool() {
+            Some(true) => "ok".to_owned(),
+            Some(false) => {
+                format!("FAILED {}: {}", word(&collector["reason"]), word(&collector["error"]))
+            }
+            None => "has not run yet".to_owned(),
+        };
+        let took = collector["lastDurationSeconds"].as_f64().unwrap_or_default() * 1000.0;
+        out += &format!("  {name:<14} {took:>9.2} ms  {state}\n");
+    }
+    out += "\nchannels\n";
+    for channel in health["channels"].as_array().into_iter().flatten() {
+        out += &format!(
+            "  {:<14} {} sent, {} queued, {} dropped",
+            word(&channel["name"]),
+            word(&channel["sent"]),
+            word(&channel["queued"]),
+            word(&channel["dropped"]),
+        );
+        if let Some(error) = channel["lastError"].as_str() {
+            out += &format!("  FAILED {error}");
+        }
+        out.push('\n');
+    }
+    out += "\nalerts\n";
+    for alert in alerts["alerts"].as_array().into_iter().flatten() {
+        let labels: Vec<String> = entries(&alert["labels"])
+            .filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"))
+            .map(|(name, value)| format!("{name}={}", word(value)))
+            .collect();
+        out += &format!(
+            "  {:<8} {:<9} {} {}  {}\n",
+            word(&alert["state"]),
+            word(&alert["severity"]),
+            word(&alert["rule"]),
+            labels.join(","),
+            word(&alert["message"]),
+        );
+    }
+    out
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten()
+}
+
+/// A value without quotes; a dash where there is none.
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn failures_and_alerts_are_on_the_screen() {
+        let screen = screen(
+            &json!({"version": "1", "status": "healthy", "uptimeSeconds": 3.2, "series": 7, "rules": 2}),
+            &json!({"collectors": {"neo4j": {"success": false, "reason": "connect",
+                    "error": "refused", "lastDurationSeconds": 0.0015}},
+                    "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0}]}),
+            &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
+                    "labels": {"alertname": "disk", "mount_point": "/"}, "message": "full"}]}),
+        );
+        assert_eq!(
+            screen,
+            "bellwether 1  healthy  up 3 s  7 series  2 rules\n\ncollectors\n  \
+             neo4j               1.50 ms  FAILED connect: refused\n\nchannels\n  \
+             log            1 sent, 0 queued, 0 dropped\n\nalerts\n  \
+             firing   critical  disk mount_point=/  full\n"
+        );
+    }
+}

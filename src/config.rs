@@ -1,0 +1,15 @@
+//! The declaration: YAML to settings ([`load`]) to a plan that can run ([`plan`]).
+//!
+//! Puts the rooms' sections together and checks what no room can see alone. Touches no network.
+
+mod check;
+mod load;
+mod print;
+mod reference;
+mod sections;
+
+pub use check::{Plan, plan, state_directory};
+pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment};
+pub use print::print;
+pub use reference::reference;
+pub use sections::{CollectorName, Root};

@@ -1,0 +1,310 @@
+//! Settings to a plan: what no room can see alone, and every room's own checks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::collectors::{application, neo4j, own, system};
+use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
+use crate::model::{Kind, Labels, MetricDef, MetricId};
+use crate::rules::{self, RuleSet, RuleSettings};
+
+use super::load::{Loaded, Report};
+use super::sections::{CollectorName, Root};
+
+/// An application metric and its id.
+type Application = (MetricId, application::Declared);
+
+/// Everything the app needs to run one declaration.
+pub struct Plan {
+    /// The settings it was made from.
+    pub root: Root,
+    /// All metrics; a [`MetricId`] is an index into it.
+    pub metrics: Arc<[MetricDef]>,
+    /// Labels that every series on the page carries.
+    pub default_labels: Labels,
+    /// How often the collectors run.
+    pub interval: Duration,
+    /// How long one run may take.
+    pub deadline: Duration,
+    /// Host metrics, where that collector is enabled.
+    pub system: Option<Vec<(MetricId, system::Declared)>>,
+    /// Application metrics, where that collector is enabled.
+    pub application: Option<Vec<Application>>,
+    /// Neo4j and the id of the first of its metrics, where that collector is enabled.
+    pub neo4j: Option<(MetricId, neo4j::Plan)>,
+    /// The first self-metric.
+    pub own: MetricId,
+    /// Rules to judge; empty where alerting is off.
+    pub rules: RuleSet,
+    /// What is odd but no error.
+    pub warnings: Vec<Problem>,
+}
+
+/// Checks what was loaded.
+///
+/// # Errors
+/// All problems of the declaration, those of decoding included.
+pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
+    let Loaded { source, root, mut problems } = loaded;
+    let plan = root.map(|root| Checker::new(&root, &mut problems).plan());
+    match plan {
+        Some(plan) if problems.is_empty() => Ok(plan),
+        _ => Err(Report { source, problems: problems.into_sorted() }),
+    }
+}
+
+/// Gathers the plan part by part. Parts are made even when earlier ones had problems, so that all
+/// of them are found; the result counts only if there were none.
+struct Checker<'a> {
+    root: &'a Root,
+    problems: &'a mut Problems,
+    warnings: Vec<Problem>,
+    metrics: Vec<MetricDef>,
+    /// Where each name was declared first.
+    declared: BTreeMap<String, At>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(root: &'a Root, problems: &'a mut Problems) -> Self {
+        let (warnings, metrics, declared) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { root, problems, warnings, metrics, declared }
+    }
+
+    fn plan(mut self) -> Plan {
+        let monitor = &self.root.performance_monitor;
+        if monitor.at.pos.line == 0 {
+            self.problems
+                .error(&At::default(), "nothing is declared")
+                .hint("begin with performance_monitor: and see config/bellwether.yaml");
+        }
+        let interval = self.interval();
+        let deadline = self.deadline(interval);
+        monitor.prometheus.check(self.problems);
+        self.names();
+        let enabled = self.enabled();
+        let prefix = monitor.prometheus.metric_prefix.as_str();
+
+        let system = system::resolve(&monitor.system_metrics, prefix, interval, self.problems);
+        let system = enabled.contains(&CollectorName::System).then(|| {
+            let first = self.metrics.len() as u32;
+            self.metrics.extend(system.iter().map(|declared| declared.def.clone()));
+            (first..).map(MetricId).zip(system).collect()
+        });
+        let application = self.application(prefix, enabled.contains(&CollectorName::Application));
+        let neo4j = self.neo4j(prefix, interval, enabled.contains(&CollectorName::Neo4j));
+        let own = MetricId(self.metrics.len() as u32);
+        self.metrics.extend(own::definitions(interval));
+        self.series_names();
+
+        let metrics: Arc<[MetricDef]> = std::mem::take(&mut self.metrics).into();
+        let rules = self.rules(&metrics);
+        self.channels();
+        self.trend_analysis();
+        Plan {
+            root: self.root.clone(),
+            metrics,
+            default_labels: monitor.prometheus.default_labels.value.clone(),
+            interval,
+            deadline,
+            system,
+            application,
+            neo4j,
+            own,
+            rules,
+            warnings: self.warnings,
+        }
+    }
+
+    fn interval(&mut self) -> Duration {
+        let interval = &self.root.performance_monitor.collection_interval;
+        if interval.0 < Duration::from_millis(100) {
+            self.problems
+                .error(&interval.at, format!("too short: {}", interval.value))
+                .hint("100ms at the least; 15s to 60s is usual");
+        }
+        interval.0
+    }
+
+    fn deadline(&mut self, interval: Duration) -> Duration {
+        match &self.root.performance_monitor.collection_timeout {
+            None => interval.min(Duration::from_secs(10)),
+            Some(timeout) => {
+                if timeout.is_zero() || timeout.0 > interval {
+                    self.problems
+                        .error(&timeout.at, format!("not within the interval: {}", timeout.value))
+                        .hint("more than zero, and at most collection_interval");
+                }
+                timeout.0
+            }
+        }
+    }
+
+    fn enabled(&mut self) -> Vec<CollectorName> {
+        let Some(names) = &self.root.performance_monitor.enabled_collectors else {
+            return vec![CollectorName::System, CollectorName::Application, CollectorName::Neo4j];
+        };
+        for (index, name) in names.iter().enumerate() {
+            if names[..index].contains(name) {
+                let message = format!("collector {:?} twice", name.as_str());
+                self.problems.error(&name.at, message).hint("leave one out");
+            }
+        }
+        names.iter().map(|name| name.value).collect()
+    }
+
+    /// One name means one metric, whichever section declares it.
+    fn names(&mut self) {
+        let monitor = &self.root.performance_monitor;
+        let system = monitor.system_metrics.iter().map(|metric| &metric.name);
+        let application = monitor.application_metrics.iter().map(|metric| &metric.name);
+        let neo4j = monitor.neo4j_metrics.iter().flat_map(|neo4j| &neo4j.queries);
+        for name in system.chain(application).chain(neo4j.map(|query| &query.name)) {
+            check_metric_name(name, self.problems);
+            if name.starts_with("bellwether_") || name.starts_with("process_") {
+                let message = format!("{:?} is kept for Bellwether's own metrics", name.value);
+                self.problems.error(&name.at, message).hint("take a name that begins otherwise");
+            }
+            match self.declared.get(&name.value) {
+                Some(first) => {
+                    let message = format!("metric {:?} is declared twice", name.value);
+                    let hint = format!("the first is on line {}", first.pos.line);
+                    self.problems.error(&name.at, message).hint(hint);
+                }
+                None => {
+                    self.declared.insert(name.value.clone(), name.at.clone());
+                }
+            }
+        }
+    }
+
+    /// A histogram `x` also writes `x_bucket`, `x_sum` and `x_count`: no other metric may.
+    fn series_names(&mut self) {
+        let mut taken: BTreeMap<String, &MetricDef> = BTreeMap::new();
+        for def in &self.metrics {
+            let suffixes: &[&str] = match def.kind {
+                Kind::Counter | Kind::Gauge => &[""],
+                Kind::Histogram => &["", "_bucket", "_sum", "_count"],
+                Kind::Summary => &["", "_sum", "_count"],
+            };
+            for suffix in suffixes {
+                let series = format!("{}{suffix}", def.exported);
+                if let Some(other) = taken.insert(series.clone(), def)
+                    && other.name != def.name
+                    && let Some(at) = self.declared.get(&*def.name)
+                {
+                    self.problems
+                        .error(at, format!("{series} is written by metric {:?} too", other.name))
+                        .hint("rename one of the two");
+                }
+            }
+        }
+    }
+
+    fn application(&mut self, prefix: &str, enabled: bool) -> Option<Vec<Application>> {
+        let monitor = &self.root.performance_monitor;
+        let interval = monitor.collection_interval.0;
+        let metrics = &monitor.application_metrics;
+        let declared = application::resolve(metrics, prefix, interval, self.problems);
+        enabled.then(|| {
+            let first = self.metrics.len() as u32;
+            self.metrics.extend(declared.iter().map(|declared| declared.def.clone()));
+            (first..).map(MetricId).zip(declared).collect()
+        })
+    }
+
+    fn neo4j(
+        &mut self,
+        prefix: &str,
+        interval: Duration,
+        enabled: bool,
+    ) -> Option<(MetricId, neo4j::Plan)> {
+        let Some(settings) = &self.root.performance_monitor.neo4j_metrics else {
+            let mut names = self.root.performance_monitor.enabled_collectors.iter().flatten();
+            if let Some(name) = names.find(|name| name.value == CollectorName::Neo4j) {
+                self.problems
+                    .error(&name.at, "collector \"neo4j\" is enabled but not set up")
+                    .hint("add a section neo4j_metrics, or leave neo4j out here");
+            }
+            return None;
+        };
+        let before = self.problems.len();
+        settings.check(self.problems);
+        if self.problems.len() > before || !enabled {
+            return None;
+        }
+        let first = MetricId(self.metrics.len() as u32);
+        let plan = settings.plan(prefix, interval);
+        self.metrics.extend(plan.metrics.iter().cloned());
+        Some((first, plan))
+    }
+
+    fn rules(&mut self, metrics: &[MetricDef]) -> RuleSet {
+        let alerting = &self.root.performance_monitor.alerting;
+        // A metric that could not be read is missing, and a rule that uses it is not to blame.
+        let is_metric = |path: &str| path.contains("_metrics");
+        if self.problems.any(is_metric) {
+            return RuleSet::default();
+        }
+        let mut judged = Vec::new();
+        for rule in &alerting.rules {
+            match self.not_collected(rule, metrics) {
+                None => judged.push(rule.clone()),
+                Some(missing) => self.warnings.push(Problem {
+                    at: rule.place(),
+                    message: format!("rule {:?} is not judged", rule.name.value),
+                    hint: Some(format!("its metric {missing} is declared but not collected")),
+                }),
+            }
+        }
+        let rules = rules::compile(&judged, metrics, self.problems);
+        if alerting.enabled { rules } else { RuleSet::default() }
+    }
+
+    /// A metric that the rule names, that is declared, and that nobody collects: it or its
+    /// collector is switched off, and that must not make the rule an error.
+    fn not_collected(&self, rule: &RuleSettings, metrics: &[MetricDef]) -> Option<String> {
+        let metric = rule.metric.as_ref().map_or("", |metric| metric.value.as_str());
+        let expr = rule.expr.as_ref().map_or("", |expr| &expr.value);
+        let words = expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
+        let declared =
+            |name: &str| self.declared.contains_key(name) || name == neo4j::catalogue::UP;
+        words
+            .chain([metric])
+            .find(|word| declared(word) && !metrics.iter().any(|def| *def.name == **word))
+            .map(str::to_owned)
+    }
+
+    fn channels(&mut self) {
+        let channels = &self.root.performance_monitor.alerting.notifications.channels;
+        crate::notify::check(channels, self.problems);
+    }
+
+    fn trend_analysis(&mut self) {
+        if let Some(section) = &self.root.trend_analysis
+            && section.enabled
+        {
+            self.warnings.push(Problem {
+                at: section.at.clone(),
+                message: "this version keeps no history".into(),
+                hint: Some("the section is read and has no effect yet".into()),
+            });
+        }
+    }
+}
+
+/// The folder for what must survive a restart, if there is any.
+#[must_use]
+pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    root.performance_monitor
+        .state_directory
+        .clone()
+        // systemd may name several, separated by colons.
+        .or_else(|| {
+            set("STATE_DIRECTORY").and_then(|list| list.split(':').next().map(PathBuf::from))
+        })
+        .or_else(|| set("XDG_STATE_HOME").map(|home| PathBuf::from(home).join("bellwether")))
+        .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state/bellwether")))
+}

@@ -1,0 +1,133 @@
+//! A file, or the embedded declaration, to settings or to a report of all that is wrong.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::declare::{At, Cx, Decode, Environment, Problem, Problems, parse};
+
+use super::sections::Root;
+
+/// The declaration that runs where no file is named.
+pub const EMBEDDED: &str = include_str!("../../config/bellwether.yaml");
+
+/// Largest file that is read; ten thousand rules are about 3 MB.
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Where a declaration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// [`EMBEDDED`].
+    Embedded,
+    /// A file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => out.write_str("the embedded declaration"),
+            Self::File(path) => write!(out, "{}", path.display()),
+        }
+    }
+}
+
+/// All that is wrong with a declaration: one `file:line:column: path: message` each.
+#[derive(Debug)]
+pub struct Report {
+    /// Whose problems these are.
+    pub source: Source,
+    /// By their place in the file; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// One problem that has no place in the file.
+    pub fn whole(source: &Source, message: impl Into<String>, hint: Option<&str>) -> Self {
+        let problem =
+            Problem { at: At::default(), message: message.into(), hint: hint.map(str::to_owned) };
+        Self { source: source.clone(), problems: vec![problem] }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if problem.at.pos.line > 0 { ":" } else { ": " };
+            let newline = if index > 0 { "\n" } else { "" };
+            write!(out, "{newline}{}{separator}{problem}", self.source)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// What decoding found: settings as far as they could be read, and what is wrong with them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Where it came from.
+    pub source: Source,
+    /// The settings; defaults stand in for what is wrong.
+    pub root: Option<Root>,
+    /// What is wrong.
+    pub problems: Problems,
+}
+
+/// Reads and decodes `source`. Blocks on the file system.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Report> {
+    let text = match source {
+        Source::Embedded => EMBEDDED.to_owned(),
+        Source::File(path) => {
+            read(path).map_err(|(message, hint)| Report::whole(source, message, hint))?
+        }
+    };
+    Ok(decode(source, &text, environment))
+}
+
+/// Decodes `text` as the declaration of `source`.
+#[must_use]
+pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Loaded {
+    let mut problems = Problems::default();
+    let root = match parse(text) {
+        Ok(node) => Root::decode(&node, &mut Cx::new(&mut problems, environment)),
+        Err((pos, message)) => {
+            problems.error(&At { pos, path: "".into() }, message);
+            None
+        }
+    };
+    Loaded { source: source.clone(), root, problems }
+}
+
+fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
+    let unreadable = |error: std::io::Error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => Some("without --config the embedded declaration runs"),
+            std::io::ErrorKind::PermissionDenied => Some("make it readable for this user"),
+            _ => None,
+        };
+        (format!("cannot read: {error}"), hint)
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err((format!("larger than {} MiB", MAX_BYTES >> 20), None));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        (format!("not UTF-8 text: byte {}", error.utf8_error().valid_up_to()), None)
+    })
+}
+
+/// The process's environment; `HOSTNAME` falls back to the kernel's host name, because services
+/// have no such variable.
+#[must_use]
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().or_else(|| {
+        (name == "HOSTNAME")
+            .then(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+    })
+}

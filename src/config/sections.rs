@@ -1,0 +1,156 @@
+//! The file as a whole: the sections of all rooms put together.
+
+use std::path::PathBuf;
+
+use crate::collectors::application::{Application, ApplicationMetric};
+use crate::collectors::neo4j::Neo4jMetrics;
+use crate::collectors::system::{System, SystemMetric};
+use crate::declare::{Span, Spanned, choices, section};
+use crate::logging::Logging;
+use crate::model::Origin;
+use crate::notify::ChannelSettings;
+use crate::rules::RuleSettings;
+use crate::server::Prometheus;
+
+choices! {
+    /// A collector that can be enabled.
+    pub enum CollectorName {
+        /// /proc and /sys.
+        System = "system",
+        /// What applications record.
+        Application = "application",
+        /// Neo4j.
+        Neo4j = "neo4j",
+    }
+}
+
+impl CollectorName {
+    /// Whose metrics it fills.
+    #[must_use]
+    pub fn origin(self) -> Origin {
+        match self {
+            Self::System => Origin::System,
+            Self::Application => Origin::Application,
+            Self::Neo4j => Origin::Neo4j,
+        }
+    }
+}
+
+section! {
+    /// The whole file.
+    pub struct Root {
+        /// What is measured, served, judged and told.
+        pub performance_monitor: Spanned<Monitor>,
+        /// What is made of history.
+        pub trend_analysis: Option<Spanned<TrendAnalysis>>,
+        /// Bellwether's own log.
+        pub logging: Logging,
+    }
+}
+
+section! {
+    /// What is measured, served, judged and told.
+    pub struct Monitor {
+        /// How often the collectors run, unless one says otherwise.
+        pub collection_interval: Spanned<Span> = Spanned::nowhere(Span::secs(30)),
+        /// How long one run of a collector may take; by default 10 s, or the interval if that is
+        /// shorter.
+        pub collection_timeout: Option<Spanned<Span>>,
+        /// Which collectors run; by default all that are set up.
+        pub enabled_collectors: Option<Vec<Spanned<CollectorName>>>,
+        /// Host metrics.
+        pub system_metrics: Vec<SystemMetric> = Vec::new(),
+        /// Where the host's files are.
+        pub system: System,
+        /// Metrics that applications record.
+        pub application_metrics: Vec<ApplicationMetric> = Vec::new(),
+        /// How applications reach Bellwether beside HTTP.
+        pub application: Application,
+        /// Neo4j.
+        pub neo4j_metrics: Option<Neo4jMetrics>,
+        /// The page and the API.
+        pub prometheus: Prometheus,
+        /// Rules and channels.
+        pub alerting: Alerting,
+        /// Folder for what must survive a restart: the state of alerts and what waits for
+        /// delivery. By default `$STATE_DIRECTORY`, which systemd sets, else
+        /// `$XDG_STATE_HOME/bellwether`, else `~/.local/state/bellwether`.
+        pub state_directory: Option<PathBuf>,
+    }
+}
+
+section! {
+    /// Rules and channels.
+    pub struct Alerting {
+        /// Whether rules are judged at all.
+        pub enabled: bool = true,
+        /// Who is told.
+        pub notifications: Notifications,
+        /// What is judged.
+        pub rules: Vec<RuleSettings> = Vec::new(),
+    }
+}
+
+section! {
+    /// Who is told.
+    pub struct Notifications {
+        /// Where alerts are sent; each gets all of them, but for its own filters.
+        pub channels: Vec<ChannelSettings> = Vec::new(),
+    }
+}
+
+choices! {
+    /// Where history is kept.
+    pub enum Backend {
+        /// In files.
+        File = "file",
+    }
+}
+
+choices! {
+    /// How anomalies are found.
+    pub enum Algorithm {
+        /// Distance from the mean in standard deviations.
+        ZScore = "zscore",
+        /// Distance from the quartiles.
+        Iqr = "iqr",
+    }
+}
+
+section! {
+    /// What is made of history. This version reads the section and keeps no history yet.
+    pub struct TrendAnalysis {
+        /// Whether history is kept.
+        pub enabled: bool = true,
+        /// Where it is kept.
+        pub storage: TrendStorage = TrendStorage::default(),
+        /// How anomalies are found.
+        pub anomaly_detection: AnomalyDetection = AnomalyDetection::default(),
+    }
+}
+
+section! {
+    /// Where history is kept.
+    pub struct TrendStorage {
+        /// In what.
+        pub backend: Backend = Backend::File,
+        /// Folder.
+        pub path: Option<PathBuf> = None,
+        /// For how many days.
+        pub retention_days: u32 = 30,
+    }
+}
+
+section! {
+    /// How anomalies are found.
+    pub struct AnomalyDetection {
+        /// Whether they are looked for.
+        pub enabled: bool = true,
+        /// How.
+        pub algorithm: Algorithm = Algorithm::ZScore,
+        /// How far off is odd, in the algorithm's own measure.
+        pub sensitivity: f64 = 2.0,
+        /// Fewest samples to judge by.
+        pub min_samples: u32 = 100,
+    }
+}

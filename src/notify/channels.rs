@@ -1,0 +1,160 @@
+//! The contract of a channel, and the list of those there are.
+//!
+//! A channel only makes one attempt to hand over a batch. Queues, retries, order and counting are
+//! the delivery loop's. To add a type: one file beside these, its `mod` line and its line in
+//! `channel_types!`.
+
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::declare::{At, MapReader, Problems, Secret, Section, Shape};
+use crate::model::{Labels, Notification, Wall};
+
+mod broker_log;
+pub mod kafka;
+pub mod log;
+pub mod webhook;
+
+/// What an attempt resolves to.
+pub type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + 'a>>;
+
+/// A place where notifications go.
+pub trait Channel: Send + Sync + 'static {
+    /// Makes one attempt to hand over `batch`, oldest first. `Ok` only once the receiver has said
+    /// that it took all of them. A batch never holds two notifications of one alert.
+    fn deliver<'a>(&'a self, batch: &'a [Notification]) -> Attempt<'a>;
+
+    /// Most notifications of one batch.
+    fn max_batch(&self) -> usize;
+
+    /// Whether `next` may go in the batch that `first` opens.
+    fn joins(&self, _first: &Notification, _next: &Notification) -> bool {
+        true
+    }
+}
+
+/// Why an attempt failed, in whole or in part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryError {
+    /// Whether another attempt may succeed.
+    pub retryable: bool,
+    /// How long the receiver asks to wait.
+    pub retry_after: Option<Duration>,
+    /// What happened; never holds a secret.
+    pub message: String,
+    /// Indices of the notifications that got through all the same, ascending.
+    pub delivered: Vec<usize>,
+}
+
+impl DeliveryError {
+    /// A failure that may pass.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { retryable: true, message: message.into(), ..Self::default() }
+    }
+
+    /// A failure that another attempt with the same content would meet again.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+}
+
+/// Who speaks: added to what leaves the process, so that a receiver of many can tell them apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// Labels of every notification, such as `instance`; an alert's own win.
+    pub labels: Labels,
+    /// Where people reach Bellwether's pages; may be empty.
+    pub url: String,
+}
+
+/// Reads the wall clock; handed in, so that tests can turn it.
+pub type WallClock = Arc<dyn Fn() -> Wall + Send + Sync>;
+
+/// What a channel is built with besides its settings.
+#[derive(Clone)]
+pub struct Context {
+    /// Name of the channel.
+    pub name: String,
+    /// Who speaks.
+    pub sender: Sender,
+    /// Reads the wall clock.
+    pub clock: WallClock,
+}
+
+/// A channel that could not be built.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BuildError {
+    /// Its name.
+    pub channel: String,
+    /// What is wrong; never holds a secret.
+    pub message: String,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "channel {}: {}", self.channel, self.message)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// The secret in a file, without the end of its line. Blocks.
+fn read_secret(path: &Path) -> Result<Secret, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
+}
+
+macro_rules! channel_types {
+    ($( $(#[$doc:meta])* $variant:ident = $word:literal, $heading:literal, $settings:ty; )+) => {
+        crate::choices! {
+            /// Types of channels.
+            pub enum ChannelType { $( $(#[$doc])* $variant = $word ),+ }
+        }
+
+        /// The keys of one type.
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        #[serde(untagged)]
+        pub enum KindSettings { $( $(#[$doc])* $variant($settings) ),+ }
+
+        impl KindSettings {
+            /// Reads the keys of `kind`.
+            pub(super) fn read(kind: ChannelType, map: &mut MapReader<'_, '_, '_>) -> Option<Self> {
+                match kind { $( ChannelType::$variant =>
+                    <$settings as Section>::read(map).map(Self::$variant) ),+ }
+            }
+
+            /// A heading and the keys of each type, for the reference.
+            pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
+                vec![ $( ($heading, Shape::Section(<$settings as Section>::doc)) ),+ ]
+            }
+
+            /// Judges what decoding cannot.
+            pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+                match self { $( Self::$variant(settings) => settings.check(at, problems) ),+ }
+            }
+
+            /// Makes the channel. May read files, so it runs on a blocking thread.
+            ///
+            /// # Errors
+            /// What keeps it from being made, such as a file that cannot be read.
+            pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+                match self { $( Self::$variant(settings) => settings.build(context) ),+ }
+            }
+        }
+    };
+}
+
+channel_types! {
+    /// Bellwether's own log.
+    Log = "log", "(type: log)", log::LogChannel;
+    /// A Kafka topic.
+    Kafka = "kafka", "(type: kafka)", kafka::KafkaChannel;
+    /// An HTTP receiver.
+    Webhook = "webhook", "(type: webhook)", webhook::WebhookChannel;
+}

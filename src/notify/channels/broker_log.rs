@@ -1,0 +1,122 @@
+//! What librdkafka says, brought into the log without its repetitions.
+//!
+//! A broker that is down makes librdkafka speak several times a second, for as long as it is down.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+
+use crate::model::Wall;
+
+use super::WallClock;
+
+/// One subject is written this often at most.
+const QUIET: Duration = Duration::from_secs(600);
+
+/// Takes librdkafka's messages for one channel. Copies share what was told.
+#[derive(Clone)]
+pub(super) struct BrokerLog(Arc<Inner>);
+
+struct Inner {
+    channel: String,
+    clock: WallClock,
+    told: Mutex<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    /// By subject, librdkafka's "facility": when it was last written, and how many since.
+    subjects: BTreeMap<String, (Wall, u64)>,
+    /// The last error since something was delivered.
+    last_error: Option<String>,
+}
+
+impl BrokerLog {
+    pub(super) fn new(channel: String, clock: WallClock) -> Self {
+        Self(Arc::new(Inner { channel, clock, told: Mutex::default() }))
+    }
+
+    /// Adds the broker's last error to `message`: "timed out" alone explains nothing.
+    pub(super) fn explain(&self, message: String) -> String {
+        match &self.0.told.lock().last_error {
+            Some(error) => format!("{message}; last error of a broker: {error}"),
+            None => message,
+        }
+    }
+
+    /// Forgets the last error and the silence: the next outage is news again.
+    pub(super) fn delivered(&self) {
+        *self.0.told.lock() = Told::default();
+    }
+
+    /// How many messages on `subject` were left out since the last one written; `None` where this
+    /// one is left out too.
+    fn admit(&self, subject: &str) -> Option<u64> {
+        let now = (self.0.clock)();
+        let mut told = self.0.told.lock();
+        match told.subjects.get_mut(subject) {
+            Some((last, left_out)) if now.since(*last) < QUIET => {
+                *left_out += 1;
+                None
+            }
+            Some(entry) => Some(std::mem::replace(entry, (now, 0)).1),
+            None => {
+                told.subjects.insert(subject.to_owned(), (now, 0));
+                Some(0)
+            }
+        }
+    }
+}
+
+impl ClientContext for BrokerLog {
+    fn log(&self, level: RDKafkaLogLevel, subject: &str, message: &str) {
+        if level as u8 > RDKafkaLogLevel::Warning as u8 {
+            tracing::debug!(channel = self.0.channel, subject, "librdkafka: {message}");
+        } else if let Some(left_out) = self.admit(subject) {
+            tracing::warn!(channel = self.0.channel, subject, left_out, "librdkafka: {message}");
+        }
+    }
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        self.0.told.lock().last_error = Some(reason.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_subject_is_told_once_in_a_while() {
+        let now = Arc::new(AtomicI64::new(0));
+        let read = now.clone();
+        let log = BrokerLog::new("k".into(), Arc::new(move || Wall(read.load(Ordering::Relaxed))));
+        assert_eq!(log.admit("FAIL"), Some(0));
+        assert_eq!(log.admit("FAIL"), None);
+        assert_eq!(log.admit("FAIL"), None);
+        assert_eq!(log.admit("OTHER"), Some(0));
+        now.store(600_000, Ordering::Relaxed);
+        assert_eq!(log.admit("FAIL"), Some(2));
+        assert_eq!(log.admit("FAIL"), None);
+        log.delivered();
+        assert_eq!(log.admit("FAIL"), Some(0));
+    }
+
+    #[test]
+    fn a_timeout_is_explained_by_the_last_error() {
+        let log = BrokerLog::new("k".into(), Arc::new(Wall::default));
+        assert_eq!(log.explain("timed out".into()), "timed out");
+        log.error(KafkaError::Canceled, "a:1: connection refused");
+        assert_eq!(
+            log.explain("timed out".into()),
+            "timed out; last error of a broker: a:1: connection refused"
+        );
+    }
+}

@@ -1,0 +1,360 @@
+//! The channel that sends HTTP requests: Alertmanager's webhook document, or a template of it.
+//!
+//! Owns one attempt and what its answer means. A URL may hold credentials, so no message shows
+//! more of it than scheme, host and port.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use minijinja::{Environment, UndefinedBehavior};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+
+use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
+use crate::model::Notification;
+use crate::notify::retry::parse_retry_after;
+use crate::notify::wire::Webhook;
+
+use super::{Attempt, Channel, Context, DeliveryError, read_secret};
+
+crate::choices! {
+    /// HTTP methods of a webhook.
+    pub enum WebhookMethod {
+        /// The usual one.
+        Post = "POST" | "post",
+        /// For receivers that ask for it.
+        Put = "PUT" | "put",
+    }
+}
+
+crate::section! {
+    /// Channel of type `webhook`: sends an HTTP request per group of notifications of one rule.
+    /// The body is Alertmanager's webhook document, version 4, or what `template` makes of it.
+    /// Taken is what is answered with 2xx. Network errors, 408, 429 and 5xx are tried again; other
+    /// answers are not.
+    pub struct WebhookChannel {
+        /// Where to: `http://` or `https://`. Never shown.
+        pub url: Option<Spanned<Secret>>,
+        /// File that holds the URL.
+        pub url_file: Option<PathBuf>,
+        /// Method.
+        pub method: WebhookMethod = WebhookMethod::Post,
+        /// Further headers. Values are never shown.
+        pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
+        /// Token sent as `Authorization: Bearer`.
+        pub bearer_token: Option<Secret>,
+        /// File that holds the token; read again for each request.
+        pub bearer_token_file: Option<PathBuf>,
+        /// User and password.
+        pub basic_auth: Option<BasicAuth>,
+        /// How long a request may take, answer included.
+        pub timeout: Span = Span::secs(10),
+        /// Body as a minijinja template over the fields of Alertmanager's document:
+        /// `{"text": {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` where it tells one.
+        pub template: Option<Spanned<Raw>>,
+        /// Most alerts of one request.
+        pub max_alerts: usize = 64,
+        /// PEM file with the only authorities the receiver's certificate is checked against.
+        /// Without it, those of the system.
+        pub ca_file: Option<PathBuf>,
+        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        pub proxy_from_environment: bool = false,
+    }
+}
+
+crate::section! {
+    /// User and password of a receiver.
+    pub struct BasicAuth {
+        /// User name.
+        pub username: String,
+        /// Password.
+        pub password: Option<Secret>,
+        /// File that holds the password; read again for each request.
+        pub password_file: Option<PathBuf>,
+    }
+}
+
+const TEMPLATE: &str = "template";
+
+impl WebhookChannel {
+    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+        match (&self.url, &self.url_file) {
+            (None, None) => {
+                problems.error(at, "missing key \"url\"").hint("or `url_file`");
+            }
+            (Some(_), Some(_)) => {
+                problems.error(at, "both `url` and `url_file`").hint("keep one");
+            }
+            (Some(url), None) => {
+                if let Err(reason) = parse_url(url) {
+                    problems.error(&url.at, reason).hint("https://host/path");
+                }
+            }
+            (None, Some(_)) => {}
+        }
+        self.check_authorization(at, problems);
+        for (name, value) in &self.headers {
+            if HeaderName::try_from(name).is_err() {
+                problems.error(&value.at, format!("not a header name: {name:?}"));
+            } else if HeaderValue::from_str(value.expose()).is_err() {
+                problems.error(&value.at, format!("not a header value: that of {name:?}"));
+            }
+        }
+        if self.timeout.is_zero() {
+            problems.error(&at.key("timeout"), "must be longer than 0s");
+        }
+        if self.max_alerts == 0 {
+            problems.error(&at.key("max_alerts"), "must be at least 1");
+        }
+        if let Some(template) = &self.template
+            && let Err(error) = compile(template)
+        {
+            problems.error(&template.at, format!("invalid template: {error}"));
+        }
+    }
+
+    fn check_authorization(&self, at: &At, problems: &mut Problems) {
+        let header = self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+        let ways = [
+            header,
+            self.bearer_token.is_some(),
+            self.bearer_token_file.is_some(),
+            self.basic_auth.is_some(),
+        ];
+        if ways.into_iter().filter(|way| *way).count() > 1 {
+            problems.error(at, "more than one kind of authorization").hint(
+                "keep one of `bearer_token`, `bearer_token_file`, `basic_auth` and the header",
+            );
+        }
+        if let Some(basic) = &self.basic_auth
+            && basic.password.is_some()
+            && basic.password_file.is_some()
+        {
+            problems
+                .error(&at.key("basic_auth"), "both `password` and `password_file`")
+                .hint("keep one");
+        }
+    }
+
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+        let url = match (&self.url, &self.url_file) {
+            (Some(url), _) => url.value.clone(),
+            (None, Some(path)) => read_secret(path)?,
+            (None, None) => return Err("neither `url` nor `url_file`".into()),
+        };
+        let url = parse_url(&url)?;
+        let template = self.template.as_ref().map(|template| compile(template));
+        Ok(Box::new(Receiver {
+            client: self.client(&url)?,
+            place: url.origin().ascii_serialization(),
+            url,
+            headers: self.header_map()?,
+            template: template.transpose().map_err(|error| format!("invalid template: {error}"))?,
+            settings: self.clone(),
+            context,
+        }))
+    }
+
+    fn client(&self, url: &Url) -> Result<Client, String> {
+        // Fails only where the process has a provider already.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let mut builder = Client::builder()
+            .timeout(*self.timeout)
+            // A redirect could carry credentials elsewhere and turn a POST into a GET.
+            .redirect(reqwest::redirect::Policy::none())
+            // The delivery loop is the only one that tries again, so that each attempt counts.
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(1)
+            .user_agent(concat!("bellwether/", env!("CARGO_PKG_VERSION")));
+        if !self.proxy_from_environment {
+            builder = builder.no_proxy();
+        }
+        if let Some(path) = &self.ca_file {
+            let told = |reason: String| format!("ca_file {}: {reason}", path.display());
+            let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| told(reasons(&error)))?;
+            if certificates.is_empty() {
+                return Err(told("no certificate in it".into()));
+            }
+            builder = builder.tls_certs_only(certificates);
+        } else if url.scheme() == "http" && !self.proxy_from_environment {
+            // Reading the system's authorities costs time and memory, and hosts without any exist.
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build().map_err(|error| reasons(&error))
+    }
+
+    fn header_map(&self) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in &self.headers {
+            let told = || format!("invalid header {name:?}");
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| told())?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::try_from(name).map_err(|_| told())?, value);
+        }
+        Ok(headers)
+    }
+}
+
+/// The URL, or why it is none, without showing it.
+fn parse_url(text: &Secret) -> Result<Url, String> {
+    let url = Url::parse(text.expose().trim()).map_err(|error| format!("not a URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(format!("not an HTTP URL: its scheme is {other:?}")),
+    }
+}
+
+fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
+    let mut environment = Environment::new();
+    // A label that one alert lacks must not keep it from being told.
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.add_template_owned(TEMPLATE, template.to_owned())?;
+    Ok(environment)
+}
+
+struct Receiver {
+    settings: WebhookChannel,
+    context: Context,
+    client: Client,
+    url: Url,
+    /// Scheme, host and port: what may be shown of the URL.
+    place: String,
+    headers: HeaderMap,
+    template: Option<Environment<'static>>,
+}
+
+impl Channel for Receiver {
+    fn deliver<'a>(&'a self, batch: &'a [Notification]) -> Attempt<'a> {
+        Box::pin(async move {
+            let body = self.body(batch)?;
+            let method = match self.settings.method {
+                WebhookMethod::Post => reqwest::Method::POST,
+                WebhookMethod::Put => reqwest::Method::PUT,
+            };
+            let request =
+                self.client.request(method, self.url.clone()).headers(self.headers.clone());
+            let request = match self.authorization().await? {
+                Authorization::None => request,
+                Authorization::Bearer(token) => request.bearer_auth(token.expose()),
+                Authorization::Basic(user, password) => {
+                    request.basic_auth(user, password.as_ref().map(Secret::expose))
+                }
+            };
+            match request.body(body).send().await {
+                Ok(response) => self.judge(response).await,
+                Err(error) => {
+                    let message = format!("{}: {}", self.place, reasons(&error.without_url()));
+                    Err(DeliveryError::transient(message))
+                }
+            }
+        })
+    }
+
+    fn max_batch(&self) -> usize {
+        self.settings.max_alerts
+    }
+
+    /// A document tells of one rule and one status, as receivers of Alertmanager's expect.
+    fn joins(&self, first: &Notification, next: &Notification) -> bool {
+        first.status == next.status && first.alert.rule == next.alert.rule
+    }
+}
+
+enum Authorization {
+    None,
+    Bearer(Secret),
+    Basic(String, Option<Secret>),
+}
+
+impl Receiver {
+    fn body(&self, batch: &[Notification]) -> Result<String, DeliveryError> {
+        let document = Webhook::new(batch, &self.context.name, &self.context.sender);
+        let body = match &self.template {
+            None => serde_json::to_string(&document).map_err(|error| error.to_string()),
+            Some(environment) => environment
+                .get_template(TEMPLATE)
+                .and_then(|template| template.render(()))
+                .map_err(|error| format!("the template fails: {error}")),
+        };
+        body.map_err(DeliveryError::permanent)
+    }
+
+    async fn authorization(&self) -> Result<Authorization, DeliveryError> {
+        let settings = &self.settings;
+        if let Some(token) = &settings.bearer_token {
+            return Ok(Authorization::Bearer(token.clone()));
+        }
+        if let Some(path) = &settings.bearer_token_file {
+            return Ok(Authorization::Bearer(fresh_secret(path.clone()).await?));
+        }
+        let Some(basic) = &settings.basic_auth else { return Ok(Authorization::None) };
+        let password = match &basic.password_file {
+            Some(path) => Some(fresh_secret(path.clone()).await?),
+            None => basic.password.clone(),
+        };
+        Ok(Authorization::Basic(basic.username.clone(), password))
+    }
+
+    async fn judge(&self, response: Response) -> Result<(), DeliveryError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let now = (self.context.clock)();
+        let retry_after =
+            header(RETRY_AFTER).and_then(|value| parse_retry_after(value, header(DATE), now));
+        let retryable = status.is_server_error()
+            || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        let mut message = format!("{} answered {status}", self.place);
+        if status.is_redirection() {
+            message += "; redirects are not followed: set the final URL";
+        }
+        let said = beginning(response).await;
+        if !said.is_empty() {
+            message += &format!(": {said}");
+        }
+        Err(DeliveryError { retryable, retry_after, message, delivered: Vec::new() })
+    }
+}
+
+/// The first bytes of an answer's body, on one line.
+async fn beginning(mut response: Response) -> String {
+    const LONGEST: usize = 200;
+    let mut bytes = Vec::new();
+    while bytes.len() < LONGEST {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(LONGEST)]),
+            // What could be read is all there is to show.
+            Ok(None) | Err(_) => break,
+        }
+    }
+    bytes.truncate(LONGEST);
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The secret of a file that may be replaced at any time.
+async fn fresh_secret(path: PathBuf) -> Result<Secret, DeliveryError> {
+    match tokio::task::spawn_blocking(move || read_secret(&path)).await {
+        Ok(read) => read.map_err(DeliveryError::transient),
+        Err(_) => Err(DeliveryError::transient("the reading of a secret's file was cut off")),
+    }
+}
+
+/// An error with what caused it: `error sending request: connection refused`.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.ends_with(&reason) {
+            text += &format!(": {reason}");
+        }
+        cause = error.source();
+    }
+    text
+}

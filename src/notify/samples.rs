@@ -1,0 +1,80 @@
+//! Alerts for the tests of this room.
+
+use std::sync::Arc;
+
+use crate::model::{
+    Alert, AlertState, Fingerprint, Labels, Notification, Severity, Status, Transition, Wall,
+};
+
+/// 2026-11-21T04:00:00Z.
+pub(super) const START: Wall = Wall(1_795_233_600_000);
+
+/// When the sample alerts fired.
+pub(super) const FIRED: Wall = Wall(START.0 + 300_250);
+
+/// A firing alert of `rule` on one mount point.
+pub(super) fn alert(rule: &str, mount: &str) -> Alert {
+    let labels = Labels::from([("mount".to_owned(), mount.to_owned())]);
+    Alert {
+        fingerprint: Fingerprint::of(rule, &labels),
+        rule: rule.into(),
+        severity: Severity::Warning,
+        labels,
+        annotations: Labels::from([("runbook".to_owned(), format!("https://example.org/{rule}"))]),
+        message: format!("{rule} of {mount}"),
+        value: Some(91.5),
+        threshold: Some(85.0),
+        state: AlertState::Firing,
+        active_at: START,
+        fired_at: Some(FIRED),
+        resolved_at: None,
+    }
+}
+
+/// The alert as it fires.
+pub(super) fn firing(rule: &str, mount: &str) -> Transition {
+    Transition {
+        alert: Arc::new(alert(rule, mount)),
+        from: AlertState::Pending,
+        reason: format!("{rule} 91 > 85 for 5m"),
+        at: FIRED,
+    }
+}
+
+/// The alert as it ends.
+pub(super) fn resolved(rule: &str, mount: &str) -> Transition {
+    let at = Wall(START.0 + 600_000);
+    let alert = Alert { state: AlertState::Inactive, resolved_at: Some(at), ..alert(rule, mount) };
+    Transition {
+        alert: Arc::new(alert),
+        from: AlertState::Firing,
+        reason: format!("{rule} 80 is no longer > 85"),
+        at,
+    }
+}
+
+/// The firing alert at another severity.
+pub(super) fn level(rule: &str, mount: &str, severity: Severity, minute: i64) -> Transition {
+    Transition {
+        alert: Arc::new(Alert { severity, ..alert(rule, mount) }),
+        from: AlertState::Firing,
+        reason: format!("now {}", severity.as_str()),
+        at: Wall(FIRED.0 + minute * 60_000),
+    }
+}
+
+/// A notification about the alert.
+pub(super) fn notification(rule: &str, mount: &str, status: Status) -> Notification {
+    let transition = match status {
+        Status::Firing => firing(rule, mount),
+        Status::Resolved => resolved(rule, mount),
+    };
+    let number = if status == Status::Firing { 1 } else { 2 };
+    Notification {
+        id: format!("{}-{}-{number}", transition.alert.fingerprint, FIRED.0),
+        status,
+        alert: transition.alert,
+        reason: transition.reason,
+        at: transition.at,
+    }
+}

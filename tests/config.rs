@@ -1,0 +1,111 @@
+//! Declarations that must load, and broken ones with the message that each must give.
+//!
+//! Beside `bad/x.yaml` stands `bad/x.txt`, what `bellwether check` prints for it. After a wanted
+//! change of a message, `UPDATE_EXPECTED=1 cargo test --test config` writes them anew; read the
+//! difference before you commit it.
+
+#![allow(clippy::expect_used, clippy::unwrap_used)] // clippy sees tests only inside of functions
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bellwether::config::{self, EMBEDDED, Source};
+
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// What `check` says of `text`, the file called by its bare name.
+fn report(name: &str, text: &str) -> Result<config::Plan, String> {
+    let source = Source::File(name.into());
+    config::plan(config::decode(&source, text, &|_| None)).map_err(|report| format!("{report}\n"))
+}
+
+#[test]
+fn broken_declarations_give_the_expected_message() {
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let files = yaml_files("bad");
+    assert!(files.len() >= 60, "only {} broken files", files.len());
+    let mut different = Vec::new();
+    for path in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Err(found) = report(&name, &fs::read_to_string(&path).unwrap()) else {
+            different.push(format!("{name} loads"));
+            continue;
+        };
+        let expected = path.with_extension("txt");
+        if update {
+            fs::write(&expected, &found).unwrap();
+        } else if fs::read_to_string(&expected).ok().as_ref() != Some(&found) {
+            different.push(format!("{name} gives:\n{found}"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn good_declarations_load() {
+    let files = yaml_files("good");
+    assert!(files.len() >= 8, "only {} good files", files.len());
+    for path in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if let Err(report) = report(&name, &fs::read_to_string(&path).unwrap()) {
+            panic!("{report}");
+        }
+    }
+}
+
+#[test]
+fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
+    for path in yaml_files("good") {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let printed = config::print(&report(&name, &text).unwrap().root).unwrap();
+        if printed.contains("<secret>") {
+            continue;
+        }
+        let again = config::print(&report(&name, &printed).unwrap().root).unwrap();
+        assert_eq!(printed, again, "{name}");
+    }
+}
+
+#[test]
+fn the_shipped_declaration_holds_the_whole_catalogue() {
+    let plan = report("bellwether.yaml", EMBEDDED).unwrap();
+    let monitor = &plan.root.performance_monitor;
+    assert_eq!(monitor.system_metrics.len(), 18);
+    assert_eq!(monitor.application_metrics.len(), 14);
+    assert_eq!(monitor.neo4j_metrics.as_ref().unwrap().queries.len(), 13);
+    assert!(plan.rules.rules.len() >= 11);
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let text = "performance_monitor:\n  neo4j_metrics: {password: hunter2}\n  alerting:\n    \
+                notifications:\n      channels:\n        - {type: webhook, url: \
+                \"https://user:hunter2@example.org/hunter2\", bearer_token: hunter2}\n";
+    let printed = config::print(&report("x.yaml", text).unwrap().root).unwrap();
+    assert!(printed.contains("<secret>") && !printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn the_reference_in_the_docs_is_the_generated_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let generated = config::reference();
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap() == generated,
+        "docs/configuration.md is not what `bellwether config --reference` prints; \
+         UPDATE_EXPECTED=1 cargo test --test config writes it anew"
+    );
+}

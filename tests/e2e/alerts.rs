@@ -1,0 +1,150 @@
+//! From a value to a notification: pending, firing, resolved; receivers that fail; kill -9.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::agent::Agent;
+use crate::support::poll;
+use crate::support::receiver::{Mood, Receiver};
+use crate::{queue_rule, set_queue};
+
+const FIRING: &str = "firing backlog queue_name=mail,severity=critical";
+const RESOLVED: &str = "resolved backlog queue_name=mail,severity=critical";
+const SOON: Duration = Duration::from_secs(60);
+
+fn webhook(receiver: &Receiver) -> String {
+    format!(
+        "{{type: log}}, {{type: webhook, url: \"http://{}/\", timeout: 1s, retry: {{initial: 100ms, max: 500ms}}}}",
+        receiver.address()
+    )
+}
+
+fn wait_for(receiver: &Receiver, expected: &[&str]) {
+    let taken = || (receiver.taken().len() >= expected.len()).then(|| receiver.taken());
+    assert_eq!(poll("the notifications", SOON, taken), expected);
+}
+
+#[test]
+fn a_rule_goes_pending_fires_and_resolves_in_log_and_webhook() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
+    let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
+    set_queue(&agent, "mail", 42.0);
+    agent.wait_for_log(&["inactive => pending", "backlog"]);
+    assert!(receiver.taken().is_empty(), "told before its duration");
+    agent.wait_for_log(&["pending => firing", "backlog"]);
+    wait_for(&receiver, &[FIRING]);
+    set_queue(&agent, "mail", 3.0);
+    agent.wait_for_log(&["firing => inactive", "backlog"]);
+    wait_for(&receiver, &[FIRING, RESOLVED]);
+
+    let bodies = receiver.bodies();
+    assert_eq!(bodies[0]["version"], "4");
+    assert_eq!(bodies[0]["alerts"][0]["annotations"]["message"], "42 wait in mail");
+    let started = bodies[0]["alerts"][0]["startsAt"].as_str().unwrap();
+    assert_eq!(bodies[1]["alerts"][0]["startsAt"].as_str().unwrap(), started);
+    assert_eq!(bodies[0]["alerts"][0]["fingerprint"], bodies[1]["alerts"][0]["fingerprint"]);
+    agent.wait_for_value(
+        "bellwether_notifications_total{channel=\"webhook\",result=\"sent\"",
+        |value| value == 2.0,
+    );
+}
+
+#[test]
+fn a_spike_shorter_than_the_duration_tells_nobody() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
+    let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
+    set_queue(&agent, "mail", 42.0);
+    agent.wait_for_log(&["inactive => pending"]);
+    set_queue(&agent, "mail", 3.0);
+    agent.wait_for_log(&["pending => inactive"]);
+    // A second alert that does fire shows that the first would have been told by now.
+    set_queue(&agent, "other", 42.0);
+    wait_for(&receiver, &["firing backlog queue_name=other,severity=critical"]);
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_while_the_receiver_is_down_refuses_or_hangs() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
+    let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
+
+    receiver.mood(Mood::Status(500));
+    set_queue(&agent, "mail", 42.0);
+    poll("three refused attempts", SOON, || (receiver.attempts() >= 3).then_some(()));
+    assert!(receiver.taken().is_empty());
+    receiver.mood(Mood::Good);
+    wait_for(&receiver, &[FIRING]);
+
+    receiver.mood(Mood::Mute);
+    let before = receiver.attempts();
+    set_queue(&agent, "mail", 3.0);
+    poll("two attempts without an answer", SOON, || {
+        (receiver.attempts() >= before + 2).then_some(())
+    });
+    receiver.mood(Mood::Good);
+    wait_for(&receiver, &[FIRING, RESOLVED]);
+
+    let port = receiver.address().port();
+    receiver.stop();
+    set_queue(&agent, "mail", 42.0);
+    agent.wait_for_value("bellwether_notification_queue_length{channel=\"webhook\"", |n| n >= 1.0);
+    let receiver = Receiver::start(port);
+    wait_for(&receiver, &[FIRING]);
+}
+
+#[test]
+fn what_was_not_delivered_survives_kill_9_and_what_was_is_not_told_again() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
+    let yaml = queue_rule(&webhook(&receiver));
+    let agent = Agent::start(folder.path(), &yaml);
+    set_queue(&agent, "mail", 42.0);
+    wait_for(&receiver, &[FIRING]);
+    receiver.mood(Mood::Status(503));
+    set_queue(&agent, "other", 42.0);
+    agent.wait_for_value("bellwether_notification_queue_length{channel=\"webhook\"", |n| n >= 1.0);
+    agent.kill();
+
+    receiver.mood(Mood::Good);
+    let agent = Agent::start(folder.path(), &yaml);
+    let other = "firing backlog queue_name=other,severity=critical";
+    wait_for(&receiver, &[FIRING, other]);
+    // Both still hold after the restart, and both stay quiet until they end.
+    set_queue(&agent, "mail", 42.0);
+    set_queue(&agent, "other", 42.0);
+    agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing == 2.0);
+    set_queue(&agent, "mail", 3.0);
+    wait_for(&receiver, &[FIRING, other, RESOLVED]);
+    set_queue(&agent, "other", 3.0);
+    let ended = "resolved backlog queue_name=other,severity=critical";
+    wait_for(&receiver, &[FIRING, other, RESOLVED, ended]);
+}
+
+#[test]
+fn an_alert_whose_rule_is_gone_after_a_restart_is_resolved() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
+    let yaml = queue_rule(&webhook(&receiver));
+    let agent = Agent::start(folder.path(), &yaml);
+    set_queue(&agent, "mail", 42.0);
+    wait_for(&receiver, &[FIRING]);
+    agent.kill();
+    let _agent = Agent::start(folder.path(), &yaml.replace("name: backlog", "name: renamed"));
+    wait_for(&receiver, &[FIRING, RESOLVED]);
+}
+
+#[test]
+fn a_full_disk_costs_neither_the_rules_nor_the_page_nor_the_notifications() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
+    // A state directory in which nothing can be written stands for a full disk: /dev/full answers
+    // every write with ENOSPC.
+    let state = folder.path().join("state");
+    std::fs::create_dir_all(state.join("outbox")).unwrap();
+    for file in ["alerts.json", "alerts.json.tmp", "outbox/webhook.jsonl", "outbox/log.jsonl"] {
+        std::os::unix::fs::symlink("/dev/full", state.join(file)).unwrap();
+    }
+    let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
+    set_queue(&agent, "mail", 42.0);
+    wait_for(&receiver, &[FIRING]);
+    assert_eq!(agent.get("/metrics").0, 200);
+    set_queue(&agent, "mail", 3.0);
+    wait_for(&receiver, &[FIRING, RESOLVED]);
+}

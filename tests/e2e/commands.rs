@@ -1,0 +1,114 @@
+//! The commands by hand: what they print and how they exit.
+
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::queue_rule;
+use crate::support::agent::Agent;
+use crate::support::free_port;
+
+fn bellwether(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bellwether")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn check_says_what_is_wrong_and_where() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("x.yaml");
+    std::fs::write(&file, "performance_monitor:\n  colection_interval: 3\n").unwrap();
+    let output = bellwether(&["check", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("x.yaml:2:3: performance_monitor.colection_interval: unknown key"),
+        "{said}"
+    );
+    assert!(said.contains("did you mean \"collection_interval\"?"), "{said}");
+
+    let output = bellwether(&["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("good"));
+}
+
+#[test]
+fn unreadable_files_are_one_line() {
+    let folder = TempDir::new().unwrap();
+    let missing = folder.path().join("missing.yaml");
+    let not_text = folder.path().join("binary.yaml");
+    std::fs::write(&not_text, b"a: \xff\xfe").unwrap();
+    for (path, expected) in [
+        (missing.as_path(), "cannot read"),
+        (folder.path(), "cannot read"),
+        (not_text.as_path(), "not UTF-8"),
+    ] {
+        let output = bellwether(&["run", "--config", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains(expected) && said.lines().count() <= 2, "{said}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_line_and_exit_1() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("x.yaml");
+    std::fs::write(&file, queue_rule("{type: log}")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(["run", "--config", file.to_str().unwrap(), "--web.listen-address", &address])
+        .env("STATE_DIRECTORY", folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("bellwether:")).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].contains(&address) && lines[0].contains("address already in use"), "{said}");
+}
+
+#[test]
+fn sigterm_stops_in_order_and_with_0() {
+    let folder = TempDir::new().unwrap();
+    let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
+    assert!(agent.stop().success());
+}
+
+#[test]
+fn status_health_and_version() {
+    let folder = TempDir::new().unwrap();
+    let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
+    agent.wait_for_value("bellwether_collector_success{collector=\"application\"", |up| up == 1.0);
+    let url = format!("http://{}", agent.address());
+    let output = bellwether(&["health", "--url", &url]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = bellwether(&["status", "--url", &url]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.contains("application") && said.contains("backlog"), "{said}");
+
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let output = bellwether(&["health", "--url", &nobody]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("is it running?"));
+    let output = bellwether(&["version"]);
+    assert_eq!(text(&output.stdout), format!("bellwether {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn config_prints_what_is_in_effect_without_secrets() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .arg("config")
+        .env("NEO4J_PASSWORD", "hunter2")
+        .env("ENVIRONMENT", "staging")
+        .output()
+        .unwrap();
+    let said = text(&output.stdout);
+    assert!(said.contains("password: <secret>") && said.contains("environment: staging"), "{said}");
+    assert!(!said.contains("hunter2"));
+}

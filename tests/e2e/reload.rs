@@ -1,0 +1,107 @@
+//! A new declaration is swapped in whole or not at all, under load, and what was known stays.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tempfile::TempDir;
+
+use crate::support::agent::Agent;
+use crate::{queue_rule, set_queue};
+
+#[test]
+fn counters_and_alerts_survive_reloads_under_load() {
+    let folder = TempDir::new().unwrap();
+    let yaml = queue_rule("{type: log}");
+    let agent = Arc::new(Agent::start(folder.path(), &yaml));
+    set_queue(&agent, "mail", 42.0);
+    agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing == 1.0);
+
+    let (stop, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let load = {
+        let (agent, stop, accepted) = (agent.clone(), stop.clone(), accepted.clone());
+        std::thread::spawn(move || {
+            let body = r#"[{"metric":"jobs","labels":{"queue_name":"mail"},"inc":1}]"#;
+            while !stop.load(Ordering::SeqCst) {
+                assert_eq!(agent.post("/api/v1/record", body).0, 200);
+                accepted.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    for round in 0..5 {
+        // The threshold changes, a metric comes and goes; neither touches what stays.
+        let changed = yaml.replace("threshold: 10", &format!("threshold: {}", 11 + round)).replace(
+            "    - {name: jobs",
+            &format!("    - {{name: extra_{round}, type: gauge}}\n    - {{name: jobs"),
+        );
+        agent.write_config(&changed);
+        assert_eq!(agent.post("/-/reload", "").0, 200);
+    }
+    stop.store(true, Ordering::SeqCst);
+    load.join().unwrap();
+    assert!(accepted.load(Ordering::SeqCst) > 0);
+    assert_eq!(agent.value("test_jobs{"), Some(accepted.load(Ordering::SeqCst) as f64));
+    assert_eq!(agent.value("bellwether_alerts{state=\"firing\""), Some(1.0));
+    let fired = agent.log().iter().filter(|line| line.contains("=> firing")).count();
+    assert_eq!(fired, 1, "fired again after a reload");
+    assert_eq!(agent.value("bellwether_reloads_total{result=\"success\""), Some(5.0));
+}
+
+#[test]
+fn a_broken_declaration_changes_nothing_and_says_why() {
+    let folder = TempDir::new().unwrap();
+    let yaml = queue_rule("{type: log}");
+    let agent = Agent::start(folder.path(), &yaml);
+    set_queue(&agent, "mail", 5.0);
+    agent.write_config(&yaml.replace("threshold: 10", "treshold: 10"));
+    let (status, body) = agent.post("/-/reload", "");
+    assert_eq!(status, 500);
+    assert!(
+        body.contains("bellwether.yaml:14:") && body.contains("did you mean \"threshold\"?"),
+        "{body}"
+    );
+    agent.signal("HUP");
+    agent.wait_for_value("bellwether_reloads_total{result=\"failure\"", |failed| failed == 2.0);
+    assert_eq!(agent.value("bellwether_config_last_reload_successful"), Some(0.0));
+    assert_eq!(agent.value("test_queue_length{"), Some(5.0));
+    agent.write_config(&yaml);
+    agent.signal("HUP");
+    agent.wait_for_value("bellwether_config_last_reload_successful", |good| good == 1.0);
+}
+
+#[test]
+fn a_rule_that_is_taken_out_resolves_its_alerts() {
+    let folder = TempDir::new().unwrap();
+    let yaml = queue_rule("{type: log}");
+    let agent = Agent::start(folder.path(), &yaml);
+    set_queue(&agent, "mail", 42.0);
+    agent.wait_for_log(&["=> firing"]);
+    let (rules, _) = yaml.split_once("    rules:").unwrap();
+    agent.write_config(rules);
+    assert_eq!(agent.post("/-/reload", "").0, 200);
+    agent.wait_for_log(&["firing => inactive", "backlog"]);
+}
+
+#[test]
+fn another_port_is_taken_at_a_reload_and_a_port_in_use_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let (first, second) = (crate::support::free_port(), crate::support::free_port());
+    let yaml = |port: u16| {
+        queue_rule("{type: log}").replace(
+            "metric_prefix: test",
+            &format!("metric_prefix: test\n    host: 127.0.0.1\n    port: {port}"),
+        )
+    };
+    std::fs::write(folder.path().join("bellwether.yaml"), yaml(first)).unwrap();
+    let agent = Agent::start_with(folder.path(), &[]);
+    let holder = std::net::TcpListener::bind(("127.0.0.1", second)).unwrap();
+    agent.write_config(&yaml(second));
+    let (status, body) = agent.post("/-/reload", "");
+    assert_eq!(status, 500);
+    assert!(body.contains("address already in use"), "{body}");
+    drop(holder);
+    assert_eq!(agent.post("/-/reload", "").0, 200);
+    let moved = std::net::SocketAddr::from(([127, 0, 0, 1], second));
+    crate::support::poll("the new port answers", std::time::Duration::from_secs(10), || {
+        crate::support::agent::request(moved, "GET", "/-/healthy", &[], "").ok()
+    });
+}

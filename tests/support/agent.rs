@@ -1,0 +1,170 @@
+//! A real `bellwether` process with a declaration of its own, on a port of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::poll;
+
+/// A running process; killed when dropped.
+pub struct Agent {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+    folder: PathBuf,
+}
+
+impl Agent {
+    /// Starts with `yaml` in `folder`, which also keeps its state, and waits until it listens.
+    pub fn start(folder: &Path, yaml: &str) -> Self {
+        fs::write(folder.join("bellwether.yaml"), yaml).unwrap();
+        Self::start_with(folder, &["--web.listen-address", "127.0.0.1:0"])
+    }
+
+    /// Starts with the file that is in `folder` and further arguments.
+    pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+            .args(["run", "--config"])
+            .arg(folder.join("bellwether.yaml"))
+            .args(arguments)
+            .env("STATE_DIRECTORY", folder.join("state"))
+            .env("RUST_BACKTRACE", "1")
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let sink = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                sink.lock().unwrap().push(line);
+            }
+        });
+        let listening = || {
+            let log = log.lock().unwrap();
+            let line = log.iter().find(|line| line.contains("listening"))?;
+            line.split("address=").nth(1)?.split_whitespace().next()?.trim_matches('"').parse().ok()
+        };
+        let address = poll("the agent listens", Duration::from_secs(20), listening);
+        Self { child, address, log, folder: folder.to_owned() }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines it logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a logged line that holds all of `words`.
+    pub fn wait_for_log(&self, words: &[&str]) -> String {
+        poll(&format!("a log line with {words:?}"), Duration::from_secs(60), || {
+            self.log().into_iter().find(|line| words.iter().all(|word| line.contains(word)))
+        })
+    }
+
+    /// Writes a new declaration; reload it with [`Agent::hup`].
+    pub fn write_config(&self, yaml: &str) {
+        fs::write(self.folder.join("bellwether.yaml"), yaml).unwrap();
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Kills it without a chance to clean up.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(20) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::yield_now();
+        }
+        panic!("still running after SIGTERM; log:\n{}", self.log().join("\n"));
+    }
+
+    /// GETs `path`: status and body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        request(self.address, "GET", path, &[], "").expect("an answer")
+    }
+
+    /// POSTs a JSON `body`: status and body.
+    pub fn post(&self, path: &str, body: &str) -> (u16, String) {
+        request(self.address, "POST", path, &[("content-type", "application/json")], body)
+            .expect("an answer")
+    }
+
+    /// The value of the first series on the page whose line begins with `series`.
+    pub fn value(&self, series: &str) -> Option<f64> {
+        let (_, page) = self.get("/metrics");
+        let line = page.lines().find(|line| line.starts_with(series))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// Waits until a series has a value that `wanted` accepts.
+    pub fn wait_for_value(&self, series: &str, wanted: impl Fn(f64) -> bool) -> f64 {
+        poll(&format!("a wanted value of {series}"), Duration::from_secs(60), || {
+            self.value(series).filter(|value| wanted(*value))
+        })
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("log of the agent:\n{}", self.log().join("\n"));
+        }
+    }
+}
+
+/// One HTTP/1.1 request over a connection of its own.
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<(u16, String)> {
+    use std::io::{Read, Write};
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut head = format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += &format!("content-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let invalid = || std::io::Error::other(format!("no HTTP answer: {answer:?}"));
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(invalid)?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(invalid)?;
+    Ok((status, body.to_owned()))
+}
