@@ -15,6 +15,10 @@ use super::resolve::Declared;
 use super::settings::System;
 use super::skipped::Skipped;
 
+/// Whatever the declaration says: newly dead mounts and sensors must not cost a short interval its
+/// whole collection.
+const PROBES_PER_INTERVAL: u32 = 8;
+
 /// Collects the declared host metrics.
 pub struct SystemCollector {
     setup: Setup,
@@ -109,9 +113,13 @@ impl Host {
     pub(super) fn new(setup: &Setup) -> Self {
         let System { procfs, sysfs, rootfs, probe_timeout } = &setup.settings;
         let roots = Roots { procfs, sysfs, rootfs };
+        let interval = setup.declared.iter().map(|(_, metric)| metric.def.interval).min();
+        let patience = interval.map_or(probe_timeout.0, |interval| {
+            probe_timeout.0.min(interval / PROBES_PER_INTERVAL)
+        });
         let probers = Probers {
-            usage: Prober::new(Arc::clone(&setup.statvfs), **probe_timeout),
-            chip: Prober::new(Arc::new(Chip::read), **probe_timeout),
+            usage: Prober::new(Arc::clone(&setup.statvfs), patience),
+            chip: Prober::new(Arc::new(Chip::read), patience),
         };
         Self {
             groups: groups(&roots, &setup.declared, probers),

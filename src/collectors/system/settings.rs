@@ -43,7 +43,8 @@ section! {
         pub sysfs: PathBuf = PathBuf::from("/sys"),
         /// Where the host's root directory is mounted; it is cut off in `mount_point` labels.
         pub rootfs: PathBuf = PathBuf::from("/"),
-        /// How long one mount point or sensor may take to answer before it is skipped.
+        /// How long one mount point or sensor may take to answer before it is skipped; at most an
+        /// eighth of the interval.
         pub probe_timeout: Span = Span::millis(500),
     }
 }
