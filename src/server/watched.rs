@@ -1,8 +1,8 @@
 //! A socket that tells its connection's [`Activity`] what happens on it, and closes politely.
 //!
-//! Closing with unread bytes makes the kernel send a reset, which may destroy the answer on its
-//! way: a client that was told 413 would see only a broken connection. So after the last byte the
-//! write side is closed first, and what still comes is thrown away for a moment.
+//! Closing with unread bytes makes the kernel send a reset. A client that is still sending its body
+//! then sees only a broken connection, never the 413 it was told. So after the last byte the write
+//! side is closed first, and what still comes is thrown away for a moment.
 
 use std::io;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use super::registry::Registry;
 /// How long what still comes is thrown away.
 const LINGER: Duration = Duration::from_secs(1);
 /// How much of it at most.
-const LINGER_BYTES: usize = 1 << 20;
+const LINGER_BYTES: usize = 8 << 20;
 
 /// One TCP connection, watched.
 pub(super) struct Watched {

@@ -33,6 +33,7 @@ async fn a_client_that_leaves_does_not_break_off_a_reload() {
     let server = run(settings(|_| {}), backend).await;
     let mut client = connect(server.address).await;
     client.write_all(request("POST", "/-/reload", &[], "").as_bytes()).await.unwrap();
+    until("the reload", || server.backend.reloads_begun.load(SeqCst) == 1).await;
     drop(client);
     until("the client to be gone", || server.stats.connections() == 0).await;
     server.backend.reload_gate.add_permits(1);

@@ -200,6 +200,20 @@ async fn a_hundred_megabytes_are_refused_unread() {
 }
 
 #[tokio::test]
+async fn who_sends_a_little_too_much_gets_the_refusal_and_no_reset() {
+    let server = start().await;
+    let mut client = connect(server.address).await;
+    let head = "POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\n\
+        content-type: application/json\r\ncontent-length: 6000000\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let sent = soon("the body", client.write_all(&vec![b'['; 6_000_000])).await;
+    sent.expect("no reset while the client sends");
+    let mut bytes = Vec::new();
+    soon("the refusal", client.read_to_end(&mut bytes)).await.expect("an orderly close");
+    assert_eq!(Reply::parse(&bytes).0.status, 413);
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let server = limited(1, |limits| limits.body_timeout = Span::millis(100).into()).await;
     let request = "POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\

@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::support::{
-    TestBackend, connect, read_all, request, run_with_drain, scrape, settings, soon, start,
+    PATIENCE, TestBackend, connect, read_all, request, run_with_drain, scrape, settings, soon,
+    start,
 };
 
 #[tokio::test]
@@ -42,7 +43,11 @@ async fn what_keeps_a_server_from_listening_is_told_in_a_line() {
 async fn requests_under_way_end_and_idle_connections_close() {
     let mut backend = TestBackend::new(1);
     backend.reload_gate = Semaphore::new(0);
-    let server = run_with_drain(settings(|_| {}), backend, Duration::from_secs(10)).await;
+    // Longer than this test waits for anything: nothing here ends by being cut.
+    let mut server = run_with_drain(settings(|_| {}), backend, PATIENCE * 2).await;
+    let mut silent = connect(server.address).await;
+    let mut beginning = connect(server.address).await;
+    beginning.write_all(b"GET /metrics HTTP/1.1\r\n").await.unwrap();
     let mut idle = connect(server.address).await;
     idle.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     assert!(soon("an answer", idle.read(&mut [0; 1000])).await.unwrap() > 0);
@@ -50,7 +55,9 @@ async fn requests_under_way_end_and_idle_connections_close() {
     busy.write_all(b"POST /-/reload HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     scrape(server.address).await;
     server.stop.cancel();
-    assert!(read_all(&mut idle).await.is_empty());
+    for client in [&mut silent, &mut beginning, &mut idle] {
+        assert!(read_all(client).await.is_empty());
+    }
     soon("the socket to close", async {
         while TcpStream::connect((Ipv4Addr::LOCALHOST, server.address.port())).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -60,6 +67,7 @@ async fn requests_under_way_end_and_idle_connections_close() {
     assert!(!server.task.is_finished());
     server.backend.reload_gate.add_permits(1);
     assert!(read_all(&mut busy).await.starts_with(b"HTTP/1.1 200 OK"));
+    soon("the stop", &mut server.task).await.unwrap();
 }
 
 #[tokio::test]

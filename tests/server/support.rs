@@ -30,6 +30,8 @@ pub struct TestBackend {
     store: Arc<Store>,
     pub ready: AtomicBool,
     pub refreshed: AtomicU64,
+    /// Reloads begun and ended.
+    pub reloads_begun: AtomicU64,
     pub reloads: AtomicU64,
     /// A reload takes one of these; none are there at first when it shall hang.
     pub reload_gate: Semaphore,
@@ -70,6 +72,7 @@ impl TestBackend {
             store: Arc::new(store),
             ready: AtomicBool::new(true),
             refreshed: AtomicU64::new(0),
+            reloads_begun: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             reload_gate: Semaphore::new(Semaphore::MAX_PERMITS),
             reload_result: Ok("reloaded".into()),
@@ -116,6 +119,7 @@ impl Backend for TestBackend {
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
         Box::pin(async {
+            self.reloads_begun.fetch_add(1, SeqCst);
             self.reload_gate.acquire().await.unwrap().forget();
             self.reloads.fetch_add(1, SeqCst);
             self.reload_result.clone()
