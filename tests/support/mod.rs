@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod prometheus;
 pub mod receiver;
+pub mod servers;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

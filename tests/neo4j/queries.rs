@@ -1,0 +1,183 @@
+//! Declared Cypher: values, labels, and queries that fail alone.
+
+use std::time::Duration;
+
+use super::harness::{Agent, ask, block_on, series, shared};
+use super::support::poll;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_values_and_series_per_row() {
+    let server = shared();
+    let mut agent = Agent::of(
+        &server,
+        r#"queries:
+  - {name: people, type: gauge, query: "MATCH (n:Person) RETURN count(n)"}
+  - {name: age, query: "MATCH (n:Admin) RETURN n.age AS value, n.name AS ignored"}
+  - {name: grown_up, query: "MATCH (n:Admin) RETURN n.age > 18"}
+  - {name: names, labels: [name, city], query: "MATCH (n:Person) OPTIONAL MATCH (n)-[:LIVES_IN]->(c)
+      WHERE n.name = 'ada' RETURN n.name AS name, c.name AS city, size(n.name) / 2.0 AS half"}
+  - {name: where_asked, labels: [db], query: "RETURN $database AS db, 9007199254740993 AS value"}
+  - {name: nobody, query: "MATCH (n:Nobody) RETURN n.age"}
+  - {name: off, query: "RETURN 1", enabled: false}
+"#,
+    );
+    let expect = series(&[
+        ("age", 36.0),
+        ("grown_up", 1.0),
+        ("names{name=\"ada\",city=\"Köln\"}", 1.5),
+        ("names{name=\"bob\",city=\"\"}", 1.5),
+        ("people", 2.0),
+        ("where_asked{db=\"neo4j\"}", 9_007_199_254_740_992.0),
+    ]);
+    assert_eq!(agent.collect().await.good(), expect);
+    assert_eq!(agent.collect().await.good(), expect);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_query_fails_alone_and_is_named() {
+    let server = shared();
+    let mut agent = Agent::of(
+        &server,
+        r#"queries:
+  - {name: good, query: "RETURN 1"}
+  - {name: neo4j_query_duration_p95, type: gauge, query: "CALL dbms.queryJmx(...)", enabled: true}
+  - {name: nothing, query: "RETURN null"}
+  - {name: listed, query: "RETURN [1, 2]"}
+  - {name: dated, query: "RETURN datetime()"}
+  - {name: spanned, query: "RETURN duration('P1D')"}
+  - {name: twice, labels: [l], query: "UNWIND ['a', 'a'] AS l RETURN l, 1"}
+  - {name: unlabelled, query: "UNWIND [1, 2] AS x RETURN x"}
+  - {name: no_label, labels: [l], query: "RETURN 1"}
+  - {name: no_procedure, query: "CALL no.such.thing()"}
+  - {name: also_good, query: "RETURN 2"}
+"#,
+    );
+    let collected = agent.collect().await;
+    let (reason, detail) = collected.failed();
+    assert_eq!(reason, "query");
+    for expect in [
+        "neo4j_query_duration_p95: Neo.ClientError.Statement.SyntaxError: Invalid input",
+        "nothing: value \"null\" is null, expected a number",
+        "listed: value \"[1, 2]\" is a list, expected a number",
+        "dated: value \"datetime()\" is a date and time",
+        "spanned: value \"duration('P1D')\" is a duration",
+        "twice: two rows with the labels l=\"a\"",
+        "unlabelled: more than one row",
+        "no_label: no column \"l\"",
+        "no_procedure: Neo.ClientError.Procedure.ProcedureNotFound",
+    ] {
+        assert!(detail.contains(expect), "{expect} in {detail}");
+    }
+    assert_eq!(collected.others(), series(&[("also_good", 2.0), ("good", 1.0)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_are_refused_by_the_server() {
+    let server = shared();
+    let before = ask(&server, "MATCH (n) RETURN count(n) AS n").await;
+    let mut agent = Agent::of(
+        &server,
+        r#"queries:
+  - {name: makes, query: "CREATE (n:Made) RETURN 1"}
+  - {name: removes, query: "MATCH (n) DETACH DELETE n RETURN count(*)"}
+  - {name: good, query: "RETURN 1"}
+"#,
+    );
+    let collected = agent.collect().await;
+    let (reason, detail) = collected.failed();
+    assert_eq!(reason, "query");
+    for name in ["makes", "removes"] {
+        let expect = format!("{name}: Neo.ClientError.Statement.AccessMode: Writing in read");
+        assert!(detail.contains(&expect), "{detail}");
+    }
+    assert_eq!(collected.others(), series(&[("good", 1.0)]));
+    assert_eq!(ask(&server, "MATCH (n) RETURN count(n) AS n").await, before);
+}
+
+/// Takes far longer than any timeout here.
+const SLOW: &str = "UNWIND range(1, 10000000000) AS x WITH x WHERE x % 7 = 8 RETURN count(*)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_query_times_out_alone_and_ends_on_the_server() {
+    let server = shared();
+    let mut agent = Agent::of(
+        &server,
+        &format!(
+            "queries:\n  - {{name: slow, query: \"{SLOW}\", timeout: 1s}}\n  \
+             - {{name: good, query: RETURN 1}}\n  - {{name: neo4j_connection_pool_total}}\n"
+        ),
+    );
+    let collected = agent.collect().await;
+    assert_eq!(collected.failed(), ("query", "slow: not done within 1s"));
+    assert_eq!(collected.get("good"), Some(1.0));
+    let open = collected.get("neo4j_connection_pool_total");
+    assert_eq!(open, Some(1.0), "the connection of the slow query is closed");
+    let running = "SHOW TRANSACTIONS YIELD currentQuery WHERE currentQuery CONTAINS '% 7 = 8' AND \
+                   NOT currentQuery CONTAINS 'SHOW' RETURN count(*) AS n";
+    poll("the slow transaction ends", Duration::from_secs(60), || {
+        (block_on(ask(&server, running)) == 0).then_some(())
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_outlasts_a_collection_comes_later_and_delays_nobody() {
+    let server = shared();
+    // At an interval of 1 s a collection ends after 0.8 s; the slow one counts for longer.
+    let mut agent = Agent::of(
+        &server,
+        r#"queries:
+  - {name: late, interval: 1h, timeout: 100s,
+     query: "UNWIND range(1, 60000000) AS x WITH x WHERE x % 7 = 8 RETURN count(*)"}
+  - {name: good, query: "RETURN 1", interval: 1s}
+"#,
+    );
+    let first = agent.collect().await;
+    assert_eq!((first.get("late"), first.get("good")), (None, Some(1.0)), "{first:?}");
+    assert_eq!(first.failure, None);
+    for _ in 0..200 {
+        let next = agent.collect().await;
+        assert_eq!((next.get("good"), &next.failure), (Some(1.0), &None));
+        if next.get("late") == Some(0.0) {
+            return;
+        }
+    }
+    panic!("the late value never came");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_above_the_limit_are_dropped_counted_and_told() {
+    let server = shared();
+    let mut agent = Agent::of(
+        &server,
+        r#"row_limit: 20000
+queries:
+  - {name: many, labels: [x], query: "UNWIND range(1, 100000) AS x RETURN x, 1"}
+  - {name: endless, labels: [x], query: "UNWIND range(1, 100000000) AS x RETURN x, 1"}
+  - {name: good, query: "RETURN 1"}
+"#,
+    );
+    let collected = agent.collect().await;
+    let (reason, detail) = collected.failed();
+    assert_eq!(reason, "query");
+    assert!(detail.contains("many: 80000 rows over row_limit 20000 dropped"), "{detail}");
+    assert!(detail.contains("endless: at least 180000 rows over row_limit 20000"), "{detail}");
+    let count = |prefix: &str| collected.values.keys().filter(|k| k.starts_with(prefix)).count();
+    assert_eq!((count("many{"), count("endless{"), count("good")), (20_000, 20_000, 1));
+    assert_eq!(collected.get("many{x=\"20000\"}"), Some(1.0), "the first rows are kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_intervals_are_kept() {
+    let server = shared();
+    let mut agent = Agent::of(
+        &server,
+        "queries:\n  - {name: often, query: RETURN 1}\n  - {name: seldom, query: RETURN 2, interval: 90s}\n",
+    );
+    let mut seen = Vec::new();
+    for _ in 0..7 {
+        let collected = agent.collect().await;
+        assert_eq!(collected.get("often"), Some(1.0));
+        seen.push(collected.get("seldom").is_some());
+    }
+    assert_eq!(seen, [true, false, false, true, false, false, true]);
+}

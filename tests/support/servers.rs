@@ -1,0 +1,138 @@
+//! Real servers for tests: started by the scripts of `tests/servers` on free ports, with a data
+//! directory of their own below `target/tmp`, and stopped when dropped.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::{free_port, poll};
+
+/// Password of the user `neo4j` of every test server.
+pub const PASSWORD: &str = "test-password";
+
+/// A real Neo4j or Kafka.
+pub struct Server {
+    script: &'static str,
+    port: u16,
+    data: PathBuf,
+    options: Vec<String>,
+}
+
+impl Server {
+    /// A Neo4j community server: Bolt on [`Server::port`], user `neo4j`, password [`PASSWORD`].
+    pub fn neo4j() -> Self {
+        Self::new("neo4j", &["--password", PASSWORD])
+    }
+
+    /// The same with the procedures `apoc.monitor.*`.
+    pub fn neo4j_with_monitor() -> Self {
+        need("jar", "a JDK");
+        Self::new("neo4j", &["--password", PASSWORD, "--monitor"])
+    }
+
+    /// A Kafka broker on [`Server::port`] that makes topics as they are used.
+    pub fn kafka() -> Self {
+        let controller = free_port().to_string();
+        Self::new("kafka", &["--controller-port", &controller])
+    }
+
+    fn new(script: &'static str, options: &[&str]) -> Self {
+        need("java", "Java 17 or newer");
+        need("mvn", "Maven");
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{script}-{}-{number}", std::process::id());
+        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let server = Self { script, port: free_port(), data, options };
+        server.start();
+        server
+    }
+
+    /// Its port on 127.0.0.1; the same after each start.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its data directory, with its output and its logs.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Starts it, again after [`Server::stop`] or [`Server::kill`], and waits until it answers.
+    pub fn start(&self) {
+        let output = self.run("start");
+        assert!(output.status.success(), "{}", told(&output));
+    }
+
+    /// Stops it in order.
+    pub fn stop(&self) {
+        let output = self.run("stop");
+        assert!(output.status.success(), "{}", told(&output));
+    }
+
+    /// Ends it with SIGKILL and waits until its port is closed.
+    pub fn kill(&self) {
+        let pid = self.pid().expect("a running server");
+        let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        assert!(killed.expect("the command kill").success(), "{}: kill -9 {pid}", self.script);
+        poll("the port is closed", Duration::from_secs(10), || {
+            TcpStream::connect(self.address()).err()
+        });
+    }
+
+    /// The pid of the server, as its script wrote it, while it is that of this server.
+    pub fn pid(&self) -> Option<u32> {
+        let pid: u32 = fs::read_to_string(self.data.join("pid")).ok()?.trim().parse().ok()?;
+        let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let data = format!("{}/", self.data.display());
+        String::from_utf8_lossy(&command).contains(&data).then_some(pid)
+    }
+
+    fn run(&self, command: &str) -> Output {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(self.script);
+        Command::new(&script)
+            .arg(command)
+            .args(["--port", &self.port.to_string()])
+            .arg("--data")
+            .arg(&self.data)
+            .args(&self.options)
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", script.display()))
+    }
+}
+
+impl Drop for Server {
+    /// Ends it at once: nobody reads its data again. A failed test keeps the directory.
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.data);
+        }
+    }
+}
+
+/// Ends the test in one line where a tool is not there.
+pub fn need(tool: &str, package: &str) {
+    let found = std::env::var_os("JAVA_HOME")
+        .map(|home| PathBuf::from(home).join("bin"))
+        .into_iter()
+        .chain(std::env::var_os("PATH").iter().flat_map(std::env::split_paths))
+        .any(|folder| folder.join(tool).is_file());
+    assert!(found, "{tool} is missing: install {package} to run the tests against real servers");
+}
+
+fn told(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8_lossy(&text).trim().to_owned()
+}
