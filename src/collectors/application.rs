@@ -7,6 +7,7 @@ mod cell;
 mod handle;
 mod helpers;
 mod metric;
+mod record;
 mod recorder;
 mod refused;
 mod settings;
@@ -15,6 +16,7 @@ mod table;
 
 pub use handle::{Counter, Gauge, Observer};
 pub use metric::{Declared, MAX_LABELS};
+pub use record::{Answer, MAX_TOLD, Malformed, RefusedRecord, record_json};
 pub use recorder::Recorder;
 pub use refused::{MAX_VALUE_LEN, Reason, Refused};
 pub use settings::{

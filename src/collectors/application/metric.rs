@@ -111,8 +111,13 @@ impl Metric {
     }
 
     pub(super) fn wrong_kind(&self) -> Refused {
-        let MetricDef { name, kind, .. } = &self.declared.def;
-        Refused::new(Reason::WrongKind, format!("{name} is a {}", kind.as_str()))
+        let operations = match self.declared.def.kind {
+            Kind::Counter => "a counter: inc",
+            Kind::Gauge => "a gauge: set or add",
+            Kind::Histogram => "a histogram: observe",
+            Kind::Summary => "a summary: observe",
+        };
+        Refused::new(Reason::WrongKind, format!("{} is {operations}", self.declared.def.name))
     }
 
     /// What its cells need to know to record and to read.

@@ -117,6 +117,11 @@ impl Recorder {
         Ok(Gauge { cell, refusals })
     }
 
+    /// Counts a record that was refused before it came here.
+    pub(super) fn count_refused(&self, reason: Reason) {
+        self.registry.load().refusals.count(reason);
+    }
+
     /// Adds every series to `batch`, each as of one moment.
     pub fn fill(&self, batch: &mut Batch) {
         let (mut scratch, mut numbers) = (Vec::new(), Vec::new());
