@@ -279,7 +279,10 @@ impl Compiler<'_> {
 fn identity(rule: &RuleSettings) -> Identity {
     let source = match (&rule.metric, &rule.expr) {
         (Some(metric), _) => format!("metric {}", metric.value),
-        (None, Some(expr)) => format!("expr {}", &*expr.value),
+        (None, Some(expr)) => {
+            let words: Vec<&str> = expr.value.split_whitespace().collect();
+            format!("expr {}", words.join(" "))
+        }
         (None, None) => String::new(),
     };
     let add_labels: Labels =

@@ -3,8 +3,9 @@
 //! Owns the alerts of all rules and the record of each rule's last evaluation. Reads the store,
 //! sends nothing, writes nothing, and knows the time only as an argument.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use crate::model::{Alert, AlertState, LabelValues, Mono, Now, Origin, Transition, Wall};
 use crate::store::{Reader, Store};
@@ -261,8 +262,7 @@ impl Judging<'_> {
             if holds || !self.alerts.is_empty() {
                 let key = selection.key(inputs, self.reader, row);
                 let shown = rule.formula.shown(values).filter(|_| !value.is_nan());
-                left -= usize::from(self.alerts.contains_key(&key) && left > 0);
-                self.advance(&key, sight, ground, shown);
+                left = left.saturating_sub(usize::from(self.advance(&key, sight, ground, shown)));
             }
         }
         if left > 0 {
@@ -304,7 +304,9 @@ impl Judging<'_> {
                 }
             }
             // The alerts of label sets stay as they are; the rule as a whole gets one of its own.
-            Otherwise::Alert => self.advance(&LabelValues::new(&[]), sight, ground, None),
+            Otherwise::Alert => {
+                self.advance(&LabelValues::new(&[]), sight, ground, None);
+            }
         }
     }
 
@@ -334,24 +336,31 @@ impl Judging<'_> {
         keys
     }
 
-    fn advance(&mut self, key: &LabelValues, sight: Sight, ground: Ground<'_>, value: Option<f64>) {
-        if !self.alerts.contains_key(key) {
-            if !matches!(sight, Sight::Judged { verdict: Verdict::Holds(_), .. }) {
-                return;
-            }
-            self.alerts.insert(key.clone(), Instance::new());
-        }
-        let Some(alert) = self.alerts.get_mut(key) else { return };
+    /// Takes in what was seen of one label set; tells whether it had an alert.
+    fn advance(
+        &mut self,
+        key: &LabelValues,
+        sight: Sight,
+        ground: Ground<'_>,
+        value: Option<f64>,
+    ) -> bool {
+        let holds = matches!(sight, Sight::Judged { verdict: Verdict::Holds(_), .. });
+        let (known, mut fresh) = (self.alerts.get_mut(key), Instance::new());
+        let existed = known.is_some();
+        let Some(alert) = known.or(holds.then_some(&mut fresh)) else { return existed };
         alert.seen = self.number;
         alert.value = value.or(alert.value);
         let before = alert.state;
-        let transition =
-            alert.advance(self.rule, &self.set.templates, key, (sight, ground), self.now);
+        let seen = (sight, ground);
+        let transition = alert.advance(self.rule, &self.set.templates, key, seen, self.now);
         self.tick.changed |= transition.is_some() || !alert.state.is_settled(&before);
         self.tick.transitions.extend(transition);
-        if alert.is_idle() {
-            self.alerts.remove(key);
+        match (existed, alert.is_idle()) {
+            (true, true) => drop(self.alerts.remove(key)),
+            (false, false) => drop(self.alerts.insert(key.clone(), fresh)),
+            _ => {}
         }
+        existed
     }
 }
 
