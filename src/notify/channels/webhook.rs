@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
@@ -276,7 +277,7 @@ impl Receiver {
             None => serde_json::to_string(&document).map_err(|error| error.to_string()),
             Some(environment) => environment
                 .get_template(TEMPLATE)
-                .and_then(|template| template.render(()))
+                .and_then(|template| template.render(Serde(&document)))
                 .map_err(|error| format!("the template fails: {error}")),
         };
         body.map_err(DeliveryError::permanent)
@@ -357,4 +358,105 @@ fn reasons(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Sender;
+    use super::*;
+    use crate::declare::{self, Cx, Decode};
+    use crate::model::{Status, Wall};
+    use crate::notify::samples::notification;
+
+    fn decode(text: &str) -> (WebhookChannel, Vec<String>) {
+        let mut problems = Problems::default();
+        let node = declare::parse(text).unwrap();
+        let mut cx = Cx::new(&mut problems, &|_| None);
+        let channel = WebhookChannel::decode(&node, &mut cx).unwrap();
+        channel.check(&At::default(), &mut problems);
+        (channel, problems.into_sorted().iter().map(ToString::to_string).collect())
+    }
+
+    fn receiver(text: &str) -> Receiver {
+        let (settings, problems) = decode(text);
+        assert_eq!(problems, [""; 0]);
+        let url = parse_url(settings.url.as_ref().unwrap()).unwrap();
+        Receiver {
+            client: settings.client(&url).unwrap(),
+            place: url.origin().ascii_serialization(),
+            url,
+            headers: settings.header_map().unwrap(),
+            template: settings.template.as_ref().map(|template| compile(template).unwrap()),
+            settings,
+            context: Context {
+                name: "pager".into(),
+                sender: Sender::default(),
+                clock: Arc::new(Wall::default),
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_judged() {
+        for (text, expected) in [
+            ("{}", "missing key \"url\""),
+            ("{url: 'http://a', url_file: /b}", "both `url` and `url_file`"),
+            ("{url: a}", "1:7: url: not a URL: relative URL without a base"),
+            ("{url: 'ftp://user:pass@a'}", "url: not an HTTP URL: its scheme is \"ftp\""),
+            ("{url: 'http://a', headers: {'a b': x}}", "not a header name: \"a b\""),
+            ("{url: 'http://a', headers: {x: \"a\\nb\"}}", "not a header value: that of \"x\""),
+            ("{url: 'http://a', timeout: 0}", "timeout: must be longer than 0s"),
+            ("{url: 'http://a', max_alerts: 0}", "max_alerts: must be at least 1"),
+            ("{url: 'http://a', template: '{{ a'}", "template: invalid template: syntax error"),
+            (
+                "{url: 'http://a', bearer_token: t, headers: {Authorization: x}}",
+                "more than one kind of authorization",
+            ),
+            (
+                "{url: 'http://a', basic_auth: {username: u, password: p, password_file: f}}",
+                "basic_auth: both `password` and `password_file`",
+            ),
+        ] {
+            let (_, problems) = decode(text);
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            assert!(problems[0].contains(expected), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let (channel, _) = decode(
+            "{url: 'http://user:hunter2@a/hunter2', headers: {x-key: hunter2}, \
+             bearer_token: hunter2}",
+        );
+        let printed = format!("{channel:?} {}", serde_json::to_string(&channel).unwrap());
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
+
+    #[test]
+    fn a_template_sees_the_document() {
+        let one = receiver(
+            "{url: 'http://a', template: '{\"text\": {{ alerts[0].message | tojson }}, \
+             \"who\": \"{{ receiver }}\", \"none\": \"{{ alerts[0].labels.no.such }}\"}'}",
+        );
+        let mut firing = notification("disk", "/data", Status::Firing);
+        let mut alert = (*firing.alert).clone();
+        alert.message = "a \"quoted\" one".into();
+        firing.alert = Arc::new(alert);
+        assert_eq!(
+            one.body(&[firing]).unwrap(),
+            "{\"text\": \"a \\\"quoted\\\" one\", \"who\": \"pager\", \"none\": \"\"}"
+        );
+    }
+
+    #[test]
+    fn a_request_tells_of_one_rule_and_one_status() {
+        let receiver = receiver("{url: 'http://a'}");
+        let first = notification("disk", "/data", Status::Firing);
+        assert!(receiver.joins(&first, &notification("disk", "/home", Status::Firing)));
+        assert!(!receiver.joins(&first, &notification("disk", "/home", Status::Resolved)));
+        assert!(!receiver.joins(&first, &notification("cpu", "/data", Status::Firing)));
+    }
 }
