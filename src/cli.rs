@@ -5,6 +5,7 @@
 mod check;
 mod client;
 mod config;
+mod dashboard;
 mod health;
 mod run;
 mod status;
@@ -63,6 +64,8 @@ enum Command {
     Check(check::Options),
     /// Print the declaration in effect, secrets hidden.
     Config(config::Options),
+    /// Print a Grafana dashboard made from the declaration.
+    Dashboard,
     /// Tell how a running Bellwether fares.
     Status(client::Target),
     /// Exit with 0 if a running Bellwether is healthy and ready.
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Run => run::run(&global),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
+        Command::Dashboard => dashboard::run(&global),
         Command::Status(target) => status::run(&global, &target),
         Command::Health(target) => health::run(&global, &target),
         Command::Version => {

@@ -11,12 +11,14 @@
 //! - [`rules`]: what is judged, when it counts, and what changes.
 //! - [`collectors`]: where figures come from, and the runner they share.
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
+//! - [`dashboard`]: a Grafana dashboard from a declaration.
 
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod collectors;
 pub mod config;
+pub mod dashboard;
 pub mod declare;
 pub mod exposition;
 pub mod logging;

@@ -91,3 +91,79 @@ fn prometheus_takes_its_file() {
     assert_eq!(job["static_configs"][0]["targets"][0].as_str(), Some("localhost:9091"));
     assert_eq!(settings["global"]["scrape_interval"].as_str(), Some("30s"));
 }
+
+/// `make install` or `make uninstall` into a folder, with the binary under test.
+fn make(target: &str, root: &Path) -> String {
+    let output = Command::new("make")
+        .args(["--no-print-directory", "-C", env!("CARGO_MANIFEST_DIR"), target])
+        .arg(format!("DESTDIR={}", root.display()))
+        .arg(format!("BINARY={}", env!("CARGO_BIN_EXE_bellwether")))
+        .args(["PREFIX=/usr", "SYSCONFDIR=/etc"])
+        .output()
+        .expect("make runs");
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output)
+}
+
+fn files_below(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("folder") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(root).expect("below").display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
+    let root = tempfile::tempdir().expect("folder");
+    make("install", root.path());
+    assert_eq!(
+        files_below(root.path()),
+        [
+            "etc/bellwether/bellwether.yaml",
+            "usr/bin/bellwether",
+            "usr/lib/systemd/system/bellwether.service",
+            "usr/lib/sysusers.d/bellwether.conf",
+            "usr/share/bellwether/grafana/dashboards/bellwether.json",
+            "usr/share/bellwether/grafana/provisioning/dashboards/bellwether.yml",
+            "usr/share/bellwether/grafana/provisioning/datasources/bellwether.yml",
+            "usr/share/bellwether/prometheus.yml",
+        ]
+    );
+    let unit = root.path().join("usr/lib/systemd/system/bellwether.service");
+    let unit = fs::read_to_string(unit).expect("unit");
+    assert!(
+        unit.contains("ExecStart=/usr/bin/bellwether run --config /etc/bellwether/bellwether.yaml")
+    );
+    assert!(!unit.contains("/usr/local"), "{unit}");
+    let binary = root.path().join("usr/bin/bellwether");
+    let config = root.path().join("etc/bellwether/bellwether.yaml");
+    let output = run(binary.to_str().expect("utf-8"), &["check", config.to_str().expect("utf-8")]);
+    assert!(output.status.success(), "{}", text(&output));
+
+    make("uninstall", root.path());
+    assert_eq!(files_below(root.path()), ["etc/bellwether/bellwether.yaml"]);
+}
+
+#[test]
+fn install_leaves_an_edited_configuration_alone() {
+    let root = tempfile::tempdir().expect("folder");
+    make("install", root.path());
+    let config = root.path().join("etc/bellwether/bellwether.yaml");
+    let shipped = fs::read_to_string(&config).expect("config");
+    assert_eq!(make("install", root.path()).matches(".new").count(), 0, "nothing was edited");
+
+    fs::write(&config, "performance_monitor: {}\n").expect("edit");
+    assert!(make("install", root.path()).contains("bellwether.yaml.new"));
+    assert_eq!(fs::read_to_string(&config).expect("config"), "performance_monitor: {}\n");
+    assert_eq!(fs::read_to_string(config.with_extension("yaml.new")).expect("new"), shipped);
+}

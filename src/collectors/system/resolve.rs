@@ -21,6 +21,14 @@ pub struct Declared {
     pub(super) filter: Filter,
 }
 
+impl Declared {
+    /// Name of the figure of the catalogue that it exports.
+    #[must_use]
+    pub fn figure(&self) -> &'static str {
+        self.source.name
+    }
+}
+
 /// Resolves the enabled metrics of `declared`, in their order. Every entry is checked, disabled
 /// ones too. Names are the business of the whole declaration, and checked there.
 pub fn resolve(

@@ -1,0 +1,9 @@
+//! `bellwether dashboard`: a Grafana dashboard made from the declaration.
+
+use super::Global;
+use crate::dashboard;
+
+pub(super) fn run(global: &Global) -> anyhow::Result<()> {
+    println!("{:#}", dashboard::render(&global.plan()?));
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! The panels that figures of the catalogue are shown in, as data, and the panel that any other
+//! metric gets.
+//!
+//! A figure that is declared under several names has all of them in its panel; a panel none of
+//! whose figures is declared is left out.
+
+mod application;
+mod neo4j;
+mod own;
+mod system;
+
+use crate::model::{Kind, MetricDef, Origin};
+
+use super::layout::Drawn;
+use super::threshold::{self, Limit};
+use super::{query, render};
+
+/// One row of the dashboard.
+pub(super) struct Row {
+    pub(super) title: &'static str,
+    pub(super) panels: &'static [Panel],
+    /// Also holds the metrics of this origin that no panel shows.
+    pub(super) others: Option<Origin>,
+}
+
+/// One panel.
+pub(super) struct Panel {
+    pub(super) title: &'static str,
+    /// What it shows, a full sentence.
+    pub(super) about: &'static str,
+    /// Unit, as Grafana names it.
+    pub(super) unit: &'static str,
+    pub(super) view: View,
+    pub(super) targets: &'static [Target<'static>],
+}
+
+/// How values are drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// Lines over time.
+    Lines,
+    /// One number.
+    Number,
+    /// One number where anything but 0 is bad.
+    Trouble,
+    /// 1 is up, 0 is down.
+    UpDown,
+    /// A bar for each series, 0 to 100.
+    Bars,
+}
+
+/// One query of a panel.
+pub(super) struct Target<'a> {
+    /// The figure of the catalogue, or the name of the metric.
+    pub(super) metric: &'a str,
+    pub(super) query: Query,
+    /// Labels that are kept apart; those that the metric lacks do not matter.
+    pub(super) by: &'a [&'a str],
+    /// Word in front of the labels.
+    pub(super) legend: &'a str,
+    /// What values are multiplied by, to have the panel's unit.
+    pub(super) factor: f64,
+    /// Whether instances are kept apart.
+    pub(super) per_instance: bool,
+}
+
+/// What is asked of a metric.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Query {
+    /// Each series as it is.
+    Value,
+    /// The sum of the series that this matcher selects; an empty one selects all.
+    Where(&'static str),
+    /// Rate per second.
+    Rate,
+    /// Increase over the time that the dashboard shows.
+    Increase,
+    /// Mean of the observations.
+    Mean,
+    /// Quantile of the observations, 0 to 1.
+    Quantile(f64),
+    /// Rate of this metric as a share of its own and another's.
+    ShareWith(&'static str),
+}
+
+/// The rows, from top to bottom.
+pub(super) const ROWS: &[Row] = &[
+    Row { title: "Alerts and Bellwether itself", panels: own::PANELS, others: None },
+    Row { title: "System resources", panels: system::PANELS, others: Some(Origin::System) },
+    Row { title: "Agents", panels: application::AGENTS, others: None },
+    Row { title: "API", panels: application::API, others: None },
+    Row { title: "Queues", panels: application::QUEUES, others: None },
+    Row { title: "Neo4j", panels: neo4j::PANELS, others: Some(Origin::Neo4j) },
+    Row { title: "Entities", panels: application::ENTITIES, others: None },
+    Row { title: "Caches", panels: application::CACHES, others: None },
+    Row { title: "Further application metrics", panels: &[], others: Some(Origin::Application) },
+];
+
+/// A query of a chart: series by these labels and by instance.
+const fn line(metric: &'static str, query: Query, by: &'static [&'static str]) -> Target<'static> {
+    Target { metric, query, by, legend: "", factor: 1.0, per_instance: true }
+}
+
+/// The same, with a word in front of the labels.
+const fn named(
+    legend: &'static str,
+    metric: &'static str,
+    query: Query,
+    by: &'static [&'static str],
+) -> Target<'static> {
+    Target { metric, query, by, legend, factor: 1.0, per_instance: true }
+}
+
+/// A query of a single number over all instances that were chosen.
+const fn total(metric: &'static str, query: Query) -> Target<'static> {
+    Target { metric, query, by: &[], legend: "total", factor: 1.0, per_instance: false }
+}
+
+const fn scaled(factor: f64, target: Target<'static>) -> Target<'static> {
+    Target { factor, ..target }
+}
+
+const fn lines(
+    title: &'static str,
+    unit: &'static str,
+    targets: &'static [Target<'static>],
+    about: &'static str,
+) -> Panel {
+    Panel { title, about, unit, view: View::Lines, targets }
+}
+
+const fn number(
+    title: &'static str,
+    unit: &'static str,
+    targets: &'static [Target<'static>],
+    about: &'static str,
+) -> Panel {
+    Panel { title, about, unit, view: View::Number, targets }
+}
+
+/// A panel for a metric that the catalogue does not know, by its type.
+pub(super) fn generic(def: &MetricDef, limits: &[Limit]) -> Drawn {
+    let (by, queries) = match def.kind {
+        Kind::Gauge => (true, vec![(Query::Value, String::new())]),
+        Kind::Counter => (true, vec![(Query::Rate, String::new())]),
+        Kind::Histogram => (false, [0.5, 0.95, 0.99].map(quantile_line).into()),
+        Kind::Summary => (false, def.quantiles.iter().map(|q| quantile_line(*q)).collect()),
+    };
+    let labels: Vec<&str> = def.labels.iter().map(AsRef::as_ref).collect();
+    let mut targets = Vec::new();
+    let mut drawn_limits = Vec::new();
+    for (query, legend) in &queries {
+        let by = if by { &labels[..] } else { &[] };
+        let target = Target {
+            metric: &def.name,
+            query: *query,
+            by,
+            legend,
+            factor: 1.0,
+            per_instance: true,
+        };
+        let expression = query::expression(&target, def, None);
+        targets
+            .extend(expression.map(|expression| (expression, query::legend(&target, def, false))));
+        drawn_limits.extend(threshold::matching(*query, def, None, 1.0, limits));
+    }
+    let mut about = def.help.trim_end_matches('.').to_owned();
+    if by && !labels.is_empty() {
+        about.push_str(", by ");
+        about.push_str(&labels.join(", "));
+    }
+    about.push('.');
+    render::panel(View::Lines, unit_of(def), &title_of(&def.name), &about, &targets, &drawn_limits)
+}
+
+fn quantile_line(q: f64) -> (Query, String) {
+    (Query::Quantile(q), format!("p{}", q * 100.0))
+}
+
+/// `data_disk_percent` is `Data disk percent`.
+fn title_of(name: &str) -> String {
+    let words = name.replace(['_', ':'], " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The unit that the name's ending tells, as Prometheus's naming guide has it.
+fn unit_of(def: &MetricDef) -> &'static str {
+    let name = def.name.trim_end_matches("_total");
+    let ends = |word: &str| name.ends_with(word);
+    match def.kind {
+        Kind::Counter if ends("_bytes") => "Bps",
+        Kind::Counter if ends("_seconds") => "percentunit",
+        Kind::Counter => "ops",
+        _ if ends("_bytes") => "bytes",
+        _ if ends("_seconds") || ends("_time") || ends("_duration") => "s",
+        _ if ends("_ms") || ends("_milliseconds") => "ms",
+        _ if ends("_percent") => "percent",
+        _ if ends("_ratio") => "percentunit",
+        _ if ends("_celsius") => "celsius",
+        _ => "short",
+    }
+}

@@ -1,0 +1,129 @@
+//! Panels on what applications record, by the names of the shipped declaration.
+
+use super::{Panel, Query, line, lines, number, total};
+
+const P95: Query = Query::Quantile(0.95);
+
+pub(super) const AGENTS: &[Panel] = &[
+    number(
+        "Agent executions in all",
+        "short",
+        &[total("agent_execution_count", Query::Increase)],
+        "Executions of all agents over the time shown.",
+    ),
+    number(
+        "Agent errors in all",
+        "short",
+        &[total("agent_error_count", Query::Increase)],
+        "Failed executions of all agents over the time shown.",
+    ),
+    lines(
+        "Agent execution time",
+        "s",
+        &[line("agent_execution_time", Query::Mean, &["agent_name"])],
+        "Mean time of one execution by agent.",
+    ),
+    lines(
+        "Agent executions",
+        "ops",
+        &[line("agent_execution_count", Query::Rate, &["status"])],
+        "Executions per second by status.",
+    ),
+    lines(
+        "Agent errors",
+        "ops",
+        &[line("agent_error_count", Query::Rate, &["agent_name", "error_type"])],
+        "Failed executions per second by agent and type of error.",
+    ),
+];
+
+pub(super) const API: &[Panel] = &[
+    number(
+        "API requests in all",
+        "short",
+        &[total("api_request_count", Query::Increase)],
+        "Requests over the time shown.",
+    ),
+    number(
+        "API errors in all",
+        "short",
+        &[total("api_error_count", Query::Increase)],
+        "Failed requests over the time shown.",
+    ),
+    lines(
+        "API request duration, 95th percentile",
+        "s",
+        &[line("api_request_duration", P95, &["endpoint", "method"])],
+        "95 % of the requests took up to this, by endpoint and method.",
+    ),
+    lines(
+        "API requests",
+        "reqps",
+        &[line("api_request_count", Query::Rate, &["endpoint", "method"])],
+        "Requests per second by endpoint and method.",
+    ),
+    lines(
+        "API errors",
+        "reqps",
+        &[line("api_error_count", Query::Rate, &["endpoint", "method", "error_type"])],
+        "Failed requests per second by endpoint, method and type of error.",
+    ),
+];
+
+pub(super) const QUEUES: &[Panel] = &[
+    number(
+        "Queue items processed in all",
+        "short",
+        &[total("queue_items_processed", Query::Increase)],
+        "Items done over the time shown.",
+    ),
+    number(
+        "Queue items waiting in all",
+        "short",
+        &[total("queue_length", Query::Where(""))],
+        "Items waiting now, over all queues.",
+    ),
+    lines(
+        "Queue length",
+        "short",
+        &[line("queue_length", Query::Value, &[])],
+        "Items waiting by queue.",
+    ),
+    lines(
+        "Queue items processed",
+        "ops",
+        &[line("queue_items_processed", Query::Rate, &["queue_name"])],
+        "Items done per second by queue.",
+    ),
+    lines(
+        "Queue processing time, 95th percentile",
+        "s",
+        &[line("queue_processing_time", P95, &["queue_name"])],
+        "95 % of the items took up to this, by queue.",
+    ),
+];
+
+pub(super) const ENTITIES: &[Panel] = &[
+    lines(
+        "Entities processed",
+        "ops",
+        &[line("entities_processed_total", Query::Rate, &["entity_type", "operation"])],
+        "Entities per second by type and operation.",
+    ),
+    lines(
+        "Entity processing time, 95th percentile",
+        "s",
+        &[line("entities_processing_time", P95, &["entity_type", "operation"])],
+        "95 % of the entities took up to this, by type and operation.",
+    ),
+];
+
+pub(super) const CACHES: &[Panel] = &[
+    lines(
+        "Cache hit rate",
+        "percentunit",
+        &[line("cache_hits", Query::ShareWith("cache_misses"), &["cache_name"])],
+        "Share of the look-ups that the cache answered.",
+    ),
+    lines("Cache size", "short", &[line("cache_size", Query::Value, &[])], "Entries by cache."),
+];

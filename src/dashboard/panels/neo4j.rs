@@ -1,0 +1,74 @@
+//! Panels on Neo4j.
+
+use super::{Panel, Query, View, line, lines, named, number};
+
+pub(super) const PANELS: &[Panel] = &[
+    Panel {
+        view: View::UpDown,
+        ..number(
+            "Neo4j",
+            "short",
+            &[line("neo4j_up", Query::Value, &[])],
+            "Whether Neo4j answered at the last collection.",
+        )
+    },
+    number(
+        "Database size",
+        "bytes",
+        &[line("neo4j_database_size_bytes", Query::Value, &[])],
+        "Size of the store files. Community servers tell it only with APOC.",
+    ),
+    number(
+        "Transactions running",
+        "short",
+        &[line("neo4j_transactions_active", Query::Value, &[])],
+        "Transactions that run now, without those of Bellwether.",
+    ),
+    lines(
+        "Neo4j query duration",
+        "ms",
+        &[
+            named("p50", "neo4j_query_duration_p50", Query::Value, &[]),
+            named("p95", "neo4j_query_duration_p95", Query::Value, &[]),
+            named("p99", "neo4j_query_duration_p99", Query::Value, &[]),
+        ],
+        "Percentiles of the duration of Bellwether's own queries.",
+    ),
+    lines(
+        "Neo4j transactions",
+        "ops",
+        &[
+            named("committed", "neo4j_transactions_committed", Query::Rate, &[]),
+            named("rolled back", "neo4j_transactions_rolled_back", Query::Rate, &[]),
+        ],
+        "Transactions per second. Community servers tell them only with APOC.",
+    ),
+    lines(
+        "Neo4j connection pool",
+        "short",
+        &[
+            named("total", "neo4j_connection_pool_total", Query::Value, &[]),
+            named("idle", "neo4j_connection_pool_idle", Query::Value, &[]),
+        ],
+        "Bellwether's connections to Neo4j, and those of them that run nothing.",
+    ),
+    lines("Nodes", "short", &[line("neo4j_node_count", Query::Value, &[])], "Nodes of the graph."),
+    lines(
+        "Relationships",
+        "short",
+        &[line("neo4j_relationship_count", Query::Value, &[])],
+        "Relationships of the graph.",
+    ),
+    lines(
+        "Nodes by label",
+        "short",
+        &[line("neo4j_label_count", Query::Value, &[])],
+        "Nodes that carry each label.",
+    ),
+    lines(
+        "Relationships by type",
+        "short",
+        &[line("neo4j_relationship_type_count", Query::Value, &[])],
+        "Relationships of each type.",
+    ),
+];

@@ -1,0 +1,87 @@
+//! Panels on alerts, delivery and Bellwether's own cost. These figures are always there.
+
+use super::{Panel, Query, View, line, lines, number, total};
+
+pub(super) const PANELS: &[Panel] = &[
+    Panel {
+        view: View::Trouble,
+        ..number(
+            "Alerts firing",
+            "short",
+            &[total("bellwether_alerts", Query::Where("state=\"firing\""))],
+            "Alerts that fire now.",
+        )
+    },
+    number(
+        "Alerts pending",
+        "short",
+        &[total("bellwether_alerts", Query::Where("state=\"pending\""))],
+        "Alerts whose condition holds, but not yet for the rule's duration.",
+    ),
+    Panel {
+        view: View::UpDown,
+        ..number(
+            "Collectors",
+            "short",
+            &[line("bellwether_collector_success", Query::Value, &[])],
+            "Whether each collector's last run succeeded.",
+        )
+    },
+    Panel {
+        view: View::Trouble,
+        ..number(
+            "Notifications given up",
+            "short",
+            &[total("bellwether_notifications_dropped_total", Query::Increase)],
+            "Notifications that no channel could deliver, over the time shown.",
+        )
+    },
+    number(
+        "Series",
+        "short",
+        &[total("bellwether_series", Query::Where(""))],
+        "Series that have a current value.",
+    ),
+    lines(
+        "Alerts by state",
+        "short",
+        &[line("bellwether_alerts", Query::Value, &[])],
+        "Alerts pending and firing.",
+    ),
+    lines(
+        "Notifications",
+        "ops",
+        &[line("bellwether_notifications_total", Query::Rate, &["channel", "result"])],
+        "Notifications per second by channel and result.",
+    ),
+    lines(
+        "Notifications waiting",
+        "short",
+        &[line("bellwether_notification_queue_length", Query::Value, &[])],
+        "Notifications that wait for delivery, by channel.",
+    ),
+    lines(
+        "Collection time",
+        "s",
+        &[line("bellwether_collector_duration_seconds", Query::Value, &[])],
+        "How long each collector's last run took.",
+    ),
+    lines(
+        "Rule evaluations",
+        "ops",
+        &[line("bellwether_rule_evaluations_total", Query::Rate, &[])],
+        "Judgements of rules per second.",
+    ),
+    lines(
+        "Bellwether's processor time",
+        "percentunit",
+        &[line("process_cpu_seconds_total", Query::Rate, &[])],
+        "Processor time of Bellwether itself, as a share of one core.",
+    ),
+    lines(
+        "Bellwether's memory",
+        "bytes",
+        &[line("process_resident_memory_bytes", Query::Value, &[])],
+        "Resident memory of Bellwether itself.",
+    ),
+];

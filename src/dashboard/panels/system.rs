@@ -1,0 +1,183 @@
+//! Panels on the host.
+
+use super::{Panel, Query, View, line, lines, named, number, scaled};
+
+pub(super) const PANELS: &[Panel] = &[
+    number("Processors", "short", &[line("cpu_count", Query::Value, &[])], "Processors online."),
+    number(
+        "Processor frequency",
+        "hertz",
+        &[scaled(1e6, line("cpu_freq_current", Query::Value, &[]))],
+        "Current frequency, mean over the processors.",
+    ),
+    number(
+        "Uptime",
+        "s",
+        &[line("uptime_seconds", Query::Value, &[])],
+        "Time since the host was booted.",
+    ),
+    lines(
+        "CPU usage",
+        "percent",
+        &[line("cpu_percent", Query::Value, &[])],
+        "Share of the time in which the processors were busy.",
+    ),
+    lines(
+        "Memory usage",
+        "percent",
+        &[line("memory_percent", Query::Value, &[])],
+        "Share of the memory that is not available to new work.",
+    ),
+    lines(
+        "Swap usage",
+        "percent",
+        &[line("swap_percent", Query::Value, &[])],
+        "Share of the swap space in use.",
+    ),
+    lines(
+        "Memory",
+        "bytes",
+        &[
+            named("used", "memory_used_bytes", Query::Value, &[]),
+            named("available", "memory_available_bytes", Query::Value, &[]),
+            named("total", "memory_total_bytes", Query::Value, &[]),
+        ],
+        "Memory used, and available without swapping.",
+    ),
+    Panel {
+        view: View::Bars,
+        ..lines(
+            "Disk usage",
+            "percent",
+            &[line("disk_usage_percent", Query::Value, &[])],
+            "Share of each file system in use.",
+        )
+    },
+    lines(
+        "Disk throughput",
+        "Bps",
+        &[
+            named("read", "disk_io_read_bytes", Query::Rate, &[]),
+            named("write", "disk_io_write_bytes", Query::Rate, &[]),
+        ],
+        "Bytes read from and written to disks per second.",
+    ),
+    lines(
+        "Disk operations",
+        "iops",
+        &[
+            named("read", "disk_io_read_count", Query::Rate, &[]),
+            named("write", "disk_io_write_count", Query::Rate, &[]),
+        ],
+        "Reads and writes that disks completed per second.",
+    ),
+    lines(
+        "Network traffic",
+        "Bps",
+        &[
+            named("sent", "network_bytes_sent", Query::Rate, &["interface"]),
+            named("received", "network_bytes_recv", Query::Rate, &["interface"]),
+        ],
+        "Bytes per second by interface.",
+    ),
+    lines(
+        "Network packets",
+        "pps",
+        &[
+            named("sent", "network_packets_sent", Query::Rate, &["interface"]),
+            named("received", "network_packets_recv", Query::Rate, &["interface"]),
+        ],
+        "Packets per second by interface.",
+    ),
+    lines(
+        "Network errors",
+        "pps",
+        &[
+            named("receiving", "network_errors_in", Query::Rate, &["interface"]),
+            named("sending", "network_errors_out", Query::Rate, &["interface"]),
+        ],
+        "Packets per second that could not be received or sent, by interface.",
+    ),
+    lines(
+        "Load average",
+        "short",
+        &[
+            named("1 minute", "load_average_1m", Query::Value, &[]),
+            named("5 minutes", "load_average_5m", Query::Value, &[]),
+            named("15 minutes", "load_average_15m", Query::Value, &[]),
+        ],
+        "Tasks running or waiting for processor or disk.",
+    ),
+    lines(
+        "CPU usage by core",
+        "percent",
+        &[line("cpu_core_percent", Query::Value, &[])],
+        "Share of the time in which each core was busy.",
+    ),
+    lines(
+        "Processor time by mode",
+        "percentunit",
+        &[line("cpu_seconds", Query::Rate, &["mode"])],
+        "Processor time per second in each mode; 1 is one core.",
+    ),
+    lines(
+        "Swap space",
+        "bytes",
+        &[
+            named("used", "swap_used_bytes", Query::Value, &[]),
+            named("total", "swap_total_bytes", Query::Value, &[]),
+        ],
+        "Swap space used, and what there is.",
+    ),
+    Panel {
+        view: View::Bars,
+        ..lines(
+            "Inode usage",
+            "percent",
+            &[line("disk_inodes_percent", Query::Value, &[])],
+            "Share of each file system's inodes in use.",
+        )
+    },
+    lines(
+        "Disk space",
+        "bytes",
+        &[
+            named("available", "disk_available_bytes", Query::Value, &[]),
+            named("total", "disk_total_bytes", Query::Value, &[]),
+        ],
+        "Size of each file system, and what ordinary users can still fill.",
+    ),
+    lines(
+        "TCP connections",
+        "short",
+        &[line("network_connections", Query::Value, &[])],
+        "TCP sockets by state.",
+    ),
+    lines(
+        "Temperatures",
+        "celsius",
+        &[line("temperature_celsius", Query::Value, &[])],
+        "What the hardware's sensors report.",
+    ),
+    lines(
+        "Pressure",
+        "percent",
+        &[line("pressure_percent", Query::Value, &[])],
+        "Share of the time in which tasks waited for a resource.",
+    ),
+    lines(
+        "Stalled time",
+        "percentunit",
+        &[line("pressure_stalled_seconds", Query::Rate, &["resource", "scope"])],
+        "Time per second in which tasks waited for a resource.",
+    ),
+    lines(
+        "File handles",
+        "short",
+        &[
+            named("open", "file_descriptors_open", Query::Value, &[]),
+            named("most", "file_descriptors_max", Query::Value, &[]),
+        ],
+        "File handles that the kernel has allocated, and how many it allows.",
+    ),
+];

@@ -1,0 +1,127 @@
+//! `PromQL` for one metric, in the few shapes that panels have.
+
+use crate::model::{Kind, MetricDef, Origin};
+
+use super::panels::{Query, Target};
+
+/// The labels of the variables at the top of the dashboard; every query carries them.
+const CHOSEN: &str = "job=~\"$job\", instance=~\"$instance\"";
+
+/// The query of `target` on `def`, and for a share of `other`; `None` where the metric's type
+/// cannot answer it.
+pub(super) fn expression(
+    target: &Target<'_>,
+    def: &MetricDef,
+    other: Option<&MetricDef>,
+) -> Option<String> {
+    let by = grouping(target, def);
+    Some(match target.query {
+        Query::Value => match def.kind {
+            Kind::Gauge => format!("{}{}", factor(target), selector(def, "", "")),
+            Kind::Counter | Kind::Histogram | Kind::Summary => return None,
+        },
+        Query::Where(matcher) => format!("sum{by} ({})", selector(def, "", matcher)),
+        Query::Rate => format!("{}sum{by} ({})", factor(target), per_second(def)?),
+        Query::Increase => match def.kind {
+            Kind::Counter => format!("sum{by} (increase({}[$__range]))", selector(def, "", "")),
+            Kind::Gauge | Kind::Histogram | Kind::Summary => return None,
+        },
+        Query::Mean => {
+            format!("sum{by} ({}) / sum{by} ({})", part(def, "_sum")?, part(def, "_count")?)
+        }
+        Query::Quantile(q) => quantile(target, def, q)?,
+        Query::ShareWith(_) => {
+            let own = format!("sum{by} ({})", per_second(def)?);
+            let other = format!("sum{by} ({})", per_second(other?)?);
+            // Either may not have begun to exist: all of it then falls to the other.
+            format!("({own} or 0 * {other}) / ({own} + {other} or {own} or {other})")
+        }
+    })
+}
+
+/// What names the lines of a target: its word, the labels that tell them apart, the instance.
+pub(super) fn legend(target: &Target<'_>, def: &MetricDef, several: bool) -> String {
+    let mut words = Vec::new();
+    if several {
+        words.push(def.name.to_string());
+    }
+    if !target.legend.is_empty() {
+        words.push(target.legend.to_owned());
+    }
+    let labels = kept(target, def);
+    words.extend(labels.into_iter().map(|label| format!("{{{{{label}}}}}")));
+    if target.per_instance {
+        words.push("{{instance}}".to_owned());
+    }
+    words.join(" ")
+}
+
+/// The metric's own labels by which its series stay apart.
+fn kept<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> {
+    let all = matches!(target.query, Query::Value);
+    let wanted = |label: &str| {
+        all || target.by.contains(&label) || (def.origin == Origin::Neo4j && label == "database")
+    };
+    def.labels.iter().map(AsRef::as_ref).filter(|label| wanted(label)).collect()
+}
+
+fn grouping(target: &Target<'_>, def: &MetricDef) -> String {
+    let mut labels = kept(target, def);
+    if target.per_instance {
+        labels.push("instance");
+    }
+    if labels.is_empty() { String::new() } else { format!(" by ({})", labels.join(", ")) }
+}
+
+fn factor(target: &Target<'_>) -> String {
+    if target.factor == 1.0 { String::new() } else { format!("{} * ", target.factor) }
+}
+
+/// The metric's rate: of a counter computed here, of a gauge on a running total done already.
+fn per_second(def: &MetricDef) -> Option<String> {
+    match def.kind {
+        Kind::Counter => Some(format!("rate({}[$__rate_interval])", selector(def, "", ""))),
+        Kind::Gauge => Some(selector(def, "", "")),
+        Kind::Histogram | Kind::Summary => None,
+    }
+}
+
+/// Rate of the count or the sum of observations.
+fn part(def: &MetricDef, suffix: &str) -> Option<String> {
+    match def.kind {
+        Kind::Histogram | Kind::Summary => {
+            Some(format!("rate({}[$__rate_interval])", selector(def, suffix, "")))
+        }
+        Kind::Counter | Kind::Gauge => None,
+    }
+}
+
+fn quantile(target: &Target<'_>, def: &MetricDef, q: f64) -> Option<String> {
+    match def.kind {
+        Kind::Histogram => {
+            let mut labels = kept(target, def);
+            labels.extend(target.per_instance.then_some("instance"));
+            labels.push("le");
+            let buckets = part(def, "_bucket")?;
+            Some(format!("histogram_quantile({q}, sum by ({}) ({buckets}))", labels.join(", ")))
+        }
+        // Quantiles cannot be added up; the worst of the series that fall together is shown.
+        Kind::Summary if def.quantiles.contains(&q) => {
+            let by = grouping(target, def);
+            Some(format!("max{by} ({})", selector(def, "", &format!("quantile=\"{q}\""))))
+        }
+        Kind::Summary | Kind::Counter | Kind::Gauge => None,
+    }
+}
+
+/// The series of the chosen jobs and instances.
+fn selector(def: &MetricDef, suffix: &str, matcher: &str) -> String {
+    let name = &def.exported;
+    let more = if matcher.is_empty() { String::new() } else { format!(", {matcher}") };
+    // A scrape in OpenMetrics, which Prometheus asks for, has counters end in `_total`; in the
+    // older text format they keep their name. The query finds either.
+    if def.kind == Kind::Counter && !name.ends_with("_total") {
+        return format!("{{__name__=~\"{name}|{name}_total\", {CHOSEN}{more}}}");
+    }
+    format!("{name}{suffix}{{{CHOSEN}{more}}}")
+}

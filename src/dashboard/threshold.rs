@@ -1,0 +1,120 @@
+//! The limits that rules set, as lines in the panels that show what they judge.
+
+use serde_json::{Value, json};
+
+use crate::model::{MetricDef, Severity};
+use crate::rules::{Aggregate, Rule};
+
+use super::panels::Query;
+
+/// One threshold of one rule.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    rule: String,
+    /// The metric that is judged or, where it is an expression, that without blanks.
+    subject: String,
+    aggregate: Aggregate,
+    /// Whether values above the threshold are bad, or those below.
+    above: bool,
+    value: f64,
+    severity: Severity,
+}
+
+/// What the enabled ones of `rules` hold against a limit. A rule that asks for equality has none.
+pub(super) fn limits(rules: &[Rule]) -> Vec<Limit> {
+    rules.iter().filter(|rule| rule.enabled).flat_map(limits_of).collect()
+}
+
+fn limits_of(rule: &Rule) -> Vec<Limit> {
+    let settings = &rule.settings;
+    let Some(above) = rule.judge.condition.beyond(1.0, 0.0) else { return Vec::new() };
+    let subject = match (&settings.metric, &settings.expr) {
+        (Some(metric), _) => metric.value.clone(),
+        (None, Some(expr)) => judged_side(&expr.value),
+        (None, None) => return Vec::new(),
+    };
+    let declared = settings.aggregation.as_ref().map(|aggregation| aggregation.value.aggregate);
+    let limit = |value, severity| Limit {
+        rule: rule.name.to_string(),
+        subject: subject.clone(),
+        aggregate: declared.unwrap_or(Aggregate::Last),
+        above,
+        value,
+        severity,
+    };
+    let levels = rule.judge.levels.iter();
+    levels.filter_map(|level| Some(limit(level.threshold?, level.severity))).collect()
+}
+
+/// `a / b` of `a / b > 0.5`, without blanks.
+fn judged_side(expr: &str) -> String {
+    let side = expr.split(['<', '>', '=', '!']).next().unwrap_or_default();
+    side.split_whitespace().collect()
+}
+
+/// Those of `limits` that lie on the scale of a panel that shows `query` of `def`, and for a share
+/// of `other`, times `factor`.
+pub(super) fn matching(
+    query: Query,
+    def: &MetricDef,
+    other: Option<&MetricDef>,
+    factor: f64,
+    limits: &[Limit],
+) -> Vec<Limit> {
+    let name = &*def.name;
+    let subject = match other {
+        Some(other) => format!("{name}/({name}+{})", other.name),
+        None => name.to_owned(),
+    };
+    let on_scale =
+        limits.iter().filter(|limit| limit.subject == subject && fits(query, limit.aggregate));
+    on_scale.map(|limit| Limit { value: limit.value * factor, ..limit.clone() }).collect()
+}
+
+/// Whether an aggregation has the scale of what a panel shows.
+fn fits(query: Query, aggregate: Aggregate) -> bool {
+    match (query, aggregate) {
+        (
+            Query::Value,
+            Aggregate::Last | Aggregate::Max | Aggregate::Min | Aggregate::Quantile(_),
+        )
+        | (Query::Value | Query::Mean, Aggregate::Mean)
+        | (Query::Rate, Aggregate::Rate)
+        | (Query::ShareWith(_), Aggregate::Last) => true,
+        (Query::Quantile(shown), Aggregate::Quantile(judged)) => (shown - judged).abs() < 1e-9,
+        _ => false,
+    }
+}
+
+/// Grafana's threshold steps. Each holds from its value up to the next; the first has none.
+pub(super) fn steps(limits: &[Limit]) -> Value {
+    let mut edges: Vec<f64> = limits.iter().map(|limit| limit.value).collect();
+    edges.sort_by(f64::total_cmp);
+    edges.dedup();
+    let mut steps = vec![json!({"color": worst(limits, f64::NEG_INFINITY), "value": null})];
+    steps.extend(edges.iter().map(|edge| json!({"color": worst(limits, *edge), "value": edge})));
+    Value::Array(steps)
+}
+
+/// The colour just above `value`: that of the worst limit broken there.
+fn worst(limits: &[Limit], value: f64) -> &'static str {
+    let broken =
+        |limit: &&Limit| if limit.above { value >= limit.value } else { value < limit.value };
+    let severity = limits.iter().filter(broken).map(|limit| limit.severity).max();
+    match severity {
+        None => "green",
+        Some(Severity::Info) => "blue",
+        Some(Severity::Warning) => "orange",
+        Some(Severity::Critical) => "red",
+        Some(Severity::Emergency) => "purple",
+    }
+}
+
+/// The limits in words, since colour alone says nothing to some people.
+pub(super) fn in_words(limits: &[Limit]) -> String {
+    let words = limits.iter().map(|limit| {
+        let side = if limit.above { "above" } else { "below" };
+        format!(" Rule {}: {} {side} {}.", limit.rule, limit.severity.as_str(), limit.value)
+    });
+    words.collect()
+}
