@@ -10,7 +10,7 @@ pub(super) fn push_value(out: &mut Vec<u8>, value: f64) {
     if integer as f64 == value && value.abs() < EXACT {
         out.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
     } else if value.is_finite() {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
         out.extend_from_slice(not_finite(value).as_bytes());
     }
@@ -54,8 +54,8 @@ mod tests {
             (0.0, "0"),
             (-17.0, "-17"),
             (9_007_199_254_740_991.0, "9007199254740991"),
-            (1e16, "1e16"),
-            (-1e300, "-1e300"),
+            (1e16, "1e+16"),
+            (-1e300, "-1e+300"),
             (0.1, "0.1"),
             (1.5e-9, "1.5e-9"),
             (f64::MIN_POSITIVE, "2.2250738585072014e-308"),

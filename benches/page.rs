@@ -1,0 +1,122 @@
+//! What a scrape costs before HTTP: taking a snapshot of the store and rendering it, beside the
+//! `prometheus` crate's gather and encode of the same series. Also what a commit costs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether::exposition::{Format, Page};
+use bellwether::model::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin};
+use bellwether::store::{Options, Store};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use prometheus::{Encoder, GaugeVec, Opts, Registry, TextEncoder};
+
+const METRICS: usize = 10;
+const LABELS: [&str; 3] = ["endpoint", "method", "status"];
+
+fn label_values(index: usize) -> [String; 3] {
+    [format!("/api/v1/item/{index}"), ["GET", "POST"][index % 2].into(), "200".into()]
+}
+
+/// Half integers, half fractions: counts and durations.
+fn value(index: usize) -> f64 {
+    if index.is_multiple_of(2) { (index * 37) as f64 } else { index as f64 * 0.123_456_7 }
+}
+
+fn name(metric: usize) -> String {
+    format!("multi_agent_system_api_request_figure_{metric}")
+}
+
+fn ours(series: usize) -> (Store, Batch) {
+    let metrics: Vec<MetricDef> = (0..METRICS)
+        .map(|metric| MetricDef {
+            name: name(metric).into(),
+            exported: name(metric).into(),
+            help: "A figure.".into(),
+            kind: Kind::Gauge,
+            labels: LABELS.iter().map(|label| Arc::from(*label)).collect(),
+            buckets: [].into(),
+            quantiles: [].into(),
+            origin: Origin::Application,
+            interval: Duration::from_secs(30),
+        })
+        .collect();
+    let store =
+        Store::new(metrics.into(), Options { default_labels: Labels::new(), ..Options::default() });
+    let mut batch = Batch::default();
+    for index in 0..series {
+        let values = label_values(index / METRICS);
+        let values = values.each_ref().map(String::as_str);
+        batch.push(MetricId((index % METRICS) as u32), &values, value(index));
+    }
+    store.commit(&batch, Now::default());
+    (store, batch)
+}
+
+fn theirs(series: usize) -> Registry {
+    let registry = Registry::new();
+    let vectors: Vec<GaugeVec> = (0..METRICS)
+        .filter_map(|metric| GaugeVec::new(Opts::new(name(metric), "A figure."), &LABELS).ok())
+        .collect();
+    for vector in &vectors {
+        registry.register(Box::new(vector.clone())).unwrap_or_default();
+    }
+    for index in 0..series {
+        let values = label_values(index / METRICS);
+        let values = values.each_ref().map(String::as_str);
+        vectors[index % METRICS].with_label_values(&values).set(value(index));
+    }
+    registry
+}
+
+/// Renders as the server does: chunk by chunk, nothing kept.
+fn render(store: &Store, format: Format, chunk: &mut Vec<u8>) -> usize {
+    let mut page = Page::new(store.snapshot(), format);
+    let mut bytes = 0;
+    while page.next_chunk(chunk) {
+        bytes += chunk.len();
+        chunk.clear();
+    }
+    bytes
+}
+
+fn pages(criterion: &mut Criterion) {
+    for series in [10_000, 100_000] {
+        let mut group = criterion.benchmark_group(format!("page/{series}"));
+        group.throughput(Throughput::Elements(series as u64));
+        group.sample_size(if series > 10_000 { 20 } else { 100 });
+        let (store, batch) = ours(series);
+        let mut chunk = Vec::with_capacity(80 * 1024);
+        for (id, format) in [("text", Format::Text), ("openmetrics", Format::OpenMetrics)] {
+            group.bench_function(format!("bellwether/{id}"), |bencher| {
+                bencher.iter(|| render(&store, format, &mut chunk));
+            });
+        }
+        let registry = theirs(series);
+        let mut buffer = Vec::new();
+        group.bench_function("prometheus crate/text", |bencher| {
+            bencher.iter(|| {
+                buffer.clear();
+                TextEncoder::new().encode(&registry.gather(), &mut buffer).map(|()| buffer.len())
+            });
+        });
+        group.bench_function("bellwether/commit", |bencher| {
+            bencher.iter(|| store.commit(&batch, Now::default()));
+        });
+        group.bench_function("bellwether/commit into an empty store", |bencher| {
+            let empty = || Store::new(Arc::clone(store.metrics()), Options::default());
+            bencher.iter_batched(
+                empty,
+                |store| {
+                    store.commit(&batch, Now::default());
+                    drop(store.snapshot());
+                    store
+                },
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, pages);
+criterion_main!(benches);
