@@ -13,6 +13,7 @@ use super::App;
 use super::StatsdListener;
 use super::judge::Committer;
 use crate::collectors::application::Recorder;
+use crate::collectors::neo4j::Neo4jCollector;
 use crate::collectors::own::Own;
 use crate::collectors::{Build, Collector, Runner, system};
 use crate::config::Plan;
@@ -97,6 +98,19 @@ impl Running {
             self.spawn(app, Origin::Application, self.plan.interval, build);
             self.start_statsd();
         }
+        self.start_neo4j(app);
+    }
+
+    fn start_neo4j(&self, app: &Arc<App>) {
+        let settings = self.plan.root.performance_monitor.neo4j_metrics.clone();
+        if let (Some((first, plan)), Some(settings)) = (self.plan.neo4j.clone(), settings) {
+            // It has timeouts of its own and ends within its interval, slow queries or not.
+            let (interval, deadline) = (plan.interval, plan.interval);
+            let build = move || -> Box<dyn Collector> {
+                Box::new(Neo4jCollector::new(&settings, plan.clone(), first))
+            };
+            self.spawn_within(app, Origin::Neo4j, interval, deadline, Box::new(build));
+        }
     }
 
     fn start_statsd(&self) {
@@ -110,11 +124,22 @@ impl Running {
     }
 
     fn spawn(&self, app: &Arc<App>, origin: Origin, interval: Duration, build: Build) {
+        self.spawn_within(app, origin, interval, self.plan.deadline, build);
+    }
+
+    fn spawn_within(
+        &self,
+        app: &Arc<App>,
+        origin: Origin,
+        interval: Duration,
+        deadline: Duration,
+        build: Build,
+    ) {
         let sink = Committer { store: self.store.clone(), judge: app.judge.clone() };
         let runner = Runner {
             origin,
             interval,
-            deadline: self.plan.deadline,
+            deadline,
             build,
             board: app.board.clone(),
             sink: Arc::new(sink),

@@ -84,6 +84,8 @@ async fn durations_and_pool_are_our_own() {
          {name: neo4j_connection_pool_idle}, {name: neo4j_query_duration_p50}, \
          {name: neo4j_query_duration_p95}, {name: neo4j_query_duration_p99}]",
     );
+    let first = agent.collect().await;
+    assert_eq!((first.get("neo4j_query_duration_p50"), &first.failure), (None, &None), "planning");
     let collected = agent.collect().await;
     assert_eq!(collected.failure, None);
     let get = |name: &str| collected.get(name).unwrap();

@@ -55,13 +55,14 @@ impl Neo4jCollector {
         let database = plan.databases.first().map_or("neo4j", |name| name);
         let own =
             plan.own.iter().map(|(index, source)| (MetricId(first.0 + *index as u32), *source));
+        let budget = (connect + query).min(plan.interval * 4 / 5);
         Self {
             pool: Arc::new(Pool::new(settings, database, longest)),
             own: own.collect(),
             labelled: plan.labelled,
             tick: plan.interval,
-            budget: (connect + query).min(plan.interval * 4 / 5),
-            probe_timeout: connect,
+            budget,
+            probe_timeout: connect.min(budget),
             durations: Durations::default(),
             backoff: Backoff::default(),
             refused: None,
@@ -87,7 +88,8 @@ impl Neo4jCollector {
             }
             Err(trouble) => {
                 self.lose();
-                Err(Failure::new(trouble.reason(), trouble.text))
+                let detail = format!("{}: {}", self.pool.uri(), trouble.text);
+                Err(Failure::new(trouble.reason(), detail))
             }
         };
         self.fill_own(batch, now);
@@ -104,8 +106,10 @@ impl Neo4jCollector {
         for index in 0..self.databases.len() {
             match self.probe_one(index, deadline).await {
                 Ok(took) => {
-                    self.databases[index].up = true;
-                    self.durations.record(now.mono, took);
+                    // As for other statements, the first one after an outage does not count.
+                    if std::mem::replace(&mut self.databases[index].up, true) {
+                        self.durations.record(now.mono, took);
+                    }
                 }
                 // All connections are busy with statements that were sent when it was up.
                 Err(trouble) if trouble.kind == Kind::Busy => {}
@@ -126,9 +130,9 @@ impl Neo4jCollector {
     }
 
     async fn probe_one(&self, index: usize, deadline: Instant) -> Result<Duration, Trouble> {
-        let limit = deadline.min(Instant::now() + self.probe_timeout);
         let database = &*self.databases[index].name;
         let timeout = self.probe_timeout;
+        let limit = deadline.min(Instant::now() + timeout);
         let probe = Statement { cypher: "RETURN 1", database, timeout, row_limit: 1 };
         match timeout_at(limit, probe.ask(&self.pool)).await {
             Ok((Ok(_), took)) => Ok(took.unwrap_or_default()),
@@ -138,7 +142,7 @@ impl Neo4jCollector {
             }
             Ok((Err(trouble), _)) => Err(trouble),
             Err(_) => {
-                let text = format!("no answer within {}", format_duration(self.probe_timeout));
+                let text = format!("no answer within {}", format_duration(timeout));
                 Err(Trouble::new(Kind::Timeout, text))
             }
         }

@@ -39,6 +39,9 @@ struct Progress {
     name: String,
     schedule: Schedule,
     running: bool,
+    /// Whether it has run since the connection was made. The server plans a statement when it sees
+    /// it first, which takes a hundred times longer and says nothing about how the server fares.
+    planned: bool,
     /// What was wrong when it last ended.
     trouble: Option<Trouble>,
 }
@@ -56,6 +59,7 @@ impl Jobs {
             name: name(&job),
             schedule: Schedule::new(job.interval),
             running: false,
+            planned: false,
             trouble: None,
             job: Arc::new(job),
         });
@@ -70,6 +74,7 @@ impl Jobs {
         self.tasks.clear();
         for progress in &mut self.all {
             progress.running = false;
+            progress.planned = false;
             progress.schedule.reset();
         }
     }
@@ -109,11 +114,13 @@ impl Jobs {
             for point in done.points.iter() {
                 batch.push_packed(point.metric, point.labels, point.numbers);
             }
-            if let Some(took) = done.took {
-                durations.record(now, took);
-            }
             if let Some(progress) = self.tasks.remove(&id).and_then(|index| self.all.get_mut(index))
             {
+                let counts = std::mem::replace(&mut progress.planned, true)
+                    || done.trouble.as_ref().is_some_and(|t| t.kind == Kind::Timeout);
+                if let Some(took) = done.took.filter(|_| counts) {
+                    durations.record(now, took);
+                }
                 progress.ended(done.trouble, now);
             }
         }

@@ -92,6 +92,11 @@ impl Pool {
         }
     }
 
+    /// Where it connects to.
+    pub(super) fn uri(&self) -> &str {
+        &self.access.uri
+    }
+
     /// Connections open, and those of them that are idle.
     pub(super) fn figures(&self) -> (usize, usize) {
         let state = self.state.lock();
@@ -157,12 +162,8 @@ impl Pool {
                 _ => Ok(graph),
             }
         });
-        let opened = opened.await.unwrap_or_else(|_| {
+        opened.await.unwrap_or_else(|_| {
             Err(Trouble::new(Kind::Timeout, format!("no answer within {}", format_duration(limit))))
-        });
-        opened.map_err(|trouble| Trouble {
-            text: format!("{}: {}", self.access.uri, trouble.text),
-            ..trouble
         })
     }
 
