@@ -3,6 +3,7 @@
 use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::Outgoing;
 use super::negotiate::Coding;
@@ -84,10 +85,14 @@ pub(super) fn html(text: String) -> Answer {
     answer
 }
 
-/// `{"status":"success","data":...}`.
-pub(super) fn success(data: &Value, coding: Coding) -> Answer {
+/// `{"status":"success","data":...}`. `permit` is given back when the answer was taken.
+pub(super) fn success(
+    data: &Value,
+    coding: Coding,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Answer {
     let body = json!({"status": "success", "data": data}).to_string();
-    match Outgoing::coded(body.into_bytes(), coding) {
+    match Outgoing::coded(body.into_bytes(), coding, permit) {
         Ok((body, coding)) => {
             let mut answer = base(StatusCode::OK, JSON, body);
             set_coding(&mut answer, coding);

@@ -21,20 +21,25 @@ use crate::exposition::Page;
 /// Room for one rendered chunk, the line that ends it included.
 const CHUNK_ROOM: usize = 72 * 1024;
 
+/// Size of the pieces of a whole body.
+const PIECE: usize = 64 * 1024;
+
 /// A body below this many bytes is sent as it is: its header would outweigh what is saved.
 const WORTH_COMPRESSING: usize = 1024;
 
 /// Body of an answer.
 pub(super) struct Outgoing {
     source: Source,
+    /// How many answers that are not small may be under way; given back with the body.
+    _permit: Option<OwnedSemaphorePermit>,
     /// Told of progress and of the end.
     request: Option<Request>,
 }
 
 enum Source {
-    Whole(Option<Bytes>),
+    /// Handed over in pieces too, so that a big answer is under way until its last piece is taken.
+    Whole(Bytes),
     Page(Box<Rendering>),
-    Done,
 }
 
 struct Rendering {
@@ -42,8 +47,6 @@ struct Rendering {
     compressor: Compressor,
     /// The last call gave bytes; others go first.
     yields: bool,
-    /// How many pages may be under way.
-    _permit: OwnedSemaphorePermit,
 }
 
 /// A request under way, from its head to the last byte of the answer.
@@ -93,24 +96,34 @@ impl Drop for AwaitsBody<'_> {
 }
 
 impl Outgoing {
-    /// Bytes as they are.
-    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        Self { source: Source::Whole((!bytes.is_empty()).then_some(bytes)), request: None }
+    fn new(source: Source, permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self { source, _permit: permit, request: None }
     }
 
-    /// Bytes, compressed where that pays; tells whether it did.
+    /// Bytes as they are.
+    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::new(Source::Whole(bytes.into()), None)
+    }
+
+    /// Bytes, compressed where that pays; tells whether it did. `permit` is given back with
+    /// the body.
     ///
     /// # Errors
     /// When the compressor fails.
-    pub(super) fn coded(bytes: Vec<u8>, coding: Coding) -> io::Result<(Self, Coding)> {
-        if bytes.len() < WORTH_COMPRESSING || coding == Coding::Identity {
-            return Ok((Self::whole(bytes), Coding::Identity));
-        }
-        let mut compressor = Compressor::new(coding)?;
-        let mut out = compressor.push(bytes)?;
-        out.extend(compressor.finish()?);
-        Ok((Self::whole(out), coding))
+    pub(super) fn coded(
+        bytes: Vec<u8>,
+        coding: Coding,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> io::Result<(Self, Coding)> {
+        let (bytes, coding) = if bytes.len() < WORTH_COMPRESSING || coding == Coding::Identity {
+            (bytes, Coding::Identity)
+        } else {
+            let mut compressor = Compressor::new(coding)?;
+            let mut out = compressor.push(bytes)?;
+            out.extend(compressor.finish()?);
+            (out, coding)
+        };
+        Ok((Self::new(Source::Whole(bytes.into()), permit), coding))
     }
 
     /// A page, rendered and compressed while it is sent.
@@ -123,8 +136,8 @@ impl Outgoing {
         permit: OwnedSemaphorePermit,
     ) -> io::Result<Self> {
         let compressor = Compressor::new(coding)?;
-        let rendering = Rendering { page, compressor, yields: false, _permit: permit };
-        Ok(Self { source: Source::Page(Box::new(rendering)), request: None })
+        let rendering = Rendering { page, compressor, yields: false };
+        Ok(Self::new(Source::Page(Box::new(rendering)), Some(permit)))
     }
 
     /// Keeps `request` under way until the body is gone.
@@ -135,25 +148,35 @@ impl Outgoing {
     }
 
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        match &mut self.source {
-            Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
-            Source::Done => Poll::Ready(None),
-            Source::Page(rendering) if rendering.yields => {
-                rendering.yields = false;
-                cx.waker().wake_by_ref();
-                Poll::Pending
+        let rendering = match &mut self.source {
+            Source::Whole(bytes) => {
+                let piece = bytes.split_to(bytes.len().min(PIECE));
+                return Poll::Ready((!piece.is_empty()).then_some(Ok(piece)));
             }
-            Source::Page(rendering) => {
-                let mut chunk = Vec::with_capacity(CHUNK_ROOM);
-                if rendering.page.next_chunk(&mut chunk) {
-                    rendering.yields = true;
-                    return Poll::Ready(Some(rendering.compressor.push(chunk).map(Bytes::from)));
-                }
-                let last = std::mem::replace(&mut rendering.compressor, Compressor::Identity);
-                self.source = Source::Done;
-                Poll::Ready(Some(last.finish().map(Bytes::from)))
-            }
+            Source::Page(rendering) => rendering,
+        };
+        if std::mem::take(&mut rendering.yields) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        let mut chunk = Vec::with_capacity(CHUNK_ROOM);
+        if rendering.page.next_chunk(&mut chunk) {
+            rendering.yields = true;
+            return Poll::Ready(Some(rendering.compressor.push(chunk).map(Bytes::from)));
+        }
+        match self.end_page() {
+            Ok(()) => self.next(cx),
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    /// Leaves of a page only what the compressor kept back.
+    fn end_page(&mut self) -> io::Result<()> {
+        let nothing = Source::Whole(Bytes::new());
+        if let Source::Page(rendering) = std::mem::replace(&mut self.source, nothing) {
+            self.source = Source::Whole(rendering.compressor.finish()?.into());
+        }
+        Ok(())
     }
 }
 
@@ -181,16 +204,13 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Whole(None) | Source::Done)
+        matches!(&self.source, Source::Whole(bytes) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Page(_) => SizeHint::default(),
-            Source::Done => SizeHint::with_exact(0),
         }
     }
 }
@@ -271,9 +291,9 @@ mod tests {
 
     #[test]
     fn only_what_pays_is_compressed() {
-        let (_, coding) = Outgoing::coded(vec![b'x'; 100], Coding::Gzip).unwrap();
+        let (_, coding) = Outgoing::coded(vec![b'x'; 100], Coding::Gzip, None).unwrap();
         assert_eq!(coding, Coding::Identity);
-        let (body, coding) = Outgoing::coded(vec![b'x'; 10_000], Coding::Zstd).unwrap();
+        let (body, coding) = Outgoing::coded(vec![b'x'; 10_000], Coding::Zstd, None).unwrap();
         assert_eq!(coding, Coding::Zstd);
         assert!(body.size_hint().exact().unwrap() < 100);
     }

@@ -33,8 +33,8 @@ use crate::exposition::Page;
 
 /// The version told to clients.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// How long a scrape waits while all pages under way are stuck or busy.
-const PAGE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a scrape waits while all answers under way are stuck or busy.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a client may leave an answer lying before another scrape takes its place.
 const STUCK: Duration = Duration::from_millis(500);
 
@@ -44,7 +44,8 @@ pub(super) struct Shared {
     pub(super) access: ArcSwap<Access>,
     pub(super) registry: Arc<Registry>,
     pub(super) stats: Arc<Stats>,
-    pages: Arc<Semaphore>,
+    /// Pages and API answers that may be made and under way at once.
+    permits: Arc<Semaphore>,
     verifier: Verifier,
 }
 
@@ -60,13 +61,13 @@ struct Asked<'a> {
 
 impl Shared {
     pub(super) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
-        let pages = Arc::new(Semaphore::new(*access.limits.max_concurrent_pages as usize));
+        let permits = Arc::new(Semaphore::new(*access.limits.max_concurrent_pages as usize));
         Self {
             backend,
             access: ArcSwap::from_pointee(access),
             registry: Arc::new(Registry::new(Arc::clone(&stats))),
             stats,
-            pages,
+            permits,
             verifier: Verifier::new(),
         }
     }
@@ -166,13 +167,15 @@ impl Shared {
         let body = if parts.method == Method::HEAD {
             Outgoing::whole(Bytes::new())
         } else {
-            let permit = self.page_permit().await?;
+            let permit = self.permit().await?;
             let backend = Arc::clone(&self.backend);
-            let snapshot = blocking(move || {
+            // The permit goes along: a client that leaves early must not make room for its next.
+            let taken = blocking(move || {
                 backend.refresh();
-                backend.store().snapshot()
+                (backend.store().snapshot(), permit)
             });
-            let page = Page::new(snapshot.await?, format);
+            let (snapshot, permit) = taken.await?;
+            let page = Page::new(snapshot, format);
             Outgoing::page(page, coding, permit)
                 .map_err(|error| internal(format!("cannot compress the page: {error}")))?
         };
@@ -181,14 +184,15 @@ impl Shared {
         Ok(answer)
     }
 
-    /// The right to render a page. Where all are taken, clients that do not take theirs give way.
-    async fn page_permit(&self) -> Result<OwnedSemaphorePermit> {
+    /// The right to make an answer that is not small. Where all are taken, clients that do not take
+    /// theirs give way.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
         let busy = || {
-            Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "too many pages are being served")
+            Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "too many answers are being made")
                 .header(RETRY_AFTER, "5")
         };
         let wait = async {
-            let mut permit = std::pin::pin!(Arc::clone(&self.pages).acquire_owned());
+            let mut permit = std::pin::pin!(Arc::clone(&self.permits).acquire_owned());
             let mut patience = interval(STUCK);
             loop {
                 tokio::select! {
@@ -198,7 +202,7 @@ impl Shared {
                 };
             }
         };
-        timeout(PAGE_PATIENCE, wait).await.ok().flatten().ok_or_else(busy)
+        timeout(PATIENCE, wait).await.ok().flatten().ok_or_else(busy)
     }
 
     fn ready(&self) -> Result<Answer> {
@@ -229,7 +233,7 @@ impl Shared {
         let recorded = blocking(move || backend.record(&body)).await?;
         let recorded = recorded.map_err(|error| Trouble::new(StatusCode::BAD_REQUEST, error))?;
         let coding = coding(headers).unwrap_or(super::negotiate::Coding::Identity);
-        let mut answer = answer::success(&api::recorded(&recorded), coding);
+        let mut answer = answer::success(&api::recorded(&recorded), coding, None);
         // A client that looks only at the status must not take a lost record for a stored one.
         if recorded.accepted == 0 && !recorded.refused.is_empty() {
             *answer.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
@@ -246,12 +250,15 @@ impl Shared {
         let query = query.map_err(|error| Trouble::new(StatusCode::BAD_REQUEST, error))?;
         let backend = Arc::clone(&self.backend);
         let stats = Arc::clone(&self.stats);
-        let data = blocking(move || data(view, &query, &*backend, &stats)).await?;
-        let data = data.map_err(|name| {
+        let permit = self.permit().await?;
+        let made = blocking(move || {
+            let data = data(view, &query, &*backend, &stats)?;
+            Ok(answer::success(&data, coding, Some(permit)))
+        });
+        made.await?.map_err(|name: String| {
             let message = format!("no metric is declared as {name:?}");
             Trouble::new(StatusCode::NOT_FOUND, message).hint("/api/v1/metrics lists all")
-        })?;
-        Ok(answer::success(&data, coding))
+        })
     }
 }
 

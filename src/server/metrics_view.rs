@@ -12,6 +12,9 @@ use crate::store::Store;
 /// Series shown of all metrics together, unless `limit` says otherwise.
 const DEFAULT_LIMIT: usize = 1_000;
 
+/// Most that `limit` may ask for; the page is the place for more.
+const MAX_LIMIT: usize = 10_000;
+
 /// What was asked for.
 #[derive(Debug, PartialEq)]
 pub(super) struct Query {
@@ -33,7 +36,9 @@ impl Query {
                 "metric" => parsed.names.push(value.into_owned()),
                 "limit" => {
                     parsed.limit =
-                        value.parse().map_err(|_| format!("limit is no number: {value:?}"))?;
+                        value.parse().ok().filter(|limit| *limit <= MAX_LIMIT).ok_or_else(
+                            || format!("limit must be 0 to {MAX_LIMIT}, found {value:?}"),
+                        )?;
                 }
                 _ => return Err(format!("unknown parameter {key:?}: known are metric, limit")),
             }
@@ -203,7 +208,10 @@ mod tests {
     fn mistakes_are_told() {
         let unknown = view(&store(), &Query::parse("metric=nope").unwrap()).unwrap_err();
         assert_eq!(unknown, "nope");
-        assert!(Query::parse("limit=x").unwrap_err().contains("\"x\""));
+        for limit in ["x", "-1", "10001"] {
+            let error = Query::parse(&format!("limit={limit}")).unwrap_err();
+            assert!(error.contains("0 to 10000"), "{error}");
+        }
         assert!(Query::parse("metrics=a").unwrap_err().contains("unknown parameter"));
     }
 }

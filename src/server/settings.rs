@@ -39,7 +39,8 @@ section! {
         /// Connections open at once. A newer one takes the place of the one that has kept the
         /// server waiting longest.
         pub max_connections: Spanned<u32> = Spanned::nowhere(256),
-        /// Pages rendered at once.
+        /// Pages and API answers under way at once. A newer one takes the place of one whose client
+        /// does not read it.
         pub max_concurrent_pages: Spanned<u32> = Spanned::nowhere(16),
         /// Size of a request's head in bytes.
         pub max_header_bytes: Spanned<u32> = Spanned::nowhere(16_384),

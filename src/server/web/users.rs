@@ -89,8 +89,8 @@ pub(crate) struct Verifier {
     /// Made at the start, so a copy of the remembered hashes is of no use elsewhere.
     key: Option<hmac::Key>,
     remembered: Mutex<HashSet<[u8; 32]>>,
-    waiting: Mutex<HashMap<IpAddr, u32>>,
-    one: Semaphore,
+    waiting: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    one: Arc<Semaphore>,
 }
 
 impl Verifier {
@@ -100,8 +100,8 @@ impl Verifier {
         Self {
             key,
             remembered: Mutex::default(),
-            waiting: Mutex::default(),
-            one: Semaphore::new(1),
+            waiting: Arc::default(),
+            one: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -109,25 +109,32 @@ impl Verifier {
     pub(crate) async fn check(&self, users: &Users, peer: IpAddr, headers: &HeaderMap) -> Verdict {
         let Some((user, password)) = credentials(headers) else { return Verdict::Denied };
         let known = users.hashes.get(&user);
-        let hash = known.unwrap_or(&users.decoy);
-        let memory = self.key.as_ref().and_then(|key| memory(key, &user, hash, &password));
+        let hash = Arc::clone(known.unwrap_or(&users.decoy));
+        let memory = self.key.as_ref().and_then(|key| memory(key, &user, &hash, &password));
         if memory.is_some_and(|memory| self.remembered.lock().contains(&memory)) {
             return Verdict::Granted;
         }
-        let Some(_waiting) = self.wait(peer) else { return Verdict::Busy };
-        let Ok(_permit) = self.one.acquire().await else { return Verdict::Busy };
-        let start = Instant::now();
-        let hash = Arc::clone(hash);
-        let check = move || bcrypt::verify(password, &hash).unwrap_or(false);
-        let right = tokio::task::spawn_blocking(check).await.unwrap_or(false);
-        if right && known.is_some() {
-            if let Some(memory) = memory {
-                self.remember(memory);
+        let Some(waiting) = Waiting::enter(&self.waiting, peer) else { return Verdict::Busy };
+        let Ok(permit) = Arc::clone(&self.one).acquire_owned().await else { return Verdict::Busy };
+        // A task of its own: a guesser that leaves early must not make room for its next guess.
+        let known = known.is_some();
+        let check = tokio::spawn(async move {
+            let start = Instant::now();
+            let check = move || bcrypt::verify(password, &hash).unwrap_or(false);
+            let right = tokio::task::spawn_blocking(check).await.unwrap_or(false) && known;
+            if !right {
+                sleep(start.elapsed() * 3).await;
             }
-            return Verdict::Granted;
+            drop((permit, waiting));
+            right
+        });
+        if !check.await.unwrap_or(false) {
+            return Verdict::Denied;
         }
-        sleep(start.elapsed() * 3).await;
-        Verdict::Denied
+        if let Some(memory) = memory {
+            self.remember(memory);
+        }
+        Verdict::Granted
     }
 
     fn remember(&self, memory: [u8; 32]) {
@@ -137,28 +144,29 @@ impl Verifier {
         }
         remembered.insert(memory);
     }
-
-    /// A place in the queue, given back when dropped.
-    fn wait(&self, peer: IpAddr) -> Option<Waiting<'_>> {
-        let mut waiting = self.waiting.lock();
-        let full = waiting.values().sum::<u32>() >= WAITING;
-        let own = waiting.entry(peer).or_default();
-        if full || *own >= WAITING_PER_PEER {
-            return None;
-        }
-        *own += 1;
-        Some(Waiting { verifier: self, peer })
-    }
 }
 
-struct Waiting<'a> {
-    verifier: &'a Verifier,
+/// A place in the queue, given back when dropped.
+struct Waiting {
+    all: Arc<Mutex<HashMap<IpAddr, u32>>>,
     peer: IpAddr,
 }
 
-impl Drop for Waiting<'_> {
+impl Waiting {
+    fn enter(all: &Arc<Mutex<HashMap<IpAddr, u32>>>, peer: IpAddr) -> Option<Self> {
+        let mut waiting = all.lock();
+        let own = waiting.get(&peer).copied().unwrap_or_default();
+        if own >= WAITING_PER_PEER || waiting.values().sum::<u32>() >= WAITING {
+            return None;
+        }
+        waiting.insert(peer, own + 1);
+        Some(Self { all: Arc::clone(all), peer })
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut waiting = self.verifier.waiting.lock();
+        let mut waiting = self.all.lock();
         if let Some(own) = waiting.get_mut(&self.peer) {
             *own -= 1;
             if *own == 0 {
@@ -237,7 +245,7 @@ mod tests {
         let (verifier, users) = (Arc::new(Verifier::new()), users("right"));
         let known = basic("alice", "right");
         assert_eq!(verifier.check(&users, PEER, &known).await, Verdict::Granted);
-        let hold = verifier.one.acquire().await.unwrap();
+        let hold = Arc::clone(&verifier.one).acquire_owned().await.unwrap();
         let guesses: Vec<_> = (0..20)
             .map(|guess| {
                 let (verifier, users) = (Arc::clone(&verifier), users.clone());
@@ -255,6 +263,21 @@ mod tests {
         }
         assert_eq!(busy, 20 - WAITING_PER_PEER);
         assert!(verifier.waiting.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guesser_that_leaves_makes_no_room_for_its_next_guess() {
+        let (verifier, users) = (Verifier::new(), users("right"));
+        let headers = basic("alice", "wrong");
+        tokio::select! {
+            biased;
+            _ = verifier.check(&users, PEER, &headers) => panic!("too early"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!((verifier.one.available_permits(), verifier.waiting.lock()[&PEER]), (0, 1));
+        let permit = verifier.one.acquire().await.unwrap();
+        assert!(verifier.waiting.lock().is_empty());
+        drop(permit);
     }
 
     #[test]
