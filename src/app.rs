@@ -130,7 +130,13 @@ impl App {
         warn_of(&source, &plan);
         let state = state_directory(&plan).await;
         let channels = &plan.root.performance_monitor.alerting.notifications.channels;
-        let notifier = Arc::new(Notifier::open(channels, state.clone(), sender(&plan)).await?);
+        let setup = notify::Setup {
+            state: state.clone(),
+            clock: Arc::new(move || clock.now().wall),
+            random: fastrand::f64,
+        };
+        let notifier = Arc::new(Notifier::new(setup));
+        notifier.replace(notifier.prepare(channels, sender(&plan)).await?).await;
         let file = state.map(|folder| StateFile::new(folder.join("alerts.json")));
         let (running, rules) = Running::new(plan);
         let mut engine = Engine::new(rules, now);

@@ -1,10 +1,14 @@
 //! Notifications: who is told, and that it arrives.
 //!
-//! The settings and the channels are here; the outbox and the delivery loop come next, and until
-//! then nothing is sent.
-#![allow(dead_code, clippy::unused_async, reason = "the delivery loop comes next")]
+//! Transitions go through each channel's filter into its outbox, which is on disk before
+//! [`Notifier::notify`] returns; a task per channel hands over what waits, in order, and tries
+//! again until the receiver has said that it took it. Knows nothing of rules.
 
 mod channels;
+mod delivery;
+mod filter;
+mod journal;
+mod outbox;
 mod retry;
 #[cfg(test)]
 mod samples;
@@ -13,76 +17,190 @@ mod wire;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-pub use channels::*;
-pub use settings::{ChannelSettings, check};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+pub use channels::{BuildError, ChannelType, Context, KindSettings, Sender, WallClock};
+pub use delivery::ChannelStats;
+pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check};
 
 use crate::model::{Fingerprint, Transition, Wall};
+use channels::Channel;
+use delivery::{Delivery, Mailbox};
+use filter::Filter;
 
-/// The channels of one declaration.
-#[derive(Debug)]
-pub struct Notifier;
+/// What the notifier is built with beside the channels.
+#[derive(Clone)]
+pub struct Setup {
+    /// Folder of the queues; without one they are in memory only.
+    pub state: Option<PathBuf>,
+    /// Reads the wall clock.
+    pub clock: WallClock,
+    /// Uniform from 0 to 1; the jitter of retries.
+    pub random: fn() -> f64,
+}
 
-/// Channels built and not yet in use.
-#[derive(Debug)]
-pub struct Prepared;
+/// The channels in use.
+pub struct Notifier {
+    setup: Setup,
+    running: Mutex<Vec<Running>>,
+}
 
-/// What one channel did so far.
-#[derive(Clone, Debug)]
-pub struct ChannelStats {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub kind: &'static str,
-    /// Notifications delivered.
-    pub sent: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Notifications given up, by reason.
-    pub dropped: Vec<(&'static str, u64)>,
-    /// Notifications waiting.
-    pub queued: usize,
-    /// Why the last attempt failed; none after a success.
-    pub last_error: Option<String>,
+/// Channels that are built and not yet in use.
+pub struct Prepared(Vec<(String, ChannelCommon, Box<dyn Channel>)>);
+
+struct Running {
+    delivery: Arc<Delivery>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 impl Notifier {
-    /// Opens the channels; without a state directory their queues are in memory only.
-    ///
-    /// # Errors
-    /// A channel cannot be built.
-    pub async fn open(
-        _: &[ChannelSettings],
-        _: Option<PathBuf>,
-        _: Sender,
-    ) -> anyhow::Result<Self> {
-        Ok(Self)
+    /// A notifier without channels; [`Notifier::replace`] gives it some.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        Self { setup, running: Mutex::default() }
     }
 
-    /// Writes what must be told into the outbox of each channel, then returns.
-    pub async fn notify(&self, _: &[Transition], _: Wall) {}
-
-    /// Resolves what was told as firing and does not fire any more.
-    pub async fn reconcile(&self, _: &HashSet<Fingerprint>, _: Wall) {}
-
-    /// Hands over what waits, for at most this long.
-    pub async fn stop(&self, _: Duration) {}
-
-    /// Builds channels for a reload; nothing changes yet.
+    /// Builds the enabled ones of `channels`; nothing is in use yet.
     ///
     /// # Errors
-    /// A channel cannot be built.
-    pub async fn prepare(&self, _: &[ChannelSettings], _: Sender) -> anyhow::Result<Prepared> {
-        Ok(Prepared)
+    /// The first that cannot be built.
+    pub async fn prepare(
+        &self,
+        channels: &[ChannelSettings],
+        sender: Sender,
+    ) -> Result<Prepared, BuildError> {
+        let channels = channels.to_vec();
+        let clock = self.setup.clock.clone();
+        let build = move || {
+            let enabled = settings::named(&channels);
+            let enabled = enabled.into_iter().filter(|(_, channel)| channel.common.enabled);
+            enabled
+                .map(|(name, settings)| {
+                    let context = Context {
+                        name: name.clone(),
+                        sender: sender.clone(),
+                        clock: clock.clone(),
+                    };
+                    match settings.kind.build(context) {
+                        Ok(channel) => Ok((name, settings.common.clone(), channel)),
+                        Err(message) => Err(BuildError { channel: name, message }),
+                    }
+                })
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let failed = |error: tokio::task::JoinError| BuildError {
+            channel: "all".to_owned(),
+            message: error.to_string(),
+        };
+        tokio::task::spawn_blocking(build).await.map_err(failed)?.map(Prepared)
     }
 
-    /// Uses other channels from now on; queues of those with the same name go on.
-    pub async fn replace(&self, _: Prepared) {}
+    /// Uses `prepared` from now on. A channel that was there under the same name goes on with its
+    /// queue; what a channel that is gone had waiting stays on disk.
+    pub async fn replace(&self, prepared: Prepared) {
+        let old = std::mem::take(&mut *self.running.lock());
+        let mut mailboxes = Vec::new();
+        for running in old {
+            running.stop.cancel();
+            // An attempt under way is let go: its entry stays queued and is tried again.
+            running.task.abort();
+            running.task.await.ok();
+            mailboxes.push(running.delivery.mailbox.clone());
+        }
+        let folder = self.setup.state.as_ref().map(|state| state.join("outbox"));
+        let opened = tokio::task::spawn_blocking(move || {
+            let Prepared(channels) = prepared;
+            let opened = channels.into_iter().map(|(name, common, channel)| {
+                let known = mailboxes.iter().position(|mailbox| mailbox.name() == name);
+                let mailbox = match known {
+                    Some(index) => mailboxes.swap_remove(index),
+                    None => Arc::new(Mailbox::open(&name, folder.clone())),
+                };
+                (mailbox, common, channel)
+            });
+            let opened: Vec<_> = opened.collect();
+            for left in &mailboxes {
+                if left.queued() > 0 {
+                    let (channel, queued) = (left.name(), left.queued());
+                    warn!(channel, queued, "the channel is gone; what waited for it stays on disk");
+                }
+            }
+            opened
+        });
+        let Ok(opened) = opened.await else { return };
+        let running = opened.into_iter().map(|(mailbox, common, channel)| {
+            let delivery = Arc::new(Delivery {
+                mailbox,
+                filter: Filter::new(&common),
+                common,
+                channel,
+                clock: self.setup.clock.clone(),
+                random: self.setup.random,
+            });
+            let stop = CancellationToken::new();
+            let task = tokio::spawn(delivery.clone().run(stop.clone()));
+            Running { delivery, stop, task }
+        });
+        *self.running.lock() = running.collect();
+    }
+
+    /// Queues what the channels must hear of `transitions`; on disk when it returns.
+    pub async fn notify(&self, transitions: &[Transition]) {
+        let transitions: Arc<[Transition]> = transitions.into();
+        self.each(move |delivery| delivery.accept(&transitions)).await;
+    }
+
+    /// Resolves on each channel what it was told as firing and what is not in `firing`: alerts
+    /// that ended while nobody watched.
+    pub async fn reconcile(&self, firing: &HashSet<Fingerprint>, now: Wall) {
+        let firing = Arc::new(firing.clone());
+        self.each(move |delivery| {
+            delivery.reconcile(|alert| firing.contains(&alert.fingerprint), now);
+        })
+        .await;
+    }
+
+    /// Does `work` for every channel at once, on blocking threads.
+    async fn each(&self, work: impl Fn(&Delivery) + Clone + Send + 'static) {
+        let deliveries: Vec<Arc<Delivery>> =
+            self.running.lock().iter().map(|running| running.delivery.clone()).collect();
+        let tasks: Vec<_> = deliveries
+            .into_iter()
+            .map(|delivery| {
+                let work = work.clone();
+                tokio::task::spawn_blocking(move || work(&delivery))
+            })
+            .collect();
+        for task in tasks {
+            if let Err(error) = task.await {
+                warn!(%error, "queueing a notification ended badly");
+            }
+        }
+    }
+
+    /// Hands over what waits for at most `limit`; the rest stays on disk.
+    pub async fn stop(&self, limit: Duration) {
+        let running = std::mem::take(&mut *self.running.lock());
+        let drained = async {
+            for Running { stop, task, .. } in running {
+                stop.cancel();
+                task.await.ok();
+            }
+        };
+        timeout(limit, drained).await.ok();
+    }
 
     /// What each channel did.
     #[must_use]
     pub fn stats(&self) -> Vec<ChannelStats> {
-        Vec::new()
+        self.running.lock().iter().map(|running| running.delivery.stats()).collect()
     }
 }

@@ -167,7 +167,7 @@ impl Judge {
             );
         }
         if !transitions.is_empty() {
-            self.notifier.notify(transitions, self.clock.now().wall).await;
+            self.notifier.notify(transitions).await;
         }
     }
 

@@ -1,0 +1,342 @@
+//! The file behind an outbox: one JSON line per record, synced before anybody relies on it.
+//!
+//! A line that does not read is counted and skipped, so a torn tail or a damaged place costs that
+//! line only. All of it blocks; callers use a blocking thread.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::outbox::{Outbox, Record};
+use crate::model::{Alert, AlertState, Fingerprint, Labels, Notification, Severity, Status, Wall};
+
+/// A journal is written anew when it holds this many lines more than its outbox needs.
+const SLACK: usize = 1000;
+
+/// An open journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    /// `None` after a failed write: what is on disk may end in half a line.
+    file: Option<File>,
+    lines: usize,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, gives the outbox it holds and the number of lines that did
+    /// not read, and writes it anew.
+    ///
+    /// # Errors
+    /// The file cannot be read. That it cannot be written is told by the next [`Journal::append`].
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Outbox, usize)> {
+        let mut outbox = Outbox::default();
+        let mut broken = 0;
+        match fs::read(path) {
+            Ok(bytes) => {
+                for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                    match serde_json::from_slice::<Line>(line).ok().and_then(Line::record) {
+                        Some(record) => {
+                            outbox.apply(record);
+                        }
+                        None => broken += 1,
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        outbox.drop_orphans();
+        let mut journal = Self { path: path.to_owned(), file: None, lines: 0 };
+        journal.rewrite(&outbox.records()).ok();
+        Ok((journal, outbox, broken))
+    }
+
+    /// Appends `records` and syncs them. After a failure, or where the journal has grown far
+    /// beyond its outbox, it writes all of `whole` anew instead, which has `records` in it.
+    ///
+    /// # Errors
+    /// They are not on disk; the next call tries to write everything.
+    pub(super) fn append(
+        &mut self,
+        records: &[Record],
+        whole: impl FnOnce() -> Vec<Record>,
+    ) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return self.rewrite(&whole()) };
+        let written = file.write_all(&lines(records)).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            self.file = None;
+            return Err(error);
+        }
+        self.lines += records.len();
+        if self.lines > SLACK {
+            let whole = whole();
+            if self.lines > whole.len() + SLACK {
+                self.rewrite(&whole)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the file whole; a crash leaves the old one or the new one.
+    fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
+        self.file = None;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let draft = self.path.with_extension("new");
+        let written = (|| {
+            let mut file = File::create(&draft)?;
+            file.write_all(&lines(records))?;
+            file.sync_all()?;
+            fs::rename(&draft, &self.path)
+        })();
+        if let Err(error) = written {
+            fs::remove_file(&draft).ok();
+            return Err(error);
+        }
+        File::open(folder)?.sync_all()?;
+        self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
+        self.lines = records.len();
+        Ok(())
+    }
+}
+
+fn lines(records: &[Record]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for record in records {
+        // Plain data: there is nothing in it that could fail to serialize.
+        if serde_json::to_writer(&mut bytes, &Line::of(record)).is_ok() {
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+/// A record as it lies on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Episode { id: u64, sent: bool, open: bool, alert: Box<SavedAlert> },
+    Push { seq: u64, episode: u64, notification: Box<Saved> },
+    Done(u64),
+    Drop(u64),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    id: String,
+    resolved: bool,
+    reason: String,
+    at: i64,
+    alert: SavedAlert,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedAlert {
+    fingerprint: u64,
+    rule: String,
+    severity: String,
+    labels: Labels,
+    annotations: Labels,
+    message: String,
+    value: Option<f64>,
+    threshold: Option<f64>,
+    firing: bool,
+    active_at: i64,
+    fired_at: Option<i64>,
+    resolved_at: Option<i64>,
+}
+
+impl Line {
+    fn of(record: &Record) -> Self {
+        match record {
+            Record::Episode { id, sent, open, alert } => Self::Episode {
+                id: *id,
+                sent: *sent,
+                open: *open,
+                alert: Box::new(SavedAlert::of(alert)),
+            },
+            Record::Push { seq, episode, notification } => Self::Push {
+                seq: *seq,
+                episode: *episode,
+                notification: Box::new(Saved {
+                    id: notification.id.clone(),
+                    resolved: notification.status == Status::Resolved,
+                    reason: notification.reason.clone(),
+                    at: notification.at.0,
+                    alert: SavedAlert::of(&notification.alert),
+                }),
+            },
+            Record::Done(seq) => Self::Done(*seq),
+            Record::Drop(seq) => Self::Drop(*seq),
+        }
+    }
+
+    fn record(self) -> Option<Record> {
+        Some(match self {
+            Self::Episode { id, sent, open, alert } => {
+                Record::Episode { id, sent, open, alert: Arc::new(alert.alert()?) }
+            }
+            Self::Push { seq, episode, notification } => {
+                let status = if notification.resolved { Status::Resolved } else { Status::Firing };
+                let notification = Notification {
+                    id: notification.id,
+                    status,
+                    alert: Arc::new(notification.alert.alert()?),
+                    reason: notification.reason,
+                    at: Wall(notification.at),
+                };
+                Record::Push { seq, episode, notification }
+            }
+            Self::Done(seq) => Record::Done(seq),
+            Self::Drop(seq) => Record::Drop(seq),
+        })
+    }
+}
+
+impl SavedAlert {
+    fn of(alert: &Alert) -> Self {
+        Self {
+            fingerprint: alert.fingerprint.0,
+            rule: alert.rule.to_string(),
+            severity: alert.severity.as_str().to_owned(),
+            labels: alert.labels.clone(),
+            annotations: alert.annotations.clone(),
+            message: alert.message.clone(),
+            // JSON has no infinity; a value that is none is left out.
+            value: alert.value.filter(|value| value.is_finite()),
+            threshold: alert.threshold,
+            firing: alert.state == AlertState::Firing,
+            active_at: alert.active_at.0,
+            fired_at: alert.fired_at.map(|at| at.0),
+            resolved_at: alert.resolved_at.map(|at| at.0),
+        }
+    }
+
+    fn alert(self) -> Option<Alert> {
+        let severity = Severity::ALL.into_iter().find(|one| one.as_str() == self.severity)?;
+        Some(Alert {
+            fingerprint: Fingerprint(self.fingerprint),
+            rule: self.rule.into(),
+            severity,
+            labels: self.labels,
+            annotations: self.annotations,
+            message: self.message,
+            value: self.value,
+            threshold: self.threshold,
+            state: if self.firing { AlertState::Firing } else { AlertState::Inactive },
+            active_at: Wall(self.active_at),
+            fired_at: self.fired_at.map(Wall),
+            resolved_at: self.resolved_at.map(Wall),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::super::samples::notification;
+    use super::*;
+
+    fn append(journal: &mut Journal, outbox: &Outbox, records: &[Record]) {
+        journal.append(records, || outbox.records()).unwrap();
+    }
+
+    #[test]
+    fn an_outbox_comes_back_as_it_was() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("outbox/a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
+        for (rule, status) in
+            [("a", Status::Firing), ("b", Status::Firing), ("a", Status::Resolved)]
+        {
+            let records = outbox.offer(notification(rule, "/é\n\"", status), 10);
+            append(&mut journal, &outbox, &records);
+        }
+        let first = outbox.queue().next().unwrap().seq;
+        let records = outbox.done(first);
+        append(&mut journal, &outbox, &records);
+        let (_, again, broken) = Journal::open(&path).unwrap();
+        assert_eq!((again.records(), broken), (outbox.records(), 0));
+    }
+
+    /// A crash can end the file anywhere, also within a character.
+    #[test]
+    fn a_journal_cut_at_any_byte_opens_to_a_state_that_was() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
+        let mut states = vec![outbox.records()];
+        let mut steps: Vec<Vec<Record>> = Vec::new();
+        for status in [Status::Firing, Status::Resolved] {
+            steps.push(outbox.offer(notification("a", "/é", status), 10));
+            append(&mut journal, &outbox, steps.last().unwrap());
+            states.push(outbox.records());
+        }
+        for _ in 0..2 {
+            let seq = outbox.queue().next().unwrap().seq;
+            let records = outbox.done(seq);
+            append(&mut journal, &outbox, &records);
+            states.push(outbox.records());
+        }
+        let whole = fs::read(&path).unwrap();
+        for length in 0..=whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let (_, again, broken) = Journal::open(&path).unwrap();
+            assert!(states.contains(&again.records()), "cut at {length}: {again:?}");
+            assert!(broken <= 1);
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_costs_only_itself() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
+        for rule in ["a", "b", "c"] {
+            let records = outbox.offer(notification(rule, "/", Status::Firing), 10);
+            append(&mut journal, &outbox, &records);
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 20;
+        bytes[second..second + 4].fill(0xFF);
+        fs::write(&path, bytes).unwrap();
+        let (_, again, broken) = Journal::open(&path).unwrap();
+        let rules: Vec<_> =
+            again.queue().map(|entry| entry.notification.alert.rule.to_string()).collect();
+        assert_eq!((rules, broken), (vec!["a".to_owned(), "c".to_owned()], 1));
+    }
+
+    #[test]
+    fn it_stays_small_and_recovers_from_a_disk_that_was_full() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("sub/a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
+        for _ in 0..SLACK {
+            let mut records = outbox.offer(notification("a", "/", Status::Firing), 10);
+            records.extend(outbox.offer(notification("a", "/", Status::Resolved), 10));
+            append(&mut journal, &outbox, &records);
+            for _ in 0..2 {
+                let seq = outbox.queue().next().unwrap().seq;
+                let records = outbox.done(seq);
+                append(&mut journal, &outbox, &records);
+            }
+        }
+        assert!(fs::read_to_string(&path).unwrap().lines().count() <= SLACK + 4);
+
+        // A folder that is gone stands for a disk that takes nothing.
+        fs::remove_dir_all(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("sub"), "").unwrap();
+        journal.file = None;
+        let records = outbox.offer(notification("b", "/", Status::Firing), 10);
+        assert!(journal.append(&records, || outbox.records()).is_err());
+        fs::remove_file(folder.path().join("sub")).unwrap();
+        let more = outbox.offer(notification("c", "/", Status::Firing), 10);
+        append(&mut journal, &outbox, &more);
+        let (_, again, _) = Journal::open(&path).unwrap();
+        assert_eq!(again.len(), 2);
+    }
+}

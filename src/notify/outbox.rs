@@ -1,0 +1,418 @@
+//! What one channel still has to be told, and what it was told: pure.
+//!
+//! An episode is one alert from its first firing to its end on this channel. The rules:
+//! - a resolved is queued only for an open episode, and always for one;
+//! - a firing of an open episode at the severity that was told last is not queued again;
+//! - where no firing of an episode got through, its resolved is not told either.
+//!
+//! Every change is a [`Record`]; applying the records of a journal to an empty outbox gives the
+//! outbox back.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Alert, Fingerprint, Notification, Status, Wall};
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Record {
+    /// An episode as it stands; how a compacted journal begins.
+    Episode {
+        /// Its number.
+        id: u64,
+        /// Whether a firing of it got through.
+        sent: bool,
+        /// Whether its end is still to come.
+        open: bool,
+        /// The alert as it was told last.
+        alert: Arc<Alert>,
+    },
+    /// A notification was queued.
+    Push {
+        /// Its number; ascending.
+        seq: u64,
+        /// Its episode.
+        episode: u64,
+        /// What it says.
+        notification: Notification,
+    },
+    /// The receiver took it.
+    Done(u64),
+    /// It was given up.
+    Drop(u64),
+}
+
+/// A queued notification.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) seq: u64,
+    episode: u64,
+    pub(super) notification: Notification,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Episode {
+    sent: bool,
+    open: bool,
+    /// Firings of it that are queued.
+    waiting: usize,
+    alert: Arc<Alert>,
+}
+
+/// The outbox of one channel.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Outbox {
+    queue: VecDeque<Entry>,
+    episodes: BTreeMap<u64, Episode>,
+    open: HashMap<Fingerprint, u64>,
+    next: u64,
+}
+
+impl Outbox {
+    /// Number of queued notifications.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The queued notifications, oldest first.
+    pub(super) fn queue(&self) -> impl Iterator<Item = &Entry> {
+        self.queue.iter()
+    }
+
+    /// Alerts told or about to be told as firing, whose end is still to come.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Arc<Alert>> {
+        self.open.values().filter_map(|id| self.episodes.get(id)).map(|episode| &episode.alert)
+    }
+
+    /// Queues `notification` if this channel must hear it; what happened, as records.
+    pub(super) fn offer(&mut self, notification: Notification, capacity: usize) -> Vec<Record> {
+        let mut records = Vec::new();
+        while self.must_hear(&notification) && self.queue.len() >= capacity {
+            let Some(seq) = self.dispensable() else { break };
+            records.extend(self.apply_one(Record::Drop(seq)));
+        }
+        // Asked again: what was given up may have been this very alert.
+        if !self.must_hear(&notification) {
+            return records;
+        }
+        let open = self.open.get(&notification.alert.fingerprint).copied();
+        let episode = open.unwrap_or_else(|| self.number());
+        let seq = self.number();
+        records.extend(self.apply_one(Record::Push { seq, episode, notification }));
+        records
+    }
+
+    /// Whether a notification says anything new to who heard all before it.
+    fn must_hear(&self, notification: &Notification) -> bool {
+        let alert = &notification.alert;
+        let open = self.open.get(&alert.fingerprint).and_then(|id| self.episodes.get(id));
+        match notification.status {
+            Status::Resolved => open.is_some(),
+            Status::Firing => open.is_none_or(|open| open.alert.severity != alert.severity),
+        }
+    }
+
+    /// The oldest notification whose loss breaks no promise: a firing of an episode of which
+    /// nothing got through, which takes its resolved along, or a change of severity.
+    fn dispensable(&self) -> Option<u64> {
+        let firing = |entry: &&Entry| entry.notification.status == Status::Firing;
+        self.queue.iter().find(firing).map(|entry| entry.seq)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// The receiver took the notification `seq`.
+    pub(super) fn done(&mut self, seq: u64) -> Vec<Record> {
+        self.apply_one(Record::Done(seq))
+    }
+
+    /// The notification `seq` is given up; others that make no sense without it are too.
+    pub(super) fn drop_entry(&mut self, seq: u64) -> Vec<Record> {
+        self.apply_one(Record::Drop(seq))
+    }
+
+    fn apply_one(&mut self, record: Record) -> Vec<Record> {
+        let mut records = vec![record.clone()];
+        if let Some(orphan) = self.apply(record) {
+            records.extend(self.apply_one(Record::Drop(orphan)));
+        }
+        records
+    }
+
+    /// Applies one record. Dropping the only firing of an episode leaves its queued resolved an
+    /// orphan: its number is returned, and it must be dropped too.
+    pub(super) fn apply(&mut self, record: Record) -> Option<u64> {
+        match record {
+            Record::Episode { id, sent, open, alert } => {
+                self.next = self.next.max(id);
+                if open {
+                    self.open.insert(alert.fingerprint, id);
+                }
+                self.episodes.insert(id, Episode { sent, open, waiting: 0, alert });
+                None
+            }
+            Record::Push { seq, episode, notification } => {
+                self.push(seq, episode, notification);
+                None
+            }
+            Record::Done(seq) => {
+                let entry = self.take(seq)?;
+                if let Some(episode) = self.episodes.get_mut(&entry.episode) {
+                    episode.sent |= entry.notification.status == Status::Firing;
+                }
+                self.close(&entry);
+                None
+            }
+            Record::Drop(seq) => {
+                let entry = self.take(seq)?;
+                self.close(&entry);
+                self.abandon(&entry)
+            }
+        }
+    }
+
+    fn push(&mut self, seq: u64, id: u64, notification: Notification) {
+        self.next = self.next.max(seq).max(id);
+        let alert = notification.alert.clone();
+        let fresh = || Episode { sent: false, open: true, waiting: 0, alert: alert.clone() };
+        let episode = self.episodes.entry(id).or_insert_with(fresh);
+        episode.alert = alert.clone();
+        if notification.status == Status::Firing {
+            episode.waiting += 1;
+            self.open.insert(alert.fingerprint, id);
+        } else {
+            episode.open = false;
+            self.open.remove(&alert.fingerprint);
+        }
+        self.queue.push_back(Entry { seq, episode: id, notification });
+    }
+
+    fn take(&mut self, seq: u64) -> Option<Entry> {
+        let index = self.queue.iter().position(|entry| entry.seq == seq)?;
+        let entry = self.queue.remove(index)?;
+        if entry.notification.status == Status::Firing
+            && let Some(episode) = self.episodes.get_mut(&entry.episode)
+        {
+            episode.waiting = episode.waiting.saturating_sub(1);
+        }
+        Some(entry)
+    }
+
+    /// Forgets the episode whose resolved left the queue.
+    fn close(&mut self, entry: &Entry) {
+        if entry.notification.status == Status::Resolved {
+            self.episodes.remove(&entry.episode);
+        }
+    }
+
+    /// Forgets an episode of which nothing was told and nothing will be.
+    fn abandon(&mut self, entry: &Entry) -> Option<u64> {
+        let episode = self.episodes.get(&entry.episode)?;
+        if episode.sent || episode.waiting > 0 {
+            return None;
+        }
+        if episode.open {
+            self.open.remove(&episode.alert.fingerprint);
+            self.episodes.remove(&entry.episode);
+        }
+        let same = |other: &&Entry| other.episode == entry.episode;
+        self.queue.iter().find(same).map(|orphan| orphan.seq)
+    }
+
+    /// Numbers of firings that nobody was told and whose alert ended longer than `limit` ago.
+    pub(super) fn stale(&self, limit: Duration, now: Wall) -> Vec<u64> {
+        let ended: HashSet<u64> = self
+            .queue
+            .iter()
+            .filter(|entry| entry.notification.status == Status::Resolved)
+            .filter(|entry| now.since(entry.notification.at) >= limit)
+            .map(|entry| entry.episode)
+            .collect();
+        let unsent = |id: &u64| self.episodes.get(id).is_some_and(|episode| !episode.sent);
+        self.queue
+            .iter()
+            .filter(|entry| ended.contains(&entry.episode) && unsent(&entry.episode))
+            .filter(|entry| entry.notification.status == Status::Firing)
+            .map(|entry| entry.seq)
+            .collect()
+    }
+
+    /// Puts right what a journal with missing lines can leave behind: a resolved of an episode of
+    /// which no firing got through or waits.
+    pub(super) fn drop_orphans(&mut self) {
+        let told = |entry: &Entry| {
+            self.episodes.get(&entry.episode).is_some_and(|e| e.sent || e.waiting > 0)
+        };
+        let resolved = |entry: &&Entry| entry.notification.status == Status::Resolved;
+        let orphans: Vec<u64> = self
+            .queue
+            .iter()
+            .filter(resolved)
+            .filter(|entry| !told(entry))
+            .map(|entry| entry.seq)
+            .collect();
+        for orphan in orphans {
+            self.apply(Record::Drop(orphan));
+        }
+    }
+
+    /// Records that give this outbox again: what a compacted journal holds.
+    pub(super) fn records(&self) -> Vec<Record> {
+        let episodes = self.episodes.iter().map(|(id, episode)| Record::Episode {
+            id: *id,
+            sent: episode.sent,
+            open: episode.open,
+            alert: episode.alert.clone(),
+        });
+        let pushes = self.queue.iter().map(|entry| Record::Push {
+            seq: entry.seq,
+            episode: entry.episode,
+            notification: entry.notification.clone(),
+        });
+        episodes.chain(pushes).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::samples::notification;
+    use super::*;
+    use crate::model::Severity;
+
+    fn statuses(outbox: &Outbox) -> Vec<(Status, String)> {
+        outbox
+            .queue()
+            .map(|entry| (entry.notification.status, entry.notification.alert.rule.to_string()))
+            .collect()
+    }
+
+    fn offer(outbox: &mut Outbox, rule: &str, status: Status) -> Vec<Record> {
+        outbox.offer(notification(rule, "/", status), 100)
+    }
+
+    #[test]
+    fn a_resolved_needs_a_firing_and_a_repeat_is_not_queued() {
+        let mut outbox = Outbox::default();
+        assert!(offer(&mut outbox, "a", Status::Resolved).is_empty());
+        offer(&mut outbox, "a", Status::Firing);
+        assert!(offer(&mut outbox, "a", Status::Firing).is_empty(), "told twice");
+        let mut worse = notification("a", "/", Status::Firing);
+        worse.alert = Arc::new(Alert { severity: Severity::Critical, ..(*worse.alert).clone() });
+        assert!(!outbox.offer(worse, 100).is_empty(), "a change of severity is told");
+        offer(&mut outbox, "a", Status::Resolved);
+        assert!(offer(&mut outbox, "a", Status::Resolved).is_empty());
+        assert_eq!(outbox.len(), 3);
+    }
+
+    #[test]
+    fn a_dropped_firing_takes_its_resolved_along_unless_one_got_through() {
+        let mut outbox = Outbox::default();
+        offer(&mut outbox, "a", Status::Firing);
+        offer(&mut outbox, "a", Status::Resolved);
+        let first = outbox.queue().next().unwrap().seq;
+        assert_eq!(outbox.drop_entry(first).len(), 2);
+        assert_eq!(outbox, Outbox { next: outbox.next, ..Outbox::default() });
+
+        offer(&mut outbox, "b", Status::Firing);
+        let first = outbox.queue().next().unwrap().seq;
+        outbox.done(first);
+        assert_eq!(outbox.open().count(), 1);
+        offer(&mut outbox, "b", Status::Resolved);
+        assert_eq!(statuses(&outbox), [(Status::Resolved, "b".into())]);
+    }
+
+    #[test]
+    fn a_full_queue_gives_up_the_oldest_alert_with_its_end_and_no_end_of_a_told_one() {
+        let mut outbox = Outbox::default();
+        offer(&mut outbox, "told", Status::Firing);
+        let seq = outbox.queue().next().unwrap().seq;
+        outbox.done(seq);
+        offer(&mut outbox, "told", Status::Resolved);
+        outbox.offer(notification("old", "/", Status::Firing), 2);
+        outbox.offer(notification("new", "/", Status::Firing), 2);
+        assert_eq!(
+            statuses(&outbox),
+            [(Status::Resolved, "told".into()), (Status::Firing, "new".into())]
+        );
+        assert!(outbox.offer(notification("old", "/", Status::Resolved), 2).is_empty());
+    }
+
+    #[test]
+    fn what_began_and_ended_unsent_goes_stale() {
+        let mut outbox = Outbox::default();
+        offer(&mut outbox, "a", Status::Firing);
+        let day = Duration::from_secs(86_400);
+        let later = Wall(notification("a", "/", Status::Resolved).at.0 + 86_400_000);
+        assert!(outbox.stale(day, later).is_empty(), "it still fires");
+        offer(&mut outbox, "a", Status::Resolved);
+        assert_eq!(outbox.stale(day, Wall(later.0 - 1)).len(), 0);
+        assert_eq!(outbox.stale(day, later).len(), 1);
+    }
+
+    /// What a receiver must have seen of one alert at any time: never a resolved without a firing.
+    fn in_order(delivered: &[(Status, String)]) -> bool {
+        let mut open = HashSet::new();
+        delivered.iter().all(|(status, rule)| match status {
+            Status::Firing => {
+                open.insert(rule.clone());
+                true
+            }
+            Status::Resolved => open.remove(rule),
+        })
+    }
+
+    proptest! {
+        /// Offers, deliveries and drops in any order, and a replay of the records after each.
+        #[test]
+        fn the_contract_holds_and_the_records_replay(
+            steps in prop::collection::vec((0..4_u8, 0..3_usize), 1..80),
+        ) {
+            let (mut outbox, mut journal, mut delivered) = (Outbox::default(), Vec::new(), Vec::new());
+            for (step, which) in steps {
+                let rule = ["a", "b", "c"][which];
+                match step {
+                    0 => journal.extend(outbox.offer(notification(rule, "/", Status::Firing), 4)),
+                    1 => journal.extend(outbox.offer(notification(rule, "/", Status::Resolved), 4)),
+                    _ => {
+                        let Some(entry) = outbox.queue().next().cloned() else { continue };
+                        if step == 2 {
+                            let told = &entry.notification;
+                            delivered.push((told.status, told.alert.rule.to_string()));
+                            journal.extend(outbox.done(entry.seq));
+                        } else if entry.notification.status == Status::Firing {
+                            journal.extend(outbox.drop_entry(entry.seq));
+                        }
+                    }
+                }
+                prop_assert!(in_order(&delivered), "{delivered:?}");
+                for records in [journal.clone(), outbox.records()] {
+                    let mut replayed = Outbox::default();
+                    for record in records {
+                        replayed.apply(record);
+                    }
+                    replayed.next = outbox.next;
+                    prop_assert_eq!(&replayed, &outbox);
+                }
+            }
+            // Deliver what is left: every alert that was told and ended was told so.
+            let left: Vec<Entry> = outbox.queue().cloned().collect();
+            for entry in left {
+                let told = &entry.notification;
+                delivered.push((told.status, told.alert.rule.to_string()));
+                outbox.done(entry.seq);
+            }
+            prop_assert!(in_order(&delivered));
+            for alert in ["a", "b", "c"] {
+                let last = delivered.iter().rev().find(|(_, rule)| rule == alert);
+                let fires = outbox.open().any(|open| &*open.rule == alert);
+                prop_assert_eq!(last.is_some_and(|(status, _)| *status == Status::Firing), fires);
+            }
+        }
+    }
+}
