@@ -5,10 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::App;
+use crate::collectors::application::{Answer, record_json};
 use crate::model::{Alert, Now};
-use crate::server::{
-    Backend, ChannelHealth, CollectorHealth, Health, Recorded, ReloadHealth, RuleView,
-};
+use crate::server::{Backend, ChannelHealth, CollectorHealth, Health, ReloadHealth, RuleView};
 use crate::store::Store;
 
 /// The app as the server sees it.
@@ -37,9 +36,9 @@ impl Backend for View {
         Box::pin(self.0.reload())
     }
 
-    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
-        let _ = body;
-        Err("temp".into())
+    fn record(&self, body: &[u8]) -> Result<Answer, String> {
+        let recorder = self.0.current.load().recorder.clone();
+        record_json(&recorder, body).map_err(|malformed| malformed.to_string())
     }
 
     fn alerts(&self) -> Vec<Arc<Alert>> {

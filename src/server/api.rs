@@ -9,7 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::backend::{Health, Recorded, RuleView};
+use super::backend::{Health, RuleView};
+use crate::collectors::application::Answer;
 use crate::model::{Alert, AlertState, Labels, Now, Severity, Wall};
 
 /// Data of `/api/v1/alerts`.
@@ -193,11 +194,8 @@ pub(super) fn summary(
 }
 
 /// Data of `/api/v1/record`.
-pub(super) fn recorded(recorded: &Recorded) -> Value {
-    let refused = recorded.refused.iter().map(
-        |record| json!({ "index": record.index, "reason": record.reason, "error": record.detail }),
-    );
-    json!({ "accepted": recorded.accepted, "refused": refused.collect::<Vec<_>>() })
+pub(super) fn recorded(answer: &Answer) -> Value {
+    serde_json::to_value(answer).unwrap_or_default()
 }
 
 /// A number, or what JSON has no number for as text.

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::collectors::application::Answer;
 use crate::model::{Alert, AlertState, Failure, Labels, Now, Origin, Severity, Wall};
 use crate::store::Store;
 
@@ -33,7 +34,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the body as a whole is no such array; nothing was recorded then.
-    fn record(&self, body: &[u8]) -> Result<Recorded, String>;
+    fn record(&self, body: &[u8]) -> Result<Answer, String>;
 
     /// All alerts that are pending or firing.
     fn alerts(&self) -> Vec<Arc<Alert>>;
@@ -43,26 +44,6 @@ pub trait Backend: Send + Sync + 'static {
 
     /// How the parts fare.
     fn health(&self) -> Health;
-}
-
-/// What became of a recording request.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Recorded {
-    /// How many records were taken.
-    pub accepted: usize,
-    /// Those that were not.
-    pub refused: Vec<RefusedRecord>,
-}
-
-/// A record that was not taken.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RefusedRecord {
-    /// Its index in the array.
-    pub index: usize,
-    /// One of a small fixed set of words: `unknown_metric`, `wrong_kind`...
-    pub reason: &'static str,
-    /// What is wrong with it, for people.
-    pub detail: String,
 }
 
 /// A rule as others see it.

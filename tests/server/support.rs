@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use bellwether::clock::Clock;
+use bellwether::collectors::application::{Answer, RefusedRecord};
 use bellwether::declare::Spanned;
 use bellwether::model::{
     Alert, AlertState, Batch, Fingerprint, Kind, Labels, MetricDef, MetricId, Now, Origin,
     Severity, Wall,
 };
-use bellwether::server::{
-    Access, Backend, Handle, Health, Prometheus, Recorded, RefusedRecord, RuleView, Server, Stats,
-};
+use bellwether::server::{Access, Backend, Handle, Health, Prometheus, RuleView, Server, Stats};
 use bellwether::store::{Options, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -127,16 +126,21 @@ impl Backend for TestBackend {
     }
 
     /// Takes an array; numbers are accepted, all else refused.
-    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
+    fn record(&self, body: &[u8]) -> Result<Answer, String> {
         let records: Vec<serde_json::Value> =
             serde_json::from_slice(body).map_err(|error| format!("not a JSON array: {error}"))?;
-        let mut recorded = Recorded::default();
+        let mut recorded = Answer::default();
         for (index, record) in records.iter().enumerate() {
             if record.is_number() {
                 recorded.accepted += 1;
             } else {
-                let detail = format!("no number: {record}");
-                recorded.refused.push(RefusedRecord { index, reason: "wrong_kind", detail });
+                let message = format!("no number: {record}");
+                recorded.refused_total += 1;
+                recorded.refused.push(RefusedRecord {
+                    index: index as u64,
+                    reason: "wrong_kind",
+                    message,
+                });
             }
         }
         Ok(recorded)
