@@ -7,10 +7,12 @@ mod alert;
 mod batch;
 mod labels;
 mod metric;
+mod record;
 mod time;
 
 pub use alert::{Alert, AlertState, Fingerprint, Notification, Severity, Status, Transition};
 pub use batch::{Batch, Failure, Point};
 pub use labels::{LabelValues, Labels, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
+pub use record::{Recorded, RefusedRecord};
 pub use time::{Mono, Now, Wall};

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::App;
-use crate::collectors::application::{Answer, record_json};
-use crate::model::{Alert, Now};
+use crate::collectors::application::record_json;
+use crate::model::{Alert, Now, Recorded};
 use crate::server::{Backend, ChannelHealth, CollectorHealth, Health, ReloadHealth, RuleView};
 use crate::store::Store;
 
@@ -36,7 +36,7 @@ impl Backend for View {
         Box::pin(self.0.reload())
     }
 
-    fn record(&self, body: &[u8]) -> Result<Answer, String> {
+    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
         let recorder = self.0.current.load().recorder.clone();
         record_json(&recorder, body).map_err(|malformed| malformed.to_string())
     }

@@ -16,7 +16,7 @@ mod table;
 
 pub use handle::{Counter, Gauge, Observer};
 pub use metric::{Declared, MAX_LABELS};
-pub use record::{Answer, MAX_TOLD, Malformed, RefusedRecord, record_json};
+pub use record::{MAX_TOLD, Malformed, record_json};
 pub use recorder::Recorder;
 pub use refused::{MAX_VALUE_LEN, Reason, Refused};
 pub use settings::{

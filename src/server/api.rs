@@ -10,8 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::backend::{Health, RuleView};
-use crate::collectors::application::Answer;
-use crate::model::{Alert, AlertState, Labels, Now, Severity, Wall};
+use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity, Wall};
 
 /// Data of `/api/v1/alerts`.
 pub(super) fn alerts(alerts: &[Arc<Alert>]) -> Value {
@@ -194,8 +193,15 @@ pub(super) fn summary(
 }
 
 /// Data of `/api/v1/record`.
-pub(super) fn recorded(answer: &Answer) -> Value {
-    serde_json::to_value(answer).unwrap_or_default()
+pub(super) fn recorded(recorded: &Recorded) -> Value {
+    let refused = recorded.refused.iter().map(
+        |record| json!({ "index": record.index, "reason": record.reason, "error": record.message }),
+    );
+    json!({
+        "accepted": recorded.accepted,
+        "refusedTotal": recorded.refused_total,
+        "refused": refused.collect::<Vec<_>>(),
+    })
 }
 
 /// A number, or what JSON has no number for as text.

@@ -7,8 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::collectors::application::Answer;
-use crate::model::{Alert, AlertState, Failure, Labels, Now, Origin, Severity, Wall};
+use crate::model::{Alert, AlertState, Failure, Labels, Now, Origin, Recorded, Severity, Wall};
 use crate::store::Store;
 
 /// The program behind the page.
@@ -34,7 +33,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the body as a whole is no such array; nothing was recorded then.
-    fn record(&self, body: &[u8]) -> Result<Answer, String>;
+    fn record(&self, body: &[u8]) -> Result<Recorded, String>;
 
     /// All alerts that are pending or firing.
     fn alerts(&self) -> Vec<Arc<Alert>>;

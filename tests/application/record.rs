@@ -1,11 +1,12 @@
 //! Records as JSON.
 
-use bellwether::collectors::application::{Answer, MAX_TOLD, record_json};
+use bellwether::collectors::application::{MAX_TOLD, record_json};
+use bellwether::model::Recorded;
 use proptest::prelude::*;
 
 use super::{numbers, recorder, refused, series};
 
-fn ok(body: &str) -> Answer {
+fn ok(body: &str) -> Recorded {
     record_json(&recorder(), body.as_bytes()).unwrap()
 }
 
@@ -16,7 +17,7 @@ fn the_example_of_the_issue() {
         {"metric":"queue_length","labels":{"queue_name":"mail"},"set":42},
         {"metric":"cache_hits","labels":{"cache_name":"c"},"inc":1}]"#;
     let answer = record_json(&recorder, body).unwrap();
-    assert_eq!(answer, Answer { accepted: 3, ..Answer::default() });
+    assert_eq!(answer, Recorded { accepted: 3, ..Recorded::default() });
     assert_eq!(numbers(&recorder, "agent_execution_time{cv,success}"), [0.0, 0.0, 1.0, 1.0, 2.5]);
     assert_eq!(numbers(&recorder, "queue_length{mail}"), [42.0]);
     assert_eq!(numbers(&recorder, "cache_hits{c}"), [1.0]);
@@ -96,7 +97,7 @@ fn what_is_no_array_records_nothing() {
     }
     assert!(record_json(&recorder, b"[\"\xFF\"]").is_err());
     assert_eq!(numbers(&recorder, "events{}"), [0.0]);
-    assert_eq!(ok("[]"), Answer::default());
+    assert_eq!(ok("[]"), Recorded::default());
 }
 
 #[test]

@@ -84,6 +84,8 @@ fn status_health_and_version() {
     let folder = TempDir::new().unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     agent.wait_for_value("bellwether_collector_success{collector=\"application\"", |up| up == 1.0);
+    crate::set_queue(&agent, "mail", 42.0);
+    agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing == 1.0);
     let url = format!("http://{}", agent.address());
     let output = bellwether(&["health", "--url", &url]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use bellwether::clock::Clock;
-use bellwether::collectors::application::{Answer, RefusedRecord};
 use bellwether::declare::Spanned;
 use bellwether::model::{
     Alert, AlertState, Batch, Fingerprint, Kind, Labels, MetricDef, MetricId, Now, Origin,
-    Severity, Wall,
+    Recorded, RefusedRecord, Severity, Wall,
 };
 use bellwether::server::{Access, Backend, Handle, Health, Prometheus, RuleView, Server, Stats};
 use bellwether::store::{Options, Store};
@@ -126,10 +125,10 @@ impl Backend for TestBackend {
     }
 
     /// Takes an array; numbers are accepted, all else refused.
-    fn record(&self, body: &[u8]) -> Result<Answer, String> {
+    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
         let records: Vec<serde_json::Value> =
             serde_json::from_slice(body).map_err(|error| format!("not a JSON array: {error}"))?;
-        let mut recorded = Answer::default();
+        let mut recorded = Recorded::default();
         for (index, record) in records.iter().enumerate() {
             if record.is_number() {
                 recorded.accepted += 1;

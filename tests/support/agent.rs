@@ -25,9 +25,23 @@ impl Agent {
         Self::start_with(folder, &["--web.listen-address", "127.0.0.1:0"])
     }
 
+    /// Starts with `yaml` where no file can grow, as on a full disk.
+    pub fn start_without_disk(folder: &Path, yaml: &str) -> Self {
+        fs::write(folder.join("bellwether.yaml"), yaml).unwrap();
+        let mut shell = Command::new("sh");
+        // Ignored over exec, so that a write fails instead of ending the process.
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]);
+        shell.arg(env!("CARGO_BIN_EXE_bellwether"));
+        Self::spawn(shell, folder, &["--web.listen-address", "127.0.0.1:0"])
+    }
+
     /// Starts with the file that is in `folder` and further arguments.
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_bellwether")), folder, arguments)
+    }
+
+    fn spawn(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(["run", "--config"])
             .arg(folder.join("bellwether.yaml"))
             .args(arguments)

@@ -128,42 +128,39 @@ fn serve(
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
+    let mut length = 0;
+    let mut line = String::new();
     loop {
-        let mut length = 0;
-        let mut line = String::new();
-        loop {
-            line.clear();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            let lower = line.to_ascii_lowercase();
-            if let Some(value) = lower.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        if reader.read_exact(&mut body).is_err() {
+        line.clear();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
             return;
         }
-        *attempts.lock().unwrap() += 1;
-        let status = match *mood.lock().unwrap() {
-            Mood::Good => {
-                bodies.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
-                200
-            }
-            Mood::Status(status) => status,
-            Mood::Mute => {
-                // Holds the connection until the client gives up.
-                let _ = reader.read(&mut [0]);
-                return;
-            }
-        };
-        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
-        if stream.write_all(answer.as_bytes()).is_err() {
-            return;
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
         }
     }
+    let mut body = vec![0; length];
+    if reader.read_exact(&mut body).is_err() {
+        return;
+    }
+    *attempts.lock().unwrap() += 1;
+    let status = match *mood.lock().unwrap() {
+        Mood::Good => {
+            bodies.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            200
+        }
+        Mood::Status(status) => status,
+        Mood::Mute => {
+            // Holds the connection until the client gives up.
+            let _ = reader.read(&mut [0]);
+            return;
+        }
+    };
+    // Closed each time, so that a stopped receiver is gone for good.
+    let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let _ = stream.write_all(answer.as_bytes());
 }

@@ -11,32 +11,11 @@ use serde_json::value::RawValue;
 
 use super::recorder::Recorder;
 use super::refused::{Reason, Refused};
+use crate::model::{Recorded, RefusedRecord};
 
-/// Refused records told one by one in an [`Answer`]; further ones are only counted, so that the
+/// Refused records told one by one in an [`Recorded`]; further ones are only counted, so that the
 /// answer to a large body stays small.
 pub const MAX_TOLD: usize = 1000;
-
-/// What became of a body.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Answer {
-    /// Records taken.
-    pub accepted: u64,
-    /// Records refused.
-    pub refused_total: u64,
-    /// The first [`MAX_TOLD`] of those refused.
-    pub refused: Vec<RefusedRecord>,
-}
-
-/// One refused record.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct RefusedRecord {
-    /// Its place in the array, from 0.
-    pub index: u64,
-    /// Why, as in `application_refused_total`.
-    pub reason: &'static str,
-    /// Why, for people.
-    pub message: String,
-}
 
 /// The body is no JSON array; nothing of it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +28,7 @@ pub struct Malformed(String);
 ///
 /// # Errors
 /// When `body` as a whole is no JSON array.
-pub fn record_json(recorder: &Recorder, body: &[u8]) -> Result<Answer, Malformed> {
+pub fn record_json(recorder: &Recorder, body: &[u8]) -> Result<Recorded, Malformed> {
     let malformed = |error: serde_json::Error| Malformed(error.to_string());
     // Read twice: the syntax first, so that a cut body records nothing.
     serde_json::from_slice::<Syntax>(body).map_err(malformed)?;
@@ -81,14 +60,14 @@ impl<'de> Deserialize<'de> for Syntax {
 struct Records<'r>(&'r Recorder);
 
 impl<'de> Visitor<'de> for Records<'_> {
-    type Value = Answer;
+    type Value = Recorded;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an array")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Answer, A::Error> {
-        let mut answer = Answer::default();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Recorded, A::Error> {
+        let mut answer = Recorded::default();
         let mut index = 0;
         while let Some(record) = array.next_element::<&'de RawValue>()? {
             match record_one(self.0, record.get()) {
@@ -101,7 +80,7 @@ impl<'de> Visitor<'de> for Records<'_> {
     }
 }
 
-impl Answer {
+impl Recorded {
     fn refuse(&mut self, index: u64, refused: &Refused) {
         self.refused_total += 1;
         if self.refused.len() < MAX_TOLD {
