@@ -12,6 +12,7 @@ mod recorder;
 mod refused;
 mod settings;
 mod sketch;
+mod statsd;
 mod table;
 
 pub use handle::{Counter, Gauge, Observer};
@@ -19,6 +20,5 @@ pub use metric::{Declared, MAX_LABELS};
 pub use record::{MAX_TOLD, Malformed, record_json};
 pub use recorder::Recorder;
 pub use refused::{MAX_VALUE_LEN, Reason, Refused};
-pub use settings::{
-    Application, ApplicationMetric, ApplicationType, Statsd, StatsdMapping, resolve,
-};
+pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
+pub use statsd::{Statsd, StatsdListener, StatsdMapping};

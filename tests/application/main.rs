@@ -4,6 +4,7 @@
 
 mod record;
 mod recorder;
+mod statsd;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

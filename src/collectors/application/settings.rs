@@ -3,12 +3,12 @@
 //! Owns the keys `application_metrics` and `application`; turns the former into what the
 //! recorder takes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::metric::{Declared, MAX_LABELS};
-use crate::declare::{Problems, Raw, Span, Spanned, check_label_names, choices, section};
+use super::statsd::Statsd;
+use crate::declare::{Problems, Span, Spanned, check_label_names, choices, section};
 use crate::model::{Kind, MetricDef, Origin, exported_name};
 
 choices! {
@@ -58,36 +58,6 @@ section! {
     pub struct Application {
         /// Receives `StatsD` and `DogStatsD` lines; absent, no port is open.
         pub statsd: Option<Statsd>,
-    }
-}
-
-section! {
-    /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
-    pub struct Statsd {
-        /// Address to listen on.
-        pub listen: Spanned<String> = "127.0.0.1:8125".to_owned().into(),
-        /// Size of the socket's receive buffer in bytes; the kernel may allow less.
-        pub receive_buffer: Spanned<u32> = 4_194_304.into(),
-        /// Tags dropped before labels are looked up, such as those a client adds to everything.
-        pub ignored_tags: Vec<String> = Vec::new(),
-        /// Dotted names to metrics; the first that matches is taken. A name that none matches
-        /// names its metric itself, with `_` for each character that is no letter or digit.
-        pub mappings: Vec<StatsdMapping> = Vec::new(),
-    }
-}
-
-section! {
-    /// Maps `StatsD` names to a declared metric.
-    pub struct StatsdMapping {
-        /// Dotted name; `*` stands for one whole part: `api.*.*.time`.
-        pub r#match: Spanned<Raw>,
-        /// Metric of `application_metrics`.
-        pub metric: Spanned<String>,
-        /// Label values; `$1` is what the first `*` stands for. Labels not given here come from
-        /// the tags.
-        pub labels: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
-        /// Factor for the values. Timers (`ms`) are in seconds before it is applied.
-        pub scale: Spanned<f64> = 1.0.into(),
     }
 }
 
@@ -257,7 +227,6 @@ mod tests {
     #[test]
     fn every_mistake_is_told_also_of_disabled_metrics() {
         let cases = [
-            ("name: 9a, type: gauge", "[0].name: not a metric name"),
             ("name: a, type: gauge, labels: [__x]", "[0].labels[0]: not a label name"),
             ("name: a, type: gauge, labels: [x, x]", "[0].labels[1]: label \"x\" is declared"),
             ("name: a, type: histogram, labels: [le]", "a histogram has the label \"le\" already"),

@@ -1,0 +1,169 @@
+//! `StatsD` and `DogStatsD` lines over UDP.
+//!
+//! Owns the socket and its thread; what the lines mean is in the modules below. A blocking
+//! thread of its own, for a packet costs less than waking an asynchronous task.
+
+mod intake;
+mod line;
+mod mapping;
+mod settings;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use socket2::SockRef;
+use tracing::{info, warn};
+
+use super::recorder::Recorder;
+use intake::Intake;
+use mapping::Translation;
+pub use settings::{Statsd, StatsdMapping};
+
+/// Largest payload of a UDP packet, and one byte more.
+const PACKET: usize = 65_536;
+
+/// How often the thread looks whether it should stop, should the wake-up packet be lost.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Receives lines and records them until it is stopped or dropped.
+#[derive(Debug)]
+pub struct StatsdListener {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    settings: (String, u32),
+}
+
+#[derive(Debug)]
+struct Shared {
+    socket: UdpSocket,
+    translation: ArcSwap<Translation>,
+    packets: AtomicU64,
+    lines: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl StatsdListener {
+    /// Binds the address and starts to receive.
+    ///
+    /// # Errors
+    /// When the address cannot be resolved or bound, or no thread can be started.
+    pub fn start(settings: &Statsd, recorder: Recorder) -> io::Result<Self> {
+        let socket = bind(&settings.listen)?;
+        socket.set_read_timeout(Some(LOOK))?;
+        if let Err(error) =
+            SockRef::from(&socket).set_recv_buffer_size(*settings.receive_buffer as usize)
+        {
+            warn!(%error, "the StatsD socket keeps the receive buffer it has");
+        }
+        let shared = Arc::new(Shared {
+            socket,
+            translation: ArcSwap::from_pointee(Translation::new(settings)),
+            packets: AtomicU64::new(0),
+            lines: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        });
+        let thread = thread::Builder::new().name("statsd".into()).spawn({
+            let shared = shared.clone();
+            move || shared.receive(Intake::new(recorder))
+        })?;
+        info!(address = *settings.listen, "listening for StatsD");
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+            settings: (settings.listen.value.clone(), *settings.receive_buffer),
+        })
+    }
+
+    /// Goes on with other mappings, if `settings` ask for the same socket; else says `false` and
+    /// changes nothing. The recorder need not be told: it follows reloads itself.
+    pub fn retarget(&self, settings: &Statsd) -> bool {
+        let same = self.settings == (settings.listen.value.clone(), *settings.receive_buffer);
+        if same {
+            self.shared.translation.store(Arc::new(Translation::new(settings)));
+        }
+        same
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// As the system's call.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.shared.socket.local_addr()
+    }
+
+    /// Packets and lines received so far.
+    #[must_use]
+    pub fn received(&self) -> (u64, u64) {
+        let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
+        (load(&self.shared.packets), load(&self.shared.lines))
+    }
+
+    /// Stops receiving and waits for the thread to end, a second at the most.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for StatsdListener {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.wake();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            warn!("the StatsD thread had panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn receive(&self, mut intake: Intake) {
+        let mut buffer = vec![0; PACKET];
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.socket.recv(&mut buffer) {
+                Ok(length) => {
+                    let lines = intake.packet(&self.translation.load(), &buffer[..length]);
+                    self.packets.fetch_add(u64::from(length > 0), Ordering::Relaxed);
+                    self.lines.fetch_add(lines, Ordering::Relaxed);
+                }
+                Err(error) if retry(&error) => {}
+                Err(error) => {
+                    warn!(%error, "cannot receive StatsD packets; trying again");
+                    thread::park_timeout(LOOK);
+                }
+            }
+        }
+    }
+
+    /// An empty packet to itself ends the wait for the next one.
+    fn wake(&self) {
+        let Ok(mut address) = self.socket.local_addr() else { return };
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            });
+        }
+        // Without it the thread ends within LOOK.
+        self.socket.send_to(&[], address).ok();
+    }
+}
+
+fn bind(listen: &str) -> io::Result<UdpSocket> {
+    let addresses: Vec<SocketAddr> = listen.to_socket_addrs()?.collect();
+    UdpSocket::bind(&*addresses)
+}
+
+/// Nothing came in time, or a signal came.
+fn retry(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,137 @@
+//! What the declaration says of `StatsD`, and its check.
+
+use std::collections::BTreeMap;
+
+use super::mapping::{Template, glob};
+use crate::collectors::application::settings::ApplicationMetric;
+use crate::declare::{Problems, Raw, Spanned, did_you_mean, section};
+
+section! {
+    /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
+    pub struct Statsd {
+        /// Address to listen on.
+        pub listen: Spanned<String> = "127.0.0.1:8125".to_owned().into(),
+        /// Size of the socket's receive buffer in bytes; the kernel may allow less.
+        pub receive_buffer: Spanned<u32> = 4_194_304.into(),
+        /// Tags left out before labels are looked up, such as those a client adds to everything.
+        pub ignored_tags: Vec<String> = Vec::new(),
+        /// Dotted names to metrics; the first that matches is taken. A name that none matches
+        /// names its metric itself, with `_` for each character that is no letter or digit.
+        pub mappings: Vec<StatsdMapping> = Vec::new(),
+    }
+}
+
+section! {
+    /// Maps `StatsD` names to a declared metric.
+    pub struct StatsdMapping {
+        /// Dotted name; `*` stands for one whole part: `api.*.*.time`.
+        pub r#match: Spanned<Raw>,
+        /// Metric of `application_metrics`.
+        pub metric: Spanned<String>,
+        /// Label values; `$1` is what the first `*` stands for. Labels not given here come from
+        /// the tags.
+        pub labels: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
+        /// Factor for the values. Timers (`ms`) are in seconds before it is applied.
+        pub scale: Spanned<f64> = 1.0.into(),
+    }
+}
+
+impl Statsd {
+    /// Notes all that is wrong, given the metrics that lines can be mapped to.
+    pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+        let port = self.listen.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        if port.and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
+            let message = format!("not an address with a port: {:?}", self.listen.value);
+            problems.error(&self.listen.at, message).hint("for example 127.0.0.1:8125");
+        }
+        if *self.receive_buffer < 65_536 {
+            let message = format!("must hold one packet, 65536 bytes: {}", *self.receive_buffer);
+            problems.error(&self.receive_buffer.at, message);
+        }
+        self.mappings.iter().for_each(|mapping| mapping.check(metrics, problems));
+    }
+}
+
+impl StatsdMapping {
+    fn check(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+        let parts = glob(&self.r#match).unwrap_or_else(|why| {
+            problems.error(&self.r#match.at, format!("{why}: {:?}", self.r#match.0));
+            Vec::new()
+        });
+        let stars = parts.iter().filter(|part| part.is_none()).count();
+        for template in self.labels.values().filter(|_| !parts.is_empty()) {
+            if let Err(why) = Template::parse(template, stars) {
+                problems.error(&template.at, why).hint("$$ is a plain $");
+            }
+        }
+        if *self.scale == 0.0 {
+            problems.error(&self.scale.at, "every value would be 0");
+        }
+        self.check_target(metrics, problems);
+    }
+
+    fn check_target(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+        let wanted = &self.metric;
+        let Some(metric) = metrics.iter().find(|metric| metric.name == *wanted) else {
+            let names = metrics.iter().map(|metric| metric.name.as_str());
+            let message = format!("no application metric is named {:?}", wanted.value);
+            problems.error(&wanted.at, message).hint_if(did_you_mean(wanted, names));
+            return;
+        };
+        let declared = || metric.labels.iter().map(|label| label.as_str());
+        for (name, template) in &self.labels {
+            if !declared().any(|label| label == name) {
+                let message = format!("{:?} has no label {name:?}", wanted.value);
+                problems.error(&template.at, message).hint_if(did_you_mean(name, declared()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::{self, Cx, Decode};
+
+    fn check(yaml: &str) -> Vec<String> {
+        let metrics = "[{name: api_time, type: summary, labels: [endpoint]}]";
+        let mut problems = Problems::default();
+        let mut cx = Cx::new(&mut problems, &|_| None);
+        let metrics: Vec<ApplicationMetric> =
+            Vec::decode(&declare::parse(metrics).unwrap(), &mut cx).unwrap();
+        let statsd = Statsd::decode(&declare::parse(yaml).unwrap(), &mut cx).unwrap();
+        statsd.check(&metrics, &mut problems);
+        problems.into_sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn good_settings_have_no_problems() {
+        let mapping = "{match: api.*.time, metric: api_time, labels: {endpoint: $1}, scale: 2}";
+        assert_eq!(check("{}"), [""; 0]);
+        assert_eq!(check(&format!("{{listen: '[::1]:0', mappings: [{mapping}]}}")), [""; 0]);
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        let mapping = |body: &str| format!("mappings: [{{match: a.*, metric: api_time, {body}}}]");
+        let cases = [
+            ("listen: 8125".to_owned(), "not an address with a port: \"8125\""),
+            ("listen: ':8125'".to_owned(), "not an address with a port"),
+            ("listen: localhost:99999".to_owned(), "not an address with a port"),
+            ("receive_buffer: 1000".to_owned(), "must hold one packet"),
+            (mapping("scale: 0"), "every value would be 0"),
+            (mapping("labels: {endpoint: $2}"), "$2 refers to no `*` of the match: it has 1"),
+            (mapping("labels: {endpont: $1}"), "has no label \"endpont\""),
+            ("mappings: [{match: a.b*, metric: api_time}]".to_owned(), "one whole part"),
+            (
+                "mappings: [{match: a, metric: api_tme}]".to_owned(),
+                "no application metric is named \"api_tme\"\n  hint: did you mean \"api_time\"?",
+            ),
+        ];
+        for (yaml, expected) in cases {
+            let problems = check(&yaml);
+            assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
+            assert!(problems[0].contains(expected), "{yaml}: {problems:?}");
+        }
+    }
+}
