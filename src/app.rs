@@ -8,6 +8,7 @@ mod figures;
 mod judge;
 mod overrides;
 mod running;
+mod statsd;
 mod systemd;
 mod web;
 
@@ -61,6 +62,7 @@ struct App {
     judge: Arc<Judge>,
     notifier: Arc<Notifier>,
     web: Web,
+    statsd: statsd::Intake,
     reloads: Mutex<Reloads>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
@@ -101,7 +103,11 @@ impl App {
         let app = Self::build(source, overrides, plan).await?;
         let settings = app.current.load().plan.root.performance_monitor.prometheus.clone();
         let backend = Arc::new(View(app.clone()));
+        let running = app.current.load_full();
+        let statsd = app.statsd.prepare(&running.plan, &running.recorder).await;
+        let statsd = statsd.map_err(anyhow::Error::msg)?;
         app.web.open(&settings, backend).await.map_err(anyhow::Error::msg)?;
+        app.statsd.replace(statsd);
         let stop = CancellationToken::new();
         let judging = tokio::spawn(app.judge.clone().run(stop.clone()));
         app.current.load().start(&app);
@@ -111,6 +117,7 @@ impl App {
 
         info!("stopping");
         systemd::stopping();
+        app.statsd.replace(statsd::Prepared::None);
         app.current.load().stop().await;
         stop.cancel();
         if let Err(error) = judging.await {
@@ -158,6 +165,7 @@ impl App {
             judge,
             notifier,
             web: Web::default(),
+            statsd: statsd::Intake::default(),
             reloads: Mutex::new(Reloads { loaded_at: now.wall, ..Reloads::default() }),
             reloading: tokio::sync::Mutex::default(),
         }))
@@ -212,9 +220,10 @@ impl App {
         let channels = &monitor.alerting.notifications.channels;
         let channels = self.notifier.prepare(channels, sender(&plan)).await;
         let channels = channels.map_err(|error| error.to_string())?;
+        let old = self.current.load_full();
+        let statsd = self.statsd.prepare(&plan, &old.recorder).await?;
         self.web.open(&monitor.prometheus, Arc::new(View(self.clone()))).await?;
 
-        let old = self.current.load_full();
         warn_of(&self.source, &plan);
         if plan.root.logging != old.plan.root.logging {
             warn!("a change of `logging` takes effect at the next start");
@@ -224,6 +233,7 @@ impl App {
         let next = Arc::new(next);
         old.stop().await;
         next.adopt(&old);
+        self.statsd.replace(statsd);
         self.notifier.replace(channels).await;
         let ended = self.judge.replace(rules, next.store.clone());
         self.judge.tell(&ended).await;
@@ -292,19 +302,4 @@ async fn saved(file: StateFile) -> Vec<Carried> {
 /// Who speaks in notifications.
 fn sender(plan: &Plan) -> notify::Sender {
     notify::Sender { labels: plan.default_labels.clone(), url: String::new() }
-}
-
-/// temp
-struct StatsdListener;
-impl StatsdListener {
-    fn start(
-        _: &crate::collectors::application::Statsd,
-        _: crate::collectors::application::Recorder,
-    ) -> Result<Self, String> {
-        Err(String::new())
-    }
-    fn stop(self) {}
-    fn received(&self) -> (u64, u64) {
-        (0, 0)
-    }
 }

@@ -38,7 +38,7 @@ impl App {
                 .into_iter()
                 .map(|(metric, _, overflows)| (metric, overflows))
                 .collect(),
-            statsd: running.statsd(),
+            statsd: self.statsd.received(),
             skipped: running.skipped.counts().collect(),
             requests: self
                 .web

@@ -7,10 +7,8 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use super::App;
-use super::StatsdListener;
 use super::judge::Committer;
 use crate::collectors::application::Recorder;
 use crate::collectors::neo4j::Neo4jCollector;
@@ -31,7 +29,6 @@ pub(super) struct Running {
     pub(super) recorder: Recorder,
     pub(super) skipped: Arc<system::Skipped>,
     own: Mutex<Option<Own>>,
-    statsd: Mutex<Option<StatsdListener>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
     /// Kept between two scrapes for its buffers.
@@ -52,7 +49,6 @@ impl Running {
             recorder,
             skipped: Arc::default(),
             own: Mutex::default(),
-            statsd: Mutex::default(),
             tasks: Mutex::default(),
             stop: CancellationToken::new(),
             scratch: Mutex::default(),
@@ -96,7 +92,6 @@ impl Running {
             let recorder = self.recorder.clone();
             let build = Box::new(move || -> Box<dyn Collector> { Box::new(recorder.clone()) });
             self.spawn(app, Origin::Application, self.plan.interval, build);
-            self.start_statsd();
         }
         self.start_neo4j(app);
     }
@@ -110,16 +105,6 @@ impl Running {
                 Box::new(Neo4jCollector::new(&settings, plan.clone(), first))
             };
             self.spawn_within(app, Origin::Neo4j, interval, deadline, Box::new(build));
-        }
-    }
-
-    fn start_statsd(&self) {
-        let Some(settings) = &self.plan.root.performance_monitor.application.statsd else { return };
-        match StatsdListener::start(settings, self.recorder.clone()) {
-            Ok(listener) => *self.statsd.lock() = Some(listener),
-            Err(error) => {
-                warn!(address = *settings.listen, %error, "cannot listen for StatsD");
-            }
         }
     }
 
@@ -152,7 +137,6 @@ impl Running {
     /// Stops its collectors; one that hangs is left behind.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
-        let statsd = self.statsd.lock().take();
         let tasks = std::mem::take(&mut *self.tasks.lock());
         let ended = async {
             for task in tasks {
@@ -160,9 +144,6 @@ impl Running {
             }
         };
         timeout(LAST_RUNS, ended).await.ok();
-        if let Some(listener) = statsd {
-            listener.stop();
-        }
     }
 
     /// Brings what changes between collections up to date in the store, because somebody looks.
@@ -174,10 +155,5 @@ impl Running {
             own.fill(&mut batch, now);
         }
         self.store.refresh(&batch, now);
-    }
-
-    /// `StatsD` packets and lines received, where it listens.
-    pub(super) fn statsd(&self) -> Option<(u64, u64)> {
-        self.statsd.lock().as_ref().map(StatsdListener::received)
     }
 }

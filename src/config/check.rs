@@ -207,6 +207,9 @@ impl<'a> Checker<'a> {
         let interval = monitor.collection_interval.0;
         let metrics = &monitor.application_metrics;
         let declared = application::resolve(metrics, prefix, interval, self.problems);
+        if let Some(statsd) = &monitor.application.statsd {
+            statsd.check(metrics, self.problems);
+        }
         enabled.then(|| {
             let first = self.metrics.len() as u32;
             self.metrics.extend(declared.iter().map(|declared| declared.def.clone()));

@@ -145,11 +145,13 @@ fn a_reload_changes_mappings_and_keeps_the_socket() {
     send(&listener, &[b"events:1|c", b"a.b:1|c"]);
     let new = recorder_of("- {name: events, type: counter}");
     new.adopt(&old);
-    assert!(listener.retarget(&settings("mappings: [{match: a.*, metric: events}]")));
+    let other = settings("receive_buffer: 100000, mappings: [{match: a.*, metric: events}]");
+    assert!(listener.serves(&other));
+    listener.retarget(&other);
     send(&listener, &[b"events:1|c", b"a.b:1|c"]);
     assert_eq!(numbers(&new, "events{}"), [3.0]);
     let mut elsewhere = settings("");
     elsewhere.listen = "127.0.0.1:1".to_owned().into();
-    assert!(!listener.retarget(&elsewhere));
+    assert!(!listener.serves(&elsewhere));
     assert_eq!(listener.received(), (4, 4));
 }

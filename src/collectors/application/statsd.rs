@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct StatsdListener {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    settings: (String, u32),
+    listen: String,
 }
 
 #[derive(Debug)]
@@ -55,11 +55,7 @@ impl StatsdListener {
     pub fn start(settings: &Statsd, recorder: Recorder) -> io::Result<Self> {
         let socket = bind(&settings.listen)?;
         socket.set_read_timeout(Some(LOOK))?;
-        if let Err(error) =
-            SockRef::from(&socket).set_recv_buffer_size(*settings.receive_buffer as usize)
-        {
-            warn!(%error, "the StatsD socket keeps the receive buffer it has");
-        }
+        size(&socket, settings);
         let shared = Arc::new(Shared {
             socket,
             translation: ArcSwap::from_pointee(Translation::new(settings)),
@@ -72,21 +68,20 @@ impl StatsdListener {
             move || shared.receive(Intake::new(recorder))
         })?;
         info!(address = *settings.listen, "listening for StatsD");
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-            settings: (settings.listen.value.clone(), *settings.receive_buffer),
-        })
+        Ok(Self { shared, thread: Some(thread), listen: settings.listen.value.clone() })
     }
 
-    /// Goes on with other mappings, if `settings` ask for the same socket; else says `false` and
-    /// changes nothing. The recorder need not be told: it follows reloads itself.
-    pub fn retarget(&self, settings: &Statsd) -> bool {
-        let same = self.settings == (settings.listen.value.clone(), *settings.receive_buffer);
-        if same {
-            self.shared.translation.store(Arc::new(Translation::new(settings)));
-        }
-        same
+    /// Whether it listens where `settings` say.
+    #[must_use]
+    pub fn serves(&self, settings: &Statsd) -> bool {
+        self.listen == *settings.listen
+    }
+
+    /// Goes on as `settings` say, on the same socket. The recorder need not be told: it follows
+    /// reloads itself.
+    pub fn retarget(&self, settings: &Statsd) {
+        size(&self.shared.socket, settings);
+        self.shared.translation.store(Arc::new(Translation::new(settings)));
     }
 
     /// The address it is bound to.
@@ -158,6 +153,14 @@ impl Shared {
 fn bind(listen: &str) -> io::Result<UdpSocket> {
     let addresses: Vec<SocketAddr> = listen.to_socket_addrs()?.collect();
     UdpSocket::bind(&*addresses)
+}
+
+/// Without the size asked for it works as well, until packets come in a burst.
+fn size(socket: &UdpSocket, settings: &Statsd) {
+    let bytes = *settings.receive_buffer as usize;
+    if let Err(error) = SockRef::from(socket).set_recv_buffer_size(bytes) {
+        warn!(%error, "the StatsD socket keeps the receive buffer it has");
+    }
 }
 
 /// Nothing came in time, or a signal came.

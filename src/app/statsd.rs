@@ -1,0 +1,66 @@
+//! The `StatsD` listener over reloads: its socket stays open as long as its address does.
+
+use parking_lot::Mutex;
+
+use crate::collectors::application::{Recorder, Statsd, StatsdListener};
+use crate::config::Plan;
+
+/// The listener, where one is declared.
+#[derive(Default)]
+pub(super) struct Intake {
+    listener: Mutex<Option<StatsdListener>>,
+}
+
+/// What a plan asks for, with everything done that can fail.
+pub(super) enum Prepared {
+    /// No listener.
+    None,
+    /// The one there is, with these settings.
+    Same(Statsd),
+    /// A new one; it listens already.
+    New(StatsdListener),
+}
+
+impl Intake {
+    /// Binds what `plan` asks for, if it is not bound already. `recorder` takes the lines; the
+    /// next one may adopt it later.
+    pub(super) async fn prepare(
+        &self,
+        plan: &Plan,
+        recorder: &Recorder,
+    ) -> Result<Prepared, String> {
+        let declared = &plan.root.performance_monitor.application.statsd;
+        let Some(settings) = declared.clone().filter(|_| plan.application.is_some()) else {
+            return Ok(Prepared::None);
+        };
+        if self.listener.lock().as_ref().is_some_and(|listener| listener.serves(&settings)) {
+            return Ok(Prepared::Same(settings));
+        }
+        let (recorder, address) = (recorder.clone(), settings.listen.value.clone());
+        // A host name may have to be asked for.
+        let started =
+            tokio::task::spawn_blocking(move || StatsdListener::start(&settings, recorder)).await;
+        let listener = started.map_err(|error| error.to_string())?;
+        let told = |error| format!("cannot listen for StatsD on {address}: {error}");
+        listener.map(Prepared::New).map_err(told)
+    }
+
+    /// Puts it in place of what there was.
+    pub(super) fn replace(&self, prepared: Prepared) {
+        let mut listener = self.listener.lock();
+        match prepared {
+            Prepared::None => *listener = None,
+            Prepared::New(new) => *listener = Some(new),
+            Prepared::Same(settings) => {
+                if let Some(listener) = &*listener {
+                    listener.retarget(&settings);
+                }
+            }
+        }
+    }
+
+    /// Packets and lines received, where it listens.
+    pub(super) fn received(&self) -> Option<(u64, u64)> {
+        self.listener.lock().as_ref().map(StatsdListener::received)
+    }
+}
