@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{Global, process_environment};
 use crate::config::{self, Source};
+use crate::server::Access;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -18,6 +19,12 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let source = options.file.clone().map_or_else(|| global.source(), Source::File);
     match config::load(&source, &process_environment).and_then(config::plan) {
         Ok(plan) => {
+            // The files that are read only when the page is served.
+            let web = &plan.root.performance_monitor.prometheus;
+            if let Err(problems) = Access::load(web) {
+                eprintln!("{problems}");
+                bail!("the page could not be served as declared");
+            }
             for warning in &plan.warnings {
                 println!("{source}:{warning}");
             }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::Global;
+use crate::server::Access;
 
 /// Which Bellwether to ask.
 #[derive(Args)]
@@ -39,7 +40,9 @@ impl Target {
             ipv6 if ipv6.contains(':') => format!("[{ipv6}]"),
             host => host.to_owned(),
         };
-        let scheme = if web.web_config_file.is_some() { "https" } else { "http" };
+        // Who may not read the files of the page is most likely kept from its key.
+        let tls = Access::load(&web).map_or(web.web_config_file.is_some(), |web| web.is_tls());
+        let scheme = if tls { "https" } else { "http" };
         Ok(format!("{scheme}://{host}:{}", web.port))
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::declare::{Section, SectionDoc, sections_below};
 
 use super::sections::Root;
+use crate::server::WebConfig;
 
 /// Markdown: one heading and one table for each section.
 #[must_use]
@@ -16,6 +17,11 @@ pub fn reference() -> String {
          taken as written. A key without a default is required.\n",
     );
     for section in sections_below(Root::doc()) {
+        table(&mut out, &section);
+    }
+    out += "\n# Web configuration file\n\n\
+            The file that `web_config_file` and `--web.config.file` name.\n";
+    for section in sections_below(WebConfig::doc()) {
         table(&mut out, &section);
     }
     out
