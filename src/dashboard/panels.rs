@@ -73,8 +73,8 @@ pub(super) enum Query {
     Where(&'static str),
     /// Rate per second.
     Rate,
-    /// Increase over the time that the dashboard shows.
-    Increase,
+    /// Increase over the time that the dashboard shows, of the series that this matcher selects.
+    Increase(&'static str),
     /// Mean of the observations.
     Mean,
     /// Quantile of the observations, 0 to 1.

@@ -22,8 +22,10 @@ pub(super) fn expression(
         },
         Query::Where(matcher) => format!("sum{by} ({})", selector(def, "", matcher)),
         Query::Rate => format!("{}sum{by} ({})", factor(target), per_second(def)?),
-        Query::Increase => match def.kind {
-            Kind::Counter => format!("sum{by} (increase({}[$__range]))", selector(def, "", "")),
+        Query::Increase(matcher) => match def.kind {
+            Kind::Counter => {
+                format!("sum{by} (increase({}[$__range]))", selector(def, "", matcher))
+            }
             Kind::Gauge | Kind::Histogram | Kind::Summary => return None,
         },
         Query::Mean => {

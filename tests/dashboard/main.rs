@@ -8,6 +8,7 @@ mod support;
 
 mod declarations;
 mod form;
+mod live;
 mod shipped;
 
 use bellwether::config::{self, Plan, Source};

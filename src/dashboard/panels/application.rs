@@ -8,13 +8,13 @@ pub(super) const AGENTS: &[Panel] = &[
     number(
         "Agent executions in all",
         "short",
-        &[total("agent_execution_count", Query::Increase)],
+        &[total("agent_execution_count", Query::Increase(""))],
         "Executions of all agents over the time shown.",
     ),
     number(
         "Agent errors in all",
         "short",
-        &[total("agent_error_count", Query::Increase)],
+        &[total("agent_error_count", Query::Increase(""))],
         "Failed executions of all agents over the time shown.",
     ),
     lines(
@@ -41,13 +41,13 @@ pub(super) const API: &[Panel] = &[
     number(
         "API requests in all",
         "short",
-        &[total("api_request_count", Query::Increase)],
+        &[total("api_request_count", Query::Increase(""))],
         "Requests over the time shown.",
     ),
     number(
         "API errors in all",
         "short",
-        &[total("api_error_count", Query::Increase)],
+        &[total("api_error_count", Query::Increase(""))],
         "Failed requests over the time shown.",
     ),
     lines(
@@ -74,7 +74,7 @@ pub(super) const QUEUES: &[Panel] = &[
     number(
         "Queue items processed in all",
         "short",
-        &[total("queue_items_processed", Query::Increase)],
+        &[total("queue_items_processed", Query::Increase(""))],
         "Items done over the time shown.",
     ),
     number(

@@ -32,7 +32,7 @@ pub(super) const PANELS: &[Panel] = &[
         ..number(
             "Notifications given up",
             "short",
-            &[total("bellwether_notifications_dropped_total", Query::Increase)],
+            &[total("bellwether_notifications_total", Query::Increase("result=\"dropped\""))],
             "Notifications that no channel could deliver, over the time shown.",
         )
     },
