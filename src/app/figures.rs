@@ -69,6 +69,12 @@ impl App {
             last_tick: judged.last_tick,
             missed_ticks: self.judge.missed(),
             alerts,
+            firing: judged
+                .engine
+                .rules()
+                .filter(|status| status.rule.enabled)
+                .map(|status| (status.rule.name.clone(), status.firing))
+                .collect(),
             save_failures: self.judge.save_failures(),
         }
     }

@@ -75,6 +75,8 @@ pub struct RuleFigures {
     pub missed_ticks: u64,
     /// Alerts pending and firing.
     pub alerts: (usize, usize),
+    /// Alerts that fire, by rule.
+    pub firing: Vec<(Arc<str>, usize)>,
     /// Times the state could not be saved.
     pub save_failures: u64,
 }
@@ -131,6 +133,8 @@ own_metrics! {
         "Judgements left out because the one before was still under way.";
     Alerts = "bellwether_alerts" Gauge ["state"]
         "Alerts by state.";
+    FiringByRule = "bellwether_rule_alerts_firing" Gauge ["rule"]
+        "Alerts of the rule that fire.";
     SaveFailures = "bellwether_state_save_failures_total" Counter []
         "Times the state of the alerts could not be saved.";
     Notifications = "bellwether_notifications_total" Counter ["channel", "result"]
@@ -271,6 +275,9 @@ impl Out<'_> {
         self.put(Id::MissedTicks, &[], rules.missed_ticks as f64);
         self.put(Id::Alerts, &["pending"], rules.alerts.0 as f64);
         self.put(Id::Alerts, &["firing"], rules.alerts.1 as f64);
+        for (rule, firing) in &rules.firing {
+            self.put(Id::FiringByRule, &[rule], *firing as f64);
+        }
         self.put(Id::SaveFailures, &[], rules.save_failures as f64);
     }
 

@@ -43,6 +43,12 @@ pub(super) const PANELS: &[Panel] = &[
         "Series that have a current value.",
     ),
     lines(
+        "Alerts firing by rule",
+        "short",
+        &[line("bellwether_rule_alerts_firing", Query::Value, &[])],
+        "Alerts that fire, by the rule that found them.",
+    ),
+    lines(
         "Alerts by state",
         "short",
         &[line("bellwether_alerts", Query::Value, &[])],
