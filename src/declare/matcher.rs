@@ -54,6 +54,15 @@ impl Matcher {
         };
         equal != self.negated
     }
+
+    /// The one value it accepts, if it is a plain comparison.
+    #[must_use]
+    pub fn exact(&self) -> Option<&str> {
+        match &self.test {
+            Test::Equal(value) if !self.negated => Some(value),
+            _ => None,
+        }
+    }
 }
 
 /// Whether it negates, whether it is a regular expression, and what follows the operator.
@@ -127,6 +136,16 @@ mod tests {
         check("=~a|b.*", &["a", "b", "bc", "b\nc"], &["", "ab", "xa"]);
         check("!~a|b.*", &["", "ab"], &["a", "bc"]);
         check("=~", &[""], &["a"]);
+    }
+
+    #[test]
+    fn only_plain_comparisons_are_exact() {
+        let exact = |text| Matcher::parse(text).unwrap().exact().map(str::to_owned);
+        assert_eq!(
+            ["a", "=a", ""].map(exact),
+            [Some("a".into()), Some("a".into()), Some("".into())]
+        );
+        assert_eq!(["!=a", "=~a", "!~a"].map(exact), [None, None, None]);
     }
 
     #[test]

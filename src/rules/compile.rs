@@ -100,6 +100,10 @@ impl Compiler<'_> {
         })
     }
 
+    fn any_broken(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.rule.is_broken(key, self.problems))
+    }
+
     /// What is judged, and its name for people.
     fn formula(&mut self) -> Option<(Formula, String)> {
         let rule = self.rule;
@@ -110,6 +114,7 @@ impl Compiler<'_> {
                 self.problems.error(&expr.at, "both `metric` and `expr`").hint("keep one of them");
                 return None;
             }
+            (None, None) if self.any_broken(&["metric", "expr"]) => return None,
             (None, None) => {
                 self.problems
                     .error(&rule.place(), "neither `metric` nor `expr`")
@@ -136,6 +141,9 @@ impl Compiler<'_> {
             return None;
         };
         let (id, def) = (MetricId(index as u32), &self.metrics[index]);
+        if self.any_broken(&["aggregation", "window"]) {
+            return None;
+        }
         let aggregation = self.rule.aggregation.as_ref();
         let place = aggregation.map_or(at, |aggregation| &aggregation.at).clone();
         let window = self.window(aggregation.map(|aggregation| &aggregation.value))?;

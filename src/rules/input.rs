@@ -126,10 +126,10 @@ impl Input {
                 labels.and_then(|labels| labels.get(*label)).is_some_and(|v| matcher.passes(v))
             })
         };
-        let named = self.matchers.iter().find_map(|(label, matcher)| match matcher {
-            Matcher::AnyOf(values) => Some((*label, values)),
-            _ => None,
-        });
+        let named = self
+            .matchers
+            .iter()
+            .find_map(|(label, matcher)| matcher.exact().map(|values| (*label, values)));
         let Some((label, values)) = named else { return family.slots().filter(passes).collect() };
         let mut slots = Vec::new();
         for value in values {

@@ -57,7 +57,7 @@ fn declared(
     severity: Severity,
     problems: &mut Problems,
 ) -> Option<(Condition, Vec<Level>)> {
-    if rule.condition.is_none() {
+    if rule.condition.is_none() && !rule.is_broken("condition", problems) {
         problems
             .error(&rule.place(), "missing key \"condition\"")
             .hint("one of >, <, >=, <=, ==, !=");
@@ -69,6 +69,11 @@ fn declared(
             problems
                 .error(&thresholds.at, "both `threshold` and `thresholds`")
                 .hint("keep one of them");
+            None
+        }
+        (None, None)
+            if ["threshold", "thresholds"].iter().any(|key| rule.is_broken(key, problems)) =>
+        {
             None
         }
         (None, None) => {

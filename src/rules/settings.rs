@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::declare::{At, Raw, Span, Spanned, choices, section};
+use crate::declare::{At, Problems, Raw, Span, Spanned, choices, section};
 use crate::model::Severity;
 
 use super::aggregate::Aggregation;
@@ -93,5 +93,15 @@ impl RuleSettings {
     pub fn place(&self) -> At {
         let path = &self.name.at.path;
         At { path: path.strip_suffix(".name").unwrap_or(path).into(), ..self.name.at }
+    }
+
+    /// Whether the value of `key` was found wrong already; then it is absent here without having
+    /// been left out.
+    #[must_use]
+    pub fn is_broken(&self, key: &str, problems: &Problems) -> bool {
+        let key = format!("{}.{key}", self.place().path);
+        problems.any(|path| {
+            path.strip_prefix(&*key).is_some_and(|r| r.is_empty() || r.starts_with('.'))
+        })
     }
 }

@@ -151,8 +151,11 @@ mod tests {
     #[test]
     fn a_file_of_another_version_or_sense_is_set_aside() {
         let text = String::from_utf8(saved::write(&firing(), at(30)).unwrap()).unwrap();
+        let begin = text.find("{\"severity\"").unwrap();
+        let told = begin..text.rfind("}]}]}").unwrap();
         for (from, to, reason) in [
             ("\"version\":1", "\"version\":9", "version 9 is not 1"),
+            (&text[told.clone()], "null", "fires untold"),
             ("\"level\":0", "\"level\":7", "no level 7"),
             ("\"severity\":\"warning\"", "\"severity\":\"bad\"", "no severity \"bad\""),
             ("\"firing\"", "\"burning\"", "unknown variant `burning`"),
@@ -173,6 +176,11 @@ mod tests {
         fs::create_dir(directory.path().join("alerts.json.new")).unwrap();
         assert!(file.save(&[], at(60)).is_err());
         assert!(matches!(file.load().unwrap(), Found::State(found) if found.len() == 1));
+        // A draft that cannot be put in place does not stay.
+        let blocked = StateFile::new(directory.path().join("taken"));
+        fs::create_dir_all(directory.path().join("taken/by")).unwrap();
+        assert!(blocked.save(&firing(), at(60)).is_err());
+        assert!(!files(directory.path()).contains(&"taken.new".to_owned()));
         // Writes to this device fail as on a full disk.
         if Path::new("/dev/full").exists() {
             assert!(write_synced(Path::new("/dev/full"), b"x").is_err());

@@ -221,7 +221,7 @@ fn bad_rules() {
         ),
         (
             "{metric: disk_usage_percent, condition: '>', threshold: 1, labels: {mount_point: '=~('}}",
-            "not a regular expression",
+            "invalid regular expression",
             "",
         ),
         (

@@ -315,6 +315,41 @@ fn a_join_without_end_is_an_error_and_goes_by_on_error() {
 }
 
 #[test]
+fn series_that_come_later_are_selected_too() {
+    for labels in ["[/data, /data, '=/data']", "'=~/d.*'"] {
+        let mut bench = Bench::rule(&format!(
+            "metric: disk_usage_percent, condition: '>', threshold: 90,
+             labels: {{mount_point: {labels}}}"
+        ));
+        assert_eq!(bench.next(&[(DISK, &["/"], &[99.0])]), NOTHING, "{labels}");
+        let told = bench.next(&[(DISK, &["/"], &[99.0]), (DISK, &["/data"], &[99.0])]);
+        assert_eq!(told.len(), 1, "{labels}: {told:?}");
+        let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
+        assert_eq!((last.holds, last.clear), (1, 0), "{labels}");
+    }
+}
+
+#[test]
+fn a_group_goes_by_the_values_it_has() {
+    for (reduce, expected) in
+        [("sum_by", 6.0), ("avg_by", 3.0), ("min_by", 2.0), ("max_by", 4.0), ("count_by", 2.0)]
+    {
+        let mut bench = Bench::rule(&format!(
+            "expr: '{reduce}(increase(api_errors, \"1m\"), \"endpoint\") >= 0'"
+        ));
+        bench.next(&[(ERRORS, &["/x", "a"], &[1.0]), (ERRORS, &["/x", "b"], &[1.0])]);
+        // The third series has but one sample, which is no increase.
+        bench.next(&[
+            (ERRORS, &["/x", "a"], &[3.0]),
+            (ERRORS, &["/x", "b"], &[5.0]),
+            (ERRORS, &["/x", "c"], &[9.0]),
+        ]);
+        let alerts = bench.engine.alerts();
+        assert_eq!((alerts.len(), alerts[0].value), (1, Some(expected)), "{reduce}");
+    }
+}
+
+#[test]
 fn windows_of_every_type() {
     let latency = |fast: f64, slow: f64| vec![fast, fast + slow, fast + slow, fast + slow * 0.55];
     for (yaml, expected) in [
