@@ -5,7 +5,6 @@
 
 mod escape;
 mod format;
-mod names;
 mod number;
 mod page;
 mod parse;
@@ -13,7 +12,6 @@ mod scan;
 mod snapshot;
 
 pub use format::Format;
-pub use names::{is_label_name, is_metric_name};
 pub use page::Page;
 pub use parse::{FamilyKind, ParseError, ParsedFamily, Sample, parse};
 pub use snapshot::{Layout, Snapshot, constant_labels};

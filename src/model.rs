@@ -7,6 +7,7 @@ mod alert;
 mod batch;
 mod labels;
 mod metric;
+mod names;
 mod record;
 mod time;
 
@@ -14,5 +15,6 @@ pub use alert::{Alert, AlertState, Fingerprint, Notification, Severity, Status, 
 pub use batch::{Batch, Failure, Point};
 pub use labels::{LabelValues, Labels, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
+pub use names::{is_label_name, is_metric_name};
 pub use record::{Recorded, RefusedRecord};
 pub use time::{Mono, Now, Wall};

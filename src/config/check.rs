@@ -179,17 +179,20 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A histogram `x` also writes `x_bucket`, `x_sum` and `x_count`: no other metric may.
+    /// A histogram `x` also writes `x_bucket`, `x_sum` and `x_count`: no other metric may. A
+    /// counter is `x` and `x_total` in OpenMetrics, however it is declared.
     fn series_names(&mut self) {
         let mut taken: BTreeMap<String, &MetricDef> = BTreeMap::new();
         for def in &self.metrics {
-            let suffixes: &[&str] = match def.kind {
-                Kind::Counter | Kind::Gauge => &[""],
-                Kind::Histogram => &["", "_bucket", "_sum", "_count"],
-                Kind::Summary => &["", "_sum", "_count"],
+            let name = &*def.exported;
+            let (stem, suffixes): (&str, &[&str]) = match def.kind {
+                Kind::Counter => (name.strip_suffix("_total").unwrap_or(name), &["", "_total"]),
+                Kind::Gauge => (name, &[""]),
+                Kind::Histogram => (name, &["", "_bucket", "_sum", "_count"]),
+                Kind::Summary => (name, &["", "_sum", "_count"]),
             };
             for suffix in suffixes {
-                let series = format!("{}{suffix}", def.exported);
+                let series = format!("{stem}{suffix}");
                 if let Some(other) = taken.insert(series.clone(), def)
                     && other.name != def.name
                     && let Some(at) = self.declared.get(&*def.name)

@@ -4,9 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::format::Format;
-use super::names::is_metric_name;
 use super::scan::{Scanner, number, unescape};
-use crate::model::Labels;
+use crate::model::{Labels, is_metric_name};
 
 /// One family of a page, in the page's order.
 #[derive(Clone, Debug, PartialEq)]

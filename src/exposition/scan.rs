@@ -1,8 +1,7 @@
 //! Reads the pieces of one line: names, label sets, numbers. Strict, never panics.
 
 use super::format::Format;
-use super::names::{is_label_name, is_metric_name};
-use crate::model::Labels;
+use crate::model::{Labels, is_label_name, is_metric_name};
 
 /// What is left of a line.
 #[derive(Clone, Copy)]

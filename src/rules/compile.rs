@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::declare::{At, Problems, did_you_mean, format_duration};
-use crate::model::{Labels, MetricDef, MetricId};
+use crate::model::{Labels, MetricDef, MetricId, is_label_name};
 
 use super::aggregate::Aggregation;
 use super::expr::{self, Formula, Number, Outcome};
@@ -333,13 +333,6 @@ fn shown(text: &str) -> String {
         Some((end, _)) => format!("`{}…`", &line[..end]),
         None => format!("`{line}`"),
     }
-}
-
-fn is_label_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !name.starts_with("__")
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::network::Network;
-use crate::declare::{At, Problems, Span, Spanned, is_label_name, is_metric_name};
+use crate::declare::{At, Problems, Span, Spanned};
+use crate::model::{is_label_name, is_metric_name};
 use crate::section;
 
 section! {

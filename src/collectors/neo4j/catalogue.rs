@@ -226,7 +226,7 @@ pub fn find(name: &str) -> Option<&'static BuiltIn> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::declare::{is_label_name, is_metric_name};
+    use crate::model::{is_label_name, is_metric_name};
 
     #[test]
     fn the_catalogue_is_consistent() {
