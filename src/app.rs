@@ -152,15 +152,14 @@ impl App {
             None => Vec::new(),
         };
         let judged = Judged::new(engine, running.store.clone());
-        let board = HealthBoard::default();
-        let judge = Arc::new(Judge::new(judged, clock, board.clone(), notifier.clone(), file));
+        let judge = Arc::new(Judge::new(judged, clock, notifier.clone(), file));
         judge.tell(&ended).await;
         Ok(Arc::new(Self {
             source,
             overrides,
             clock,
             started: now.wall,
-            board,
+            board: HealthBoard::default(),
             current: ArcSwap::from_pointee(running),
             judge,
             notifier,

@@ -15,14 +15,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::collectors::{HealthBoard, Sink};
-use crate::model::{AlertState, Batch, Fingerprint, Now, Origin, Transition};
+use crate::collectors::Sink;
+use crate::model::{Batch, Fingerprint, Now, Origin, Transition};
 use crate::notify::Notifier;
 use crate::rules::{Engine, RuleSet, StateFile};
 use crate::store::Store;
 
 /// Longest time that running durations may be behind in the state file.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
+
+/// How long after a start a channel's alert may be unknown to the rules: their data may not be
+/// there yet.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// The engine, and what is waiting to be judged by it.
 pub(super) struct Judge {
@@ -31,7 +35,6 @@ pub(super) struct Judge {
     due: Mutex<BTreeSet<Origin>>,
     wake: Notify,
     clock: Clock,
-    board: HealthBoard,
     notifier: Arc<Notifier>,
     file: Option<StateFile>,
     missed: AtomicU64,
@@ -56,7 +59,6 @@ impl Judge {
     pub(super) fn new(
         judged: Judged,
         clock: Clock,
-        board: HealthBoard,
         notifier: Arc<Notifier>,
         file: Option<StateFile>,
     ) -> Self {
@@ -65,7 +67,6 @@ impl Judge {
             due: Mutex::default(),
             wake: Notify::new(),
             clock,
-            board,
             notifier,
             file,
             missed: AtomicU64::new(0),
@@ -113,8 +114,8 @@ impl Judge {
 
     /// Judges until `stop`, then saves the state a last time.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut reconciled = false;
-        let mut last_save = self.clock.now();
+        let started = self.clock.now();
+        let mut last_save = started;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -126,17 +127,24 @@ impl Judge {
                 changed |= self.tick(origin).await;
             }
             let now = self.clock.now();
-            if !reconciled && self.board.all().values().all(|health| health.runs > 0) {
-                // Every collector had its say once: what still does not fire is over.
-                self.notifier.reconcile(&self.firing(), now.wall).await;
-                reconciled = true;
-            }
-            if changed || now.mono.since(last_save.mono) >= SAVE_EVERY {
+            let late = now.mono.since(last_save.mono) >= SAVE_EVERY;
+            if changed || late {
                 self.save().await;
                 last_save = now;
             }
+            if late && now.mono.since(started.mono) >= GRACE {
+                self.reconcile().await;
+            }
         }
         self.save().await;
+    }
+
+    /// Has the channels resolve what they told as firing and what is neither firing nor about to:
+    /// what a crash between telling and saving leaves behind.
+    async fn reconcile(&self) {
+        let alerts = self.engine.lock().engine.alerts();
+        let standing: HashSet<Fingerprint> = alerts.iter().map(|alert| alert.fingerprint).collect();
+        self.notifier.reconcile(&standing, self.clock.now().wall).await;
     }
 
     /// Judges the rules that look at `origin`; whether anything changed that must be saved.
@@ -169,15 +177,6 @@ impl Judge {
         if !transitions.is_empty() {
             self.notifier.notify(transitions).await;
         }
-    }
-
-    fn firing(&self) -> HashSet<Fingerprint> {
-        let alerts = self.engine.lock().engine.alerts();
-        alerts
-            .iter()
-            .filter(|alert| alert.state == AlertState::Firing)
-            .map(|alert| alert.fingerprint)
-            .collect()
     }
 
     /// Writes the state file on a blocking thread.
