@@ -9,6 +9,8 @@ mod support;
 mod alerts;
 mod commands;
 mod hostile;
+mod kafka;
+mod neo4j;
 mod recording;
 mod reload;
 mod scrape;

@@ -1,0 +1,89 @@
+//! Alerts through a real Kafka: read back by a consumer, over an outage and over kill -9.
+
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::agent::Agent;
+use crate::support::poll;
+use crate::support::servers::Server;
+use crate::{queue_rule, set_queue};
+
+/// Everything on the topic so far, from its beginning, as `key status queue` lines.
+struct Reader {
+    consumer: BaseConsumer,
+    read: Vec<(String, Value)>,
+}
+
+impl Reader {
+    fn new(kafka: &Server) -> Self {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", kafka.address())
+            .set("group.id", "test")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.commit", "false")
+            .set("allow.auto.create.topics", "true")
+            .create()
+            .unwrap();
+        consumer.subscribe(&["alerts"]).unwrap();
+        Self { consumer, read: Vec::new() }
+    }
+
+    /// Waits until there are `count` messages and returns them all.
+    fn wait_for(&mut self, count: usize) -> Vec<String> {
+        poll(&format!("{count} messages in Kafka"), Duration::from_secs(90), || {
+            while let Some(message) = self.consumer.poll(Duration::from_millis(100)) {
+                // An outage shows as errors until the broker is back.
+                let Ok(message) = message else { break };
+                let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
+                let value = serde_json::from_slice(message.payload().unwrap()).unwrap();
+                self.read.push((key, value));
+            }
+            (self.read.len() >= count).then_some(())
+        });
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        self.read
+            .iter()
+            .map(|(key, value)| {
+                assert_eq!(*key, text(&value["fingerprint"]), "the key is the fingerprint");
+                format!("{} {}", text(&value["status"]), text(&value["labels"]["queue_name"]))
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn alerts_reach_a_real_kafka_in_order_over_an_outage_and_kill_9() {
+    let kafka = Server::kafka();
+    let folder = TempDir::new().unwrap();
+    let yaml = queue_rule(&format!(
+        "{{type: log}}, {{type: kafka, brokers: \"{}\", topic: alerts, timeout: 3s, \
+         retry: {{initial: 200ms, max: 1s}}}}",
+        kafka.address()
+    ));
+    let agent = Agent::start(folder.path(), &yaml);
+    let mut reader = Reader::new(&kafka);
+    set_queue(&agent, "mail", 42.0);
+    assert_eq!(reader.wait_for(1), ["firing mail"]);
+
+    // Kafka goes away; the alert ends, another begins; nothing of it may be lost or overtake.
+    kafka.stop();
+    set_queue(&agent, "mail", 3.0);
+    set_queue(&agent, "print", 42.0);
+    agent.wait_for_value("bellwether_notification_queue_length{channel=\"kafka\"", |n| n == 2.0);
+    assert_eq!(agent.get("/metrics").0, 200, "the page must not wait for Kafka");
+    agent.kill();
+    let agent = Agent::start(folder.path(), &yaml);
+    kafka.start();
+    let read = reader.wait_for(3);
+    assert_eq!(read[1..], ["resolved mail", "firing print"]);
+
+    set_queue(&agent, "print", 42.0);
+    agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing >= 1.0);
+    set_queue(&agent, "print", 3.0);
+    assert_eq!(reader.wait_for(4)[3], "resolved print");
+}
