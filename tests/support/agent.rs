@@ -63,7 +63,7 @@ impl Agent {
         });
         let listening = || {
             let log = log.lock().unwrap();
-            let line = log.iter().find(|line| line.contains("listening"))?;
+            let line = log.iter().find(|line| line.contains("listening address="))?;
             line.split("address=").nth(1)?.split_whitespace().next()?.trim_matches('"').parse().ok()
         };
         let address = poll("the agent listens", Duration::from_secs(20), listening);
