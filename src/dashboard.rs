@@ -130,7 +130,6 @@ fn document(panels: &[Value]) -> Value {
 fn variables() -> Value {
     json!([
         {
-            "current": {},
             "hide": 0,
             "label": "Data source",
             "name": "datasource",
@@ -143,7 +142,6 @@ fn variables() -> Value {
         choice("instance", "Instance", "label_values(bellwether_build_info{job=~\"$job\"}, instance)"),
         {
             "datasource": render::datasource(),
-            "filters": [],
             "hide": 0,
             "label": "Filters",
             "name": "filters",
