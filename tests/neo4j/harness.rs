@@ -16,6 +16,9 @@ use super::support::servers::{PASSWORD, Server};
 const GRAPH: &str = "CREATE (a:Person:Admin {name: 'ada', age: 36}), (b:Person {name: 'bob'}), \
      (c:City {name: 'Köln'}), (d), (a)-[:KNOWS]->(b), (a)-[:LIVES_IN]->(c), (b)-[:LIVES_IN]->(c)";
 
+/// Timeouts for a busy machine.
+pub const PATIENT: &str = "connect_timeout: 20s\nquery_timeout: 20s";
+
 /// The server that most tests share, for one of them at a time. It ends with the last of them.
 pub struct Shared {
     // Dropped in this order: the next test finds the server alive.
@@ -86,10 +89,11 @@ pub struct Collected {
 }
 
 impl Agent {
-    /// Asks `server`, with `section` below `neo4j_metrics`.
+    /// Asks `server`, with `section` below `neo4j_metrics`, and is patient: the first statements of
+    /// a server just started can take seconds on a busy machine.
     pub fn of(server: &Server, section: &str) -> Self {
         let address = server.address();
-        Self::new(&format!("uri: bolt://{address}\npassword: {PASSWORD}\n{section}"))
+        Self::new(&format!("uri: bolt://{address}\npassword: {PASSWORD}\n{PATIENT}\n{section}"))
     }
 
     /// From the whole of `neo4j_metrics`; the collection interval is 30 s.

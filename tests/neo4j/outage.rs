@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use super::harness::{Agent, client, series, shared};
+use super::harness::{Agent, PATIENT, client, series, shared};
 use super::support::free_port;
 use super::support::servers::{PASSWORD, Server};
 
@@ -83,7 +83,7 @@ async fn a_server_that_falls_mute_while_connected_is_seen() {
     let server = shared();
     let proxy = super::tls::Proxy::plain(&server).await;
     let section = format!(
-        "uri: bolt://{}\npassword: {PASSWORD}\nconnect_timeout: 500ms\n{QUERIES}",
+        "uri: bolt://{}\npassword: {PASSWORD}\nconnect_timeout: 3s\n{QUERIES}",
         proxy.address()
     );
     let mut agent = Agent::new(&section);
@@ -99,7 +99,8 @@ async fn a_server_that_falls_mute_while_connected_is_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_not_tried_until_the_account_is_locked() {
     let server = shared();
-    let section = format!("uri: bolt://{}\npassword: wrong-password\n{QUERIES}", server.address());
+    let section =
+        format!("uri: bolt://{}\npassword: wrong-password\n{PATIENT}\n{QUERIES}", server.address());
     let mut agent = Agent::new(&section);
     let first = agent.collect().await;
     let (reason, told) = first.failed();
@@ -123,8 +124,11 @@ async fn a_password_file_is_read_again() {
     let server = shared();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
-    let section =
-        format!("uri: bolt://{}\npassword_file: {}\n{QUERIES}", server.address(), file.display());
+    let section = format!(
+        "uri: bolt://{}\npassword_file: {}\n{PATIENT}\n{QUERIES}",
+        server.address(),
+        file.display()
+    );
     let mut agent = Agent::new(&section);
     let missing = agent.collect().await;
     assert_eq!((missing.failed().0, missing.get("neo4j_up")), ("io", Some(0.0)));
@@ -140,28 +144,31 @@ async fn a_password_file_is_read_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_changed_while_connected_does_not_lock_the_account() {
     let server = Server::neo4j();
-    // One connection is open and good; then many queries need new ones at once.
-    let many: Vec<String> =
-        (0..9).map(|n| format!("{{name: q{n}, query: RETURN {n}, interval: 50s}}")).collect();
-    let section = format!("queries: [{}]", many.join(", "));
-    let mut agent = Agent::of(&server, &format!("pool: {{max_size: 10}}\n{section}"));
-    let proxied = agent.collect_after(Duration::from_secs(1)).await;
-    assert_eq!(proxied.failure, None);
+    let proxy = super::tls::Proxy::plain(&server).await;
+    let at = |address: String, password: &str, queries: usize| {
+        let queries: Vec<String> =
+            (0..queries).map(|n| format!("{{name: q{n}, query: RETURN {n}}}")).collect();
+        let queries = queries.join(", ");
+        Agent::new(&format!(
+            "uri: bolt://{address}\npassword: {password}\n{PATIENT}\nqueries: [{queries}]"
+        ))
+    };
+    let mut agent = at(proxy.address().to_string(), PASSWORD, 9);
+    // The probe opens a connection; while a query holds it, the others get none.
+    proxy.close_new_after(1);
+    let first = agent.collect().await;
+    assert_eq!((first.get("neo4j_up"), first.failed().0), (Some(1.0), "query"));
     let changed =
         format!("ALTER CURRENT USER SET PASSWORD FROM '{PASSWORD}' TO 'another-password'");
-    client(&server)
-        .execute(neo4rs::query(&changed).extra("db", "system"))
-        .await
-        .unwrap()
-        .next()
-        .await
-        .unwrap();
-    server.stop();
-    server.start();
+    let changed = neo4rs::query(&changed).extra("db", "system");
+    client(&server).execute(changed).await.unwrap().next().await.unwrap();
+    proxy.close_new_after(usize::MAX);
+    // The probe passes on the connection it has. The queries need eight more, with a password that
+    // is no longer right.
     let refused = agent.collect().await;
-    assert_eq!((refused.failed().0, refused.get("neo4j_up")), ("auth", Some(0.0)));
-    let section =
-        format!("uri: bolt://{}\npassword: another-password\n{section}", server.address());
-    let right = Agent::new(&section).collect().await;
+    assert_eq!((refused.get("neo4j_up"), refused.failed().0), (Some(1.0), "auth"), "{refused:?}");
+    let next = agent.collect().await;
+    assert_eq!((next.get("neo4j_up"), next.failed()), (Some(0.0), refused.failed()));
+    let right = at(server.address(), "another-password", 9).collect().await;
     assert_eq!((right.get("q8"), &right.failure), (Some(8.0), &None), "not locked");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
@@ -12,13 +13,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::harness::{Agent, shared};
+use super::harness::{Agent, PATIENT, shared};
 use super::support::servers::{PASSWORD, Server};
 
 /// Stands between the collector and a server until dropped.
 pub struct Proxy {
     address: SocketAddr,
     mute: watch::Sender<bool>,
+    most: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -38,8 +40,14 @@ impl Proxy {
         let address = listener.local_addr().expect("its address");
         let (mute, muted) = watch::channel(false);
         let target = server.address();
+        let most = Arc::new(AtomicUsize::new(usize::MAX));
+        let (limit, mut accepted) = (most.clone(), 0);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                accepted += 1;
+                if accepted > limit.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let (tls, target, muted) = (tls.clone(), target.clone(), muted.clone());
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(target).await else { return };
@@ -54,11 +62,16 @@ impl Proxy {
                 });
             }
         });
-        Self { address, mute, task }
+        Self { address, mute, most, task }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Closes every connection after the first `most` at once.
+    pub fn close_new_after(&self, most: usize) {
+        self.most.store(most, Ordering::SeqCst);
     }
 
     /// Holds back what the server answers.
@@ -120,7 +133,7 @@ async fn encrypted_with_an_authority_of_ones_own_or_unchecked() {
     let port = proxy.address().port();
     let agent = |scheme: &str, more: &str| {
         Agent::new(&format!(
-            "uri: {scheme}://localhost:{port}\npassword: {PASSWORD}\n{more}\n\
+            "uri: {scheme}://localhost:{port}\npassword: {PASSWORD}\n{PATIENT}\n{more}\n\
              queries: [{{name: answer, query: RETURN 42}}]"
         ))
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::collectors::{Collecting, Collector};
-use crate::declare::{Secret, format_duration};
+use crate::declare::format_duration;
 use crate::model::{Batch, Failure, LabelValues, MetricId, Now};
 
 use super::catalogue::Source;
@@ -35,8 +35,10 @@ pub struct Neo4jCollector {
     probe_timeout: Duration,
     durations: Durations,
     backoff: Backoff,
-    /// The password that was refused last, and how.
-    refused: Option<(Secret, Trouble)>,
+    /// Refused passwords that were told.
+    refusals: u64,
+    /// What is told of the last one until a connection is good.
+    refused: Option<Trouble>,
 }
 
 struct Database {
@@ -65,6 +67,7 @@ impl Neo4jCollector {
             probe_timeout: connect.min(budget),
             durations: Durations::default(),
             backoff: Backoff::default(),
+            refusals: 0,
             refused: None,
             databases: plan
                 .databases
@@ -83,13 +86,12 @@ impl Neo4jCollector {
                 self.jobs.start(&self.pool, now.mono, self.tick, &names);
                 let (jobs, durations) = (&mut self.jobs, &mut self.durations);
                 jobs.deliver(deadline, now.mono, batch, durations).await;
-                self.note_refusal(now).await;
+                self.note_refusal(now);
                 self.failure(down)
             }
             Err(trouble) => {
                 self.lose();
-                let detail = format!("{}: {}", self.pool.uri(), trouble.text);
-                Err(Failure::new(trouble.reason(), detail))
+                Err(self.told(&trouble))
             }
         };
         self.fill_own(batch, now);
@@ -101,7 +103,9 @@ impl Neo4jCollector {
     /// # Errors
     /// What keeps the server as a whole from answering.
     async fn probe(&mut self, deadline: Instant, now: Now) -> Result<Vec<String>, Trouble> {
-        self.may_try(now).await?;
+        if self.backoff.ready(now.mono) {
+            self.pool.try_again().await;
+        }
         let mut down = Vec::new();
         for index in 0..self.databases.len() {
             match self.probe_one(index, deadline).await {
@@ -119,7 +123,7 @@ impl Neo4jCollector {
                     down.push(format!("database {}: {}", database.name, trouble.text));
                 }
                 Err(trouble) if trouble.kind == Kind::Auth => {
-                    return Err(self.lock_out(trouble, now).await);
+                    return Err(self.tell_refusal(trouble, now));
                 }
                 Err(trouble) => return Err(trouble),
             }
@@ -148,32 +152,28 @@ impl Neo4jCollector {
         }
     }
 
-    /// After a refused password: not before the wait is over, or the password is another.
-    async fn may_try(&mut self, now: Now) -> Result<(), Trouble> {
-        let Some((password, trouble)) = &self.refused else { return Ok(()) };
-        if self.backoff.ready(now.mono) {
-            return Ok(());
+    /// Adds when the next attempt comes. A refusal that the pool remembered tells the same again.
+    fn tell_refusal(&mut self, trouble: Trouble, now: Now) -> Trouble {
+        let refusals = self.pool.refusals();
+        if self.refusals == refusals
+            && let Some(told) = &self.refused
+        {
+            return told.clone();
         }
-        if self.pool.password().await? == *password {
-            return Err(trouble.clone());
-        }
-        self.backoff.reset();
-        Ok(())
-    }
-
-    async fn lock_out(&mut self, trouble: Trouble, now: Now) -> Trouble {
-        let wait = self.backoff.refused(now.mono);
-        let text = format!("{}; next attempt after {}", trouble.text, format_duration(wait));
-        let trouble = Trouble { text, ..trouble };
-        let password = self.pool.password().await.unwrap_or_default();
-        self.refused = Some((password, trouble.clone()));
-        trouble
+        self.refusals = refusals;
+        let wait = format_duration(self.backoff.refused(now.mono));
+        let told = Trouble {
+            text: format!("{}; next attempt after {wait}", trouble.text.trim_end_matches('.')),
+            ..trouble
+        };
+        self.refused = Some(told.clone());
+        told
     }
 
     /// A password that was changed while connected shows when a statement opens a connection.
-    async fn note_refusal(&mut self, now: Now) {
+    fn note_refusal(&mut self, now: Now) {
         if let Some(trouble) = self.jobs.refused().cloned() {
-            self.lock_out(trouble, now).await;
+            self.tell_refusal(trouble, now);
             self.pool.clear();
             self.jobs.forgive(Kind::Auth);
         }
@@ -199,12 +199,17 @@ impl Neo4jCollector {
             .map(|(name, trouble)| format!("{name}: {}", trouble.text))
             .collect();
         let reason = match (&self.refused, down.is_empty(), failing.is_empty()) {
-            (Some((_, trouble)), ..) => return Err(Failure::new("auth", trouble.text.clone())),
+            (Some(trouble), ..) => return Err(self.told(trouble)),
             (None, true, true) => return Ok(()),
             (None, _, false) => "query",
             (None, false, true) => "connect",
         };
         Err(Failure::new(reason, down.into_iter().chain(failing).collect::<Vec<_>>().join("; ")))
+    }
+
+    /// Trouble with the server as a whole, with its address.
+    fn told(&self, trouble: &Trouble) -> Failure {
+        Failure::new(trouble.reason(), format!("{}: {}", self.pool.uri(), trouble.text))
     }
 
     /// What needs no statement.

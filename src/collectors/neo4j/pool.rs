@@ -43,9 +43,17 @@ pub(super) struct Pool {
     access: Access,
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
-    /// Held while a connection is opened: a wrong password is refused once, not once per query.
-    opening: tokio::sync::Mutex<()>,
+    /// Held while a connection is opened, and what was refused last: so a wrong password is tried
+    /// once, not once per query.
+    opening: tokio::sync::Mutex<Option<Refusal>>,
     state: Mutex<State>,
+}
+
+/// A password that the server refused, and its words.
+#[derive(Debug)]
+struct Refusal {
+    password: Secret,
+    trouble: Trouble,
 }
 
 #[derive(Default)]
@@ -54,6 +62,7 @@ struct State {
     open: usize,
     /// Changes with each `clear`: connections of an earlier one are not taken back.
     generation: u64,
+    refusals: u64,
 }
 
 impl std::fmt::Debug for State {
@@ -87,7 +96,7 @@ impl Pool {
             },
             acquire_timeout: settings.pool.acquire_timeout.0,
             permits: Arc::new(Semaphore::new(size)),
-            opening: tokio::sync::Mutex::new(()),
+            opening: tokio::sync::Mutex::default(),
             state: Mutex::default(),
         }
     }
@@ -111,8 +120,18 @@ impl Pool {
         state.generation += 1;
     }
 
+    /// How often the server refused a password.
+    pub(super) fn refusals(&self) -> u64 {
+        self.state.lock().refusals
+    }
+
+    /// Allows one more attempt with the password that was refused.
+    pub(super) async fn try_again(&self) {
+        *self.opening.lock().await = None;
+    }
+
     /// The password as it is now; a file is read again each time.
-    pub(super) async fn password(&self) -> Result<Secret, Trouble> {
+    async fn password(&self) -> Result<Secret, Trouble> {
         let Some(file) = self.access.password_file.clone() else {
             return Ok(self.access.password.clone());
         };
@@ -152,24 +171,27 @@ impl Pool {
     async fn open(&self) -> Result<Graph, Trouble> {
         let limit = self.access.connect_timeout;
         let opened = timeout(limit, async {
-            let _one_at_a_time = self.opening.lock().await;
-            let graph = self.client().await?;
-            // The library connects with the first statement. Whatever the server answers to it,
-            // the connection stands; only refused credentials do not.
-            let attempt = query("RETURN 1").extra("db", self.access.database.as_str());
-            match graph.execute_read(attempt).await.map_err(Trouble::from) {
-                Err(trouble) if !trouble.answered() => Err(trouble),
-                _ => Ok(graph),
+            let mut refusal = self.opening.lock().await;
+            let password = self.password().await?;
+            if let Some(refusal) = refusal.as_ref().filter(|r| r.password == password) {
+                return Err(refusal.trouble.clone());
             }
+            let opened = self.connect(&password).await;
+            if let Err(trouble) = &opened
+                && trouble.kind == Kind::Auth
+            {
+                self.state.lock().refusals += 1;
+                *refusal = Some(Refusal { password, trouble: trouble.clone() });
+            }
+            opened
         });
         opened.await.unwrap_or_else(|_| {
             Err(Trouble::new(Kind::Timeout, format!("no answer within {}", format_duration(limit))))
         })
     }
 
-    async fn client(&self) -> Result<Graph, Trouble> {
-        let password = self.password().await?;
-        let config = self.access.config(&password)?;
+    async fn connect(&self, password: &Secret) -> Result<Graph, Trouble> {
+        let config = self.access.config(password)?;
         let graph = spawn_blocking(move || {
             // Reads certificates where the address asks for TLS, and panics then where the process
             // has not chosen who does the cryptography. It is no matter if it has.
@@ -177,7 +199,14 @@ impl Pool {
             Graph::connect(config)
         })
         .await;
-        Ok(graph.map_err(|error| Trouble::new(Kind::Io, error.to_string()))??)
+        let graph = graph.map_err(|error| Trouble::new(Kind::Io, error.to_string()))??;
+        // The library connects with the first statement. Whatever the server answers to it, the
+        // connection stands; only refused credentials do not.
+        let attempt = query("RETURN 1").extra("db", self.access.database.as_str());
+        match graph.execute_read(attempt).await.map_err(Trouble::from) {
+            Err(trouble) if !trouble.answered() => Err(trouble),
+            _ => Ok(graph),
+        }
     }
 }
 
