@@ -143,28 +143,13 @@ impl Plan {
         let labels = self.labels(&names, built_in.is_none_or(|b| b.source.per_database()));
         let kind = query.r#type.map(Kind::from).or(built_in.map(|b| b.kind)).unwrap_or(Kind::Gauge);
         let help = query.help.as_deref().or(built_in.map(|b| b.help)).unwrap_or("Asked of Neo4j.");
-        let mut reading =
-            Reading { metric, name: query.name.as_str().into(), ..Reading::default() };
-        let (cypher, call): (Arc<str>, _) = match (&query.query, built_in.map(|b| b.source)) {
-            (Some(query), _) => {
-                reading.labels = names;
-                (query.value.0.as_str().into(), None)
-            }
-            (None, Some(Source::Rows(call, pick))) => {
-                reading.what = pick.what;
-                reading.labels = pick.labels.iter().map(|column| Arc::from(*column)).collect();
-                reading.value = Some(pick.value.into());
-                (call.cypher().into(), Some(call))
-            }
-            (None, Some(source)) => {
+        let (cypher, call, reading) = match question(query, metric, names) {
+            Ok(question) => question,
+            Err(source) => {
                 self.own.push((metric, source));
                 return self.define(&query.name, kind, help, labels, self.interval);
             }
-            (None, None) => return,
         };
-        if let Some(value) = &query.value {
-            reading.value = Some(value.as_str().into());
-        }
         self.define(&query.name, kind, help, labels, interval);
         let databases = match &query.database {
             Some(database) => vec![database.as_str().into()],
@@ -195,6 +180,29 @@ impl Plan {
         match self.jobs.iter_mut().find(same) {
             Some(other) => other.readings.extend(job.readings),
             None => self.jobs.push(job),
+        }
+    }
+}
+
+/// What to ask for a query, and how to read the answer; its source where nothing is asked.
+fn question(
+    query: &Neo4jQuery,
+    metric: usize,
+    labels: Vec<Arc<str>>,
+) -> Result<(Arc<str>, Option<Call>, Reading), Source> {
+    let reading = Reading { metric, name: query.name.as_str().into(), ..Reading::default() };
+    match (&query.query, query.built_in().map(|built_in| built_in.source)) {
+        (None, Some(Source::Rows(call, pick))) => {
+            let labels = pick.labels.iter().map(|column| Arc::from(*column)).collect();
+            let value = Some(pick.value.into());
+            let reading = Reading { what: pick.what, labels, value, ..reading };
+            Ok((call.cypher().into(), Some(call), reading))
+        }
+        (None, Some(source)) => Err(source),
+        (cypher, _) => {
+            let cypher = cypher.as_ref().map_or("", |cypher| &cypher.value);
+            let value = query.value.as_ref().map(|column| column.as_str().into());
+            Ok((cypher.into(), None, Reading { labels, value, ..reading }))
         }
     }
 }
