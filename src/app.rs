@@ -236,6 +236,7 @@ impl App {
         self.notifier.replace(channels).await;
         let ended = self.judge.replace(rules, next.store.clone());
         self.judge.tell(&ended).await;
+        self.judge.catch_up().await;
         self.judge.save().await;
         for origin in old.origins().filter(|origin| !next.origins().any(|new| new == *origin)) {
             self.board.forget(origin);

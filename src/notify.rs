@@ -21,16 +21,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 pub use channels::{BuildError, ChannelType, Context, KindSettings, Sender, WallClock};
 pub use delivery::ChannelStats;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check};
 
-use crate::model::{Fingerprint, Transition, Wall};
+use crate::model::{Alert, AlertState, Fingerprint, Transition, Wall};
 use channels::Channel;
 use delivery::{Delivery, Mailbox};
 use filter::Filter;
@@ -57,8 +57,33 @@ pub struct Prepared(Vec<(String, ChannelCommon, Box<dyn Channel>)>);
 
 struct Running {
     delivery: Arc<Delivery>,
+    /// Hands over what waits, then ends.
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// Ends with the attempt under way.
+    halt: CancellationToken,
+    /// Ends when it is dropped. `None` once it is being stopped.
+    task: Option<AbortOnDropHandle<()>>,
+}
+
+/// How long a reload waits for an attempt under way; one that is cut off is made again.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Running {
+    fn start(delivery: Arc<Delivery>) -> Self {
+        let (stop, halt) = (CancellationToken::new(), CancellationToken::new());
+        let task = tokio::spawn(delivery.clone().run(stop.clone(), halt.clone()));
+        Self { delivery, stop, halt, task: Some(AbortOnDropHandle::new(task)) }
+    }
+
+    fn drain(&mut self) -> Option<AbortOnDropHandle<()>> {
+        self.stop.cancel();
+        self.task.take()
+    }
+
+    fn halt(&mut self) -> Option<AbortOnDropHandle<()>> {
+        self.halt.cancel();
+        self.drain()
+    }
 }
 
 impl Notifier {
@@ -106,15 +131,17 @@ impl Notifier {
     /// Uses `prepared` from now on. A channel that was there under the same name goes on with its
     /// queue; what a channel that is gone had waiting stays on disk.
     pub async fn replace(&self, prepared: Prepared) {
-        let old = std::mem::take(&mut *self.running.lock());
-        let mut mailboxes = Vec::new();
-        for running in old {
-            running.stop.cancel();
-            // An attempt under way is let go: its entry stays queued and is tried again.
-            running.task.abort();
-            running.task.await.ok();
-            mailboxes.push(running.delivery.mailbox.clone());
-        }
+        // They stay in the list until others take over: what is queued meanwhile is not lost.
+        let (tasks, mut mailboxes): (Vec<_>, Vec<_>) = {
+            let mut running = self.running.lock();
+            running.iter_mut().map(|one| (one.halt(), one.delivery.mailbox.clone())).unzip()
+        };
+        let halted = async {
+            for task in tasks.into_iter().flatten() {
+                task.await.ok();
+            }
+        };
+        timeout(GRACE, halted).await.ok();
         let folder = self.setup.state.as_ref().map(|state| state.join("outbox"));
         let opened = tokio::task::spawn_blocking(move || {
             let Prepared(channels) = prepared;
@@ -145,9 +172,7 @@ impl Notifier {
                 clock: self.setup.clock.clone(),
                 random: self.setup.random,
             });
-            let stop = CancellationToken::new();
-            let task = tokio::spawn(delivery.clone().run(stop.clone()));
-            Running { delivery, stop, task }
+            Running::start(delivery)
         });
         *self.running.lock() = running.collect();
     }
@@ -158,14 +183,24 @@ impl Notifier {
         self.each(move |delivery| delivery.accept(&transitions)).await;
     }
 
-    /// Resolves on each channel what it was told as firing and what is not in `firing`: alerts
+    /// Resolves on each channel what it was told as firing and what is not in `standing`: alerts
     /// that ended while nobody watched.
-    pub async fn reconcile(&self, firing: &HashSet<Fingerprint>, now: Wall) {
-        let firing = Arc::new(firing.clone());
-        self.each(move |delivery| {
-            delivery.reconcile(|alert| firing.contains(&alert.fingerprint), now);
-        })
-        .await;
+    pub async fn reconcile(&self, standing: &HashSet<Fingerprint>, now: Wall) {
+        let standing = Arc::new(standing.clone());
+        self.each(move |delivery| delivery.reconcile(&standing, now)).await;
+    }
+
+    /// Tells each channel of those of `firing` that it must hear of and was not told: a channel
+    /// that is new, or whose queue was lost.
+    pub async fn catch_up(&self, firing: &[Arc<Alert>], now: Wall) {
+        let missed = |alert: &Arc<Alert>| Transition {
+            alert: alert.clone(),
+            from: AlertState::Pending,
+            reason: "it fires, and this channel was not told".into(),
+            at: alert.fired_at.unwrap_or(now),
+        };
+        let missed: Vec<_> = firing.iter().map(missed).collect();
+        self.notify(&missed).await;
     }
 
     /// Does `work` for every channel at once, on blocking threads.
@@ -188,14 +223,18 @@ impl Notifier {
 
     /// Hands over what waits for at most `limit`; the rest stays on disk.
     pub async fn stop(&self, limit: Duration) {
-        let running = std::mem::take(&mut *self.running.lock());
+        let tasks: Vec<_> = self.running.lock().iter_mut().map(Running::drain).collect();
         let drained = async {
-            for Running { stop, task, .. } in running {
-                stop.cancel();
+            for task in tasks.into_iter().flatten() {
                 task.await.ok();
             }
         };
-        timeout(limit, drained).await.ok();
+        if timeout(limit, drained).await.is_err() {
+            for stats in self.stats().iter().filter(|stats| stats.queued > 0) {
+                let (channel, queued) = (&stats.name, stats.queued);
+                warn!(channel, queued, "stopped before everything was delivered");
+            }
+        }
     }
 
     /// What each channel did.

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::collectors::Sink;
-use crate::model::{Batch, Fingerprint, Now, Origin, Transition};
+use crate::model::{AlertState, Batch, Fingerprint, Now, Origin, Transition};
 use crate::notify::Notifier;
 use crate::rules::{Engine, RuleSet, StateFile};
 use crate::store::Store;
@@ -116,6 +116,7 @@ impl Judge {
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let started = self.clock.now();
         let mut last_save = started;
+        let mut caught_up = false;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -134,6 +135,10 @@ impl Judge {
             }
             if late && now.mono.since(started.mono) >= GRACE {
                 self.reconcile().await;
+                if !caught_up {
+                    self.catch_up().await;
+                    caught_up = true;
+                }
             }
         }
         self.save().await;
@@ -145,6 +150,15 @@ impl Judge {
         let alerts = self.engine.lock().engine.alerts();
         let standing: HashSet<Fingerprint> = alerts.iter().map(|alert| alert.fingerprint).collect();
         self.notifier.reconcile(&standing, self.clock.now().wall).await;
+    }
+
+    /// Has the channels tell what fires and what they never told: channels that are new, or whose
+    /// queue was lost.
+    pub(super) async fn catch_up(&self) {
+        let alerts = self.engine.lock().engine.alerts();
+        let firing = alerts.into_iter().filter(|alert| alert.state == AlertState::Firing);
+        let firing: Vec<_> = firing.map(Arc::new).collect();
+        self.notifier.catch_up(&firing, self.clock.now().wall).await;
     }
 
     /// Judges the rules that look at `origin`; whether anything changed that must be saved.

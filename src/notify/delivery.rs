@@ -1,6 +1,6 @@
 //! One channel at work: its outbox, its journal, and the task that hands over what waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use super::channels::{Channel, DeliveryError, WallClock};
@@ -17,7 +18,7 @@ use super::journal::Journal;
 use super::outbox::{Outbox, Record};
 use super::retry::next_delay;
 use super::settings::ChannelCommon;
-use crate::model::{Alert, AlertState, Notification, Status, Transition, Wall};
+use crate::model::{Alert, AlertState, Fingerprint, Notification, Status, Transition, Wall};
 
 /// What one channel did so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -130,6 +131,22 @@ impl Mailbox {
     }
 }
 
+/// Where the task of a channel stands.
+#[derive(Default)]
+struct Progress {
+    /// Failures in a row.
+    failures: u32,
+    /// This many notifications are yet to be tried alone.
+    alone: usize,
+    /// Refused notifications the log does not know of yet.
+    lost: u64,
+    /// When the log was last told of refused ones.
+    told_lost: Option<Wall>,
+}
+
+/// The log is told of refusals this often at most.
+const QUIET: Duration = Duration::from_secs(60);
+
 /// One channel with its settings.
 pub(super) struct Delivery {
     pub(super) mailbox: Arc<Mailbox>,
@@ -146,7 +163,10 @@ impl Delivery {
         let capacity = self.common.queue.capacity;
         let records = self.mailbox.change(|outbox| {
             let told = transitions.iter().filter_map(|transition| self.told(transition));
-            told.flat_map(|notification| outbox.offer(notification, capacity)).collect()
+            let mut records: Vec<Record> =
+                told.flat_map(|notification| outbox.offer(notification)).collect();
+            records.extend(outbox.trim(capacity));
+            records
         });
         let dropped = self.mailbox.count_dropped("overflow", &records);
         if dropped > 0 {
@@ -173,43 +193,38 @@ impl Delivery {
         })
     }
 
-    /// Resolves what was told as firing and for which `fires` does not hold. Blocks.
-    pub(super) fn reconcile(&self, fires: impl Fn(&Alert) -> bool, now: Wall) {
-        let ended = |alert: &Arc<Alert>| {
-            let mut over = Alert::clone(alert);
-            over.state = AlertState::Inactive;
-            over.resolved_at = Some(now);
-            Transition {
-                alert: Arc::new(over),
-                from: AlertState::Firing,
-                reason: "it does not fire any more after a restart".into(),
-                at: now,
-            }
+    /// Resolves what was told as firing and what is not in `standing`. Blocks.
+    pub(super) fn reconcile(&self, standing: &HashSet<Fingerprint>, now: Wall) {
+        let ended = |alert: &Arc<Alert>| Transition {
+            alert: Arc::new(Alert { state: AlertState::Inactive, ..Alert::clone(alert) }),
+            from: AlertState::Firing,
+            reason: "it does not fire any more after a restart or reload".into(),
+            at: now,
         };
         let gone: Vec<Transition> = {
             let outbox = self.mailbox.outbox.lock();
-            outbox.open().filter(|alert| !fires(alert)).map(ended).collect()
+            let gone = outbox.open().filter(|alert| !standing.contains(&alert.fingerprint));
+            gone.map(ended).collect()
         };
         if !gone.is_empty() {
             self.accept(&gone);
         }
     }
 
-    /// Hands over what waits, oldest first, until `stop`; then as long as nothing fails.
-    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut failures = 0;
-        loop {
-            let batch = self.next_batch().await;
+    /// Hands over what waits, oldest first, until `stop`; then as long as nothing fails. After
+    /// `halt` it ends with the attempt under way.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken, halt: CancellationToken) {
+        let mut progress = Progress::default();
+        while !halt.is_cancelled() {
+            let batch = self.next_batch(&mut progress).await;
             if batch.is_empty() {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = self.mailbox.wake.notified() => continue,
                 }
             }
-            let notifications: Vec<Notification> =
-                batch.iter().map(|(_, notification)| notification.clone()).collect();
-            let result = self.channel.deliver(&notifications).await;
-            let Some(wait) = self.settle(&batch, result, &mut failures).await else { continue };
+            let result = self.attempt(&batch).await;
+            let Some(wait) = self.settle(&batch, result, &mut progress).await else { continue };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(wait) => {}
@@ -217,12 +232,26 @@ impl Delivery {
         }
     }
 
+    /// One attempt. A channel that panics costs this attempt and no more.
+    async fn attempt(self: &Arc<Self>, batch: &[(u64, Notification)]) -> Result<(), DeliveryError> {
+        let delivery = self.clone();
+        let notifications: Vec<Notification> =
+            batch.iter().map(|(_, notification)| notification.clone()).collect();
+        let attempt = tokio::spawn(async move { delivery.channel.deliver(&notifications).await });
+        match AbortOnDropHandle::new(attempt).await {
+            Ok(result) => result,
+            Err(error) => Err(DeliveryError::transient(format!("the attempt broke off: {error}"))),
+        }
+    }
+
     /// The oldest notifications that go together, each alert once.
-    async fn next_batch(self: &Arc<Self>) -> Vec<(u64, Notification)> {
+    async fn next_batch(self: &Arc<Self>, progress: &mut Progress) -> Vec<(u64, Notification)> {
         self.expire().await;
-        let outbox = self.mailbox.outbox.lock();
+        let most = if progress.alone > 0 { 1 } else { self.channel.max_batch() };
+        progress.alone = progress.alone.saturating_sub(1);
+        let mut outbox = self.mailbox.outbox.lock();
         let mut batch: Vec<(u64, Notification)> = Vec::new();
-        for entry in outbox.queue().take(self.channel.max_batch()) {
+        for entry in outbox.queue().take(most) {
             let next = &entry.notification;
             let same = |(_, other): &(u64, Notification)| {
                 other.alert.fingerprint == next.alert.fingerprint
@@ -233,6 +262,7 @@ impl Delivery {
             }
             batch.push((entry.seq, next.clone()));
         }
+        outbox.claim(batch.iter().map(|(seq, _)| *seq));
         batch
     }
 
@@ -259,21 +289,30 @@ impl Delivery {
         self: &Arc<Self>,
         batch: &[(u64, Notification)],
         result: Result<(), DeliveryError>,
-        failures: &mut u32,
+        progress: &mut Progress,
     ) -> Option<Duration> {
         let failed = result.err();
         let through =
             |index: &usize| failed.as_ref().is_none_or(|error| error.delivered.contains(index));
         let (done, left): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(through);
         let refused = failed.as_ref().is_some_and(|error| !error.retryable);
+        if refused && left.len() > 1 {
+            // Perhaps only one of them is at fault: each is tried alone.
+            progress.alone = left.len();
+        }
         let done: Vec<u64> = done.iter().map(|index| batch[*index].0).collect();
-        let given_up: Vec<u64> =
-            left.iter().filter(|_| refused).map(|index| batch[*index].0).collect();
+        let given_up: Vec<u64> = left
+            .iter()
+            .filter(|_| refused && left.len() == 1)
+            .map(|index| batch[*index].0)
+            .collect();
         self.mailbox.counts.lock().sent += done.len() as u64;
+        let mut lost = 0;
         if !done.is_empty() || !given_up.is_empty() {
             let records = self
                 .blocking(move |delivery| {
                     delivery.mailbox.change(|outbox| {
+                        outbox.claim([]);
                         let done: Vec<Record> =
                             done.iter().flat_map(|seq| outbox.done(*seq)).collect();
                         let dropped = given_up.iter().flat_map(|seq| outbox.drop_entry(*seq));
@@ -281,32 +320,38 @@ impl Delivery {
                     })
                 })
                 .await;
-            self.mailbox.count_dropped("refused", &records);
+            lost = self.mailbox.count_dropped("refused", &records);
         }
         let Some(error) = failed else {
-            if *failures > 0 {
+            if progress.failures > 0 {
+                let failures = progress.failures;
                 info!(channel = self.mailbox.name, failures, "the channel works again");
             }
-            *failures = 0;
+            progress.failures = 0;
             self.mailbox.counts.lock().last_error = None;
             return None;
         };
-        self.tell_failure(&error, *failures);
+        self.tell_failure(&error, lost, progress);
         if refused {
             return None;
         }
-        *failures += 1;
+        progress.failures += 1;
         let retry = &self.common.retry;
         let random = (self.random)();
-        Some(next_delay(retry.initial.0, retry.max.0, *failures, error.retry_after, random))
+        Some(next_delay(retry.initial.0, retry.max.0, progress.failures, error.retry_after, random))
     }
 
-    /// Logs the first failure of a row; every refusal, because it loses something.
-    fn tell_failure(&self, failure: &DeliveryError, failures: u32) {
+    /// Logs the first failure of a row, and what is lost, at most once a minute.
+    fn tell_failure(&self, failure: &DeliveryError, lost: u64, progress: &mut Progress) {
         let (channel, message) = (&self.mailbox.name, &failure.message);
-        if !failure.retryable {
-            error!(channel, error = message, "the receiver refused a notification; it is given up");
-        } else if failures == 0 {
+        progress.lost += lost;
+        let now = (self.clock)();
+        let quiet = progress.told_lost.is_some_and(|last| now.since(last) < QUIET);
+        if progress.lost > 0 && !quiet {
+            let notifications = std::mem::take(&mut progress.lost);
+            progress.told_lost = Some(now);
+            error!(channel, notifications, error = message, "refused by the receiver and given up");
+        } else if failure.retryable && progress.failures == 0 {
             warn!(channel, error = message, "cannot deliver; trying again until it works");
         }
         let mut counts = self.mailbox.counts.lock();
@@ -350,4 +395,178 @@ fn id(transition: &Transition) -> String {
     let alert = &transition.alert;
     let start = alert.fired_at.unwrap_or(alert.active_at).0;
     format!("{}-{start}-{}", alert.fingerprint, transition.at.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use tokio::time::Instant;
+
+    use super::super::channels::Attempt;
+    use super::super::samples::{firing, level, resolved};
+    use super::*;
+    use crate::declare::{self, Cx, Decode, Problems};
+    use crate::model::Severity;
+    use crate::notify::ChannelSettings;
+
+    /// What the channel does with one attempt.
+    enum Act {
+        Take,
+        Refuse,
+        Fail(Option<Duration>),
+        Panic,
+    }
+
+    #[derive(Default)]
+    struct Heard {
+        acts: VecDeque<Act>,
+        /// When each attempt was made, and what it held.
+        attempts: Vec<(Duration, Vec<String>)>,
+    }
+
+    struct Scripted {
+        start: Instant,
+        heard: Arc<Mutex<Heard>>,
+    }
+
+    impl Channel for Scripted {
+        fn deliver<'a>(&'a self, batch: &'a [Notification]) -> Attempt<'a> {
+            Box::pin(async move {
+                let texts = batch.iter().map(|one| {
+                    let severity = one.alert.severity.as_str();
+                    format!("{} {} {severity}", one.status.as_str(), one.alert.rule)
+                });
+                let act = {
+                    let mut heard = self.heard.lock();
+                    heard.attempts.push((self.start.elapsed(), texts.collect()));
+                    heard.acts.pop_front()
+                };
+                match act {
+                    None | Some(Act::Take) => Ok(()),
+                    Some(Act::Refuse) => Err(DeliveryError::permanent("no")),
+                    Some(Act::Fail(retry_after)) => {
+                        Err(DeliveryError { retry_after, ..DeliveryError::transient("not now") })
+                    }
+                    Some(Act::Panic) => panic!("a channel at its end"),
+                }
+            })
+        }
+
+        fn max_batch(&self) -> usize {
+            10
+        }
+    }
+
+    /// A channel in memory, with further keys as YAML.
+    fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<Mutex<Heard>>) {
+        let mut problems = Problems::default();
+        let node = declare::parse(&format!("{{type: log, {more}}}")).unwrap();
+        let settings =
+            ChannelSettings::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let heard = Arc::new(Mutex::new(Heard { acts: acts.into(), ..Heard::default() }));
+        let delivery = Delivery {
+            mailbox: Arc::new(Mailbox::open("test", None)),
+            filter: Filter::new(&settings.common),
+            common: settings.common,
+            channel: Box::new(Scripted { start: Instant::now(), heard: heard.clone() }),
+            clock: Arc::new(Wall::default),
+            random: || 1.0,
+        };
+        (Arc::new(delivery), heard)
+    }
+
+    /// Runs it until its queue is empty.
+    async fn drained(delivery: &Arc<Delivery>) {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(delivery.clone().run(stop, CancellationToken::new()));
+        while delivery.mailbox.queued() > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        task.abort();
+    }
+
+    fn texts(heard: &Mutex<Heard>) -> Vec<String> {
+        heard.lock().attempts.iter().map(|(_, texts)| texts.join(", ")).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_double_and_what_the_receiver_asks_for_is_kept_to() {
+        let ask = Some(Duration::from_secs(60));
+        let acts = [Act::Fail(None), Act::Fail(None), Act::Fail(None), Act::Fail(ask)];
+        let (delivery, heard) = delivery("retry: {initial: 1s, max: 3s}", acts);
+        delivery.accept(&[firing("a", "/")]);
+        drained(&delivery).await;
+        let seconds: Vec<u64> = heard.lock().attempts.iter().map(|(at, _)| at.as_secs()).collect();
+        assert_eq!(seconds, [0, 1, 3, 6, 66]);
+        let stats = delivery.stats();
+        assert_eq!((stats.sent, stats.failed, stats.last_error), (1, 4, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_costs_one_attempt() {
+        let (delivery, heard) = delivery("name: a", [Act::Panic, Act::Take]);
+        delivery.accept(&[firing("a", "/")]);
+        drained(&delivery).await;
+        assert_eq!(texts(&heard), ["firing a warning", "firing a warning"]);
+        assert_eq!(delivery.stats().failed, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_holds_an_alert_once_and_a_refused_one_is_tried_piece_by_piece() {
+        let acts = [Act::Refuse, Act::Take, Act::Refuse, Act::Take];
+        let (delivery, heard) = delivery("name: a", acts);
+        delivery.accept(&[firing("a", "/"), firing("b", "/"), resolved("a", "/")]);
+        drained(&delivery).await;
+        assert_eq!(
+            texts(&heard),
+            [
+                "firing a warning, firing b warning",
+                "firing a warning",
+                "firing b warning",
+                "resolved a warning",
+            ]
+        );
+        assert_eq!(delivery.stats().dropped, [("refused", 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alert_that_falls_below_the_least_severity_is_over_for_the_channel() {
+        let (delivery, heard) = delivery("min_severity: critical", []);
+        for transition in [
+            firing("a", "/"),
+            level("a", "/", Severity::Critical, 1),
+            level("a", "/", Severity::Emergency, 2),
+            level("a", "/", Severity::Warning, 3),
+            level("a", "/", Severity::Critical, 4),
+            resolved("a", "/"),
+        ] {
+            delivery.accept(&[transition]);
+            drained(&delivery).await;
+        }
+        assert_eq!(
+            texts(&heard),
+            [
+                "firing a critical",
+                "firing a emergency",
+                "resolved a emergency",
+                "firing a critical",
+                "resolved a critical",
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ended_unwatched_is_resolved_once() {
+        let (delivery, heard) = delivery("rules: [a, b]", []);
+        delivery.accept(&[firing("a", "/"), firing("b", "/"), firing("c", "/")]);
+        let standing = HashSet::from([firing("b", "/").alert.fingerprint]);
+        delivery.reconcile(&standing, Wall(1));
+        delivery.reconcile(&standing, Wall(2));
+        drained(&delivery).await;
+        assert_eq!(
+            texts(&heard).join(", "),
+            "firing a warning, firing b warning, resolved a warning"
+        );
+    }
 }

@@ -253,7 +253,7 @@ mod tests {
         for (rule, status) in
             [("a", Status::Firing), ("b", Status::Firing), ("a", Status::Resolved)]
         {
-            let records = outbox.offer(notification(rule, "/é\n\"", status), 10);
+            let records = outbox.offer(notification(rule, "/é\n\"", status));
             append(&mut journal, &outbox, &records);
         }
         let first = outbox.queue().next().unwrap().seq;
@@ -272,7 +272,7 @@ mod tests {
         let mut states = vec![outbox.records()];
         let mut steps: Vec<Vec<Record>> = Vec::new();
         for status in [Status::Firing, Status::Resolved] {
-            steps.push(outbox.offer(notification("a", "/é", status), 10));
+            steps.push(outbox.offer(notification("a", "/é", status)));
             append(&mut journal, &outbox, steps.last().unwrap());
             states.push(outbox.records());
         }
@@ -297,7 +297,7 @@ mod tests {
         let path = folder.path().join("a.jsonl");
         let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
         for rule in ["a", "b", "c"] {
-            let records = outbox.offer(notification(rule, "/", Status::Firing), 10);
+            let records = outbox.offer(notification(rule, "/", Status::Firing));
             append(&mut journal, &outbox, &records);
         }
         let mut bytes = fs::read(&path).unwrap();
@@ -316,8 +316,8 @@ mod tests {
         let path = folder.path().join("sub/a.jsonl");
         let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
         for _ in 0..SLACK {
-            let mut records = outbox.offer(notification("a", "/", Status::Firing), 10);
-            records.extend(outbox.offer(notification("a", "/", Status::Resolved), 10));
+            let mut records = outbox.offer(notification("a", "/", Status::Firing));
+            records.extend(outbox.offer(notification("a", "/", Status::Resolved)));
             append(&mut journal, &outbox, &records);
             for _ in 0..2 {
                 let seq = outbox.queue().next().unwrap().seq;
@@ -331,10 +331,10 @@ mod tests {
         fs::remove_dir_all(folder.path().join("sub")).unwrap();
         fs::write(folder.path().join("sub"), "").unwrap();
         journal.file = None;
-        let records = outbox.offer(notification("b", "/", Status::Firing), 10);
+        let records = outbox.offer(notification("b", "/", Status::Firing));
         assert!(journal.append(&records, || outbox.records()).is_err());
         fs::remove_file(folder.path().join("sub")).unwrap();
-        let more = outbox.offer(notification("c", "/", Status::Firing), 10);
+        let more = outbox.offer(notification("c", "/", Status::Firing));
         append(&mut journal, &outbox, &more);
         let (_, again, _) = Journal::open(&path).unwrap();
         assert_eq!(again.len(), 2);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Alert, Fingerprint, Notification, Status, Wall};
+use crate::model::{Alert, AlertState, Fingerprint, Notification, Severity, Status, Wall};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +67,8 @@ pub(super) struct Outbox {
     episodes: BTreeMap<u64, Episode>,
     open: HashMap<Fingerprint, u64>,
     next: u64,
+    /// Being handed over right now: the receiver may have them already, so they are not given up.
+    in_flight: HashSet<u64>,
 }
 
 impl Outbox {
@@ -85,22 +87,24 @@ impl Outbox {
         self.open.values().filter_map(|id| self.episodes.get(id)).map(|episode| &episode.alert)
     }
 
+    /// Notes which notifications are being handed over from now on.
+    pub(super) fn claim(&mut self, seqs: impl IntoIterator<Item = u64>) {
+        self.in_flight = seqs.into_iter().collect();
+    }
+
     /// Queues `notification` if this channel must hear it; what happened, as records.
-    pub(super) fn offer(&mut self, notification: Notification, capacity: usize) -> Vec<Record> {
-        let mut records = Vec::new();
-        while self.must_hear(&notification) && self.queue.len() >= capacity {
-            let Some(seq) = self.dispensable() else { break };
-            records.extend(self.apply_one(Record::Drop(seq)));
-        }
-        // Asked again: what was given up may have been this very alert.
+    pub(super) fn offer(&mut self, mut notification: Notification) -> Vec<Record> {
         if !self.must_hear(&notification) {
-            return records;
+            return Vec::new();
         }
         let open = self.open.get(&notification.alert.fingerprint).copied();
+        let told = open.and_then(|id| self.episodes.get(&id));
+        if let (Status::Resolved, Some(told)) = (notification.status, told) {
+            notification.alert = ended(&notification, told.alert.severity);
+        }
         let episode = open.unwrap_or_else(|| self.number());
         let seq = self.number();
-        records.extend(self.apply_one(Record::Push { seq, episode, notification }));
-        records
+        self.apply_one(Record::Push { seq, episode, notification })
     }
 
     /// Whether a notification says anything new to who heard all before it.
@@ -113,11 +117,54 @@ impl Outbox {
         }
     }
 
-    /// The oldest notification whose loss breaks no promise: a firing of an episode of which
-    /// nothing got through, which takes its resolved along, or a change of severity.
-    fn dispensable(&self) -> Option<u64> {
-        let firing = |entry: &&Entry| entry.notification.status == Status::Firing;
-        self.queue.iter().find(firing).map(|entry| entry.seq)
+    /// Gives up what is beyond `capacity`. The end of an alert that was told stays, and so does
+    /// what is being handed over; of both there is at most one per alert.
+    pub(super) fn trim(&mut self, capacity: usize) -> Vec<Record> {
+        let mut records = Vec::new();
+        if self.queue.len() > capacity {
+            for seq in self.dispensable() {
+                if self.queue.len() <= capacity {
+                    break;
+                }
+                // One that went along with another is not there any more.
+                if self.index(seq).is_some() {
+                    records.extend(self.apply_one(Record::Drop(seq)));
+                }
+            }
+        }
+        records
+    }
+
+    /// Firings that may be given up, the least missed first: of alerts that began and ended
+    /// untold, then outdated severities, then the oldest. Each takes along what makes no sense
+    /// without it.
+    fn dispensable(&self) -> Vec<u64> {
+        let busy = |entry: &&Entry| self.in_flight.contains(&entry.seq);
+        let busy: HashSet<u64> =
+            self.queue.iter().filter(busy).map(|entry| entry.episode).collect();
+        let (mut over, mut outdated, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        let mut newer = HashSet::new();
+        // From the newest, so that a firing knows whether a newer one of its episode waits.
+        for entry in self.queue.iter().rev() {
+            let firing = entry.notification.status == Status::Firing;
+            let Some(episode) = self.episodes.get(&entry.episode).filter(|_| firing) else {
+                continue;
+            };
+            let newest = newer.insert(entry.episode);
+            let kind = match (episode.open, episode.sent || busy.contains(&entry.episode)) {
+                _ if self.in_flight.contains(&entry.seq) => continue,
+                (false, false) => &mut over,
+                (false, true) => &mut outdated,
+                (true, _) if newest => &mut rest,
+                (true, _) => &mut outdated,
+            };
+            kind.push(entry.seq);
+        }
+        [over, outdated, rest].into_iter().flat_map(|kind| kind.into_iter().rev()).collect()
+    }
+
+    fn index(&self, seq: u64) -> Option<usize> {
+        self.queue.binary_search_by_key(&seq, |entry| entry.seq).ok()
     }
 
     fn number(&mut self) -> u64 {
@@ -176,6 +223,9 @@ impl Outbox {
     }
 
     fn push(&mut self, seq: u64, id: u64, notification: Notification) {
+        if self.queue.back().is_some_and(|last| last.seq >= seq) {
+            return; // no journal that was written whole holds one twice
+        }
         self.next = self.next.max(seq).max(id);
         let alert = notification.alert.clone();
         let fresh = || Episode { sent: false, open: true, waiting: 0, alert: alert.clone() };
@@ -192,8 +242,7 @@ impl Outbox {
     }
 
     fn take(&mut self, seq: u64) -> Option<Entry> {
-        let index = self.queue.iter().position(|entry| entry.seq == seq)?;
-        let entry = self.queue.remove(index)?;
+        let entry = self.queue.remove(self.index(seq)?)?;
         if entry.notification.status == Status::Firing
             && let Some(episode) = self.episodes.get_mut(&entry.episode)
         {
@@ -277,13 +326,22 @@ impl Outbox {
     }
 }
 
+/// The alert of a resolved notification: over, at the severity that was told last, so that the
+/// receiver knows which one it is.
+fn ended(notification: &Notification, severity: Severity) -> Arc<Alert> {
+    let mut over = Alert::clone(&notification.alert);
+    over.severity = severity;
+    over.state = AlertState::Inactive;
+    over.resolved_at.get_or_insert(notification.at);
+    Arc::new(over)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::super::samples::notification;
     use super::*;
-    use crate::model::Severity;
 
     fn statuses(outbox: &Outbox) -> Vec<(Status, String)> {
         outbox
@@ -293,7 +351,7 @@ mod tests {
     }
 
     fn offer(outbox: &mut Outbox, rule: &str, status: Status) -> Vec<Record> {
-        outbox.offer(notification(rule, "/", status), 100)
+        outbox.offer(notification(rule, "/", status))
     }
 
     #[test]
@@ -304,7 +362,7 @@ mod tests {
         assert!(offer(&mut outbox, "a", Status::Firing).is_empty(), "told twice");
         let mut worse = notification("a", "/", Status::Firing);
         worse.alert = Arc::new(Alert { severity: Severity::Critical, ..(*worse.alert).clone() });
-        assert!(!outbox.offer(worse, 100).is_empty(), "a change of severity is told");
+        assert!(!outbox.offer(worse).is_empty(), "a change of severity is told");
         offer(&mut outbox, "a", Status::Resolved);
         assert!(offer(&mut outbox, "a", Status::Resolved).is_empty());
         assert_eq!(outbox.len(), 3);
@@ -334,13 +392,66 @@ mod tests {
         let seq = outbox.queue().next().unwrap().seq;
         outbox.done(seq);
         offer(&mut outbox, "told", Status::Resolved);
-        outbox.offer(notification("old", "/", Status::Firing), 2);
-        outbox.offer(notification("new", "/", Status::Firing), 2);
+        offer(&mut outbox, "old", Status::Firing);
+        offer(&mut outbox, "new", Status::Firing);
+        outbox.trim(2);
         assert_eq!(
             statuses(&outbox),
             [(Status::Resolved, "told".into()), (Status::Firing, "new".into())]
         );
-        assert!(outbox.offer(notification("old", "/", Status::Resolved), 2).is_empty());
+        assert!(offer(&mut outbox, "old", Status::Resolved).is_empty());
+    }
+
+    #[test]
+    fn a_full_queue_gives_up_what_is_missed_least() {
+        let level = |rule: &str, severity| {
+            let mut notification = notification(rule, "/", Status::Firing);
+            let alert = Alert { severity, ..(*notification.alert).clone() };
+            notification.alert = Arc::new(alert);
+            notification
+        };
+        let mut outbox = Outbox::default();
+        offer(&mut outbox, "oldest", Status::Firing);
+        offer(&mut outbox, "rising", Status::Firing);
+        outbox.offer(level("rising", Severity::Critical));
+        offer(&mut outbox, "over", Status::Firing);
+        offer(&mut outbox, "over", Status::Resolved);
+        let rules = |outbox: &Outbox| {
+            statuses(outbox).into_iter().map(|(_, rule)| rule).collect::<Vec<_>>()
+        };
+        outbox.trim(4);
+        assert_eq!(rules(&outbox), ["oldest", "rising", "rising"], "an alert goes whole");
+        outbox.trim(2);
+        assert_eq!(rules(&outbox), ["oldest", "rising"]);
+        assert_eq!(outbox.queue().nth(1).unwrap().notification.alert.severity, Severity::Critical);
+        outbox.trim(1);
+        assert_eq!(rules(&outbox), ["rising"]);
+    }
+
+    #[test]
+    fn what_is_being_handed_over_is_not_given_up() {
+        let mut outbox = Outbox::default();
+        offer(&mut outbox, "a", Status::Firing);
+        let seq = outbox.queue().next().unwrap().seq;
+        outbox.claim([seq]);
+        offer(&mut outbox, "a", Status::Resolved);
+        offer(&mut outbox, "b", Status::Firing);
+        outbox.trim(1);
+        outbox.done(seq);
+        assert_eq!(statuses(&outbox), [(Status::Resolved, "a".into())]);
+    }
+
+    #[test]
+    fn a_resolved_carries_the_severity_that_was_told() {
+        let mut outbox = Outbox::default();
+        offer(&mut outbox, "a", Status::Firing);
+        let mut lower = notification("a", "/", Status::Firing);
+        lower.status = Status::Resolved;
+        lower.alert = Arc::new(Alert { severity: Severity::Info, ..(*lower.alert).clone() });
+        outbox.offer(lower.clone());
+        let told = outbox.queue().nth(1).unwrap().notification.alert.clone();
+        assert_eq!((told.severity, told.state), (Severity::Warning, AlertState::Inactive));
+        assert_eq!(told.resolved_at, Some(lower.at));
     }
 
     #[test]
@@ -371,17 +482,20 @@ mod tests {
         /// Offers, deliveries and drops in any order, and a replay of the records after each.
         #[test]
         fn the_contract_holds_and_the_records_replay(
-            steps in prop::collection::vec((0..4_u8, 0..3_usize), 1..80),
+            steps in prop::collection::vec((0..6_u8, 0..3_usize), 1..80),
         ) {
             let (mut outbox, mut journal, mut delivered) = (Outbox::default(), Vec::new(), Vec::new());
             for (step, which) in steps {
                 let rule = ["a", "b", "c"][which];
                 match step {
-                    0 => journal.extend(outbox.offer(notification(rule, "/", Status::Firing), 4)),
-                    1 => journal.extend(outbox.offer(notification(rule, "/", Status::Resolved), 4)),
+                    0 => journal.extend(offer(&mut outbox, rule, Status::Firing)),
+                    1 => journal.extend(offer(&mut outbox, rule, Status::Resolved)),
+                    2 => journal.extend(outbox.trim(4)),
+                    3 => { let head = outbox.queue().next().map(|entry| entry.seq); outbox.claim(head); },
                     _ => {
                         let Some(entry) = outbox.queue().next().cloned() else { continue };
-                        if step == 2 {
+                        outbox.claim([]);
+                        if step == 4 {
                             let told = &entry.notification;
                             delivered.push((told.status, told.alert.rule.to_string()));
                             journal.extend(outbox.done(entry.seq));
@@ -397,6 +511,7 @@ mod tests {
                         replayed.apply(record);
                     }
                     replayed.next = outbox.next;
+                    replayed.in_flight.clone_from(&outbox.in_flight);
                     prop_assert_eq!(&replayed, &outbox);
                 }
             }

@@ -8,7 +8,8 @@ use crate::model::Wall;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The wait after the `failures`-th failure in a row (from 1). `random` is uniform from 0 to 1.
-/// Full jitter, so that many clients of one receiver spread out when it comes back.
+/// Full jitter, so that many clients of one receiver spread out when it comes back. What the
+/// receiver asks for is the least: one that asks for nothing is not hammered either.
 #[must_use]
 pub(super) fn next_delay(
     initial: Duration,
@@ -17,13 +18,11 @@ pub(super) fn next_delay(
     retry_after: Option<Duration>,
     random: f64,
 ) -> Duration {
-    if let Some(wait) = retry_after {
-        return wait.min(LONGEST_RETRY_AFTER);
-    }
     let doublings = failures.saturating_sub(1).min(30);
     let span = initial.saturating_mul(1 << doublings).min(max);
     // Not below a tenth: a wait of nothing would hammer a receiver that is down.
-    span.mul_f64(random.clamp(0.0, 1.0).max(0.1))
+    let jitter = span.mul_f64(random.clamp(0.0, 1.0).max(0.1));
+    retry_after.map_or(jitter, |wait| wait.min(LONGEST_RETRY_AFTER).max(jitter))
 }
 
 /// Reads `Retry-After`: seconds, or an HTTP date (RFC 9110) that is compared with the answer's own
@@ -63,6 +62,7 @@ mod tests {
         assert_eq!(next_delay(SECOND, SECOND * 2, 1, wait, 0.0), Duration::from_secs(7));
         let mistake = Some(Duration::from_secs(86_400_000));
         assert_eq!(next_delay(SECOND, SECOND, 1, mistake, 0.0), LONGEST_RETRY_AFTER);
+        assert_eq!(next_delay(SECOND, SECOND, 1, Some(Duration::ZERO), 1.0), SECOND);
     }
 
     #[test]

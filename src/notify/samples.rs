@@ -53,6 +53,16 @@ pub(super) fn resolved(rule: &str, mount: &str) -> Transition {
     }
 }
 
+/// The firing alert at another severity.
+pub(super) fn level(rule: &str, mount: &str, severity: Severity, minute: i64) -> Transition {
+    Transition {
+        alert: Arc::new(Alert { severity, ..alert(rule, mount) }),
+        from: AlertState::Firing,
+        reason: format!("now {}", severity.as_str()),
+        at: Wall(FIRED.0 + minute * 60_000),
+    }
+}
+
 /// A notification about the alert.
 pub(super) fn notification(rule: &str, mount: &str, status: Status) -> Notification {
     let transition = match status {

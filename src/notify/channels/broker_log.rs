@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::model::Wall;
 
@@ -82,8 +82,12 @@ impl ClientContext for BrokerLog {
         }
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.0.told.lock().last_error = Some(reason.to_owned());
+    fn error(&self, error: KafkaError, reason: &str) {
+        let mut told = self.0.told.lock();
+        let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if told.last_error.is_none() || !is_summary {
+            told.last_error = Some(reason.to_owned());
+        }
     }
 }
 
@@ -113,7 +117,10 @@ mod tests {
     fn a_timeout_is_explained_by_the_last_error() {
         let log = BrokerLog::new("k".into(), Arc::new(Wall::default));
         assert_eq!(log.explain("timed out".into()), "timed out");
+        let all_down = KafkaError::Global(RDKafkaErrorCode::AllBrokersDown);
+        log.error(all_down.clone(), "1/1 brokers are down");
         log.error(KafkaError::Canceled, "a:1: connection refused");
+        log.error(all_down, "1/1 brokers are down");
         assert_eq!(
             log.explain("timed out".into()),
             "timed out; last error of a broker: a:1: connection refused"

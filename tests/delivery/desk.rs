@@ -1,0 +1,110 @@
+//! A notifier as the app builds it, and alerts to tell.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bellwether::declare::{self, Cx, Decode, Problems};
+use bellwether::model::{Alert, AlertState, Fingerprint, Labels, Severity, Transition, Wall};
+use bellwether::notify::{ChannelSettings, ChannelStats, Notifier, Prepared, Sender, Setup, check};
+
+/// The channels of a YAML list, checked.
+pub fn settings(yaml: &str) -> Vec<ChannelSettings> {
+    let mut problems = Problems::default();
+    let node = declare::parse(yaml).unwrap();
+    let channels = Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    if let Some(channels) = &channels {
+        check(channels, &mut problems);
+    }
+    assert!(problems.is_empty(), "{:?}", problems.into_sorted());
+    channels.unwrap()
+}
+
+/// A notifier whose queues lie below `state`. The jitter is always half of its span.
+pub async fn open(state: &Path, yaml: &str) -> Notifier {
+    let setup = Setup {
+        state: Some(state.to_owned()),
+        clock: Arc::new(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            Wall(since.as_millis() as i64)
+        }),
+        random: || 0.5,
+    };
+    let notifier = Notifier::new(setup);
+    let prepared = prepare(&notifier, yaml).await;
+    notifier.replace(prepared).await;
+    notifier
+}
+
+/// The channels of a YAML list, built and not yet in use.
+pub async fn prepare(notifier: &Notifier, yaml: &str) -> Prepared {
+    let sender = Sender {
+        labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
+        url: "http://host-1:9091".into(),
+    };
+    notifier.prepare(&settings(yaml), sender).await.unwrap()
+}
+
+/// An alert of `rule` on `mount` at minute `minute` of some day.
+fn alert(rule: &str, mount: &str, minute: i64) -> Alert {
+    let labels = Labels::from([("mount".to_owned(), mount.to_owned())]);
+    let at = Wall(1_795_233_600_000 + minute * 60_000);
+    Alert {
+        fingerprint: Fingerprint::of(rule, &labels),
+        rule: rule.into(),
+        severity: Severity::Warning,
+        labels,
+        annotations: Labels::new(),
+        message: format!("{rule} of {mount}"),
+        value: Some(91.0),
+        threshold: Some(85.0),
+        state: AlertState::Firing,
+        active_at: at,
+        fired_at: Some(at),
+        resolved_at: None,
+    }
+}
+
+/// It fires.
+pub fn firing(rule: &str, mount: &str, minute: i64) -> Transition {
+    let alert = alert(rule, mount, minute);
+    let at = alert.active_at;
+    Transition {
+        alert: Arc::new(alert),
+        from: AlertState::Pending,
+        reason: format!("{rule} 91 > 85"),
+        at,
+    }
+}
+
+/// What fired at `minute` ends a minute later.
+pub fn resolved(rule: &str, mount: &str, minute: i64) -> Transition {
+    let mut alert = alert(rule, mount, minute);
+    let at = Wall(alert.active_at.0 + 60_000);
+    alert.state = AlertState::Inactive;
+    alert.resolved_at = Some(at);
+    Transition {
+        alert: Arc::new(alert),
+        from: AlertState::Firing,
+        reason: format!("{rule} 80 is not > 85"),
+        at,
+    }
+}
+
+/// Waits until the statistics of the channel `name` are as wanted.
+pub async fn until(
+    notifier: &Notifier,
+    name: &str,
+    wanted: impl Fn(&ChannelStats) -> bool,
+) -> ChannelStats {
+    let mut last = None;
+    for _ in 0..3000 {
+        let stats = notifier.stats().into_iter().find(|stats| stats.name == name).unwrap();
+        if wanted(&stats) {
+            return stats;
+        }
+        last = Some(stats);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not within a minute; the channel stands at {last:?}");
+}

@@ -1,0 +1,336 @@
+//! A webhook that fails in every way a network and a receiver can.
+
+use std::collections::HashSet;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether::model::Wall;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::desk::{firing, open, prepare, resolved, until};
+use super::receiver::{Answer, Receiver, closed_address, wait_for};
+
+/// A channel with quick retries; `more` are further keys.
+fn channel(receiver: &Receiver, more: &str) -> String {
+    format!(
+        "[{{type: webhook, url: 'http://{}/hook', retry: {{initial: 20ms, max: 50ms}}{more}}}]",
+        receiver.address
+    )
+}
+
+fn pairs(told: &[(&str, &str)]) -> Vec<(String, String)> {
+    told.iter().map(|(status, mount)| ((*status).to_owned(), (*mount).to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alertmanagers_document_arrives_with_its_headers() {
+    let receiver = Receiver::start([]);
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("token"), "s3cret\n").unwrap();
+    let token = folder.path().join("token");
+    let more = format!(", headers: {{X-Team: ops}}, bearer_token_file: {}", token.display());
+    let notifier = open(folder.path(), &channel(&receiver, &more)).await;
+    notifier.notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    until(&notifier, "webhook", |stats| stats.sent == 2).await;
+
+    let request = &receiver.taken()[0];
+    assert_eq!(request.line, "POST /hook HTTP/1.1");
+    let header = |name: &str| request.headers.get(name).map(String::as_str);
+    assert_eq!(header("content-type"), Some("application/json"));
+    assert_eq!(header("authorization"), Some("Bearer s3cret"));
+    assert_eq!(header("x-team"), Some("ops"));
+    let document: Value = serde_json::from_str(&request.body).unwrap();
+    assert_eq!(document["version"], "4");
+    assert_eq!(document["receiver"], "webhook");
+    assert_eq!(document["groupLabels"], json!({"alertname": "disk"}));
+    assert_eq!(document["alerts"][0]["labels"]["instance"], "host-1");
+    assert_eq!(document["alerts"][0]["startsAt"], "2026-11-21T04:00:00.000Z");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_and_a_password_make_any_receiver_content() {
+    let receiver = Receiver::start([]);
+    let folder = TempDir::new().unwrap();
+    let more = ", max_alerts: 1, method: PUT, headers: {Content-Type: text/plain}, \
+                basic_auth: {username: me, password: pw}, \
+                template: '{{ alerts[0].status }}: {{ alerts[0].message }}'";
+    let notifier = open(folder.path(), &channel(&receiver, more)).await;
+    notifier.notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    until(&notifier, "webhook", |stats| stats.sent == 2).await;
+
+    let requests = receiver.taken();
+    let bodies: Vec<_> = requests.iter().map(|request| request.body.as_str()).collect();
+    assert_eq!(bodies, ["firing: disk of /a", "firing: disk of /b"]);
+    assert_eq!(requests[0].line, "PUT /hook HTTP/1.1");
+    assert_eq!(requests[0].headers["content-type"], "text/plain");
+    assert_eq!(requests[0].headers["authorization"], "Basic bWU6cHc=");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_passes_is_tried_again_and_order_is_kept() {
+    let troubles = [
+        Answer::Status(500, "", "database is gone"),
+        Answer::Closed,
+        Answer::Status(429, "", ""),
+        Answer::Half,
+        Answer::Status(408, "", ""),
+        Answer::Mute,
+        Answer::Status(503, "", ""),
+    ];
+    let receiver = Receiver::start(troubles.clone());
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&receiver, ", timeout: 300ms")).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    notifier.notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 1)]).await;
+    notifier.notify(&[firing("disk", "/a", 2)]).await;
+
+    let stats = until(&notifier, "webhook", |stats| stats.sent == 4).await;
+    assert_eq!(stats.failed, troubles.len() as u64);
+    assert_eq!((stats.queued, stats.dropped, stats.last_error), (0, vec![], None));
+    let told = pairs(&[("firing", "/a"), ("resolved", "/a"), ("firing", "/b"), ("firing", "/a")]);
+    assert_eq!(receiver.told(), told);
+    let ids: HashSet<String> = receiver.taken().iter().map(|request| id(&request.body)).collect();
+    assert_eq!(ids.len(), receiver.taken().len(), "every change has an id of its own");
+    let attempts: HashSet<String> =
+        receiver.requests()[..troubles.len()].iter().map(|request| id(&request.body)).collect();
+    assert_eq!(attempts.len(), 1, "every attempt has the id of its change");
+}
+
+fn id(body: &str) -> String {
+    let document: Value = serde_json::from_str(body).unwrap();
+    document["alerts"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retry_after_is_kept_to() {
+    let receiver = Receiver::start([Answer::Status(429, "retry-after: 1\r\n", "")]);
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&receiver, "")).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    until(&notifier, "webhook", |stats| stats.sent == 1).await;
+    let requests = receiver.requests();
+    assert!(requests[1].at - requests[0].at >= Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_final_and_takes_the_end_along() {
+    let receiver = Receiver::start([Answer::Status(400, "", "no such\r\nteam")]);
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&receiver, ", max_alerts: 1")).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    let stats = until(&notifier, "webhook", |stats| stats.queued == 0).await;
+    assert_eq!(stats.dropped, [("refused", 1)]);
+    let error = stats.last_error.unwrap();
+    assert!(error.ends_with("answered 400 Bad Request: no such  team"), "{error}");
+
+    notifier.notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    until(&notifier, "webhook", |stats| stats.sent == 1).await;
+    assert_eq!(receiver.told(), pairs(&[("firing", "/b")]));
+    assert_eq!(receiver.requests().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_refused_takes_no_other_of_its_request_along() {
+    let refused = Answer::Status(400, "", "");
+    let receiver = Receiver::start([refused.clone(), Answer::Status(200, "", ""), refused]);
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&receiver, "")).await;
+    let three = [firing("disk", "/a", 0), firing("disk", "/b", 0), firing("disk", "/c", 0)];
+    notifier.notify(&three).await;
+    let stats = until(&notifier, "webhook", |stats| stats.queued == 0).await;
+    assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
+    assert_eq!(receiver.told(), pairs(&[("firing", "/a"), ("firing", "/c")]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
+    let (old, new) = (Receiver::start([]), Receiver::start([]));
+    let folder = TempDir::new().unwrap();
+    let one = format!("{{type: webhook, name: old, url: 'http://{}'}}", old.address);
+    let other = format!("{{type: webhook, name: new, url: 'http://{}'}}", new.address);
+    let notifier = open(folder.path(), &format!("[{one}]")).await;
+    let firing = firing("disk", "/a", 0);
+    notifier.notify(std::slice::from_ref(&firing)).await;
+    until(&notifier, "old", |stats| stats.sent == 1).await;
+
+    // What is queued while channels are replaced goes to those that stay.
+    let prepared = prepare(&notifier, &format!("[{one}, {other}]")).await;
+    let during = [resolved("disk", "/b", 0), super::desk::firing("disk", "/c", 0)];
+    tokio::join!(notifier.replace(prepared), notifier.notify(&during));
+    notifier.catch_up(&[firing.alert.clone(), during[1].alert.clone()], Wall(0)).await;
+    until(&notifier, "old", |stats| stats.sent == 2).await;
+    until(&notifier, "new", |stats| stats.sent == 2).await;
+    notifier.stop(Duration::from_secs(5)).await;
+    assert_eq!(old.told(), pairs(&[("firing", "/a"), ("firing", "/c")]));
+    let mut told = new.told();
+    told.sort();
+    assert_eq!(told, pairs(&[("firing", "/a"), ("firing", "/c")]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Receiver::start([]);
+    let location = format!("location: http://{}/\r\n", elsewhere.address);
+    let receiver = Receiver::start([Answer::Status(302, location.leak(), "")]);
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&receiver, "")).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    let stats = until(&notifier, "webhook", |stats| stats.failed == 1).await;
+    assert!(stats.last_error.unwrap().contains("set the final URL"));
+    assert_eq!(elsewhere.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn taken_is_what_was_answered_with_2xx_even_if_the_body_is_cut() {
+    let receiver = Receiver::start([Answer::CutBody]);
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&receiver, "")).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    let stats = until(&notifier, "webhook", |stats| stats.sent == 1).await;
+    assert_eq!((stats.failed, receiver.requests().len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_is_down_delays_no_other_and_loses_nothing() {
+    let well = Receiver::start([]);
+    let address = closed_address();
+    let folder = TempDir::new().unwrap();
+    let channels = format!(
+        "[{{type: webhook, name: down, url: 'http://{address}', retry: {{initial: 20ms, max: 50ms}}}}, \
+          {{type: webhook, name: well, url: 'http://{}'}}]",
+        well.address
+    );
+    let notifier = open(folder.path(), &channels).await;
+    for minute in 0..20 {
+        notifier.notify(&[firing("disk", "/a", minute), resolved("disk", "/a", minute)]).await;
+    }
+    until(&notifier, "well", |stats| stats.sent == 40).await;
+    let stats = until(&notifier, "down", |stats| stats.failed > 0).await;
+    assert_eq!((stats.sent, stats.queued), (0, 40));
+
+    let late = Receiver::start_at(address);
+    until(&notifier, "down", |stats| stats.sent == 40).await;
+    assert_eq!(late.told(), well.told());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_survives_the_process_and_what_ended_meanwhile_is_resolved() {
+    let address = closed_address();
+    let folder = TempDir::new().unwrap();
+    let channels = format!(
+        "[{{type: webhook, url: 'http://{address}', retry: {{initial: 20ms, max: 50ms}}}}]"
+    );
+    let notifier = open(folder.path(), &channels).await;
+    notifier.notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    notifier.notify(&[resolved("disk", "/a", 0)]).await;
+    until(&notifier, "webhook", |stats| stats.failed > 0).await;
+    // As after kill -9: nothing is drained, nothing is told to stop.
+    drop(notifier);
+
+    let receiver = Receiver::start_at(address);
+    let notifier = open(folder.path(), &channels).await;
+    until(&notifier, "webhook", |stats| stats.sent == 3).await;
+    notifier.reconcile(&HashSet::new(), Wall(1_795_240_000_000)).await;
+    until(&notifier, "webhook", |stats| stats.sent == 4).await;
+    let firing = firing("disk", "/c", 0);
+    notifier.notify(std::slice::from_ref(&firing)).await;
+    notifier.reconcile(&HashSet::from([firing.alert.fingerprint]), Wall(0)).await;
+    until(&notifier, "webhook", |stats| stats.sent == 5).await;
+    notifier.stop(Duration::from_secs(5)).await;
+    assert_eq!(
+        receiver.told(),
+        pairs(&[
+            ("firing", "/a"),
+            ("firing", "/b"),
+            ("resolved", "/a"),
+            ("resolved", "/b"),
+            ("firing", "/c"),
+        ])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queue_is_drained_at_the_stop() {
+    let receiver = Receiver::start([]);
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&receiver, ", max_alerts: 1")).await;
+    let transitions: Vec<_> =
+        (0..50).map(|number| firing("disk", &format!("/{number}"), 0)).collect();
+    notifier.notify(&transitions).await;
+    notifier.stop(Duration::from_secs(60)).await;
+    assert_eq!(receiver.told().len(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_hangs_does_not_hold_up_the_stop() {
+    let receiver = Receiver::start([Answer::Mute]);
+    let folder = TempDir::new().unwrap();
+    let channels = channel(&receiver, ", timeout: 1h");
+    let notifier = open(folder.path(), &channels).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    wait_for("a request", &receiver, |receiver| receiver.requests().len() == 1).await;
+    // The test ends long before the hour does.
+    notifier.stop(Duration::from_millis(100)).await;
+    assert_eq!(receiver.told(), []);
+    drop(notifier);
+
+    let notifier = open(folder.path(), &channels).await;
+    until(&notifier, "webhook", |stats| stats.sent == 1).await;
+    assert_eq!(receiver.told(), pairs(&[("firing", "/a")]));
+}
+
+/// An authority's certificate as PEM, and a server it vouches for on 127.0.0.1.
+fn authority() -> (String, Arc<ServerConfig>) {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    (authority.pem(), Arc::new(config))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_with_an_authority_of_ones_own() {
+    let (pem, config) = authority();
+    let (other, _) = authority();
+    let receiver = Receiver::start_tls(config);
+    let folder = TempDir::new().unwrap();
+    let written = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, pem).unwrap();
+        path.display().to_string()
+    };
+    let url = format!("https://user:hunter2@{}/hunter2", receiver.address);
+    let channels = format!(
+        "[{{type: webhook, name: right, url: '{url}', ca_file: {}}}, \
+          {{type: webhook, name: wrong, url: '{url}', ca_file: {}}}]",
+        written("ca.pem", &pem),
+        written("other.pem", &other),
+    );
+    let notifier = open(folder.path(), &channels).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    until(&notifier, "right", |stats| stats.sent == 1).await;
+    let authorization = receiver.taken()[0].headers["authorization"].clone();
+    assert_eq!(authorization, "Basic dXNlcjpodW50ZXIy");
+
+    let stats = until(&notifier, "wrong", |stats| stats.failed > 0).await;
+    let error = stats.last_error.unwrap();
+    assert!(error.contains("invalid peer certificate"), "{error}");
+    assert!(error.starts_with(&format!("https://{}:", receiver.address)), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    assert_eq!(stats.queued, 1, "a certificate can be mended");
+}
