@@ -14,7 +14,7 @@ use std::pin::Pin;
 
 use crate::model::{Batch, Failure, Now};
 
-pub use runner::{Build, Health, HealthBoard, Runner, Sink};
+pub use runner::{Build, Health, HealthBoard, Runner, Schedule, Sink};
 
 /// What [`Collector::collect`] returns.
 pub type Collecting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;

@@ -13,12 +13,15 @@ use super::judge::Committer;
 use crate::collectors::application::Recorder;
 use crate::collectors::neo4j::Neo4jCollector;
 use crate::collectors::own::Own;
-use crate::collectors::{Build, Collector, Runner, system};
+use crate::collectors::{Build, Collector, Runner, Schedule, system};
 use crate::config::Plan;
 use crate::model::{Batch, Now, Origin};
 use crate::rules::RuleSet;
 use crate::store::{Options, Store};
 
+/// When host figures that are the difference of two readings are first there, such as
+/// `cpu_percent`.
+const SETTLE: Duration = Duration::from_secs(1);
 /// How long a stop waits for collectors that are under way.
 const LAST_RUNS: Duration = Duration::from_secs(1);
 
@@ -75,9 +78,11 @@ impl Running {
 
     /// Starts its collectors.
     pub(super) fn start(&self, app: &Arc<App>) {
+        let (interval, deadline) = (self.plan.interval, self.plan.deadline);
+        let usual = Schedule { interval, deadline, settle: None };
         let own = Own::new(self.plan.own, app.gatherer());
         *self.own.lock() = Some(own.clone());
-        self.spawn(app, Origin::Own, self.plan.interval, Box::new(move || Box::new(own.clone())));
+        self.spawn(app, Origin::Own, usual, Box::new(move || Box::new(own.clone())));
         if let Some(metrics) = &self.plan.system {
             let metrics: Arc<[_]> = metrics.clone().into();
             let settings = self.plan.root.performance_monitor.system.clone();
@@ -86,12 +91,13 @@ impl Running {
                 let (settings, metrics) = (settings.clone(), metrics.clone());
                 Box::new(system::SystemCollector::new(settings, metrics, skipped.clone()))
             };
-            self.spawn(app, Origin::System, self.plan.interval, Box::new(build));
+            let schedule = Schedule { settle: Some(SETTLE), ..usual };
+            self.spawn(app, Origin::System, schedule, Box::new(build));
         }
         if self.plan.application.is_some() {
             let recorder = self.recorder.clone();
             let build = Box::new(move || -> Box<dyn Collector> { Box::new(recorder.clone()) });
-            self.spawn(app, Origin::Application, self.plan.interval, build);
+            self.spawn(app, Origin::Application, usual, build);
         }
         self.start_neo4j(app);
     }
@@ -100,31 +106,20 @@ impl Running {
         let settings = self.plan.root.performance_monitor.neo4j_metrics.clone();
         if let (Some((first, plan)), Some(settings)) = (self.plan.neo4j.clone(), settings) {
             // It has timeouts of its own and ends within its interval, slow queries or not.
-            let (interval, deadline) = (plan.interval, plan.interval);
+            let schedule =
+                Schedule { interval: plan.interval, deadline: plan.interval, settle: None };
             let build = move || -> Box<dyn Collector> {
                 Box::new(Neo4jCollector::new(&settings, plan.clone(), first))
             };
-            self.spawn_within(app, Origin::Neo4j, interval, deadline, Box::new(build));
+            self.spawn(app, Origin::Neo4j, schedule, Box::new(build));
         }
     }
 
-    fn spawn(&self, app: &Arc<App>, origin: Origin, interval: Duration, build: Build) {
-        self.spawn_within(app, origin, interval, self.plan.deadline, build);
-    }
-
-    fn spawn_within(
-        &self,
-        app: &Arc<App>,
-        origin: Origin,
-        interval: Duration,
-        deadline: Duration,
-        build: Build,
-    ) {
+    fn spawn(&self, app: &Arc<App>, origin: Origin, schedule: Schedule, build: Build) {
         let sink = Committer { store: self.store.clone(), judge: app.judge.clone() };
         let runner = Runner {
             origin,
-            interval,
-            deadline,
+            schedule,
             build,
             board: app.board.clone(),
             sink: Arc::new(sink),

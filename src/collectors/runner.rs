@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::{JoinError, JoinHandle};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -98,14 +98,23 @@ pub type Build = Box<dyn FnMut() -> Box<dyn Collector> + Send>;
 
 type Job = JoinHandle<(Box<dyn Collector>, Batch, Result<(), Failure>)>;
 
-/// One collector with its schedule.
-pub struct Runner {
-    /// Whose figures these are.
-    pub origin: Origin,
+/// When a collector runs, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
     /// From the start of one run to the start of the next.
     pub interval: Duration,
     /// How long a run may take.
     pub deadline: Duration,
+    /// A second run this soon after the first, for figures that are the difference of two.
+    pub settle: Option<Duration>,
+}
+
+/// One collector with its schedule.
+pub struct Runner {
+    /// Whose figures these are.
+    pub origin: Origin,
+    /// When it runs.
+    pub schedule: Schedule,
     /// Makes the collector.
     pub build: Build,
     /// Where its health is told.
@@ -127,17 +136,27 @@ impl Runner {
     /// Collects at once and then every interval, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         self.board.expect(self.origin);
-        let mut ticks = interval(self.interval);
+        let mut ticks = interval(self.schedule.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut state = State::Idle((self.build)(), Batch::default());
+        ticks.tick().await;
+        let mut settle = self.schedule.settle.filter(|settle| *settle < self.schedule.interval);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => {}
+                next = self.tick(state) => state = next,
             }
+            let next = async {
+                match settle.take() {
+                    Some(settle) => sleep(settle).await,
+                    None => {
+                        ticks.tick().await;
+                    }
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                next = self.tick(state) => state = next,
+                () = next => {}
             }
         }
     }
@@ -149,8 +168,8 @@ impl Runner {
             State::Overdue(job) => (false, job),
         };
         let started = Instant::now();
-        let Ok(ended) = timeout(self.deadline, &mut job).await else {
-            let detail = format!("not done after {:?}", self.deadline);
+        let Ok(ended) = timeout(self.schedule.deadline, &mut job).await else {
+            let detail = format!("not done after {:?}", self.schedule.deadline);
             self.fail(started.elapsed(), Failure::new("timeout", detail), now);
             return State::Overdue(job);
         };
@@ -232,12 +251,23 @@ mod tests {
 
     /// Runs `script` (last word first) for `seconds` of virtual time.
     async fn drive(script: &[&'static str], seconds: u64) -> (Health, Vec<usize>) {
+        drive_settling(script, seconds, None).await
+    }
+
+    async fn drive_settling(
+        script: &[&'static str],
+        seconds: u64,
+        settle: Option<Duration>,
+    ) -> (Health, Vec<usize>) {
         let (board, sink) = (HealthBoard::default(), Arc::new(Sizes::default()));
         let script = Arc::new(Mutex::new(script.to_vec()));
         let runner = Runner {
             origin: Origin::System,
-            interval: Duration::from_secs(10),
-            deadline: Duration::from_secs(5),
+            schedule: Schedule {
+                interval: Duration::from_secs(10),
+                deadline: Duration::from_secs(5),
+                settle,
+            },
             build: Box::new(move || Box::new(Scripted(script.clone()))),
             board: board.clone(),
             sink: sink.clone(),
@@ -250,6 +280,14 @@ mod tests {
         task.await.unwrap();
         let sizes = sink.0.lock().clone();
         (board.all().remove(&Origin::System).unwrap(), sizes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_run_follows_soon_where_the_first_needs_one() {
+        let settle = Some(Duration::from_secs(1));
+        assert_eq!(drive_settling(&[], 2, settle).await.0.runs, 2);
+        assert_eq!(drive_settling(&[], 11, settle).await.0.runs, 3);
+        assert_eq!(drive_settling(&[], 9, Some(Duration::from_secs(10))).await.0.runs, 1);
     }
 
     #[tokio::test(start_paused = true)]
