@@ -1,6 +1,6 @@
 # make run    build, and run with the shipped configuration
 # make test   every check there is, real servers included
-# make bench  benchmarks
+# make bench  benchmarks, and the comparison with node_exporter, client_golang and Prometheus
 # make build, then make install or make uninstall (PREFIX, SYSCONFDIR, DESTDIR)
 
 PREFIX     ?= /usr/local
