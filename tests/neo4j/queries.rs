@@ -127,7 +127,7 @@ async fn a_query_that_outlasts_a_collection_comes_later_and_delays_nobody() {
         &server,
         r#"queries:
   - {name: late, interval: 1h, timeout: 300s,
-     query: "UNWIND range(1, 300000000) AS x WITH x WHERE x % 7 = 8 RETURN count(*)"}
+     query: "UNWIND range(1, 150000000) AS x WITH x WHERE x % 7 = 8 RETURN count(*)"}
   - {name: good, query: "RETURN 1", interval: 4s}
 "#,
     );
