@@ -26,6 +26,8 @@ const RESERVED: [&str; 2] = ["alertname", "severity"];
 /// How many intervals two sightings of a condition may be apart and still vouch for the time
 /// between: as many as a series lives without being refreshed.
 pub(super) const TOLERANCE: u32 = 3;
+/// And at least this long: a host too busy to collect every second must still be able to fire.
+const LEAST_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Checks `settings` against `metrics`, whose indexes are the [`MetricId`]s of the store. What is
 /// wrong goes to `problems`; rules with a problem are left out of the result.
@@ -87,7 +89,7 @@ impl Compiler<'_> {
                 duration: *rule.duration,
                 keep_firing_for: *rule.keep_firing_for,
                 consecutive: rule.consecutive.value,
-                tolerance: interval * TOLERANCE,
+                tolerance: (interval * TOLERANCE).max(LEAST_TOLERANCE),
             },
             on_no_data: rule.on_no_data,
             on_error: rule.on_error,

@@ -49,11 +49,16 @@ pub(super) fn metrics() -> Arc<[MetricDef]> {
 
 /// Compiles a YAML list of rules; on failure the problems as printed.
 pub(super) fn rules(yaml: &str) -> Result<RuleSet, Vec<String>> {
+    rules_over(&metrics(), yaml)
+}
+
+/// Like [`rules`], over other metrics.
+pub(super) fn rules_over(metrics: &[MetricDef], yaml: &str) -> Result<RuleSet, Vec<String>> {
     let mut problems = Problems::default();
     let node = parse(yaml).expect("YAML");
     let settings = Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None))
         .unwrap_or_default();
-    let set = compile(&settings, &metrics(), &mut problems);
+    let set = compile(&settings, metrics, &mut problems);
     match problems.is_empty() {
         true => Ok(set),
         false => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),

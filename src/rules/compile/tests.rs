@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::fixture::{CPU, LATENCY, rules};
+use super::super::fixture::{CPU, LATENCY, metrics, rules, rules_over};
 use crate::model::{Origin, Severity};
 
 /// Rules that load, each with its subject.
@@ -333,4 +333,15 @@ fn names_are_there_and_unique_and_all_problems_are_told() {
             "3:48: [2].consecutive: consecutive must be at least 1",
         ]
     );
+}
+
+#[test]
+fn gaps_of_a_minute_are_bridged_however_short_the_interval() {
+    let rule = "[{name: a, metric: cpu_percent, condition: '>', threshold: 1}]";
+    for (interval, tolerance) in [(1, 60), (20, 60), (60, 180)] {
+        let mut metrics = metrics().to_vec();
+        metrics[0].interval = Duration::from_secs(interval);
+        let set = rules_over(&metrics, rule).unwrap();
+        assert_eq!(set.rules[0].policy.tolerance, Duration::from_secs(tolerance), "{interval}");
+    }
 }
