@@ -16,6 +16,7 @@ mod settings;
 mod wire;
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Setup {
 pub struct Notifier {
     setup: Setup,
     running: Mutex<Vec<Running>>,
+    /// Held as long as the queues on disk are this process's.
+    lock: Arc<Mutex<Option<File>>>,
 }
 
 /// Channels that are built and not yet in use.
@@ -90,7 +93,7 @@ impl Notifier {
     /// A notifier without channels; [`Notifier::replace`] gives it some.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        Self { setup, running: Mutex::default() }
+        Self { setup, running: Mutex::default(), lock: Arc::default() }
     }
 
     /// Builds the enabled ones of `channels`; nothing is in use yet.
@@ -143,8 +146,10 @@ impl Notifier {
         };
         timeout(GRACE, halted).await.ok();
         let folder = self.setup.state.as_ref().map(|state| state.join("outbox"));
+        let lock = self.lock.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let Prepared(channels) = prepared;
+            let folder = folder.filter(|folder| journal::is_ours(folder, &mut lock.lock()));
             let opened = channels.into_iter().map(|(name, common, channel)| {
                 let known = mailboxes.iter().position(|mailbox| mailbox.name() == name);
                 let mailbox = match known {

@@ -479,11 +479,12 @@ mod tests {
     /// Runs it until its queue is empty.
     async fn drained(delivery: &Arc<Delivery>) {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(delivery.clone().run(stop, CancellationToken::new()));
+        let task = tokio::spawn(delivery.clone().run(stop.clone(), CancellationToken::new()));
         while delivery.mailbox.queued() > 0 {
             sleep(Duration::from_millis(1)).await;
         }
-        task.abort();
+        stop.cancel();
+        task.await.unwrap();
     }
 
     fn texts(heard: &Mutex<Heard>) -> Vec<String> {

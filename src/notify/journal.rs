@@ -9,12 +9,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::outbox::{Outbox, Record};
 use crate::model::{Alert, AlertState, Fingerprint, Labels, Notification, Severity, Status, Wall};
 
 /// A journal is written anew when it holds this many lines more than its outbox needs.
 const SLACK: usize = 1000;
+
+/// Whether the journals in `folder` are this process's, which `lock` then stands for. Another one
+/// with the same folder would write them anew below the first and deliver what is in them twice.
+pub(super) fn is_ours(folder: &Path, lock: &mut Option<File>) -> bool {
+    if lock.is_some() {
+        return true;
+    }
+    let taken = fs::create_dir_all(folder)
+        .and_then(|()| File::create(folder.join("lock")))
+        .and_then(|file| file.try_lock().map(|()| file).map_err(io::Error::from));
+    match taken {
+        Ok(file) => *lock = Some(file),
+        Err(error) => {
+            let folder = folder.display();
+            warn!(%folder, %error, "the queues are in memory only; does another process use them?");
+        }
+    }
+    lock.is_some()
+}
 
 /// An open journal.
 #[derive(Debug)]

@@ -134,7 +134,7 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
     let long = "x".repeat(5000);
     let transitions = [firing("disk", "/a", 0), firing("disk", &long, 0), firing("disk", "/b", 0)];
     notifier.notify(&transitions).await;
-    let stats = until(&notifier, "kafka", |stats| stats.queued == 0).await;
+    let stats = until(&notifier, "kafka", |stats| stats.queued == 0 && stats.failed == 1).await;
     assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
     // The one that was refused is not told its end either; the others are.
     let ends = [resolved("disk", &long, 0), resolved("disk", "/a", 0)];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether::model::Wall;
+use bellwether::notify::ChannelStats;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -89,9 +90,10 @@ async fn whatever_passes_is_tried_again_and_order_is_kept() {
     notifier.notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 1)]).await;
     notifier.notify(&[firing("disk", "/a", 2)]).await;
 
-    let stats = until(&notifier, "webhook", |stats| stats.sent == 4).await;
-    assert_eq!(stats.failed, troubles.len() as u64);
-    assert_eq!((stats.queued, stats.dropped, stats.last_error), (0, vec![], None));
+    let settled = |stats: &ChannelStats| stats.queued == 0 && stats.last_error.is_none();
+    let stats = until(&notifier, "webhook", settled).await;
+    assert_eq!((stats.sent, stats.failed), (4, troubles.len() as u64));
+    assert_eq!(stats.dropped, []);
     let told = pairs(&[("firing", "/a"), ("resolved", "/a"), ("firing", "/b"), ("firing", "/a")]);
     assert_eq!(receiver.told(), told);
     let ids: HashSet<String> = receiver.taken().iter().map(|request| id(&request.body)).collect();
@@ -123,8 +125,8 @@ async fn a_refusal_is_final_and_takes_the_end_along() {
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, ", max_alerts: 1")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let stats = until(&notifier, "webhook", |stats| stats.queued == 0).await;
-    assert_eq!(stats.dropped, [("refused", 1)]);
+    let stats = until(&notifier, "webhook", |stats| stats.failed == 1).await;
+    assert_eq!((stats.queued, stats.dropped), (0, vec![("refused", 1)]));
     let error = stats.last_error.unwrap();
     assert!(error.ends_with("answered 400 Bad Request: no such  team"), "{error}");
 
@@ -142,7 +144,8 @@ async fn one_that_is_refused_takes_no_other_of_its_request_along() {
     let notifier = open(folder.path(), &channel(&receiver, "")).await;
     let three = [firing("disk", "/a", 0), firing("disk", "/b", 0), firing("disk", "/c", 0)];
     notifier.notify(&three).await;
-    let stats = until(&notifier, "webhook", |stats| stats.queued == 0).await;
+    let settled = |stats: &ChannelStats| stats.queued == 0 && stats.failed == 2;
+    let stats = until(&notifier, "webhook", settled).await;
     assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
     assert_eq!(receiver.told(), pairs(&[("firing", "/a"), ("firing", "/c")]));
 }
@@ -252,6 +255,29 @@ async fn what_waits_survives_the_process_and_what_ended_meanwhile_is_resolved() 
             ("firing", "/c"),
         ])
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_leaves_the_queues_of_the_first_alone() {
+    let address = closed_address();
+    let folder = TempDir::new().unwrap();
+    let channels = format!(
+        "[{{type: webhook, url: 'http://{address}', retry: {{initial: 20ms, max: 50ms}}}}]"
+    );
+    let first = open(folder.path(), &channels).await;
+    first.notify(&[firing("disk", "/a", 0)]).await;
+    let second = open(folder.path(), &channels).await;
+    second.notify(&[firing("disk", "/b", 0)]).await;
+    let stats = until(&second, "webhook", |stats| stats.failed > 0).await;
+    assert_eq!(stats.queued, 1, "only its own");
+    drop(second);
+    first.notify(&[firing("disk", "/c", 0)]).await;
+    drop(first);
+
+    let receiver = Receiver::start_at(address);
+    let again = open(folder.path(), &channels).await;
+    until(&again, "webhook", |stats| stats.sent == 2).await;
+    assert_eq!(receiver.told(), pairs(&[("firing", "/a"), ("firing", "/c")]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
