@@ -1,5 +1,6 @@
 //! A new declaration is swapped in whole or not at all, under load, and what was known stays.
 
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -104,4 +105,47 @@ fn another_port_is_taken_at_a_reload_and_a_port_in_use_is_refused() {
     crate::support::poll("the new port answers", std::time::Duration::from_secs(10), || {
         crate::support::agent::request(moved, "GET", "/-/healthy", &[], "").ok()
     });
+}
+
+#[test]
+fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
+    let folder = TempDir::new().unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (first, second) = (free_udp_port(), taken.local_addr().unwrap().port());
+    let yaml = |statsd: &str| {
+        let section = format!("  application: {{{statsd}}}\n  prometheus:");
+        queue_rule("{type: log}").replacen("  prometheus:", &section, 1)
+    };
+    let listen = |port: u16| yaml(&format!("statsd: {{listen: \"127.0.0.1:{port}\"}}"));
+    let agent = Agent::start(folder.path(), &listen(first));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let send = |port: u16| {
+        socket.send_to(b"jobs:1|c|#queue_name:mail", ("127.0.0.1", port)).unwrap();
+    };
+    for _ in 0..5 {
+        (0..20).for_each(|_| send(first));
+        assert_eq!(agent.post("/-/reload", "").0, 200);
+    }
+    agent.wait_for_value("test_jobs{", |count| count == 100.0);
+
+    agent.write_config(&listen(second));
+    let (status, body) = agent.post("/-/reload", "");
+    assert_eq!(status, 500);
+    assert!(body.contains(&format!("cannot listen for StatsD on 127.0.0.1:{second}")), "{body}");
+    send(first);
+    agent.wait_for_value("test_jobs{", |count| count == 101.0);
+
+    drop(taken);
+    assert_eq!(agent.post("/-/reload", "").0, 200);
+    send(second);
+    agent.wait_for_value("test_jobs{", |count| count == 102.0);
+    UdpSocket::bind(("127.0.0.1", first)).expect("the first port is free again");
+
+    agent.write_config(&yaml(""));
+    assert_eq!(agent.post("/-/reload", "").0, 200);
+    UdpSocket::bind(("127.0.0.1", second)).expect("no port is held without a declaration");
+}
+
+fn free_udp_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
