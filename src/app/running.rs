@@ -24,6 +24,8 @@ use crate::store::{Options, Store};
 const SETTLE: Duration = Duration::from_secs(1);
 /// How long a stop waits for collectors that are under way.
 const LAST_RUNS: Duration = Duration::from_secs(1);
+/// Points of a refresh that go to the store at once: few enough to need little memory.
+const PIECE: usize = 4096;
 
 /// What a reload replaces.
 pub(super) struct Running {
@@ -145,7 +147,8 @@ impl Running {
     pub(super) fn refresh(&self, now: Now) {
         let mut batch = self.scratch.lock();
         batch.clear();
-        self.recorder.fill(&mut batch);
+        let take = |piece: &Batch| self.store.refresh(piece, now);
+        self.recorder.fill_in_pieces(&mut batch, PIECE, take);
         if let Some(own) = self.own.lock().as_ref() {
             own.fill(&mut batch, now);
         }

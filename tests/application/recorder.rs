@@ -1,5 +1,7 @@
 //! The Rust API: values, refusals, ceilings, expiry, many threads, reload.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -234,6 +236,27 @@ fn check_histograms(recorder: &Recorder) {
         let [.., third, count, sum] = point.numbers else { panic!("{point:?}") };
         assert_eq!((third, *sum), (count, count * 3.0));
     }
+}
+
+#[test]
+fn pieces_hold_each_series_once_and_are_small() {
+    let recorder = recorder();
+    for agent in 0..1000 {
+        recorder.queue_length(&format!("queue {agent}"), agent).unwrap();
+    }
+    let whole: Vec<String> = series(&recorder).into_keys().collect();
+    let (taken, mut rest) = (RefCell::new(Vec::new()), Batch::default());
+    recorder.fill_in_pieces(&mut rest, 50, |piece| {
+        assert!((50..500).contains(&piece.len()), "{} points", piece.len());
+        taken.borrow_mut().extend(piece.iter().map(|point| point.labels.to_vec()));
+    });
+    assert!(rest.len() < 50, "{} points left", rest.len());
+    let mut taken = taken.into_inner();
+    taken.extend(rest.iter().map(|point| point.labels.to_vec()));
+    assert_eq!(taken.len(), whole.len());
+    let queues: BTreeSet<Vec<u8>> =
+        taken.into_iter().filter(|labels| labels.starts_with(b"queue ")).collect();
+    assert_eq!(queues.len(), 1000);
 }
 
 #[test]

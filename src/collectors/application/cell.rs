@@ -27,7 +27,8 @@ enum Value {
     Counter(Counter),
     Gauge(AtomicU64),
     Histogram(Mutex<Histogram>),
-    Summary(Mutex<Summary>),
+    /// In a box, since it is several times larger than the others, whose series are many.
+    Summary(Box<Mutex<Summary>>),
 }
 
 /// Whole increments, nearly all there are, go to `whole`, which needs no retry under contention.
@@ -75,7 +76,7 @@ impl Cell {
                 sum: 0.0,
                 carry: 0.0,
             })),
-            Kind::Summary => Value::Summary(Mutex::default()),
+            Kind::Summary => Value::Summary(Box::default()),
         };
         Self { value, touched: AtomicBool::new(true) }
     }

@@ -124,14 +124,27 @@ impl Recorder {
 
     /// Adds every series to `batch`, each as of one moment.
     pub fn fill(&self, batch: &mut Batch) {
+        self.fill_in_pieces(batch, usize::MAX, |_| ());
+    }
+
+    /// Like [`Recorder::fill`], but hands the batch to `take` and empties it each time it has
+    /// grown to `enough` points, so that many series need little room. The rest stays in `batch`.
+    /// No lock is held while `take` runs.
+    pub fn fill_in_pieces(&self, batch: &mut Batch, enough: usize, take: impl Fn(&Batch)) {
         let (mut scratch, mut numbers) = (Vec::new(), Vec::new());
         for metric in &self.registry.load().metrics {
             let shape = metric.shape();
-            metric.table().for_each(|labels, cell| {
-                numbers.clear();
-                cell.read(shape, &mut scratch, &mut numbers);
-                batch.push_packed(metric.id, labels, &numbers);
-            });
+            for shard in metric.table().shards() {
+                shard.for_each(|labels, cell| {
+                    numbers.clear();
+                    cell.read(shape, &mut scratch, &mut numbers);
+                    batch.push_packed(metric.id, labels, &numbers);
+                });
+                if batch.len() >= enough {
+                    take(batch);
+                    batch.clear();
+                }
+            }
         }
     }
 

@@ -20,11 +20,15 @@ const SHARDS: usize = 16;
 /// Series by their label values. Lookups lock one shard for reading and allocate nothing.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    shards: [RwLock<HashTable<Entry>>; SHARDS],
+    shards: [Shard; SHARDS],
     hasher: DefaultHashBuilder,
     series: AtomicUsize,
     overflow: AtomicU64,
 }
+
+/// The part of the series that one lock guards.
+#[derive(Debug, Default)]
+pub(super) struct Shard(RwLock<HashTable<Entry>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -102,18 +106,16 @@ impl Table {
             })
     }
 
-    /// Calls `visit` with each series' packed labels and cell.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(&[u8], &Cell)) {
-        for shard in &self.shards {
-            shard.read().iter().for_each(|entry| visit(entry.labels.packed(), &entry.cell));
-        }
+    /// The series, in parts.
+    pub(super) fn shards(&self) -> &[Shard] {
+        &self.shards
     }
 
     /// Drops series that nobody recorded to for `age` and nobody holds a handle of. The lock
     /// keeps others from getting hold of a cell meanwhile, so the count of holders is exact.
     pub(super) fn expire(&self, age: Duration, now: Mono) {
         for shard in &self.shards {
-            shard.write().retain(|entry| {
+            shard.0.write().retain(|entry| {
                 if entry.cell.take_touched() || Arc::strong_count(&entry.cell) > 1 {
                     entry.alive = now;
                 }
@@ -145,7 +147,14 @@ impl Table {
 
     /// The table inside a shard uses the lowest and the highest bits.
     fn shard(&self, hash: u64) -> &RwLock<HashTable<Entry>> {
-        &self.shards[(hash >> 40) as usize % SHARDS]
+        &self.shards[(hash >> 40) as usize % SHARDS].0
+    }
+}
+
+impl Shard {
+    /// Calls `visit` with each series' packed labels and cell.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&[u8], &Cell)) {
+        self.0.read().iter().for_each(|entry| visit(entry.labels.packed(), &entry.cell));
     }
 }
 
