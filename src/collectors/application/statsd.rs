@@ -16,6 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
 use tracing::{info, warn};
 
@@ -26,6 +27,10 @@ pub use settings::{Statsd, StatsdMapping};
 
 /// Largest payload of a UDP packet, and one byte more.
 const PACKET: usize = 65_536;
+
+/// How long packets gather before the next ones are taken. Waking up for each of them costs more
+/// than twice what receiving it does.
+const GATHER: Duration = Duration::from_micros(250);
 
 /// How often the thread looks whether it should stop, should the wake-up packet be lost.
 const LOOK: Duration = Duration::from_secs(1);
@@ -120,12 +125,12 @@ impl Drop for StatsdListener {
 impl Shared {
     fn receive(&self, mut intake: Intake) {
         let mut buffer = vec![0; PACKET];
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.stopped() {
             match self.socket.recv(&mut buffer) {
                 Ok(length) => {
-                    let lines = intake.packet(&self.translation.load(), &buffer[..length]);
-                    self.packets.fetch_add(u64::from(length > 0), Ordering::Relaxed);
-                    self.lines.fetch_add(lines, Ordering::Relaxed);
+                    self.take(&mut intake, &buffer[..length]);
+                    self.drain(&mut intake, &mut buffer);
+                    thread::sleep(GATHER);
                 }
                 Err(error) if retry(&error) => {}
                 Err(error) => {
@@ -134,6 +139,25 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Takes what has come already. An error ends it, and the next wait tells of it.
+    fn drain(&self, intake: &mut Intake, buffer: &mut [u8]) {
+        while !self.stopped()
+            && let Ok((length, _)) = recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT)
+        {
+            self.take(intake, &buffer[..length]);
+        }
+    }
+
+    fn take(&self, intake: &mut Intake, packet: &[u8]) {
+        let lines = intake.packet(&self.translation.load(), packet);
+        self.packets.fetch_add(u64::from(!packet.is_empty()), Ordering::Relaxed);
+        self.lines.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// An empty packet to itself ends the wait for the next one.
