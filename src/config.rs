@@ -4,12 +4,14 @@
 
 mod check;
 mod load;
+mod metrics;
 mod print;
 mod reference;
 mod sections;
 
 pub use check::{Plan, plan, state_directory};
 pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment};
+pub use metrics::metrics;
 pub use print::print;
 pub use reference::reference;
 pub use sections::{CollectorName, Root};

@@ -97,15 +97,19 @@ fn secrets_are_not_printed() {
 }
 
 #[test]
-fn the_reference_in_the_docs_is_the_generated_one() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let generated = config::reference();
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(&path, &generated).unwrap();
+fn the_generated_docs_are_what_the_code_gives() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    for (name, generated) in
+        [("configuration.md", config::reference()), ("metrics.md", config::metrics())]
+    {
+        let path = docs.join(name);
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            fs::write(&path, &generated).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&path).ok() == Some(generated),
+            "docs/{name} is not what the code gives; \
+             UPDATE_EXPECTED=1 cargo test --test config writes it anew"
+        );
     }
-    assert!(
-        fs::read_to_string(&path).unwrap() == generated,
-        "docs/configuration.md is not what `bellwether config --reference` prints; \
-         UPDATE_EXPECTED=1 cargo test --test config writes it anew"
-    );
 }

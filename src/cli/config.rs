@@ -3,18 +3,23 @@
 use clap::Args;
 
 use super::Global;
-use crate::config::{print, reference};
+use crate::config::{metrics, print, reference};
 
 #[derive(Args)]
 pub(super) struct Options {
     /// Print the reference of every key instead, as Markdown.
     #[arg(long)]
     reference: bool,
+    /// Print the table of all metrics instead, as Markdown.
+    #[arg(long, conflicts_with = "reference")]
+    metrics: bool,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if options.reference {
         print!("{}", reference());
+    } else if options.metrics {
+        print!("{}", metrics());
     } else {
         print!("{}", print(&global.plan()?.root)?);
     }
