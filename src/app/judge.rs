@@ -45,7 +45,7 @@ pub(super) struct Judge {
 pub(super) struct Judged {
     pub(super) engine: Engine,
     pub(super) store: Arc<Store>,
-    /// How long the last tick took.
+    /// How long the last tick took that had rules to judge.
     pub(super) last_tick: Duration,
 }
 
@@ -168,7 +168,10 @@ impl Judge {
             let store = judged.store.clone();
             let started = Instant::now();
             let tick = judged.engine.tick(&store, self.clock.now(), Some(origin));
-            judged.last_tick = started.elapsed();
+            // A collection that no rule looks at tells nothing of what judging costs.
+            if tick.evaluated > 0 {
+                judged.last_tick = started.elapsed();
+            }
             tick
         };
         self.tell(&tick.transitions).await;
