@@ -34,8 +34,10 @@ test:
 	cargo test --locked --no-fail-fast
 
 bench:
-	@scripts/need cargo cc c++ make
+	@scripts/need cargo cc c++ make python3
+	cargo build --release --locked
 	cargo bench --locked
+	BELLWETHER=$(abspath $(BINARY)) python3 -B benches/peers
 
 # A configuration that is there stays as it is; the shipped one then goes beside it as .new.
 install:

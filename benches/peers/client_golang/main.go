@@ -1,5 +1,5 @@
-// A page of client_golang with as many gauges as the first argument says, ten metrics with three
-// labels, on the address that the second one names.
+// Serves a page of N series with three labels through client_golang, as the criterion bench
+// benches/page.rs and benches/peers/pages.py make them: client_golang ADDRESS N.
 package main
 
 import (
@@ -15,24 +15,34 @@ import (
 
 const metrics = 10
 
+func value(index int) float64 {
+	if index%2 == 0 {
+		return float64(index * 37)
+	}
+	return float64(index) * 0.1234567
+}
+
 func main() {
-	series, err := strconv.Atoi(os.Args[1])
+	series, err := strconv.Atoi(os.Args[2])
 	if err != nil {
 		log.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
-	methods := []string{"GET", "POST"}
+	var vectors []*prometheus.GaugeVec
 	for metric := range metrics {
-		family := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: fmt.Sprintf("bench_figure_%d", metric),
+		vector := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: fmt.Sprintf("multi_agent_system_api_request_figure_%d", metric),
 			Help: "A figure.",
 		}, []string{"endpoint", "method", "status"})
-		registry.MustRegister(family)
-		for index := range series / metrics {
-			endpoint := fmt.Sprintf("/api/v1/item/%d", index)
-			family.WithLabelValues(endpoint, methods[index%2], "200").Set(float64(index) * 0.1234567)
-		}
+		registry.MustRegister(vector)
+		vectors = append(vectors, vector)
+	}
+	methods := []string{"GET", "POST"}
+	for index := range series {
+		item := index / metrics
+		labels := []string{fmt.Sprintf("/api/v1/item/%d", item), methods[item%2], "200"}
+		vectors[index%metrics].WithLabelValues(labels...).Set(value(index))
 	}
 	http.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	log.Fatal(http.ListenAndServe(os.Args[2], nil))
+	log.Fatal(http.ListenAndServe(os.Args[1], nil))
 }

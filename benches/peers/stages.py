@@ -1,0 +1,327 @@
+"""What is measured, one function per line of the table. Each yields (figure, who, value, unit)."""
+
+import http.server
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from process import Process, bellwether, node_exporter, prometheus, shipped, value
+
+METRICS = 10
+HAS_NODE_EXPORTER = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
+HAS_PROMETHEUS = shutil.which("prometheus")
+SERVER = "  prometheus: {host: 127.0.0.1, limits: {max_body_bytes: 67108864}}\n"
+
+
+def milliseconds(seconds):
+    return statistics.median(seconds) * 1e3
+
+
+def latency(client, count=200, warm=20):
+    """Milliseconds of the median GET of the page."""
+    for _ in range(warm):
+        client.get()
+    return milliseconds([client.get()[0] for _ in range(count)])
+
+
+def record(client, records):
+    """Records in batches; all must be accepted."""
+    for at in range(0, len(records), 5000):
+        part = records[at : at + 5000]
+        answer = client.post("/api/v1/record", part)
+        assert answer["data"]["accepted"] == len(part), answer
+
+
+# 1. Page
+
+
+def page_declaration(series):
+    metrics = "".join(
+        f"    - {{name: multi_agent_system_api_request_figure_{metric}, type: gauge, help: A figure.,"
+        f" labels: [endpoint, method, status], max_series: {series}}}\n"
+        for metric in range(METRICS)
+    )
+    return (
+        "performance_monitor:\n  collection_interval: 15\n  enabled_collectors: [application]\n"
+        f"  application_metrics:\n{metrics}{SERVER}"
+    )
+
+
+def page_records(series):
+    for index in range(series):
+        item = index // METRICS
+        yield {
+            "metric": f"multi_agent_system_api_request_figure_{index % METRICS}",
+            "labels": {"endpoint": f"/api/v1/item/{item}", "method": ["GET", "POST"][item % 2], "status": "200"},
+            "set": index * 37 if index % 2 == 0 else index * 0.1234567,
+        }
+
+
+def client_golang(folder):
+    """Builds the peer; None without Go."""
+    if not shutil.which("go"):
+        return None
+    source = Path(__file__).parent / "client_golang"
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    subprocess.run(["go", "build", "-o", "peer", "."], cwd=folder, check=True)
+    return f"{folder}/peer"
+
+
+def page():
+    with tempfile.TemporaryDirectory() as folder:
+        peer = client_golang(folder)
+        for series in (10_000, 100_000):
+            what = f"page of {series:,} series"
+            with bellwether(page_declaration(series)) as agent:
+                client, _ = agent.ready()
+                record(client, list(page_records(series)))
+                yield f"{what}, p50", "bellwether", latency(client), "ms"
+                yield f"{what}, size", "bellwether", len(client.get()[1]) / 2**20, "MiB"
+                early = agent.memory("VmHWM")
+                yield f"{what}, peak memory after 220 scrapes", "bellwether", early, "MiB"
+                more = 100_000_000 // series
+                for _ in range(more):
+                    client.get()
+                yield f"{what}, peak memory after {more:,} more", "bellwether", agent.memory("VmHWM"), "MiB"
+            if peer:
+                with Process([peer, "127.0.0.1:{port}", str(series)]) as other:
+                    client, _ = other.ready()
+                    yield f"{what}, p50", "client_golang", latency(client), "ms"
+                    yield f"{what}, size", "client_golang", len(client.get()[1]) / 2**20, "MiB"
+                    yield (f"{what}, peak memory after 220 scrapes", "client_golang",
+                           other.memory("VmHWM"), "MiB")
+
+
+# 2. Host
+
+SAME_COLLECTORS = ["--collector.disable-defaults"] + [
+    f"--collector.{name}" for name in ("cpu", "cpufreq", "meminfo", "filesystem", "diskstats", "netdev")
+]
+
+
+def scraped(process, who):
+    """Latency and processor time of scrapes that come one after the other."""
+    client, _ = process.ready()
+    yield "host scrape, p50", who, latency(client), "ms"
+    count, before = 1000, process.cpu()
+    for _ in range(count):
+        client.get()
+    yield "host scrape, CPU", who, (process.cpu() - before) / count * 1e3, "ms"
+
+
+def host():
+    figures = {}
+    with shipped(enabled_collectors="[system]") as agent:
+        agent.ready(holding=b"memory_percent")[0].close()
+        for row in scraped(agent, "bellwether (page only)"):
+            figures[row[0]] = row[2]
+            yield row
+    with shipped(enabled_collectors="[system]", collection_interval="1s") as agent:
+        client, _ = agent.ready(holding=b"memory_percent")
+        durations = []
+        time.sleep(3)
+        before, start = agent.cpu(), time.perf_counter()
+        time.sleep(30)
+        interval = (agent.cpu() - before) / (time.perf_counter() - start) * 1e3
+        for _ in range(10):
+            time.sleep(1)
+            found = value(client.get()[1], 'bellwether_collector_duration_seconds{collector="system"')
+            durations.append(found)
+    collection = milliseconds(durations)
+    yield "one collection of all, CPU", "bellwether", interval, "ms"
+    yield "one collection of the host, time", "bellwether", collection, "ms"
+    yield "host scrape, p50", "bellwether (page + collection)", figures["host scrape, p50"] + collection, "ms"
+    yield "host scrape, CPU", "bellwether (page + collection)", figures["host scrape, CPU"] + interval, "ms"
+    if HAS_NODE_EXPORTER:
+        with node_exporter() as other:
+            yield from scraped(other, "node_exporter")
+        with node_exporter(*SAME_COLLECTORS) as other:
+            yield from scraped(other, "node_exporter, same figures only")
+
+
+# 3. Rules
+
+RULES = 10_000
+EVERY = 15
+ROUNDS = 6
+
+
+def rules_declaration(judged):
+    rules = "".join(
+        f"      - {{name: r{n}, metric: usage, labels: {{host: h{n}}}, condition: '>', threshold: 95{judged}}}\n"
+        for n in range(RULES)
+    )
+    return (
+        f"performance_monitor:\n  collection_interval: {EVERY}\n  enabled_collectors: [application]\n"
+        "  application_metrics:\n    - {name: usage, type: gauge, labels: [host, disk], max_series: 10000}\n"
+        f"{SERVER}  alerting:\n    rules:\n{rules}"
+    )
+
+
+def prometheus_rules():
+    rule = "      - {{alert: r{n}, expr: '{expr} > 95'{more}}}\n"
+    groups = "groups:\n"
+    for name, expr, more in (
+        ("threshold", 'usage{{host="h{n}"}}', ""),
+        ("mean", 'avg_over_time(usage{{host="h{n}"}}[5m])', ", for: 5m"),
+    ):
+        groups += f"  - name: {name}\n    rules:\n"
+        for n in range(RULES):
+            groups += rule.format(n=n, expr=expr.format(n=n), more=more)
+    return groups
+
+
+def rules():
+    """Both kinds side by side for five minutes, so that the means have all their samples."""
+    with bellwether(rules_declaration("")) as threshold, \
+         bellwether(rules_declaration(", aggregation: mean, window: 5m, duration: 5m")) as mean:
+        agents = {"threshold rules": threshold, "rules on 5-minute means": mean}
+        for agent in agents.values():
+            record(agent.ready()[0], [
+                {"metric": "usage", "labels": {"host": f"h{n}", "disk": "sda"}, "set": n % 50}
+                for n in range(RULES)
+            ])
+        if not HAS_PROMETHEUS:
+            yield from interval_figures(agents)
+            yield from tick_figures(agents, None)
+            return
+        with prometheus([threshold], f"{EVERY}s", prometheus_rules()) as other:
+            other.ready(within=120)[0].close()
+            yield from interval_figures({**agents, "rules of both kinds": other})
+            yield from tick_figures(agents, other)
+
+
+def interval_figures(processes):
+    """Waits until all samples are there. What a process takes for an interval in all, collection
+    and scrapes included, is an upper bound of its ticks' cost."""
+    time.sleep(310 - 8 * EVERY)
+    before = {kind: process.cpu() for kind, process in processes.items()}
+    time.sleep(8 * EVERY)
+    for kind, process in processes.items():
+        who = "Prometheus" if kind == "rules of both kinds" else "bellwether"
+        used = (process.cpu() - before[kind]) / 8 * 1e3
+        yield f"10,000 {kind}, CPU of one interval in all", who, used, "ms"
+
+
+def tick_figures(agents, peer):
+    """What both tell of their own last ticks."""
+    groups = {"threshold rules": "threshold", "rules on 5-minute means": "mean"}
+    figures = {(who, kind): [] for who in ("bellwether", "Prometheus") for kind in agents}
+    for _ in range(ROUNDS):
+        time.sleep(EVERY)
+        for kind, agent in agents.items():
+            page = agent.ready()[0].get()[1]
+            figures["bellwether", kind].append(value(page, "bellwether_rule_tick_duration_seconds"))
+        lines = peer.ready()[0].get()[1].splitlines() if peer else []
+        for kind, group in groups.items():
+            name, group = b"prometheus_rule_group_last_duration_seconds", f';{group}"'.encode()
+            told = (line for line in lines if line.startswith(name) and group in line)
+            figures["Prometheus", kind] += [float(line.split()[-1]) for line in told]
+    for (who, kind), ticks in figures.items():
+        if ticks:
+            yield f"10,000 {kind}, one tick", who, milliseconds(ticks), "ms"
+
+
+# 4. Memory and start
+
+
+def memory():
+    """All at once for two minutes; Prometheus scrapes the agent every 15 seconds."""
+    with shipped() as agent:
+        client, _ = agent.ready()
+        processes = [("bellwether", agent)]
+        others = [node_exporter()] if HAS_NODE_EXPORTER else []
+        others += [prometheus([agent, *others], "15s")] if HAS_PROMETHEUS else []
+        names = (["node_exporter"] if HAS_NODE_EXPORTER else []) + (["Prometheus"] if HAS_PROMETHEUS else [])
+        try:
+            processes += list(zip(names, others))
+            for _, process in processes:
+                process.ready()[0].close()
+            time.sleep(120)
+            for who, process in processes:
+                yield "resident memory, shipped declaration, after 2 minutes", who, process.memory(), "MiB"
+        finally:
+            for process in others:
+                process.__exit__()
+
+
+def start():
+    makers = {"bellwether": (shipped, b"memory_percent")}
+    if HAS_NODE_EXPORTER:
+        makers["node_exporter"] = (node_exporter, b"node_memory_MemTotal")
+    for who, (make, holding) in makers.items():
+        taken = []
+        for _ in range(10):
+            with make() as process:
+                client, seconds = process.ready(holding=holding)
+                client.close()
+                taken.append(seconds)
+        yield "start to a page with the host's memory", who, milliseconds(taken), "ms"
+
+
+# 5. Webhook
+
+WEBHOOK = """performance_monitor:
+  collection_interval: 1s
+  enabled_collectors: [application]
+  application_metrics:
+    - {name: probe, type: gauge, labels: [run]}
+  prometheus: {host: 127.0.0.1}
+  alerting:
+    notifications:
+      channels:
+        - {type: webhook, url: "http://127.0.0.1:RECEIVER/", timeout: 5s}
+    rules:
+      - {name: raised, metric: probe, condition: ">", threshold: 10, duration: 0, severity: critical}
+"""
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Notes when which run's alert came."""
+
+    protocol_version = "HTTP/1.1"
+    arrived = {}
+    news = threading.Condition()
+
+    def do_POST(self):
+        now = time.perf_counter()
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        with self.news:
+            for alert in body["alerts"]:
+                self.arrived.setdefault(alert["labels"]["run"], now)
+            self.news.notify_all()
+
+    def log_message(self, *_):
+        pass
+
+
+def webhook():
+    """Each run raises a series of its own, at a random moment of the interval."""
+    receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    taken = []
+    with bellwether(WEBHOOK.replace("RECEIVER", str(receiver.server_port))) as agent:
+        client, _ = agent.ready()
+        for run in map(str, range(50)):
+            time.sleep(random.random())
+            begun = time.perf_counter()
+            record(client, [{"metric": "probe", "labels": {"run": run}, "set": 99}])
+            with Receiver.news:
+                assert Receiver.news.wait_for(lambda: run in Receiver.arrived, timeout=30), run
+            taken.append(Receiver.arrived[run] - begun)
+    receiver.shutdown()
+    taken.sort()
+    yield "value recorded to webhook received, p50", "bellwether, interval 1 s", milliseconds(taken), "ms"
+    yield "value recorded to webhook received, p99", "bellwether, interval 1 s", taken[-1] * 1e3, "ms"
+
+
+STAGES = {stage.__name__: stage for stage in (page, host, rules, memory, start, webhook)}
