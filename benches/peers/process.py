@@ -60,7 +60,7 @@ class Process:
 
     def ready(self, path="/metrics", holding=b"", within=60):
         """A connection, once `path` answers with `holding`; and the seconds since the start."""
-        deadline = self.started + within
+        deadline = time.perf_counter() + within
         while time.perf_counter() < deadline:
             if self.child.poll() is not None:
                 break
