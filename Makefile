@@ -31,7 +31,7 @@ test:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	scripts/deny
-	cargo test --locked --no-fail-fast
+	cargo test --locked --no-fail-fast --lib --bins --tests
 
 bench:
 	@scripts/need cargo cc c++ make python3
