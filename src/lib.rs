@@ -7,6 +7,8 @@
 //! - [`declare`]: how a room declares its part of the YAML file.
 //! - [`logging`]: the process's own log.
 //! - [`exposition`]: text 0.0.4 and OpenMetrics, pure.
+//! - [`promql`]: PromQL over anything that has samples, pure.
+//! - [`history`]: samples over time.
 //! - [`store`]: current values, recent samples, snapshots for the page.
 //! - [`rules`]: what is judged, when it counts, and what changes.
 //! - [`collectors`]: where figures come from, and the runner they share.
@@ -21,9 +23,11 @@ pub mod config;
 pub mod dashboard;
 pub mod declare;
 pub mod exposition;
+pub mod history;
 pub mod logging;
 pub mod model;
 pub mod notify;
+pub mod promql;
 pub mod rules;
 pub mod server;
 pub mod store;

@@ -5,6 +5,8 @@
 
 mod alert;
 mod batch;
+mod label_matcher;
+mod label_set;
 mod labels;
 mod metric;
 mod names;
@@ -13,6 +15,8 @@ mod time;
 
 pub use alert::{Alert, AlertState, Fingerprint, Notification, Severity, Status, Transition};
 pub use batch::{Batch, Failure, Point};
+pub use label_matcher::{LabelMatcher, ValueTest};
+pub use label_set::{LabelSet, METRIC_NAME};
 pub use labels::{LabelValues, Labels, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{is_label_name, is_metric_name};

@@ -2,26 +2,19 @@
 
 use std::fmt;
 
-use regex::Regex;
 use serde::{Serialize, Serializer};
 
 use super::decode::{Cx, Decode};
 use super::reference::Shape;
 use super::tree::Node;
+use crate::model::ValueTest;
 
 /// Judges the value of one label. A label that is absent has the empty value, and a regular
 /// expression must match the whole value, both as in Prometheus.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     text: String,
-    negated: bool,
-    test: Test,
-}
-
-#[derive(Clone, Debug)]
-enum Test {
-    Equal(String),
-    Regex(Regex),
+    test: ValueTest,
 }
 
 impl Matcher {
@@ -32,36 +25,29 @@ impl Matcher {
     pub fn parse(text: &str) -> Result<Self, String> {
         let (negated, is_regex, operand) = split(text);
         let test = if is_regex {
-            // The `regex` crate runs in linear time and bounds its size, so any pattern is safe.
-            let regex = Regex::new(&format!("^(?s:{operand})$")).map_err(|error| {
-                // The last line of the crate's message is the reason, without its drawing.
-                let told = error.to_string();
-                told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            })?;
-            Test::Regex(regex)
+            ValueTest::regex(operand, negated)?
         } else {
-            Test::Equal(operand.to_owned())
+            ValueTest::equal(operand, negated)
         };
-        Ok(Self { text: text.to_owned(), negated, test })
+        Ok(Self { text: text.to_owned(), test })
     }
 
     /// Whether it accepts `value`.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
-        let equal = match &self.test {
-            Test::Equal(expected) => value == expected,
-            Test::Regex(regex) => regex.is_match(value),
-        };
-        equal != self.negated
+        self.test.accepts(value)
     }
 
     /// The one value it accepts, if it is a plain comparison.
     #[must_use]
     pub fn exact(&self) -> Option<&str> {
-        match &self.test {
-            Test::Equal(value) if !self.negated => Some(value),
-            _ => None,
-        }
+        self.test.exact()
+    }
+
+    /// The test as such, for who selects series by it.
+    #[must_use]
+    pub fn test(&self) -> &ValueTest {
+        &self.test
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub type Labels = BTreeMap<String, String>;
 
 /// Ends each value in the packed form. It never occurs in UTF-8.
-const END: u8 = 0xFF;
+pub(super) const END: u8 = 0xFF;
 
 /// Values of a metric's labels in the order of its declaration, in one allocation: each value's
 /// UTF-8 followed by `0xFF`. Equal values have equal bytes, so it serves as a map key.

@@ -1,0 +1,168 @@
+//! All labels of one series, its name included, in one allocation.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use super::labels::END;
+
+/// The label that holds a series' name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// Label names and values of one series, sorted by name, `__name__` among them. A label whose
+/// value is empty counts as absent and is not kept, as in Prometheus.
+///
+/// Packed as each name and each value in UTF-8 followed by `0xFF`: equal sets have equal bytes,
+/// so it serves as a map key and costs one allocation; a clone costs none.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct LabelSet(Arc<[u8]>);
+
+impl LabelSet {
+    /// A set of `pairs`, in any order. Of two with one name the last counts.
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
+        let mut packed = Vec::new();
+        for (index, (name, value)) in pairs.iter().enumerate() {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let last = pairs.get(index + 1).is_none_or(|next| next.0.as_ref() != name);
+            if last && !value.is_empty() {
+                packed.extend_from_slice(name.as_bytes());
+                packed.push(END);
+                packed.extend_from_slice(value.as_bytes());
+                packed.push(END);
+            }
+        }
+        Self(packed.into())
+    }
+
+    /// Takes bytes that [`LabelSet::packed`] gave. `None`: they are no such bytes.
+    #[must_use]
+    pub fn from_packed(packed: &[u8]) -> Option<Self> {
+        let parts = packed.split_inclusive(|byte| *byte == END);
+        let texts: Option<Vec<&str>> = parts
+            .map(|part| part.strip_suffix(&[END]).and_then(|text| str::from_utf8(text).ok()))
+            .collect();
+        let texts = texts?;
+        let (pairs, rest) = texts.as_chunks::<2>();
+        let sorted = pairs.windows(2).all(|two| two[0][0] < two[1][0]);
+        let filled = pairs.iter().all(|[_, value]| !value.is_empty());
+        (rest.is_empty() && sorted && filled).then(|| Self(packed.into()))
+    }
+
+    /// The packed bytes.
+    #[must_use]
+    pub fn packed(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Names and values, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut parts = self
+            .0
+            .split_inclusive(|byte| *byte == END)
+            .map(|part| str::from_utf8(&part[..part.len() - 1]).unwrap_or_default());
+        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+    }
+
+    /// The value of label `name`; empty where it has none, as in Prometheus.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &str {
+        self.iter().find(|(other, _)| *other == name).map_or("", |(_, value)| value)
+    }
+
+    /// The name of the series, empty if it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.get(METRIC_NAME)
+    }
+
+    /// Number of labels.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there is no label.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Default for LabelSet {
+    fn default() -> Self {
+        Self(Arc::from([]))
+    }
+}
+
+/// Label by label, name before value, as Prometheus sorts its answers.
+impl Ord for LabelSet {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for LabelSet {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// As PromQL writes a series: `up{job="x"}`.
+impl fmt::Display for LabelSet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())?;
+        let rest = self.iter().filter(|(name, _)| *name != METRIC_NAME);
+        let mut separator = "{";
+        for (name, value) in rest {
+            write!(out, "{separator}{name}={value:?}")?;
+            separator = ", ";
+        }
+        match separator {
+            "{" if self.name().is_empty() => out.write_str("{}"),
+            "{" => Ok(()),
+            _ => out.write_str("}"),
+        }
+    }
+}
+
+impl fmt::Debug for LabelSet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_sorted_and_empty_ones_are_absent() {
+        let set = LabelSet::new([("job", "x"), ("__name__", "up"), ("a", ""), ("job", "y")]);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [("__name__", "up"), ("job", "y")]);
+        assert_eq!((set.get("job"), set.get("a"), set.name(), set.len()), ("y", "", "up", 2));
+        assert_eq!(set, LabelSet::new([("__name__", "up"), ("job", "y")]));
+        assert_eq!(set.to_string(), "up{job=\"y\"}");
+        assert_eq!(LabelSet::default().to_string(), "{}");
+    }
+
+    #[test]
+    fn packed_bytes_are_taken_back_only_if_they_are_a_set() {
+        let set = LabelSet::new([("b", "é\u{0}"), ("a", "1")]);
+        assert_eq!(LabelSet::from_packed(set.packed()), Some(set.clone()));
+        let mut cut = set.packed().to_vec();
+        cut.pop();
+        for bad in [&cut[..], b"a\xFF", b"b\xFF1\xFFa\xFF1\xFF", b"a\xFF\xFF", b"\xC3\xFF1\xFF"] {
+            assert_eq!(LabelSet::from_packed(bad), None);
+        }
+    }
+
+    #[test]
+    fn sets_sort_label_by_label() {
+        let set = |pairs: &[(&str, &str)]| LabelSet::new(pairs.iter().copied());
+        assert!(set(&[("a", "1")]) < set(&[("a", "1"), ("b", "1")]));
+        assert!(set(&[("a", "1"), ("b", "1")]) < set(&[("a", "10")]));
+        assert!(set(&[("a", "2")]) < set(&[("aa", "1")]));
+    }
+}
