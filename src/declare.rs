@@ -21,7 +21,7 @@ pub use matcher::Matcher;
 pub use names::{check_label_names, check_metric_name};
 pub use problems::{At, Problem, Problems, did_you_mean};
 pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
-pub use scalars::{Raw, Secret, Span, Spanned, format_duration, parse_duration};
+pub use scalars::{Raw, Secret, Size, Span, Spanned, format_duration, parse_duration};
 pub use section::{Section, key};
 pub use tree::{Key, Node, Pos, Value, parse};
 

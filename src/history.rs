@@ -4,8 +4,11 @@
 //! [`Queryable`](crate::promql::Queryable). Series are known by their whole label set, as
 //! Prometheus knows them; a histogram is its `_bucket`, `_count` and `_sum` series.
 
+mod settings;
 #[cfg(test)]
 mod tests;
+
+pub use settings::{Backend, TrendStorage};
 
 use hashbrown::HashMap;
 use parking_lot::RwLock;

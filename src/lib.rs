@@ -9,12 +9,14 @@
 //! - [`exposition`]: text 0.0.4 and OpenMetrics, pure.
 //! - [`promql`]: PromQL over anything that has samples, pure.
 //! - [`history`]: samples over time.
+//! - [`analysis`]: what samples over time tell, pure.
 //! - [`store`]: current values, recent samples, snapshots for the page.
 //! - [`rules`]: what is judged, when it counts, and what changes.
 //! - [`collectors`]: where figures come from, and the runner they share.
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
 //! - [`dashboard`]: a Grafana dashboard from a declaration.
 
+pub mod analysis;
 pub mod app;
 pub mod cli;
 pub mod clock;

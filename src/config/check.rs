@@ -101,7 +101,7 @@ impl<'a> Checker<'a> {
         let metrics: Arc<[MetricDef]> = std::mem::take(&mut self.metrics).into();
         let rules = self.rules(&metrics);
         self.channels();
-        self.trend_analysis();
+        self.root.trend_analysis.storage.check(self.problems);
         Plan {
             root: self.root.clone(),
             metrics,
@@ -285,18 +285,6 @@ impl<'a> Checker<'a> {
     fn channels(&mut self) {
         let channels = &self.root.performance_monitor.alerting.notifications.channels;
         crate::notify::check(channels, self.problems);
-    }
-
-    fn trend_analysis(&mut self) {
-        if let Some(section) = &self.root.trend_analysis
-            && section.enabled
-        {
-            self.warnings.push(Problem {
-                at: section.at.clone(),
-                message: "this version keeps no history".into(),
-                hint: Some("the section is read and has no effect yet".into()),
-            });
-        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::analysis::AnomalyDetection;
 use crate::collectors::application::{Application, ApplicationMetric};
 use crate::collectors::neo4j::Neo4jMetrics;
 use crate::collectors::system::{System, SystemMetric};
 use crate::declare::{Span, Spanned, choices, section};
+use crate::history::TrendStorage;
 use crate::logging::Logging;
 use crate::model::Origin;
 use crate::notify::ChannelSettings;
@@ -41,8 +43,8 @@ section! {
     pub struct Root {
         /// What is measured, served, judged and told.
         pub performance_monitor: Spanned<Monitor>,
-        /// What is made of history.
-        pub trend_analysis: Option<Spanned<TrendAnalysis>>,
+        /// What is kept of the past, and what is made of it.
+        pub trend_analysis: TrendAnalysis,
         /// Bellwether's own log.
         pub logging: Logging,
     }
@@ -99,58 +101,14 @@ section! {
     }
 }
 
-choices! {
-    /// Where history is kept.
-    pub enum Backend {
-        /// In files.
-        File = "file",
-    }
-}
-
-choices! {
-    /// How anomalies are found.
-    pub enum Algorithm {
-        /// Distance from the mean in standard deviations.
-        ZScore = "zscore",
-        /// Distance from the quartiles.
-        Iqr = "iqr",
-    }
-}
-
 section! {
-    /// What is made of history. This version reads the section and keeps no history yet.
+    /// What is kept of the past, and what is made of it.
     pub struct TrendAnalysis {
-        /// Whether history is kept.
+        /// Whether history is kept. Without it no query over time has an answer.
         pub enabled: bool = true,
-        /// Where it is kept.
+        /// Where it is kept, and how much of it.
         pub storage: TrendStorage = TrendStorage::default(),
         /// How anomalies are found.
         pub anomaly_detection: AnomalyDetection = AnomalyDetection::default(),
-    }
-}
-
-section! {
-    /// Where history is kept.
-    pub struct TrendStorage {
-        /// In what.
-        pub backend: Backend = Backend::File,
-        /// Folder.
-        pub path: Option<PathBuf> = None,
-        /// For how many days.
-        pub retention_days: u32 = 30,
-    }
-}
-
-section! {
-    /// How anomalies are found.
-    pub struct AnomalyDetection {
-        /// Whether they are looked for.
-        pub enabled: bool = true,
-        /// How.
-        pub algorithm: Algorithm = Algorithm::ZScore,
-        /// How far off is odd, in the algorithm's own measure.
-        pub sensitivity: f64 = 2.0,
-        /// Fewest samples to judge by.
-        pub min_samples: u32 = 100,
     }
 }

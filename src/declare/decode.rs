@@ -9,7 +9,7 @@ use super::choice::decode_choice;
 use super::expand::expand;
 use super::problems::{At, Problem, Problems, did_you_mean};
 use super::reference::Shape;
-use super::scalars::{Raw, Secret, Span, Spanned, parse_duration};
+use super::scalars::{Raw, Secret, Size, Span, Spanned, parse_duration};
 use super::tree::{Key, Node, Pos, Value};
 
 /// Answers what an environment variable holds.
@@ -202,6 +202,7 @@ decode_parsed! {
     usize: "whole number", "a whole number, 0 or more", |text| text.parse().ok();
     f64: "number", "a number", |text| text.parse().ok().filter(|number: &f64| number.is_finite());
     Span: "duration", "a duration such as 30, 30s, 5m, 1h30m or 7d", |text| parse_duration(text).map(Span);
+    Size: "size", "a size such as 1048576, 500MB or 2GiB", Size::parse;
 }
 
 impl Decode for String {

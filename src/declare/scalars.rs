@@ -103,6 +103,58 @@ pub fn format_duration(span: Duration) -> String {
     out
 }
 
+/// A number of bytes: `1048576`, `500MB`, `1.5GB`, `2GiB`. Units as SI and IEC have them: MB is
+/// 1000 times 1000 bytes, MiB is 1024 times 1024.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+const SIZES: [(&str, u64); 9] = [
+    ("tib", 1 << 40),
+    ("tb", 1_000_000_000_000),
+    ("gib", 1 << 30),
+    ("gb", 1_000_000_000),
+    ("mib", 1 << 20),
+    ("mb", 1_000_000),
+    ("kib", 1 << 10),
+    ("kb", 1_000),
+    ("b", 1),
+];
+
+impl Size {
+    /// Reads one, in any case of letters; `None` where it is none, or over 1000 TB.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        const LARGEST: f64 = 1e15;
+        let text = text.trim().to_ascii_lowercase();
+        let unit = SIZES.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+        let (number, bytes) = unit.unwrap_or((&text, 1));
+        let number = number.trim_end();
+        if !number.starts_with(|first: char| first.is_ascii_digit()) {
+            return None;
+        }
+        let bytes = (number.parse::<f64>().ok()? * bytes as f64).round();
+        (bytes <= LARGEST).then_some(Self(bytes as u64))
+    }
+}
+
+/// In the largest unit that leaves no fraction: `1GB`, `64MiB`.
+impl fmt::Display for Size {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [&str; 9] = ["TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "KB", "B"];
+        let whole = |(_, (_, bytes)): &(&str, &(&str, u64))| self.0.is_multiple_of(*bytes);
+        match NAMES.into_iter().zip(&SIZES).find(whole) {
+            Some((name, (_, bytes))) if self.0 > 0 => write!(out, "{}{name}", self.0 / bytes),
+            _ => out.write_str("0B"),
+        }
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Text taken as written: nothing is expanded in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -235,6 +287,26 @@ mod tests {
     fn durations_print_as_they_are_read() {
         for text in ["30s", "5m", "1h30m", "7d", "1d2h3m4s5ms", "0s"] {
             assert_eq!(format_duration(parse_duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes, shown) in [
+            ("1048576", 1 << 20, "1MiB"),
+            ("500MB", 500_000_000, "500MB"),
+            ("1.5 gb", 1_500_000_000, "1500MB"),
+            ("2GiB", 2 << 30, "2GiB"),
+            ("1000b", 1000, "1KB"),
+            ("7", 7, "7B"),
+            ("0", 0, "0B"),
+        ] {
+            let size = Size::parse(text).unwrap();
+            assert_eq!((size.0, size.to_string().as_str()), (bytes, shown), "{text}");
+            assert_eq!(Size::parse(shown), Some(size));
+        }
+        for text in ["", "MB", "-1MB", "1XB", "1 000MB", "inf", "nan", "1e300", "2000TB", "5 M"] {
+            assert_eq!(Size::parse(text), None, "{text}");
         }
     }
 
