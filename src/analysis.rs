@@ -1,5 +1,6 @@
 //! What samples over time tell: pure functions over windows, and their settings.
 
+pub mod forecast;
 mod settings;
 
 pub use settings::{Algorithm, AnomalyDetection};

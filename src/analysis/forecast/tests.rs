@@ -1,0 +1,185 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::linear::{Direction, NoForecast, Reach, Target, linear};
+use crate::model::Wall;
+
+const MINUTE: i64 = 60_000;
+/// A monday, for no reason.
+const START: i64 = 1_700_438_400_000;
+
+/// Deterministic noise of about normal shape, standard deviation 1.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> f64 {
+        let uniform = || {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        std::iter::repeat_with(uniform).take(12).sum::<f64>() - 6.0
+    }
+}
+
+/// Six hours, a sample a minute.
+fn six_hours(of: impl FnMut(f64) -> f64) -> (Vec<i64>, Vec<f64>) {
+    let times: Vec<i64> = (0..360).map(|minute| START + minute * MINUTE).collect();
+    (times, (0..360).map(f64::from).map(of).collect())
+}
+
+const NOW: Wall = Wall(START + 359 * MINUTE);
+
+fn forecast(of: impl FnMut(f64) -> f64, target: f64) -> Result<Reach, NoForecast> {
+    let (times, values) = six_hours(of);
+    linear(&times, &values, NOW, target)
+}
+
+fn minutes(reach: &Reach) -> (f64, f64, Option<f64>) {
+    let until = |at: Wall| (at.0 - NOW.0) as f64 / MINUTE as f64;
+    (until(reach.reaches_at), until(reach.earliest), reach.latest.map(until))
+}
+
+#[test]
+fn a_clean_line_is_told_to_the_minute() {
+    // 0.05 a minute from 60: 77.95 now, 95 is 341 minutes off.
+    let reach = forecast(|minute| 60.0 + minute * 0.05, 95.0).unwrap();
+    let (at, earliest, latest) = minutes(&reach);
+    assert!((at - 341.0).abs() < 0.5 && (earliest - at).abs() < 0.5, "{reach:?}");
+    assert!((latest.unwrap() - at).abs() < 0.5 && reach.confidence > 0.999, "{reach:?}");
+    assert!((reach.slope - 0.05 / 60.0).abs() < 1e-9 && (reach.level - 77.95).abs() < 0.01);
+    assert_eq!(reach.describe(NOW), "in 5 h 41 min");
+}
+
+#[test]
+fn noise_widens_the_band_and_the_truth_lies_in_it() {
+    let mut inside = 0;
+    for seed in 0..100 {
+        let mut noise = Noise(seed);
+        let reach = forecast(|minute| 60.0 + minute * 0.05 + noise.next(), 95.0).unwrap();
+        let (at, earliest, latest) = minutes(&reach);
+        assert!(earliest < at && at < latest.unwrap(), "{reach:?}");
+        assert!((at - 341.0).abs() < 60.0, "{reach:?}");
+        inside += i32::from(earliest <= 341.0 && 341.0 <= latest.unwrap());
+    }
+    assert!(inside >= 90, "the band held the truth {inside} times of 100");
+}
+
+#[test]
+fn a_saw_that_climbs_is_no_sudden_end_and_a_level_one_is_none() {
+    // A log that is rotated each half hour: 10 up and 10 down, over 0.05 a minute.
+    let saw = |minute: f64| (minute % 30.0) / 3.0;
+    let reach = forecast(|minute| 60.0 + minute * 0.05 + saw(minute), 95.0).unwrap();
+    let (at, ..) = minutes(&reach);
+    assert!((200.0..=341.0).contains(&at), "{reach:?}");
+    assert_eq!(forecast(|minute| 80.0 + saw(minute), 95.0), Err(NoForecast::NoTrend));
+}
+
+#[test]
+fn only_what_follows_a_change_counts() {
+    let jump = |minute: f64| if minute < 200.0 { 40.0 } else { 70.0 };
+    let mut noise = Noise(1);
+    assert_eq!(
+        forecast(|minute| jump(minute) + noise.next() * 0.1, 95.0),
+        Err(NoForecast::NoTrend)
+    );
+    // Cleaned up after 200 minutes, and filling on as before.
+    let cleaned = |minute: f64| if minute < 200.0 { 60.0 } else { 40.0 } + minute * 0.1;
+    let (at, ..) = minutes(&forecast(cleaned, 95.0).unwrap());
+    assert!((at - 191.0).abs() < 2.0, "{at}");
+    // Quiet, then filling for an hour.
+    let reach = forecast(|minute| 50.0 + (minute - 300.0).max(0.0) * 0.5, 95.0).unwrap();
+    let (at, ..) = minutes(&reach);
+    assert!((at - 31.0).abs() < 3.0, "{at}");
+    assert!((reach.since.0 - START) / MINUTE >= 295, "{reach:?}");
+}
+
+#[test]
+fn chance_makes_no_trend() {
+    let (mut noise, mut told) = (Noise(7), 0);
+    for _ in 0..200 {
+        let mut wanders = 50.0;
+        let reach = forecast(
+            |_| {
+                wanders += noise.next();
+                wanders
+            },
+            95.0,
+        );
+        told += i32::from(reach.is_ok());
+    }
+    assert!(told <= 24, "{told} of 200 random walks");
+    let told = (0..200).filter(|_| forecast(|_| 50.0 + noise.next(), 95.0).is_ok()).count();
+    assert!(told <= 4, "{told} of 200 without any trend");
+}
+
+#[test]
+fn reasons() {
+    for (expected, of, target) in [
+        (NoForecast::NoTrend, (|_| 50.0) as fn(f64) -> f64, 95.0),
+        (NoForecast::AlreadyReached { value: 96.0 }, |_| 96.0, 95.0),
+        (NoForecast::AlreadyReached { value: 95.0 }, |_| 95.0, 95.0),
+        (
+            NoForecast::TooFewSamples { have: 9, need: 10 },
+            |m| if m < 9.0 { m } else { f64::NAN },
+            95.0,
+        ),
+        (NoForecast::TooFewSamples { have: 0, need: 10 }, |_| f64::INFINITY, 95.0),
+        (NoForecast::TooFarOff, |m| m * 1e-6, 95.0),
+    ] {
+        assert_eq!(forecast(of, target), Err(expected));
+    }
+    let falls = forecast(|minute| 50.0 - minute * 0.1, 95.0);
+    assert!(matches!(falls, Err(NoForecast::MovesAway { slope }) if slope < 0.0), "{falls:?}");
+    assert_eq!(linear(&[], &[], NOW, 1.0), Err(NoForecast::TooFewSamples { have: 0, need: 10 }));
+    assert_eq!(linear(&[START; 20], &[1.0; 20], NOW, 2.0), Err(NoForecast::NoTrend));
+    // What comes after now is not known yet.
+    let (times, values) = six_hours(|minute| minute);
+    let early = linear(&times, &values, Wall(START + 4 * MINUTE), 95.0);
+    assert_eq!(early, Err(NoForecast::TooFewSamples { have: 5, need: 10 }));
+}
+
+#[test]
+fn things_that_run_out_are_reached_from_above() {
+    let (times, values) = six_hours(|minute| 8e9 - minute * 1e7);
+    let target = Target { value: 1e9, direction: Direction::Falling };
+    let reach = linear(&times, &values, NOW, target).unwrap();
+    let (at, ..) = minutes(&reach);
+    assert!((at - 341.0).abs() < 0.5 && reach.slope < 0.0, "{reach:?}");
+    assert_eq!(reach.describe(NOW), "in 5 h 41 min");
+}
+
+#[test]
+fn spikes_and_a_late_look_change_nothing() {
+    let spiky = |minute: f64| if minute as i64 % 50 == 7 { 94.0 } else { 60.0 + minute * 0.05 };
+    let (at, ..) = minutes(&forecast(spiky, 95.0).unwrap());
+    assert!((at - 341.0).abs() < 1.0, "{at}");
+    let (times, values) = six_hours(|minute| 60.0 + minute * 0.05);
+    let later = Wall(NOW.0).0 + 100 * MINUTE;
+    let reach = linear(&times, &values, Wall(later), 95.0).unwrap();
+    assert!((reach.reaches_at.since(Wall(later)).as_secs_f64() / 60.0 - 241.0).abs() < 1.0);
+    assert_eq!(reach.reaches_at.since(Wall(i64::MAX)), Duration::ZERO);
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics_and_bands_are_ordered(
+        samples in prop::collection::vec((any::<i32>(), any::<f64>()), 0..60),
+        target in any::<f64>(),
+        now in any::<i64>(),
+    ) {
+        let mut samples = samples;
+        samples.sort_by_key(|sample| sample.0);
+        samples.dedup_by_key(|sample| sample.0);
+        let (times, values): (Vec<i64>, Vec<f64>) =
+            samples.into_iter().map(|(time, value)| (i64::from(time) * 1000, value)).unzip();
+        if let Ok(reach) = linear(&times, &values, Wall(now), target) {
+            prop_assert!(reach.earliest <= reach.reaches_at, "{:?}", reach);
+            prop_assert!(reach.latest.is_none_or(|latest| latest >= reach.reaches_at), "{:?}", reach);
+            prop_assert!((0.0..=1.0).contains(&reach.confidence), "{:?}", reach);
+        }
+    }
+}
