@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the product prints")]
 
+mod backtest;
 mod check;
 mod client;
 mod config;
@@ -9,6 +10,7 @@ mod dashboard;
 mod health;
 mod run;
 mod status;
+mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +72,8 @@ enum Command {
     Status(client::Target),
     /// Exit with 0 if a running Bellwether is healthy and ready.
     Health(client::Target),
+    /// Try rules on what was recorded: what would have fired, when, and who would have heard.
+    Backtest(backtest::Options),
     /// Print the version.
     Version,
 }
@@ -113,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Dashboard => dashboard::run(&global),
         Command::Status(target) => status::run(&global, &target),
         Command::Health(target) => health::run(&global, &target),
+        Command::Backtest(options) => backtest::run(&global, &options),
         Command::Version => {
             println!("bellwether {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -12,6 +12,7 @@
 //! - [`analysis`]: what samples over time tell, pure.
 //! - [`store`]: current values, recent samples, snapshots for the page.
 //! - [`rules`]: what is judged, when it counts, and what changes.
+//! - [`replay`]: rules over what was recorded, on virtual time.
 //! - [`collectors`]: where figures come from, and the runner they share.
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
 //! - [`dashboard`]: a Grafana dashboard from a declaration.
@@ -30,6 +31,7 @@ pub mod logging;
 pub mod model;
 pub mod notify;
 pub mod promql;
+pub mod replay;
 pub mod rules;
 pub mod server;
 pub mod store;

@@ -9,6 +9,7 @@ mod delivery;
 mod filter;
 mod journal;
 mod outbox;
+mod preview;
 mod retry;
 #[cfg(test)]
 mod samples;
@@ -29,6 +30,7 @@ use tracing::warn;
 
 pub use channels::{BuildError, ChannelType, Context, KindSettings, Sender, WallClock};
 pub use delivery::ChannelStats;
+pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check};
 
 use crate::model::{Alert, AlertState, Fingerprint, Transition, Wall};

@@ -157,12 +157,30 @@ pub(super) struct Delivery {
     pub(super) random: fn() -> f64,
 }
 
+/// What a transition means to a channel with this filter. An alert that fires but is not admitted
+/// (any more) is over as far as the channel goes; the outbox knows whether it was told.
+pub(super) fn told(filter: &Filter, transition: &Transition) -> Option<Notification> {
+    let alert = &transition.alert;
+    let status = match (transition.from, alert.state) {
+        (_, AlertState::Firing) if filter.admits(alert) => Status::Firing,
+        (AlertState::Firing, _) => Status::Resolved,
+        _ => return None,
+    };
+    Some(Notification {
+        id: id(transition),
+        status,
+        alert: alert.clone(),
+        reason: transition.reason.clone(),
+        at: transition.at,
+    })
+}
+
 impl Delivery {
     /// Queues what this channel must hear of `transitions`, on disk when it returns. Blocks.
     pub(super) fn accept(&self, transitions: &[Transition]) {
         let capacity = self.common.queue.capacity;
         let records = self.mailbox.change(|outbox| {
-            let told = transitions.iter().filter_map(|transition| self.told(transition));
+            let told = transitions.iter().filter_map(|transition| told(&self.filter, transition));
             let mut records: Vec<Record> =
                 told.flat_map(|notification| outbox.offer(notification)).collect();
             records.extend(outbox.trim(capacity));
@@ -173,24 +191,6 @@ impl Delivery {
             warn!(channel = self.mailbox.name, dropped, capacity, "the queue is full");
         }
         self.mailbox.wake.notify_one();
-    }
-
-    /// What a transition means to this channel. An alert that fires but is not admitted (any more)
-    /// is over as far as this channel goes; the outbox knows whether it was told.
-    fn told(&self, transition: &Transition) -> Option<Notification> {
-        let alert = &transition.alert;
-        let status = match (transition.from, alert.state) {
-            (_, AlertState::Firing) if self.filter.admits(alert) => Status::Firing,
-            (AlertState::Firing, _) => Status::Resolved,
-            _ => return None,
-        };
-        Some(Notification {
-            id: id(transition),
-            status,
-            alert: alert.clone(),
-            reason: transition.reason.clone(),
-            at: transition.at,
-        })
     }
 
     /// Resolves what was told as firing and what is not in `standing`. Blocks.

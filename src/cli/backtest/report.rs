@@ -1,0 +1,228 @@
+//! The outcome of a backtest as text and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Tried;
+use crate::declare::format_duration;
+use crate::model::{Labels, Status, Wall};
+use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
+
+/// Episodes of one rule that are listed; the rest is counted.
+const LISTED: usize = 20;
+
+/// From when to when.
+type Range = (Wall, Wall);
+
+/// The outcome for people.
+pub(super) fn text(tried: &Tried, range: Range) -> String {
+    let mut out = head(tried, range);
+    let outcome = &tried.outcome;
+    table(&mut out, outcome, range);
+    for rule in outcome.rules.iter().filter(|rule| !rule.episodes.is_empty()) {
+        let _ = write!(out, "\n{}: {}\n", rule.name, rule.condition);
+        for episode in rule.episodes.iter().take(LISTED) {
+            let _ = writeln!(out, "  {}", line(episode, range.1));
+        }
+        if let Some(more) = rule.episodes.len().checked_sub(LISTED).filter(|more| *more > 0) {
+            let _ = writeln!(out, "  and {more} more; --json lists all");
+        }
+    }
+    out
+}
+
+fn head(tried: &Tried, (from, to): Range) -> String {
+    let outcome = &tried.outcome;
+    let mut out = format!(
+        "{}: {} to {} ({}), {} series, {} samples, {} evaluations in time\n",
+        tried.name,
+        time(from),
+        time(to),
+        span(to.since(from)),
+        outcome.series,
+        outcome.samples,
+        outcome.ticks,
+    );
+    for warning in &outcome.warnings {
+        let _ = writeln!(out, "warning: {warning}");
+    }
+    out
+}
+
+fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
+    let width = outcome.rules.iter().map(|rule| rule.name.len()).max().unwrap_or(0).max(4);
+    let _ = writeln!(
+        out,
+        "\n{:<width$} {:>6} {:>8} {:>10} {:>10} {:>8}  notifications",
+        "rule", "fired", "a week", "longest", "in all", "averted"
+    );
+    for rule in &outcome.rules {
+        let lasted = || rule.episodes.iter().map(|episode| episode.lasted(to));
+        let told = notifications(&rule.episodes).into_iter();
+        let told: Vec<String> = told.map(|(channel, count)| format!("{channel} {count}")).collect();
+        let _ = writeln!(
+            out,
+            "{:<width$} {:>6} {:>8.1} {:>10} {:>10} {:>8}  {}",
+            rule.name,
+            rule.episodes.len(),
+            rule.per_week(to.since(from)),
+            lasted().max().map_or_else(|| "-".to_owned(), span),
+            span(lasted().sum()),
+            rule.averted,
+            if told.is_empty() { "-".to_owned() } else { told.join(", ") },
+        );
+        if let Some(error) = &rule.error {
+            let _ = writeln!(out, "  its last evaluation failed: {error}");
+        }
+    }
+}
+
+fn notifications(episodes: &[Episode]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for told in episodes.iter().flat_map(|episode| &episode.told) {
+        *counts.entry(told.channel.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+fn line(episode: &Episode, end: Wall) -> String {
+    let lasted = span(episode.lasted(end));
+    let ended = match episode.resolved_at {
+        Some(at) => format!("to {} ({lasted})", time(at)),
+        None => format!("still firing after {lasted}"),
+    };
+    let told = episode.told.iter().filter(|told| told.status == Status::Firing);
+    let mut channels: Vec<&str> = told.map(|told| told.channel.as_str()).collect();
+    channels.dedup();
+    let channels = if channels.is_empty() { "nobody".to_owned() } else { channels.join(", ") };
+    format!(
+        "{} {ended}  {} {} {}  told: {channels}",
+        time(episode.fired_at),
+        episode.severity.as_str(),
+        labels(&episode.labels),
+        episode.reason,
+    )
+}
+
+/// What the second declaration would do differently, for people.
+pub(super) fn difference(before: &Tried, after: &Tried, range: Range) -> String {
+    let mut out = format!("- {}+ {}", head(before, range), head(after, range));
+    let count = |outcome: &Outcome| -> (usize, usize) {
+        let episodes = outcome.rules.iter().flat_map(|rule| &rule.episodes);
+        episodes.fold((0, 0), |(fired, told), one| (fired + 1, told + one.told.len()))
+    };
+    let ((fired, told), (fired_after, told_after)) =
+        (count(&before.outcome), count(&after.outcome));
+    let _ = writeln!(out, "\nfired {fired} => {fired_after}, notifications {told} => {told_after}");
+    let changes = compare(&before.outcome, &after.outcome, range.1);
+    if changes.is_empty() {
+        out.push_str("no alert differs\n");
+    }
+    for (rule, changes) in changes {
+        let _ = writeln!(out, "\n{rule}");
+        for change in changes {
+            let _ = match change {
+                Change::Added(episode) => writeln!(out, "  + {}", line(episode, range.1)),
+                Change::Removed(episode) => writeln!(out, "  - {}", line(episode, range.1)),
+                Change::Moved(before, after) => {
+                    writeln!(out, "  - {}\n  + {}", line(before, range.1), line(after, range.1))
+                }
+            };
+        }
+    }
+    out
+}
+
+/// The outcome for programs.
+pub(super) fn json(tried: &Tried, range: Range) -> String {
+    pretty(&view(tried, range))
+}
+
+/// What the second declaration would do differently, for programs.
+pub(super) fn difference_json(before: &Tried, after: &Tried, range: Range) -> String {
+    let changes = compare(&before.outcome, &after.outcome, range.1);
+    let changes: BTreeMap<&str, Vec<Value>> = changes
+        .into_iter()
+        .map(|(rule, changes)| (rule, changes.iter().map(change).collect()))
+        .collect();
+    pretty(&json!({
+        "before": view(before, range),
+        "after": view(after, range),
+        "changes": changes,
+    }))
+}
+
+fn change(change: &Change<'_>) -> Value {
+    match change {
+        Change::Added(after) => json!({ "after": episode(after) }),
+        Change::Removed(before) => json!({ "before": episode(before) }),
+        Change::Moved(before, after) => {
+            json!({ "before": episode(before), "after": episode(after) })
+        }
+    }
+}
+
+fn view(tried: &Tried, (from, to): Range) -> Value {
+    let rule = |rule: &RuleOutcome| {
+        json!({
+            "name": &*rule.name,
+            "condition": rule.condition,
+            "fired": rule.episodes.len(),
+            "perWeek": rule.per_week(to.since(from)),
+            "averted": rule.averted,
+            "notifications": notifications(&rule.episodes),
+            "error": rule.error,
+            "episodes": rule.episodes.iter().map(episode).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "declaration": tried.name,
+        "from": time(from),
+        "to": time(to),
+        "series": tried.outcome.series,
+        "samples": tried.outcome.samples,
+        "ticks": tried.outcome.ticks,
+        "warnings": tried.outcome.warnings,
+        "rules": tried.outcome.rules.iter().map(rule).collect::<Vec<_>>(),
+    })
+}
+
+fn episode(episode: &Episode) -> Value {
+    let told = episode.told.iter().map(|told| {
+        json!({ "channel": told.channel, "status": told.status.as_str(), "at": time(told.at) })
+    });
+    json!({
+        "labels": episode.labels,
+        "severity": episode.severity.as_str(),
+        "activeAt": time(episode.active_at),
+        "firedAt": time(episode.fired_at),
+        "resolvedAt": episode.resolved_at.map(time),
+        "value": episode.value,
+        "reason": episode.reason,
+        "notifications": told.collect::<Vec<_>>(),
+    })
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn labels(labels: &Labels) -> String {
+    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+/// RFC 3339 in UTC, without what is below a second.
+fn time(at: Wall) -> String {
+    let seconds = Timestamp::from_second(at.0.div_euclid(1000));
+    seconds.map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// In whole seconds: nobody reads more of it.
+fn span(span: Duration) -> String {
+    format_duration(Duration::from_secs(span.as_secs()))
+}

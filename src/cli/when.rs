@@ -1,0 +1,77 @@
+//! Points in time on the command line.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use crate::declare::parse_duration;
+use crate::model::Wall;
+
+/// A point in time as it was written: `now`, `-1h` (before now), Unix seconds, RFC 3339, or a date
+/// with or without a time, which is UTC.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum When {
+    /// This long before now.
+    Ago(Duration),
+    /// A fixed point.
+    At(Wall),
+}
+
+impl When {
+    /// The point in time, where now is `now`.
+    pub(super) fn at(self, now: Wall) -> Wall {
+        match self {
+            Self::Ago(span) => now.before(span),
+            Self::At(wall) => wall,
+        }
+    }
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "now" {
+            return Ok(Self::Ago(Duration::ZERO));
+        }
+        if let Some(span) = text.strip_prefix('-').and_then(parse_duration) {
+            return Ok(Self::Ago(span));
+        }
+        if let Ok(seconds) = text.parse::<f64>()
+            && seconds.is_finite()
+        {
+            return Ok(Self::At(Wall((seconds * 1000.0).round() as i64)));
+        }
+        let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+        let at = text.parse::<Timestamp>().ok();
+        let at = at.or_else(|| text.parse::<DateTime>().ok().and_then(utc));
+        let at = at.or_else(|| text.parse::<Date>().ok().and_then(|date| utc(date.at(0, 0, 0, 0))));
+        at.map(|at| Self::At(Wall(at.as_millisecond()))).ok_or_else(|| {
+            "no time; hint: now, -1h, 2026-11-21, 2026-11-21T10:00:00Z or Unix seconds".to_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_time() {
+        let now = Wall(1_700_000_000_000);
+        let at = |text: &str| text.parse::<When>().unwrap().at(now).0;
+        assert_eq!(at("now"), now.0);
+        assert_eq!(at("-1h30m"), now.0 - 5_400_000);
+        assert_eq!(at("1700000000.5"), 1_700_000_000_500);
+        assert_eq!(at("2023-11-14"), 1_699_920_000_000);
+        assert_eq!(at("2023-11-14T22:13:20"), now.0);
+        assert_eq!(at("2023-11-14 22:13:20"), now.0);
+        assert_eq!(at("2023-11-14T23:13:20+01:00"), now.0);
+        for bad in ["", "yesterday", "1h", "-", "inf", "2023-13-01"] {
+            assert!(bad.parse::<When>().is_err(), "{bad}");
+        }
+    }
+}

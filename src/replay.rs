@@ -1,0 +1,148 @@
+//! Rules run again over what was recorded: what would have fired, when, and who would have heard.
+//!
+//! Recorded series become collections again ([`feed`]), which go to a store and the engine just as
+//! live ones do, on virtual time. Nothing is sent. Owns the loop and its result; knows neither
+//! where samples come from nor how the result is shown.
+
+mod compare;
+mod episode;
+mod feed;
+mod page;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use compare::{Change, compare};
+pub use episode::{Episode, Told};
+pub use feed::observed_interval;
+
+use crate::model::{LabelMatcher, MetricDef, MetricId, Mono, Now, Wall};
+use crate::notify::{ChannelSettings, Preview};
+use crate::promql::{Guard, Queryable, StorageError};
+use crate::rules::{Engine, RuleSet};
+use crate::store::{Options, Store};
+use episode::Episodes;
+use feed::Feed;
+use page::Pages;
+
+/// Where the monotonic clock of a replay begins, so that "an hour ago" can be said from the start.
+const START: Mono = Mono(3_600_000);
+
+/// Intervals of data before the first judgement beside the longest window, for what is collected
+/// rarely.
+const WARM_INTERVALS: u32 = 3;
+
+/// What is replayed.
+pub struct Setup<'a> {
+    /// The metrics of the declaration; a [`MetricId`] is an index into it.
+    pub metrics: Arc<[MetricDef]>,
+    /// The rules, compiled against `metrics`.
+    pub rules: RuleSet,
+    /// Who would be told.
+    pub channels: &'a [ChannelSettings],
+    /// Which recorded series count, where several hosts were recorded.
+    pub matchers: &'a [LabelMatcher],
+}
+
+/// What a replay showed.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Of each rule that is enabled, in the order of the declaration.
+    pub rules: Vec<RuleOutcome>,
+    /// Series read.
+    pub series: usize,
+    /// Samples read.
+    pub samples: u64,
+    /// Collections made of them, each judged.
+    pub ticks: u64,
+    /// What is odd: metrics without data, series that could not be told apart.
+    pub warnings: Vec<String>,
+}
+
+/// What one rule did.
+#[derive(Debug)]
+pub struct RuleOutcome {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it judges, in words.
+    pub condition: String,
+    /// Its alerts that fired, by the time they did.
+    pub episodes: Vec<Episode>,
+    /// Alerts that were pending and did not fire.
+    pub averted: u64,
+    /// Why its last evaluation failed, if it did.
+    pub error: Option<String>,
+}
+
+impl RuleOutcome {
+    /// Times it fired in a week, of `span`.
+    #[must_use]
+    pub fn per_week(&self, span: Duration) -> f64 {
+        const WEEK: f64 = 7.0 * 86_400.0;
+        self.episodes.len() as f64 * WEEK / span.as_secs_f64().max(1.0)
+    }
+}
+
+/// Runs the rules over `from..=to` of `source`. `progress` is told how far it is, now and then.
+///
+/// # Errors
+/// `source` cannot be read, or `guard` ended it.
+pub fn run(
+    source: &dyn Queryable,
+    setup: Setup<'_>,
+    from: Wall,
+    to: Wall,
+    guard: &Guard,
+    progress: &mut dyn FnMut(Wall),
+) -> Result<Outcome, StorageError> {
+    let windows = setup.rules.windows();
+    let longest = windows.iter().map(|(_, window)| *window).max().unwrap_or_default();
+    let rarest = setup.metrics.iter().map(|def| def.interval).max().unwrap_or_default();
+    let start = from.before(longest.max(rarest * WARM_INTERVALS));
+    let clock = Virtual { start };
+    let wanted = wanted(&setup.rules);
+    let mut outcome = Outcome::default();
+    let mut feed = Feed::new(&setup, wanted);
+    let mut pages = Pages::new(source, guard, start, to);
+    let store = Store::new(Arc::clone(&setup.metrics), Options { windows, ..Options::default() });
+    let mut episodes = Episodes::new(&setup.rules, Preview::new(setup.channels));
+    let mut engine = Engine::new(setup.rules, clock.at(from));
+    while let Some(page) = pages.next(&mut feed)? {
+        while let Some((origin, at)) = feed.collect() {
+            let now = clock.at(at);
+            store.commit(feed.batch(), now);
+            store.expire(now);
+            if at >= from {
+                let tick = engine.tick(&store, now, Some(origin));
+                outcome.ticks += 1;
+                episodes.take(&tick.transitions);
+            }
+        }
+        guard.check()?;
+        progress(page);
+    }
+    outcome.series = feed.series();
+    outcome.samples = feed.samples();
+    outcome.warnings = feed.warnings();
+    outcome.rules = episodes.finish(&engine);
+    Ok(outcome)
+}
+
+/// The metrics that enabled rules look at.
+fn wanted(rules: &RuleSet) -> Vec<MetricId> {
+    let enabled = rules.rules.iter().filter(|rule| rule.enabled);
+    let metrics = enabled.flat_map(|rule| &rule.formula.inputs).map(|input| (input.metric, ()));
+    metrics.collect::<BTreeMap<_, _>>().into_keys().collect()
+}
+
+/// Both clocks of a replay, which never step: the wall clock of the recording is all there is.
+struct Virtual {
+    start: Wall,
+}
+
+impl Virtual {
+    fn at(&self, wall: Wall) -> Now {
+        Now { mono: START.after(wall.since(self.start)), wall }
+    }
+}

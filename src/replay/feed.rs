@@ -1,0 +1,332 @@
+//! Recorded series to collections: which metric and which numbers of it a series was, and which
+//! samples came together.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Setup;
+use crate::model::{
+    Batch, Kind, LabelMatcher, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Origin,
+    Wall,
+};
+use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
+
+/// Samples of one collector that are no further apart than this part of its interval came
+/// together: other programs that record us scrape targets one after the other.
+const TOGETHER: u32 = 2;
+
+/// A number of a metric's row, and the recorded name that holds it.
+struct Part {
+    metric: MetricId,
+    name: Arc<str>,
+    /// The label that tells the numbers of one row apart, if that is not the name: `le`,
+    /// `quantile`.
+    by: Option<&'static str>,
+}
+
+/// One series of a metric with the samples of the page that is loaded.
+struct Row {
+    metric: MetricId,
+    labels: LabelValues,
+    /// By number of the row.
+    columns: Vec<Column>,
+    numbers: Vec<f64>,
+}
+
+#[derive(Default)]
+struct Column {
+    times: Vec<i64>,
+    values: Vec<f64>,
+    next: usize,
+    /// Which recorded series it is; a second one at the same time is one too many.
+    from: Option<LabelSet>,
+}
+
+impl Column {
+    fn peek(&self) -> Option<i64> {
+        self.times.get(self.next).copied()
+    }
+}
+
+/// The rows of one collector.
+#[derive(Default)]
+struct Lane {
+    rows: Vec<Row>,
+    by_labels: HashMap<(MetricId, LabelValues), usize>,
+    together: i64,
+    /// When its next sample was taken.
+    next: Option<i64>,
+}
+
+/// Turns pages of recorded series into batches.
+pub(super) struct Feed {
+    metrics: Arc<[MetricDef]>,
+    parts: Vec<Part>,
+    matchers: Vec<LabelMatcher>,
+    lanes: BTreeMap<Origin, Lane>,
+    batch: Batch,
+    last: i64,
+    samples: u64,
+    found: Vec<bool>,
+    mixed: BTreeMap<MetricId, (String, String)>,
+    wanted: Vec<MetricId>,
+}
+
+impl Feed {
+    pub(super) fn new(setup: &Setup<'_>, wanted: Vec<MetricId>) -> Self {
+        let parts = wanted.iter().flat_map(|id| parts(*id, &setup.metrics[id.0 as usize]));
+        let mut lanes = BTreeMap::<Origin, Lane>::new();
+        for id in &wanted {
+            let def = &setup.metrics[id.0 as usize];
+            let together = i64::try_from((def.interval / TOGETHER).as_millis()).unwrap_or(i64::MAX);
+            let lane = lanes.entry(def.origin).or_default();
+            lane.together = match lane.together {
+                0 => together,
+                other => other.min(together),
+            };
+        }
+        Self {
+            parts: parts.collect(),
+            matchers: setup.matchers.to_vec(),
+            lanes,
+            batch: Batch::default(),
+            last: i64::MIN,
+            samples: 0,
+            found: vec![false; setup.metrics.len()],
+            mixed: BTreeMap::new(),
+            metrics: Arc::clone(&setup.metrics),
+            wanted,
+        }
+    }
+
+    /// Reads `from..=to`; how many samples that were.
+    pub(super) fn load(
+        &mut self,
+        source: &dyn Queryable,
+        from: Wall,
+        to: Wall,
+        guard: &Guard,
+    ) -> Result<usize, StorageError> {
+        for row in self.lanes.values_mut().flat_map(|lane| &mut lane.rows) {
+            for column in &mut row.columns {
+                (column.next, column.from) = (0, None);
+                column.times.clear();
+                column.values.clear();
+            }
+        }
+        let mut read = 0;
+        for index in 0..self.parts.len() {
+            let mut matchers = vec![LabelMatcher::equal(METRIC_NAME, &self.parts[index].name)];
+            matchers.extend(self.matchers.iter().cloned());
+            for series in source.select(&matchers, from, to, guard)? {
+                read += series.times.len();
+                self.take(index, series);
+            }
+        }
+        self.samples += read as u64;
+        for lane in self.lanes.values_mut() {
+            lane.next = earliest(&lane.rows);
+        }
+        Ok(read)
+    }
+
+    fn take(&mut self, part: usize, series: SampledSeries) {
+        let part = &self.parts[part];
+        let def = &self.metrics[part.metric.0 as usize];
+        let Some(number) = number_of(def, part, &series.labels) else { return };
+        self.found[part.metric.0 as usize] = true;
+        let values: Vec<&str> = def.labels.iter().map(|name| series.labels.get(name)).collect();
+        let labels = LabelValues::new(&values);
+        let lane = self.lanes.entry(def.origin).or_default();
+        let key = (part.metric, labels);
+        let row = *lane.by_labels.entry(key).or_insert_with_key(|(metric, labels)| {
+            let mut columns = Vec::new();
+            columns.resize_with(def.width(), Column::default);
+            let numbers = vec![f64::NAN; def.width()];
+            lane.rows.push(Row { metric: *metric, labels: labels.clone(), columns, numbers });
+            lane.rows.len() - 1
+        });
+        let column = &mut lane.rows[row].columns[number];
+        match &column.from {
+            None => {
+                column.from = Some(series.labels);
+                (column.times, column.values) = (series.times, series.values);
+            }
+            Some(other) => {
+                let both = (other.to_string(), series.labels.to_string());
+                if overlap(&column.times, &series.times) {
+                    self.mixed.entry(part.metric).or_insert(both);
+                } else {
+                    column.join(series);
+                }
+            }
+        }
+    }
+
+    /// The next collection: whose it is and when it was; [`Feed::batch`] holds it. `None`: the
+    /// page is at its end.
+    pub(super) fn collect(&mut self) -> Option<(Origin, Wall)> {
+        let due = self.lanes.iter().filter_map(|(origin, lane)| Some((lane.next?, *origin)));
+        let (first, origin) = due.min()?;
+        let lane = self.lanes.get_mut(&origin)?;
+        self.batch.clear();
+        let (mut at, mut next) = (first, None);
+        for row in &mut lane.rows {
+            let taken = row.take(first, lane.together);
+            if let Some(time) = taken {
+                at = at.max(time);
+                self.batch.push_packed(row.metric, row.labels.packed(), &row.numbers);
+            }
+            next = sooner(next, row.columns.iter().filter_map(Column::peek).min());
+        }
+        lane.next = next;
+        // Two collectors may have been under way at once; time never goes back.
+        self.last = self.last.max(at);
+        Some((origin, Wall(self.last)))
+    }
+
+    pub(super) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    pub(super) fn series(&self) -> usize {
+        let rows = self.lanes.values().flat_map(|lane| &lane.rows);
+        rows.map(|row| row.columns.len()).sum()
+    }
+
+    pub(super) fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let missing = self.wanted.iter().filter(|id| !self.found[id.0 as usize]).map(|id| {
+            let def = &self.metrics[id.0 as usize];
+            format!("no samples of {}, recorded as {}", def.name, def.exported)
+        });
+        let mixed = self.mixed.iter().map(|(id, (a, b))| {
+            let name = &self.metrics[id.0 as usize].name;
+            format!("several recorded series are one of {name}, only the first counts: {a} and {b}; choose with --match")
+        });
+        missing.chain(mixed).collect()
+    }
+}
+
+impl Row {
+    /// Takes the numbers that came within `together` of `first`; when the last of them came.
+    fn take(&mut self, first: i64, together: i64) -> Option<i64> {
+        let mut taken = None;
+        for (column, number) in self.columns.iter_mut().zip(&mut self.numbers) {
+            let Some(time) = column.peek().filter(|time| *time <= first.saturating_add(together))
+            else {
+                continue;
+            };
+            let value = column.values[column.next];
+            column.next += 1;
+            // The end of a series is the store's to find, as it was when it was recorded.
+            if !SampledSeries::is_stale(value) {
+                *number = value;
+                taken = taken.max(Some(time));
+            }
+        }
+        taken
+    }
+}
+
+impl Column {
+    /// Takes in samples of other times.
+    fn join(&mut self, series: SampledSeries) {
+        if series.times.first() < self.times.first() {
+            let times = std::mem::replace(&mut self.times, series.times);
+            let values = std::mem::replace(&mut self.values, series.values);
+            self.times.extend(times);
+            self.values.extend(values);
+        } else {
+            self.times.extend(series.times);
+            self.values.extend(series.values);
+        }
+    }
+}
+
+fn overlap(a: &[i64], b: &[i64]) -> bool {
+    match (a.first(), a.last(), b.first(), b.last()) {
+        (Some(a0), Some(a1), Some(b0), Some(b1)) => a0 <= b1 && b0 <= a1,
+        _ => false,
+    }
+}
+
+fn sooner(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+fn earliest(rows: &[Row]) -> Option<i64> {
+    rows.iter().flat_map(|row| &row.columns).filter_map(Column::peek).min()
+}
+
+/// The names under which a metric is recorded. A counter has `_total` behind it where it came
+/// through a Prometheus that asked for OpenMetrics.
+fn parts(metric: MetricId, def: &MetricDef) -> Vec<Part> {
+    let part =
+        |suffix: &str, by| Part { metric, name: format!("{}{suffix}", def.exported).into(), by };
+    match def.kind {
+        Kind::Gauge => vec![part("", None)],
+        Kind::Counter if def.exported.ends_with("_total") => vec![part("", None)],
+        Kind::Counter => vec![part("", None), part("_total", None)],
+        Kind::Histogram => {
+            vec![part("_bucket", Some("le")), part("_count", None), part("_sum", None)]
+        }
+        Kind::Summary => vec![part("", Some("quantile")), part("_count", None), part("_sum", None)],
+    }
+}
+
+/// Which number of the row a recorded series is; `None`: none, such as a bucket that is not
+/// declared.
+fn number_of(def: &MetricDef, part: &Part, labels: &LabelSet) -> Option<usize> {
+    let bounds = match def.kind {
+        Kind::Counter | Kind::Gauge => return Some(0),
+        Kind::Histogram => &def.buckets,
+        Kind::Summary => &def.quantiles,
+    };
+    match part.by {
+        Some(by) => {
+            let bound: f64 = labels.get(by).parse().ok()?;
+            bounds.iter().position(|declared| *declared == bound)
+        }
+        None => Some(bounds.len() + usize::from(part.name.ends_with("_sum"))),
+    }
+}
+
+/// The usual time between two samples of the metrics in the last day before `to`; `None` where
+/// there are too few. What was recorded less often than declared would seem to come and go.
+///
+/// # Errors
+/// `source` cannot be read.
+pub fn observed_interval(
+    source: &dyn Queryable,
+    metrics: &[MetricDef],
+    matchers: &[LabelMatcher],
+    to: Wall,
+) -> Result<Option<Duration>, StorageError> {
+    const ENOUGH: usize = 10;
+    let mut gaps = Vec::new();
+    for (id, def) in (0..).map(MetricId).zip(metrics) {
+        for part in parts(id, def) {
+            let mut all = vec![LabelMatcher::equal(METRIC_NAME, &part.name)];
+            all.extend(matchers.iter().cloned());
+            let from = to.before(Duration::from_secs(86_400));
+            let series = source.select(&all, from, to, &Guard::default())?;
+            if let Some(one) = series.first() {
+                gaps.extend(one.times.windows(2).map(|two| two[1] - two[0]));
+            }
+        }
+    }
+    if gaps.len() < ENOUGH {
+        return Ok(None);
+    }
+    gaps.sort_unstable();
+    let median = u64::try_from(gaps[gaps.len() / 2]).unwrap_or_default();
+    Ok(Some(Duration::from_millis(median)))
+}

@@ -1,0 +1,46 @@
+//! Recorded samples, a span at a time, so that memory stays bounded.
+
+use std::time::Duration;
+
+use super::feed::Feed;
+use crate::model::Wall;
+use crate::promql::{Guard, Queryable, StorageError};
+
+/// Samples held at once, about; 16 bytes each.
+const SAMPLES: usize = 4_000_000;
+/// Span of the first page, before it is known how much that is.
+const FIRST: Duration = Duration::from_secs(3_600);
+/// Longest span.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
+/// Reads span after span into a feed.
+pub(super) struct Pages<'a> {
+    source: &'a dyn Queryable,
+    guard: &'a Guard,
+    next: Wall,
+    end: Wall,
+    span: Duration,
+}
+
+impl<'a> Pages<'a> {
+    pub(super) fn new(source: &'a dyn Queryable, guard: &'a Guard, start: Wall, end: Wall) -> Self {
+        Self { source, guard, next: start, end, span: FIRST }
+    }
+
+    /// Fills `feed` with the next span; where that span ends. `None`: all was read.
+    pub(super) fn next(&mut self, feed: &mut Feed) -> Result<Option<Wall>, StorageError> {
+        if self.next > self.end {
+            return Ok(None);
+        }
+        let span = i64::try_from(self.span.as_millis()).unwrap_or(i64::MAX);
+        let last = Wall(self.next.0.saturating_add(span - 1)).min(self.end);
+        let samples = feed.load(self.source, self.next, last, self.guard)?;
+        self.guard.release(samples);
+        self.next = Wall(last.0 + 1);
+        let longer = self.span.mul_f64(SAMPLES as f64 / (samples as f64).max(1.0));
+        // A quiet hour must not make the next page a huge one.
+        self.span =
+            longer.clamp(self.span / 4, self.span * 4).clamp(Duration::from_secs(60), LONGEST);
+        Ok(Some(last))
+    }
+}
