@@ -1,14 +1,102 @@
 //! How anomalies are found, as the YAML file declares it.
 
-use crate::declare::{choices, section};
+use std::fmt;
+
+use crate::declare::{Cx, Decode, Node, Shape, Span, choices, section};
+
+use super::anomaly;
 
 choices! {
     /// How anomalies are found.
     pub enum Algorithm {
+        /// What suits most series.
+        Auto = "auto",
         /// Distance from the mean in standard deviations.
         ZScore = "zscore",
-        /// Distance from the quartiles.
+        /// Distance beyond the nearer quartile in interquartile ranges.
         Iqr = "iqr",
+        /// Distance from the median in robust standard deviations.
+        Mad = "mad",
+    }
+}
+
+choices! {
+    /// Which side counts.
+    pub enum Direction {
+        /// Values above and below what is expected.
+        Both = "both",
+        /// Values above only.
+        Above = "above",
+        /// Values below only.
+        Below = "below",
+    }
+}
+
+/// Least distance from the expected range that matters in practice: `5` or `10%` of the middle of
+/// that range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Deviation {
+    /// In the unit of the metric.
+    Absolute(f64),
+    /// In percent of the middle of the expected range.
+    Percent(f64),
+}
+
+impl Deviation {
+    /// Reads `5` or `10%`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| {
+            text.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
+        };
+        match text.trim().strip_suffix('%') {
+            Some(percent) => number(percent).map(Self::Percent),
+            None => number(text).map(Self::Absolute),
+        }
+    }
+
+    /// The least distance from `middle` that matters.
+    #[must_use]
+    pub fn least(self, middle: f64) -> f64 {
+        match self {
+            Self::Absolute(least) => least,
+            Self::Percent(percent) => middle.abs() * percent / 100.0,
+        }
+    }
+}
+
+impl Decode for Deviation {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        cx.parsed(node, "a distance such as 5 or 10%", Self::parse)
+    }
+    fn shape() -> Shape {
+        Shape::Word("number or percentage")
+    }
+}
+
+impl fmt::Display for Deviation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absolute(least) => write!(out, "{least}"),
+            Self::Percent(percent) => write!(out, "{percent}%"),
+        }
+    }
+}
+
+impl serde::Serialize for Deviation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Algorithm {
+    /// The sensitivity of a detector that is told none.
+    #[must_use]
+    pub fn usual_sensitivity(self) -> f64 {
+        match self {
+            Self::ZScore | Self::Iqr => 3.0,
+            Self::Auto | Self::Mad => 6.0,
+        }
     }
 }
 
@@ -18,10 +106,36 @@ section! {
         /// Whether they are looked for.
         pub enabled: bool = true,
         /// How.
-        pub algorithm: Algorithm = Algorithm::ZScore,
-        /// How far off is odd, in the algorithm's own measure.
-        pub sensitivity: f64 = 2.0,
+        pub algorithm: Algorithm = Algorithm::Auto,
+        /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
+        /// By default 3 for `zscore` and `iqr`, 6 for `mad` and `auto`.
+        pub sensitivity: Option<f64> = None,
         /// Fewest samples to judge by.
         pub min_samples: u32 = 100,
+        /// Which side counts.
+        pub direction: Direction = Direction::Both,
+        /// Least distance from the middle of the expected range that matters: `5`, or `10%` of
+        /// that middle.
+        pub min_deviation: Deviation = Deviation::Absolute(0.0),
+        /// For how long after an anomaly no further one of the series is reported.
+        pub cooldown: Span = Span::secs(0),
+        /// How much of the past a value is compared with.
+        pub window: Span = Span::minutes(7 * 24 * 60),
+    }
+}
+
+impl AnomalyDetection {
+    /// What a detector needs to know of it.
+    #[must_use]
+    pub fn detector(&self) -> anomaly::Settings {
+        anomaly::Settings {
+            algorithm: self.algorithm,
+            sensitivity: self.sensitivity,
+            min_samples: self.min_samples,
+            direction: self.direction,
+            min_deviation: self.min_deviation,
+            cooldown: *self.cooldown,
+            window: *self.window,
+        }
     }
 }

@@ -1,0 +1,164 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ALL: [Algorithm; 4] = [Algorithm::Auto, Algorithm::ZScore, Algorithm::Iqr, Algorithm::Mad];
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn settings(algorithm: Algorithm) -> Settings {
+    Settings { algorithm, min_samples: 20, ..Settings::default() }
+}
+
+/// What a detector says of `values`, one a minute.
+fn observed(settings: &Settings, values: &[f64]) -> Vec<Observation> {
+    let mut detector = Detector::new(settings, MINUTE);
+    let at = |index: usize| Wall(1_700_000_000_000 + index as i64 * 60_000);
+    values.iter().enumerate().map(|(index, value)| detector.observe(at(index), *value)).collect()
+}
+
+/// 200 values around 50, from 48 to 52, and then `last`.
+fn around_fifty(last: f64) -> Vec<f64> {
+    let usual = (0..200).map(|index| 48.0 + f64::from(index * 7 % 41) / 10.0);
+    usual.chain([last]).collect()
+}
+
+fn last(settings: &Settings, values: &[f64]) -> Observation {
+    *observed(settings, values).last().unwrap()
+}
+
+#[test]
+fn every_algorithm_tells_a_jump_from_what_is_usual() {
+    for algorithm in ALL {
+        for (value, anomalous) in [(50.0, false), (51.9, false), (90.0, true), (10.0, true)] {
+            let seen = last(&settings(algorithm), &around_fifty(value));
+            assert_eq!(seen.anomalous, anomalous, "{algorithm:?} {value}: {seen:?}");
+            let (low, high) = seen.expected.unwrap();
+            assert_eq!(anomalous, value < low || value > high, "{algorithm:?} {value}: {seen:?}");
+            assert!((30.0..50.0).contains(&low) && (50.0..70.0).contains(&high), "{seen:?}");
+        }
+    }
+}
+
+#[test]
+fn scores_are_in_the_measure_of_the_algorithm() {
+    // 1, 2, ..., 100: mean 50.5, deviation 28.87, quartiles 26 and 75 (nearest rank), median 51.
+    let mut values: Vec<f64> = (1..=100).map(f64::from).collect();
+    values.push(150.0);
+    for (algorithm, score) in [
+        (Algorithm::ZScore, (150.0 - 50.5) / 28.866_070),
+        (Algorithm::Iqr, (150.0 - 75.0) / 49.0),
+        (Algorithm::Mad, (150.0 - 51.0) / (1.4826 * 25.0)),
+    ] {
+        let seen = last(&settings(algorithm), &values);
+        assert!((seen.score - score).abs() < 1e-3, "{algorithm:?}: {seen:?}, not {score}");
+    }
+}
+
+#[test]
+fn nothing_is_judged_before_there_are_enough_samples() {
+    let mut values = vec![50.0; 19];
+    values.extend([1e9, 1e9]);
+    let seen = observed(&settings(Algorithm::Mad), &values);
+    assert!(seen[..20].iter().all(|seen| seen.warming && !seen.anomalous));
+    assert!(!seen[20].warming && seen[20].anomalous, "{:?}", seen[20]);
+}
+
+#[test]
+fn sensitivity_direction_and_least_deviation_decide_what_counts() {
+    let base = settings(Algorithm::ZScore);
+    let with = |change: fn(&mut Settings)| {
+        let mut settings = base.clone();
+        change(&mut settings);
+        [40.0, 60.0].map(|value| last(&settings, &around_fifty(value)).anomalous)
+    };
+    assert_eq!(with(|_| {}), [true, true]);
+    assert_eq!(with(|settings| settings.sensitivity = Some(20.0)), [false, false]);
+    assert_eq!(with(|settings| settings.direction = Direction::Above), [false, true]);
+    assert_eq!(with(|settings| settings.direction = Direction::Below), [true, false]);
+    let least = |deviation| {
+        let settings = Settings { min_deviation: deviation, ..base.clone() };
+        last(&settings, &around_fifty(60.0)).anomalous
+    };
+    assert!(least(Deviation::Absolute(9.9)) && !least(Deviation::Absolute(10.1)));
+    assert!(least(Deviation::Percent(19.0)) && !least(Deviation::Percent(21.0)));
+}
+
+#[test]
+fn one_anomaly_is_reported_per_cooldown() {
+    let mut values = around_fifty(90.0);
+    values.extend([90.0; 7]);
+    let settings = Settings { cooldown: 3 * MINUTE, ..settings(Algorithm::Mad) };
+    let seen = observed(&settings, &values);
+    assert!(seen[200..].iter().all(|seen| seen.anomalous));
+    let reported: Vec<usize> = (0..values.len()).filter(|index| seen[*index].reported).collect();
+    assert_eq!(reported, [200, 203, 206]);
+}
+
+#[test]
+fn a_constant_series_expects_that_value_and_nothing_else() {
+    for algorithm in ALL {
+        for constant in [0.0_f64, 45.0, -1e100, 1e-300] {
+            let mut values = vec![constant; 100];
+            values.push(constant + constant.abs() * 0.01 + 1e-290);
+            let seen = observed(&settings(algorithm), &values);
+            let odd: Vec<usize> = (0..101).filter(|index| seen[*index].anomalous).collect();
+            assert_eq!(odd, [100], "{algorithm:?} {constant}");
+        }
+    }
+}
+
+#[test]
+fn deviations_are_read_as_they_are_written() {
+    for (text, read) in [
+        ("5", Some(Deviation::Absolute(5.0))),
+        ("0.5", Some(Deviation::Absolute(0.5))),
+        ("10%", Some(Deviation::Percent(10.0))),
+        (" 10 % ", Some(Deviation::Percent(10.0))),
+        ("-5", None),
+        ("inf", None),
+        ("NaN%", None),
+        ("%", None),
+        ("", None),
+    ] {
+        assert_eq!(Deviation::parse(text), read, "{text}");
+    }
+    assert_eq!(Deviation::Percent(10.0).to_string(), "10%");
+}
+
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        5 => -100.0..100.0_f64,
+        2 => Just(7.0),
+        1 => prop::num::f64::ANY,
+        1 => prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::MAX, f64::MIN, 0.0, -0.0]),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_there_is_an_answer_and_the_future_does_not_change_it(
+        values in prop::collection::vec(any_value(), 0..300),
+        later in prop::collection::vec(any_value(), 0..50),
+        algorithm in prop::sample::select(ALL.to_vec()),
+    ) {
+        let settings = settings(algorithm);
+        let seen = observed(&settings, &values);
+        for one in &seen {
+            prop_assert!(one.score >= 0.0, "{:?}", one);
+            prop_assert!(one.expected.is_none_or(|(low, high)| low <= high), "{:?}", one);
+            prop_assert!(!one.reported || one.anomalous);
+        }
+        let longer = observed(&settings, &[values.clone(), later].concat());
+        prop_assert_eq!(&longer[..values.len()], &seen[..]);
+    }
+
+    #[test]
+    fn times_in_any_order_do_no_harm(
+        samples in prop::collection::vec((any::<i64>(), any_value()), 0..200),
+    ) {
+        let mut detector = Detector::new(&settings(Algorithm::Auto), MINUTE);
+        for (at, value) in samples {
+            detector.observe(Wall(at), value);
+        }
+    }
+}
