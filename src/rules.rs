@@ -20,6 +20,7 @@ mod instance;
 mod join;
 mod levels;
 mod matcher;
+mod names;
 mod reading;
 mod reason;
 mod rule;

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Alert, AlertState, LabelValues, Mono, Now, Transition};
+use crate::model::{Alert, AlertState, LabelSet, Mono, Now, Transition};
 
-use super::engine::{Alerts, Engine, Evaluation};
+use super::engine::{Engine, Evaluation};
 use super::instance::Instance;
 use super::rule::Identity;
 
@@ -21,10 +21,8 @@ const GRACE: Duration = Duration::from_secs(60);
 pub struct Carried {
     /// Which rule.
     pub identity: Identity,
-    /// Names of the labels that tell its alerts apart.
-    pub labels: Vec<Arc<str>>,
-    /// The alerts by the values of these labels.
-    pub alerts: Vec<(LabelValues, Instance)>,
+    /// The alerts by the labels of their series.
+    pub alerts: Vec<(LabelSet, Instance)>,
 }
 
 impl Engine {
@@ -41,7 +39,6 @@ impl Engine {
             before.insert(rule.identity.clone(), history);
             carried.push(Carried {
                 identity: rule.identity.clone(),
-                labels: rule.labels.to_vec(),
                 alerts: judged.alerts.into_iter().collect(),
             });
         }
@@ -77,22 +74,22 @@ impl Engine {
             places.insert(&rule.identity, index);
         }
         let mut transitions = Vec::new();
-        for Carried { identity, labels, alerts } in carried {
+        for Carried { identity, alerts } in carried {
             let place = places.get(&identity).copied();
-            let same = |index: &usize| *set.rules[*index].labels == *labels;
-            match place.filter(same).filter(|index| set.rules[*index].enabled) {
-                Some(index) => self.judged[index].alerts = alerts.into_iter().collect::<Alerts>(),
-                None => {
-                    let disabled = place.is_some_and(|index| !set.rules[index].enabled);
-                    let known = set.rules.iter().any(|rule| rule.name == identity.name);
-                    let reason = match (disabled, known) {
-                        (true, _) => "rule disabled",
-                        (false, true) => "rule changed",
-                        (false, false) => "rule removed",
-                    };
-                    transitions.extend(ended(alerts, reason, now));
-                }
+            let enabled = place.filter(|index| set.rules[*index].enabled);
+            let fits =
+                |key: &LabelSet| enabled.is_some_and(|index| set.rules[index].labels.fit(key));
+            let (kept, lost): (Vec<_>, Vec<_>) = alerts.into_iter().partition(|(key, _)| fits(key));
+            if let Some(index) = enabled {
+                self.judged[index].alerts = kept.into_iter().collect();
             }
+            let known = set.rules.iter().any(|rule| rule.name == identity.name);
+            let reason = match (place, known) {
+                (Some(index), _) if !set.rules[index].enabled => "rule disabled",
+                (_, true) => "rule changed",
+                (_, false) => "rule removed",
+            };
+            transitions.extend(ended(lost, reason, now));
         }
         self.count_transitions(&transitions);
         transitions
@@ -109,15 +106,14 @@ impl Engine {
                 let mut alerts: Vec<_> =
                     alerts.map(|(key, alert)| (key.clone(), alert.clone())).collect();
                 alerts.sort_by(|a, b| a.0.cmp(&b.0));
-                let labels = rule.labels.to_vec();
-                Carried { identity: rule.identity.clone(), labels, alerts }
+                Carried { identity: rule.identity.clone(), alerts }
             })
             .collect()
     }
 }
 
 /// The end of the firing ones of `alerts`.
-fn ended(alerts: Vec<(LabelValues, Instance)>, reason: &str, now: Now) -> Vec<Transition> {
+fn ended(alerts: Vec<(LabelSet, Instance)>, reason: &str, now: Now) -> Vec<Transition> {
     let mut ended: Vec<Transition> = alerts
         .into_iter()
         .filter(|(_, alert)| alert.phase() == AlertState::Firing)

@@ -13,6 +13,7 @@ use super::aggregate::Aggregation;
 use super::expr::{self, Formula, Number, Outcome};
 use super::input::Input;
 use super::levels;
+use super::names::{Names, RESERVED};
 use super::reading::{self, Reading, Refusal};
 use super::rule::{Identity, Rule, RuleSet};
 use super::settings::RuleSettings;
@@ -21,8 +22,6 @@ use super::template::{Templates, Text};
 
 /// Longest window: samples live in memory.
 const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
-/// Labels that every notification has anyway.
-const RESERVED: [&str; 2] = ["alertname", "severity"];
 /// How many intervals two sightings of a condition may be apart and still vouch for the time
 /// between: as many as a series lives without being refreshed.
 pub(super) const TOLERANCE: u32 = 3;
@@ -93,7 +92,7 @@ impl Compiler<'_> {
             },
             on_no_data: rule.on_no_data,
             on_error: rule.on_error,
-            labels: labels.into(),
+            labels: Names::Fixed(labels.into()),
             message,
             annotations,
             origins,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::model::{Alert, AlertState, LabelValues, Mono, Now, Origin, Transition, Wall};
+use crate::model::{Alert, AlertState, LabelSet, Mono, Now, Origin, Transition, Wall};
 use crate::store::{Reader, Store};
 
 use super::compile::TOLERANCE;
@@ -20,9 +20,9 @@ use super::rule::{Rule, RuleSet};
 use super::settings::Otherwise;
 use super::step::Sight;
 
-/// Alerts of one rule by the values of its labels. What fires for want of any series has no
-/// values.
-pub(super) type Alerts = HashMap<LabelValues, Instance>;
+/// Alerts of one rule by the labels that tell them apart. What fires for want of any series has
+/// none.
+pub(super) type Alerts = HashMap<LabelSet, Instance>;
 
 /// All rules with their state.
 #[derive(Debug)]
@@ -239,8 +239,8 @@ struct Judging<'a> {
 impl Judging<'_> {
     fn judge(&mut self, selection: &mut Selection, index: &mut Index, values: &mut Vec<f64>) {
         let rule = self.rule;
-        let inputs = &rule.formula.inputs;
-        if let Err(error) = selection.refresh(inputs, &rule.labels, self.reader, index) {
+        let (inputs, labels) = (&rule.formula.inputs, rule.labels.fixed());
+        if let Err(error) = selection.refresh(inputs, labels, self.reader, index) {
             self.blind(Ground::Error(&error));
             self.evaluation.error = Some(error);
             return;
@@ -260,7 +260,7 @@ impl Judging<'_> {
             self.evaluation.clear += u32::from(!holds && !value.is_nan());
             self.evaluation.unknown += u32::from(value.is_nan());
             if holds || !self.alerts.is_empty() {
-                let key = selection.key(inputs, self.reader, row);
+                let key = selection.key(inputs, labels, self.reader, row);
                 let shown = rule.formula.shown(values).filter(|_| !value.is_nan());
                 left = left.saturating_sub(usize::from(self.advance(&key, sight, ground, shown)));
             }
@@ -305,7 +305,7 @@ impl Judging<'_> {
             }
             // The alerts of label sets stay as they are; the rule as a whole gets one of its own.
             Otherwise::Alert => {
-                self.advance(&LabelValues::new(&[]), sight, ground, None);
+                self.advance(&LabelSet::default(), sight, ground, None);
             }
         }
     }
@@ -315,7 +315,7 @@ impl Judging<'_> {
         let clear = Sight::Judged { verdict: Verdict::Clear, sample: self.now.mono };
         let (number, now) = (self.number, self.now.mono);
         for key in self.keys(|alert| alert.seen != number && now >= alert.grace) {
-            let whole = key.packed().is_empty();
+            let whole = key.is_empty();
             self.advance(
                 &key,
                 clear,
@@ -325,8 +325,8 @@ impl Judging<'_> {
         }
     }
 
-    fn keys(&self, wanted: impl Fn(&Instance) -> bool) -> Vec<LabelValues> {
-        let mut keys: Vec<LabelValues> = self
+    fn keys(&self, wanted: impl Fn(&Instance) -> bool) -> Vec<LabelSet> {
+        let mut keys: Vec<LabelSet> = self
             .alerts
             .iter()
             .filter(|(_, alert)| wanted(alert))
@@ -339,7 +339,7 @@ impl Judging<'_> {
     /// Takes in what was seen of one label set; tells whether it had an alert.
     fn advance(
         &mut self,
-        key: &LabelValues,
+        key: &LabelSet,
         sight: Sight,
         ground: Ground<'_>,
         value: Option<f64>,

@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{
-    Alert, AlertState, Fingerprint, LabelValues, Labels, Mono, Now, Transition, Wall,
-};
+use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Transition, Wall};
 
 use super::reason::{Ground, compared, sentence};
 use super::rule::Rule;
@@ -64,8 +62,8 @@ impl Instance {
 
     /// The alert as it is now.
     #[must_use]
-    pub fn alert(&self, rule: &Rule, templates: &Templates, key: &LabelValues) -> Alert {
-        let labels = labels(rule, key);
+    pub fn alert(&self, rule: &Rule, templates: &Templates, key: &LabelSet) -> Alert {
+        let labels = rule.labels.labels(key, &rule.identity.add_labels);
         let level = self.state.level;
         let threshold = if self.blind { None } else { rule.threshold(level) };
         let facts = Facts {
@@ -83,7 +81,7 @@ impl Instance {
             None => compared(rule, level, self.value),
         };
         // The labels of the series are not known where there is none.
-        let annotations = match self.blind && key.packed().is_empty() && !rule.labels.is_empty() {
+        let annotations = match self.blind && key.is_empty() && !rule.labels.are_none() {
             true => Labels::new(),
             false => rule
                 .annotations
@@ -124,7 +122,7 @@ impl Instance {
         &mut self,
         rule: &Rule,
         templates: &Templates,
-        key: &LabelValues,
+        key: &LabelSet,
         seen: (Sight, Ground<'_>),
         now: Now,
     ) -> Option<Transition> {
@@ -171,10 +169,4 @@ impl Default for Instance {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The labels of an alert: those of its series and those the rule adds.
-fn labels(rule: &Rule, key: &LabelValues) -> Labels {
-    let own = rule.labels.iter().map(|name| name.to_string()).zip(key.iter().map(str::to_owned));
-    own.chain(rule.identity.add_labels.clone()).collect()
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{LabelValues, Mono};
+use crate::model::{LabelSet, LabelValues, Mono};
 use crate::store::Reader;
 
 use super::index::Index;
@@ -21,6 +21,8 @@ pub struct Selection {
     elements: Vec<Elements>,
     /// `None`: one input, whose elements are the rows.
     joined: Option<Vec<Row>>,
+    /// The labels of the rows that were asked for.
+    keys: Vec<Option<LabelSet>>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ impl Selection {
             [_] => None,
             _ => Some(self.join(inputs, labels, reader)?),
         };
+        self.keys.clear();
+        self.keys.resize(self.len(), None);
         let current = inputs.iter().map(|input| reader.family(input.metric).generation());
         self.generations.extend(current);
         Ok(())
@@ -100,16 +104,27 @@ impl Selection {
         }
     }
 
-    /// The label values of one row.
-    #[must_use]
-    pub fn key(&self, inputs: &[Input], reader: &Reader<'_>, row: usize) -> LabelValues {
-        match &self.joined {
-            Some(rows) => rows[row].key.clone(),
-            None => {
-                let input = &inputs[0];
-                input.key(reader.family(input.metric), &self.elements[0], row)
-            }
+    /// The labels of one row, `labels` being their names; made once.
+    pub fn key(
+        &mut self,
+        inputs: &[Input],
+        labels: &[Arc<str>],
+        reader: &Reader<'_>,
+        row: usize,
+    ) -> LabelSet {
+        if let Some(known) = &self.keys[row] {
+            return known.clone();
         }
+        let pairs = |values: &LabelValues| LabelSet::new(labels.iter().zip(values.iter()));
+        let key = match (&self.joined, inputs) {
+            (Some(rows), _) => pairs(&rows[row].key),
+            (None, [input, ..]) => {
+                pairs(&input.key(reader.family(input.metric), &self.elements[0], row))
+            }
+            (None, []) => LabelSet::default(),
+        };
+        self.keys[row] = Some(key.clone());
+        key
     }
 
     /// Reads the inputs of one row into `values`; tells when the latest was measured.

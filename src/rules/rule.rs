@@ -9,6 +9,7 @@ use crate::model::{Labels, MetricId, Origin, Severity};
 
 use super::condition::{Judge, Level};
 use super::expr::Formula;
+use super::names::Names;
 use super::settings::{Otherwise, RuleSettings};
 use super::step::Policy;
 use super::template::{Templates, Text};
@@ -50,8 +51,8 @@ pub struct Rule {
     pub on_no_data: Otherwise,
     /// What follows when the evaluation fails.
     pub on_error: Otherwise,
-    /// Names of the labels that tell its alerts apart.
-    pub labels: Arc<[Arc<str>]>,
+    /// The labels that tell its alerts apart.
+    pub labels: Names,
     /// What people are told.
     pub message: Option<Text>,
     /// More for people.

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    Alert, AlertState, Fingerprint, LabelValues, Labels, Mono, Now, Severity, Wall,
-};
+use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Severity, Wall};
 
 use super::carry::Carried;
 use super::condition::MAX_LEVELS;
@@ -18,8 +16,9 @@ use super::instance::Instance;
 use super::rule::Identity;
 use super::step::{State, Stretch};
 
-/// The version written; others are refused.
-const VERSION: u32 = 1;
+/// The version written. In version 1, which is read too, an alert had the values of labels whose
+/// names stood with the rule.
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct File {
@@ -34,12 +33,18 @@ struct SavedRule {
     source: String,
     matchers: String,
     add_labels: Labels,
+    /// Of version 1.
+    #[serde(default, skip_serializing)]
     labels: Vec<String>,
     alerts: Vec<SavedAlert>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedAlert {
+    #[serde(default)]
+    labels: Labels,
+    /// Of version 1.
+    #[serde(default, skip_serializing)]
     values: Vec<String>,
     phase: Phase,
     level: usize,
@@ -92,8 +97,8 @@ pub fn read(text: &[u8]) -> Result<Vec<Carried>, String> {
         version: u32,
     }
     let Version { version } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    if version != VERSION {
-        return Err(format!("version {version} is not {VERSION}, the one known here"));
+    if !(1..=VERSION).contains(&version) {
+        return Err(format!("version {version} is not known here, only 1 to {VERSION}"));
     }
     let file: File = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     file.rules.into_iter().map(carried).collect()
@@ -106,15 +111,16 @@ fn saved_rule(carried: &Carried) -> SavedRule {
         source,
         matchers,
         add_labels,
-        labels: carried.labels.iter().map(ToString::to_string).collect(),
+        labels: Vec::new(),
         alerts: carried.alerts.iter().map(|(key, alert)| saved_alert(key, alert)).collect(),
     }
 }
 
-fn saved_alert(key: &LabelValues, alert: &Instance) -> SavedAlert {
+fn saved_alert(key: &LabelSet, alert: &Instance) -> SavedAlert {
     let length = |stretch: &Stretch| stretch.length.as_millis() as u64;
     SavedAlert {
-        values: key.iter().map(str::to_owned).collect(),
+        labels: key.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        values: Vec::new(),
         phase: match alert.state.phase {
             AlertState::Inactive => Phase::Inactive,
             AlertState::Pending => Phase::Pending,
@@ -143,7 +149,8 @@ fn saved_alert(key: &LabelValues, alert: &Instance) -> SavedAlert {
 
 fn carried(rule: SavedRule) -> Result<Carried, String> {
     let name: Arc<str> = rule.name.into();
-    let alerts = rule.alerts.into_iter().map(|alert| instance(&name, alert));
+    let names = rule.labels;
+    let alerts = rule.alerts.into_iter().map(|alert| instance(&name, &names, alert));
     Ok(Carried {
         alerts: alerts.collect::<Result<_, String>>()?,
         identity: Identity {
@@ -152,11 +159,14 @@ fn carried(rule: SavedRule) -> Result<Carried, String> {
             matchers: rule.matchers,
             add_labels: rule.add_labels,
         },
-        labels: rule.labels.iter().map(|label| Arc::from(label.as_str())).collect(),
     })
 }
 
-fn instance(rule: &Arc<str>, saved: SavedAlert) -> Result<(LabelValues, Instance), String> {
+fn instance(
+    rule: &Arc<str>,
+    names: &[String],
+    saved: SavedAlert,
+) -> Result<(LabelSet, Instance), String> {
     if saved.level >= MAX_LEVELS {
         return Err(format!("rule {rule:?}: no level {}", saved.level));
     }
@@ -178,7 +188,8 @@ fn instance(rule: &Arc<str>, saved: SavedAlert) -> Result<(LabelValues, Instance
         held: saved.held_ms.map(|held| held.map(stretch)),
         quiet: saved.quiet_ms.map(stretch),
     };
-    let values: Vec<&str> = saved.values.iter().map(String::as_str).collect();
+    let labels = saved.labels.iter().chain(names.iter().zip(&saved.values));
+    let key = LabelSet::new(labels);
     let instance = Instance {
         state,
         value: saved.value,
@@ -189,7 +200,7 @@ fn instance(rule: &Arc<str>, saved: SavedAlert) -> Result<(LabelValues, Instance
         seen: 0,
         grace: Mono::default(),
     };
-    Ok((LabelValues::new(&values), instance))
+    Ok((key, instance))
 }
 
 fn restored(rule: &Arc<str>, told: Told) -> Result<Arc<Alert>, String> {

@@ -154,7 +154,7 @@ mod tests {
         let begin = text.find("{\"severity\"").unwrap();
         let told = begin..text.rfind("}]}]}").unwrap();
         for (from, to, reason) in [
-            ("\"version\":1", "\"version\":9", "version 9 is not 1"),
+            ("\"version\":2", "\"version\":9", "version 9 is not known here"),
             (&text[told.clone()], "null", "fires untold"),
             ("\"level\":0", "\"level\":7", "no level 7"),
             ("\"severity\":\"warning\"", "\"severity\":\"bad\"", "no severity \"bad\""),

@@ -179,6 +179,20 @@ fn every_kind_of_state_survives_the_file() {
 }
 
 #[test]
+fn the_file_of_the_version_before_is_read() {
+    let list = [format!("name: disk, {DISK_RULE}")];
+    let (mut old, store) = engine(&[&list[0]], 0);
+    judge(&mut old, &store, 30, &[(DISK, &["/data"], &[99.0])]);
+    let text = String::from_utf8(saved::write(&old.carried(), at(0)).unwrap()).unwrap();
+    let before = text.replace("\"version\":2", "\"version\":1").replace(
+        r#""alerts":[{"labels":{"mount_point":"/data"},"#,
+        r#""labels":["mount_point"],"alerts":[{"values":["/data"],"#,
+    );
+    assert!(before.contains("\"values\""), "{before}");
+    assert_eq!(saved::read(before.as_bytes()), saved::read(text.as_bytes()));
+}
+
+#[test]
 fn a_disabled_rule_is_never_judged() {
     let (mut engine, store) = engine(&[&format!("name: cpu, {CPU_RULE}, enabled: false")], 0);
     commit(&store, at(30), &[(CPU, &[], &[90.0])]);
