@@ -7,6 +7,7 @@ mod backend;
 mod figures;
 mod judge;
 mod overrides;
+mod past;
 mod running;
 mod statsd;
 mod systemd;
@@ -26,6 +27,7 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::collectors::HealthBoard;
 use crate::config::{self, Plan, Source, process_environment};
+use crate::history::History;
 use crate::logging;
 use crate::model::Wall;
 use crate::notify::{self, Notifier};
@@ -61,6 +63,8 @@ struct App {
     current: ArcSwap<Running>,
     judge: Arc<Judge>,
     notifier: Arc<Notifier>,
+    /// None: the declaration in effect at the start keeps none.
+    history: Option<Arc<History>>,
     web: Web,
     statsd: statsd::Intake,
     reloads: Mutex<Reloads>,
@@ -144,8 +148,9 @@ impl App {
         };
         let notifier = Arc::new(Notifier::new(setup));
         notifier.replace(notifier.prepare(channels, sender(&plan)).await?).await;
+        let history = past::open(&plan, state.as_deref()).await;
         let file = state.map(|folder| StateFile::new(folder.join("alerts.json")));
-        let (running, rules) = Running::new(plan);
+        let (running, rules) = Running::new(plan, history.clone());
         let mut engine = Engine::new(rules, now);
         let ended = match &file {
             Some(file) => engine.restore(saved(file.clone()).await, now),
@@ -163,6 +168,7 @@ impl App {
             current: ArcSwap::from_pointee(running),
             judge,
             notifier,
+            history,
             web: Web::default(),
             statsd: statsd::Intake::default(),
             reloads: Mutex::new(Reloads { loaded_at: now.wall, ..Reloads::default() }),
@@ -227,8 +233,9 @@ impl App {
         if plan.root.logging != old.plan.root.logging {
             warn!("a change of `logging` takes effect at the next start");
         }
+        past::warn_of_change(&old.plan, &plan);
         let told = format!("{} metrics, {} rules", plan.metrics.len(), plan.rules.rules.len());
-        let (next, rules) = Running::new(plan);
+        let (next, rules) = Running::new(plan, self.history.clone());
         let next = Arc::new(next);
         old.stop().await;
         next.adopt(&old);

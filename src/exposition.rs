@@ -9,9 +9,11 @@ mod number;
 mod page;
 mod parse;
 mod scan;
+mod series;
 mod snapshot;
 
 pub use format::Format;
 pub use page::Page;
 pub use parse::{FamilyKind, ParseError, ParsedFamily, Sample, parse};
+pub use series::SeriesNames;
 pub use snapshot::{Layout, Snapshot, constant_labels};

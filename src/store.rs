@@ -6,6 +6,7 @@
 mod family;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod window;
 
 use std::sync::Arc;
@@ -16,7 +17,10 @@ use parking_lot::{RwLock, RwLockReadGuard};
 pub use family::{Family, Series, Slot};
 pub use window::Samples;
 
-use crate::exposition::{Snapshot, constant_labels};
+use trail::Remembered;
+
+use crate::exposition::{SeriesNames, Snapshot, constant_labels};
+use crate::history::{History, SeriesRef};
 use crate::model::{Batch, Labels, MetricDef, MetricId, Now, Point};
 
 /// What a store is built with beside the metrics.
@@ -27,6 +31,8 @@ pub struct Options {
     /// Metrics whose samples are kept, and for how long; of several entries for one metric the
     /// longest counts. All other metrics keep only their current value.
     pub windows: Vec<(MetricId, Duration)>,
+    /// Where every commit is remembered too.
+    pub history: Option<Arc<History>>,
 }
 
 /// The series of one plan.
@@ -35,6 +41,7 @@ pub struct Store {
     metrics: Arc<[MetricDef]>,
     /// Metrics in the order of the page: by exported name.
     page_order: Vec<MetricId>,
+    history: Option<Arc<History>>,
     inner: RwLock<Inner>,
 }
 
@@ -58,10 +65,16 @@ impl Store {
                 family.keep_window(window);
             }
         }
+        if options.history.is_some() {
+            for family in &mut families {
+                let names = SeriesNames::new(&options.default_labels, family.def());
+                family.keep_trail(names);
+            }
+        }
         let mut page_order: Vec<MetricId> = (0..metrics.len() as u32).map(MetricId).collect();
         page_order.sort_by_key(|id| &metrics[id.0 as usize].exported);
         let inner = RwLock::new(Inner { families, dropped: 0, refused: 0 });
-        Self { metrics, page_order, inner }
+        Self { metrics, page_order, history: options.history, inner }
     }
 
     /// The metrics it was built with.
@@ -70,20 +83,40 @@ impl Store {
         &self.metrics
     }
 
-    /// Takes over a scheduled collection: sets values, marks the series refreshed and appends
-    /// window samples. Of two points for one series the last wins. A point that does not fit its
-    /// metric's declaration is left out and counted.
+    /// Takes over a scheduled collection: sets values, marks the series refreshed, appends window
+    /// samples and adds to history. Of two points for one series the last wins. A point that does
+    /// not fit its metric's declaration is left out and counted.
     pub fn commit(&self, batch: &Batch, now: Now) {
-        self.write(batch, |family, point| family.set(point.labels, point.numbers, now.mono, true));
+        let room = if self.history.is_some() { batch.len() } else { 0 };
+        let mut samples = Remembered::with_capacity(room);
+        self.write(batch, |family, point| {
+            let slot = family.set(point.labels, point.numbers, now.mono, true);
+            if let (Some(slot), Some(history)) = (slot, &self.history) {
+                family.follow(slot, history, &mut samples);
+            }
+            slot.is_some()
+        });
+        self.remember(&samples, now);
     }
 
     /// Like [`Store::commit`], for values taken between collections because somebody looks: they
-    /// become no window samples.
+    /// become no samples, neither of a window nor of history.
     pub fn refresh(&self, batch: &Batch, now: Now) {
-        self.write(batch, |family, point| family.set(point.labels, point.numbers, now.mono, false));
+        self.write(batch, |family, point| {
+            family.set(point.labels, point.numbers, now.mono, false).is_some()
+        });
     }
 
-    fn write(&self, batch: &Batch, set: impl Fn(&mut Family, Point<'_>) -> bool) {
+    /// Hands samples to history, the store unlocked.
+    fn remember(&self, samples: &[(SeriesRef, f64)], now: Now) {
+        if let Some(history) = &self.history
+            && !samples.is_empty()
+        {
+            history.append(now.wall, samples);
+        }
+    }
+
+    fn write(&self, batch: &Batch, mut set: impl FnMut(&mut Family, Point<'_>) -> bool) {
         let mut refused = 0;
         let mut inner = self.inner.write();
         for point in batch.iter() {
@@ -99,12 +132,16 @@ impl Store {
         }
     }
 
-    /// Drops series that were not refreshed for three intervals of their metric, and tells how
-    /// many.
+    /// Drops series that were not refreshed for three intervals of their metric, tells how many,
+    /// and notes in history that they ended.
     pub fn expire(&self, now: Now) -> usize {
+        let mut ended = Remembered::new();
         let mut inner = self.inner.write();
-        let dropped = inner.families.iter_mut().map(|family| family.expire(now.mono)).sum();
+        let families = inner.families.iter_mut();
+        let dropped = families.map(|family| family.expire(now.mono, &mut ended)).sum();
         inner.dropped += dropped as u64;
+        drop(inner);
+        self.remember(&ended, now);
         dropped
     }
 
@@ -156,6 +193,10 @@ impl Store {
         if std::ptr::eq(self, old) {
             return;
         }
+        let same_history = match (&self.history, &old.history) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        };
         let old = old.inner.read();
         let mut inner = self.inner.write();
         inner.dropped += old.dropped;
@@ -163,6 +204,9 @@ impl Store {
         for family in &mut inner.families {
             if let Some(before) = old.families.iter().find(|before| family.same_shape(before)) {
                 family.adopt(before);
+                if same_history {
+                    family.adopt_trail(before);
+                }
             }
         }
     }

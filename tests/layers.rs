@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("history", &["model", "declare", "promql"]),
     ("analysis", &["model", "declare", "promql"]),
     ("remote", &["model", "clock", "declare", "promql", "history"]),
-    ("store", &["model", "exposition", "history"]),
+    ("store", &["model", "exposition", "promql", "history"]),
     ("collectors", &["model", "clock", "declare"]),
     ("collectors::system", &["model", "declare", "collectors"]),
     ("collectors::application", &["model", "declare", "collectors"]),

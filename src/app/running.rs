@@ -15,6 +15,7 @@ use crate::collectors::neo4j::Neo4jCollector;
 use crate::collectors::own::Own;
 use crate::collectors::{Build, Collector, Runner, Schedule, system};
 use crate::config::Plan;
+use crate::history::History;
 use crate::model::{Batch, Now, Origin};
 use crate::rules::RuleSet;
 use crate::store::{Options, Store};
@@ -41,11 +42,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// The parts of `plan`, not started, and the rules to judge.
-    pub(super) fn new(mut plan: Plan) -> (Self, RuleSet) {
+    /// The parts of `plan`, not started, and the rules to judge. What is collected goes to
+    /// `history` too.
+    pub(super) fn new(mut plan: Plan, history: Option<Arc<History>>) -> (Self, RuleSet) {
         let rules = std::mem::take(&mut plan.rules);
-        let options =
-            Options { default_labels: plan.default_labels.clone(), windows: rules.windows() };
+        let options = Options {
+            default_labels: plan.default_labels.clone(),
+            windows: rules.windows(),
+            history,
+        };
         let store = Arc::new(Store::new(plan.metrics.clone(), options));
         let recorder = Recorder::new(plan.application.clone().unwrap_or_default());
         let running = Self {

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::escape::push_help;
 use super::format::Format;
 use super::number::{bound, push_value};
+use super::series::lines;
 use super::snapshot::{FamilyView, Snapshot};
 use crate::model::{Kind, MetricDef};
 
@@ -106,30 +107,15 @@ impl Lines {
         self.lines.clear();
         let def = family.def;
         let canonical = format == Format::OpenMetrics;
-        match def.kind {
-            Kind::Gauge => self.add(family, &def.exported, "", None, 0),
-            Kind::Counter if canonical => {
-                self.add(family, family_name(def, format), "_total", None, 0);
-            }
-            Kind::Counter => self.add(family, &def.exported, "", None, 0),
-            Kind::Histogram => {
-                let count = def.buckets.len();
-                for (index, le) in def.buckets.iter().chain([&f64::INFINITY]).enumerate() {
-                    let le = format!("le=\"{}\"", bound(*le, canonical));
-                    self.add(family, &def.exported, "_bucket", Some(&le), index);
-                }
-                self.add(family, &def.exported, "_sum", None, count + 1);
-                self.add(family, &def.exported, "_count", None, count);
-            }
-            Kind::Summary => {
-                let count = def.quantiles.len();
-                for (index, quantile) in def.quantiles.iter().enumerate() {
-                    let quantile = format!("quantile=\"{}\"", bound(*quantile, canonical));
-                    self.add(family, &def.exported, "", Some(&quantile), index);
-                }
-                self.add(family, &def.exported, "_sum", None, count + 1);
-                self.add(family, &def.exported, "_count", None, count);
-            }
+        let stem = family_name(def, format);
+        for line in lines(def) {
+            let suffix = match def.kind {
+                Kind::Counter if canonical => "_total",
+                _ => line.suffix,
+            };
+            let last =
+                line.bound.map(|(label, value)| format!("{label}=\"{}\"", bound(value, canonical)));
+            self.add(family, stem, suffix, last.as_deref(), line.number);
         }
     }
 

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::escape::push_label_value;
-use crate::model::{Kind, LabelValues, Labels, MetricDef, MetricId};
+use super::series::kept_defaults;
+use crate::model::{LabelValues, Labels, MetricDef, MetricId};
 
 /// Label text of one family's series in page order, escaped, without braces and without the
 /// labels that all series share: `agent_name="cv",status="ok"`.
@@ -63,21 +64,11 @@ impl Layout {
     }
 }
 
-/// The default labels of `def`'s series as text. A declared label wins over a default one of the
-/// same name, and so does the label that the type itself writes (`le`, `quantile`).
+/// The default labels of `def`'s series as text, without those that the series have themselves.
 #[must_use]
 pub fn constant_labels(defaults: &Labels, def: &MetricDef) -> Arc<str> {
-    let own = match def.kind {
-        Kind::Histogram => "le",
-        Kind::Summary => "quantile",
-        Kind::Counter | Kind::Gauge => "",
-    };
     let mut text = String::new();
-    let kept = defaults
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .filter(|(name, _)| *name != own && !def.labels.iter().any(|label| **label == **name));
-    push_pairs(&mut text, kept);
+    push_pairs(&mut text, kept_defaults(defaults, def));
     text.into()
 }
 

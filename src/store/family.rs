@@ -8,9 +8,12 @@ use std::time::Duration;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 
+use super::trail::{Remembered, Trail};
 use super::window::{Samples, Window};
-use crate::exposition::Layout;
+use crate::exposition::{Layout, SeriesNames};
+use crate::history::History;
 use crate::model::{LabelValues, MetricDef, Mono};
+use crate::promql::SampledSeries;
 
 /// Intervals after which a series that was not refreshed is dropped.
 const STALE_INTERVALS: u32 = 3;
@@ -33,6 +36,7 @@ pub struct Family {
     entries: Vec<Entry>,
     numbers: Vec<f64>,
     windows: Option<Windows>,
+    trail: Option<Trail>,
     by_labels: HashTable<u32>,
     hasher: DefaultHashBuilder,
     free: Vec<u32>,
@@ -68,6 +72,7 @@ impl Family {
             entries: Vec::new(),
             numbers: Vec::new(),
             windows: None,
+            trail: None,
             by_labels: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             free: Vec::new(),
@@ -83,6 +88,11 @@ impl Family {
         let keep = window.saturating_add(self.def.interval);
         let windows = self.windows.get_or_insert_with(|| Windows { keep, of: Vec::new() });
         windows.keep = windows.keep.max(keep);
+    }
+
+    /// Knows from now on which series of a history its rows are.
+    pub(super) fn keep_trail(&mut self, names: SeriesNames) {
+        self.trail = Some(Trail::new(names));
     }
 
     /// The declaration.
@@ -137,29 +147,37 @@ impl Family {
         self.by_labels.find(hash, same).map(|slot| Slot(*slot))
     }
 
-    /// Sets a series' numbers, adding it if it is new. `false`: the point does not fit.
+    /// Sets a series' numbers, adding it if it is new, and tells its slot. `None`: the point does
+    /// not fit.
     pub(super) fn set(
         &mut self,
         packed: &[u8],
         numbers: &[f64],
         now: Mono,
         keep_sample: bool,
-    ) -> bool {
+    ) -> Option<usize> {
         if numbers.len() != self.width {
-            return false;
+            return None;
         }
-        let Some(slot) = self.locate(packed).or_else(|| self.insert(packed)) else {
-            return false;
-        };
+        let slot = self.locate(packed).or_else(|| self.insert(packed))?;
         self.guess = slot + 1;
         self.numbers[slot * self.width..][..self.width].copy_from_slice(numbers);
         let entry = &mut self.entries[slot];
         entry.updated = entry.updated.max(now);
-        match &mut self.windows {
+        let in_order = match &mut self.windows {
             Some(windows) if keep_sample => {
                 windows.of[slot].push(now, numbers, now.before(windows.keep))
             }
             _ => true,
+        };
+        in_order.then_some(slot)
+    }
+
+    /// Adds the row in `slot` to what goes to `history`.
+    pub(super) fn follow(&mut self, slot: usize, history: &History, out: &mut Remembered) {
+        if let (Some(trail), Some(labels)) = (&mut self.trail, &self.entries[slot].labels) {
+            let row = &self.numbers[slot * self.width..][..self.width];
+            trail.follow(slot, labels, row, history, out);
         }
     }
 
@@ -200,14 +218,16 @@ impl Family {
         (self.entries.len() - 1) as u32
     }
 
-    /// Drops series not refreshed for too long; tells how many.
-    pub(super) fn expire(&mut self, now: Mono) -> usize {
+    /// Drops series not refreshed for too long, and tells how many. `out` gets the end of each.
+    pub(super) fn expire(&mut self, now: Mono, out: &mut Remembered) -> usize {
         let limit = self.def.interval.saturating_mul(STALE_INTERVALS);
         let before = self.len();
         for slot in 0..self.entries.len() {
             let entry = &self.entries[slot];
             if entry.labels.is_some() && now.since(entry.updated) > limit {
                 self.remove(slot);
+                let ended = self.trail.iter_mut().flat_map(|trail| trail.leave(slot));
+                out.extend(ended.map(|series| (series, SampledSeries::stale())));
             }
         }
         before - self.len()
@@ -248,6 +268,13 @@ impl Family {
         if let Some(windows) = &mut self.windows {
             windows.of = old.windows.as_ref().map(|old| old.of.clone()).unwrap_or_default();
             windows.of.resize_with(self.entries.len(), Window::default);
+        }
+    }
+
+    /// Takes over which series of history the rows of `old` are, once those are adopted.
+    pub(super) fn adopt_trail(&mut self, old: &Family) {
+        if let (Some(trail), Some(old)) = (&mut self.trail, &old.trail) {
+            trail.adopt(old);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The store against a simple model, and through a rendered page and back.
 
+mod remembered;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +38,7 @@ fn metrics() -> Arc<[MetricDef]> {
 fn store() -> Store {
     let default_labels = Labels::from([("b".into(), "default".into())]);
     let windows = vec![(HISTOGRAM, WINDOW / 2), (HISTOGRAM, WINDOW), (HISTOGRAM, WINDOW / 3)];
-    Store::new(metrics(), Options { default_labels, windows })
+    Store::new(metrics(), Options { default_labels, windows, history: None })
 }
 
 fn at(seconds: u64) -> Now {

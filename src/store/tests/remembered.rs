@@ -1,0 +1,152 @@
+//! What the store hands to history: the series of the text page, and their ends.
+
+use super::*;
+use crate::history::History;
+use crate::model::{LabelSet, METRIC_NAME, Wall};
+use crate::promql::{Guard, Queryable, SampledSeries};
+
+fn summary() -> MetricDef {
+    MetricDef {
+        name: "summary".into(),
+        exported: "x_summary".into(),
+        kind: Kind::Summary,
+        labels: [].into(),
+        buckets: [].into(),
+        quantiles: [0.5, 0.99].into(),
+        ..metrics()[0].clone()
+    }
+}
+
+fn with_history(history: &Arc<History>, prefix: &str) -> Store {
+    let mut metrics = metrics().to_vec();
+    metrics.push(summary());
+    for def in &mut metrics {
+        def.exported = format!("{prefix}_{}", def.name).into();
+    }
+    let default_labels = [("b", "default"), ("quantile", "never"), ("le", "never"), ("env", "")]
+        .map(|(name, value)| (name.into(), value.into()));
+    let history = Some(history.clone());
+    let options = Options { default_labels: default_labels.into(), windows: vec![], history };
+    Store::new(metrics.into(), options)
+}
+
+fn wall(seconds: u64) -> Now {
+    Now { wall: Wall(1_000_000 + seconds as i64 * 1000), ..at(seconds) }
+}
+
+fn all(history: &History) -> BTreeMap<LabelSet, SampledSeries> {
+    let selected = history.select(&[], Wall(0), Wall(i64::MAX), &Guard::new(1_000_000)).unwrap();
+    selected.into_iter().map(|series| (series.labels.clone(), series)).collect()
+}
+
+fn last(history: &History) -> BTreeMap<LabelSet, f64> {
+    let last = |series: SampledSeries| (series.labels, *series.values.last().unwrap());
+    let standing = |(_, value): &(LabelSet, f64)| !SampledSeries::is_stale(*value);
+    all(history).into_values().map(last).filter(standing).collect()
+}
+
+fn on_page(store: &Store) -> BTreeMap<LabelSet, f64> {
+    let families = parse(&page(store, Format::Text), Format::Text).unwrap();
+    let samples = families.into_iter().flat_map(|family| family.samples);
+    samples
+        .map(|sample| {
+            let name = (METRIC_NAME.to_owned(), sample.name);
+            (LabelSet::new(sample.labels.into_iter().chain([name])), sample.value)
+        })
+        .collect()
+}
+
+fn everything(value: f64) -> Batch {
+    let mut batch = Batch::default();
+    for label in HOSTILE {
+        batch.push(GAUGE, &[label, "own"], value);
+        batch.push_numbers(HISTOGRAM, &[label], &[value, value + 1.0, value + 0.5]);
+    }
+    batch.push_numbers(MetricId(2), &[], &[0.25, value, 7.0, 2.5]);
+    batch
+}
+
+#[test]
+fn history_has_the_series_and_values_of_the_text_page() {
+    let history = Arc::new(History::in_memory(1000));
+    let store = with_history(&history, "x");
+    for second in 1..5 {
+        store.commit(&everything(second as f64), wall(second));
+        store.refresh(&everything(-1.0), wall(second));
+        store.commit(
+            &everything(second as f64 + 0.5),
+            wall(second).after(Duration::from_millis(500)),
+        );
+        assert_eq!(last(&history), on_page(&store));
+    }
+    let series = HOSTILE.len() * 5 + 4;
+    let remembered = all(&history);
+    assert_eq!(remembered.len(), series);
+    assert!(remembered.values().all(|series| series.times.len() == 8));
+    let bucket = LabelSet::new([
+        ("__name__", "x_histogram_bucket"),
+        ("a", "ab"),
+        ("b", "default"),
+        ("le", "+Inf"),
+        ("quantile", "never"),
+    ]);
+    assert_eq!(remembered[&bucket].times[..2], [1_001_000, 1_001_500]);
+    assert_eq!(remembered[&bucket].values[..2], [2.0, 2.5]);
+    assert_eq!(history.refused(), 0);
+}
+
+#[test]
+fn a_dropped_series_ends_in_history_and_may_come_back() {
+    let history = Arc::new(History::in_memory(1000));
+    let store = with_history(&history, "x");
+    store.commit(&histogram("gone", [1.0, 2.0, 3.0]), wall(0));
+    store.commit(&gauge(["stays", ""], 1.0), wall(50));
+    assert_eq!(store.expire(wall(61)), 1);
+    let ended: Vec<SampledSeries> =
+        all(&history).into_values().filter(|series| series.labels.get("a") == "gone").collect();
+    assert_eq!(ended.len(), 4);
+    for series in ended {
+        assert_eq!(series.times, [1_000_000, 1_061_000]);
+        assert!(SampledSeries::is_stale(series.values[1]));
+    }
+    // Another series in the slot that came free, then the first again.
+    store.commit(&histogram("other", [5.0; 3]), wall(62));
+    store.commit(&histogram("gone", [7.0; 3]), wall(63));
+    assert_eq!(last(&history), on_page(&store));
+    assert_eq!(all(&history).len(), 9);
+}
+
+#[test]
+fn series_go_on_over_a_reload_and_begin_anew_under_another_name() {
+    let history = Arc::new(History::in_memory(1000));
+    let old = with_history(&history, "x");
+    old.commit(&everything(1.0), wall(1));
+    let same = with_history(&history, "x");
+    same.adopt(&old);
+    same.commit(&everything(2.0), wall(2));
+    assert!(all(&history).values().all(|series| series.times.len() == 2));
+    let renamed = with_history(&history, "y");
+    renamed.adopt(&same);
+    renamed.commit(&everything(3.0), wall(3));
+    let third = all(&history);
+    assert!(third.values().all(|series| series.times.len() <= 2));
+    assert_eq!(third.len(), 2 * (HOSTILE.len() * 5 + 4));
+    // A history of its own does not know the numbers of the other.
+    let other = Arc::new(History::in_memory(1000));
+    let elsewhere = with_history(&other, "y");
+    elsewhere.adopt(&renamed);
+    elsewhere.commit(&gauge(["only", ""], 1.0), wall(4));
+    assert_eq!(all(&other).len(), 1);
+}
+
+#[test]
+fn a_series_over_the_ceiling_is_on_the_page_and_counted() {
+    let history = Arc::new(History::in_memory(2));
+    let store = with_history(&history, "x");
+    for second in 1..4 {
+        store.commit(&histogram("wide", [1.0, 2.0, 3.0]), wall(second));
+    }
+    assert_eq!(on_page(&store).len(), 4);
+    assert_eq!(all(&history).len(), 2);
+    assert_eq!(history.refused(), 6);
+}
