@@ -1,11 +1,14 @@
-//! What comes next: when a thing that fills reaches a value.
+//! What comes next: when a thing that fills reaches a value, and how a thing with days and weeks
+//! goes on.
 
-#[cfg(test)]
-mod tests;
-
+mod autoregression;
 mod line;
 mod linear;
+mod season;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use linear::{Direction, NoForecast, Reach, Target, linear};
+pub use season::{NoSeason, Season, continue_hours, last_day, seasonal};
 pub use words::span;

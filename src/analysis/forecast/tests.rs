@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::linear::{Direction, NoForecast, Reach, Target, linear};
+use super::season::{NoSeason, continue_hours, seasonal};
 use crate::model::Wall;
 
 const MINUTE: i64 = 60_000;
@@ -180,6 +181,74 @@ proptest! {
             prop_assert!(reach.earliest <= reach.reaches_at, "{:?}", reach);
             prop_assert!(reach.latest.is_none_or(|latest| latest >= reach.reaches_at), "{:?}", reach);
             prop_assert!((0.0..=1.0).contains(&reach.confidence), "{:?}", reach);
+        }
+    }
+}
+
+/// Hours since [`START`], each with four samples of what `of` says about it.
+fn quarters(hours: i64, of: impl Fn(i64) -> f64) -> (Vec<i64>, Vec<f64>) {
+    let quarter = |index: i64| (START + index * 15 * MINUTE, of(index / 4));
+    (0..hours * 4).map(quarter).unzip()
+}
+
+fn after(hours: i64) -> Wall {
+    Wall(START + hours * 60 * MINUTE + 5 * MINUTE)
+}
+
+#[test]
+fn days_and_weeks_go_on() {
+    // Busy from 8 to 18, half as much at the weekend; 4 weeks and 6 hours.
+    let busy = |hour: i64| {
+        let day = if (8..18).contains(&(hour % 24)) { 80.0 } else { 20.0 };
+        if hour / 24 % 7 >= 5 { day / 2.0 } else { day }
+    };
+    let known = 4 * 168 + 4 * 24 + 6;
+    let (times, values) = quarters(known, busy);
+    let told = seasonal(&times, &values, after(known), 48).unwrap();
+    assert_eq!(told.from, Wall(START + known * 60 * MINUTE));
+    for (ahead, value) in told.values.iter().enumerate() {
+        // Friday is told as Friday and Saturday as Saturday: "as a day before" would be 40 off.
+        let came = busy(known + ahead as i64);
+        assert!((value - came).abs() < 8.0, "{ahead}: {value} for {came}");
+    }
+    assert!(told.error < told.error_of_last_day, "{told:?}");
+    assert!(told.below <= 0.0 && told.above >= 0.0, "{told:?}");
+}
+
+#[test]
+fn no_season_has_reasons() {
+    let mut noise = Noise(3);
+    let random: Vec<f64> = (0..500).map(|_| noise.next()).collect();
+    assert_eq!(continue_hours(&random, 48), Err(NoSeason::NoPattern));
+    assert_eq!(continue_hours(&[1.0; 119], 48), Err(NoSeason::TooFewHours { have: 119 }));
+    let (times, values) = quarters(200, |hour| if hour < 190 { f64::NAN } else { 1.0 });
+    let told = seasonal(&times, &values, after(200), 48);
+    assert_eq!(told, Err(NoSeason::TooFewHours { have: 10 }));
+    assert_eq!(seasonal(&[], &[], NOW, 48), Err(NoSeason::TooFewHours { have: 0 }));
+    // The last sample is older than half of all: what it says about now is nothing.
+    let (times, values) = quarters(200, |hour| (hour % 24) as f64);
+    let told = seasonal(&times, &values, after(500), 48);
+    assert_eq!(told, Err(NoSeason::TooFewHours { have: 200 }));
+}
+
+#[test]
+fn a_constant_goes_on_and_gaps_are_filled() {
+    assert_eq!(continue_hours(&[5.0; 200], 3).unwrap().values, [5.0; 3]);
+    let (times, values) =
+        quarters(300, |hour| if hour % 10 == 0 { f64::NAN } else { (hour % 24) as f64 });
+    let told = seasonal(&times, &values, after(300), 24).unwrap();
+    for (ahead, value) in told.values.iter().enumerate() {
+        assert!((value - ((300 + ahead) % 24) as f64).abs() < 2.0, "{ahead}: {value}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_season_panics(hours in prop::collection::vec(any::<f64>(), 0..400), ahead in 0_usize..60) {
+        let times: Vec<i64> = (0..hours.len() as i64).map(|hour| START + hour * 60 * MINUTE).collect();
+        let told = seasonal(&times, &hours, after(hours.len() as i64), ahead);
+        if let Ok(told) = told {
+            prop_assert!(told.values.len() == ahead.min(48));
         }
     }
 }

@@ -1,0 +1,97 @@
+//! Each hour from the hours, days and weeks before it, by ridge regression.
+
+/// What an hour is told from: so many hours before it. Those longer than the samples allow are
+/// left out.
+const LAGS: [usize; 10] = [1, 2, 3, 23, 24, 25, 48, 167, 168, 169];
+/// Hours to learn from beyond the longest lag.
+const LESSONS: usize = 50;
+/// Keeps what the samples do not determine at zero; in standard deviations of the series.
+const RIDGE: f64 = 1.0;
+
+/// The `ahead` hours after `hours`, one from the other. Kept within half the range of the samples
+/// beyond it: what feeds on itself may run away.
+pub(super) fn autoregression(hours: &[f64], ahead: usize) -> Vec<f64> {
+    let count = hours.len() as f64;
+    let mean = hours.iter().map(|hour| hour / count).sum::<f64>();
+    let deviation = hours.iter().map(|hour| (hour - mean).powi(2) / count).sum::<f64>().sqrt();
+    let usable = LAGS.iter().filter(|lag| *lag + LESSONS <= hours.len()).count();
+    if usable == 0 || !deviation.is_finite() || deviation == 0.0 {
+        return vec![mean; ahead];
+    }
+    let lags = &LAGS[..usable];
+    let mut scaled: Vec<f64> = hours.iter().map(|hour| (hour - mean) / deviation).collect();
+    let weights = fit(&scaled, lags);
+    for _ in 0..ahead {
+        let next = row(&scaled, scaled.len(), lags).zip(&weights).map(|(x, w)| x * w).sum();
+        scaled.push(next);
+    }
+    let lowest = hours.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = hours.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let room = (highest - lowest) / 2.0;
+    let told = scaled[hours.len()..].iter().map(|value| value * deviation + mean);
+    told.map(|value| value.max(lowest - room).min(highest + room)).collect()
+}
+
+/// What hour `at` is told from: the lags, and 1.
+fn row<'a>(hours: &'a [f64], at: usize, lags: &'a [usize]) -> impl Iterator<Item = f64> + 'a {
+    lags.iter().map(move |lag| hours[at - lag]).chain(std::iter::once(1.0))
+}
+
+/// The weights of the lags, and of the 1.
+fn fit(hours: &[f64], lags: &[usize]) -> Vec<f64> {
+    let size = lags.len() + 1;
+    let longest = lags.iter().copied().max().unwrap_or(0);
+    let mut system = vec![vec![0.0; size + 1]; size];
+    for (index, line) in system.iter_mut().enumerate() {
+        line[index] = RIDGE;
+    }
+    let mut x = Vec::with_capacity(size);
+    for at in longest..hours.len() {
+        x.clear();
+        x.extend(row(hours, at, lags));
+        for (line, left) in system.iter_mut().zip(&x) {
+            for (cell, right) in line.iter_mut().zip(x.iter().chain([&hours[at]])) {
+                *cell += left * right;
+            }
+        }
+    }
+    solve(system)
+}
+
+/// Gauss and Jordan. The ridge makes the matrix positive definite: no pivot is zero.
+fn solve(mut system: Vec<Vec<f64>>) -> Vec<f64> {
+    for pivot in 0..system.len() {
+        let line = system[pivot].clone();
+        for (index, other) in system.iter_mut().enumerate() {
+            if index == pivot {
+                continue;
+            }
+            let factor = other[pivot] / line[pivot];
+            for (cell, term) in other.iter_mut().zip(&line) {
+                *cell -= factor * term;
+            }
+        }
+    }
+    let solution = |(index, line): (usize, &Vec<f64>)| line[line.len() - 1] / line[index];
+    system.iter().enumerate().map(solution).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equations_are_solved() {
+        let solution = solve(vec![vec![2.0, 1.0, 5.0], vec![1.0, 3.0, 10.0]]);
+        assert!((solution[0] - 1.0).abs() < 1e-12 && (solution[1] - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_repeats_each_day_goes_on() {
+        let hours: Vec<f64> = (0..300).map(|hour| f64::from(hour % 24)).collect();
+        for (ahead, told) in autoregression(&hours, 48).into_iter().enumerate() {
+            assert!((told - ((300 + ahead) % 24) as f64).abs() < 1.5, "{ahead}: {told}");
+        }
+        assert_eq!(autoregression(&[3.0; 200], 2), [3.0, 3.0]);
+    }
+}
