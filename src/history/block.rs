@@ -1,0 +1,5 @@
+//! Blocks: immutable files of samples.
+
+mod write;
+
+pub use write::BlockWriter;
