@@ -36,6 +36,7 @@ use crate::rules::{Carried, Engine, Found, StateFile};
 use backend::View;
 use judge::{Judge, Judged};
 pub use overrides::Overrides;
+use past::Past;
 use running::Running;
 use web::Web;
 
@@ -64,7 +65,7 @@ struct App {
     judge: Arc<Judge>,
     notifier: Arc<Notifier>,
     /// None: the declaration in effect at the start keeps none.
-    history: Option<Arc<History>>,
+    past: Option<Past>,
     web: Web,
     statsd: statsd::Intake,
     reloads: Mutex<Reloads>,
@@ -130,6 +131,9 @@ impl App {
         app.notifier.stop(DRAIN).await;
         app.web.close().await;
         watchdog.abort();
+        if let Some(past) = &app.past {
+            past.close().await;
+        }
         info!("stopped");
         Ok(())
     }
@@ -148,9 +152,10 @@ impl App {
         };
         let notifier = Arc::new(Notifier::new(setup));
         notifier.replace(notifier.prepare(channels, sender(&plan)).await?).await;
-        let history = past::open(&plan, state.as_deref()).await;
+        let past = Past::open(&plan, state.as_deref(), clock).await;
         let file = state.map(|folder| StateFile::new(folder.join("alerts.json")));
-        let (running, rules) = Running::new(plan, history.clone());
+        let (running, rules) = Running::new(plan, past.as_ref().map(|past| past.history.clone()));
+        past::recall(running.store.clone(), clock.now()).await;
         let mut engine = Engine::new(rules, now);
         let ended = match &file {
             Some(file) => engine.restore(saved(file.clone()).await, now),
@@ -168,12 +173,17 @@ impl App {
             current: ArcSwap::from_pointee(running),
             judge,
             notifier,
-            history,
+            past,
             web: Web::default(),
             statsd: statsd::Intake::default(),
             reloads: Mutex::new(Reloads { loaded_at: now.wall, ..Reloads::default() }),
             reloading: tokio::sync::Mutex::default(),
         }))
+    }
+
+    /// What was collected so far, if it is kept. The same one over all reloads.
+    fn history(&self) -> Option<Arc<History>> {
+        self.past.as_ref().map(|past| past.history.clone())
     }
 
     async fn until_stopped(self: &Arc<Self>, hangup: &mut Signal) -> anyhow::Result<()> {
@@ -235,10 +245,11 @@ impl App {
         }
         past::warn_of_change(&old.plan, &plan);
         let told = format!("{} metrics, {} rules", plan.metrics.len(), plan.rules.rules.len());
-        let (next, rules) = Running::new(plan, self.history.clone());
+        let (next, rules) = Running::new(plan, self.history());
         let next = Arc::new(next);
         old.stop().await;
         next.adopt(&old);
+        past::recall(next.store.clone(), self.clock.now()).await;
         self.statsd.replace(statsd);
         self.notifier.replace(channels).await;
         let ended = self.judge.replace(rules, next.store.clone());

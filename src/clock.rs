@@ -6,15 +6,15 @@ use tokio::time::Instant;
 
 use crate::model::{Mono, Now, Wall};
 
-/// Reads both clocks. Its monotonic zero is one hour before it was made, so that "an hour ago" can
-/// be said from the start. Built on tokio's clock, so tests can pause it.
+/// Reads both clocks. Its monotonic zero is a month before it was made, so that "a week ago", which
+/// history may know, can be said from the start. Built on tokio's clock, so tests can pause it.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
 }
 
 /// Where the monotonic clock stands at the start, in milliseconds.
-const START_MS: u64 = 3_600_000;
+const START_MS: u64 = 31 * 86_400_000;
 
 impl Clock {
     /// Starts the monotonic clock.

@@ -27,7 +27,9 @@ mod web;
 
 pub use access::Access;
 pub use activity::Cut;
-pub use backend::{Backend, ChannelHealth, CollectorHealth, Health, ReloadHealth, RuleView};
+pub use backend::{
+    Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth, ReloadHealth, RuleView,
+};
 pub use listener::{BindError, Handle, Server};
 pub use network::Network;
 pub use settings::{Control, Limits, Prometheus};

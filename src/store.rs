@@ -4,6 +4,7 @@
 //! or nothing of it. Reads no clock, does no I/O, judges nothing.
 
 mod family;
+mod recall;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::App;
+use super::past::Past;
 use crate::collectors::application::record_json;
 use crate::model::{Alert, Now, Recorded};
 use crate::server::{Backend, ChannelHealth, CollectorHealth, Health, ReloadHealth, RuleView};
@@ -97,6 +98,7 @@ impl Backend for View {
             started: self.0.started,
             collectors: collectors.collect(),
             channels: channels.collect(),
+            history: self.0.past.as_ref().map(Past::health),
             reload: self.0.reloads.lock().last.map(|(at, success)| ReloadHealth { at, success }),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use super::App;
+use super::past::Past;
 use crate::collectors::own::{ChannelFigures, Figures, Gather, HttpFigures, Process, RuleFigures};
 
 impl App {
@@ -21,6 +22,7 @@ impl App {
             series: running.store.series(),
             series_dropped: running.store.dropped(),
             points_refused: running.store.refused(),
+            history: self.past.as_ref().map(Past::figures),
             rules: self.rule_figures(),
             channels: self.channel_figures(),
             reloads: (reloads.good, reloads.bad),

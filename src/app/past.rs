@@ -1,18 +1,118 @@
-//! Opens the history that a plan declares, and says what became of it.
+//! Opens the history that a plan declares, says how it fares, and closes it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{info, warn};
 
+use crate::clock::Clock;
+use crate::collectors::own::HistoryFigures;
 use crate::config::Plan;
-use crate::history::History;
+use crate::history::{Backend, History, Losses, Options, Recovery, TrendStorage};
+use crate::model::Now;
+use crate::server::HistoryHealth;
+use crate::store::Store;
 
-/// The history of `plan`, which by default is in the state directory. `None`: it declares none.
-pub(super) async fn open(plan: &Plan, _state: Option<&Path>) -> Option<Arc<History>> {
-    let settings = &plan.root.trend_analysis;
-    let storage = &settings.storage;
-    settings.enabled.then(|| Arc::new(History::in_memory(storage.max_series.value as usize)))
+/// How long the last writes may take, on the way out.
+const CLOSE: Duration = Duration::from_secs(5);
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A history, where it is kept, and why not where it was declared.
+#[derive(Clone)]
+pub(super) struct Past {
+    pub(super) history: Arc<History>,
+    folder: Option<PathBuf>,
+    problem: Option<String>,
+}
+
+impl Past {
+    /// The history of `plan`, which by default is in the state directory. `None`: it declares none.
+    /// Whatever is wrong with the folder, there is a history, in memory if need be.
+    pub(super) async fn open(plan: &Plan, state: Option<&Path>, clock: Clock) -> Option<Self> {
+        let settings = &plan.root.trend_analysis;
+        if !settings.enabled {
+            return None;
+        }
+        let (folder, problem) = folder(&settings.storage, state);
+        if let Some(problem) = &problem {
+            warn!("{problem}");
+        }
+        let declared = options(&settings.storage, folder.clone());
+        let opening = move || History::open(declared, clock.now().wall);
+        let opened = tokio::task::spawn_blocking(opening).await;
+        let (history, recovery) = opened.unwrap_or_else(|error| {
+            let memory = options(&settings.storage, None);
+            let (history, recovery) = History::open(memory, clock.now().wall);
+            (history, Recovery { error: Some(error.to_string()), ..recovery })
+        });
+        let folder = folder.filter(|_| recovery.error.is_none());
+        tell(folder.as_deref(), &recovery);
+        Some(Self { history: Arc::new(history), folder, problem: problem.or(recovery.error) })
+    }
+
+    /// Sees that all is on disk.
+    pub(super) async fn close(&self) {
+        let history = self.history.clone();
+        let closing = tokio::task::spawn_blocking(move || history.close());
+        if !matches!(timeout(CLOSE, closing).await, Ok(Ok(()))) {
+            warn!("history could not be closed in time; its newest samples may be missing");
+        }
+    }
+
+    /// What it counts.
+    pub(super) fn figures(&self) -> HistoryFigures {
+        let stats = self.history.stats();
+        let (refused, losses) = (stats.refused, stats.losses);
+        HistoryFigures {
+            series: stats.series,
+            samples: [("head", stats.head_samples), ("blocks", stats.block_samples)],
+            appended: stats.appended,
+            refused: vec![
+                ("duplicate", refused.duplicate),
+                ("series_limit", refused.series_limit),
+                ("unknown", refused.unknown),
+            ],
+            lost: vec![("not_written", stats.dropped), ("memory", stats.evicted)],
+            damage: vec![
+                ("wal_frame", losses.wal_frames),
+                ("chunk", losses.chunks),
+                ("block", losses.blocks),
+                ("missing_block", losses.missing_blocks),
+            ],
+            torn_bytes: losses.torn_bytes,
+            head_bytes: stats.head_bytes,
+            disk_bytes: [("wal", stats.wal_bytes), ("blocks", stats.block_bytes)],
+            blocks: stats.blocks,
+            write_failures: stats.fsync_failures,
+            oldest: stats.oldest,
+        }
+    }
+
+    /// How it fares.
+    pub(super) fn health(&self) -> HistoryHealth {
+        let stats = self.history.stats();
+        HistoryHealth {
+            folder: self.folder.clone(),
+            series: stats.series,
+            bytes: stats.wal_bytes + stats.block_bytes,
+            oldest: stats.oldest,
+            problem: self.problem.clone().or(stats.last_error),
+        }
+    }
+}
+
+/// Fills the windows of rules with what history has of them.
+pub(super) async fn recall(store: Arc<Store>, now: Now) {
+    let recalled = tokio::task::spawn_blocking(move || store.recall(now)).await;
+    let error = match recalled {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    warn!(error, "cannot read history; rules that look back begin with what comes now");
 }
 
 /// History lives as long as the process, so a change waits for the next one.
@@ -20,5 +120,51 @@ pub(super) fn warn_of_change(old: &Plan, new: &Plan) {
     let (old, new) = (&old.root.trend_analysis, &new.root.trend_analysis);
     if (old.enabled, &old.storage) != (new.enabled, &new.storage) {
         warn!("a change of `trend_analysis.storage` takes effect at the next start");
+    }
+}
+
+/// The declared folder, and what is wrong where there is none although there should be.
+fn folder(storage: &TrendStorage, state: Option<&Path>) -> (Option<PathBuf>, Option<String>) {
+    match (storage.backend, &storage.path, state) {
+        (Backend::Memory, ..) => (None, None),
+        (Backend::File, Some(path), _) => (Some(path.value.clone()), None),
+        (Backend::File, None, Some(state)) => (Some(state.join("history")), None),
+        (Backend::File, None, None) => {
+            let problem = "history is in memory only: there is no state directory; set \
+                           state_directory, or trend_analysis.storage.path";
+            (None, Some(problem.to_owned()))
+        }
+    }
+}
+
+fn options(storage: &TrendStorage, folder: Option<PathBuf>) -> Options {
+    Options {
+        folder,
+        retention: DAY * storage.retention_days.value,
+        max_bytes: storage.max_bytes.0,
+        max_series: storage.max_series.value as usize,
+        max_memory: storage.max_memory.0,
+    }
+}
+
+/// Logs what opening found.
+fn tell(folder: Option<&Path>, recovery: &Recovery) {
+    let Recovery { samples, series, blocks, losses, error } = recovery;
+    if let Some(error) = error {
+        warn!(error, "history is in memory only");
+    }
+    if let Some(folder) = folder {
+        info!(folder = %folder.display(), samples, series, blocks, "history is open");
+    }
+    if !losses.none() {
+        let Losses { torn_bytes, wal_frames, chunks, blocks, missing_blocks } = losses;
+        warn!(
+            torn_bytes,
+            wal_frames,
+            chunks,
+            blocks,
+            missing_blocks,
+            "parts of history were damaged and are left out; the rest is whole"
+        );
     }
 }

@@ -45,6 +45,7 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         let took = collector["lastDurationSeconds"].as_f64().unwrap_or_default() * 1000.0;
         out += &format!("  {name:<14} {took:>9.2} ms  {state}\n");
     }
+    out += &format!("\nhistory\n{}", history(&health["history"]));
     out += "\nchannels\n";
     for channel in health["channels"].as_array().into_iter().flatten() {
         out += &format!(
@@ -77,6 +78,22 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     out
 }
 
+/// What there is of the past, and what is wrong with it.
+fn history(history: &Value) -> String {
+    if history.is_null() {
+        return "  none is kept\n".to_owned();
+    }
+    let mut line = match history["folder"].as_str() {
+        Some(folder) => format!("  {folder}  {} bytes", word(&history["bytes"])),
+        None => "  in memory".to_owned(),
+    };
+    line += &format!("  {} series  since {}", word(&history["series"]), word(&history["oldest"]));
+    if let Some(problem) = history["problem"].as_str() {
+        line += &format!("  DEGRADED {problem}");
+    }
+    line + "\n"
+}
+
 fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
 }
@@ -101,6 +118,8 @@ mod tests {
             &json!({"version": "1", "status": "healthy", "uptimeSeconds": 3.2, "series": 7, "rules": 2}),
             &json!({"collectors": {"neo4j": {"success": false, "reason": "connect",
                     "error": "refused", "lastDurationSeconds": 0.0015}},
+                    "history": {"folder": "/h", "series": 7, "bytes": 99, "oldest": "2026-11-21",
+                    "problem": "no space left"},
                     "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0}]}),
             &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
                     "labels": {"alertname": "disk", "mount_point": "/"}, "message": "full"}]}),
@@ -108,7 +127,8 @@ mod tests {
         assert_eq!(
             screen,
             "bellwether 1  healthy  up 3 s  7 series  2 rules\n\ncollectors\n  \
-             neo4j               1.50 ms  FAILED connect: refused\n\nchannels\n  \
+             neo4j               1.50 ms  FAILED connect: refused\n\nhistory\n  \
+             /h  99 bytes  7 series  since 2026-11-21  DEGRADED no space left\n\nchannels\n  \
              log            1 sent, 0 queued, 0 dropped\n\nalerts\n  \
              firing   critical  disk mount_point=/  full\n"
         );

@@ -3,12 +3,14 @@
 //! Owns the names and turns [`Figures`] into a batch. Where the figures come from is the
 //! business of whoever wires the rooms together.
 
+mod history;
 mod process;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use history::HistoryFigures;
 pub use process::Process;
 
 use super::{Collecting, Collector, Health};
@@ -25,6 +27,8 @@ pub struct Figures {
     pub series_dropped: u64,
     /// Points refused by the store.
     pub points_refused: u64,
+    /// History, where some is kept.
+    pub history: Option<HistoryFigures>,
     /// Rules.
     pub rules: RuleFigures,
     /// Delivery, by channel.
@@ -123,6 +127,30 @@ own_metrics! {
         "Series dropped because nothing refreshed them for three intervals.";
     PointsRefused = "bellwether_points_refused_total" Counter []
         "Collected points that did not fit their metric's declaration.";
+    HistorySeries = "bellwether_history_series" Gauge []
+        "Series in history.";
+    HistorySamples = "bellwether_history_samples" Gauge ["part"]
+        "Samples in history by part: head (memory), blocks.";
+    HistoryAppended = "bellwether_history_samples_appended_total" Counter []
+        "Samples that history took.";
+    HistoryRefused = "bellwether_history_samples_refused_total" Counter ["reason"]
+        "Samples that history did not take.";
+    HistoryLost = "bellwether_history_samples_lost_total" Counter ["reason"]
+        "Samples that history took and lost.";
+    HistoryDamage = "bellwether_history_damage_total" Counter ["what"]
+        "Damaged or missing pieces of history that were left out, so that the rest stays readable.";
+    HistoryTorn = "bellwether_history_torn_bytes_total" Counter []
+        "Bytes of a write that a crash interrupted, cut off when history was opened.";
+    HistoryHead = "bellwether_history_head_bytes" Gauge []
+        "Memory of the samples that are not in a block yet.";
+    HistoryDisk = "bellwether_history_disk_bytes" Gauge ["part"]
+        "History on disk by part: wal, blocks.";
+    HistoryBlocks = "bellwether_history_blocks" Gauge []
+        "Blocks of history on disk.";
+    HistoryWriteFailures = "bellwether_history_write_failures_total" Counter []
+        "Writes of history that failed; the samples wait in memory.";
+    HistoryOldest = "bellwether_history_oldest_timestamp_seconds" Gauge []
+        "Time of the oldest sample in history.";
     Evaluations = "bellwether_rule_evaluations_total" Counter []
         "Judgements of a rule over all its series.";
     EvaluationFailures = "bellwether_rule_evaluation_failures_total" Counter []
@@ -226,6 +254,9 @@ impl Own {
         let mut out = Out { first: self.first, batch };
         out.put(Id::BuildInfo, &[env!("CARGO_PKG_VERSION")], 1.0);
         out.collectors(&figures.collectors, now);
+        if let Some(history) = &figures.history {
+            out.history(history);
+        }
         out.rules(&figures.rules);
         out.channels(&figures.channels);
         out.counts(&figures);

@@ -1,7 +1,7 @@
 //! The series that a row of numbers is, as the text page names them.
 
 use super::number::bound;
-use crate::model::{Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef};
+use crate::model::{Kind, LabelMatcher, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef};
 
 /// One series of a row: what follows the metric's name, the label that the type itself writes, and
 /// which of the row's numbers is its value.
@@ -90,6 +90,17 @@ impl SeriesNames {
     /// Which number of the row each of its series has.
     pub fn numbers(&self) -> impl ExactSizeIterator<Item = usize> {
         self.named.iter().map(|named| named.number)
+    }
+
+    /// What selects the series at `index` of [`SeriesNames::numbers`] of all rows.
+    ///
+    /// # Panics
+    /// If there is no such series.
+    #[must_use]
+    pub fn matchers(&self, index: usize) -> Vec<LabelMatcher> {
+        let Named { name, bound, .. } = &self.named[index];
+        let bound = bound.iter().map(|(label, value)| LabelMatcher::equal(label, value.as_str()));
+        [LabelMatcher::equal(METRIC_NAME, name.as_str())].into_iter().chain(bound).collect()
     }
 
     /// All labels of the series at `index` of [`SeriesNames::numbers`], in the row with these

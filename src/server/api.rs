@@ -111,16 +111,27 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
         "uptimeSeconds": now.wall.since(health.started).as_secs_f64(),
         "collectors": collectors,
         "channels": channels.collect::<Vec<_>>(),
+        "history": health.history.as_ref().map(|history| {
+            json!({
+                "folder": history.folder,
+                "series": history.series,
+                "bytes": history.bytes,
+                "oldest": history.oldest.map(time),
+                "problem": history.problem,
+            })
+        }),
         "lastReload": health.reload.as_ref().map(|reload| {
             json!({ "at": time(reload.at), "success": reload.success })
         }),
     })
 }
 
-/// `starting`, `healthy`, or `degraded` where a collector, a channel or the last reload failed.
+/// `starting`, `healthy`, or `degraded` where a collector, a channel, history or the last reload
+/// failed.
 fn status(health: &Health, ready: bool) -> &'static str {
     let failing = failing_collectors(health).next().is_some()
         || health.channels.iter().any(|channel| channel.last_error.is_some())
+        || health.history.as_ref().is_some_and(|history| history.problem.is_some())
         || health.reload.as_ref().is_some_and(|reload| !reload.success);
     match (ready, failing) {
         (false, _) => "starting",

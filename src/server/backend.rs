@@ -3,6 +3,7 @@
 //! `app` implements it; nothing here knows how.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,8 @@ pub struct Health {
     pub collectors: BTreeMap<Origin, CollectorHealth>,
     /// Every enabled channel.
     pub channels: Vec<ChannelHealth>,
+    /// History, where some is kept.
+    pub history: Option<HistoryHealth>,
     /// The last reload, if there was one.
     pub reload: Option<ReloadHealth>,
 }
@@ -117,6 +120,21 @@ pub struct ChannelHealth {
     pub dropped: u64,
     /// Why the last attempt failed; none after a success. Holds no secret.
     pub last_error: Option<String>,
+}
+
+/// How history fares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HistoryHealth {
+    /// Its folder; none if it is kept in memory alone.
+    pub folder: Option<PathBuf>,
+    /// Series it takes samples of.
+    pub series: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// The oldest sample.
+    pub oldest: Option<Wall>,
+    /// Why it does not do what was declared, if so.
+    pub problem: Option<String>,
 }
 
 /// What became of the last reload.

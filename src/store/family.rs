@@ -8,8 +8,9 @@ use std::time::Duration;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 
+use super::recall::{Recalled, Wanted};
 use super::trail::{Remembered, Trail};
-use super::window::{Samples, Window};
+use super::window::{Samples, Windows};
 use crate::exposition::{Layout, SeriesNames};
 use crate::history::History;
 use crate::model::{LabelValues, MetricDef, Mono};
@@ -55,14 +56,6 @@ struct Entry {
     updated: Mono,
 }
 
-#[derive(Clone, Debug)]
-struct Windows {
-    /// How far back samples are kept.
-    keep: Duration,
-    /// By slot.
-    of: Vec<Window>,
-}
-
 impl Family {
     pub(super) fn new(def: MetricDef, constant: Arc<str>) -> Self {
         Self {
@@ -86,13 +79,28 @@ impl Family {
     /// window has a sample to start from.
     pub(super) fn keep_window(&mut self, window: Duration) {
         let keep = window.saturating_add(self.def.interval);
-        let windows = self.windows.get_or_insert_with(|| Windows { keep, of: Vec::new() });
-        windows.keep = windows.keep.max(keep);
+        self.windows.get_or_insert_default().keep(keep);
     }
 
     /// Knows from now on which series of a history its rows are.
     pub(super) fn keep_trail(&mut self, names: SeriesNames) {
         self.trail = Some(Trail::new(names));
+    }
+
+    /// What its windows are to be filled with, if it has some and knows its series.
+    pub(super) fn looks_back(&self) -> Option<Wanted> {
+        let keep = self.windows.as_ref()?.kept();
+        let names = self.trail.as_ref()?.names().clone();
+        Some(Wanted { def: self.def.clone(), names, keep })
+    }
+
+    /// Puts recalled samples before those of the series that are there, and keeps the others for
+    /// series that come.
+    pub(super) fn recall(&mut self, recalled: Recalled, now: Mono) {
+        if let Some(windows) = &mut self.windows {
+            let labels = self.entries.iter().map(|entry| entry.labels.as_ref());
+            windows.recall(labels, recalled, self.width, now);
+        }
     }
 
     /// The declaration.
@@ -165,9 +173,7 @@ impl Family {
         let entry = &mut self.entries[slot];
         entry.updated = entry.updated.max(now);
         let in_order = match &mut self.windows {
-            Some(windows) if keep_sample => {
-                windows.of[slot].push(now, numbers, now.before(windows.keep))
-            }
+            Some(windows) if keep_sample => windows.push(slot, now, numbers),
             _ => true,
         };
         in_order.then_some(slot)
@@ -199,6 +205,9 @@ impl Family {
             return None;
         }
         let slot = self.free.pop().unwrap_or_else(|| self.new_slot());
+        if let Some(windows) = &mut self.windows {
+            windows.begin(slot as usize, packed);
+        }
         let entry = &mut self.entries[slot as usize];
         *entry = Entry { labels: Some(LabelValues::from_packed(packed)), updated: Mono::default() };
         let Self { entries, hasher, by_labels, .. } = self;
@@ -213,7 +222,7 @@ impl Family {
         self.entries.push(Entry { labels: None, updated: Mono::default() });
         self.numbers.resize(self.entries.len() * self.width, 0.0);
         if let Some(windows) = &mut self.windows {
-            windows.of.resize_with(self.entries.len(), Window::default);
+            windows.resize(self.entries.len());
         }
         (self.entries.len() - 1) as u32
     }
@@ -222,6 +231,9 @@ impl Family {
     pub(super) fn expire(&mut self, now: Mono, out: &mut Remembered) -> usize {
         let limit = self.def.interval.saturating_mul(STALE_INTERVALS);
         let before = self.len();
+        if let Some(windows) = &mut self.windows {
+            windows.forget_recalled(now, limit);
+        }
         for slot in 0..self.entries.len() {
             let entry = &self.entries[slot];
             if entry.labels.is_some() && now.since(entry.updated) > limit {
@@ -240,7 +252,7 @@ impl Family {
         }
         self.entries[slot].labels = None;
         if let Some(windows) = &mut self.windows {
-            windows.of[slot] = Window::default();
+            windows.end(slot);
         }
         self.free.push(slot as u32);
         self.generation += 1;
@@ -266,8 +278,7 @@ impl Family {
         self.generation = old.generation;
         self.layout = Mutex::new(old.layout.lock().clone());
         if let Some(windows) = &mut self.windows {
-            windows.of = old.windows.as_ref().map(|old| old.of.clone()).unwrap_or_default();
-            windows.of.resize_with(self.entries.len(), Window::default);
+            windows.adopt(old.windows.as_ref(), self.entries.len());
         }
     }
 
@@ -367,7 +378,7 @@ impl<'a> Series<'a> {
     #[must_use]
     pub fn window(&self, since: Mono) -> Samples<'a> {
         match &self.family.windows {
-            Some(windows) => windows.of[self.slot].since(since, self.family.width),
+            Some(windows) => windows.since(self.slot, since, self.family.width),
             None => Samples::default(),
         }
     }

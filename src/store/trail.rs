@@ -21,6 +21,11 @@ impl Trail {
         Self { names, series: Vec::new() }
     }
 
+    /// What the series are called.
+    pub(super) fn names(&self) -> &SeriesNames {
+        &self.names
+    }
+
     /// Adds the row in `slot` to `samples`.
     pub(super) fn follow(
         &mut self,

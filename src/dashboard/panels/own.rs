@@ -1,6 +1,6 @@
 //! Panels on alerts, delivery and Bellwether's own cost. These figures are always there.
 
-use super::{Panel, Query, View, line, lines, number, total};
+use super::{Panel, Query, View, line, lines, named, number, total};
 
 pub(super) const PANELS: &[Panel] = &[
     Panel {
@@ -42,6 +42,15 @@ pub(super) const PANELS: &[Panel] = &[
         &[total("bellwether_series", Query::Where(""))],
         "Series that have a current value.",
     ),
+    Panel {
+        view: View::Trouble,
+        ..number(
+            "History lost",
+            "short",
+            &[total("bellwether_history_samples_lost_total", Query::Increase(""))],
+            "Samples that history took and lost, over the time shown.",
+        )
+    },
     lines(
         "Alerts firing by rule",
         "short",
@@ -77,6 +86,24 @@ pub(super) const PANELS: &[Panel] = &[
         "ops",
         &[line("bellwether_rule_evaluations_total", Query::Rate, &[])],
         "Judgements of rules per second.",
+    ),
+    lines(
+        "Samples into history",
+        "ops",
+        &[
+            named("kept", "bellwether_history_samples_appended_total", Query::Rate, &[]),
+            named("refused", "bellwether_history_samples_refused_total", Query::Rate, &["reason"]),
+        ],
+        "Samples per second that history kept, and that it refused.",
+    ),
+    lines(
+        "History's room",
+        "bytes",
+        &[
+            line("bellwether_history_disk_bytes", Query::Value, &[]),
+            named("memory", "bellwether_history_head_bytes", Query::Value, &[]),
+        ],
+        "What history takes on disk and in memory.",
     ),
     lines(
         "Bellwether's processor time",

@@ -150,3 +150,76 @@ fn a_series_over_the_ceiling_is_on_the_page_and_counted() {
     assert_eq!(all(&history).len(), 2);
     assert_eq!(history.refused(), 6);
 }
+
+/// The clocks of a process that started when the wall stood at `wall(seconds)`.
+fn restarted(seconds: u64) -> Now {
+    Now { mono: Mono(500_000), ..wall(seconds) }
+}
+
+fn looking_back(history: &Arc<History>, window: Duration) -> Store {
+    let windows = vec![(HISTOGRAM, window)];
+    let options = Options { windows, history: Some(history.clone()), ..Options::default() };
+    Store::new(metrics(), options)
+}
+
+fn rows(store: &Store, label: &str) -> Vec<(u64, Vec<f64>)> {
+    let reader = store.read();
+    let family = reader.family(HISTOGRAM);
+    let slot = family.find(LabelValues::new(&[label]).packed()).unwrap();
+    let window = family.get(slot).unwrap().window(Mono(0));
+    window.map(|(time, numbers)| (time.0, numbers.to_vec())).collect()
+}
+
+#[test]
+fn after_a_restart_windows_have_what_history_has_and_the_page_has_not() {
+    let history = Arc::new(History::in_memory(1000));
+    let before = looking_back(&history, WINDOW);
+    for second in (0..=200).step_by(10) {
+        before.commit(&histogram("x", [second as f64; 3]), wall(second));
+        before.commit(&histogram("never again", [second as f64; 3]), wall(second));
+    }
+    let after = looking_back(&history, WINDOW);
+    after.recall(restarted(230)).unwrap();
+    assert_eq!(after.series(), 0);
+    after.commit(&histogram("x", [9.0; 3]), restarted(231));
+    let older =
+        (150..=200).step_by(10).map(|second| (500_000 - (230 - second) * 1000, second as f64));
+    let expected: Vec<_> = older.chain([(500_000, 9.0)]).map(|(at, n)| (at, vec![n; 3])).collect();
+    assert_eq!(rows(&after, "x"), expected);
+    // Whoever comes too late begins anew.
+    let late = Now { mono: Mono(500_000 + 61_000), ..wall(292) };
+    after.expire(late);
+    after.commit(&histogram("never again", [1.0; 3]), late);
+    assert_eq!(rows(&after, "never again"), [(561_000, vec![1.0; 3])]);
+}
+
+#[test]
+fn a_longer_window_after_a_reload_is_filled_from_history() {
+    let history = Arc::new(History::in_memory(1000));
+    let old = looking_back(&history, Duration::from_secs(10));
+    for second in (0..=100).step_by(10) {
+        old.commit(&histogram("x", [second as f64; 3]), wall(second));
+    }
+    assert_eq!(rows(&old, "x").len(), 4);
+    let new = looking_back(&history, WINDOW);
+    new.adopt(&old);
+    new.recall(wall(105)).unwrap();
+    let times: Vec<u64> = rows(&new, "x").into_iter().map(|(time, _)| time / 1000).collect();
+    assert_eq!(times, (30..=100).step_by(10).collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_that_history_has_not_whole_are_not_recalled() {
+    let history = Arc::new(History::in_memory(4));
+    let before = looking_back(&history, WINDOW);
+    before.commit(&histogram("whole", [1.0; 3]), wall(0));
+    before.commit(&histogram("over the ceiling", [1.0; 3]), wall(0));
+    before.expire(wall(61));
+    let after = looking_back(&history, WINDOW);
+    after.recall(restarted(62)).unwrap();
+    for label in ["whole", "over the ceiling"] {
+        after.commit(&histogram(label, [2.0; 3]), restarted(63));
+    }
+    assert_eq!(rows(&after, "whole").len(), 2);
+    assert_eq!(rows(&after, "over the ceiling").len(), 1);
+}
