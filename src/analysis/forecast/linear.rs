@@ -5,6 +5,7 @@
 //! that follow one another as related, so a wandering value is no trend. When the line, with its
 //! band, crosses the target follows from a quadratic equation (Fieller 1954).
 
+use super::super::statistics::{chance_of_t, student};
 use super::line::{Line, change, median};
 use crate::model::Wall;
 
@@ -126,7 +127,8 @@ pub fn linear(
     let line = Line::through(&x, &y);
     let confidence = confidence(&line);
     let slope = frame.slope(line.slope);
-    if line.slope == 0.0 || line.slope.abs() < student(SIGNIFICANT, &line) * line.slope_error {
+    if line.slope == 0.0 || line.slope.abs() < student(SIGNIFICANT, line.freedom) * line.slope_error
+    {
         return Err(NoForecast::NoTrend);
     }
     if sign * line.slope < 0.0 {
@@ -225,39 +227,19 @@ impl Frame {
     }
 }
 
-/// Student's quantile from that of the normal distribution, to the first order of 1/freedom.
-fn student(normal: f64, line: &Line) -> f64 {
-    normal + (normal.powi(3) + normal) / (4.0 * line.freedom)
-}
-
 /// One less the chance of a slope as steep where there is none.
 fn confidence(line: &Line) -> f64 {
-    if line.slope_error == 0.0 {
-        return if line.slope == 0.0 { 0.0 } else { 1.0 };
+    if line.slope_error > 0.0 {
+        1.0 - chance_of_t(line.slope / line.slope_error, line.freedom)
+    } else {
+        f64::from(line.slope != 0.0)
     }
-    let t = line.slope.abs() / line.slope_error;
-    // Student's distribution brought to the normal one (Wallace 1959), then its integral.
-    let normal = (line.freedom * (t * t / line.freedom).ln_1p()).sqrt()
-        * (8.0 * line.freedom + 1.0)
-        / (8.0 * line.freedom + 3.0);
-    inside(normal)
-}
-
-/// Chance that a normal value lies within `z` standard deviations (Abramowitz and Stegun 7.1.26,
-/// good to 1.5e-7).
-fn inside(z: f64) -> f64 {
-    let x = z / std::f64::consts::SQRT_2;
-    let t = 1.0 / (1.0 + 0.327_591_1 * x);
-    let coefficients =
-        [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
-    let polynomial = coefficients.iter().fold(0.0, |sum, next| (sum + next) * t);
-    1.0 - polynomial * (-x * x).exp()
 }
 
 /// Where the band around the line meets `goal`: `(level + slope d - goal)^2 = q^2 (level_error^2 +
 /// spread^2 + slope_error^2 d^2)`, solved for the distance d from the centre.
 fn band(line: &Line, goal: f64, now: f64) -> (f64, Option<f64>) {
-    let quantile = student(BAND, line);
+    let quantile = student(BAND, line.freedom);
     let away = line.level - goal;
     let a = line.slope.powi(2) - (quantile * line.slope_error).powi(2);
     let b = line.slope * away;
