@@ -4,7 +4,7 @@
 
 use super::figures::Usage;
 use super::globs::Globs;
-use super::parse::{Descriptors, Interface, Load, Memory};
+use super::parse::{Descriptors, Interface, Load, Memory, Paging};
 
 /// What a figure is by nature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +136,7 @@ pub(super) enum Figure {
     Frequency,
     Load(fn(&Load) -> f64),
     Memory(fn(&Memory) -> f64),
+    Paging(fn(&Paging) -> f64),
     /// `None` where the file system has no such figure.
     Mount(fn(&Usage) -> Option<f64>),
     /// Index into the totals of a disk.
@@ -153,8 +154,11 @@ pub(super) enum Figure {
 pub(super) enum CpuFigure {
     Percent,
     CorePercent,
+    IoWaitPercent,
     Seconds,
     Count,
+    Running,
+    Blocked,
 }
 
 /// Figures of the pressure files.
@@ -201,9 +205,12 @@ const fn interface(
 pub const CATALOGUE: &[Source] = &[
     level("cpu_percent", &[], Figure::Cpu(CpuFigure::Percent), "Share of the time since the last collection in which the processors were busy, in percent"),
     level("cpu_core_percent", &["core"], Figure::Cpu(CpuFigure::CorePercent), "Share of the time since the last collection in which a core was busy, in percent"),
+    level("cpu_iowait_percent", &[], Figure::Cpu(CpuFigure::IoWaitPercent), "Share of the time since the last collection in which processors were idle while a task waited for a disk, in percent"),
     total("cpu_seconds", &["mode"], Figure::Cpu(CpuFigure::Seconds), "Time that all processors together spent in a mode, in seconds"),
     level("cpu_count", &[], Figure::Cpu(CpuFigure::Count), "Processors online"),
     level("cpu_freq_current", &[], Figure::Frequency, "Frequency of the processors in MHz, mean over those online"),
+    level("processes_running", &[], Figure::Cpu(CpuFigure::Running), "Tasks that run or could, the collecting one included"),
+    level("processes_blocked", &[], Figure::Cpu(CpuFigure::Blocked), "Tasks that wait for a disk"),
     level("load_average_1m", &[], Figure::Load(|load| load[0]), "Tasks running or waiting for processor or disk, mean over 1 minute"),
     level("load_average_5m", &[], Figure::Load(|load| load[1]), "Tasks running or waiting for processor or disk, mean over 5 minutes"),
     level("load_average_15m", &[], Figure::Load(|load| load[2]), "Tasks running or waiting for processor or disk, mean over 15 minutes"),
@@ -214,6 +221,8 @@ pub const CATALOGUE: &[Source] = &[
     level("swap_percent", &[], Figure::Memory(Memory::swap_percent), "Share of the swap space in use, in percent; 0 without swap space"),
     level("swap_used_bytes", &[], Figure::Memory(|memory| memory.swap_used() as f64), "Swap space in use, in bytes"),
     level("swap_total_bytes", &[], Figure::Memory(|memory| memory.swap_total as f64), "Swap space, in bytes"),
+    total("swap_in_bytes", &[], Figure::Paging(|paging| paging.swapped_in), "Bytes brought back from swap space"),
+    total("swap_out_bytes", &[], Figure::Paging(|paging| paging.swapped_out), "Bytes put out to swap space"),
     mount("disk_usage_percent", Usage::used_percent, "Share of a file system in use as df reports it, in percent"),
     mount("disk_inodes_percent", Usage::inodes_percent, "Share of a file system's inodes in use, in percent"),
     mount("disk_available_bytes", |usage| Some(usage.available_bytes()), "Space of a file system that ordinary users can still fill, in bytes"),
@@ -222,12 +231,15 @@ pub const CATALOGUE: &[Source] = &[
     disk("disk_io_write_bytes", 1, "Bytes written to disks"),
     disk("disk_io_read_count", 2, "Reads that disks completed"),
     disk("disk_io_write_count", 3, "Writes that disks completed"),
+    disk("disk_io_seconds", 4, "Time in which a disk had work, in seconds, summed over the disks"),
     interface("network_bytes_sent", |interface| interface.bytes_sent, "Bytes sent by a network interface"),
     interface("network_bytes_recv", |interface| interface.bytes_received, "Bytes received by a network interface"),
     interface("network_packets_sent", |interface| interface.packets_sent, "Packets sent by a network interface"),
     interface("network_packets_recv", |interface| interface.packets_received, "Packets received by a network interface"),
     interface("network_errors_in", |interface| interface.errors_in, "Errors of a network interface while receiving"),
     interface("network_errors_out", |interface| interface.errors_out, "Errors of a network interface while sending"),
+    interface("network_dropped_in", |interface| interface.dropped_in, "Received packets that a network interface dropped"),
+    interface("network_dropped_out", |interface| interface.dropped_out, "Packets to be sent that a network interface dropped"),
     level("network_connections", &["state"], Figure::Sockets, "TCP sockets in a state, IPv4 and IPv6"),
     level("temperature_celsius", &["chip", "sensor"], Figure::Temperature, "Temperature that a hardware sensor reports, in degrees Celsius"),
     level("pressure_percent", &["resource", "scope", "window"], Figure::Pressure(PressureFigure::Percent), "Share of the window in which some or all tasks waited for a resource, in percent"),

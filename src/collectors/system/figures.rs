@@ -188,6 +188,7 @@ pub(super) fn groups(
         disks::group(roots, declared),
         network::interfaces_group(roots, declared),
         pressure::group(roots, declared),
+        one_file::paging_group(roots, declared),
         one_file::memory_group(roots, declared),
         one_file::load_group(roots, declared),
         one_file::descriptors_group(roots, declared),

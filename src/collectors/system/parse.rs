@@ -17,8 +17,8 @@ mod pressure;
 use std::fmt;
 
 pub(super) use cpu::{CpuTimes, MODES, cpu_times, mean_megahertz};
-pub(super) use disks::{Disk, disks, is_partition};
-pub(super) use memory::{Memory, memory};
+pub(super) use disks::{Disk, TOTALS, disks, is_partition};
+pub(super) use memory::{Memory, Paging, memory, paging};
 pub(super) use mounts::{Mount, mounts};
 pub(super) use network::{Interface, STATES, TcpStates, interfaces};
 pub(super) use plain::{Descriptors, Load, descriptors, load, number_file, uptime};
@@ -111,9 +111,10 @@ mod tests {
         /// Whatever stands in a file, parsing it ends with figures or with an error.
         #[test]
         fn no_parser_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0usize..2000) {
-            let healthy: [&[u8]; 9] = [
+            let healthy: [&[u8]; 10] = [
                 include_bytes!("../../../tests/fixtures/healthy/proc/stat"),
                 include_bytes!("../../../tests/fixtures/healthy/proc/meminfo"),
+                include_bytes!("../../../tests/fixtures/healthy/proc/vmstat"),
                 include_bytes!("../../../tests/fixtures/healthy/proc/diskstats"),
                 include_bytes!("../../../tests/fixtures/healthy/proc/net/dev"),
                 include_bytes!("../../../tests/fixtures/healthy/proc/self/mountinfo"),
@@ -134,7 +135,8 @@ mod tests {
 
     fn parse_all(input: &[u8]) {
         let _ = cpu_times(input, &mut CpuTimes::default());
-        let _ = (memory(input), mean_megahertz(input), mounts(input), pressure(input));
+        let _ =
+            (memory(input), paging(input), mean_megahertz(input), mounts(input), pressure(input));
         let _ = (load(input), uptime(input), descriptors(input), number_file(input));
         let _ = disks(input).count() + interfaces(input).count();
         let mut states = TcpStates::default();

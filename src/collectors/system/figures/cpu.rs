@@ -52,6 +52,9 @@ impl Group for Cpu {
                 CpuFigure::Percent => percent(metric, &self.times, &self.before, run),
                 CpuFigure::CorePercent => core_percents(metric, &self.times, &self.before, run),
                 CpuFigure::Seconds => seconds(metric, &self.times, self.ticks_per_second, run),
+                CpuFigure::IoWaitPercent => waiting(metric, &self.times, &self.before, run),
+                CpuFigure::Running => tasks(metric, self.times.running, run),
+                CpuFigure::Blocked => tasks(metric, self.times.blocked, run),
                 CpuFigure::Count => metric.push(&[], self.times.cores.len() as f64, run),
             }
             metric.finish(run);
@@ -71,6 +74,21 @@ fn percent(metric: &mut CpuMetric, times: &CpuTimes, before: &CpuTimes, run: &mu
     }
     if let Some(busy) = times.all.busy_percent(&before.all) {
         metric.push(&[], busy, run);
+    }
+}
+
+fn waiting(metric: &mut CpuMetric, times: &CpuTimes, before: &CpuTimes, run: &mut Run<'_>) {
+    if before.cores.is_empty() {
+        return;
+    }
+    if let Some(waited) = times.all.waiting_percent(&before.all) {
+        metric.push(&[], waited, run);
+    }
+}
+
+fn tasks(metric: &mut CpuMetric, count: Option<u64>, run: &mut Run<'_>) {
+    if let Some(count) = count {
+        metric.push(&[], count as f64, run);
     }
 }
 

@@ -4,9 +4,12 @@ use crate::model::MetricId;
 
 use super::super::catalogue::Figure;
 use super::super::file::HostFile;
-use super::super::parse::{Disk, disks, is_partition};
+use super::super::parse::{Disk, TOTALS, disks, is_partition};
 use super::super::resolve::Declared;
 use super::{Group, Metric, Roots, Run};
+
+/// What each total is multiplied with: the last is in milliseconds.
+const UNITS: [f64; TOTALS] = [1.0, 1.0, 1.0, 1.0, 1e-3];
 
 struct Disks {
     file: HostFile,
@@ -20,9 +23,9 @@ struct Disks {
 
 struct Device {
     name: Box<[u8]>,
-    last: [u64; 4],
+    last: [u64; TOTALS],
     /// Everything counted, over restarts of the device's own counters.
-    sums: [f64; 4],
+    sums: [f64; TOTALS],
     /// For each metric, whether it counts this device.
     counted: Box<[bool]>,
 }
@@ -64,8 +67,8 @@ impl Group for Disks {
         }
         for (index, metric) in self.metrics.iter_mut().enumerate() {
             let counted = self.devices.iter().filter(|device| device.counted[index]);
-            let sum = counted.map(|device| device.sums[metric.pick]).sum();
-            metric.push(&[], sum, run);
+            let sum: f64 = counted.map(|device| device.sums[metric.pick]).sum();
+            metric.push(&[], sum * UNITS[metric.pick], run);
             metric.finish(run);
         }
     }
@@ -90,10 +93,15 @@ impl Device {
         let whole = !is_partition(disk.name, |name| all.iter().any(|other| other.name == name));
         let label = String::from_utf8_lossy(disk.name);
         let counted = metrics.iter().map(|metric| whole && metric.filter.admits(&[&label]));
-        Self { name: disk.name.into(), last: [0; 4], sums: [0.0; 4], counted: counted.collect() }
+        Self {
+            name: disk.name.into(),
+            last: [0; TOTALS],
+            sums: [0.0; TOTALS],
+            counted: counted.collect(),
+        }
     }
 
-    fn advance(&mut self, totals: [u64; 4]) {
+    fn advance(&mut self, totals: [u64; TOTALS]) {
         for (index, total) in totals.into_iter().enumerate() {
             let added = total.checked_sub(self.last[index]).unwrap_or(total);
             self.sums[index] += added as f64;

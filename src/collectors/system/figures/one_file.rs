@@ -4,7 +4,7 @@ use crate::model::MetricId;
 
 use super::super::catalogue::Figure;
 use super::super::file::HostFile;
-use super::super::parse::{Malformed, descriptors, load, memory, uptime};
+use super::super::parse::{Malformed, descriptors, load, memory, paging, uptime};
 use super::super::resolve::Declared;
 use super::{Group, Metric, Roots, Run};
 
@@ -51,6 +51,17 @@ pub(super) fn memory_group(
         _ => None,
     });
     group(roots.proc("meminfo"), memory, metrics)
+}
+
+pub(super) fn paging_group(
+    roots: &Roots<'_>,
+    declared: &[(MetricId, Declared)],
+) -> Option<Box<dyn Group>> {
+    let metrics = Metric::all(declared, |figure| match figure {
+        Figure::Paging(pick) => Some(pick),
+        _ => None,
+    });
+    group(roots.proc("vmstat"), paging, metrics)
 }
 
 pub(super) fn load_group(

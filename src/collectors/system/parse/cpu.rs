@@ -21,13 +21,22 @@ impl Core {
     /// and psutil count it; `None` where no time has passed. A mode that runs backwards, as idle
     /// and iowait do on some kernels, counts as standing still.
     pub(in super::super) fn busy_percent(&self, before: &Core) -> Option<f64> {
-        let (mut busy, mut total) = (0.0, 0.0);
+        self.percent_in(before, |mode| mode != IDLE && mode != IOWAIT)
+    }
+
+    /// Percent of the time since `before` that was idle while a task waited for a disk.
+    pub(in super::super) fn waiting_percent(&self, before: &Core) -> Option<f64> {
+        self.percent_in(before, |mode| mode == IOWAIT)
+    }
+
+    fn percent_in(&self, before: &Core, counts: impl Fn(usize) -> bool) -> Option<f64> {
+        let (mut counted, mut total) = (0.0, 0.0);
         for (mode, (now, then)) in self.ticks.iter().zip(&before.ticks).enumerate() {
             let passed = now.saturating_sub(*then) as f64;
             total += passed;
-            busy += if mode == IDLE || mode == IOWAIT { 0.0 } else { passed };
+            counted += if counts(mode) { passed } else { 0.0 };
         }
-        (total > 0.0).then(|| percent(busy, total))
+        (total > 0.0).then(|| percent(counted, total))
     }
 }
 
@@ -38,13 +47,17 @@ pub(in super::super) struct CpuTimes {
     pub(in super::super) all: Core,
     /// Each online core by its number, ascending.
     pub(in super::super) cores: Vec<(u32, Core)>,
+    /// Tasks that run or could; containers leave it out.
+    pub(in super::super) running: Option<u64>,
+    /// Tasks that wait for a disk.
+    pub(in super::super) blocked: Option<u64>,
 }
 
 /// Reads /proc/stat into `times`, whose buffer is used again.
 pub(in super::super) fn cpu_times(bytes: &[u8], times: &mut CpuTimes) -> Result<(), Malformed> {
     times.cores.clear();
     let mut all = None;
-    // The processors come first; what follows, long lists of interrupts, is not looked at.
+    // The processors come first; what follows, long lists of interrupts, is not split.
     for (at, line) in lines(bytes).take_while(|(_, line)| line.starts_with(b"cpu")) {
         let mut columns = fields(line);
         let name = columns.next().unwrap_or_default();
@@ -57,11 +70,20 @@ pub(in super::super) fn cpu_times(bytes: &[u8], times: &mut CpuTimes) -> Result<
             times.cores.push((id, core));
         }
     }
+    times.running = figure_of(bytes, b"\nprocs_running ");
+    times.blocked = figure_of(bytes, b"\nprocs_blocked ");
     times.all = all.ok_or_else(|| Malformed::missing("line \"cpu\""))?;
     if times.cores.is_empty() {
         return Err(Malformed::missing("line \"cpu0\""));
     }
     Ok(())
+}
+
+/// The number behind `key` in one of the last lines; none where it is cut off.
+fn figure_of(bytes: &[u8], key: &[u8]) -> Option<u64> {
+    let at = memchr::memmem::rfind(bytes, key)? + key.len();
+    let end = memchr::memchr(b'\n', &bytes[at..])?;
+    number(&bytes[at..at + end])
 }
 
 /// The first four modes are as old as the file; the others came one by one.
@@ -109,6 +131,8 @@ mod tests {
     #[test]
     fn busy_is_bounded_whatever_runs_backwards() {
         let before = core([100, 0, 100, 1000, 500, 0, 0, 0]);
+        let waited = core([110, 0, 110, 1020, 540, 0, 0, 0]).waiting_percent(&before);
+        assert_eq!(waited, Some(50.0));
         let steps: [([u64; 8], Option<f64>); 4] = [
             ([110, 0, 110, 1020, 500, 0, 0, 0], Some(50.0)),
             ([110, 0, 100, 990, 400, 0, 0, 0], Some(100.0)),
@@ -123,7 +147,8 @@ mod tests {
     #[test]
     fn cores_keep_their_numbers() {
         let mut times = CpuTimes::default();
-        cpu_times(b"cpu 1 2 3 4\ncpu0 1 2 3 4\ncpu2 0 0 0 0\nintr 5\ncpux\n", &mut times).unwrap();
+        cpu_times(b"cpu 1 2 3 4\ncpu0 1 2 3 4\ncpu2 0 0 0 0\nintr 5\ncpux\nprocs_running 3\nprocs_blocked 12", &mut times).unwrap();
+        assert_eq!((times.running, times.blocked), (Some(3), None), "a cut number is not believed");
         assert_eq!(times.cores.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(times.all.ticks, [1, 2, 3, 4, 0, 0, 0, 0]);
     }

@@ -5,12 +5,15 @@ use super::{Malformed, fields, lines, numbers};
 /// /proc/diskstats counts in these, whatever the disk's own sectors are.
 const SECTOR: u64 = 512;
 
+/// How many totals a disk has here.
+pub(in super::super) const TOTALS: usize = 5;
+
 /// One block device: a disk, a partition, or something that acts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Disk<'a> {
     pub(in super::super) name: &'a [u8],
-    /// Bytes read, bytes written, reads, writes.
-    pub(in super::super) totals: [u64; 4],
+    /// Bytes read, bytes written, reads, writes, milliseconds with work.
+    pub(in super::super) totals: [u64; TOTALS],
 }
 
 /// The devices of /proc/diskstats; a broken line is an error and ends nothing.
@@ -23,11 +26,11 @@ pub(in super::super) fn disks(bytes: &[u8]) -> impl Iterator<Item = Result<Disk<
 fn disk(line: &[u8]) -> Option<Disk<'_>> {
     let mut columns = fields(line).skip(2);
     let name = columns.next()?;
-    let [reads, _, sectors_read, _, writes, _, sectors_written, _, ..]: [u64; 11] =
+    let [reads, _, sectors_read, _, writes, _, sectors_written, _, _, working, _]: [u64; 11] =
         numbers(&mut columns)?;
     let read = sectors_read.wrapping_mul(SECTOR);
     let written = sectors_written.wrapping_mul(SECTOR);
-    Some(Disk { name, totals: [read, written, reads, writes] })
+    Some(Disk { name, totals: [read, written, reads, writes, working] })
 }
 
 /// Whether `name` is a partition, which is so when what is left without its number, and without
@@ -81,9 +84,9 @@ mod tests {
 
     #[test]
     fn sectors_are_512_bytes() {
-        let line = b" 8 0 sda 10 0 4 0 20 0 8 0 0 0 0\n";
+        let line = b" 8 0 sda 10 0 4 0 20 0 8 0 0 7 0\n";
         let found: Vec<_> = disks(line).collect();
-        assert_eq!(found, [Ok(Disk { name: b"sda", totals: [2048, 4096, 10, 20] })]);
+        assert_eq!(found, [Ok(Disk { name: b"sda", totals: [2048, 4096, 10, 20, 7] })]);
     }
 
     #[test]

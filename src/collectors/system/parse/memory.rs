@@ -1,4 +1,4 @@
-//! /proc/meminfo.
+//! /proc/meminfo and /proc/vmstat.
 
 use super::{Malformed, fields, lines, number, percent};
 
@@ -76,6 +76,33 @@ pub(in super::super) fn memory(bytes: &[u8]) -> Result<Memory, Malformed> {
     })
 }
 
+/// Traffic with the swap space since the boot, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in super::super) struct Paging {
+    pub(in super::super) swapped_in: f64,
+    pub(in super::super) swapped_out: f64,
+}
+
+/// Reads /proc/vmstat. A kernel without swapping has no such lines: nothing was swapped.
+pub(in super::super) fn paging(bytes: &[u8]) -> Result<Paging, Malformed> {
+    let page = procfs::page_size() as f64;
+    let (mut paging, mut known) = (Paging::default(), false);
+    for (at, line) in lines(bytes) {
+        let slot = match fields(line).next() {
+            Some(b"pswpin") => &mut paging.swapped_in,
+            Some(b"pswpout") => &mut paging.swapped_out,
+            Some(b"nr_free_pages") => {
+                known = true;
+                continue;
+            }
+            _ => continue,
+        };
+        let pages = fields(line).nth(1).and_then(number);
+        *slot = page * pages.ok_or_else(|| Malformed::line(at, "a number", line))? as f64;
+    }
+    if known { Ok(paging) } else { Err(Malformed::missing("line \"nr_free_pages\"")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +139,15 @@ mod tests {
         ] {
             assert_eq!(memory(text.as_bytes()).unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn swapped_pages_are_bytes() {
+        let page = procfs::page_size() as f64;
+        let found = paging(b"nr_free_pages 9\npswpin 2\npswpout 3\n").unwrap();
+        assert_eq!(found, Paging { swapped_in: 2.0 * page, swapped_out: 3.0 * page });
+        assert_eq!(paging(b"nr_free_pages 9\n"), Ok(Paging::default()));
+        assert_eq!(paging(b"").unwrap_err().to_string(), "no line \"nr_free_pages\" in it");
+        assert!(paging(b"nr_free_pages 9\npswpin x\n").is_err());
     }
 }

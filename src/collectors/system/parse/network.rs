@@ -9,9 +9,11 @@ pub(in super::super) struct Interface<'a> {
     pub(in super::super) bytes_received: u64,
     pub(in super::super) packets_received: u64,
     pub(in super::super) errors_in: u64,
+    pub(in super::super) dropped_in: u64,
     pub(in super::super) bytes_sent: u64,
     pub(in super::super) packets_sent: u64,
     pub(in super::super) errors_out: u64,
+    pub(in super::super) dropped_out: u64,
 }
 
 /// The interfaces of /proc/net/dev; a broken line is an error and ends nothing.
@@ -31,17 +33,19 @@ fn interface(line: &[u8]) -> Option<Interface<'_>> {
     // Old kernels print no blank behind the colon, and aliases have one in their name.
     let colon = line.iter().rposition(|byte| *byte == b':')?;
     let name = line[..colon].trim_ascii();
-    let columns: [u64; 11] = numbers(&mut fields(&line[colon + 1..]))?;
-    let [bytes_received, packets_received, errors_in, .., bytes_sent, packets_sent, errors_out] =
-        columns;
+    let columns: [u64; 12] = numbers(&mut fields(&line[colon + 1..]))?;
+    let [bytes_received, packets_received, errors_in, dropped_in, sent @ ..] = columns;
+    let [.., bytes_sent, packets_sent, errors_out, dropped_out] = sent;
     (!name.is_empty()).then_some(Interface {
         name,
         bytes_received,
         packets_received,
         errors_in,
+        dropped_in,
         bytes_sent,
         packets_sent,
         errors_out,
+        dropped_out,
     })
 }
 
@@ -96,6 +100,7 @@ mod tests {
         assert_eq!(found.name, b"eth0");
         assert_eq!((found.bytes_received, found.packets_received, found.errors_in), (1, 2, 3));
         assert_eq!((found.bytes_sent, found.packets_sent, found.errors_out), (9, 10, 11));
+        assert_eq!((found.dropped_in, found.dropped_out), (4, 12));
     }
 
     #[test]
