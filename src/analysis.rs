@@ -3,7 +3,9 @@
 pub mod anomaly;
 pub mod correlation;
 pub mod forecast;
+pub mod report;
 mod settings;
 mod statistics;
+pub mod trend;
 
 pub use settings::{Algorithm, AnomalyDetection, Deviation, Direction};

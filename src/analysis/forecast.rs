@@ -9,6 +9,8 @@ mod season;
 mod tests;
 mod words;
 
+pub(super) use line::{Line, median};
 pub use linear::{Direction, NoForecast, Reach, Target, linear};
+pub(super) use linear::{Frame, confidence, finite};
 pub use season::{NoSeason, Season, continue_hours, last_day, seasonal};
 pub use words::span;

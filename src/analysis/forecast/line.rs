@@ -2,15 +2,15 @@
 
 /// A line, and how sure it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Line {
+pub(in crate::analysis) struct Line {
     /// Rise per unit of x.
-    pub(super) slope: f64,
+    pub(in crate::analysis) slope: f64,
     /// Mean of the points' x; the line is the surest there.
     pub(super) centre: f64,
     /// Its value at the centre.
     pub(super) level: f64,
     /// Standard error of the slope, points that follow one another counted as related.
-    pub(super) slope_error: f64,
+    pub(in crate::analysis) slope_error: f64,
     /// Standard error of the level.
     pub(super) level_error: f64,
     /// Standard deviation of the points around the line.
@@ -21,7 +21,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Theil-Sen: the median of the slopes between all pairs. Needs three points and ascending x.
-    pub(super) fn through(x: &[f64], y: &[f64]) -> Self {
+    pub(in crate::analysis) fn through(x: &[f64], y: &[f64]) -> Self {
         let slope = median_slope(x, y);
         let count = x.len() as f64;
         let centre = x.iter().sum::<f64>() / count;
@@ -82,7 +82,7 @@ fn relation(rests: &[f64]) -> f64 {
 }
 
 /// The middle one; of an even number the mean of the two. NaN of none. Reorders.
-pub(super) fn median(values: &mut [f64]) -> f64 {
+pub(in crate::analysis) fn median(values: &mut [f64]) -> f64 {
     let middle = values.len() / 2;
     if values.is_empty() {
         return f64::NAN;

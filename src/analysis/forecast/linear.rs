@@ -152,14 +152,18 @@ pub fn linear(
     })
 }
 
-fn finite(times_ms: &[i64], values: &[f64], now: Wall) -> (Vec<i64>, Vec<f64>) {
+pub(in crate::analysis) fn finite(
+    times_ms: &[i64],
+    values: &[f64],
+    now: Wall,
+) -> (Vec<i64>, Vec<f64>) {
     let samples = times_ms.iter().copied().zip(values.iter().copied());
     samples.filter(|(time, value)| value.is_finite() && *time <= now.0).unzip()
 }
 
 /// The samples' own scale: the first at x = 0 and the last at 1, values from 0 to 1. All
 /// arithmetic happens in it, so that neither huge nor tiny values leave the range of floats.
-struct Frame {
+pub(in crate::analysis) struct Frame {
     start: i64,
     /// Milliseconds of one unit of x.
     width: f64,
@@ -171,7 +175,7 @@ struct Frame {
 
 impl Frame {
     /// `None` if all samples have one time or one value.
-    fn new(times: &[i64], values: &[f64], now: Wall) -> Option<Self> {
+    pub(in crate::analysis) fn new(times: &[i64], values: &[f64], now: Wall) -> Option<Self> {
         let (start, end) = (*times.first()?, *times.last()?);
         let base = values.iter().copied().fold(f64::INFINITY, f64::min);
         let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -200,13 +204,17 @@ impl Frame {
     }
 
     /// Change per second.
-    fn slope(&self, slope: f64) -> f64 {
+    pub(in crate::analysis) fn slope(&self, slope: f64) -> f64 {
         slope / self.width * self.half_height * 2000.0
     }
 
     /// The samples thinned to the median of each of [`POINTS`] equal pieces of time, single
     /// spikes taken out.
-    fn points(&self, times: &[i64], values: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    pub(in crate::analysis) fn points(
+        &self,
+        times: &[i64],
+        values: &[f64],
+    ) -> (Vec<f64>, Vec<f64>) {
         let (mut x, mut y) = (Vec::with_capacity(POINTS), Vec::with_capacity(POINTS));
         let piece = |time: i64| ((self.x(time) * POINTS as f64) as usize).min(POINTS - 1);
         let mut from = 0;
@@ -228,7 +236,7 @@ impl Frame {
 }
 
 /// One less the chance of a slope as steep where there is none.
-fn confidence(line: &Line) -> f64 {
+pub(in crate::analysis) fn confidence(line: &Line) -> f64 {
     if line.slope_error > 0.0 {
         1.0 - chance_of_t(line.slope / line.slope_error, line.freedom)
     } else {

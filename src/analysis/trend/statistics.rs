@@ -1,0 +1,57 @@
+//! What values are, without regard to their order.
+
+/// Of at least one value, all of them finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// How many.
+    pub count: usize,
+    /// Mean.
+    pub mean: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// Standard deviation, of the values as all there are (divided by their count), as
+    /// `stddev_over_time` of PromQL.
+    pub deviation: f64,
+    /// Mean of the values without their signs: what a part of the size is a part of.
+    pub mean_size: f64,
+    /// Pairs of a quantile, 0 to 1, and its value, between two values in proportion, as
+    /// `quantile_over_time` of PromQL.
+    pub quantiles: Vec<(f64, f64)>,
+}
+
+impl Statistics {
+    /// Of `values`; `None` of none. Quantiles outside 0 to 1 are taken as the nearer end.
+    #[must_use]
+    pub fn of(values: &[f64], quantiles: &[f64]) -> Option<Self> {
+        if values.is_empty() {
+            return None;
+        }
+        let count = values.len() as f64;
+        // Divided first: the sum of huge values is no float.
+        let mean = values.iter().map(|value| value / count).sum::<f64>();
+        let variance = values.iter().map(|value| (value - mean).powi(2) / count).sum::<f64>();
+        let mut left = values.to_vec();
+        let quantile = |part: &f64| (*part, quantile(&mut left, *part));
+        Some(Self {
+            count: values.len(),
+            mean,
+            min: values.iter().copied().fold(f64::INFINITY, f64::min),
+            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            deviation: variance.sqrt(),
+            mean_size: values.iter().map(|value| value.abs() / count).sum(),
+            quantiles: quantiles.iter().map(quantile).collect(),
+        })
+    }
+}
+
+/// The quantile `part` of `values`, which are at least one. Reorders.
+fn quantile(values: &mut [f64], part: f64) -> f64 {
+    let rank = part.clamp(0.0, 1.0) * (values.len() - 1) as f64;
+    let (_, lower, above) = values.select_nth_unstable_by(rank as usize, f64::total_cmp);
+    let lower = *lower;
+    let upper = above.iter().copied().reduce(f64::min).unwrap_or(lower);
+    let share = rank.fract();
+    lower * (1.0 - share) + upper * share
+}
