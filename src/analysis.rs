@@ -1,8 +1,10 @@
 //! What samples over time tell: pure functions over windows, and their settings.
 
 pub mod anomaly;
+pub mod bottleneck;
 pub mod correlation;
 pub mod forecast;
+pub mod health;
 pub mod report;
 mod settings;
 mod statistics;

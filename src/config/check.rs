@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::analysis::bottleneck::{self, Bottleneck};
 use crate::collectors::{application, neo4j, own, system};
 use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
 use crate::model::{Kind, Labels, MetricDef, MetricId};
@@ -38,6 +39,8 @@ pub struct Plan {
     pub own: MetricId,
     /// Rules to judge; empty where alerting is off.
     pub rules: RuleSet,
+    /// What may hold things back.
+    pub bottlenecks: Vec<Bottleneck>,
     /// What is odd but no error.
     pub warnings: Vec<Problem>,
 }
@@ -102,6 +105,8 @@ impl<'a> Checker<'a> {
         let rules = self.rules(&metrics);
         self.channels();
         self.root.trend_analysis.storage.check(self.problems);
+        let declared = &self.root.trend_analysis.bottlenecks;
+        let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
         Plan {
             root: self.root.clone(),
             metrics,
@@ -113,6 +118,7 @@ impl<'a> Checker<'a> {
             neo4j,
             own,
             rules,
+            bottlenecks,
             warnings: self.warnings,
         }
     }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::analysis::AnomalyDetection;
+use crate::analysis::bottleneck::BottleneckSettings;
+use crate::analysis::health::HealthSettings;
 use crate::collectors::application::{Application, ApplicationMetric};
 use crate::collectors::neo4j::Neo4jMetrics;
 use crate::collectors::system::{System, SystemMetric};
@@ -110,5 +112,9 @@ section! {
         pub storage: TrendStorage = TrendStorage::default(),
         /// How anomalies are found.
         pub anomaly_detection: AnomalyDetection = AnomalyDetection::default(),
+        /// What holds things back, beside what is shipped.
+        pub bottlenecks: Vec<BottleneckSettings> = Vec::new(),
+        /// What costs how much of the health score.
+        pub health: HealthSettings = HealthSettings::default(),
     }
 }
