@@ -31,18 +31,6 @@ impl Grid {
         Self { from, step, cells }
     }
 
-    /// The usual distance of a series' samples.
-    #[must_use]
-    pub fn interval(series: &SampledSeries) -> Duration {
-        let mut gaps: Vec<i64> = series.times.windows(2).map(|two| two[1] - two[0]).collect();
-        if gaps.is_empty() {
-            return Duration::ZERO;
-        }
-        let middle = gaps.len() / 2;
-        let gap = *gaps.select_nth_unstable(middle).1;
-        Duration::from_millis(u64::try_from(gap).unwrap_or(0))
-    }
-
     /// The mean of each cell; one without samples has that of the cell before. What only grows is
     /// taken as its increase. `None` where less than half of the cells have samples.
     pub(super) fn fill(&self, series: &SampledSeries) -> Option<Vec<f64>> {

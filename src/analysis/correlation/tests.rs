@@ -145,8 +145,6 @@ fn a_grid_fits_the_samples_and_has_an_end() {
     let hour = Grid::over(Wall(0), Wall(3_600_000), Duration::from_secs(15));
     assert_eq!((hour.step, hour.cells), (15_000, 240));
     assert_eq!(Grid::over(Wall(5), Wall(0), Duration::ZERO).cells, 0);
-    assert_eq!(Grid::interval(&series("a", vec![1.0; 5])), Duration::from_secs(15));
-    assert_eq!(Grid::interval(&series("a", vec![1.0])), Duration::ZERO);
 }
 
 proptest! {
