@@ -6,6 +6,7 @@
 mod backend;
 mod figures;
 mod judge;
+mod outward;
 mod overrides;
 mod past;
 mod running;
@@ -35,6 +36,7 @@ use crate::rules::{Carried, Engine, Found, StateFile};
 
 use backend::View;
 use judge::{Judge, Judged};
+use outward::Outward;
 pub use overrides::Overrides;
 use past::Past;
 use running::Running;
@@ -66,6 +68,7 @@ struct App {
     notifier: Arc<Notifier>,
     /// None: the declaration in effect at the start keeps none.
     past: Option<Past>,
+    outward: Outward,
     web: Web,
     statsd: statsd::Intake,
     reloads: Mutex<Reloads>,
@@ -113,6 +116,8 @@ impl App {
         let statsd = statsd.map_err(anyhow::Error::msg)?;
         app.web.open(&settings, backend).await.map_err(anyhow::Error::msg)?;
         app.statsd.replace(statsd);
+        let remote = app.outward.prepare(&running.plan).await.map_err(anyhow::Error::msg)?;
+        app.outward.replace(remote, app.history(), &running.plan).await;
         let stop = CancellationToken::new();
         let judging = tokio::spawn(app.judge.clone().run(stop.clone()));
         app.current.load().start(&app);
@@ -130,6 +135,7 @@ impl App {
         }
         app.notifier.stop(DRAIN).await;
         app.web.close().await;
+        app.outward.stop().await;
         watchdog.abort();
         if let Some(past) = &app.past {
             past.close().await;
@@ -153,6 +159,7 @@ impl App {
         let notifier = Arc::new(Notifier::new(setup));
         notifier.replace(notifier.prepare(channels, sender(&plan)).await?).await;
         let past = Past::open(&plan, state.as_deref(), clock).await;
+        let outward = Outward::new(state.clone(), clock);
         let file = state.map(|folder| StateFile::new(folder.join("alerts.json")));
         let (running, rules) = Running::new(plan, past.as_ref().map(|past| past.history.clone()));
         past::recall(running.store.clone(), clock.now()).await;
@@ -174,6 +181,7 @@ impl App {
             judge,
             notifier,
             past,
+            outward,
             web: Web::default(),
             statsd: statsd::Intake::default(),
             reloads: Mutex::new(Reloads { loaded_at: now.wall, ..Reloads::default() }),
@@ -235,6 +243,7 @@ impl App {
         let channels = &monitor.alerting.notifications.channels;
         let channels = self.notifier.prepare(channels, sender(&plan)).await;
         let channels = channels.map_err(|error| error.to_string())?;
+        let remote = self.outward.prepare(&plan).await?;
         let old = self.current.load_full();
         let statsd = self.statsd.prepare(&plan, &old.recorder).await?;
         self.web.open(&monitor.prometheus, Arc::new(View(self.clone()))).await?;
@@ -260,6 +269,7 @@ impl App {
             self.board.forget(origin);
         }
         self.current.store(next.clone());
+        self.outward.replace(remote, self.history(), &next.plan).await;
         next.start(self);
         Ok(told)
     }

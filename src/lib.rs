@@ -14,6 +14,8 @@
 //! - [`rules`]: what is judged, when it counts, and what changes.
 //! - [`replay`]: rules over what was recorded, on virtual time.
 //! - [`collectors`]: where figures come from, and the runner they share.
+//! - [`remote`]: remote write.
+//! - [`outbound`]: HTTP to others: clients, TLS, authorization, answers.
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
 //! - [`dashboard`]: a Grafana dashboard from a declaration.
 
@@ -30,7 +32,9 @@ pub mod history;
 pub mod logging;
 pub mod model;
 pub mod notify;
+pub mod outbound;
 pub mod promql;
+pub mod remote;
 pub mod replay;
 pub mod rules;
 pub mod server;

@@ -10,7 +10,6 @@ mod filter;
 mod journal;
 mod outbox;
 mod preview;
-mod retry;
 #[cfg(test)]
 mod samples;
 mod settings;

@@ -28,7 +28,8 @@ mod web;
 pub use access::Access;
 pub use activity::Cut;
 pub use backend::{
-    Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth, ReloadHealth, RuleView,
+    Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth, ReloadHealth, RemoteHealth,
+    RuleView,
 };
 pub use listener::{BindError, Handle, Server};
 pub use network::Network;

@@ -19,7 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("promql", &["model"]),
     ("history", &["model", "declare", "promql"]),
     ("analysis", &["model", "declare", "promql"]),
-    ("remote", &["model", "clock", "declare", "promql", "history"]),
+    ("outbound", &["model", "declare"]),
+    ("remote", &["model", "clock", "declare", "promql", "history", "outbound"]),
     ("store", &["model", "exposition", "promql", "history"]),
     ("collectors", &["model", "clock", "declare"]),
     ("collectors::system", &["model", "declare", "collectors"]),
@@ -27,7 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("collectors::neo4j", &["model", "declare", "collectors"]),
     ("collectors::own", &["model", "declare", "collectors"]),
     ("rules", &["model", "declare", "promql", "history", "analysis", "store"]),
-    ("notify", &["model", "clock", "declare"]),
+    ("notify", &["model", "clock", "declare", "outbound"]),
     (
         "replay",
         &["model", "declare", "exposition", "promql", "history", "store", "rules", "notify"],

@@ -98,6 +98,7 @@ impl Backend for View {
             started: self.0.started,
             collectors: collectors.collect(),
             channels: channels.collect(),
+            remote: self.0.outward.health(),
             history: self.0.past.as_ref().map(Past::health),
             reload: self.0.reloads.lock().last.map(|(at, success)| ReloadHealth { at, success }),
         }

@@ -25,6 +25,7 @@ impl App {
             history: self.past.as_ref().map(Past::figures),
             rules: self.rule_figures(),
             channels: self.channel_figures(),
+            remote: self.outward.figures(),
             reloads: (reloads.good, reloads.bad),
             last_reload_good: reloads.last.is_none_or(|(_, good)| good),
             loaded_at: reloads.loaded_at.0 as f64 / 1000.0,

@@ -60,6 +60,7 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         }
         out.push('\n');
     }
+    out += &remote_write(&health["remoteWrite"]);
     out += "\nalerts\n";
     for alert in alerts["alerts"].as_array().into_iter().flatten() {
         let labels: Vec<String> = entries(&alert["labels"])
@@ -94,6 +95,28 @@ fn history(history: &Value) -> String {
     line + "\n"
 }
 
+/// One line per destination of remote write; nothing where there is none.
+fn remote_write(destinations: &Value) -> String {
+    let Some(destinations) = destinations.as_array().filter(|all| !all.is_empty()) else {
+        return String::new();
+    };
+    let mut out = "\nremote write\n".to_owned();
+    for destination in destinations {
+        out += &format!(
+            "  {:<14} {} sent, {} lost, {} bytes wait",
+            word(&destination["name"]),
+            word(&destination["sent"]),
+            word(&destination["lost"]),
+            word(&destination["pendingBytes"]),
+        );
+        if let Some(error) = destination["lastError"].as_str() {
+            out += &format!("  FAILED {error}");
+        }
+        out.push('\n');
+    }
+    out
+}
+
 fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
 }
@@ -120,6 +143,8 @@ mod tests {
                     "error": "refused", "lastDurationSeconds": 0.0015}},
                     "history": {"folder": "/h", "series": 7, "bytes": 99, "oldest": "2026-11-21",
                     "problem": "no space left"},
+                    "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
+                    "lastError": "refused"}],
                     "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0}]}),
             &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
                     "labels": {"alertname": "disk", "mount_point": "/"}, "message": "full"}]}),
@@ -129,7 +154,8 @@ mod tests {
             "bellwether 1  healthy  up 3 s  7 series  2 rules\n\ncollectors\n  \
              neo4j               1.50 ms  FAILED connect: refused\n\nhistory\n  \
              /h  99 bytes  7 series  since 2026-11-21  DEGRADED no space left\n\nchannels\n  \
-             log            1 sent, 0 queued, 0 dropped\n\nalerts\n  \
+             log            1 sent, 0 queued, 0 dropped\n\nremote write\n  \
+             mimir          5 sent, 0 lost, 9 bytes wait  FAILED refused\n\nalerts\n  \
              firing   critical  disk mount_point=/  full\n"
         );
     }

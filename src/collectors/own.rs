@@ -5,6 +5,7 @@
 
 mod history;
 mod process;
+mod remote;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use history::HistoryFigures;
 pub use process::Process;
+pub use remote::RemoteFigures;
 
 use super::{Collecting, Collector, Health};
 use crate::model::{Batch, Kind, MetricDef, MetricId, Now, Origin};
@@ -33,6 +35,8 @@ pub struct Figures {
     pub rules: RuleFigures,
     /// Delivery, by channel.
     pub channels: BTreeMap<String, ChannelFigures>,
+    /// Remote write, by destination.
+    pub remote: BTreeMap<String, RemoteFigures>,
     /// Reloads that took effect, and that did not.
     pub reloads: (u64, u64),
     /// Whether the last reload took effect; true before the first.
@@ -171,6 +175,22 @@ own_metrics! {
         "Notifications given up, by reason.";
     Queue = "bellwether_notification_queue_length" Gauge ["channel"]
         "Notifications that wait for delivery.";
+    RemoteSamples = "bellwether_remote_write_samples_total" Counter ["destination"]
+        "Samples that the receiver of remote write took.";
+    RemoteFailed = "bellwether_remote_write_samples_failed_total" Counter ["destination"]
+        "Samples that the receiver refused for good.";
+    RemoteRetried = "bellwether_remote_write_samples_retried_total" Counter ["destination"]
+        "Samples that were sent once more after a failure that may pass.";
+    RemoteDropped = "bellwether_remote_write_samples_dropped_total" Counter ["destination", "reason"]
+        "Samples that were not sent by reason: relabelling, lost (gone from the log first).";
+    RemoteBytes = "bellwether_remote_write_bytes_total" Counter ["destination"]
+        "Bytes of the requests that the receiver took, compressed.";
+    RemoteNewest = "bellwether_remote_write_highest_sent_timestamp_seconds" Gauge ["destination"]
+        "Time of the newest sample that the receiver took.";
+    RemotePending = "bellwether_remote_write_pending_samples" Gauge ["destination"]
+        "Samples of the requests that are under way.";
+    RemotePendingBytes = "bellwether_remote_write_pending_bytes" Gauge ["destination"]
+        "Bytes of history's log that wait to be sent.";
     Reloads = "bellwether_reloads_total" Counter ["result"]
         "Reloads of the declaration by result: success, failure.";
     ReloadGood = "bellwether_config_last_reload_successful" Gauge []
@@ -259,6 +279,9 @@ impl Own {
         }
         out.rules(&figures.rules);
         out.channels(&figures.channels);
+        for (name, remote) in &figures.remote {
+            out.remote(name, remote);
+        }
         out.counts(&figures);
         out.http(&figures);
         out.process(&figures.process);

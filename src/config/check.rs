@@ -107,6 +107,7 @@ impl<'a> Checker<'a> {
         self.root.trend_analysis.storage.check(self.problems);
         let declared = &self.root.trend_analysis.bottlenecks;
         let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
+        self.remote_write();
         Plan {
             root: self.root.clone(),
             metrics,
@@ -291,6 +292,16 @@ impl<'a> Checker<'a> {
     fn channels(&mut self) {
         let channels = &self.root.performance_monitor.alerting.notifications.channels;
         crate::notify::check(channels, self.problems);
+    }
+
+    fn remote_write(&mut self) {
+        let destinations = &self.root.remote_write;
+        crate::remote::check(destinations, self.problems);
+        if let (Some(first), false) = (destinations.first(), self.root.trend_analysis.enabled) {
+            self.problems
+                .error(&first.at, "remote write without history, whose log is its queue")
+                .hint("leave out `trend_analysis.enabled: false`");
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::history::TrendStorage;
 use crate::logging::Logging;
 use crate::model::Origin;
 use crate::notify::ChannelSettings;
+use crate::remote::RemoteWrite;
 use crate::rules::RuleSettings;
 use crate::server::Prometheus;
 
@@ -47,6 +48,8 @@ section! {
         pub performance_monitor: Spanned<Monitor>,
         /// What is kept of the past, and what is made of it.
         pub trend_analysis: TrendAnalysis,
+        /// Receivers of everything that history takes, by Prometheus's remote write.
+        pub remote_write: Vec<Spanned<RemoteWrite>> = Vec::new(),
         /// Bellwether's own log.
         pub logging: Logging,
     }

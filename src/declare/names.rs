@@ -26,6 +26,14 @@ pub fn check_label_names(names: &[Spanned<String>], problems: &mut Problems) {
     }
 }
 
+/// Whether `name` can name a file, on any file system.
+#[must_use]
+pub fn is_file_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,12 +6,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::declare::{At, MapReader, Problems, Secret, Section, Shape};
+use crate::declare::{At, MapReader, Problems, Section, Shape};
 use crate::model::{Labels, Notification, Wall};
 
 mod broker_log;
@@ -101,14 +100,6 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
-
-/// The secret in a file, without the end of its line. Blocks.
-fn read_secret(path: &Path) -> Result<Secret, String> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
-    }
-}
 
 macro_rules! channel_types {
     ($( $(#[$doc:meta])* $variant:ident = $word:literal, $heading:literal, $settings:ty; )+) => {

@@ -16,9 +16,9 @@ use super::channels::{Channel, DeliveryError, WallClock};
 use super::filter::Filter;
 use super::journal::Journal;
 use super::outbox::{Outbox, Record};
-use super::retry::next_delay;
 use super::settings::ChannelCommon;
 use crate::model::{Alert, AlertState, Fingerprint, Notification, Status, Transition, Wall};
+use crate::outbound::next_delay;
 
 /// What one channel did so far.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::declare::{
     At, Cx, Decode, FieldDoc, MapReader, Matcher, Node, Problems, Section, SectionDoc, Shape, Span,
-    Spanned,
+    Spanned, is_file_name,
 };
 use crate::model::Severity;
 
@@ -187,13 +187,6 @@ fn check_common(common: &ChannelCommon, at: &At, problems: &mut Problems) {
             format!("{} is shorter than `initial`, {}", retry.max, retry.initial),
         );
     }
-}
-
-/// The name becomes a file's, on any file system.
-fn is_file_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && !name.starts_with('.')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 #[cfg(test)]

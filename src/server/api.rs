@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::backend::{Health, RuleView};
+use super::backend::{Health, RemoteHealth, RuleView};
 use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity, Wall};
 
 /// Data of `/api/v1/alerts`.
@@ -111,6 +111,7 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
         "uptimeSeconds": now.wall.since(health.started).as_secs_f64(),
         "collectors": collectors,
         "channels": channels.collect::<Vec<_>>(),
+        "remoteWrite": health.remote.iter().map(view_remote).collect::<Vec<_>>(),
         "history": health.history.as_ref().map(|history| {
             json!({
                 "folder": history.folder,
@@ -126,11 +127,23 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
     })
 }
 
-/// `starting`, `healthy`, or `degraded` where a collector, a channel, history or the last reload
-/// failed.
+fn view_remote(remote: &RemoteHealth) -> Value {
+    json!({
+        "name": remote.name,
+        "sent": remote.sent,
+        "lost": remote.lost,
+        "pendingBytes": remote.pending_bytes,
+        "newestSent": remote.newest_sent.map(time),
+        "lastError": remote.last_error,
+    })
+}
+
+/// `starting`, `healthy`, or `degraded` where a collector, a channel, remote write, history or the
+/// last reload failed.
 fn status(health: &Health, ready: bool) -> &'static str {
     let failing = failing_collectors(health).next().is_some()
         || health.channels.iter().any(|channel| channel.last_error.is_some())
+        || health.remote.iter().any(|remote| remote.last_error.is_some())
         || health.history.as_ref().is_some_and(|history| history.problem.is_some())
         || health.reload.as_ref().is_some_and(|reload| !reload.success);
     match (ready, failing) {
@@ -346,6 +359,12 @@ mod tests {
         let mut all = Health { started: Wall(40_000), ..Health::default() };
         all.collectors.insert(Origin::System, good.clone());
         assert_eq!(health(&all, true, "1", now)["status"], "healthy");
+        let away = RemoteHealth { last_error: Some("refused".into()), ..RemoteHealth::default() };
+        let view = health(&Health { remote: vec![away], ..all.clone() }, true, "1", now);
+        assert_eq!(
+            (&view["status"], &view["remoteWrite"][0]["lastError"]),
+            (&json!("degraded"), &json!("refused"))
+        );
         assert_eq!(health(&all, false, "1", now)["status"], "starting");
         let failure = Failure::new("connect", "refused");
         let bad = CollectorHealth { success: Some(false), failure: Some(failure), ..good };

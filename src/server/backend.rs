@@ -84,6 +84,8 @@ pub struct Health {
     pub collectors: BTreeMap<Origin, CollectorHealth>,
     /// Every enabled channel.
     pub channels: Vec<ChannelHealth>,
+    /// Every destination of remote write.
+    pub remote: Vec<RemoteHealth>,
     /// History, where some is kept.
     pub history: Option<HistoryHealth>,
     /// The last reload, if there was one.
@@ -118,6 +120,23 @@ pub struct ChannelHealth {
     pub failed: u64,
     /// Notifications given up.
     pub dropped: u64,
+    /// Why the last attempt failed; none after a success. Holds no secret.
+    pub last_error: Option<String>,
+}
+
+/// How a destination of remote write fares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemoteHealth {
+    /// Its name.
+    pub name: String,
+    /// Samples that it took.
+    pub sent: u64,
+    /// Samples that it refused for good, or that were gone before they could be sent.
+    pub lost: u64,
+    /// Bytes of history's log that wait.
+    pub pending_bytes: u64,
+    /// The newest sample that it took.
+    pub newest_sent: Option<Wall>,
     /// Why the last attempt failed; none after a success. Holds no secret.
     pub last_error: Option<String>,
 }

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod prometheus;
 pub mod receiver;
 pub mod servers;
+pub mod sink;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

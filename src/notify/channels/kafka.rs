@@ -19,7 +19,8 @@ use crate::model::Notification;
 use crate::notify::wire::Message;
 
 use super::broker_log::BrokerLog;
-use super::{Attempt, Channel, Context, DeliveryError, Sender, read_secret};
+use super::{Attempt, Channel, Context, DeliveryError, Sender};
+use crate::outbound::read_secret;
 
 crate::choices! {
     /// How brokers are spoken to.

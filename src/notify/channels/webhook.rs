@@ -8,15 +8,15 @@ use std::path::PathBuf;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::Notification;
-use crate::notify::retry::parse_retry_after;
 use crate::notify::wire::Webhook;
+use crate::outbound::{Access, BasicAuth, parse_url, read_secret, reasons, refusal};
 
-use super::{Attempt, Channel, Context, DeliveryError, read_secret};
+use super::{Attempt, Channel, Context, DeliveryError};
 
 crate::choices! {
     /// HTTP methods of a webhook.
@@ -63,18 +63,6 @@ crate::section! {
     }
 }
 
-crate::section! {
-    /// User and password of a receiver.
-    pub struct BasicAuth {
-        /// User name.
-        pub username: String,
-        /// Password.
-        pub password: Option<Secret>,
-        /// File that holds the password; read again for each request.
-        pub password_file: Option<PathBuf>,
-    }
-}
-
 const TEMPLATE: &str = "template";
 
 impl WebhookChannel {
@@ -93,17 +81,7 @@ impl WebhookChannel {
             }
             (None, Some(_)) => {}
         }
-        self.check_authorization(at, problems);
-        for (name, value) in &self.headers {
-            if HeaderName::try_from(name).is_err() {
-                problems.error(&value.at, format!("not a header name: {name:?}"));
-            } else if HeaderValue::from_str(value.expose()).is_err() {
-                problems.error(&value.at, format!("not a header value: that of {name:?}"));
-            }
-        }
-        if self.timeout.is_zero() {
-            problems.error(&at.key("timeout"), "must be longer than 0s");
-        }
+        self.access().check(at, problems);
         if self.max_alerts == 0 {
             problems.error(&at.key("max_alerts"), "must be at least 1");
         }
@@ -114,26 +92,15 @@ impl WebhookChannel {
         }
     }
 
-    fn check_authorization(&self, at: &At, problems: &mut Problems) {
-        let header = self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
-        let ways = [
-            header,
-            self.bearer_token.is_some(),
-            self.bearer_token_file.is_some(),
-            self.basic_auth.is_some(),
-        ];
-        if ways.into_iter().filter(|way| *way).count() > 1 {
-            problems.error(at, "more than one kind of authorization").hint(
-                "keep one of `bearer_token`, `bearer_token_file`, `basic_auth` and the header",
-            );
-        }
-        if let Some(basic) = &self.basic_auth
-            && basic.password.is_some()
-            && basic.password_file.is_some()
-        {
-            problems
-                .error(&at.key("basic_auth"), "both `password` and `password_file`")
-                .hint("keep one");
+    fn access(&self) -> Access {
+        Access {
+            headers: self.headers.clone(),
+            bearer_token: self.bearer_token.clone(),
+            bearer_token_file: self.bearer_token_file.clone(),
+            basic_auth: self.basic_auth.clone(),
+            timeout: self.timeout,
+            ca_file: self.ca_file.clone(),
+            proxy_from_environment: self.proxy_from_environment,
         }
     }
 
@@ -145,67 +112,26 @@ impl WebhookChannel {
         };
         let url = parse_url(&url)?;
         let template = self.template.as_ref().map(|template| compile(template));
+        let access = self.access();
         Ok(Box::new(Receiver {
-            client: self.client(&url)?,
+            client: access.client(&url)?,
             place: url.origin().ascii_serialization(),
             url,
-            headers: self.header_map()?,
+            headers: header_map(&access)?,
+            access,
             template: template.transpose().map_err(|error| format!("invalid template: {error}"))?,
             settings: self.clone(),
             context,
         }))
     }
-
-    fn client(&self, url: &Url) -> Result<Client, String> {
-        // Fails only where the process has a provider already.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let mut builder = Client::builder()
-            .timeout(*self.timeout)
-            // A redirect could carry credentials elsewhere and turn a POST into a GET.
-            .redirect(reqwest::redirect::Policy::none())
-            // The delivery loop is the only one that tries again, so that each attempt counts.
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(1)
-            .user_agent(concat!("bellwether/", env!("CARGO_PKG_VERSION")));
-        if !self.proxy_from_environment {
-            builder = builder.no_proxy();
-        }
-        if let Some(path) = &self.ca_file {
-            let told = |reason: String| format!("ca_file {}: {reason}", path.display());
-            let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| told(reasons(&error)))?;
-            if certificates.is_empty() {
-                return Err(told("no certificate in it".into()));
-            }
-            builder = builder.tls_certs_only(certificates);
-        } else if url.scheme() == "http" && !self.proxy_from_environment {
-            // Reading the system's authorities costs time and memory, and hosts without any exist.
-            builder = builder.tls_certs_only([]);
-        }
-        builder.build().map_err(|error| reasons(&error))
-    }
-
-    fn header_map(&self) -> Result<HeaderMap, String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in &self.headers {
-            let told = || format!("invalid header {name:?}");
-            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| told())?;
-            value.set_sensitive(true);
-            headers.insert(HeaderName::try_from(name).map_err(|_| told())?, value);
-        }
-        Ok(headers)
-    }
 }
 
-/// The URL, or why it is none, without showing it.
-fn parse_url(text: &Secret) -> Result<Url, String> {
-    let url = Url::parse(text.expose().trim()).map_err(|error| format!("not a URL: {error}"))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        other => Err(format!("not an HTTP URL: its scheme is {other:?}")),
-    }
+/// The declared headers, over those that a webhook has anyway.
+fn header_map(access: &Access) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.extend(access.header_map()?);
+    Ok(headers)
 }
 
 fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
@@ -218,6 +144,7 @@ fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
 
 struct Receiver {
     settings: WebhookChannel,
+    access: Access,
     context: Context,
     client: Client,
     url: Url,
@@ -237,13 +164,7 @@ impl Channel for Receiver {
             };
             let request =
                 self.client.request(method, self.url.clone()).headers(self.headers.clone());
-            let request = match self.authorization().await? {
-                Authorization::None => request,
-                Authorization::Bearer(token) => request.bearer_auth(token.expose()),
-                Authorization::Basic(user, password) => {
-                    request.basic_auth(user, password.as_ref().map(Secret::expose))
-                }
-            };
+            let request = self.access.authorize(request).await.map_err(DeliveryError::transient)?;
             match request.body(body).send().await {
                 Ok(response) => self.judge(response).await,
                 Err(error) => {
@@ -264,12 +185,6 @@ impl Channel for Receiver {
     }
 }
 
-enum Authorization {
-    None,
-    Bearer(Secret),
-    Basic(String, Option<Secret>),
-}
-
 impl Receiver {
     fn body(&self, batch: &[Notification]) -> Result<String, DeliveryError> {
         let document = Webhook::new(batch, &self.context.name, &self.context.sender);
@@ -283,81 +198,21 @@ impl Receiver {
         body.map_err(DeliveryError::permanent)
     }
 
-    async fn authorization(&self) -> Result<Authorization, DeliveryError> {
-        let settings = &self.settings;
-        if let Some(token) = &settings.bearer_token {
-            return Ok(Authorization::Bearer(token.clone()));
-        }
-        if let Some(path) = &settings.bearer_token_file {
-            return Ok(Authorization::Bearer(fresh_secret(path.clone()).await?));
-        }
-        let Some(basic) = &settings.basic_auth else { return Ok(Authorization::None) };
-        let password = match &basic.password_file {
-            Some(path) => Some(fresh_secret(path.clone()).await?),
-            None => basic.password.clone(),
-        };
-        Ok(Authorization::Basic(basic.username.clone(), password))
-    }
-
     async fn judge(&self, response: Response) -> Result<(), DeliveryError> {
         let status = response.status();
         if status.is_success() {
             return Ok(());
         }
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let now = (self.context.clock)();
-        let retry_after =
-            header(RETRY_AFTER).and_then(|value| parse_retry_after(value, header(DATE), now));
         let retryable = status.is_server_error()
             || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        let mut message = format!("{} answered {status}", self.place);
-        if status.is_redirection() {
-            message += "; redirects are not followed: set the final URL";
-        }
-        let said = beginning(response).await;
-        if !said.is_empty() {
-            message += &format!(": {said}");
-        }
-        Err(DeliveryError { retryable, retry_after, message, delivered: Vec::new() })
+        let refusal = refusal(response, &self.place, (self.context.clock)()).await;
+        Err(DeliveryError {
+            retryable,
+            retry_after: refusal.retry_after,
+            message: refusal.message,
+            delivered: Vec::new(),
+        })
     }
-}
-
-/// The first bytes of an answer's body, on one line.
-async fn beginning(mut response: Response) -> String {
-    const LONGEST: usize = 200;
-    let mut bytes = Vec::new();
-    while bytes.len() < LONGEST {
-        match response.chunk().await {
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(LONGEST)]),
-            // What could be read is all there is to show.
-            Ok(None) | Err(_) => break,
-        }
-    }
-    bytes.truncate(LONGEST);
-    let text = String::from_utf8_lossy(&bytes);
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// The secret of a file that may be replaced at any time.
-async fn fresh_secret(path: PathBuf) -> Result<Secret, DeliveryError> {
-    match tokio::task::spawn_blocking(move || read_secret(&path)).await {
-        Ok(read) => read.map_err(DeliveryError::transient),
-        Err(_) => Err(DeliveryError::transient("the reading of a secret's file was cut off")),
-    }
-}
-
-/// An error with what caused it: `error sending request: connection refused`.
-fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let reason = error.to_string();
-        if !text.ends_with(&reason) {
-            text += &format!(": {reason}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -384,10 +239,11 @@ mod tests {
         assert_eq!(problems, [""; 0]);
         let url = parse_url(settings.url.as_ref().unwrap()).unwrap();
         Receiver {
-            client: settings.client(&url).unwrap(),
+            client: settings.access().client(&url).unwrap(),
             place: url.origin().ascii_serialization(),
             url,
-            headers: settings.header_map().unwrap(),
+            headers: header_map(&settings.access()).unwrap(),
+            access: settings.access(),
             template: settings.template.as_ref().map(|template| compile(template).unwrap()),
             settings,
             context: Context {

@@ -11,7 +11,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// Full jitter, so that many clients of one receiver spread out when it comes back. What the
 /// receiver asks for is the least: one that asks for nothing is not hammered either.
 #[must_use]
-pub(super) fn next_delay(
+pub fn next_delay(
     initial: Duration,
     max: Duration,
     failures: u32,
@@ -28,7 +28,7 @@ pub(super) fn next_delay(
 /// Reads `Retry-After`: seconds, or an HTTP date (RFC 9110) that is compared with the answer's own
 /// `Date` where there is one, so that clocks that differ do no harm.
 #[must_use]
-pub(super) fn parse_retry_after(value: &str, date: Option<&str>, now: Wall) -> Option<Duration> {
+pub fn parse_retry_after(value: &str, date: Option<&str>, now: Wall) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }

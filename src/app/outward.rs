@@ -1,0 +1,89 @@
+//! Remote write as the app runs it: from history to the destinations of the plan in effect.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::clock::Clock;
+use crate::collectors::own::RemoteFigures;
+use crate::config::Plan;
+use crate::history::History;
+use crate::model::Wall;
+use crate::remote::{Families, Prepared, Setup, Writers};
+use crate::server::RemoteHealth;
+
+/// The destinations, over all reloads.
+pub(super) struct Outward(Arc<Writers>);
+
+impl Outward {
+    /// None yet. `state` keeps how far each got.
+    pub(super) fn new(state: Option<PathBuf>, clock: Clock) -> Self {
+        let clock = Arc::new(move || clock.now().wall);
+        Self(Arc::new(Writers::new(Setup { state, clock, random: fastrand::f64 })))
+    }
+
+    /// Builds the destinations of `plan`; nothing is sent yet.
+    pub(super) async fn prepare(&self, plan: &Plan) -> Result<Prepared, String> {
+        let (writers, settings) = (self.0.clone(), plan.root.remote_write.clone());
+        let prepared = tokio::task::spawn_blocking(move || writers.prepare(&settings)).await;
+        prepared.map_err(|error| error.to_string())?
+    }
+
+    /// Sends to `prepared` from now on what `history` takes.
+    pub(super) async fn replace(
+        &self,
+        prepared: Prepared,
+        history: Option<Arc<History>>,
+        plan: &Plan,
+    ) {
+        match history {
+            Some(history) => {
+                let families = Families::new(&plan.metrics);
+                self.0.replace(prepared, Arc::new(history), families).await;
+            }
+            None if !plan.root.remote_write.is_empty() => {
+                warn!("remote write needs history, which begins at the next start");
+            }
+            None => {}
+        }
+    }
+
+    pub(super) async fn stop(&self) {
+        self.0.stop().await;
+    }
+
+    pub(super) fn figures(&self) -> BTreeMap<String, RemoteFigures> {
+        let figures = self.0.figures().into_iter().map(|(name, figures)| {
+            let figures = RemoteFigures {
+                sent: figures.sent,
+                failed: figures.failed,
+                retried: figures.retried,
+                dropped: figures.dropped,
+                bytes: figures.bytes,
+                newest_sent: figures.newest_sent,
+                pending_samples: figures.pending_samples,
+                pending_bytes: figures.pending_bytes,
+            };
+            (name, figures)
+        });
+        figures.collect()
+    }
+
+    pub(super) fn health(&self) -> Vec<RemoteHealth> {
+        let lost = |dropped: &[(&str, u64)]| {
+            dropped.iter().find(|(reason, _)| *reason == "lost").map_or(0, |(_, count)| *count)
+        };
+        let health = self.0.figures().into_iter().map(|(name, figures)| RemoteHealth {
+            name,
+            sent: figures.sent,
+            lost: figures.failed + lost(&figures.dropped),
+            pending_bytes: figures.pending_bytes,
+            newest_sent: (figures.newest_sent > 0.0)
+                .then_some(Wall((figures.newest_sent * 1000.0) as i64)),
+            last_error: figures.last_error,
+        });
+        health.collect()
+    }
+}

@@ -1,0 +1,68 @@
+//! What a receiver's answer means, and an error in words.
+
+use std::time::Duration;
+
+use reqwest::header::{DATE, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use super::retry::parse_retry_after;
+use crate::model::Wall;
+
+/// Why a receiver did not take what was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its status.
+    pub status: StatusCode,
+    /// How long it asks to wait.
+    pub retry_after: Option<Duration>,
+    /// What it said, as far as it may be shown: place, status, the beginning of the body.
+    pub message: String,
+}
+
+/// Reads an answer that is no success. `place` is where it comes from, without secrets.
+pub async fn refusal(response: Response, place: &str, now: Wall) -> Refusal {
+    let status = response.status();
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let retry_after =
+        header(RETRY_AFTER).and_then(|value| parse_retry_after(value, header(DATE), now));
+    let mut message = format!("{place} answered {status}");
+    if status.is_redirection() {
+        message += "; redirects are not followed: set the final URL";
+    }
+    let said = beginning(response).await;
+    if !said.is_empty() {
+        message += &format!(": {said}");
+    }
+    Refusal { status, retry_after, message }
+}
+
+/// The first bytes of an answer's body, on one line.
+async fn beginning(mut response: Response) -> String {
+    const LONGEST: usize = 200;
+    let mut bytes = Vec::new();
+    while bytes.len() < LONGEST {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(LONGEST)]),
+            // What could be read is all there is to show.
+            Ok(None) | Err(_) => break,
+        }
+    }
+    bytes.truncate(LONGEST);
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// An error with what caused it: `error sending request: connection refused`.
+#[must_use]
+pub fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.ends_with(&reason) {
+            text += &format!(": {reason}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,96 @@
+//! A chunk as the body of a request: pure.
+
+use std::collections::HashMap;
+
+use prost::Message;
+
+use super::batch::{Chunk, Series};
+use super::family::Family;
+use super::message::{
+    Label, Metadata, MetricMetadata, Request, Sample, TimeSeries, TimeSeriesV2, WriteRequest,
+};
+use super::settings::Protocol;
+
+/// The body of a request: the message in Snappy's block format. `metadata` goes along in 1.0;
+/// 2.0 has it beside each series.
+///
+/// # Errors
+/// The message is larger than Snappy takes (4 GiB).
+pub(super) fn body(
+    chunk: &Chunk,
+    protocol: Protocol,
+    metadata: &[Family],
+) -> Result<Vec<u8>, String> {
+    let message = match protocol {
+        Protocol::V1 => first(chunk, metadata).encode_to_vec(),
+        Protocol::V2 => second(chunk).encode_to_vec(),
+    };
+    snap::raw::Encoder::new().compress_vec(&message).map_err(|error| error.to_string())
+}
+
+fn first(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {
+    let timeseries = chunk.series.iter().map(|series| TimeSeries {
+        labels: series
+            .labels
+            .iter()
+            .map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() })
+            .collect(),
+        samples: samples(series),
+    });
+    let metadata = metadata.iter().map(|family| MetricMetadata {
+        r#type: family.kind_number(),
+        metric_family_name: family.name.to_string(),
+        help: family.help.to_string(),
+    });
+    WriteRequest { timeseries: timeseries.collect(), metadata: metadata.collect() }
+}
+
+fn second(chunk: &Chunk) -> Request {
+    let mut symbols = Symbols::default();
+    symbols.reference("");
+    let timeseries = chunk
+        .series
+        .iter()
+        .map(|series| TimeSeriesV2 {
+            labels_refs: series
+                .labels
+                .iter()
+                .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
+                .collect(),
+            samples: samples(series),
+            metadata: series.family.as_ref().map(|family| Metadata {
+                r#type: family.kind_number(),
+                help_ref: symbols.reference(&family.help),
+                unit_ref: 0,
+            }),
+        })
+        .collect();
+    Request { symbols: symbols.texts, timeseries }
+}
+
+fn samples(series: &Series) -> Vec<Sample> {
+    let samples = series.samples.iter();
+    samples.map(|(timestamp, value)| Sample { value: *value, timestamp: *timestamp }).collect()
+}
+
+/// Every text once.
+#[derive(Default)]
+struct Symbols {
+    texts: Vec<String>,
+    places: HashMap<String, u32>,
+}
+
+impl Symbols {
+    fn reference(&mut self, text: &str) -> u32 {
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        let place = self.texts.len() as u32;
+        self.texts.push(text.to_owned());
+        self.places.insert(text.to_owned(), place);
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests;

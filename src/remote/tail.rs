@@ -1,0 +1,107 @@
+//! What remote write asks of history: everything that was taken, in order, from a place on.
+
+use std::sync::Arc;
+
+use crate::history::{self, Cursor, History, TailBatch};
+use crate::model::LabelSet;
+
+/// A log that grows at its end. All calls may block on files.
+pub trait Log: Send + Sync + 'static {
+    /// A reader of what is behind `from`.
+    fn open(&self, from: Cursor) -> Box<dyn Tail>;
+
+    /// Where the log ends now.
+    fn end(&self) -> Cursor;
+
+    /// Bytes behind `from`, as far as that is known.
+    fn pending(&self, from: Cursor) -> u64;
+
+    /// Keeps what is behind `from` from being deleted, within the retention, for reader `name`.
+    fn hold(&self, name: &str, from: Cursor);
+
+    /// Reader `name` is gone.
+    fn release(&self, name: &str);
+}
+
+/// A reader of a log.
+pub trait Tail: Send {
+    /// The next samples, at least one collection if there is any, and not much more than `most`.
+    fn next(&mut self, most: usize) -> Option<TailBatch>;
+}
+
+impl Log for Arc<History> {
+    fn open(&self, from: Cursor) -> Box<dyn Tail> {
+        Box::new(self.wal_tail(from))
+    }
+
+    fn end(&self) -> Cursor {
+        self.wal_end()
+    }
+
+    fn pending(&self, from: Cursor) -> u64 {
+        let end = self.wal_end();
+        if end.segment == from.segment {
+            end.offset - from.offset.min(end.offset)
+        } else {
+            self.stats().wal_bytes
+        }
+    }
+
+    fn hold(&self, name: &str, from: Cursor) {
+        History::hold(self, name, from);
+    }
+
+    fn release(&self, name: &str) {
+        History::release(self, name);
+    }
+}
+
+impl Tail for history::Tail {
+    fn next(&mut self, most: usize) -> Option<TailBatch> {
+        history::Tail::next(self, most)
+    }
+}
+
+/// One sample on its way out; a staleness marker is one too.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TailSample {
+    /// Which series.
+    pub(super) labels: LabelSet,
+    /// Milliseconds since the epoch.
+    pub(super) at: i64,
+    /// Its value.
+    pub(super) value: f64,
+}
+
+/// What a reading gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Tailed {
+    /// In the order in which they were taken.
+    pub(super) samples: Vec<TailSample>,
+    /// Where to go on.
+    pub(super) next: Cursor,
+    /// Samples that were gone before they could be read.
+    pub(super) lost: u64,
+}
+
+/// Reads collections until they hold `enough` samples, but none behind `until`. They are read one
+/// by one, so that `until`, where an earlier reading ended, is met exactly.
+pub(super) fn gather(
+    tail: &mut dyn Tail,
+    from: Cursor,
+    until: Option<Cursor>,
+    enough: usize,
+) -> Tailed {
+    let mut tailed = Tailed { next: from, ..Tailed::default() };
+    while tailed.samples.len() < enough && until.is_none_or(|until| tailed.next < until) {
+        let Some(batch) = tail.next(1) else { break };
+        for series in batch.series {
+            for (at, value) in series.times.into_iter().zip(series.values) {
+                tailed.samples.push(TailSample { labels: series.labels.clone(), at, value });
+            }
+        }
+        tailed.lost += batch.lost;
+        tailed.next = batch.after;
+    }
+    tailed
+}
