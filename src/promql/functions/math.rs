@@ -1,0 +1,47 @@
+//! Functions of single numbers, where those of the standard library differ from Go's.
+
+use promql_parser::parser::Call;
+
+use super::mapped;
+use crate::promql::eval::{Eval, Out, absent};
+use crate::promql::query::QueryError;
+
+/// As Go's `math.Min`: NaN wins.
+pub(super) fn least(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+}
+
+/// As Go's `math.Max`: NaN wins.
+pub(super) fn most(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+pub(super) fn sign(value: f64) -> f64 {
+    if value > 0.0 {
+        1.0
+    } else if value < 0.0 {
+        -1.0
+    } else {
+        value
+    }
+}
+
+/// To the nearest multiple, ties up. Prometheus divides by the inverse, which keeps 0.1 exact.
+pub(super) fn round(value: f64, to: &[f64]) -> f64 {
+    let inverse = 1.0 / to.first().copied().unwrap_or(1.0);
+    (value * inverse + 0.5).floor() / inverse
+}
+
+/// Nothing at all in steps whose bounds are the wrong way round.
+pub(super) fn clamp(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+    let arguments = &call.args.args;
+    let (low, high) = (eval.scalar(&arguments[1])?, eval.scalar(&arguments[2])?);
+    let mut lines = mapped(eval.lines(&arguments[0])?, |step, value| {
+        if high[step] < low[step] {
+            return crate::promql::eval::ABSENT;
+        }
+        most(low[step], least(high[step], value))
+    });
+    lines.retain(|line| !line.values.iter().copied().all(absent));
+    Ok(Out::Vector(lines))
+}

@@ -1,0 +1,134 @@
+//! Selectors: which series, which times, and the samples of each step.
+
+use promql_parser::label::MatchOp;
+use promql_parser::parser::{AtModifier, Offset, VectorSelector};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::eval::{ABSENT, Eval, Line};
+use super::query::QueryError;
+use super::queryable::SampledSeries;
+use crate::model::{LabelMatcher, METRIC_NAME, ValueTest, Wall};
+
+/// The matchers of a selector; one list per alternative of an `or`.
+pub(super) fn matchers_of(selector: &VectorSelector) -> Result<Vec<Vec<LabelMatcher>>, String> {
+    let name = selector.name.iter().map(|name| LabelMatcher::equal(METRIC_NAME, name));
+    let name: Vec<LabelMatcher> = name.collect();
+    let convert = |matchers: &Vec<promql_parser::label::Matcher>| {
+        let rest = matchers.iter().map(|one| {
+            let test = match &one.op {
+                MatchOp::Equal => ValueTest::equal(&one.value, false),
+                MatchOp::NotEqual => ValueTest::equal(&one.value, true),
+                MatchOp::Re(_) => ValueTest::regex(&one.value, false)?,
+                MatchOp::NotRe(_) => ValueTest::regex(&one.value, true)?,
+            };
+            Ok(LabelMatcher { name: one.name.as_str().into(), test })
+        });
+        name.iter().cloned().map(Ok).chain(rest).collect::<Result<Vec<_>, String>>()
+    };
+    let matchers = &selector.matchers;
+    match matchers.or_matchers.as_slice() {
+        [] => Ok(vec![convert(&matchers.matchers)?]),
+        many => many.iter().map(convert).collect(),
+    }
+}
+
+/// When a selector looks, relative to each step: at a fixed time or at the step's, less an offset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    fixed: Option<i64>,
+    offset: i64,
+}
+
+impl Moment {
+    pub(super) fn new(eval: &Eval<'_>, at: Option<&AtModifier>, offset: Option<&Offset>) -> Self {
+        let fixed = at.map(|at| match at {
+            AtModifier::Start => eval.whole.start,
+            AtModifier::End => eval.whole.end,
+            AtModifier::At(time) => match time.duration_since(UNIX_EPOCH) {
+                Ok(after) => millis(after),
+                Err(before) => -millis(before.duration()),
+            },
+        });
+        let offset = match offset {
+            None => 0,
+            Some(Offset::Pos(span)) => millis(*span),
+            Some(Offset::Neg(span)) => -millis(*span),
+        };
+        Self { fixed, offset }
+    }
+
+    /// The time looked at in a step.
+    pub(super) fn at(&self, step: i64) -> i64 {
+        self.fixed.unwrap_or(step).saturating_sub(self.offset)
+    }
+}
+
+pub(super) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Eval<'_> {
+    /// The samples that a selector sees in any step, looking back `span` from each; sorted by
+    /// labels.
+    pub(super) fn read(
+        &self,
+        selector: &VectorSelector,
+        moment: Moment,
+        span: i64,
+    ) -> Result<Vec<SampledSeries>, QueryError> {
+        let (first, last) = (moment.at(self.grid.start), moment.at(self.grid.last()));
+        // Ranges are open on the left.
+        let from = Wall(first.saturating_sub(span).saturating_add(1));
+        let mut series = Vec::new();
+        let alternatives = matchers_of(selector).map_err(QueryError::BadData)?;
+        let several = alternatives.len() > 1;
+        for matchers in alternatives {
+            series.extend(self.source.select(&matchers, from, Wall(last), self.guard)?);
+        }
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        if several {
+            series.dedup_by(|a, b| a.labels == b.labels);
+        }
+        Ok(series)
+    }
+
+    /// An instant vector selector: of each series the last sample within the lookback.
+    pub(super) fn vector(&self, selector: &VectorSelector) -> Result<Vec<Line>, QueryError> {
+        self.last_samples(selector, |_, value| value)
+    }
+
+    /// When the samples of a selector were taken, in seconds.
+    pub(super) fn timestamps(&self, selector: &VectorSelector) -> Result<Vec<Line>, QueryError> {
+        self.last_samples(selector, |time, _| time as f64 / 1000.0)
+    }
+
+    fn last_samples(
+        &self,
+        selector: &VectorSelector,
+        value: impl Fn(i64, f64) -> f64,
+    ) -> Result<Vec<Line>, QueryError> {
+        let moment = Moment::new(self, selector.at.as_ref(), selector.offset.as_ref());
+        let lookback = millis(self.options.lookback);
+        let mut lines = Vec::new();
+        for series in self.read(selector, moment, lookback)? {
+            let mut values = vec![ABSENT; self.grid.steps()];
+            let (mut next, mut seen) = (0, false);
+            for (slot, step) in values.iter_mut().zip(self.grid.times()) {
+                let at = moment.at(step);
+                next += series.times[next..].partition_point(|time| *time <= at);
+                let Some(last) = next.checked_sub(1) else { continue };
+                let (time, sample) = (series.times[last], series.values[last]);
+                if time > at - lookback && !SampledSeries::is_stale(sample) {
+                    *slot = value(time, sample);
+                    seen = true;
+                }
+            }
+            self.guard.release(series.times.len());
+            if seen {
+                self.guard.charge(values.len())?;
+                lines.push(Line { labels: series.labels, drop_name: false, values });
+            }
+        }
+        Ok(lines)
+    }
+}
