@@ -225,6 +225,7 @@ impl Grouped {
         let mut out = Vec::with_capacity(self.labels.len());
         let mut present = Vec::new();
         for (labels, members) in self.labels.iter().zip(self.members()) {
+            let drop_name = members.iter().any(|at| lines[*at].drop_name);
             let mut values = vec![ABSENT; steps];
             for (step, slot) in values.iter_mut().enumerate() {
                 present.clear();
@@ -234,7 +235,7 @@ impl Grouped {
                     *slot = reduce(step, &mut present);
                 }
             }
-            out.push(Line { labels: labels.clone(), drop_name: false, values });
+            out.push(Line { labels: labels.clone(), drop_name, values });
         }
         out
     }

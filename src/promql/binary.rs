@@ -99,9 +99,8 @@ impl Eval<'_> {
         let many_groups = groups.of(&many, matching);
         let one_groups = groups.of(&one, matching);
         let fill = modifier.map(|modifier| &modifier.fill_values);
-        let (fill_left, fill_right) = fill.map_or((None, None), |fill| (fill.lhs, fill.rhs));
-        let (fill_many, fill_one) =
-            if swapped { (fill_right, fill_left) } else { (fill_left, fill_right) };
+        // Prometheus has the sides changed already when it fills.
+        let (fill_many, fill_one) = fill.map_or((None, None), |fill| (fill.lhs, fill.rhs));
         let as_bool = modifier.is_some_and(|modifier| modifier.return_bool);
         let join = Join { op, as_bool, matching, many: &many, one: &one, swapped };
         let mut made = Joined::new(self.grid.steps());
@@ -122,16 +121,15 @@ impl Eval<'_> {
                     continue;
                 }
                 let group = &mut groups[*group];
-                group.met = true;
                 let other = match (group.one, fill_one) {
                     (Some(partner), _) => one[partner].values[step],
                     (None, Some(fill)) => fill,
                     (None, None) => continue,
                 };
-                let kept = made.take(&join, (Some(index), group.one), (value, other), step)?;
-                if kept && single && std::mem::replace(&mut group.kept, true) {
+                if std::mem::replace(&mut group.met, true) && single {
                     return Err(QueryError::Execution(EXPLICIT.into()));
                 }
+                made.take(&join, (Some(index), group.one), (value, other), step)?;
             }
             let Some(fill) = fill_many else { continue };
             for (index, group) in one_groups.iter().enumerate() {
@@ -157,8 +155,6 @@ struct Group {
     one: Option<usize>,
     /// Whether the other side has any.
     met: bool,
-    /// Whether a result was kept.
-    kept: bool,
 }
 
 /// A vector with a number per step. `sides` puts the two in order.
@@ -241,8 +237,8 @@ impl Join<'_> {
         QueryError::Execution(format!(
             "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
             shown(&self.matching.group(first)),
-            shown(second),
             shown(first),
+            shown(second),
         ))
     }
 
@@ -296,18 +292,18 @@ impl Joined {
         Self { lines: Vec::new(), by_pair: HashMap::new(), by_labels: HashMap::new(), steps }
     }
 
-    /// Takes in the result of one pair in one step; whether there is one.
+    /// Takes in the result of one pair in one step.
     fn take(
         &mut self,
         join: &Join<'_>,
         pair: Pair,
         (many, one): (f64, f64),
         step: usize,
-    ) -> Result<bool, QueryError> {
+    ) -> Result<(), QueryError> {
         let (a, b) = if join.swapped { (one, many) } else { (many, one) };
         let value = result(join.op, a, b, join.as_bool, a);
         if absent(value) {
-            return Ok(false);
+            return Ok(());
         }
         let index = match self.by_pair.get(&pair) {
             Some(index) => *index,
@@ -315,11 +311,10 @@ impl Joined {
         };
         let slot = &mut self.lines[index].values[step];
         if !absent(*slot) {
-            let single = matches!(join.matching.card, VectorMatchCardinality::OneToOne);
-            return Err(QueryError::Execution(if single { EXPLICIT } else { UNIQUE }.into()));
+            return Err(QueryError::Execution(UNIQUE.into()));
         }
         *slot = value;
-        Ok(true)
+        Ok(())
     }
 
     fn line_of(&mut self, join: &Join<'_>, pair: Pair) -> usize {

@@ -371,7 +371,7 @@ pub(super) fn merged(lines: Vec<Line>) -> Result<Vec<Line>, QueryError> {
 }
 
 /// What Prometheus says of two series with one label set.
-pub(super) fn duplicate() -> QueryError {
+fn duplicate() -> QueryError {
     QueryError::Execution("vector cannot contain metrics with the same labelset".into())
 }
 

@@ -1,6 +1,7 @@
 //! The functions of the language, as one table: a name and what it does.
 
 mod date;
+mod info;
 mod math;
 mod over_time;
 mod series;
@@ -67,6 +68,7 @@ const TABLE: &[(&str, Kind)] = &[
     ("delta", OverTime(over_time::delta)),
     ("deriv", OverTime(over_time::deriv)),
     ("double_exponential_smoothing", Special(over_time::smoothed)),
+    ("end", Special(series::end)),
     ("exp", Map(|v, _| v.exp())),
     ("first_over_time", OverTimeNamed(|w, _| w.values.first().copied())),
     ("floor", Map(|v, _| v.floor())),
@@ -81,6 +83,7 @@ const TABLE: &[(&str, Kind)] = &[
     ("hour", Date(date::hour)),
     ("idelta", OverTime(over_time::idelta)),
     ("increase", OverTime(over_time::increase)),
+    ("info", Special(info::info)),
     ("irate", OverTime(over_time::irate)),
     ("label_join", Special(series::label_join)),
     ("label_replace", Special(series::label_replace)),
@@ -89,7 +92,9 @@ const TABLE: &[(&str, Kind)] = &[
     ("log10", Map(|v, _| v.log10())),
     ("log2", Map(|v, _| v.log2())),
     ("mad_over_time", OverTime(over_time::mad)),
+    ("max_of", Special(|eval, call| math::better(eval, call, math::most))),
     ("max_over_time", OverTime(over_time::max)),
+    ("min_of", Special(|eval, call| math::better(eval, call, math::least))),
     ("min_over_time", OverTime(over_time::min)),
     ("minute", Date(date::minute)),
     ("month", Date(date::month)),
@@ -98,6 +103,7 @@ const TABLE: &[(&str, Kind)] = &[
     ("present_over_time", OverTime(|_, _| Some(1.0))),
     ("quantile_over_time", Special(over_time::quantiles)),
     ("rad", Map(|v, _| v * std::f64::consts::PI / 180.0)),
+    ("range", Special(series::range)),
     ("rate", OverTime(over_time::rate)),
     ("resets", OverTime(over_time::resets)),
     ("round", Map(math::round)),
@@ -110,8 +116,10 @@ const TABLE: &[(&str, Kind)] = &[
     ("sort_by_label_desc", Special(|eval, call| series::sort_by_label(eval, call, true))),
     ("sort_desc", Special(|eval, call| series::sort(eval, call, true))),
     ("sqrt", Map(|v, _| v.sqrt())),
+    ("start", Special(series::start)),
     ("stddev_over_time", OverTime(|w, _| Some(over_time::variance(w).sqrt()))),
     ("stdvar_over_time", OverTime(|w, _| Some(over_time::variance(w)))),
+    ("step", Special(series::step)),
     ("sum_over_time", OverTime(over_time::sum)),
     ("tan", Map(|v, _| v.tan())),
     ("tanh", Map(|v, _| v.tanh())),
@@ -198,6 +206,12 @@ fn mapped(mut lines: Vec<Line>, mut function: impl FnMut(usize, f64) -> f64) -> 
         }
     }
     lines
+}
+
+/// A quantile as OpenMetrics writes it in a label: `1.0`.
+fn quantile_text(value: f64) -> String {
+    let text = number_text(value);
+    if value.is_finite() && !text.contains('.') { text + ".0" } else { text }
 }
 
 /// A number as Go prints it without an exponent, which is how Prometheus makes labels of numbers.

@@ -2,9 +2,13 @@
 
 use crate::model::{LabelSet, METRIC_NAME};
 
+/// What says which metric a series is of: its name, and its type and unit where those are labels.
+/// They go together when something else is calculated from it.
+const SCHEMA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
 /// `labels` without the name.
 pub(super) fn without_name(labels: &LabelSet) -> LabelSet {
-    LabelSet::new(labels.iter().filter(|(name, _)| *name != METRIC_NAME))
+    LabelSet::new(labels.iter().filter(|(name, _)| !SCHEMA.contains(name)))
 }
 
 /// Only the labels in `names`.

@@ -78,18 +78,28 @@ impl Eval<'_> {
     ) -> Result<Vec<SampledSeries>, QueryError> {
         let (first, last) = (moment.at(self.grid.start), moment.at(self.grid.last()));
         // Ranges are open on the left.
-        let from = Wall(first.saturating_sub(span).saturating_add(1));
+        let from = first.saturating_sub(span).saturating_add(1);
         let mut series = Vec::new();
         let alternatives = matchers_of(selector).map_err(QueryError::BadData)?;
         let several = alternatives.len() > 1;
         for matchers in alternatives {
-            series.extend(self.source.select(&matchers, from, Wall(last), self.guard)?);
+            series.extend(self.select(&matchers, from, last)?);
         }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
         if several {
             series.dedup_by(|a, b| a.labels == b.labels);
         }
         Ok(series)
+    }
+
+    /// The samples of `from..=to`.
+    pub(super) fn select(
+        &self,
+        matchers: &[LabelMatcher],
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<SampledSeries>, QueryError> {
+        Ok(self.source.select(matchers, Wall(from), Wall(to), self.guard)?)
     }
 
     /// An instant vector selector: of each series the last sample within the lookback.

@@ -32,6 +32,16 @@ pub(super) fn round(value: f64, to: &[f64]) -> f64 {
     (value * inverse + 0.5).floor() / inverse
 }
 
+/// The better of two numbers in each step.
+pub(super) fn better(
+    eval: &Eval<'_>,
+    call: &Call,
+    better: fn(f64, f64) -> f64,
+) -> Result<Out, QueryError> {
+    let (a, b) = (eval.scalar(&call.args.args[0])?, eval.scalar(&call.args.args[1])?);
+    Ok(Out::Scalar(a.into_iter().zip(b).map(|(a, b)| better(a, b)).collect()))
+}
+
 /// Nothing at all in steps whose bounds are the wrong way round.
 pub(super) fn clamp(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
     let arguments = &call.args.args;

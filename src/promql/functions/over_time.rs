@@ -118,6 +118,9 @@ pub(super) fn resets(window: &Window<'_>, _: &[f64]) -> Option<f64> {
 
 /// The median of the distances from the median.
 pub(super) fn mad(window: &Window<'_>, _: &[f64]) -> Option<f64> {
+    if window.values.iter().any(|value| value.is_nan()) {
+        return Some(f64::NAN);
+    }
     let mut values = window.values.to_vec();
     let median = quantile(0.5, &mut values);
     values.iter_mut().for_each(|value| *value = (*value - median).abs());

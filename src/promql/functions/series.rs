@@ -6,9 +6,9 @@ use hashbrown::HashMap;
 use promql_parser::parser::{Call, Expr, VectorSelector};
 use regex::Regex;
 
-use super::{mapped, number_text};
+use super::{mapped, number_text, quantile_text};
 use crate::model::{LabelSet, METRIC_NAME};
-use crate::promql::eval::{ABSENT, Eval, Line, Out, absent as is_absent, duplicate, name_of};
+use crate::promql::eval::{ABSENT, Eval, Line, Out, absent as is_absent, merged, name_of};
 use crate::promql::histogram::{self, Bucket};
 use crate::promql::labels::{drop, with};
 use crate::promql::query::QueryError;
@@ -39,6 +39,29 @@ pub(super) fn scalar(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
     }
     let known = |value| if is_absent(value) { f64::NAN } else { value };
     Ok(Out::Scalar(values.into_iter().map(known).collect()))
+}
+
+/// Seconds from step to step, 0 where there is only one.
+pub(super) fn step(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
+    let several = eval.whole.steps() > 1;
+    Ok(every_step(eval, if several { eval.whole.step } else { 0 }))
+}
+
+pub(super) fn range(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
+    Ok(every_step(eval, eval.whole.end - eval.whole.start))
+}
+
+pub(super) fn start(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
+    Ok(every_step(eval, eval.whole.start))
+}
+
+pub(super) fn end(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
+    Ok(every_step(eval, eval.whole.end))
+}
+
+/// A time of the query as a whole, in seconds.
+fn every_step(eval: &Eval<'_>, millis: i64) -> Out {
+    Out::Scalar(vec![millis as f64 / 1000.0; eval.grid.steps()])
 }
 
 /// Of a selector when its samples were taken, of anything else the time of the step.
@@ -127,7 +150,7 @@ pub(super) fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryEr
         found.expand(&replacement, &mut text);
         relabelled(line, &target, &text);
     }
-    distinct(lines)
+    merged(lines).map(Out::Vector)
 }
 
 pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
@@ -147,7 +170,7 @@ pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError
         let text = values.join(&separator);
         relabelled(line, &target, &text);
     }
-    distinct(lines)
+    merged(lines).map(Out::Vector)
 }
 
 /// A name that was given on purpose stays.
@@ -156,15 +179,6 @@ fn relabelled(line: &mut Line, target: &str, value: &str) {
     if target == METRIC_NAME {
         line.drop_name = false;
     }
-}
-
-fn distinct(lines: Vec<Line>) -> Result<Out, QueryError> {
-    let mut sets: Vec<&LabelSet> = lines.iter().map(|line| &line.labels).collect();
-    sets.sort_unstable();
-    if sets.windows(2).any(|two| two[0] == two[1]) {
-        return Err(duplicate());
-    }
-    Ok(Out::Vector(lines))
 }
 
 /// By value; over a range the answer is ordered by labels anyway.
@@ -313,7 +327,7 @@ pub(super) fn histogram_quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, Q
     let mut all = Vec::new();
     for argument in &arguments[2..] {
         let q = eval.scalar(argument)?;
-        let text = q.first().map_or_else(String::new, |q| number_text(*q));
+        let text = q.first().map_or_else(String::new, |q| quantile_text(*q));
         all.extend(
             quantiles(eval, &lines, &q)
                 .into_iter()

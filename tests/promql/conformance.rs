@@ -1,0 +1,287 @@
+//! Prometheus's own scripts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bellwether::history::History;
+use bellwether::model::{LabelSet, METRIC_NAME, Wall};
+use bellwether::promql::{self, Answer, Guard, Options, QueryError, SampledSeries, Value};
+use regex::Regex;
+
+use crate::script::{self, Command, Expected, Point, Series, When};
+
+/// Where the scripts are, if they are.
+fn scripts() -> Option<PathBuf> {
+    let given = std::env::var_os("BELLWETHER_TEST_DATA").map(PathBuf::from);
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    given
+        .into_iter()
+        .chain([beside])
+        .map(|data| data.join("promql/testdata"))
+        .find(|dir| dir.is_dir())
+}
+
+/// What was loaded since the last `clear`.
+struct Loaded {
+    history: History,
+    samples: BTreeMap<i64, Vec<(LabelSet, f64)>>,
+    /// Names of series with native histograms.
+    native: BTreeSet<String>,
+    /// Names of series whose samples have start times.
+    start_times: BTreeSet<String>,
+}
+
+impl Loaded {
+    fn new() -> Self {
+        Self {
+            history: History::in_memory(100_000),
+            samples: BTreeMap::new(),
+            native: BTreeSet::new(),
+            start_times: BTreeSet::new(),
+        }
+    }
+
+    fn load(&mut self, step: i64, series: &[Series], native_too: bool) {
+        // Of a series that is given twice the last counts.
+        let last: BTreeMap<&LabelSet, &Series> =
+            series.iter().filter(|one| !one.start_times).map(|one| (&one.labels, one)).collect();
+        let with_start = series.iter().filter(|one| one.start_times);
+        self.start_times.extend(with_start.map(|one| one.labels.name().to_owned()));
+        for one in last.into_values() {
+            for (index, point) in one.points.iter().enumerate() {
+                let value = match point {
+                    Point::Missing => continue,
+                    Point::Histogram => {
+                        self.native.insert(one.labels.name().to_owned());
+                        continue;
+                    }
+                    Point::Float(value) => *value,
+                    Point::Stale => SampledSeries::stale(),
+                };
+                let at = index as i64 * step;
+                self.samples.entry(at).or_default().push((one.labels.clone(), value));
+            }
+            if native_too {
+                let name = one.labels.name();
+                self.native.insert(name.strip_suffix("_bucket").unwrap_or(name).to_owned());
+            }
+        }
+        self.history = History::in_memory(100_000);
+        for (at, samples) in &self.samples {
+            let samples: Vec<_> = samples
+                .iter()
+                .map(|(labels, value)| (self.history.series_ref(labels).expect("room"), *value))
+                .collect();
+            self.history.append(Wall(*at), &samples);
+        }
+    }
+
+    fn ask(&self, when: When, query: &str) -> Result<Answer, String> {
+        let query = promql::parse(query).map_err(|error| error.to_string())?;
+        let (options, guard) = (Options::default(), Guard::default());
+        let answer: Result<Answer, QueryError> = match when {
+            When::Instant(at) => query.instant(&self.history, Wall(at), &options, &guard),
+            When::Range { start, end, step } => {
+                let step = Duration::from_millis(step as u64);
+                query.range(&self.history, Wall(start), Wall(end), step, &options, &guard)
+            }
+        };
+        answer.map_err(|error| error.to_string())
+    }
+}
+
+/// Whether two numbers count as equal, as the scripts' own runner has it.
+fn near(a: f64, b: f64) -> bool {
+    const EPSILON: f64 = 1e-6;
+    if a == b || (a.is_nan() && b.is_nan()) {
+        return true;
+    }
+    let (difference, sum) = ((a - b).abs(), a.abs() + b.abs());
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < EPSILON * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < EPSILON
+}
+
+/// What is wrong with an answer.
+fn judge(when: When, expected: &Expected, got: Result<Answer, String>) -> Result<(), String> {
+    let answer = match got {
+        Err(error) if expected.fail => {
+            let fits = |(exact, text): &(bool, String)| match exact {
+                true => *text == error,
+                false => Regex::new(text).is_ok_and(|regex| regex.is_match(&error)),
+            };
+            let wrong = expected.fail_texts.iter().find(|text| !fits(text));
+            return wrong
+                .map_or(Ok(()), |(_, text)| Err(format!("fails with {error:?}, not {text:?}")));
+        }
+        Err(error) => return Err(format!("fails: {error}")),
+        Ok(_) if expected.fail => return Err("does not fail".into()),
+        Ok(answer) => answer,
+    };
+    for (what, wanted, got) in
+        [("warning", expected.warn, &answer.warnings), ("info", expected.info, &answer.infos)]
+    {
+        if wanted.is_some_and(|wanted| wanted == got.is_empty()) {
+            return Err(format!("{what}s: {got:?}"));
+        }
+    }
+    match &answer.value {
+        Value::Scalar { value, .. } => match expected.scalar {
+            Some(wanted) if near(*value, wanted) => Ok(()),
+            wanted => Err(format!("{value}, not {wanted:?}")),
+        },
+        Value::String { text, .. } => match &expected.string {
+            Some(wanted) if wanted == text => Ok(()),
+            wanted => Err(format!("{text:?}, not {wanted:?}")),
+        },
+        Value::Vector(samples) => {
+            let got: Vec<_> =
+                samples.iter().map(|one| (one.labels.clone(), vec![(0, one.value)])).collect();
+            compare(&wanted(when, expected), &got, expected.ordered)
+        }
+        Value::Matrix(series) => {
+            let got: Vec<_> = series
+                .iter()
+                .map(|one| {
+                    let points = one.times.iter().copied().zip(one.values.iter().copied());
+                    (one.labels.clone(), points.collect())
+                })
+                .collect();
+            compare(&wanted(when, expected), &got, false)
+        }
+    }
+}
+
+type Points = (LabelSet, Vec<(i64, f64)>);
+type Lines = Vec<Points>;
+
+fn wanted(when: When, expected: &Expected) -> Lines {
+    let (start, step) = match (when, expected.times) {
+        (_, Some(times)) => times,
+        (When::Range { start, step, .. }, None) => (start, step),
+        (When::Instant(_), None) => (0, 0),
+    };
+    let lines = expected.series.iter().map(|one| {
+        let points = one.points.iter().enumerate().filter_map(|(index, point)| match point {
+            Point::Float(value) => Some((start + index as i64 * step, *value)),
+            Point::Histogram => Some((i64::MIN, 0.0)),
+            _ => None,
+        });
+        (one.labels.clone(), points.collect::<Vec<_>>())
+    });
+    lines.filter(|(_, points)| !points.is_empty()).collect()
+}
+
+fn compare(wanted: &Lines, got: &Lines, ordered: bool) -> Result<(), String> {
+    let (mut wanted, mut got) = (wanted.clone(), got.clone());
+    if !ordered {
+        wanted.sort_by(|a, b| a.0.cmp(&b.0));
+        got.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+    let same = |(a, b): (&Points, &Points)| {
+        a.0 == b.0
+            && a.1.len() == b.1.len()
+            && a.1.iter().zip(&b.1).all(|(a, b)| a.0 == b.0 && near(a.1, b.1))
+    };
+    if wanted.len() == got.len() && wanted.iter().zip(&got).all(same) {
+        return Ok(());
+    }
+    Err(format!("got {got:?}\n      not {wanted:?}"))
+}
+
+/// What an eval that does not pass may need that is left out.
+fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static str> {
+    let Ok(parsed) = promql::parse(query) else {
+        let experimental = |words: &[&str]| words.iter().any(|word| query.contains(word));
+        return match () {
+            () if experimental(&["anchored", "smoothed"]) => {
+                Some("anchored and smoothed selectors, which the parser lacks")
+            }
+            () if experimental(&["</", ">/"]) => Some("native histograms"),
+            () if query.starts_with("info(") => {
+                Some("selectors that match all series, which the parser refuses in info() too")
+            }
+            () if experimental(&["[", "offset"]) => {
+                Some("arithmetic in durations, which the parser lacks")
+            }
+            () => None,
+        };
+    };
+    let histograms = expected.series.iter().any(|one| one.points.contains(&Point::Histogram));
+    let named = |name: &String| {
+        parsed.selectors().iter().any(|selector| {
+            let by_name = selector.matchers.iter().find(|one| &*one.name == METRIC_NAME);
+            by_name.is_none_or(|one| one.test.accepts(name))
+        })
+    };
+    if histograms || loaded.native.iter().any(named) {
+        return Some("native histograms");
+    }
+    if loaded.start_times.iter().any(named) {
+        return Some("start times of samples, an experimental part of the storage");
+    }
+    query.contains("\\xff").then_some("a text that is not UTF-8, which the parser cannot hold")
+}
+
+#[test]
+fn prometheus_scripts_pass() {
+    let Some(folder) = scripts() else {
+        println!(
+            "NOT RUN: Prometheus's scripts are missing: set BELLWETHER_TEST_DATA to the folder that holds promql/testdata"
+        );
+        return;
+    };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let (mut passed, mut left_out) = (0, BTreeMap::<&str, Vec<String>>::new());
+    let mut failed = Vec::new();
+    for path in files {
+        let file = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).expect("a script");
+        let mut loaded = Loaded::new();
+        for command in script::read(&text) {
+            match command {
+                Command::Clear => loaded = Loaded::new(),
+                Command::Load { step, series, native_too } => {
+                    loaded.load(step, &series, native_too)
+                }
+                Command::Eval { line, when, query, expected } => {
+                    let Err(wrong) = judge(when, &expected, loaded.ask(when, &query)) else {
+                        passed += 1;
+                        continue;
+                    };
+                    match reason(&query, &expected, &loaded) {
+                        Some(reason) => {
+                            left_out.entry(reason).or_default().push(format!("{file}:{line}"));
+                        }
+                        None => failed.push(format!("{file}:{line}: {query}\n      {wrong}")),
+                    }
+                }
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n"));
+    let mut report = format!("{passed} pass\n");
+    for (reason, evals) in &left_out {
+        report += &format!("\n{} left out: {reason}\n{}\n", evals.len(), evals.join("\n"));
+    }
+    // Past the harness, which keeps what tests print to itself.
+    let heads = report.lines().filter(|line| line.contains(' '));
+    let heads: Vec<&str> = heads.collect();
+    writeln!(std::io::stderr(), "Prometheus's scripts: {}", heads.join("; ")).expect("stderr");
+    let list = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/promql/left_out.txt");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&list, &report).expect("a writable list");
+    }
+    let known = std::fs::read_to_string(&list).expect("the list");
+    assert_eq!(
+        known, report,
+        "tests/promql/left_out.txt is another list; UPDATE_EXPECTED=1 writes it"
+    );
+}

@@ -1,0 +1,6 @@
+//! PromQL against Prometheus: its own scripts, and its program.
+
+#![allow(clippy::expect_used, clippy::panic)] // clippy sees tests only inside of test functions
+
+mod conformance;
+mod script;
