@@ -5,13 +5,18 @@
 //! feeding it history again.
 
 mod sample;
+mod season;
+mod surprise;
+mod tail;
 
 use std::time::Duration;
 
 use super::settings::{Algorithm, Deviation, Direction};
 use crate::model::Wall;
 
-use sample::Sample;
+use sample::{Sample, Summary};
+use season::Season;
+use surprise::Surprise;
 
 /// How one series is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +33,8 @@ pub struct Settings {
     pub min_deviation: Deviation,
     /// For how long nothing more is reported after an anomaly was.
     pub cooldown: Duration,
+    /// The time after which values are expected to repeat themselves.
+    pub season: Duration,
     /// What a value is compared with: this much of the past.
     pub window: Duration,
 }
@@ -41,7 +48,8 @@ impl Default for Settings {
             direction: Direction::Both,
             min_deviation: Deviation::Absolute(0.0),
             cooldown: Duration::ZERO,
-            window: Duration::from_secs(7 * 86_400),
+            season: Duration::from_secs(86_400),
+            window: Duration::from_secs(14 * 86_400),
         }
     }
 }
@@ -66,20 +74,50 @@ pub struct Observation {
 pub struct Detector {
     settings: Settings,
     sensitivity: f64,
-    past: Sample,
+    model: Model,
     seen: u32,
     reported: Option<Wall>,
+}
+
+/// What a detector knows of the past.
+#[derive(Clone, Debug)]
+enum Model {
+    /// The values.
+    Values(Sample),
+    /// What time of the day has which value, and how far off values were.
+    Rests(Season, Sample),
+    /// All that the default looks at.
+    Surprise(Box<Surprise>),
+}
+
+/// Where one value stands.
+struct Judgement {
+    score: f64,
+    low: f64,
+    high: f64,
 }
 
 impl Detector {
     /// A detector that has seen nothing. `interval` is about how far apart samples will be.
     #[must_use]
     pub fn new(settings: &Settings, interval: Duration) -> Self {
+        let &Settings { window, season, min_samples, .. } = settings;
+        let millis = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
+        let model = match settings.algorithm {
+            Algorithm::Auto => {
+                Model::Surprise(Box::new(Surprise::new(season, millis, min_samples)))
+            }
+            Algorithm::Seasonal => {
+                Model::Rests(Season::new(season, millis), Sample::new(window, interval))
+            }
+            Algorithm::ZScore | Algorithm::Iqr | Algorithm::Mad => {
+                Model::Values(Sample::new(window, interval))
+            }
+        };
+        let usual = settings.algorithm.usual_sensitivity();
         Self {
-            sensitivity: settings
-                .sensitivity
-                .unwrap_or_else(|| settings.algorithm.usual_sensitivity()),
-            past: Sample::new(settings.window, interval),
+            sensitivity: settings.sensitivity.unwrap_or(usual),
+            model,
             settings: settings.clone(),
             seen: 0,
             reported: None,
@@ -87,55 +125,89 @@ impl Detector {
     }
 
     /// Judges `value` by what came before it, and remembers it. A value that is no finite number
-    /// is not judged and not remembered.
+    /// is neither judged nor remembered.
     pub fn observe(&mut self, at: Wall, value: f64) -> Observation {
+        /// So that squares of differences are floats.
+        const LARGEST: f64 = 1e150;
         let warming = self.seen < self.settings.min_samples;
         if !value.is_finite() {
             return Observation::nothing(warming);
         }
-        let judged = if warming { Observation::nothing(true) } else { self.judge(at, value) };
+        let value = value.clamp(-LARGEST, LARGEST);
+        let seen = if warming {
+            Observation::nothing(true)
+        } else {
+            let judgement = self.model.judge(at, value, self.settings.algorithm, self.sensitivity);
+            judgement.map_or(Observation::nothing(false), |found| self.told(at, value, &found))
+        };
         self.seen = self.seen.saturating_add(1);
-        self.past.push(at, value);
-        judged
+        self.model.push(at, value);
+        seen
     }
 
-    fn judge(&mut self, at: Wall, value: f64) -> Observation {
-        let Some((low, high, unit)) = self.usual() else { return Observation::nothing(false) };
-        let far = self.sensitivity * unit;
-        let (above, below) = (value - high, low - value);
-        let distance = match self.settings.direction {
-            Direction::Both => above.max(below),
-            Direction::Above => above,
-            Direction::Below => below,
-        };
+    fn told(&mut self, at: Wall, value: f64, judgement: &Judgement) -> Observation {
+        let Settings { direction, min_deviation, cooldown, .. } = self.settings;
+        let &Judgement { score, low, high } = judgement;
         let middle = low.midpoint(high);
-        let score = (distance / unit).max(0.0);
-        let anomalous =
-            distance > far && (value - middle).abs() >= self.settings.min_deviation.least(middle);
-        let quiet = self.reported.is_some_and(|last| at.since(last) < self.settings.cooldown);
+        let counts = match direction {
+            Direction::Both => true,
+            Direction::Above => value > middle,
+            Direction::Below => value < middle,
+        };
+        let matters = (value - middle).abs() >= min_deviation.least(middle);
+        let anomalous = score > self.sensitivity && counts && matters;
+        let quiet = self.reported.is_some_and(|last| at.since(last) < cooldown);
         let reported = anomalous && !quiet;
         if reported {
             self.reported = Some(at);
         }
-        let expected = Some((low - far, high + far));
-        Observation { score, expected, anomalous, reported, warming: false }
+        Observation { score, expected: Some((low, high)), anomalous, reported, warming: false }
+    }
+}
+
+impl Model {
+    fn judge(&mut self, at: Wall, value: f64, by: Algorithm, limit: f64) -> Option<Judgement> {
+        match self {
+            Self::Values(past) => Some(plain(&past.summary()?, by, value, limit)),
+            Self::Rests(season, past) => {
+                let usual = season.usual(at).unwrap_or_else(|| season.level(value));
+                let rest = plain(&past.summary()?, Algorithm::Mad, value - usual, limit);
+                let (low, high) = (usual + rest.low, usual + rest.high);
+                Some(Judgement { low, high, ..rest })
+            }
+            Self::Surprise(surprise) => {
+                let surprise::Judgement { score, usual, reach } = surprise.judge(at, value, limit);
+                Some(Judgement { score, low: usual - reach, high: usual + reach })
+            }
+        }
     }
 
-    /// Where values usually are, and the unit that distances from there are measured in.
-    fn usual(&mut self) -> Option<(f64, f64, f64)> {
-        let summary = self.past.summary()?;
-        let (low, high, unit) = match self.settings.algorithm {
-            Algorithm::ZScore => (summary.mean, summary.mean, summary.deviation),
-            Algorithm::Iqr => (summary.q1, summary.q3, summary.q3 - summary.q1),
-            Algorithm::Auto | Algorithm::Mad => {
-                let floor = summary.deviation * 0.1;
-                (summary.median, summary.median, (1.4826 * summary.mad).max(floor))
+    fn push(&mut self, at: Wall, value: f64) {
+        match self {
+            Self::Values(past) => past.push(at, value),
+            Self::Rests(season, past) => {
+                past.push(at, value - season.usual(at).unwrap_or_else(|| season.level(value)));
+                season.push(at, value);
             }
-        };
-        // A constant series has no spread: anything else than that value is odd.
-        let least = f64::EPSILON * 16.0 * low.abs().max(high.abs());
-        Some((low, high, unit.max(least).max(f64::MIN_POSITIVE)))
+            Self::Surprise(surprise) => surprise.push(at, value),
+        }
     }
+}
+
+/// Judges by where values usually are and the unit that distances from there are measured in.
+fn plain(summary: &Summary, by: Algorithm, value: f64, limit: f64) -> Judgement {
+    let Summary { mean, deviation, median, q1, q3, mad } = *summary;
+    let (low, high, unit) = match by {
+        Algorithm::ZScore => (mean, mean, deviation),
+        Algorithm::Iqr => (q1, q3, q3 - q1),
+        // The floor: more than half of the values may be alike without the rest being odd.
+        _ => (median, median, (1.4826 * mad).max(0.1 * deviation)),
+    };
+    // A constant series has no spread: anything else than that value is odd.
+    let least = f64::EPSILON * 16.0 * low.abs().max(high.abs());
+    let unit = unit.max(least).max(f64::MIN_POSITIVE);
+    let score = ((value - high).max(low - value) / unit).max(0.0);
+    Judgement { score, low: low - limit * unit, high: high + limit * unit }
 }
 
 impl Observation {

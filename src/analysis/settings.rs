@@ -9,7 +9,8 @@ use super::anomaly;
 choices! {
     /// How anomalies are found.
     pub enum Algorithm {
-        /// What suits most series.
+        /// How seldom it was, in the series itself, that a value, a run of values and their steps
+        /// were as far from what the time of the day has, or from the level where it has nothing.
         Auto = "auto",
         /// Distance from the mean in standard deviations.
         ZScore = "zscore",
@@ -17,6 +18,8 @@ choices! {
         Iqr = "iqr",
         /// Distance from the median in robust standard deviations.
         Mad = "mad",
+        /// Distance from what the time of the day had before, in robust standard deviations.
+        Seasonal = "seasonal",
     }
 }
 
@@ -95,7 +98,8 @@ impl Algorithm {
     pub fn usual_sensitivity(self) -> f64 {
         match self {
             Self::ZScore | Self::Iqr => 3.0,
-            Self::Auto | Self::Mad => 6.0,
+            Self::Mad | Self::Seasonal => 6.0,
+            Self::Auto => 12.0,
         }
     }
 }
@@ -108,7 +112,8 @@ section! {
         /// How.
         pub algorithm: Algorithm = Algorithm::Auto,
         /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
-        /// By default 3 for `zscore` and `iqr`, 6 for `mad` and `auto`.
+        /// By default 3 for `zscore` and `iqr`, 6 for `mad` and `seasonal`, 12 for `auto`, where 1
+        /// more is e times as seldom.
         pub sensitivity: Option<f64> = None,
         /// Fewest samples to judge by.
         pub min_samples: u32 = 100,
@@ -119,8 +124,10 @@ section! {
         pub min_deviation: Deviation = Deviation::Absolute(0.0),
         /// For how long after an anomaly no further one of the series is reported.
         pub cooldown: Span = Span::secs(0),
+        /// The time after which values are expected to repeat themselves: a day, or `1w`.
+        pub season: Span = Span::secs(86_400),
         /// How much of the past a value is compared with.
-        pub window: Span = Span::minutes(7 * 24 * 60),
+        pub window: Span = Span::secs(14 * 86_400),
     }
 }
 
@@ -135,6 +142,7 @@ impl AnomalyDetection {
             direction: self.direction,
             min_deviation: self.min_deviation,
             cooldown: *self.cooldown,
+            season: *self.season,
             window: *self.window,
         }
     }

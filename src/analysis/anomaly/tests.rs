@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: [Algorithm; 4] = [Algorithm::Auto, Algorithm::ZScore, Algorithm::Iqr, Algorithm::Mad];
+const ALL: [Algorithm; 5] =
+    [Algorithm::Auto, Algorithm::ZScore, Algorithm::Iqr, Algorithm::Mad, Algorithm::Seasonal];
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn settings(algorithm: Algorithm) -> Settings {
