@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellwether::declare::{Cx, Decode, Problems, parse};
 use bellwether::model::{Batch, Kind, MetricDef, MetricId, Now, Origin};
-use bellwether::rules::{Engine, RuleSet, RuleSettings, compile};
+use bellwether::rules::{Declared, Engine, RuleSet, RuleSettings, compile};
 use bellwether::store::{Options, Store};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -43,7 +43,8 @@ fn rules(line: &str, count: usize) -> RuleSet {
     let settings = parse(&yaml).ok().and_then(|node| {
         Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None))
     });
-    let set = compile(&settings.unwrap_or_default(), &metrics(), &mut problems);
+    let (settings, metrics) = (settings.unwrap_or_default(), metrics());
+    let set = compile(&Declared::new(&settings, &metrics), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted().first());
     set
 }
@@ -67,14 +68,14 @@ fn filled(set: RuleSet) -> (Store, Engine, Now) {
         }
         store.commit(&batch, now);
     }
-    engine.tick(&store, now, None);
+    engine.tick(&store, None, now, None);
     (store, engine, now)
 }
 
 fn tick(criterion: &mut Criterion, name: &str, line: &str, count: usize) {
     let (store, mut engine, now) = filled(rules(line, count));
     criterion.bench_function(name, |bencher| {
-        bencher.iter(|| black_box(engine.tick(&store, now, Some(Origin::System))));
+        bencher.iter(|| black_box(engine.tick(&store, None, now, Some(Origin::System))));
     });
 }
 
@@ -109,7 +110,7 @@ fn churn(criterion: &mut Criterion) {
             batch.push(MetricId(0), &[&format!("new{n}"), "sda"], 1.0);
             n += 1;
             store.commit(&batch, now);
-            black_box(engine.tick(&store, now, Some(Origin::System)))
+            black_box(engine.tick(&store, None, now, Some(Origin::System)))
         });
     });
 }

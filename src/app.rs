@@ -12,6 +12,7 @@ mod past;
 mod running;
 mod statsd;
 mod systemd;
+mod watch;
 mod web;
 
 use std::path::PathBuf;
@@ -169,7 +170,8 @@ impl App {
             None => Vec::new(),
         };
         let judged = Judged::new(engine, running.store.clone());
-        let judge = Arc::new(Judge::new(judged, clock, notifier.clone(), file));
+        let history = past.as_ref().map(|past| past.history.clone());
+        let judge = Arc::new(Judge::new(judged, clock, notifier.clone(), file, history));
         judge.tell(&ended).await;
         Ok(Arc::new(Self {
             source,

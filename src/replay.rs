@@ -20,7 +20,7 @@ pub use feed::observed_interval;
 use crate::model::{LabelMatcher, MetricDef, MetricId, Mono, Now, Wall};
 use crate::notify::{ChannelSettings, Preview};
 use crate::promql::{Guard, Queryable, StorageError};
-use crate::rules::{Engine, RuleSet};
+use crate::rules::{Engine, Overlay, RuleSet};
 use crate::store::{Options, Store};
 use episode::Episodes;
 use feed::Feed;
@@ -107,6 +107,7 @@ pub fn run(
     let mut pages = Pages::new(source, guard, start, to);
     let store = Store::new(Arc::clone(&setup.metrics), Options { windows, ..Options::default() });
     let mut episodes = Episodes::new(&setup.rules, Preview::new(setup.channels));
+    let memory = Overlay::new(source);
     let mut engine = Engine::new(setup.rules, clock.at(from));
     while let Some(page) = pages.next(&mut feed)? {
         while let Some((origin, at)) = feed.collect() {
@@ -114,7 +115,7 @@ pub fn run(
             store.commit(feed.batch(), now);
             store.expire(now);
             if at >= from {
-                let tick = engine.tick(&store, now, Some(origin));
+                let tick = engine.tick(&store, Some(&memory), now, Some(origin));
                 outcome.ticks += 1;
                 episodes.take(&tick.transitions);
             }
@@ -132,7 +133,7 @@ pub fn run(
 /// The metrics that enabled rules look at.
 fn wanted(rules: &RuleSet) -> Vec<MetricId> {
     let enabled = rules.rules.iter().filter(|rule| rule.enabled);
-    let metrics = enabled.flat_map(|rule| &rule.formula.inputs).map(|input| (input.metric, ()));
+    let metrics = enabled.flat_map(|rule| rule.inputs()).map(|input| (input.metric, ()));
     metrics.collect::<BTreeMap<_, _>>().into_keys().collect()
 }
 

@@ -130,7 +130,7 @@ fn a_replay_does_what_happened_live() {
         }
         store.commit(&batch, now(second));
         store.expire(now(second));
-        for transition in engine.tick(&store, now(second), None).transitions {
+        for transition in engine.tick(&store, None, now(second), None).transitions {
             fired.push((transition.alert.rule.to_string(), transition.from, transition.at));
         }
     }

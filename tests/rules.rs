@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bellwether::declare::{Cx, Decode, Problems, parse};
 use bellwether::model::{AlertState, Batch, Kind, MetricDef, MetricId, Now, Origin};
-use bellwether::rules::{Engine, RuleSettings, compile};
+use bellwether::rules::{Declared, Engine, RuleSettings, compile};
 use bellwether::store::{Options, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -120,11 +120,12 @@ fn firing(cases: &[Case]) -> Vec<Vec<String>> {
     let mut problems = Problems::default();
     let node = parse(&yaml).expect("YAML");
     let settings = Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
-    let set = compile(&settings.unwrap_or_default(), &metrics(), &mut problems);
+    let (settings, metrics) = (settings.unwrap_or_default(), metrics());
+    let set = compile(&Declared::new(&settings, &metrics), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
 
     let options = Options { windows: set.windows(), ..Options::default() };
-    let store = Store::new(metrics(), options);
+    let store = Store::new(metrics, options);
     let mut now = Now::default().after(Duration::from_secs(3_600));
     let mut engine = Engine::new(set, now);
     let mut batch = Batch::default();
@@ -144,7 +145,7 @@ fn firing(cases: &[Case]) -> Vec<Vec<String>> {
             }
         }
         store.commit(&batch, now);
-        engine.tick(&store, now, None);
+        engine.tick(&store, None, now, None);
         let firing = engine.alerts().into_iter().filter(|a| a.state == AlertState::Firing);
         minutes.push(firing.map(|alert| alert.rule.to_string()).collect());
         now = now.after(MINUTE);

@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::App;
 use super::past::Past;
 use crate::collectors::application::record_json;
-use crate::model::{Alert, Now, Recorded};
+use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity};
+use crate::rules::{RecordingStatus, RuleStatus};
 use crate::server::{Backend, ChannelHealth, CollectorHealth, Health, ReloadHealth, RuleView};
 use crate::store::Store;
 
@@ -49,30 +51,12 @@ impl Backend for View {
     fn rules(&self) -> Vec<RuleView> {
         let judged = self.0.judge.judged();
         let mut alerts = self.alerts_by_rule(judged.engine.alerts());
-        judged
-            .engine
-            .rules()
-            .map(|status| {
-                let rule = status.rule;
-                let texts = rule.settings.annotations.iter();
-                RuleView {
-                    name: rule.name.to_string(),
-                    query: rule.condition(),
-                    state: status.state,
-                    duration: rule.policy.duration,
-                    keep_firing_for: rule.policy.keep_firing_for,
-                    severity: rule.severity(0),
-                    labels: rule.identity.add_labels.clone(),
-                    annotations: texts
-                        .map(|(name, text)| (name.clone(), text.value.0.clone()))
-                        .collect(),
-                    alerts: alerts.remove(&rule.name).unwrap_or_default(),
-                    last_evaluation: status.last.map(|last| last.at),
-                    evaluation_time: judged.last_tick,
-                    last_error: status.last.and_then(|last| last.error.clone()),
-                }
-            })
-            .collect()
+        let recordings = judged.engine.recordings().map(|status| recording_view(&status));
+        let rules = judged.engine.rules().map(|status| {
+            let alerts = alerts.remove(&status.rule.name).unwrap_or_default();
+            rule_view(&status, alerts, judged.last_tick)
+        });
+        recordings.chain(rules).collect()
     }
 
     fn health(&self) -> Health {
@@ -115,5 +99,50 @@ impl View {
             by_rule.entry(alert.rule.clone()).or_default().push(Arc::new(alert));
         }
         by_rule
+    }
+}
+
+/// `tick` is how long judging took of which the rule was a part, where it asks no history.
+fn rule_view(status: &RuleStatus<'_>, alerts: Vec<Arc<Alert>>, tick: Duration) -> RuleView {
+    let rule = status.rule;
+    let texts = rule.settings.annotations.iter();
+    RuleView {
+        records: false,
+        name: rule.name.to_string(),
+        query: rule.condition(),
+        state: status.state,
+        duration: rule.policy.duration,
+        keep_firing_for: rule.policy.keep_firing_for,
+        severity: rule.severity(0),
+        labels: rule.identity.add_labels.clone(),
+        annotations: texts.map(|(name, text)| (name.clone(), text.value.0.clone())).collect(),
+        alerts,
+        last_evaluation: status.last.map(|last| last.at),
+        evaluation_time: match (rule.question(), status.last) {
+            (Some(_), last) => last.map(|last| last.took).unwrap_or_default(),
+            (None, _) => tick,
+        },
+        last_error: status.last.and_then(|last| last.error.clone()),
+        note: status.last.and_then(|last| last.note.clone()),
+    }
+}
+
+fn recording_view(status: &RecordingStatus<'_>) -> RuleView {
+    let rule = status.rule;
+    RuleView {
+        records: true,
+        name: rule.record.to_string(),
+        query: rule.settings.promql.value.0.clone(),
+        state: AlertState::Inactive,
+        duration: Duration::ZERO,
+        keep_firing_for: Duration::ZERO,
+        severity: Severity::Info,
+        labels: rule.labels.clone(),
+        annotations: Labels::new(),
+        alerts: Vec::new(),
+        last_evaluation: status.last.map(|last| last.at),
+        evaluation_time: status.last.map(|last| last.took).unwrap_or_default(),
+        last_error: status.last.and_then(|last| last.error.clone()),
+        note: None,
     }
 }

@@ -1,7 +1,8 @@
 //! Judges after every collection, and sees that what follows is told and saved.
 //!
 //! One task owns the order: judge, hand to the channels (which write it down first), save the
-//! state. A crash between the two repeats a notification and never loses one.
+//! state. A crash between the two repeats a notification and never loses one. Rules that ask
+//! history are asked on a blocking thread, one round at a time, while the others go on.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -10,15 +11,18 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
+use super::watch::Watch;
 use crate::clock::Clock;
 use crate::collectors::Sink;
+use crate::history::History;
 use crate::model::{AlertState, Batch, Fingerprint, Now, Origin, Transition};
 use crate::notify::Notifier;
-use crate::rules::{Engine, RuleSet, StateFile};
+use crate::rules::{Answered, Engine, Memory, RuleSet, StateFile, Tick};
 use crate::store::Store;
 
 /// Longest time that running durations may be behind in the state file.
@@ -37,6 +41,8 @@ pub(super) struct Judge {
     clock: Clock,
     notifier: Arc<Notifier>,
     file: Option<StateFile>,
+    history: Option<Arc<History>>,
+    watch: Arc<Watch>,
     missed: AtomicU64,
     save_failures: AtomicU64,
 }
@@ -61,6 +67,7 @@ impl Judge {
         clock: Clock,
         notifier: Arc<Notifier>,
         file: Option<StateFile>,
+        history: Option<Arc<History>>,
     ) -> Self {
         Self {
             engine: Mutex::new(judged),
@@ -69,6 +76,8 @@ impl Judge {
             clock,
             notifier,
             file,
+            history,
+            watch: Arc::default(),
             missed: AtomicU64::new(0),
             save_failures: AtomicU64::new(0),
         }
@@ -117,15 +126,29 @@ impl Judge {
         let started = self.clock.now();
         let mut last_save = started;
         let mut caught_up = false;
+        // A round that is asked, and what was collected since it began.
+        let mut asked: Option<JoinHandle<Answered>> = None;
+        let mut waiting = BTreeSet::new();
         loop {
+            let mut changed = false;
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.wake.notified() => {}
+                answered = ended(&mut asked) => {
+                    asked = None;
+                    changed |= self.answered(answered).await;
+                }
+                () = tokio::time::sleep(Watch::EVERY), if asked.is_some() => self.watch.enforce(),
             }
             let due = std::mem::take(&mut *self.due.lock());
-            let mut changed = false;
             for origin in due {
                 changed |= self.tick(origin).await;
+                let missed = !waiting.insert(origin);
+                self.missed.fetch_add(u64::from(missed), Relaxed);
+            }
+            if asked.is_none() && !waiting.is_empty() {
+                let filled: Vec<Origin> = std::mem::take(&mut waiting).into_iter().collect();
+                asked = self.ask(&filled);
             }
             let now = self.clock.now();
             let late = now.mono.since(last_save.mono) >= SAVE_EVERY;
@@ -141,6 +164,7 @@ impl Judge {
                 }
             }
         }
+        self.watch.cancel();
         self.save().await;
     }
 
@@ -167,13 +191,42 @@ impl Judge {
             let mut judged = self.engine.lock();
             let store = judged.store.clone();
             let started = Instant::now();
-            let tick = judged.engine.tick(&store, self.clock.now(), Some(origin));
+            let tick = judged.engine.judge(&store, self.clock.now(), Some(&[origin]));
             // A collection that no rule looks at tells nothing of what judging costs.
             if tick.evaluated > 0 {
                 judged.last_tick = started.elapsed();
             }
             tick
         };
+        self.follow(tick).await
+    }
+
+    /// Begins to ask history what the rules want to know that look at what was `filled`.
+    fn ask(&self, filled: &[Origin]) -> Option<JoinHandle<Answered>> {
+        let round = self.engine.lock().engine.round(self.clock.now(), Some(filled));
+        if round.is_empty() {
+            return None;
+        }
+        let (history, watch) = (self.history.clone(), self.watch.clone());
+        Some(tokio::task::spawn_blocking(move || {
+            round.ask(history.as_deref().map(|history| history as &dyn Memory), &*watch)
+        }))
+    }
+
+    /// Judges what history answered; whether anything changed that must be saved.
+    async fn answered(&self, answered: Result<Answered, JoinError>) -> bool {
+        let answered = match answered {
+            Ok(answered) => answered,
+            Err(error) => {
+                error!(%error, "asking history for the rules ended badly");
+                return false;
+            }
+        };
+        let tick = self.engine.lock().engine.answered(answered);
+        self.follow(tick).await
+    }
+
+    async fn follow(&self, tick: Tick) -> bool {
         self.tell(&tick.transitions).await;
         tick.changed
     }
@@ -209,6 +262,14 @@ impl Judge {
         };
         self.save_failures.fetch_add(1, Relaxed);
         warn!(error, "cannot save the state of the alerts; after a restart they begin anew");
+    }
+}
+
+/// What was asked, once it is answered; never where nothing was.
+async fn ended(asked: &mut Option<JoinHandle<Answered>>) -> Result<Answered, JoinError> {
+    match asked {
+        Some(asked) => asked.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -28,8 +28,12 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             for warning in &plan.warnings {
                 println!("{source}:{warning}");
             }
+            let recordings = match plan.rules.recordings.len() {
+                0 => String::new(),
+                count => format!(", {count} recording rules"),
+            };
             println!(
-                "{source}: good: {} metrics, {} rules, {} channels",
+                "{source}: good: {} metrics, {} rules{recordings}, {} channels",
                 plan.metrics.len(),
                 plan.rules.rules.len(),
                 plan.root.performance_monitor.alerting.notifications.channels.len(),

@@ -14,7 +14,7 @@ use crate::logging::Logging;
 use crate::model::Origin;
 use crate::notify::ChannelSettings;
 use crate::remote::RemoteWrite;
-use crate::rules::RuleSettings;
+use crate::rules::{RecordingSettings, RuleSettings};
 use crate::server::Prometheus;
 
 choices! {
@@ -95,6 +95,8 @@ section! {
         pub notifications: Notifications,
         /// What is judged.
         pub rules: Vec<RuleSettings> = Vec::new(),
+        /// What is calculated from history and kept there, before rules are judged, in this order.
+        pub recording_rules: Vec<RecordingSettings> = Vec::new(),
     }
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::model::{Alert, AlertState, LabelSet, Mono, Now, Transition};
 
-use super::engine::{Engine, Evaluation};
+use super::engine::{Engine, Evaluation, Kept};
 use super::instance::Instance;
+use super::recording::Recording;
 use super::rule::Identity;
 
 /// How long after a restart a missing series does not count as gone.
@@ -32,6 +33,7 @@ impl Engine {
     #[must_use]
     pub fn adopt(&mut self, old: Engine, now: Now) -> Vec<Transition> {
         self.continue_counts(old.counts());
+        self.go_on_recording(&old.set.recordings, old.recorded);
         let mut before: BTreeMap<Identity, (String, Mono, Option<Evaluation>)> = BTreeMap::new();
         let mut carried = Vec::new();
         for (rule, judged) in old.set.rules.iter().zip(old.judged) {
@@ -65,6 +67,21 @@ impl Engine {
             alert.grace = grace;
         }
         self.take(carried, now)
+    }
+
+    /// Series that a recording rule made go on where the rule does, and end where it is gone.
+    fn go_on_recording(&mut self, rules: &[Recording], kept: Vec<Kept>) {
+        let set = Arc::clone(&self.set);
+        for (rule, kept) in rules.iter().zip(kept) {
+            let same = |new: &Recording| new.enabled && new.is_same(rule);
+            match set.recordings.iter().position(same) {
+                Some(index) => {
+                    let new = &mut self.recorded[index];
+                    (new.series, new.last) = (kept.series, kept.last);
+                }
+                None => self.leaving.extend(kept.series),
+            }
+        }
     }
 
     fn take(&mut self, carried: Vec<Carried>, now: Now) -> Vec<Transition> {

@@ -3,10 +3,11 @@
 //! Owns what makes sense together in one rule and over all of them. Reads no series.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use crate::declare::{At, Problems, did_you_mean, format_duration};
+use crate::analysis::AnomalyDetection;
+use crate::declare::{At, Problem, Problems, did_you_mean, format_duration};
 use crate::model::{Labels, MetricDef, MetricId, is_label_name};
 
 use super::aggregate::Aggregation;
@@ -14,11 +15,24 @@ use super::expr::{self, Formula, Number, Outcome};
 use super::input::Input;
 use super::levels;
 use super::names::{Names, RESERVED};
+use super::pace::Pace;
+use super::question::{Look, Question};
 use super::reading::{self, Reading, Refusal};
-use super::rule::{Identity, Rule, RuleSet};
-use super::settings::RuleSettings;
+use super::rule::{Identity, Rule, RuleSet, Source};
+use super::settings::{RecordingSettings, RuleSettings};
 use super::step::Policy;
-use super::template::{Templates, Text};
+use super::template::{Scope, Templates, Text};
+
+mod history;
+mod known;
+mod recording;
+
+use known::Known;
+
+/// What the texts of an anomaly rule may use beside what all may.
+const ANOMALY_FACTS: &[&str] = &["expected_low", "expected_high", "score"];
+/// And those of a forecast.
+const FORECAST_FACTS: &[&str] = &["forecast"];
 
 /// Longest window: samples live in memory.
 const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
@@ -28,16 +42,41 @@ pub(super) const TOLERANCE: u32 = 3;
 /// And at least this long: a host too busy to collect every second must still be able to fire.
 const LEAST_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// Checks `settings` against `metrics`, whose indexes are the [`MetricId`]s of the store. What is
-/// wrong goes to `problems`; rules with a problem are left out of the result.
-pub fn compile(
-    settings: &[RuleSettings],
-    metrics: &[MetricDef],
-    problems: &mut Problems,
-) -> RuleSet {
+/// What rules are compiled from.
+#[derive(Clone, Copy, Debug)]
+pub struct Declared<'a> {
+    /// Rules that alert.
+    pub rules: &'a [RuleSettings],
+    /// Rules that record.
+    pub recordings: &'a [RecordingSettings],
+    /// The metrics; their indexes are the [`MetricId`]s of the store.
+    pub metrics: &'a [MetricDef],
+    /// How often is collected where no metric says otherwise.
+    pub interval: Duration,
+    /// How anomalies are found where a rule says nothing.
+    pub anomaly: &'a AnomalyDetection,
+    /// Whether history is kept.
+    pub history: bool,
+}
+
+impl<'a> Declared<'a> {
+    /// These rules over these metrics, nothing recorded and all else as usual.
+    #[must_use]
+    pub fn new(rules: &'a [RuleSettings], metrics: &'a [MetricDef]) -> Self {
+        static USUAL: LazyLock<AnomalyDetection> = LazyLock::new(AnomalyDetection::default);
+        let interval = Duration::from_secs(30);
+        Self { rules, recordings: &[], metrics, interval, anomaly: &USUAL, history: true }
+    }
+}
+
+/// Checks rules against the declared metrics. What is wrong goes to `problems`; rules with a
+/// problem are left out of the result.
+pub fn compile(declared: &Declared<'_>, problems: &mut Problems) -> RuleSet {
     let mut set = RuleSet::default();
+    let mut known = Known::new(declared);
+    recording::compile(declared, &mut known, &mut set, problems);
     let mut names: HashMap<&str, &RuleSettings> = HashMap::new();
-    for rule in settings {
+    for rule in declared.rules {
         if rule.name.trim().is_empty() {
             problems.error(&rule.name.at, "a rule needs a name");
         } else if let Some(first) = names.insert(&rule.name.value, rule) {
@@ -46,7 +85,10 @@ pub fn compile(
                 .error(&rule.name.at, format!("duplicate rule {:?}", rule.name.value))
                 .hint(format!("the first is on line {line}"));
         }
-        let compiled = Compiler { rule, metrics, problems }.rule(&mut set.templates);
+        let metrics = declared.metrics;
+        let warnings = &mut set.warnings;
+        let compiler = Compiler { rule, metrics, declared, known: &known, problems, warnings };
+        let compiled = compiler.rule(&mut set.templates);
         set.rules.extend(compiled);
     }
     set
@@ -55,28 +97,38 @@ pub fn compile(
 struct Compiler<'a> {
     rule: &'a RuleSettings,
     metrics: &'a [MetricDef],
+    declared: &'a Declared<'a>,
+    known: &'a Known,
     problems: &'a mut Problems,
+    warnings: &'a mut Vec<Problem>,
+}
+
+/// What a rule judges.
+struct Judged {
+    source: Source,
+    /// In words.
+    subject: String,
+    labels: Names,
+    pace: Pace,
 }
 
 impl Compiler<'_> {
     fn rule(mut self, templates: &mut Templates) -> Option<Rule> {
         let rule = self.rule;
         let before = self.problems.len();
-        let (mut formula, subject) = self.formula()?;
-        self.matchers(&mut formula);
-        let judge = levels::check(rule, &formula.outcome, self.problems);
-        let labels = joined_labels(&formula.inputs);
-        self.added_labels(&labels);
-        let (message, annotations) = self.texts(templates, &labels);
+        let Judged { source, subject, labels, pace } = self.judged()?;
+        let judge = levels::check(rule, &source, self.problems);
+        self.added_labels(labels.fixed());
+        let extra = match &source {
+            Source::History(Question { look: Look::Anomaly(_), .. }) => ANOMALY_FACTS,
+            Source::History(Question { look: Look::Forecast(_), .. }) => FORECAST_FACTS,
+            _ => &[],
+        };
+        let (message, annotations) = self.texts(templates, &labels, extra);
         if rule.consecutive.value == 0 {
             self.problems.error(&rule.consecutive.at, "consecutive must be at least 1");
         }
         let judge = judge.filter(|_| self.problems.len() == before)?;
-        let defs = formula.inputs.iter().map(|input| &self.metrics[input.metric.0 as usize]);
-        let mut origins: Vec<_> = defs.clone().map(|def| def.origin).collect();
-        origins.sort_unstable();
-        origins.dedup();
-        let interval = defs.map(|def| def.interval).max().unwrap_or_default();
         Some(Rule {
             name: rule.name.value.as_str().into(),
             enabled: rule.enabled,
@@ -88,17 +140,77 @@ impl Compiler<'_> {
                 duration: *rule.duration,
                 keep_firing_for: *rule.keep_firing_for,
                 consecutive: rule.consecutive.value,
-                tolerance: (interval * TOLERANCE).max(LEAST_TOLERANCE),
+                tolerance: (pace.interval * TOLERANCE).max(LEAST_TOLERANCE),
             },
             on_no_data: rule.on_no_data,
             on_error: rule.on_error,
-            labels: Names::Fixed(labels.into()),
+            labels,
             message,
             annotations,
-            origins,
-            interval,
-            formula,
+            pace,
+            source,
         })
+    }
+
+    /// What is judged: of the store, or of history.
+    fn judged(&mut self) -> Option<Judged> {
+        let rule = self.rule;
+        self.one_source()?;
+        if self.any_broken(&["anomaly", "forecast"]) {
+            return None;
+        }
+        if let Some(query) = &rule.promql {
+            return self.of_query(&query.value, &query.at);
+        }
+        if rule.wants_anomaly() || rule.forecast.is_some() {
+            return self.of_samples();
+        }
+        if let Some(interval) = &rule.interval {
+            self.problems
+                .error(&interval.at, "it is judged whenever its metric is collected")
+                .hint("leave `interval` out; it is for `promql`, `anomaly` and `forecast`");
+        }
+        let (mut formula, subject) = self.formula()?;
+        self.matchers(&mut formula);
+        let defs = formula.inputs.iter().map(|input| &self.metrics[input.metric.0 as usize]);
+        let mut origins: Vec<_> = defs.clone().map(|def| def.origin).collect();
+        origins.sort_unstable();
+        origins.dedup();
+        let interval = defs.map(|def| def.interval).max().unwrap_or_default();
+        Some(Judged {
+            labels: Names::Fixed(joined_labels(&formula.inputs).into()),
+            source: Source::Series(formula),
+            subject,
+            pace: Pace { origins, interval, least: Duration::ZERO },
+        })
+    }
+
+    /// Notes where it is not clear what is judged; `None`: it cannot be judged.
+    fn one_source(&mut self) -> Option<()> {
+        let rule = self.rule;
+        let given = [
+            ("metric", rule.metric.as_ref().map(|metric| &metric.at)),
+            ("expr", rule.expr.as_ref().map(|expr| &expr.at)),
+            ("promql", rule.promql.as_ref().map(|query| &query.at)),
+        ];
+        let given: Vec<(&str, &At)> =
+            given.iter().filter_map(|(k, at)| Some((*k, (*at)?))).collect();
+        match given.as_slice() {
+            [_] => Some(()),
+            [(first, _), .., (last, at)] => {
+                self.problems
+                    .error(at, format!("both `{first}` and `{last}`"))
+                    .hint("keep one of them");
+                None
+            }
+            [] if self.any_broken(&["metric", "expr", "promql"]) => None,
+            [] => {
+                self.problems
+                    .error(&rule.place(), "neither `metric` nor `expr` nor `promql`")
+                    .hint("`metric: cpu_percent`, or `expr: \"a / b > 0.5\"`");
+                None
+            }
+        }
     }
 
     fn any_broken(&self, keys: &[&str]) -> bool {
@@ -109,18 +221,10 @@ impl Compiler<'_> {
     fn formula(&mut self) -> Option<(Formula, String)> {
         let rule = self.rule;
         let (formula, subject) = match (&rule.metric, &rule.expr) {
-            (Some(metric), None) => self.of_metric(&metric.value, &metric.at)?,
-            (None, Some(expr)) => self.of_expression(&expr.value, &expr.at)?,
-            (Some(_), Some(expr)) => {
-                self.problems.error(&expr.at, "both `metric` and `expr`").hint("keep one of them");
-                return None;
-            }
-            (None, None) if self.any_broken(&["metric", "expr"]) => return None,
-            (None, None) => {
-                self.problems
-                    .error(&rule.place(), "neither `metric` nor `expr`")
-                    .hint("`metric: cpu_percent`, or `expr: \"a / b > 0.5\"`");
-                return None;
+            (Some(metric), _) => self.of_metric(&metric.value, &metric.at)?,
+            (None, expr) => {
+                let expr = expr.as_ref()?;
+                self.of_expression(&expr.value, &expr.at)?
             }
         };
         let windows = formula.inputs.iter().filter_map(|input| input.reading.window());
@@ -135,6 +239,13 @@ impl Compiler<'_> {
     }
 
     fn of_metric(&mut self, name: &str, at: &At) -> Option<(Formula, String)> {
+        let (id, reading, subject) = self.reading(name, at)?;
+        let inputs = vec![Input::whole(id, &self.metrics[id.0 as usize], reading)];
+        Some((Formula { inputs, outcome: Outcome::Number(Number::Input(0)) }, subject))
+    }
+
+    /// How the rule reads its metric, and that in words.
+    fn reading(&mut self, name: &str, at: &At) -> Option<(MetricId, Reading, String)> {
         let Some(index) = self.metrics.iter().position(|def| &*def.name == name) else {
             self.problems
                 .error(at, format!("unknown metric {name:?}"))
@@ -151,9 +262,7 @@ impl Compiler<'_> {
         let aggregate = aggregation.map(|aggregation| aggregation.aggregate);
         match reading::resolve(def, aggregate, window) {
             Ok(reading) => {
-                let subject = described(name, aggregation.map(|a| &a.value), &reading);
-                let inputs = vec![Input::whole(id, def, reading)];
-                Some((Formula { inputs, outcome: Outcome::Number(Number::Input(0)) }, subject))
+                Some((id, reading, described(name, aggregation.map(|a| &a.value), &reading)))
             }
             Err(refusal) => {
                 self.refuse(&place, refusal);
@@ -181,17 +290,7 @@ impl Compiler<'_> {
     }
 
     fn of_expression(&mut self, text: &str, at: &At) -> Option<(Formula, String)> {
-        let misplaced = [
-            ("aggregation", self.rule.aggregation.as_ref().map(|a| &a.at)),
-            ("window", self.rule.window.as_ref().map(|w| &w.at)),
-        ];
-        for (key, at) in misplaced {
-            if let Some(at) = at {
-                self.problems
-                    .error(at, format!("`{key}` beside `expr`"))
-                    .hint("write it in the expression: rate(x, \"5m\")");
-            }
-        }
+        self.misplaced("expr", "write it in the expression: rate(x, \"5m\")");
         match expr::compile(text, self.metrics) {
             Ok(formula) => Some((formula, shown(text))),
             Err(fault) => {
@@ -199,6 +298,30 @@ impl Compiler<'_> {
                     fault.column.map(|column| format!("character {column}: ")).unwrap_or_default();
                 self.problems.error(at, format!("{place}{}", fault.message)).hint_if(fault.hint);
                 None
+            }
+        }
+    }
+
+    /// Notes keys that go with `metric` only.
+    fn misplaced(&mut self, beside: &str, hint: &str) {
+        let rule = self.rule;
+        let keys = [
+            ("aggregation", rule.aggregation.as_ref().map(|aggregation| &aggregation.at)),
+            ("window", rule.window.as_ref().map(|window| &window.at)),
+        ];
+        for (key, at) in keys {
+            if let Some(at) = at {
+                self.problems.error(at, format!("`{key}` beside `{beside}`")).hint(hint);
+            }
+        }
+        let keys = [
+            ("anomaly", rule.anomaly.as_ref().map(|anomaly| &anomaly.at)),
+            ("forecast", rule.forecast.as_ref().map(|forecast| &forecast.at)),
+        ];
+        for (key, at) in keys {
+            if let Some(at) = at {
+                let problem = self.problems.error(at, format!("`{key}` beside `{beside}`"));
+                problem.hint("it goes with `metric`");
             }
         }
     }
@@ -216,22 +339,24 @@ impl Compiler<'_> {
             }
             if !known {
                 let defs = formula.inputs.iter().map(|i| &self.metrics[i.metric.0 as usize]);
-                let names: Vec<&str> =
-                    defs.flat_map(|def| def.labels.iter().map(|label| &**label)).collect();
-                let hint =
-                    did_you_mean(label, names.iter().copied()).unwrap_or_else(|| {
-                        match names.as_slice() {
-                            [] => "it has no labels".into(),
-                            names => format!("labels: {}", names.join(", ")),
-                        }
-                    });
-                let message = match &self.rule.metric {
-                    Some(metric) => format!("metric {:?} has no label {label:?}", metric.value),
-                    None => format!("no metric of the expression has the label {label:?}"),
-                };
-                self.problems.error(&matcher.at, message).hint(hint);
+                self.no_label(label, &matcher.at, defs.flat_map(|def| def.labels.iter()));
             }
         }
+    }
+
+    /// Notes a matcher for a label that none of `known` is.
+    fn no_label<'l>(&mut self, label: &str, at: &At, known: impl Iterator<Item = &'l Arc<str>>) {
+        let names: Vec<&str> = known.map(|name| &**name).collect();
+        let hint =
+            did_you_mean(label, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
+                [] => "it has no labels".into(),
+                names => format!("labels: {}", names.join(", ")),
+            });
+        let message = match &self.rule.metric {
+            Some(metric) => format!("metric {:?} has no label {label:?}", metric.value),
+            None => format!("no metric of the expression has the label {label:?}"),
+        };
+        self.problems.error(at, message).hint(hint);
     }
 
     fn added_labels(&mut self, labels: &[Arc<str>]) {
@@ -254,12 +379,15 @@ impl Compiler<'_> {
     fn texts(
         &mut self,
         templates: &mut Templates,
-        labels: &[Arc<str>],
+        labels: &Names,
+        extra: &'static [&'static str],
     ) -> (Option<Text>, Vec<(String, Text)>) {
         let rule = self.rule;
         let added = rule.add_labels.keys().map(|name| Arc::from(name.as_str()));
-        let labels: Vec<Arc<str>> = labels.iter().cloned().chain(added).collect();
-        let mut add = |source: &str, at: &At| match templates.add(source, &labels) {
+        let any_label = *labels == Names::OfSeries;
+        let labels: Vec<Arc<str>> = labels.fixed().iter().cloned().chain(added).collect();
+        let scope = Scope { labels: &labels, any_label, extra };
+        let mut add = |source: &str, at: &At| match templates.add(source, scope) {
             Ok(text) => Some(text),
             Err(refusal) => {
                 self.refuse(at, refusal);
@@ -286,13 +414,14 @@ impl Compiler<'_> {
 }
 
 fn identity(rule: &RuleSettings) -> Identity {
-    let source = match (&rule.metric, &rule.expr) {
-        (Some(metric), _) => format!("metric {}", metric.value),
-        (None, Some(expr)) => {
-            let words: Vec<&str> = expr.value.split_whitespace().collect();
-            format!("expr {}", words.join(" "))
-        }
-        (None, None) => String::new(),
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let source = match (&rule.metric, &rule.expr, &rule.promql) {
+        (Some(metric), ..) if rule.wants_anomaly() => format!("anomaly {}", metric.value),
+        (Some(metric), ..) if rule.forecast.is_some() => format!("forecast {}", metric.value),
+        (Some(metric), ..) => format!("metric {}", metric.value),
+        (None, Some(expr), _) => format!("expr {}", words(&expr.value)),
+        (None, None, Some(query)) => format!("promql {}", words(&query.value)),
+        (None, None, None) => String::new(),
     };
     let add_labels: Labels =
         rule.add_labels.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();

@@ -4,21 +4,24 @@
 //! sends nothing, writes nothing, and knows the time only as an argument.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::model::{Alert, AlertState, LabelSet, Mono, Now, Origin, Transition, Wall};
-use crate::store::{Reader, Store};
+use crate::store::Store;
 
 use super::compile::TOLERANCE;
-use super::condition::Verdict;
 use super::index::Index;
 use super::instance::Instance;
 use super::join::Selection;
-use super::reason::Ground;
-use super::rule::{Rule, RuleSet};
-use super::settings::Otherwise;
-use super::step::Sight;
+use super::judging::{Cache, Judging};
+use super::memory::{Memory, Unwatched};
+use super::pace::Judgements;
+use super::question::Detectors;
+use super::recording::Recording;
+use super::round::{Answered, Found, Recorded, Round};
+use super::rule::{Rule, RuleSet, Source};
 
 /// Alerts of one rule by the labels that tell them apart. What fires for want of any series has
 /// none.
@@ -29,6 +32,9 @@ pub(super) type Alerts = HashMap<LabelSet, Instance>;
 pub struct Engine {
     pub(super) set: Arc<RuleSet>,
     pub(super) judged: Vec<Judged>,
+    pub(super) recorded: Vec<Kept>,
+    /// Series of recording rules that are gone; they end with the next round.
+    pub(super) leaving: Vec<LabelSet>,
     index: Index,
     ticks: u64,
     counts: Counts,
@@ -43,8 +49,17 @@ pub(super) struct Judged {
     pub(super) last: Option<Evaluation>,
     /// Since when it, or the rule it goes on from, is judged.
     pub(super) since: Mono,
-    /// When it was judged last, or began.
-    judged_at: Mono,
+    turns: Judgements,
+    detectors: Detectors,
+}
+
+/// What the engine keeps of one recording rule.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The series it recorded last.
+    pub(super) series: HashSet<LabelSet>,
+    pub(super) last: Option<Evaluation>,
+    turns: Judgements,
 }
 
 /// One evaluation of one rule.
@@ -60,6 +75,10 @@ pub struct Evaluation {
     pub unknown: u32,
     /// Why it failed, if it did.
     pub error: Option<String>,
+    /// Why something could not be told that is no failure: no forecast, a detector warming up.
+    pub note: Option<String>,
+    /// How long history took to answer.
+    pub took: Duration,
 }
 
 /// What one tick did.
@@ -107,15 +126,49 @@ pub struct RuleStatus<'a> {
     pub last: Option<&'a Evaluation>,
 }
 
+/// One recording rule as others see it.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordingStatus<'a> {
+    /// The rule.
+    pub rule: &'a Recording,
+    /// Its last evaluation; `holds` is how many series it recorded.
+    pub last: Option<&'a Evaluation>,
+}
+
+impl Tick {
+    fn note(&mut self, evaluation: &Evaluation) {
+        self.evaluated += 1;
+        self.failed += usize::from(evaluation.error.is_some());
+        self.unknown += evaluation.unknown as usize;
+    }
+
+    fn add(&mut self, other: Tick) {
+        self.transitions.extend(other.transitions);
+        self.evaluated += other.evaluated;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.changed |= other.changed;
+    }
+}
+
+/// Whether `rule` is too young to tell missing data from data still to come.
+fn is_warming(rule: &Rule, since: Mono, now: Now) -> bool {
+    let needed = rule.longest_window().max(rule.pace.interval * TOLERANCE);
+    now.mono.since(since) < needed
+}
+
 impl Engine {
     /// An engine that has seen nothing yet.
     #[must_use]
     pub fn new(set: RuleSet, now: Now) -> Self {
-        let fresh = || Judged { since: now.mono, judged_at: now.mono, ..Judged::default() };
-        let judged = set.rules.iter().map(|_| fresh()).collect();
+        let turns = Judgements::none(now.mono);
+        let fresh = || Judged { since: now.mono, turns, ..Judged::default() };
+        let kept = || Kept { turns, ..Kept::default() };
         Self {
+            judged: set.rules.iter().map(|_| fresh()).collect(),
+            recorded: set.recordings.iter().map(|_| kept()).collect(),
             set: Arc::new(set),
-            judged,
+            leaving: Vec::new(),
             index: Index::default(),
             ticks: 0,
             counts: Counts::default(),
@@ -123,42 +176,118 @@ impl Engine {
         }
     }
 
-    /// Judges the rules on metrics that `trigger` filled just now, and those not judged for one
-    /// and a half of their intervals, so that a collector that hangs does not hang its rules.
-    /// Without a trigger all are judged.
+    /// Judges the rules that `trigger` concerns, which was collected just now, and those not
+    /// judged for one and a half of their intervals, so that a collector that hangs does not hang
+    /// its rules. Without a trigger all are judged, but none before its own `interval` is over.
+    ///
+    /// It is [`Engine::judge`] and, with `memory`, a [`Round`] without limits: for virtual time.
+    pub fn tick(
+        &mut self,
+        store: &Store,
+        memory: Option<&dyn Memory>,
+        now: Now,
+        trigger: Option<Origin>,
+    ) -> Tick {
+        let filled = trigger.as_ref().map(std::slice::from_ref);
+        let mut tick = self.judge(store, now, filled);
+        let round = self.round(now, filled);
+        if !round.is_empty() {
+            tick.add(self.answered(round.ask(memory, &Unwatched)));
+        }
+        tick
+    }
+
+    /// Judges the rules over series of the store that are due, where `filled` was collected just
+    /// now, as in [`Engine::tick`].
     ///
     /// The store must have been built from the metrics that the rules were compiled with.
-    pub fn tick(&mut self, store: &Store, now: Now, trigger: Option<Origin>) -> Tick {
+    pub fn judge(&mut self, store: &Store, now: Now, filled: Option<&[Origin]>) -> Tick {
         self.ticks += 1;
         let set = Arc::clone(&self.set);
         let reader = store.read();
         let mut tick = Tick::default();
         for (rule, judged) in set.rules.iter().zip(&mut self.judged) {
-            let due = trigger.is_none_or(|origin| {
-                rule.origins.contains(&origin)
-                    || now.mono.since(judged.judged_at) >= rule.interval.mul_f64(1.5)
-            });
-            if !rule.enabled || !due {
+            let Source::Series(formula) = &rule.source else { continue };
+            if !rule.enabled || !judged.turns.take_turn(&rule.pace, now.mono, filled) {
                 continue;
             }
-            judged.judged_at = now.mono;
-            let warming = rule.longest_window().max(rule.interval * TOLERANCE);
+            let Judged { selection, alerts, since, .. } = judged;
             let mut judging = Judging {
                 rule,
-                set: &set,
-                reader: &reader,
+                templates: &set.templates,
                 now,
                 number: self.ticks,
-                warming: now.mono.since(judged.since) < warming,
-                alerts: &mut judged.alerts,
+                warming: is_warming(rule, *since, now),
+                alerts,
                 evaluation: Evaluation { at: now.wall, ..Evaluation::default() },
                 tick: &mut tick,
             };
-            judging.judge(&mut judged.selection, &mut self.index, &mut self.values);
+            let (index, values) = (&mut self.index, &mut self.values);
+            judging.series(formula, &reader, &mut Cache { selection, index, values });
             let evaluation = judging.evaluation;
-            tick.evaluated += 1;
-            tick.failed += usize::from(evaluation.error.is_some());
-            tick.unknown += evaluation.unknown as usize;
+            tick.note(&evaluation);
+            judged.last = Some(evaluation);
+        }
+        self.count(&tick);
+        tick
+    }
+
+    /// What is due of the rules that ask history, as in [`Engine::judge`]. To be handed back by
+    /// [`Engine::answered`] before the next one.
+    #[must_use]
+    pub fn round(&mut self, now: Now, filled: Option<&[Origin]>) -> Round {
+        let set = Arc::clone(&self.set);
+        let kept = set.recordings.iter().zip(&mut self.recorded).enumerate();
+        let recordings = kept
+            .filter_map(|(number, (rule, kept))| {
+                let due = rule.enabled && kept.turns.take_turn(&rule.pace, now.mono, filled);
+                due.then(|| (number, std::mem::take(&mut kept.series)))
+            })
+            .collect();
+        let judged = set.rules.iter().zip(&mut self.judged).enumerate();
+        let rules = judged
+            .filter(|(_, (rule, _))| rule.enabled && rule.question().is_some())
+            .filter_map(|(number, (rule, judged))| {
+                let due = judged.turns.take_turn(&rule.pace, now.mono, filled);
+                due.then(|| (number, std::mem::take(&mut judged.detectors)))
+            })
+            .collect();
+        Round { now, leaving: std::mem::take(&mut self.leaving), recordings, rules, set }
+    }
+
+    /// Judges what a round brought. What was asked for other rules than these, before a reload,
+    /// counts for nothing.
+    pub fn answered(&mut self, answered: Answered) -> Tick {
+        let Answered { set, now, recordings, rules } = answered;
+        let mut tick = Tick::default();
+        if !Arc::ptr_eq(&set, &self.set) {
+            return tick;
+        }
+        self.ticks += 1;
+        for Recorded { number, series, error, took } in recordings {
+            let holds = series.len() as u32;
+            let evaluation =
+                Evaluation { at: now.wall, holds, error, took, ..Evaluation::default() };
+            tick.note(&evaluation);
+            let kept = &mut self.recorded[number];
+            (kept.series, kept.last) = (series, Some(evaluation));
+        }
+        for Found { number, detectors, rows, took } in rules {
+            let (rule, judged) = (&set.rules[number], &mut self.judged[number]);
+            judged.detectors = detectors;
+            let mut judging = Judging {
+                rule,
+                templates: &set.templates,
+                now,
+                number: self.ticks,
+                warming: is_warming(rule, judged.since, now),
+                alerts: &mut judged.alerts,
+                evaluation: Evaluation { at: now.wall, took, ..Evaluation::default() },
+                tick: &mut tick,
+            };
+            judging.answer(rows);
+            let evaluation = judging.evaluation;
+            tick.note(&evaluation);
             judged.last = Some(evaluation);
         }
         self.count(&tick);
@@ -206,6 +335,12 @@ impl Engine {
         alerts
     }
 
+    /// The recording rules, in the order of the declaration.
+    pub fn recordings(&self) -> impl Iterator<Item = RecordingStatus<'_>> {
+        let kept = self.set.recordings.iter().zip(&self.recorded);
+        kept.map(|(rule, kept)| RecordingStatus { rule, last: kept.last.as_ref() })
+    }
+
     /// The rules with their state, in the order of the declaration.
     pub fn rules(&self) -> impl Iterator<Item = RuleStatus<'_>> {
         self.set.rules.iter().zip(&self.judged).map(|(rule, judged)| {
@@ -219,148 +354,6 @@ impl Engine {
             };
             RuleStatus { rule, state, pending, firing, last: judged.last.as_ref() }
         })
-    }
-}
-
-/// One rule in one tick.
-struct Judging<'a> {
-    rule: &'a Rule,
-    set: &'a RuleSet,
-    reader: &'a Reader<'a>,
-    now: Now,
-    number: u64,
-    /// Whether the rule is too young to tell missing data from data still to come.
-    warming: bool,
-    alerts: &'a mut Alerts,
-    evaluation: Evaluation,
-    tick: &'a mut Tick,
-}
-
-impl Judging<'_> {
-    fn judge(&mut self, selection: &mut Selection, index: &mut Index, values: &mut Vec<f64>) {
-        let rule = self.rule;
-        let (inputs, labels) = (&rule.formula.inputs, rule.labels.fixed());
-        if let Err(error) = selection.refresh(inputs, labels, self.reader, index) {
-            self.blind(Ground::Error(&error));
-            self.evaluation.error = Some(error);
-            return;
-        }
-        let rows = selection.len();
-        if rows == 0 {
-            self.blind(Ground::NoData);
-            return;
-        }
-        let mut left = self.alerts.len();
-        for row in 0..rows {
-            let sample = selection.read(inputs, self.reader, row, self.now.mono, values);
-            let value = rule.formula.judged(values);
-            let (sight, ground) = self.sight(value, sample);
-            let holds = matches!(sight, Sight::Judged { verdict: Verdict::Holds(_), .. });
-            self.evaluation.holds += u32::from(holds && !value.is_nan());
-            self.evaluation.clear += u32::from(!holds && !value.is_nan());
-            self.evaluation.unknown += u32::from(value.is_nan());
-            if holds || !self.alerts.is_empty() {
-                let key = selection.key(inputs, labels, self.reader, row);
-                let shown = rule.formula.shown(values).filter(|_| !value.is_nan());
-                left = left.saturating_sub(usize::from(self.advance(&key, sight, ground, shown)));
-            }
-        }
-        if left > 0 {
-            self.absent();
-        }
-    }
-
-    /// What a value means; NaN goes by `on_no_data`.
-    fn sight(&self, value: f64, sample: Mono) -> (Sight, Ground<'static>) {
-        if value.is_nan() {
-            return (self.otherwise(self.rule.on_no_data), Ground::NoData);
-        }
-        (Sight::Judged { verdict: self.rule.judge.verdict(value), sample }, Ground::Value)
-    }
-
-    fn otherwise(&self, otherwise: Otherwise) -> Sight {
-        let verdict = match otherwise {
-            Otherwise::Keep => return Sight::Unknown,
-            Otherwise::Alert if self.warming => return Sight::Unknown,
-            Otherwise::Ok => Verdict::Clear,
-            Otherwise::Alert => Verdict::Holds(0),
-        };
-        Sight::Judged { verdict, sample: self.now.mono }
-    }
-
-    /// Nothing can be said of any label set: no series at all, or a failed evaluation.
-    fn blind(&mut self, ground: Ground<'_>) {
-        self.evaluation.unknown += 1;
-        let otherwise = match ground {
-            Ground::Error(_) => self.rule.on_error,
-            _ => self.rule.on_no_data,
-        };
-        let sight = self.otherwise(otherwise);
-        match otherwise {
-            Otherwise::Keep => {}
-            Otherwise::Ok => {
-                for key in self.keys(|_| true) {
-                    self.advance(&key, sight, ground, None);
-                }
-            }
-            // The alerts of label sets stay as they are; the rule as a whole gets one of its own.
-            Otherwise::Alert => {
-                self.advance(&LabelSet::default(), sight, ground, None);
-            }
-        }
-    }
-
-    /// Clears the alerts whose label sets this tick did not see.
-    fn absent(&mut self) {
-        let clear = Sight::Judged { verdict: Verdict::Clear, sample: self.now.mono };
-        let (number, now) = (self.number, self.now.mono);
-        for key in self.keys(|alert| alert.seen != number && now >= alert.grace) {
-            let whole = key.is_empty();
-            self.advance(
-                &key,
-                clear,
-                if whole { Ground::Returned } else { Ground::Vanished },
-                None,
-            );
-        }
-    }
-
-    fn keys(&self, wanted: impl Fn(&Instance) -> bool) -> Vec<LabelSet> {
-        let mut keys: Vec<LabelSet> = self
-            .alerts
-            .iter()
-            .filter(|(_, alert)| wanted(alert))
-            .map(|(key, _)| key.clone())
-            .collect();
-        keys.sort_unstable();
-        keys
-    }
-
-    /// Takes in what was seen of one label set; tells whether it had an alert.
-    fn advance(
-        &mut self,
-        key: &LabelSet,
-        sight: Sight,
-        ground: Ground<'_>,
-        value: Option<f64>,
-    ) -> bool {
-        let holds = matches!(sight, Sight::Judged { verdict: Verdict::Holds(_), .. });
-        let (known, mut fresh) = (self.alerts.get_mut(key), Instance::new());
-        let existed = known.is_some();
-        let Some(alert) = known.or(holds.then_some(&mut fresh)) else { return existed };
-        alert.seen = self.number;
-        alert.value = value.or(alert.value);
-        let before = alert.state;
-        let seen = (sight, ground);
-        let transition = alert.advance(self.rule, &self.set.templates, key, seen, self.now);
-        self.tick.changed |= transition.is_some() || !alert.state.is_settled(&before);
-        self.tick.transitions.extend(transition);
-        match (existed, alert.is_idle()) {
-            (true, true) => drop(self.alerts.remove(key)),
-            (false, false) => drop(self.alerts.insert(key.clone(), fresh)),
-            _ => {}
-        }
-        existed
     }
 }
 

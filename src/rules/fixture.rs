@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::declare::{Cx, Decode, Problems, parse};
-use crate::model::{Batch, Kind, MetricDef, MetricId, Now, Origin, Wall};
+use crate::history::History;
+use crate::model::{Batch, Kind, LabelSet, METRIC_NAME, MetricDef, MetricId, Now, Origin, Wall};
 use crate::store::{Options, Store};
 
-use super::compile::compile;
+use super::compile::{Declared, compile};
 use super::rule::RuleSet;
-use super::settings::RuleSettings;
+use super::settings::{RecordingSettings, RuleSettings};
 
 /// Index of each metric in [`metrics`].
 pub(super) const CPU: MetricId = MetricId(0);
@@ -58,10 +59,46 @@ pub(super) fn rules_over(metrics: &[MetricDef], yaml: &str) -> Result<RuleSet, V
     let node = parse(yaml).expect("YAML");
     let settings = Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None))
         .unwrap_or_default();
-    let set = compile(&settings, metrics, &mut problems);
+    let set = compile(&Declared::new(&settings, metrics), &mut problems);
     match problems.is_empty() {
         true => Ok(set),
         false => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+    }
+}
+
+/// Compiles a YAML mapping of `rules` and `recording_rules`.
+pub(super) fn both(yaml: &str) -> Result<RuleSet, Vec<String>> {
+    crate::section! {
+        /// Both lists.
+        pub struct Both {
+            /// Rules.
+            pub rules: Vec<RuleSettings> = Vec::new(),
+            /// Recording rules.
+            pub recording_rules: Vec<RecordingSettings> = Vec::new(),
+        }
+    }
+    let mut problems = Problems::default();
+    let node = parse(yaml).expect("YAML");
+    let both = Both::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap_or_default();
+    let metrics = metrics();
+    let declared =
+        Declared { recordings: &both.recording_rules, ..Declared::new(&both.rules, &metrics) };
+    let set = compile(&declared, &mut problems);
+    match problems.is_empty() {
+        true => Ok(set),
+        false => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+    }
+}
+
+/// Appends one sample for each series, written as PromQL writes it.
+pub(super) fn remember(history: &History, now: Now, samples: &[(&str, f64)]) {
+    for (series, value) in samples {
+        let (name, rest) = series.split_once('{').unwrap_or((series, "}"));
+        let pairs = rest.trim_end_matches('}').split(',').filter_map(|pair| pair.split_once('='));
+        let pairs = pairs.map(|(name, value)| (name.trim(), value.trim_matches('"')));
+        let labels = LabelSet::new(pairs.chain([(METRIC_NAME, name)]));
+        let series = history.series_ref(&labels).expect("room");
+        history.append(now.wall, &[(series, *value)]);
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Transition, Wall};
 
+use super::detail::Detail;
 use super::reason::{Ground, compared, sentence};
 use super::rule::Rule;
 use super::step::{Sight, State, step};
@@ -18,6 +19,8 @@ pub struct Instance {
     pub state: State,
     /// The last value seen.
     pub value: Option<f64>,
+    /// What was found beside the value, last.
+    pub detail: Option<Detail>,
     /// Whether it holds for want of data and not for a value.
     pub blind: bool,
     /// When the condition began to hold.
@@ -39,6 +42,7 @@ impl Instance {
         Self {
             state: State::INACTIVE,
             value: None,
+            detail: None,
             blind: false,
             active_at: Wall::default(),
             fired_at: None,
@@ -74,14 +78,15 @@ impl Instance {
             severity: rule.severity(level).as_str(),
             state: self.state.phase.as_str(),
             metric: &rule.subject,
+            detail: self.detail.as_ref(),
         };
         let message = match &rule.message {
             _ if self.blind => format!("no data: {}", rule.subject),
             Some(text) => templates.render(text, facts),
-            None => compared(rule, level, self.value),
+            None => compared(rule, level, self.value, self.detail.as_ref()),
         };
         // The labels of the series are not known where there is none.
-        let annotations = match self.blind && key.is_empty() && !rule.labels.are_none() {
+        let mut annotations = match self.blind && key.is_empty() && !rule.labels.are_none() {
             true => Labels::new(),
             false => rule
                 .annotations
@@ -89,6 +94,9 @@ impl Instance {
                 .map(|(name, text)| (name.clone(), templates.render(text, facts)))
                 .collect(),
         };
+        if let (Some(detail), false) = (&self.detail, self.blind) {
+            detail.annotate(&mut annotations);
+        }
         Alert {
             fingerprint: Fingerprint::of(&rule.name, &labels),
             rule: Arc::clone(&rule.name),
@@ -136,7 +144,7 @@ impl Instance {
                 Ground::Vanished | Ground::Returned => {}
             }
         }
-        let reason = |this: &Self| sentence(rule, ground, &before, &this.state, this.value);
+        let reason = |this: &Self| sentence(rule, ground, &before, this);
         match (before.phase, self.state.phase) {
             (AlertState::Inactive, AlertState::Pending) => self.active_at = now.wall,
             (AlertState::Inactive, AlertState::Firing) => {

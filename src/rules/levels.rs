@@ -4,30 +4,45 @@ use crate::declare::Problems;
 use crate::model::Severity;
 
 use super::condition::{Condition, Judge, Level};
-use super::expr::Outcome;
+use super::expr::{Formula, Outcome};
+use super::question::{Look, Question};
+use super::rule::Source;
 use super::settings::RuleSettings;
 
-/// Checks the comparison of `rule`, whose value is `outcome`; `None` where it is broken.
+/// Checks the comparison of `rule`, whose values come from `source`; `None` where it is broken.
 pub(super) fn check(
     rule: &RuleSettings,
-    outcome: &Outcome,
+    source: &Source,
     problems: &mut Problems,
 ) -> Option<Judge> {
     let before = problems.len();
     let severity = rule.severity.as_ref().map_or(Severity::Warning, |severity| severity.value);
     let single = |threshold| vec![Level { severity, threshold }];
-    let (condition, levels) = match outcome {
-        Outcome::Number(_) => declared(rule, severity, problems)?,
-        Outcome::Compared(_, condition, threshold) => {
-            compared_already(rule, problems);
+    let (condition, levels) = match source {
+        Source::Series(Formula { outcome: Outcome::Number(_), .. })
+        | Source::History(Question { look: Look::Compared, .. }) => {
+            declared(rule, severity, problems)?
+        }
+        Source::Series(Formula { outcome: Outcome::Compared(_, condition, threshold), .. }) => {
+            compared_already(rule, EXPRESSION, problems);
             (*condition, single(Some(*threshold)))
         }
-        Outcome::Test(_) => {
-            compared_already(rule, problems);
+        Source::Series(Formula { outcome: Outcome::Test(_), .. }) => {
+            compared_already(rule, EXPRESSION, problems);
             if let Some(resolve) = &rule.resolve_threshold {
                 problems
                     .error(&resolve.at, "the expression is true or false and has no threshold")
                     .hint("compare with a number: `expr: \"a / b > 0.5\"`");
+            }
+            (Condition::NotEquals, single(None))
+        }
+        Source::History(Question { look, .. }) => {
+            let key = if matches!(look, Look::Forecast(_)) { "forecast" } else { "anomaly" };
+            compared_already(rule, key, problems);
+            if let Some(resolve) = &rule.resolve_threshold {
+                problems
+                    .error(&resolve.at, format!("`resolve_threshold` beside `{key}`"))
+                    .hint("an alert that comes and goes is held by `keep_firing_for`");
             }
             (Condition::NotEquals, single(None))
         }
@@ -37,17 +52,25 @@ pub(super) fn check(
     (problems.len() == before).then_some(Judge { condition, levels, resolve })
 }
 
-fn compared_already(rule: &RuleSettings, problems: &mut Problems) {
+const EXPRESSION: &str = "expr";
+
+/// Notes a comparison beside `key`, which is a condition itself.
+fn compared_already(rule: &RuleSettings, key: &str, problems: &mut Problems) {
     let places = [
         ("condition", rule.condition.as_ref().map(|c| &c.at)),
         ("threshold", rule.threshold.as_ref().map(|t| &t.at)),
         ("thresholds", rule.thresholds.as_ref().map(|t| &t.at)),
     ];
-    for (key, at) in places {
-        if let Some(at) = at {
+    for (given, at) in places {
+        let Some(at) = at else { continue };
+        if key == EXPRESSION {
             problems
                 .error(at, "the expression compares already")
-                .hint(format!("leave out `{key}`, or the comparison in `expr`"));
+                .hint(format!("leave out `{given}`, or the comparison in `expr`"));
+        } else {
+            problems
+                .error(at, format!("`{given}` beside `{key}`"))
+                .hint(format!("`{key}` is a condition itself: leave it out"));
         }
     }
 }

@@ -5,7 +5,11 @@ use std::time::Duration;
 use crate::declare::format_duration;
 use crate::model::AlertState;
 
+use super::detail::Detail;
 use super::humanize::general;
+use super::instance::Instance;
+use super::names::Names;
+use super::question::Look;
 use super::rule::Rule;
 use super::step::State;
 
@@ -24,15 +28,10 @@ pub enum Ground<'a> {
     Returned,
 }
 
-/// The sentence for a change of `rule`'s alert to `state`; `before` is the state it left.
+/// The sentence for a change of `rule`'s alert to what `now` is; `before` is the state it left.
 #[must_use]
-pub fn sentence(
-    rule: &Rule,
-    ground: Ground<'_>,
-    before: &State,
-    state: &State,
-    value: Option<f64>,
-) -> String {
+pub fn sentence(rule: &Rule, ground: Ground<'_>, before: &State, now: &Instance) -> String {
+    let (state, value) = (&now.state, now.value);
     let held = match state.phase {
         AlertState::Firing => lasting(state.held_for()),
         _ => String::new(),
@@ -43,6 +42,9 @@ pub fn sentence(
         }
         Ground::NoData => format!("no data for {}{held}", rule.subject),
         Ground::Error(error) => format!("{}: evaluation failed{held}: {error}", rule.subject),
+        Ground::Vanished if rule.labels == Names::OfSeries => {
+            format!("{} has no such series any more", rule.subject)
+        }
         Ground::Vanished => "series disappeared".into(),
         Ground::Returned => format!("data for {} again", rule.subject),
         Ground::Value if state.phase == AlertState::Inactive => cleared(rule, before, value),
@@ -54,21 +56,38 @@ pub fn sentence(
                 }
                 _ => String::new(),
             };
-            format!("{}{held}{change}", compared(rule, state.level, value))
+            let detail = now.detail.as_ref();
+            format!("{}{held}{change}", compared(rule, state.level, value, detail))
         }
     }
 }
 
-/// `cpu_percent 91.2 > 85`.
+/// `cpu_percent 91.2 > 85`, `cpu_percent 91.2 is anomalous, expected 20 to 45`,
+/// `disk_usage_percent reaches 95 in 3 h 10 min, 2 h 40 min to 4 h 5 min`.
 #[must_use]
-pub fn compared(rule: &Rule, level: usize, value: Option<f64>) -> String {
+pub fn compared(rule: &Rule, level: usize, value: Option<f64>, detail: Option<&Detail>) -> String {
     let subject = subject(rule, value);
-    match rule.threshold(level) {
-        Some(threshold) => {
+    match (look(rule), rule.threshold(level)) {
+        (Some(Look::Anomaly(_)), _) => match detail.and_then(Detail::expected) {
+            Some(expected) => format!("{subject} is anomalous, expected {expected}"),
+            None => format!("{subject} is anomalous"),
+        },
+        (Some(Look::Forecast(foreseen)), _) => {
+            let when = match detail {
+                Some(Detail::Forecast(when)) => format!(" {when}"),
+                _ => String::new(),
+            };
+            format!("{} reaches {}{when}", rule.subject, short(foreseen.target.value))
+        }
+        (_, Some(threshold)) => {
             format!("{subject} {} {}", rule.judge.condition.as_str(), short(threshold))
         }
-        None => format!("{subject} is true"),
+        (_, None) => format!("{subject} is true"),
     }
+}
+
+fn look(rule: &Rule) -> Option<&Look> {
+    rule.question().map(|question| &question.look)
 }
 
 fn cleared(rule: &Rule, before: &State, value: Option<f64>) -> String {
@@ -79,6 +98,14 @@ fn cleared(rule: &Rule, before: &State, value: Option<f64>) -> String {
         AlertState::Firing => lasting(rule.policy.keep_firing_for),
         _ => String::new(),
     };
+    match look(rule) {
+        Some(Look::Anomaly(_)) => return format!("{subject} is as expected{quiet}"),
+        Some(Look::Forecast(foreseen)) => {
+            let (within, value) = (format_duration(foreseen.within), short(foreseen.target.value));
+            return format!("{} no longer reaches {value} within {within}{quiet}", rule.subject);
+        }
+        _ => {}
+    }
     match (resolve, rule.threshold(0)) {
         (Some(resolve), _) => {
             format!("{subject} is not {condition} {} (resolve_threshold){quiet}", short(resolve))

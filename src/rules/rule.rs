@@ -5,11 +5,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Labels, MetricId, Origin, Severity};
+use crate::declare::{Problem, format_duration};
+use crate::model::{Labels, MetricId, Severity};
 
 use super::condition::{Judge, Level};
 use super::expr::Formula;
+use super::input::Input;
 use super::names::Names;
+use super::pace::Pace;
+use super::question::{Look, Question};
+use super::recording::Recording;
 use super::settings::{Otherwise, RuleSettings};
 use super::step::Policy;
 use super::template::{Templates, Text};
@@ -20,12 +25,21 @@ use super::template::{Templates, Text};
 pub struct Identity {
     /// The rule's name.
     pub name: Arc<str>,
-    /// The metric or the expression.
+    /// The metric, the expression or the query, and what is looked for in it.
     pub source: String,
     /// The matchers, as declared.
     pub matchers: String,
     /// The labels it adds.
     pub add_labels: Labels,
+}
+
+/// Where the values of a rule come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Series of the store, and what is calculated from them.
+    Series(Formula),
+    /// Answers of history.
+    History(Question),
 }
 
 /// One rule.
@@ -41,8 +55,8 @@ pub struct Rule {
     pub identity: Identity,
     /// What is judged, in words: `p95 of api_request_duration over 5m`.
     pub subject: String,
-    /// The operands and the calculation.
-    pub formula: Formula,
+    /// Where its values come from.
+    pub source: Source,
     /// The comparison.
     pub judge: Judge,
     /// Times and counts.
@@ -57,10 +71,8 @@ pub struct Rule {
     pub message: Option<Text>,
     /// More for people.
     pub annotations: Vec<(String, Text)>,
-    /// The collectors that fill its metrics.
-    pub origins: Vec<Origin>,
-    /// How often its metrics are collected; of several the longest.
-    pub interval: Duration,
+    /// When it is judged.
+    pub pace: Pace,
 }
 
 impl Rule {
@@ -78,6 +90,24 @@ impl Rule {
         self.judge.levels.get(level).and_then(|level| level.threshold)
     }
 
+    /// The series of the store that it reads.
+    #[must_use]
+    pub fn inputs(&self) -> &[Input] {
+        match &self.source {
+            Source::Series(formula) => &formula.inputs,
+            Source::History(_) => &[],
+        }
+    }
+
+    /// What it asks of history, if it does.
+    #[must_use]
+    pub fn question(&self) -> Option<&Question> {
+        match &self.source {
+            Source::Series(_) => None,
+            Source::History(question) => Some(question),
+        }
+    }
+
     /// What makes it fire, in words: `p95 of api_request_duration over 5m > 1`.
     #[must_use]
     pub fn condition(&self) -> String {
@@ -86,17 +116,30 @@ impl Rule {
             (Some(threshold), 1) => format!(" {threshold}"),
             (Some(threshold), _) => format!(" {threshold} ({})", level.severity.as_str()),
         };
+        let subject = match (self.question().map(|question| &question.look), &self.settings.promql)
+        {
+            (Some(Look::Anomaly(_)), _) => return format!("{} is anomalous", self.subject),
+            (Some(Look::Forecast(foreseen)), _) => {
+                let within = format_duration(foreseen.within);
+                return format!(
+                    "{} reaches {} within {within}",
+                    self.subject, foreseen.target.value
+                );
+            }
+            (_, Some(query)) => &query.value.0,
+            _ => &self.subject,
+        };
         let thresholds: Vec<String> = self.judge.levels.iter().map(of).collect();
         match thresholds.join(",").as_str() {
-            "" => self.subject.clone(),
-            thresholds => format!("{} {}{thresholds}", self.subject, self.judge.condition.as_str()),
+            "" => subject.clone(),
+            thresholds => format!("{subject} {}{thresholds}", self.judge.condition.as_str()),
         }
     }
 
     /// The longest window it looks back on.
     #[must_use]
     pub fn longest_window(&self) -> Duration {
-        let windows = self.formula.inputs.iter().filter_map(|input| input.reading.window());
+        let windows = self.inputs().iter().filter_map(|input| input.reading.window());
         windows.max().unwrap_or_default()
     }
 }
@@ -106,8 +149,12 @@ impl Rule {
 pub struct RuleSet {
     /// In the order of the declaration, disabled ones too.
     pub rules: Vec<Rule>,
+    /// What is recorded, in the order of the declaration.
+    pub recordings: Vec<Recording>,
     /// Their texts.
     pub templates: Templates,
+    /// What is odd but no error.
+    pub warnings: Vec<Problem>,
 }
 
 impl RuleSet {
@@ -116,7 +163,7 @@ impl RuleSet {
     pub fn windows(&self) -> Vec<(MetricId, Duration)> {
         let enabled = self.rules.iter().filter(|rule| rule.enabled);
         enabled
-            .flat_map(|rule| &rule.formula.inputs)
+            .flat_map(Rule::inputs)
             .filter_map(|input| input.reading.window().map(|window| (input.metric, window)))
             .collect()
     }

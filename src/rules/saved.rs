@@ -193,6 +193,7 @@ fn instance(
     let instance = Instance {
         state,
         value: saved.value,
+        detail: None,
         blind: saved.blind,
         active_at: Wall(saved.active_at_ms),
         fired_at: saved.fired_at_ms.map(Wall),

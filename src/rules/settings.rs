@@ -5,7 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::declare::{At, Problems, Raw, Span, Spanned, choices, section};
+use serde::{Serialize, Serializer};
+
+use crate::analysis::{Algorithm, AnomalyDetection, Deviation, Direction};
+use crate::declare::{
+    At, Cx, Decode, Node, Problems, Raw, Section, Shape, Span, Spanned, Value, choices, section,
+};
 use crate::model::Severity;
 
 use super::aggregate::Aggregation;
@@ -37,11 +42,132 @@ section! {
 }
 
 section! {
+    /// How a rule finds values that are odd; what is not given is as in
+    /// `trend_analysis.anomaly_detection`.
+    pub struct AnomalySettings {
+        /// How.
+        pub algorithm: Option<Algorithm> = None,
+        /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
+        pub sensitivity: Option<f64> = None,
+        /// Fewest samples to judge by.
+        pub min_samples: Option<u32> = None,
+        /// Which side counts.
+        pub direction: Option<Direction> = None,
+        /// Least distance from the middle of the expected range that matters: `5` or `10%`.
+        pub min_deviation: Option<Deviation> = None,
+        /// For how long after an anomaly the series makes no further alert.
+        pub cooldown: Option<Span> = None,
+        /// How much of the past a value is compared with.
+        pub window: Option<Span> = None,
+    }
+}
+
+/// `anomaly: true`, or how in particular.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anomaly(pub Option<AnomalySettings>);
+
+impl Anomaly {
+    /// What is meant where the file as a whole says `usual`.
+    #[must_use]
+    pub fn over(&self, usual: &AnomalyDetection) -> AnomalyDetection {
+        let own = self.0.clone().unwrap_or_default();
+        let algorithm = own.algorithm.unwrap_or(usual.algorithm);
+        // A sensitivity means nothing to another algorithm than the one it was chosen for.
+        let inherited = usual.sensitivity.filter(|_| algorithm == usual.algorithm);
+        AnomalyDetection {
+            algorithm,
+            sensitivity: own.sensitivity.or(inherited),
+            min_samples: own.min_samples.unwrap_or(usual.min_samples),
+            direction: own.direction.unwrap_or(usual.direction),
+            min_deviation: own.min_deviation.unwrap_or(usual.min_deviation),
+            cooldown: own.cooldown.unwrap_or(usual.cooldown),
+            window: own.window.unwrap_or(usual.window),
+            ..usual.clone()
+        }
+    }
+}
+
+impl Decode for Anomaly {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(_) => {
+                let wanted = bool::decode(node, cx)?;
+                Some(Self(wanted.then(AnomalySettings::default)))
+            }
+            _ => AnomalySettings::decode(node, cx).map(|settings| Self(Some(settings))),
+        }
+    }
+
+    fn shape() -> Shape {
+        Shape::Section(AnomalySettings::doc)
+    }
+}
+
+impl Serialize for Anomaly {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(settings) => settings.serialize(serializer),
+            None => serializer.serialize_bool(false),
+        }
+    }
+}
+
+choices! {
+    /// How it is foreseen.
+    pub enum ForecastMethod {
+        /// By the line that the samples follow, since their last change of pace.
+        Linear = "linear",
+    }
+}
+
+choices! {
+    /// From which side a value is reached.
+    pub enum Side {
+        /// From below, as a disk fills.
+        Rising = "rising",
+        /// From above, as memory runs out.
+        Falling = "falling",
+    }
+}
+
+section! {
+    /// What a rule foresees.
+    pub struct Forecast {
+        /// The value that is reached.
+        pub reaches: Spanned<f64>,
+        /// How soon it must be reached for the condition to hold.
+        pub within: Spanned<Span>,
+        /// How far it is looked back.
+        pub window: Spanned<Span> = Spanned::nowhere(Span::minutes(360)),
+        /// From which side it is reached.
+        pub direction: Side = Side::Rising,
+        /// How it is foreseen.
+        pub method: ForecastMethod = ForecastMethod::Linear,
+    }
+}
+
+section! {
+    /// A recording rule: a query whose answers become series of their own in history.
+    pub struct RecordingSettings {
+        /// The name of the series it makes; `level:metric:operation` is usual.
+        pub record: Spanned<String>,
+        /// The query, in PromQL.
+        pub promql: Spanned<Raw>,
+        /// Labels that the series get.
+        pub labels: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
+        /// The shortest time between two evaluations; by default each collection that concerns it.
+        pub interval: Option<Spanned<Span>>,
+        /// Whether it is evaluated at all.
+        pub enabled: bool = true,
+    }
+}
+
+section! {
     /// A rule: judges each label set of its metric on its own.
     pub struct RuleSettings {
         /// Its name, unique; the `alertname` of its alerts.
         pub name: Spanned<String>,
-        /// The metric that is judged, as declared. Either this or `expr`.
+        /// The metric that is judged, as declared. Either this, `expr` or `promql`.
         pub metric: Option<Spanned<String>>,
         /// An expression over declared metrics: `cache_misses / (cache_hits + cache_misses) > 0.5`.
         /// Series are joined on the labels that the metrics share. Over time: `rate(x, "5m")` and
@@ -49,6 +175,18 @@ section! {
         /// `sum_by(x, "label", ...)`, and `avg_by`, `min_by`, `max_by`, `count_by`. Of numbers:
         /// abs, floor, ceil, round, sqrt, ln, log2, log10, exp, pow, min, max, clamp, if.
         pub expr: Option<Spanned<Raw>>,
+        /// A PromQL query over history, where metrics have their names on the page: each series of
+        /// its answer is an alert of its own. Without `condition` a series in the answer holds, as
+        /// in Prometheus.
+        pub promql: Option<Spanned<Raw>>,
+        /// The condition holds while the value of the metric is odd: `true`, or how that is found.
+        pub anomaly: Option<Spanned<Anomaly>>,
+        /// The condition holds while the metric is going to reach a value.
+        pub forecast: Option<Spanned<Forecast>>,
+        /// The shortest time between two judgements of a rule that asks history (`promql`,
+        /// `anomaly`, `forecast`); by default each collection that concerns it is judged, a
+        /// forecast once a minute.
+        pub interval: Option<Spanned<Span>>,
         /// How the value is compared with the threshold.
         pub condition: Option<Spanned<Condition>>,
         /// What it is compared with.
@@ -78,7 +216,9 @@ section! {
         pub labels: BTreeMap<String, Spanned<Matcher>> = BTreeMap::new(),
         /// Labels that every alert of this rule gets.
         pub add_labels: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
-        /// What people are told: a template with `{{ labels.x }}`, `{{ value }}`, `{{ threshold }}`.
+        /// What people are told: a template with `{{ labels.x }}`, `{{ value }}`, `{{ threshold }}`;
+        /// of an anomaly also `{{ expected_low }}`, `{{ expected_high }}` and `{{ score }}`, of a
+        /// forecast `{{ forecast }}`.
         pub message: Option<Spanned<Raw>>,
         /// More for people, by name; templates too.
         pub annotations: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
@@ -93,6 +233,21 @@ impl RuleSettings {
     pub fn place(&self) -> At {
         let path = &self.name.at.path;
         At { path: path.strip_suffix(".name").unwrap_or(path).into(), ..self.name.at }
+    }
+
+    /// Whether odd values are looked for.
+    #[must_use]
+    pub fn wants_anomaly(&self) -> bool {
+        self.anomaly.as_ref().is_some_and(|anomaly| anomaly.0.is_some())
+    }
+
+    /// Whether a value is compared with something.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        self.condition.is_some()
+            || self.threshold.is_some()
+            || self.thresholds.is_some()
+            || self.resolve_threshold.is_some()
     }
 
     /// Whether the value of `key` was found wrong already; then it is absent here without having

@@ -110,7 +110,7 @@ mod tests {
         let store = store(&set);
         let mut engine = Engine::new(set, at(0));
         commit(&store, at(30), &[(CPU, &[], &[5.0])]);
-        assert_eq!(engine.tick(&store, at(30), None).transitions.len(), 1);
+        assert_eq!(engine.tick(&store, None, at(30), None).transitions.len(), 1);
         engine.carried()
     }
 

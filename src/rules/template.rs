@@ -6,11 +6,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use minijinja::value::{Enumerator, Object};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
 
 use crate::declare::did_you_mean;
 use crate::model::Labels;
 
+use super::detail::Detail;
 use super::humanize;
 use super::reading::Refusal;
 
@@ -44,6 +46,37 @@ pub struct Facts<'a> {
     pub state: &'static str,
     /// What is judged.
     pub metric: &'a str,
+    /// What was found beside the value.
+    pub detail: Option<&'a Detail>,
+}
+
+/// What the texts of one rule may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// The labels that its alerts have, at the least.
+    pub labels: &'a [Arc<str>],
+    /// Whether they may have others.
+    pub any_label: bool,
+    /// Variables beside those of every rule.
+    pub extra: &'static [&'static str],
+}
+
+/// The labels of an alert in a template. One that it lacks is empty, as in Prometheus.
+#[derive(Debug)]
+struct AlertLabels {
+    labels: Labels,
+    missing: &'static str,
+}
+
+impl Object for AlertLabels {
+    fn get_value(self: &Arc<Self>, name: &Value) -> Option<Value> {
+        let value = self.labels.get(name.as_str()?).map_or(self.missing, String::as_str);
+        Some(Value::from(value))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.labels.keys().map(|name| Value::from(name.as_str())).collect())
+    }
 }
 
 /// All templates of a set of rules.
@@ -79,11 +112,11 @@ fn form(value: &Value, form: fn(f64) -> String) -> Result<String, Error> {
 }
 
 impl Templates {
-    /// Takes a text of a rule whose alerts have these labels.
+    /// Takes a text of a rule whose alerts have what `scope` says.
     ///
     /// # Errors
     /// Where it is no template, or uses what is not there.
-    pub fn add(&mut self, source: &str, labels: &[Arc<str>]) -> Result<Text, Refusal> {
+    pub fn add(&mut self, source: &str, scope: Scope<'_>) -> Result<Text, Refusal> {
         if !["{{", "{%", "{#"].iter().any(|open| source.contains(open)) {
             return Ok(Text::Plain(source.into()));
         }
@@ -95,30 +128,32 @@ impl Templates {
         })?;
         let text = Text::Template(self.count, source.into());
         self.count += 1;
-        self.check_names(&name, labels)?;
-        self.try_out(&name, labels)?;
+        self.check_names(&name, scope)?;
+        self.try_out(&name, scope)?;
         Ok(text)
     }
 
-    fn check_names(&self, name: &str, labels: &[Arc<str>]) -> Result<(), Refusal> {
+    fn check_names(&self, name: &str, scope: Scope<'_>) -> Result<(), Refusal> {
         let Ok(template) = self.environment.get_template(name) else { return Ok(()) };
         let mut used: Vec<String> = template.undeclared_variables(true).into_iter().collect();
         used.sort();
         for path in used {
             let mut steps = path.split('.');
             let root = steps.next().unwrap_or_default();
-            if !KNOWN.contains(&root) {
+            if !KNOWN.iter().chain(scope.extra).any(|known| *known == root) {
                 // Functions such as `range` count as undeclared too.
                 if self.environment.globals().any(|(global, _)| global == root) {
                     continue;
                 }
-                let hint = did_you_mean(root, KNOWN)
-                    .unwrap_or_else(|| format!("known: {}", KNOWN.join(", ")));
+                let known: Vec<&str> = KNOWN.iter().chain(scope.extra).copied().collect();
+                let hint = did_you_mean(root, known.iter().copied())
+                    .unwrap_or_else(|| format!("known: {}", known.join(", ")));
                 return Err(Refusal::new(format!("template: unknown variable {root:?}"), hint));
             }
-            let label = steps.next().filter(|_| root == "labels");
-            if let Some(label) = label.filter(|label| !labels.iter().any(|one| &**one == *label)) {
-                let names: Vec<&str> = labels.iter().map(|label| &**label).collect();
+            let label = steps.next().filter(|_| root == "labels" && !scope.any_label);
+            let unknown = |label: &&str| !scope.labels.iter().any(|one| **one == **label);
+            if let Some(label) = label.filter(unknown) {
+                let names: Vec<&str> = scope.labels.iter().map(|label| &**label).collect();
                 let hint =
                     did_you_mean(label, names.iter().copied()).unwrap_or_else(|| {
                         match names.as_slice() {
@@ -133,8 +168,13 @@ impl Templates {
     }
 
     /// Renders it once with made-up facts, which shows what names alone do not.
-    fn try_out(&self, name: &str, labels: &[Arc<str>]) -> Result<(), Refusal> {
-        let labels = labels.iter().map(|label| (label.to_string(), "1".to_owned())).collect();
+    fn try_out(&self, name: &str, scope: Scope<'_>) -> Result<(), Refusal> {
+        let made_up = |label: &Arc<str>| (label.to_string(), "1".to_owned());
+        let labels = scope.labels.iter().map(made_up).collect();
+        let detail = match scope.extra {
+            ["forecast"] => Detail::Forecast("in 1 h".into()),
+            _ => Detail::Anomaly { score: 1.0, expected: Some((0.0, 1.0)) },
+        };
         let facts = Facts {
             labels: &labels,
             value: Some(1.5),
@@ -143,8 +183,9 @@ impl Templates {
             severity: "warning",
             state: "firing",
             metric: "",
+            detail: Some(&detail),
         };
-        match self.rendered(name, facts) {
+        match self.rendered(name, facts, "1") {
             Ok(_) => Ok(()),
             Err(error) => {
                 Err(Refusal { message: format!("template: {}", described(&error)), hint: None })
@@ -152,9 +193,20 @@ impl Templates {
         }
     }
 
-    fn rendered(&self, name: &str, facts: Facts<'_>) -> Result<String, Error> {
+    /// `missing` is what a label is that the alert lacks.
+    fn rendered(
+        &self,
+        name: &str,
+        facts: Facts<'_>,
+        missing: &'static str,
+    ) -> Result<String, Error> {
+        let (score, expected, forecast) = match facts.detail {
+            Some(Detail::Anomaly { score, expected }) => (Some(*score), *expected, ""),
+            Some(Detail::Forecast(words)) => (None, None, words.as_str()),
+            None => (None, None, ""),
+        };
         self.environment.get_template(name)?.render(context! {
-            labels => facts.labels,
+            labels => Value::from_object(AlertLabels { labels: facts.labels.clone(), missing }),
             value => number(facts.value),
             threshold => number(facts.threshold),
             rule => facts.rule,
@@ -162,6 +214,10 @@ impl Templates {
             severity => facts.severity,
             state => facts.state,
             metric => facts.metric,
+            score => number(score),
+            expected_low => number(expected.map(|(low, _)| low)),
+            expected_high => number(expected.map(|(_, high)| high)),
+            forecast => forecast,
         })
     }
 
@@ -171,7 +227,7 @@ impl Templates {
         match text {
             Text::Plain(text) => text.to_string(),
             Text::Template(number, source) => {
-                self.rendered(&number.to_string(), facts).unwrap_or_else(|error| {
+                self.rendered(&number.to_string(), facts, "").unwrap_or_else(|error| {
                     let error = described(&error);
                     tracing::warn!(rule = facts.rule, error, "cannot render a template");
                     source.to_string()
@@ -228,10 +284,14 @@ fn foreign(source: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn scope(labels: &[Arc<str>]) -> Scope<'_> {
+        Scope { labels, any_label: false, extra: &[] }
+    }
+
     fn render(source: &str) -> Result<String, Refusal> {
         let labels: Labels = [("mount_point".to_owned(), "/data".to_owned())].into();
         let mut templates = Templates::default();
-        let text = templates.add(source, &["mount_point".into()])?;
+        let text = templates.add(source, scope(&["mount_point".into()]))?;
         let facts = Facts {
             labels: &labels,
             value: Some(91.27),
@@ -240,6 +300,7 @@ mod tests {
             severity: "critical",
             state: "firing",
             metric: "disk_usage_percent",
+            detail: None,
         };
         Ok(templates.render(&text, facts))
     }
@@ -288,7 +349,7 @@ mod tests {
     #[test]
     fn a_template_that_fails_later_gives_its_source() {
         let mut templates = Templates::default();
-        let text = templates.add("{{ labels.size | humanize }}B", &["size".into()]).unwrap();
+        let text = templates.add("{{ labels.size | humanize }}B", scope(&["size".into()])).unwrap();
         let labels: Labels = [("size".to_owned(), "large".to_owned())].into();
         let facts = Facts {
             labels: &labels,
@@ -298,6 +359,7 @@ mod tests {
             severity: "info",
             state: "firing",
             metric: "m",
+            detail: None,
         };
         assert_eq!(templates.render(&text, facts), "{{ labels.size | humanize }}B");
     }

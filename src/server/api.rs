@@ -58,6 +58,18 @@ fn view_rule(rule: &RuleView) -> Value {
         (None, Some(_)) => "ok",
         (None, None) => "unknown",
     };
+    if rule.records {
+        return json!({
+            "type": "recording",
+            "name": rule.name,
+            "query": rule.query,
+            "labels": rule.labels,
+            "health": health,
+            "lastError": rule.last_error.as_deref().unwrap_or_default(),
+            "evaluationTime": rule.evaluation_time.as_secs_f64(),
+            "lastEvaluation": rule.last_evaluation.map(time),
+        });
+    }
     json!({
         "type": "alerting",
         "name": rule.name,
@@ -70,6 +82,7 @@ fn view_rule(rule: &RuleView) -> Value {
         "alerts": rule.alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>(),
         "health": health,
         "lastError": rule.last_error.as_deref().unwrap_or_default(),
+        "note": rule.note,
         "evaluationTime": rule.evaluation_time.as_secs_f64(),
         "lastEvaluation": rule.last_evaluation.map(time),
     })
@@ -318,6 +331,7 @@ mod tests {
     #[test]
     fn a_rule_tells_its_state_and_what_failed() {
         let rule = RuleView {
+            records: false,
             name: "disk_full".into(),
             query: "disk_usage_percent > 90".into(),
             state: AlertState::Pending,
@@ -330,10 +344,12 @@ mod tests {
             last_evaluation: Some(Wall(0)),
             evaluation_time: Duration::from_micros(5),
             last_error: None,
+            note: None,
         };
         let broken = RuleView { last_error: Some("no such label".into()), ..rule.clone() };
         let fresh = RuleView { last_evaluation: None, ..rule.clone() };
-        let data = rules(&[rule, broken, fresh]);
+        let records = RuleView { records: true, ..broken.clone() };
+        let data = rules(&[rule, broken, fresh, records]);
         let group = &data["groups"][0];
         assert_eq!(group["lastEvaluation"], "1970-01-01T00:00:00Z");
         let [rule, broken, fresh] = [0, 1, 2].map(|index| &group["rules"][index]);
@@ -346,6 +362,9 @@ mod tests {
             (&json!("err"), &json!("no such label"))
         );
         assert_eq!(fresh["health"], "unknown");
+        let recording = &group["rules"][3];
+        assert_eq!((&recording["type"], &recording["state"]), (&json!("recording"), &json!(null)));
+        assert_eq!(recording["health"], "err");
     }
 
     #[test]

@@ -49,7 +49,9 @@ pub trait Backend: Send + Sync + 'static {
 /// A rule as others see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleView {
-    /// Its name.
+    /// Whether it records series and makes no alerts.
+    pub records: bool,
+    /// Its name, or that of the series it records.
     pub name: String,
     /// What it judges, as one line: `avg(cpu_percent[5m]) > 85`.
     pub query: String,
@@ -73,6 +75,8 @@ pub struct RuleView {
     pub evaluation_time: Duration,
     /// Why the last evaluation failed, if it did.
     pub last_error: Option<String>,
+    /// What it could not tell that is no failure: too few samples for a forecast.
+    pub note: Option<String>,
 }
 
 /// How the parts of the program fare.

@@ -21,7 +21,7 @@ type Point<'a> = (MetricId, &'a [&'a str], &'a [f64]);
 fn judge(engine: &mut Engine, store: &Store, now: u64, points: &[Point<'_>]) -> Vec<String> {
     commit(store, at(now), points);
     store.expire(at(now));
-    reasons(&engine.tick(store, at(now), None).transitions)
+    reasons(&engine.tick(store, None, at(now), None).transitions)
 }
 
 fn reasons(transitions: &[Transition]) -> Vec<String> {
@@ -196,7 +196,7 @@ fn the_file_of_the_version_before_is_read() {
 fn a_disabled_rule_is_never_judged() {
     let (mut engine, store) = engine(&[&format!("name: cpu, {CPU_RULE}, enabled: false")], 0);
     commit(&store, at(30), &[(CPU, &[], &[90.0])]);
-    let tick = engine.tick(&store, at(30), Some(Origin::System));
+    let tick = engine.tick(&store, None, at(30), Some(Origin::System));
     assert_eq!((tick.evaluated, tick.transitions.len()), (0, 0));
     assert!(engine.rules().next().is_some_and(|status| status.last.is_none()));
 }

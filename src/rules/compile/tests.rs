@@ -80,7 +80,7 @@ fn what_a_rule_knows() {
     assert_eq!((a.threshold(1), a.policy.duration), (Some(2.0), Duration::from_secs(60)));
     assert_eq!(a.policy.tolerance, Duration::from_secs(90));
     assert!(!b.enabled);
-    assert_eq!(c.origins, [Origin::System, Origin::Application]);
+    assert_eq!(c.pace.origins, [Origin::System, Origin::Application]);
     assert_eq!(c.labels.fixed().iter().map(|label| &**label).collect::<Vec<_>>(), ["cache"]);
     let minutes = |n: u64| Duration::from_secs(60 * n);
     assert_eq!(

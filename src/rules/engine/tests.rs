@@ -28,7 +28,7 @@ impl Bench {
         let now = at(self.now);
         commit(&self.store, now, points);
         self.store.expire(now);
-        told(&self.engine.tick(&self.store, now, None).transitions)
+        told(&self.engine.tick(&self.store, None, now, None).transitions)
     }
 
     fn cpu(&mut self, value: f64) -> Vec<String> {
@@ -74,7 +74,7 @@ fn pending_firing_resolved() {
 
     bench.now += 30;
     commit(&bench.store, at(bench.now), &[(CPU, &[], &[62.0])]);
-    let tick = bench.engine.tick(&bench.store, at(bench.now), None);
+    let tick = bench.engine.tick(&bench.store, None, at(bench.now), None);
     assert_eq!(told(&tick.transitions), ["firing > inactive critical: cpu_percent 62 is not > 85"]);
     let resolved = &tick.transitions[0].alert;
     assert_eq!(resolved.message, "CPU 92 (firing)", "as it was told");
@@ -239,7 +239,7 @@ fn consecutive_samples() {
     }
     assert!(bench.engine.alerts().is_empty());
     let now = at(bench.now + 1);
-    let again = bench.engine.tick(&bench.store, now, None);
+    let again = bench.engine.tick(&bench.store, None, now, None);
     assert_eq!(again.transitions, [], "the same sample judged twice is one");
     assert_eq!(bench.cpu(90.0).len(), 1);
 }
@@ -387,7 +387,7 @@ fn an_old_value_says_nothing_about_now() {
     bench.cpu(90.0);
     bench.cpu(90.0);
     for late in [60, 90, 120, 600] {
-        let tick = bench.engine.tick(&bench.store, at(bench.now + late), None);
+        let tick = bench.engine.tick(&bench.store, None, at(bench.now + late), None);
         assert_eq!((tick.transitions.len(), tick.unknown), (0, 1), "{late}");
     }
 }
@@ -400,7 +400,7 @@ fn a_wall_clock_that_jumps_changes_nothing() {
         let mut now = at(bench.now + 1);
         now.wall.0 += jump;
         commit(&bench.store, now, &[(CPU, &[], &[90.0])]);
-        assert_eq!(bench.engine.tick(&bench.store, now, None).transitions, []);
+        assert_eq!(bench.engine.tick(&bench.store, None, now, None).transitions, []);
     }
 }
 
@@ -415,7 +415,8 @@ fn a_trigger_judges_what_it_filled_and_what_waits_too_long() {
     .unwrap();
     let store = store(&set);
     let mut engine = Engine::new(set, at(0));
-    let mut evaluated = |seconds, trigger| engine.tick(&store, at(seconds), trigger).evaluated;
+    let mut evaluated =
+        |seconds, trigger| engine.tick(&store, None, at(seconds), trigger).evaluated;
     assert_eq!(evaluated(1, Some(Origin::System)), 2);
     assert_eq!(evaluated(2, Some(Origin::Application)), 2);
     assert_eq!(evaluated(3, Some(Origin::Neo4j)), 0);
@@ -436,7 +437,7 @@ fn the_steady_state_of_a_rule() {
     let changed = |bench: &mut Bench, value: f64| {
         bench.now += 30;
         commit(&bench.store, at(bench.now), &[(CPU, &[], &[value])]);
-        bench.engine.tick(&bench.store, at(bench.now), None).changed
+        bench.engine.tick(&bench.store, None, at(bench.now), None).changed
     };
     let found = [1.0, 90.0, 90.0, 90.0, 1.0, 1.0].map(|value| changed(&mut bench, value));
     assert_eq!(found, [false, true, true, false, true, false]);
