@@ -151,6 +151,8 @@ impl Backend for TestBackend {
 
     fn rules(&self) -> Vec<RuleView> {
         vec![RuleView {
+            records: false,
+            note: None,
             name: "too_hot".into(),
             query: "load > 85".into(),
             state: AlertState::Firing,
