@@ -11,6 +11,7 @@ mod functions;
 mod guard;
 mod histogram;
 mod labels;
+mod nesting;
 mod notes;
 mod query;
 mod queryable;

@@ -70,7 +70,7 @@ pub struct Noted {
 pub enum Command {
     Clear,
     Load { step: i64, series: Vec<Series>, native_too: bool },
-    Eval { line: usize, when: When, query: String, expected: Expected },
+    Eval { line: usize, when: When, query: String, expected: Box<Expected> },
 }
 
 /// Reads a script.
@@ -108,6 +108,7 @@ pub fn read(text: &str) -> Vec<Command> {
                 };
                 let body: Vec<&str> = body().collect();
                 body.iter().for_each(|line| expect(&mut expected, line));
+                let expected = Box::new(expected);
                 commands.push(Command::Eval { line: at + 1, when, query, expected });
                 body.len() + 1
             }
