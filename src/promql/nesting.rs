@@ -59,7 +59,10 @@ pub(super) fn bound(text: &str) -> usize {
         if let Some(level) = levels.last_mut() {
             match first {
                 ',' => level.end_of_part(),
-                '+' | '-' | '*' | '/' | '%' | '^' | '=' | '!' | '<' | '>' => level.operators += 1,
+                // Also a subquery holds what is before it.
+                '+' | '-' | '*' | '/' | '%' | '^' | '=' | '!' | '<' | '>' | '[' => {
+                    level.operators += 1;
+                }
                 _ => {}
             }
         }
