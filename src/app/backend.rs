@@ -9,6 +9,7 @@ use super::App;
 use super::past::Past;
 use crate::collectors::application::record_json;
 use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity};
+use crate::promql::Queryable;
 use crate::rules::{RecordingStatus, RuleStatus};
 use crate::server::{Backend, ChannelHealth, CollectorHealth, Health, ReloadHealth, RuleView};
 use crate::store::Store;
@@ -23,6 +24,10 @@ impl Backend for View {
 
     fn store(&self) -> Arc<Store> {
         self.0.current.load().store.clone()
+    }
+
+    fn history(&self) -> Option<Arc<dyn Queryable>> {
+        self.0.history().map(|history| history as Arc<dyn Queryable>)
     }
 
     fn refresh(&self) {

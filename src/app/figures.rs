@@ -5,7 +5,9 @@ use std::sync::{Arc, Weak};
 
 use super::App;
 use super::past::Past;
-use crate::collectors::own::{ChannelFigures, Figures, Gather, HttpFigures, Process, RuleFigures};
+use crate::collectors::own::{
+    ChannelFigures, Figures, Gather, HttpFigures, Process, QueryFigures, RuleFigures,
+};
 
 impl App {
     /// Gathers at each call; empty once the app is gone.
@@ -23,6 +25,7 @@ impl App {
             series_dropped: running.store.dropped(),
             points_refused: running.store.refused(),
             history: self.past.as_ref().map(Past::figures),
+            queries: self.query_figures(),
             rules: self.rule_figures(),
             channels: self.channel_figures(),
             remote: self.outward.figures(),
@@ -56,6 +59,16 @@ impl App {
                 refusals: self.web.stats().refusals().into_iter().collect(),
             },
             process: Process::read(),
+        }
+    }
+
+    fn query_figures(&self) -> QueryFigures {
+        let queries = self.web.stats().queries();
+        let ended = queries.ended().into_iter();
+        QueryFigures {
+            ended: ended.map(|(result, (count, took))| (result, count, took)).collect(),
+            running: queries.running(),
+            waiting: queries.waiting(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod history;
 mod process;
+mod queries;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use history::HistoryFigures;
 pub use process::Process;
+pub use queries::QueryFigures;
 pub use remote::RemoteFigures;
 
 use super::{Collecting, Collector, Health};
@@ -31,6 +33,8 @@ pub struct Figures {
     pub points_refused: u64,
     /// History, where some is kept.
     pub history: Option<HistoryFigures>,
+    /// Queries of it.
+    pub queries: QueryFigures,
     /// Rules.
     pub rules: RuleFigures,
     /// Delivery, by channel.
@@ -155,6 +159,14 @@ own_metrics! {
         "Writes of history that failed; the samples wait in memory.";
     HistoryOldest = "bellwether_history_oldest_timestamp_seconds" Gauge []
         "Time of the oldest sample in history.";
+    Queries = "bellwether_queries_total" Counter ["result"]
+        "Queries of history over the API by result: success, or the type of the error.";
+    QuerySeconds = "bellwether_query_seconds_total" Counter ["result"]
+        "Time that queries of history took, their wait included.";
+    QueriesRunning = "bellwether_queries_running" Gauge []
+        "Queries of history under way.";
+    QueriesWaiting = "bellwether_queries_waiting" Gauge []
+        "Queries of history that wait for their turn.";
     Evaluations = "bellwether_rule_evaluations_total" Counter []
         "Judgements of a rule over all its series.";
     EvaluationFailures = "bellwether_rule_evaluation_failures_total" Counter []
@@ -277,6 +289,7 @@ impl Own {
         if let Some(history) = &figures.history {
             out.history(history);
         }
+        out.queries(&figures.queries);
         out.rules(&figures.rules);
         out.channels(&figures.channels);
         for (name, remote) in &figures.remote {

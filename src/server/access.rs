@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::control::Control;
+use super::query::QueryLimits;
 use super::settings::{Limits, Prometheus};
 use super::web::Web;
 
@@ -11,6 +12,7 @@ use super::web::Web;
 #[derive(Clone)]
 pub struct Access {
     pub(super) limits: Limits,
+    pub(super) query: QueryLimits,
     pub(super) control: Arc<Control>,
     pub(super) web: Arc<Web>,
 }
@@ -29,6 +31,7 @@ impl Access {
         match (control, web) {
             (Ok(control), Ok(web)) => Ok(Self {
                 limits: settings.limits.clone(),
+                query: settings.query.clone(),
                 control: Arc::new(control),
                 web: Arc::new(web),
             }),

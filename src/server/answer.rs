@@ -11,12 +11,14 @@ use super::negotiate::Coding;
 pub(super) type Answer = Response<Outgoing>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// Something that cannot be answered as asked.
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) status: StatusCode,
+    /// Prometheus' word for it, where the status alone does not tell.
+    kind: Option<&'static str>,
     pub(super) message: String,
     pub(super) hint: Option<&'static str>,
     pub(super) header: Option<(HeaderName, &'static str)>,
@@ -24,7 +26,21 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), hint: None, header: None }
+        Self { status, kind: None, message: message.into(), hint: None, header: None }
+    }
+
+    /// With a word of its own for `errorType`.
+    pub(super) fn of_kind(
+        status: StatusCode,
+        kind: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { kind: Some(kind), ..Self::new(status, message) }
+    }
+
+    /// What `errorType` says.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind.unwrap_or_else(|| error_type(self.status))
     }
 
     pub(super) fn hint(self, hint: &'static str) -> Self {
@@ -52,7 +68,7 @@ impl Trouble {
         }
         let body = json!({
             "status": "error",
-            "errorType": error_type(self.status),
+            "errorType": self.kind(),
             "error": format!("{}{hint}", self.message),
         });
         whole(self.status, JSON, body.to_string())

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{Alert, AlertState, Failure, Labels, Now, Origin, Recorded, Severity, Wall};
+use crate::promql::Queryable;
 use crate::store::Store;
 
 /// The program behind the page.
@@ -18,6 +19,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The store to read from; another one after a reload.
     fn store(&self) -> Arc<Store>;
+
+    /// What was collected so far, if it is kept.
+    fn history(&self) -> Option<Arc<dyn Queryable>>;
 
     /// Brings the series that change between collections (application, self) up to date in the
     /// store. Called before each page, never on an async thread: it may read `/proc`.

@@ -27,6 +27,18 @@ const PIECE: usize = 64 * 1024;
 /// A body below this many bytes is sent as it is: its header would outweigh what is saved.
 const WORTH_COMPRESSING: usize = 1024;
 
+/// A text that is made while it is sent.
+pub(super) trait Chunks: Send {
+    /// Appends the next piece; false where there is none.
+    fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool;
+}
+
+impl Chunks for Page {
+    fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {
+        Page::next_chunk(self, out)
+    }
+}
+
 /// Body of an answer.
 pub(super) struct Outgoing {
     source: Source,
@@ -43,7 +55,7 @@ enum Source {
 }
 
 struct Rendering {
-    page: Page,
+    page: Box<dyn Chunks>,
     compressor: Compressor,
     /// The last call gave bytes; others go first.
     yields: bool,
@@ -126,12 +138,12 @@ impl Outgoing {
         Ok((Self::new(Source::Whole(bytes.into()), permit), coding))
     }
 
-    /// A page, rendered and compressed while it is sent.
+    /// A page or another long text, rendered and compressed while it is sent.
     ///
     /// # Errors
     /// When the compressor cannot be made.
     pub(super) fn page(
-        page: Page,
+        page: Box<dyn Chunks>,
         coding: Coding,
         permit: OwnedSemaphorePermit,
     ) -> io::Result<Self> {
@@ -257,7 +269,7 @@ mod tests {
         let mut whole = page(20_000);
         while whole.next_chunk(&mut plain) {}
         for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
-            let mut body = Outgoing::page(page(20_000), coding, permit()).unwrap();
+            let mut body = Outgoing::page(Box::new(page(20_000)), coding, permit()).unwrap();
             let (mut sent, mut frames) = (Vec::new(), 0);
             while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
                 let data = frame.unwrap().into_data().unwrap();
@@ -282,7 +294,7 @@ mod tests {
 
     #[test]
     fn between_two_chunks_others_get_their_turn() {
-        let mut body = Outgoing::page(page(20_000), Coding::Identity, permit()).unwrap();
+        let mut body = Outgoing::page(Box::new(page(20_000)), Coding::Identity, permit()).unwrap();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
         assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());

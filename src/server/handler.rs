@@ -23,8 +23,10 @@ use super::api::{self, Counts};
 use super::backend::Backend;
 use super::body::{self, Outgoing};
 use super::landing;
-use super::metrics_view::{self, Query};
+use super::metadata;
+use super::metrics_view;
 use super::negotiate::{coding, page_format};
+use super::query::{Jobs, bad_data};
 use super::registry::Registry;
 use super::routes::{ROUTES, Route, View};
 use super::stats::Stats;
@@ -46,6 +48,8 @@ pub(super) struct Shared {
     pub(super) stats: Arc<Stats>,
     /// Pages and API answers that may be made and under way at once.
     permits: Arc<Semaphore>,
+    /// What is answered from history.
+    pub(super) jobs: Jobs,
     verifier: Verifier,
 }
 
@@ -62,12 +66,16 @@ struct Asked<'a> {
 impl Shared {
     pub(super) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
         let permits = Arc::new(Semaphore::new(*access.limits.max_concurrent_pages as usize));
+        let (queries, connections) =
+            (*access.query.max_concurrency, *access.limits.max_connections);
+        let jobs = Jobs::new(queries, connections, Arc::clone(stats.queries()));
         Self {
             backend,
             access: ArcSwap::from_pointee(access),
             registry: Arc::new(Registry::new(Arc::clone(&stats))),
             stats,
             permits,
+            jobs,
             verifier: Verifier::new(),
         }
     }
@@ -130,6 +138,7 @@ impl Shared {
             Route::Reload => self.reload().await,
             Route::Record => self.record(access, asked, body).await,
             Route::Api(view) => self.api(view, parts).await,
+            Route::Past(what) => self.ask(what, access, parts, asked.guard, body).await,
         }
     }
 
@@ -176,7 +185,7 @@ impl Shared {
             });
             let (snapshot, permit) = taken.await?;
             let page = Page::new(snapshot, format);
-            Outgoing::page(page, coding, permit)
+            Outgoing::page(Box::new(page), coding, permit)
                 .map_err(|error| internal(format!("cannot compress the page: {error}")))?
         };
         let mut answer = answer::base(StatusCode::OK, format.content_type(), body);
@@ -186,7 +195,7 @@ impl Shared {
 
     /// The right to make an answer that is not small. Where all are taken, clients that do not take
     /// theirs give way.
-    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+    pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
         let busy = || {
             Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "too many answers are being made")
                 .header(RETRY_AFTER, "5")
@@ -243,11 +252,7 @@ impl Shared {
 
     async fn api(&self, view: View, parts: &hyper::http::request::Parts) -> Result<Answer> {
         let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
-        let query = match view {
-            View::Metrics => Query::parse(parts.uri.query().unwrap_or_default()),
-            _ => Query::parse(""),
-        };
-        let query = query.map_err(|error| Trouble::new(StatusCode::BAD_REQUEST, error))?;
+        let query = parts.uri.query().unwrap_or_default().to_owned();
         let backend = Arc::clone(&self.backend);
         let stats = Arc::clone(&self.stats);
         let permit = self.permit().await?;
@@ -255,27 +260,31 @@ impl Shared {
             let data = data(view, &query, &*backend, &stats)?;
             Ok(answer::success(&data, coding, Some(permit)))
         });
-        made.await?.map_err(|name: String| {
-            let message = format!("no metric is declared as {name:?}");
-            Trouble::new(StatusCode::NOT_FOUND, message).hint("/api/v1/metrics lists all")
-        })
+        made.await?
     }
 }
 
 fn data(
     view: View,
-    query: &Query,
+    query: &str,
     backend: &dyn Backend,
     stats: &Stats,
-) -> std::result::Result<serde_json::Value, String> {
+) -> Result<serde_json::Value> {
     let now = backend.now();
     Ok(match view {
         View::Metrics => {
+            let query = metrics_view::Query::parse(query).map_err(bad_data)?;
             backend.refresh();
-            return metrics_view::view(&backend.store(), query);
+            metrics_view::view(&backend.store(), &query).map_err(|name| {
+                let message = format!("no metric is declared as {name:?}");
+                Trouble::new(StatusCode::NOT_FOUND, message).hint("/api/v1/metrics lists all")
+            })?
         }
         View::Alerts => api::alerts(&backend.alerts()),
         View::Rules => api::rules(&backend.rules()),
+        View::Metadata => metadata::view(backend.store().metrics(), query)?,
+        View::BuildInfo => metadata::build_info(VERSION),
+        View::Exemplars => serde_json::Value::Array(Vec::new()),
         View::Health => api::health(&backend.health(), backend.ready(), VERSION, now),
         View::Summary => {
             let store = backend.store();
@@ -317,7 +326,11 @@ fn check_json(headers: &HeaderMap) -> Result<()> {
 }
 
 /// The whole body, within size and time. One that says it is too big is refused unread.
-async fn read_body(access: &Access, guard: &body::Request, body: Incoming) -> Result<Bytes> {
+pub(super) async fn read_body(
+    access: &Access,
+    guard: &body::Request,
+    body: Incoming,
+) -> Result<Bytes> {
     let limit = *access.limits.max_body_bytes;
     let too_large = || {
         let message = format!("the body is larger than {limit} bytes");
@@ -343,7 +356,7 @@ fn internal(message: impl Into<String>) -> Trouble {
     Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
-fn not_acceptable() -> Trouble {
+pub(super) fn not_acceptable() -> Trouble {
     Trouble::new(StatusCode::NOT_ACCEPTABLE, "none of the accepted encodings is served")
         .hint("served are zstd, gzip and identity")
 }

@@ -1,6 +1,6 @@
 //! The page that a person sees first. Pure.
 
-use super::routes::ROUTES;
+use super::routes::{ROUTES, Route};
 
 /// HTML with links to what can be read, and the version.
 pub(super) fn page(version: &str) -> String {
@@ -8,7 +8,13 @@ pub(super) fn page(version: &str) -> String {
         .iter()
         .filter(|(path, route)| !route.changes_state() && *path != "/")
         .map(|(path, route)| {
-            format!("<li><a href=\"{path}\">{path}</a> {}</li>\n", escape(route.about()))
+            let (path, about) = (escape(path), escape(route.about()));
+            if matches!(route, Route::Past(_)) {
+                // Without parameters it would answer with an error.
+                format!("<li>{path} {about}</li>\n")
+            } else {
+                format!("<li><a href=\"{path}\">{path}</a> {about}</li>\n")
+            }
         })
         .collect();
     let version = escape(version);
@@ -45,6 +51,7 @@ mod tests {
         let page = super::page("1.0 <b>&\"");
         assert!(page.contains("version 1.0 &lt;b&gt;&amp;&quot;."));
         assert!(page.contains("<a href=\"/metrics\">") && page.contains("/api/v1/alerts"));
+        assert!(page.contains("<li>/api/v1/label/&lt;name&gt;/values values of"));
         assert!(!page.contains("reload") && !page.contains("record"));
     }
 }

@@ -2,6 +2,8 @@
 
 use hyper::Method;
 
+use super::query::Past;
+
 /// One thing that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -12,6 +14,7 @@ pub(super) enum Route {
     Reload,
     Record,
     Api(View),
+    Past(Past),
 }
 
 /// What the API shows.
@@ -22,10 +25,13 @@ pub(super) enum View {
     Rules,
     Health,
     Summary,
+    Metadata,
+    BuildInfo,
+    Exemplars,
 }
 
 /// Every path there is.
-pub(super) const ROUTES: [(&str, Route); 11] = [
+pub(super) const ROUTES: [(&str, Route); 19] = [
     ("/", Route::Landing),
     ("/metrics", Route::Metrics),
     ("/-/healthy", Route::Healthy),
@@ -37,12 +43,20 @@ pub(super) const ROUTES: [(&str, Route); 11] = [
     ("/api/v1/rules", Route::Api(View::Rules)),
     ("/api/v1/health", Route::Api(View::Health)),
     ("/api/v1/summary", Route::Api(View::Summary)),
+    ("/api/v1/query", Route::Past(Past::Query)),
+    ("/api/v1/query_range", Route::Past(Past::QueryRange)),
+    ("/api/v1/series", Route::Past(Past::Series)),
+    ("/api/v1/labels", Route::Past(Past::Labels)),
+    ("/api/v1/label/<name>/values", Route::Past(Past::Values)),
+    ("/api/v1/metadata", Route::Api(View::Metadata)),
+    ("/api/v1/query_exemplars", Route::Api(View::Exemplars)),
+    ("/api/v1/status/buildinfo", Route::Api(View::BuildInfo)),
 ];
 
 impl Route {
     /// The route of `path`.
     pub(super) fn of(path: &str) -> Option<Self> {
-        ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
+        ROUTES.iter().find(|(known, _)| fits(known, path)).map(|(_, route)| *route)
     }
 
     /// The word for it in the self-metric's label.
@@ -59,6 +73,14 @@ impl Route {
             Self::Api(View::Rules) => "api_rules",
             Self::Api(View::Health) => "api_health",
             Self::Api(View::Summary) => "api_summary",
+            Self::Api(View::Metadata) => "api_metadata",
+            Self::Api(View::BuildInfo) => "api_buildinfo",
+            Self::Api(View::Exemplars) => "api_query_exemplars",
+            Self::Past(Past::Query) => "api_query",
+            Self::Past(Past::QueryRange) => "api_query_range",
+            Self::Past(Past::Series) => "api_series",
+            Self::Past(Past::Labels) => "api_labels",
+            Self::Past(Past::Values) => "api_label_values",
         }
     }
 
@@ -76,6 +98,16 @@ impl Route {
             Self::Api(View::Rules) => "rules and their state",
             Self::Api(View::Health) => "collectors and channels",
             Self::Api(View::Summary) => "everything in short",
+            Self::Api(View::Metadata) => "type and help of each metric",
+            Self::Api(View::BuildInfo) => "which Prometheus this API is compatible with",
+            Self::Api(View::Exemplars) => "always empty: no exemplars are kept",
+            Self::Past(Past::Query) => "a PromQL expression at one time: query, time",
+            Self::Past(Past::QueryRange) => {
+                "a PromQL expression over time: query, start, end, step"
+            }
+            Self::Past(Past::Series) => "series in history: match[], start, end",
+            Self::Past(Past::Labels) => "names of labels in history",
+            Self::Past(Past::Values) => "values of a label in history",
         }
     }
 
@@ -94,6 +126,9 @@ impl Route {
         match self {
             Self::Reload => matches!(*method, Method::POST | Method::PUT),
             Self::Record => *method == Method::POST,
+            Self::Past(_) | Self::Api(View::Exemplars) => {
+                matches!(*method, Method::GET | Method::POST)
+            }
             _ => matches!(*method, Method::GET | Method::HEAD),
         }
     }
@@ -103,9 +138,21 @@ impl Route {
         match self {
             Self::Reload => "POST, PUT",
             Self::Record => "POST",
+            Self::Past(_) | Self::Api(View::Exemplars) => "GET, POST",
             _ => "GET, HEAD",
         }
     }
+}
+
+/// Whether `path` is `known`, which may have one part in angle brackets that stands for any text.
+fn fits(known: &str, path: &str) -> bool {
+    let Some((before, (_, after))) =
+        known.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
+    else {
+        return known == path;
+    };
+    let part = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    part.is_some_and(|part| !part.is_empty() && !part.contains('/'))
 }
 
 #[cfg(test)]
@@ -121,6 +168,10 @@ mod tests {
             assert_eq!(taken.join(", "), route.allow(), "{path}");
             assert_eq!(Route::of(path), Some(route));
         }
-        assert_eq!(Route::of("/metrics/"), None);
+        let values = Some(Route::Past(Past::Values));
+        assert_eq!(Route::of("/api/v1/label/__name__/values"), values);
+        for path in ["/metrics/", "/api/v1/label//values", "/api/v1/label/a/b/values"] {
+            assert_eq!(Route::of(path), None, "{path}");
+        }
     }
 }

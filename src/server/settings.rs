@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::network::Network;
+use super::query::QueryLimits;
 use crate::declare::{At, Problems, Span, Spanned};
 use crate::model::{is_label_name, is_metric_name};
 use crate::section;
@@ -29,6 +30,8 @@ section! {
         pub web_config_file: Option<PathBuf> = None,
         /// What slow or huge clients may cost.
         pub limits: Limits = Limits::default(),
+        /// What a query of history may cost.
+        pub query: QueryLimits = QueryLimits::default(),
         /// Who may reload and record.
         pub control: Control = Control::default(),
     }
@@ -93,6 +96,7 @@ impl Prometheus {
             check_default_label(name, &at, problems);
         }
         self.limits.check(problems);
+        self.query.check(**self.limits.request_timeout, problems);
         for network in &self.control.networks {
             if let Err(error) = network.parse::<Network>() {
                 problems
@@ -248,6 +252,11 @@ mod tests {
             ("limits: {max_header_bytes: 100}", "must be 8192 or more, found 100"),
             ("limits: {max_connections: 0}", "must be 8 or more, found 0"),
             ("limits: {write_timeout: 0}", "limits.write_timeout: must be more than zero"),
+            ("query: {timeout: 0}", "query.timeout: must be more than zero"),
+            ("query: {timeout: 60s}", "a query would be cut before it could time out"),
+            ("query: {max_samples: 0}", "must be 1 or more, found 0"),
+            ("query: {max_concurrency: 0}", "must be 1 or more, found 0"),
+            ("query: {lookback: 0s}", "query.lookback: must be more than zero"),
             ("control: {networks: [10.0.0.0/33]}", "control.networks[0]: not a network"),
             ("control: {networks: [10.0.0.1/8]}", "did you mean 10.0.0.0/8?"),
             ("control: {networks: [home]}", "not a network: \"home\""),

@@ -1,12 +1,14 @@
 //! What the server counts about itself, for the self-metrics.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::activity::Cut;
+use super::query::QueryStats;
 
 /// Counters of one server. They outlive a reload.
 #[derive(Debug, Default)]
@@ -17,6 +19,7 @@ pub struct Stats {
     connections: AtomicU64,
     rejected: AtomicU64,
     handshakes_failed: AtomicU64,
+    queries: Arc<QueryStats>,
 }
 
 /// Requests of one handler that ended with one status code.
@@ -73,6 +76,12 @@ impl Stats {
     #[must_use]
     pub fn handshakes_failed(&self) -> u64 {
         self.handshakes_failed.load(Relaxed)
+    }
+
+    /// What the queries of history count.
+    #[must_use]
+    pub fn queries(&self) -> &Arc<QueryStats> {
+        &self.queries
     }
 
     pub(super) fn answered(&self, handler: &'static str, code: u16, duration: Duration) {

@@ -6,6 +6,7 @@ mod control;
 mod limits;
 mod page;
 mod prometheus;
+mod query;
 mod stop;
 mod support;
 mod web_config;

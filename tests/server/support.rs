@@ -12,6 +12,7 @@ use bellwether::model::{
     Alert, AlertState, Batch, Fingerprint, Kind, Labels, MetricDef, MetricId, Now, Origin,
     Recorded, RefusedRecord, Severity, Wall,
 };
+use bellwether::promql::Queryable;
 use bellwether::server::{Access, Backend, Handle, Health, Prometheus, RuleView, Server, Stats};
 use bellwether::store::{Options, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct TestBackend {
     clock: Clock,
     store: Arc<Store>,
+    pub history: Option<Arc<dyn Queryable>>,
     pub ready: AtomicBool,
     pub refreshed: AtomicU64,
     /// Reloads begun and ended.
@@ -68,6 +70,7 @@ impl TestBackend {
         Self {
             clock,
             store: Arc::new(store),
+            history: None,
             ready: AtomicBool::new(true),
             refreshed: AtomicU64::new(0),
             reloads_begun: AtomicU64::new(0),
@@ -102,6 +105,10 @@ impl Backend for TestBackend {
 
     fn store(&self) -> Arc<Store> {
         Arc::clone(&self.store)
+    }
+
+    fn history(&self) -> Option<Arc<dyn Queryable>> {
+        self.history.clone()
     }
 
     fn refresh(&self) {
