@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether::exposition::{Format, Page};
+use bellwether::history::History;
 use bellwether::model::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin};
 use bellwether::store::{Options, Store};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -26,7 +27,7 @@ fn name(metric: usize) -> String {
     format!("multi_agent_system_api_request_figure_{metric}")
 }
 
-fn ours(series: usize) -> (Store, Batch) {
+fn ours(series: usize, history: Option<Arc<History>>) -> (Store, Batch) {
     let metrics: Vec<MetricDef> = (0..METRICS)
         .map(|metric| MetricDef {
             name: name(metric).into(),
@@ -40,8 +41,8 @@ fn ours(series: usize) -> (Store, Batch) {
             interval: Duration::from_secs(30),
         })
         .collect();
-    let store =
-        Store::new(metrics.into(), Options { default_labels: Labels::new(), ..Options::default() });
+    let options = Options { default_labels: Labels::new(), history, ..Options::default() };
+    let store = Store::new(metrics.into(), options);
     let mut batch = Batch::default();
     for index in 0..series {
         let values = label_values(index / METRICS);
@@ -84,7 +85,7 @@ fn pages(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("page/{series}"));
         group.throughput(Throughput::Elements(series as u64));
         group.sample_size(if series > 10_000 { 20 } else { 100 });
-        let (store, batch) = ours(series);
+        let (store, batch) = ours(series, None);
         let mut chunk = Vec::with_capacity(80 * 1024);
         for (id, format) in [("text", Format::Text), ("openmetrics", Format::OpenMetrics)] {
             group.bench_function(format!("bellwether/{id}"), |bencher| {
@@ -101,6 +102,14 @@ fn pages(criterion: &mut Criterion) {
         });
         group.bench_function("bellwether/commit", |bencher| {
             bencher.iter(|| store.commit(&batch, Now::default()));
+        });
+        let (remembering, batch) = ours(series, Some(Arc::new(History::in_memory(series))));
+        let mut now = Now::default();
+        group.bench_function("bellwether/commit, remembered in history", |bencher| {
+            bencher.iter(|| {
+                now = now.after(Duration::from_secs(30));
+                remembering.commit(&batch, now);
+            });
         });
         group.bench_function("bellwether/commit into an empty store", |bencher| {
             let empty = || Store::new(Arc::clone(store.metrics()), Options::default());

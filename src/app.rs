@@ -134,13 +134,14 @@ impl App {
         if let Err(error) = judging.await {
             error!(%error, "judging ended badly");
         }
+        // Nothing comes any more, and the rest may take its time.
+        if let Some(past) = &app.past {
+            past.close().await;
+        }
         app.notifier.stop(DRAIN).await;
         app.web.close().await;
         app.outward.stop().await;
         watchdog.abort();
-        if let Some(past) = &app.past {
-            past.close().await;
-        }
         info!("stopped");
         Ok(())
     }

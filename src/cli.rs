@@ -7,7 +7,10 @@ mod check;
 mod client;
 mod config;
 mod dashboard;
+mod export;
 mod health;
+mod import;
+mod recorded;
 mod run;
 mod status;
 mod when;
@@ -68,6 +71,10 @@ enum Command {
     Config(config::Options),
     /// Print a Grafana dashboard made from the declaration.
     Dashboard,
+    /// Write what was collected as OpenMetrics, JSON or CSV.
+    Export(export::Options),
+    /// Take samples from a file into history, also that of a running Bellwether.
+    Import(import::Options),
     /// Tell how a running Bellwether fares.
     Status(client::Target),
     /// Exit with 0 if a running Bellwether is healthy and ready.
@@ -115,6 +122,8 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
         Command::Dashboard => dashboard::run(&global),
+        Command::Export(options) => export::run(&global, &options),
+        Command::Import(options) => import::run(&global, &options),
         Command::Status(target) => status::run(&global, &target),
         Command::Health(target) => health::run(&global, &target),
         Command::Backtest(options) => backtest::run(&global, &options),

@@ -5,6 +5,7 @@
 
 mod escape;
 mod format;
+mod line;
 mod number;
 mod page;
 mod parse;
@@ -13,6 +14,7 @@ mod series;
 mod snapshot;
 
 pub use format::Format;
+pub use line::{TimeUnit, read_point, read_series, write_value};
 pub use page::Page;
 pub use parse::{FamilyKind, ParseError, ParsedFamily, Sample, parse};
 pub use series::SeriesNames;

@@ -5,11 +5,24 @@
 //! Prometheus knows them; a histogram is its `_bucket`, `_count` and `_sum` series.
 
 mod block;
+mod bytes;
+mod chunk;
+mod counts;
+mod folder;
+mod frame;
+mod head;
+mod keeper;
+mod merge;
+mod packer;
+mod postings;
 mod settings;
+mod shared;
 mod stats;
+mod steady;
 #[cfg(test)]
 mod tests;
 mod wal;
+mod writer;
 
 pub use block::BlockWriter;
 pub use settings::{Backend, TrendStorage};
@@ -18,9 +31,13 @@ pub use wal::{Cursor, Tail, TailBatch};
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use hashbrown::HashMap;
-use parking_lot::RwLock;
+use folder::Lock;
+use shared::Shared;
+use writer::Writer;
 
 use crate::model::{LabelMatcher, LabelSet, Wall};
 use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
@@ -32,114 +49,171 @@ pub struct SeriesRef(u32);
 /// Samples of many series.
 #[derive(Debug)]
 pub struct History {
-    max_series: usize,
-    inner: RwLock<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    by_labels: HashMap<LabelSet, SeriesRef>,
-    series: Vec<SampledSeries>,
-    refused: u64,
+    shared: Arc<Shared>,
+    /// `None`: in memory only, or another's that is only read.
+    writer: Option<Writer>,
 }
 
 impl History {
     /// History that lives as long as the process and takes at most `max_series` series.
     #[must_use]
     pub fn in_memory(max_series: usize) -> Self {
-        Self { max_series, inner: RwLock::default() }
+        let options = Options {
+            max_series,
+            max_memory: u64::MAX,
+            retention: Duration::MAX,
+            ..Options::default()
+        };
+        Self { shared: Arc::new(Shared::new(options)), writer: None }
     }
 
     /// Opens history, reading back what is in its folder. What is damaged is repaired or left out
-    /// and counted; when the folder can't be used at all, history is in memory only and
-    /// [`Recovery::error`] says why. Reads files: not on an async thread.
+    /// and counted. When the folder can't be used, history goes on in memory, [`Recovery::error`]
+    /// says why, and it is tried again. `now` tells which blocks are over. Reads files: not on an
+    /// async thread.
     #[must_use]
-    pub fn open(options: Options, _now: Wall) -> (Self, Recovery) {
-        (Self::in_memory(options.max_series), Recovery::default())
+    pub fn open(options: Options, now: Wall) -> (Self, Recovery) {
+        let folder = options.folder.clone();
+        let shared = Arc::new(Shared::new(options));
+        let Some(folder) = folder else {
+            return (Self { shared, writer: None }, Recovery::default());
+        };
+        let mut recovery = Recovery::default();
+        let mut logged = 0;
+        let lock = match Lock::take(&folder) {
+            Ok(lock) => {
+                match folder::load(&shared, &folder) {
+                    Ok(replayed) => {
+                        logged = replayed.logged;
+                        recovery = found(&shared, &replayed);
+                    }
+                    Err(error) => recovery.error = Some(unreadable(&folder, &error)),
+                }
+                Some(lock)
+            }
+            Err(why) => {
+                recovery.error = Some(why);
+                None
+            }
+        };
+        shared.steady.lock().observe(now.0);
+        let writer = Writer::start(&shared, folder, lock, logged, now.0);
+        let writer = writer.map_err(|error| recovery.error = Some(error.to_string())).ok();
+        (Self { shared, writer }, recovery)
     }
 
     /// What is in `folder`, of which another process may be the owner: takes no lock, repairs
-    /// nothing, sees what was there at this moment.
+    /// nothing, sees what was there at this moment. Reads files: not on an async thread.
     #[must_use]
-    pub fn open_read_only(_folder: &Path) -> (Self, Recovery) {
-        (Self::in_memory(usize::MAX), Recovery::default())
+    pub fn open_read_only(folder: &Path) -> (Self, Recovery) {
+        let options = Options {
+            folder: Some(folder.to_owned()),
+            max_series: usize::MAX,
+            max_memory: u64::MAX,
+            retention: Duration::MAX,
+            ..Options::default()
+        };
+        let shared = Arc::new(Shared::new(options));
+        let recovery = match folder::look(&shared, folder) {
+            Ok(replayed) => found(&shared, &replayed),
+            Err(error) => {
+                Recovery { error: Some(unreadable(folder, &error)), ..Recovery::default() }
+            }
+        };
+        shared.packer.run(&shared.head);
+        (Self { shared, writer: None }, recovery)
     }
 
-    /// Waits until all that was appended so far is on disk. Returns whether it is.
+    /// The series with these labels, made if it is new. `None`: there are as many as there may be.
+    pub fn series_ref(&self, labels: &LabelSet) -> Option<SeriesRef> {
+        self.shared.series_ref(labels).map(SeriesRef)
+    }
+
+    /// Appends what was collected at `at`, all or nothing visible to a reader. A second sample of
+    /// one time is refused and counted. Readers see it at once; it is durable soon after, see
+    /// [`History::sync`].
+    pub fn append(&self, at: Wall, samples: &[(SeriesRef, f64)]) {
+        let samples = samples.iter().map(|(series, value)| (series.0, *value));
+        let kept = self.shared.append(at.0, samples, self.writer.is_some());
+        match &self.writer {
+            Some(_) if kept.is_empty() => {}
+            Some(writer) => {
+                let dropped = writer.push(wal::Entry { at: at.0, samples: kept });
+                self.shared.counts.dropped.fetch_add(dropped, Relaxed);
+            }
+            None => keeper::keep_memory(&self.shared),
+        }
+    }
+
+    /// Waits until all that was appended so far is on disk. Returns whether it is; in memory alone
+    /// it never is.
     pub fn sync(&self) -> bool {
-        true
+        self.writer.as_ref().is_some_and(Writer::sync)
     }
 
-    /// Makes all durable and ends the thread; reading goes on.
-    pub fn close(&self) {}
+    /// Makes all durable and gives the folder back. Reading goes on; what is appended from now on
+    /// is in memory only.
+    pub fn close(&self) {
+        if let Some(writer) = &self.writer {
+            writer.stop();
+        }
+    }
 
     /// What there is, and what went wrong since the start.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        self.shared.stats()
     }
 
     /// The times of the block that a sample of `at` belongs to.
     #[must_use]
     pub fn block_range(at: Wall) -> Range<Wall> {
-        const BLOCK: i64 = 2 * 3600 * 1000;
-        let start = at.0.div_euclid(BLOCK).saturating_mul(BLOCK);
-        Wall(start)..Wall(start.saturating_add(BLOCK))
+        let start = head::window(at.0);
+        Wall(start)..Wall(head::window_end(start))
     }
 
-    /// A reader of the write-ahead log from `from` on.
+    /// A reader of the write-ahead log from `from` on. A history in memory has none.
     #[must_use]
-    pub fn wal_tail(&self, _from: Cursor) -> Tail {
-        Tail::default()
+    pub fn wal_tail(&self, from: Cursor) -> Tail {
+        Tail::new(self.shared.options.folder.clone(), Arc::clone(&self.shared.wal), from)
     }
 
     /// The end of the write-ahead log: where a reader starts that wants only what is to come.
     #[must_use]
     pub fn wal_end(&self) -> Cursor {
-        Cursor::default()
+        self.shared.wal.end()
     }
 
     /// Keeps the write-ahead log from `from` on for the reader `name`, as long as the limit of
     /// bytes allows. Called again it moves on.
-    pub fn hold(&self, _name: &str, _from: Cursor) {}
+    pub fn hold(&self, name: &str, from: Cursor) {
+        self.shared.wal.hold(name, from);
+    }
 
     /// Ends what [`History::hold`] began.
-    pub fn release(&self, _name: &str) {}
-
-    /// The series with these labels, made if it is new. `None`: there are as many as there may be.
-    pub fn series_ref(&self, labels: &LabelSet) -> Option<SeriesRef> {
-        let mut inner = self.inner.write();
-        if let Some(known) = inner.by_labels.get(labels) {
-            return Some(*known);
-        }
-        if inner.series.len() >= self.max_series {
-            inner.refused += 1;
-            return None;
-        }
-        let new = SeriesRef(inner.series.len() as u32);
-        inner.series.push(SampledSeries { labels: labels.clone(), ..SampledSeries::default() });
-        inner.by_labels.insert(labels.clone(), new);
-        Some(new)
+    pub fn release(&self, name: &str) {
+        self.shared.wal.release(name);
     }
+}
 
-    /// Appends what was collected at `at`, all or nothing visible to a reader.
-    pub fn append(&self, at: Wall, samples: &[(SeriesRef, f64)]) {
-        let mut inner = self.inner.write();
-        for (series, value) in samples {
-            let Some(series) = inner.series.get_mut(series.0 as usize) else { continue };
-            if series.times.last().is_some_and(|last| *last >= at.0) {
-                inner.refused += 1;
-                continue;
-            }
-            series.times.push(at.0);
-            series.values.push(*value);
-        }
+fn found(shared: &Shared, replayed: &folder::Replayed) -> Recovery {
+    let stats = shared.stats();
+    Recovery {
+        samples: replayed.samples,
+        series: stats.series,
+        blocks: stats.blocks,
+        losses: replayed.losses,
+        error: None,
     }
+}
 
-    /// Samples refused since the start.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.inner.read().refused
+fn unreadable(folder: &Path, error: &std::io::Error) -> String {
+    format!("can't read {}: {error}; hint: it must be a folder of this user", folder.display())
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -151,36 +225,17 @@ impl Queryable for History {
         to: Wall,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
-        let inner = self.inner.read();
-        let mut selected = Vec::new();
-        for series in &inner.series {
-            if !matchers.iter().all(|matcher| matcher.accepts(&series.labels)) {
-                continue;
-            }
-            let start = series.times.partition_point(|time| *time < from.0);
-            let end = series.times.partition_point(|time| *time <= to.0);
-            if start < end {
-                guard.charge(end - start)?;
-                selected.push(SampledSeries {
-                    labels: series.labels.clone(),
-                    times: series.times[start..end].to_vec(),
-                    values: series.values[start..end].to_vec(),
-                });
-            }
-        }
-        Ok(selected)
+        self.shared.select(matchers, from.0, to.0, guard)
     }
 
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        _from: Wall,
-        _to: Wall,
+        from: Wall,
+        to: Wall,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         guard.check()?;
-        let inner = self.inner.read();
-        let accepted = |labels: &&LabelSet| matchers.iter().all(|matcher| matcher.accepts(labels));
-        Ok(inner.series.iter().map(|series| &series.labels).filter(accepted).cloned().collect())
+        Ok(self.shared.series(matchers, from.0, to.0))
     }
 }

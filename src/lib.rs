@@ -10,6 +10,7 @@
 //! - [`promql`]: PromQL over anything that has samples, pure.
 //! - [`history`]: samples over time.
 //! - [`analysis`]: what samples over time tell, pure.
+//! - [`transfer`]: history out to files and back in.
 //! - [`store`]: current values, recent samples, snapshots for the page.
 //! - [`rules`]: what is judged, when it counts, and what changes.
 //! - [`replay`]: rules over what was recorded, on virtual time.
@@ -39,3 +40,4 @@ pub mod replay;
 pub mod rules;
 pub mod server;
 pub mod store;
+pub mod transfer;

@@ -6,12 +6,12 @@
 
 mod aggregate;
 mod binary;
-mod bounds;
 mod eval;
 mod functions;
 mod guard;
 mod histogram;
 mod labels;
+mod nesting;
 mod notes;
 mod query;
 mod queryable;

@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("analysis", &["model", "declare", "promql"]),
     ("outbound", &["model", "declare"]),
     ("remote", &["model", "clock", "declare", "promql", "history", "outbound"]),
+    ("transfer", &["model", "exposition", "promql", "history"]),
     ("store", &["model", "exposition", "promql", "history"]),
     ("collectors", &["model", "clock", "declare"]),
     ("collectors::system", &["model", "declare", "collectors"]),

@@ -20,8 +20,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A history, where it is kept, and why not where it was declared.
-#[derive(Clone)]
+/// A history, where it is kept, and what is wrong with that as long as the process lives.
 pub(super) struct Past {
     pub(super) history: Arc<History>,
     folder: Option<PathBuf>,
@@ -30,7 +29,8 @@ pub(super) struct Past {
 
 impl Past {
     /// The history of `plan`, which by default is in the state directory. `None`: it declares none.
-    /// Whatever is wrong with the folder, there is a history, in memory if need be.
+    /// Whatever is wrong with the folder, there is a history, in memory if need be, and it is tried
+    /// again.
     pub(super) async fn open(plan: &Plan, state: Option<&Path>, clock: Clock) -> Option<Self> {
         let settings = &plan.root.trend_analysis;
         if !settings.enabled {
@@ -48,9 +48,8 @@ impl Past {
             let (history, recovery) = History::open(memory, clock.now().wall);
             (history, Recovery { error: Some(error.to_string()), ..recovery })
         });
-        let folder = folder.filter(|_| recovery.error.is_none());
         tell(folder.as_deref(), &recovery);
-        Some(Self { history: Arc::new(history), folder, problem: problem.or(recovery.error) })
+        Some(Self { history: Arc::new(history), folder, problem })
     }
 
     /// Sees that all is on disk.
@@ -150,11 +149,12 @@ fn options(storage: &TrendStorage, folder: Option<PathBuf>) -> Options {
 /// Logs what opening found.
 fn tell(folder: Option<&Path>, recovery: &Recovery) {
     let Recovery { samples, series, blocks, losses, error } = recovery;
-    if let Some(error) = error {
-        warn!(error, "history is in memory only");
-    }
-    if let Some(folder) = folder {
-        info!(folder = %folder.display(), samples, series, blocks, "history is open");
+    match (error, folder) {
+        (Some(error), _) => warn!("history is in memory until its folder can be used: {error}"),
+        (None, Some(folder)) => {
+            info!(folder = %folder.display(), samples, series, blocks, "history is open");
+        }
+        (None, None) => {}
     }
     if !losses.none() {
         let Losses { torn_bytes, wal_frames, chunks, blocks, missing_blocks } = losses;
@@ -166,5 +166,28 @@ fn tell(folder: Option<&Path>, recovery: &Recovery) {
             missing_blocks,
             "parts of history were damaged and are left out; the rest is whole"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::Spanned;
+
+    #[test]
+    fn the_folder_is_the_declared_one_or_in_the_state_directory() {
+        let state = Some(Path::new("/state"));
+        let default = TrendStorage::default();
+        assert_eq!(folder(&default, state), (Some("/state/history".into()), None));
+        let (none, problem) = folder(&default, None);
+        assert!(
+            none.is_none() && problem.is_some_and(|problem| problem.contains("state_directory"))
+        );
+        let path = Some(Spanned::nowhere("here".into()));
+        let named = TrendStorage { path, ..default.clone() };
+        assert_eq!(folder(&named, state), (Some("here".into()), None));
+        assert_eq!(folder(&named, None), (Some("here".into()), None));
+        let memory = TrendStorage { backend: Backend::Memory, ..default };
+        assert_eq!(folder(&memory, state), (None, None));
     }
 }

@@ -256,7 +256,7 @@ fn optional_timestamp(line: &mut Scanner<'_>) -> Result<Option<i64>, String> {
 }
 
 /// An exemplar is checked and left out: nothing here has a use for it.
-fn exemplar(line: &mut Scanner<'_>) -> Result<(), String> {
+pub(super) fn exemplar(line: &mut Scanner<'_>) -> Result<(), String> {
     if !line.rest().starts_with('{') {
         return Err("exemplar without labels".into());
     }

@@ -82,6 +82,11 @@ impl<'a> Scanner<'a> {
 
     /// A label set in braces; none is an empty set.
     pub(super) fn labels(&mut self) -> Result<Labels, String> {
+        self.labels_named(is_label_name)
+    }
+
+    /// The same, of labels whose names are `good`.
+    pub(super) fn labels_named(&mut self, good: fn(&str) -> bool) -> Result<Labels, String> {
         let mut labels = Labels::new();
         let before = *self;
         self.skip_blanks();
@@ -97,7 +102,7 @@ impl<'a> Scanner<'a> {
                     break;
                 }
             }
-            let (name, value) = self.pair()?;
+            let (name, value) = self.pair(good)?;
             if labels.insert(name.to_owned(), value).is_some() {
                 return Err(format!("label given twice: {name}"));
             }
@@ -114,9 +119,9 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn pair(&mut self) -> Result<(&'a str, String), String> {
+    fn pair(&mut self, good: fn(&str) -> bool) -> Result<(&'a str, String), String> {
         let name = self.take_until(|c| c == '=' || c == '}' || BLANK.contains(&c));
-        if !is_label_name(name) {
+        if !good(name) {
             return Err(format!("bad label name: {name:?}"));
         }
         self.skip_blanks();

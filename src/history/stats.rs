@@ -43,6 +43,14 @@ pub struct Refused {
     pub unknown: u64,
 }
 
+impl Refused {
+    /// For whatever reason.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.duplicate + self.series_limit + self.unknown
+    }
+}
+
 /// What was found damaged or missing and left out, so that the rest stays readable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {

@@ -1,4 +1,88 @@
+mod crash;
+mod damage;
+mod disk;
+mod limits;
+mod property;
+mod tail;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
 use super::*;
+
+/// 2026-11-21, where a block begins.
+const START: i64 = 1_795_219_200_000;
+const HOUR: i64 = 3_600_000;
+
+/// What a history must answer: series by their text, samples by time.
+type Model = BTreeMap<String, BTreeMap<i64, u64>>;
+
+fn named(number: usize) -> LabelSet {
+    LabelSet::new([("__name__", "load"), ("host", &format!("h{number}"))])
+}
+
+fn options(folder: &TempDir) -> Options {
+    Options { folder: Some(folder.path().join("history")), ..Options::default() }
+}
+
+fn open(folder: &TempDir) -> (History, Recovery) {
+    open_at(folder, START)
+}
+
+fn open_at(folder: &TempDir, now: i64) -> (History, Recovery) {
+    History::open(options(folder), Wall(now))
+}
+
+fn refs(history: &History, count: usize) -> Vec<SeriesRef> {
+    (0..count).map(|number| history.series_ref(&named(number)).unwrap()).collect()
+}
+
+/// Appends a collection of `series` at each step, with values that tell where they are from.
+fn fill(history: &History, series: &[SeriesRef], times: impl IntoIterator<Item = i64>) {
+    for at in times {
+        let sample = |(number, series): (usize, &SeriesRef)| (*series, value(number, at));
+        history.append(Wall(at), &series.iter().enumerate().map(sample).collect::<Vec<_>>());
+    }
+}
+
+fn value(number: usize, at: i64) -> f64 {
+    (number as i64 * 1000 + at.rem_euclid(977_000) / 1000) as f64 / 100.0
+}
+
+fn every(seconds: i64, from: i64, to: i64) -> impl Iterator<Item = i64> {
+    (from..to).step_by(seconds as usize * 1000)
+}
+
+fn everything(history: &History) -> Model {
+    between(history, i64::MIN, i64::MAX)
+}
+
+fn between(history: &History, from: i64, to: i64) -> Model {
+    let selected = history.select(&[], Wall(from), Wall(to), &Guard::default()).unwrap();
+    let samples = |series: SampledSeries| {
+        assert!(series.times.windows(2).all(|two| two[0] < two[1]), "{:?}", series.times);
+        let bits = series.values.iter().map(|value| value.to_bits());
+        let samples: BTreeMap<i64, u64> = series.times.iter().copied().zip(bits).collect();
+        assert_eq!((samples.len(), series.values.len()), (series.times.len(), series.times.len()));
+        (series.labels.to_string(), samples)
+    };
+    selected.into_iter().map(samples).collect()
+}
+
+fn count(model: &Model) -> usize {
+    model.values().map(BTreeMap::len).sum()
+}
+
+/// Files of the history in `folder` whose names end so.
+fn files(folder: &TempDir, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.path().join("history")).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.to_str().unwrap().ends_with(ending));
+    files.sort();
+    files
+}
 
 #[test]
 fn what_was_appended_is_selected() {
@@ -10,8 +94,10 @@ fn what_was_appended_is_selected() {
     for second in 0..10 {
         history.append(Wall(second * 1000), &[(series, second as f64)]);
     }
-    history.append(Wall(1000), &[(series, 0.0)]);
-    assert_eq!(history.refused(), 2);
+    history.append(Wall(9000), &[(series, 0.0)]);
+    history.append(Wall(9000), &[(SeriesRef(7), 0.0)]);
+    let refused = history.stats().refused;
+    assert_eq!(refused, Refused { duplicate: 1, series_limit: 1, unknown: 1 });
     let matchers = [LabelMatcher::equal("job", "x")];
     let guard = Guard::new(100);
     let selected = history.select(&matchers, Wall(2000), Wall(4500), &guard).unwrap();
@@ -22,4 +108,16 @@ fn what_was_appended_is_selected() {
     };
     assert_eq!(selected, [expected]);
     assert_eq!(history.series(&matchers, Wall(0), Wall(0), &guard).unwrap(), [up]);
+    assert_eq!(history.series(&matchers, Wall(10_000), Wall(20_000), &guard).unwrap(), []);
+}
+
+#[test]
+fn a_query_over_its_limit_ends() {
+    let history = History::in_memory(10);
+    let series = refs(&history, 10);
+    fill(&history, &series, every(1, START, START + 600_000));
+    let guard = Guard::new(5_999);
+    let ended = history.select(&[], Wall(START), Wall(i64::MAX), &guard).unwrap_err();
+    assert!(matches!(ended, StorageError::Stopped(_)), "{ended}");
+    assert!(history.select(&[], Wall(START), Wall(i64::MAX), &Guard::new(6_000)).is_ok());
 }

@@ -1,5 +1,14 @@
 //! The write-ahead log: what was appended, on disk before it is in a block.
+//!
+//! Segments of frames, each segment for samples of one block and self-contained: it names each
+//! series before its first samples, and once more behind them.
 
+mod log;
+mod record;
+mod segment;
 mod tail;
 
+pub(super) use log::{Entry, Log, Shelf, sync_folder};
+pub(super) use record::Record;
+pub(super) use segment::{Segment, list, truncate};
 pub use tail::{Cursor, Tail, TailBatch};

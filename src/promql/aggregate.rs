@@ -8,11 +8,11 @@ use promql_parser::parser::token::{
 use promql_parser::parser::{AggregateExpr, Expr, LabelModifier};
 
 use super::eval::{ABSENT, Eval, Line, absent};
-use super::functions::number_text;
+use super::functions::{number_text, short_text};
 use super::labels::{drop, keep, with};
 use super::query::QueryError;
 use super::sum::{Mean, Spread, Sum, order, quantile};
-use crate::model::{LabelSet, is_label_name};
+use crate::model::LabelSet;
 
 impl Eval<'_> {
     pub(super) fn aggregate(&self, aggregate: &AggregateExpr) -> Result<Vec<Line>, QueryError> {
@@ -30,7 +30,7 @@ impl Eval<'_> {
                 for q in q.iter().filter(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
                     self.notes.warn(format!(
                         "quantile value should be between 0 and 1, got {}",
-                        number_text(*q)
+                        short_text(*q)
                     ));
                 }
                 Ok(groups
@@ -58,7 +58,7 @@ impl Eval<'_> {
             Some(param) => self.string(param)?,
             None => String::new(),
         };
-        if !is_label_name(&label) {
+        if label.is_empty() {
             return Err(QueryError::Execution(format!("invalid label name {label:?}")));
         }
         let mut made = HashMap::<LabelSet, usize>::new();
@@ -132,7 +132,7 @@ impl Eval<'_> {
                 return Err(QueryError::Execution("Parameter value is NaN".into()));
             }
             if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_807.0).contains(&param) {
-                let text = number_text(param);
+                let text = short_text(param);
                 return Err(QueryError::Execution(format!("Scalar value {text} overflows int64")));
             }
             return Ok(Size::Count(param.max(0.0) as usize));
@@ -144,8 +144,8 @@ impl Eval<'_> {
         if ratio != param {
             self.notes.warn(format!(
                 "ratio value should be between -1 and 1, got {}, capping to {}",
-                number_text(param),
-                number_text(ratio)
+                short_text(param),
+                short_text(ratio)
             ));
         }
         Ok(Size::Ratio(ratio))

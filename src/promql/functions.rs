@@ -208,10 +208,23 @@ fn mapped(mut lines: Vec<Line>, mut function: impl FnMut(usize, f64) -> f64) -> 
     lines
 }
 
+/// A number as Go prints it in the shortest way, which is how Prometheus tells it: `1e+06`.
+pub(super) fn short_text(value: f64) -> String {
+    let exponent = value.abs().log10().floor();
+    if value == 0.0 || !value.is_finite() || (-4.0..6.0).contains(&exponent) {
+        return number_text(value);
+    }
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
+    format!("{digits}e{sign}{exponent:0>2}")
+}
+
 /// A quantile as OpenMetrics writes it in a label: `1.0`.
 fn quantile_text(value: f64) -> String {
-    let text = number_text(value);
-    if value.is_finite() && !text.contains('.') { text + ".0" } else { text }
+    let text = short_text(value);
+    let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if whole { text + ".0" } else { text }
 }
 
 /// A number as Go prints it without an exponent, which is how Prometheus makes labels of numbers.
@@ -229,6 +242,16 @@ pub(super) fn number_text(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_as_go_does() {
+        let shown = [0.0, 1.0, -0.5, 999_999.0, 1e6, 1_234_567.0, 1e-4, 1.5e-7, f64::INFINITY];
+        assert_eq!(
+            shown.map(short_text),
+            ["0", "1", "-0.5", "999999", "1e+06", "1.234567e+06", "0.0001", "1.5e-07", "+Inf"]
+        );
+        assert_eq!([0.0, -1.0, 0.25, 1e6].map(quantile_text), ["0.0", "-1.0", "0.25", "1e+06"]);
+    }
 
     #[test]
     fn the_table_is_sorted_and_holds_each_function_once() {

@@ -7,16 +7,16 @@ use std::time::Duration;
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{Expr, VectorSelector};
 
-use super::bounds;
 use super::eval::{Eval, Grid, Out};
 use super::guard::{Guard, Stopped};
+use super::nesting::{self, children};
 use super::notes::Notes;
 use super::queryable::{Queryable, SampledSeries, StorageError};
 use super::selector::matchers_of;
 use crate::model::{LabelMatcher, LabelSet, Wall};
 
-/// Deepest nesting of a query; deeper ones are refused, so that none can exhaust the stack.
-const MAX_DEPTH: usize = 500;
+/// Longest query in bytes.
+const MAX_LENGTH: usize = 1 << 18;
 /// Most steps of a range query, as Prometheus has it.
 const MAX_STEPS: i64 = 11_000;
 
@@ -145,16 +145,18 @@ pub struct Selector {
 /// # Errors
 /// What is wrong with it, in one line.
 pub fn parse(text: &str) -> Result<Query, ParseError> {
-    bounds::check(text).map_err(|why| ParseError(format!("parse error: {why}")))?;
+    if text.len() > MAX_LENGTH {
+        return Err(ParseError(format!("parse error: longer than {MAX_LENGTH} bytes")));
+    }
     if text.trim().is_empty() {
         return Err(ParseError("parse error: no expression found in input".into()));
     }
+    if nesting::bound(text) > nesting::MAX_BOUND {
+        return Err(nesting::too_deep());
+    }
     let expr = promql_parser::parser::parse(text)
         .map_err(|error| ParseError(format!("parse error: {}", one_line(&error))))?;
-    if depth(&expr) > MAX_DEPTH {
-        take_apart(expr);
-        return Err(ParseError(format!("parse error: nested deeper than {MAX_DEPTH}")));
-    }
+    let expr = nesting::limited(expr)?;
     Ok(Query { expr: Arc::new(expr) })
 }
 
@@ -174,48 +176,6 @@ pub fn parse_selector(text: &str) -> Result<Vec<Vec<LabelMatcher>>, ParseError> 
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Levels of nesting, counted without recursion.
-fn depth(expr: &Expr) -> usize {
-    let (mut deepest, mut left) = (0, vec![(expr, 1)]);
-    while let Some((expr, depth)) = left.pop() {
-        deepest = deepest.max(depth);
-        left.extend(children(expr).into_iter().map(|child| (child, depth + 1)));
-    }
-    deepest
-}
-
-/// The parts of an expression.
-pub(super) fn children(expr: &Expr) -> Vec<&Expr> {
-    match expr {
-        Expr::Aggregate(one) => one.param.iter().map(|p| &**p).chain([&*one.expr]).collect(),
-        Expr::Unary(one) => vec![&one.expr],
-        Expr::Binary(one) => vec![&one.lhs, &one.rhs],
-        Expr::Paren(one) => vec![&one.expr],
-        Expr::Subquery(one) => vec![&one.expr],
-        Expr::Call(one) => one.args.args.iter().map(|arg| &**arg).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// Drops a deep expression level by level: dropping it whole would recurse as deep.
-fn take_apart(expr: Expr) {
-    let mut left = vec![expr];
-    while let Some(expr) = left.pop() {
-        match expr {
-            Expr::Aggregate(one) => {
-                left.push(*one.expr);
-                left.extend(one.param.map(|param| *param));
-            }
-            Expr::Unary(one) => left.push(*one.expr),
-            Expr::Binary(one) => left.extend([*one.lhs, *one.rhs]),
-            Expr::Paren(one) => left.push(*one.expr),
-            Expr::Subquery(one) => left.push(*one.expr),
-            Expr::Call(one) => left.extend(one.args.args.into_iter().map(|arg| *arg)),
-            _ => {}
-        }
-    }
 }
 
 impl Query {

@@ -88,7 +88,7 @@ mod tests {
         let (a, b) =
             (ProgressFile::new(folder.path(), "a.b"), ProgressFile::new(folder.path(), "c"));
         assert_eq!(a.load().unwrap(), None);
-        let cursor = |offset| Cursor { segment: 1, offset };
+        let cursor = |offset| Cursor { segment: 1, offset, samples: 0 };
         let progress = Progress { acked: cursor(2), sending: Some(cursor(3)) };
         a.save(progress).unwrap();
         b.save(Progress { acked: cursor(9), sending: None }).unwrap();

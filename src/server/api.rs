@@ -277,7 +277,7 @@ fn time(at: Wall) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::backend::{ChannelHealth, CollectorHealth};
+    use super::super::backend::{ChannelHealth, CollectorHealth, HistoryHealth};
     use super::*;
     use std::time::Duration;
 
@@ -385,6 +385,15 @@ mod tests {
             (&json!("degraded"), &json!("refused"))
         );
         assert_eq!(health(&all, false, "1", now)["status"], "starting");
+        assert_eq!(health(&all, true, "1", now)["history"], Value::Null);
+        let past = HistoryHealth { bytes: 7, oldest: Some(Wall(0)), ..HistoryHealth::default() };
+        all.history = Some(past.clone());
+        let view = health(&all, true, "1", now);
+        assert_eq!((&view["status"], &view["history"]["bytes"]), (&json!("healthy"), &json!(7)));
+        assert_eq!(view["history"]["oldest"], "1970-01-01T00:00:00Z");
+        all.history = Some(HistoryHealth { problem: Some("full".into()), ..past });
+        assert_eq!(health(&all, true, "1", now)["status"], "degraded");
+        all.history = None;
         let failure = Failure::new("connect", "refused");
         let bad = CollectorHealth { success: Some(false), failure: Some(failure), ..good };
         all.collectors.insert(Origin::Neo4j, bad);

@@ -3,4 +3,5 @@
 #![allow(clippy::expect_used, clippy::panic)] // clippy sees tests only inside of test functions
 
 mod conformance;
+mod properties;
 mod script;

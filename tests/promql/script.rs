@@ -3,6 +3,7 @@
 
 use bellwether::declare::parse_duration;
 use bellwether::model::{LabelSet, METRIC_NAME};
+use regex::Regex;
 
 /// A sample of a series in a script.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,10 +38,9 @@ pub enum When {
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     pub fail: bool,
-    /// Texts of the failure: exact, or a regular expression.
-    pub fail_texts: Vec<(bool, String)>,
-    pub warn: Option<bool>,
-    pub info: Option<bool>,
+    pub fail_texts: Vec<Text>,
+    pub warn: Noted,
+    pub info: Noted,
     pub ordered: bool,
     pub string: Option<String>,
     /// Times of a range vector: start and step.
@@ -49,12 +49,28 @@ pub struct Expected {
     pub series: Vec<Series>,
 }
 
+/// A text that must occur: exact, or a regular expression.
+#[derive(Clone, Debug)]
+pub enum Text {
+    Exact(String),
+    Regex(Regex),
+}
+
+/// What is expected of the warnings, or of the infos.
+#[derive(Clone, Debug, Default)]
+pub struct Noted {
+    pub none: bool,
+    pub some: bool,
+    /// Each must occur, and no other.
+    pub texts: Vec<Text>,
+}
+
 /// One command.
 #[derive(Clone, Debug)]
 pub enum Command {
     Clear,
     Load { step: i64, series: Vec<Series>, native_too: bool },
-    Eval { line: usize, when: When, query: String, expected: Expected },
+    Eval { line: usize, when: When, query: String, expected: Box<Expected> },
 }
 
 /// Reads a script.
@@ -92,6 +108,7 @@ pub fn read(text: &str) -> Vec<Command> {
                 };
                 let body: Vec<&str> = body().collect();
                 body.iter().for_each(|line| expect(&mut expected, line));
+                let expected = Box::new(expected);
                 commands.push(Command::Eval { line: at + 1, when, query, expected });
                 body.len() + 1
             }
@@ -125,11 +142,6 @@ fn question(line: &str) -> (When, String) {
 
 fn expect(expected: &mut Expected, line: &str) {
     let Some(rest) = line.strip_prefix("expect ") else {
-        if let Some(rest) = line.strip_prefix("expected_fail_") {
-            let (kind, text) = rest.split_once(' ').unwrap_or((rest, ""));
-            expected.fail_texts.push((kind == "message", text.trim().to_owned()));
-            return;
-        }
         match float(line) {
             Some(number) => expected.scalar = Some(number),
             None => expected.series.push(series(line)),
@@ -140,16 +152,12 @@ fn expect(expected: &mut Expected, line: &str) {
     match kind {
         "fail" => {
             expected.fail = true;
-            if let Some(text) = text.strip_prefix("msg:") {
-                expected.fail_texts.push((true, text.trim().trim_matches('"').to_owned()));
-            } else if let Some(text) = text.strip_prefix("regex:") {
-                expected.fail_texts.push((false, text.trim().trim_matches('"').to_owned()));
-            }
+            expected.fail_texts.extend(Text::read(text));
         }
-        "warn" => expected.warn = Some(true),
-        "no_warn" => expected.warn = Some(false),
-        "info" => expected.info = Some(true),
-        "no_info" => expected.info = Some(false),
+        "warn" => expected.warn.expect(text),
+        "no_warn" => expected.warn.none = true,
+        "info" => expected.info.expect(text),
+        "no_info" => expected.info.none = true,
         "ordered" => expected.ordered = true,
         "string" => expected.string = Some(unquoted(text)),
         "range" => {
@@ -157,6 +165,65 @@ fn expect(expected: &mut Expected, line: &str) {
             expected.times = Some((time(words[2]), time(words[6])));
         }
         other => panic!("unknown expectation {other:?}"),
+    }
+}
+
+impl Text {
+    /// `msg: TEXT` or `regex: TEXT`.
+    fn read(text: &str) -> Option<Self> {
+        let Some(regex) = text.strip_prefix("regex:") else {
+            let text = text.strip_prefix("msg:")?.trim();
+            let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            return Some(Self::Exact(quoted.unwrap_or(text).to_owned()));
+        };
+        let regex = regex.trim().trim_matches('"');
+        Some(Self::Regex(Regex::new(regex).expect("a regular expression")))
+    }
+
+    /// Without the position at its end: the parser keeps none.
+    fn without_position(self) -> Self {
+        match self {
+            Self::Exact(text) => Self::Exact(before(&text, " (").to_owned()),
+            Self::Regex(regex) => {
+                let text = before(regex.as_str(), " \\(");
+                Self::Regex(Regex::new(text).expect("a regular expression"))
+            }
+        }
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => wanted == text,
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
+/// What is before the last `end`.
+fn before<'t>(text: &'t str, end: &str) -> &'t str {
+    text.rsplit_once(end).map_or(text, |(before, _)| before)
+}
+
+impl Noted {
+    fn expect(&mut self, text: &str) {
+        self.some = true;
+        self.texts.extend(Text::read(text).map(Text::without_position));
+    }
+
+    /// Whether `notes` are what was expected.
+    pub fn fits(&self, notes: &[String]) -> bool {
+        let met = |text: &Text| notes.iter().any(|note| text.fits(note));
+        let meant = |note: &String| self.texts.iter().any(|text| text.fits(note));
+        !(self.none && !notes.is_empty() || self.some && notes.is_empty())
+            && self.texts.iter().all(met)
+            && (self.texts.is_empty() || notes.iter().all(meant))
+    }
+}
+
+impl Expected {
+    /// The text among those of the failure that `error` is not.
+    pub fn unlike(&self, error: &str) -> Option<&Text> {
+        self.fail_texts.iter().find(|text| !text.fits(error))
     }
 }
 

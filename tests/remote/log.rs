@@ -45,7 +45,7 @@ impl Log for Memory {
     }
 
     fn end(&self) -> Cursor {
-        Cursor { segment: 0, offset: self.0.lock().unwrap().records.len() as u64 }
+        Cursor { offset: self.0.lock().unwrap().records.len() as u64, ..Cursor::default() }
     }
 
     fn pending(&self, from: Cursor) -> u64 {
@@ -70,6 +70,6 @@ impl Tail for Reader {
     fn next(&mut self, _most: usize) -> Option<TailBatch> {
         let series = self.log.0.lock().unwrap().records.get(self.at as usize)?.clone();
         self.at += 1;
-        Some(TailBatch { series, after: Cursor { segment: 0, offset: self.at }, lost: 0 })
+        Some(TailBatch { series, after: Cursor { offset: self.at, ..Cursor::default() }, lost: 0 })
     }
 }

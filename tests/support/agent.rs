@@ -35,6 +35,15 @@ impl Agent {
         Self::spawn(shell, folder, &["--web.listen-address", "127.0.0.1:0"])
     }
 
+    /// Starts with `yaml` so that a write over a limit, set later, fails instead of ending it.
+    pub fn start_deaf_to_limits(folder: &Path, yaml: &str) -> Self {
+        fs::write(folder.join("bellwether.yaml"), yaml).unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+        shell.arg(env!("CARGO_BIN_EXE_bellwether"));
+        Self::spawn(shell, folder, &["--web.listen-address", "127.0.0.1:0"])
+    }
+
     /// Starts with the file that is in `folder` and further arguments.
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_bellwether")), folder, arguments)

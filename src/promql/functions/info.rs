@@ -6,7 +6,8 @@ use promql_parser::parser::{Call, Expr, VectorSelector};
 use crate::model::{LabelMatcher, LabelSet, METRIC_NAME, ValueTest};
 use crate::promql::eval::{ABSENT, Eval, Line, Out, absent, merged};
 use crate::promql::labels::with;
-use crate::promql::query::{QueryError, children};
+use crate::promql::nesting::children;
+use crate::promql::query::QueryError;
 use crate::promql::queryable::SampledSeries;
 use crate::promql::selector::{Moment, matchers_of, millis};
 

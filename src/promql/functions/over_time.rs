@@ -3,7 +3,7 @@
 
 use promql_parser::parser::Call;
 
-use super::{Window, number_text};
+use super::{Window, short_text};
 use crate::promql::eval::{Eval, Out};
 use crate::promql::query::QueryError;
 use crate::promql::sum::{Mean, Spread, Sum, quantile};
@@ -192,7 +192,7 @@ pub(super) fn quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError>
     let mut sorted = Vec::new();
     let lines = eval.over_time(ranges, false, |step, window| {
         if !(0.0..=1.0).contains(&q[step]) {
-            let text = number_text(q[step]);
+            let text = short_text(q[step]);
             eval.notes.warn(format!("quantile value should be between 0 and 1, got {text}"));
         }
         sorted.clear();

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use promql_parser::parser::{Call, Expr, VectorSelector};
 use regex::Regex;
 
-use super::{mapped, number_text, quantile_text};
+use super::{mapped, quantile_text, short_text};
 use crate::model::{LabelSet, METRIC_NAME};
 use crate::promql::eval::{ABSENT, Eval, Line, Out, absent as is_absent, merged, name_of};
 use crate::promql::histogram::{self, Bucket};
@@ -304,7 +304,7 @@ pub(super) fn histogram_quantile(eval: &Eval<'_>, call: &Call) -> Result<Out, Qu
 
 fn quantiles(eval: &Eval<'_>, lines: &[Line], q: &[f64]) -> Vec<Line> {
     for q in q.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-        let text = number_text(*q);
+        let text = short_text(*q);
         eval.notes.warn(format!("quantile value should be between 0 and 1, got {text}"));
     }
     per_histogram(eval, lines, |step, buckets, labels| {

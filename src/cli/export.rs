@@ -1,0 +1,135 @@
+//! `bellwether export`: what was collected, as text.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use super::Global;
+use super::recorded::{Folder, bar};
+use super::when::When;
+use crate::clock::Clock;
+use crate::model::{LabelMatcher, LabelSet, Wall};
+use crate::promql::parse_selector;
+use crate::transfer::{ExportError, Exported, OutputFormat, export, list};
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Where to begin: -7d, 2026-11-01, 2026-11-01T10:00:00Z or Unix seconds; without it at the
+    /// oldest sample.
+    #[arg(long, allow_hyphen_values = true)]
+    from: Option<When>,
+    /// Where to end.
+    #[arg(long, default_value = "now", allow_hyphen_values = true)]
+    to: When,
+    /// Series to export, such as 'up{job="x"}'; may come several times. Without it, all.
+    #[arg(long = "match", value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Format.
+    #[arg(long, default_value = "openmetrics")]
+    format: Format,
+    #[command(flatten)]
+    folder: Folder,
+    /// File to write; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For `promtool tsdb create-blocks-from openmetrics` and `bellwether import`.
+    Openmetrics,
+    /// Lines as VictoriaMetrics imports them.
+    Json,
+    /// A line per sample.
+    Csv,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let mut selectors: Vec<Vec<LabelMatcher>> = Vec::new();
+    for text in &options.selectors {
+        selectors.extend(parse_selector(text).with_context(|| format!("--match {text}"))?);
+    }
+    if selectors.is_empty() {
+        selectors.push(Vec::new());
+    }
+    let history = options.folder.open(global)?;
+    let now = Clock::start().now().wall;
+    let oldest = history.stats().oldest.unwrap_or(now);
+    let span = (options.from.map_or(oldest, |from| from.at(now)), options.to.at(now));
+    if span.0 > span.1 {
+        bail!("--from is after --to");
+    }
+    let series = list(&history, &selectors, span.0, span.1)?;
+    let write = |out: &mut dyn Write| {
+        let bar = bar(series.len() as u64, "{bar:40} {pos}/{len} series  {eta} left");
+        let done = pour(&history, &series, span, options.format, out, &mut || bar.inc(1));
+        bar.finish_and_clear();
+        done
+    };
+    let done = match &options.output {
+        Some(path) => to_file(path, write)?,
+        None => match write(&mut BufWriter::new(io::stdout().lock())) {
+            // Who reads has seen enough.
+            Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Ok(());
+            }
+            done => done?,
+        },
+    };
+    if options.output.is_some() || !io::stdout().is_terminal() {
+        tell(done);
+    }
+    Ok(())
+}
+
+fn pour(
+    history: &crate::history::History,
+    series: &[LabelSet],
+    span: (Wall, Wall),
+    format: Format,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(),
+) -> Result<Exported, ExportError> {
+    let format = match format {
+        Format::Openmetrics => OutputFormat::OpenMetrics,
+        Format::Json => OutputFormat::Json,
+        Format::Csv => OutputFormat::Csv,
+    };
+    export(history, series, span, format, out, progress)
+}
+
+/// Writes beside `path` and puts the file into place once it is whole.
+fn to_file(
+    path: &Path,
+    write: impl Fn(&mut dyn Write) -> Result<Exported, ExportError>,
+) -> anyhow::Result<Exported> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".partial");
+    let draft = PathBuf::from(draft);
+    let told = || format!("cannot write {}", path.display());
+    let file = File::create(&draft).with_context(told)?;
+    let mut out = BufWriter::new(file);
+    let done = write(&mut out);
+    let done = done.map_err(anyhow::Error::from).and_then(|done| {
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&draft, path)?;
+        Ok(done)
+    });
+    if done.is_err() {
+        std::fs::remove_file(&draft).ok();
+    }
+    done.with_context(told)
+}
+
+fn tell(done: Exported) {
+    eprintln!("exported {} samples of {} series", done.samples, done.series);
+    if done.left_out > 0 {
+        eprintln!(
+            "left out {} staleness markers: only --format json has a word for them",
+            done.left_out
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! The history that a command reads or writes, and how it shows that it is at work.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Global, process_environment};
+use crate::config;
+use crate::history::History;
+
+/// Which history.
+#[derive(Args)]
+pub(super) struct Folder {
+    /// Folder of the history; without it, that of the declaration.
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
+}
+
+impl Folder {
+    /// Where it is.
+    pub(super) fn path(&self, global: &Global) -> anyhow::Result<PathBuf> {
+        if let Some(folder) = &self.history {
+            return Ok(folder.clone());
+        }
+        config::history_folder(&global.plan()?.root, &process_environment)
+            .context("the declaration keeps no history on disk; hint: --history DIR")
+    }
+
+    /// Opens it for reading; a running Bellwether is not disturbed.
+    pub(super) fn open(&self, global: &Global) -> anyhow::Result<History> {
+        let folder = self.path(global)?;
+        let (history, recovery) = History::open_read_only(&folder);
+        if let Some(error) = recovery.error {
+            bail!("cannot read the history in {}: {error}", folder.display());
+        }
+        Ok(history)
+    }
+}
+
+/// A bar on standard error, where that is a terminal.
+pub(super) fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,138 @@
+//! The folder of history: whose it is, and what is in it at the start.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use tracing::warn;
+
+use super::block;
+use super::shared::Shared;
+use super::stats::Losses;
+use super::wal::{self, Cursor, Record, Segment};
+
+/// Sealed samples, in bytes, that may wait for the packer while the log is read.
+const WAITING: usize = 8 << 20;
+
+/// The folder is ours alone, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _folder: File,
+}
+
+impl Lock {
+    /// Takes `folder`, and makes it if it is missing.
+    pub fn take(folder: &Path) -> Result<Self, String> {
+        let said = |what: &str, why: &dyn std::fmt::Display| {
+            format!("{what}: {}: {why}", folder.display())
+        };
+        std::fs::create_dir_all(folder).map_err(|error| said("can't make the folder", &error))?;
+        let file = File::open(folder).map_err(|error| said("can't open the folder", &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _folder: file }),
+            Err(TryLockError::WouldBlock) => Err(said(
+                "the folder is in use",
+                &"another Bellwether has it; hint: give each a trend_analysis.storage.path of its own",
+            )),
+            Err(TryLockError::Error(error)) => Err(said("can't lock the folder", &error)),
+        }
+    }
+}
+
+/// What was read back from the log.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    pub samples: u64,
+    /// Samples that were ever logged.
+    pub logged: u64,
+    pub losses: Losses,
+}
+
+/// Reads all blocks and the log of a folder that is ours.
+pub(super) fn load(shared: &Shared, folder: &Path) -> io::Result<Replayed> {
+    block::sweep(folder).ok();
+    let losses = shared.rescan(folder, true)?;
+    let mut replayed = replay(shared, folder, true)?;
+    replayed.losses.chunks += losses.chunks;
+    replayed.losses.blocks += losses.blocks;
+    Ok(replayed)
+}
+
+/// Reads what is in a folder that is another's: the log first, since what leaves it meanwhile is
+/// then found in a block.
+pub(super) fn look(shared: &Shared, folder: &Path) -> io::Result<Replayed> {
+    let mut replayed = replay(shared, folder, false)?;
+    let losses = shared.rescan(folder, false)?;
+    replayed.losses.chunks += losses.chunks;
+    replayed.losses.blocks += losses.blocks;
+    Ok(replayed)
+}
+
+fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
+    let mut replayed = Replayed::default();
+    for number in wal::list(folder)? {
+        let segment = match Segment::read(folder, number) {
+            Ok(segment) => segment,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                warn!("segment {number} of the log can't be read: {error}");
+                replayed.losses.wal_frames += 1;
+                continue;
+            }
+        };
+        replay_segment(shared, &segment, &mut replayed);
+        let torn = segment.len() - segment.whole();
+        let mut length = segment.len();
+        if ours {
+            replayed.losses.torn_bytes += torn;
+            if torn > 0 && wal::truncate(folder, number, segment.whole()).is_ok() {
+                length = segment.whole();
+            }
+        }
+        shared.wal.note(number, length, []);
+        shared.wal.reached(Cursor { segment: number, offset: length, samples: replayed.logged });
+    }
+    let losses = replayed.losses;
+    if !losses.none() {
+        warn!(
+            "the log was damaged: {} bytes at its end cut off, {} places skipped",
+            losses.torn_bytes, losses.wal_frames
+        );
+    }
+    shared.counts.lost(losses);
+    Ok(replayed)
+}
+
+fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
+    replayed.losses.wal_frames += segment.damaged();
+    let definitions = segment.definitions();
+    let numbers = shared.intern(definitions.values());
+    let highest = definitions.keys().max().map_or(0, |highest| *highest as usize + 1);
+    let mut known: Vec<Option<u32>> = vec![None; highest];
+    for (old, new) in definitions.keys().zip(numbers) {
+        known[*old as usize] = Some(new);
+    }
+    let blocks = shared.blocks.all();
+    for record in segment.records() {
+        let Record::Samples(samples) = record else { continue };
+        replayed.logged = replayed.logged.max(samples.before + samples.count as u64);
+        let in_block = blocks
+            .iter()
+            .any(|block| segment.number < block.segment && block.covers.contains(&samples.at));
+        if in_block {
+            continue;
+        }
+        let renumbered = samples.iter().map(|(old, value)| {
+            (known.get(old as usize).copied().flatten().unwrap_or(u32::MAX), value)
+        });
+        let mut head = shared.head.write();
+        replayed.samples += head.append(samples.at, renumbered, |_, _| {}).taken;
+        let waiting = head.sealed_bytes();
+        drop(head);
+        shared.wal.note(segment.number, segment.len(), [super::head::window(samples.at)]);
+        shared.steady.lock().observe(samples.at);
+        if waiting > WAITING {
+            shared.packer.run(&shared.head);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What others do to the files: flipped bits, cut and deleted blocks.
+
+use super::*;
+
+/// A folder with three blocks and a log, and what is in it.
+fn filled() -> (TempDir, Model) {
+    let folder = TempDir::new().unwrap();
+    let (history, _) = open(&folder);
+    let series = refs(&history, 300);
+    fill(&history, &series, every(240, START, START + 7 * HOUR));
+    assert!(history.sync());
+    let all = everything(&history);
+    assert_eq!(count(&all), 300 * 105);
+    drop(history);
+    assert_eq!(files(&folder, ".block").len(), 3);
+    (folder, all)
+}
+
+/// Whether all that `found` has is as in `expected`.
+fn is_part(found: &Model, expected: &Model) -> bool {
+    found.iter().all(|(name, samples)| {
+        samples
+            .iter()
+            .all(|(at, bits)| expected.get(name).and_then(|all| all.get(at)) == Some(bits))
+    })
+}
+
+#[test]
+fn a_flipped_bit_costs_its_piece_alone_and_is_counted() {
+    let (folder, expected) = filled();
+    let mut random = fastrand::Rng::with_seed(1);
+    for round in 0..40 {
+        let copy = disk::killed(&folder);
+        let paths = files(&copy, if round % 2 == 0 { ".block" } else { ".wal" });
+        let path = random.choice(&paths).unwrap();
+        let mut bytes = std::fs::read(path).unwrap();
+        let place = random.usize(8..bytes.len());
+        bytes[place] ^= 1 << random.u8(..8);
+        std::fs::write(path, bytes).unwrap();
+        let (history, recovery) = open_at(&copy, START + 7 * HOUR);
+        assert_eq!(recovery.error, None);
+        let found = everything(&history);
+        let twice = everything(&history);
+        assert_eq!(found, twice);
+        assert!(is_part(&found, &expected), "{path:?} at {place}");
+        let lost = count(&expected) - count(&found);
+        // A group of a block at the most: 256 series for two hours.
+        assert!(lost <= 256 * 30, "{path:?} at {place}: lost {lost}");
+        let losses = history.stats().losses;
+        assert!(!losses.none(), "{path:?} at {place}: lost {lost} uncounted");
+        assert!(losses.chunks + losses.wal_frames <= 300, "counted once: {losses:?}");
+    }
+}
+
+#[test]
+fn a_block_cut_anywhere_keeps_its_whole_groups() {
+    let (folder, expected) = filled();
+    let length = std::fs::read(&files(&folder, ".block")[1]).unwrap().len();
+    for cut in (0..length).step_by(length / 25) {
+        let copy = disk::killed(&folder);
+        let path = &files(&copy, ".block")[1];
+        std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(cut as u64).unwrap();
+        let (history, recovery) = open_at(&copy, START + 7 * HOUR);
+        let found = everything(&history);
+        assert!(is_part(&found, &expected));
+        let lost = count(&expected) - count(&found);
+        assert!(lost <= 300 * 30, "cut at {cut}: {lost}");
+        assert!(!history.stats().losses.none());
+        if recovery.losses.blocks > 0 {
+            assert_eq!(files(&copy, ".damaged").len(), 1);
+            assert_eq!(lost, 300 * 30);
+        }
+        if cut > length * 9 / 10 {
+            assert!(lost < 44 * 30, "the first group is whole: {lost}");
+        }
+    }
+}
+
+#[test]
+fn deleted_blocks_are_missed_and_the_rest_is_read() {
+    let (folder, expected) = filled();
+    let (history, _) = open_at(&folder, START + 7 * HOUR);
+    let blocks = files(&folder, ".block");
+    std::fs::remove_file(&blocks[0]).unwrap();
+    let found = everything(&history);
+    assert!(is_part(&found, &expected));
+    assert_eq!(count(&expected) - count(&found), 300 * 30);
+    history.shared.rescan(&folder.path().join("history"), true).unwrap();
+    assert_eq!(history.stats().losses.missing_blocks, 1);
+    assert_eq!(everything(&history), found);
+}
+
+#[test]
+fn foreign_files_are_no_blocks() {
+    let (folder, expected) = filled();
+    let path = folder.path().join("history");
+    std::fs::write(path.join("0000000099-00000000.block"), b"no block at all").unwrap();
+    std::fs::write(path.join("0000000098-00000000.block"), b"").unwrap();
+    std::fs::write(path.join("0000000097.wal"), [0; 1000]).unwrap();
+    std::fs::write(path.join("notes.txt"), b"mine").unwrap();
+    let (history, recovery) = open_at(&folder, START + 7 * HOUR);
+    assert_eq!(recovery.losses.blocks, 2);
+    assert_eq!(recovery.losses.torn_bytes, 992);
+    assert_eq!(files(&folder, ".damaged").len(), 2);
+    assert_eq!(everything(&history), expected);
+    assert_eq!(std::fs::read(path.join("notes.txt")).unwrap(), b"mine");
+    fill(&history, &refs(&history, 1), [START + 8 * HOUR]);
+    assert!(history.sync());
+    assert_eq!(count(&everything(&history)), count(&expected) + 1);
+}
