@@ -124,16 +124,13 @@ pub(super) fn warn_of_change(old: &Plan, new: &Plan) {
 
 /// The declared folder, and what is wrong where there is none although there should be.
 fn folder(storage: &TrendStorage, state: Option<&Path>) -> (Option<PathBuf>, Option<String>) {
-    match (storage.backend, &storage.path, state) {
-        (Backend::Memory, ..) => (None, None),
-        (Backend::File, Some(path), _) => (Some(path.value.clone()), None),
-        (Backend::File, None, Some(state)) => (Some(state.join("history")), None),
-        (Backend::File, None, None) => {
-            let problem = "history is in memory only: there is no state directory; set \
-                           state_directory, or trend_analysis.storage.path";
-            (None, Some(problem.to_owned()))
-        }
-    }
+    let folder = storage.folder(state);
+    let problem = (folder.is_none() && storage.backend == Backend::File).then(|| {
+        "history is in memory only: there is no state directory; set state_directory, or \
+         trend_analysis.storage.path"
+            .to_owned()
+    });
+    (folder, problem)
 }
 
 fn options(storage: &TrendStorage, folder: Option<PathBuf>) -> Options {

@@ -1,5 +1,6 @@
 //! `bellwether backtest`: what rules would have done over what was recorded.
 
+mod prometheus;
 mod report;
 
 use std::path::PathBuf;
@@ -7,15 +8,19 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::client::Target;
+use super::recorded::{Folder, bar};
 use super::when::When;
-use super::{Global, process_environment};
+use super::{Global, import, process_environment};
 use crate::clock::Clock;
 use crate::config::{self, Plan, Source};
 use crate::declare::{Span, Spanned, format_duration};
 use crate::history::History;
-use crate::model::Wall;
-use crate::promql::{Guard, Queryable};
+use crate::model::{LabelMatcher, Wall};
+use crate::promql::{self, Guard, Queryable};
 use crate::replay::{self, Outcome, Setup};
+use crate::transfer::{CEILING, Import};
+use prometheus::Server;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -31,6 +36,18 @@ pub(super) struct Options {
     /// Where to end.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     to: When,
+    /// Which recorded series count: a selector such as '{instance="a"}'.
+    #[arg(long = "match", value_name = "SELECTOR")]
+    matching: Option<String>,
+    #[command(flatten)]
+    folder: Folder,
+    /// Read from a file instead: OpenMetrics with times, what `promtool tsdb dump` prints, or JSON
+    /// lines of VictoriaMetrics.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "url"])]
+    openmetrics: Option<PathBuf>,
+    /// Read from the API of the server at --url: a Prometheus, a VictoriaMetrics, a Bellwether.
+    #[command(flatten)]
+    server: Target,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -44,63 +61,94 @@ struct Tried {
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let now = Clock::start().now().wall;
-    let (from, to) = (options.from.at(now), options.to.at(now));
-    if from >= to {
+    let range = (options.from.at(now), options.to.at(now));
+    if range.0 >= range.1 {
         bail!("--from is not before --to");
     }
-    let source = open()?;
-    let rules = options.rules.clone().map_or_else(|| global.source(), Source::File);
-    let first = attempt(&rules, &source, from, to)?;
-    let second = match &options.against {
-        Some(file) => Some(attempt(&Source::File(file.clone()), &source, from, to)?),
-        None => None,
+    let matchers = match &options.matching {
+        Some(selector) => selected(selector)?,
+        None => Vec::new(),
     };
-    let span = (from, to);
+    // The folder that a file is imported into lives as long as it is read.
+    let scratch;
+    let source: Box<dyn Queryable + '_> = match &options.openmetrics {
+        Some(file) => {
+            scratch = tempfile::tempdir().context("no room for a temporary folder")?;
+            import::into(scratch.path(), file, Import::new(None, false, CEILING))?;
+            Box::new(History::open_read_only(scratch.path()).0)
+        }
+        None if options.server.is_named() => Box::new(Server { global, target: &options.server }),
+        None => Box::new(options.folder.open(global)?),
+    };
+    let trial = Trial { source: &*source, matchers: &matchers, range };
+    let rules = options.rules.clone().map_or_else(|| global.source(), Source::File);
+    let first = trial.of(&rules)?;
+    let second = options.against.clone().map(|file| trial.of(&Source::File(file))).transpose()?;
     let text = match (&second, options.json) {
-        (None, false) => report::text(&first, span),
-        (None, true) => report::json(&first, span),
-        (Some(second), false) => report::difference(&first, second, span),
-        (Some(second), true) => report::difference_json(&first, second, span),
+        (None, false) => report::text(&first, range),
+        (None, true) => report::json(&first, range),
+        (Some(second), false) => report::difference(&first, second, range),
+        (Some(second), true) => report::difference_json(&first, second, range),
     };
     print!("{text}");
     Ok(())
 }
 
-fn open() -> anyhow::Result<History> {
-    Ok(History::in_memory(0))
-}
-
-fn attempt(rules: &Source, source: &dyn Queryable, from: Wall, to: Wall) -> anyhow::Result<Tried> {
-    let plan = plan(rules, source, to)?;
-    let setup = Setup {
-        metrics: plan.metrics,
-        rules: plan.rules,
-        channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
-        matchers: &[],
-    };
-    let outcome = replay::run(source, setup, from, to, &Guard::default(), &mut |_| {})
-        .with_context(|| "cannot read what was recorded")?;
-    Ok(Tried { name: rules.to_string(), outcome })
-}
-
-/// The plan, with the interval at which was recorded where that is longer than declared: series
-/// would come and go otherwise.
-fn plan(rules: &Source, source: &dyn Queryable, to: Wall) -> anyhow::Result<Plan> {
-    let load = || config::load(rules, &process_environment);
-    let plan = config::plan(load()?)?;
-    let observed = replay::observed_interval(source, &plan.metrics, &[], to)?;
-    // Ticks come a little late now and then; that is no other interval.
-    let Some(observed) = observed.filter(|observed| *observed > plan.interval.mul_f64(1.2)) else {
-        return Ok(plan);
-    };
-    eprintln!(
-        "recorded every {}, declared every {}: rules go by what was recorded",
-        format_duration(observed),
-        format_duration(plan.interval)
-    );
-    let mut loaded = load()?;
-    if let Some(root) = &mut loaded.root {
-        root.performance_monitor.value.collection_interval = Spanned::nowhere(Span(observed));
+fn selected(selector: &str) -> anyhow::Result<Vec<LabelMatcher>> {
+    let mut alternatives =
+        promql::parse_selector(selector).with_context(|| format!("--match {selector}"))?;
+    match alternatives.len() {
+        1 => Ok(alternatives.remove(0)),
+        _ => bail!("--match {selector}: one selector without `or`"),
     }
-    Ok(config::plan(loaded)?)
+}
+
+/// What declarations are tried on.
+struct Trial<'a> {
+    source: &'a dyn Queryable,
+    matchers: &'a [LabelMatcher],
+    range: (Wall, Wall),
+}
+
+impl Trial<'_> {
+    fn of(&self, rules: &Source) -> anyhow::Result<Tried> {
+        let plan = self.plan(rules)?;
+        let setup = Setup {
+            metrics: plan.metrics,
+            rules: plan.rules,
+            channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
+            matchers: self.matchers,
+        };
+        let (from, to) = self.range;
+        let bar = bar(to.since(from).as_secs(), "{wide_bar} {percent}% of the time, {eta} left");
+        let mut told = |at: Wall| bar.set_position(at.since(from).as_secs());
+        let outcome = replay::run(self.source, setup, from, to, &Guard::default(), &mut told);
+        bar.finish_and_clear();
+        let outcome = outcome.context("cannot read what was recorded")?;
+        Ok(Tried { name: rules.to_string(), outcome })
+    }
+
+    /// The plan, with the interval at which was recorded where that is longer than declared:
+    /// series would come and go otherwise.
+    fn plan(&self, rules: &Source) -> anyhow::Result<Plan> {
+        let load = || config::load(rules, &process_environment);
+        let plan = config::plan(load()?)?;
+        let (source, to) = (self.source, self.range.1);
+        let observed = replay::observed_interval(source, &plan.metrics, self.matchers, to)?;
+        // Ticks come a little late now and then; that is no other interval.
+        let Some(observed) = observed.filter(|observed| *observed > plan.interval.mul_f64(1.2))
+        else {
+            return Ok(plan);
+        };
+        eprintln!(
+            "recorded every {}, declared every {}: rules go by what was recorded",
+            format_duration(observed),
+            format_duration(plan.interval)
+        );
+        let mut loaded = load()?;
+        if let Some(root) = &mut loaded.root {
+            root.performance_monitor.value.collection_interval = Spanned::nowhere(Span(observed));
+        }
+        Ok(config::plan(loaded)?)
+    }
 }

@@ -28,6 +28,11 @@ pub(super) struct Answer {
 }
 
 impl Target {
+    /// Whether an address was given.
+    pub(super) fn is_named(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// Where it is.
     pub(super) fn address(&self, global: &Global) -> anyhow::Result<String> {
         if let Some(url) = &self.url {

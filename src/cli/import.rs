@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -41,8 +41,15 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         Format::Openmetrics => InputFormat::OpenMetrics,
         Format::Json => InputFormat::Json,
     });
-    let (name, size, mut input) = open(options)?;
-    let mut import = Import::new(format, options.skip_bad, CEILING);
+    let import = Import::new(format, options.skip_bad, CEILING);
+    let done = into(&folder, &options.input, import)?;
+    tell(&options.input.display().to_string(), &done);
+    Ok(())
+}
+
+/// Imports a file, or standard input, into the history in `folder`.
+pub(super) fn into(folder: &Path, input: &Path, mut import: Import) -> anyhow::Result<Imported> {
+    let (name, size, mut input) = open(input)?;
     let bar = bar(size, "{bar:40} {bytes}/{total_bytes} read  {eta} left");
     let read = import.read(&mut *input, &mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();
@@ -50,18 +57,16 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         Err(ImportError::Line(bad)) => bail!("{}; nothing was imported", place(&name, &bad)),
         read => read?,
     }
-    let done = import.write(&folder).with_context(|| format!("history in {}", folder.display()))?;
-    tell(&name, &done);
-    Ok(())
+    import.write(folder).with_context(|| format!("history in {}", folder.display()))
 }
 
 /// The input, its name and its size, as far as that is known.
-fn open(options: &Options) -> anyhow::Result<(String, u64, Box<dyn BufRead>)> {
-    if options.input.as_os_str() == "-" {
+fn open(input: &Path) -> anyhow::Result<(String, u64, Box<dyn BufRead>)> {
+    if input.as_os_str() == "-" {
         return Ok(("standard input".into(), 0, Box::new(BufReader::new(io::stdin()))));
     }
-    let name = options.input.display().to_string();
-    let file = File::open(&options.input).with_context(|| format!("cannot read {name}"))?;
+    let name = input.display().to_string();
+    let file = File::open(input).with_context(|| format!("cannot read {name}"))?;
     let size = file.metadata().map_or(0, |metadata| metadata.len());
     Ok((name, size, Box::new(BufReader::with_capacity(1 << 16, file))))
 }

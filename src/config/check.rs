@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::analysis::bottleneck::{self, Bottleneck};
 use crate::collectors::{application, neo4j, own, system};
 use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
-use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
 use crate::rules::{self, RuleSet, RuleSettings};
 
@@ -333,10 +332,6 @@ pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<Path
 /// The folder of history, where it is kept in files.
 #[must_use]
 pub fn history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
-    let settings = &root.trend_analysis;
-    if !settings.enabled || settings.storage.backend != Backend::File {
-        return None;
-    }
-    let declared = settings.storage.path.as_ref().map(|path| path.value.clone());
-    declared.or_else(|| Some(state_directory(root, environment)?.join("history")))
+    let settings = root.trend_analysis.enabled.then_some(&root.trend_analysis.storage)?;
+    settings.folder(state_directory(root, environment).as_deref())
 }

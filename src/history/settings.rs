@@ -1,6 +1,6 @@
 //! Where history is kept, and how much of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::declare::{Problems, Size, Spanned, choices, section};
 
@@ -58,6 +58,18 @@ impl TrendStorage {
             problems
                 .error(&path.at, "a path for a history that is kept in memory")
                 .hint("leave it out, or take backend: file");
+        }
+    }
+}
+
+impl TrendStorage {
+    /// The folder of the history, by default in the `state` directory. `None`: in memory.
+    #[must_use]
+    pub fn folder(&self, state: Option<&Path>) -> Option<PathBuf> {
+        match (self.backend, &self.path) {
+            (Backend::Memory, _) => None,
+            (Backend::File, Some(path)) => Some(path.value.clone()),
+            (Backend::File, None) => state.map(|state| state.join("history")),
         }
     }
 }

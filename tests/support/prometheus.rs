@@ -40,6 +40,11 @@ impl Prometheus {
         started
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The `data` of an answer of its API.
     pub fn api(&self, path: &str) -> Value {
         let (status, body) = request(self.address, "GET", path, &[], "").unwrap();
