@@ -7,6 +7,7 @@
 mod support;
 
 mod alerts;
+mod backtest;
 mod commands;
 mod hostile;
 mod kafka;
