@@ -9,6 +9,7 @@ mod support;
 mod alerts;
 mod backtest;
 mod commands;
+mod history;
 mod hostile;
 mod kafka;
 mod neo4j;

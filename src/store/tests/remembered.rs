@@ -223,3 +223,36 @@ fn rows_that_history_has_not_whole_are_not_recalled() {
     assert_eq!(rows(&after, "whole").len(), 2);
     assert_eq!(rows(&after, "over the ceiling").len(), 1);
 }
+
+#[test]
+fn a_wall_clock_that_jumps_loses_no_collection() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = crate::history::Options {
+        folder: Some(folder.path().to_owned()),
+        ..crate::history::Options::default()
+    };
+    let (history, recovery) = History::open(options.clone(), wall(0).wall);
+    assert_eq!(recovery.error, None);
+    let history = Arc::new(history);
+    let store = with_history(&history, "x");
+    let (hour, days) = (3_600_000, 16 * 86_400_000);
+    let jumps = [0, 2 * hour, -hour, days, 0];
+    let mut expected = BTreeMap::new();
+    for (index, second) in (0..500).step_by(10).enumerate() {
+        let now = wall(second + 7 * 3600);
+        let now = Now { wall: Wall(now.wall.0 + jumps[index / 10]), ..now };
+        store.commit(&gauge(["x", "y"], index as f64), now);
+        store.expire(now);
+        expected.insert(now.wall.0, index as f64);
+    }
+    assert!(history.sync());
+    history.close();
+    let found = |history: &History| -> BTreeMap<i64, f64> {
+        let series = all(history).into_values().next().unwrap();
+        series.times.into_iter().zip(series.values).collect()
+    };
+    assert_eq!(found(&history), expected);
+    let (again, recovery) = History::open(options, wall(8 * 3600).wall);
+    assert!(recovery.error.is_none() && recovery.losses.none(), "{recovery:?}");
+    assert_eq!(found(&again), expected);
+}
