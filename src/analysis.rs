@@ -5,6 +5,7 @@ pub mod bottleneck;
 pub mod correlation;
 pub mod forecast;
 pub mod health;
+pub mod lookout;
 pub mod report;
 mod settings;
 mod statistics;

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use crate::declare::{Cx, Decode, Node, Shape, Span, choices, section};
+use crate::declare::{
+    Cx, Decode, Node, Problems, Shape, Span, Spanned, choices, did_you_mean, section,
+};
 
 use super::anomaly;
+use crate::model::{Kind, MetricDef};
 
 choices! {
     /// How anomalies are found.
@@ -109,6 +112,10 @@ section! {
     pub struct AnomalyDetection {
         /// Whether they are looked for.
         pub enabled: bool = true,
+        /// The gauges that are watched as they are collected, told of in `bellwether_anomaly` and
+        /// `bellwether_anomaly_score`; by default `cpu_percent` and `memory_percent`, where they
+        /// are collected. Rules watch for themselves.
+        pub metrics: Option<Vec<Spanned<String>>> = None,
         /// How.
         pub algorithm: Algorithm = Algorithm::Auto,
         /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
@@ -131,7 +138,39 @@ section! {
     }
 }
 
+/// What is watched if nothing is said.
+const USUALLY_WATCHED: [&str; 2] = ["cpu_percent", "memory_percent"];
+
 impl AnomalyDetection {
+    /// The names of the metrics that are watched; not all need be declared.
+    pub fn watched(&self) -> impl Iterator<Item = &str> {
+        let usual: &[&str] = if self.metrics.is_none() { &USUALLY_WATCHED } else { &[] };
+        let said = self.metrics.iter().flatten().map(|name| name.value.as_str());
+        let names = said.chain(usual.iter().copied());
+        names.take(if self.enabled { usize::MAX } else { 0 })
+    }
+
+    /// Notes what cannot be watched.
+    pub fn check(&self, metrics: &[MetricDef], problems: &mut Problems) {
+        for name in self.metrics.iter().flatten() {
+            match metrics.iter().find(|def| *def.name == **name) {
+                None => {
+                    let known = metrics.iter().map(|def| &*def.name);
+                    problems
+                        .error(&name.at, format!("no such metric: {:?}", name.value))
+                        .hint_if(did_you_mean(name, known));
+                }
+                Some(def) if def.kind != Kind::Gauge => {
+                    let kind = def.kind.as_str();
+                    problems
+                        .error(&name.at, format!("only gauges are watched, this is a {kind}"))
+                        .hint("a rule with `promql: rate(...)` watches how fast a counter grows");
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
     /// What a detector needs to know of it.
     #[must_use]
     pub fn detector(&self) -> anomaly::Settings {

@@ -5,8 +5,10 @@ use std::sync::{Arc, Weak};
 
 use super::App;
 use super::past::Past;
+use crate::analysis::lookout::{Lookout, Watched};
 use crate::collectors::own::{
-    ChannelFigures, Figures, Gather, HttpFigures, Process, QueryFigures, RuleFigures,
+    AnomalyFigures, ChannelFigures, Figures, Gather, HttpFigures, Process, QueryFigures,
+    RuleFigures,
 };
 
 impl App {
@@ -29,6 +31,7 @@ impl App {
             rules: self.rule_figures(),
             channels: self.channel_figures(),
             remote: self.outward.figures(),
+            anomalies: anomalies(&running.lookout),
             reloads: (reloads.good, reloads.bad),
             last_reload_good: reloads.last.is_none_or(|(_, good)| good),
             loaded_at: reloads.loaded_at.0 as f64 / 1000.0,
@@ -109,4 +112,16 @@ impl App {
             })
             .collect()
     }
+}
+
+fn anomalies(lookout: &Lookout) -> Vec<AnomalyFigures> {
+    let judged = lookout.all().into_iter().filter(|watched| !watched.observation.warming);
+    let figures = |Watched { metric, series, observation }: Watched| AnomalyFigures {
+        metric,
+        series,
+        score: observation.score,
+        anomalous: observation.anomalous,
+        expected: observation.expected,
+    };
+    judged.map(figures).collect()
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::watch::Watch;
+use crate::analysis::lookout::Lookout;
 use crate::clock::Clock;
 use crate::collectors::Sink;
 use crate::history::History;
@@ -276,6 +277,7 @@ async fn ended(asked: &mut Option<JoinHandle<Answered>>) -> Result<Answered, Joi
 /// Commits to one store and wakes the judge. A reload brings a new one with the new store.
 pub(super) struct Committer {
     pub(super) store: Arc<Store>,
+    pub(super) lookout: Arc<Lookout>,
     pub(super) judge: Arc<Judge>,
 }
 
@@ -283,6 +285,7 @@ impl Sink for Committer {
     fn collected(&self, origin: Origin, batch: &Batch, now: Now) {
         self.store.commit(batch, now);
         self.store.expire(now);
+        self.lookout.observe(batch, now);
         self.judge.collected(origin);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::analysis::lookout::Lookout;
 use crate::clock::Clock;
 use crate::collectors::own::HistoryFigures;
 use crate::config::Plan;
@@ -112,6 +113,16 @@ pub(super) async fn recall(store: Arc<Store>, now: Now) {
         Err(error) => error.to_string(),
     };
     warn!(error, "cannot read history; rules that look back begin with what comes now");
+}
+
+/// Teaches what is watched for anomalies what history has of it, while all else goes on.
+pub(super) fn teach(lookout: Arc<Lookout>, history: Arc<History>, now: Now) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = lookout.recall(&*history, now) {
+            let error = error.to_string();
+            warn!(error, "cannot read history; anomalies are judged by what comes now");
+        }
+    });
 }
 
 /// History lives as long as the process, so a change waits for the next one.

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::judge::Committer;
+use super::past;
+use crate::analysis::lookout::Lookout;
 use crate::collectors::application::Recorder;
 use crate::collectors::neo4j::Neo4jCollector;
 use crate::collectors::own::Own;
@@ -32,6 +34,7 @@ const PIECE: usize = 4096;
 pub(super) struct Running {
     pub(super) plan: Plan,
     pub(super) store: Arc<Store>,
+    pub(super) lookout: Arc<Lookout>,
     pub(super) recorder: Recorder,
     pub(super) skipped: Arc<system::Skipped>,
     own: Mutex<Option<Own>>,
@@ -52,10 +55,12 @@ impl Running {
             history,
         };
         let store = Arc::new(Store::new(plan.metrics.clone(), options));
+        let lookout = Arc::new(lookout(&plan));
         let recorder = Recorder::new(plan.application.clone().unwrap_or_default());
         let running = Self {
             plan,
             store,
+            lookout,
             recorder,
             skipped: Arc::default(),
             own: Mutex::default(),
@@ -87,6 +92,9 @@ impl Running {
     pub(super) fn start(&self, app: &Arc<App>) {
         let (interval, deadline) = (self.plan.interval, self.plan.deadline);
         let usual = Schedule { interval, deadline, settle: None };
+        if let Some(past) = &app.past {
+            past::teach(self.lookout.clone(), past.history.clone(), app.clock.now());
+        }
         let own = Own::new(self.plan.own, app.gatherer());
         *self.own.lock() = Some(own.clone());
         self.spawn(app, Origin::Own, usual, Box::new(move || Box::new(own.clone())));
@@ -123,7 +131,8 @@ impl Running {
     }
 
     fn spawn(&self, app: &Arc<App>, origin: Origin, schedule: Schedule, build: Build) {
-        let sink = Committer { store: self.store.clone(), judge: app.judge.clone() };
+        let (store, lookout) = (self.store.clone(), self.lookout.clone());
+        let sink = Committer { store, lookout, judge: app.judge.clone() };
         let runner = Runner {
             origin,
             schedule,
@@ -159,4 +168,12 @@ impl Running {
         }
         self.store.refresh(&batch, now);
     }
+}
+
+/// Watches what `plan` says, if it looks at the past at all.
+fn lookout(plan: &Plan) -> Lookout {
+    let trends = &plan.root.trend_analysis;
+    let detection = &trends.anomaly_detection;
+    let names = detection.watched().take(if trends.enabled { usize::MAX } else { 0 });
+    Lookout::new(&plan.metrics, names, &plan.default_labels, detection.detector())
 }

@@ -41,6 +41,8 @@ pub struct Figures {
     pub channels: BTreeMap<String, ChannelFigures>,
     /// Remote write, by destination.
     pub remote: BTreeMap<String, RemoteFigures>,
+    /// Series that are watched for anomalies and that there was enough to judge by.
+    pub anomalies: Vec<AnomalyFigures>,
     /// Reloads that took effect, and that did not.
     pub reloads: (u64, u64),
     /// Whether the last reload took effect; true before the first.
@@ -91,6 +93,21 @@ pub struct RuleFigures {
     pub firing: Vec<(Arc<str>, usize)>,
     /// Times the state could not be saved.
     pub save_failures: u64,
+}
+
+/// The latest value of a series that is watched for anomalies.
+#[derive(Clone, Debug, Default)]
+pub struct AnomalyFigures {
+    /// Which metric.
+    pub metric: String,
+    /// Its labels as text.
+    pub series: String,
+    /// How odd it is.
+    pub score: f64,
+    /// Whether it is odd.
+    pub anomalous: bool,
+    /// Where it would not have been.
+    pub expected: Option<(f64, f64)>,
 }
 
 /// What one channel did.
@@ -203,6 +220,12 @@ own_metrics! {
         "Samples of the requests that are under way.";
     RemotePendingBytes = "bellwether_remote_write_pending_bytes" Gauge ["destination"]
         "Bytes of history's log that wait to be sent.";
+    Anomaly = "bellwether_anomaly" Gauge ["metric", "series"]
+        "Whether the latest value of a watched series is odd.";
+    AnomalyScore = "bellwether_anomaly_score" Gauge ["metric", "series"]
+        "How odd the latest value of a watched series is, in the measure of the algorithm.";
+    AnomalyExpected = "bellwether_anomaly_expected" Gauge ["metric", "series", "bound"]
+        "Range in which the latest value of a watched series would not have been odd by bound: low, high.";
     Reloads = "bellwether_reloads_total" Counter ["result"]
         "Reloads of the declaration by result: success, failure.";
     ReloadGood = "bellwether_config_last_reload_successful" Gauge []
@@ -295,6 +318,9 @@ impl Own {
         for (name, remote) in &figures.remote {
             out.remote(name, remote);
         }
+        for anomaly in &figures.anomalies {
+            out.anomaly(anomaly);
+        }
         out.counts(&figures);
         out.http(&figures);
         out.process(&figures.process);
@@ -360,6 +386,16 @@ impl Out<'_> {
                 self.put(Id::NotificationsDropped, &[name, reason], *count as f64);
             }
             self.put(Id::Queue, &[name], channel.queued as f64);
+        }
+    }
+
+    fn anomaly(&mut self, of: &AnomalyFigures) {
+        let (metric, series) = (&*of.metric, &*of.series);
+        self.put(Id::Anomaly, &[metric, series], f64::from(u8::from(of.anomalous)));
+        self.put(Id::AnomalyScore, &[metric, series], of.score);
+        if let Some((low, high)) = of.expected {
+            self.put(Id::AnomalyExpected, &[metric, series, "low"], low);
+            self.put(Id::AnomalyExpected, &[metric, series, "high"], high);
         }
     }
 

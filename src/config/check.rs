@@ -105,6 +105,7 @@ impl<'a> Checker<'a> {
         let rules = self.rules(&metrics);
         self.channels();
         self.root.trend_analysis.storage.check(self.problems);
+        self.root.trend_analysis.anomaly_detection.check(&metrics, self.problems);
         let declared = &self.root.trend_analysis.bottlenecks;
         let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
         self.remote_write();

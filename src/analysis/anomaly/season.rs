@@ -119,3 +119,52 @@ impl Season {
         (slot, phase - slot as f64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const MINUTES: i64 = 60_000;
+
+    /// What a season knows after so many days of one sample each ten minutes.
+    fn after(days: i64, length: Duration, value: fn(i64) -> f64) -> Season {
+        let mut season = Season::new(length, 14 * 86_400_000);
+        for step in 0..days * 144 {
+            season.push(Wall(step * 10 * MINUTES), value(step * 10));
+        }
+        season
+    }
+
+    fn hour(minute: i64) -> f64 {
+        (minute / 60 % 24) as f64
+    }
+
+    #[test]
+    fn the_time_of_day_is_known_after_a_day() {
+        let season = after(3, DAY, hour);
+        let at =
+            |hour: i64, minute: i64| season.usual(Wall((3 * 1440 + hour * 60 + minute) * MINUTES));
+        assert_eq!(at(9, 30), Some(9.0));
+        // Between the middles of two slots it is in between.
+        assert!(at(10, 0).is_some_and(|usual| (usual - 9.5).abs() < 1e-9), "{:?}", at(10, 0));
+        assert!(season.explains());
+        assert_eq!(after(1, DAY, hour).usual(Wall(23 * 60 * MINUTES)), None, "is under way");
+    }
+
+    #[test]
+    fn a_season_that_is_none_explains_nothing() {
+        let season = after(4, DAY, |minute| (minute * 7919 % 101) as f64);
+        assert!(!season.explains());
+        assert!((season.level(0.0) - 50.0).abs() < 5.0);
+        assert_eq!(Season::new(DAY, 1000).level(7.0), 7.0);
+    }
+
+    #[test]
+    fn a_week_has_its_days() {
+        let sunday = |minute: i64| if minute / 1440 % 7 == 3 { 0.0 } else { 100.0 };
+        let season = after(21, 7 * DAY, sunday);
+        let noon = |day: i64| season.usual(Wall((21 * 1440 + day * 1440 + 720) * MINUTES));
+        assert_eq!((noon(3), noon(4)), (Some(0.0), Some(100.0)));
+    }
+}

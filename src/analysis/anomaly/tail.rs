@@ -118,3 +118,66 @@ impl Shape {
         Self { begins, scale: 0.5 * mean * (1.0 + ratio), weight: 0.5 * (1.0 - ratio) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    fn filled(window: i64, distances: impl Iterator<Item = f64>) -> Tail {
+        let mut tail = Tail::new(window);
+        for (step, distance) in distances.enumerate() {
+            tail.push(Wall(step as i64 * HOUR), distance);
+        }
+        tail
+    }
+
+    /// Exponential with mean 1, evenly spread over its quantiles, in a mixed order.
+    fn exponential(count: u32) -> impl Iterator<Item = f64> {
+        (0..count).map(move |step| {
+            let part = f64::from(step * 7919 % count);
+            -(1.0 - (part + 0.5) / f64::from(count)).ln()
+        })
+    }
+
+    #[test]
+    fn one_more_is_e_times_as_seldom() {
+        let tail = filled(i64::MAX, exponential(250));
+        // 8 of 10 are below ln 5, where the tail begins.
+        assert_eq!(tail.surprise(1.5, 0.0), 0.0);
+        for distance in [2.0, 4.0, 6.0] {
+            let surprise = tail.surprise(distance, 0.0);
+            assert!((surprise - (distance - 5.0_f64.ln())).abs() < 0.3, "{distance}: {surprise}");
+            assert!((tail.distance(surprise, 0.0) - distance).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_series_full_of_spikes_is_not_surprised_by_one() {
+        let spikes = |count| (0..count).map(|step: u32| if step % 20 == 0 { 90.0 } else { 1.0 });
+        let calm = filled(i64::MAX, exponential(250));
+        let wild = filled(i64::MAX, spikes(250));
+        assert!(calm.surprise(100.0, 0.0) > 50.0, "{}", calm.surprise(100.0, 0.0));
+        assert!(wild.surprise(100.0, 0.0) < 5.0, "{}", wild.surprise(100.0, 0.0));
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_and_the_old_fades() {
+        let week = 168 * HOUR;
+        let distances = (0..2000).map(|step| if step < 1000 { 100.0 } else { 1.0 });
+        let tail = filled(week, distances);
+        assert!(tail.sorted.len() <= CAPACITY);
+        let old = tail.sorted.iter().filter(|distance| **distance > 50.0).count();
+        // Half of it goes in 1 to 2 windows, as samples come every hour and one in 1.3 is taken.
+        assert!(old * 8 < tail.sorted.len(), "{old} of {} after 6 windows", tail.sorted.len());
+        assert!((HOUR..=2 * HOUR).contains(&tail.stride), "{}", tail.stride);
+    }
+
+    #[test]
+    fn a_step_too_small_to_matter_is_no_surprise() {
+        let tail = filled(i64::MAX, std::iter::repeat_n(0.0, 100));
+        assert!(tail.surprise(1e-12, 1e-9) < 1.0);
+        assert!(tail.surprise(1.0, 1e-9) > 1e6);
+    }
+}

@@ -136,6 +136,8 @@ fn any_value() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn whatever_comes_there_is_an_answer_and_the_future_does_not_change_it(
         values in prop::collection::vec(any_value(), 0..300),
@@ -162,4 +164,59 @@ proptest! {
             detector.observe(Wall(at), value);
         }
     }
+}
+
+/// A day's course of 288 values, for `days` days, a little noise on it.
+fn course(days: u32) -> Vec<f64> {
+    let value = |step: u32| {
+        let day = f64::from(step % 288) / 288.0 * std::f64::consts::TAU;
+        50.0 + 30.0 * day.sin() + f64::from(step * 7919 % 101) / 50.0
+    };
+    (0..days * 288).map(value).collect()
+}
+
+fn each_five_minutes(algorithm: Algorithm, values: &[f64]) -> Vec<Observation> {
+    let mut detector = Detector::new(&settings(algorithm), 5 * MINUTE);
+    let at = |step: usize| Wall(1_700_000_000_000 + step as i64 * 300_000);
+    values.iter().enumerate().map(|(step, value)| detector.observe(at(step), *value)).collect()
+}
+
+#[test]
+fn a_value_of_the_night_at_noon_is_odd_to_those_who_know_the_day() {
+    // A quarter of the way into the day it should be 80; 35 is usual at another time.
+    let mut values = course(7);
+    values.truncate(6 * 288 + 72);
+    values.push(35.0);
+    let odd = |algorithm| each_five_minutes(algorithm, &values).last().unwrap().anomalous;
+    assert_eq!(
+        ALL.map(|algorithm| (algorithm, odd(algorithm))),
+        [
+            (Algorithm::Auto, true),
+            (Algorithm::ZScore, false),
+            (Algorithm::Iqr, false),
+            (Algorithm::Mad, false),
+            (Algorithm::Seasonal, true),
+        ]
+    );
+}
+
+#[test]
+fn the_usual_course_of_a_day_is_seldom_odd() {
+    for algorithm in ALL {
+        let seen = each_five_minutes(algorithm, &course(14));
+        let odd = seen[3 * 288..].iter().filter(|seen| seen.anomalous).count();
+        assert!(odd <= 3, "{algorithm:?}: {odd} of {}", 11 * 288);
+    }
+}
+
+#[test]
+fn a_run_that_is_a_little_off_is_odd_as_a_run() {
+    // Twelve values of 2.5 deviations: each alone comes in one of a hundred.
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+    let mut values: Vec<f64> = (0..2000).map(|_| 50.0 + normal()).collect();
+    values.extend([52.5; 12]);
+    let seen = observed(&settings(Algorithm::Auto), &values);
+    assert!(!seen[2000].anomalous && seen[2011].anomalous, "{:?}", &seen[2000..]);
+    assert!(!last(&settings(Algorithm::Mad), &values).anomalous);
 }
