@@ -121,9 +121,9 @@ section! {
         /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
         /// By default 3 for `zscore` and `iqr`, 6 for `mad` and `seasonal`, 12 for `auto`, where 1
         /// more is e times as seldom.
-        pub sensitivity: Option<f64> = None,
+        pub sensitivity: Option<Spanned<f64>> = None,
         /// Fewest samples to judge by.
-        pub min_samples: u32 = 100,
+        pub min_samples: Spanned<u32> = Spanned::nowhere(100),
         /// Which side counts.
         pub direction: Direction = Direction::Both,
         /// Least distance from the middle of the expected range that matters: `5`, or `10%` of
@@ -132,12 +132,14 @@ section! {
         /// For how long after an anomaly no further one of the series is reported.
         pub cooldown: Span = Span::secs(0),
         /// The time after which values are expected to repeat themselves: a day, or `1w`.
-        pub season: Span = Span::secs(86_400),
+        pub season: Spanned<Span> = Spanned::nowhere(Span::secs(86_400)),
         /// How much of the past a value is compared with.
-        pub window: Span = Span::secs(14 * 86_400),
+        pub window: Spanned<Span> = Spanned::nowhere(Span::secs(14 * 86_400)),
     }
 }
 
+/// Fewer samples than this tell nothing of what is seldom.
+const FEWEST_SAMPLES: u32 = 10;
 /// What is watched if nothing is said.
 const USUALLY_WATCHED: [&str; 2] = ["cpu_percent", "memory_percent"];
 
@@ -150,8 +152,31 @@ impl AnomalyDetection {
         names.take(if self.enabled { usize::MAX } else { 0 })
     }
 
-    /// Notes what cannot be watched.
+    /// Notes values that nothing can be judged by.
+    pub fn check_values(&self, problems: &mut Problems) {
+        if let Some(least) = self.sensitivity.as_ref().filter(|least| least.value <= 0.0) {
+            let usual = self.algorithm.usual_sensitivity();
+            problems
+                .error(&least.at, format!("must be above 0: {}", least.value))
+                .hint(format!("{usual} is usual for `{}`", self.algorithm.as_str()));
+        }
+        if *self.min_samples < FEWEST_SAMPLES {
+            problems
+                .error(&self.min_samples.at, format!("too few: {}", self.min_samples.value))
+                .hint(format!("{FEWEST_SAMPLES} at the least; 100 is usual"));
+        }
+        for (span, usual) in [(&self.season, "1d"), (&self.window, "14d")] {
+            if span.value < Span::minutes(1) {
+                problems
+                    .error(&span.at, format!("too short: {}", span.value))
+                    .hint(format!("a minute at the least; {usual} is usual"));
+            }
+        }
+    }
+
+    /// Notes values that nothing can be judged by, and metrics that cannot be watched.
     pub fn check(&self, metrics: &[MetricDef], problems: &mut Problems) {
+        self.check_values(problems);
         for name in self.metrics.iter().flatten() {
             match metrics.iter().find(|def| *def.name == **name) {
                 None => {
@@ -176,13 +201,13 @@ impl AnomalyDetection {
     pub fn detector(&self) -> anomaly::Settings {
         anomaly::Settings {
             algorithm: self.algorithm,
-            sensitivity: self.sensitivity,
-            min_samples: self.min_samples,
+            sensitivity: self.sensitivity.as_ref().map(|least| least.value),
+            min_samples: *self.min_samples,
             direction: self.direction,
             min_deviation: self.min_deviation,
             cooldown: *self.cooldown,
-            season: *self.season,
-            window: *self.window,
+            season: **self.season,
+            window: **self.window,
         }
     }
 }

@@ -48,17 +48,19 @@ section! {
         /// How.
         pub algorithm: Option<Algorithm> = None,
         /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
-        pub sensitivity: Option<f64> = None,
+        pub sensitivity: Option<Spanned<f64>> = None,
         /// Fewest samples to judge by.
-        pub min_samples: Option<u32> = None,
+        pub min_samples: Option<Spanned<u32>> = None,
         /// Which side counts.
         pub direction: Option<Direction> = None,
         /// Least distance from the middle of the expected range that matters: `5` or `10%`.
         pub min_deviation: Option<Deviation> = None,
         /// For how long after an anomaly the series makes no further alert.
         pub cooldown: Option<Span> = None,
+        /// The time after which values are expected to repeat themselves.
+        pub season: Option<Spanned<Span>> = None,
         /// How much of the past a value is compared with.
-        pub window: Option<Span> = None,
+        pub window: Option<Spanned<Span>> = None,
     }
 }
 
@@ -73,15 +75,16 @@ impl Anomaly {
         let own = self.0.clone().unwrap_or_default();
         let algorithm = own.algorithm.unwrap_or(usual.algorithm);
         // A sensitivity means nothing to another algorithm than the one it was chosen for.
-        let inherited = usual.sensitivity.filter(|_| algorithm == usual.algorithm);
+        let inherited = usual.sensitivity.clone().filter(|_| algorithm == usual.algorithm);
         AnomalyDetection {
             algorithm,
             sensitivity: own.sensitivity.or(inherited),
-            min_samples: own.min_samples.unwrap_or(usual.min_samples),
+            min_samples: own.min_samples.unwrap_or_else(|| usual.min_samples.clone()),
             direction: own.direction.unwrap_or(usual.direction),
             min_deviation: own.min_deviation.unwrap_or(usual.min_deviation),
             cooldown: own.cooldown.unwrap_or(usual.cooldown),
-            window: own.window.unwrap_or(usual.window),
+            season: own.season.unwrap_or_else(|| usual.season.clone()),
+            window: own.window.unwrap_or_else(|| usual.window.clone()),
             ..usual.clone()
         }
     }

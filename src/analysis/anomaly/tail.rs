@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_series_full_of_spikes_is_not_surprised_by_one() {
-        let spikes = |count| (0..count).map(|step: u32| if step % 20 == 0 { 90.0 } else { 1.0 });
+        let spikes =
+            |count| (0..count).map(|step: u32| if step.is_multiple_of(20) { 90.0 } else { 1.0 });
         let calm = filled(i64::MAX, exponential(250));
         let wild = filled(i64::MAX, spikes(250));
         assert!(calm.surprise(100.0, 0.0) > 50.0, "{}", calm.surprise(100.0, 0.0));

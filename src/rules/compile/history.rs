@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::analysis::AnomalyDetection;
 use crate::analysis::forecast::{self, Target};
 use crate::declare::{At, Problems, Raw, Span, Spanned};
 use crate::model::MetricDef;
@@ -124,6 +125,8 @@ impl Compiler<'_> {
             }));
         }
         let anomaly = rule.anomaly.as_ref()?;
+        // Over what is right for sure: what the file as a whole says is judged once, elsewhere.
+        anomaly.over(&AnomalyDetection::default()).check_values(self.problems);
         let settings = anomaly.over(self.declared.anomaly).detector();
         Some(Look::Anomaly(Detection { settings, interval: def.interval }))
     }
