@@ -311,3 +311,6 @@ pub fn instant(
         Value::String { .. } | Value::Matrix(_) => Err("the answer is no number".into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

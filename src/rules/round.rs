@@ -107,4 +107,6 @@ impl Round {
 }
 
 #[cfg(test)]
+pub(super) mod bench;
+#[cfg(test)]
 mod tests;
