@@ -13,6 +13,7 @@ mod history;
 mod hostile;
 mod kafka;
 mod neo4j;
+mod promql_rules;
 mod recording;
 mod reload;
 mod scrape;
