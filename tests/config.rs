@@ -83,7 +83,11 @@ fn the_shipped_declaration_holds_the_whole_catalogue() {
     assert_eq!(monitor.system_metrics.len(), 18);
     assert_eq!(monitor.application_metrics.len(), 14);
     assert_eq!(monitor.neo4j_metrics.as_ref().unwrap().queries.len(), 13);
-    assert!(plan.rules.rules.len() >= 11);
+    assert!(plan.rules.rules.len() >= 13);
+    let conditions: Vec<String> = plan.rules.rules.iter().map(|rule| rule.condition()).collect();
+    for expected in ["disk_usage_percent reaches 95 within 4h", "memory_percent is anomalous"] {
+        assert!(conditions.iter().any(|condition| condition == expected), "{conditions:?}");
+    }
     assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
 }
 

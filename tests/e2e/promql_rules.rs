@@ -33,8 +33,8 @@ performance_monitor:
     recording_rules:
       - {{record: "queue:length:double", promql: "test_queue_length * 2"}}
     rules:
-      - {{name: backlog, promql: "queue:length:double > 20", duration: 1s, severity: critical,
-         add_labels: {{team: post}}, message: "{{{{ value }}}} wait in {{{{ labels.queue_name }}}}"}}
+      - {{name: backlog, promql: "queue:length:double", condition: ">", threshold: 20, duration: 1s,
+         severity: critical, add_labels: {{team: post}}, message: "{{{{ value }}}} wait in {{{{ labels.queue_name }}}}"}}
 "#
     )
 }
@@ -72,7 +72,6 @@ fn a_query_over_a_recorded_series_fires_survives_a_restart_and_resolves() {
     set_queue(&agent, "mail", 42.0);
     agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing == 1.0);
     set_queue(&agent, "mail", 3.0);
-    // It leaves the answer; for the first minute of a process that may mean that it's still to come.
     wait_for(&receiver, &[FIRING, RESOLVED]);
 }
 
@@ -95,7 +94,7 @@ fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
     let (code, told) = check("sum(rate(up[5m])");
     assert_eq!(code, Some(1));
     assert!(
-        told.contains("x.yaml:6:26: ") && told.contains("rules[0].promql: parse error"),
+        told.contains("x.yaml:6:27: ") && told.contains("rules[0].promql: parse error"),
         "{told}"
     );
     for (query, hint) in [
@@ -104,7 +103,7 @@ fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
     ] {
         let (code, told) = check(query);
         assert_eq!(code, Some(0), "{told}");
-        assert!(told.contains("x.yaml:6:26: ") && told.contains(hint), "{told}");
+        assert!(told.contains("x.yaml:6:27: ") && told.contains(hint), "{told}");
     }
     assert!(!check("host_cpu_percent > 5").1.contains("nobody"));
 }
