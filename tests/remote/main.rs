@@ -7,4 +7,5 @@ mod support;
 
 mod log;
 mod protobuf;
+mod servers;
 mod wire;

@@ -8,6 +8,7 @@ pub mod prometheus;
 pub mod receiver;
 pub mod servers;
 pub mod sink;
+pub mod storage;
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
