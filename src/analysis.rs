@@ -1,5 +1,6 @@
 //! What samples over time tell: pure functions over windows, and their settings.
 
+pub mod advise;
 pub mod anomaly;
 pub mod bottleneck;
 pub mod correlation;
