@@ -7,6 +7,7 @@ use super::settings::BottleneckSettings;
 use super::shipped::{SHIPPED, Shipped};
 use crate::declare::{Problems, did_you_mean, format_duration};
 use crate::model::{Kind, MetricDef};
+use crate::promql;
 
 /// What quantile tells how long things take.
 const QUANTILE: f64 = 0.95;
@@ -64,7 +65,14 @@ fn from_settings(
             }
             usual(found?, own)
         }
-        (None, Some(promql)) => promql.value.0.clone(),
+        (None, Some(promql)) => {
+            if let Err(error) = promql::parse(promql) {
+                problems
+                    .error(&promql.at, error.to_string())
+                    .hint("PromQL over the names of the page, such as rate(requests[5m])");
+            }
+            promql.value.0.clone()
+        }
         (both, _) => {
             let what = if both.is_some() { "both metric and promql" } else { "no metric" };
             problems

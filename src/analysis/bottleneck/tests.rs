@@ -60,6 +60,9 @@ fn shipped_ones_come_with_their_metrics() {
     ];
     let all = resolved("[]", &metrics).unwrap();
     let promql = |name: &str| &*all.iter().find(|one| one.name == name).unwrap().promql;
+    for one in &all {
+        assert!(crate::promql::parse(&one.promql).is_ok(), "{one:?}");
+    }
     assert_eq!(
         promql("cpu_run_queue"),
         "avg_over_time(app_load_average_1m[5m]) / avg_over_time(app_cpu_count[5m])"
@@ -101,6 +104,7 @@ fn every_problem_says_how_to_mend_it() {
 - {name: b, resource: cpu, warning: 1, critical: 2}
 - {name: c, resource: disc, promql: up, warning: 1, critical: 2}
 - {name: d, resource: io, promql: up, warning: 3, critical: 3}
+- {name: e, resource: io, promql: 'up +', warning: 3, critical: 4}
 ";
     let problems = resolved(yaml, &[metric("cpu_percent", Kind::Gauge)]).unwrap_err();
     assert_eq!(
@@ -112,6 +116,7 @@ fn every_problem_says_how_to_mend_it() {
             "4:10: [2].name: no metric: b\n  hint: either metric or promql says what to look at",
             "5:23: [3].resource: unknown value \"disc\"\n  hint: one of cpu, memory, io, network, queue, coordination, response",
             "6:61: [4].critical: no way from warning 3 to critical 3\n  hint: two different numbers; critical is the smaller one where little is bad",
+            "7:35: [5].promql: parse error: invalid promql query\n  hint: PromQL over the names of the page, such as rate(requests[5m])",
         ],
         "{problems:#?}"
     );
