@@ -2,17 +2,24 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the product prints")]
 
+mod advise;
+mod anomalies;
+mod asking;
 mod backtest;
+mod bottlenecks;
 mod check;
 mod client;
 mod config;
+mod correlate;
 mod dashboard;
 mod export;
+mod forecast;
 mod health;
 mod import;
 mod recorded;
 mod run;
 mod status;
+mod trends;
 mod when;
 
 use std::path::PathBuf;
@@ -77,6 +84,18 @@ enum Command {
     Import(import::Options),
     /// Tell how a running Bellwether fares.
     Status(client::Target),
+    /// Tell where a metric goes.
+    Trends(trends::Options),
+    /// Tell what was unusual.
+    Anomalies(anomalies::Options),
+    /// Tell what comes next: when a value is reached, and the next hours.
+    Forecast(forecast::Options),
+    /// Tell what moved with a metric, or with an alert.
+    Correlate(correlate::Options),
+    /// Tell how well all is, what holds things back, and what to do.
+    Bottlenecks(bottlenecks::Options),
+    /// Advise a threshold from history, as a rule to paste.
+    Advise(advise::Options),
     /// Exit with 0 if a running Bellwether is healthy and ready.
     Health(client::Target),
     /// Try rules on what was recorded: what would have fired, when, and who would have heard.
@@ -125,6 +144,12 @@ pub fn main() -> ExitCode {
         Command::Export(options) => export::run(&global, &options),
         Command::Import(options) => import::run(&global, &options),
         Command::Status(target) => status::run(&global, &target),
+        Command::Trends(options) => trends::run(&global, &options),
+        Command::Anomalies(options) => anomalies::run(&global, &options),
+        Command::Forecast(options) => forecast::run(&global, &options),
+        Command::Correlate(options) => correlate::run(&global, &options),
+        Command::Bottlenecks(options) => bottlenecks::run(&global, &options),
+        Command::Advise(options) => advise::run(&global, &options),
         Command::Health(target) => health::run(&global, &target),
         Command::Backtest(options) => backtest::run(&global, &options),
         Command::Version => {

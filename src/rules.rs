@@ -42,6 +42,7 @@ pub use carry::Carried;
 pub use compile::{Declared, compile};
 pub use condition::Condition;
 pub use engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
+pub use humanize::humanize;
 pub use matcher::Matcher;
 pub use memory::{Memory, Overlay, Unwatched, Watch};
 pub use recording::Recording;

@@ -5,6 +5,7 @@
 
 mod access;
 mod activity;
+mod analysis;
 mod answer;
 mod api;
 mod backend;
@@ -29,6 +30,7 @@ mod web;
 
 pub use access::Access;
 pub use activity::Cut;
+pub use analysis::Judgement;
 pub use backend::{
     Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth, ReloadHealth, RemoteHealth,
     RuleView,

@@ -11,7 +11,9 @@ use crate::collectors::application::record_json;
 use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity};
 use crate::promql::Queryable;
 use crate::rules::{RecordingStatus, RuleStatus};
-use crate::server::{Backend, ChannelHealth, CollectorHealth, Health, ReloadHealth, RuleView};
+use crate::server::{
+    Backend, ChannelHealth, CollectorHealth, Health, Judgement, ReloadHealth, RuleView,
+};
 use crate::store::Store;
 
 /// The app as the server sees it.
@@ -62,6 +64,10 @@ impl Backend for View {
             rule_view(&status, alerts, judged.last_tick)
         });
         recordings.chain(rules).collect()
+    }
+
+    fn judgement(&self) -> Arc<Judgement> {
+        self.0.current.load().judgement.clone()
     }
 
     fn health(&self) -> Health {
@@ -115,6 +121,7 @@ fn rule_view(status: &RuleStatus<'_>, alerts: Vec<Arc<Alert>>, tick: Duration) -
         records: false,
         name: rule.name.to_string(),
         query: rule.condition(),
+        metric: rule.settings.metric.as_ref().map(|metric| metric.value.clone()),
         state: status.state,
         duration: rule.policy.duration,
         keep_firing_for: rule.policy.keep_firing_for,
@@ -138,6 +145,7 @@ fn recording_view(status: &RecordingStatus<'_>) -> RuleView {
         records: true,
         name: rule.record.to_string(),
         query: rule.settings.promql.value.0.clone(),
+        metric: None,
         state: AlertState::Inactive,
         duration: Duration::ZERO,
         keep_firing_for: Duration::ZERO,

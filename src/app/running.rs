@@ -20,6 +20,7 @@ use crate::config::Plan;
 use crate::history::History;
 use crate::model::{Batch, Now, Origin};
 use crate::rules::RuleSet;
+use crate::server::Judgement;
 use crate::store::{Options, Store};
 
 /// When host figures that are the difference of two readings are first there, such as
@@ -35,6 +36,7 @@ pub(super) struct Running {
     pub(super) plan: Plan,
     pub(super) store: Arc<Store>,
     pub(super) lookout: Arc<Lookout>,
+    pub(super) judgement: Arc<Judgement>,
     pub(super) recorder: Recorder,
     pub(super) skipped: Arc<system::Skipped>,
     own: Mutex<Option<Own>>,
@@ -57,10 +59,17 @@ impl Running {
         let store = Arc::new(Store::new(plan.metrics.clone(), options));
         let lookout = Arc::new(lookout(&plan));
         let recorder = Recorder::new(plan.application.clone().unwrap_or_default());
+        let trends = &plan.root.trend_analysis;
+        let judgement = Arc::new(Judgement {
+            bottlenecks: std::mem::take(&mut plan.bottlenecks).into(),
+            health: trends.health.clone(),
+            anomalies: trends.anomaly_detection.detector(),
+        });
         let running = Self {
             plan,
             store,
             lookout,
+            judgement,
             recorder,
             skipped: Arc::default(),
             own: Mutex::default(),

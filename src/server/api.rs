@@ -271,7 +271,7 @@ fn exponent(value: f64) -> String {
 }
 
 /// RFC 3339 in UTC.
-fn time(at: Wall) -> String {
+pub(super) fn time(at: Wall) -> String {
     Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default()
 }
 
@@ -334,6 +334,7 @@ mod tests {
             records: false,
             name: "disk_full".into(),
             query: "disk_usage_percent > 90".into(),
+            metric: Some("disk_usage_percent".into()),
             state: AlertState::Pending,
             duration: Duration::from_secs(300),
             keep_firing_for: Duration::ZERO,

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::analysis::Judgement;
 use crate::model::{Alert, AlertState, Failure, Labels, Now, Origin, Recorded, Severity, Wall};
 use crate::promql::Queryable;
 use crate::store::Store;
@@ -48,6 +49,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// How the parts fare.
     fn health(&self) -> Health;
+
+    /// How series are judged over time.
+    fn judgement(&self) -> Arc<Judgement>;
 }
 
 /// A rule as others see it.
@@ -59,6 +63,8 @@ pub struct RuleView {
     pub name: String,
     /// What it judges, as one line: `avg(cpu_percent[5m]) > 85`.
     pub query: String,
+    /// The metric it judges, as declared, where it is a single one.
+    pub metric: Option<String>,
     /// The worst state of its alerts.
     pub state: AlertState,
     /// How long the condition must hold.

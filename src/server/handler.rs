@@ -139,6 +139,7 @@ impl Shared {
             Route::Record => self.record(access, asked, body).await,
             Route::Api(view) => self.api(view, parts).await,
             Route::Past(what) => self.ask(what, access, parts, asked.guard, body).await,
+            Route::Analysis(what) => self.analyse(what, access, parts, asked.guard, body).await,
         }
     }
 

@@ -17,7 +17,7 @@ mod views;
 
 pub(super) use jobs::Jobs;
 pub(super) use params::{Parameters, bad_data};
-pub(super) use views::Past;
+pub(super) use views::{Past, Reply};
 
 pub use settings::QueryLimits;
 pub use stats::QueryStats;

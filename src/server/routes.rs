@@ -2,6 +2,7 @@
 
 use hyper::Method;
 
+use super::analysis::Analysis;
 use super::query::Past;
 
 /// One thing that is served.
@@ -15,6 +16,7 @@ pub(super) enum Route {
     Record,
     Api(View),
     Past(Past),
+    Analysis(Analysis),
 }
 
 /// What the API shows.
@@ -31,7 +33,7 @@ pub(super) enum View {
 }
 
 /// Every path there is.
-pub(super) const ROUTES: [(&str, Route); 19] = [
+pub(super) const ROUTES: [(&str, Route); 27] = [
     ("/", Route::Landing),
     ("/metrics", Route::Metrics),
     ("/-/healthy", Route::Healthy),
@@ -51,6 +53,14 @@ pub(super) const ROUTES: [(&str, Route); 19] = [
     ("/api/v1/metadata", Route::Api(View::Metadata)),
     ("/api/v1/query_exemplars", Route::Api(View::Exemplars)),
     ("/api/v1/status/buildinfo", Route::Api(View::BuildInfo)),
+    ("/api/v1/trends", Route::Analysis(Analysis::Trends)),
+    ("/api/v1/baseline", Route::Analysis(Analysis::Baseline)),
+    ("/api/v1/anomalies", Route::Analysis(Analysis::Anomalies)),
+    ("/api/v1/forecast", Route::Analysis(Analysis::Forecast)),
+    ("/api/v1/correlations", Route::Analysis(Analysis::Correlations)),
+    ("/api/v1/bottlenecks", Route::Analysis(Analysis::Bottlenecks)),
+    ("/api/v1/score", Route::Analysis(Analysis::Score)),
+    ("/api/v1/advise", Route::Analysis(Analysis::Advise)),
 ];
 
 impl Route {
@@ -81,6 +91,7 @@ impl Route {
             Self::Past(Past::Series) => "api_series",
             Self::Past(Past::Labels) => "api_labels",
             Self::Past(Past::Values) => "api_label_values",
+            Self::Analysis(what) => what.name(),
         }
     }
 
@@ -108,6 +119,7 @@ impl Route {
             Self::Past(Past::Series) => "series in history: match[], start, end",
             Self::Past(Past::Labels) => "names of labels in history",
             Self::Past(Past::Values) => "values of a label in history",
+            Self::Analysis(what) => what.about(),
         }
     }
 
@@ -126,7 +138,7 @@ impl Route {
         match self {
             Self::Reload => matches!(*method, Method::POST | Method::PUT),
             Self::Record => *method == Method::POST,
-            Self::Past(_) | Self::Api(View::Exemplars) => {
+            Self::Past(_) | Self::Analysis(_) | Self::Api(View::Exemplars) => {
                 matches!(*method, Method::GET | Method::POST)
             }
             _ => matches!(*method, Method::GET | Method::HEAD),
@@ -138,7 +150,7 @@ impl Route {
         match self {
             Self::Reload => "POST, PUT",
             Self::Record => "POST",
-            Self::Past(_) | Self::Api(View::Exemplars) => "GET, POST",
+            Self::Past(_) | Self::Analysis(_) | Self::Api(View::Exemplars) => "GET, POST",
             _ => "GET, HEAD",
         }
     }

@@ -13,7 +13,9 @@ use bellwether::model::{
     Recorded, RefusedRecord, Severity, Wall,
 };
 use bellwether::promql::Queryable;
-use bellwether::server::{Access, Backend, Handle, Health, Prometheus, RuleView, Server, Stats};
+use bellwether::server::{
+    Access, Backend, Handle, Health, Judgement, Prometheus, RuleView, Server, Stats,
+};
 use bellwether::store::{Options, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -162,6 +164,7 @@ impl Backend for TestBackend {
             note: None,
             name: "too_hot".into(),
             query: "load > 85".into(),
+            metric: Some("load".into()),
             state: AlertState::Firing,
             duration: Duration::from_secs(300),
             keep_firing_for: Duration::ZERO,
@@ -173,6 +176,10 @@ impl Backend for TestBackend {
             evaluation_time: Duration::from_micros(3),
             last_error: None,
         }]
+    }
+
+    fn judgement(&self) -> Arc<Judgement> {
+        Arc::default()
     }
 
     fn health(&self) -> Health {

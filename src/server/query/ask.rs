@@ -8,6 +8,7 @@ use hyper::{Method, StatusCode};
 use super::jobs::Limits;
 use super::params::Parameters;
 use super::views::{self, Past, Question, Reply};
+use crate::promql::{Guard, Queryable};
 use crate::server::access::Access;
 use crate::server::answer::{self, Answer, Trouble};
 use crate::server::body::{self, Outgoing};
@@ -27,22 +28,39 @@ impl Shared {
         request: &body::Request,
         body: Incoming,
     ) -> Result<Answer, Trouble> {
+        let path = parts.uri.path().to_owned();
+        let (now, lookback) = (self.backend.now().wall, **access.query.lookback);
+        let work = move |parameters: &Parameters, source: &dyn Queryable, guard: &Guard| {
+            let parameters = parameters.clone();
+            views::answer(&Question { what, path, parameters, now, lookback }, source, guard)
+        };
+        self.work(access, parts, request, body, work).await
+    }
+
+    /// Makes an answer of the parameters and of history, as a job.
+    ///
+    /// # Errors
+    /// What `work` says, or why it cannot be done now.
+    pub(in crate::server) async fn work(
+        &self,
+        access: &Access,
+        parts: &Parts,
+        request: &body::Request,
+        body: Incoming,
+        work: impl FnOnce(&Parameters, &dyn Queryable, &Guard) -> Result<Reply, Trouble>
+        + Send
+        + 'static,
+    ) -> Result<Answer, Trouble> {
         let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
         let history = self.backend.history().ok_or_else(no_history)?;
         let form =
             if is_form(parts) { read_body(access, request, body).await? } else { Bytes::new() };
+        let parameters = Parameters::new(parts.uri.query().unwrap_or_default(), &form);
         let query = &access.query;
-        let question = Question {
-            what,
-            path: parts.uri.path().to_owned(),
-            parameters: Parameters::new(parts.uri.query().unwrap_or_default(), &form),
-            now: self.backend.now().wall,
-            lookback: **query.lookback,
-        };
         let most = query.time(**access.limits.request_timeout);
-        let wanted = question.parameters.duration("timeout")?.unwrap_or(most);
+        let wanted = parameters.duration("timeout")?.unwrap_or(most);
         let limits = Limits { timeout: wanted.min(most), max_samples: *query.max_samples };
-        let work = move |guard: &_| views::answer(&question, &*history, guard);
+        let work = move |guard: &Guard| work(&parameters, &*history, guard);
         let made = self.jobs.run(limits, work).await?;
         // Until it may leave, others wait: what is made and not sent is bounded.
         let permit = self.permit().await?;

@@ -29,6 +29,11 @@ impl Parameters {
         self.all(name).next().unwrap_or_default()
     }
 
+    /// The names.
+    pub(in crate::server) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Every value of `name`.
     pub(in crate::server) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())

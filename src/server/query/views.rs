@@ -50,7 +50,6 @@ impl From<Text> for Reply {
 
 impl Reply {
     /// `data` in Prometheus's envelope.
-    #[expect(dead_code, reason = "the endpoints of reports answer with it")]
     pub(in crate::server) fn json(data: &serde_json::Value) -> Self {
         let whole = serde_json::json!({"status": "success", "data": data});
         Self::Short(whole.to_string().into_bytes())

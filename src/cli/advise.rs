@@ -1,0 +1,88 @@
+//! `bellwether advise`: a threshold from history.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Global;
+use super::asking::{Asking, figure, list, table, text};
+use super::trends::seconds;
+use super::when::When;
+use crate::analysis::forecast::span;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// The metric as declared or as on the page, or a selector: cpu_percent{instance="a"}.
+    metric: String,
+    /// How many alerts a week are acceptable.
+    #[arg(long, value_name = "ALERTS", default_value_t = 1.0)]
+    per_week: f64,
+    /// Much is bad.
+    #[arg(long, conflicts_with = "below")]
+    above: bool,
+    /// Little is bad.
+    #[arg(long)]
+    below: bool,
+    /// How much history to try.
+    #[arg(long, value_name = "DURATION", default_value = "15d")]
+    window: String,
+    /// Where to end: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    #[arg(long, default_value = "now", allow_hyphen_values = true)]
+    at: When,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let side = match (options.above, options.below) {
+        (true, _) => Some("above".to_owned()),
+        (_, true) => Some("below".to_owned()),
+        _ => None,
+    };
+    let parameters = [
+        ("metric", Some(options.metric.clone())),
+        ("per_week", Some(options.per_week.to_string())),
+        ("side", side),
+        ("window", Some(options.window.clone())),
+        ("time", Some(seconds(options.at))),
+    ];
+    let data = options.asking.ask(global, "/api/v1/advise", &parameters)?;
+    options.asking.show(&data, screen);
+    Ok(())
+}
+
+fn screen(data: &Value) -> String {
+    let history = Duration::try_from_secs_f64(data["historySeconds"].as_f64().unwrap_or_default());
+    let range = &data["range"];
+    let mut out = format!(
+        "{}, by its {}: {} samples of {} series over {}, {} to {}, median {}\n\n",
+        text(&data["metric"]),
+        text(&data["of"]),
+        data["samples"],
+        data["series"],
+        span(history.unwrap_or_default()),
+        figure(&range["min"]),
+        figure(&range["max"]),
+        figure(&range["median"]),
+    );
+    out += &format!(
+        "{} {} for {}: {} alerts a week, at most {} (19 of 20 times)\n\n",
+        text(&data["condition"]),
+        text(&data["threshold"]),
+        text(&data["duration"]),
+        figure(&data["alertsPerWeek"]),
+        figure(&data["alertsPerWeekAtMost"]),
+    );
+    let mut rows = vec![["threshold", "duration", "a week", "at most"].map(str::to_owned).to_vec()];
+    for tried in list(&data["tried"]) {
+        rows.push(vec![
+            text(&tried["threshold"]),
+            text(&tried["duration"]),
+            figure(&tried["alertsPerWeek"]),
+            figure(&tried["alertsPerWeekAtMost"]),
+        ]);
+    }
+    out += &format!("tried\n{}\nrule for alerting.rules\n{}", table(&rows), text(&data["rule"]));
+    out
+}

@@ -1,0 +1,172 @@
+//! What the commands share that put a question to the API of a running Bellwether.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+
+use super::Global;
+use super::client::Target;
+use crate::rules::humanize;
+
+/// Whom to ask, and how to print the answer.
+#[derive(Args)]
+pub(super) struct Asking {
+    #[command(flatten)]
+    target: Target,
+    /// Print the data of the API as JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Asking {
+    /// The data that `path` answers with to `parameters`; those without a value are left out.
+    pub(super) fn ask(
+        &self,
+        global: &Global,
+        path: &str,
+        parameters: &[(&str, Option<String>)],
+    ) -> anyhow::Result<Value> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        let answer = self.target.get(global, &format!("{path}?{}", query.finish()))?;
+        let body: Result<Value, _> = serde_json::from_str(&answer.body);
+        match body {
+            Ok(mut body) if answer.status == 200 => Ok(body["data"].take()),
+            Ok(body) if body["error"].is_string() => bail!("{}", text(&body["error"])),
+            Ok(_) => bail!("{path}: {}: {}", answer.status, answer.body.trim()),
+            Err(error) => Err(error).context(format!("{path}: not an answer of Bellwether")),
+        }
+    }
+
+    /// Prints `data`: as JSON, or as `screen` shows it.
+    pub(super) fn show(&self, data: &Value, screen: impl FnOnce(&Value) -> String) {
+        if self.json {
+            println!("{data:#}");
+        } else {
+            print!("{}", screen(data));
+        }
+    }
+}
+
+/// The entries of a list.
+pub(super) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A text without quotes; a dash where there is none.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A number for people, with metric prefixes from a thousand on: `0.25`, `97.3`, `1.25G`.
+pub(super) fn figure(value: &Value) -> String {
+    match value.as_f64() {
+        None => text(value),
+        Some(value) if value.abs() >= 1000.0 => humanize(value),
+        Some(value) if value == 0.0 || value.abs() >= 0.001 => {
+            let decimals = if value.abs() >= 100.0 {
+                1
+            } else if value.abs() >= 1.0 {
+                2
+            } else {
+                4
+            };
+            let shown = format!("{value:.decimals$}");
+            shown.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        Some(value) => format!("{value:.1e}"),
+    }
+}
+
+/// `{a="b", c="d"}`; nothing where there are no labels.
+pub(super) fn labels(value: &Value) -> String {
+    let pairs = value.as_object().into_iter().flatten();
+    let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
+    if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(", ")) }
+}
+
+/// `2026-11-21 08:15:00`, UTC, of RFC 3339.
+pub(super) fn time(value: &Value) -> String {
+    let whole = text(value).replacen('T', " ", 1);
+    whole.split(['.', 'Z']).next().unwrap_or_default().to_owned()
+}
+
+/// A share or chance in percent.
+pub(super) fn percent(value: &Value) -> String {
+    match value.as_f64().map(|share| share * 100.0) {
+        None => "-".to_owned(),
+        Some(percent) if percent < 0.1 => "<0.1 %".to_owned(),
+        Some(percent) if percent < 10.0 => format!("{percent:.1} %"),
+        Some(percent) => format!("{percent:.0} %"),
+    }
+}
+
+/// Rows with their columns one below the other, two blanks in between. All but the first column
+/// of a row that look like numbers are set to the right.
+pub(super) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let is_number =
+        |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || "+-<".contains(c));
+    let mut out = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            if is_number(cell) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        out += line.trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_and_names_for_people() {
+        let cases = [
+            (json!(0), "0"),
+            (json!(0.25), "0.25"),
+            (json!(97.345), "97.34"),
+            (json!(123.456), "123.5"),
+            (json!(1.25e9), "1.25G"),
+            (json!(1e-9), "1.0e-9"),
+            (json!(-3.0), "-3"),
+            (json!("+Inf"), "+Inf"),
+            (json!(null), "-"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(figure(&value), expected, "{value}");
+        }
+        assert_eq!(labels(&json!({"a": "b", "c": "d"})), r#"{a="b", c="d"}"#);
+        assert_eq!(labels(&json!({})), "");
+        assert_eq!(time(&json!("2026-11-21T08:15:00.123Z")), "2026-11-21 08:15:00");
+        assert_eq!(percent(&json!(0.0004)), "<0.1 %");
+        assert_eq!(percent(&json!(0.25)), "25 %");
+    }
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let shown = table(&[row(["a", "mean", "to"]), row(["long", "1.5", "x"])]);
+        assert_eq!(shown, "a     mean  to\nlong   1.5  x\n");
+    }
+}

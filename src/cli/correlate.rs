@@ -1,0 +1,126 @@
+//! `bellwether correlate`: what moved with a metric, or with an alert.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Global;
+use super::asking::{Asking, list, percent, table, text, time};
+use super::trends::seconds;
+use super::when::When;
+use crate::analysis::forecast::span;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// One series: a metric as declared or as on the page, with labels where it has several series.
+    #[arg(required_unless_present = "alert")]
+    metric: Option<String>,
+    /// A rule with a firing alert: its series around the time when that began.
+    #[arg(long, value_name = "RULE", conflicts_with = "metric")]
+    alert: Option<String>,
+    /// How long a time to compare over.
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    window: String,
+    /// Where to end: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    #[arg(long, default_value = "now", allow_hyphen_values = true)]
+    at: When,
+    /// Compare with these series only: {job="web"}.
+    #[arg(long = "match", value_name = "SELECTOR")]
+    with: Option<String>,
+    /// Most steps that one may be behind the other.
+    #[arg(long)]
+    lag: Option<u32>,
+    /// How many to tell.
+    #[arg(long, default_value_t = 10)]
+    top: u32,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let at = options.metric.is_some().then(|| seconds(options.at));
+    let parameters = [
+        ("metric", options.metric.clone()),
+        ("alert", options.alert.clone()),
+        ("window", Some(options.window.clone())),
+        ("time", at),
+        ("match", options.with.clone()),
+        ("lag", options.lag.map(|lag| lag.to_string())),
+        ("top", Some(options.top.to_string())),
+    ];
+    let data = options.asking.ask(global, "/api/v1/correlations", &parameters)?;
+    options.asking.show(&data, screen);
+    Ok(())
+}
+
+fn screen(data: &Value) -> String {
+    let mut out = format!(
+        "what moved with {}\n{} to {} in steps of {}, {} series compared, {} left out as constant or silent\n",
+        text(&data["metric"]),
+        time(&data["from"]),
+        time(&data["to"]),
+        span(Duration::from_secs_f64(data["stepSeconds"].as_f64().unwrap_or_default().max(0.0))),
+        data["compared"],
+        data["leftOut"],
+    );
+    let related = list(&data["related"]);
+    for (significant, title) in [(true, "\nrelated"), (false, "\nmay be chance")] {
+        let rows: Vec<Vec<String>> =
+            related.iter().filter(|one| one["significant"] == significant).map(row).collect();
+        if !rows.is_empty() {
+            out += &format!("{title}\n{}", table(&rows));
+        }
+    }
+    if related.is_empty() {
+        out += "\nnothing\n";
+    }
+    out
+}
+
+fn row(one: &Value) -> Vec<String> {
+    let coefficient = one["coefficient"].as_f64().unwrap_or_default();
+    vec![
+        String::new(),
+        format!("{coefficient:+.2}"),
+        lag(one["lagSeconds"].as_f64().unwrap_or_default()),
+        format!("in {}", text(&one["share"])),
+        format!("chance {}", percent(&one["chance"])),
+        text(&one["series"]),
+    ]
+}
+
+fn lag(seconds: f64) -> String {
+    let size = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
+    match seconds {
+        0.0 => "at once".to_owned(),
+        seconds if seconds > 0.0 => format!("{} after", span(size)),
+        _ => format!("{} before", span(size)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_may_be_chance_stands_apart() {
+        let one = |series: &str, lag: f64, significant: bool| {
+            json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "share": "levels",
+                   "chance": 0.0001, "significant": significant})
+        };
+        let shown = screen(&json!({
+            "metric": "a", "from": "2026-11-21T08:00:00Z", "to": "2026-11-21T09:00:00Z",
+            "stepSeconds": 15.0, "compared": 7, "leftOut": 1,
+            "related": [one("b", -30.0, true), one("c", 0.0, false)],
+        }));
+        assert_eq!(
+            shown,
+            "what moved with a\n2026-11-21 08:00:00 to 2026-11-21 09:00:00 in steps of 15 s, \
+             7 series compared, 1 left out as constant or silent\n\nrelated\n  \
+             +0.93  30 s before  in levels  chance <0.1 %  b\n\nmay be chance\n  \
+             +0.93  at once  in levels  chance <0.1 %  c\n"
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! `bellwether trends`: where a metric goes.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Global;
+use super::asking::{Asking, figure, labels, list, percent, table, text};
+use super::when::When;
+use crate::clock::Clock;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// The metric as declared or as on the page, or a selector: cpu_percent{instance="a"}.
+    metric: String,
+    /// How far to look back; may be given several times. By default 1h, 24h and 7d.
+    #[arg(long, value_name = "DURATION")]
+    window: Vec<String>,
+    /// Where to end: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    #[arg(long, default_value = "now", allow_hyphen_values = true)]
+    at: When,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let mut parameters =
+        vec![("metric", Some(options.metric.clone())), ("time", Some(seconds(options.at)))];
+    parameters.extend(options.window.iter().map(|window| ("window", Some(window.clone()))));
+    let data = options.asking.ask(global, "/api/v1/trends", &parameters)?;
+    options.asking.show(&data, screen);
+    Ok(())
+}
+
+/// A point in time as the API takes it.
+pub(super) fn seconds(at: When) -> String {
+    let wall = at.at(Clock::start().now().wall);
+    (wall.0 as f64 / 1000.0).to_string()
+}
+
+fn screen(data: &Value) -> String {
+    let heads = [
+        "window", "movement", "change", "chance", "mean", "min", "p50", "p95", "max", "stddev",
+        "count", "series",
+    ];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for window in list(&data["windows"]) {
+        for series in list(&window["series"]) {
+            rows.push(row(&text(&window["window"]), series));
+        }
+    }
+    let of = text(&data["of"]);
+    let note = "change: along the line over the window; chance: of such a slope without a trend";
+    format!("{}, by its {of}\n\n{}\n{note}\n", text(&data["metric"]), table(&rows))
+}
+
+fn row(window: &str, series: &Value) -> Vec<String> {
+    let name = labels(&series["labels"]);
+    if series["reason"].is_string() {
+        return vec![window.to_owned(), text(&series["reason"]), name];
+    }
+    let quantiles = &series["quantiles"];
+    vec![
+        window.to_owned(),
+        text(&series["movement"]),
+        figure(&series["change"]),
+        percent(&series["pValue"]),
+        figure(&series["mean"]),
+        figure(&series["min"]),
+        figure(&quantiles["p50"]),
+        figure(&quantiles["p95"]),
+        figure(&series["max"]),
+        figure(&series["stddev"]),
+        figure(&series["count"]),
+        name,
+    ]
+}

@@ -1,0 +1,108 @@
+//! What comes next.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::api::{number, time};
+use super::Desk;
+use super::course::labels;
+use super::select::Selected;
+use crate::analysis::forecast::{Direction, Target, linear, seasonal};
+use crate::declare::format_duration;
+use crate::model::Wall;
+use crate::promql::SampledSeries;
+use crate::server::answer::Trouble;
+use crate::server::query::{Parameters, bad_data};
+
+const HOUR: i64 = 3_600_000;
+/// What a line is drawn through, and what days and weeks are learnt from.
+const LINE: Duration = Duration::from_secs(6 * 3600);
+const SEASONS: Duration = Duration::from_secs(5 * 7 * 24 * 3600);
+
+/// When each series reaches `reaches`, from the line through `window`; and hour by hour what its
+/// days and weeks let expect.
+pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Trouble> {
+    params.only(&["metric", "window", "time", "reaches", "direction", "within", "hours"])?;
+    let selected = Selected::read(params, desk)?;
+    let window = params.span("window")?.unwrap_or(LINE);
+    let directions = [("rising", Direction::Rising), ("falling", Direction::Falling)];
+    let direction = params.word("direction", &directions)?;
+    let within = params.span("within")?;
+    let reaches = params.number("reaches")?;
+    if reaches.is_none() && (within.is_some() || direction.is_some()) {
+        return Err(bad_data("parameter \"reaches\" is missing: the value to be reached"));
+    }
+    let hours = params.count("hours", 48)?.unwrap_or(24);
+    let found = selected.series(desk, SEASONS.max(window))?;
+    let start = selected.at.before(window);
+    let mut told = Vec::new();
+    for series in &found {
+        desk.guard.check().map_err(|stopped| super::select::storage(stopped.into()))?;
+        let recent = series.times.partition_point(|time| *time < start.0);
+        let (times, values) = (&series.times[recent..], &series.values[recent..]);
+        let latest = values.iter().rev().find(|value| value.is_finite());
+        let mut view = json!({
+            "labels": labels(&series.labels),
+            "latest": latest.copied().map(number),
+            "seasonal": view_seasonal(series, selected.at, hours),
+        });
+        if let Some(value) = reaches {
+            let target = Target { value, direction: direction.unwrap_or(Direction::Rising) };
+            view["linear"] = view_linear(times, values, selected.at, target, within);
+        }
+        told.push(view);
+    }
+    Ok(json!({
+        "metric": selected.asked,
+        "of": selected.judged_by(),
+        "window": format_duration(window),
+        "time": time(selected.at),
+        "reaches": reaches,
+        "series": told,
+    }))
+}
+
+fn view_linear(
+    times: &[i64],
+    values: &[f64],
+    now: Wall,
+    target: Target,
+    within: Option<Duration>,
+) -> Value {
+    match linear(times, values, now, target) {
+        Err(reason) => json!({ "reason": reason.to_string() }),
+        Ok(reach) => json!({
+            "reachesAt": time(reach.reaches_at),
+            "earliest": time(reach.earliest),
+            "latest": reach.latest.map(time),
+            "seconds": reach.reaches_at.since(now).as_secs_f64(),
+            "text": reach.describe(now),
+            "within": within.map(|within| reach.reaches_at.since(now) <= within),
+            "slopePerSecond": number(reach.slope),
+            "level": number(reach.level),
+            "confidence": number(reach.confidence),
+            "since": time(reach.since),
+        }),
+    }
+}
+
+fn view_seasonal(series: &SampledSeries, now: Wall, hours: usize) -> Value {
+    let told = match seasonal(&series.times, &series.values, now, hours) {
+        Ok(told) => told,
+        Err(reason) => return json!({ "reason": reason.to_string() }),
+    };
+    let hours = told.values.iter().zip(0..).map(|(value, hour)| {
+        json!({
+            "time": time(Wall(told.from.0 + hour * HOUR)),
+            "value": number(*value),
+            "low": number(value + told.below),
+            "high": number(value + told.above),
+        })
+    });
+    json!({
+        "hours": hours.collect::<Vec<_>>(),
+        "error": number(told.error),
+        "errorOfLastDay": number(told.error_of_last_day),
+    })
+}
