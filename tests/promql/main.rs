@@ -1,7 +1,10 @@
 //! PromQL against Prometheus: its own scripts, and its program.
 
-#![allow(clippy::expect_used, clippy::panic)] // clippy sees tests only inside of test functions
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // clippy sees tests only inside of test functions
 
 mod conformance;
+mod differential;
 mod properties;
 mod script;
+#[path = "../support/mod.rs"]
+mod support;

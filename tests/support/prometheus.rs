@@ -45,11 +45,16 @@ impl Prometheus {
         format!("http://{}", self.address)
     }
 
+    /// An answer of its API.
+    pub fn ask(&self, path: &str) -> (u16, Value) {
+        let (status, body) = request(self.address, "GET", path, &[], "").unwrap();
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
     /// The `data` of an answer of its API.
     pub fn api(&self, path: &str) -> Value {
-        let (status, body) = request(self.address, "GET", path, &[], "").unwrap();
-        let answer: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!((status, &answer["status"]), (200, &Value::from("success")), "{path}: {body}");
+        let (status, answer) = self.ask(path);
+        assert_eq!((status, &answer["status"]), (200, &Value::from("success")), "{path}: {answer}");
         answer["data"].clone()
     }
 
