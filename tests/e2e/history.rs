@@ -63,7 +63,7 @@ fn wait_for_problem(agent: &Agent, wrong: bool) -> String {
 fn what_was_kept_survives_kill_9_and_goes_on() {
     let state = TempDir::new().unwrap();
     let yaml = queue_rule("{type: log}");
-    let mut expected = Vec::new();
+    let (mut expected, mut samples) = (Vec::new(), 0);
     for round in 1..=3 {
         let agent = Agent::start(state.path(), &yaml);
         set_queue(&agent, "mail", f64::from(round));
@@ -72,6 +72,7 @@ fn what_was_kept_survives_kill_9_and_goes_on() {
         let after = queue(&folder(&state), "mail");
         assert!(after.times.starts_with(&kept.times), "lost what a reader saw");
         expected.push(f64::from(round));
+        samples = after.values.len();
         let mut values = after.values;
         values.dedup();
         assert_eq!(values, expected);
@@ -80,6 +81,12 @@ fn what_was_kept_survives_kill_9_and_goes_on() {
     agent.wait_for_log(&["history is open"]);
     assert_eq!(health(&agent)["history"]["problem"], Value::Null);
     assert!(agent.value("bellwether_history_samples{part=\"head\"").unwrap() > 3.0);
+    // Nobody has set the queue since the last start: all of this is from disk.
+    let count = "count_over_time(test_queue_length%7Bqueue_name=%22mail%22%7D%5B1h%5D)";
+    let (status, body) = agent.get(&format!("/api/v1/query?query={count}"));
+    assert_eq!(status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["data"]["result"][0]["value"][1], samples.to_string(), "{body}");
 }
 
 #[test]
@@ -246,6 +253,7 @@ fn a_folder_deleted_while_it_runs_ends_nothing() {
     set_queue(&agent, "mail", 2.0);
     agent.wait_for_value("bellwether_history_samples_appended_total", |now| now > before + 20.0);
     assert_eq!(agent.get("/metrics").0, 200);
+    assert!(wait_for_problem(&agent, true).contains("history"));
     assert!(agent.stop().success());
 }
 
