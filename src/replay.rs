@@ -4,9 +4,11 @@
 //! live ones do, on virtual time. Nothing is sent. Owns the loop and its result; knows neither
 //! where samples come from nor how the result is shown.
 
+mod ahead;
 mod compare;
 mod episode;
 mod feed;
+mod metronome;
 mod page;
 
 use std::collections::BTreeMap;
@@ -22,8 +24,10 @@ use crate::notify::{ChannelSettings, Preview};
 use crate::promql::{Guard, Queryable, StorageError};
 use crate::rules::{Engine, Overlay, RuleSet};
 use crate::store::{Options, Store};
+use ahead::Ahead;
 use episode::Episodes;
 use feed::Feed;
+use metronome::Metronome;
 use page::Pages;
 
 /// Where the monotonic clock of a replay begins, so that "an hour ago" can be said from the start.
@@ -107,17 +111,26 @@ pub fn run(
     let mut pages = Pages::new(source, guard, start, to);
     let store = Store::new(Arc::clone(&setup.metrics), Options { windows, ..Options::default() });
     let mut episodes = Episodes::new(&setup.rules, Preview::new(setup.channels));
-    let memory = Overlay::new(source);
+    let ahead = Ahead::new(source, to);
+    let memory = Overlay::new(&ahead);
+    let mut metronome = Metronome::new(&setup.rules, &feed.origins(), from);
     let mut engine = Engine::new(setup.rules, clock.at(from));
+    let mut judge = |origin, at: Wall| {
+        let tick = engine.tick(&store, Some(&memory), clock.at(at), Some(origin));
+        episodes.take(&tick.transitions);
+        outcome.ticks += 1;
+    };
     while let Some(page) = pages.next(&mut feed)? {
-        while let Some((origin, at)) = feed.collect() {
-            let now = clock.at(at);
-            store.commit(feed.batch(), now);
-            store.expire(now);
+        loop {
+            let fed = feed.collect();
+            while let Some(at) = metronome.beat(fed.map_or(page, |(_, at)| at)) {
+                metronome.origins.iter().for_each(|origin| judge(*origin, at));
+            }
+            let Some((origin, at)) = fed else { break };
+            store.commit(feed.batch(), clock.at(at));
+            store.expire(clock.at(at));
             if at >= from {
-                let tick = engine.tick(&store, Some(&memory), now, Some(origin));
-                outcome.ticks += 1;
-                episodes.take(&tick.transitions);
+                judge(origin, at);
             }
         }
         guard.check()?;

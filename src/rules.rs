@@ -45,6 +45,7 @@ pub use engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
 pub use humanize::humanize;
 pub use matcher::Matcher;
 pub use memory::{Memory, Overlay, Unwatched, Watch};
+pub use pace::Pace;
 pub use recording::Recording;
 pub use round::{Answered, Round};
 pub use rule::{Rule, RuleSet};

@@ -224,6 +224,20 @@ fn what_cannot_be_told_apart_or_is_missing_is_named() {
 }
 
 #[test]
+fn rules_that_only_ask_history_are_judged_too() {
+    let rules = "{name: unfed, promql: 'x_cpu_percent > 80', duration: 1m}
+{name: foreign, promql: 'elsewhere > 80'}";
+    let history = History::in_memory(10);
+    for second in (0..=1200).step_by(15) {
+        let value = if (300..600).contains(&second) { 90.0 } else { 10.0 };
+        record(&history, second, &[("__name__", "x_cpu_percent")], value);
+        record(&history, second, &[("__name__", "elsewhere"), ("job", "a")], value);
+    }
+    let outcome = replayed(plan(rules), &history, 0, 1200);
+    assert_eq!(spans(&outcome), [("unfed", 360, Some(600)), ("foreign", 300, Some(600))]);
+}
+
+#[test]
 fn another_threshold_moves_adds_and_removes() {
     let rule = |threshold: u32| {
         format!("{{name: cpu, metric: cpu_percent, condition: '>', threshold: {threshold}}}")

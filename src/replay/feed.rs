@@ -186,6 +186,11 @@ impl Feed {
         Some((origin, Wall(self.last)))
     }
 
+    /// The collectors whose metrics it reads.
+    pub(super) fn origins(&self) -> Vec<Origin> {
+        self.lanes.keys().copied().collect()
+    }
+
     pub(super) fn batch(&self) -> &Batch {
         &self.batch
     }

@@ -1,0 +1,47 @@
+//! Beats for rules that ask history about series which no rule over collections reads: nothing is
+//! fed for them, and they must be judged all the same.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::{Origin, Wall};
+use crate::rules::{Pace, RuleSet};
+
+/// Beats at a steady pace.
+pub(super) struct Metronome {
+    /// Whose collections the beats stand for; none: there are no beats.
+    pub(super) origins: Vec<Origin>,
+    every: Duration,
+    next: Wall,
+}
+
+impl Metronome {
+    /// For what `rules` ask beyond the collectors that are `fed`, from `start` on.
+    pub(super) fn new(rules: &RuleSet, fed: &[Origin], start: Wall) -> Self {
+        let asking = rules.rules.iter().filter(|rule| rule.enabled && rule.inputs().is_empty());
+        let recording = rules.recordings.iter().filter(|recording| recording.enabled);
+        let paces = asking.map(|rule| &rule.pace).chain(recording.map(|recording| &recording.pace));
+        let unfed = |pace: &&Pace| !pace.origins.iter().any(|origin| fed.contains(origin));
+        let paces: Vec<&Pace> = paces.filter(unfed).collect();
+        let origins: BTreeSet<Origin> = paces
+            .iter()
+            .flat_map(|pace| {
+                pace.origins.iter().copied().chain(pace.origins.is_empty().then_some(Origin::Own))
+            })
+            .collect();
+        let every = paces.iter().map(|pace| pace.interval.max(pace.least)).min();
+        // Without a pace of its own a rule must not stop the clock.
+        let every = every.unwrap_or_default().max(Duration::from_secs(1));
+        Self { origins: origins.into_iter().collect(), every, next: start }
+    }
+
+    /// The next beat up to `until`, if there is one.
+    pub(super) fn beat(&mut self, until: Wall) -> Option<Wall> {
+        let due = self.next <= until && !self.origins.is_empty();
+        due.then(|| {
+            let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
+            let after = Wall(self.next.0.saturating_add(every));
+            std::mem::replace(&mut self.next, after)
+        })
+    }
+}
