@@ -69,7 +69,7 @@ fn screen(data: &Value) -> String {
     out += &format!(
         "{} {} for {}: {} alerts a week, at most {} (19 of 20 times)\n\n",
         text(&data["condition"]),
-        text(&data["threshold"]),
+        data["threshold"].as_f64().unwrap_or_default(),
         text(&data["duration"]),
         figure(&data["alertsPerWeek"]),
         figure(&data["alertsPerWeekAtMost"]),
@@ -77,7 +77,7 @@ fn screen(data: &Value) -> String {
     let mut rows = vec![["threshold", "duration", "a week", "at most"].map(str::to_owned).to_vec()];
     for tried in list(&data["tried"]) {
         rows.push(vec![
-            text(&tried["threshold"]),
+            tried["threshold"].as_f64().unwrap_or_default().to_string(),
             text(&tried["duration"]),
             figure(&tried["alertsPerWeek"]),
             figure(&tried["alertsPerWeekAtMost"]),

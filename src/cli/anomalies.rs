@@ -56,8 +56,8 @@ fn screen(data: &Value) -> String {
     );
     for series in list(&data["series"]) {
         let (judged, warming) = (&series["judged"], &series["warming"]);
-        out += &format!("\n{} ", labels(&series["labels"]));
-        out += &format!("{judged} samples judged");
+        let head = format!("{} {judged} samples judged", labels(&series["labels"]));
+        out += &format!("\n{}", head.trim_start());
         if warming.as_u64().is_some_and(|count| count > 0) {
             out +=
                 &format!(", {warming} while it was learning ({} are needed)", data["minSamples"]);

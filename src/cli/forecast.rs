@@ -53,7 +53,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 fn screen(data: &Value, within: Option<&str>) -> String {
     let mut out = format!("{}, by its {}\n", text(&data["metric"]), text(&data["of"]));
     for series in list(&data["series"]) {
-        out += &format!("\n{} now {}\n", labels(&series["labels"]), figure(&series["latest"]));
+        let head = format!("{} now {}", labels(&series["labels"]), figure(&series["latest"]));
+        out += &format!("\n{}\n", head.trim_start());
         if !data["reaches"].is_null() {
             out += &line(&series["linear"], &figure(&data["reaches"]), within);
         }

@@ -7,6 +7,7 @@
 mod support;
 
 mod alerts;
+mod analysis;
 mod backtest;
 mod commands;
 mod history;
