@@ -2,6 +2,7 @@ mod crash;
 mod damage;
 mod disk;
 mod limits;
+mod mounted;
 mod property;
 mod tail;
 
