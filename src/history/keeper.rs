@@ -24,6 +24,8 @@ pub(super) fn keep_memory(shared: &Shared) {
         let mut head = shared.head.write();
         if head.windows().next().is_some_and(|first| window_end(first) < expired) {
             head.evict(expired);
+            drop(head);
+            shared.sweep();
         }
     }
 }
@@ -48,7 +50,8 @@ pub(super) fn cut_due(
     logged: i64,
 ) -> io::Result<bool> {
     let options = &shared.options;
-    let full = !shared.squeeze(options.max_memory) || shared.wal.bytes() > options.max_bytes / 4;
+    let logged_bytes = shared.wal.bytes_in_head(|window| shared.head.read().has_window(window));
+    let full = !shared.squeeze(options.max_memory) || logged_bytes > options.max_bytes / 4;
     let windows: Vec<i64> = shared.head.read().windows().collect();
     // Looked at behind the windows, so that none is ahead of it but by a jump of the clock. A block
     // waits for the log: what is logged behind it would be read twice at the next start.
@@ -122,6 +125,5 @@ pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
             (None, None) => break,
         }
     }
-    shared.sweep();
     Ok(())
 }

@@ -153,6 +153,8 @@ impl Work {
                 sync.send(durable).ok();
             }
             if stop {
+                let left = self.pending.iter().map(|entry| entry.samples.len() as u64).sum();
+                self.shared.counts.dropped.fetch_add(left, Relaxed);
                 return;
             }
             self.shared.packer.run(&self.shared.head);
@@ -199,6 +201,9 @@ impl Work {
                 .rescan(&self.folder, true)
                 .map_err(|error| said("can't look for blocks", error))?;
             prune(shared, &self.folder).map_err(|error| said("can't delete", error))?;
+        }
+        if cut {
+            shared.sweep();
         }
         Ok(())
     }

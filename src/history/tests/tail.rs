@@ -56,6 +56,28 @@ fn tail_at(history: &History, cursor: Cursor) -> Tail {
 }
 
 #[test]
+fn a_reader_that_lags_keeps_the_log_and_changes_no_blocks() {
+    let folder = TempDir::new().unwrap();
+    let options = Options { max_bytes: 2_000_000, ..options(&folder) };
+    let (history, _) = History::open(options, Wall(START));
+    history.hold("reader", Cursor::default());
+    let series = refs(&history, 10);
+    for hour in 0..40 {
+        fill(&history, &series, every(15, START + hour * HOUR, START + (hour + 1) * HOUR));
+        assert!(history.sync());
+    }
+    let stats = history.stats();
+    assert!(stats.wal_bytes > 600_000, "{stats:?}");
+    assert_eq!(stats.blocks, 19);
+    let (found, lost) = drain(&mut history.wal_tail(Cursor::default()), 1000);
+    assert_eq!((found, lost), (everything(&history), 0));
+    // A cursor of a log that is gone.
+    let elsewhere = Cursor { segment: 1000, offset: 7, samples: 7 };
+    assert_eq!(drain(&mut history.wal_tail(elsewhere), 1000).1, 0);
+    assert!(history.wal_tail(elsewhere).next(1).is_some());
+}
+
+#[test]
 fn a_reader_learns_how_many_samples_were_deleted() {
     let folder = TempDir::new().unwrap();
     let options = Options { max_bytes: 200_000, ..options(&folder) };

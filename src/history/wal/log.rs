@@ -67,6 +67,14 @@ impl Shelf {
         self.inner.lock().segments.values().map(|info| info.bytes).sum()
     }
 
+    /// Bytes of the segments that have samples which are in no block yet.
+    pub fn bytes_in_head(&self, in_head: impl Fn(i64) -> bool) -> u64 {
+        let inner = self.inner.lock();
+        let infos = inner.segments.values();
+        let needed = infos.filter(|info| info.windows.iter().any(|window| in_head(*window)));
+        needed.map(|info| info.bytes).sum()
+    }
+
     pub fn hold(&self, name: &str, from: Cursor) {
         self.inner.lock().holds.insert(name.to_owned(), from);
     }

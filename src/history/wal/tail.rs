@@ -120,6 +120,10 @@ impl Tail {
     fn place(&mut self) -> Option<u64> {
         loop {
             let end = self.shelf.end();
+            if self.at.segment > end.segment + 1 {
+                // The folder was emptied since: its log began anew.
+                self.at = Cursor::default();
+            }
             let (number, bytes) = self.shelf.first_from(self.at.segment)?;
             if number != self.at.segment {
                 self.at = Cursor { segment: number, offset: 0, samples: self.at.samples };
