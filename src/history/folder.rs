@@ -12,7 +12,7 @@ use super::stats::Losses;
 use super::wal::{self, Cursor, Record, Segment};
 
 /// Sealed samples, in bytes, that may wait for the packer while the log is read.
-const WAITING: usize = 8 << 20;
+const WAITING: usize = 1 << 20;
 
 /// The folder is ours alone, until this is dropped.
 #[derive(Debug)]

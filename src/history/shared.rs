@@ -21,7 +21,7 @@ use crate::model::{LabelMatcher, LabelSet, Wall};
 use crate::promql::{Guard, SampledSeries, StorageError};
 
 /// Sealed samples, in bytes, that may wait for the packer before whoever appends must help.
-const WAITING: usize = 8 << 20;
+const WAITING: usize = 1 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Shared {
