@@ -16,6 +16,7 @@ mod export;
 mod forecast;
 mod health;
 mod import;
+mod query;
 mod recorded;
 mod run;
 mod status;
@@ -82,6 +83,8 @@ enum Command {
     Export(export::Options),
     /// Take samples from a file into history, also that of a running Bellwether.
     Import(import::Options),
+    /// Ask history in PromQL: a running Bellwether or Prometheus, or a folder.
+    Query(query::Options),
     /// Tell how a running Bellwether fares.
     Status(client::Target),
     /// Tell where a metric goes.
@@ -143,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Dashboard => dashboard::run(&global),
         Command::Export(options) => export::run(&global, &options),
         Command::Import(options) => import::run(&global, &options),
+        Command::Query(options) => query::run(&global, &options),
         Command::Status(target) => status::run(&global, &target),
         Command::Trends(options) => trends::run(&global, &options),
         Command::Anomalies(options) => anomalies::run(&global, &options),

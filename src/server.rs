@@ -37,7 +37,7 @@ pub use backend::{
 };
 pub use listener::{BindError, Handle, Server};
 pub use network::Network;
-pub use query::{QueryLimits, QueryStats};
+pub use query::{QueryLimits, QueryStats, answer_json};
 pub use settings::{Control, Limits, Prometheus};
 pub use stats::{Requests, Stats};
 pub use web::WebConfig;

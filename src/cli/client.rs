@@ -53,10 +53,20 @@ impl Target {
 
     /// GETs `path`.
     pub(super) fn get(&self, global: &Global, path: &str) -> anyhow::Result<Answer> {
+        self.get_within(global, path, Duration::from_secs(10))
+    }
+
+    /// GETs `path`, which may take `patience`.
+    pub(super) fn get_within(
+        &self,
+        global: &Global,
+        path: &str,
+        patience: Duration,
+    ) -> anyhow::Result<Answer> {
         let address = self.address(global)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let mut client = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy();
+            let mut client = reqwest::Client::builder().timeout(patience).no_proxy();
             if let Some(file) = &self.ca_file {
                 let pem = std::fs::read(file)
                     .with_context(|| format!("cannot read: {}", file.display()))?;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::backend::{Health, RemoteHealth, RuleView};
+use super::query::Parameters;
 use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity, Wall};
 
 /// Data of `/api/v1/alerts`.
@@ -37,6 +38,21 @@ fn view_alert(alert: &Alert) -> Value {
     })
 }
 
+/// Those of `rules` that a request for `/api/v1/rules` wants: of one `type`, `alert` or `record`, and
+/// of the names in `rule_name[]`.
+pub(super) fn wanted(rules: Vec<RuleView>, query: &str) -> Vec<RuleView> {
+    let parameters = Parameters::new(query, b"");
+    let names: Vec<&str> = parameters.all("rule_name[]").collect();
+    let kind = parameters.text("type");
+    let of_kind = |rule: &RuleView| match kind {
+        "alert" => !rule.records,
+        "record" => rule.records,
+        _ => true,
+    };
+    let named = |rule: &RuleView| names.is_empty() || names.contains(&&*rule.name);
+    rules.into_iter().filter(|rule| of_kind(rule) && named(rule)).collect()
+}
+
 /// Data of `/api/v1/rules`.
 pub(super) fn rules(rules: &[RuleView]) -> Value {
     let last = rules.iter().filter_map(|rule| rule.last_evaluation).max();
@@ -45,6 +61,9 @@ pub(super) fn rules(rules: &[RuleView]) -> Value {
         "name": "bellwether",
         "file": "",
         "rules": rules.iter().map(view_rule).collect::<Vec<_>>(),
+        // Each rule is judged when its collector has run.
+        "interval": 0,
+        "limit": 0,
         "evaluationTime": took,
         "lastEvaluation": last.map(time),
     }]})

@@ -282,7 +282,7 @@ fn data(
             })?
         }
         View::Alerts => api::alerts(&backend.alerts()),
-        View::Rules => api::rules(&backend.rules()),
+        View::Rules => api::rules(&api::wanted(backend.rules(), query)),
         View::Metadata => metadata::view(backend.store().metrics(), query)?,
         View::BuildInfo => metadata::build_info(VERSION),
         View::Exemplars => serde_json::Value::Array(Vec::new()),

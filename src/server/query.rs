@@ -21,3 +21,9 @@ pub(super) use views::{Past, Reply};
 
 pub use settings::QueryLimits;
 pub use stats::QueryStats;
+
+/// An answer in the form of Prometheus's API, as JSON text.
+#[must_use]
+pub fn answer_json(answer: crate::promql::Answer) -> Vec<u8> {
+    text::Text::answer(answer).whole()
+}

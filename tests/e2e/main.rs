@@ -15,6 +15,7 @@ mod hostile;
 mod kafka;
 mod neo4j;
 mod promql_rules;
+mod query;
 mod recording;
 mod reload;
 mod scrape;

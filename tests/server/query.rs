@@ -118,7 +118,7 @@ async fn errors_are_those_of_prometheus() {
         ("query?query=", 400, "bad_data", "invalid parameter \"query\": "),
         ("query?query=sum(", 400, "bad_data", "invalid parameter \"query\": "),
         ("query?query=%ff%fe(", 400, "bad_data", "invalid parameter \"query\": "),
-        ("query?query=up&time=soon", 400, "bad_data", "invalid parameter \"time\": cannot parse"),
+        ("query?query=up&time=soon", 400, "bad_data", "for 'time': cannot parse"),
         ("query?query=up&timeout=x", 400, "bad_data", "invalid parameter \"timeout\": cannot"),
         ("query?query=up&limit=-1", 400, "bad_data", "limit must be non-negative"),
         ("query_range?query=up&end=1&step=1", 400, "bad_data", "invalid parameter \"start\": "),

@@ -48,13 +48,9 @@ impl Parameters {
         if text.is_empty() {
             return Ok(None);
         }
-        let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
-        let millis = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
-        let stamp = || text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
-        let millis = millis
-            .or_else(stamp)
-            .ok_or_else(|| invalid(name, &format!("cannot parse {text:?} to a valid timestamp")))?;
-        Ok(Some(Wall(millis.clamp(-FARTHEST, FARTHEST))))
+        // Prometheus says it twice where a time may be left out.
+        let wrong = |why: String| invalid(name, &format!("Invalid time value for '{name}': {why}"));
+        parse_time(text).map(Some).map_err(wrong)
     }
 
     /// A point in time that must be given.
@@ -62,8 +58,7 @@ impl Parameters {
     /// # Errors
     /// It is not, or it is none.
     pub(in crate::server) fn needed_time(&self, name: &str) -> Result<Wall, Trouble> {
-        let missing = || invalid(name, "cannot parse \"\" to a valid timestamp");
-        self.time(name)?.ok_or_else(missing)
+        parse_time(self.text(name)).map_err(|why| invalid(name, &why))
     }
 
     /// From `start` to `end`; all of time where neither is given.
@@ -113,6 +108,15 @@ impl Parameters {
     }
 }
 
+fn parse_time(text: &str) -> Result<Wall, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
+    let millis = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
+    let stamp = || text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
+    let millis = millis.or_else(stamp);
+    let millis = millis.ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))?;
+    Ok(Wall(millis.clamp(-FARTHEST, FARTHEST)))
+}
+
 /// A parameter that makes no sense, in Prometheus's words.
 pub(in crate::server) fn invalid(name: &str, why: &str) -> Trouble {
     bad_data(format!("invalid parameter {name:?}: {why}"))
@@ -153,10 +157,11 @@ mod tests {
             assert_eq!(of("time", text).time("time").unwrap(), Some(Wall(millis)), "{text}");
         }
         for text in ["now", "NaN", "inf", "2015-07-01", "5m"] {
-            let told = of("time", text).time("time").unwrap_err().message;
-            let expected =
-                format!("invalid parameter \"time\": cannot parse {text:?} to a valid timestamp");
-            assert_eq!(told, expected);
+            let told = of("end", text).needed_time("end").unwrap_err().message;
+            let why = format!("cannot parse {text:?} to a valid timestamp");
+            assert_eq!(told, format!("invalid parameter \"end\": {why}"));
+            let told = of("end", text).time("end").unwrap_err().message;
+            assert!(told.ends_with(&format!("Invalid time value for 'end': {why}")), "{told}");
         }
         assert_eq!(of("time", "").time("time").unwrap(), None);
         assert!(of("end", "").needed_time("end").is_err());

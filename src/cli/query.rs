@@ -1,0 +1,229 @@
+//! `bellwether query`: PromQL at the shell.
+
+mod chart;
+mod read;
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use super::Global;
+use super::client::Target;
+use super::when::When;
+use crate::clock::Clock;
+use crate::declare::{format_duration, parse_duration};
+use crate::history::History;
+use crate::model::Wall;
+use crate::promql::{self, Answer, Guard, Value};
+use crate::server::answer_json;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Steps of a range that names none.
+const STEPS: u32 = 250;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// The question in PromQL, such as 'avg by (mount_point) (disk_usage_percent)'.
+    expr: String,
+    /// Ask for one time: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to", "step"])]
+    at: Option<When>,
+    /// Ask for a range from here on; an hour before its end if only the end is given.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<When>,
+    /// End of the range; without it, now.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: Option<When>,
+    /// Time between two values of a range, such as 30s; without it, what gives 250 of them.
+    #[arg(long, value_parser = step)]
+    step: Option<Duration>,
+    /// Form of the answer.
+    #[arg(long, default_value = "table")]
+    format: Form,
+    /// Read the history in this folder, which a Bellwether may be writing, instead of asking one.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file"])]
+    history: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Form {
+    /// A line per series; of a range its count, ends, mean and extremes.
+    Table,
+    /// What Prometheus's API answers.
+    Json,
+    /// A line per value.
+    Csv,
+    /// A drawing of a range, by default of the last hour.
+    Chart,
+}
+
+fn step(text: &str) -> Result<Duration, String> {
+    let step = parse_duration(text).filter(|step| step.as_millis() > 0);
+    step.ok_or_else(|| "no duration; hint: 30s, 5m, 1h30m".to_owned())
+}
+
+/// When it is asked for.
+#[derive(Clone, Copy)]
+enum Times {
+    At(Wall),
+    Range { from: Wall, to: Wall, step: Duration },
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let times = options.times(Clock::start().now().wall)?;
+    let answer = match &options.history {
+        Some(folder) => local(folder, &options.expr, times)?,
+        None => match remote(global, options, times)? {
+            text if options.format == Form::Json => return print(text + "\n"),
+            text => read::answer(&text)?,
+        },
+    };
+    for (word, notes) in [("warning", &answer.warnings), ("info", &answer.infos)] {
+        for note in notes {
+            eprintln!("{word}: {note}");
+        }
+    }
+    print(match options.format {
+        Form::Table => table::table(&answer.value),
+        Form::Csv => table::csv(&answer.value),
+        Form::Json => String::from_utf8(answer_json(answer))? + "\n",
+        Form::Chart => {
+            let Value::Matrix(series) = answer.value else { bail!("only a range can be drawn") };
+            chart::chart(&series, chart::Screen::of_terminal())
+        }
+    })
+}
+
+impl Options {
+    fn times(&self, now: Wall) -> anyhow::Result<Times> {
+        let asked = self.from.is_some() || self.to.is_some() || self.step.is_some();
+        let drawn = self.format == Form::Chart;
+        if self.at.is_some() && drawn {
+            bail!("one time cannot be drawn; hint: --from and --to in place of --at");
+        }
+        if !asked && !drawn {
+            return Ok(Times::At(self.at.map_or(now, |at| at.at(now))));
+        }
+        let to = self.to.map_or(now, |to| to.at(now));
+        let hour = Duration::from_secs(3600);
+        let from = self.from.map_or(to.before(hour), |from| from.at(now));
+        if from > to {
+            bail!("--from is after --to");
+        }
+        let whole = |span: Duration| Duration::from_secs(span.as_secs().max(1));
+        let step = self.step.unwrap_or_else(|| whole(to.since(from) / STEPS));
+        Ok(Times::Range { from, to, step })
+    }
+}
+
+/// Asks a running Bellwether, or a Prometheus; gives the text of its answer.
+fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<String> {
+    let seconds = |at: Wall| format!("{:.3}", at.0 as f64 / 1000.0);
+    let mut parameters = form_urlencoded::Serializer::new(String::new());
+    parameters.append_pair("query", &options.expr);
+    let name = match times {
+        Times::At(at) => {
+            parameters.append_pair("time", &seconds(at));
+            "query"
+        }
+        Times::Range { from, to, step } => {
+            parameters.append_pair("start", &seconds(from)).append_pair("end", &seconds(to));
+            parameters.append_pair("step", &step.as_secs_f64().to_string());
+            "query_range"
+        }
+    };
+    let path = format!("/api/v1/{name}?{}", parameters.finish());
+    let answer = options.target.get_within(global, &path, PATIENCE)?;
+    if answer.status != 200 {
+        bail!("{}", read::error(answer.status, &answer.body));
+    }
+    Ok(answer.body)
+}
+
+/// Asks the history in a folder.
+fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<Answer> {
+    if !folder.is_dir() {
+        bail!("no history in {}: there is no such folder", folder.display());
+    }
+    let query = promql::parse(expr)?;
+    let (history, recovery) = History::open_read_only(folder);
+    if let Some(error) = recovery.error {
+        bail!("cannot read the history in {}: {error}", folder.display());
+    }
+    let (options, guard) = (promql::Options::default(), Guard::default());
+    Ok(match times {
+        Times::At(at) => query.instant(&history, at, &options, &guard)?,
+        Times::Range { from, to, step } => {
+            let answer = query.range(&history, from, to, step, &options, &guard);
+            answer.with_context(|| format!("with a step of {}", format_duration(step)))?
+        }
+    })
+}
+
+/// Prints `text`; who reads may have seen enough.
+fn print(text: String) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the answer goes to a terminal.
+fn to_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn times(arguments: &str) -> Result<Times, String> {
+        let line = std::iter::once("query").chain(arguments.split_whitespace());
+        let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
+        line.options.times(Wall(1_700_000_000_000)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_asked_is_one_time_or_a_range() {
+        assert!(matches!(times("up"), Ok(Times::At(Wall(1_700_000_000_000)))));
+        assert!(matches!(times("up --at -1h"), Ok(Times::At(Wall(1_699_996_400_000)))));
+        let hour = (1_699_996_400_000, 1_700_000_000_000);
+        for (arguments, span, seconds) in [
+            ("up --from -1h", hour, 14),
+            ("up --format chart", hour, 14),
+            ("up --step 1m", hour, 60),
+            ("up --to 1700000000", hour, 14),
+            ("up --from -2s", (1_699_999_998_000, 1_700_000_000_000), 1),
+        ] {
+            let Ok(Times::Range { from, to, step }) = times(arguments) else {
+                panic!("{arguments}: no range")
+            };
+            assert_eq!((from.0, to.0, step.as_secs()), (span.0, span.1, seconds), "{arguments}");
+        }
+        for (arguments, told) in [
+            ("up --from now --to -1h", "--from is after --to"),
+            ("up --at now --format chart", "one time cannot be drawn"),
+            ("up --at now --from -1h", "cannot be used with"),
+            ("up --step 0", "no duration"),
+            ("up --history x --url y", "cannot be used with"),
+        ] {
+            let error = times(arguments).err().unwrap();
+            assert!(error.contains(told), "{arguments}: {error}");
+        }
+    }
+}

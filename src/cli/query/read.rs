@@ -1,0 +1,108 @@
+//! Reads what Prometheus's API answers. Pure.
+
+use anyhow::{Context, bail};
+use serde_json::Value as Json;
+
+use crate::model::{LabelSet, Wall};
+use crate::promql::{Answer, Sample, SampledSeries, Value};
+
+/// The answer in `text`.
+pub(super) fn answer(text: &str) -> anyhow::Result<Answer> {
+    let body: Json = serde_json::from_str(text).context("not an answer of Prometheus's API")?;
+    let value = value(&body["data"]).context("not an answer to a query")?;
+    let notes = |name: &str| {
+        let notes = body[name].as_array().into_iter().flatten();
+        notes.filter_map(Json::as_str).map(str::to_owned).collect()
+    };
+    Ok(Answer { value, warnings: notes("warnings"), infos: notes("infos") })
+}
+
+/// What a failed answer says, in one line and a hint.
+pub(super) fn error(status: u16, body: &str) -> String {
+    let told: Json = serde_json::from_str(body).unwrap_or_default();
+    match told["error"].as_str() {
+        Some(error) => error.replace("\nhint:", "\n  hint:"),
+        None => format!("{status}: {}", body.trim()),
+    }
+}
+
+fn value(data: &Json) -> anyhow::Result<Value> {
+    let result = &data["result"];
+    let list = || result.as_array().context("no list");
+    Ok(match data["resultType"].as_str() {
+        Some("scalar") => {
+            let (at, value) = point(result)?;
+            Value::Scalar { at: Wall(at), value }
+        }
+        Some("string") => Value::String {
+            at: Wall(time(&result[0])?),
+            text: result[1].as_str().unwrap_or_default().to_owned(),
+        },
+        Some("vector") => {
+            let sample = |item: &Json| {
+                let (at, value) = point(&item["value"])?;
+                anyhow::Ok(Sample { labels: labels(&item["metric"])?, at: Wall(at), value })
+            };
+            Value::Vector(list()?.iter().map(sample).collect::<Result<_, _>>()?)
+        }
+        Some("matrix") => {
+            let series = |item: &Json| {
+                let points = item["values"].as_array().into_iter().flatten();
+                let points: Vec<(i64, f64)> = points.map(point).collect::<Result<_, _>>()?;
+                let (times, values) = points.into_iter().unzip();
+                anyhow::Ok(SampledSeries { labels: labels(&item["metric"])?, times, values })
+            };
+            Value::Matrix(list()?.iter().map(series).collect::<Result<_, _>>()?)
+        }
+        _ => bail!("no result"),
+    })
+}
+
+fn labels(json: &Json) -> anyhow::Result<LabelSet> {
+    let labels = json.as_object().context("no labels")?;
+    Ok(LabelSet::new(labels.iter().map(|(name, value)| (name, value.as_str().unwrap_or_default()))))
+}
+
+fn point(json: &Json) -> anyhow::Result<(i64, f64)> {
+    let value = json[1].as_str().and_then(|text| text.parse().ok());
+    Ok((time(&json[0])?, value.context("no value")?))
+}
+
+fn time(json: &Json) -> anyhow::Result<i64> {
+    let seconds = json.as_f64().context("no time")?;
+    Ok((seconds * 1000.0).round() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::answer_json;
+
+    #[test]
+    fn what_the_server_writes_is_read_back() {
+        let up = LabelSet::new([("__name__", "up"), ("job", "a\"\n")]);
+        for value in [
+            Value::Scalar { at: Wall(1500), value: 1e-10 },
+            Value::String { at: Wall(0), text: "a".into() },
+            Value::Vector(vec![Sample { labels: up.clone(), at: Wall(1), value: f64::INFINITY }]),
+            Value::Matrix(vec![SampledSeries {
+                labels: up,
+                times: vec![1_435_781_430_781, 1_435_781_430_782],
+                values: vec![0.1, -2e300],
+            }]),
+        ] {
+            let written = Answer { value, warnings: vec!["w".into()], infos: vec!["i".into()] };
+            let text = String::from_utf8(answer_json(written.clone())).unwrap();
+            assert_eq!(answer(&text).unwrap(), written);
+        }
+        for bad in ["", "{}", "<html>", r#"{"data":{"resultType":"vector","result":[{}]}}"#] {
+            assert!(answer(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_hint() {
+        assert_eq!(error(422, r#"{"error":"too much\nhint: less"}"#), "too much\n  hint: less");
+        assert_eq!(error(502, "bad gateway\n"), "502: bad gateway");
+    }
+}

@@ -1,0 +1,177 @@
+//! Answers as lines for people and for spreadsheets. Pure.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+
+use crate::model::{LabelSet, Wall};
+use crate::promql::{SampledSeries, Value};
+
+/// Columns that are as wide as their widest cell; the first is text, the others numbers.
+pub(super) fn table(value: &Value) -> String {
+    let rows: Vec<Vec<String>> = match value {
+        Value::Scalar { value, .. } => return format!("{value}\n"),
+        Value::String { text, .. } => return format!("{text}\n"),
+        Value::Vector(samples) => samples
+            .iter()
+            .map(|sample| vec![sample.labels.to_string(), sample.value.to_string()])
+            .collect(),
+        Value::Matrix(series) => {
+            let heads = ["series", "values", "first", "last", "min", "mean", "max"];
+            let head = heads.map(str::to_owned).to_vec();
+            std::iter::once(head).chain(series.iter().map(summary)).collect()
+        }
+    };
+    if rows.is_empty() || (matches!(value, Value::Matrix(_)) && rows.len() == 1) {
+        return "no series\n".to_owned();
+    }
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            if column == 0 {
+                write!(out, "{cell:<width$}").ok();
+            } else {
+                write!(out, "  {cell:>width$}").ok();
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn summary(series: &SampledSeries) -> Vec<String> {
+    let values = &series.values;
+    let ends = [values.first(), values.last()].map(|value| value.copied().unwrap_or(f64::NAN));
+    let min = values.iter().copied().fold(f64::NAN, f64::min);
+    let max = values.iter().copied().fold(f64::NAN, f64::max);
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let mut cells = vec![series.labels.to_string(), values.len().to_string()];
+    cells.extend([ends[0], ends[1], min, mean, max].map(short));
+    cells
+}
+
+/// Six digits that count are enough for a summary.
+fn short(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return value.to_string();
+    }
+    let digits = 5 - value.abs().log10().floor() as i32;
+    if !(0..=12).contains(&digits) {
+        return value.to_string();
+    }
+    let text = format!("{value:.*}", digits as usize);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// A line per value: time, series, value; quoted as RFC 4180 has it.
+pub(super) fn csv(value: &Value) -> String {
+    let mut out = "time,series,value\r\n".to_owned();
+    let mut line = |at: i64, series: &str, value: &str| {
+        let at = Timestamp::from_millisecond(at).map(|at| format!("{at:.3}")).unwrap_or_default();
+        write!(out, "{at},{},{}\r\n", quoted(series), quoted(value)).ok();
+    };
+    let name = |labels: &LabelSet| labels.to_string();
+    match value {
+        Value::Scalar { at: Wall(at), value } => line(*at, "", &number(*value)),
+        Value::String { at: Wall(at), text } => line(*at, "", text),
+        Value::Vector(samples) => {
+            for sample in samples {
+                line(sample.at.0, &name(&sample.labels), &number(sample.value));
+            }
+        }
+        Value::Matrix(all) => {
+            for series in all {
+                let name = name(&series.labels);
+                for (at, value) in series.times.iter().zip(&series.values) {
+                    line(*at, &name, &number(*value));
+                }
+            }
+        }
+    }
+    out
+}
+
+fn number(value: f64) -> String {
+    match value {
+        f64::INFINITY => "+Inf".to_owned(),
+        f64::NEG_INFINITY => "-Inf".to_owned(),
+        value => value.to_string(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::Sample;
+
+    fn labels(host: &str) -> LabelSet {
+        LabelSet::new([("__name__", "load"), ("host", host)])
+    }
+
+    #[test]
+    fn tables_are_aligned() {
+        let sample = |host, value| Sample { labels: labels(host), at: Wall(0), value };
+        assert_eq!(
+            table(&Value::Vector(vec![sample("a", 1.5), sample("bcd", 100.0)])),
+            "load{host=\"a\"}    1.5\nload{host=\"bcd\"}  100\n"
+        );
+        assert_eq!(table(&Value::Vector(Vec::new())), "no series\n");
+        assert_eq!(table(&Value::Matrix(Vec::new())), "no series\n");
+        assert_eq!(table(&Value::Scalar { at: Wall(0), value: 2.0 }), "2\n");
+        let series = SampledSeries {
+            labels: labels("a"),
+            times: vec![0, 1, 2],
+            values: vec![1.0, 3.0, 1.0 / 3.0],
+        };
+        assert_eq!(
+            table(&Value::Matrix(vec![series])),
+            "series          values  first      last       min     mean  max\n\
+             load{host=\"a\"}       3      1  0.333333  0.333333  1.44444    3\n"
+        );
+    }
+
+    #[test]
+    fn numbers_of_a_summary_are_short() {
+        for (value, text) in [
+            (123_456_789.0, "123456789"),
+            (1234.5678, "1234.57"),
+            (-0.000_123_456_78, "-0.000123457"),
+            (100_000.0, "100000"),
+            (0.0, "0"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+    }
+
+    #[test]
+    fn csv_is_quoted() {
+        let sample = Sample { labels: labels("a,\"b\""), at: Wall(1500), value: f64::NEG_INFINITY };
+        assert_eq!(
+            csv(&Value::Vector(vec![sample])),
+            "time,series,value\r\n\
+             1970-01-01T00:00:01.500Z,\"load{host=\"\"a,\\\"\"b\\\"\"\"\"}\",-Inf\r\n"
+        );
+        assert_eq!(
+            csv(&Value::String { at: Wall(0), text: "x".into() }),
+            "time,series,value\r\n1970-01-01T00:00:00.000Z,,x\r\n"
+        );
+    }
+}
