@@ -80,7 +80,7 @@ fn what_was_kept_survives_kill_9_and_goes_on() {
     let agent = Agent::start(state.path(), &yaml);
     agent.wait_for_log(&["history is open"]);
     assert_eq!(health(&agent)["history"]["problem"], Value::Null);
-    assert!(agent.value("bellwether_history_samples{part=\"head\"").unwrap() > 3.0);
+    agent.wait_for_value("bellwether_history_samples{part=\"head\"", |samples| samples > 3.0);
     // Nobody has set the queue since the last start: all of this is from disk.
     let count = "count_over_time(test_queue_length%7Bqueue_name=%22mail%22%7D%5B1h%5D)";
     let (status, body) = agent.get(&format!("/api/v1/query?query={count}"));
