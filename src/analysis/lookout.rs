@@ -16,8 +16,10 @@ use crate::model::{
 };
 use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
 
-/// A series that was not collected for so many of its intervals is forgotten.
+/// A series that was not collected for so many of its intervals is not told of.
 const ABSENT: u32 = 3;
+/// And one that was not for so long is forgotten.
+const KEPT: Duration = Duration::from_secs(3600);
 /// Most series watched; a detector takes about 15 KiB.
 const MOST_SERIES: usize = 1000;
 
@@ -98,10 +100,7 @@ impl Lookout {
             series.seen = now;
             series.last = Some(series.detector.observe(now.wall, *value));
         }
-        all.retain(|(id, _), series| {
-            let interval = self.metrics.get(id).map_or(Duration::ZERO, |own| own.def.interval);
-            now.mono.since(series.seen.mono) <= interval * ABSENT
-        });
+        all.retain(|_, series| now.mono.since(series.seen.mono) <= KEPT);
     }
 
     /// Lets the detectors see what `source` has of the time before `now`. Reads one series at a
@@ -141,13 +140,14 @@ impl Lookout {
         detector
     }
 
-    /// The latest of each series, in no particular order.
+    /// The latest of each series that is still collected, in no particular order.
     #[must_use]
-    pub fn all(&self) -> Vec<Watched> {
+    pub fn all(&self, now: Now) -> Vec<Watched> {
         let all = self.series.lock();
         let told = all.iter().filter_map(|((id, values), series)| {
             let metric = self.metrics.get(id)?;
-            let observation = series.last?;
+            let fresh = now.mono.since(series.seen.mono) <= metric.def.interval * ABSENT;
+            let observation = series.last.filter(|_| fresh)?;
             let labels = metric.def.labels.iter().zip(values.iter());
             let labels: Vec<String> =
                 labels.map(|(name, value)| format!("{name}={value}")).collect();

@@ -10,6 +10,7 @@ use crate::collectors::own::{
     AnomalyFigures, ChannelFigures, Figures, Gather, HttpFigures, Process, QueryFigures,
     RuleFigures,
 };
+use crate::model::Now;
 
 impl App {
     /// Gathers at each call; empty once the app is gone.
@@ -31,7 +32,7 @@ impl App {
             rules: self.rule_figures(),
             channels: self.channel_figures(),
             remote: self.outward.figures(),
-            anomalies: anomalies(&running.lookout),
+            anomalies: anomalies(&running.lookout, self.clock.now()),
             reloads: (reloads.good, reloads.bad),
             last_reload_good: reloads.last.is_none_or(|(_, good)| good),
             loaded_at: reloads.loaded_at.0 as f64 / 1000.0,
@@ -114,8 +115,8 @@ impl App {
     }
 }
 
-fn anomalies(lookout: &Lookout) -> Vec<AnomalyFigures> {
-    let judged = lookout.all().into_iter().filter(|watched| !watched.observation.warming);
+fn anomalies(lookout: &Lookout, now: Now) -> Vec<AnomalyFigures> {
+    let judged = lookout.all(now).into_iter().filter(|watched| !watched.observation.warming);
     let figures = |Watched { metric, series, observation }: Watched| AnomalyFigures {
         metric,
         series,

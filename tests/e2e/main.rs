@@ -8,6 +8,7 @@ mod support;
 
 mod alerts;
 mod analysis;
+mod anomalies;
 mod backtest;
 mod commands;
 mod history;

@@ -54,7 +54,7 @@ fn the_named_gauges_are_watched_series_by_series() {
     }
     collect(&lookout, 100, "0", 99.0);
     collect(&lookout, 100, "1", 99.0);
-    let mut all = lookout.all();
+    let mut all = lookout.all(now(100));
     all.sort_by(|a, b| a.series.cmp(&b.series));
     let told: Vec<_> = all
         .iter()
@@ -64,13 +64,16 @@ fn the_named_gauges_are_watched_series_by_series() {
 }
 
 #[test]
-fn a_series_that_is_no_longer_collected_is_forgotten() {
+fn a_series_that_is_no_longer_collected_is_not_told_of_and_then_forgotten() {
     let lookout = lookout();
     collect(&lookout, 0, "0", 1.0);
-    for (step, left) in [(3, 2), (4, 1)] {
+    for (step, left) in [(3, 2), (4, 1), (5, 1)] {
         collect(&lookout, step, "1", 1.0);
-        assert_eq!(lookout.all().len(), left, "after {step} intervals");
+        assert_eq!(lookout.all(now(step)).len(), left, "after {step} intervals");
     }
+    assert_eq!(lookout.series.lock().len(), 2);
+    collect(&lookout, 241, "1", 1.0);
+    assert_eq!(lookout.series.lock().len(), 1, "after an hour and an interval");
 }
 
 /// What history has of the series, and of one that another declaration had.
@@ -118,8 +121,8 @@ impl Queryable for Past {
 fn what_history_has_is_known_from_the_start() {
     let lookout = lookout();
     lookout.recall(&Past, now(100)).unwrap();
-    assert_eq!(lookout.all(), [], "nothing was collected yet");
+    assert_eq!(lookout.all(now(100)), [], "nothing was collected yet");
     collect(&lookout, 101, "0", 99.0);
-    let [only] = &lookout.all()[..] else { panic!("{:?}", lookout.all()) };
+    let [only] = &lookout.all(now(101))[..] else { panic!("not one") };
     assert!(only.observation.anomalous && !only.observation.warming, "{only:?}");
 }
