@@ -152,6 +152,7 @@ fn without_history_nothing_is_written() {
     set_queue(&agent, "mail", 5.0);
     agent.wait_for_value("test_queue_length{queue_name=\"mail\"", |value| value == 5.0);
     assert_eq!(health(&agent)["history"], Value::Null);
+    agent.wait_for_value("bellwether_series ", |series| series > 0.0);
     assert!(agent.value("bellwether_history_series").is_none());
     assert!(!folder(&state).exists());
 }
