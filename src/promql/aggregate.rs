@@ -68,11 +68,17 @@ impl Eval<'_> {
                 line.values.iter().enumerate().filter(|(_, value)| !absent(**value))
             {
                 let labels = with(&groups.labels[*group], &label, &number_text(*value));
-                let index = *made.entry(labels.clone()).or_insert_with(|| {
-                    let values = vec![ABSENT; self.grid.steps()];
-                    counts.push(Line { labels, drop_name: false, values });
-                    counts.len() - 1
-                });
+                let index = match made.get(&labels) {
+                    Some(index) => *index,
+                    None => {
+                        // As many series as there are values: they may be too many.
+                        self.guard.charge(self.grid.steps())?;
+                        let values = vec![ABSENT; self.grid.steps()];
+                        made.insert(labels.clone(), counts.len());
+                        counts.push(Line { labels, drop_name: false, values });
+                        counts.len() - 1
+                    }
+                };
                 let count = &mut counts[index].values[step];
                 *count = if absent(*count) { 1.0 } else { *count + 1.0 };
             }

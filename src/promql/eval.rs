@@ -16,6 +16,9 @@ use crate::model::{LabelSet, METRIC_NAME};
 /// The value of a series in a step in which it has none. No sample that counts has these bits.
 pub(super) const ABSENT: f64 = f64::from_bits(SampledSeries::STALE);
 
+/// Most steps of a subquery, whatever the guard allows: two months of seconds.
+const MAX_SUBQUERY_STEPS: usize = 5_000_000;
+
 /// Whether a series has no value in a step.
 pub(super) fn absent(value: f64) -> bool {
     SampledSeries::is_stale(value)
@@ -34,7 +37,7 @@ impl Grid {
         if self.end < self.start {
             return 0;
         }
-        ((self.end - self.start) / self.step + 1) as usize
+        (self.end.saturating_sub(self.start) / self.step).saturating_add(1) as usize
     }
 
     pub(super) fn times(&self) -> impl Iterator<Item = i64> + use<> {
@@ -144,7 +147,7 @@ impl Eval<'_> {
     pub(super) fn eval(&self, expr: &Expr) -> Result<Out, QueryError> {
         self.guard.check()?;
         if self.grid.steps() > 1 && worth_once(expr) && fixed(expr) {
-            return Ok(self.repeated(Eval { grid: self.grid.first_only(), ..*self }.eval(expr)?));
+            return self.repeated(Eval { grid: self.grid.first_only(), ..*self }.eval(expr)?);
         }
         match expr {
             Expr::NumberLiteral(number) => Ok(Out::Scalar(vec![number.val; self.grid.steps()])),
@@ -163,18 +166,17 @@ impl Eval<'_> {
     }
 
     /// The same in every step.
-    fn repeated(&self, out: Out) -> Out {
+    fn repeated(&self, out: Out) -> Result<Out, QueryError> {
         let steps = self.grid.steps();
-        match out {
+        Ok(match out {
             Out::Scalar(values) => Out::Scalar(vec![values[0]; steps]),
-            Out::Vector(lines) => Out::Vector(
-                lines
-                    .into_iter()
-                    .map(|line| Line { values: vec![line.values[0]; steps], ..line })
-                    .collect(),
-            ),
+            Out::Vector(lines) => {
+                self.guard.charge(lines.len().saturating_mul(steps))?;
+                let repeat = |line: Line| Line { values: vec![line.values[0]; steps], ..line };
+                Out::Vector(lines.into_iter().map(repeat).collect())
+            }
             other => other,
-        }
+        })
     }
 
     fn negated(&self, expr: &Expr) -> Result<Out, QueryError> {
@@ -242,9 +244,19 @@ impl Eval<'_> {
         let step = millis(subquery.step.unwrap_or(self.options.subquery_step)).max(1);
         let first = moment.at(self.grid.start).saturating_sub(range);
         // Ranges are open on the left.
-        let start = (first.div_euclid(step) + 1) * step;
+        let start = first.div_euclid(step).saturating_add(1).saturating_mul(step);
         let end = moment.at(self.grid.last());
         let grid = Grid { start, end, step };
+        match grid.steps() {
+            0 => return Ok(Ranges { series: Vec::new(), moment, range }),
+            steps if steps > MAX_SUBQUERY_STEPS => {
+                return Err(QueryError::Execution(format!(
+                    "subquery of {steps} steps, {MAX_SUBQUERY_STEPS} at the most: try a longer step or a shorter range"
+                )));
+            }
+            // Also without any series: a scalar has a value in each.
+            steps => self.guard.charge(steps)?,
+        }
         let inner = Eval { grid, ..*self };
         let lines = match inner.eval(&subquery.expr)? {
             Out::Vector(lines) => lines,

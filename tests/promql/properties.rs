@@ -284,6 +284,17 @@ fn a_query_holds_to_its_guard() {
     let too_many = Stopped::TooManySamples(500).to_string();
     assert_eq!(ask("a + b", &Guard::new(500)), Err(("execution", too_many.clone())));
     assert_eq!(ask("max_over_time(a[5m:1s])", &Guard::new(500)), Err(("execution", too_many)));
+    // More than there is memory for, of nothing that is stored.
+    for text in ["count_over_time(vector(1)[100y:1ms])", "max_over_time((vector(time()))[90y:1s])"]
+    {
+        for guard in [Guard::new(1_000_000), Guard::default()] {
+            let (kind, _) = ask(text, &guard).expect_err("too many steps");
+            assert_eq!(kind, "execution", "{text}");
+        }
+    }
+    let counted = "count_values(\"v\", a * scalar(vector(time())))";
+    assert_eq!(ask(counted, &Guard::new(100_000)).map_err(|told| told.0), Err("execution"));
+    assert_eq!(ask("sum_over_time(vector(1)[10s:1m])", &Guard::default()), Ok(()));
     let guard = Guard::default();
     guard.cancel();
     assert_eq!(ask("a", &guard), Err(("canceled", Stopped::Cancelled.to_string())));
