@@ -80,7 +80,7 @@ fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
 fn the_shipped_declaration_holds_the_whole_catalogue() {
     let plan = report("bellwether.yaml", EMBEDDED).unwrap();
     let monitor = &plan.root.performance_monitor;
-    assert_eq!(monitor.system_metrics.len(), 18);
+    assert_eq!(monitor.system_metrics.len(), 24);
     assert_eq!(monitor.application_metrics.len(), 14);
     assert_eq!(monitor.neo4j_metrics.as_ref().unwrap().queries.len(), 13);
     assert!(plan.rules.rules.len() >= 13);
