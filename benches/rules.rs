@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether::declare::{Cx, Decode, Problems, parse};
-use bellwether::model::{Batch, Kind, MetricDef, MetricId, Now, Origin};
+use bellwether::history::{History, SeriesRef};
+use bellwether::model::{Batch, Kind, LabelSet, MetricDef, MetricId, Now, Origin};
 use bellwether::rules::{Declared, Engine, RuleSet, RuleSettings, compile};
 use bellwether::store::{Options, Store};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -133,5 +134,35 @@ fn evalexpr_itself(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, ticks, churn, evalexpr_itself);
+/// A thousand threshold rules in PromQL, each for the ten disks of one host, over ten million
+/// samples: ten thousand series, a thousand samples each.
+fn promql_rules(criterion: &mut Criterion) {
+    let set = rules("{name: r{n}, promql: 'usage{host=\"h{n}\"} > 95'}", 1_000);
+    let store = Store::new(metrics(), Options::default());
+    let mut now = Now::default().after(Duration::from_secs(3_600));
+    let mut engine = Engine::new(set, now);
+    let history = History::in_memory(SERIES);
+    let series: Vec<SeriesRef> = (0..SERIES)
+        .filter_map(|n| {
+            let (host, disk) = (format!("h{}", n / 10), format!("sd{}", n % 10));
+            let labels = [("__name__", "usage"), ("host", &host), ("disk", &disk)];
+            history.series_ref(&LabelSet::new(labels))
+        })
+        .collect();
+    for round in 0..1_000_u32 {
+        now = now.after(INTERVAL);
+        let value = |n: usize| f64::from(round % 50) + (n % 40) as f64;
+        let samples: Vec<_> = series.iter().enumerate().map(|(n, s)| (*s, value(n))).collect();
+        history.append(now.wall, &samples);
+    }
+    criterion.bench_function("promql_1k_rules_10m_samples", |bencher| {
+        bencher.iter(|| {
+            let tick = engine.tick(&store, Some(&history), now, None);
+            assert_eq!((tick.evaluated, tick.failed), (1_000, 0));
+            black_box(tick)
+        });
+    });
+}
+
+criterion_group!(benches, ticks, churn, evalexpr_itself, promql_rules);
 criterion_main!(benches);

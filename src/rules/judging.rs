@@ -180,7 +180,7 @@ impl Judging<'_> {
         let clear = Sight::Judged { verdict: Verdict::Clear, sample: self.now.mono };
         let (number, now) = (self.number, self.now.mono);
         for key in self.keys(|alert| alert.seen != number && now >= alert.grace) {
-            let whole = key.is_empty();
+            let whole = key.is_empty() && self.alerts.get(&key).is_some_and(|alert| alert.blind);
             let ground = if whole { Ground::Returned } else { Ground::Vanished };
             self.advance(&key, Seen::bare(clear, ground));
         }

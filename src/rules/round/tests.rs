@@ -38,6 +38,16 @@ fn each_series_of_an_answer_is_an_alert() {
 }
 
 #[test]
+fn an_answer_without_labels_is_a_series_like_any_other() {
+    let mut bench = Bench::rule("promql: 'sum(load) > 3'");
+    assert_eq!(bench.next(&[("load", 4.0)]).len(), 1);
+    assert_eq!(
+        bench.next(&[("load", 3.0)]),
+        [" firing > inactive warning: `sum(load) > 3` has no such series any more"]
+    );
+}
+
+#[test]
 fn an_answer_can_be_compared_by_the_rule() {
     let mut bench = Bench::rule(
         "promql: 'sum by (job) (load)', condition: '>', resolve_threshold: 5,
