@@ -118,7 +118,7 @@ impl App {
         app.web.open(&settings, backend).await.map_err(anyhow::Error::msg)?;
         app.statsd.replace(statsd);
         let remote = app.outward.prepare(&running.plan).await.map_err(anyhow::Error::msg)?;
-        app.outward.replace(remote, app.history(), &running.plan).await;
+        app.outward.replace(remote, app.past.as_ref(), &running.plan).await;
         let stop = CancellationToken::new();
         let judging = tokio::spawn(app.judge.clone().run(stop.clone()));
         app.current.load().start(&app);
@@ -272,7 +272,7 @@ impl App {
             self.board.forget(origin);
         }
         self.current.store(next.clone());
-        self.outward.replace(remote, self.history(), &next.plan).await;
+        self.outward.replace(remote, self.past.as_ref(), &next.plan).await;
         next.start(self);
         Ok(told)
     }

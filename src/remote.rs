@@ -23,5 +23,5 @@ pub use family::{Families, Family};
 pub use relabel::{Relabel, RelabelAction, RelabelConfig};
 pub use settings::{Protocol, RemoteQueue, RemoteWrite, check, named};
 pub use stats::{Figures, Stats};
-pub use tail::{Log, Tail};
+pub use tail::{Log, Pending, Tail};
 pub use writers::{Prepared, Setup, WallClock, Writers};

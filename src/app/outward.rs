@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+use super::past::Past;
 use crate::clock::Clock;
 use crate::collectors::own::RemoteFigures;
 use crate::config::Plan;
-use crate::history::History;
 use crate::model::Wall;
 use crate::remote::{Families, Prepared, Setup, Writers};
 use crate::server::RemoteHealth;
@@ -31,22 +31,17 @@ impl Outward {
         prepared.map_err(|error| error.to_string())?
     }
 
-    /// Sends to `prepared` from now on what `history` takes.
-    pub(super) async fn replace(
-        &self,
-        prepared: Prepared,
-        history: Option<Arc<History>>,
-        plan: &Plan,
-    ) {
-        match history {
-            Some(history) => {
+    /// Sends to `prepared` from now on what the history of `past` takes.
+    pub(super) async fn replace(&self, prepared: Prepared, past: Option<&Past>, plan: &Plan) {
+        match past {
+            Some(past) if past.is_on_disk() => {
                 let families = Families::new(&plan.metrics);
-                self.0.replace(prepared, Arc::new(history), families).await;
+                self.0.replace(prepared, Arc::new(past.history.clone()), families).await;
             }
-            None if !plan.root.remote_write.is_empty() => {
-                warn!("remote write needs history, which begins at the next start");
+            _ if plan.root.remote_write.is_empty() => {}
+            _ => {
+                warn!("remote write sends nothing: there is no history on disk; see the log above")
             }
-            None => {}
         }
     }
 

@@ -53,6 +53,11 @@ impl Past {
         Some(Self { history: Arc::new(history), folder, problem })
     }
 
+    /// Whether there is a log on disk that can be sent on.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// Sees that all is on disk.
     pub(super) async fn close(&self) {
         let history = self.history.clone();

@@ -217,7 +217,7 @@ own_metrics! {
     RemoteNewest = "bellwether_remote_write_highest_sent_timestamp_seconds" Gauge ["destination"]
         "Time of the newest sample that the receiver took.";
     RemotePending = "bellwether_remote_write_pending_samples" Gauge ["destination"]
-        "Samples of the requests that are under way.";
+        "Samples in history's log that wait to be sent.";
     RemotePendingBytes = "bellwether_remote_write_pending_bytes" Gauge ["destination"]
         "Bytes of history's log that wait to be sent.";
     Anomaly = "bellwether_anomaly" Gauge ["metric", "series"]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::analysis::bottleneck::{self, Bottleneck};
 use crate::collectors::{application, neo4j, own, system};
 use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
+use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
 use crate::rules::{self, RuleSet, RuleSettings};
 
@@ -307,10 +308,12 @@ impl<'a> Checker<'a> {
     fn remote_write(&mut self) {
         let destinations = &self.root.remote_write;
         crate::remote::check(destinations, self.problems);
-        if let (Some(first), false) = (destinations.first(), self.root.trend_analysis.enabled) {
+        let history = &self.root.trend_analysis;
+        let in_files = history.enabled && history.storage.backend == Backend::File;
+        if let (Some(first), false) = (destinations.first(), in_files) {
             self.problems
-                .error(&first.at, "remote write without history, whose log is its queue")
-                .hint("leave out `trend_analysis.enabled: false`");
+                .error(&first.at, "remote write without history on disk, whose log is its queue")
+                .hint("leave out `trend_analysis.enabled: false` and `backend: memory`");
         }
     }
 }

@@ -15,6 +15,7 @@ use super::sender::{Outcome, Sender};
 use super::settings::{Protocol, RemoteQueue};
 use super::stats::Stats;
 use super::tail::{Log, Tail, Tailed, gather};
+use crate::history::Cursor;
 use crate::outbound::next_delay;
 
 /// A destination at work.
@@ -76,13 +77,9 @@ impl Destination {
         self.progress.sending = Some(tailed.next);
         self.save().await;
         let (chunks, dropped) = self.cutter.cut(&tailed.samples);
-        let mut waiting: u64 = chunks.iter().map(|chunk| chunk.samples as u64).sum();
         for chunk in &chunks {
-            self.stats.pending_samples.store(waiting, Relaxed);
             self.deliver(chunk, repeats, stop).await?;
-            waiting -= chunk.samples as u64;
         }
-        self.stats.pending_samples.store(0, Relaxed);
         self.stats.relabelled.fetch_add(dropped, Relaxed);
         self.progress = Progress { acked: tailed.next, sending: None };
         self.diary.unsaved = true;
@@ -104,7 +101,8 @@ impl Destination {
         match tokio::task::spawn_blocking(read).await {
             Ok((tail, tailed, pending)) => {
                 self.tail = Some(tail);
-                self.stats.pending_bytes.store(pending, Relaxed);
+                self.stats.pending_samples.store(pending.samples, Relaxed);
+                self.stats.pending_bytes.store(pending.bytes, Relaxed);
                 Some(tailed)
             }
             Err(error) => {
@@ -241,14 +239,28 @@ impl Diary {
 
 /// Where a destination begins: where it stood, or at the end of the log where it is new.
 pub(super) fn beginning(file: Option<&ProgressFile>, log: &dyn Log, name: &str) -> Progress {
+    let end = log.end();
     match file.map_or(Ok(None), ProgressFile::load) {
-        Ok(Some(progress)) => return progress,
+        Ok(Some(progress)) => return within(progress, end, name),
         Ok(None) => {}
         Err(error) => {
             warn!(destination = name, %error, "how far it got cannot be read: it begins at now");
         }
     }
-    Progress { acked: log.end(), sending: None }
+    Progress { acked: end, sending: None }
+}
+
+/// A log may end before the place that was reached: its last bytes went with a loss of power, or
+/// it was deleted and is another one, of which nothing was sent.
+fn within(progress: Progress, end: Cursor, name: &str) -> Progress {
+    if progress.acked <= end {
+        return progress;
+    }
+    if progress.acked.segment == end.segment {
+        return Progress { acked: end, sending: None };
+    }
+    warn!(destination = name, "history is another one than before: it is sent from its beginning");
+    Progress { acked: Cursor::default(), sending: None }
 }
 
 async fn pause(span: Duration, stop: &CancellationToken) -> Result<(), Stopped> {
@@ -261,4 +273,19 @@ async fn pause(span: Duration, stop: &CancellationToken) -> Result<(), Stopped> 
 async fn cut_off(stop: &CancellationToken) {
     stop.cancelled().await;
     sleep(LAST_ATTEMPT).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_ends_early_is_begun_where_it_can_be() {
+        let cursor = |segment, offset| Cursor { segment, offset, samples: 0 };
+        let begin = |acked| within(Progress { acked, sending: None }, cursor(3, 100), "x").acked;
+        assert_eq!(begin(cursor(3, 100)), cursor(3, 100));
+        assert_eq!(begin(cursor(2, 900)), cursor(2, 900));
+        assert_eq!(begin(cursor(3, 101)), cursor(3, 100));
+        assert_eq!(begin(cursor(4, 1)), Cursor::default());
+    }
 }

@@ -13,7 +13,7 @@ crate::choices! {
     pub enum Protocol {
         /// Understood by every receiver.
         V1 = "1.0",
-        /// Smaller requests, types and help of metrics. A receiver that does not know it is sent
+        /// Tells type and help beside each series. A receiver that does not know it is sent
         /// 1.0.
         V2 = "2.0",
     }

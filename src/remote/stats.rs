@@ -38,7 +38,7 @@ pub struct Figures {
     pub bytes: u64,
     /// The latest time that was sent, seconds since the epoch; 0 before the first.
     pub newest_sent: f64,
-    /// Samples that were read and not yet taken.
+    /// Samples that wait.
     pub pending_samples: u64,
     /// Bytes of the log that wait.
     pub pending_bytes: u64,

@@ -13,14 +13,23 @@ pub trait Log: Send + Sync + 'static {
     /// Where the log ends now.
     fn end(&self) -> Cursor;
 
-    /// Bytes behind `from`, as far as that is known.
-    fn pending(&self, from: Cursor) -> u64;
+    /// What waits behind `from`.
+    fn pending(&self, from: Cursor) -> Pending;
 
     /// Keeps what is behind `from` from being deleted, within the retention, for reader `name`.
     fn hold(&self, name: &str, from: Cursor);
 
     /// Reader `name` is gone.
     fn release(&self, name: &str);
+}
+
+/// What waits in a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Samples.
+    pub samples: u64,
+    /// Bytes; of all the log where a part of it is not known.
+    pub bytes: u64,
 }
 
 /// A reader of a log.
@@ -38,13 +47,15 @@ impl Log for Arc<History> {
         self.wal_end()
     }
 
-    fn pending(&self, from: Cursor) -> u64 {
+    fn pending(&self, from: Cursor) -> Pending {
         let end = self.wal_end();
-        if end.segment == from.segment {
-            end.offset - from.offset.min(end.offset)
-        } else {
-            self.stats().wal_bytes
-        }
+        let samples = end.samples.saturating_sub(from.samples);
+        let bytes = match samples {
+            0 => 0,
+            _ if end.segment == from.segment => end.offset.saturating_sub(from.offset),
+            _ => self.stats().wal_bytes,
+        };
+        Pending { samples, bytes }
     }
 
     fn hold(&self, name: &str, from: Cursor) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bellwether::history::{Cursor, TailBatch};
 use bellwether::model::LabelSet;
 use bellwether::promql::SampledSeries;
-use bellwether::remote::{Log, Tail};
+use bellwether::remote::{Log, Pending, Tail};
 
 /// Collections, each a record of the log.
 #[derive(Clone, Default)]
@@ -48,8 +48,8 @@ impl Log for Memory {
         Cursor { offset: self.0.lock().unwrap().records.len() as u64, ..Cursor::default() }
     }
 
-    fn pending(&self, from: Cursor) -> u64 {
-        self.end().offset - from.offset
+    fn pending(&self, from: Cursor) -> Pending {
+        Pending { samples: self.end().offset - from.offset, bytes: 0 }
     }
 
     fn hold(&self, name: &str, from: Cursor) {

@@ -124,12 +124,17 @@ impl Drop for Server {
 
 /// Ends the test in one line where a tool is not there.
 pub fn need(tool: &str, package: &str) {
-    let found = std::env::var_os("JAVA_HOME")
+    let found = there(tool);
+    assert!(found, "{tool} is missing: install {package} to run the tests against real servers");
+}
+
+/// Whether a tool is there.
+pub fn there(tool: &str) -> bool {
+    std::env::var_os("JAVA_HOME")
         .map(|home| PathBuf::from(home).join("bin"))
         .into_iter()
         .chain(std::env::var_os("PATH").iter().flat_map(std::env::split_paths))
-        .any(|folder| folder.join(tool).is_file());
-    assert!(found, "{tool} is missing: install {package} to run the tests against real servers");
+        .any(|folder| folder.join(tool).is_file())
 }
 
 fn told(output: &Output) -> String {

@@ -17,7 +17,7 @@ pub struct RemoteFigures {
     pub bytes: u64,
     /// The latest time that was sent, seconds since the epoch; 0 before the first.
     pub newest_sent: f64,
-    /// Samples of the requests under way.
+    /// Samples that wait.
     pub pending_samples: u64,
     /// Bytes of history's log that wait.
     pub pending_bytes: u64,
