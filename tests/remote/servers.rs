@@ -74,7 +74,7 @@ fn until(mut samples: Samples, end: i64) -> Samples {
 fn same(ours: &Samples, storage: &Storage, end: i64) -> Vec<String> {
     let start = Instant::now();
     loop {
-        let differences = difference(ours, &until(storage.samples(), end));
+        let differences = difference(ours, &until(storage.samples(), end), storage.rounding());
         if differences.is_empty() || start.elapsed() > WAIT {
             return differences;
         }
@@ -111,7 +111,8 @@ fn nothing_is_lost_over_outages_of_the_receivers_and_of_ourselves() {
     agent.kill();
     let agent = Agent::start(folder.path(), &declaration);
     prometheus.start();
-    let end = caught_up(&agent);
+    // Collections that began at one moment may end up in the log in another order.
+    let end = caught_up(&agent) - 1000;
     for destination in ["prometheus", "victoria"] {
         let lost = format!(
             "bellwether_remote_write_samples_dropped_total{{destination=\"{destination}\",reason=\"lost\"}}"
@@ -122,7 +123,7 @@ fn nothing_is_lost_over_outages_of_the_receivers_and_of_ourselves() {
 
     let ours = until(history(folder.path()), end);
     let samples: usize = ours.values().map(std::collections::BTreeMap::len).sum();
-    assert!(ours.len() > 30 && samples > 2000, "{} series, {samples} samples", ours.len());
+    assert!(ours.len() > 30 && samples > 1500, "{} series, {samples} samples", ours.len());
     for (name, storage) in [("prometheus", &prometheus), ("victoria", &victoria)] {
         assert_eq!(same(&ours, storage, end), [""; 0], "{name}");
     }

@@ -95,6 +95,11 @@ impl Storage {
         child.wait().unwrap();
     }
 
+    /// How far off its values may be, as a share of them.
+    pub fn rounding(&self) -> f64 {
+        if self.kind == Kind::VictoriaMetrics { 1e-11 } else { 0.0 }
+    }
+
     /// Everything it holds, but staleness markers.
     pub fn samples(&self) -> Samples {
         match self.kind {
@@ -154,8 +159,9 @@ pub fn lines(text: &str) -> Samples {
     samples
 }
 
-/// What is not the same, in words; at most a few lines.
-pub fn difference(ours: &Samples, theirs: &Samples) -> Vec<String> {
+/// What is not the same, in words; at most a few lines. Both are NaN, or bit by bit the same; or
+/// off by `rounding` of the value: VictoriaMetrics keeps about twelve digits of some.
+pub fn difference(ours: &Samples, theirs: &Samples, rounding: f64) -> Vec<String> {
     let mut found = Vec::new();
     let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     let none = BTreeMap::new();
@@ -163,10 +169,15 @@ pub fn difference(ours: &Samples, theirs: &Samples) -> Vec<String> {
         let (ours, theirs) = (ours.get(name).unwrap_or(&none), theirs.get(name).unwrap_or(&none));
         let times: std::collections::BTreeSet<&i64> = ours.keys().chain(theirs.keys()).collect();
         for at in times {
-            let bits = |value: Option<&f64>| {
-                value.map(|value| if value.is_nan() { 1 } else { value.to_bits() })
+            let same = match (ours.get(at), theirs.get(at)) {
+                (Some(a), Some(b)) => {
+                    a.to_bits() == b.to_bits()
+                        || (a.is_nan() && b.is_nan())
+                        || (a - b).abs() <= rounding * a.abs()
+                }
+                (a, b) => a.is_none() && b.is_none(),
             };
-            if bits(ours.get(at)) != bits(theirs.get(at)) && found.len() < 5 {
+            if !same && found.len() < 5 {
                 found.push(format!("{name} {at}: {:?}, there {:?}", ours.get(at), theirs.get(at)));
             }
         }

@@ -162,7 +162,7 @@ fn promtool_and_prometheus_take_it_and_give_it_back() {
 
     let ours = lines(&run(&["export", "--format", "json"], &path("history"), ""));
     let mut prometheus = Storage::prometheus(&path("prometheus"));
-    assert_eq!(difference(&ours, &prometheus.samples()), [""; 0]);
+    assert_eq!(difference(&ours, &prometheus.samples(), prometheus.rounding()), [""; 0]);
     prometheus.end("TERM");
 
     let dump = promtool(&["tsdb", "dump", data.to_str().unwrap()]);
@@ -186,7 +186,7 @@ fn victoria_metrics_takes_it() {
     victoria.post("/api/v1/import", &json);
     let start = Instant::now();
     loop {
-        let found = difference(&lines(&finite), &victoria.samples());
+        let found = difference(&lines(&finite), &victoria.samples(), victoria.rounding());
         if found.is_empty() {
             return;
         }
