@@ -5,9 +5,11 @@ mod tests;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tracing::warn;
 
 use super::anomaly::{Detector, Observation, Settings};
 use crate::model::{
@@ -29,6 +31,8 @@ pub struct Lookout {
     settings: Settings,
     metrics: HashMap<MetricId, Metric>,
     series: Mutex<HashMap<(MetricId, LabelValues), Series>>,
+    /// Whether it was told that there is no room for more.
+    full: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -77,6 +81,7 @@ impl Lookout {
             settings,
             metrics: names.into_iter().filter_map(gauge).map(metric).collect(),
             series: Mutex::default(),
+            full: AtomicBool::new(false),
         }
     }
 
@@ -95,7 +100,10 @@ impl Lookout {
                     let detector = Detector::new(&self.settings, metric.def.interval);
                     new.insert(Series { detector, seen: now, last: None })
                 }
-                Entry::Vacant(_) => continue,
+                Entry::Vacant(_) => {
+                    self.tell_full(&metric.def.name);
+                    continue;
+                }
             };
             series.seen = now;
             series.last = Some(series.detector.observe(now.wall, *value));
@@ -130,6 +138,13 @@ impl Lookout {
             }
         }
         Ok(())
+    }
+
+    /// Once: a metric with so many series has as many more every interval.
+    fn tell_full(&self, metric: &str) {
+        if !self.full.swap(true, Relaxed) {
+            warn!(metric, limit = MOST_SERIES, "too many series to look for anomalies in all");
+        }
     }
 
     fn taught(&self, series: &SampledSeries, interval: Duration) -> Detector {
