@@ -226,11 +226,13 @@ impl Shared {
 
     pub fn stats(&self) -> Stats {
         let blocks = self.blocks.all();
+        // Before the head: whoever needs both takes the index first, or they wait for each other.
+        let series = self.index.read().len() as u64;
         let head = self.head.read();
         let spans = blocks.iter().map(|block| (block.start, block.end)).chain(head.span());
         let (starts, ends): (Vec<i64>, Vec<i64>) = spans.unzip();
         Stats {
-            series: self.index.read().len() as u64,
+            series,
             head_samples: head.samples(),
             head_bytes: head.bytes() as u64,
             blocks: blocks.len() as u64,
