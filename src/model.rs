@@ -13,7 +13,9 @@ mod names;
 mod record;
 mod time;
 
-pub use alert::{Alert, AlertState, Fingerprint, Notification, Severity, Status, Transition};
+pub use alert::{
+    Alert, AlertState, Cause, Fingerprint, Group, Notification, Severity, Status, Transition,
+};
 pub use batch::{Batch, Failure, Point};
 pub use label_matcher::{LabelMatcher, ValueTest};
 pub use label_set::{LabelSet, METRIC_NAME};

@@ -27,7 +27,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
-pub use channels::{BuildError, ChannelType, Context, KindSettings, Sender, WallClock};
+pub use channels::{
+    Batch, BuildError, ChannelType, Context, Digest, KindSettings, Sender, WallClock,
+};
 pub use delivery::ChannelStats;
 pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check};

@@ -150,14 +150,78 @@ impl Status {
     }
 }
 
+/// Why something is told now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The alert changed: it fired, its level changed, it resolved.
+    Change,
+    /// It still fires, and `repeat_interval` is over.
+    Repeat,
+    /// Nobody acknowledged it in time.
+    Escalation,
+    /// The channels that should have told of it fail.
+    Fallback,
+    /// It began to change too often, or it no longer does.
+    Flapping,
+    /// A sign of life: rules are judged, notifications are delivered.
+    Heartbeat,
+    /// Somebody tries a channel.
+    Test,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Cause; 7] = [
+        Self::Change,
+        Self::Repeat,
+        Self::Escalation,
+        Self::Fallback,
+        Self::Flapping,
+        Self::Heartbeat,
+        Self::Test,
+    ];
+
+    /// The word used on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Repeat => "repeat",
+            Self::Escalation => "escalation",
+            Self::Fallback => "fallback",
+            Self::Flapping => "flapping",
+            Self::Heartbeat => "heartbeat",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Alerts that are told together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// The same as long as the route is: `{}/{severity="critical"}:{alertname="disk"}`, as
+    /// Alertmanager writes it.
+    pub key: String,
+    /// The receiver they are for; empty without routes.
+    pub receiver: String,
+    /// The labels they were grouped by.
+    pub labels: Labels,
+    /// Whether a message also tells of those that stand: the others of the group that fire.
+    pub whole: bool,
+}
+
 /// One thing to tell one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
-    /// The same for every attempt and after a restart: fingerprint, start, number of the
-    /// transition. Receivers deduplicate by it.
+    /// The same for every attempt and after a restart: fingerprint, start, moment of the change.
+    /// Receivers deduplicate by it.
     pub id: String,
     /// What it says.
     pub status: Status,
+    /// Why it is told now.
+    pub cause: Cause,
+    /// What it is told with.
+    pub group: Arc<Group>,
     /// The alert it is about.
     pub alert: Arc<Alert>,
     /// Why, in one sentence, as the transition has it.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::declare::{At, MapReader, Problems, Section, Shape};
-use crate::model::{Labels, Notification, Wall};
+use crate::model::{Alert, Group, Labels, Notification, Status, Wall};
 
 mod broker_log;
 pub mod kafka;
@@ -21,19 +21,65 @@ pub mod webhook;
 /// What an attempt resolves to.
 pub type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + 'a>>;
 
+/// What one attempt hands over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// What is told, oldest first; at least one, and no two of one alert.
+    pub news: Vec<Notification>,
+    /// Others of the group of the first that this channel was told of and that still fire, by
+    /// start; empty where groups are not told whole.
+    pub standing: Vec<Arc<Alert>>,
+    /// Set where the channel's rate limit held `news` back: they may be of many groups then, and
+    /// one message tells of all.
+    pub digest: Option<Digest>,
+}
+
+/// Why notifications of many groups come in one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// Since when they were held back.
+    pub since: Wall,
+    /// How many more began and ended meanwhile, and are not told at all.
+    pub over: usize,
+}
+
+impl Batch {
+    /// The group of the first; of a digest only one of many.
+    #[must_use]
+    pub fn group(&self) -> &Group {
+        static NONE: std::sync::LazyLock<Group> = std::sync::LazyLock::new(Group::default);
+        self.news.first().map_or(&NONE, |first| &first.group)
+    }
+
+    /// Firing while anything in it fires.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let fires = |one: &Notification| one.status == Status::Firing;
+        let firing = !self.standing.is_empty() || self.news.iter().any(fires);
+        if firing { Status::Firing } else { Status::Resolved }
+    }
+}
+
 /// A place where notifications go.
 pub trait Channel: Send + Sync + 'static {
-    /// Makes one attempt to hand over `batch`, oldest first. `Ok` only once the receiver has said
-    /// that it took all of them. A batch never holds two notifications of one alert.
-    fn deliver<'a>(&'a self, batch: &'a [Notification]) -> Attempt<'a>;
+    /// Makes one attempt to hand over `batch`. `Ok` only once the receiver has said that it took
+    /// all of its news.
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a>;
 
-    /// Most notifications of one batch.
+    /// Most news of one batch.
     fn max_batch(&self) -> usize;
 
-    /// Whether `next` may go in the batch that `first` opens.
+    /// Whether `next` may go in the batch that `first` opens. A channel whose message tells of one
+    /// group says so here; [`same_group`] is the usual answer.
     fn joins(&self, _first: &Notification, _next: &Notification) -> bool {
         true
     }
+}
+
+/// Whether two notifications are told together.
+#[must_use]
+pub fn same_group(first: &Notification, next: &Notification) -> bool {
+    Arc::ptr_eq(&first.group, &next.group) || first.group == next.group
 }
 
 /// Why an attempt failed, in whole or in part.
@@ -45,7 +91,7 @@ pub struct DeliveryError {
     pub retry_after: Option<Duration>,
     /// What happened; never holds a secret.
     pub message: String,
-    /// Indices of the notifications that got through all the same, ascending.
+    /// Indices of the news that got through all the same, ascending.
     pub delivered: Vec<usize>,
 }
 

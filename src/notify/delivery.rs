@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::channels::{Channel, DeliveryError, WallClock};
+use super::channels::{Batch, Channel, DeliveryError, WallClock};
 use super::filter::Filter;
 use super::journal::Journal;
 use super::outbox::{Outbox, Record};
 use super::settings::ChannelCommon;
-use crate::model::{Alert, AlertState, Fingerprint, Notification, Status, Transition, Wall};
+use crate::model::{
+    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Status, Transition, Wall,
+};
 use crate::outbound::next_delay;
 
 /// What one channel did so far.
@@ -169,9 +171,20 @@ pub(super) fn told(filter: &Filter, transition: &Transition) -> Option<Notificat
     Some(Notification {
         id: id(transition),
         status,
+        cause: Cause::Change,
+        group: flat(&alert.rule),
         alert: alert.clone(),
         reason: transition.reason.clone(),
         at: transition.at,
+    })
+}
+
+/// The group of an alert where there are no routes: its rule's.
+pub(super) fn flat(rule: &str) -> Arc<Group> {
+    Arc::new(Group {
+        key: format!("{{}}:{{alertname={rule:?}}}"),
+        labels: Labels::from([("alertname".to_owned(), rule.to_owned())]),
+        ..Group::default()
     })
 }
 
@@ -216,12 +229,18 @@ impl Delivery {
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken, halt: CancellationToken) {
         let mut progress = Progress::default();
         while !halt.is_cancelled() {
+            // Looked at before the queue: what was queued before the stop is handed over.
+            let stopping = stop.is_cancelled();
             let batch = self.next_batch(&mut progress).await;
             if batch.is_empty() {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = self.mailbox.wake.notified() => continue,
+                if stopping {
+                    return;
                 }
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = self.mailbox.wake.notified() => {}
+                }
+                continue;
             }
             let result = self.attempt(&batch).await;
             let Some(wait) = self.settle(&batch, result, &mut progress).await else { continue };
@@ -235,9 +254,9 @@ impl Delivery {
     /// One attempt. A channel that panics costs this attempt and no more.
     async fn attempt(self: &Arc<Self>, batch: &[(u64, Notification)]) -> Result<(), DeliveryError> {
         let delivery = self.clone();
-        let notifications: Vec<Notification> =
-            batch.iter().map(|(_, notification)| notification.clone()).collect();
-        let attempt = tokio::spawn(async move { delivery.channel.deliver(&notifications).await });
+        let news = batch.iter().map(|(_, notification)| notification.clone()).collect();
+        let batch = Batch { news, standing: Vec::new(), digest: None };
+        let attempt = tokio::spawn(async move { delivery.channel.deliver(&batch).await });
         match AbortOnDropHandle::new(attempt).await {
             Ok(result) => result,
             Err(error) => Err(DeliveryError::transient(format!("the attempt broke off: {error}"))),
@@ -431,9 +450,9 @@ mod tests {
     }
 
     impl Channel for Scripted {
-        fn deliver<'a>(&'a self, batch: &'a [Notification]) -> Attempt<'a> {
+        fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
             Box::pin(async move {
-                let texts = batch.iter().map(|one| {
+                let texts = batch.news.iter().map(|one| {
                     let severity = one.alert.severity.as_str();
                     format!("{} {} {severity}", one.status.as_str(), one.alert.rule)
                 });

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::outbox::{Outbox, Record};
-use crate::model::{Alert, AlertState, Fingerprint, Labels, Notification, Severity, Status, Wall};
+use crate::model::{
+    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status, Wall,
+};
 
 /// A journal is written anew when it holds this many lines more than its outbox needs.
 const SLACK: usize = 1000;
@@ -148,9 +150,21 @@ enum Line {
 struct Saved {
     id: String,
     resolved: bool,
+    #[serde(default)]
+    cause: String,
+    #[serde(default)]
+    group: SavedGroup,
     reason: String,
     at: i64,
     alert: SavedAlert,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct SavedGroup {
+    key: String,
+    receiver: String,
+    labels: Labels,
+    whole: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -184,6 +198,8 @@ impl Line {
                 notification: Box::new(Saved {
                     id: notification.id.clone(),
                     resolved: notification.status == Status::Resolved,
+                    cause: notification.cause.as_str().to_owned(),
+                    group: SavedGroup::of(&notification.group),
                     reason: notification.reason.clone(),
                     at: notification.at.0,
                     alert: SavedAlert::of(&notification.alert),
@@ -201,9 +217,12 @@ impl Line {
             }
             Self::Push { seq, episode, notification } => {
                 let status = if notification.resolved { Status::Resolved } else { Status::Firing };
+                let known = |cause: &Cause| cause.as_str() == notification.cause;
                 let notification = Notification {
                     id: notification.id,
                     status,
+                    cause: Cause::ALL.into_iter().find(known).unwrap_or(Cause::Change),
+                    group: Arc::new(notification.group.group()),
                     alert: Arc::new(notification.alert.alert()?),
                     reason: notification.reason,
                     at: Wall(notification.at),
@@ -213,6 +232,18 @@ impl Line {
             Self::Done(seq) => Record::Done(seq),
             Self::Drop(seq) => Record::Drop(seq),
         })
+    }
+}
+
+impl SavedGroup {
+    fn of(group: &Group) -> Self {
+        let Group { key, receiver, labels, whole } = group.clone();
+        Self { key, receiver, labels, whole }
+    }
+
+    fn group(self) -> Group {
+        let Self { key, receiver, labels, whole } = self;
+        Group { key, receiver, labels, whole }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::channels::Batch;
 use crate::model::{
-    Alert, AlertState, Fingerprint, Labels, Notification, Severity, Status, Transition, Wall,
+    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status,
+    Transition, Wall,
 };
 
 /// 2026-11-21T04:00:00Z.
@@ -63,6 +65,20 @@ pub(super) fn level(rule: &str, mount: &str, severity: Severity, minute: i64) ->
     }
 }
 
+/// The group of a rule's alerts, where there are no routes.
+pub(super) fn group(rule: &str) -> Group {
+    Group {
+        key: format!("{{}}:{{alertname={rule:?}}}"),
+        labels: Labels::from([("alertname".to_owned(), rule.to_owned())]),
+        ..Group::default()
+    }
+}
+
+/// What is handed over in one attempt.
+pub(super) fn batch(news: impl Into<Vec<Notification>>) -> Batch {
+    Batch { news: news.into(), standing: Vec::new(), digest: None }
+}
+
 /// A notification about the alert.
 pub(super) fn notification(rule: &str, mount: &str, status: Status) -> Notification {
     let transition = match status {
@@ -73,6 +89,8 @@ pub(super) fn notification(rule: &str, mount: &str, status: Status) -> Notificat
     Notification {
         id: format!("{}-{}-{number}", transition.alert.fingerprint, FIRED.0),
         status,
+        cause: Cause::Change,
+        group: Arc::new(group(rule)),
         alert: transition.alert,
         reason: transition.reason,
         at: transition.at,

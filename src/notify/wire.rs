@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::model::{Alert, Labels, Notification, Status, Wall};
 
-use super::channels::Sender;
+use super::channels::{Batch, Sender};
 
 /// The JSON of one notification, as published to Kafka and written by the log channel.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,12 @@ pub(super) struct Message<'a> {
     id: &'a str,
     /// `firing` or `resolved`.
     status: &'static str,
+    /// Why it is told now: `change`, `repeat`, `escalation`, `fallback`, `flapping`, `heartbeat`
+    /// or `test`.
+    cause: &'static str,
+    /// The receiver it is for; absent without routes.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    receiver: &'a str,
     /// Name of the rule.
     rule: &'a str,
     /// `info`, `warning`, `critical` or `emergency`; of a resolved alert the last one sent.
@@ -58,6 +64,8 @@ impl<'a> Message<'a> {
             version: "1",
             id: &notification.id,
             status: notification.status.as_str(),
+            cause: notification.cause.as_str(),
+            receiver: &notification.group.receiver,
             rule: &alert.rule,
             severity: alert.severity.as_str(),
             labels: with_sender(alert, sender),
@@ -82,18 +90,19 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Alertmanager's webhook document, version 4, for alerts of one rule that changed the same way.
-/// `alerts` carry five keys more than Alertmanager's: `id`, `message`, `reason`, `value` and
-/// `threshold`. The rule's message is also the annotation `summary` where the rule has none.
+/// Alertmanager's webhook document, version 4: what changed first, then what stands, as many as
+/// there is room for. `alerts` carry six keys more than Alertmanager's: `id`, `cause`, `message`,
+/// `reason`, `value` and `threshold`; those that stand have no `id`. The rule's message is also the
+/// annotation `summary` where the rule has none.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Webhook<'a> {
     version: &'static str,
-    group_key: String,
-    truncated_alerts: u32,
+    group_key: &'a str,
+    truncated_alerts: usize,
     status: &'static str,
     receiver: &'a str,
-    group_labels: Labels,
+    group_labels: &'a Labels,
     common_labels: Labels,
     common_annotations: Labels,
     #[serde(rename = "externalURL")]
@@ -112,27 +121,34 @@ struct WebhookAlert<'a> {
     #[serde(rename = "generatorURL")]
     generator_url: String,
     fingerprint: String,
-    id: &'a str,
+    id: Option<&'a str>,
+    cause: Option<&'static str>,
     message: &'a str,
-    reason: &'a str,
+    reason: Option<&'a str>,
     value: Option<f64>,
     threshold: Option<f64>,
 }
 
 impl<'a> Webhook<'a> {
-    /// The document for `batch`, which is one rule's; `receiver` is the channel's name.
-    pub(super) fn new(batch: &'a [Notification], receiver: &'a str, sender: &'a Sender) -> Self {
-        let alerts: Vec<_> = batch.iter().map(|one| WebhookAlert::new(one, sender)).collect();
-        let rule = batch.first().map_or("", |first| &*first.alert.rule);
-        let firing = batch.iter().any(|one| one.status == Status::Firing);
-        let status = if firing { Status::Firing } else { Status::Resolved };
+    /// The document for `batch`, with at most `limit` alerts; `channel` is the receiver's name
+    /// where there are no routes.
+    pub(super) fn new(
+        batch: &'a Batch,
+        channel: &'a str,
+        sender: &'a Sender,
+        limit: usize,
+    ) -> Self {
+        let news = batch.news.iter().map(|one| WebhookAlert::new(one, sender));
+        let standing = batch.standing.iter().map(|alert| WebhookAlert::standing(alert, sender));
+        let alerts: Vec<_> = news.chain(standing).take(limit).collect();
+        let group = batch.group();
         Self {
             version: "4",
-            group_key: format!("{{}}:{{alertname={rule:?}}}"),
-            truncated_alerts: 0,
-            status: status.as_str(),
-            receiver,
-            group_labels: Labels::from([("alertname".to_owned(), rule.to_owned())]),
+            group_key: &group.key,
+            truncated_alerts: batch.news.len() + batch.standing.len() - alerts.len(),
+            status: batch.status().as_str(),
+            receiver: if group.receiver.is_empty() { channel } else { &group.receiver },
+            group_labels: &group.labels,
             common_labels: common(alerts.iter().map(|alert| &alert.labels)),
             common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
             external_url: &sender.url,
@@ -143,32 +159,60 @@ impl<'a> Webhook<'a> {
 
 impl<'a> WebhookAlert<'a> {
     fn new(notification: &'a Notification, sender: &'a Sender) -> Self {
-        let alert = &*notification.alert;
-        let mut labels = with_sender(alert, sender);
-        labels.insert("alertname".into(), alert.rule.to_string());
-        labels.insert("severity".into(), alert.severity.as_str().into());
-        let mut annotations = alert.annotations.clone();
-        if !alert.message.is_empty() {
-            annotations.entry("summary".into()).or_insert_with(|| alert.message.clone());
-        }
         Self {
             status: notification.status.as_str(),
-            labels,
-            annotations,
+            ends_at: ended(notification).map_or_else(|| NO_END.to_owned(), rfc3339),
+            id: Some(&notification.id),
+            cause: Some(notification.cause.as_str()),
+            reason: Some(&notification.reason),
+            ..Self::standing(&notification.alert, sender)
+        }
+    }
+
+    fn standing(alert: &'a Alert, sender: &'a Sender) -> Self {
+        Self {
+            status: Status::Firing.as_str(),
+            labels: all_labels(alert, sender),
+            annotations: annotations(alert),
             starts_at: rfc3339(starts(alert)),
-            // Go's zero time is what Alertmanager sends while an alert fires.
-            ends_at: ended(notification).map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), rfc3339),
-            generator_url: match sender.url.trim_end_matches('/') {
-                "" => String::new(),
-                url => format!("{url}/api/v1/alerts"),
-            },
+            ends_at: NO_END.to_owned(),
+            generator_url: generator_url(sender),
             fingerprint: alert.fingerprint.to_string(),
-            id: &notification.id,
+            id: None,
+            cause: None,
             message: &alert.message,
-            reason: &notification.reason,
+            reason: None,
             value: alert.value,
             threshold: alert.threshold,
         }
+    }
+}
+
+/// Go's zero time is what Alertmanager sends while an alert fires.
+const NO_END: &str = "0001-01-01T00:00:00Z";
+
+/// The labels as Alertmanager has them: the sender's, the alert's, `alertname` and `severity`.
+pub(super) fn all_labels(alert: &Alert, sender: &Sender) -> Labels {
+    let mut labels = with_sender(alert, sender);
+    labels.insert("alertname".into(), alert.rule.to_string());
+    labels.insert("severity".into(), alert.severity.as_str().into());
+    labels
+}
+
+/// The annotations, the rule's message as `summary` among them where there is none.
+pub(super) fn annotations(alert: &Alert) -> Labels {
+    let mut annotations = alert.annotations.clone();
+    if !alert.message.is_empty() {
+        annotations.entry("summary".into()).or_insert_with(|| alert.message.clone());
+    }
+    annotations
+}
+
+/// Where the alert can be looked at; empty where nobody knows.
+pub(super) fn generator_url(sender: &Sender) -> String {
+    match sender.url.trim_end_matches('/') {
+        "" => String::new(),
+        url => format!("{url}/api/v1/alerts"),
     }
 }
 
@@ -178,11 +222,13 @@ fn with_sender(alert: &Alert, sender: &Sender) -> Labels {
     labels
 }
 
-fn starts(alert: &Alert) -> Wall {
+/// When it fired.
+pub(super) fn starts(alert: &Alert) -> Wall {
     alert.fired_at.unwrap_or(alert.active_at)
 }
 
-fn ended(notification: &Notification) -> Option<Wall> {
+/// When it ended, if it did.
+pub(super) fn ended(notification: &Notification) -> Option<Wall> {
     match notification.status {
         Status::Firing => None,
         Status::Resolved => Some(notification.alert.resolved_at.unwrap_or(notification.at)),
@@ -206,7 +252,7 @@ pub(super) fn rfc3339(at: Wall) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::samples::{alert, notification};
+    use crate::notify::samples::{alert, batch, notification};
 
     fn sender() -> Sender {
         Sender {
@@ -230,6 +276,7 @@ mod tests {
                 "version": "1",
                 "id": firing.id,
                 "status": "firing",
+                "cause": "change",
                 "rule": "disk",
                 "severity": "warning",
                 "labels": {"instance": "host-1", "mount": "/data"},
@@ -250,12 +297,12 @@ mod tests {
 
     #[test]
     fn the_document_of_alertmanager() {
-        let batch = [
+        let batch = batch([
             notification("disk", "/data", Status::Resolved),
             notification("disk", "/home", Status::Resolved),
-        ];
+        ]);
         let sender = sender();
-        let value = serde_json::to_value(Webhook::new(&batch, "pager", &sender)).unwrap();
+        let value = serde_json::to_value(Webhook::new(&batch, "pager", &sender, 64)).unwrap();
         assert_eq!(value["version"], "4");
         assert_eq!(value["status"], "resolved");
         assert_eq!(value["receiver"], "pager");
@@ -278,11 +325,12 @@ mod tests {
 
     #[test]
     fn a_firing_alert_has_no_end_and_wins_over_resolved_ones() {
-        let batch = [
+        let batch = batch([
             notification("disk", "/data", Status::Resolved),
             notification("disk", "/home", Status::Firing),
-        ];
-        let value = serde_json::to_value(Webhook::new(&batch, "r", &Sender::default())).unwrap();
+        ]);
+        let value =
+            serde_json::to_value(Webhook::new(&batch, "r", &Sender::default(), 64)).unwrap();
         assert_eq!(value["status"], "firing");
         assert_eq!(value["alerts"][1]["endsAt"], "0001-01-01T00:00:00Z");
         assert_eq!(value["alerts"][1]["generatorURL"], "");

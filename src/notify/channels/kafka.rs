@@ -19,7 +19,7 @@ use crate::model::Notification;
 use crate::notify::wire::Message;
 
 use super::broker_log::BrokerLog;
-use super::{Attempt, Channel, Context, DeliveryError, Sender};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
 use crate::outbound::read_secret;
 
 crate::choices! {
@@ -277,13 +277,14 @@ fn produce(config: &ClientConfig, log: &BrokerLog) -> Result<Publisher, String> 
 }
 
 impl Channel for Kafka {
-    fn deliver<'a>(&'a self, batch: &'a [Notification]) -> Attempt<'a> {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
             let producer = self.producer().await?;
             let mut failed = None;
+            let news = &batch.news;
             let reports: Vec<_> =
-                batch.iter().map(|notification| self.send(&producer, notification)).collect();
-            let mut delivered = Vec::with_capacity(batch.len());
+                news.iter().map(|notification| self.send(&producer, notification)).collect();
+            let mut delivered = Vec::with_capacity(news.len());
             for (index, report) in reports.into_iter().enumerate() {
                 match outcome(report).await {
                     Ok(()) => delivered.push(index),

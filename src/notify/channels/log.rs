@@ -9,7 +9,7 @@ use crate::declare::{At, Problems};
 use crate::model::{Labels, Notification, Status};
 use crate::notify::wire::Message;
 
-use super::{Attempt, Channel, Context, Sender};
+use super::{Attempt, Batch, Channel, Context, Sender};
 
 crate::choices! {
     /// Levels of the log.
@@ -61,8 +61,8 @@ struct Log {
 }
 
 impl Channel for Log {
-    fn deliver<'a>(&'a self, batch: &'a [Notification]) -> Attempt<'a> {
-        for notification in batch {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
+        for notification in &batch.news {
             self.write(notification);
         }
         Box::pin(ready(Ok(())))

@@ -16,7 +16,7 @@ use crate::model::Notification;
 use crate::notify::wire::Webhook;
 use crate::outbound::{Access, BasicAuth, parse_url, read_secret, reasons, refusal};
 
-use super::{Attempt, Channel, Context, DeliveryError};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 
 crate::choices! {
     /// HTTP methods of a webhook.
@@ -155,7 +155,7 @@ struct Receiver {
 }
 
 impl Channel for Receiver {
-    fn deliver<'a>(&'a self, batch: &'a [Notification]) -> Attempt<'a> {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
             let body = self.body(batch)?;
             let method = match self.settings.method {
@@ -179,15 +179,15 @@ impl Channel for Receiver {
         self.settings.max_alerts
     }
 
-    /// A document tells of one rule and one status, as receivers of Alertmanager's expect.
     fn joins(&self, first: &Notification, next: &Notification) -> bool {
-        first.status == next.status && first.alert.rule == next.alert.rule
+        same_group(first, next)
     }
 }
 
 impl Receiver {
-    fn body(&self, batch: &[Notification]) -> Result<String, DeliveryError> {
-        let document = Webhook::new(batch, &self.context.name, &self.context.sender);
+    fn body(&self, batch: &Batch) -> Result<String, DeliveryError> {
+        let Context { name, sender, .. } = &self.context;
+        let document = Webhook::new(batch, name, sender, self.settings.max_alerts);
         let body = match &self.template {
             None => serde_json::to_string(&document).map_err(|error| error.to_string()),
             Some(environment) => environment
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use crate::declare::{self, Cx, Decode};
     use crate::model::{Status, Wall};
-    use crate::notify::samples::notification;
+    use crate::notify::samples::{batch, notification};
 
     fn decode(text: &str) -> (WebhookChannel, Vec<String>) {
         let mut problems = Problems::default();
@@ -302,17 +302,17 @@ mod tests {
         alert.message = "a \"quoted\" one".into();
         firing.alert = Arc::new(alert);
         assert_eq!(
-            one.body(&[firing]).unwrap(),
+            one.body(&batch([firing])).unwrap(),
             "{\"text\": \"a \\\"quoted\\\" one\", \"who\": \"pager\", \"none\": \"\"}"
         );
     }
 
     #[test]
-    fn a_request_tells_of_one_rule_and_one_status() {
+    fn a_request_tells_of_one_group() {
         let receiver = receiver("{url: 'http://a'}");
         let first = notification("disk", "/data", Status::Firing);
         assert!(receiver.joins(&first, &notification("disk", "/home", Status::Firing)));
-        assert!(!receiver.joins(&first, &notification("disk", "/home", Status::Resolved)));
+        assert!(receiver.joins(&first, &notification("disk", "/home", Status::Resolved)));
         assert!(!receiver.joins(&first, &notification("cpu", "/data", Status::Firing)));
     }
 }
