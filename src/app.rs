@@ -157,6 +157,7 @@ impl App {
             state: state.clone(),
             clock: Arc::new(move || clock.now().wall),
             random: fastrand::f64,
+            observer: Arc::new(|_| {}),
         };
         let notifier = Arc::new(Notifier::new(setup));
         notifier.replace(notifier.prepare(channels, sender(&plan)).await?).await;

@@ -8,6 +8,7 @@ mod channels;
 mod delivery;
 mod filter;
 mod journal;
+mod observe;
 mod outbox;
 mod preview;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use channels::{
     Batch, BuildError, ChannelType, Context, Digest, KindSettings, Sender, WallClock,
 };
 pub use delivery::ChannelStats;
+pub use observe::{Event, Observer, Outcome};
 pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check};
 
@@ -48,6 +50,8 @@ pub struct Setup {
     pub clock: WallClock,
     /// Uniform from 0 to 1; the jitter of retries.
     pub random: fn() -> f64,
+    /// Told what becomes of each notification.
+    pub observer: Observer,
 }
 
 /// The channels in use.
@@ -179,6 +183,7 @@ impl Notifier {
                 channel,
                 clock: self.setup.clock.clone(),
                 random: self.setup.random,
+                observer: self.setup.observer.clone(),
             });
             Running::start(delivery)
         });

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::channels::{Batch, Channel, DeliveryError, WallClock};
 use super::filter::Filter;
 use super::journal::Journal;
+use super::observe::{Event, Observer, Outcome};
 use super::outbox::{Outbox, Record};
 use super::settings::ChannelCommon;
 use crate::model::{
@@ -72,6 +73,7 @@ impl Mailbox {
                         warn!(channel = name, lines = broken, "damaged lines in the queue's file");
                     }
                     outbox = found;
+                    outbox.take_given_up(); // long ago
                     Some(journal)
                 }
                 Err(error) => {
@@ -114,23 +116,33 @@ impl Mailbox {
     }
 
     /// Changes the outbox and writes the change down. Blocks.
-    fn change(&self, change: impl FnOnce(&mut Outbox) -> Vec<Record>) -> Vec<Record> {
+    fn change(&self, change: impl FnOnce(&mut Outbox) -> Vec<Record>) -> Changed {
         // Held over both, so that the lines come in the order of the changes.
         let mut journal = self.journal.lock();
-        let records = change(&mut self.outbox.lock());
+        let (records, given_up) = {
+            let mut outbox = self.outbox.lock();
+            (change(&mut outbox), outbox.take_given_up())
+        };
         if !records.is_empty() {
             self.append(&mut journal, &records);
         }
-        records
+        Changed { records, given_up }
     }
 
-    fn count_dropped(&self, reason: &'static str, records: &[Record]) -> u64 {
-        let dropped = records.iter().filter(|record| matches!(record, Record::Drop(_))).count();
+    fn count_dropped(&self, reason: &'static str, given_up: &[Notification]) -> u64 {
+        let dropped = given_up.len() as u64;
         if dropped > 0 {
-            *self.counts.lock().dropped.entry(reason).or_default() += dropped as u64;
+            *self.counts.lock().dropped.entry(reason).or_default() += dropped;
         }
-        dropped as u64
+        dropped
     }
+}
+
+/// What a change of the outbox did.
+#[derive(Default)]
+struct Changed {
+    records: Vec<Record>,
+    given_up: Vec<Notification>,
 }
 
 /// Where the task of a channel stands.
@@ -157,6 +169,7 @@ pub(super) struct Delivery {
     pub(super) channel: Box<dyn Channel>,
     pub(super) clock: WallClock,
     pub(super) random: fn() -> f64,
+    pub(super) observer: Observer,
 }
 
 /// What a transition means to a channel with this filter. An alert that fires but is not admitted
@@ -192,14 +205,19 @@ impl Delivery {
     /// Queues what this channel must hear of `transitions`, on disk when it returns. Blocks.
     pub(super) fn accept(&self, transitions: &[Transition]) {
         let capacity = self.common.queue.capacity;
-        let records = self.mailbox.change(|outbox| {
+        let Changed { records, given_up } = self.mailbox.change(|outbox| {
             let told = transitions.iter().filter_map(|transition| told(&self.filter, transition));
             let mut records: Vec<Record> =
                 told.flat_map(|notification| outbox.offer(notification)).collect();
             records.extend(outbox.trim(capacity));
             records
         });
-        let dropped = self.mailbox.count_dropped("overflow", &records);
+        for record in &records {
+            if let Record::Push { notification, .. } = record {
+                self.observe(notification, Outcome::Queued);
+            }
+        }
+        let dropped = self.dropped("overflow", &given_up);
         if dropped > 0 {
             warn!(channel = self.mailbox.name, dropped, capacity, "the queue is full");
         }
@@ -292,14 +310,14 @@ impl Delivery {
         if stale.is_empty() {
             return;
         }
-        let records = self
+        let Changed { given_up, .. } = self
             .blocking(move |delivery| {
                 delivery
                     .mailbox
                     .change(|outbox| stale.iter().flat_map(|seq| outbox.drop_entry(*seq)).collect())
             })
             .await;
-        let dropped = self.mailbox.count_dropped("expired", &records);
+        let dropped = self.dropped("expired", &given_up);
         warn!(channel = self.mailbox.name, dropped, "gave up alerts that are long over");
     }
 
@@ -326,9 +344,9 @@ impl Delivery {
             .map(|index| batch[*index].0)
             .collect();
         self.mailbox.counts.lock().sent += done.len() as u64;
-        let mut lost = 0;
+        let mut lost = Vec::new();
         if !done.is_empty() || !given_up.is_empty() {
-            let records = self
+            let Changed { given_up, .. } = self
                 .blocking(move |delivery| {
                     delivery.mailbox.change(|outbox| {
                         outbox.claim([]);
@@ -339,9 +357,11 @@ impl Delivery {
                     })
                 })
                 .await;
-            lost = self.mailbox.count_dropped("refused", &records);
+            lost = given_up;
         }
+        let attempt = progress.failures + 1;
         let Some(error) = failed else {
+            self.observe_attempt(batch, attempt, None, Duration::ZERO);
             if progress.failures > 0 {
                 let failures = progress.failures;
                 info!(channel = self.mailbox.name, failures, "the channel works again");
@@ -350,14 +370,63 @@ impl Delivery {
             self.mailbox.counts.lock().last_error = None;
             return None;
         };
-        self.tell_failure(&error, lost, progress);
+        let dropped = self.mailbox.count_dropped("refused", &lost);
+        self.tell_failure(&error, dropped, progress);
         if refused {
+            self.observe_attempt(batch, attempt, Some(&error), Duration::ZERO);
+            self.observe_followers(batch, &lost);
             return None;
         }
         progress.failures += 1;
         let retry = &self.common.retry;
         let random = (self.random)();
-        Some(next_delay(retry.initial.0, retry.max.0, progress.failures, error.retry_after, random))
+        let (initial, max) = (retry.initial.0, retry.max.0);
+        let wait = next_delay(initial, max, progress.failures, error.retry_after, random);
+        self.observe_attempt(batch, attempt, Some(&error), wait);
+        Some(wait)
+    }
+
+    fn observe(&self, notification: &Notification, outcome: Outcome<'_>) {
+        let (channel, at) = (&*self.mailbox.name, (self.clock)());
+        (self.observer)(&Event { channel, notification, outcome, at });
+    }
+
+    /// Tells what an attempt meant to each of its batch.
+    fn observe_attempt(
+        &self,
+        batch: &[(u64, Notification)],
+        attempt: u32,
+        failed: Option<&DeliveryError>,
+        retry_in: Duration,
+    ) {
+        for (index, (_, notification)) in batch.iter().enumerate() {
+            let failed = failed.filter(|error| !error.delivered.contains(&index));
+            let outcome = match failed {
+                None => Outcome::Delivered { attempt },
+                // Of several refused ones each is tried alone.
+                Some(error) if !error.retryable && batch.len() == error.delivered.len() + 1 => {
+                    Outcome::Refused { error: &error.message }
+                }
+                Some(error) => Outcome::Failed { attempt, error: &error.message, retry_in },
+            };
+            self.observe(notification, outcome);
+        }
+    }
+
+    /// Tells of what went along with a refused one of `batch`.
+    fn observe_followers(&self, batch: &[(u64, Notification)], given_up: &[Notification]) {
+        let tried = |one: &Notification| batch.iter().any(|(_, tried)| tried.id == one.id);
+        for follower in given_up.iter().filter(|one| !tried(one)) {
+            self.observe(follower, Outcome::Dropped { reason: "refused" });
+        }
+    }
+
+    /// Counts and tells what was given up for `reason`.
+    fn dropped(&self, reason: &'static str, given_up: &[Notification]) -> u64 {
+        for notification in given_up {
+            self.observe(notification, Outcome::Dropped { reason });
+        }
+        self.mailbox.count_dropped(reason, given_up)
     }
 
     /// Logs the first failure of a row, and what is lost, at most once a minute.
@@ -442,6 +511,8 @@ mod tests {
         acts: VecDeque<Act>,
         /// When each attempt was made, and what it held.
         attempts: Vec<(Duration, Vec<String>)>,
+        /// What the observer was told.
+        events: Vec<String>,
     }
 
     struct Scripted {
@@ -491,6 +562,14 @@ mod tests {
             channel: Box::new(Scripted { start: Instant::now(), heard: heard.clone() }),
             clock: Arc::new(Wall::default),
             random: || 1.0,
+            observer: Arc::new({
+                let heard = heard.clone();
+                move |event| {
+                    let told = event.notification;
+                    let (status, rule) = (told.status.as_str(), &told.alert.rule);
+                    heard.lock().events.push(format!("{status} {rule} {:?}", event.outcome));
+                }
+            }),
         };
         (Arc::new(delivery), heard)
     }
@@ -519,6 +598,22 @@ mod tests {
         drained(&delivery).await;
         let seconds: Vec<u64> = heard.lock().attempts.iter().map(|(at, _)| at.as_secs()).collect();
         assert_eq!(seconds, [0, 1, 3, 6, 66]);
+        let failed = |attempt: u32, wait: u64| {
+            format!(
+                "firing a Failed {{ attempt: {attempt}, error: \"not now\", retry_in: {wait}s }}"
+            )
+        };
+        assert_eq!(
+            heard.lock().events,
+            [
+                "firing a Queued",
+                &failed(1, 1),
+                &failed(2, 2),
+                &failed(3, 3),
+                &failed(4, 60),
+                "firing a Delivered { attempt: 5 }",
+            ]
+        );
         let stats = delivery.stats();
         assert_eq!((stats.sent, stats.failed, stats.last_error), (1, 4, None));
     }
@@ -548,6 +643,40 @@ mod tests {
             ]
         );
         assert_eq!(delivery.stats().dropped, [("refused", 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_observer_hears_what_becomes_of_each() {
+        let acts = [Act::Refuse, Act::Refuse, Act::Take, Act::Refuse];
+        let (delivery, heard) = delivery("queue: {capacity: 2}", acts);
+        delivery.accept(&[
+            firing("a", "/"),
+            resolved("a", "/"),
+            firing("b", "/"),
+            firing("c", "/"),
+        ]);
+        drained(&delivery).await;
+        delivery.accept(&[firing("d", "/"), resolved("d", "/")]);
+        drained(&delivery).await;
+        assert_eq!(
+            heard.lock().events,
+            [
+                "firing a Queued",
+                "resolved a Queued",
+                "firing b Queued",
+                "firing c Queued",
+                "firing a Dropped { reason: \"overflow\" }",
+                "resolved a Dropped { reason: \"overflow\" }",
+                "firing b Failed { attempt: 1, error: \"no\", retry_in: 0ns }",
+                "firing c Failed { attempt: 1, error: \"no\", retry_in: 0ns }",
+                "firing b Refused { error: \"no\" }",
+                "firing c Delivered { attempt: 1 }",
+                "firing d Queued",
+                "resolved d Queued",
+                "firing d Refused { error: \"no\" }",
+                "resolved d Dropped { reason: \"refused\" }",
+            ]
+        );
     }
 
     #[tokio::test(start_paused = true)]

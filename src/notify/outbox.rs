@@ -69,6 +69,8 @@ pub(super) struct Outbox {
     next: u64,
     /// Being handed over right now: the receiver may have them already, so they are not given up.
     in_flight: HashSet<u64>,
+    /// Given up since somebody asked last.
+    given_up: Vec<Notification>,
 }
 
 impl Outbox {
@@ -85,6 +87,11 @@ impl Outbox {
     /// Alerts told or about to be told as firing, whose end is still to come.
     pub(super) fn open(&self) -> impl Iterator<Item = &Arc<Alert>> {
         self.open.values().filter_map(|id| self.episodes.get(id)).map(|episode| &episode.alert)
+    }
+
+    /// What was given up since this was asked last.
+    pub(super) fn take_given_up(&mut self) -> Vec<Notification> {
+        std::mem::take(&mut self.given_up)
     }
 
     /// Notes which notifications are being handed over from now on.
@@ -217,7 +224,9 @@ impl Outbox {
             Record::Drop(seq) => {
                 let entry = self.take(seq)?;
                 self.close(&entry);
-                self.abandon(&entry)
+                let orphan = self.abandon(&entry);
+                self.given_up.push(entry.notification);
+                orphan
             }
         }
     }
@@ -375,6 +384,7 @@ mod tests {
         offer(&mut outbox, "a", Status::Resolved);
         let first = outbox.queue().next().unwrap().seq;
         assert_eq!(outbox.drop_entry(first).len(), 2);
+        assert_eq!(outbox.take_given_up().len(), 2);
         assert_eq!(outbox, Outbox { next: outbox.next, ..Outbox::default() });
 
         offer(&mut outbox, "b", Status::Firing);
@@ -512,6 +522,7 @@ mod tests {
                     }
                     replayed.next = outbox.next;
                     replayed.in_flight.clone_from(&outbox.in_flight);
+                    replayed.given_up.clone_from(&outbox.given_up);
                     prop_assert_eq!(&replayed, &outbox);
                 }
             }

@@ -29,6 +29,7 @@ pub async fn open(state: &Path, yaml: &str) -> Notifier {
             Wall(since.as_millis() as i64)
         }),
         random: || 0.5,
+        observer: Arc::new(|_| {}),
     };
     let notifier = Notifier::new(setup);
     let prepared = prepare(&notifier, yaml).await;
