@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::labels::Labels;
 use super::time::Wall;
@@ -105,6 +106,10 @@ pub struct Alert {
     pub message: String,
     /// The judged value at the last evaluation that had one.
     pub value: Option<f64>,
+    /// The value when it fired, where it fired by one.
+    pub fired_value: Option<f64>,
+    /// The value furthest from good of those that held while it fired.
+    pub peak: Option<f64>,
     /// The threshold it is judged by, where the rule has one.
     pub threshold: Option<f64>,
     /// Where it stands.
@@ -115,6 +120,14 @@ pub struct Alert {
     pub fired_at: Option<Wall>,
     /// When it resolved, if it did.
     pub resolved_at: Option<Wall>,
+}
+
+impl Alert {
+    /// How long it fired, up to `now` where it did not resolve; `None` if it never fired.
+    #[must_use]
+    pub fn fired_for(&self, now: Wall) -> Option<Duration> {
+        self.fired_at.map(|at| self.resolved_at.unwrap_or(now).since(at))
+    }
 }
 
 /// A change of an alert's state; `alert` is the alert after the change.

@@ -176,6 +176,10 @@ struct SavedAlert {
     annotations: Labels,
     message: String,
     value: Option<f64>,
+    #[serde(default)]
+    fired_value: Option<f64>,
+    #[serde(default)]
+    peak: Option<f64>,
     threshold: Option<f64>,
     firing: bool,
     active_at: i64,
@@ -258,6 +262,8 @@ impl SavedAlert {
             message: alert.message.clone(),
             // JSON has no infinity; a value that is none is left out.
             value: alert.value.filter(|value| value.is_finite()),
+            fired_value: alert.fired_value.filter(|value| value.is_finite()),
+            peak: alert.peak.filter(|value| value.is_finite()),
             threshold: alert.threshold,
             firing: alert.state == AlertState::Firing,
             active_at: alert.active_at.0,
@@ -276,6 +282,8 @@ impl SavedAlert {
             annotations: self.annotations,
             message: self.message,
             value: self.value,
+            fired_value: self.fired_value,
+            peak: self.peak,
             threshold: self.threshold,
             state: if self.firing { AlertState::Firing } else { AlertState::Inactive },
             active_at: Wall(self.active_at),

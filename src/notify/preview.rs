@@ -81,6 +81,8 @@ mod tests {
             annotations: Labels::new(),
             message: String::new(),
             value: None,
+            fired_value: None,
+            peak: None,
             threshold: None,
             state: to,
             active_at: Wall(0),

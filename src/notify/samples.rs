@@ -25,6 +25,8 @@ pub(super) fn alert(rule: &str, mount: &str) -> Alert {
         annotations: Labels::from([("runbook".to_owned(), format!("https://example.org/{rule}"))]),
         message: format!("{rule} of {mount}"),
         value: Some(91.5),
+        fired_value: Some(91.5),
+        peak: Some(91.5),
         threshold: Some(85.0),
         state: AlertState::Firing,
         active_at: START,
@@ -46,7 +48,13 @@ pub(super) fn firing(rule: &str, mount: &str) -> Transition {
 /// The alert as it ends.
 pub(super) fn resolved(rule: &str, mount: &str) -> Transition {
     let at = Wall(START.0 + 600_000);
-    let alert = Alert { state: AlertState::Inactive, resolved_at: Some(at), ..alert(rule, mount) };
+    let alert = Alert {
+        state: AlertState::Inactive,
+        value: Some(80.0),
+        peak: Some(97.25),
+        resolved_at: Some(at),
+        ..alert(rule, mount)
+    };
     Transition {
         alert: Arc::new(alert),
         from: AlertState::Firing,

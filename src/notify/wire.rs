@@ -40,6 +40,10 @@ pub(super) struct Message<'a> {
     reason: &'a str,
     /// The judged value; null where there is none.
     value: Option<f64>,
+    /// The value when it fired; null where there was none.
+    value_at_fire: Option<f64>,
+    /// The value furthest from good while it fired; null where there was none.
+    peak: Option<f64>,
     /// The threshold it is judged by; null where there is none.
     threshold: Option<f64>,
     /// When the condition began to hold (RFC 3339, UTC, milliseconds).
@@ -48,6 +52,8 @@ pub(super) struct Message<'a> {
     starts_at: String,
     /// When it ended; null while it fires.
     ends_at: Option<String>,
+    /// How long it fired; null while it does.
+    duration_seconds: Option<f64>,
     /// When this change happened.
     at: String,
     /// Identity of the alert, 16 hexadecimal digits; also the key in Kafka.
@@ -73,10 +79,13 @@ impl<'a> Message<'a> {
             message: &alert.message,
             reason: &notification.reason,
             value: alert.value,
+            value_at_fire: alert.fired_value,
+            peak: alert.peak,
             threshold: alert.threshold,
             active_at: rfc3339(alert.active_at),
             starts_at: rfc3339(starts(alert)),
             ends_at: ended(notification).map(rfc3339),
+            duration_seconds: lasted(notification),
             at: rfc3339(notification.at),
             fingerprint: alert.fingerprint.to_string(),
             external_url: &sender.url,
@@ -91,9 +100,9 @@ impl<'a> Message<'a> {
 }
 
 /// Alertmanager's webhook document, version 4: what changed first, then what stands, as many as
-/// there is room for. `alerts` carry six keys more than Alertmanager's: `id`, `cause`, `message`,
-/// `reason`, `value` and `threshold`; those that stand have no `id`. The rule's message is also the
-/// annotation `summary` where the rule has none.
+/// there is room for. `alerts` carry more keys than Alertmanager's: `id`, `cause`, `message`,
+/// `reason`, `value`, `valueAtFire`, `peak`, `threshold` and `durationSeconds`; those that stand
+/// have no `id`. The rule's message is also the annotation `summary` where the rule has none.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Webhook<'a> {
@@ -126,7 +135,10 @@ struct WebhookAlert<'a> {
     message: &'a str,
     reason: Option<&'a str>,
     value: Option<f64>,
+    value_at_fire: Option<f64>,
+    peak: Option<f64>,
     threshold: Option<f64>,
+    duration_seconds: Option<f64>,
 }
 
 impl<'a> Webhook<'a> {
@@ -165,6 +177,7 @@ impl<'a> WebhookAlert<'a> {
             id: Some(&notification.id),
             cause: Some(notification.cause.as_str()),
             reason: Some(&notification.reason),
+            duration_seconds: lasted(notification),
             ..Self::standing(&notification.alert, sender)
         }
     }
@@ -183,7 +196,10 @@ impl<'a> WebhookAlert<'a> {
             message: &alert.message,
             reason: None,
             value: alert.value,
+            value_at_fire: alert.fired_value,
+            peak: alert.peak,
             threshold: alert.threshold,
+            duration_seconds: None,
         }
     }
 }
@@ -235,6 +251,10 @@ pub(super) fn ended(notification: &Notification) -> Option<Wall> {
     }
 }
 
+fn lasted(notification: &Notification) -> Option<f64> {
+    ended(notification).map(|end| end.since(starts(&notification.alert)).as_secs_f64())
+}
+
 /// What all of `sets` share.
 fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
     let mut shared: BTreeMap<_, _> = sets.next().cloned().unwrap_or_default();
@@ -284,10 +304,13 @@ mod tests {
                 "message": "disk of /data",
                 "reason": "disk 91 > 85 for 5m",
                 "value": 91.5,
+                "valueAtFire": 91.5,
+                "peak": 91.5,
                 "threshold": 85.0,
                 "activeAt": "2026-11-21T04:00:00.000Z",
                 "startsAt": "2026-11-21T04:05:00.250Z",
                 "endsAt": null,
+                "durationSeconds": null,
                 "at": "2026-11-21T04:05:00.250Z",
                 "fingerprint": fingerprint,
                 "externalUrl": "http://host-1:9091/",
@@ -321,6 +344,9 @@ mod tests {
         assert_eq!(one["annotations"]["summary"], "disk of /home");
         assert_eq!(one["endsAt"], "2026-11-21T04:10:00.000Z");
         assert_eq!(one["generatorURL"], "http://host-1:9091/api/v1/alerts");
+        assert_eq!(one["valueAtFire"], 91.5);
+        assert_eq!(one["peak"], 97.25);
+        assert_eq!(one["durationSeconds"], 299.75);
     }
 
     #[test]

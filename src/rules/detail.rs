@@ -30,6 +30,15 @@ impl Detail {
         }
     }
 
+    /// The middle of the expected range.
+    #[must_use]
+    pub fn middle(&self) -> Option<f64> {
+        match self {
+            Self::Anomaly { expected: Some((low, high)), .. } => Some(f64::midpoint(*low, *high)),
+            _ => None,
+        }
+    }
+
     /// Adds what people should know to `annotations`, where these say nothing of it.
     pub fn annotate(&self, annotations: &mut Labels) {
         let (name, text) = match self {

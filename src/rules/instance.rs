@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Transition, Wall};
 
+use super::condition::Verdict;
 use super::detail::Detail;
-use super::reason::{Ground, compared, sentence};
+use super::reason::{Ground, compared, course, sentence};
 use super::rule::Rule;
 use super::step::{Sight, State, step};
 use super::template::{Facts, Templates};
@@ -27,6 +28,10 @@ pub struct Instance {
     pub active_at: Wall,
     /// When it fired.
     pub fired_at: Option<Wall>,
+    /// The value it fired by.
+    pub fired_value: Option<f64>,
+    /// The value furthest from good since then.
+    pub peak: Option<f64>,
     /// What others were told when it fired or changed its level last.
     pub told: Option<Arc<Alert>>,
     /// The tick that saw it last.
@@ -46,6 +51,8 @@ impl Instance {
             blind: false,
             active_at: Wall::default(),
             fired_at: None,
+            fired_value: None,
+            peak: None,
             told: None,
             seen: 0,
             grace: Mono::default(),
@@ -73,6 +80,8 @@ impl Instance {
         let facts = Facts {
             labels: &labels,
             value: self.value,
+            fired_value: self.fired_value,
+            peak: self.peak,
             threshold,
             rule: &rule.name,
             severity: rule.severity(level).as_str(),
@@ -104,6 +113,8 @@ impl Instance {
             annotations,
             message,
             value: self.value,
+            fired_value: self.fired_value,
+            peak: self.peak,
             threshold,
             state: self.state.phase,
             active_at: self.active_at,
@@ -119,6 +130,8 @@ impl Instance {
         let alert = Alert {
             state: AlertState::Inactive,
             value: self.value,
+            fired_value: self.fired_value,
+            peak: self.peak,
             resolved_at: Some(at),
             ..told.clone()
         };
@@ -144,6 +157,7 @@ impl Instance {
                 Ground::Vanished | Ground::Returned => {}
             }
         }
+        self.note_peak(rule, &before, seen);
         let reason = |this: &Self| sentence(rule, ground, &before, this);
         match (before.phase, self.state.phase) {
             (AlertState::Inactive, AlertState::Pending) => self.active_at = now.wall,
@@ -153,7 +167,8 @@ impl Instance {
             (AlertState::Pending, AlertState::Firing) => self.fired_at = Some(now.wall),
             (AlertState::Firing, AlertState::Inactive) => {
                 let told = self.told.take()?;
-                return Some(self.resolved(&told, reason(self), now.wall));
+                let reason = reason(self) + &course(rule, self, now.wall);
+                return Some(self.resolved(&told, reason, now.wall));
             }
             (AlertState::Firing, AlertState::Firing) => {
                 let severity = rule.severity(self.state.level);
@@ -170,6 +185,24 @@ impl Instance {
         }
         let reason = reason(self);
         Some(Transition { alert, from: before.phase, reason, at: now.wall })
+    }
+
+    /// Keeps the value it fires by, and the worst since.
+    fn note_peak(&mut self, rule: &Rule, before: &State, seen: (Sight, Ground<'_>)) {
+        if self.state.phase != AlertState::Firing {
+            return;
+        }
+        let held =
+            matches!(seen, (Sight::Judged { verdict: Verdict::Holds(_), .. }, Ground::Value));
+        let value = self.value.filter(|_| held);
+        if before.phase != AlertState::Firing {
+            (self.fired_value, self.peak) = (value, value);
+        } else if let Some(value) = value {
+            let worse = |peak| rule.is_worse(value, peak, self.detail.as_ref());
+            if self.peak.is_none_or(worse) {
+                self.peak = Some(value);
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::declare::format_duration;
-use crate::model::AlertState;
+use crate::model::{AlertState, Wall};
 
 use super::detail::Detail;
 use super::humanize::general;
@@ -83,6 +83,24 @@ pub fn compared(rule: &Rule, level: usize, value: Option<f64>, detail: Option<&D
             format!("{subject} {} {}", rule.judge.condition.as_str(), short(threshold))
         }
         (_, None) => format!("{subject} is true"),
+    }
+}
+
+/// What became of an alert while it fired, to follow the sentence for its end at `end`:
+/// `; fired for 42m at 91.2, peak 97`.
+#[must_use]
+pub fn course(rule: &Rule, alert: &Instance, end: Wall) -> String {
+    let span = alert.fired_at.map(|at| lasting(end.since(at))).unwrap_or_default();
+    // Of a forecast they are times, which the annotations tell.
+    let foreseen = matches!(look(rule), Some(Look::Forecast(_)));
+    let told = |before: &str, value: Option<f64>| match value.filter(|_| !foreseen) {
+        Some(value) => format!("{before} {}", short(value)),
+        None => String::new(),
+    };
+    let (at, peak) = (told(" at", alert.fired_value), told(", peak", alert.peak));
+    match format!("{span}{at}{peak}").as_str() {
+        "" => String::new(),
+        course => format!("; fired{course}"),
     }
 }
 

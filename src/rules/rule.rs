@@ -9,6 +9,7 @@ use crate::declare::{Problem, format_duration};
 use crate::model::{Labels, MetricId, Severity};
 
 use super::condition::{Judge, Level};
+use super::detail::Detail;
 use super::expr::Formula;
 use super::input::Input;
 use super::names::Names;
@@ -88,6 +89,22 @@ impl Rule {
     pub fn threshold(&self, level: usize) -> Option<f64> {
         let level = level.min(self.judge.levels.len().saturating_sub(1));
         self.judge.levels.get(level).and_then(|level| level.threshold)
+    }
+
+    /// Whether `value` is further from good than `other`: beyond it where the condition has a
+    /// direction, nearer in time where something is foreseen, else further from the threshold, from
+    /// what is expected, or from zero.
+    #[must_use]
+    pub fn is_worse(&self, value: f64, other: f64, detail: Option<&Detail>) -> bool {
+        let look = self.question().map(|question| &question.look);
+        if matches!(look, Some(Look::Forecast(_))) {
+            return value < other;
+        }
+        self.judge.condition.beyond(value, other).unwrap_or_else(|| {
+            let expected = detail.and_then(Detail::middle);
+            let good = self.threshold(0).or(expected).unwrap_or_default();
+            (value - good).abs() > (other - good).abs()
+        })
     }
 
     /// The series of the store that it reads.

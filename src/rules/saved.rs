@@ -55,6 +55,10 @@ struct SavedAlert {
     blind: bool,
     active_at_ms: i64,
     fired_at_ms: Option<i64>,
+    #[serde(default)]
+    fired_value: Option<f64>,
+    #[serde(default)]
+    peak: Option<f64>,
     told: Option<Told>,
 }
 
@@ -73,6 +77,10 @@ struct Told {
     annotations: Labels,
     message: String,
     value: Option<f64>,
+    #[serde(default)]
+    fired_value: Option<f64>,
+    #[serde(default)]
+    peak: Option<f64>,
     threshold: Option<f64>,
     active_at_ms: i64,
     fired_at_ms: Option<i64>,
@@ -134,12 +142,16 @@ fn saved_alert(key: &LabelSet, alert: &Instance) -> SavedAlert {
         blind: alert.blind,
         active_at_ms: alert.active_at.0,
         fired_at_ms: alert.fired_at.map(|at| at.0),
+        fired_value: alert.fired_value,
+        peak: alert.peak,
         told: alert.told.as_deref().map(|told| Told {
             severity: told.severity.as_str().to_owned(),
             labels: told.labels.clone(),
             annotations: told.annotations.clone(),
             message: told.message.clone(),
             value: told.value,
+            fired_value: told.fired_value,
+            peak: told.peak,
             threshold: told.threshold,
             active_at_ms: told.active_at.0,
             fired_at_ms: told.fired_at.map(|at| at.0),
@@ -197,6 +209,8 @@ fn instance(
         blind: saved.blind,
         active_at: Wall(saved.active_at_ms),
         fired_at: saved.fired_at_ms.map(Wall),
+        fired_value: saved.fired_value,
+        peak: saved.peak,
         told,
         seen: 0,
         grace: Mono::default(),
@@ -214,6 +228,8 @@ fn restored(rule: &Arc<str>, told: Told) -> Result<Arc<Alert>, String> {
         annotations: told.annotations,
         message: told.message,
         value: told.value,
+        fired_value: told.fired_value,
+        peak: told.peak,
         threshold: told.threshold,
         state: AlertState::Firing,
         active_at: Wall(told.active_at_ms),

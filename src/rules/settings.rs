@@ -219,8 +219,8 @@ section! {
         pub labels: BTreeMap<String, Spanned<Matcher>> = BTreeMap::new(),
         /// Labels that every alert of this rule gets.
         pub add_labels: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
-        /// What people are told: a template with `{{ labels.x }}`, `{{ value }}`, `{{ threshold }}`;
-        /// of an anomaly also `{{ expected_low }}`, `{{ expected_high }}` and `{{ score }}`, of a
+        /// What people are told: a template with `{{ labels.x }}`, `{{ value }}`, `{{ threshold }}`,
+        /// and once it fires `{{ fired_value }}` and `{{ peak }}`; of an anomaly also `{{ expected_low }}`, `{{ expected_high }}` and `{{ score }}`, of a
         /// forecast `{{ forecast }}`.
         pub message: Option<Spanned<Raw>>,
         /// More for people, by name; templates too.

@@ -17,8 +17,18 @@ use super::humanize;
 use super::reading::Refusal;
 
 /// What every template may use beside `labels`.
-const KNOWN: [&str; 8] =
-    ["labels", "value", "threshold", "rule", "alertname", "severity", "state", "metric"];
+const KNOWN: [&str; 10] = [
+    "labels",
+    "value",
+    "fired_value",
+    "peak",
+    "threshold",
+    "rule",
+    "alertname",
+    "severity",
+    "state",
+    "metric",
+];
 
 /// A text with or without variables in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +46,10 @@ pub struct Facts<'a> {
     pub labels: &'a Labels,
     /// The judged value.
     pub value: Option<f64>,
+    /// The value when it fired, once it has.
+    pub fired_value: Option<f64>,
+    /// The value furthest from good since then.
+    pub peak: Option<f64>,
     /// What it is compared with.
     pub threshold: Option<f64>,
     /// The rule's name.
@@ -178,6 +192,8 @@ impl Templates {
         let facts = Facts {
             labels: &labels,
             value: Some(1.5),
+            fired_value: Some(1.5),
+            peak: Some(1.5),
             threshold: Some(1.0),
             rule: "",
             severity: "warning",
@@ -208,6 +224,8 @@ impl Templates {
         self.environment.get_template(name)?.render(context! {
             labels => Value::from_object(AlertLabels { labels: facts.labels.clone(), missing }),
             value => number(facts.value),
+            fired_value => number(facts.fired_value),
+            peak => number(facts.peak),
             threshold => number(facts.threshold),
             rule => facts.rule,
             alertname => facts.rule,
@@ -295,6 +313,8 @@ mod tests {
         let facts = Facts {
             labels: &labels,
             value: Some(91.27),
+            fired_value: Some(88.0),
+            peak: Some(97.5),
             threshold: Some(85.0),
             rule: "disk_full",
             severity: "critical",
@@ -317,6 +337,7 @@ mod tests {
                 "disk_full disk_full critical firing",
             ),
             ("{{ metric }}", "disk_usage_percent"),
+            ("{{ fired_value }} to {{ peak }}", "88 to 97.5"),
             ("{{ (value * 1000) | humanize }}", "91.27k"),
             ("{{ 2048 | humanize1024 }}B", "2kiB"),
             ("{{ (value / 100) | humanizePercentage }}", "91.27%"),
@@ -354,6 +375,8 @@ mod tests {
         let facts = Facts {
             labels: &labels,
             value: None,
+            fired_value: None,
+            peak: None,
             threshold: None,
             rule: "r",
             severity: "info",

@@ -35,6 +35,8 @@ fn view_alert(alert: &Alert) -> Value {
         "message": alert.message,
         "threshold": alert.threshold.map(number),
         "firedAt": alert.fired_at.map(time),
+        "valueAtFire": alert.fired_value.map(number),
+        "peak": alert.peak.map(number),
     })
 }
 
@@ -312,6 +314,8 @@ mod tests {
             annotations: Labels::from([("runbook".to_owned(), "clean up".to_owned())]),
             message: "disk / is full".into(),
             value,
+            fired_value: value,
+            peak: value,
             threshold: Some(90.0),
             state,
             active_at: Wall(1_700_000_000_123),
@@ -330,6 +334,7 @@ mod tests {
         assert_eq!(view["value"], "9.1e+01");
         assert_eq!(view["state"], "firing");
         assert_eq!(view["threshold"], 90.0);
+        assert_eq!((&view["valueAtFire"], &view["peak"]), (&json!(91.0), &json!(91.0)));
     }
 
     #[test]

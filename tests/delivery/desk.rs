@@ -58,6 +58,8 @@ fn alert(rule: &str, mount: &str, minute: i64) -> Alert {
         annotations: Labels::new(),
         message: format!("{rule} of {mount}"),
         value: Some(91.0),
+        fired_value: Some(91.0),
+        peak: Some(91.0),
         threshold: Some(85.0),
         state: AlertState::Firing,
         active_at: at,

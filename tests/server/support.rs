@@ -92,6 +92,8 @@ pub fn alert() -> Arc<Alert> {
         annotations: Labels::new(),
         message: "a is too hot".into(),
         value: Some(91.0),
+        fired_value: Some(91.0),
+        peak: Some(91.0),
         threshold: Some(85.0),
         state: AlertState::Firing,
         active_at: Wall(1_700_000_000_000),

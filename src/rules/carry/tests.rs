@@ -105,7 +105,7 @@ fn a_restart_stays_quiet_while_it_still_holds_and_resolves_when_not() {
     assert_eq!(new.alerts(), alerts, "as before, times and texts included");
     assert_eq!(
         judge(&mut new, &store, 5_000, &[(CPU, &[], &[91.0]), (DISK, &["/"], &[10.0])]),
-        ["firing > inactive: disk_usage_percent 10 is not > 90"]
+        ["firing > inactive: disk_usage_percent 10 is not > 90; fired for 1h22m50s at 99, peak 99"]
     );
 }
 
@@ -132,7 +132,10 @@ fn after_a_restart_a_series_may_take_its_time() {
     let others: [Point<'_>; 1] = [(DISK, &["/"], &[99.0])];
     assert_eq!(judge(&mut new, &store, 1_000, &others), NOTHING);
     assert_eq!(judge(&mut new, &store, 1_060, &others), NOTHING);
-    assert_eq!(judge(&mut new, &store, 1_090, &others), ["firing > inactive: series disappeared"]);
+    assert_eq!(
+        judge(&mut new, &store, 1_090, &others),
+        ["firing > inactive: series disappeared; fired for 17m40s at 99, peak 99"]
+    );
 }
 
 #[test]
@@ -190,6 +193,12 @@ fn the_file_of_the_version_before_is_read() {
     );
     assert!(before.contains("\"values\""), "{before}");
     assert_eq!(saved::read(before.as_bytes()), saved::read(text.as_bytes()));
+
+    // The first files of version 2 did not have the values an alert fired by.
+    let before = text.replace(r#""fired_value":99.0,"peak":99.0,"#, "");
+    assert!(!before.contains("peak"), "{before}");
+    let alert = &saved::read(before.as_bytes()).unwrap()[0].alerts[0].1;
+    assert_eq!((alert.value, alert.fired_value, alert.peak), (Some(99.0), None, None));
 }
 
 #[test]

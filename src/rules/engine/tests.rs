@@ -75,10 +75,15 @@ fn pending_firing_resolved() {
     bench.now += 30;
     commit(&bench.store, at(bench.now), &[(CPU, &[], &[62.0])]);
     let tick = bench.engine.tick(&bench.store, None, at(bench.now), None);
-    assert_eq!(told(&tick.transitions), ["firing > inactive critical: cpu_percent 62 is not > 85"]);
+    assert_eq!(
+        told(&tick.transitions),
+        ["firing > inactive critical: cpu_percent 62 is not > 85; fired for 1m at 92, peak 93"]
+    );
     let resolved = &tick.transitions[0].alert;
     assert_eq!(resolved.message, "CPU 92 (firing)", "as it was told");
     assert_eq!((resolved.value, resolved.resolved_at), (Some(62.0), Some(at(180).wall)));
+    assert_eq!((resolved.fired_value, resolved.peak), (Some(92.0), Some(93.0)));
+    assert_eq!(resolved.fired_for(at(900).wall), Some(Duration::from_secs(60)));
     assert_eq!(resolved.fired_at, Some(at(120).wall));
     assert!(bench.engine.alerts().is_empty());
     let counts = bench.engine.counts();
@@ -111,7 +116,9 @@ fn each_label_set_on_its_own_and_only_those_selected() {
     assert_ne!(alerts[0].fingerprint, alerts[1].fingerprint);
     assert_eq!(
         bench.next(&[(DISK, &["/"], &[91.0]), (DISK, &["/data"], &[10.0])]),
-        ["/data,db firing > inactive warning: disk_usage_percent 10 is not >= 90"]
+        [
+            "/data,db firing > inactive warning: disk_usage_percent 10 is not >= 90; fired for 30s at 90, peak 90"
+        ]
     );
 }
 
@@ -124,7 +131,7 @@ fn a_series_that_disappears_resolves_while_others_are_there() {
     }
     assert_eq!(
         bench.next(&[(DISK, &["/"], &[1.0])]),
-        ["/data firing > inactive warning: series disappeared"]
+        ["/data firing > inactive warning: series disappeared; fired for 2m at 99, peak 99"]
     );
 }
 
@@ -151,7 +158,9 @@ fn no_data_can_be_ok() {
     assert_eq!(bench.next(&[]), NOTHING, "its value is one interval old");
     assert_eq!(
         bench.next(&[]),
-        ["firing > inactive warning: no data for cpu_percent, taken as ok"]
+        [
+            "firing > inactive warning: no data for cpu_percent, taken as ok; fired for 1m at 90, peak 90"
+        ]
     );
 }
 
@@ -174,7 +183,7 @@ fn no_data_can_be_an_alert_once_the_process_is_warm() {
     assert!(alert.annotations.is_empty() && alert.value.is_none());
     assert_eq!(
         bench.next(&[(DISK, &["/"], &[1.0])]),
-        ["db firing > inactive warning: data for disk_usage_percent again"]
+        ["db firing > inactive warning: data for disk_usage_percent again; fired for 30s"]
     );
 }
 
@@ -188,7 +197,11 @@ fn the_one_series_of_a_metric_without_labels_has_one_alert() {
     let seeing = bench.engine.alerts().remove(0);
     assert_eq!(blind.fingerprint, seeing.fingerprint);
     assert_eq!((blind.threshold, seeing.threshold), (None, Some(85.0)));
-    assert_eq!(bench.cpu(1.0), ["firing > inactive warning: cpu_percent 1 is not > 85"]);
+    assert_eq!(
+        bench.cpu(1.0),
+        ["firing > inactive warning: cpu_percent 1 is not > 85; fired for 1m, peak 90"],
+        "it did not fire by a value"
+    );
 }
 
 #[test]
@@ -210,7 +223,35 @@ fn three_levels() {
         ["firing > firing critical: cpu_percent 92 > 90 for 30s, warning becomes critical"]
     );
     assert_eq!(bench.engine.alerts()[0].fingerprint, first);
-    assert_eq!(bench.cpu(10.0), ["firing > inactive critical: cpu_percent 10 is not > 80"]);
+    assert_eq!(
+        bench.cpu(10.0),
+        ["firing > inactive critical: cpu_percent 10 is not > 80; fired for 2m at 96, peak 96"]
+    );
+}
+
+#[test]
+fn the_peak_is_the_furthest_from_good_by_the_condition() {
+    for (condition, values, peak) in [
+        ("'>', threshold: 5", [7.0, 9.0, 8.0, 5.0], 9.0),
+        ("'<', threshold: 5, keep_firing_for: 30", [4.0, 2.0, 3.0, 9.0], 2.0),
+        ("'!=', threshold: 5", [4.0, 7.0, 1.0, 5.0], 1.0),
+        ("'==', threshold: 5, keep_firing_for: 30", [5.0, 5.0, 99.0, 5.0], 5.0),
+    ] {
+        let mut bench = Bench::rule(&format!("metric: cpu_percent, condition: {condition}"));
+        for value in &values[..3] {
+            bench.cpu(*value);
+        }
+        let alert = bench.engine.alerts().remove(0);
+        assert_eq!((alert.fired_value, alert.peak), (Some(values[0]), Some(peak)), "{condition}");
+        bench.cpu(values[3]);
+        let alert = bench.engine.alerts().pop().and_then(|alert| alert.peak);
+        assert!(alert.is_none_or(|after| after == peak), "{condition}");
+    }
+    let mut bench = Bench::rule("expr: 'cpu_percent > 1 || cpu_percent < 0'");
+    for value in [2.0, -7.0, 3.0] {
+        bench.cpu(value);
+    }
+    assert_eq!(bench.engine.alerts()[0].peak, Some(-7.0), "the greatest magnitude");
 }
 
 #[test]
@@ -226,7 +267,9 @@ fn hysteresis_and_keep_firing() {
     }
     assert_eq!(
         bench.cpu(70.0),
-        ["firing > inactive warning: cpu_percent 70 is not > 75 (resolve_threshold) for 1m"]
+        [
+            "firing > inactive warning: cpu_percent 70 is not > 75 (resolve_threshold) for 1m; fired for 3m30s at 86, peak 86"
+        ]
     );
 }
 
@@ -291,7 +334,8 @@ fn expressions_broadcast_group_and_look_back() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("/x inactive > firing") && told[0].ends_with(": 6 is true"));
     let told = next(60.0, (30.0, 30.0, 4.0));
-    assert!(told[0].ends_with(": 56 is not true"), "{told:?}");
+    let end = ": 56 is not true; fired for 30s at 6, peak 6";
+    assert!(told[0].ends_with(end), "{told:?}");
 }
 
 #[test]

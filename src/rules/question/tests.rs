@@ -42,7 +42,7 @@ fn an_odd_value_fires_and_tells_what_was_expected() {
     assert!(alert.annotations["expected"].contains(" to "), "{:?}", alert.annotations);
     assert_eq!(
         bench.next(&[("cpu_percent", 21.0)]),
-        [" firing > inactive warning: cpu_percent 21 is as expected"]
+        [" firing > inactive warning: cpu_percent 21 is as expected; fired for 30s at 90, peak 90"]
     );
     let bench = warmed(MAD, 51);
     assert!(bench.engine.alerts().is_empty());
@@ -153,7 +153,9 @@ fn what_fills_fires_before_it_is_full_and_until_it_is() {
     let told = (0..200).flat_map(|_| bench.next(&[(DISK, 40.0)])).collect::<Vec<_>>();
     assert_eq!(
         told,
-        ["/ firing > inactive warning: disk_usage_percent no longer reaches 95 within 4h"]
+        [
+            "/ firing > inactive warning: disk_usage_percent no longer reaches 95 within 4h; fired for 4h3m"
+        ]
     );
     let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
     assert_eq!(last.error, None);

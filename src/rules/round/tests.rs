@@ -32,7 +32,9 @@ fn each_series_of_an_answer_is_an_alert() {
     assert_eq!(bench.engine.alerts().len(), 1);
     assert_eq!(
         bench.next(&[("up{job=\"b\"}", 1.0)]),
-        ["b,db firing > inactive critical: `up == 0` has no such series any more"]
+        [
+            "b,db firing > inactive critical: `up == 0` has no such series any more; fired for 30s at 0, peak 0"
+        ]
     );
     assert!(bench.engine.alerts().is_empty());
 }
@@ -43,7 +45,9 @@ fn an_answer_without_labels_is_a_series_like_any_other() {
     assert_eq!(bench.next(&[("load", 4.0)]).len(), 1);
     assert_eq!(
         bench.next(&[("load", 3.0)]),
-        [" firing > inactive warning: `sum(load) > 3` has no such series any more"]
+        [
+            " firing > inactive warning: `sum(load) > 3` has no such series any more; fired for 30s at 4, peak 4"
+        ]
     );
 }
 
@@ -70,14 +74,18 @@ fn an_answer_can_be_compared_by_the_rule() {
     assert_eq!(bench.next(&load(3.0, 3.0)).len(), 1, "in the band it is a warning again");
     assert_eq!(
         bench.next(&load(3.0, 2.0)),
-        ["x firing > inactive warning: `sum by (job) (load)`: 5 is not > 5 (resolve_threshold)"]
+        [
+            "x firing > inactive warning: `sum by (job) (load)`: 5 is not > 5 (resolve_threshold); fired for 1m at 24, peak 24"
+        ]
     );
     bench.next(&load(5.0, 4.0));
     // Five minutes without a sample, and there is no data, which is ok here.
     let last = (0..12).flat_map(|_| bench.next(&[])).collect::<Vec<_>>();
     assert_eq!(
         last,
-        ["x firing > inactive warning: no data for `sum by (job) (load)`, taken as ok"]
+        [
+            "x firing > inactive warning: no data for `sum by (job) (load)`, taken as ok; fired for 5m at 9, peak 9"
+        ]
     );
 }
 
@@ -150,7 +158,12 @@ fn a_restart_carries_alerts_of_any_labels_on() {
     assert_eq!(next.next(&down), NOTHING, "told before");
     assert_eq!(next.next(&[("up{job=\"a\",zone=\"é\"}", 1.0)]), NOTHING, "it may still come");
     let ended = (0..4).flat_map(|_| next.next(&[])).collect::<Vec<_>>();
-    assert_eq!(ended, ["a,é firing > inactive warning: `up == 0` has no such series any more"]);
+    assert_eq!(
+        ended,
+        [
+            "a,é firing > inactive warning: `up == 0` has no such series any more; fired for 1m30s at 0, peak 0"
+        ]
+    );
     // Another query is another rule.
     let mut other = Engine::new(both("rules: [{name: r, promql: 'up < 1'}]").unwrap(), at(0));
     let transitions = other.restore(saved::read(&text).unwrap(), at(bench.now));

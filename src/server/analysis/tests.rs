@@ -112,6 +112,8 @@ fn alert() -> Arc<Alert> {
         annotations: Labels::new(),
         message: "high".into(),
         value: Some(95.0),
+        fired_value: Some(95.0),
+        peak: Some(95.0),
         threshold: Some(90.0),
         state: AlertState::Firing,
         active_at: Wall(START + 19_000 * MINUTE),
