@@ -12,6 +12,7 @@
 //! - [`analysis`]: what samples over time tell, pure.
 //! - [`transfer`]: history out to files and back in.
 //! - [`store`]: current values, recent samples, snapshots for the page.
+//! - [`templates`]: what messages are written with, pure.
 //! - [`rules`]: what is judged, when it counts, and what changes.
 //! - [`replay`]: rules over what was recorded, on virtual time.
 //! - [`collectors`]: where figures come from, and the runner they share.
@@ -40,4 +41,5 @@ pub mod replay;
 pub mod rules;
 pub mod server;
 pub mod store;
+pub mod templates;
 pub mod transfer;

@@ -14,7 +14,6 @@ mod expr;
 #[cfg(test)]
 mod fixture;
 mod histogram;
-mod humanize;
 mod index;
 mod input;
 mod instance;
@@ -42,7 +41,6 @@ pub use carry::Carried;
 pub use compile::{Declared, compile};
 pub use condition::Condition;
 pub use engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
-pub use humanize::humanize;
 pub use matcher::Matcher;
 pub use memory::{Memory, Overlay, Unwatched, Watch};
 pub use pace::Pace;

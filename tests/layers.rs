@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logging", &["declare"]),
     ("exposition", &["model"]),
     ("promql", &["model"]),
+    ("templates", &["model"]),
     ("history", &["model", "declare", "promql"]),
     ("analysis", &["model", "declare", "promql"]),
     ("outbound", &["model", "declare"]),
@@ -28,8 +29,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("collectors::application", &["model", "declare", "collectors"]),
     ("collectors::neo4j", &["model", "declare", "collectors"]),
     ("collectors::own", &["model", "declare", "collectors"]),
-    ("rules", &["model", "declare", "promql", "history", "analysis", "store"]),
-    ("notify", &["model", "clock", "declare", "outbound"]),
+    ("rules", &["model", "declare", "promql", "templates", "history", "analysis", "store"]),
+    ("notify", &["model", "clock", "declare", "templates", "outbound"]),
     (
         "replay",
         &["model", "declare", "exposition", "promql", "history", "store", "rules", "notify"],

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Global;
 use super::client::Target;
-use crate::rules::humanize;
+use crate::templates::humanize;
 
 /// Whom to ask, and how to print the answer.
 #[derive(Args)]

@@ -1,8 +1,7 @@
 //! What a rule found beside a value: what was expected, or when something is reached.
 
 use crate::model::Labels;
-
-use super::humanize::general;
+use crate::templates::general;
 
 /// What is known of an alert beside its value.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::declare::format_duration;
 use crate::model::{AlertState, Wall};
+use crate::templates::general;
 
 use super::detail::Detail;
-use super::humanize::general;
 use super::instance::Instance;
 use super::names::Names;
 use super::question::Look;

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
+use minijinja::{Environment, Error, UndefinedBehavior, Value, context};
 
 use crate::declare::did_you_mean;
 use crate::model::Labels;
+use crate::templates::{self, described, number};
 
 use super::detail::Detail;
-use super::humanize;
 use super::reading::Refusal;
 
 /// What every template may use beside `labels`.
@@ -102,27 +102,10 @@ pub struct Templates {
 
 impl Default for Templates {
     fn default() -> Self {
-        let mut environment = Environment::new();
+        let mut environment = templates::environment();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.add_filter("humanize", |value: Value| form(&value, humanize::humanize));
-        environment.add_filter("humanize1024", |value: Value| form(&value, humanize::humanize1024));
-        environment
-            .add_filter("humanizePercentage", |value: Value| form(&value, humanize::percentage));
-        environment.add_filter("humanizeDuration", |value: Value| form(&value, humanize::duration));
-        environment
-            .add_filter("humanizeTimestamp", |value: Value| form(&value, humanize::timestamp));
         Self { environment, count: 0 }
     }
-}
-
-/// Applies a form to a number, or to a text that holds one.
-fn form(value: &Value, form: fn(f64) -> String) -> Result<String, Error> {
-    let number = f64::try_from(value.clone()).ok();
-    let number = number.or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
-    number
-        .map(form)
-        .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("not a number: {value}")))
 }
 
 impl Templates {
@@ -252,23 +235,6 @@ impl Templates {
                 })
             }
         }
-    }
-}
-
-/// Whole numbers without `.0`.
-fn number(value: Option<f64>) -> Value {
-    match value {
-        Some(value) if value.fract() == 0.0 && value.abs() < 1e15 => Value::from(value as i64),
-        Some(value) => Value::from(value),
-        None => Value::from(()),
-    }
-}
-
-fn described(error: &Error) -> String {
-    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    match error.line() {
-        Some(line) if line > 1 => format!("line {line}: {what}"),
-        _ => what,
     }
 }
 
