@@ -69,14 +69,17 @@ pub(super) fn printf(format: &str, values: &[Value]) -> Result<String, Error> {
 /// Reads what follows a `%`.
 fn verb(text: &str) -> Result<(Verb, &str), Error> {
     let mut found = Verb::default();
-    let mut rest = text.trim_start_matches(|c| match c {
-        '+' => std::mem::replace(&mut found.plus, true) || true,
-        '-' => std::mem::replace(&mut found.minus, true) || true,
-        ' ' => std::mem::replace(&mut found.space, true) || true,
-        '0' => std::mem::replace(&mut found.zero, true) || true,
-        '#' => std::mem::replace(&mut found.sharp, true) || true,
-        _ => false,
-    });
+    let end = text.find(|c| !"+- 0#".contains(c)).unwrap_or(text.len());
+    let (flags, mut rest) = text.split_at(end);
+    for flag in flags.chars() {
+        match flag {
+            '+' => found.plus = true,
+            '-' => found.minus = true,
+            ' ' => found.space = true,
+            '0' => found.zero = true,
+            _ => found.sharp = true,
+        }
+    }
     (found.width, rest) = digits(rest)?;
     if let Some(after) = rest.strip_prefix('.') {
         let (precision, after) = digits(after)?;
