@@ -81,7 +81,14 @@ const GRACE: Duration = Duration::from_secs(2);
 impl Running {
     fn start(delivery: Arc<Delivery>) -> Self {
         let (stop, halt) = (CancellationToken::new(), CancellationToken::new());
-        let task = tokio::spawn(delivery.clone().run(stop.clone(), halt.clone()));
+        let run = delivery.clone().run(stop.clone(), halt.clone());
+        let refresh = delivery.clone().refresh();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = run => {}
+                () = refresh => {}
+            }
+        });
         Self { delivery, stop, halt, task: Some(AbortOnDropHandle::new(task)) }
     }
 

@@ -5,7 +5,7 @@
 //! `channel_types!`.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +73,18 @@ pub trait Channel: Send + Sync + 'static {
     /// group says so here; [`same_group`] is the usual answer.
     fn joins(&self, _first: &Notification, _next: &Notification) -> bool {
         true
+    }
+
+    /// How often the receiver is to be reminded; `None` where it keeps what it was told.
+    fn refresh_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Reminds the receiver: `standing` is all that this channel was told of or is about to be,
+    /// and that still fires. May run beside [`Channel::deliver`]; what fails is only logged, as
+    /// the next one tells all again.
+    fn refresh<'a>(&'a self, _standing: &'a [Arc<Alert>]) -> Attempt<'a> {
+        Box::pin(ready(Ok(())))
     }
 }
 

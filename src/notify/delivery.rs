@@ -1,5 +1,7 @@
 //! One channel at work: its outbox, its journal, and the task that hands over what waits.
 
+mod refresh;
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
