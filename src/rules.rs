@@ -20,6 +20,7 @@ mod instance;
 mod join;
 mod judging;
 mod levels;
+mod limit;
 mod matcher;
 mod memory;
 mod names;

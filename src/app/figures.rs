@@ -83,12 +83,14 @@ impl App {
             .engine
             .rules()
             .fold((0, 0), |(pending, firing), rule| (pending + rule.pending, firing + rule.firing));
+        let last = judged.engine.rules().filter_map(|status| status.last);
         RuleFigures {
             evaluations: counts.evaluations,
             failures: counts.failures,
             last_tick: judged.last_tick,
             missed_ticks: self.judge.missed(),
             alerts,
+            left_out: last.map(|last| u64::from(last.left_out)).sum(),
             firing: judged
                 .engine
                 .rules()

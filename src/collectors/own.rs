@@ -89,6 +89,8 @@ pub struct RuleFigures {
     pub missed_ticks: u64,
     /// Alerts pending and firing.
     pub alerts: (usize, usize),
+    /// Alerts that the limits of their rules left out.
+    pub left_out: u64,
     /// Alerts that fire, by rule.
     pub firing: Vec<(Arc<str>, usize)>,
     /// Times the state could not be saved.
@@ -194,6 +196,8 @@ own_metrics! {
         "Judgements left out because the one before was still under way.";
     Alerts = "bellwether_alerts" Gauge ["state"]
         "Alerts by state.";
+    LeftOut = "bellwether_alerts_left_out" Gauge []
+        "Alerts that the limits of their rules left out at the last judgement.";
     FiringByRule = "bellwether_rule_alerts_firing" Gauge ["rule"]
         "Alerts of the rule that fire.";
     SaveFailures = "bellwether_state_save_failures_total" Counter []
@@ -368,6 +372,7 @@ impl Out<'_> {
         self.put(Id::MissedTicks, &[], rules.missed_ticks as f64);
         self.put(Id::Alerts, &["pending"], rules.alerts.0 as f64);
         self.put(Id::Alerts, &["firing"], rules.alerts.1 as f64);
+        self.put(Id::LeftOut, &[], rules.left_out as f64);
         for (rule, firing) in &rules.firing {
             self.put(Id::FiringByRule, &[rule], *firing as f64);
         }

@@ -280,6 +280,7 @@ impl<'a> Checker<'a> {
             interval: self.root.performance_monitor.collection_interval.0,
             anomaly: &self.root.trend_analysis.anomaly_detection,
             history: self.root.trend_analysis.enabled,
+            limit: alerting.rule_limit,
         };
         let mut rules = rules::compile(&declared, self.problems);
         self.warnings.append(&mut rules.warnings);

@@ -95,6 +95,8 @@ section! {
         pub notifications: Notifications,
         /// What is judged.
         pub rules: Vec<RuleSettings> = Vec::new(),
+        /// Most alerts of a rule that has no `limit` of its own; `0` for any number.
+        pub rule_limit: u32 = 0,
         /// What is calculated from history and kept there, before rules are judged, in this order.
         pub recording_rules: Vec<RecordingSettings> = Vec::new(),
     }

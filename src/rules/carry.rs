@@ -11,6 +11,7 @@ use crate::model::{Alert, AlertState, LabelSet, Mono, Now, Transition};
 
 use super::engine::{Engine, Evaluation, Kept};
 use super::instance::Instance;
+use super::limit;
 use super::recording::Recording;
 use super::rule::Identity;
 
@@ -94,11 +95,12 @@ impl Engine {
         for Carried { identity, alerts } in carried {
             let place = places.get(&identity).copied();
             let enabled = place.filter(|index| set.rules[*index].enabled);
-            let fits =
-                |key: &LabelSet| enabled.is_some_and(|index| set.rules[index].labels.fit(key));
+            let fits = |key: &LabelSet| enabled.is_some_and(|index| set.rules[index].fits(key));
             let (kept, lost): (Vec<_>, Vec<_>) = alerts.into_iter().partition(|(key, _)| fits(key));
             if let Some(index) = enabled {
+                let (kept, over) = limit::within(kept, set.rules[index].limit);
                 self.judged[index].alerts = kept.into_iter().collect();
+                transitions.extend(ended(over, "left out by the new limit of the rule", now));
             }
             let known = set.rules.iter().any(|rule| rule.name == identity.name);
             let reason = match (place, known) {

@@ -19,7 +19,7 @@ use super::pace::Pace;
 use super::question::{Look, Question};
 use super::reading::{self, Reading, Refusal};
 use super::rule::{Identity, Rule, RuleSet, Source};
-use super::settings::{RecordingSettings, RuleSettings};
+use super::settings::{COMPONENT, RecordingSettings, RuleSettings};
 use super::step::Policy;
 use super::template::{Scope, Templates, Text};
 
@@ -57,6 +57,8 @@ pub struct Declared<'a> {
     pub anomaly: &'a AnomalyDetection,
     /// Whether history is kept.
     pub history: bool,
+    /// Most alerts of a rule that says nothing of it; 0 for any number.
+    pub limit: u32,
 }
 
 impl<'a> Declared<'a> {
@@ -65,7 +67,7 @@ impl<'a> Declared<'a> {
     pub fn new(rules: &'a [RuleSettings], metrics: &'a [MetricDef]) -> Self {
         static USUAL: LazyLock<AnomalyDetection> = LazyLock::new(AnomalyDetection::default);
         let interval = Duration::from_secs(30);
-        Self { rules, recordings: &[], metrics, interval, anomaly: &USUAL, history: true }
+        Self { rules, recordings: &[], metrics, interval, anomaly: &USUAL, history: true, limit: 0 }
     }
 }
 
@@ -142,6 +144,7 @@ impl Compiler<'_> {
                 consecutive: rule.consecutive.value,
                 tolerance: (pace.interval * TOLERANCE).max(LEAST_TOLERANCE),
             },
+            limit: Some(rule.limit.unwrap_or(self.declared.limit) as usize).filter(|n| *n > 0),
             on_no_data: rule.on_no_data,
             on_error: rule.on_error,
             labels,
@@ -360,12 +363,18 @@ impl Compiler<'_> {
     }
 
     fn added_labels(&mut self, labels: &[Arc<str>]) {
-        for (name, value) in &self.rule.add_labels {
-            if RESERVED.contains(&name.as_str()) {
+        let rule = self.rule;
+        if let (Some(_), Some(twice)) = (&rule.component, rule.add_labels.get(COMPONENT)) {
+            self.problems
+                .error(&twice.at, "the rule has a key `component` too")
+                .hint("keep one of them");
+        }
+        for (name, value) in rule.added_labels() {
+            if RESERVED.contains(&name) {
                 self.problems
                     .error(&value.at, format!("the label {name:?} is set by Bellwether"))
                     .hint("`severity` is a key of the rule; `alertname` is its name");
-            } else if labels.iter().any(|label| **label == **name) {
+            } else if labels.iter().any(|label| **label == *name) {
                 self.problems
                     .error(&value.at, format!("the series have the label {name:?} already"));
             } else if !is_label_name(name) {
@@ -383,7 +392,7 @@ impl Compiler<'_> {
         extra: &'static [&'static str],
     ) -> (Option<Text>, Vec<(String, Text)>) {
         let rule = self.rule;
-        let added = rule.add_labels.keys().map(|name| Arc::from(name.as_str()));
+        let added = rule.added_labels().into_keys().map(Arc::from);
         let any_label = *labels == Names::OfSeries;
         let labels: Vec<Arc<str>> = labels.fixed().iter().cloned().chain(added).collect();
         let scope = Scope { labels: &labels, any_label, extra };
@@ -423,8 +432,9 @@ fn identity(rule: &RuleSettings) -> Identity {
         (None, None, Some(query)) => format!("promql {}", words(&query.value)),
         (None, None, None) => String::new(),
     };
+    let added = rule.added_labels().into_iter();
     let add_labels: Labels =
-        rule.add_labels.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
+        added.map(|(name, value)| (name.to_owned(), value.value.clone())).collect();
     Identity {
         name: rule.name.value.as_str().into(),
         source,

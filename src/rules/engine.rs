@@ -73,6 +73,8 @@ pub struct Evaluation {
     pub clear: u32,
     /// Those of which nothing was known.
     pub unknown: u32,
+    /// Alerts that the rule's limit left out.
+    pub left_out: u32,
     /// Why it failed, if it did.
     pub error: Option<String>,
     /// Why something could not be told that is no failure: no forecast, a detector warming up.
@@ -219,6 +221,7 @@ impl Engine {
                 number: self.ticks,
                 warming: is_warming(rule, *since, now),
                 alerts,
+                waiting: Vec::new(),
                 evaluation: Evaluation { at: now.wall, ..Evaluation::default() },
                 tick: &mut tick,
             };
@@ -282,6 +285,7 @@ impl Engine {
                 number: self.ticks,
                 warming: is_warming(rule, judged.since, now),
                 alerts: &mut judged.alerts,
+                waiting: Vec::new(),
                 evaluation: Evaluation { at: now.wall, took, ..Evaluation::default() },
                 tick: &mut tick,
             };

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Transition, Wall};
 
-use super::condition::Verdict;
 use super::detail::Detail;
-use super::reason::{Ground, compared, course, sentence};
+use super::reason::{Ground, beyond, compared, course, sentence};
 use super::rule::Rule;
 use super::step::{Sight, State, step};
 use super::template::{Facts, Templates};
@@ -74,9 +73,14 @@ impl Instance {
     /// The alert as it is now.
     #[must_use]
     pub fn alert(&self, rule: &Rule, templates: &Templates, key: &LabelSet) -> Alert {
-        let labels = rule.labels.labels(key, &rule.identity.add_labels);
+        let labels = rule.alert_labels(key);
         let level = self.state.level;
-        let threshold = if self.blind { None } else { rule.threshold(level) };
+        let overflow = rule.overflow(key);
+        let threshold = match overflow {
+            Some(limit) => Some(limit as f64),
+            None if self.blind => None,
+            None => rule.threshold(level),
+        };
         let facts = Facts {
             labels: &labels,
             value: self.value,
@@ -90,12 +94,14 @@ impl Instance {
             detail: self.detail.as_ref(),
         };
         let message = match &rule.message {
+            _ if overflow.is_some() => beyond(self.value, threshold),
             _ if self.blind => format!("no data: {}", rule.subject),
             Some(text) => templates.render(text, facts),
             None => compared(rule, level, self.value, self.detail.as_ref()),
         };
         // The labels of the series are not known where there is none.
-        let mut annotations = match self.blind && key.is_empty() && !rule.labels.are_none() {
+        let whole = self.blind && key.is_empty() && !rule.labels.are_none();
+        let mut annotations = match whole || overflow.is_some() {
             true => Labels::new(),
             false => rule
                 .annotations
@@ -105,6 +111,9 @@ impl Instance {
         };
         if let (Some(detail), false) = (&self.detail, self.blind) {
             detail.annotate(&mut annotations);
+        }
+        if let (Some(limit), Some(value)) = (overflow, self.value) {
+            annotations.insert("left_out".into(), (value - limit as f64).to_string());
         }
         Alert {
             fingerprint: Fingerprint::of(&rule.name, &labels),
@@ -152,7 +161,7 @@ impl Instance {
         self.state = step(before, sight, now.mono, &rule.policy);
         if self.state.phase != AlertState::Inactive && sight != Sight::Unknown {
             match ground {
-                Ground::Value => self.blind = false,
+                Ground::Value | Ground::Limit(_) => self.blind = false,
                 Ground::NoData | Ground::Error(_) => self.blind = true,
                 Ground::Vanished | Ground::Returned => {}
             }
@@ -189,19 +198,23 @@ impl Instance {
 
     /// Keeps the value it fires by, and the worst since.
     fn note_peak(&mut self, rule: &Rule, before: &State, seen: (Sight, Ground<'_>)) {
-        if self.state.phase != AlertState::Firing {
-            return;
-        }
-        let held =
-            matches!(seen, (Sight::Judged { verdict: Verdict::Holds(_), .. }, Ground::Value));
-        let value = self.value.filter(|_| held);
-        if before.phase != AlertState::Firing {
-            (self.fired_value, self.peak) = (value, value);
-        } else if let Some(value) = value {
-            let worse = |peak| rule.is_worse(value, peak, self.detail.as_ref());
-            if self.peak.is_none_or(worse) {
-                self.peak = Some(value);
+        let (sight, ground) = seen;
+        let holds = sight.level().is_some();
+        let of_value = matches!(ground, Ground::Value | Ground::Limit(_));
+        let value = self.value.filter(|_| holds && of_value);
+        match (before.phase, self.state.phase, value) {
+            (AlertState::Firing, AlertState::Firing, Some(value)) => {
+                let worse = |peak| match ground {
+                    Ground::Limit(_) => value > peak,
+                    _ => rule.is_worse(value, peak, self.detail.as_ref()),
+                };
+                if self.peak.is_none_or(worse) {
+                    self.peak = Some(value);
+                }
             }
+            (AlertState::Firing, ..) => {}
+            (_, AlertState::Firing, value) => (self.fired_value, self.peak) = (value, value),
+            _ => {}
         }
     }
 }

@@ -12,6 +12,7 @@ use super::expr::Formula;
 use super::index::Index;
 use super::instance::Instance;
 use super::join::Selection;
+use super::limit;
 use super::question::{Finding, Look, Row, Rows};
 use super::reason::Ground;
 use super::rule::Rule;
@@ -36,13 +37,15 @@ pub(super) struct Judging<'a> {
     /// Whether the rule is too young to tell missing data from data still to come.
     pub(super) warming: bool,
     pub(super) alerts: &'a mut Alerts,
+    /// Of a rule with a limit, what holds and has no alert yet.
+    pub(super) waiting: Vec<(LabelSet, Seen<'static>)>,
     pub(super) evaluation: Evaluation,
     pub(super) tick: &'a mut Tick,
 }
 
 /// What was seen of one label set.
 #[derive(Clone, Debug)]
-struct Seen<'a> {
+pub(super) struct Seen<'a> {
     sight: Sight,
     ground: Ground<'a>,
     /// The number that people are shown.
@@ -76,18 +79,19 @@ impl Judging<'_> {
             let sample = selection.read(inputs, reader, row, self.now.mono, values);
             let value = formula.judged(values);
             let (sight, ground) = self.sight(value, sample);
-            let holds = matches!(sight, Sight::Judged { verdict: Verdict::Holds(_), .. });
+            let holds = sight.level().is_some();
             self.count(value.is_nan(), holds);
             if holds || !self.alerts.is_empty() {
                 let key = selection.key(inputs, labels, reader, row);
                 let value = formula.shown(values).filter(|_| !value.is_nan());
                 let seen = Seen { sight, ground, value, detail: None };
-                left = left.saturating_sub(usize::from(self.advance(&key, seen)));
+                left = left.saturating_sub(usize::from(self.see(key, seen)));
             }
         }
         if left > 0 {
             self.absent();
         }
+        self.limit();
     }
 
     /// Judges what history answered.
@@ -116,12 +120,13 @@ impl Judging<'_> {
                 Finding::HoldsOn | Finding::Clear => judged(Verdict::Clear),
                 Finding::Unknown => (Sight::Unknown, Ground::NoData),
             };
-            let holds = matches!(sight, Sight::Judged { verdict: Verdict::Holds(_), .. });
+            let holds = sight.level().is_some();
             self.count(finding == Finding::Unknown || ground == Ground::NoData, holds);
             let value = Some(value).filter(|value| !value.is_nan());
-            self.advance(&key, Seen { sight, ground, value, detail });
+            self.see(key, Seen { sight, ground, value, detail });
         }
         self.absent();
+        self.limit();
     }
 
     fn count(&mut self, unknown: bool, holds: bool) {
@@ -179,7 +184,11 @@ impl Judging<'_> {
     fn absent(&mut self) {
         let clear = Sight::Judged { verdict: Verdict::Clear, sample: self.now.mono };
         let (number, now) = (self.number, self.now.mono);
-        for key in self.keys(|alert| alert.seen != number && now >= alert.grace) {
+        let gone = |alert: &Instance| alert.seen != number && now >= alert.grace;
+        for key in self.keys(gone) {
+            if self.rule.overflow(&key).is_some() {
+                continue;
+            }
             let whole = key.is_empty() && self.alerts.get(&key).is_some_and(|alert| alert.blind);
             let ground = if whole { Ground::Returned } else { Ground::Vanished };
             self.advance(&key, Seen::bare(clear, ground));
@@ -197,10 +206,52 @@ impl Judging<'_> {
         keys
     }
 
+    /// Lets in what waits as far as there is room, by labels, and tells of the rest in one alert of
+    /// its own.
+    fn limit(&mut self) {
+        let Some(limit) = self.rule.limit else { return };
+        let overflow = limit::overflow();
+        let (beside, now) = (self.alerts.contains_key(&overflow), self.now.mono);
+        let held = self.alerts.len() - usize::from(beside);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let total = held + waiting.len();
+        waiting.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let left_out = waiting.split_off(waiting.len().min(limit.saturating_sub(held)));
+        for (key, seen) in waiting {
+            self.advance(&key, seen);
+        }
+        let worst = left_out.iter().filter_map(|(_, seen)| seen.sight.level()).max();
+        if beside || worst.is_some() {
+            let verdict = worst.map_or(Verdict::Clear, Verdict::Holds);
+            let sight = Sight::Judged { verdict, sample: now };
+            let value = Some(total as f64);
+            let ground = Ground::Limit(limit);
+            self.advance(&overflow, Seen { sight, ground, value, detail: None });
+        }
+        self.evaluation.left_out = left_out.len() as u32;
+        if worst.is_some() {
+            let note = format!("alerts left out by the limit {limit}: {}", left_out.len());
+            self.evaluation.note.get_or_insert(note);
+        }
+    }
+
+    /// Takes in what was seen of one label set, or lets it wait where the rule has a limit; tells
+    /// whether it had an alert.
+    fn see(&mut self, key: LabelSet, seen: Seen<'static>) -> bool {
+        let waits = self.rule.limit.is_some() && !self.alerts.contains_key(&key);
+        if !waits {
+            return self.advance(&key, seen);
+        }
+        if seen.sight.level().is_some() {
+            self.waiting.push((key, seen));
+        }
+        false
+    }
+
     /// Takes in what was seen of one label set; tells whether it had an alert.
     fn advance(&mut self, key: &LabelSet, seen: Seen<'_>) -> bool {
         let Seen { sight, ground, value, detail } = seen;
-        let holds = matches!(sight, Sight::Judged { verdict: Verdict::Holds(_), .. });
+        let holds = sight.level().is_some();
         let (known, mut fresh) = (self.alerts.get_mut(key), Instance::new());
         let existed = known.is_some();
         let Some(alert) = known.or(holds.then_some(&mut fresh)) else { return existed };

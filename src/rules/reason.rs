@@ -26,6 +26,8 @@ pub enum Ground<'a> {
     Vanished,
     /// There are series again.
     Returned,
+    /// The rule has more alerts than this.
+    Limit(usize),
 }
 
 /// The sentence for a change of `rule`'s alert to what `now` is; `before` is the state it left.
@@ -47,6 +49,10 @@ pub fn sentence(rule: &Rule, ground: Ground<'_>, before: &State, now: &Instance)
         }
         Ground::Vanished => "series disappeared".into(),
         Ground::Returned => format!("data for {} again", rule.subject),
+        Ground::Limit(limit) if state.phase == AlertState::Inactive => {
+            format!("no alert is left out by the limit {limit} any more")
+        }
+        Ground::Limit(limit) => format!("{}{held}", beyond(value, Some(limit as f64))),
         Ground::Value if state.phase == AlertState::Inactive => cleared(rule, before, value),
         Ground::Value => {
             let (old, new) = (rule.severity(before.level), rule.severity(state.level));
@@ -84,6 +90,13 @@ pub fn compared(rule: &Rule, level: usize, value: Option<f64>, detail: Option<&D
         }
         (_, None) => format!("{subject} is true"),
     }
+}
+
+/// `25 alerts, the limit is 20: 5 left out`.
+#[must_use]
+pub fn beyond(alerts: Option<f64>, limit: Option<f64>) -> String {
+    let (alerts, limit) = (alerts.unwrap_or_default(), limit.unwrap_or_default());
+    format!("{alerts} alerts, the limit is {limit}: {} left out", alerts - limit)
 }
 
 /// What became of an alert while it fired, to follow the sentence for its end at `end`:

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::declare::{Problem, format_duration};
-use crate::model::{Labels, MetricId, Severity};
+use crate::model::{LabelSet, Labels, MetricId, Severity};
 
 use super::condition::{Judge, Level};
 use super::detail::Detail;
 use super::expr::Formula;
 use super::input::Input;
+use super::limit;
 use super::names::Names;
 use super::pace::Pace;
 use super::question::{Look, Question};
@@ -62,6 +63,8 @@ pub struct Rule {
     pub judge: Judge,
     /// Times and counts.
     pub policy: Policy,
+    /// Most alerts it may have at once, if that is limited.
+    pub limit: Option<usize>,
     /// What follows when there is no data.
     pub on_no_data: Otherwise,
     /// What follows when the evaluation fails.
@@ -89,6 +92,30 @@ impl Rule {
     pub fn threshold(&self, level: usize) -> Option<f64> {
         let level = level.min(self.judge.levels.len().saturating_sub(1));
         self.judge.levels.get(level).and_then(|level| level.threshold)
+    }
+
+    /// The limit, where `key` is that of the alert which stands for those left out.
+    #[must_use]
+    pub fn overflow(&self, key: &LabelSet) -> Option<usize> {
+        self.limit.filter(|_| limit::is_overflow(key))
+    }
+
+    /// Whether alerts may still be told apart by `key`, which another declaration made.
+    #[must_use]
+    pub fn fits(&self, key: &LabelSet) -> bool {
+        self.overflow(key).is_some() || self.labels.fit(key)
+    }
+
+    /// The labels of the alert that `key` tells apart.
+    #[must_use]
+    pub fn alert_labels(&self, key: &LabelSet) -> Labels {
+        let added = &self.identity.add_labels;
+        if self.overflow(key).is_none() {
+            return self.labels.labels(key, added);
+        }
+        let mut labels = self.labels.labels(&LabelSet::default(), added);
+        labels.insert(limit::OVERFLOW.to_owned(), "true".to_owned());
+        labels
     }
 
     /// Whether `value` is further from good than `other`: beyond it where the condition has a

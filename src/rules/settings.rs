@@ -17,6 +17,9 @@ use super::aggregate::Aggregation;
 use super::condition::Condition;
 use super::matcher::Matcher;
 
+/// The label that `component` becomes.
+pub const COMPONENT: &str = "component";
+
 choices! {
     /// What follows when a rule cannot be judged.
     pub enum Otherwise {
@@ -217,6 +220,13 @@ section! {
         pub on_error: Otherwise = Otherwise::Keep,
         /// Only series whose labels pass.
         pub labels: BTreeMap<String, Spanned<Matcher>> = BTreeMap::new(),
+        /// Most alerts the rule may have at once, pending ones included; `0` for any number. Over
+        /// it, those stay that were there first, and one alert with the label `overflow="true"`
+        /// stands for the rest. By default `alerting.rule_limit`.
+        pub limit: Option<u32>,
+        /// What the rule watches over, as `checkout` or `storage`: the label `component` of its
+        /// alerts.
+        pub component: Option<Spanned<String>>,
         /// Labels that every alert of this rule gets.
         pub add_labels: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
         /// What people are told: a template with `{{ labels.x }}`, `{{ value }}`, `{{ threshold }}`,
@@ -236,6 +246,13 @@ impl RuleSettings {
     pub fn place(&self) -> At {
         let path = &self.name.at.path;
         At { path: path.strip_suffix(".name").unwrap_or(path).into(), ..self.name.at }
+    }
+
+    /// The labels that its alerts get, by name.
+    #[must_use]
+    pub fn added_labels(&self) -> BTreeMap<&str, &Spanned<String>> {
+        let own = self.add_labels.iter().map(|(name, value)| (name.as_str(), value));
+        own.chain(self.component.iter().map(|value| (COMPONENT, value))).collect()
     }
 
     /// Whether odd values are looked for.

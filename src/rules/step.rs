@@ -64,6 +64,17 @@ pub enum Sight {
     Unknown,
 }
 
+impl Sight {
+    /// The level for which the condition holds, if it does.
+    #[must_use]
+    pub fn level(self) -> Option<usize> {
+        match self {
+            Self::Judged { verdict: Verdict::Holds(level), .. } => Some(level),
+            _ => None,
+        }
+    }
+}
+
 /// Where one alert stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {

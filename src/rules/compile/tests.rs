@@ -54,7 +54,7 @@ fn good_rules() {
         ),
         (
             "{metric: disk_usage_percent, condition: '>', threshold: 90, \
-          labels: {mount_point: [/, /data]}, add_labels: {team: db}, \
+          labels: {mount_point: [/, /data]}, add_labels: {team: db}, component: storage, \
           message: '{{ labels.mount_point }} of {{ labels.team }}: {{ value }}', \
           annotations: {runbook: 'https://example.org/{{ rule }}'}}",
             "disk_usage_percent",
@@ -63,6 +63,8 @@ fn good_rules() {
         let set = rules(&format!("[{}]", yaml.replacen('{', "{name: r, ", 1)))
             .unwrap_or_else(|problems| panic!("{yaml}: {problems:?}"));
         assert_eq!(set.rules[0].subject, subject);
+        let component = set.rules[0].identity.add_labels.get("component").map(String::as_str);
+        assert_eq!(component, yaml.contains("component").then_some("storage"), "{yaml}");
     }
 }
 
@@ -277,6 +279,11 @@ fn bad_rules() {
             "{metric: cpu_percent, condition: '>', threshold: 1, add_labels: {a-b: x}}",
             "not a label name",
             "",
+        ),
+        (
+            "{metric: cpu_percent, condition: '>', threshold: 1, component: a, add_labels: {component: b}}",
+            "add_labels.component: the rule has a key `component` too",
+            "keep one",
         ),
         (
             "{metric: disk_usage_percent, condition: '>', threshold: 1, add_labels: {mount_point: x}}",
