@@ -96,9 +96,10 @@ impl Engine {
             let place = places.get(&identity).copied();
             let enabled = place.filter(|index| set.rules[*index].enabled);
             let fits = |key: &LabelSet| enabled.is_some_and(|index| set.rules[index].fits(key));
-            let (kept, lost): (Vec<_>, Vec<_>) = alerts.into_iter().partition(|(key, _)| fits(key));
+            let (mut kept, lost): (Vec<_>, Vec<_>) =
+                alerts.into_iter().partition(|(key, _)| fits(key));
             if let Some(index) = enabled {
-                let (kept, over) = limit::within(kept, set.rules[index].limit);
+                let over = limit::surplus(&mut kept, set.rules[index].limit);
                 self.judged[index].alerts = kept.into_iter().collect();
                 transitions.extend(ended(over, "left out by the new limit of the rule", now));
             }

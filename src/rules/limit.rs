@@ -19,14 +19,14 @@ pub fn is_overflow(key: &LabelSet) -> bool {
     key.get("") == OVERFLOW
 }
 
-/// Parts those of `alerts` that stay within `limit` from those that do not: what fires stays first,
-/// then what is pending, then by labels.
+/// Takes those out of `alerts` that are too many: what fires stays first, then what is pending, then
+/// by labels.
 #[must_use]
-pub fn within(
-    mut alerts: Vec<(LabelSet, Instance)>,
+pub fn surplus(
+    alerts: &mut Vec<(LabelSet, Instance)>,
     limit: Option<usize>,
-) -> (Vec<(LabelSet, Instance)>, Vec<(LabelSet, Instance)>) {
-    let Some(limit) = limit else { return (alerts, Vec::new()) };
+) -> Vec<(LabelSet, Instance)> {
+    let Some(limit) = limit else { return Vec::new() };
     let rank = |(key, alert): &(LabelSet, Instance)| match alert.phase() {
         _ if is_overflow(key) => 0,
         AlertState::Firing => 1,
@@ -35,8 +35,7 @@ pub fn within(
     };
     alerts.sort_unstable_by(|a, b| (rank(a), &a.0).cmp(&(rank(b), &b.0)));
     let beside = usize::from(alerts.first().is_some_and(|(key, _)| is_overflow(key)));
-    let over = alerts.split_off(alerts.len().min(limit + beside));
-    (alerts, over)
+    alerts.split_off(alerts.len().min(limit + beside))
 }
 
 #[cfg(test)]
