@@ -3,6 +3,7 @@
 //! Holds no logic of any room. A declaration in effect is one [`Running`]; a reload makes the next
 //! one, lets it adopt what the last one knew, and swaps it in whole or not at all.
 
+mod account;
 mod backend;
 mod figures;
 mod judge;
@@ -35,6 +36,7 @@ use crate::model::Wall;
 use crate::notify::{self, Notifier};
 use crate::rules::{Carried, Engine, Found, StateFile};
 
+use account::Account;
 use backend::View;
 use judge::{Judge, Judged};
 use outward::Outward;
@@ -69,6 +71,8 @@ struct App {
     notifier: Arc<Notifier>,
     /// None: the declaration in effect at the start keeps none.
     past: Option<Past>,
+    /// None: the declaration in effect at the start keeps none.
+    account: Option<Account>,
     outward: Outward,
     web: Web,
     statsd: statsd::Intake,
@@ -139,6 +143,9 @@ impl App {
             past.close().await;
         }
         app.notifier.stop(DRAIN).await;
+        if let Some(account) = &app.account {
+            account.close().await;
+        }
         app.web.close().await;
         app.outward.stop().await;
         watchdog.abort();
@@ -152,12 +159,13 @@ impl App {
         let now = clock.now();
         warn_of(&source, &plan);
         let state = state_directory(&plan).await;
+        let account = Account::open(&plan, state.as_deref(), clock).await;
         let channels = &plan.root.performance_monitor.alerting.notifications.channels;
         let setup = notify::Setup {
             state: state.clone(),
             clock: Arc::new(move || clock.now().wall),
             random: fastrand::f64,
-            observer: Arc::new(|_| {}),
+            observer: account.as_ref().map_or_else(account::nobody, Account::observer),
         };
         let notifier = Arc::new(Notifier::new(setup));
         notifier.replace(notifier.prepare(channels, sender(&plan)).await?).await;
@@ -173,7 +181,8 @@ impl App {
         };
         let judged = Judged::new(engine, running.store.clone());
         let history = past.as_ref().map(|past| past.history.clone());
-        let judge = Arc::new(Judge::new(judged, clock, notifier.clone(), file, history));
+        let judge =
+            Arc::new(Judge::new(judged, clock, notifier.clone(), file, history, account.clone()));
         judge.tell(&ended).await;
         Ok(Arc::new(Self {
             source,
@@ -185,6 +194,7 @@ impl App {
             judge,
             notifier,
             past,
+            account,
             outward,
             web: Web::default(),
             statsd: statsd::Intake::default(),
@@ -257,6 +267,7 @@ impl App {
             warn!("a change of `logging` takes effect at the next start");
         }
         past::warn_of_change(&old.plan, &plan);
+        account::warn_of_change(&old.plan, &plan);
         let told = format!("{} metrics, {} rules", plan.metrics.len(), plan.rules.rules.len());
         let (next, rules) = Running::new(plan, self.history());
         let next = Arc::new(next);

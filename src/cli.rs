@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the product prints")]
 
 mod advise;
+mod alerts;
 mod anomalies;
 mod asking;
 mod backtest;
@@ -85,6 +86,8 @@ enum Command {
     Import(import::Options),
     /// Ask history in PromQL: a running Bellwether or Prometheus, or a folder.
     Query(query::Options),
+    /// Tell what alerts there are, or what became of them and who was told.
+    Alerts(alerts::Options),
     /// Tell how a running Bellwether fares.
     Status(client::Target),
     /// Tell where a metric goes.
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Export(options) => export::run(&global, &options),
         Command::Import(options) => import::run(&global, &options),
         Command::Query(options) => query::run(&global, &options),
+        Command::Alerts(options) => alerts::run(&global, &options),
         Command::Status(target) => status::run(&global, &target),
         Command::Trends(options) => trends::run(&global, &options),
         Command::Anomalies(options) => anomalies::run(&global, &options),

@@ -9,7 +9,7 @@ mod print;
 mod reference;
 mod sections;
 
-pub use check::{Plan, history_folder, plan, state_directory};
+pub use check::{Plan, alert_history_folder, history_folder, plan, state_directory};
 pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment};
 pub use metrics::metrics;
 pub use print::print;

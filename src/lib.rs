@@ -9,6 +9,7 @@
 //! - [`exposition`]: text 0.0.4 and OpenMetrics, pure.
 //! - [`promql`]: PromQL over anything that has samples, pure.
 //! - [`history`]: samples over time.
+//! - [`alert_history`]: every change of an alert and what became of each notification.
 //! - [`analysis`]: what samples over time tell, pure.
 //! - [`transfer`]: history out to files and back in.
 //! - [`store`]: current values, recent samples, snapshots for the page.
@@ -21,6 +22,7 @@
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
 //! - [`dashboard`]: a Grafana dashboard from a declaration.
 
+pub mod alert_history;
 pub mod analysis;
 pub mod app;
 pub mod cli;

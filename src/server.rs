@@ -5,6 +5,7 @@
 
 mod access;
 mod activity;
+mod alert_history;
 mod analysis;
 mod answer;
 mod api;
@@ -30,10 +31,11 @@ mod web;
 
 pub use access::Access;
 pub use activity::Cut;
+pub use alert_history::{alert_history_data, alert_history_query};
 pub use analysis::Judgement;
 pub use backend::{
-    Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth, ReloadHealth, RemoteHealth,
-    RuleView,
+    AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth,
+    ReloadHealth, RemoteHealth, RuleView,
 };
 pub use listener::{BindError, Handle, Server};
 pub use network::Network;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::App;
+use super::account::Account;
 use super::past::Past;
+use crate::alert_history::AlertHistory;
 use crate::collectors::application::record_json;
 use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity};
 use crate::promql::Queryable;
@@ -55,6 +57,10 @@ impl Backend for View {
         self.0.judge.judged().engine.alerts().into_iter().map(Arc::new).collect()
     }
 
+    fn alert_history(&self) -> Option<AlertHistory> {
+        self.0.account.as_ref().map(|account| account.history.clone())
+    }
+
     fn rules(&self) -> Vec<RuleView> {
         let judged = self.0.judge.judged();
         let mut alerts = self.alerts_by_rule(judged.engine.alerts());
@@ -95,6 +101,7 @@ impl Backend for View {
             channels: channels.collect(),
             remote: self.0.outward.health(),
             history: self.0.past.as_ref().map(Past::health),
+            alert_history: self.0.account.as_ref().map(Account::health),
             reload: self.0.reloads.lock().last.map(|(at, success)| ReloadHealth { at, success }),
         }
     }

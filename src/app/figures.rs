@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use super::App;
+use super::account::Account;
 use super::past::Past;
 use crate::analysis::lookout::{Lookout, Watched};
 use crate::collectors::own::{
@@ -28,6 +29,7 @@ impl App {
             series_dropped: running.store.dropped(),
             points_refused: running.store.refused(),
             history: self.past.as_ref().map(Past::figures),
+            alert_history: self.account.as_ref().map(Account::figures),
             queries: self.query_figures(),
             rules: self.rule_figures(),
             channels: self.channel_figures(),

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::account::Account;
 use super::watch::Watch;
 use crate::analysis::lookout::Lookout;
 use crate::clock::Clock;
@@ -43,6 +44,7 @@ pub(super) struct Judge {
     notifier: Arc<Notifier>,
     file: Option<StateFile>,
     history: Option<Arc<History>>,
+    account: Option<Account>,
     watch: Arc<Watch>,
     missed: AtomicU64,
     save_failures: AtomicU64,
@@ -69,6 +71,7 @@ impl Judge {
         notifier: Arc<Notifier>,
         file: Option<StateFile>,
         history: Option<Arc<History>>,
+        account: Option<Account>,
     ) -> Self {
         Self {
             engine: Mutex::new(judged),
@@ -78,6 +81,7 @@ impl Judge {
             notifier,
             file,
             history,
+            account,
             watch: Arc::default(),
             missed: AtomicU64::new(0),
             save_failures: AtomicU64::new(0),
@@ -244,6 +248,9 @@ impl Judge {
                 transition.from.as_str(),
                 alert.state.as_str(),
             );
+        }
+        if let Some(account) = &self.account {
+            account.transitions(transitions);
         }
         if !transitions.is_empty() {
             self.notifier.notify(transitions).await;

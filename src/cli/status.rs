@@ -46,6 +46,7 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         out += &format!("  {name:<14} {took:>9.2} ms  {state}\n");
     }
     out += &format!("\nhistory\n{}", history(&health["history"]));
+    out += &alert_history(&health["alertHistory"]);
     out += "\nchannels\n";
     for channel in health["channels"].as_array().into_iter().flatten() {
         out += &format!(
@@ -89,6 +90,19 @@ fn history(history: &Value) -> String {
         None => "  in memory".to_owned(),
     };
     line += &format!("  {} series  since {}", word(&history["series"]), word(&history["oldest"]));
+    if let Some(problem) = history["problem"].as_str() {
+        line += &format!("  DEGRADED {problem}");
+    }
+    line + "\n"
+}
+
+/// Where what became of alerts is kept, and what is wrong with that; nothing where it is not kept.
+fn alert_history(history: &Value) -> String {
+    if history.is_null() {
+        return String::new();
+    }
+    let folder = history["folder"].as_str().unwrap_or("in memory");
+    let mut line = format!("\nalert history\n  {folder}  {} bytes", word(&history["bytes"]));
     if let Some(problem) = history["problem"].as_str() {
         line += &format!("  DEGRADED {problem}");
     }
@@ -145,6 +159,7 @@ mod tests {
                     "problem": "no space left"},
                     "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
                     "lastError": "refused"}],
+                    "alertHistory": {"folder": "/a", "bytes": 7, "problem": null},
                     "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0}]}),
             &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
                     "labels": {"alertname": "disk", "mount_point": "/"}, "message": "full"}]}),
@@ -153,7 +168,7 @@ mod tests {
             screen,
             "bellwether 1  healthy  up 3 s  7 series  2 rules\n\ncollectors\n  \
              neo4j               1.50 ms  FAILED connect: refused\n\nhistory\n  \
-             /h  99 bytes  7 series  since 2026-11-21  DEGRADED no space left\n\nchannels\n  \
+             /h  99 bytes  7 series  since 2026-11-21  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
              log            1 sent, 0 queued, 0 dropped\n\nremote write\n  \
              mimir          5 sent, 0 lost, 9 bytes wait  FAILED refused\n\nalerts\n  \
              firing   critical  disk mount_point=/  full\n"

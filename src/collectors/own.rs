@@ -3,6 +3,7 @@
 //! Owns the names and turns [`Figures`] into a batch. Where the figures come from is the
 //! business of whoever wires the rooms together.
 
+mod alert_history;
 mod history;
 mod process;
 mod queries;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use alert_history::AlertHistoryFigures;
 pub use history::HistoryFigures;
 pub use process::Process;
 pub use queries::QueryFigures;
@@ -33,7 +35,9 @@ pub struct Figures {
     pub points_refused: u64,
     /// History, where some is kept.
     pub history: Option<HistoryFigures>,
-    /// Queries of it.
+    /// The history of alerts, where one is kept.
+    pub alert_history: Option<AlertHistoryFigures>,
+    /// Queries of history.
     pub queries: QueryFigures,
     /// Rules.
     pub rules: RuleFigures,
@@ -178,6 +182,20 @@ own_metrics! {
         "Writes of history that failed; the samples wait in memory.";
     HistoryOldest = "bellwether_history_oldest_timestamp_seconds" Gauge []
         "Time of the oldest sample in history.";
+    AlertRecords = "bellwether_alert_history_records_total" Counter ["kind"]
+        "Records that the history of alerts took by kind: transition, notification.";
+    AlertRecordsLost = "bellwether_alert_history_records_lost_total" Counter ["reason"]
+        "Records that were lost by reason: no_room_transition, no_room_notification, memory (not written in time).";
+    AlertRecordsDamaged = "bellwether_alert_history_records_damaged_total" Counter []
+        "Lines of the history of alerts that could not be read and were left out.";
+    AlertHistoryTorn = "bellwether_alert_history_torn_bytes_total" Counter []
+        "Bytes of a write that a crash interrupted, cut off when the history of alerts was opened.";
+    AlertHistoryFailures = "bellwether_alert_history_write_failures_total" Counter []
+        "Writes of the history of alerts that failed; the records wait in memory.";
+    AlertHistoryBytes = "bellwether_alert_history_bytes" Gauge ["where"]
+        "Bytes of the history of alerts by where they are: disk, memory (not written yet).";
+    AlertHistoryOldest = "bellwether_alert_history_oldest_timestamp_seconds" Gauge []
+        "Time of the oldest record in the history of alerts, or the begin of its day.";
     Queries = "bellwether_queries_total" Counter ["result"]
         "Queries of history over the API by result: success, or the type of the error.";
     QuerySeconds = "bellwether_query_seconds_total" Counter ["result"]
@@ -315,6 +333,9 @@ impl Own {
         out.collectors(&figures.collectors, now);
         if let Some(history) = &figures.history {
             out.history(history);
+        }
+        if let Some(history) = &figures.alert_history {
+            out.alert_history(history);
         }
         out.queries(&figures.queries);
         out.rules(&figures.rules);

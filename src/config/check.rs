@@ -106,6 +106,7 @@ impl<'a> Checker<'a> {
         let rules = self.rules(&metrics);
         self.channels();
         self.root.trend_analysis.storage.check(self.problems);
+        self.root.alert_history.check(self.problems);
         self.root.trend_analysis.anomaly_detection.check(&metrics, self.problems);
         let declared = &self.root.trend_analysis.bottlenecks;
         let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
@@ -338,5 +339,12 @@ pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<Path
 #[must_use]
 pub fn history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
     let settings = root.trend_analysis.enabled.then_some(&root.trend_analysis.storage)?;
+    settings.folder(state_directory(root, environment).as_deref())
+}
+
+/// The folder of the history of alerts, where one is kept in files.
+#[must_use]
+pub fn alert_history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
+    let settings = root.alert_history.enabled.then_some(&root.alert_history)?;
     settings.folder(state_directory(root, environment).as_deref())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::alert_history::AlertHistorySettings;
 use crate::analysis::AnomalyDetection;
 use crate::analysis::bottleneck::BottleneckSettings;
 use crate::analysis::health::HealthSettings;
@@ -48,6 +49,8 @@ section! {
         pub performance_monitor: Spanned<Monitor>,
         /// What is kept of the past, and what is made of it.
         pub trend_analysis: TrendAnalysis,
+        /// The history of alerts.
+        pub alert_history: AlertHistorySettings = AlertHistorySettings::default(),
         /// Receivers of everything that history takes, by Prometheus's remote write.
         pub remote_write: Vec<Spanned<RemoteWrite>> = Vec::new(),
         /// Bellwether's own log.

@@ -155,6 +155,14 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
                 "problem": history.problem,
             })
         }),
+        "alertHistory": health.alert_history.as_ref().map(|history| {
+            json!({
+                "folder": history.folder,
+                "bytes": history.bytes,
+                "oldest": history.oldest.map(time),
+                "problem": history.problem,
+            })
+        }),
         "lastReload": health.reload.as_ref().map(|reload| {
             json!({ "at": time(reload.at), "success": reload.success })
         }),
@@ -172,13 +180,14 @@ fn view_remote(remote: &RemoteHealth) -> Value {
     })
 }
 
-/// `starting`, `healthy`, or `degraded` where a collector, a channel, remote write, history or the
-/// last reload failed.
+/// `starting`, `healthy`, or `degraded` where a collector, a channel, remote write, history, that of
+/// alerts or the last reload failed.
 fn status(health: &Health, ready: bool) -> &'static str {
     let failing = failing_collectors(health).next().is_some()
         || health.channels.iter().any(|channel| channel.last_error.is_some())
         || health.remote.iter().any(|remote| remote.last_error.is_some())
         || health.history.as_ref().is_some_and(|history| history.problem.is_some())
+        || health.alert_history.as_ref().is_some_and(|history| history.problem.is_some())
         || health.reload.as_ref().is_some_and(|reload| !reload.success);
     match (ready, failing) {
         (false, _) => "starting",
@@ -298,7 +307,9 @@ pub(super) fn time(at: Wall) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::backend::{ChannelHealth, CollectorHealth, HistoryHealth};
+    use super::super::backend::{
+        AlertHistoryHealth, ChannelHealth, CollectorHealth, HistoryHealth,
+    };
     use super::*;
     use std::time::Duration;
 
@@ -419,6 +430,12 @@ mod tests {
         all.history = Some(HistoryHealth { problem: Some("full".into()), ..past });
         assert_eq!(health(&all, true, "1", now)["status"], "degraded");
         all.history = None;
+        let lost = AlertHistoryHealth { problem: Some("full".into()), ..Default::default() };
+        let view = health(&Health { alert_history: Some(lost), ..all.clone() }, true, "1", now);
+        assert_eq!(
+            (&view["status"], &view["alertHistory"]["problem"]),
+            (&json!("degraded"), &json!("full"))
+        );
         let failure = Failure::new("connect", "refused");
         let bad = CollectorHealth { success: Some(false), failure: Some(failure), ..good };
         all.collectors.insert(Origin::Neo4j, bad);

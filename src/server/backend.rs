@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::analysis::Judgement;
+use crate::alert_history::AlertHistory;
 use crate::model::{Alert, AlertState, Failure, Labels, Now, Origin, Recorded, Severity, Wall};
 use crate::promql::Queryable;
 use crate::store::Store;
@@ -43,6 +44,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// All alerts that are pending or firing.
     fn alerts(&self) -> Vec<Arc<Alert>>;
+
+    /// What became of alerts and notifications so far, if that is kept.
+    fn alert_history(&self) -> Option<AlertHistory>;
 
     /// All rules in the order of the declaration.
     fn rules(&self) -> Vec<RuleView>;
@@ -102,6 +106,8 @@ pub struct Health {
     pub remote: Vec<RemoteHealth>,
     /// History, where some is kept.
     pub history: Option<HistoryHealth>,
+    /// The history of alerts, where one is kept.
+    pub alert_history: Option<AlertHistoryHealth>,
     /// The last reload, if there was one.
     pub reload: Option<ReloadHealth>,
 }
@@ -165,6 +171,19 @@ pub struct HistoryHealth {
     /// Bytes on disk.
     pub bytes: u64,
     /// The oldest sample.
+    pub oldest: Option<Wall>,
+    /// Why it does not do what was declared, if so.
+    pub problem: Option<String>,
+}
+
+/// How the history of alerts fares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertHistoryHealth {
+    /// Its folder; none if it is kept in memory alone.
+    pub folder: Option<PathBuf>,
+    /// Bytes of its records.
+    pub bytes: u64,
+    /// The oldest record, or its day.
     pub oldest: Option<Wall>,
     /// Why it does not do what was declared, if so.
     pub problem: Option<String>,

@@ -138,6 +138,7 @@ impl Shared {
             Route::Reload => self.reload().await,
             Route::Record => self.record(access, asked, body).await,
             Route::Api(view) => self.api(view, parts).await,
+            Route::AlertHistory => self.alert_history(access, parts).await,
             Route::Past(what) => self.ask(what, access, parts, asked.guard, body).await,
             Route::Analysis(what) => self.analyse(what, access, parts, asked.guard, body).await,
         }

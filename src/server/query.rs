@@ -15,8 +15,8 @@ mod stats;
 mod text;
 mod views;
 
-pub(super) use jobs::Jobs;
-pub(super) use params::{Parameters, bad_data};
+pub(super) use jobs::{Jobs, Limits};
+pub(super) use params::{Parameters, bad_data, invalid};
 pub(super) use views::{Past, Reply};
 
 pub use settings::QueryLimits;

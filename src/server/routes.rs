@@ -15,6 +15,7 @@ pub(super) enum Route {
     Reload,
     Record,
     Api(View),
+    AlertHistory,
     Past(Past),
     Analysis(Analysis),
 }
@@ -33,7 +34,7 @@ pub(super) enum View {
 }
 
 /// Every path there is.
-pub(super) const ROUTES: [(&str, Route); 27] = [
+pub(super) const ROUTES: [(&str, Route); 28] = [
     ("/", Route::Landing),
     ("/metrics", Route::Metrics),
     ("/-/healthy", Route::Healthy),
@@ -42,6 +43,7 @@ pub(super) const ROUTES: [(&str, Route); 27] = [
     ("/api/v1/record", Route::Record),
     ("/api/v1/metrics", Route::Api(View::Metrics)),
     ("/api/v1/alerts", Route::Api(View::Alerts)),
+    ("/api/v1/alerts/history", Route::AlertHistory),
     ("/api/v1/rules", Route::Api(View::Rules)),
     ("/api/v1/health", Route::Api(View::Health)),
     ("/api/v1/summary", Route::Api(View::Summary)),
@@ -80,6 +82,7 @@ impl Route {
             Self::Record => "record",
             Self::Api(View::Metrics) => "api_metrics",
             Self::Api(View::Alerts) => "api_alerts",
+            Self::AlertHistory => "api_alerts_history",
             Self::Api(View::Rules) => "api_rules",
             Self::Api(View::Health) => "api_health",
             Self::Api(View::Summary) => "api_summary",
@@ -106,6 +109,9 @@ impl Route {
             Self::Record => "record values of applications",
             Self::Api(View::Metrics) => "declared metrics and their values",
             Self::Api(View::Alerts) => "pending and firing alerts",
+            Self::AlertHistory => {
+                "what became of alerts and notifications: start, end, rule, match[], state, channel"
+            }
             Self::Api(View::Rules) => "rules and their state",
             Self::Api(View::Health) => "collectors and channels",
             Self::Api(View::Summary) => "everything in short",

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alert_history;
 mod alerts;
 mod analysis;
 mod anomalies;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use bellwether::alert_history::AlertHistory;
 use bellwether::clock::Clock;
 use bellwether::declare::Spanned;
 use bellwether::model::{
@@ -154,6 +155,10 @@ impl Backend for TestBackend {
             }
         }
         Ok(recorded)
+    }
+
+    fn alert_history(&self) -> Option<AlertHistory> {
+        None
     }
 
     fn alerts(&self) -> Vec<Arc<Alert>> {

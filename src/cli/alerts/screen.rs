@@ -1,0 +1,275 @@
+//! Alerts and their history for people, in a hundred columns.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::cli::asking::{figure, list, table, text};
+use crate::declare::format_duration;
+use crate::model::Wall;
+
+const WIDTH: usize = 100;
+/// Most columns that the name of an alert takes.
+const NAME: usize = 34;
+
+/// One line per alert, the worst and the oldest first.
+pub(super) fn active(data: &Value, now: Wall) -> String {
+    let mut alerts: Vec<&Value> = list(&data["alerts"]).iter().collect();
+    if alerts.is_empty() {
+        return "no alert is pending or firing\n".to_owned();
+    }
+    let order = ["emergency", "critical", "warning", "info"];
+    alerts.sort_by_key(|alert| {
+        let severity = order.iter().position(|word| alert["severity"] == *word);
+        (alert["state"] != "firing", severity, text(&alert["activeAt"]))
+    });
+    let mut rows =
+        vec![["STATE", "SEVERITY", "FOR", "ALERT", "MESSAGE"].map(str::to_owned).to_vec()];
+    rows.extend(alerts.iter().map(|alert| {
+        let since = if alert["firedAt"].is_null() { &alert["activeAt"] } else { &alert["firedAt"] };
+        vec![
+            text(&alert["state"]),
+            text(&alert["severity"]),
+            age(since, now),
+            shortened(&name(&alert["labels"], &alert["rule"]), NAME),
+            text(&alert["message"]),
+        ]
+    }));
+    let lines = table(&rows);
+    lines.lines().map(|line| shortened(line, WIDTH) + "\n").collect()
+}
+
+fn age(since: &Value, now: Wall) -> String {
+    let since: Option<jiff::Timestamp> = since.as_str().and_then(|text| text.parse().ok());
+    let Some(since) = since else { return "-".to_owned() };
+    round(now.since(Wall(since.as_millisecond())).as_secs_f64())
+}
+
+/// A span for people: two units at most.
+fn round(seconds: f64) -> String {
+    let whole = match seconds {
+        seconds if seconds < 10.0 => {
+            return format!("{}s", figure(&Value::from((seconds * 10.0).round() / 10.0)));
+        }
+        seconds if seconds < 3600.0 => seconds.round(),
+        seconds if seconds < 86_400.0 => (seconds / 60.0).round() * 60.0,
+        seconds => (seconds / 3600.0).round() * 3600.0,
+    };
+    format_duration(Duration::from_secs_f64(whole))
+}
+
+/// What happened, in the order in which it did, a day below the other. `oldest`: the records come
+/// in that order already.
+pub(super) fn story(data: &Value, oldest: bool) -> String {
+    let mut records: Vec<&Value> = list(&data["records"]).iter().collect();
+    if !oldest {
+        records.reverse();
+    }
+    let mut out = String::new();
+    if records.is_empty() {
+        out.push_str("nothing is recorded\n");
+    }
+    let names: Vec<String> = records
+        .iter()
+        .map(|record| shortened(&name(&record["labels"], &record["alertname"]), NAME))
+        .collect();
+    let column = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let mut day = String::new();
+    for (record, name) in records.iter().zip(&names) {
+        let at = text(&record["at"]);
+        let (date, time) = at.split_once('T').unwrap_or((&at, ""));
+        if date != day {
+            date.clone_into(&mut day);
+            writeln!(out, "{date} UTC").ok();
+        }
+        let clock = time.split('.').next().unwrap_or_default();
+        let head = format!("  {clock}  {name:<column$}  ");
+        wrapped(&mut out, &head, &sentence(record));
+    }
+    if let Some(damaged) = data["damaged"].as_u64().filter(|damaged| *damaged > 0) {
+        writeln!(out, "{damaged} damaged lines are left out").ok();
+    }
+    if let Some(next) = data["nextCursor"].as_str() {
+        let what = if oldest { "newer" } else { "older" };
+        writeln!(out, "there may be {what} ones: --cursor {next}").ok();
+    }
+    out
+}
+
+/// One record in words.
+fn sentence(record: &Value) -> String {
+    let reason = text(&record["reason"]);
+    let severity = text(&record["severity"]);
+    let channel = text(&record["channel"]);
+    let to = match (record["receiver"].as_str(), &*channel) {
+        (Some(receiver), "-") => receiver.to_owned(),
+        (Some(receiver), channel) => format!("{channel} ({receiver})"),
+        (None, channel) => channel.to_owned(),
+    };
+    let status = told(record);
+    let error = text(&record["error"]);
+    let message = record["message"].as_str().map(|text| format!("; {text}")).unwrap_or_default();
+    match record["event"].as_str().unwrap_or_default() {
+        "pending" => format!("pending, {severity}: {reason}{message}"),
+        "firing" => format!("FIRING, {severity}: {reason}{message}"),
+        "level" => format!("now {severity}: {reason}{message}"),
+        "resolved" => {
+            let fired = record["firedForSeconds"].as_f64();
+            let after = fired.map(|fired| format!(" after {}", round(fired))).unwrap_or_default();
+            format!("RESOLVED{after}: {reason}")
+        }
+        "cleared" => format!("over before it fired: {reason}"),
+        "queued" => format!("-> {to}: {status} is queued"),
+        "held" => format!("-> {to}: {status} is held back by {}: {error}", text(&record["gate"])),
+        "delivered" => match record["attempt"].as_u64() {
+            Some(attempt) if attempt > 1 => {
+                format!("-> {to}: {status} delivered, attempt {attempt}")
+            }
+            _ => format!("-> {to}: {status} delivered"),
+        },
+        "failed" => {
+            let wait = record["retryInSeconds"].as_f64().unwrap_or_default();
+            let again =
+                if wait > 0.0 { format!("again in {}", round(wait)) } else { "again alone".into() };
+            let attempt = text(&record["attempt"]);
+            format!("-> {to}: {status} FAILED, attempt {attempt}: {error}; {again}")
+        }
+        "refused" => format!("-> {to}: {status} REFUSED and given up: {error}"),
+        "dropped" => format!("-> {to}: {status} GIVEN UP: {}", text(&record["gate"])),
+        other => format!("{other}: {reason}"),
+    }
+}
+
+/// What a notification says, and why it is told where that is not the change itself.
+fn told(record: &Value) -> String {
+    let status = text(&record["state"]);
+    match record["cause"].as_str() {
+        None | Some("change") => status,
+        Some(cause) => format!("{status} ({cause})"),
+    }
+}
+
+/// Appends `sentence` behind `head`, broken between words.
+fn wrapped(out: &mut String, head: &str, sentence: &str) {
+    let indent = head.chars().count();
+    let room = WIDTH.saturating_sub(indent).max(20);
+    let mut line = head.to_owned();
+    let mut used = 0;
+    for word in sentence.split_whitespace() {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > room {
+            writeln!(out, "{}", line.trim_end()).ok();
+            // A second line stands in a little.
+            line = " ".repeat(indent + 2);
+            used = 2;
+        } else if used > 0 {
+            line.push(' ');
+            used += 1;
+        }
+        line.push_str(word);
+        used += length;
+    }
+    writeln!(out, "{}", line.trim_end()).ok();
+}
+
+/// `rule{a=b}`, without the labels that every alert has.
+fn name(labels: &Value, rule: &Value) -> String {
+    let labels: Vec<String> = labels
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"))
+        .map(|(name, value)| format!("{name}={}", text(value)))
+        .collect();
+    let rule = text(rule);
+    if labels.is_empty() { rule } else { format!("{rule}{{{}}}", labels.join(",")) }
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_history_reads_like_a_story() {
+        let base = |at: &str, event: &str| {
+            json!({"at": at, "event": event, "alertname": "backlog", "severity": "critical",
+                   "labels": {"queue_name": "mail"}, "reason": "queue_length 42 > 10 for 1m",
+                   "state": "firing", "channel": "pager", "cause": "change"})
+        };
+        let with = |mut record: Value, more: Value| {
+            for (name, value) in more.as_object().unwrap() {
+                record[name] = value.clone();
+            }
+            record
+        };
+        let records = [
+            with(
+                base("2026-11-21T02:59:58.000Z", "pending"),
+                json!({"reason": "queue_length 42 > 10"}),
+            ),
+            with(base("2026-11-21T03:00:58.000Z", "firing"), json!({"message": "42 wait in mail"})),
+            base("2026-11-21T03:00:58.010Z", "queued"),
+            with(
+                base("2026-11-21T03:00:59.000Z", "failed"),
+                json!({"attempt": 1, "error": "connect: connection refused", "retryInSeconds": 1.5}),
+            ),
+            with(base("2026-11-21T03:01:01.000Z", "delivered"), json!({"attempt": 2})),
+            with(
+                base("2026-11-21T03:02:00.000Z", "held"),
+                json!({"receiver": "ops", "cause": "repeat",
+                "gate": "silence", "error": "maintenance of mail by eva until 04:00"}),
+            ),
+            with(
+                base("2026-11-22T00:10:00.000Z", "resolved"),
+                json!({"firedForSeconds": 76142.0,
+                "reason": "queue_length 3 is no longer > 10"}),
+            ),
+        ];
+        let newest: Vec<_> = records.iter().rev().collect();
+        let shown = story(&json!({"records": newest, "nextCursor": "7", "damaged": 0}), false);
+        assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
+        assert_eq!(
+            shown,
+            "2026-11-21 UTC\n  \
+             02:59:58  backlog{queue_name=mail}  pending, critical: queue_length 42 > 10\n  \
+             03:00:58  backlog{queue_name=mail}  FIRING, critical: queue_length 42 > 10 for 1m; 42 wait in mail\n  \
+             03:00:58  backlog{queue_name=mail}  -> pager: firing is queued\n  \
+             03:00:59  backlog{queue_name=mail}  -> pager: firing FAILED, attempt 1: connect: connection\n\
+             \x20                                       refused; again in 1.5s\n  \
+             03:01:01  backlog{queue_name=mail}  -> pager: firing delivered, attempt 2\n  \
+             03:02:00  backlog{queue_name=mail}  -> pager (ops): firing (repeat) is held back by silence:\n\
+             \x20                                       maintenance of mail by eva until 04:00\n\
+             2026-11-22 UTC\n  \
+             00:10:00  backlog{queue_name=mail}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n\
+             there may be older ones: --cursor 7\n"
+        );
+    }
+
+    #[test]
+    fn active_alerts_are_a_table_with_the_worst_on_top() {
+        let alert = |state: &str, severity: &str, rule: &str| {
+            json!({"state": state, "severity": severity, "rule": rule, "labels": {"m": "/"},
+                   "activeAt": "2023-11-14T22:13:20Z", "firedAt": null, "message": "x".repeat(90)})
+        };
+        let alerts = [
+            alert("pending", "critical", "a"),
+            alert("firing", "warning", "b"),
+            alert("firing", "critical", "c"),
+        ];
+        let shown = active(&json!({ "alerts": alerts }), Wall(1_700_000_090_000));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[1].starts_with("firing   critical  1m30s  c{m=/}"), "{shown}");
+        assert!(lines[3].starts_with("pending  critical  1m30s  a{m=/}"), "{shown}");
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{shown}");
+        assert!(active(&json!({"alerts": []}), Wall(0)).starts_with("no alert"));
+    }
+}
