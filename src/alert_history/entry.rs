@@ -228,6 +228,12 @@ pub struct Entry<'a> {
     /// The rule's message, of transitions.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub message: Cow<'a, str>,
+    /// The value when it fired, of an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired_value: Option<f64>,
+    /// The worst value since, of an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak: Option<f64>,
     /// How long it fired, of an end, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fired_for_seconds: Option<f64>,
@@ -271,6 +277,8 @@ impl<'a> Entry<'a> {
             value: None,
             threshold: None,
             message: Cow::Borrowed(""),
+            fired_value: None,
+            peak: None,
             fired_for_seconds: None,
             channel: Cow::Borrowed(""),
             receiver: Cow::Borrowed(""),
@@ -302,6 +310,7 @@ impl<'a> Entry<'a> {
         if self.event == EventKind::Resolved {
             let fired = alert.fired_at.map(|fired| self.at.since(fired).as_secs_f64());
             self.fired_for_seconds = fired;
+            (self.fired_value, self.peak) = (number(alert.fired_value), number(alert.peak));
         }
     }
 

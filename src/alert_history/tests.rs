@@ -29,6 +29,8 @@ fn alert(rule: &str, number: usize, state: AlertState) -> Arc<Alert> {
         message: format!("{rule} of /{number}"),
         value: Some(91.5),
         threshold: Some(85.0),
+        fired_value: Some(90.0),
+        peak: Some(97.0),
         state,
         active_at: Wall(START),
         fired_at: Some(Wall(START)),
@@ -129,6 +131,7 @@ fn what_was_recorded_is_there_after_a_restart() {
     let ended = &page.entries[0];
     assert_eq!((ended.state, ended.fired_for_seconds), (State::Resolved, Some(9.0)));
     assert_eq!((ended.value, &*ended.reason), (Some(91.5), "disk 91.5 > 85"));
+    assert_eq!((ended.fired_value, ended.peak), (Some(90.0), Some(97.0)));
     assert_eq!((&*page.entries[1].channel, page.entries[1].attempt), ("pager", Some(1)));
     assert_eq!(history.stats().transitions, 1);
 }
