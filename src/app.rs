@@ -343,6 +343,6 @@ async fn saved(file: StateFile) -> Vec<Carried> {
 }
 
 /// Who speaks in notifications.
-fn sender(plan: &Plan) -> notify::Sender {
+pub(crate) fn sender(plan: &Plan) -> notify::Sender {
     notify::Sender { labels: plan.default_labels.clone(), url: String::new() }
 }

@@ -17,6 +17,7 @@ mod export;
 mod forecast;
 mod health;
 mod import;
+mod notify_test;
 mod query;
 mod recorded;
 mod run;
@@ -106,6 +107,8 @@ enum Command {
     Health(client::Target),
     /// Try rules on what was recorded: what would have fired, when, and who would have heard.
     Backtest(backtest::Options),
+    /// Try a channel by sending it a marked sample; queues are left alone.
+    NotifyTest(notify_test::Options),
     /// Print the version.
     Version,
 }
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Advise(options) => advise::run(&global, &options),
         Command::Health(target) => health::run(&global, &target),
         Command::Backtest(options) => backtest::run(&global, &options),
+        Command::NotifyTest(options) => notify_test::run(&global, &options),
         Command::Version => {
             println!("bellwether {}", env!("CARGO_PKG_VERSION"));
             Ok(())

@@ -3,6 +3,7 @@
 //! Puts the rooms' sections together and checks what no room can see alone. Touches no network.
 
 mod check;
+mod exec;
 mod load;
 mod metrics;
 mod print;

@@ -14,6 +14,7 @@ mod preview;
 #[cfg(test)]
 mod samples;
 mod settings;
+mod trial;
 mod wire;
 
 use std::collections::HashSet;
@@ -34,7 +35,8 @@ pub use channels::{
 pub use delivery::ChannelStats;
 pub use observe::{Event, Observer, Outcome};
 pub use preview::Preview;
-pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check};
+pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
+pub use trial::{Tried, try_channel};
 
 use crate::model::{Alert, AlertState, Fingerprint, Transition, Wall};
 use channels::Channel;

@@ -12,6 +12,7 @@ use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
 use crate::rules::{self, RuleSet, RuleSettings};
 
+use super::exec;
 use super::load::{Loaded, Report};
 use super::sections::{CollectorName, Root};
 
@@ -52,6 +53,9 @@ pub struct Plan {
 /// All problems of the declaration, those of decoding included.
 pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
     let Loaded { source, root, mut problems } = loaded;
+    if let Some(root) = &root {
+        exec::check(root, &source, &mut problems);
+    }
     let plan = root.map(|root| Checker::new(&root, &mut problems).plan());
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),

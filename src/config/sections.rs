@@ -94,6 +94,9 @@ section! {
     pub struct Alerting {
         /// Whether rules are judged at all.
         pub enabled: bool = true,
+        /// Whether channels of type `exec` may start programs. Even then, only where nobody but
+        /// root and Bellwether's own user may write the declaration.
+        pub allow_exec: bool = false,
         /// Who is told.
         pub notifications: Notifications,
         /// What is judged.

@@ -14,6 +14,8 @@ use crate::declare::{At, MapReader, Problems, Section, Shape};
 use crate::model::{Alert, Group, Labels, Notification, Status, Wall};
 
 mod broker_log;
+mod cloud_event;
+pub mod exec;
 pub mod kafka;
 pub mod log;
 pub mod webhook;
@@ -206,4 +208,6 @@ channel_types! {
     Kafka = "kafka", "(type: kafka)", kafka::KafkaChannel;
     /// An HTTP receiver.
     Webhook = "webhook", "(type: webhook)", webhook::WebhookChannel;
+    /// A program.
+    Exec = "exec", "(type: exec)", exec::ExecChannel;
 }

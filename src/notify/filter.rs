@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::settings::ChannelCommon;
-use crate::declare::Matcher;
+use crate::declare::{Matcher, Spanned};
 use crate::model::{Alert, Severity};
 
 /// The filters of one channel, compiled.
@@ -14,21 +14,20 @@ pub(super) struct Filter {
     min_severity: Severity,
     /// `None`: all rules.
     rules: Option<GlobSet>,
+    /// `None`: all components.
+    components: Option<GlobSet>,
     labels: BTreeMap<String, Matcher>,
 }
 
 impl Filter {
     /// Of settings that were checked; a glob that is none matches nothing.
     pub(super) fn new(common: &ChannelCommon) -> Self {
-        let rules = (!common.rules.is_empty()).then(|| {
-            let globs = common.rules.iter().filter_map(|glob| Glob::new(glob).ok());
-            let set = globs.fold(GlobSetBuilder::new(), |mut set, glob| {
-                set.add(glob);
-                set
-            });
-            set.build().unwrap_or_default()
-        });
-        Self { min_severity: common.min_severity, rules, labels: common.labels.clone() }
+        Self {
+            min_severity: common.min_severity,
+            rules: any_of(&common.rules),
+            components: any_of(&common.components),
+            labels: common.labels.clone(),
+        }
     }
 
     /// Whether `alert` is told as it stands now.
@@ -40,6 +39,45 @@ impl Filter {
         };
         alert.severity >= self.min_severity
             && self.rules.as_ref().is_none_or(|rules| rules.is_match(&*alert.rule))
+            && self
+                .components
+                .as_ref()
+                .is_none_or(|components| components.is_match(label("component")))
             && self.labels.iter().all(|(name, matcher)| matcher.matches(label(name)))
+    }
+}
+
+/// The globs as one; `None` where there are none.
+fn any_of(globs: &[Spanned<String>]) -> Option<GlobSet> {
+    if globs.is_empty() {
+        return None;
+    }
+    let globs = globs.iter().filter_map(|glob| Glob::new(glob).ok());
+    let set = globs.fold(GlobSetBuilder::new(), |mut set, glob| {
+        set.add(glob);
+        set
+    });
+    Some(set.build().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::{self, Cx, Decode, Problems};
+    use crate::notify::samples::alert;
+
+    #[test]
+    fn components_are_globs_and_an_alert_without_one_has_none() {
+        let node = declare::parse("{type: log, components: ['db*', web]}").unwrap();
+        let mut problems = Problems::default();
+        let common = ChannelCommon::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let filter = Filter::new(&common);
+        for (component, admitted) in [("db-1", true), ("web", true), ("web2", false), ("", false)] {
+            let mut alert = alert("disk", "/data");
+            if !component.is_empty() {
+                alert.labels.insert("component".into(), component.into());
+            }
+            assert_eq!(filter.admits(&alert), admitted, "{component:?}");
+        }
     }
 }

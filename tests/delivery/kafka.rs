@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Headers;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,6 +16,7 @@ use super::support::servers::Server;
 #[derive(Debug)]
 struct Read {
     key: String,
+    headers: BTreeMap<String, String>,
     value: Value,
 }
 
@@ -43,7 +45,12 @@ fn read_back(brokers: &str, topic: &str, enough: impl Fn(&[Read]) -> bool) -> Ve
         assert!(start.elapsed() < Duration::from_secs(60), "not enough in a minute: {read:#?}");
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let message = message.unwrap();
+        let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| {
+            let value = String::from_utf8(header.value.unwrap().to_vec()).unwrap();
+            (header.key.to_owned(), value)
+        });
         read.push(Read {
+            headers: headers.collect(),
             key: message.key_view::<str>().unwrap().unwrap().to_owned(),
             value: serde_json::from_slice(message.payload().unwrap()).unwrap(),
         });
@@ -154,4 +161,70 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
         })
         .collect();
     assert_eq!(told, ["firing /a", "firing /b", "resolved /a"]);
+}
+
+/// What of the "CloudEvents" specification, version 1.0.2, holds for every event, whatever its mode.
+fn check_attributes(attribute: impl Fn(&str) -> Option<String>, data: &Value, key: &str) {
+    let expected = [
+        ("specversion", "1.0"),
+        ("id", data["id"].as_str().unwrap()),
+        ("source", "http://host-1:9091"),
+        ("type", &format!("bellwether.alert.{}", data["status"].as_str().unwrap())),
+        ("subject", "disk"),
+        ("time", data["at"].as_str().unwrap()),
+        ("partitionkey", key),
+    ];
+    for (name, value) in expected {
+        assert_eq!(attribute(name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(data["fingerprint"], key);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cloud_events_in_both_modes() {
+    let server = Server::kafka();
+    let folder = TempDir::new().unwrap();
+    let address = server.address();
+    let one = |format: &str| {
+        format!(
+            "{{type: kafka, name: {format}, brokers: '{address}', topic: {format}, format: {format}}}"
+        )
+    };
+    let (binary, structured) = ("cloudevents_binary", "cloudevents_structured");
+    let notifier = open(folder.path(), &format!("[{}, {}]", one(binary), one(structured))).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    notifier.notify(&[resolved("disk", "/a", 0)]).await;
+    for name in [binary, structured] {
+        until(&notifier, name, |stats| stats.sent == 2).await;
+    }
+    let read = tokio::task::spawn_blocking(move || {
+        [binary, structured].map(|topic| read_back(&address, topic, |read| read.len() == 2))
+    });
+    let [binary, structured] = read.await.unwrap();
+    // Section 3.2 of the Kafka binding: attributes are headers, the value is the data as it is.
+    for message in &binary {
+        assert_eq!(message.headers["content-type"], "application/json");
+        let attribute = |name: &str| message.headers.get(&format!("ce_{name}")).cloned();
+        check_attributes(attribute, &message.value, &message.key);
+        assert_eq!(message.headers.len(), 8, "{:?}", message.headers);
+    }
+    // Section 3.3: the value is the event, and only its media type is a header.
+    for message in &structured {
+        let content_type = &message.headers["content-type"];
+        assert_eq!(content_type, "application/cloudevents+json; charset=UTF-8");
+        assert_eq!(message.headers.len(), 1);
+        let attribute = |name: &str| message.value[name].as_str().map(str::to_owned);
+        assert_eq!(message.value["datacontenttype"], "application/json");
+        check_attributes(attribute, &message.value["data"], &message.key);
+    }
+    for messages in [binary, structured] {
+        let types: Vec<_> = messages
+            .iter()
+            .map(|message| match message.headers.get("ce_type") {
+                Some(header) => header.clone(),
+                None => message.text("type").to_owned(),
+            })
+            .collect();
+        assert_eq!(types, ["bellwether.alert.firing", "bellwether.alert.resolved"]);
+    }
 }

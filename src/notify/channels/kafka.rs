@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
 use crate::declare::{At, Problems, Secret, Span, Spanned};
@@ -19,6 +20,7 @@ use crate::model::Notification;
 use crate::notify::wire::Message;
 
 use super::broker_log::BrokerLog;
+use super::cloud_event::CloudEvent;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
 use crate::outbound::read_secret;
 
@@ -48,6 +50,18 @@ crate::choices! {
     }
 }
 
+crate::choices! {
+    /// Forms of a message in Kafka.
+    pub enum KafkaFormat {
+        /// Bellwether's own JSON.
+        Json = "json",
+        /// A CloudEvent in binary mode: the same JSON, with the attributes as `ce_` headers.
+        Binary = "cloudevents_binary",
+        /// A CloudEvent in structured mode: JSON with the attributes, and the same JSON as `data`.
+        Structured = "cloudevents_structured",
+    }
+}
+
 crate::section! {
     /// Channel of type `kafka`: publishes one JSON message per notification, keyed by the alert's
     /// fingerprint.
@@ -56,6 +70,11 @@ crate::section! {
         pub brokers: Spanned<String>,
         /// Topic.
         pub topic: Spanned<String>,
+        /// Form of a message.
+        pub format: KafkaFormat = KafkaFormat::Json,
+        /// Source of CloudEvents, a URI reference. Without it, where people reach Bellwether's
+        /// pages; where that is not known, `/bellwether` and the name of this instance.
+        pub source: Option<Spanned<String>>,
         /// How long an attempt waits for the delivery reports before it counts as failed.
         pub timeout: Span = Span::secs(30),
         /// Encryption and authentication.
@@ -164,6 +183,16 @@ impl KafkaChannel {
         if !(1..=249).contains(&self.topic.len()) || !self.topic.bytes().all(topic_byte) {
             problems.error(&self.topic.at, format!("not a topic name: {:?}", self.topic.value));
         }
+        if let Some(source) = &self.source {
+            let no_uri = |c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c);
+            if source.is_empty() || source.contains(no_uri) {
+                problems.error(&source.at, format!("not a URI reference: {:?}", source.value));
+            } else if self.format == KafkaFormat::Json {
+                problems
+                    .error(&source.at, "only CloudEvents have a source")
+                    .hint("set `format` to cloudevents_binary or cloudevents_structured");
+            }
+        }
         if *self.timeout < Duration::from_secs(1) {
             problems.error(&at.key("timeout"), "must be at least 1s");
         }
@@ -185,6 +214,8 @@ impl KafkaChannel {
         Ok(Box::new(Kafka {
             config,
             topic: self.topic.value.clone(),
+            format: self.format,
+            source: self.source.as_ref().map(|source| source.value.clone()),
             sender: context.sender,
             log,
             producer: Mutex::new(Some(producer)),
@@ -261,6 +292,8 @@ type Publisher = FutureProducer<BrokerLog>;
 struct Kafka {
     config: ClientConfig,
     topic: String,
+    format: KafkaFormat,
+    source: Option<String>,
     sender: Sender,
     log: BrokerLog,
     /// `None` only while it is being replaced, and after a replacement that failed.
@@ -317,9 +350,21 @@ impl Kafka {
         notification: &Notification,
     ) -> Result<DeliveryFuture, KafkaError> {
         let key = notification.alert.fingerprint.to_string();
-        let value = Message::new(notification, &self.sender).json();
-        let record = FutureRecord::to(&self.topic).key(&key).payload(&value);
+        let (value, headers) = self.form(notification);
+        let mut record = FutureRecord::to(&self.topic).key(&key).payload(&value);
+        record.headers = headers;
         producer.send_result(record).map_err(|(error, _)| error)
+    }
+
+    /// Value and headers of a message.
+    fn form(&self, notification: &Notification) -> (String, Option<OwnedHeaders>) {
+        let message = Message::new(notification, &self.sender);
+        let event = || CloudEvent::new(notification, &self.sender, self.source.as_deref());
+        match self.format {
+            KafkaFormat::Json => (message.json(), None),
+            KafkaFormat::Binary => (message.json(), Some(event().headers())),
+            KafkaFormat::Structured => (event().json(&message), Some(CloudEvent::content_type())),
+        }
     }
 
     /// The producer. One that librdkafka has given up (a fatal error of the idempotent protocol)

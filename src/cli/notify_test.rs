@@ -1,0 +1,112 @@
+//! `bellwether notify-test CHANNEL`: whether a channel gets through, by a marked sample.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+
+use super::Global;
+use crate::app;
+use crate::clock::Clock;
+use crate::model::{Severity, Status};
+use crate::notify::{ChannelSettings, Tried, WallClock, named, try_channel};
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Name of the channel; one that is switched off is tried too.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    channel: Option<String>,
+    /// Try all channels that are switched on.
+    #[arg(long)]
+    all: bool,
+    /// Also send the end of the sample.
+    #[arg(long)]
+    resolve: bool,
+    /// How bad the sample is.
+    #[arg(long, value_enum, default_value = "info")]
+    severity: Level,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Level {
+    Info,
+    Warning,
+    Critical,
+    Emergency,
+}
+
+impl From<Level> for Severity {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Info => Self::Info,
+            Level::Warning => Self::Warning,
+            Level::Critical => Self::Critical,
+            Level::Emergency => Self::Emergency,
+        }
+    }
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let plan = global.plan()?;
+    let channels = named(&plan.root.performance_monitor.alerting.notifications.channels);
+    let chosen = choose(&channels, options)?;
+    // What channels of type `log` write, and what others have to say beside an error.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let clock = Clock::start();
+    let clock: WallClock = Arc::new(move || clock.now().wall);
+    let mut failed = 0;
+    for (name, channel) in &chosen {
+        let context = (app::sender(&plan), clock.clone());
+        let severity = options.severity.into();
+        let tried = try_channel(name, channel, context, severity, options.resolve);
+        match runtime.block_on(tried) {
+            Ok(tried) => {
+                failed += usize::from(tried.iter().any(|one| one.refused.is_some()));
+                tried.iter().for_each(|one| println!("{name}: {}", told(one)));
+            }
+            Err(error) => {
+                failed += 1;
+                println!("{name}: cannot be built: {}", error.message);
+            }
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} of {} channels did not take the sample", chosen.len());
+    }
+    Ok(())
+}
+
+fn choose<'a>(
+    channels: &'a [(String, &'a ChannelSettings)],
+    options: &Options,
+) -> anyhow::Result<Vec<&'a (String, &'a ChannelSettings)>> {
+    let chosen: Vec<_> = match &options.channel {
+        Some(wanted) => channels.iter().filter(|(name, _)| name == wanted).collect(),
+        None => channels.iter().filter(|(_, channel)| channel.common.enabled).collect(),
+    };
+    if chosen.is_empty() {
+        let names: Vec<_> = channels.iter().map(|(name, _)| name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        match &options.channel {
+            Some(wanted) => bail!("no channel {wanted:?}; declared: {names}"),
+            None => bail!("no channel is switched on; declared: {names}"),
+        }
+    }
+    Ok(chosen)
+}
+
+fn told(tried: &Tried) -> String {
+    let sample = match tried.status {
+        Status::Firing => "firing",
+        Status::Resolved => "resolved",
+    };
+    let took = tried.took.as_millis();
+    match &tried.refused {
+        None => format!("{sample} taken in {took} ms"),
+        Some((message, true)) => {
+            format!("{sample} not taken, may be tried again ({took} ms): {message}")
+        }
+        Some((message, false)) => format!("{sample} refused ({took} ms): {message}"),
+    }
+}

@@ -1,0 +1,74 @@
+//! Who may have programs started: whoever may write the declaration, if that is the administrator.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::declare::Problems;
+use crate::notify::ChannelType;
+
+use super::load::Source;
+use super::sections::Root;
+
+/// Judges channels of type `exec`, those that are switched off too: `notify-test` starts them.
+pub(super) fn check(root: &Root, source: &Source, problems: &mut Problems) {
+    let alerting = &root.performance_monitor.alerting;
+    let channels = alerting.notifications.channels.iter();
+    for channel in channels.filter(|channel| channel.common.r#type == ChannelType::Exec) {
+        let at = &channel.at.0;
+        if !alerting.allow_exec {
+            problems
+                .error(at, "a channel of type exec starts a program, which is not allowed")
+                .hint("set performance_monitor.alerting.allow_exec to true");
+        } else if let Source::File(path) = source
+            && let Err(reason) = is_guarded(path)
+        {
+            problems
+                .error(at, format!("a channel of type exec needs a guarded declaration: {reason}"))
+                .hint(format!("chown root {0} && chmod go-w {0}", path.display()));
+        }
+    }
+}
+
+/// Whether nobody but root and this process's user can say what is in a file.
+fn is_guarded(path: &Path) -> Result<(), String> {
+    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    let ours = rustix::process::geteuid().as_raw();
+    let owner = metadata.uid();
+    if owner != 0 && owner != ours {
+        return Err(format!("it belongs to user {owner}"));
+    }
+    match metadata.permissions().mode() & 0o022 {
+        0 => Ok(()),
+        _ => Err("others than its owner may write it".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{load, plan};
+
+    const EXEC: &str = "performance_monitor:\n  alerting:\n    allow_exec: true\n    notifications:\n      \
+         channels:\n        - {type: exec, command: [/bin/true], enabled: false}\n";
+
+    fn told(text: &str, mode: u32) -> String {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("b.yaml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let planned = load(&Source::File(path), &|_| None).and_then(plan);
+        planned.err().map(|report| report.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_program_needs_leave_and_a_declaration_that_others_cannot_write() {
+        assert_eq!(told(EXEC, 0o640), "");
+        let writable = told(EXEC, 0o660);
+        assert!(writable.contains("b.yaml:6:11: "), "{writable}");
+        assert!(writable.contains("others than its owner may write it"), "{writable}");
+        assert!(writable.contains("chmod go-w"), "{writable}");
+        let off = told(&EXEC.replace("true", "false"), 0o600);
+        assert!(off.contains("which is not allowed\n  hint: set performance_monitor"), "{off}");
+    }
+}

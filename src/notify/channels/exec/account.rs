@@ -1,0 +1,83 @@
+//! The user that a program runs as.
+
+use std::path::Path;
+
+/// A user as declared.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Account<'a> {
+    /// By name, as `/etc/passwd` has it.
+    Name(&'a str),
+    /// By the numbers of user and group.
+    Ids(u32, u32),
+}
+
+impl<'a> Account<'a> {
+    /// Reads `name` or `UID:GID`.
+    pub(super) fn parse(text: &'a str) -> Result<Self, String> {
+        if let Some((user, group)) = text.split_once(':') {
+            let ids = user.parse().ok().zip(group.parse().ok());
+            return ids
+                .map(|(user, group)| Self::Ids(user, group))
+                .ok_or_else(|| format!("not a user: {text:?}"));
+        }
+        let fits = |c: char| c.is_ascii_graphic() && c != '/';
+        if text.is_empty() || !text.chars().all(fits) || text.parse::<u32>().is_ok() {
+            return Err(format!("not a user: {text:?}"));
+        }
+        Ok(Self::Name(text))
+    }
+
+    /// Its numbers, or `None` where it is who we are already. Reads a file.
+    ///
+    /// # Errors
+    /// There is no such user, or we may not become it.
+    pub(super) fn ids(&self, passwd: &Path) -> Result<Option<(u32, u32)>, String> {
+        let (user, group) = match self {
+            Self::Ids(user, group) => (*user, *group),
+            Self::Name(name) => {
+                let text = std::fs::read_to_string(passwd)
+                    .map_err(|error| format!("cannot read {}: {error}", passwd.display()))?;
+                entry(&text, name).ok_or_else(|| {
+                    format!("no user {name:?} in {}; give UID:GID", passwd.display())
+                })?
+            }
+        };
+        let ours = rustix::process::geteuid();
+        if user == ours.as_raw() {
+            return Ok(None);
+        }
+        if !ours.is_root() {
+            return Err(format!("only root can start programs as another user ({user}:{group})"));
+        }
+        Ok(Some((user, group)))
+    }
+}
+
+/// User and group of a line `name:password:uid:gid:...`.
+fn entry(passwd: &str, name: &str) -> Option<(u32, u32)> {
+    let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+    let mut fields = line.split(':').skip(2);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_or_two_numbers() {
+        assert_eq!(Account::parse("nobody"), Ok(Account::Name("nobody")));
+        assert_eq!(Account::parse("65534:65534"), Ok(Account::Ids(65534, 65534)));
+        for wrong in ["", "a b", "1000", "x:1", "1:", "../x", "-1:2"] {
+            assert!(Account::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_looked_up_whole() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65533::/:/bin/false\nbad:x:a:b";
+        assert_eq!(entry(passwd, "nobody"), Some((65534, 65533)));
+        assert_eq!(entry(passwd, "nobod"), None);
+        assert_eq!(entry(passwd, "bad"), None);
+    }
+}
