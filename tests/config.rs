@@ -1,6 +1,6 @@
 //! Declarations that must load, and broken ones with the message that each must give.
 //!
-//! Beside `bad/x.yaml` stands `bad/x.txt`, what `bellwether check` prints for it. After a wanted
+//! Beside `bad/x.yaml` and `odd/x.yaml` stands `x.txt`, what `bellwether check` prints for it. After a wanted
 //! change of a message, `UPDATE_EXPECTED=1 cargo test --test config` writes them anew; read the
 //! difference before you commit it.
 
@@ -28,16 +28,14 @@ fn report(name: &str, text: &str) -> Result<config::Plan, String> {
     config::plan(config::decode(&source, text, &|_| None)).map_err(|report| format!("{report}\n"))
 }
 
-#[test]
-fn broken_declarations_give_the_expected_message() {
+/// Holds what `told` makes of each file of `folder` against the text beside it.
+fn compare(folder: &str, told: impl Fn(Result<config::Plan, String>) -> Option<String>) {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
-    let files = yaml_files("bad");
-    assert!(files.len() >= 60, "only {} broken files", files.len());
     let mut different = Vec::new();
-    for path in files {
+    for path in yaml_files(folder) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let Err(found) = report(&name, &fs::read_to_string(&path).unwrap()) else {
-            different.push(format!("{name} loads"));
+        let Some(found) = told(report(&name, &fs::read_to_string(&path).unwrap())) else {
+            different.push(format!("{name} is in the wrong folder"));
             continue;
         };
         let expected = path.with_extension("txt");
@@ -48,6 +46,22 @@ fn broken_declarations_give_the_expected_message() {
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn broken_declarations_give_the_expected_message() {
+    assert!(yaml_files("bad").len() >= 60, "only {} broken files", yaml_files("bad").len());
+    compare("bad", Result::err);
+}
+
+#[test]
+fn odd_declarations_load_with_the_expected_warnings() {
+    compare("odd", |plan| {
+        let mut warnings = plan.ok()?.warnings;
+        warnings.sort_by_key(|warning| warning.at.pos);
+        (!warnings.is_empty())
+            .then(|| warnings.iter().map(|warning| format!("{warning}\n")).collect())
+    });
 }
 
 #[test]

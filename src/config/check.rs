@@ -109,6 +109,7 @@ impl<'a> Checker<'a> {
         let metrics: Arc<[MetricDef]> = std::mem::take(&mut self.metrics).into();
         let rules = self.rules(&metrics);
         self.channels();
+        self.unheard(&rules);
         self.root.trend_analysis.storage.check(self.problems);
         self.root.alert_history.check(self.problems);
         self.root.trend_analysis.anomaly_detection.check(&metrics, self.problems);
@@ -309,6 +310,28 @@ impl<'a> Checker<'a> {
     fn channels(&mut self) {
         let channels = &self.root.performance_monitor.alerting.notifications.channels;
         crate::notify::check(channels, self.problems);
+    }
+
+    /// A rule that every channel finds too mild.
+    fn unheard(&mut self, rules: &RuleSet) {
+        let channels = &self.root.performance_monitor.alerting.notifications.channels;
+        let heard = channels.iter().filter(|channel| channel.common.enabled);
+        let Some(least) = heard.map(|channel| channel.common.min_severity).min() else { return };
+        for rule in rules.rules.iter().filter(|rule| rule.enabled) {
+            let worst = rule.worst_severity();
+            if worst < least {
+                let settings = &rule.settings;
+                let at = settings.severity.as_ref().map_or(settings.place(), |s| s.at.clone());
+                let (worst, least) = (worst.as_str(), least.as_str());
+                self.warnings.push(Problem {
+                    at,
+                    message: format!("no channel is told of rule {:?}: it is {worst}", &*rule.name),
+                    hint: Some(format!(
+                        "the lowest min_severity is {least}: lower it for one channel"
+                    )),
+                });
+            }
+        }
     }
 
     fn remote_write(&mut self) {

@@ -25,6 +25,7 @@ use super::template::{Scope, Templates, Text};
 
 mod history;
 mod known;
+mod lint;
 mod recording;
 
 use known::Known;
@@ -131,6 +132,9 @@ impl Compiler<'_> {
             self.problems.error(&rule.consecutive.at, "consecutive must be at least 1");
         }
         let judge = judge.filter(|_| self.problems.len() == before)?;
+        if rule.enabled {
+            self.lint(&source, &pace);
+        }
         Some(Rule {
             name: rule.name.value.as_str().into(),
             enabled: rule.enabled,
@@ -139,8 +143,8 @@ impl Compiler<'_> {
             subject,
             judge,
             policy: Policy {
-                duration: *rule.duration,
-                keep_firing_for: *rule.keep_firing_for,
+                duration: *rule.duration.value,
+                keep_firing_for: *rule.keep_firing_for.value,
                 consecutive: rule.consecutive.value,
                 tolerance: (pace.interval * TOLERANCE).max(LEAST_TOLERANCE),
             },

@@ -87,6 +87,12 @@ impl Rule {
         self.judge.levels.get(level).map_or(Severity::Warning, |level| level.severity)
     }
 
+    /// The severity of its highest level.
+    #[must_use]
+    pub fn worst_severity(&self) -> Severity {
+        self.severity(usize::MAX)
+    }
+
     /// The threshold of a level.
     #[must_use]
     pub fn threshold(&self, level: usize) -> Option<f64> {

@@ -207,11 +207,11 @@ section! {
         /// The time an aggregation looks back on; 5m if it needs one.
         pub window: Option<Spanned<Span>>,
         /// How long the condition must hold before the alert fires.
-        pub duration: Span = Span::secs(0),
+        pub duration: Spanned<Span> = Spanned::nowhere(Span::secs(0)),
         /// How many samples in a row must violate before the condition counts as held.
         pub consecutive: Spanned<u32> = Spanned::nowhere(1),
         /// How long the condition must not hold before the alert resolves.
-        pub keep_firing_for: Span = Span::secs(0),
+        pub keep_firing_for: Spanned<Span> = Spanned::nowhere(Span::secs(0)),
         /// How bad it is; `warning` if nothing is said.
         pub severity: Option<Spanned<Severity>>,
         /// What follows when there is no data.
