@@ -86,6 +86,7 @@ fn day(criterion: &mut Criterion) {
             let setup = Setup {
                 metrics: plan.metrics,
                 rules: plan.rules,
+                routing: plan.routing,
                 channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
                 matchers: &[],
             };

@@ -5,6 +5,7 @@
 
 mod account;
 mod backend;
+mod desk;
 mod figures;
 mod judge;
 mod outward;
@@ -32,12 +33,13 @@ use crate::collectors::HealthBoard;
 use crate::config::{self, Plan, Source, process_environment};
 use crate::history::History;
 use crate::logging;
-use crate::model::Wall;
+use crate::model::{AlertState, Wall};
 use crate::notify::{self, Notifier};
 use crate::rules::{Carried, Engine, Found, StateFile};
 
 use account::Account;
 use backend::View;
+use desk::Desk;
 use judge::{Judge, Judged};
 use outward::Outward;
 pub use overrides::Overrides;
@@ -69,6 +71,7 @@ struct App {
     current: ArcSwap<Running>,
     judge: Arc<Judge>,
     notifier: Arc<Notifier>,
+    desk: Arc<Desk>,
     /// None: the declaration in effect at the start keeps none.
     past: Option<Past>,
     /// None: the declaration in effect at the start keeps none.
@@ -179,10 +182,18 @@ impl App {
             Some(file) => engine.restore(saved(file.clone()).await, now),
             None => Vec::new(),
         };
+        let firing = engine.alerts().into_iter().filter(|one| one.state == AlertState::Firing);
+        let standing = firing.map(Arc::new).collect();
         let judged = Judged::new(engine, running.store.clone());
         let history = past.as_ref().map(|past| past.history.clone());
-        let judge =
-            Arc::new(Judge::new(judged, clock, notifier.clone(), file, history, account.clone()));
+        let desk = Arc::new(Desk::new(
+            running.plan.routing.clone(),
+            notifier.clone(),
+            account.clone(),
+            clock,
+        ));
+        desk.restore(standing);
+        let judge = Arc::new(Judge::new(judged, clock, desk.clone(), file, history));
         judge.tell(&ended).await;
         Ok(Arc::new(Self {
             source,
@@ -193,6 +204,7 @@ impl App {
             current: ArcSwap::from_pointee(running),
             judge,
             notifier,
+            desk,
             past,
             account,
             outward,
@@ -277,8 +289,8 @@ impl App {
         self.statsd.replace(statsd);
         self.notifier.replace(channels).await;
         let ended = self.judge.replace(rules, next.store.clone());
+        self.desk.replace(next.plan.routing.clone());
         self.judge.tell(&ended).await;
-        self.judge.catch_up().await;
         self.judge.save().await;
         for origin in old.origins().filter(|origin| !next.origins().any(|new| new == *origin)) {
             self.board.forget(origin);

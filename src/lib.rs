@@ -15,6 +15,8 @@
 //! - [`store`]: current values, recent samples, snapshots for the page.
 //! - [`templates`]: what messages are written with, pure.
 //! - [`rules`]: what is judged, when it counts, and what changes.
+//! - [`routing`]: who is told of alerts, and when, pure.
+//! - [`notify`]: what is told, until it has arrived.
 //! - [`replay`]: rules over what was recorded, on virtual time.
 //! - [`collectors`]: where figures come from, and the runner they share.
 //! - [`remote`]: remote write.
@@ -40,6 +42,7 @@ pub mod outbound;
 pub mod promql;
 pub mod remote;
 pub mod replay;
+pub mod routing;
 pub mod rules;
 pub mod server;
 pub mod store;

@@ -1,15 +1,18 @@
 //! Notifications: who is told, and that it arrives.
 //!
-//! Transitions go through each channel's filter into its outbox, which is on disk before
-//! [`Notifier::notify`] returns; a task per channel hands over what waits, in order, and tries
+//! What is dispatched goes through each channel's filter into its outbox, which is on disk before
+//! [`Notifier::offer`] returns; a task per channel hands over what waits, in order, and tries
 //! again until the receiver has said that it took it. Knows nothing of rules.
 
 mod channels;
 mod delivery;
 mod filter;
 mod journal;
+mod limit;
+mod mailbox;
 mod observe;
 mod outbox;
+mod pick;
 mod preview;
 #[cfg(test)]
 mod samples;
@@ -17,7 +20,7 @@ mod settings;
 mod trial;
 mod wire;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,16 +35,19 @@ use tracing::warn;
 pub use channels::{
     Batch, BuildError, ChannelType, Context, Digest, KindSettings, Sender, WallClock,
 };
-pub use delivery::ChannelStats;
+pub use limit::RateLimit;
+pub use mailbox::ChannelStats;
 pub use observe::{Event, Observer, Outcome};
+pub use outbox::Told;
 pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
 pub use trial::{Tried, try_channel};
 
-use crate::model::{Alert, AlertState, Fingerprint, Transition, Wall};
+use crate::model::{Dispatch, Fingerprint, Severity, Wall};
 use channels::Channel;
-use delivery::{Delivery, Mailbox};
+use delivery::Delivery;
 use filter::Filter;
+use mailbox::Mailbox;
 
 /// What the notifier is built with beside the channels.
 #[derive(Clone)]
@@ -167,7 +173,7 @@ impl Notifier {
             let Prepared(channels) = prepared;
             let folder = folder.filter(|folder| journal::is_ours(folder, &mut lock.lock()));
             let opened = channels.into_iter().map(|(name, common, channel)| {
-                let known = mailboxes.iter().position(|mailbox| mailbox.name() == name);
+                let known = mailboxes.iter().position(|mailbox| **mailbox.name() == *name);
                 let mailbox = match known {
                     Some(index) => mailboxes.swap_remove(index),
                     None => Arc::new(Mailbox::open(&name, folder.clone())),
@@ -177,7 +183,7 @@ impl Notifier {
             let opened: Vec<_> = opened.collect();
             for left in &mailboxes {
                 if left.queued() > 0 {
-                    let (channel, queued) = (left.name(), left.queued());
+                    let (channel, queued) = (&**left.name(), left.queued());
                     warn!(channel, queued, "the channel is gone; what waited for it stays on disk");
                 }
             }
@@ -199,10 +205,22 @@ impl Notifier {
         *self.running.lock() = running.collect();
     }
 
-    /// Queues what the channels must hear of `transitions`; on disk when it returns.
-    pub async fn notify(&self, transitions: &[Transition]) {
-        let transitions: Arc<[Transition]> = transitions.into();
-        self.each(move |delivery| delivery.accept(&transitions)).await;
+    /// Queues what the channels must hear of `dispatches`, in their order; on disk when it returns.
+    pub async fn offer(&self, dispatches: Vec<Dispatch>) {
+        if dispatches.is_empty() {
+            return;
+        }
+        let dispatches: Arc<[Dispatch]> = dispatches.into();
+        self.each(move |delivery| {
+            let name = delivery.mailbox.name();
+            let meant = |to: &[Arc<str>]| to.contains(name);
+            let mine = dispatches.iter().filter(|one| one.to.as_deref().is_none_or(meant));
+            let mut mine = mine.flat_map(|dispatch| &dispatch.notifications).peekable();
+            if mine.peek().is_some() {
+                delivery.accept(mine);
+            }
+        })
+        .await;
     }
 
     /// Resolves on each channel what it was told as firing and what is not in `standing`: alerts
@@ -212,17 +230,41 @@ impl Notifier {
         self.each(move |delivery| delivery.reconcile(&standing, now)).await;
     }
 
-    /// Tells each channel of those of `firing` that it must hear of and was not told: a channel
-    /// that is new, or whose queue was lost.
-    pub async fn catch_up(&self, firing: &[Arc<Alert>], now: Wall) {
-        let missed = |alert: &Arc<Alert>| Transition {
-            alert: alert.clone(),
-            from: AlertState::Pending,
-            reason: "it fires, and this channel was not told".into(),
-            at: alert.fired_at.unwrap_or(now),
-        };
-        let missed: Vec<_> = firing.iter().map(missed).collect();
-        self.notify(&missed).await;
+    /// Alerts that any channel was told of and whose end is still to come: when, and how bad they
+    /// were said to be.
+    #[must_use]
+    pub fn told(&self) -> HashMap<Fingerprint, (Told, Severity)> {
+        let mut all: HashMap<Fingerprint, (Told, Severity)> = HashMap::new();
+        for running in self.running.lock().iter() {
+            for (alert, told) in running.delivery.mailbox.outbox.lock().told() {
+                let known = all.entry(alert.fingerprint).or_insert((told, alert.severity));
+                *known = (known.0.with(told), known.1.max(alert.severity));
+            }
+        }
+        all
+    }
+
+    /// Since when channels fail that do.
+    #[must_use]
+    pub fn failing(&self) -> Vec<(Arc<str>, Wall)> {
+        let running = self.running.lock();
+        let failing = running.iter().filter_map(|running| {
+            let mailbox = &running.delivery.mailbox;
+            Some((mailbox.name().clone(), mailbox.counts.lock().failing_since?))
+        });
+        failing.collect()
+    }
+
+    /// What channels refused for good since this was asked last.
+    #[must_use]
+    pub fn take_refused(&self) -> Vec<(Arc<str>, Fingerprint)> {
+        let running = self.running.lock();
+        let refused = running.iter().flat_map(|running| {
+            let mailbox = &running.delivery.mailbox;
+            let refused = mailbox.take_refused();
+            refused.into_iter().map(|alert| (mailbox.name().clone(), alert)).collect::<Vec<_>>()
+        });
+        refused.collect()
     }
 
     /// Does `work` for every channel at once, on blocking threads.

@@ -10,6 +10,7 @@ mod episode;
 mod feed;
 mod metronome;
 mod page;
+mod pipeline;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +19,12 @@ use std::time::Duration;
 pub use compare::{Change, compare};
 pub use episode::{Episode, Told};
 pub use feed::observed_interval;
+pub use pipeline::{Pipeline, Sent};
 
 use crate::model::{LabelMatcher, MetricDef, MetricId, Mono, Now, Wall};
-use crate::notify::{ChannelSettings, Preview};
+use crate::notify::ChannelSettings;
 use crate::promql::{Guard, Queryable, StorageError};
+use crate::routing::Routing;
 use crate::rules::{Engine, Overlay, RuleSet};
 use crate::store::{Options, Store};
 use ahead::Ahead;
@@ -43,7 +46,9 @@ pub struct Setup<'a> {
     pub metrics: Arc<[MetricDef]>,
     /// The rules, compiled against `metrics`.
     pub rules: RuleSet,
-    /// Who would be told.
+    /// Who would be told, and when.
+    pub routing: Arc<Routing>,
+    /// The channels it names.
     pub channels: &'a [ChannelSettings],
     /// Which recorded series count, where several hosts were recorded.
     pub matchers: &'a [LabelMatcher],
@@ -110,7 +115,8 @@ pub fn run(
     let mut feed = Feed::new(&setup, wanted);
     let mut pages = Pages::new(source, guard, start, to);
     let store = Store::new(Arc::clone(&setup.metrics), Options { windows, ..Options::default() });
-    let mut episodes = Episodes::new(&setup.rules, Preview::new(setup.channels));
+    let mut episodes = Episodes::new(&setup.rules);
+    let mut pipeline = Pipeline::new(setup.routing, setup.channels, clock.at(from));
     let ahead = Ahead::new(source, to);
     let memory = Overlay::new(&ahead);
     let mut metronome = Metronome::new(&setup.rules, &feed.origins(), from);
@@ -118,6 +124,7 @@ pub fn run(
     let mut judge = |origin, at: Wall| {
         let tick = engine.tick(&store, Some(&memory), clock.at(at), Some(origin));
         episodes.take(&tick.transitions);
+        episodes.told(pipeline.advance(&tick.transitions, clock.at(at)));
         outcome.ticks += 1;
     };
     while let Some(page) = pages.next(&mut feed)? {
@@ -136,6 +143,7 @@ pub fn run(
         guard.check()?;
         progress(page);
     }
+    episodes.told(pipeline.advance(&[], clock.at(to)));
     outcome.series = feed.series();
     outcome.samples = feed.samples();
     outcome.warnings = feed.warnings();

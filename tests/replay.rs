@@ -63,6 +63,7 @@ fn replayed(plan: Plan, history: &History, from: u64, to: u64) -> Outcome {
     let setup = Setup {
         metrics: plan.metrics,
         rules: plan.rules,
+        routing: plan.routing,
         channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
         matchers: &[],
     };
@@ -216,7 +217,8 @@ fn what_cannot_be_told_apart_or_is_missing_is_named() {
     );
     let Plan { metrics, rules, .. } = plan(rules);
     let matchers = [LabelMatcher::equal("host", "b")];
-    let setup = Setup { metrics, rules, channels: &[], matchers: &matchers };
+    let setup =
+        Setup { metrics, rules, routing: Arc::default(), channels: &[], matchers: &matchers };
     let outcome =
         replay::run(&history, setup, wall(0), wall(300), &Guard::default(), &mut |_| {}).unwrap();
     assert_eq!(spans(&outcome), [("cpu", 0, None)]);

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::alert_history::{AlertHistory, Options, Record, Stats, Step};
+use crate::alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
 use crate::clock::Clock;
 use crate::collectors::own::AlertHistoryFigures;
 use crate::config::Plan;
-use crate::model::Transition;
+use crate::model::{Cause, Status, Transition, Wall};
 use crate::notify::{Event, Observer, Outcome};
+use crate::routing::Kept;
 use crate::server::AlertHistoryHealth;
 
 /// How long the last writes may take, on the way out.
@@ -62,6 +63,23 @@ impl Account {
     /// Keeps changes of alerts.
     pub(super) fn transitions(&self, transitions: &[Transition]) {
         self.history.record_all(transitions.iter().map(Record::transition));
+    }
+
+    /// Keeps what is not told, or not now.
+    pub(super) fn kept_back(&self, kept: &[Kept], at: Wall) {
+        let held = kept.iter().filter_map(|one| {
+            let gate = one.gate.as_ref()?;
+            let notice = Notice {
+                channel: String::new(),
+                receiver: one.receiver.clone(),
+                cause: Cause::Change,
+                status: Status::Firing,
+                reason: String::new(),
+                step: Step::Held { gate: gate.name(), why: one.why.clone() },
+            };
+            Some(Record::notice(one.alert.clone(), notice, at))
+        });
+        self.history.record_all(held);
     }
 
     /// Keeps what becomes of notifications.

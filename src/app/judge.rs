@@ -16,14 +16,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::account::Account;
+use super::desk::Desk;
 use super::watch::Watch;
 use crate::analysis::lookout::Lookout;
 use crate::clock::Clock;
 use crate::collectors::Sink;
 use crate::history::History;
-use crate::model::{AlertState, Batch, Fingerprint, Now, Origin, Transition};
-use crate::notify::Notifier;
+use crate::model::{Batch, Fingerprint, Now, Origin, Transition};
 use crate::rules::{Answered, Engine, Memory, RuleSet, StateFile, Tick};
 use crate::store::Store;
 
@@ -41,10 +40,9 @@ pub(super) struct Judge {
     due: Mutex<BTreeSet<Origin>>,
     wake: Notify,
     clock: Clock,
-    notifier: Arc<Notifier>,
+    desk: Arc<Desk>,
     file: Option<StateFile>,
     history: Option<Arc<History>>,
-    account: Option<Account>,
     watch: Arc<Watch>,
     missed: AtomicU64,
     save_failures: AtomicU64,
@@ -68,20 +66,18 @@ impl Judge {
     pub(super) fn new(
         judged: Judged,
         clock: Clock,
-        notifier: Arc<Notifier>,
+        desk: Arc<Desk>,
         file: Option<StateFile>,
         history: Option<Arc<History>>,
-        account: Option<Account>,
     ) -> Self {
         Self {
             engine: Mutex::new(judged),
             due: Mutex::default(),
             wake: Notify::new(),
             clock,
-            notifier,
+            desk,
             file,
             history,
-            account,
             watch: Arc::default(),
             missed: AtomicU64::new(0),
             save_failures: AtomicU64::new(0),
@@ -130,7 +126,6 @@ impl Judge {
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let started = self.clock.now();
         let mut last_save = started;
-        let mut caught_up = false;
         // A round that is asked, and what was collected since it began.
         let mut asked: Option<JoinHandle<Answered>> = None;
         let mut waiting = BTreeSet::new();
@@ -144,6 +139,7 @@ impl Judge {
                     changed |= self.answered(answered).await;
                 }
                 () = tokio::time::sleep(Watch::EVERY), if asked.is_some() => self.watch.enforce(),
+                () = self.desk.due() => self.desk.tell(&[]).await,
             }
             let due = std::mem::take(&mut *self.due.lock());
             for origin in due {
@@ -163,10 +159,6 @@ impl Judge {
             }
             if late && now.mono.since(started.mono) >= GRACE {
                 self.reconcile().await;
-                if !caught_up {
-                    self.catch_up().await;
-                    caught_up = true;
-                }
             }
         }
         self.watch.cancel();
@@ -178,16 +170,7 @@ impl Judge {
     async fn reconcile(&self) {
         let alerts = self.engine.lock().engine.alerts();
         let standing: HashSet<Fingerprint> = alerts.iter().map(|alert| alert.fingerprint).collect();
-        self.notifier.reconcile(&standing, self.clock.now().wall).await;
-    }
-
-    /// Has the channels tell what fires and what they never told: channels that are new, or whose
-    /// queue was lost.
-    pub(super) async fn catch_up(&self) {
-        let alerts = self.engine.lock().engine.alerts();
-        let firing = alerts.into_iter().filter(|alert| alert.state == AlertState::Firing);
-        let firing: Vec<_> = firing.map(Arc::new).collect();
-        self.notifier.catch_up(&firing, self.clock.now().wall).await;
+        self.desk.reconcile(standing).await;
     }
 
     /// Judges the rules that look at `origin`; whether anything changed that must be saved.
@@ -232,6 +215,7 @@ impl Judge {
     }
 
     async fn follow(&self, tick: Tick) -> bool {
+        self.desk.judged();
         self.tell(&tick.transitions).await;
         tick.changed
     }
@@ -249,12 +233,7 @@ impl Judge {
                 alert.state.as_str(),
             );
         }
-        if let Some(account) = &self.account {
-            account.transitions(transitions);
-        }
-        if !transitions.is_empty() {
-            self.notifier.notify(transitions).await;
-        }
+        self.desk.tell(transitions).await;
     }
 
     /// Writes the state file on a blocking thread.

@@ -116,6 +116,7 @@ impl Trial<'_> {
         let setup = Setup {
             metrics: plan.metrics,
             rules: plan.rules,
+            routing: plan.routing.clone(),
             channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
             matchers: self.matchers,
         };

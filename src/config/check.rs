@@ -10,6 +10,7 @@ use crate::collectors::{application, neo4j, own, system};
 use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
 use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
+use crate::routing::{self, Routing, RuleTraits};
 use crate::rules::{self, RuleSet, RuleSettings};
 
 use super::exec;
@@ -41,6 +42,8 @@ pub struct Plan {
     pub own: MetricId,
     /// Rules to judge; empty where alerting is off.
     pub rules: RuleSet,
+    /// Who is told of alerts.
+    pub routing: Arc<Routing>,
     /// What may hold things back.
     pub bottlenecks: Vec<Bottleneck>,
     /// What is odd but no error.
@@ -110,6 +113,7 @@ impl<'a> Checker<'a> {
         let rules = self.rules(&metrics);
         self.channels();
         self.unheard(&rules);
+        let routing = self.routing();
         self.root.trend_analysis.storage.check(self.problems);
         self.root.alert_history.check(self.problems);
         self.root.trend_analysis.anomaly_detection.check(&metrics, self.problems);
@@ -127,6 +131,7 @@ impl<'a> Checker<'a> {
             neo4j,
             own,
             rules,
+            routing: Arc::new(routing),
             bottlenecks,
             warnings: self.warnings,
         }
@@ -332,6 +337,37 @@ impl<'a> Checker<'a> {
                 });
             }
         }
+    }
+
+    fn routing(&mut self) -> Routing {
+        let monitor = &self.root.performance_monitor;
+        let alerting = &monitor.alerting;
+        let channels: Vec<_> = crate::notify::named(&alerting.notifications.channels)
+            .into_iter()
+            .map(|(name, channel)| (name, channel.common.enabled))
+            .collect();
+        let usual = monitor.collection_interval.0;
+        let traits = alerting.rules.iter().map(|rule| {
+            let interval = rule.interval.as_ref().map_or(usual, |interval| interval.0.max(usual));
+            let cooldown = rule.cooldown_period.map(|span| span.0);
+            (rule.name.as_str().into(), RuleTraits { cooldown, interval })
+        });
+        let declared = routing::Declared {
+            receivers: &alerting.receivers,
+            routes: alerting.routes.as_ref(),
+            time_intervals: &alerting.time_intervals,
+            inhibit_rules: &alerting.inhibit_rules,
+            maintenance: &alerting.maintenance,
+            flapping: &alerting.flapping,
+            heartbeat: &alerting.heartbeat,
+            cooldown: alerting.cooldown_period.0,
+            channels: &channels,
+            sender: monitor.prometheus.default_labels.value.clone(),
+            traits: traits.collect(),
+        };
+        let mut routing = Routing::compile(declared, self.problems);
+        self.warnings.append(&mut routing.warnings);
+        routing
     }
 
     fn remote_write(&mut self) {

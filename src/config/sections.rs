@@ -15,6 +15,10 @@ use crate::logging::Logging;
 use crate::model::Origin;
 use crate::notify::ChannelSettings;
 use crate::remote::RemoteWrite;
+use crate::routing::{
+    FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
+    ReceiverSettings, Routes, TimeIntervalSettings,
+};
 use crate::rules::{RecordingSettings, RuleSettings};
 use crate::server::Prometheus;
 
@@ -105,6 +109,23 @@ section! {
         pub rule_limit: u32 = 0,
         /// What is calculated from history and kept there, before rules are judged, in this order.
         pub recording_rules: Vec<RecordingSettings> = Vec::new(),
+        /// Channels that are told together, for `routes`.
+        pub receivers: Vec<ReceiverSettings> = Vec::new(),
+        /// Who is told of which alerts, and when: the top of a tree of routes, or a list of them.
+        /// Without it every channel is told of everything, at once and once.
+        pub routes: Option<Routes> = None,
+        /// Times of day, of the week, of the year, by name.
+        pub time_intervals: Vec<TimeIntervalSettings> = Vec::new(),
+        /// Which alerts stand for others, which are then not told.
+        pub inhibit_rules: Vec<InhibitRuleSettings> = Vec::new(),
+        /// Times at which some alerts are not told.
+        pub maintenance: Vec<MaintenanceSettings> = Vec::new(),
+        /// How long after an alert resolved it is not told when it fires again.
+        pub cooldown_period: Span = Span::secs(0),
+        /// Alerts that change too often.
+        pub flapping: FlappingSettings = FlappingSettings::default(),
+        /// A sign of life.
+        pub heartbeat: HeartbeatSettings = HeartbeatSettings::default(),
     }
 }
 

@@ -242,3 +242,12 @@ pub struct Notification {
     /// When the transition happened.
     pub at: Wall,
 }
+
+/// Notifications on their way to channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// The channels; `None`: every one. Each takes what it must hear.
+    pub to: Option<Arc<[Arc<str>]>>,
+    /// What is told, in order.
+    pub notifications: Vec<Notification>,
+}

@@ -1,151 +1,26 @@
-//! One channel at work: its outbox, its journal, and the task that hands over what waits.
+//! One channel at work: the task that hands over what waits.
 
 mod refresh;
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::channels::{Batch, Channel, DeliveryError, WallClock};
+use super::channels::{Batch, Channel, DeliveryError, Digest, WallClock, same_group};
 use super::filter::Filter;
-use super::journal::Journal;
+use super::limit::{Bucket, RateLimit};
+use super::mailbox::{Changed, ChannelStats, Mailbox, REFUSED};
 use super::observe::{Event, Observer, Outcome};
 use super::outbox::{Outbox, Record};
+use super::pick::{Which, pick};
 use super::settings::ChannelCommon;
-use crate::model::{
-    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Status, Transition, Wall,
-};
+use crate::model::{Alert, Cause, Fingerprint, Group, Notification, Status, Wall};
 use crate::outbound::next_delay;
-
-/// What one channel did so far.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ChannelStats {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub kind: &'static str,
-    /// Notifications delivered.
-    pub sent: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Notifications given up, by reason: `refused`, `overflow`, `expired`.
-    pub dropped: Vec<(&'static str, u64)>,
-    /// Notifications waiting.
-    pub queued: usize,
-    /// Why the last attempt failed; none after a success.
-    pub last_error: Option<String>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    sent: u64,
-    failed: u64,
-    dropped: BTreeMap<&'static str, u64>,
-    last_error: Option<String>,
-    /// Whether the journal could not be written the last time.
-    unwritten: bool,
-}
-
-/// What stays of a channel over a reload: its queue and its counts.
-pub(super) struct Mailbox {
-    name: String,
-    outbox: Mutex<Outbox>,
-    journal: Mutex<Option<Journal>>,
-    counts: Mutex<Counts>,
-    wake: Notify,
-}
-
-impl Mailbox {
-    /// Opens the queue of the channel `name` in `folder`, or one in memory. Blocks.
-    pub(super) fn open(name: &str, folder: Option<PathBuf>) -> Self {
-        let mut outbox = Outbox::default();
-        let journal = folder.and_then(|folder| {
-            let path = folder.join(format!("{name}.jsonl"));
-            match Journal::open(&path) {
-                Ok((journal, found, broken)) => {
-                    if broken > 0 {
-                        warn!(channel = name, lines = broken, "damaged lines in the queue's file");
-                    }
-                    outbox = found;
-                    outbox.take_given_up(); // long ago
-                    Some(journal)
-                }
-                Err(error) => {
-                    let path = path.display();
-                    warn!(channel = name, %path, %error, "the queue is in memory only");
-                    None
-                }
-            }
-        });
-        Self {
-            name: name.to_owned(),
-            outbox: Mutex::new(outbox),
-            journal: Mutex::new(journal),
-            counts: Mutex::default(),
-            wake: Notify::new(),
-        }
-    }
-
-    /// Its channel's name.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Notifications waiting.
-    pub(super) fn queued(&self) -> usize {
-        self.outbox.lock().len()
-    }
-
-    fn append(&self, journal: &mut Option<Journal>, records: &[Record]) {
-        let Some(open) = journal.as_mut() else { return };
-        let result = open.append(records, || self.outbox.lock().records());
-        let mut counts = self.counts.lock();
-        let failed = result.is_err();
-        if let Err(error) = result
-            && !counts.unwritten
-        {
-            warn!(channel = self.name, %error, "cannot write the queue; it is in memory for now");
-        }
-        counts.unwritten = failed;
-    }
-
-    /// Changes the outbox and writes the change down. Blocks.
-    fn change(&self, change: impl FnOnce(&mut Outbox) -> Vec<Record>) -> Changed {
-        // Held over both, so that the lines come in the order of the changes.
-        let mut journal = self.journal.lock();
-        let (records, given_up) = {
-            let mut outbox = self.outbox.lock();
-            (change(&mut outbox), outbox.take_given_up())
-        };
-        if !records.is_empty() {
-            self.append(&mut journal, &records);
-        }
-        Changed { records, given_up }
-    }
-
-    fn count_dropped(&self, reason: &'static str, given_up: &[Notification]) -> u64 {
-        let dropped = given_up.len() as u64;
-        if dropped > 0 {
-            *self.counts.lock().dropped.entry(reason).or_default() += dropped;
-        }
-        dropped
-    }
-}
-
-/// What a change of the outbox did.
-#[derive(Default)]
-struct Changed {
-    records: Vec<Record>,
-    given_up: Vec<Notification>,
-}
 
 /// Where the task of a channel stands.
 #[derive(Default)]
@@ -158,10 +33,32 @@ struct Progress {
     lost: u64,
     /// When the log was last told of refused ones.
     told_lost: Option<Wall>,
+    /// When the queue was last looked through for what is long over.
+    expired: Option<Wall>,
+    /// Of the rate limit, where there is one.
+    bucket: Option<Bucket>,
+}
+
+/// What is to be done.
+enum Next {
+    /// This is handed over.
+    Attempt(Picked),
+    /// The rate limit lets nothing through for so long.
+    Wait(Duration),
+    /// Nothing waits.
+    Nothing,
+}
+
+/// What one attempt hands over, by number.
+struct Picked {
+    news: Vec<(u64, Notification)>,
+    batch: Batch,
 }
 
 /// The log is told of refusals this often at most.
 const QUIET: Duration = Duration::from_secs(60);
+/// How often the queue is looked through for what is long over.
+const EXPIRE: Duration = Duration::from_secs(1);
 
 /// One channel with its settings.
 pub(super) struct Delivery {
@@ -174,43 +71,13 @@ pub(super) struct Delivery {
     pub(super) observer: Observer,
 }
 
-/// What a transition means to a channel with this filter. An alert that fires but is not admitted
-/// (any more) is over as far as the channel goes; the outbox knows whether it was told.
-pub(super) fn told(filter: &Filter, transition: &Transition) -> Option<Notification> {
-    let alert = &transition.alert;
-    let status = match (transition.from, alert.state) {
-        (_, AlertState::Firing) if filter.admits(alert) => Status::Firing,
-        (AlertState::Firing, _) => Status::Resolved,
-        _ => return None,
-    };
-    Some(Notification {
-        id: id(transition),
-        status,
-        cause: Cause::Change,
-        group: flat(&alert.rule),
-        alert: alert.clone(),
-        reason: transition.reason.clone(),
-        at: transition.at,
-    })
-}
-
-/// The group of an alert where there are no routes: its rule's.
-pub(super) fn flat(rule: &str) -> Arc<Group> {
-    Arc::new(Group {
-        key: format!("{{}}:{{alertname={rule:?}}}"),
-        labels: Labels::from([("alertname".to_owned(), rule.to_owned())]),
-        ..Group::default()
-    })
-}
-
 impl Delivery {
-    /// Queues what this channel must hear of `transitions`, on disk when it returns. Blocks.
-    pub(super) fn accept(&self, transitions: &[Transition]) {
+    /// Queues what this channel must hear of `notifications`, on disk when it returns. Blocks.
+    pub(super) fn accept<'a>(&self, notifications: impl Iterator<Item = &'a Notification>) {
         let capacity = self.common.queue.capacity;
         let Changed { records, given_up } = self.mailbox.change(|outbox| {
-            let told = transitions.iter().filter_map(|transition| told(&self.filter, transition));
             let mut records: Vec<Record> =
-                told.flat_map(|notification| outbox.offer(notification)).collect();
+                notifications.flat_map(|one| self.filter.take(outbox, one)).collect();
             records.extend(outbox.trim(capacity));
             records
         });
@@ -221,49 +88,71 @@ impl Delivery {
         }
         let dropped = self.dropped("overflow", &given_up);
         if dropped > 0 {
-            warn!(channel = self.mailbox.name, dropped, capacity, "the queue is full");
+            warn!(channel = self.name(), dropped, capacity, "the queue is full");
         }
         self.mailbox.wake.notify_one();
     }
 
     /// Resolves what was told as firing and what is not in `standing`. Blocks.
     pub(super) fn reconcile(&self, standing: &HashSet<Fingerprint>, now: Wall) {
-        let ended = |alert: &Arc<Alert>| Transition {
-            alert: Arc::new(Alert { state: AlertState::Inactive, ..Alert::clone(alert) }),
-            from: AlertState::Firing,
-            reason: "it does not fire any more after a restart or reload".into(),
-            at: now,
+        let ended = |(alert, group): (&Arc<Alert>, &Arc<Group>)| {
+            let start = alert.fired_at.unwrap_or(alert.active_at).0;
+            Notification {
+                id: format!("{}-{start}-{}", alert.fingerprint, now.0),
+                status: Status::Resolved,
+                cause: Cause::Change,
+                group: group.clone(),
+                alert: alert.clone(),
+                reason: "it does not fire any more after a restart or reload".into(),
+                at: now,
+            }
         };
-        let gone: Vec<Transition> = {
+        let gone: Vec<Notification> = {
             let outbox = self.mailbox.outbox.lock();
-            let gone = outbox.open().filter(|alert| !standing.contains(&alert.fingerprint));
+            let gone = outbox.open().filter(|(alert, _)| !standing.contains(&alert.fingerprint));
             gone.map(ended).collect()
         };
         if !gone.is_empty() {
-            self.accept(&gone);
+            self.accept(gone.iter());
         }
+    }
+
+    fn name(&self) -> &str {
+        self.mailbox.name()
     }
 
     /// Hands over what waits, oldest first, until `stop`; then as long as nothing fails. After
     /// `halt` it ends with the attempt under way.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken, halt: CancellationToken) {
-        let mut progress = Progress::default();
+        let bucket = self.common.rate_limit.as_ref().map(Bucket::new);
+        let mut progress = Progress { bucket, ..Progress::default() };
+        let start = Instant::now();
         while !halt.is_cancelled() {
             // Looked at before the queue: what was queued before the stop is handed over.
             let stopping = stop.is_cancelled();
-            let batch = self.next_batch(&mut progress).await;
-            if batch.is_empty() {
-                if stopping {
-                    return;
+            self.expire(&mut progress).await;
+            let picked = match self.next(&mut progress, start.elapsed()).await {
+                Next::Attempt(picked) => picked,
+                Next::Nothing | Next::Wait(_) if stopping => return,
+                next => {
+                    let room = async {
+                        match next {
+                            Next::Wait(room) => sleep(room).await,
+                            _ => std::future::pending().await,
+                        }
+                    };
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = self.mailbox.wake.notified() => {}
+                        () = room => {}
+                    }
+                    continue;
                 }
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.mailbox.wake.notified() => {}
-                }
+            };
+            let result = self.attempt(picked.batch).await;
+            let Some(wait) = self.settle(&picked.news, result, &mut progress).await else {
                 continue;
-            }
-            let result = self.attempt(&batch).await;
-            let Some(wait) = self.settle(&batch, result, &mut progress).await else { continue };
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(wait) => {}
@@ -272,10 +161,8 @@ impl Delivery {
     }
 
     /// One attempt. A channel that panics costs this attempt and no more.
-    async fn attempt(self: &Arc<Self>, batch: &[(u64, Notification)]) -> Result<(), DeliveryError> {
+    async fn attempt(self: &Arc<Self>, batch: Batch) -> Result<(), DeliveryError> {
         let delivery = self.clone();
-        let news = batch.iter().map(|(_, notification)| notification.clone()).collect();
-        let batch = Batch { news, standing: Vec::new(), digest: None };
         let attempt = tokio::spawn(async move { delivery.channel.deliver(&batch).await });
         match AbortOnDropHandle::new(attempt).await {
             Ok(result) => result,
@@ -283,44 +170,84 @@ impl Delivery {
         }
     }
 
-    /// The oldest notifications that go together, each alert once.
-    async fn next_batch(self: &Arc<Self>, progress: &mut Progress) -> Vec<(u64, Notification)> {
-        self.expire().await;
+    /// What is handed over next, within the rate limit; `now` counts from the task's start.
+    async fn next(self: &Arc<Self>, progress: &mut Progress, now: Duration) -> Next {
+        let Some(limit) = &self.common.rate_limit else {
+            return self.claim(Which::Oldest, None, progress);
+        };
+        if self.mailbox.queued() == 0 {
+            return Next::Nothing;
+        }
+        let wait = match progress.room(limit, false, now) {
+            Ok(()) => {
+                let held = self.mailbox.counts.lock().held_since.take();
+                let Some(since) = held else { return self.claim(Which::Oldest, None, progress) };
+                let over = self.give_up_unheard().await;
+                return self.claim(Which::Any, Some(Digest { since, over }), progress);
+            }
+            Err(wait) => wait,
+        };
+        let urgent = pick(&self.mailbox.outbox.lock(), &*self.channel, Which::Urgent, 1);
+        if !urgent.is_empty() && progress.room(limit, true, now).is_ok() {
+            return self.claim(Which::Urgent, None, progress);
+        }
+        let since = (self.clock)();
+        self.mailbox.counts.lock().held_since.get_or_insert(since);
+        Next::Wait(wait)
+    }
+
+    /// Takes what goes next from the queue; it stays there until it is settled.
+    fn claim(&self, which: Which, digest: Option<Digest>, progress: &mut Progress) -> Next {
         let most = if progress.alone > 0 { 1 } else { self.channel.max_batch() };
         progress.alone = progress.alone.saturating_sub(1);
         let mut outbox = self.mailbox.outbox.lock();
-        let mut batch: Vec<(u64, Notification)> = Vec::new();
-        for entry in outbox.queue().take(most) {
-            let next = &entry.notification;
-            let same = |(_, other): &(u64, Notification)| {
-                other.alert.fingerprint == next.alert.fingerprint
-            };
-            let joins = batch.first().is_none_or(|(_, first)| self.channel.joins(first, next));
-            if !joins || batch.iter().any(same) {
-                break;
-            }
-            batch.push((entry.seq, next.clone()));
+        let picked = pick(&outbox, &*self.channel, which, most);
+        outbox.claim(picked.iter().map(|(seq, _)| *seq));
+        let news: Vec<Notification> = picked.iter().map(|(_, one)| one.clone()).collect();
+        let Some(first) = news.first() else { return Next::Nothing };
+        let mixed = news.iter().any(|other| !same_group(first, other));
+        let digest = digest.filter(|digest| digest.over > 0 || mixed);
+        let standing = match digest {
+            Some(_) => Vec::new(),
+            None => outbox.standing(&first.group, &news),
+        };
+        Next::Attempt(Picked { news: picked, batch: Batch { news, standing, digest } })
+    }
+
+    /// Gives up what began and ended while the rate limit held it back; how many alerts that were.
+    async fn give_up_unheard(self: &Arc<Self>) -> usize {
+        let now = (self.clock)();
+        let over = self.mailbox.outbox.lock().stale(Duration::ZERO, now);
+        if over.is_empty() {
+            return 0;
         }
-        outbox.claim(batch.iter().map(|(seq, _)| *seq));
-        batch
+        let given_up = self.give_up(over).await;
+        self.dropped("held_back", &given_up);
+        given_up.iter().filter(|one| one.status == Status::Resolved).count()
+    }
+
+    /// Gives up the notifications `seqs`, and what makes no sense without them.
+    async fn give_up(self: &Arc<Self>, seqs: Vec<u64>) -> Vec<Notification> {
+        let drop_all = move |outbox: &mut Outbox| -> Vec<Record> {
+            seqs.iter().flat_map(|seq| outbox.drop_entry(*seq)).collect()
+        };
+        self.blocking(move |delivery| delivery.mailbox.change(drop_all)).await.given_up
     }
 
     /// Gives up what began and ended unsent too long ago.
-    async fn expire(self: &Arc<Self>) {
-        let limit = self.common.retry.give_up_after.0;
-        let stale = self.mailbox.outbox.lock().stale(limit, (self.clock)());
+    async fn expire(self: &Arc<Self>, progress: &mut Progress) {
+        let now = (self.clock)();
+        if progress.expired.is_some_and(|last| now.since(last) < EXPIRE && now >= last) {
+            return;
+        }
+        progress.expired = Some(now);
+        let stale = self.mailbox.outbox.lock().stale(self.common.retry.give_up_after.0, now);
         if stale.is_empty() {
             return;
         }
-        let Changed { given_up, .. } = self
-            .blocking(move |delivery| {
-                delivery
-                    .mailbox
-                    .change(|outbox| stale.iter().flat_map(|seq| outbox.drop_entry(*seq)).collect())
-            })
-            .await;
+        let given_up = self.give_up(stale).await;
         let dropped = self.dropped("expired", &given_up);
-        warn!(channel = self.mailbox.name, dropped, "gave up alerts that are long over");
+        warn!(channel = self.name(), dropped, "gave up alerts that are long over");
     }
 
     /// Writes down what an attempt did; how long to wait before the next one.
@@ -352,8 +279,9 @@ impl Delivery {
                 .blocking(move |delivery| {
                     delivery.mailbox.change(|outbox| {
                         outbox.claim([]);
+                        let at = (delivery.clock)();
                         let done: Vec<Record> =
-                            done.iter().flat_map(|seq| outbox.done(*seq)).collect();
+                            done.iter().flat_map(|seq| outbox.done(*seq, at)).collect();
                         let dropped = given_up.iter().flat_map(|seq| outbox.drop_entry(*seq));
                         done.into_iter().chain(dropped).collect()
                     })
@@ -366,13 +294,14 @@ impl Delivery {
             self.observe_attempt(batch, attempt, None, Duration::ZERO);
             if progress.failures > 0 {
                 let failures = progress.failures;
-                info!(channel = self.mailbox.name, failures, "the channel works again");
+                info!(channel = self.name(), failures, "the channel works again");
             }
             progress.failures = 0;
-            self.mailbox.counts.lock().last_error = None;
+            let mut counts = self.mailbox.counts.lock();
+            (counts.last_error, counts.failing_since) = (None, None);
             return None;
         };
-        let dropped = self.mailbox.count_dropped("refused", &lost);
+        let dropped = self.mailbox.count_dropped(REFUSED, &lost);
         self.tell_failure(&error, dropped, progress);
         if refused {
             self.observe_attempt(batch, attempt, Some(&error), Duration::ZERO);
@@ -389,7 +318,7 @@ impl Delivery {
     }
 
     fn observe(&self, notification: &Notification, outcome: Outcome<'_>) {
-        let (channel, at) = (&*self.mailbox.name, (self.clock)());
+        let (channel, at) = (self.name(), (self.clock)());
         (self.observer)(&Event { channel, notification, outcome, at });
     }
 
@@ -433,7 +362,7 @@ impl Delivery {
 
     /// Logs the first failure of a row, and what is lost, at most once a minute.
     fn tell_failure(&self, failure: &DeliveryError, lost: u64, progress: &mut Progress) {
-        let (channel, message) = (&self.mailbox.name, &failure.message);
+        let (channel, message) = (&self.name(), &failure.message);
         progress.lost += lost;
         let now = (self.clock)();
         let quiet = progress.told_lost.is_some_and(|last| now.since(last) < QUIET);
@@ -446,6 +375,7 @@ impl Delivery {
         }
         let mut counts = self.mailbox.counts.lock();
         counts.failed += 1;
+        counts.failing_since.get_or_insert(now);
         counts.last_error = Some(message.clone());
     }
 
@@ -458,7 +388,7 @@ impl Delivery {
         match tokio::task::spawn_blocking(move || work(&delivery)).await {
             Ok(value) => value,
             Err(error) => {
-                error!(channel = self.mailbox.name, %error, "writing the queue ended badly");
+                error!(channel = self.name(), %error, "writing the queue ended badly");
                 T::default()
             }
         }
@@ -466,258 +396,16 @@ impl Delivery {
 
     /// What it did so far.
     pub(super) fn stats(&self) -> ChannelStats {
-        let queued = self.mailbox.outbox.lock().len();
-        let counts = self.mailbox.counts.lock();
-        ChannelStats {
-            name: self.mailbox.name.clone(),
-            kind: self.common.r#type.as_str(),
-            sent: counts.sent,
-            failed: counts.failed,
-            dropped: counts.dropped.iter().map(|(reason, count)| (*reason, *count)).collect(),
-            queued,
-            last_error: counts.last_error.clone(),
-        }
+        self.mailbox.stats(self.common.r#type.as_str())
     }
 }
 
-/// The same for the same change however often it is told: identity, start, moment of the change.
-fn id(transition: &Transition) -> String {
-    let alert = &transition.alert;
-    let start = alert.fired_at.unwrap_or(alert.active_at).0;
-    format!("{}-{start}-{}", alert.fingerprint, transition.at.0)
+impl Progress {
+    /// Takes the room for one message, or says how long to wait for it.
+    fn room(&mut self, limit: &RateLimit, urgent: bool, now: Duration) -> Result<(), Duration> {
+        self.bucket.as_mut().map_or(Ok(()), |bucket| bucket.take(limit, urgent, now))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-
-    use tokio::time::Instant;
-
-    use super::super::channels::Attempt;
-    use super::super::samples::{firing, level, resolved};
-    use super::*;
-    use crate::declare::{self, Cx, Decode, Problems};
-    use crate::model::Severity;
-    use crate::notify::ChannelSettings;
-
-    /// What the channel does with one attempt.
-    enum Act {
-        Take,
-        Refuse,
-        Fail(Option<Duration>),
-        Panic,
-    }
-
-    #[derive(Default)]
-    struct Heard {
-        acts: VecDeque<Act>,
-        /// When each attempt was made, and what it held.
-        attempts: Vec<(Duration, Vec<String>)>,
-        /// What the observer was told.
-        events: Vec<String>,
-    }
-
-    struct Scripted {
-        start: Instant,
-        heard: Arc<Mutex<Heard>>,
-    }
-
-    impl Channel for Scripted {
-        fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
-            Box::pin(async move {
-                let texts = batch.news.iter().map(|one| {
-                    let severity = one.alert.severity.as_str();
-                    format!("{} {} {severity}", one.status.as_str(), one.alert.rule)
-                });
-                let act = {
-                    let mut heard = self.heard.lock();
-                    heard.attempts.push((self.start.elapsed(), texts.collect()));
-                    heard.acts.pop_front()
-                };
-                match act {
-                    None | Some(Act::Take) => Ok(()),
-                    Some(Act::Refuse) => Err(DeliveryError::permanent("no")),
-                    Some(Act::Fail(retry_after)) => {
-                        Err(DeliveryError { retry_after, ..DeliveryError::transient("not now") })
-                    }
-                    Some(Act::Panic) => panic!("a channel at its end"),
-                }
-            })
-        }
-
-        fn max_batch(&self) -> usize {
-            10
-        }
-    }
-
-    /// A channel in memory, with further keys as YAML.
-    fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<Mutex<Heard>>) {
-        let mut problems = Problems::default();
-        let node = declare::parse(&format!("{{type: log, {more}}}")).unwrap();
-        let settings =
-            ChannelSettings::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
-        let heard = Arc::new(Mutex::new(Heard { acts: acts.into(), ..Heard::default() }));
-        let delivery = Delivery {
-            mailbox: Arc::new(Mailbox::open("test", None)),
-            filter: Filter::new(&settings.common),
-            common: settings.common,
-            channel: Box::new(Scripted { start: Instant::now(), heard: heard.clone() }),
-            clock: Arc::new(Wall::default),
-            random: || 1.0,
-            observer: Arc::new({
-                let heard = heard.clone();
-                move |event| {
-                    let told = event.notification;
-                    let (status, rule) = (told.status.as_str(), &told.alert.rule);
-                    heard.lock().events.push(format!("{status} {rule} {:?}", event.outcome));
-                }
-            }),
-        };
-        (Arc::new(delivery), heard)
-    }
-
-    /// Runs it until its queue is empty.
-    async fn drained(delivery: &Arc<Delivery>) {
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(delivery.clone().run(stop.clone(), CancellationToken::new()));
-        while delivery.mailbox.queued() > 0 {
-            sleep(Duration::from_millis(1)).await;
-        }
-        stop.cancel();
-        task.await.unwrap();
-    }
-
-    fn texts(heard: &Mutex<Heard>) -> Vec<String> {
-        heard.lock().attempts.iter().map(|(_, texts)| texts.join(", ")).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waits_double_and_what_the_receiver_asks_for_is_kept_to() {
-        let ask = Some(Duration::from_secs(60));
-        let acts = [Act::Fail(None), Act::Fail(None), Act::Fail(None), Act::Fail(ask)];
-        let (delivery, heard) = delivery("retry: {initial: 1s, max: 3s}", acts);
-        delivery.accept(&[firing("a", "/")]);
-        drained(&delivery).await;
-        let seconds: Vec<u64> = heard.lock().attempts.iter().map(|(at, _)| at.as_secs()).collect();
-        assert_eq!(seconds, [0, 1, 3, 6, 66]);
-        let failed = |attempt: u32, wait: u64| {
-            format!(
-                "firing a Failed {{ attempt: {attempt}, error: \"not now\", retry_in: {wait}s }}"
-            )
-        };
-        assert_eq!(
-            heard.lock().events,
-            [
-                "firing a Queued",
-                &failed(1, 1),
-                &failed(2, 2),
-                &failed(3, 3),
-                &failed(4, 60),
-                "firing a Delivered { attempt: 5 }",
-            ]
-        );
-        let stats = delivery.stats();
-        assert_eq!((stats.sent, stats.failed, stats.last_error), (1, 4, None));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_panic_costs_one_attempt() {
-        let (delivery, heard) = delivery("name: a", [Act::Panic, Act::Take]);
-        delivery.accept(&[firing("a", "/")]);
-        drained(&delivery).await;
-        assert_eq!(texts(&heard), ["firing a warning", "firing a warning"]);
-        assert_eq!(delivery.stats().failed, 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_batch_holds_an_alert_once_and_a_refused_one_is_tried_piece_by_piece() {
-        let acts = [Act::Refuse, Act::Take, Act::Refuse, Act::Take];
-        let (delivery, heard) = delivery("name: a", acts);
-        delivery.accept(&[firing("a", "/"), firing("b", "/"), resolved("a", "/")]);
-        drained(&delivery).await;
-        assert_eq!(
-            texts(&heard),
-            [
-                "firing a warning, firing b warning",
-                "firing a warning",
-                "firing b warning",
-                "resolved a warning",
-            ]
-        );
-        assert_eq!(delivery.stats().dropped, [("refused", 1)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_observer_hears_what_becomes_of_each() {
-        let acts = [Act::Refuse, Act::Refuse, Act::Take, Act::Refuse];
-        let (delivery, heard) = delivery("queue: {capacity: 2}", acts);
-        delivery.accept(&[
-            firing("a", "/"),
-            resolved("a", "/"),
-            firing("b", "/"),
-            firing("c", "/"),
-        ]);
-        drained(&delivery).await;
-        delivery.accept(&[firing("d", "/"), resolved("d", "/")]);
-        drained(&delivery).await;
-        assert_eq!(
-            heard.lock().events,
-            [
-                "firing a Queued",
-                "resolved a Queued",
-                "firing b Queued",
-                "firing c Queued",
-                "firing a Dropped { reason: \"overflow\" }",
-                "resolved a Dropped { reason: \"overflow\" }",
-                "firing b Failed { attempt: 1, error: \"no\", retry_in: 0ns }",
-                "firing c Failed { attempt: 1, error: \"no\", retry_in: 0ns }",
-                "firing b Refused { error: \"no\" }",
-                "firing c Delivered { attempt: 1 }",
-                "firing d Queued",
-                "resolved d Queued",
-                "firing d Refused { error: \"no\" }",
-                "resolved d Dropped { reason: \"refused\" }",
-            ]
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_alert_that_falls_below_the_least_severity_is_over_for_the_channel() {
-        let (delivery, heard) = delivery("min_severity: critical", []);
-        for transition in [
-            firing("a", "/"),
-            level("a", "/", Severity::Critical, 1),
-            level("a", "/", Severity::Emergency, 2),
-            level("a", "/", Severity::Warning, 3),
-            level("a", "/", Severity::Critical, 4),
-            resolved("a", "/"),
-        ] {
-            delivery.accept(&[transition]);
-            drained(&delivery).await;
-        }
-        assert_eq!(
-            texts(&heard),
-            [
-                "firing a critical",
-                "firing a emergency",
-                "resolved a emergency",
-                "firing a critical",
-                "resolved a critical",
-            ]
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_ended_unwatched_is_resolved_once() {
-        let (delivery, heard) = delivery("rules: [a, b]", []);
-        delivery.accept(&[firing("a", "/"), firing("b", "/"), firing("c", "/")]);
-        let standing = HashSet::from([firing("b", "/").alert.fingerprint]);
-        delivery.reconcile(&standing, Wall(1));
-        delivery.reconcile(&standing, Wall(2));
-        drained(&delivery).await;
-        assert_eq!(
-            texts(&heard).join(", "),
-            "firing a warning, firing b warning, resolved a warning"
-        );
-    }
-}
+mod tests;

@@ -1,12 +1,13 @@
-//! Which alerts a channel is told of.
+//! What a channel is told of: which alerts, and whether of their ends.
 
 use std::collections::BTreeMap;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::outbox::{Outbox, Record};
 use super::settings::ChannelCommon;
 use crate::declare::{Matcher, Spanned};
-use crate::model::{Alert, Severity};
+use crate::model::{Alert, Cause, Notification, Severity, Status};
 
 /// The filters of one channel, compiled.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Filter {
     /// `None`: all components.
     components: Option<GlobSet>,
     labels: BTreeMap<String, Matcher>,
+    send_resolved: bool,
 }
 
 impl Filter {
@@ -27,6 +29,23 @@ impl Filter {
             rules: any_of(&common.rules),
             components: any_of(&common.components),
             labels: common.labels.clone(),
+            send_resolved: common.send_resolved,
+        }
+    }
+
+    /// Queues `notification` if its channel must hear it. An alert that fires but is not admitted
+    /// (any more) is over as far as the channel goes; the outbox knows whether it was told.
+    pub(super) fn take(&self, outbox: &mut Outbox, notification: &Notification) -> Vec<Record> {
+        let alert = &notification.alert;
+        // Who asks for a heartbeat or a test wants it, however mild it is.
+        let asked = matches!(notification.cause, Cause::Heartbeat | Cause::Test);
+        let firing = notification.status == Status::Firing && (asked || self.admits(alert));
+        match (firing, self.send_resolved) {
+            (true, _) => outbox.offer(notification.clone()),
+            (false, true) => {
+                outbox.offer(Notification { status: Status::Resolved, ..notification.clone() })
+            }
+            (false, false) => outbox.close_untold(alert.fingerprint),
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::outbox::{Outbox, Record};
+use super::outbox::{Outbox, Record, Told};
 use crate::model::{
     Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status, Wall,
 };
@@ -140,10 +140,24 @@ fn lines(records: &[Record]) -> Vec<u8> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Episode { id: u64, sent: bool, open: bool, alert: Box<SavedAlert> },
-    Push { seq: u64, episode: u64, notification: Box<Saved> },
-    Done(u64),
+    Episode {
+        id: u64,
+        told: Option<(i64, i64)>,
+        open: bool,
+        alert: Box<SavedAlert>,
+        group: SavedGroup,
+    },
+    Push {
+        seq: u64,
+        episode: u64,
+        notification: Box<Saved>,
+    },
+    Done {
+        seq: u64,
+        at: i64,
+    },
     Drop(u64),
+    Close(u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -190,11 +204,12 @@ struct SavedAlert {
 impl Line {
     fn of(record: &Record) -> Self {
         match record {
-            Record::Episode { id, sent, open, alert } => Self::Episode {
+            Record::Episode { id, told, open, alert, group } => Self::Episode {
                 id: *id,
-                sent: *sent,
+                told: told.map(|told| (told.first.0, told.last.0)),
                 open: *open,
                 alert: Box::new(SavedAlert::of(alert)),
+                group: SavedGroup::of(group),
             },
             Record::Push { seq, episode, notification } => Self::Push {
                 seq: *seq,
@@ -209,16 +224,21 @@ impl Line {
                     alert: SavedAlert::of(&notification.alert),
                 }),
             },
-            Record::Done(seq) => Self::Done(*seq),
+            Record::Done { seq, at } => Self::Done { seq: *seq, at: at.0 },
             Record::Drop(seq) => Self::Drop(*seq),
+            Record::Close(episode) => Self::Close(*episode),
         }
     }
 
     fn record(self) -> Option<Record> {
         Some(match self {
-            Self::Episode { id, sent, open, alert } => {
-                Record::Episode { id, sent, open, alert: Arc::new(alert.alert()?) }
-            }
+            Self::Episode { id, told, open, alert, group } => Record::Episode {
+                id,
+                told: told.map(|(first, last)| Told { first: Wall(first), last: Wall(last) }),
+                open,
+                alert: Arc::new(alert.alert()?),
+                group: Arc::new(group.group()),
+            },
             Self::Push { seq, episode, notification } => {
                 let status = if notification.resolved { Status::Resolved } else { Status::Firing };
                 let known = |cause: &Cause| cause.as_str() == notification.cause;
@@ -233,8 +253,9 @@ impl Line {
                 };
                 Record::Push { seq, episode, notification }
             }
-            Self::Done(seq) => Record::Done(seq),
+            Self::Done { seq, at } => Record::Done { seq, at: Wall(at) },
             Self::Drop(seq) => Record::Drop(seq),
+            Self::Close(episode) => Record::Close(episode),
         })
     }
 }
@@ -316,7 +337,7 @@ mod tests {
             append(&mut journal, &outbox, &records);
         }
         let first = outbox.queue().next().unwrap().seq;
-        let records = outbox.done(first);
+        let records = outbox.done(first, Wall(1));
         append(&mut journal, &outbox, &records);
         let (_, again, broken) = Journal::open(&path).unwrap();
         assert_eq!((again.records(), broken), (outbox.records(), 0));
@@ -337,7 +358,7 @@ mod tests {
         }
         for _ in 0..2 {
             let seq = outbox.queue().next().unwrap().seq;
-            let records = outbox.done(seq);
+            let records = outbox.done(seq, Wall(1));
             append(&mut journal, &outbox, &records);
             states.push(outbox.records());
         }
@@ -380,7 +401,7 @@ mod tests {
             append(&mut journal, &outbox, &records);
             for _ in 0..2 {
                 let seq = outbox.queue().next().unwrap().seq;
-                let records = outbox.done(seq);
+                let records = outbox.done(seq, Wall(1));
                 append(&mut journal, &outbox, &records);
             }
         }

@@ -2,17 +2,37 @@
 //!
 //! An episode is one alert from its first firing to its end on this channel. The rules:
 //! - a resolved is queued only for an open episode, and always for one;
-//! - a firing of an open episode at the severity that was told last is not queued again;
+//! - a firing of an open episode at the severity that was told last is not queued again, unless it
+//!   is meant to be told again ([`Cause::Repeat`] and the like) and none of it waits;
 //! - where no firing of an episode got through, its resolved is not told either.
 //!
 //! Every change is a [`Record`]; applying the records of a journal to an empty outbox gives the
 //! outbox back.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Alert, AlertState, Fingerprint, Notification, Severity, Status, Wall};
+use crate::model::{
+    Alert, AlertState, Cause, Fingerprint, Group, Notification, Severity, Status, Wall,
+};
+
+/// When firings of an alert got through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The first.
+    pub first: Wall,
+    /// The last.
+    pub last: Wall,
+}
+
+impl Told {
+    /// Both from the first to the last of either.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+}
 
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,12 +41,14 @@ pub(super) enum Record {
     Episode {
         /// Its number.
         id: u64,
-        /// Whether a firing of it got through.
-        sent: bool,
+        /// When firings of it got through, if any did.
+        told: Option<Told>,
         /// Whether its end is still to come.
         open: bool,
         /// The alert as it was told last.
         alert: Arc<Alert>,
+        /// What it was told with.
+        group: Arc<Group>,
     },
     /// A notification was queued.
     Push {
@@ -38,9 +60,16 @@ pub(super) enum Record {
         notification: Notification,
     },
     /// The receiver took it.
-    Done(u64),
+    Done {
+        /// Its number.
+        seq: u64,
+        /// When.
+        at: Wall,
+    },
     /// It was given up.
     Drop(u64),
+    /// An episode ended of whose end the channel is not told.
+    Close(u64),
 }
 
 /// A queued notification.
@@ -53,11 +82,25 @@ pub(super) struct Entry {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Episode {
-    sent: bool,
+    told: Option<Told>,
     open: bool,
+    /// Whether it ended and the channel is not told of that.
+    silent: bool,
     /// Firings of it that are queued.
     waiting: usize,
     alert: Arc<Alert>,
+    group: Arc<Group>,
+}
+
+impl Episode {
+    fn new(alert: Arc<Alert>, group: Arc<Group>) -> Self {
+        Self { told: None, open: false, silent: false, waiting: 0, alert, group }
+    }
+
+    /// Whether the receiver knows of it.
+    fn sent(&self) -> bool {
+        self.told.is_some()
+    }
 }
 
 /// The outbox of one channel.
@@ -66,6 +109,8 @@ pub(super) struct Outbox {
     queue: VecDeque<Entry>,
     episodes: BTreeMap<u64, Episode>,
     open: HashMap<Fingerprint, u64>,
+    /// Open episodes by the key of a group that is told whole.
+    groups: HashMap<String, BTreeSet<u64>>,
     next: u64,
     /// Being handed over right now: the receiver may have them already, so they are not given up.
     in_flight: HashSet<u64>,
@@ -85,13 +130,35 @@ impl Outbox {
     }
 
     /// Alerts told or about to be told as firing, whose end is still to come.
-    pub(super) fn open(&self) -> impl Iterator<Item = &Arc<Alert>> {
-        self.open.values().filter_map(|id| self.episodes.get(id)).map(|episode| &episode.alert)
+    pub(super) fn open(&self) -> impl Iterator<Item = (&Arc<Alert>, &Arc<Group>)> {
+        let open = self.open.values().filter_map(|id| self.episodes.get(id));
+        open.map(|episode| (&episode.alert, &episode.group))
     }
 
     /// What was given up since this was asked last.
     pub(super) fn take_given_up(&mut self) -> Vec<Notification> {
         std::mem::take(&mut self.given_up)
+    }
+
+    /// The alerts that were told and whose end is still to come, and when that was.
+    pub(super) fn told(&self) -> impl Iterator<Item = (&Arc<Alert>, Told)> {
+        let open = self.open.values().filter_map(|id| self.episodes.get(id));
+        open.filter_map(|episode| Some((&episode.alert, episode.told?)))
+    }
+
+    /// Alerts of `group`, other than `news`, that the receiver knows as firing, by start.
+    pub(super) fn standing(&self, group: &Group, news: &[Notification]) -> Vec<Arc<Alert>> {
+        let Some(ids) = self.groups.get(&group.key).filter(|_| group.whole) else {
+            return Vec::new();
+        };
+        let known: HashSet<Fingerprint> = news.iter().map(|new| new.alert.fingerprint).collect();
+        let episodes = ids.iter().filter_map(|id| self.episodes.get(id));
+        let mut alerts: Vec<Arc<Alert>> = episodes
+            .filter(|episode| episode.sent() && !known.contains(&episode.alert.fingerprint))
+            .map(|episode| episode.alert.clone())
+            .collect();
+        alerts.sort_by_key(|alert| (alert.fired_at, alert.fingerprint));
+        alerts
     }
 
     /// Notes which notifications are being handed over from now on.
@@ -120,7 +187,17 @@ impl Outbox {
         let open = self.open.get(&alert.fingerprint).and_then(|id| self.episodes.get(id));
         match notification.status {
             Status::Resolved => open.is_some(),
-            Status::Firing => open.is_none_or(|open| open.alert.severity != alert.severity),
+            Status::Firing => open.is_none_or(|open| {
+                open.alert.severity != alert.severity || tells_again(notification.cause, open)
+            }),
+        }
+    }
+
+    /// Ends the episode of an alert without telling of it.
+    pub(super) fn close_untold(&mut self, alert: Fingerprint) -> Vec<Record> {
+        match self.open.get(&alert).copied() {
+            Some(episode) => self.apply_one(Record::Close(episode)),
+            None => Vec::new(),
         }
     }
 
@@ -158,9 +235,11 @@ impl Outbox {
                 continue;
             };
             let newest = newer.insert(entry.episode);
-            let kind = match (episode.open, episode.sent || busy.contains(&entry.episode)) {
+            let known = episode.sent() || busy.contains(&entry.episode);
+            let kind = match (episode.open, known) {
                 _ if self.in_flight.contains(&entry.seq) => continue,
                 (false, false) => &mut over,
+                (_, true) if entry.notification.cause == Cause::Repeat => &mut outdated,
                 (false, true) => &mut outdated,
                 (true, _) if newest => &mut rest,
                 (true, _) => &mut outdated,
@@ -179,9 +258,9 @@ impl Outbox {
         self.next
     }
 
-    /// The receiver took the notification `seq`.
-    pub(super) fn done(&mut self, seq: u64) -> Vec<Record> {
-        self.apply_one(Record::Done(seq))
+    /// The receiver took the notification `seq` at `at`.
+    pub(super) fn done(&mut self, seq: u64, at: Wall) -> Vec<Record> {
+        self.apply_one(Record::Done { seq, at })
     }
 
     /// The notification `seq` is given up; others that make no sense without it are too.
@@ -201,22 +280,25 @@ impl Outbox {
     /// orphan: its number is returned, and it must be dropped too.
     pub(super) fn apply(&mut self, record: Record) -> Option<u64> {
         match record {
-            Record::Episode { id, sent, open, alert } => {
+            Record::Episode { id, told, open, alert, group } => {
                 self.next = self.next.max(id);
+                self.episodes.insert(id, Episode { told, ..Episode::new(alert, group) });
                 if open {
-                    self.open.insert(alert.fingerprint, id);
+                    self.begin(id);
                 }
-                self.episodes.insert(id, Episode { sent, open, waiting: 0, alert });
                 None
             }
             Record::Push { seq, episode, notification } => {
                 self.push(seq, episode, notification);
                 None
             }
-            Record::Done(seq) => {
+            Record::Done { seq, at } => {
                 let entry = self.take(seq)?;
-                if let Some(episode) = self.episodes.get_mut(&entry.episode) {
-                    episode.sent |= entry.notification.status == Status::Firing;
+                if let Some(episode) = self.episodes.get_mut(&entry.episode)
+                    && entry.notification.status == Status::Firing
+                {
+                    let now = Told { first: at, last: at };
+                    episode.told = Some(episode.told.map_or(now, |told| told.with(now)));
                 }
                 self.close(&entry);
                 None
@@ -228,6 +310,14 @@ impl Outbox {
                 self.given_up.push(entry.notification);
                 orphan
             }
+            Record::Close(id) => {
+                self.end(id);
+                if let Some(episode) = self.episodes.get_mut(&id) {
+                    episode.silent = true;
+                }
+                self.forget_silent(id);
+                None
+            }
         }
     }
 
@@ -236,18 +326,55 @@ impl Outbox {
             return; // no journal that was written whole holds one twice
         }
         self.next = self.next.max(seq).max(id);
-        let alert = notification.alert.clone();
-        let fresh = || Episode { sent: false, open: true, waiting: 0, alert: alert.clone() };
-        let episode = self.episodes.entry(id).or_insert_with(fresh);
-        episode.alert = alert.clone();
+        let (alert, group) = (notification.alert.clone(), notification.group.clone());
         if notification.status == Status::Firing {
+            self.end(id); // it may move to another group
+            let fresh = || Episode::new(alert.clone(), group.clone());
+            let episode = self.episodes.entry(id).or_insert_with(fresh);
+            (episode.alert, episode.group) = (alert, group);
             episode.waiting += 1;
-            self.open.insert(alert.fingerprint, id);
+            self.begin(id);
         } else {
-            episode.open = false;
-            self.open.remove(&alert.fingerprint);
+            self.end(id);
+            let fresh = || Episode::new(alert.clone(), group);
+            self.episodes.entry(id).or_insert_with(fresh).alert = alert.clone();
         }
         self.queue.push_back(Entry { seq, episode: id, notification });
+    }
+
+    /// Opens the episode `id`.
+    fn begin(&mut self, id: u64) {
+        let Some(episode) = self.episodes.get_mut(&id) else { return };
+        episode.open = true;
+        self.open.insert(episode.alert.fingerprint, id);
+        if episode.group.whole {
+            self.groups.entry(episode.group.key.clone()).or_default().insert(id);
+        }
+    }
+
+    /// Ends the episode `id`; what of it is queued stays.
+    fn end(&mut self, id: u64) {
+        let Some(episode) = self.episodes.get_mut(&id).filter(|episode| episode.open) else {
+            return;
+        };
+        episode.open = false;
+        let alert = episode.alert.fingerprint;
+        if self.open.get(&alert) == Some(&id) {
+            self.open.remove(&alert);
+        }
+        if let Some(ids) = self.groups.get_mut(&episode.group.key) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.groups.remove(&episode.group.key);
+            }
+        }
+    }
+
+    /// Forgets the episode `id` if it ended silently and nothing of it waits.
+    fn forget_silent(&mut self, id: u64) {
+        if self.episodes.get(&id).is_some_and(|episode| episode.silent && episode.waiting == 0) {
+            self.episodes.remove(&id);
+        }
     }
 
     fn take(&mut self, seq: u64) -> Option<Entry> {
@@ -260,21 +387,22 @@ impl Outbox {
         Some(entry)
     }
 
-    /// Forgets the episode whose resolved left the queue.
+    /// Forgets the episode whose last notification left the queue.
     fn close(&mut self, entry: &Entry) {
-        if entry.notification.status == Status::Resolved {
-            self.episodes.remove(&entry.episode);
+        match entry.notification.status {
+            Status::Resolved => drop(self.episodes.remove(&entry.episode)),
+            Status::Firing => self.forget_silent(entry.episode),
         }
     }
 
     /// Forgets an episode of which nothing was told and nothing will be.
     fn abandon(&mut self, entry: &Entry) -> Option<u64> {
         let episode = self.episodes.get(&entry.episode)?;
-        if episode.sent || episode.waiting > 0 {
+        if episode.sent() || episode.waiting > 0 {
             return None;
         }
         if episode.open {
-            self.open.remove(&episode.alert.fingerprint);
+            self.end(entry.episode);
             self.episodes.remove(&entry.episode);
         }
         let same = |other: &&Entry| other.episode == entry.episode;
@@ -290,7 +418,7 @@ impl Outbox {
             .filter(|entry| now.since(entry.notification.at) >= limit)
             .map(|entry| entry.episode)
             .collect();
-        let unsent = |id: &u64| self.episodes.get(id).is_some_and(|episode| !episode.sent);
+        let unsent = |id: &u64| self.episodes.get(id).is_some_and(|episode| !episode.sent());
         self.queue
             .iter()
             .filter(|entry| ended.contains(&entry.episode) && unsent(&entry.episode))
@@ -303,7 +431,7 @@ impl Outbox {
     /// which no firing got through or waits.
     pub(super) fn drop_orphans(&mut self) {
         let told = |entry: &Entry| {
-            self.episodes.get(&entry.episode).is_some_and(|e| e.sent || e.waiting > 0)
+            self.episodes.get(&entry.episode).is_some_and(|e| e.sent() || e.waiting > 0)
         };
         let resolved = |entry: &&Entry| entry.notification.status == Status::Resolved;
         let orphans: Vec<u64> = self
@@ -322,16 +450,28 @@ impl Outbox {
     pub(super) fn records(&self) -> Vec<Record> {
         let episodes = self.episodes.iter().map(|(id, episode)| Record::Episode {
             id: *id,
-            sent: episode.sent,
+            told: episode.told,
             open: episode.open,
             alert: episode.alert.clone(),
+            group: episode.group.clone(),
         });
         let pushes = self.queue.iter().map(|entry| Record::Push {
             seq: entry.seq,
             episode: entry.episode,
             notification: entry.notification.clone(),
         });
-        episodes.chain(pushes).collect()
+        let silent = self.episodes.iter().filter(|(_, episode)| episode.silent);
+        let closes = silent.map(|(id, _)| Record::Close(*id));
+        episodes.chain(pushes).chain(closes).collect()
+    }
+}
+
+/// Whether a firing with this cause is told although the receiver knows that it fires.
+fn tells_again(cause: Cause, open: &Episode) -> bool {
+    match cause {
+        Cause::Change | Cause::Escalation | Cause::Fallback | Cause::Test => false,
+        Cause::Repeat | Cause::Heartbeat => open.waiting == 0,
+        Cause::Flapping => true,
     }
 }
 
@@ -389,7 +529,7 @@ mod tests {
 
         offer(&mut outbox, "b", Status::Firing);
         let first = outbox.queue().next().unwrap().seq;
-        outbox.done(first);
+        outbox.done(first, Wall(1));
         assert_eq!(outbox.open().count(), 1);
         offer(&mut outbox, "b", Status::Resolved);
         assert_eq!(statuses(&outbox), [(Status::Resolved, "b".into())]);
@@ -400,7 +540,7 @@ mod tests {
         let mut outbox = Outbox::default();
         offer(&mut outbox, "told", Status::Firing);
         let seq = outbox.queue().next().unwrap().seq;
-        outbox.done(seq);
+        outbox.done(seq, Wall(1));
         offer(&mut outbox, "told", Status::Resolved);
         offer(&mut outbox, "old", Status::Firing);
         offer(&mut outbox, "new", Status::Firing);
@@ -447,7 +587,7 @@ mod tests {
         offer(&mut outbox, "a", Status::Resolved);
         offer(&mut outbox, "b", Status::Firing);
         outbox.trim(1);
-        outbox.done(seq);
+        outbox.done(seq, Wall(1));
         assert_eq!(statuses(&outbox), [(Status::Resolved, "a".into())]);
     }
 
@@ -492,9 +632,11 @@ mod tests {
         /// Offers, deliveries and drops in any order, and a replay of the records after each.
         #[test]
         fn the_contract_holds_and_the_records_replay(
-            steps in prop::collection::vec((0..6_u8, 0..3_usize), 1..80),
+            steps in prop::collection::vec((0..8_u8, 0..3_usize), 1..80),
         ) {
             let (mut outbox, mut journal, mut delivered) = (Outbox::default(), Vec::new(), Vec::new());
+            // Alerts of which an end was not told: the last word of them may be firing.
+            let mut silent = HashSet::new();
             for (step, which) in steps {
                 let rule = ["a", "b", "c"][which];
                 match step {
@@ -502,13 +644,22 @@ mod tests {
                     1 => journal.extend(offer(&mut outbox, rule, Status::Resolved)),
                     2 => journal.extend(outbox.trim(4)),
                     3 => { let head = outbox.queue().next().map(|entry| entry.seq); outbox.claim(head); },
+                    6 => {
+                        let alert = notification(rule, "/", Status::Firing).alert.fingerprint;
+                        journal.extend(outbox.close_untold(alert));
+                        silent.insert(rule);
+                    }
+                    7 => {
+                        let again = notification(rule, "/", Status::Firing);
+                        journal.extend(outbox.offer(Notification { cause: Cause::Repeat, ..again }));
+                    }
                     _ => {
                         let Some(entry) = outbox.queue().next().cloned() else { continue };
                         outbox.claim([]);
                         if step == 4 {
                             let told = &entry.notification;
                             delivered.push((told.status, told.alert.rule.to_string()));
-                            journal.extend(outbox.done(entry.seq));
+                            journal.extend(outbox.done(entry.seq, Wall(1)));
                         } else if entry.notification.status == Status::Firing {
                             journal.extend(outbox.drop_entry(entry.seq));
                         }
@@ -531,13 +682,14 @@ mod tests {
             for entry in left {
                 let told = &entry.notification;
                 delivered.push((told.status, told.alert.rule.to_string()));
-                outbox.done(entry.seq);
+                outbox.done(entry.seq, Wall(1));
             }
             prop_assert!(in_order(&delivered));
             for alert in ["a", "b", "c"] {
                 let last = delivered.iter().rev().find(|(_, rule)| rule == alert);
-                let fires = outbox.open().any(|open| &*open.rule == alert);
-                prop_assert_eq!(last.is_some_and(|(status, _)| *status == Status::Firing), fires);
+                let fires = outbox.open().any(|(open, _)| &*open.rule == alert);
+                let told = last.is_some_and(|(status, _)| *status == Status::Firing);
+                prop_assert!(told == fires || told && silent.contains(alert));
             }
         }
     }

@@ -1,10 +1,11 @@
 //! What the channels would be told, without telling them.
 
-use super::delivery::told;
+use std::sync::Arc;
+
 use super::filter::Filter;
 use super::outbox::{Outbox, Record};
 use super::settings::{ChannelSettings, named};
-use crate::model::{Notification, Status, Transition};
+use crate::model::{Dispatch, Notification, Wall};
 
 /// The enabled channels of a declaration, each with what it was told so far. The same filters and
 /// the same rules of what must be told as for delivery; every receiver takes everything at once.
@@ -15,7 +16,6 @@ pub struct Preview {
 struct Previewed {
     name: String,
     filter: Filter,
-    send_resolved: bool,
     outbox: Outbox,
 }
 
@@ -28,7 +28,6 @@ impl Preview {
         let channels = enabled.map(|(name, channel)| Previewed {
             name,
             filter: Filter::new(&channel.common),
-            send_resolved: channel.common.send_resolved,
             outbox: Outbox::default(),
         });
         Self { channels: channels.collect() }
@@ -39,15 +38,18 @@ impl Preview {
         self.channels.iter().map(|channel| channel.name.as_str())
     }
 
-    /// What each channel would be told of `transition`: its name and the notification.
-    pub fn accept(&mut self, transition: &Transition) -> Vec<(&str, Notification)> {
+    /// What each channel would be told of `dispatch`: its name and the notification.
+    pub fn accept(&mut self, dispatch: &Dispatch, at: Wall) -> Vec<(&str, Notification)> {
         let mut all = Vec::new();
         for channel in &mut self.channels {
-            let Some(offered) = told(&channel.filter, transition) else { continue };
-            for record in channel.outbox.offer(offered) {
-                if let Record::Push { seq, notification, .. } = record {
-                    channel.outbox.done(seq);
-                    if channel.send_resolved || notification.status == Status::Firing {
+            let meant = |to: &[Arc<str>]| to.iter().any(|name| **name == channel.name);
+            if !dispatch.to.as_deref().is_none_or(meant) {
+                continue;
+            }
+            for offered in &dispatch.notifications {
+                for record in channel.filter.take(&mut channel.outbox, offered) {
+                    if let Record::Push { seq, notification, .. } = record {
+                        channel.outbox.done(seq, at);
                         all.push((channel.name.as_str(), notification));
                     }
                 }
@@ -59,11 +61,10 @@ impl Preview {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::declare::{Cx, Decode, Problems, parse};
-    use crate::model::{Alert, AlertState, Fingerprint, Labels, Severity, Wall};
+    use crate::model::{Alert, AlertState, Severity, Status};
+    use crate::notify::samples::{firing, resolved, told};
 
     fn preview(yaml: &str) -> Preview {
         let mut problems = Problems::default();
@@ -72,24 +73,22 @@ mod tests {
         Preview::new(&channels)
     }
 
-    fn transition(from: AlertState, to: AlertState, severity: Severity) -> Transition {
-        let alert = Alert {
-            fingerprint: Fingerprint::of("disk", &Labels::new()),
-            rule: "disk".into(),
-            severity,
-            labels: Labels::new(),
-            annotations: Labels::new(),
-            message: String::new(),
-            value: None,
-            fired_value: None,
-            peak: None,
-            threshold: None,
-            state: to,
-            active_at: Wall(0),
-            fired_at: Some(Wall(0)),
-            resolved_at: None,
-        };
-        Transition { alert: Arc::new(alert), from, reason: String::new(), at: Wall(0) }
+    /// What is told of an alert that was in the state `from`, with no routes.
+    fn dispatch(from: AlertState, to: AlertState, severity: Severity) -> Option<Dispatch> {
+        let fires = to == AlertState::Firing;
+        let mut transition = if fires { firing("disk", "/") } else { resolved("disk", "/") };
+        transition.alert = Arc::new(Alert { severity, ..Alert::clone(&transition.alert) });
+        let heard = fires || from == AlertState::Firing;
+        heard.then(|| Dispatch { to: None, notifications: vec![told(&transition)] })
+    }
+
+    #[test]
+    fn only_the_channels_that_are_meant_are_told() {
+        let mut preview = preview("[{type: log}, {type: log, name: pager}]");
+        let pager: Arc<[Arc<str>]> = ["pager".into()].into();
+        let notifications = vec![told(&firing("disk", "/"))];
+        let told = preview.accept(&Dispatch { to: Some(pager), notifications }, Wall(1));
+        assert_eq!(told.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), ["pager"]);
     }
 
     #[test]
@@ -101,7 +100,8 @@ mod tests {
         );
         assert_eq!(preview.names().collect::<Vec<_>>(), ["log", "pager", "quiet"]);
         let mut told = |from, to, severity| -> Vec<(String, Status)> {
-            let all = preview.accept(&transition(from, to, severity));
+            let Some(dispatch) = dispatch(from, to, severity) else { return Vec::new() };
+            let all = preview.accept(&dispatch, Wall(1));
             all.into_iter().map(|(name, note)| (name.to_owned(), note.status)).collect()
         };
         assert_eq!(told(Inactive, Pending, Severity::Warning), []);

@@ -104,3 +104,20 @@ pub(super) fn notification(rule: &str, mount: &str, status: Status) -> Notificat
         at: transition.at,
     }
 }
+
+/// What is told of a transition where there are no routes.
+pub(super) fn told(transition: &Transition) -> Notification {
+    let status = match transition.alert.state {
+        AlertState::Firing => Status::Firing,
+        _ => Status::Resolved,
+    };
+    Notification {
+        id: format!("{}-{}-{}", transition.alert.fingerprint, FIRED.0, transition.at.0),
+        status,
+        cause: Cause::Change,
+        group: Arc::new(group(&transition.alert.rule)),
+        alert: transition.alert.clone(),
+        reason: transition.reason.clone(),
+        at: transition.at,
+    }
+}

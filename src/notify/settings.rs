@@ -15,6 +15,7 @@ use crate::declare::{
 use crate::model::Severity;
 
 use super::channels::{ChannelType, KindSettings};
+use super::limit::RateLimit;
 
 crate::section! {
     /// What every channel has, whatever its type.
@@ -42,6 +43,8 @@ crate::section! {
         pub queue: Queue,
         /// When to try again after a failure.
         pub retry: Retry,
+        /// Most messages it is sent; by default as many as there are.
+        pub rate_limit: Option<RateLimit>,
     }
 }
 
@@ -191,6 +194,9 @@ fn check_common(common: &ChannelCommon, at: &At, problems: &mut Problems) {
             &at.key("retry.max"),
             format!("{} is shorter than `initial`, {}", retry.max, retry.initial),
         );
+    }
+    if let Some(limit) = &common.rate_limit {
+        limit.check(&at.key("rate_limit"), problems);
     }
 }
 

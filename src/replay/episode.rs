@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::RuleOutcome;
-use crate::model::{AlertState, Fingerprint, Labels, Severity, Status, Transition, Wall};
-use crate::notify::Preview;
+use super::pipeline::Sent;
+use crate::model::{
+    AlertState, Cause, Fingerprint, Labels, Notification, Severity, Status, Transition, Wall,
+};
 use crate::rules::{Engine, RuleSet};
 
 /// One alert from its firing to its end.
@@ -39,6 +41,8 @@ pub struct Told {
     pub status: Status,
     /// When.
     pub at: Wall,
+    /// Why.
+    pub cause: Cause,
 }
 
 impl Episode {
@@ -53,35 +57,42 @@ impl Episode {
 pub(super) struct Episodes {
     rules: Vec<Gathered>,
     by_name: HashMap<Arc<str>, usize>,
-    preview: Preview,
 }
 
 #[derive(Default)]
 struct Gathered {
     episodes: Vec<Episode>,
-    open: HashMap<Fingerprint, usize>,
+    /// Of each alert the newest.
+    last: HashMap<Fingerprint, usize>,
     averted: u64,
 }
 
 impl Episodes {
-    pub(super) fn new(rules: &RuleSet, preview: Preview) -> Self {
+    pub(super) fn new(rules: &RuleSet) -> Self {
         let names = rules.rules.iter().map(|rule| Arc::clone(&rule.name));
         Self {
             rules: rules.rules.iter().map(|_| Gathered::default()).collect(),
             by_name: names.zip(0..).collect(),
-            preview,
         }
     }
 
     pub(super) fn take(&mut self, transitions: &[Transition]) {
         for transition in transitions {
-            let Some(index) = self.by_name.get(&transition.alert.rule) else { continue };
-            let told = self.preview.accept(transition).into_iter().map(|(channel, note)| Told {
-                channel: channel.to_owned(),
-                status: note.status,
-                at: note.at,
-            });
-            self.rules[*index].take(transition, told.collect());
+            if let Some(index) = self.by_name.get(&transition.alert.rule) {
+                self.rules[*index].take(transition);
+            }
+        }
+    }
+
+    /// Notes who was told of them.
+    pub(super) fn told(&mut self, sent: Vec<Sent>) {
+        for Sent { channel, notification, at } in sent {
+            let Some(index) = self.by_name.get(&notification.alert.rule) else { continue };
+            let Gathered { episodes, last, .. } = &mut self.rules[*index];
+            if let Some(episode) = last.get(&notification.alert.fingerprint) {
+                let Notification { status, cause, .. } = notification;
+                episodes[*episode].told.push(Told { channel, status, at: at.wall, cause });
+            }
         }
     }
 
@@ -100,13 +111,14 @@ impl Episodes {
 }
 
 impl Gathered {
-    fn take(&mut self, transition: &Transition, told: Vec<Told>) {
+    fn take(&mut self, transition: &Transition) {
         let alert = &transition.alert;
-        let open = self.open.get(&alert.fingerprint).copied();
+        let last = self.last.get(&alert.fingerprint).copied();
+        let open = last.filter(|index| self.episodes[*index].resolved_at.is_none());
         match (transition.from, alert.state, open) {
             (AlertState::Pending, AlertState::Inactive, _) => self.averted += 1,
             (_, AlertState::Firing, None) => {
-                self.open.insert(alert.fingerprint, self.episodes.len());
+                self.last.insert(alert.fingerprint, self.episodes.len());
                 self.episodes.push(Episode {
                     labels: alert.labels.clone(),
                     severity: alert.severity,
@@ -115,16 +127,14 @@ impl Gathered {
                     resolved_at: None,
                     value: alert.value,
                     reason: transition.reason.clone(),
-                    told,
+                    told: Vec::new(),
                 });
             }
             (_, _, Some(index)) => {
                 let episode = &mut self.episodes[index];
                 episode.severity = episode.severity.max(alert.severity);
-                episode.told.extend(told);
                 if alert.state == AlertState::Inactive {
                     episode.resolved_at = Some(transition.at);
-                    self.open.remove(&alert.fingerprint);
                 }
             }
             _ => {}

@@ -212,6 +212,9 @@ section! {
         pub consecutive: Spanned<u32> = Spanned::nowhere(1),
         /// How long the condition must not hold before the alert resolves.
         pub keep_firing_for: Spanned<Span> = Spanned::nowhere(Span::secs(0)),
+        /// How long after an alert of this rule resolved it is not told when it fires again; by
+        /// default as its route says.
+        pub cooldown_period: Option<Span>,
         /// How bad it is; `warning` if nothing is said.
         pub severity: Option<Spanned<Severity>>,
         /// What follows when there is no data.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bellwether::declare::{self, Cx, Decode, Problems};
-use bellwether::model::{Alert, AlertState, Fingerprint, Labels, Severity, Transition, Wall};
+use bellwether::model::{
+    Alert, AlertState, Cause, Dispatch, Fingerprint, Group, Labels, Notification, Severity, Status,
+    Transition, Wall,
+};
 use bellwether::notify::{ChannelSettings, ChannelStats, Notifier, Prepared, Sender, Setup, check};
 
 /// The channels of a YAML list, checked.
@@ -110,4 +113,36 @@ pub async fn until(
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("not within a minute; the channel stands at {last:?}");
+}
+
+/// Tells a notifier of transitions as where there are no routes.
+pub trait Tell {
+    /// All channels are told.
+    async fn notify(&self, transitions: &[Transition]);
+}
+
+impl Tell for Notifier {
+    async fn notify(&self, transitions: &[Transition]) {
+        let notifications = transitions.iter().map(told).collect();
+        self.offer(vec![Dispatch { to: None, notifications }]).await;
+    }
+}
+
+fn told(transition: &Transition) -> Notification {
+    let alert = transition.alert.clone();
+    let start = alert.fired_at.unwrap_or(alert.active_at).0;
+    let fires = alert.state == AlertState::Firing;
+    Notification {
+        id: format!("{}-{start}-{}", alert.fingerprint, transition.at.0),
+        status: if fires { Status::Firing } else { Status::Resolved },
+        cause: Cause::Change,
+        group: Arc::new(Group {
+            key: format!("{{}}:{{alertname={:?}}}", alert.rule),
+            labels: Labels::from([("alertname".to_owned(), alert.rule.to_string())]),
+            ..Group::default()
+        }),
+        alert,
+        reason: transition.reason.clone(),
+        at: transition.at,
+    }
 }

@@ -9,7 +9,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{firing, open, resolved, until};
+use super::desk::{Tell, firing, open, resolved, until};
 use super::support::servers::Server;
 
 /// One message as it lies in the topic.

@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::desk::{firing, open, prepare, resolved, until};
+use super::desk::{Tell, firing, open, prepare, resolved, until};
 use super::receiver::{Answer, Receiver, closed_address, wait_for};
 
 /// A channel with quick retries; `more` are further keys.
@@ -165,7 +165,8 @@ async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
     let prepared = prepare(&notifier, &format!("[{one}, {other}]")).await;
     let during = [resolved("disk", "/b", 0), super::desk::firing("disk", "/c", 0)];
     tokio::join!(notifier.replace(prepared), notifier.notify(&during));
-    notifier.catch_up(&[firing.alert.clone(), during[1].alert.clone()], Wall(0)).await;
+    // A dispatcher tells again of all that stands after a reload.
+    notifier.notify(&[firing, during[1].clone()]).await;
     until(&notifier, "old", |stats| stats.sent == 2).await;
     until(&notifier, "new", |stats| stats.sent == 2).await;
     notifier.stop(Duration::from_secs(5)).await;

@@ -21,14 +21,19 @@ impl Delivery {
         let mut failing = false;
         loop {
             ticks.tick().await;
-            let standing = self.mailbox.outbox.lock().open().cloned().collect();
+            let standing = self.standing();
             let failed = self.remind(standing).await.err();
             if let Some(error) = failed.as_ref().filter(|_| !failing) {
-                let (channel, error) = (self.mailbox.name(), &error.message);
+                let (channel, error) = (self.name(), &error.message);
                 warn!(channel, error, "cannot remind the receiver of what stands");
             }
             failing = failed.is_some();
         }
+    }
+
+    /// Alerts that the channel was told of or is about to be.
+    fn standing(&self) -> Vec<Arc<Alert>> {
+        self.mailbox.outbox.lock().open().map(|(alert, _)| alert.clone()).collect()
     }
 
     /// One reminder. A channel that panics costs it and no more.

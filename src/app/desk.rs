@@ -1,0 +1,120 @@
+//! From transitions to channels: the dispatcher says who is told, the notifier sees to it.
+//!
+//! Owns the order: what is dispatched first is queued first, whoever asks.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::account::Account;
+use crate::clock::Clock;
+use crate::model::{Alert, Fingerprint, Mono, Transition};
+use crate::notify::Notifier;
+use crate::routing::{Dispatcher, Feedback, Remembered, Routing};
+
+/// Who is told, and the channels.
+pub(super) struct Desk {
+    dispatcher: Mutex<Dispatcher>,
+    notifier: Arc<Notifier>,
+    /// None: no history of alerts is kept.
+    account: Option<Account>,
+    clock: Clock,
+    /// Held from what is dispatched until it is queued.
+    order: tokio::sync::Mutex<()>,
+    /// When rules were judged last, in milliseconds of the monotonic clock.
+    judged: AtomicU64,
+}
+
+impl Desk {
+    pub(super) fn new(
+        routing: Arc<Routing>,
+        notifier: Arc<Notifier>,
+        account: Option<Account>,
+        clock: Clock,
+    ) -> Self {
+        let now = clock.now();
+        Self {
+            dispatcher: Mutex::new(Dispatcher::new(routing, now)),
+            notifier,
+            account,
+            clock,
+            order: tokio::sync::Mutex::default(),
+            judged: AtomicU64::new(now.mono.0),
+        }
+    }
+
+    /// Goes on from before the start: `standing` fired when the process before ended.
+    pub(super) fn restore(&self, standing: Vec<Arc<Alert>>) {
+        let told = self.remembered();
+        self.dispatcher.lock().restore(standing, told, self.clock.now());
+    }
+
+    /// Routes otherwise from now on.
+    pub(super) fn replace(&self, routing: Arc<Routing>) {
+        let (now, told) = (self.clock.now(), self.remembered());
+        let mut dispatcher = self.dispatcher.lock();
+        let before = std::mem::replace(&mut *dispatcher, Dispatcher::new(routing, now));
+        dispatcher.succeed(before, told, now);
+    }
+
+    /// Notes that rules were judged.
+    pub(super) fn judged(&self) {
+        self.judged.store(self.clock.now().mono.0, Relaxed);
+    }
+
+    /// Takes in what changed, and queues what is to be told now; on disk when it returns.
+    pub(super) async fn tell(&self, transitions: &[Transition]) {
+        let _order = self.order.lock().await;
+        let feedback = self.feedback();
+        if let Some(account) = &self.account {
+            account.transitions(transitions);
+        }
+        let advance = {
+            let now = self.clock.now();
+            let mut dispatcher = self.dispatcher.lock();
+            dispatcher.take(transitions, now);
+            dispatcher.advance(&feedback, now)
+        };
+        if let Some(account) = &self.account {
+            account.kept_back(&advance.gates, self.clock.now().wall);
+        }
+        self.notifier.offer(advance.dispatches).await;
+    }
+
+    /// Comes back when [`Desk::tell`] has something to do even if nothing changes.
+    pub(super) async fn due(&self) {
+        /// The state of the channels is looked at this often.
+        const EVERY: Duration = Duration::from_secs(1);
+        let next = self.dispatcher.lock().next();
+        tokio::time::sleep(next.since(self.clock.now().mono).min(EVERY)).await;
+    }
+
+    /// Has the channels resolve what they told as firing and what is neither in `standing` nor
+    /// about to be told.
+    pub(super) async fn reconcile(&self, mut standing: HashSet<Fingerprint>) {
+        let _order = self.order.lock().await;
+        standing.extend(self.dispatcher.lock().known());
+        self.notifier.reconcile(&standing, self.clock.now().wall).await;
+    }
+
+    fn remembered(&self) -> hashbrown::HashMap<Fingerprint, Remembered> {
+        let told = self.notifier.told().into_iter();
+        told.map(|(alert, (told, severity))| {
+            (alert, Remembered { first: told.first, last: told.last, severity })
+        })
+        .collect()
+    }
+
+    fn feedback(&self) -> Feedback {
+        let now = self.clock.now().wall;
+        let failing = self.notifier.failing().into_iter();
+        Feedback {
+            failing: failing.map(|(channel, since)| (channel, now.since(since))).collect(),
+            refused: self.notifier.take_refused(),
+            judged: Mono(self.judged.load(Relaxed)),
+        }
+    }
+}

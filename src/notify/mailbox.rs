@@ -1,0 +1,173 @@
+//! What stays of a channel over a reload: its outbox on disk, and what is counted.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tracing::warn;
+
+use super::journal::Journal;
+use super::outbox::{Outbox, Record};
+use crate::model::{Fingerprint, Notification, Wall};
+
+/// What one channel did so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelStats {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: &'static str,
+    /// Notifications delivered.
+    pub sent: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Notifications given up, by reason: `refused`, `overflow`, `expired`, `held_back`.
+    pub dropped: Vec<(&'static str, u64)>,
+    /// Notifications waiting.
+    pub queued: usize,
+    /// Why the last attempt failed; none after a success.
+    pub last_error: Option<String>,
+    /// Since when attempts fail; none after a success.
+    pub failing_since: Option<Wall>,
+    /// Since when the rate limit holds something back; none while it does not.
+    pub held_since: Option<Wall>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) sent: u64,
+    pub(super) failed: u64,
+    dropped: BTreeMap<&'static str, u64>,
+    pub(super) last_error: Option<String>,
+    pub(super) failing_since: Option<Wall>,
+    pub(super) held_since: Option<Wall>,
+    /// Alerts of which a notification was refused, since somebody asked.
+    refused: Vec<Fingerprint>,
+    /// Whether the journal could not be written the last time.
+    unwritten: bool,
+}
+
+/// What stays of a channel over a reload: its queue and its counts.
+pub(super) struct Mailbox {
+    name: Arc<str>,
+    pub(super) outbox: Mutex<Outbox>,
+    journal: Mutex<Option<Journal>>,
+    pub(super) counts: Mutex<Counts>,
+    pub(super) wake: Notify,
+}
+
+impl Mailbox {
+    /// Opens the queue of the channel `name` in `folder`, or one in memory. Blocks.
+    pub(super) fn open(name: &str, folder: Option<PathBuf>) -> Self {
+        let mut outbox = Outbox::default();
+        let journal = folder.and_then(|folder| {
+            let path = folder.join(format!("{name}.jsonl"));
+            match Journal::open(&path) {
+                Ok((journal, found, broken)) => {
+                    if broken > 0 {
+                        warn!(channel = name, lines = broken, "damaged lines in the queue's file");
+                    }
+                    outbox = found;
+                    outbox.take_given_up(); // long ago
+                    Some(journal)
+                }
+                Err(error) => {
+                    let path = path.display();
+                    warn!(channel = name, %path, %error, "the queue is in memory only");
+                    None
+                }
+            }
+        });
+        Self {
+            name: name.into(),
+            outbox: Mutex::new(outbox),
+            journal: Mutex::new(journal),
+            counts: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Its channel's name.
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Notifications waiting.
+    pub(super) fn queued(&self) -> usize {
+        self.outbox.lock().len()
+    }
+
+    fn append(&self, journal: &mut Option<Journal>, records: &[Record]) {
+        let Some(open) = journal.as_mut() else { return };
+        let result = open.append(records, || self.outbox.lock().records());
+        let mut counts = self.counts.lock();
+        let failed = result.is_err();
+        if let Err(error) = result
+            && !counts.unwritten
+        {
+            warn!(channel = &*self.name, %error, "cannot write the queue; it is in memory for now");
+        }
+        counts.unwritten = failed;
+    }
+
+    /// Changes the outbox and writes the change down. Blocks.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Outbox) -> Vec<Record>) -> Changed {
+        // Held over both, so that the lines come in the order of the changes.
+        let mut journal = self.journal.lock();
+        let (records, given_up) = {
+            let mut outbox = self.outbox.lock();
+            (change(&mut outbox), outbox.take_given_up())
+        };
+        if !records.is_empty() {
+            self.append(&mut journal, &records);
+        }
+        Changed { records, given_up }
+    }
+
+    /// Counts what was given up for `reason`.
+    pub(super) fn count_dropped(&self, reason: &'static str, given_up: &[Notification]) -> u64 {
+        let dropped = given_up.len() as u64;
+        if dropped > 0 {
+            let mut counts = self.counts.lock();
+            *counts.dropped.entry(reason).or_default() += dropped;
+            if reason == REFUSED {
+                counts.refused.extend(given_up.iter().map(|one| one.alert.fingerprint));
+            }
+        }
+        dropped
+    }
+
+    /// Alerts of which a notification was refused since this was asked last.
+    pub(super) fn take_refused(&self) -> Vec<Fingerprint> {
+        std::mem::take(&mut self.counts.lock().refused)
+    }
+
+    /// What its channel, of type `kind`, did so far.
+    pub(super) fn stats(&self, kind: &'static str) -> ChannelStats {
+        let queued = self.queued();
+        let counts = self.counts.lock();
+        ChannelStats {
+            name: self.name.to_string(),
+            kind,
+            sent: counts.sent,
+            failed: counts.failed,
+            dropped: counts.dropped.iter().map(|(reason, count)| (*reason, *count)).collect(),
+            queued,
+            last_error: counts.last_error.clone(),
+            failing_since: counts.failing_since,
+            held_since: counts.held_since,
+        }
+    }
+}
+
+/// The receiver said that it will never take it.
+pub(super) const REFUSED: &str = "refused";
+
+/// What a change of the outbox did.
+#[derive(Default)]
+pub(super) struct Changed {
+    pub(super) records: Vec<Record>,
+    pub(super) given_up: Vec<Notification>,
+}

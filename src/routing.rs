@@ -1,0 +1,39 @@
+//! Routing: who is told of which alerts, and when.
+//!
+//! Transitions become notifications for channels: a tree of routes picks receivers, groups gather
+//! what is told together, gates keep back what must not be told now, and steps of escalation tell
+//! others. Pure: knows neither channels nor rules, sends nothing, and time is an argument.
+
+mod acknowledge;
+mod dispatcher;
+mod flapping;
+mod gate;
+mod gates;
+mod group;
+mod heartbeat;
+mod inhibit;
+mod matchers;
+mod plan;
+#[cfg(test)]
+mod samples;
+mod settings;
+mod silence;
+mod time_interval;
+mod tracked;
+mod tree;
+mod view;
+
+pub use acknowledge::{Acknowledgement, Acknowledgements};
+pub use dispatcher::{Advance, Dispatcher, Feedback, Kept, Remembered};
+pub use flapping::FlappingSettings;
+pub use gate::Gate;
+pub use inhibit::InhibitRuleSettings;
+pub use matchers::Matchers;
+pub use plan::{Declared, Routing};
+pub use settings::{
+    EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,
+};
+pub use silence::{MaintenanceSettings, Silence, Silences};
+pub use time_interval::{TimeIntervalSettings, TimeIntervals};
+pub use tree::{Channels, Receiver, Route, RuleTraits, Traits, Tree};
+pub use view::View;

@@ -1,0 +1,229 @@
+//! One group at its flush: what of it is told now, and when to look again. Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use crate::model::{Cause, Fingerprint, Group as Shared, Mono, Notification, Now, Severity};
+
+use super::gate::Gate;
+use super::tracked::Tracked;
+use super::tree::Route;
+
+/// How often a group is looked at while something keeps an alert of it from being told.
+const RECHECK: Duration = Duration::from_secs(5);
+
+/// Alerts that are told together.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// The index of its route.
+    pub(super) route: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) members: HashMap<Fingerprint, Member>,
+    /// When it is looked at next.
+    pub(super) due: Mono,
+    /// When it was told last.
+    pub(super) sent: Option<Mono>,
+}
+
+/// What was told of one alert with its group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Member {
+    /// The severity that was told last.
+    pub(super) told: Option<Severity>,
+    /// When it was told first.
+    pub(super) first: Mono,
+    /// It was told before a restart or reload, and the channels must still be asked whether all of
+    /// them know.
+    pub(super) unsure: bool,
+    /// Whether it was told as flapping.
+    pub(super) flapping: bool,
+    /// The steps of escalation that are done, one bit each.
+    pub(super) steps: u32,
+    /// Whether the fallback was told.
+    pub(super) fell_back: bool,
+    /// What kept it from being told, last.
+    pub(super) gate: Option<Gate>,
+}
+
+/// What a flush brings forth.
+#[derive(Debug, Default)]
+pub(super) struct Flushed {
+    /// For the channels of the receiver, in the order of the changes.
+    pub(super) news: Vec<Notification>,
+    /// Ends, for every channel that alerts of the route are told on.
+    pub(super) ended: Vec<Notification>,
+    /// For those of a step of escalation.
+    pub(super) steps: Vec<(usize, Notification)>,
+    /// Members whose gate is another one than before.
+    pub(super) gates: Vec<(Fingerprint, Option<Gate>)>,
+    /// Members that ended and left.
+    pub(super) left: Vec<Fingerprint>,
+}
+
+/// What is said of one member.
+#[derive(Debug, Default)]
+struct Said {
+    news: Option<Cause>,
+    /// Steps of escalation that are due.
+    steps: Vec<usize>,
+    gate: Option<Gate>,
+}
+
+/// What keeps alerts from being told.
+pub(super) trait Judge {
+    /// From being told at all.
+    fn gate(&self, alert: &Tracked) -> Option<Gate>;
+    /// From being told again, and from escalation.
+    fn acknowledged(&self, alert: &Tracked) -> Option<Gate>;
+}
+
+impl Group {
+    pub(super) fn new(route: usize, shared: Arc<Shared>, due: Mono) -> Self {
+        Self { route, shared, members: HashMap::new(), due, sent: None }
+    }
+
+    /// Something of it changed: moves the time of its next flush up to when that may be told.
+    pub(super) fn changed(&mut self, route: &Route, now: Mono) {
+        // Before its first message the time is set.
+        if let Some(sent) = self.sent {
+            let wait = now.after(route.wait.min(route.interval));
+            self.due = self.due.min(sent.after(route.interval).max(wait));
+        }
+    }
+
+    /// What is told of it now.
+    pub(super) fn flush(
+        &mut self,
+        route: &Route,
+        alerts: &HashMap<Fingerprint, Tracked>,
+        judge: &impl Judge,
+        now: Now,
+    ) -> Flushed {
+        let mut out = Flushed::default();
+        let repeats = self.next_repeat(route).is_some_and(|at| at <= now.mono);
+        let (shared, mut told) = (self.shared.clone(), false);
+        self.members.retain(|key, member| {
+            let Some(tracked) = alerts.get(key) else { return false };
+            if !tracked.stands() {
+                if member.told.is_some() {
+                    out.ended.push(tracked.notification(Cause::Change, &shared, now.wall));
+                    told = true;
+                }
+                out.left.push(*key);
+                return false;
+            }
+            let unsure = std::mem::take(&mut member.unsure);
+            let said = member.say(tracked, route, repeats, judge, now.mono);
+            let cause = said.news.or(unsure.then_some(Cause::Change));
+            member.unsure = unsure && said.gate == Some(Gate::Restored);
+            told |= said.news.is_some();
+            if let Some(cause) = cause.filter(|_| !member.unsure) {
+                let one = tracked.notification(cause, &shared, now.wall);
+                let known = (0..route.steps.len()).filter(|step| member.has_done(*step));
+                out.steps.extend(known.map(|step| (step, one.clone())));
+                out.news.push(one);
+            }
+            for step in said.steps {
+                member.steps |= 1 << step;
+                let one = tracked.notification(Cause::Escalation, &shared, now.wall);
+                out.steps.push((step, one));
+            }
+            if said.gate != member.gate {
+                out.gates.push((*key, said.gate.clone()));
+                member.gate = said.gate;
+            }
+            true
+        });
+        let order =
+            |one: &Notification| alerts.get(&one.alert.fingerprint).map(|known| known.order);
+        out.news.sort_by_key(order);
+        out.ended.sort_by_key(order);
+        out.steps.sort_by_key(|(step, one)| (*step, order(one)));
+        if told {
+            self.sent = Some(now.mono);
+        }
+        self.due = self.next(route, alerts, now.mono);
+        out
+    }
+
+    /// When it is told again if nothing changes.
+    fn next_repeat(&self, route: &Route) -> Option<Mono> {
+        Some(self.sent?.after(route.repeat?.max(route.interval)))
+    }
+
+    /// When it must be looked at again if nothing changes.
+    fn next(&self, route: &Route, alerts: &HashMap<Fingerprint, Tracked>, now: Mono) -> Mono {
+        let mut next = Mono(u64::MAX);
+        for (key, member) in &self.members {
+            let kept =
+                member.gate.as_ref().is_some_and(|gate| !matches!(gate, Gate::Acknowledged(_)));
+            if kept || member.told.is_none() {
+                return now.after(RECHECK);
+            }
+            let severity = alerts.get(key).map_or(Severity::Info, |known| known.alert.severity);
+            next = next.min(member.next_step(route, severity));
+        }
+        // An acknowledgement may end at any time; what is due and kept back is looked at again.
+        let repeat = self.next_repeat(route).unwrap_or(Mono(u64::MAX));
+        next.min(repeat).max(now.after(RECHECK))
+    }
+}
+
+impl Member {
+    /// Whether a step of escalation is done.
+    pub(super) fn has_done(&self, step: usize) -> bool {
+        self.steps & (1 << step) != 0
+    }
+
+    /// When the next step of escalation is due.
+    pub(super) fn next_step(&self, route: &Route, severity: Severity) -> Mono {
+        let steps = route.steps.iter().enumerate();
+        let open = steps.filter(|(number, step)| {
+            !self.has_done(*number) && severity >= step.min_severity && self.told.is_some()
+        });
+        open.map(|(_, step)| self.first.after(step.after)).min().unwrap_or(Mono(u64::MAX))
+    }
+
+    fn say(
+        &mut self,
+        tracked: &Tracked,
+        route: &Route,
+        repeats: bool,
+        judge: &impl Judge,
+        now: Mono,
+    ) -> Said {
+        let severity = tracked.alert.severity;
+        let news = match self.told {
+            None => Some(Cause::Change),
+            Some(told) if told != severity => Some(Cause::Change),
+            Some(_) if self.flapping != tracked.flapping => Some(Cause::Flapping),
+            Some(_) => repeats.then_some(Cause::Repeat),
+        };
+        let escalates = self.next_step(route, severity) <= now;
+        if news.is_none() && !escalates && !self.unsure {
+            return Said { gate: self.gate.clone(), ..Said::default() };
+        }
+        if let Some(gate) = judge.gate(tracked) {
+            return Said { gate: Some(gate), ..Said::default() };
+        }
+        let gate = judge.acknowledged(tracked);
+        let handled = gate.is_some();
+        let news = news.filter(|cause| !handled || *cause != Cause::Repeat);
+        if news.is_some() && self.told.is_none() {
+            self.first = now;
+        }
+        if news.is_some() {
+            (self.told, self.flapping) = (Some(severity), tracked.flapping);
+        }
+        let due = |number: &usize| {
+            let step = &route.steps[*number];
+            !self.has_done(*number)
+                && severity >= step.min_severity
+                && now.since(self.first) >= step.after
+        };
+        let steps = (0..route.steps.len()).filter(due);
+        Said { news, steps: steps.filter(|_| escalates && !handled).collect(), gate }
+    }
+}
