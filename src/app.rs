@@ -35,6 +35,7 @@ use crate::history::History;
 use crate::logging;
 use crate::model::{AlertState, Wall};
 use crate::notify::{self, Notifier};
+use crate::routing;
 use crate::rules::{Carried, Engine, Found, StateFile};
 
 use account::Account;
@@ -186,12 +187,10 @@ impl App {
         let standing = firing.map(Arc::new).collect();
         let judged = Judged::new(engine, running.store.clone());
         let history = past.as_ref().map(|past| past.history.clone());
-        let desk = Arc::new(Desk::new(
-            running.plan.routing.clone(),
-            notifier.clone(),
-            account.clone(),
-            clock,
-        ));
+        let said = state.as_ref().map(|folder| routing::StateFile::new(folder.join("desk.json")));
+        let (notifying, routed) = (notifier.clone(), running.plan.routing.clone());
+        let desk = Arc::new(Desk::new(routed, notifying, account.clone(), said, clock));
+        desk.recall().await;
         desk.restore(standing);
         let judge = Arc::new(Judge::new(judged, clock, desk.clone(), file, history));
         judge.tell(&ended).await;

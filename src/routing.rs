@@ -6,6 +6,7 @@
 
 mod acknowledge;
 mod dispatcher;
+mod explain;
 mod flapping;
 mod gate;
 mod gates;
@@ -13,6 +14,7 @@ mod group;
 mod heartbeat;
 mod inhibit;
 mod matchers;
+mod order;
 mod plan;
 #[cfg(test)]
 mod samples;
@@ -25,10 +27,12 @@ mod view;
 
 pub use acknowledge::{Acknowledgement, Acknowledgements};
 pub use dispatcher::{Advance, Dispatcher, Feedback, Kept, Remembered};
+pub use explain::{Explanation, Membership, Way};
 pub use flapping::FlappingSettings;
 pub use gate::Gate;
 pub use inhibit::InhibitRuleSettings;
 pub use matchers::Matchers;
+pub use order::{Order, OrderError};
 pub use plan::{Declared, Routing};
 pub use settings::{
     EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,

@@ -13,6 +13,7 @@ mod backend;
 mod body;
 mod compress;
 mod control;
+mod desk;
 mod handler;
 mod landing;
 mod listener;

@@ -10,8 +10,9 @@ use super::account::Account;
 use super::past::Past;
 use crate::alert_history::AlertHistory;
 use crate::collectors::application::record_json;
-use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity};
+use crate::model::{Alert, AlertState, Fingerprint, Labels, Now, Recorded, Severity};
 use crate::promql::Queryable;
+use crate::routing::{Explanation, Order, OrderError, Silence};
 use crate::rules::{RecordingStatus, RuleStatus};
 use crate::server::{
     Backend, ChannelHealth, CollectorHealth, Health, Judgement, ReloadHealth, RuleView,
@@ -59,6 +60,21 @@ impl Backend for View {
 
     fn alert_history(&self) -> Option<AlertHistory> {
         self.0.account.as_ref().map(|account| account.history.clone())
+    }
+
+    fn silences(&self) -> Vec<Silence> {
+        self.0.desk.silences()
+    }
+
+    fn order(
+        &self,
+        order: Order,
+    ) -> Pin<Box<dyn Future<Output = Result<String, OrderError>> + Send + '_>> {
+        Box::pin(self.0.desk.order(order))
+    }
+
+    fn explain(&self, alert: Fingerprint) -> Option<Explanation> {
+        self.0.desk.explain(alert)
     }
 
     fn rules(&self) -> Vec<RuleView> {

@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tracing::{info, warn};
 
 use super::account::Account;
 use crate::clock::Clock;
 use crate::model::{Alert, Fingerprint, Mono, Transition};
 use crate::notify::Notifier;
-use crate::routing::{Dispatcher, Feedback, Remembered, Routing};
+use crate::routing::{
+    Dispatcher, Explanation, Feedback, Found, Order, OrderError, Remembered, Routing, Silence, StateFile,
+};
 
 /// Who is told, and the channels.
 pub(super) struct Desk {
@@ -21,6 +24,8 @@ pub(super) struct Desk {
     notifier: Arc<Notifier>,
     /// None: no history of alerts is kept.
     account: Option<Account>,
+    /// What people said; `None`: it ends with the process.
+    file: Option<StateFile>,
     clock: Clock,
     /// Held from what is dispatched until it is queued.
     order: tokio::sync::Mutex<()>,
@@ -33,6 +38,7 @@ impl Desk {
         routing: Arc<Routing>,
         notifier: Arc<Notifier>,
         account: Option<Account>,
+        file: Option<StateFile>,
         clock: Clock,
     ) -> Self {
         let now = clock.now();
@@ -40,6 +46,7 @@ impl Desk {
             dispatcher: Mutex::new(Dispatcher::new(routing, now)),
             notifier,
             account,
+            file,
             clock,
             order: tokio::sync::Mutex::default(),
             judged: AtomicU64::new(now.mono.0),
@@ -50,6 +57,64 @@ impl Desk {
     pub(super) fn restore(&self, standing: Vec<Arc<Alert>>) {
         let told = self.remembered();
         self.dispatcher.lock().restore(standing, told, self.clock.now());
+    }
+
+    /// Goes on with what people said before the start, and keeps what they say from now on.
+    pub(super) async fn recall(&self) {
+        let Some(file) = &self.file else { return };
+        let reading = file.clone();
+        let path = file.path().display();
+        match tokio::task::spawn_blocking(move || reading.load()).await {
+            Ok(Ok(Found::State(silences, acknowledgements))) => {
+                self.dispatcher.lock().recall(silences, acknowledgements);
+            }
+            Ok(Ok(Found::Nothing)) => {}
+            Ok(Ok(Found::Corrupt { aside, reason })) => {
+                let aside = aside.display();
+                warn!(%path, reason, %aside, "silences and acknowledgements make no sense, and are lost");
+            }
+            Ok(Err(error)) => warn!(%path, %error, "cannot read silences and acknowledgements"),
+            Err(error) => warn!(%path, %error, "cannot read silences and acknowledgements"),
+        }
+    }
+
+    /// Carries out what somebody wants, and keeps it.
+    pub(super) async fn order(&self, order: Order) -> Result<String, OrderError> {
+        let _one = self.order.lock().await;
+        info!(?order, "ordered");
+        let id = {
+            let random = u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..));
+            self.dispatcher.lock().order(order, random, self.clock.now())?
+        };
+        self.save().await.map_err(|error| {
+            OrderError::Invalid(format!("done, but not kept over a restart: {error}"))
+        })?;
+        Ok(id)
+    }
+
+    /// Writes down what people said. Acknowledgements of alerts that ended go with the next write.
+    async fn save(&self) -> Result<(), String> {
+        let Some(file) = self.file.clone() else { return Ok(()) };
+        let (silences, acknowledgements) = {
+            let dispatcher = self.dispatcher.lock();
+            (dispatcher.silences().clone(), dispatcher.acknowledgements().clone())
+        };
+        let saving = move || file.save(&silences, &acknowledgements);
+        match tokio::task::spawn_blocking(saving).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The silences.
+    pub(super) fn silences(&self) -> Vec<Silence> {
+        self.dispatcher.lock().silences().iter().cloned().collect()
+    }
+
+    /// What is known of an alert.
+    pub(super) fn explain(&self, alert: Fingerprint) -> Option<Explanation> {
+        self.dispatcher.lock().explain(alert, self.clock.now())
     }
 
     /// Routes otherwise from now on.

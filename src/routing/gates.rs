@@ -5,6 +5,7 @@ use crate::model::{Now, Wall};
 use super::dispatcher::Dispatcher;
 use super::gate::Gate;
 use super::group::Judge;
+use super::time_interval::TimeIntervals;
 use super::tracked::Tracked;
 use super::tree::Route;
 use super::view::View;
@@ -17,17 +18,6 @@ pub(super) struct Gates<'a> {
 }
 
 impl Gates<'_> {
-    /// The time intervals of the route.
-    fn hours(&self) -> Option<Gate> {
-        let intervals = &self.dispatcher.routing.intervals;
-        let holds = |name: &String| intervals.contains(name, self.now.wall);
-        if !self.route.active.is_empty() && !self.route.active.iter().any(holds) {
-            return Some(Gate::Inactive { intervals: self.route.active.clone() });
-        }
-        let mute = self.route.mute.iter().find(|name| holds(name));
-        mute.map(|interval| Gate::Muted { interval: interval.clone() })
-    }
-
     fn cooldown(&self, alert: &Tracked) -> Option<Gate> {
         let routing = &self.dispatcher.routing;
         let own = routing.traits.get(&alert.alert.rule).and_then(|rule| rule.cooldown);
@@ -35,6 +25,18 @@ impl Gates<'_> {
         let left = until.since(self.now.mono);
         let wall = Wall(self.now.wall.0.saturating_add(left.as_millis() as i64));
         (!left.is_zero()).then_some(Gate::Cooling { until: wall })
+    }
+}
+
+impl Route {
+    /// The time interval that keeps its alerts from being told at `at`.
+    pub(super) fn hours(&self, intervals: &TimeIntervals, at: Wall) -> Option<Gate> {
+        let holds = |name: &String| intervals.contains(name, at);
+        if !self.active.is_empty() && !self.active.iter().any(holds) {
+            return Some(Gate::Inactive { intervals: self.active.clone() });
+        }
+        let mute = self.mute.iter().find(|name| holds(name));
+        mute.map(|interval| Gate::Muted { interval: interval.clone() })
     }
 }
 
@@ -56,7 +58,8 @@ impl Judge for Gates<'_> {
                 comment: silence.comment.clone(),
             })
         };
-        inhibitor().or_else(|| self.hours()).or_else(silenced).or_else(|| self.cooldown(alert))
+        let hours = || self.route.hours(&routing.intervals, self.now.wall);
+        inhibitor().or_else(hours).or_else(silenced).or_else(|| self.cooldown(alert))
     }
 
     fn acknowledged(&self, alert: &Tracked) -> Option<Gate> {

@@ -149,7 +149,7 @@ impl Group {
     }
 
     /// When it is told again if nothing changes.
-    fn next_repeat(&self, route: &Route) -> Option<Mono> {
+    pub(super) fn next_repeat(&self, route: &Route) -> Option<Mono> {
         Some(self.sent?.after(route.repeat?.max(route.interval)))
     }
 

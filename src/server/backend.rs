@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use super::analysis::Judgement;
 use crate::alert_history::AlertHistory;
-use crate::model::{Alert, AlertState, Failure, Labels, Now, Origin, Recorded, Severity, Wall};
+use crate::model::{
+    Alert, AlertState, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity, Wall};
 use crate::promql::Queryable;
+use crate::routing::{Explanation, Order, OrderError, Silence};
 use crate::store::Store;
 
 /// The program behind the page.
@@ -47,6 +49,19 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What became of alerts and notifications so far, if that is kept.
     fn alert_history(&self) -> Option<AlertHistory>;
+
+    /// The silences, made by people or declared.
+    fn silences(&self) -> Vec<Silence>;
+
+    /// Has a silence or an acknowledgement made or ended; it is kept when this returns. The text is
+    /// the identity of the silence or of the alert.
+    fn order(
+        &self,
+        order: Order,
+    ) -> Pin<Box<dyn Future<Output = Result<String, OrderError>> + Send + '_>>;
+
+    /// On which ways an alert is told, if it fires or did a short time ago.
+    fn explain(&self, alert: Fingerprint) -> Option<Explanation>;
 
     /// All rules in the order of the declaration.
     fn rules(&self) -> Vec<RuleView>;

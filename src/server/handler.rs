@@ -119,7 +119,7 @@ impl Shared {
                 Trouble::new(StatusCode::METHOD_NOT_ALLOWED, message).header(ALLOW, route.allow())
             );
         }
-        if route.changes_state() {
+        if route.changes_state(&parts.method) {
             let judged = access.control.judge(asked.peer, &parts.uri, &parts.headers);
             judged.map_err(|refusal| {
                 self.stats.refused(refusal.reason);
@@ -139,6 +139,25 @@ impl Shared {
             Route::Record => self.record(access, asked, body).await,
             Route::Api(view) => self.api(view, parts).await,
             Route::AlertHistory => self.alert_history(access, parts).await,
+            Route::Silences if parts.method == Method::POST => {
+                let body = self.json_body(access, asked, body).await?;
+                self.order(parts, desk::silence(&body, self.backend.now().wall)?).await
+            }
+            Route::Silence => {
+                let id = route.part(parts.uri.path()).to_owned();
+                self.order(parts, Order::Expire(id)).await
+            }
+            Route::Acknowledge => {
+                let alert = route.part(parts.uri.path());
+                let order = if parts.method == Method::DELETE {
+                    Order::Release(desk::fingerprint(alert)?)
+                } else {
+                    let body = self.json_body(access, asked, body).await?;
+                    desk::acknowledge(alert, &body, self.backend.now().wall)?
+                };
+                self.order(parts, order).await
+            }
+            Route::Silences => self.api(View::Silences, parts).await,
             Route::Past(what) => self.ask(what, access, parts, asked.guard, body).await,
             Route::Analysis(what) => self.analyse(what, access, parts, asked.guard, body).await,
         }
@@ -154,7 +173,7 @@ impl Shared {
         }
         let headers = &asked.parts.headers;
         let Some(users) = &web.users else { return Ok(()) };
-        if asked.route.is_some_and(Route::changes_state) && access.control.has_token(headers) {
+        if asked.route.is_some_and(|route| route.changes_state(&asked.parts.method)) && access.control.has_token(headers) {
             return Ok(());
         }
         match self.verifier.check(users, asked.peer, headers).await {
@@ -236,10 +255,26 @@ impl Shared {
         }
     }
 
+    /// The body of a request that changes state, which is JSON.
+    async fn json_body(&self, access: &Access, asked: &Asked<'_>, body: Incoming) -> Result<Bytes> {
+        check_json(&asked.parts.headers)?;
+        read_body(access, asked.guard, body).await
+    }
+
+    /// Has an order carried out.
+    async fn order(&self, parts: &hyper::http::request::Parts, order: Order) -> Result<Answer> {
+        let backend = Arc::clone(&self.backend);
+        // A task of its own: a client that goes away must not leave half of it behind.
+        let done = tokio::spawn(async move { backend.order(order).await });
+        let done = done.await.map_err(|_| internal("this request failed: see the log"))?;
+        let id = done.map_err(|error| desk::refused(&error))?;
+        let coding = coding(&parts.headers).unwrap_or(super::negotiate::Coding::Identity);
+        Ok(answer::success(&serde_json::json!({ "id": id }), coding, None))
+    }
+
     async fn record(&self, access: &Access, asked: &Asked<'_>, body: Incoming) -> Result<Answer> {
         let headers = &asked.parts.headers;
-        check_json(headers)?;
-        let body = read_body(access, asked.guard, body).await?;
+        let body = self.json_body(access, asked, body).await?;
         let backend = Arc::clone(&self.backend);
         let recorded = blocking(move || backend.record(&body)).await?;
         let recorded = recorded.map_err(|error| Trouble::new(StatusCode::BAD_REQUEST, error))?;
@@ -284,6 +319,8 @@ fn data(
         }
         View::Alerts => api::alerts(&backend.alerts()),
         View::Rules => api::rules(&api::wanted(backend.rules(), query)),
+        View::Silences => desk::silences(&backend.silences(), now.wall),
+        View::Explain => explain(query, backend)?,
         View::Metadata => metadata::view(backend.store().metrics(), query)?,
         View::BuildInfo => metadata::build_info(VERSION),
         View::Exemplars => serde_json::Value::Array(Vec::new()),
@@ -301,6 +338,35 @@ fn data(
             api::summary(&health, backend.ready(), &alerts, &counts, VERSION, now)
         }
     })
+}
+
+/// Rules and alerts that `query` asks about: `rule`, or `fingerprint`.
+fn explain(query: &str, backend: &dyn Backend) -> Result<serde_json::Value> {
+    let parameters = Parameters::new(query, b"");
+    let only = parameters.text("fingerprint").map(desk::fingerprint).transpose()?;
+    let named = parameters.text("rule");
+    if only.is_none() && named.is_none() {
+        let message = "neither rule nor fingerprint";
+        return Err(Trouble::new(StatusCode::BAD_REQUEST, message).hint("say which: rule=NAME"));
+    }
+    let has = |rule: &RuleView| only.is_none_or(|only| {
+        rule.alerts.iter().any(|alert| alert.fingerprint == only)
+    });
+    let wanted = |rule: &RuleView| {
+        !rule.records && named.is_none_or(|name| rule.name == name) && has(rule)
+    };
+    let (rules, now) = (backend.rules(), backend.now());
+    let rules: Vec<_> = rules
+        .iter()
+        .filter(|rule| wanted(rule))
+        .map(|rule| desk::explain(rule, |alert| backend.explain(alert), only, now))
+        .collect();
+    if rules.is_empty() {
+        let message = "no such rule or alert";
+        let hint = "/api/v1/rules and /api/v1/alerts list them";
+        return Err(Trouble::new(StatusCode::NOT_FOUND, message).hint(hint));
+    }
+    Ok(serde_json::json!({ "rules": rules }))
 }
 
 /// Runs what may block where it may.

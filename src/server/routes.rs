@@ -16,6 +16,9 @@ pub(super) enum Route {
     Record,
     Api(View),
     AlertHistory,
+    Silences,
+    Silence,
+    Acknowledge,
     Past(Past),
     Analysis(Analysis),
 }
@@ -31,10 +34,12 @@ pub(super) enum View {
     Metadata,
     BuildInfo,
     Exemplars,
+    Silences,
+    Explain,
 }
 
 /// Every path there is.
-pub(super) const ROUTES: [(&str, Route); 28] = [
+pub(super) const ROUTES: [(&str, Route); 32] = [
     ("/", Route::Landing),
     ("/metrics", Route::Metrics),
     ("/-/healthy", Route::Healthy),
@@ -44,6 +49,10 @@ pub(super) const ROUTES: [(&str, Route); 28] = [
     ("/api/v1/metrics", Route::Api(View::Metrics)),
     ("/api/v1/alerts", Route::Api(View::Alerts)),
     ("/api/v1/alerts/history", Route::AlertHistory),
+    ("/api/v1/alerts/<fingerprint>/acknowledge", Route::Acknowledge),
+    ("/api/v1/silences", Route::Silences),
+    ("/api/v1/silences/<id>", Route::Silence),
+    ("/api/v1/explain", Route::Api(View::Explain)),
     ("/api/v1/rules", Route::Api(View::Rules)),
     ("/api/v1/health", Route::Api(View::Health)),
     ("/api/v1/summary", Route::Api(View::Summary)),
@@ -71,6 +80,12 @@ impl Route {
         ROUTES.iter().find(|(known, _)| fits(known, path)).map(|(_, route)| *route)
     }
 
+    /// What stands in `path` for the part of its own that differs: a name, an identity.
+    pub(super) fn part(self, path: &str) -> &str {
+        let known = ROUTES.iter().find(|(_, route)| *route == self);
+        known.and_then(|(known, _)| part(known, path)).unwrap_or_default()
+    }
+
     /// The word for it in the self-metric's label.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -83,6 +98,10 @@ impl Route {
             Self::Api(View::Metrics) => "api_metrics",
             Self::Api(View::Alerts) => "api_alerts",
             Self::AlertHistory => "api_alerts_history",
+            Self::Silences | Self::Silence => "api_silences",
+            Self::Acknowledge => "api_acknowledge",
+            Self::Api(View::Silences) => "api_silences",
+            Self::Api(View::Explain) => "api_explain",
             Self::Api(View::Rules) => "api_rules",
             Self::Api(View::Health) => "api_health",
             Self::Api(View::Summary) => "api_summary",
@@ -112,6 +131,12 @@ impl Route {
             Self::AlertHistory => {
                 "what became of alerts and notifications: start, end, rule, match[], state, channel"
             }
+            Self::Silences | Self::Api(View::Silences) => {
+                "silences; POST makes one: matchers, duration, created_by, comment"
+            }
+            Self::Silence => "DELETE ends a silence",
+            Self::Acknowledge => "POST says who takes care of an alert: by, comment, duration",
+            Self::Api(View::Explain) => "why a rule's alerts fire or not, and who is told: rule, fingerprint",
             Self::Api(View::Rules) => "rules and their state",
             Self::Api(View::Health) => "collectors and channels",
             Self::Api(View::Summary) => "everything in short",
@@ -129,9 +154,13 @@ impl Route {
         }
     }
 
-    /// Whether it changes state, which not everybody may.
-    pub(super) fn changes_state(self) -> bool {
-        matches!(self, Self::Reload | Self::Record)
+    /// Whether `method` changes state, which not everybody may.
+    pub(super) fn changes_state(self, method: &Method) -> bool {
+        match self {
+            Self::Reload | Self::Record | Self::Silence | Self::Acknowledge => true,
+            Self::Silences => *method == Method::POST,
+            _ => false,
+        }
     }
 
     /// Whether it is answered to anybody: load balancers and supervisors have no password.
@@ -144,6 +173,9 @@ impl Route {
         match self {
             Self::Reload => matches!(*method, Method::POST | Method::PUT),
             Self::Record => *method == Method::POST,
+            Self::Silences => matches!(*method, Method::GET | Method::HEAD | Method::POST),
+            Self::Silence => *method == Method::DELETE,
+            Self::Acknowledge => matches!(*method, Method::POST | Method::DELETE),
             Self::Past(_) | Self::Analysis(_) | Self::Api(View::Exemplars) => {
                 matches!(*method, Method::GET | Method::POST)
             }
@@ -156,6 +188,9 @@ impl Route {
         match self {
             Self::Reload => "POST, PUT",
             Self::Record => "POST",
+            Self::Silences => "GET, HEAD, POST",
+            Self::Silence => "DELETE",
+            Self::Acknowledge => "POST, DELETE",
             Self::Past(_) | Self::Analysis(_) | Self::Api(View::Exemplars) => "GET, POST",
             _ => "GET, HEAD",
         }
@@ -164,13 +199,20 @@ impl Route {
 
 /// Whether `path` is `known`, which may have one part in angle brackets that stands for any text.
 fn fits(known: &str, path: &str) -> bool {
-    let Some((before, (_, after))) =
-        known.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
-    else {
-        return known == path;
-    };
-    let part = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-    part.is_some_and(|part| !part.is_empty() && !part.contains('/'))
+    match part(known, path) {
+        Some(part) => !part.is_empty() && (part == known || !part.contains('/')),
+        None => false,
+    }
+}
+
+/// What stands in `path` for the part of `known` in angle brackets; `path` itself where `known` has
+/// none.
+fn part<'a>(known: &str, path: &'a str) -> Option<&'a str> {
+    let brackets = known.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)));
+    match brackets {
+        Some((before, (_, after))) => path.strip_prefix(before)?.strip_suffix(after),
+        None => (known == path).then_some(path),
+    }
 }
 
 #[cfg(test)]

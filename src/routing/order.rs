@@ -1,0 +1,123 @@
+//! What people say of alerts: silences and acknowledgements.
+
+use std::fmt;
+
+use crate::model::{Fingerprint, Now, Wall};
+
+use super::acknowledge::{Acknowledgement, Acknowledgements};
+use super::dispatcher::Dispatcher;
+use super::silence::{SilenceDraft, SilenceError, Silences};
+
+/// One thing that somebody wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// Alerts are silenced, or a silence is changed.
+    Silence(SilenceDraft),
+    /// A silence ends now.
+    Expire(String),
+    /// Somebody takes care of an alert.
+    Acknowledge {
+        /// The alert.
+        alert: Fingerprint,
+        /// Who.
+        by: String,
+        /// What they say.
+        comment: String,
+        /// Until when; `None`: until it resolves.
+        until: Option<Wall>,
+    },
+    /// Nobody does any more.
+    Release(Fingerprint),
+}
+
+/// Why an order is not carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OrderError {
+    /// What it is about is not there.
+    Unknown(String),
+    /// It makes no sense.
+    Invalid(String),
+}
+
+impl fmt::Display for OrderError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unknown(text) | Self::Invalid(text)) = self;
+        out.write_str(text)
+    }
+}
+
+impl From<SilenceError> for OrderError {
+    fn from(error: SilenceError) -> Self {
+        match &error {
+            SilenceError::Unknown(_) => Self::Unknown(error.to_string()),
+            _ => Self::Invalid(error.to_string()),
+        }
+    }
+}
+
+/// Longest name and comment of an acknowledgement, in bytes.
+const LONGEST: usize = 4096;
+
+impl Dispatcher {
+    /// Carries out an order; the identity of the silence or the alert. `random` makes the identity
+    /// of a new silence.
+    ///
+    /// # Errors
+    /// Why not; nothing changed then.
+    pub fn order(&mut self, order: Order, random: u128, now: Now) -> Result<String, OrderError> {
+        let done = match order {
+            Order::Silence(draft) => self.silences.set(draft, random, now.wall)?,
+            Order::Expire(id) => {
+                self.silences.expire(&id, now.wall)?;
+                id
+            }
+            Order::Acknowledge { alert, by, comment, until } => {
+                self.standing(alert)?;
+                if by.trim().is_empty() {
+                    return Err(OrderError::Invalid("`by` says nobody".into()));
+                }
+                if by.len().max(comment.len()) > LONGEST {
+                    return Err(OrderError::Invalid(format!("longer than {LONGEST} bytes")));
+                }
+                if until.is_some_and(|until| until <= now.wall) {
+                    return Err(OrderError::Invalid("`until` is over".into()));
+                }
+                let one = Acknowledgement { by, comment, at: now.wall, until };
+                self.acknowledgements.set(alert, one);
+                alert.to_string()
+            }
+            Order::Release(alert) => match self.acknowledgements.remove(alert) {
+                Some(_) => alert.to_string(),
+                None => return Err(OrderError::Unknown(format!("{alert} is not acknowledged"))),
+            },
+        };
+        self.look_again(now.mono);
+        Ok(done)
+    }
+
+    /// Takes over what people said before a restart.
+    pub fn recall(&mut self, silences: Silences, acknowledgements: Acknowledgements) {
+        self.silences = silences;
+        self.silences.declare(&self.routing.maintenance);
+        self.acknowledgements = acknowledgements;
+    }
+
+    /// The silences, made by people or declared.
+    #[must_use]
+    pub fn silences(&self) -> &Silences {
+        &self.silences
+    }
+
+    /// Who takes care of what.
+    #[must_use]
+    pub fn acknowledgements(&self) -> &Acknowledgements {
+        &self.acknowledgements
+    }
+
+    fn standing(&self, alert: Fingerprint) -> Result<(), OrderError> {
+        match self.alerts.get(&alert).is_some_and(|tracked| tracked.stands()) {
+            true => Ok(()),
+            false => Err(OrderError::Unknown(format!("no alert {alert} fires"))),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Silences, acknowledgements and explanations over HTTP.
+//!
+//! Owns the form of requests and answers.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::Trouble;
+use super::backend::RuleView;
+use crate::declare::{Span, parse_duration};
+use crate::model::{Alert, AlertState, Fingerprint, Now, Wall};
+use crate::routing::{
+    Acknowledgement, Explanation, Matchers, Membership, Order, OrderError, Silence, SilenceDraft,
+    Way,
+};
+
+/// `POST /api/v1/silences`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Silencing {
+    /// The silence to change.
+    id: Option<String>,
+    matchers: Written,
+    #[serde(alias = "startsAt")]
+    starts_at: Option<String>,
+    #[serde(alias = "endsAt")]
+    ends_at: Option<String>,
+    /// In place of `ends_at`.
+    duration: Option<String>,
+    #[serde(alias = "createdBy")]
+    created_by: String,
+    #[serde(default)]
+    comment: String,
+}
+
+/// `a="b", c=~"d"`, or a list of those.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    One(String),
+    List(Vec<String>),
+}
+
+/// `POST /api/v1/alerts/<fingerprint>/acknowledge`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Acknowledging {
+    by: String,
+    #[serde(default)]
+    comment: String,
+    until: Option<String>,
+    /// In place of `until`.
+    duration: Option<String>,
+}
+
+fn bad(error: impl ToString) -> Trouble {
+    Trouble::new(StatusCode::BAD_REQUEST, error.to_string())
+}
+
+/// What a body asks to be silenced.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn silence(body: &[u8], now: Wall) -> Result<Order, Trouble> {
+    let asked: Silencing = serde_json::from_slice(body).map_err(bad)?;
+    let text = match asked.matchers {
+        Written::One(text) => text,
+        Written::List(texts) => texts.join(","),
+    };
+    let matchers = Matchers::parse(&text).map_err(|why| bad(format!("matchers: {why}")))?;
+    let starts_at = asked.starts_at.as_deref().map(|text| moment("starts_at", text)).transpose()?;
+    let from = starts_at.unwrap_or(now).max(now);
+    let ends_at = end(("ends_at", asked.ends_at.as_deref()), asked.duration.as_deref(), from)?
+        .ok_or_else(|| bad("neither ends_at nor duration").hint("say how long: duration: 2h"))?;
+    let (created_by, comment) = (asked.created_by, asked.comment);
+    let draft = SilenceDraft { id: asked.id, matchers, starts_at, ends_at, created_by, comment };
+    Ok(Order::Silence(draft))
+}
+
+/// What a body says of who takes care of `alert`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn acknowledge(alert: &str, body: &[u8], now: Wall) -> Result<Order, Trouble> {
+    let Acknowledging { by, comment, until, duration } =
+        serde_json::from_slice(body).map_err(bad)?;
+    let until = end(("until", until.as_deref()), duration.as_deref(), now)?;
+    Ok(Order::Acknowledge { alert: fingerprint(alert)?, by, comment, until })
+}
+
+/// The alert of 16 hexadecimal digits.
+///
+/// # Errors
+/// If they are not.
+pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, Trouble> {
+    u64::from_str_radix(text, 16).map(Fingerprint).map_err(|_| {
+        bad(format!("not a fingerprint: {text:?}")).hint("16 digits, as /api/v1/alerts has them")
+    })
+}
+
+fn end(
+    (key, at): (&str, Option<&str>),
+    duration: Option<&str>,
+    from: Wall,
+) -> Result<Option<Wall>, Trouble> {
+    match (at, duration) {
+        (Some(_), Some(_)) => Err(bad(format!("both {key} and duration")).hint("keep one")),
+        (Some(at), None) => moment(key, at).map(Some),
+        (None, None) => Ok(None),
+        (None, Some(text)) => {
+            let span = parse_duration(text).filter(|span| !span.is_zero());
+            let span = span.ok_or_else(|| {
+                bad(format!("not a duration: {text:?}")).hint("30m, 2h or 1d12h, say")
+            })?;
+            Ok(Some(Wall(from.0.saturating_add(span.as_millis() as i64))))
+        }
+    }
+}
+
+fn moment(key: &str, text: &str) -> Result<Wall, Trouble> {
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    time.map(|time| Wall(time.as_millisecond()))
+        .map_err(|_| bad(format!("{key}: not a time: {text:?}")).hint("2026-11-21T10:00:00Z, say"))
+}
+
+/// Why an order was not carried out.
+pub(super) fn refused(error: &OrderError) -> Trouble {
+    let status = match error {
+        OrderError::Unknown(_) => StatusCode::NOT_FOUND,
+        OrderError::Invalid(_) => StatusCode::BAD_REQUEST,
+    };
+    Trouble::new(status, error.to_string())
+}
+
+/// `/api/v1/silences`.
+pub(super) fn silences(all: &[Silence], now: Wall) -> Value {
+    let one = |silence: &Silence| {
+        json!({
+            "id": silence.id,
+            "state": silence.state(now).as_str(),
+            "holds": silence.holds(now),
+            "matchers": silence.matchers.to_string(),
+            "startsAt": time(silence.starts_at),
+            "endsAt": time(silence.ends_at),
+            "createdBy": silence.created_by,
+            "comment": silence.comment,
+            "updatedAt": time(silence.updated_at),
+            "declared": silence.is_declared(),
+        })
+    };
+    json!({ "silences": all.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// RFC 3339 in UTC; null for the ends of time.
+fn time(at: Wall) -> Value {
+    let known = jiff::Timestamp::from_millisecond(at.0).ok();
+    known.map_or(Value::Null, |at| format!("{at:.0}").into())
+}
+
+fn span(duration: Duration) -> String {
+    Span(duration).to_string()
+}
+
+/// One route, for people and programs.
+#[must_use]
+pub fn way_view(way: &Way) -> Value {
+    let escalation = way.escalation.iter();
+    json!({
+        "route": way.route,
+        "matchers": way.matchers,
+        "receiver": way.receiver,
+        "channels": way.channels,
+        "fallback": way.fallback,
+        "group": way.group,
+        "groupWait": span(way.group_wait),
+        "groupInterval": span(way.group_interval),
+        "repeatInterval": way.repeat_interval.map(span),
+        "heldBy": way.held_by,
+        "escalation": escalation
+            .map(|(after, receiver)| json!({"after": span(*after), "receiver": receiver}))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn membership(one: &Membership) -> Value {
+    let mut view = way_view(&one.way);
+    let more = json!({
+        "toldAs": one.told.map(|(severity, _)| severity.as_str()),
+        "firstTold": one.told.map(|(_, at)| time(at)),
+        "gate": one.gate.as_ref().map(|(name, why)| json!({"name": name, "why": why})),
+        "lastMessage": one.last_message.map(time),
+        "nextFlush": one.next_flush.map(time),
+        "nextRepeat": one.next_repeat.map(time),
+        "escalatedTo": one.escalated,
+        "fellBack": one.fell_back,
+    });
+    if let (Value::Object(view), Value::Object(more)) = (&mut view, more) {
+        view.extend(more);
+    }
+    view
+}
+
+fn acknowledgement(one: &Acknowledgement) -> Value {
+    json!({
+        "by": one.by,
+        "comment": one.comment,
+        "at": time(one.at),
+        "until": one.until.map(time),
+    })
+}
+
+/// `/api/v1/explain`: a rule with its last evaluation, and each of its alerts with every gate on
+/// its way.
+pub(super) fn explain(
+    rule: &RuleView,
+    explained: impl Fn(Fingerprint) -> Option<Explanation>,
+    only: Option<Fingerprint>,
+    now: Now,
+) -> Value {
+    let wanted = |alert: &&std::sync::Arc<Alert>| only.is_none_or(|only| alert.fingerprint == only);
+    let alerts = rule.alerts.iter().filter(wanted).map(|alert| {
+        let known = explained(alert.fingerprint);
+        let held = now.wall.since(alert.active_at).min(rule.duration);
+        json!({
+            "fingerprint": alert.fingerprint.to_string(),
+            "labels": alert.labels,
+            "severity": alert.severity.as_str(),
+            "state": alert.state.as_str(),
+            "value": alert.value,
+            "threshold": alert.threshold,
+            "activeAt": time(alert.active_at),
+            "firedAt": alert.fired_at.map(time),
+            "heldFor": (alert.state == AlertState::Pending).then(|| span(held)),
+            "reason": known.as_ref().map(|known| known.reason.clone()),
+            "flapping": known.as_ref().is_some_and(|known| known.flapping),
+            "acknowledged": known.as_ref().and_then(|known| known.acknowledged.as_ref()).map(acknowledgement),
+            "groups": known.iter().flat_map(|known| &known.groups).map(membership).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "rule": rule.name,
+        "condition": rule.query,
+        "state": rule.state.as_str(),
+        "duration": span(rule.duration),
+        "keepFiringFor": span(rule.keep_firing_for),
+        "lastEvaluation": rule.last_evaluation.map(time),
+        "lastError": rule.last_error,
+        "note": rule.note,
+        "alerts": alerts.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Wall = Wall(1_795_435_200_000);
+
+    #[test]
+    fn a_silence_is_read_with_its_end_or_its_length() {
+        let body = br#"{"matchers": ["a=b", "c=~\"d.*\""], "duration": "2h", "created_by": "ada"}"#;
+        let Order::Silence(draft) = silence(body, NOW).ok().unwrap() else { panic!() };
+        assert_eq!(draft.matchers.to_string(), "{a=\"b\",c=~\"d.*\"}");
+        assert_eq!((draft.starts_at, draft.ends_at), (None, Wall(NOW.0 + 7_200_000)));
+        let body = br#"{"matchers": "a=b", "startsAt": "2026-11-24T00:00:00Z",
+                        "endsAt": "2026-11-25T00:00:00Z", "createdBy": "ada", "comment": "x"}"#;
+        let Order::Silence(draft) = silence(body, NOW).ok().unwrap() else { panic!() };
+        assert_eq!(draft.ends_at.since(draft.starts_at.unwrap()), Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_told() {
+        for (body, expected) in [
+            ("", "EOF"),
+            ("{}", "missing field `matchers`"),
+            (r#"{"matchers": "a", "duration": "1h", "created_by": "x"}"#, "matchers: expected ="),
+            (r#"{"matchers": "a=b", "created_by": "x"}"#, "neither ends_at nor duration"),
+            (r#"{"matchers": "a=b", "created_by": "x", "duration": "0"}"#, "not a duration"),
+            (r#"{"matchers": "a=b", "created_by": "x", "ends_at": "soon"}"#, "ends_at: not a time"),
+            (r#"{"matchers": "a=b", "created_by": "x", "end": "soon"}"#, "unknown field `end`"),
+        ] {
+            let trouble = silence(body.as_bytes(), NOW).err().unwrap();
+            assert!(trouble.message.contains(expected), "{body}: {}", trouble.message);
+        }
+        assert!(acknowledge("xyz", br#"{"by": "ada"}"#, NOW).is_err());
+        let order = acknowledge("00ff", br#"{"by": "ada", "duration": "1h"}"#, NOW).ok().unwrap();
+        let Order::Acknowledge { alert, until, .. } = order else { panic!() };
+        assert_eq!((alert, until), (Fingerprint(255), Some(Wall(NOW.0 + 3_600_000))));
+    }
+}
