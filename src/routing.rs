@@ -2,7 +2,8 @@
 //!
 //! Transitions become notifications for channels: a tree of routes picks receivers, groups gather
 //! what is told together, gates keep back what must not be told now, and steps of escalation tell
-//! others. Pure: knows neither channels nor rules, sends nothing, and time is an argument.
+//! others. Pure but for `state_file`: knows neither channels nor rules, sends nothing, and time is an
+//! argument.
 
 mod acknowledge;
 mod dispatcher;
@@ -20,6 +21,7 @@ mod plan;
 mod samples;
 mod settings;
 mod silence;
+mod state_file;
 mod time_interval;
 mod tracked;
 mod tree;
@@ -37,7 +39,10 @@ pub use plan::{Declared, Routing};
 pub use settings::{
     EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,
 };
-pub use silence::{MaintenanceSettings, Silence, Silences};
-pub use time_interval::{TimeIntervalSettings, TimeIntervals};
+pub use silence::{
+    MaintenanceSettings, Silence, SilenceDraft, SilenceError, SilenceState, Silences,
+};
+pub use state_file::{Found, StateFile};
+pub use time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};
 pub use tree::{Channels, Receiver, Route, RuleTraits, Traits, Tree};
 pub use view::View;

@@ -1,0 +1,246 @@
+use super::*;
+use crate::declare::{Cx, Decode, Problems, parse};
+use crate::model::Labels;
+use crate::routing::samples::{NOON, alert};
+use crate::routing::time_interval::{TimeIntervalSettings, TimeIntervals};
+
+fn minutes(count: i64) -> Wall {
+    Wall(NOON.0 + count * 60_000)
+}
+
+/// Alerts of host a, from `start` to `end` in minutes after noon.
+fn draft(start: Option<i64>, end: i64) -> SilenceDraft {
+    SilenceDraft {
+        matchers: Matchers::parse("host=\"a\"").unwrap(),
+        starts_at: start.map(minutes),
+        ends_at: minutes(end),
+        created_by: "ann".into(),
+        comment: "disk swap".into(),
+        ..SilenceDraft::default()
+    }
+}
+
+fn change(id: &str, draft: SilenceDraft) -> SilenceDraft {
+    SilenceDraft { id: Some(id.to_owned()), ..draft }
+}
+
+fn silenced(all: &Silences, rule: &str, host: &str, now: Wall) -> Option<String> {
+    let alert = alert(rule, &[("host", host)]);
+    let view = View { alert: &alert, sender: &Labels::new() };
+    all.silencing(&view, now).map(|silence| silence.id.clone())
+}
+
+#[test]
+fn one_holds_from_its_first_moment_to_its_end_for_what_it_means() {
+    let mut all = Silences::default();
+    let id = all.set(draft(Some(10), 20), 7, NOON).unwrap();
+    let state = |all: &Silences, at| all.get(&id).unwrap().state(minutes(at));
+    assert_eq!(state(&all, 9), SilenceState::Pending);
+    assert_eq!(state(&all, 10), SilenceState::Active);
+    assert_eq!(state(&all, 20), SilenceState::Expired);
+    assert_eq!(silenced(&all, "cpu", "a", minutes(9)), None);
+    assert_eq!(silenced(&all, "cpu", "a", minutes(10)).as_deref(), Some(&*id));
+    assert_eq!(silenced(&all, "cpu", "b", minutes(10)), None);
+    assert_eq!(silenced(&all, "cpu", "a", minutes(20)), None);
+    assert_eq!(all.next_change(NOON), Some(minutes(10)));
+    assert_eq!(all.next_change(minutes(10)), Some(minutes(20)));
+    assert_eq!(all.next_change(minutes(20)), None);
+}
+
+#[test]
+fn identities_are_random_uuids() {
+    assert_eq!(uuid(0), "00000000-0000-4000-8000-000000000000");
+    assert_eq!(uuid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+}
+
+#[test]
+fn what_does_not_rewrite_the_past_keeps_the_identity() {
+    let mut all = Silences::default();
+    let id = all.set(draft(None, 60), 1, NOON).unwrap();
+    let longer = change(&id, SilenceDraft { comment: "longer".into(), ..draft(None, 90) });
+    assert_eq!(all.set(longer, 2, minutes(5)).as_deref(), Ok(&*id));
+    let changed = all.get(&id).unwrap();
+    assert_eq!((changed.starts_at, changed.ends_at), (NOON, minutes(90)));
+    assert_eq!((changed.comment.as_str(), changed.updated_at), ("longer", minutes(5)));
+    // One that did not begin may be moved.
+    let next = all.set(draft(Some(100), 110), 3, NOON).unwrap();
+    assert_eq!(all.set(change(&next, draft(Some(50), 70)), 4, minutes(6)).as_deref(), Ok(&*next));
+    assert_eq!(all.iter().count(), 2);
+}
+
+#[test]
+fn what_would_rewrite_the_past_ends_the_old_one_and_makes_a_new_one() {
+    let other = Matchers::parse("host=\"b\"").unwrap();
+    for (number, edit) in [
+        SilenceDraft { matchers: other, ..draft(None, 60) },
+        draft(Some(-10), 60),
+        draft(Some(20), 60),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut all = Silences::default();
+        let id = all.set(draft(None, 60), 1, NOON).unwrap();
+        let new = all.set(change(&id, edit), 2, minutes(5)).unwrap();
+        assert_ne!(new, id, "{number}");
+        let before = all.get(&id).unwrap();
+        assert_eq!((before.starts_at, before.ends_at), (NOON, minutes(5)));
+        assert!(all.get(&new).unwrap().starts_at >= minutes(5));
+    }
+    let mut all = Silences::default();
+    let id = all.set(draft(None, 10), 1, NOON).unwrap();
+    assert_ne!(all.set(change(&id, draft(None, 60)), 2, minutes(10)).unwrap(), id);
+    assert_eq!(all.get(&id).unwrap().ends_at, minutes(10));
+}
+
+#[test]
+fn one_that_is_expired_is_over_at_once_and_stays_for_five_days() {
+    let mut all = Silences::default();
+    let running = all.set(draft(None, 60), 1, NOON).unwrap();
+    let pending = all.set(draft(Some(30), 60), 2, NOON).unwrap();
+    for id in [&running, &pending] {
+        all.expire(id, minutes(5)).unwrap();
+        all.expire(id, minutes(7)).unwrap();
+        let ended = all.get(id).unwrap();
+        assert_eq!(ended.state(minutes(5)), SilenceState::Expired);
+        assert_eq!((ended.ends_at, ended.updated_at), (minutes(5), minutes(5)));
+    }
+    assert_eq!(silenced(&all, "cpu", "a", minutes(5)), None);
+    assert!(!all.forget_ended(minutes(5 + 5 * 24 * 60 - 1)));
+    assert!(all.forget_ended(minutes(5 + 5 * 24 * 60)));
+    assert_eq!(all.iter().count(), 0);
+    let unknown = SilenceError::Unknown(running.clone());
+    assert_eq!(all.expire(&running, NOON), Err(unknown.clone()));
+    assert_eq!(all.set(change(&running, draft(None, 60)), 3, NOON), Err(unknown));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_changes_nothing() {
+    let mut all = Silences::default();
+    let id = all.set(draft(None, 60), 1, NOON).unwrap();
+    let matchers =
+        |text: &str| SilenceDraft { matchers: Matchers::parse(text).unwrap(), ..draft(None, 60) };
+    let many: Vec<String> = (0..65).map(|number| format!("l{number}=x")).collect();
+    let long = "x".repeat(MAX_TEXT + 1);
+    for (edit, expected) in [
+        (SilenceDraft { matchers: Matchers::default(), ..draft(None, 60) }, "at least one matcher"),
+        (matchers("host=~\".*\""), "at least one matcher"),
+        (matchers(&many.join(",")), "more than 64 matchers"),
+        (matchers(&format!("host={long}")), "the matchers must not exceed 4096 bytes"),
+        (draft(Some(20), 20), "must end after it starts"),
+        (draft(Some(-20), -1), "must not end in the past"),
+        (SilenceDraft { comment: long.clone(), ..draft(None, 60) }, "the comment must not exceed"),
+        (SilenceDraft { created_by: long, ..draft(None, 60) }, "the author must not exceed"),
+    ] {
+        for edit in [edit.clone(), change(&id, edit)] {
+            let told = all.set(edit, 2, NOON).unwrap_err().to_string();
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+    assert_eq!(all.iter().map(|one| one.ends_at).collect::<Vec<_>>(), [minutes(60)]);
+}
+
+#[test]
+fn there_is_a_limit_that_ended_ones_leave_room_in() {
+    let mut all = Silences::default();
+    for number in 0..MAX_SILENCES {
+        all.set(draft(None, 60), (number as u128) << 80, NOON).unwrap();
+    }
+    let id = all.made().next().unwrap().id.clone();
+    assert_eq!(all.set(draft(None, 60), 1, NOON), Err(SilenceError::Full));
+    assert_eq!(all.set(change(&id, draft(Some(5), 60)), 1, NOON), Err(SilenceError::Full));
+    assert_eq!(all.get(&id).unwrap().state(NOON), SilenceState::Active);
+    assert_eq!(all.set(change(&id, draft(None, 70)), 1, NOON).as_deref(), Ok(&*id));
+    let later = minutes(6 * 24 * 60);
+    assert!(all.set(draft(None, 7 * 24 * 60), 1, later).is_ok());
+    assert_eq!(all.made().count(), 1);
+}
+
+fn maintenance(yaml: &str) -> Result<Silences, Vec<String>> {
+    let mut problems = Problems::default();
+    let night =
+        "[{name: night, time_intervals: [{times: [{start_time: 00:00, end_time: 06:00}]}]}]";
+    let mut cx = Cx::new(&mut problems, &|_| None);
+    let settings = Vec::<MaintenanceSettings>::decode(&parse(yaml).unwrap(), &mut cx);
+    let intervals = Vec::<TimeIntervalSettings>::decode(&parse(night).unwrap(), &mut cx).unwrap();
+    let intervals = TimeIntervals::compile(&intervals, &mut problems);
+    let compiled = Maintenance::compile(&settings.unwrap_or_default(), &intervals, &mut problems);
+    let mut all = Silences::default();
+    all.declare(&compiled);
+    if problems.is_empty() {
+        return Ok(all);
+    }
+    Err(problems.into_sorted().iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn maintenance_silences_rules_and_labels_while_its_times_hold() {
+    let all = maintenance(
+        "[{name: backup, rules: ['disk_*'], matchers: [host=a], intervals: [night], \
+           times: [{times: [{start_time: 12:00, end_time: 12:30}]}], location: Europe/Berlin}]",
+    )
+    .unwrap();
+    // Midnight UTC; a time without a location has that of the maintenance, a named one its own.
+    let midnight = 12 * 60;
+    let id = Some("maintenance/backup".to_owned());
+    assert_eq!(silenced(&all, "disk_full", "a", minutes(midnight)), id);
+    assert_eq!(silenced(&all, "disk_full", "b", minutes(midnight)), None);
+    assert_eq!(silenced(&all, "cpu", "a", minutes(midnight)), None);
+    assert_eq!(silenced(&all, "disk_full", "a", minutes(-60)), id);
+    assert_eq!(silenced(&all, "disk_full", "a", minutes(-30)), None);
+    assert_eq!(silenced(&all, "disk_full", "a", NOON), None);
+    assert_eq!(all.next_change(minutes(-60)), Some(minutes(-30)));
+    assert_eq!(all.get("maintenance/backup").unwrap().state(NOON), SilenceState::Active);
+}
+
+#[test]
+fn a_single_maintenance_is_on_the_clocks_of_its_location() {
+    let all = maintenance(
+        "[{name: move, from: 2026-11-23T12:00, until: '2026-11-23T13:00:00+01:00', \
+           location: Europe/Berlin, comment: new room}, {name: all, until: 2026-11-23}]",
+    )
+    .unwrap();
+    let silence = all.get("maintenance/move").unwrap();
+    assert_eq!((silence.starts_at, silence.ends_at), (minutes(-60), NOON));
+    assert_eq!(
+        (silence.created_by.as_str(), silence.comment.as_str()),
+        ("maintenance", "new room")
+    );
+    assert!(silenced(&all, "cpu", "b", minutes(-1)).is_some());
+    assert_eq!(silenced(&all, "cpu", "b", NOON), None);
+    assert_eq!(all.get("maintenance/all").unwrap().ends_at, minutes(-12 * 60));
+}
+
+#[test]
+fn maintenance_changes_with_the_declaration_only() {
+    let mut all = maintenance("[{name: m, intervals: [night]}]").unwrap();
+    let made = all.set(draft(None, 60), 1, NOON).unwrap();
+    let declared = SilenceError::Declared("maintenance/m".into());
+    assert_eq!(all.expire("maintenance/m", NOON), Err(declared.clone()));
+    assert_eq!(all.set(change("maintenance/m", draft(None, 60)), 2, NOON), Err(declared));
+    assert!(all.get("maintenance/m").unwrap().is_declared());
+    assert!(!all.forget_ended(NOON));
+    let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["maintenance/m", &made]);
+    all.declare(&[]);
+    assert_eq!(all.iter().count(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_maintenance_is_told() {
+    for (spec, expected) in [
+        ("{name: m}", "1:9: [0].name: it does not say when\n  hint: give `times`"),
+        ("{name: a/b, until: 2026-12-24}", "not a name: \"a/b\""),
+        ("{name: m, intervals: [nigth]}", "hint: did you mean \"night\"?"),
+        ("{name: m, until: soon}", "not a point in time: \"soon\"\n  hint: 2026-12-24"),
+        ("{name: m, from: 2026-12-24, until: 2026-12-24}", "[0].until: must be later than `from`"),
+        ("{name: m, until: 2026-12-24, rules: ['a[']}", "invalid glob \"a[\""),
+        (
+            "{name: m, intervals: [night]}, {name: m, intervals: [night]}",
+            "[1].name: maintenance \"m\" is declared twice",
+        ),
+    ] {
+        let told = maintenance(&format!("[{spec}]")).expect_err(spec);
+        assert!(told.len() == 1 && told[0].contains(expected), "{spec}: {told:?}");
+    }
+}

@@ -1,0 +1,204 @@
+//! The state file: the silences and acknowledgements of people, replaced as a whole whenever one
+//! changed.
+//!
+//! Owns the file, its form and its atomic replacement. Blocks; call it from a thread that may.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Fingerprint, Wall};
+
+use super::acknowledge::{Acknowledgement, Acknowledgements};
+use super::matchers::Matchers;
+use super::silence::{Silence, Silences};
+
+/// The version written and read.
+const VERSION: u32 = 1;
+
+/// What was found at the start.
+#[derive(Debug)]
+pub enum Found {
+    /// No file: the first start.
+    Nothing,
+    /// What people said.
+    State(Silences, Acknowledgements),
+    /// A file that does not read; it was renamed aside and what it held is lost.
+    Corrupt {
+        /// Where it is now.
+        aside: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A file that holds what people said of alerts.
+#[derive(Clone, Debug)]
+pub struct StateFile {
+    path: PathBuf,
+}
+
+impl StateFile {
+    /// The file at `path`; nothing is touched yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads it. A file that makes no sense is set aside as `<name>.corrupt`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or not be set aside.
+    pub fn load(&self) -> io::Result<Found> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) => return Err(error),
+        };
+        match read(&text) {
+            Ok((silences, acknowledgements)) => Ok(Found::State(silences, acknowledgements)),
+            Err(reason) => {
+                let aside = self.beside(".corrupt");
+                fs::rename(&self.path, &aside)?;
+                Ok(Found::Corrupt { aside, reason })
+            }
+        }
+    }
+
+    /// Replaces it. A crash at any moment leaves the old file or the new one, whole.
+    ///
+    /// # Errors
+    /// If the new one cannot be written, synced or put in place; the old one is then still there.
+    pub fn save(&self, silences: &Silences, known: &Acknowledgements) -> io::Result<()> {
+        let text = write(silences, known).map_err(io::Error::other)?;
+        let directory = match self.path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(directory)?;
+        let draft = self.beside(".new");
+        let written = write_synced(&draft, &text).and_then(|()| fs::rename(&draft, &self.path));
+        if written.is_err() {
+            // A full disk must not stay fuller for it.
+            fs::remove_file(&draft).ok();
+        }
+        written?;
+        File::open(directory)?.sync_all()
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    }
+}
+
+fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(text)?;
+    file.sync_all()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    version: u32,
+    silences: Vec<SavedSilence>,
+    acknowledgements: Vec<SavedAcknowledgement>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedSilence {
+    id: String,
+    matchers: String,
+    starts_at_ms: i64,
+    ends_at_ms: i64,
+    created_by: String,
+    comment: String,
+    updated_at_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedAcknowledgement {
+    /// The alert's fingerprint in hexadecimal: JSON's numbers do not hold 64 bits everywhere.
+    alert: String,
+    by: String,
+    comment: String,
+    at_ms: i64,
+    until_ms: Option<i64>,
+}
+
+fn write(silences: &Silences, known: &Acknowledgements) -> Result<Vec<u8>, serde_json::Error> {
+    let silences = silences.made().map(|silence| SavedSilence {
+        id: silence.id.clone(),
+        matchers: silence.matchers.to_string(),
+        starts_at_ms: silence.starts_at.0,
+        ends_at_ms: silence.ends_at.0,
+        created_by: silence.created_by.clone(),
+        comment: silence.comment.clone(),
+        updated_at_ms: silence.updated_at.0,
+    });
+    let acknowledgements = known.iter().map(|(alert, one)| SavedAcknowledgement {
+        alert: alert.to_string(),
+        by: one.by.clone(),
+        comment: one.comment.clone(),
+        at_ms: one.at.0,
+        until_ms: one.until.map(|until| until.0),
+    });
+    let (silences, acknowledgements) = (silences.collect(), acknowledgements.collect());
+    serde_json::to_vec(&Saved { version: VERSION, silences, acknowledgements })
+}
+
+fn read(text: &[u8]) -> Result<(Silences, Acknowledgements), String> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let Version { version } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if version != VERSION {
+        return Err(format!("version {version} is not known here, only {VERSION}"));
+    }
+    let saved: Saved = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let silences = saved.silences.into_iter().map(silence).collect::<Result<_, _>>()?;
+    let mut known = Acknowledgements::default();
+    for one in saved.acknowledgements {
+        let alert = u64::from_str_radix(&one.alert, 16)
+            .map_err(|_| format!("{:?} is no fingerprint", one.alert))?;
+        let acknowledgement = Acknowledgement {
+            by: one.by,
+            comment: one.comment,
+            at: Wall(one.at_ms),
+            until: one.until_ms.map(Wall),
+        };
+        known.set(Fingerprint(alert), acknowledgement);
+    }
+    Ok((Silences::restored(silences), known))
+}
+
+fn silence(saved: SavedSilence) -> Result<Silence, String> {
+    let matchers = Matchers::parse(&saved.matchers)
+        .map_err(|reason| format!("matchers of silence {:?}: {reason}", saved.id))?;
+    if matchers.is_empty() {
+        return Err(format!("silence {:?} has no matchers", saved.id));
+    }
+    Ok(Silence {
+        matchers,
+        rules: None,
+        starts_at: Wall(saved.starts_at_ms),
+        ends_at: Wall(saved.ends_at_ms),
+        created_by: saved.created_by,
+        comment: saved.comment,
+        updated_at: Wall(saved.updated_at_ms),
+        times: Vec::new(),
+        id: saved.id,
+    })
+}
+
+#[cfg(test)]
+mod tests;
