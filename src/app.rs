@@ -175,6 +175,7 @@ impl App {
         notifier.replace(notifier.prepare(channels, sender(&plan)).await?).await;
         let past = Past::open(&plan, state.as_deref(), clock).await;
         let outward = Outward::new(state.clone(), clock);
+        let said = state.as_ref().map(|folder| routing::StateFile::new(folder.join("desk.json")));
         let file = state.map(|folder| StateFile::new(folder.join("alerts.json")));
         let (running, rules) = Running::new(plan, past.as_ref().map(|past| past.history.clone()));
         past::recall(running.store.clone(), clock.now()).await;
@@ -187,11 +188,10 @@ impl App {
         let standing = firing.map(Arc::new).collect();
         let judged = Judged::new(engine, running.store.clone());
         let history = past.as_ref().map(|past| past.history.clone());
-        let said = state.as_ref().map(|folder| routing::StateFile::new(folder.join("desk.json")));
         let (notifying, routed) = (notifier.clone(), running.plan.routing.clone());
         let desk = Arc::new(Desk::new(routed, notifying, account.clone(), said, clock));
-        desk.recall().await;
         desk.restore(standing);
+        desk.recall().await;
         let judge = Arc::new(Judge::new(judged, clock, desk.clone(), file, history));
         judge.tell(&ended).await;
         Ok(Arc::new(Self {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the product prints")]
 
+mod acknowledge;
 mod advise;
 mod alerts;
 mod anomalies;
@@ -13,6 +14,7 @@ mod client;
 mod config;
 mod correlate;
 mod dashboard;
+mod explain;
 mod export;
 mod forecast;
 mod health;
@@ -20,7 +22,9 @@ mod import;
 mod notify_test;
 mod query;
 mod recorded;
+mod route;
 mod run;
+mod silence;
 mod status;
 mod trends;
 mod when;
@@ -103,6 +107,15 @@ enum Command {
     Bottlenecks(bottlenecks::Options),
     /// Advise a threshold from history, as a rule to paste.
     Advise(advise::Options),
+    /// Tell why an alert fires or does not, and who was told or was not.
+    Explain(explain::Options),
+    /// Tell where an alert with these labels would go, and when; sends nothing.
+    Route(route::Options),
+    /// Silence alerts for a time, show and end silences.
+    Silence(silence::Options),
+    /// Say that somebody takes care of an alert: it is neither repeated nor escalated.
+    #[command(visible_alias = "ack")]
+    Acknowledge(acknowledge::Options),
     /// Exit with 0 if a running Bellwether is healthy and ready.
     Health(client::Target),
     /// Try rules on what was recorded: what would have fired, when, and who would have heard.
@@ -161,6 +174,10 @@ pub fn main() -> ExitCode {
         Command::Correlate(options) => correlate::run(&global, &options),
         Command::Bottlenecks(options) => bottlenecks::run(&global, &options),
         Command::Advise(options) => advise::run(&global, &options),
+        Command::Explain(options) => explain::run(&global, &options),
+        Command::Route(options) => route::run(&global, &options),
+        Command::Silence(options) => silence::run(&global, &options),
+        Command::Acknowledge(options) => acknowledge::run(&global, &options),
         Command::Health(target) => health::run(&global, &target),
         Command::Backtest(options) => backtest::run(&global, &options),
         Command::NotifyTest(options) => notify_test::run(&global, &options),

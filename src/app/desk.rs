@@ -15,7 +15,8 @@ use crate::clock::Clock;
 use crate::model::{Alert, Fingerprint, Mono, Transition};
 use crate::notify::Notifier;
 use crate::routing::{
-    Dispatcher, Explanation, Feedback, Found, Order, OrderError, Remembered, Routing, Silence, StateFile,
+    Dispatcher, Explanation, Feedback, Found, Order, OrderError, Remembered, Routing, Silence,
+    StateFile,
 };
 
 /// Who is told, and the channels.

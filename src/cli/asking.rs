@@ -2,10 +2,11 @@
 
 use anyhow::{Context, bail};
 use clap::Args;
+use reqwest::Method;
 use serde_json::Value;
 
 use super::Global;
-use super::client::Target;
+use super::client::{Answer, Target};
 use crate::templates::humanize;
 
 /// Whom to ask, and how to print the answer.
@@ -33,13 +34,18 @@ impl Asking {
             }
         }
         let answer = self.target.get(global, &format!("{path}?{}", query.finish()))?;
-        let body: Result<Value, _> = serde_json::from_str(&answer.body);
-        match body {
-            Ok(mut body) if answer.status == 200 => Ok(body["data"].take()),
-            Ok(body) if body["error"].is_string() => bail!("{}", text(&body["error"])),
-            Ok(_) => bail!("{path}: {}: {}", answer.status, answer.body.trim()),
-            Err(error) => Err(error).context(format!("{path}: not an answer of Bellwether")),
-        }
+        data(path, &answer)
+    }
+
+    /// The data that is answered to a change of `path`.
+    pub(super) fn change(
+        &self,
+        global: &Global,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        data(path, &self.target.change(global, method, path, body)?)
     }
 
     /// Prints `data`: as JSON, or as `screen` shows it.
@@ -49,6 +55,17 @@ impl Asking {
         } else {
             print!("{}", screen(data));
         }
+    }
+}
+
+/// The data of an answer.
+fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
+    let body: Result<Value, _> = serde_json::from_str(&answer.body);
+    match body {
+        Ok(mut body) if answer.status == 200 => Ok(body["data"].take()),
+        Ok(body) if body["error"].is_string() => bail!("{}", text(&body["error"])),
+        Ok(_) => bail!("{path}: {}: {}", answer.status, answer.body.trim()),
+        Err(error) => Err(error).context(format!("{path}: not an answer of Bellwether")),
     }
 }
 

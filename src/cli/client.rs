@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use reqwest::Method;
+use serde_json::Value;
 
 use super::Global;
 use crate::server::Access;
@@ -19,6 +21,14 @@ pub(super) struct Target {
     /// Trust this certificate authority (PEM).
     #[arg(long = "ca-file", value_name = "FILE")]
     ca_file: Option<PathBuf>,
+}
+
+/// What is asked of it.
+struct Request<'a> {
+    method: Method,
+    path: &'a str,
+    body: Option<&'a Value>,
+    patience: Duration,
 }
 
 /// A status code and a body.
@@ -63,16 +73,37 @@ impl Target {
         path: &str,
         patience: Duration,
     ) -> anyhow::Result<Answer> {
+        self.send(global, &Request { method: Method::GET, path, body: None, patience })
+    }
+
+    /// Has `path` changed by `method`, with a body in JSON where there is one.
+    pub(super) fn change(
+        &self,
+        global: &Global,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        let patience = Duration::from_secs(10);
+        self.send(global, &Request { method, path, body, patience })
+    }
+
+    fn send(&self, global: &Global, request: &Request<'_>) -> anyhow::Result<Answer> {
+        let Request { method, path, body, patience } = request;
         let address = self.address(global)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let mut client = reqwest::Client::builder().timeout(patience).no_proxy();
+            let mut client = reqwest::Client::builder().timeout(*patience).no_proxy();
             if let Some(file) = &self.ca_file {
                 let pem = std::fs::read(file)
                     .with_context(|| format!("cannot read: {}", file.display()))?;
                 client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
             }
-            let response = client.build()?.get(format!("{address}{path}")).send().await;
+            let mut request = client.build()?.request(method.clone(), format!("{address}{path}"));
+            if let Some(body) = body {
+                request = request.header("content-type", "application/json").body(body.to_string());
+            }
+            let response = request.send().await;
             // The address may hold a password, so the error's own text must not name it.
             let response = response.map_err(reqwest::Error::without_url).context(
                 "no answer; is it running? (bellwether run, or systemctl status bellwether)",

@@ -41,14 +41,14 @@ impl Acknowledgements {
         self.0.get(&alert).filter(|one| one.until.is_none_or(|until| now < until))
     }
 
-    /// All, also those that ended by their time.
+    /// All, those among them that ended by their time.
     pub fn iter(&self) -> impl Iterator<Item = (Fingerprint, &Acknowledgement)> {
         self.0.iter().map(|(alert, one)| (*alert, one))
     }
 
-    /// Forgets those whose time is over.
-    pub fn forget_ended(&mut self, now: Wall) {
-        self.0.retain(|_, one| one.until.is_none_or(|until| now < until));
+    /// Keeps those of alerts that `wanted` accepts.
+    pub fn retain(&mut self, wanted: impl Fn(Fingerprint) -> bool) {
+        self.0.retain(|alert, _| wanted(*alert));
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         assert!(all.holding(one, Wall(9)).is_some());
         assert!(all.holding(one, Wall(10)).is_none());
         assert!(all.holding(other, Wall(i64::MAX)).is_some());
-        all.forget_ended(Wall(10));
+        all.retain(|alert| alert == other);
         assert_eq!(all.iter().count(), 1);
         assert!(all.remove(other).is_some());
         assert!(all.holding(other, Wall(0)).is_none());

@@ -95,11 +95,14 @@ impl Dispatcher {
         Ok(done)
     }
 
-    /// Takes over what people said before a restart.
+    /// Takes over what people said before a restart; acknowledgements only of alerts that still
+    /// fire as far as is known.
     pub fn recall(&mut self, silences: Silences, acknowledgements: Acknowledgements) {
         self.silences = silences;
         self.silences.declare(&self.routing.maintenance);
         self.acknowledgements = acknowledgements;
+        let standing = &self.alerts;
+        self.acknowledgements.retain(|alert| standing.contains_key(&alert));
     }
 
     /// The silences, made by people or declared.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::analysis::Judgement;
 use crate::alert_history::AlertHistory;
 use crate::model::{
-    Alert, AlertState, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity, Wall};
+    Alert, AlertState, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity, Wall,
+};
 use crate::promql::Queryable;
 use crate::routing::{Explanation, Order, OrderError, Silence};
 use crate::store::Store;

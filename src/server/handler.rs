@@ -173,7 +173,9 @@ impl Shared {
         }
         let headers = &asked.parts.headers;
         let Some(users) = &web.users else { return Ok(()) };
-        if asked.route.is_some_and(|route| route.changes_state(&asked.parts.method)) && access.control.has_token(headers) {
+        if asked.route.is_some_and(|route| route.changes_state(&asked.parts.method))
+            && access.control.has_token(headers)
+        {
             return Ok(());
         }
         match self.verifier.check(users, asked.peer, headers).await {
@@ -349,12 +351,11 @@ fn explain(query: &str, backend: &dyn Backend) -> Result<serde_json::Value> {
         let message = "neither rule nor fingerprint";
         return Err(Trouble::new(StatusCode::BAD_REQUEST, message).hint("say which: rule=NAME"));
     }
-    let has = |rule: &RuleView| only.is_none_or(|only| {
-        rule.alerts.iter().any(|alert| alert.fingerprint == only)
-    });
-    let wanted = |rule: &RuleView| {
-        !rule.records && named.is_none_or(|name| rule.name == name) && has(rule)
+    let has = |rule: &RuleView| {
+        only.is_none_or(|only| rule.alerts.iter().any(|alert| alert.fingerprint == only))
     };
+    let wanted =
+        |rule: &RuleView| !rule.records && named.is_none_or(|name| rule.name == name) && has(rule);
     let (rules, now) = (backend.rules(), backend.now());
     let rules: Vec<_> = rules
         .iter()

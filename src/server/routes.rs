@@ -136,7 +136,9 @@ impl Route {
             }
             Self::Silence => "DELETE ends a silence",
             Self::Acknowledge => "POST says who takes care of an alert: by, comment, duration",
-            Self::Api(View::Explain) => "why a rule's alerts fire or not, and who is told: rule, fingerprint",
+            Self::Api(View::Explain) => {
+                "why a rule's alerts fire or not, and who is told: rule, fingerprint"
+            }
             Self::Api(View::Rules) => "rules and their state",
             Self::Api(View::Health) => "collectors and channels",
             Self::Api(View::Summary) => "everything in short",
@@ -208,7 +210,8 @@ fn fits(known: &str, path: &str) -> bool {
 /// What stands in `path` for the part of `known` in angle brackets; `path` itself where `known` has
 /// none.
 fn part<'a>(known: &str, path: &'a str) -> Option<&'a str> {
-    let brackets = known.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)));
+    let brackets =
+        known.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)));
     match brackets {
         Some((before, (_, after))) => path.strip_prefix(before)?.strip_suffix(after),
         None => (known == path).then_some(path),

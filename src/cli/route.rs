@@ -1,0 +1,107 @@
+//! `bellwether route`: where an alert would go, and when, without sending anything.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+
+use super::Global;
+use super::asking::{list, text};
+use super::when::When;
+use crate::clock::Clock;
+use crate::model::{Alert, AlertState, Fingerprint, Labels, Severity, Wall};
+use crate::server::way_view;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Labels of the alert: alertname=disk_full severity=critical mount_point=/data
+    #[arg(required = true, value_name = "NAME=VALUE")]
+    labels: Vec<String>,
+    /// At which time; now if it is not said.
+    #[arg(long, allow_hyphen_values = true)]
+    at: Option<When>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let plan = global.plan()?;
+    let now = Clock::start().now().wall;
+    let at = options.at.as_ref().map_or(now, |at| at.at(now));
+    let alert = alert(&options.labels)?;
+    let ways: Vec<Value> = plan.routing.ways(&alert, at).iter().map(way_view).collect();
+    if options.json {
+        println!("{:#}", Value::Array(ways));
+    } else {
+        ways.iter().for_each(|way| print!("{}", screen(way)));
+    }
+    Ok(())
+}
+
+/// An alert with labels as they are given.
+fn alert(pairs: &[String]) -> anyhow::Result<Alert> {
+    let mut labels = Labels::new();
+    for pair in pairs {
+        let (name, value) =
+            pair.split_once('=').with_context(|| format!("not NAME=VALUE: {pair:?}"))?;
+        labels.insert(name.to_owned(), value.trim_matches('"').to_owned());
+    }
+    let rule = labels.remove("alertname").unwrap_or_default();
+    let word = labels.remove("severity").unwrap_or_else(|| "warning".into());
+    let Some(severity) = Severity::ALL.into_iter().find(|one| one.as_str() == word) else {
+        bail!("not a severity: {word:?}; one of info, warning, critical, emergency");
+    };
+    Ok(Alert {
+        fingerprint: Fingerprint::of(&rule, &labels),
+        rule: rule.into(),
+        severity,
+        labels,
+        annotations: Labels::new(),
+        message: String::new(),
+        value: None,
+        threshold: None,
+        fired_value: None,
+        peak: None,
+        state: AlertState::Firing,
+        active_at: Wall::default(),
+        fired_at: None,
+        resolved_at: None,
+    })
+}
+
+/// One way in lines.
+pub(super) fn screen(way: &Value) -> String {
+    let names = |all: &Value| list(all).iter().map(text).collect::<Vec<_>>().join(", ");
+    let receiver = match text(&way["receiver"]) {
+        none if none.is_empty() => "all channels".into(),
+        named => named,
+    };
+    let channels = match names(&way["channels"]) {
+        none if none.is_empty() => "nobody".into(),
+        some => some,
+    };
+    let mut out =
+        format!("{} {} -> {receiver}: {channels}\n", text(&way["route"]), text(&way["matchers"]));
+    let repeat = &way["repeatInterval"];
+    let repeat = if repeat.is_null() { "never".into() } else { format!("after {}", text(repeat)) };
+    out += &format!(
+        "  group {}: first after {}, then at most every {}; told again {repeat}\n",
+        way["group"],
+        text(&way["groupWait"]),
+        text(&way["groupInterval"]),
+    );
+    if !way["fallback"].is_null() {
+        out += &format!("  if these fail: {}\n", text(&way["fallback"]));
+    }
+    for step in list(&way["escalation"]) {
+        out += &format!(
+            "  not acknowledged after {}: {}\n",
+            text(&step["after"]),
+            text(&step["receiver"])
+        );
+    }
+    if !way["heldBy"].is_null() {
+        out += &format!("  held back: {}\n", text(&way["heldBy"]));
+    }
+    out
+}
