@@ -38,6 +38,7 @@ pub use backend::{
     AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth,
     ReloadHealth, RemoteHealth, RuleView,
 };
+pub use desk::way_view;
 pub use listener::{BindError, Handle, Server};
 pub use network::Network;
 pub use query::{QueryLimits, QueryStats, answer_json};

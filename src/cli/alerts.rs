@@ -1,6 +1,6 @@
 //! `bellwether alerts`: what alerts there are now, or what became of them and who was told.
 
-mod screen;
+pub(super) mod screen;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};

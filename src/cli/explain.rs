@@ -4,10 +4,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::alerts::story;
+use super::alerts::screen::story;
 use super::asking::{Asking, list, text};
 use super::route;
 use super::when::When;
+use crate::clock::Clock;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -30,7 +31,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         None => options.asking.ask(global, "/api/v1/explain", &[(key, what.clone())])?,
         Some(_) => Value::Null,
     };
-    let end = options.at.as_ref().map(|at| at.text());
+    let now = Clock::start().now().wall;
+    let end = options.at.map(|at| (at.at(now).0 as f64 / 1000.0).to_string());
     let parameters = [(key, what), ("end", end), ("limit", Some(RECORDS.to_owned()))];
     let past = options.asking.ask(global, "/api/v1/alerts/history", &parameters);
     // Without a history of alerts the state alone is told.
@@ -51,7 +53,7 @@ fn screen(data: &Value) -> String {
     }
     if !data["past"].is_null() {
         out += "what happened:\n";
-        out += &story(&data["past"]);
+        out += &story(&data["past"], false);
     }
     out
 }

@@ -27,7 +27,7 @@ pub(super) struct Options {
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let plan = global.plan()?;
     let now = Clock::start().now().wall;
-    let at = options.at.as_ref().map_or(now, |at| at.at(now));
+    let at = options.at.map_or(now, |at| at.at(now));
     let alert = alert(&options.labels)?;
     let ways: Vec<Value> = plan.routing.ways(&alert, at).iter().map(way_view).collect();
     if options.json {

@@ -20,18 +20,20 @@ use super::access::Access;
 use super::activity::Activity;
 use super::answer::{self, Answer, Trouble};
 use super::api::{self, Counts};
-use super::backend::Backend;
+use super::backend::{Backend, RuleView};
 use super::body::{self, Outgoing};
+use super::desk;
 use super::landing;
 use super::metadata;
 use super::metrics_view;
 use super::negotiate::{coding, page_format};
-use super::query::{Jobs, bad_data};
+use super::query::{Jobs, Parameters, bad_data};
 use super::registry::Registry;
 use super::routes::{ROUTES, Route, View};
 use super::stats::Stats;
 use super::web::{Verdict, Verifier};
 use crate::exposition::Page;
+use crate::routing::Order;
 
 /// The version told to clients.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -345,8 +347,9 @@ fn data(
 /// Rules and alerts that `query` asks about: `rule`, or `fingerprint`.
 fn explain(query: &str, backend: &dyn Backend) -> Result<serde_json::Value> {
     let parameters = Parameters::new(query, b"");
-    let only = parameters.text("fingerprint").map(desk::fingerprint).transpose()?;
-    let named = parameters.text("rule");
+    let given = |name| Some(parameters.text(name)).filter(|text| !text.is_empty());
+    let only = given("fingerprint").map(desk::fingerprint).transpose()?;
+    let named = given("rule");
     if only.is_none() && named.is_none() {
         let message = "neither rule nor fingerprint";
         return Err(Trouble::new(StatusCode::BAD_REQUEST, message).hint("say which: rule=NAME"));

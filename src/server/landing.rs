@@ -1,12 +1,14 @@
 //! The page that a person sees first. Pure.
 
+use hyper::Method;
+
 use super::routes::{ROUTES, Route};
 
 /// HTML with links to what can be read, and the version.
 pub(super) fn page(version: &str) -> String {
     let links: String = ROUTES
         .iter()
-        .filter(|(path, route)| !route.changes_state() && *path != "/")
+        .filter(|(path, route)| !route.changes_state(&Method::GET) && *path != "/")
         .map(|(path, route)| {
             let (path, about) = (escape(path), escape(route.about()));
             if matches!(route, Route::Past(_)) {

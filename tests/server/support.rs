@@ -14,6 +14,7 @@ use bellwether::model::{
     Recorded, RefusedRecord, Severity, Wall,
 };
 use bellwether::promql::Queryable;
+use bellwether::routing::{Explanation, Order, OrderError, Silence};
 use bellwether::server::{
     Access, Backend, Handle, Health, Judgement, Prometheus, RuleView, Server, Stats,
 };
@@ -163,6 +164,21 @@ impl Backend for TestBackend {
 
     fn alerts(&self) -> Vec<Arc<Alert>> {
         vec![alert()]
+    }
+
+    fn silences(&self) -> Vec<Silence> {
+        Vec::new()
+    }
+
+    fn order(
+        &self,
+        order: Order,
+    ) -> Pin<Box<dyn Future<Output = Result<String, OrderError>> + Send + '_>> {
+        Box::pin(std::future::ready(Ok(format!("{order:?}"))))
+    }
+
+    fn explain(&self, _: Fingerprint) -> Option<Explanation> {
+        None
     }
 
     fn rules(&self) -> Vec<RuleView> {

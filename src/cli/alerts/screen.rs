@@ -61,7 +61,7 @@ fn round(seconds: f64) -> String {
 
 /// What happened, in the order in which it did, a day below the other. `oldest`: the records come
 /// in that order already.
-pub(super) fn story(data: &Value, oldest: bool) -> String {
+pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
     let mut records: Vec<&Value> = list(&data["records"]).iter().collect();
     if !oldest {
         records.reverse();
