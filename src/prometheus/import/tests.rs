@@ -66,7 +66,7 @@ fn groups_and_rules() {
     assert_eq!(imported.warnings.len(), 1, "{:?}", imported.warnings);
     assert_eq!(
         imported.warnings[0].told(&"x").lines().next().unwrap(),
-        "rules.yml:24:27: groups[0].rules[3].labels.severity: unknown severity \"whatever\" counts as warning"
+        "rules.yml:23:28: groups[0].rules[3].labels.severity: unknown severity \"whatever\" counts as warning"
     );
 }
 
@@ -115,7 +115,7 @@ fn mistakes_are_errors_of_the_file() {
         ),
         ("groups: [{name: a, rules: [{record: b, expr: up, for: 5m}]}]", "`for` beside `record`"),
         ("groups: [{nam: a}]", "unknown key \"nam\""),
-        ("groups: [", "rules.yml:1:"),
+        ("groups: [", "rules.yml:2:1: not valid YAML"),
     ] {
         let (_, problems) = import_text(text);
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{text}: {problems:?}");
