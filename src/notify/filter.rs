@@ -52,7 +52,9 @@ impl Filter {
     /// Whether `alert` is told as it stands now.
     pub(super) fn admits(&self, alert: &Alert) -> bool {
         alert.severity >= self.min_severity
-            && self.rules.as_ref().is_none_or(|rules| rules.is_match(&*alert.rule))
+            && self.rules.as_ref().is_none_or(|rules| {
+                rules.is_match(&*alert.rule) || rules.is_match(alert.alertname())
+            })
             && self
                 .components
                 .as_ref()
