@@ -316,7 +316,7 @@ impl App {
 /// Logs what is odd about a plan.
 fn warn_of(source: &Source, plan: &Plan) {
     for warning in &plan.warnings {
-        warn!("{source}:{warning}");
+        warn!("{}", warning.told(source));
     }
 }
 

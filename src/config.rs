@@ -4,6 +4,7 @@
 
 mod check;
 mod exec;
+mod files;
 mod load;
 mod metrics;
 mod print;

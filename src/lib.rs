@@ -17,6 +17,7 @@
 //! - [`rules`]: what is judged, when it counts, and what changes.
 //! - [`routing`]: who is told of alerts, and when, pure.
 //! - [`notify`]: what is told, until it has arrived.
+//! - [`prometheus`]: files of Prometheus to settings of ours, and back. Pure.
 //! - [`replay`]: rules over what was recorded, on virtual time.
 //! - [`collectors`]: where figures come from, and the runner they share.
 //! - [`remote`]: remote write.
@@ -39,6 +40,7 @@ pub mod logging;
 pub mod model;
 pub mod notify;
 pub mod outbound;
+pub mod prometheus;
 pub mod promql;
 pub mod remote;
 pub mod replay;

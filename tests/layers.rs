@@ -33,6 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rules", &["model", "declare", "promql", "templates", "history", "analysis", "store"]),
     ("routing", &["model", "declare"]),
     ("notify", &["model", "clock", "declare", "templates", "outbound"]),
+    ("prometheus", &["model", "declare", "promql", "templates", "rules", "routing", "notify"]),
     (
         "replay",
         &[
@@ -81,6 +82,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "remote",
             "rules",
             "routing",
+            "prometheus",
             "notify",
             "server",
         ],

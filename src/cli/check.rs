@@ -26,7 +26,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
                 bail!("the page could not be served as declared");
             }
             for warning in &plan.warnings {
-                println!("{source}:{warning}");
+                println!("{}", warning.told(&source));
             }
             let recordings = match plan.rules.recordings.len() {
                 0 => String::new(),

@@ -10,6 +10,7 @@ use crate::collectors::{application, neo4j, own, system};
 use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
 use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
+use crate::prometheus::{self, RuleFile};
 use crate::routing::{self, Routing, RuleTraits};
 use crate::rules::{self, RuleSet, RuleSettings};
 
@@ -55,11 +56,12 @@ pub struct Plan {
 /// # Errors
 /// All problems of the declaration, those of decoding included.
 pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
-    let Loaded { source, root, mut problems } = loaded;
+    let Loaded { source, root, mut problems, rule_files, warnings } = loaded;
     if let Some(root) = &root {
         exec::check(root, &source, &mut problems);
     }
-    let plan = root.map(|root| Checker::new(&root, &mut problems).plan());
+    let checker = |root: &Root| Checker::new(root, &rule_files, warnings, &mut problems).plan();
+    let plan = root.as_ref().map(checker);
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
         _ => Err(Report { source, problems: problems.into_sorted() }),
@@ -70,6 +72,7 @@ pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
 /// of them are found; the result counts only if there were none.
 struct Checker<'a> {
     root: &'a Root,
+    rule_files: &'a [RuleFile],
     problems: &'a mut Problems,
     warnings: Vec<Problem>,
     metrics: Vec<MetricDef>,
@@ -78,9 +81,14 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    fn new(root: &'a Root, problems: &'a mut Problems) -> Self {
-        let (warnings, metrics, declared) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { root, problems, warnings, metrics, declared }
+    fn new(
+        root: &'a Root,
+        rule_files: &'a [RuleFile],
+        warnings: Vec<Problem>,
+        problems: &'a mut Problems,
+    ) -> Self {
+        let (metrics, declared) = (Vec::new(), BTreeMap::new());
+        Self { root, rule_files, problems, warnings, metrics, declared }
     }
 
     fn plan(mut self) -> Plan {
@@ -284,9 +292,15 @@ impl<'a> Checker<'a> {
                 }),
             }
         }
+        let names = alerting.rules.iter().map(|rule| rule.name.value.as_str());
+        let mut imported = prometheus::import(self.rule_files, names, self.problems);
+        self.warnings.append(&mut imported.warnings);
+        judged.append(&mut imported.rules);
+        let mut recordings = alerting.recording_rules.clone();
+        recordings.append(&mut imported.recordings);
         let declared = rules::Declared {
             rules: &judged,
-            recordings: &alerting.recording_rules,
+            recordings: &recordings,
             metrics,
             interval: self.root.performance_monitor.collection_interval.0,
             anomaly: &self.root.trend_analysis.anomaly_detection,

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::declare::{At, Cx, Decode, Environment, Problem, Problems, parse};
+use crate::prometheus::RuleFile;
 
+use super::files;
 use super::sections::Root;
 
 /// The declaration that runs where no file is named.
@@ -53,9 +55,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
-            let separator = if problem.at.pos.line > 0 { ":" } else { ": " };
             let newline = if index > 0 { "\n" } else { "" };
-            write!(out, "{newline}{}{separator}{problem}", self.source)?;
+            write!(out, "{newline}{}", problem.told(&self.source))?;
         }
         Ok(())
     }
@@ -72,6 +73,10 @@ pub struct Loaded {
     pub root: Option<Root>,
     /// What is wrong.
     pub problems: Problems,
+    /// The rule files of Prometheus that it names.
+    pub rule_files: Vec<RuleFile>,
+    /// What is odd but no error.
+    pub warnings: Vec<Problem>,
 }
 
 /// Reads and decodes `source`. Blocks on the file system.
@@ -82,30 +87,35 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
     let text = match source {
         Source::Embedded => EMBEDDED.to_owned(),
         Source::File(path) => {
-            read(path).map_err(|(message, hint)| Report::whole(source, message, hint))?
+            let missing = "without --config the embedded declaration runs";
+            read(path).map_err(|(message, hint)| {
+                Report::whole(source, message, hint.or((!path.exists()).then_some(missing)))
+            })?
         }
     };
-    Ok(decode(source, &text, environment))
+    let mut loaded = decode(source, &text, environment);
+    files::read_rule_files(&mut loaded);
+    Ok(loaded)
 }
 
-/// Decodes `text` as the declaration of `source`.
+/// Decodes `text` as the declaration of `source`. Files that it names are not read.
 #[must_use]
 pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Loaded {
     let mut problems = Problems::default();
     let root = match parse(text) {
         Ok(node) => Root::decode(&node, &mut Cx::new(&mut problems, environment)),
         Err((pos, message)) => {
-            problems.error(&At { pos, path: "".into() }, message);
+            problems.error(&At { pos, ..At::default() }, message);
             None
         }
     };
-    Loaded { source: source.clone(), root, problems }
+    let source = source.clone();
+    Loaded { source, root, problems, rule_files: Vec::new(), warnings: Vec::new() }
 }
 
-fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
+pub(super) fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
     let unreadable = |error: std::io::Error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => Some("without --config the embedded declaration runs"),
             std::io::ErrorKind::PermissionDenied => Some("make it readable for this user"),
             _ => None,
         };

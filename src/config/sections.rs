@@ -107,6 +107,10 @@ section! {
         pub rules: Vec<RuleSettings> = Vec::new(),
         /// Most alerts of a rule that has no `limit` of its own; `0` for any number.
         pub rule_limit: u32 = 0,
+        /// Rule files of Prometheus, which are read as they are and judged beside `rules`; names
+        /// with `*`, `?` and `[...]` stand for all files that fit. What is relative begins at the
+        /// folder of this file.
+        pub rule_files: Vec<Spanned<PathBuf>> = Vec::new(),
         /// What is calculated from history and kept there, before rules are judged, in this order.
         pub recording_rules: Vec<RecordingSettings> = Vec::new(),
         /// Channels that are told together, for `routes`.

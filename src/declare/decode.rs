@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::model::{Kind, Severity};
 
@@ -35,18 +36,27 @@ pub struct Cx<'a> {
     problems: &'a mut Problems,
     environment: Environment<'a>,
     path: String,
+    file: Option<Arc<str>>,
 }
 
 impl<'a> Cx<'a> {
     /// At the top of a file.
     pub fn new(problems: &'a mut Problems, environment: Environment<'a>) -> Self {
-        Self { problems, environment, path: String::new() }
+        Self { problems, environment, path: String::new(), file: None }
+    }
+
+    /// At the top of another file than the declaration, which knows no environment.
+    pub fn of_file(problems: &'a mut Problems, file: Arc<str>) -> Self {
+        fn unset(_: &str) -> Option<String> {
+            None
+        }
+        Self { problems, environment: &unset, path: String::new(), file: Some(file) }
     }
 
     /// The current path with `pos`.
     #[must_use]
     pub fn at(&self, pos: Pos) -> At {
-        At { pos, path: self.path.as_str().into() }
+        At { pos, path: self.path.as_str().into(), file: self.file.clone() }
     }
 
     /// Notes a problem at `pos` under the current path.

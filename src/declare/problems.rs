@@ -12,13 +12,24 @@ pub struct At {
     pub pos: Pos,
     /// `performance_monitor.alerting.rules[2].metric`; empty for the file as a whole.
     pub path: Arc<str>,
+    /// The file, where that is not the declaration itself.
+    pub file: Option<Arc<str>>,
 }
 
 impl At {
     /// The place of the key `name` in the mapping at this place; the position stays the same.
     #[must_use]
     pub fn key(&self, name: &str) -> At {
-        At { pos: self.pos, path: format!("{}.{name}", self.path).into() }
+        At { path: format!("{}.{name}", self.path).into(), ..self.clone() }
+    }
+
+    /// In words, for a hint: `line 3`, or `line 3 of other.yml`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.file {
+            Some(file) => format!("line {} of {file}", self.pos.line),
+            None => format!("line {}", self.pos.line),
+        }
     }
 }
 
@@ -37,6 +48,16 @@ impl Problem {
     /// Adds how to mend it.
     pub fn hint(&mut self, hint: impl Into<String>) {
         self.hint = Some(hint.into());
+    }
+
+    /// With the file before it: its own, or `source`.
+    #[must_use]
+    pub fn told(&self, source: &dyn fmt::Display) -> String {
+        let separator = if self.at.pos.line > 0 { ":" } else { ": " };
+        match &self.at.file {
+            Some(file) => format!("{file}{separator}{self}"),
+            None => format!("{source}{separator}{self}"),
+        }
     }
 
     /// Adds a hint where there is one.
@@ -77,10 +98,10 @@ impl Problems {
         self.found.iter().any(|problem| inside(&problem.at.path))
     }
 
-    /// The problems, ordered by their place in the file.
+    /// The problems, ordered by file, those of the declaration first, and by their place in it.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Problem> {
-        self.found.sort_by_key(|problem| problem.at.pos);
+        self.found.sort_by(|a, b| (&a.at.file, a.at.pos).cmp(&(&b.at.file, b.at.pos)));
         self.found
     }
 }

@@ -98,7 +98,8 @@ pub struct Alert {
     pub rule: Arc<str>,
     /// How bad; of a rule with several thresholds, the level reached.
     pub severity: Severity,
-    /// The series' labels and those the rule adds, without `alertname` and `severity`.
+    /// The series' labels and those the rule adds; `alertname` and `severity` only where these are
+    /// others than the rule's name and our word, as in a rule file of Prometheus.
     pub labels: Labels,
     /// What the rule adds for people, rendered.
     pub annotations: Labels,
@@ -123,6 +124,33 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// The name that receivers know it by: the rule's, unless a label says otherwise.
+    #[must_use]
+    pub fn alertname(&self) -> &str {
+        self.labels.get("alertname").map_or(&self.rule, String::as_str)
+    }
+
+    /// A label, `alertname` and `severity` among them; empty where there is none.
+    #[must_use]
+    pub fn label(&self, name: &str) -> &str {
+        match (name, self.labels.get(name)) {
+            (_, Some(value)) => value,
+            ("alertname", None) => &self.rule,
+            ("severity", None) => self.severity.as_str(),
+            _ => "",
+        }
+    }
+
+    /// All labels, `alertname` and `severity` among them.
+    #[must_use]
+    pub fn all_labels(&self) -> Labels {
+        let mut labels = self.labels.clone();
+        for name in ["alertname", "severity"] {
+            labels.entry(name.to_owned()).or_insert_with(|| self.label(name).to_owned());
+        }
+        labels
+    }
+
     /// How long it fired, up to `now` where it did not resolve; `None` if it never fired.
     #[must_use]
     pub fn fired_for(&self, now: Wall) -> Option<Duration> {

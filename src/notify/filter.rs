@@ -51,18 +51,15 @@ impl Filter {
 
     /// Whether `alert` is told as it stands now.
     pub(super) fn admits(&self, alert: &Alert) -> bool {
-        let label = |name: &str| match name {
-            "alertname" => &alert.rule,
-            "severity" => alert.severity.as_str(),
-            name => alert.labels.get(name).map_or("", String::as_str),
-        };
         alert.severity >= self.min_severity
-            && self.rules.as_ref().is_none_or(|rules| rules.is_match(&*alert.rule))
+            && self.rules.as_ref().is_none_or(|rules| {
+                rules.is_match(&*alert.rule) || rules.is_match(alert.alertname())
+            })
             && self
                 .components
                 .as_ref()
-                .is_none_or(|components| components.is_match(label("component")))
-            && self.labels.iter().all(|(name, matcher)| matcher.matches(label(name)))
+                .is_none_or(|components| components.is_match(alert.label("component")))
+            && self.labels.iter().all(|(name, matcher)| matcher.matches(alert.label(name)))
     }
 }
 

@@ -209,9 +209,8 @@ const NO_END: &str = "0001-01-01T00:00:00Z";
 
 /// The labels as Alertmanager has them: the sender's, the alert's, `alertname` and `severity`.
 pub(super) fn all_labels(alert: &Alert, sender: &Sender) -> Labels {
-    let mut labels = with_sender(alert, sender);
-    labels.insert("alertname".into(), alert.rule.to_string());
-    labels.insert("severity".into(), alert.severity.as_str().into());
+    let mut labels = sender.labels.clone();
+    labels.extend(alert.all_labels());
     labels
 }
 

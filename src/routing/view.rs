@@ -17,8 +17,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&'a str> {
         match name {
-            "alertname" => Some(&self.alert.rule),
-            "severity" => Some(self.alert.severity.as_str()),
+            "alertname" | "severity" => Some(self.alert.label(name)),
             name => {
                 let own = self.alert.labels.get(name).or_else(|| self.sender.get(name));
                 own.map(String::as_str)
@@ -30,9 +29,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn all(&self) -> Labels {
         let mut labels = self.sender.clone();
-        labels.extend(self.alert.labels.clone());
-        labels.insert("alertname".into(), self.alert.rule.to_string());
-        labels.insert("severity".into(), self.alert.severity.as_str().into());
+        labels.extend(self.alert.all_labels());
         labels
     }
 }

@@ -83,10 +83,9 @@ pub fn compile(declared: &Declared<'_>, problems: &mut Problems) -> RuleSet {
         if rule.name.trim().is_empty() {
             problems.error(&rule.name.at, "a rule needs a name");
         } else if let Some(first) = names.insert(&rule.name.value, rule) {
-            let line = first.name.at.pos.line;
             problems
                 .error(&rule.name.at, format!("duplicate rule {:?}", rule.name.value))
-                .hint(format!("the first is on line {line}"));
+                .hint(format!("the first is on {}", first.name.at.words()));
         }
         let metrics = declared.metrics;
         let warnings = &mut set.warnings;
@@ -374,7 +373,9 @@ impl Compiler<'_> {
                 .hint("keep one of them");
         }
         for (name, value) in rule.added_labels() {
-            if RESERVED.contains(&name) {
+            // What a file of Prometheus calls an alert, or how bad it is, stays what it is.
+            let foreign = value.at.file.is_some();
+            if RESERVED.contains(&name) && !foreign {
                 self.problems
                     .error(&value.at, format!("the label {name:?} is set by Bellwether"))
                     .hint("`severity` is a key of the rule; `alertname` is its name");

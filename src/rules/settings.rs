@@ -248,7 +248,7 @@ impl RuleSettings {
     #[must_use]
     pub fn place(&self) -> At {
         let path = &self.name.at.path;
-        At { path: path.strip_suffix(".name").unwrap_or(path).into(), ..self.name.at }
+        At { path: path.strip_suffix(".name").unwrap_or(path).into(), ..self.name.at.clone() }
     }
 
     /// The labels that its alerts get, by name.

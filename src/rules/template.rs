@@ -130,6 +130,11 @@ impl Templates {
         Ok(text)
     }
 
+    /// What is wrong with a text of a rule whose alerts may have any labels.
+    pub fn refusal(&mut self, source: &str) -> Option<Refusal> {
+        self.add(source, Scope { labels: &[], any_label: true, extra: &[] }).err()
+    }
+
     fn check_names(&self, name: &str, scope: Scope<'_>) -> Result<(), Refusal> {
         let Ok(template) = self.environment.get_template(name) else { return Ok(()) };
         let mut used: Vec<String> = template.undeclared_variables(true).into_iter().collect();
@@ -211,7 +216,7 @@ impl Templates {
             peak => number(facts.peak),
             threshold => number(facts.threshold),
             rule => facts.rule,
-            alertname => facts.rule,
+            alertname => facts.labels.get("alertname").map_or(facts.rule, String::as_str),
             severity => facts.severity,
             state => facts.state,
             metric => facts.metric,

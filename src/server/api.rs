@@ -20,11 +20,8 @@ pub(super) fn alerts(alerts: &[Arc<Alert>]) -> Value {
 
 /// One alert: Prometheus' fields, then ours.
 fn view_alert(alert: &Alert) -> Value {
-    let mut labels = alert.labels.clone();
-    labels.insert("alertname".into(), alert.rule.to_string());
-    labels.insert("severity".into(), alert.severity.as_str().into());
     json!({
-        "labels": labels,
+        "labels": alert.all_labels(),
         "annotations": alert.annotations,
         "state": alert.state.as_str(),
         "activeAt": time(alert.active_at),

@@ -92,7 +92,7 @@ impl Web {
         let node = match declare::parse(&text) {
             Ok(node) => node,
             Err((pos, message)) => {
-                problems.error(&declare::At { pos, path: "".into() }, message);
+                problems.error(&declare::At { pos, ..declare::At::default() }, message);
                 return None;
             }
         };

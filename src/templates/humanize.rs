@@ -116,8 +116,8 @@ pub fn duration(seconds: f64) -> String {
 /// Seconds since the Unix epoch as date and time: `2015-11-21 04:30:00.5 +0000 UTC`.
 #[must_use]
 pub fn timestamp(seconds: f64) -> String {
-    let moment = (seconds.is_finite() && seconds.abs() < 1e11)
-        .then(|| Timestamp::from_microsecond((seconds * 1e6).round() as i64).ok())
+    let moment = (seconds.is_finite() && seconds.abs() < 9e9)
+        .then(|| Timestamp::from_millisecond((seconds * 1e9) as i64 / 1_000_000).ok())
         .flatten();
     match moment {
         Some(moment) => {

@@ -103,7 +103,7 @@ fn digits(text: &str) -> Result<(usize, &str), Error> {
 impl Verb {
     fn filled(&self, value: &Value) -> String {
         let body = match self.verb {
-            's' | 'v' => self.cut(if self.verb == 's' { text(value) } else { plain(value) }),
+            's' | 'v' => self.cut(plain(value)),
             'q' => format!("{:?}", self.cut(text(value))),
             't' => text(value),
             'x' | 'X' if value.kind() == ValueKind::String => {

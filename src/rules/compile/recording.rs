@@ -55,11 +55,14 @@ fn taken(
     let (name, at) = (&settings.record.value, &settings.record.at);
     let first = before.iter().find(|other| other.settings.record.value == *name);
     match first {
-        Some(first) if first.settings.labels == settings.labels => {
-            let line = first.settings.record.at.pos.line;
-            problems
-                .error(at, format!("{name:?} is recorded twice, with the same labels"))
-                .hint(format!("the first is on line {line}; tell them apart by `labels`"));
+        // In a file of Prometheus one name may be filled by several queries.
+        Some(first) if at.file.is_none() && first.settings.labels == settings.labels => {
+            problems.error(at, format!("{name:?} is recorded twice, with the same labels")).hint(
+                format!(
+                    "the first is on {}; tell them apart by `labels`",
+                    first.settings.record.at.words()
+                ),
+            );
         }
         None if known.has(name) => {
             problems

@@ -1,0 +1,11 @@
+//! Files of Prometheus, read as they are, and our rules as such a file.
+//!
+//! Pure: texts become settings and settings become texts. What cannot be said on the other side is
+//! named with its place. Opens no file.
+
+mod go;
+mod import;
+mod rule_file;
+mod severity;
+
+pub use import::{Imported, RuleFile, import};

@@ -1,0 +1,195 @@
+//! A template to pieces of text and actions, an action to tokens.
+
+use super::Foreign;
+
+/// A stretch of the template.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Piece {
+    /// Text, trimmed as its neighbours say.
+    Text(String),
+    /// What stands in braces, and on which line.
+    Action(u32, Vec<Token>),
+}
+
+/// A word of an action.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Token {
+    /// A text, unquoted.
+    Text(String),
+    /// A number as written.
+    Number(String),
+    /// A keyword or a function.
+    Word(String),
+    /// `$name`; empty for `$` itself.
+    Variable(String),
+    /// `.name`, which follows a value where `joined`.
+    Field {
+        /// The name.
+        name: String,
+        /// Whether it belongs to what stands before it.
+        joined: bool,
+    },
+    /// A dot by itself.
+    Dot,
+    /// `(`, `)`, `|`, `,`, `:=` or `=`.
+    Sign(&'static str),
+}
+
+/// Cuts a template up.
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Foreign> {
+    let mut found = Vec::new();
+    let (mut rest, mut line) = (text, 0);
+    let mut trims = false;
+    while let Some(open) = rest.find("{{") {
+        let (before, inside) = (&rest[..open], &rest[open + 2..]);
+        let trimmed_left = if trims { before.trim_start() } else { before };
+        let opens_with_trim = trims_after(inside);
+        let shown = if opens_with_trim { trimmed_left.trim_end() } else { trimmed_left };
+        found.push(Piece::Text(shown.to_owned()));
+        line += lines(before);
+        let (tokens, length) = action(if opens_with_trim { &inside[1..] } else { inside }, line)?;
+        let length = length + usize::from(opens_with_trim);
+        let body = &inside[..length];
+        trims = body.ends_with('-') && body[..body.len() - 1].ends_with(char::is_whitespace);
+        if !tokens.is_empty() {
+            found.push(Piece::Action(line, tokens));
+        }
+        line += lines(body);
+        rest = &inside[length + 2..];
+    }
+    found.push(Piece::Text(if trims { rest.trim_start() } else { rest }.to_owned()));
+    Ok(found)
+}
+
+fn lines(text: &str) -> u32 {
+    text.matches('\n').count() as u32
+}
+
+fn trims_after(inside: &str) -> bool {
+    inside.strip_prefix('-').is_some_and(|rest| rest.starts_with(char::is_whitespace))
+}
+
+/// The tokens up to the closing braces, and how long that is.
+fn action(text: &str, line: u32) -> Result<(Vec<Token>, usize), Foreign> {
+    let unclosed = || Foreign::new(line, "an action that is not closed by `}}`");
+    if let Some(comment) = text.trim_start().strip_prefix("/*") {
+        let end = comment.find("*/").ok_or_else(unclosed)?;
+        let start = text.len() - comment.len() + end + 2;
+        let close = text[start..].find("}}").ok_or_else(unclosed)?;
+        return Ok((Vec::new(), start + close));
+    }
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        let first = rest.chars().next().ok_or_else(unclosed)?;
+        if rest.starts_with("}}") {
+            return Ok((tokens, at));
+        }
+        // A minus before the end trims; it is no number.
+        if first == '-' && rest[1..].starts_with("}}") && text[..at].ends_with(char::is_whitespace)
+        {
+            return Ok((tokens, at + 1));
+        }
+        if first.is_whitespace() {
+            at += first.len_utf8();
+            continue;
+        }
+        let joined =
+            at > 0 && !text[..at].ends_with(|c: char| c.is_whitespace() || "(|,=".contains(c));
+        let (token, length) = token(rest, joined, line)?;
+        tokens.push(token);
+        at += length;
+    }
+}
+
+fn token(rest: &str, joined: bool, line: u32) -> Result<(Token, usize), Foreign> {
+    for sign in [":=", "=", "(", ")", "|", ","] {
+        if rest.starts_with(sign) {
+            return Ok((Token::Sign(sign), sign.len()));
+        }
+    }
+    let first = rest.chars().next().unwrap_or_default();
+    match first {
+        '"' | '`' | '\'' => quoted(rest, first, line),
+        '$' => {
+            let name = word(&rest[1..]);
+            Ok((Token::Variable(name.to_owned()), 1 + name.len()))
+        }
+        '.' => match word(&rest[1..]) {
+            "" if !rest[1..].starts_with(|c: char| c.is_ascii_digit()) => Ok((Token::Dot, 1)),
+            "" => Ok(number(rest)),
+            name => Ok((Token::Field { name: name.to_owned(), joined }, 1 + name.len())),
+        },
+        '0'..='9' | '-' | '+' => Ok(number(rest)),
+        _ => match word(rest) {
+            "" => Err(Foreign::new(line, format!("an unexpected {first:?}"))),
+            name => Ok((Token::Word(name.to_owned()), name.len())),
+        },
+    }
+}
+
+fn word(text: &str) -> &str {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    match text.chars().next() {
+        Some(first) if part(first) && !first.is_ascii_digit() => {
+            &text[..text.find(|c| !part(c)).unwrap_or(text.len())]
+        }
+        _ => "",
+    }
+}
+
+fn number(text: &str) -> (Token, usize) {
+    let rest = text.trim_start_matches(['-', '+']);
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'));
+    let length = text.len() - rest.len() + end.unwrap_or(rest.len());
+    (Token::Number(text[..length].to_owned()), length)
+}
+
+fn quoted(rest: &str, quote: char, line: u32) -> Result<(Token, usize), Foreign> {
+    let unclosed = || Foreign::new(line, "a text that is not closed");
+    if quote == '`' {
+        let end = rest[1..].find('`').ok_or_else(unclosed)?;
+        return Ok((Token::Text(rest[1..=end].to_owned()), end + 2));
+    }
+    let mut text = String::new();
+    let mut chars = rest.char_indices().skip(1);
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => {
+                let (_, escaped) = chars.next().ok_or_else(unclosed)?;
+                let digits = match escaped {
+                    'x' => 2,
+                    'u' => 4,
+                    'U' => 8,
+                    _ => 0,
+                };
+                let code: String = chars.by_ref().take(digits).map(|(_, digit)| digit).collect();
+                text.push(match escaped {
+                    'n' => '\n',
+                    't' => '\t',
+                    'r' => '\r',
+                    'a' => '\u{7}',
+                    _ if digits > 0 => {
+                        u32::from_str_radix(&code, 16).ok().and_then(char::from_u32).ok_or_else(
+                            || Foreign::new(line, format!("an escape \\{escaped}{code}")),
+                        )?
+                    }
+                    other => other,
+                });
+            }
+            '\n' => return Err(unclosed()),
+            _ if c == quote => {
+                let token = if quote == '"' { Token::Text(text) } else { character(&text) };
+                return Ok((token, at + 1));
+            }
+            _ => text.push(c),
+        }
+    }
+    Err(unclosed())
+}
+
+/// A character of Go is a number.
+fn character(text: &str) -> Token {
+    Token::Number(text.chars().next().map_or(0, u32::from).to_string())
+}

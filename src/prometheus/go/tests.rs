@@ -1,0 +1,111 @@
+use super::{Dialect, literal, translate};
+use crate::model::Labels;
+use crate::templates::environment;
+
+fn translated(text: &str) -> Result<String, String> {
+    let told = |foreign: super::Foreign| format!("{}: {}", foreign.line, foreign.what);
+    translate(text, Dialect::Rule).map_err(told)
+}
+
+fn rendered(text: &str) -> String {
+    let template = match translated(text) {
+        Ok(template) => template,
+        Err(error) => return error,
+    };
+    let labels: Labels = [("instance", "db-1:9100"), ("job", "node"), ("empty", "")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let context = minijinja::context! { labels => labels, value => 1_234_567.5 };
+    environment().render_str(&template, context).unwrap_or_else(|e| format!("{template}: {e}"))
+}
+
+#[test]
+fn what_prometheus_gives() {
+    for (text, expected) in [
+        ("Nothing {x} 100%", "Nothing {x} 100%"),
+        ("{{ $labels.instance }} of {{$labels.job}}", "db-1:9100 of node"),
+        ("{{ .Labels.job }} {{ .Value }}", "node 1.2345675e+06"),
+        ("{{ $value }}", "1.2345675e+06"),
+        ("{{ $value | humanize }}", "1.235M"),
+        ("{{ humanize $value }}B", "1.235MB"),
+        ("{{ printf \"%.2f\" $value }}", "1234567.50"),
+        ("{{ $value | printf \"%s|%.1f\" \"a\" | len }}", "11"),
+        ("{{ $labels.instance | stripPort | toUpper }}", "DB-1"),
+        ("{{ index $labels \"job\" }}", "node"),
+        (
+            "{{ if $labels.empty }}a{{ else if eq $labels.job \"x\" \"node\" }}b{{ else }}c{{ end }}",
+            "b",
+        ),
+        ("{{ if and (gt $value 5.0) (not $labels.empty) }}y{{ end }}", "y"),
+        ("{{ with $labels.job }}job {{ . }}{{ else }}none{{ end }}", "job node"),
+        ("{{ with $j := $labels.empty }}{{ $j }}{{ else }}none{{ end }}", "none"),
+        ("{{ $x := reReplaceAll \"(.*):.*\" \"${1}\" $labels.instance }}{{ $x }}!", "db-1!"),
+        (
+            "{{ range $k, $v := .Labels }}{{ $k }}={{ $v }};{{ end }}",
+            "empty=;instance=db-1:9100;job=node;",
+        ),
+        (
+            "{{ range .Labels.SortedPairs }}[{{ .Name }} {{ .Value }}]{{ end }}",
+            "[empty ][instance db-1:9100][job node]",
+        ),
+        ("a  {{- /* not shown */ -}}  b\n{{- $labels.job -}}\n c", "abnodec"),
+        ("{{ \"{{\" }} {{`a\\b`}} {%raw%} { {{- $labels.job }}}", "{{ a\\b {%raw%} {node}"),
+        ("{{ match \"^db\" $labels.instance }} {{ 3 }} {{ print 1 2 \"x\" }}", "true 3 1 2x"),
+        ("{{ $labels.job }}\n", "node\n"),
+        ("{{ or $labels.empty \"unknown\" }}", "unknown"),
+        (
+            "{{ printf `%s of \"%s\"` $labels.job (index $labels \"instance\" | stripPort) }}",
+            "node of \"db-1\"",
+        ),
+        ("{{ $labels.gone }}.", "."),
+        ("{{ (printf \"%s\" $labels.job) | title }}", "Node"),
+    ] {
+        assert_eq!(rendered(text), expected, "{text}\n{:?}", translated(text));
+    }
+}
+
+#[test]
+fn translations_are_readable() {
+    for (text, expected) in [
+        (
+            "{{ $labels.job }} at {{ $value | humanize }}",
+            "{{ labels.job }} at {{ value | humanize }}",
+        ),
+        ("{{ printf \"%.1f\" $value }}", "{{ printf(\"%.1f\", value) }}"),
+        ("{{ $value | humanize | toUpper }}", "{{ value | humanize | toUpper }}"),
+    ] {
+        assert_eq!(translated(text).as_deref(), Ok(expected));
+    }
+}
+
+#[test]
+fn what_is_foreign_is_named_with_its_line() {
+    for (text, expected) in [
+        ("a\n{{ with query \"up\" }}x{{ end }}", "1: `query`"),
+        ("{{ template \"x\" . }}", "0: `template`"),
+        ("{{ $externalLabels.cluster }}", "0: unknown variable `$externalLabels`"),
+        ("{{ foo 1 }}", "0: the function `foo`"),
+        ("{{ .Nothing }}", "0: `.Nothing`"),
+        ("{{ $x }}", "0: unknown variable `$x`"),
+        ("{{ if $value }}", "0: an `if` without `end`"),
+        ("{{ end }}", "0: an `end` too many"),
+        ("{{ $value", "0: an action that is not closed by `}}`"),
+        ("{{ $value | }}", "0: an action without a value"),
+        ("{{ \"x }}", "0: a text that is not closed"),
+        ("{{ ($value }}", "0: an open parenthesis"),
+        ("{{ $x := 1 }}{{ range .Labels }}{{ $x = 2 }}{{ end }}", "0: `$x =` inside of `range`"),
+    ] {
+        let found = translated(text).unwrap_err();
+        assert!(
+            found.starts_with(&expected.replace("unknown variable `$ext", "`$ext")),
+            "{text}: {found}"
+        );
+    }
+}
+
+#[test]
+fn a_literal_shows_itself() {
+    let text = "{{ $labels.x }} {% raw %} \"quoted\\\" \n{{ query \"$value\" }}";
+    assert_eq!(environment().render_str(&literal(text), ()).unwrap(), text);
+    assert!(!literal(text).contains("$labels"));
+}

@@ -1,0 +1,296 @@
+//! A tree to a template of ours.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::Foreign;
+use super::parse::{Base, Block, Node, Operand, Pipe};
+
+mod call;
+mod value;
+
+pub(super) use value::quoted;
+use value::{Kind, Value};
+
+/// What a template is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::prometheus) enum Dialect {
+    /// An annotation or a label of a rule.
+    Rule,
+}
+
+/// Words that no variable may be called: those of the language, and what templates may use.
+const TAKEN: [&str; 24] = [
+    "and",
+    "or",
+    "not",
+    "is",
+    "in",
+    "if",
+    "else",
+    "true",
+    "false",
+    "none",
+    "loop",
+    "labels",
+    "value",
+    "threshold",
+    "rule",
+    "alertname",
+    "severity",
+    "state",
+    "metric",
+    "alerts",
+    "status",
+    "receiver",
+    "now",
+    "item",
+];
+
+/// A template without actions.
+pub(super) fn plain(text: &str) -> String {
+    if ["{%", "{#"].iter().any(|open| text.contains(open)) {
+        format!("{{{{ {} }}}}", quoted(text))
+    } else {
+        text.to_owned()
+    }
+}
+
+/// The template that the tree stands for.
+pub(super) fn write(nodes: &[Node], dialect: Dialect) -> Result<String, Foreign> {
+    let root = match dialect {
+        Dialect::Rule => Value::new("", Kind::Rule),
+    };
+    let mut writer = Writer {
+        out: String::new(),
+        root: root.clone(),
+        dots: vec![root],
+        variables: HashMap::new(),
+        loops: 0,
+        items: 0,
+    };
+    writer.known(dialect);
+    writer.nodes(nodes)?;
+    // The last line break of a template is not shown.
+    if writer.out.ends_with('\n') {
+        writer.out.pop();
+        writer.out.push_str("{{ \"\\n\" }}");
+    }
+    Ok(writer.out)
+}
+
+struct Writer {
+    out: String,
+    root: Value,
+    /// What `.` is, innermost last.
+    dots: Vec<Value>,
+    /// Each with how many loops were open where it began.
+    variables: HashMap<String, (Value, usize)>,
+    loops: usize,
+    items: usize,
+}
+
+type Written<T> = Result<T, Foreign>;
+
+impl Writer {
+    fn known(&mut self, dialect: Dialect) {
+        if dialect == Dialect::Rule {
+            for (name, kind) in [("labels", Kind::Map), ("value", Kind::Number)] {
+                self.variables.insert(name.into(), (Value::new(name, kind), 0));
+            }
+        }
+    }
+
+    fn nodes(&mut self, nodes: &[Node]) -> Written<()> {
+        nodes.iter().try_for_each(|node| self.node(node))
+    }
+
+    fn node(&mut self, node: &Node) -> Written<()> {
+        match node {
+            Node::Text(text) => self.text(text),
+            Node::Show(pipe) => {
+                let value = self.pipe(pipe)?;
+                self.put(&format!("{{{{ {} }}}}", value.shown()));
+            }
+            Node::Set { declares, name, pipe } => self.set(*declares, name, pipe)?,
+            Node::If(branches, otherwise) => {
+                for (index, (condition, body)) in branches.iter().enumerate() {
+                    let condition = self.pipe(condition)?.text;
+                    let word = if index == 0 { "if" } else { "elif" };
+                    self.put(&format!("{{% {word} {condition} %}}"));
+                    self.nodes(body)?;
+                }
+                self.otherwise(otherwise)?;
+                self.put("{% endif %}");
+            }
+            Node::Range(block) => self.range(block)?,
+            Node::With(block) => self.with(block)?,
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, tag: &str) {
+        // A brace before a tag would become a part of it.
+        if self.out.ends_with('{') {
+            self.out.pop();
+            self.out.push_str("{{ \"{\" }}");
+        }
+        self.out.push_str(tag);
+    }
+
+    fn text(&mut self, text: &str) {
+        let escaped = text.replace("{%", "{{ \"{%\" }}").replace("{#", "{{ \"{#\" }}");
+        self.out.push_str(&escaped);
+    }
+
+    fn otherwise(&mut self, nodes: &[Node]) -> Written<()> {
+        if !nodes.is_empty() {
+            self.put("{% else %}");
+            self.nodes(nodes)?;
+        }
+        Ok(())
+    }
+
+    /// A name for a variable of ours that stands for one of Go's.
+    fn fresh(&mut self, name: &str) -> String {
+        self.items += 1;
+        match name {
+            "" => format!("item{}", self.items),
+            name if TAKEN.contains(&name) => format!("{name}_{}", self.items),
+            name => name.to_owned(),
+        }
+    }
+
+    fn set(&mut self, declares: bool, name: &str, pipe: &Pipe) -> Written<()> {
+        let value = self.pipe(pipe)?;
+        let own = match self.variables.get(name) {
+            _ if declares => self.fresh(name),
+            Some((known, loops)) if *loops == self.loops => known.text.clone(),
+            Some(_) => {
+                return Err(Foreign::hint(
+                    pipe.line,
+                    format!("`${name} =` inside of `range`"),
+                    "a variable that a loop changes is not there after it",
+                ));
+            }
+            None => return Err(Foreign::new(pipe.line, format!("unknown variable `${name}`"))),
+        };
+        self.put(&format!("{{% set {own} = {} %}}", value.text));
+        self.variables.insert(name.to_owned(), (Value::new(&own, value.kind), self.loops));
+        Ok(())
+    }
+
+    fn with(&mut self, block: &Block) -> Written<()> {
+        let value = self.pipe(&block.pipe)?;
+        let name = block.names.first().map_or("", String::as_str);
+        let own = self.fresh(name);
+        let dot = Value::new(&own, value.kind);
+        self.put(&format!("{{% set {own} = {} %}}{{% if {own} %}}", value.text));
+        let before = self.variables.clone();
+        if !name.is_empty() {
+            self.variables.insert(name.to_owned(), (dot.clone(), self.loops));
+        }
+        self.dots.push(dot);
+        self.nodes(&block.body)?;
+        self.dots.pop();
+        self.variables = before;
+        self.otherwise(&block.otherwise)?;
+        self.put("{% endif %}");
+        Ok(())
+    }
+
+    fn range(&mut self, block: &Block) -> Written<()> {
+        let over = self.pipe(&block.pipe)?;
+        let (list, item_kind) = over.items();
+        let (key, item) = match block.names.as_slice() {
+            [key, item] => (Some(key.as_str()), item.as_str()),
+            [item] => (None, item.as_str()),
+            _ => (None, ""),
+        };
+        let own = self.fresh(item);
+        let before = self.variables.clone();
+        self.loops += 1;
+        let mut head = format!("{{% for {own} in {list} %}}");
+        let mut dot = Value::new(&own, item_kind);
+        if over.kind == Kind::Map {
+            dot = Value::new(&format!("{own}[1]"), Kind::Text);
+        }
+        if let Some(key) = key {
+            let (index, kind) = match over.kind {
+                Kind::Map => (format!("{own}[0]"), Kind::Text),
+                _ => ("loop.index0".to_owned(), Kind::Number),
+            };
+            let named = self.fresh(key);
+            write!(head, "{{% set {named} = {index} %}}").unwrap_or_default();
+            self.variables.insert(key.to_owned(), (Value::new(&named, kind), self.loops));
+        }
+        if !item.is_empty() {
+            self.variables.insert(item.to_owned(), (dot.clone(), self.loops));
+        }
+        self.put(&head);
+        self.dots.push(dot);
+        self.nodes(&block.body)?;
+        self.dots.pop();
+        self.loops -= 1;
+        self.variables = before;
+        self.otherwise(&block.otherwise)?;
+        self.put("{% endfor %}");
+        Ok(())
+    }
+
+    fn pipe(&mut self, pipe: &Pipe) -> Written<Value> {
+        let mut piped = None;
+        for command in &pipe.commands {
+            piped = Some(self.command(command, piped, pipe.line)?);
+        }
+        piped.ok_or_else(|| Foreign::new(pipe.line, "an action without a value"))
+    }
+
+    fn command(&mut self, command: &[Operand], piped: Option<Value>, line: u32) -> Written<Value> {
+        let (first, arguments) = (&command[0], &command[1..]);
+        if let (Base::Word(name), true) = (&first.base, first.fields.is_empty()) {
+            let mut given = Vec::new();
+            for argument in arguments {
+                given.push(self.operand(argument, line)?);
+            }
+            return call::call(name, &given, piped, line);
+        }
+        match (arguments, piped) {
+            ([], None) => self.operand(first, line),
+            _ => {
+                let name = first.fields.last().map_or("a value", String::as_str);
+                Err(Foreign::hint(
+                    line,
+                    format!("`{name}` with arguments"),
+                    "methods of Go are not there",
+                ))
+            }
+        }
+    }
+
+    fn operand(&mut self, operand: &Operand, line: u32) -> Written<Value> {
+        let base = match &operand.base {
+            Base::Text(text) => Value::new(&quoted(text), Kind::Text),
+            Base::Number(number) => Value::new(number, Kind::Number),
+            Base::Word(name) => call::call(name, &[], None, line)?,
+            Base::Variable(name) if name.is_empty() => self.root.clone(),
+            Base::Variable(name) => self.variable(name, line)?,
+            Base::Dot => self.dots.last().unwrap_or(&self.root).clone(),
+            Base::Paren(pipe) => self.pipe(pipe)?,
+        };
+        operand.fields.iter().try_fold(base, |value, field| value.field(field, line))
+    }
+
+    fn variable(&self, name: &str, line: u32) -> Written<Value> {
+        match self.variables.get(name) {
+            Some((value, _)) => Ok(value.clone()),
+            None if name.starts_with("external") => Err(Foreign::hint(
+                line,
+                format!("`${name}`"),
+                "write what it stands for; every notification has the default labels and the \
+                 address of this process anyway",
+            )),
+            None => Err(Foreign::new(line, format!("unknown variable `${name}`"))),
+        }
+    }
+}

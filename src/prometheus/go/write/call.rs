@@ -1,0 +1,110 @@
+//! Functions and operators.
+
+use super::super::Foreign;
+use super::value::{Kind, Value};
+
+/// Functions that are there under the same name, and what they give.
+const SAME: [(&str, Kind); 26] = [
+    ("humanize", Kind::Text),
+    ("humanize1024", Kind::Text),
+    ("humanizeDuration", Kind::Text),
+    ("humanizePercentage", Kind::Text),
+    ("humanizeTimestamp", Kind::Text),
+    ("toUpper", Kind::Text),
+    ("toLower", Kind::Text),
+    ("title", Kind::Text),
+    ("trimSpace", Kind::Text),
+    ("stripPort", Kind::Text),
+    ("stripDomain", Kind::Text),
+    ("join", Kind::Text),
+    ("reReplaceAll", Kind::Text),
+    ("printf", Kind::Text),
+    ("date", Kind::Text),
+    ("safeHtml", Kind::Text),
+    ("safeUrl", Kind::Text),
+    ("urlUnescape", Kind::Text),
+    ("toJson", Kind::Text),
+    ("match", Kind::Other),
+    ("stringSlice", Kind::Other),
+    ("list", Kind::Other),
+    ("tz", Kind::Other),
+    ("toTime", Kind::Other),
+    ("len", Kind::Number),
+    ("parseDuration", Kind::Number),
+];
+
+/// Functions that ask a server again while a text is written.
+const ASKING: [&str; 7] =
+    ["query", "first", "value", "label", "strvalue", "sortByLabel", "tableLink"];
+
+/// `name` of `given`, and of what is piped, which comes last.
+pub(super) fn call(
+    name: &str,
+    given: &[Value],
+    piped: Option<Value>,
+    line: u32,
+) -> Result<Value, Foreign> {
+    let mut all: Vec<Value> = given.to_vec();
+    all.extend(piped.clone());
+    if let Some((_, kind)) = SAME.iter().find(|(known, _)| *known == name) {
+        return Ok(function(name, given, piped, *kind));
+    }
+    match (name, all.as_slice()) {
+        ("true" | "false", []) => Ok(Value::new(name, Kind::Other)),
+        ("nil", []) => Ok(Value::new("none", Kind::Other)),
+        ("eq", [first, others @ ..]) if !others.is_empty() => {
+            let equal = |other: &Value| format!("{} == {}", first.part(), other.part());
+            Ok(joined(others.iter().map(equal), " or "))
+        }
+        ("ne", [a, b]) => Ok(operator(a, "!=", b)),
+        ("lt", [a, b]) => Ok(operator(a, "<", b)),
+        ("le", [a, b]) => Ok(operator(a, "<=", b)),
+        ("gt", [a, b]) => Ok(operator(a, ">", b)),
+        ("ge", [a, b]) => Ok(operator(a, ">=", b)),
+        ("and" | "or", [_, ..]) => Ok(joined(all.iter().map(Value::part), &format!(" {name} "))),
+        ("not", [value]) => Ok(Value::compound(format!("not {}", value.part()), Kind::Other)),
+        ("index", [map, names @ ..]) => names.iter().try_fold(map.clone(), |of, name| {
+            let kind = if of.kind == Kind::Map { Kind::Text } else { Kind::Other };
+            Ok(Value::new(&format!("{}[{}]", of.part(), name.text), kind))
+        }),
+        ("print", _) => Ok(function("print", &all, None, Kind::Text)),
+        ("println", _) => {
+            let printed = function("print", &all, None, Kind::Text).text;
+            Ok(Value::compound(format!("{printed} ~ \"\\n\""), Kind::Text))
+        }
+        ("html", [_]) => Ok(function("escape", given, piped, Kind::Text)),
+        ("urlquery", [_]) => Ok(function("urlQueryEscape", given, piped, Kind::Text)),
+        _ if ASKING.contains(&name) => Err(Foreign::hint(
+            line,
+            format!("`{name}`"),
+            "a text asks nothing again: join what it needs to the expression, or make it an \
+             alert of its own",
+        )),
+        _ => Err(Foreign::new(line, format!("the function `{name}`"))),
+    }
+}
+
+/// As a filter where there is a value to begin with, else as a function.
+fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Value {
+    let texts = |values: &[Value]| {
+        values.iter().map(|value| value.text.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let text = match (given, piped) {
+        (given, Some(piped)) if given.is_empty() => format!("{} | {name}", piped.part()),
+        (given, Some(piped)) => format!("{} | {name}({})", piped.part(), texts(given)),
+        ([one], None) if !matches!(name, "print" | "printf" | "stringSlice" | "list") => {
+            format!("{} | {name}", one.part())
+        }
+        (given, None) => return Value::new(&format!("{name}({})", texts(given)), kind),
+    };
+    // A filter binds closer than any operator.
+    Value::new(&text, kind)
+}
+
+fn operator(a: &Value, operator: &str, b: &Value) -> Value {
+    Value::compound(format!("{} {operator} {}", a.part(), b.part()), Kind::Other)
+}
+
+fn joined(parts: impl Iterator<Item = String>, by: &str) -> Value {
+    Value::compound(parts.collect::<Vec<_>>().join(by), Kind::Other)
+}

@@ -1,0 +1,113 @@
+//! Values: what they are written as, and which fields they have.
+
+use super::super::Foreign;
+
+/// What kind of value stands somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A text.
+    Text,
+    /// A number.
+    Number,
+    /// Labels or annotations.
+    Map,
+    /// The labels of a map, ordered.
+    Pairs,
+    /// One of them.
+    Pair,
+    /// What a template of a rule is given.
+    Rule,
+    /// Anything else.
+    Other,
+}
+
+/// A value, as it is written in a template of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    /// The expression.
+    pub text: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it must stand in parentheses to be a part of another.
+    pub compound: bool,
+}
+
+impl Value {
+    pub(super) fn new(text: &str, kind: Kind) -> Self {
+        Self { text: text.to_owned(), kind, compound: false }
+    }
+
+    pub(super) fn compound(text: String, kind: Kind) -> Self {
+        Self { text, kind, compound: true }
+    }
+
+    /// As a part of another expression.
+    pub(super) fn part(&self) -> String {
+        if self.compound { format!("({})", self.text) } else { self.text.clone() }
+    }
+
+    /// As it is shown: numbers as Go prints them.
+    pub(super) fn shown(&self) -> String {
+        match self.kind {
+            Kind::Text => self.text.clone(),
+            _ => format!("print({})", self.text),
+        }
+    }
+
+    /// What a loop over it goes over, and what an item of that is.
+    pub(super) fn items(&self) -> (String, Kind) {
+        match self.kind {
+            Kind::Map => (format!("{} | dictsort", self.part()), Kind::Pair),
+            Kind::Pairs => (self.text.clone(), Kind::Pair),
+            _ => (self.text.clone(), Kind::Other),
+        }
+    }
+
+    /// A field of it.
+    pub(super) fn field(&self, name: &str, line: u32) -> Result<Self, Foreign> {
+        let unknown = || Foreign::new(line, format!("`.{name}`"));
+        match (self.kind, name) {
+            (Kind::Rule, "Labels") => Ok(Self::new("labels", Kind::Map)),
+            (Kind::Rule, "Value") => Ok(Self::new("value", Kind::Number)),
+            (Kind::Map, "SortedPairs") => {
+                Ok(Self::compound(format!("{} | dictsort", self.part()), Kind::Pairs))
+            }
+            (Kind::Map, "Names" | "Values" | "Remove") => Err(unknown()),
+            (Kind::Map, label) => Ok(self.entry(label)),
+            (Kind::Pair, "Name") => Ok(Self::new(&format!("{}[0]", self.text), Kind::Text)),
+            (Kind::Pair, "Value") => Ok(Self::new(&format!("{}[1]", self.text), Kind::Text)),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// The entry of a map.
+    pub(super) fn entry(&self, name: &str) -> Self {
+        let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let text = match plain {
+            true => format!("{}.{name}", self.part()),
+            false => format!("{}[{}]", self.part(), quoted(name)),
+        };
+        Self::new(&text, Kind::Text)
+    }
+}
+
+/// A text in quotes. A dollar that could be taken for a variable of Prometheus is escaped.
+pub(in crate::prometheus::go) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    let variable = text.contains("$labels") || text.contains("$value");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '$' if variable => out.push_str("\\u0024"),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}

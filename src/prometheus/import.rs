@@ -1,0 +1,233 @@
+//! Rule files of Prometheus to settings of ours, so that the same engine judges them.
+//!
+//! Owns what a key there is here. An alert is never lost for its wording: a text that cannot be
+//! translated is kept as it stands, and told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::declare::{
+    At, Cx, Decode, Key, Node, Pos, Problem, Problems, Raw, Spanned, Value, parse,
+};
+use crate::model::Severity;
+use crate::rules::{RecordingSettings, RuleSettings, Templates};
+
+use super::go::{self, Dialect, Foreign};
+use super::rule_file::{File, Group, Rule};
+use super::severity::severity_of;
+
+/// A rule file, read or not.
+#[derive(Clone, Debug)]
+pub struct RuleFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub text: String,
+}
+
+/// The rules of all files.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// Those that alert.
+    pub rules: Vec<RuleSettings>,
+    /// Those that record.
+    pub recordings: Vec<RecordingSettings>,
+    /// What could not be taken as it is.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads `files`; no rule gets a name that `declared` has. What is wrong goes to `problems`.
+pub fn import<'a>(
+    files: &[RuleFile],
+    declared: impl Iterator<Item = &'a str>,
+    problems: &mut Problems,
+) -> Imported {
+    let mut importer = Importer {
+        taken: declared.map(str::to_owned).collect(),
+        imported: Imported::default(),
+        problems,
+        templates: Templates::default(),
+    };
+    for file in files {
+        if let Some(decoded) = read(file, importer.problems) {
+            decoded.groups.iter().for_each(|group| importer.group(group));
+        }
+    }
+    importer.imported
+}
+
+fn read(file: &RuleFile, problems: &mut Problems) -> Option<File> {
+    let name: Arc<str> = file.path.display().to_string().into();
+    match parse(&file.text) {
+        Ok(node) => File::decode(&node, &mut Cx::of_file(problems, name)),
+        Err((pos, message)) => {
+            problems.error(&At { pos, file: Some(name), ..At::default() }, message);
+            None
+        }
+    }
+}
+
+struct Importer<'a> {
+    /// Names of rules so far.
+    taken: BTreeSet<String>,
+    imported: Imported,
+    problems: &'a mut Problems,
+    /// Where translated texts are tried.
+    templates: Templates,
+}
+
+impl Importer<'_> {
+    fn group(&mut self, group: &Group) {
+        let records = group.rules.iter().any(|rule| rule.record.is_some());
+        if let Some(limit) = group.limit.as_ref().filter(|limit| limit.value > 0 && records) {
+            let hint = "it counts for the alerts of the group; max_series limits all of history";
+            self.warn(&limit.at, "`limit` is not kept for what is recorded", Some(hint.into()));
+        }
+        if let Some(offset) = group.query_offset.as_ref().filter(|offset| !offset.value.is_zero()) {
+            let hint = "rules here are judged when a collection is done, so none waits for samples";
+            self.warn(&offset.at, "`query_offset` is not kept", Some(hint.into()));
+        }
+        for rule in &group.rules {
+            match (&rule.alert, &rule.record) {
+                (Some(alert), None) => self.alert(group, rule, alert),
+                (None, Some(record)) => self.record(group, rule, record),
+                (Some(_), Some(record)) => {
+                    self.problems.error(&record.at, "both `alert` and `record`").hint("keep one");
+                }
+                (None, None) => {
+                    self.problems.error(&rule.expr.at, "neither `alert` nor `record`");
+                }
+            }
+        }
+    }
+
+    fn warn(&mut self, at: &At, message: impl Into<String>, hint: Option<String>) {
+        let problem = Problem { at: at.clone(), message: message.into(), hint };
+        self.imported.warnings.push(problem);
+    }
+
+    fn alert(&mut self, group: &Group, rule: &Rule, alert: &Spanned<Raw>) {
+        let alertname = alert.value.to_string();
+        let name = self.free_name(&group.name.value, &alertname);
+        let Some(mut settings) = blank::<RuleSettings>(&[("name", "x")]) else { return };
+        let mut labels = self.labels(group, rule);
+        let severity = labels.get("severity").map(|word| self.severity(word));
+        if severity.as_ref().is_some_and(|severity| labels["severity"].value == severity.as_str()) {
+            labels.remove("severity");
+        }
+        if name != alertname {
+            let value = alertname.clone();
+            labels.insert("alertname".into(), Spanned { value, at: alert.at.clone() });
+        }
+        settings.name = Spanned { value: name, at: alert.at.clone() };
+        settings.promql = Some(rule.expr.clone());
+        settings.interval.clone_from(&group.interval);
+        settings.limit = group.limit.as_ref().map(|limit| limit.value).filter(|limit| *limit > 0);
+        settings.duration = rule.r#for.as_ref().map_or(settings.duration, |span| span.value);
+        let keep = rule.keep_firing_for.as_ref();
+        settings.keep_firing_for = keep.map_or(settings.keep_firing_for, |span| span.value);
+        settings.severity = severity.map(|value| Spanned { value, at: alert.at.clone() });
+        settings.add_labels = labels;
+        settings.annotations = self.annotations(rule);
+        let shown = ["summary", "description", "message"];
+        let mut texts = shown.iter().filter_map(|name| settings.annotations.get(*name));
+        settings.message = texts.next().cloned();
+        self.imported.rules.push(settings);
+    }
+
+    /// The name of the alert; one that others have too is told apart by the group, and then by a
+    /// number.
+    fn free_name(&mut self, group: &str, alertname: &str) -> String {
+        let in_group = format!("{group}/{alertname}");
+        let numbered = (2..).map(|number| format!("{in_group}#{number}"));
+        let mut names = [alertname.to_owned(), in_group.clone()].into_iter().chain(numbered);
+        let free = names.find(|name| !self.taken.contains(name)).unwrap_or(in_group);
+        self.taken.insert(free.clone());
+        free
+    }
+
+    fn severity(&mut self, word: &Spanned<String>) -> Severity {
+        severity_of(&word.value).unwrap_or_else(|| {
+            self.warn(
+                &word.at,
+                format!("unknown severity {:?} counts as warning", word.value),
+                Some("the label stays; for channels: info, warning, critical, emergency".into()),
+            );
+            Severity::Warning
+        })
+    }
+
+    /// The labels of the group, overruled by those of the rule.
+    fn labels(&mut self, group: &Group, rule: &Rule) -> BTreeMap<String, Spanned<String>> {
+        let mut labels = BTreeMap::new();
+        for (name, text) in group.labels.iter().chain(&rule.labels) {
+            if text.value.contains("{{") {
+                let hint = "make it with label_replace(...) in the expression";
+                let message = "labels are no templates here: it is taken as it stands";
+                self.warn(&text.at, message, Some(hint.into()));
+            }
+            let value = Spanned { value: text.value.to_string(), at: text.at.clone() };
+            labels.insert(name.clone(), value);
+        }
+        labels
+    }
+
+    fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<Raw>> {
+        let texts = rule.annotations.iter();
+        texts.map(|(name, text)| (name.clone(), self.text(text))).collect()
+    }
+
+    /// A text as a template of ours; one that cannot be is kept as it stands.
+    fn text(&mut self, text: &Spanned<Raw>) -> Spanned<Raw> {
+        let translated = go::translate(&text.value, Dialect::Rule).and_then(|template| {
+            self.templates.refusal(&template).map_or(Ok(template), |refusal| {
+                Err(Foreign { line: 0, what: refusal.message, hint: refusal.hint })
+            })
+        });
+        let value = translated.unwrap_or_else(|foreign| {
+            let line = match foreign.line {
+                0 => String::new(),
+                line => format!(" (line {} of the text)", line + 1),
+            };
+            let message = format!("cannot be translated: {}{line}", foreign.what);
+            let kept = "the text is shown as it stands";
+            let hint = foreign.hint.map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}"));
+            self.warn(&text.at, message, Some(hint));
+            go::literal(&text.value)
+        });
+        Spanned { value: Raw(value), at: text.at.clone() }
+    }
+
+    fn record(&mut self, group: &Group, rule: &Rule, record: &Spanned<Raw>) {
+        for (key, given) in [("for", &rule.r#for), ("keep_firing_for", &rule.keep_firing_for)] {
+            if let Some(span) = given {
+                self.problems.error(&span.at, format!("`{key}` beside `record`"));
+            }
+        }
+        let Some(mut settings) = blank::<RecordingSettings>(&[("record", "x"), ("promql", "1")])
+        else {
+            return;
+        };
+        settings.record = Spanned { value: record.value.to_string(), at: record.at.clone() };
+        settings.promql = rule.expr.clone();
+        settings.interval.clone_from(&group.interval);
+        settings.labels = self.labels(group, rule);
+        self.imported.recordings.push(settings);
+    }
+}
+
+/// Settings of which nothing is said but `required`.
+fn blank<T: Decode>(required: &[(&str, &str)]) -> Option<T> {
+    let pos = Pos::default();
+    let entry = |(key, text): &(&str, &str)| {
+        let value = Value::Scalar((*text).to_owned());
+        (Key { text: (*key).to_owned(), pos }, Node { pos, value })
+    };
+    let node = Node { pos, value: Value::Map(required.iter().map(entry).collect()) };
+    let mut problems = Problems::default();
+    T::decode(&node, &mut Cx::new(&mut problems, &|_| None))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use super::*;
+
+fn import_text(text: &str) -> (Imported, Vec<String>) {
+    let mut problems = Problems::default();
+    let file = RuleFile { path: "rules.yml".into(), text: text.into() };
+    let imported = import(&[file], ["Declared"].into_iter(), &mut problems);
+    let problems = problems.into_sorted();
+    (imported, problems.iter().map(|problem| problem.told(&"bellwether.yaml")).collect())
+}
+
+const GROUP: &str = r#"
+groups:
+  - name: node
+    interval: 30s
+    labels: {team: infra, tier: "1"}
+    rules:
+      - record: instance:load
+        expr: node_load1 / 2
+        labels: {tier: "2"}
+      - alert: HighLoad
+        expr: instance:load > 2
+        for: 5m
+        keep_firing_for: 10m
+        labels: {severity: page}
+        annotations:
+          summary: "{{ $labels.instance }} at {{ $value | humanize }}"
+          runbook: https://example.org/load
+      - alert: HighLoad
+        expr: instance:load > 1
+        labels: {severity: warning}
+      - alert: HighLoad
+        expr: instance:load > 0
+        labels: {severity: whatever}
+"#;
+
+#[test]
+fn groups_and_rules() {
+    let (imported, problems) = import_text(GROUP);
+    assert_eq!(problems, Vec::<String>::new());
+    let names: Vec<&str> = imported.rules.iter().map(|rule| rule.name.value.as_str()).collect();
+    assert_eq!(names, ["HighLoad", "node/HighLoad", "node/HighLoad#2"]);
+    let first = &imported.rules[0];
+    assert_eq!(&*first.promql.as_ref().unwrap().value, "instance:load > 2");
+    assert_eq!(
+        (first.duration.to_string(), first.keep_firing_for.to_string()),
+        ("5m".into(), "10m".into())
+    );
+    assert_eq!(first.interval.as_ref().unwrap().value.to_string(), "30s");
+    assert_eq!(first.severity.as_ref().unwrap().value, Severity::Critical);
+    let labels = |rule: &RuleSettings| {
+        rule.add_labels
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.value))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(labels(first), ["severity=page", "team=infra", "tier=1"]);
+    assert_eq!(labels(&imported.rules[1]), ["alertname=HighLoad", "team=infra", "tier=1"]);
+    assert_eq!(
+        &*first.message.as_ref().unwrap().value,
+        "{{ labels.instance }} at {{ value | humanize }}"
+    );
+    assert_eq!(imported.rules[2].severity.as_ref().unwrap().value, Severity::Warning);
+    let recording = &imported.recordings[0];
+    assert_eq!(recording.record.value, "instance:load");
+    assert_eq!(recording.labels["tier"].value, "2");
+    assert_eq!(imported.warnings.len(), 1, "{:?}", imported.warnings);
+    assert_eq!(
+        imported.warnings[0].told(&"x").lines().next().unwrap(),
+        "rules.yml:23:28: groups[0].rules[3].labels.severity: unknown severity \"whatever\" counts as warning"
+    );
+}
+
+#[test]
+fn what_cannot_be_taken_is_told_with_its_place() {
+    let (imported, problems) = import_text(
+        r#"groups:
+  - name: a
+    limit: 5
+    query_offset: 1m
+    rules:
+      - {record: b, expr: up}
+      - alert: A
+        expr: up == 0
+        labels: {x: "{{ $labels.y }}"}
+        annotations:
+          summary: "{{ with query \"up\" }}x{{ end }}"
+"#,
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let warnings: Vec<String> = imported.warnings.iter().map(|w| w.told(&"x")).collect();
+    for (warning, expected) in warnings.iter().zip([
+        "rules.yml:3:12: groups[0].limit: `limit` is not kept for what is recorded",
+        "rules.yml:4:19: groups[0].query_offset: `query_offset` is not kept",
+        "rules.yml:9:21: groups[0].rules[1].labels.x: labels are no templates here",
+        "rules.yml:11:20: groups[0].rules[1].annotations.summary: cannot be translated: `query`",
+    ]) {
+        assert!(warning.starts_with(expected), "{warning}");
+    }
+    assert_eq!(warnings.len(), 4);
+    let kept = &imported.rules[0].annotations["summary"].value;
+    assert_eq!(&**kept, r#"{{ "{{ with query \"up\" }}x{{ end }}" }}"#);
+}
+
+#[test]
+fn mistakes_are_errors_of_the_file() {
+    for (text, expected) in [
+        (
+            "groups: [{name: a, rules: [{alert: A}]}]",
+            "rules.yml:1:28: groups[0].rules[0]: missing key \"expr\"",
+        ),
+        ("groups: [{name: a, rules: [{expr: up}]}]", "neither `alert` nor `record`"),
+        (
+            "groups: [{name: a, rules: [{alert: A, record: b, expr: up}]}]",
+            "both `alert` and `record`",
+        ),
+        ("groups: [{name: a, rules: [{record: b, expr: up, for: 5m}]}]", "`for` beside `record`"),
+        ("groups: [{nam: a}]", "unknown key \"nam\""),
+        ("groups: [", "rules.yml:2:1: not valid YAML"),
+    ] {
+        let (_, problems) = import_text(text);
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_name_of_the_declaration_stays_its_own() {
+    let (imported, _) = import_text("groups: [{name: g, rules: [{alert: Declared, expr: up}]}]");
+    assert_eq!(imported.rules[0].name.value, "g/Declared");
+    assert_eq!(imported.rules[0].add_labels["alertname"].value, "Declared");
+}
