@@ -251,8 +251,8 @@ mod tests {
              03:02:00  backlog{queue_name=mail}  -> pager (ops): firing (repeat) is held back by silence:\n\
              \x20                                       maintenance of mail by eva until 04:00\n\
              2026-11-22 UTC\n  \
-             00:10:00  backlog{queue_name=mail}  RESOLVED after 21h9m: queue_length 3 is no longer > 10;\n\
-             \x20                                       peak 57\n\
+             00:10:00  backlog{queue_name=mail}  RESOLVED after 21h9m: queue_length 3 is no longer > 10; peak\n\
+             \x20                                       57\n\
              there may be older ones: --cursor 7\n"
         );
     }
