@@ -117,9 +117,7 @@ fn sentence(record: &Value) -> String {
         "resolved" => {
             let fired = record["firedForSeconds"].as_f64();
             let after = fired.map(|fired| format!(" after {}", round(fired))).unwrap_or_default();
-            let peak = record["peak"].as_f64();
-            let peak = peak.map(|_| format!("; peak {}", figure(&record["peak"])));
-            format!("RESOLVED{after}: {reason}{}", peak.unwrap_or_default())
+            format!("RESOLVED{after}: {reason}")
         }
         "cleared" => format!("over before it fired: {reason}"),
         "queued" => format!("-> {to}: {status} is queued"),
@@ -232,7 +230,7 @@ mod tests {
             ),
             with(
                 base("2026-11-22T00:10:00.000Z", "resolved"),
-                json!({"firedForSeconds": 76142.0, "peak": 57,
+                json!({"firedForSeconds": 76142.0,
                 "reason": "queue_length 3 is no longer > 10"}),
             ),
         ];
@@ -251,8 +249,7 @@ mod tests {
              03:02:00  backlog{queue_name=mail}  -> pager (ops): firing (repeat) is held back by silence:\n\
              \x20                                       maintenance of mail by eva until 04:00\n\
              2026-11-22 UTC\n  \
-             00:10:00  backlog{queue_name=mail}  RESOLVED after 21h9m: queue_length 3 is no longer > 10;\n\
-             \x20                                       peak 57\n\
+             00:10:00  backlog{queue_name=mail}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n\
              there may be older ones: --cursor 7\n"
         );
     }
