@@ -9,5 +9,5 @@ mod answer;
 mod retry;
 
 pub use access::{Access, BasicAuth, parse_url, read_secret};
-pub use answer::{Refusal, reasons, refusal};
+pub use answer::{Refusal, body_text, reasons, refusal};
 pub use retry::{next_delay, parse_retry_after};

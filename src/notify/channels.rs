@@ -13,11 +13,20 @@ use std::time::Duration;
 use crate::declare::{At, MapReader, Problems, Section, Shape};
 use crate::model::{Alert, Group, Labels, Notification, Status, Wall};
 
+mod brief;
 mod broker_log;
 mod cloud_event;
+pub mod discord;
 pub mod exec;
+mod http;
 pub mod kafka;
 pub mod log;
+pub mod opsgenie;
+pub mod pagerduty;
+pub mod slack;
+pub mod teams;
+pub mod telegram;
+mod texts;
 pub mod webhook;
 
 /// What an attempt resolves to.
@@ -210,4 +219,16 @@ channel_types! {
     Webhook = "webhook", "(type: webhook)", webhook::WebhookChannel;
     /// A program.
     Exec = "exec", "(type: exec)", exec::ExecChannel;
+    /// A channel of Slack.
+    Slack = "slack", "(type: slack)", slack::SlackChannel;
+    /// A channel of Discord.
+    Discord = "discord", "(type: discord)", discord::DiscordChannel;
+    /// A channel of Microsoft Teams.
+    Teams = "teams", "(type: teams)", teams::TeamsChannel;
+    /// A chat of Telegram.
+    Telegram = "telegram", "(type: telegram)", telegram::TelegramChannel;
+    /// A service of PagerDuty.
+    PagerDuty = "pagerduty", "(type: pagerduty)", pagerduty::PagerDutyChannel;
+    /// Opsgenie.
+    Opsgenie = "opsgenie", "(type: opsgenie)", opsgenie::OpsgenieChannel;
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::channels::Batch;
+use super::channels::{Batch, Channel, Context, Sender};
+use super::settings::{ChannelSettings, check};
+use crate::declare::{Cx, Decode, Problems, parse};
 use crate::model::{
     Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status,
     Transition, Wall,
@@ -120,4 +122,59 @@ pub(super) fn told(transition: &Transition) -> Notification {
         reason: transition.reason.clone(),
         at: transition.at,
     }
+}
+
+/// What would be markup, a mention or the end of a quotation in some chat.
+pub(super) const HOSTILE: &str = "<!channel> <@U1> @everyone *b* _i_ ~s~ `c` |x| [y](http://evil.test) \
+     </b><a href=\"http://evil.test\"> &amp; {{DATE(x)}} # é🦀";
+
+/// A firing alert, all of whose texts are hostile.
+pub(super) fn hostile() -> Notification {
+    let mut one = notification("disk", HOSTILE, Status::Firing);
+    let mut alert = (*one.alert).clone();
+    alert.message = HOSTILE.repeat(3);
+    alert.annotations.insert("description".into(), HOSTILE.into());
+    alert.annotations.insert("dashboard_url".into(), "https://example.org/a|b)*`<x>'".into());
+    one.alert = Arc::new(alert);
+    one.reason = HOSTILE.into();
+    one
+}
+
+/// A batch of `count` alerts, every third of which is over, with as many that stand.
+pub(super) fn crowd(count: usize) -> Batch {
+    let each = |index: usize| {
+        let status = if index % 3 == 2 { Status::Resolved } else { Status::Firing };
+        let mut one = notification("disk", &format!("/{index}"), status);
+        if index.is_multiple_of(7) {
+            let mut alert = (*one.alert).clone();
+            alert.message = format!("{index}: {}", HOSTILE.repeat(40));
+            alert.labels = (0..40).map(|n| (format!("label_{n}"), HOSTILE.repeat(5))).collect();
+            one.alert = Arc::new(alert);
+        }
+        one
+    };
+    let standing = (0..count).map(|index| Arc::new(alert("disk", &format!("/standing{index}"))));
+    Batch { news: (0..count).map(each).collect(), standing: standing.collect(), digest: None }
+}
+
+/// What a channel is built with.
+pub(super) fn context() -> Context {
+    let sender = Sender {
+        labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
+        url: "http://host-1:9091".into(),
+    };
+    Context { name: "ops".into(), sender, clock: Arc::new(Wall::default) }
+}
+
+/// A channel as declared, and what is wrong with it.
+pub(super) fn declared(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) {
+    let mut problems = Problems::default();
+    let node = parse(yaml).unwrap();
+    let settings = ChannelSettings::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    if let Some(settings) = &settings {
+        check(std::slice::from_ref(settings), &mut problems);
+    }
+    let found: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
+    let sound = settings.filter(|_| found.is_empty());
+    (sound.map(|settings| settings.kind.build(context()).unwrap()), found)
 }

@@ -22,7 +22,7 @@ crate::section! {
 }
 
 /// What the keys of these names say in the section that declares a receiver.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Access {
     /// Further headers.
     pub headers: BTreeMap<String, Spanned<Secret>>,
@@ -36,6 +36,8 @@ pub struct Access {
     pub timeout: Span,
     /// PEM file with the only authorities the receiver's certificate is checked against.
     pub ca_file: Option<PathBuf>,
+    /// The proxy that requests go through.
+    pub proxy_url: Option<Spanned<Secret>>,
     /// Whether the proxies of the environment hold.
     pub proxy_from_environment: bool,
 }
@@ -53,6 +55,16 @@ impl Access {
         }
         if self.timeout.is_zero() {
             problems.error(&at.key("timeout"), "must be longer than 0s");
+        }
+        if let Some(proxy) = &self.proxy_url {
+            if let Err(reason) = parse_url(proxy) {
+                problems.error(&proxy.at, reason).hint("such as http://proxy:3128");
+            }
+            if self.proxy_from_environment {
+                problems
+                    .error(&proxy.at, "both `proxy_url` and `proxy_from_environment`")
+                    .hint("keep one");
+            }
         }
     }
 
@@ -97,6 +109,10 @@ impl Access {
         if !self.proxy_from_environment {
             builder = builder.no_proxy();
         }
+        if let Some(proxy) = &self.proxy_url {
+            let proxy = reqwest::Proxy::all(parse_url(proxy)?);
+            builder = builder.proxy(proxy.map_err(|error| reasons(&error.without_url()))?);
+        }
         if let Some(path) = &self.ca_file {
             let told = |reason: String| format!("ca_file {}: {reason}", path.display());
             let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
@@ -106,7 +122,8 @@ impl Access {
                 return Err(told("no certificate in it".into()));
             }
             builder = builder.tls_certs_only(certificates);
-        } else if url.scheme() == "http" && !self.proxy_from_environment {
+        } else if url.scheme() == "http" && self.proxy_url.is_none() && !self.proxy_from_environment
+        {
             // Reading the system's authorities costs time and memory, and hosts without any exist.
             builder = builder.tls_certs_only([]);
         }

@@ -17,6 +17,8 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// What it said, as far as it may be shown: place, status, the beginning of the body.
     pub message: String,
+    /// The body, as far as it is kept.
+    pub body: String,
 }
 
 /// Reads an answer that is no success. `place` is where it comes from, without secrets.
@@ -29,27 +31,49 @@ pub async fn refusal(response: Response, place: &str, now: Wall) -> Refusal {
     if status.is_redirection() {
         message += "; redirects are not followed: set the final URL";
     }
-    let said = beginning(response).await;
+    // What could be read is all there is to show.
+    let (body, _) = kept(response).await;
+    let said = beginning(&body);
     if !said.is_empty() {
         message += &format!(": {said}");
     }
-    Refusal { status, retry_after, message }
+    Refusal { status, retry_after, message, body }
 }
 
-/// The first bytes of an answer's body, on one line.
-async fn beginning(mut response: Response) -> String {
-    const LONGEST: usize = 200;
-    let mut bytes = Vec::new();
-    while bytes.len() < LONGEST {
-        match response.chunk().await {
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk[..chunk.len().min(LONGEST)]),
-            // What could be read is all there is to show.
-            Ok(None) | Err(_) => break,
-        }
+/// The body of an answer, as far as it is kept.
+///
+/// # Errors
+/// It was cut off.
+pub async fn body_text(response: Response) -> Result<String, String> {
+    match kept(response).await {
+        (body, None) => Ok(body),
+        (_, Some(error)) => Err(reasons(&error.without_url())),
     }
-    bytes.truncate(LONGEST);
-    let text = String::from_utf8_lossy(&bytes);
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The first bytes of an answer's body, and what ended it before its time.
+async fn kept(mut response: Response) -> (String, Option<reqwest::Error>) {
+    const LONGEST: usize = 16 << 10;
+    let mut bytes = Vec::new();
+    let cut_off = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+        if bytes.len() >= LONGEST {
+            bytes.truncate(LONGEST);
+            break None;
+        }
+    };
+    (String::from_utf8_lossy(&bytes).into_owned(), cut_off)
+}
+
+/// The beginning of what was said, on one line.
+fn beginning(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let shown = &text[..text.floor_char_boundary(LONGEST)];
+    shown.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// An error with what caused it: `error sending request: connection refused`.

@@ -47,6 +47,8 @@ crate::section! {
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
+        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
+        pub proxy_url: Option<Spanned<Secret>>,
         /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
         pub proxy_from_environment: bool = false,
         /// Steps that each series goes through before it is sent.
@@ -91,6 +93,7 @@ impl RemoteWrite {
             basic_auth: self.basic_auth.clone(),
             timeout: self.timeout,
             ca_file: self.ca_file.clone(),
+            proxy_url: self.proxy_url.clone(),
             proxy_from_environment: self.proxy_from_environment,
         }
     }

@@ -1,8 +1,8 @@
 //! A notifier as the app builds it, and alerts to tell.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use bellwether::declare::{self, Cx, Decode, Problems};
 use bellwether::model::{
@@ -23,14 +23,20 @@ pub fn settings(yaml: &str) -> Vec<ChannelSettings> {
     channels.unwrap()
 }
 
+/// 2026-11-21T04:00:00Z, when the alerts of the tests begin.
+const START: i64 = 1_795_233_600_000;
+
+/// An hour after that when the tests begin, whatever day it is: nothing is too old to be told.
+fn now() -> Wall {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Wall(START + 3_600_000 + BEGUN.elapsed().as_millis() as i64)
+}
+
 /// A notifier whose queues lie below `state`. The jitter is always half of its span.
 pub async fn open(state: &Path, yaml: &str) -> Notifier {
     let setup = Setup {
         state: Some(state.to_owned()),
-        clock: Arc::new(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-            Wall(since.as_millis() as i64)
-        }),
+        clock: Arc::new(now),
         random: || 0.5,
         observer: Arc::new(|_| {}),
     };
@@ -52,7 +58,7 @@ pub async fn prepare(notifier: &Notifier, yaml: &str) -> Prepared {
 /// An alert of `rule` on `mount` at minute `minute` of some day.
 fn alert(rule: &str, mount: &str, minute: i64) -> Alert {
     let labels = Labels::from([("mount".to_owned(), mount.to_owned())]);
-    let at = Wall(1_795_233_600_000 + minute * 60_000);
+    let at = Wall(START + minute * 60_000);
     Alert {
         fingerprint: Fingerprint::of(rule, &labels),
         rule: rule.into(),

@@ -5,6 +5,8 @@
 mod desk;
 mod kafka;
 mod receiver;
+mod schema;
+mod services;
 #[path = "../support/mod.rs"]
 mod support;
 mod webhook;

@@ -6,6 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
@@ -23,6 +25,9 @@ pub enum Answer {
     /// Nothing at all, while the client waits.
     Mute,
 }
+
+/// It took what was sent.
+pub const TAKEN: Answer = Answer::Status(200, "", "");
 
 /// What arrived.
 #[derive(Clone, Debug)]
@@ -55,33 +60,40 @@ struct Inner {
 pub struct Receiver {
     pub address: SocketAddr,
     inner: Arc<Mutex<Inner>>,
+    /// What is answered once the script is over.
+    usual: Answer,
 }
 
 impl Receiver {
     /// Answers from `script`, then with 200.
     pub fn start(script: impl IntoIterator<Item = Answer>) -> Self {
-        Self::bind("127.0.0.1:0".parse().unwrap(), None, script)
+        Self::bind("127.0.0.1:0".parse().unwrap(), None, script, TAKEN)
     }
 
     /// At a given address.
     pub fn start_at(address: SocketAddr) -> Self {
-        Self::bind(address, None, [])
+        Self::bind(address, None, [], TAKEN)
     }
 
-    /// Over TLS.
-    pub fn start_tls(config: Arc<ServerConfig>) -> Self {
-        Self::bind("127.0.0.1:0".parse().unwrap(), Some(config), [])
+    /// Over TLS: answers from `script`, then as `usual`.
+    pub fn start_tls(
+        config: Arc<ServerConfig>,
+        script: impl IntoIterator<Item = Answer>,
+        usual: Answer,
+    ) -> Self {
+        Self::bind("127.0.0.1:0".parse().unwrap(), Some(config), script, usual)
     }
 
     fn bind(
         address: SocketAddr,
         tls: Option<Arc<ServerConfig>>,
         script: impl IntoIterator<Item = Answer>,
+        usual: Answer,
     ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let inner = Inner { script: script.into_iter().collect(), ..Inner::default() };
-        let receiver = Self { address, inner: Arc::new(Mutex::new(inner)) };
+        let receiver = Self { address, inner: Arc::new(Mutex::new(inner)), usual };
         let serving = receiver.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -123,7 +135,7 @@ impl Receiver {
             let answer = {
                 let mut inner = self.inner.lock().unwrap();
                 inner.requests.push(request.clone());
-                let answer = inner.script.pop_front().unwrap_or(Answer::Status(200, "", ""));
+                let answer = inner.script.pop_front().unwrap_or_else(|| self.usual.clone());
                 if matches!(answer, Answer::Status(200..=299, ..) | Answer::CutBody) {
                     inner.taken.push(request);
                 }
@@ -185,4 +197,23 @@ pub async fn wait_for(what: &str, receiver: &Receiver, wanted: impl Fn(&Receiver
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("not within a minute: {what}; it was told {:?}", receiver.told());
+}
+
+/// An authority's certificate as PEM, and a server it vouches for on 127.0.0.1.
+pub fn authority() -> (String, Arc<ServerConfig>) {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    (authority.pem(), Arc::new(config))
 }

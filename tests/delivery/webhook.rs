@@ -2,19 +2,15 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether::model::Wall;
 use bellwether::notify::ChannelStats;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::desk::{Tell, firing, open, prepare, resolved, until};
-use super::receiver::{Answer, Receiver, closed_address, wait_for};
+use super::receiver::{Answer, Receiver, TAKEN, authority, closed_address, wait_for};
 
 /// A channel with quick retries; `more` are further keys.
 fn channel(receiver: &Receiver, more: &str) -> String {
@@ -311,30 +307,11 @@ async fn a_receiver_that_hangs_does_not_hold_up_the_stop() {
     assert_eq!(receiver.told(), pairs(&[("firing", "/a")]));
 }
 
-/// An authority's certificate as PEM, and a server it vouches for on 127.0.0.1.
-fn authority() -> (String, Arc<ServerConfig>) {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
-        .unwrap()
-        .signed_by(&key, &authority)
-        .unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    (authority.pem(), Arc::new(config))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_with_an_authority_of_ones_own() {
     let (pem, config) = authority();
     let (other, _) = authority();
-    let receiver = Receiver::start_tls(config);
+    let receiver = Receiver::start_tls(config, [], TAKEN);
     let folder = TempDir::new().unwrap();
     let written = |name: &str, pem: &str| {
         let path = folder.path().join(name);

@@ -1,21 +1,21 @@
 //! The channel that sends HTTP requests: Alertmanager's webhook document, or a template of it.
 //!
-//! Owns one attempt and what its answer means. A URL may hold credentials, so no message shows
-//! more of it than scheme, host and port.
+//! Owns the document and its templates; the request itself is [`http`](super::http)'s.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use minijinja::Environment;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::Method;
 
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::Notification;
 use crate::notify::wire::Webhook;
-use crate::outbound::{Access, BasicAuth, parse_url, read_secret, reasons, refusal};
+use crate::outbound::{Access, BasicAuth, parse_url};
+use crate::templates;
 
+use super::http::{Endpoint, check_url, secret};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 
 crate::choices! {
@@ -58,6 +58,8 @@ crate::section! {
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
+        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
+        pub proxy_url: Option<Spanned<Secret>>,
         /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
         pub proxy_from_environment: bool = false,
     }
@@ -67,20 +69,7 @@ const TEMPLATE: &str = "template";
 
 impl WebhookChannel {
     pub(super) fn check(&self, at: &At, problems: &mut Problems) {
-        match (&self.url, &self.url_file) {
-            (None, None) => {
-                problems.error(at, "missing key \"url\"").hint("or `url_file`");
-            }
-            (Some(_), Some(_)) => {
-                problems.error(at, "both `url` and `url_file`").hint("keep one");
-            }
-            (Some(url), None) => {
-                if let Err(reason) = parse_url(url) {
-                    problems.error(&url.at, reason).hint("https://host/path");
-                }
-            }
-            (None, Some(_)) => {}
-        }
+        check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
         self.access().check(at, problems);
         if self.max_alerts == 0 {
             problems.error(&at.key("max_alerts"), "must be at least 1");
@@ -100,57 +89,33 @@ impl WebhookChannel {
             basic_auth: self.basic_auth.clone(),
             timeout: self.timeout,
             ca_file: self.ca_file.clone(),
+            proxy_url: self.proxy_url.clone(),
             proxy_from_environment: self.proxy_from_environment,
         }
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let url = match (&self.url, &self.url_file) {
-            (Some(url), _) => url.value.clone(),
-            (None, Some(path)) => read_secret(path)?,
-            (None, None) => return Err("neither `url` nor `url_file`".into()),
-        };
-        let url = parse_url(&url)?;
-        let template = self.template.as_ref().map(|template| compile(template));
-        let access = self.access();
+        let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
+        let template = self.template.as_ref().map(|template| compile(template)).transpose();
         Ok(Box::new(Receiver {
-            client: access.client(&url)?,
-            place: url.origin().ascii_serialization(),
-            url,
-            headers: header_map(&access)?,
-            access,
-            template: template.transpose().map_err(|error| format!("invalid template: {error}"))?,
+            endpoint: Endpoint::open(url, self.access(), context.clock.clone())?,
+            template: template.map_err(|error| format!("invalid template: {error}"))?,
             settings: self.clone(),
             context,
         }))
     }
 }
 
-/// The declared headers, over those that a webhook has anyway.
-fn header_map(access: &Access) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.extend(access.header_map()?);
-    Ok(headers)
-}
-
 fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
-    let mut environment = Environment::new();
-    // A label that one alert lacks must not keep it from being told.
-    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    let mut environment = templates::environment();
     environment.add_template_owned(TEMPLATE, template.to_owned())?;
     Ok(environment)
 }
 
 struct Receiver {
     settings: WebhookChannel,
-    access: Access,
     context: Context,
-    client: Client,
-    url: Url,
-    /// Scheme, host and port: what may be shown of the URL.
-    place: String,
-    headers: HeaderMap,
+    endpoint: Endpoint,
     template: Option<Environment<'static>>,
 }
 
@@ -159,19 +124,11 @@ impl Channel for Receiver {
         Box::pin(async move {
             let body = self.body(batch)?;
             let method = match self.settings.method {
-                WebhookMethod::Post => reqwest::Method::POST,
-                WebhookMethod::Put => reqwest::Method::PUT,
+                WebhookMethod::Post => Method::POST,
+                WebhookMethod::Put => Method::PUT,
             };
-            let request =
-                self.client.request(method, self.url.clone()).headers(self.headers.clone());
-            let request = self.access.authorize(request).await.map_err(DeliveryError::transient)?;
-            match request.body(body).send().await {
-                Ok(response) => self.judge(response).await,
-                Err(error) => {
-                    let message = format!("{}: {}", self.place, reasons(&error.without_url()));
-                    Err(DeliveryError::transient(message))
-                }
-            }
+            self.endpoint.send(method, self.endpoint.url().clone(), body).await?;
+            Ok(())
         })
     }
 
@@ -197,29 +154,13 @@ impl Receiver {
         };
         body.map_err(DeliveryError::permanent)
     }
-
-    async fn judge(&self, response: Response) -> Result<(), DeliveryError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let retryable = status.is_server_error()
-            || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        let refusal = refusal(response, &self.place, (self.context.clock)()).await;
-        Err(DeliveryError {
-            retryable,
-            retry_after: refusal.retry_after,
-            message: refusal.message,
-            delivered: Vec::new(),
-        })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use super::super::Sender;
+    use super::super::{Sender, WallClock};
     use super::*;
     use crate::declare::{self, Cx, Decode};
     use crate::model::{Status, Wall};
@@ -238,19 +179,12 @@ mod tests {
         let (settings, problems) = decode(text);
         assert_eq!(problems, [""; 0]);
         let url = parse_url(settings.url.as_ref().unwrap()).unwrap();
+        let clock: WallClock = Arc::new(Wall::default);
         Receiver {
-            client: settings.access().client(&url).unwrap(),
-            place: url.origin().ascii_serialization(),
-            url,
-            headers: header_map(&settings.access()).unwrap(),
-            access: settings.access(),
+            endpoint: Endpoint::open(url, settings.access(), clock.clone()).unwrap(),
             template: settings.template.as_ref().map(|template| compile(template).unwrap()),
             settings,
-            context: Context {
-                name: "pager".into(),
-                sender: Sender::default(),
-                clock: Arc::new(Wall::default),
-            },
+            context: Context { name: "pager".into(), sender: Sender::default(), clock },
         }
     }
 

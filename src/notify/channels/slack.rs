@@ -1,0 +1,276 @@
+//! The channel that posts to Slack: by an incoming webhook, or as a bot by `chat.postMessage`.
+//!
+//! A message is its title and one attachment of the severity's colour with a block for each alert.
+//! Limits and refusals are those of <https://api.slack.com/reference/block-kit/blocks> (a section
+//! 3,000 characters, 50 blocks), <https://api.slack.com/methods/chat.postMessage> (200 with
+//! `"ok": false`), <https://api.slack.com/docs/rate-limits> (429 with `Retry-After`) and
+//! <https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>. That all
+//! blocks together may have some 13,000 characters is only known from
+//! <https://github.com/slackapi/bolt-js/issues/2509>.
+
+use std::path::PathBuf;
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::brief::{self, Markup, shorten, width};
+use super::http::{Endpoint, Failed, check_secret, check_url, secret};
+use super::texts::{Texts, Told, cut};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
+use crate::model::{Notification, Wall};
+use crate::outbound::{Access, parse_url};
+
+crate::section! {
+    /// Channel of type `slack`: posts a message per group, coloured by severity. Either `url` of an
+    /// incoming webhook, or `token` of a bot with the scope `chat:write` and the `channel` that it
+    /// posts to.
+    pub struct SlackChannel {
+        /// URL of an incoming webhook. Never shown.
+        pub url: Option<Spanned<Secret>>,
+        /// File that holds the URL.
+        pub url_file: Option<PathBuf>,
+        /// Token of a bot: `xoxb-...`. Never shown.
+        pub token: Option<Spanned<Secret>>,
+        /// File that holds the token; read again for each request.
+        pub token_file: Option<PathBuf>,
+        /// Where the bot posts: a channel's id, or `#name`.
+        pub channel: Option<Spanned<String>>,
+        /// Where Slack's methods are, for a bot.
+        pub api_url: Spanned<String> = Spanned::nowhere("https://slack.com/api".to_owned()),
+        /// Name to post under, where Slack allows it.
+        pub username: Option<String>,
+        /// Emoji to post under: `:rotating_light:`.
+        pub icon_emoji: Option<String>,
+        /// Title, as a minijinja template over Alertmanager's document. Plain text.
+        pub title: Option<Spanned<Raw>>,
+        /// Text, as a template. What it says is Slack's mrkdwn, so it may mention somebody
+        /// (`<!here>`); what it fills in is escaped unless it is marked `safe`.
+        pub text: Option<Spanned<Raw>>,
+        /// How long a request may take, answer included.
+        pub timeout: Span = Span::secs(10),
+        /// PEM file with the only authorities the receiver's certificate is checked against.
+        /// Without it, those of the system.
+        pub ca_file: Option<PathBuf>,
+        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
+        pub proxy_url: Option<Spanned<Secret>>,
+        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        pub proxy_from_environment: bool = false,
+    }
+}
+
+/// Widest section, less a reserve.
+const SECTION: usize = 2900;
+/// Widest blocks together.
+const BLOCKS: usize = 11_000;
+/// Widest title, before it is escaped; Slack's own advice for `text` is 4,000.
+const TITLE: usize = 400;
+
+impl SlackChannel {
+    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+        let bot = self.token.is_some() || self.token_file.is_some();
+        let webhook = self.url.is_some() || self.url_file.is_some();
+        match (webhook, bot) {
+            (true, true) => {
+                problems.error(at, "both `url` and `token`").hint(
+                    "`url` of an incoming webhook, or `token` and `channel` of a bot: keep one",
+                );
+            }
+            (false, true) => {
+                check_secret("token", self.token.as_ref(), self.token_file.as_ref(), at, problems);
+                if self.channel.is_none() {
+                    problems
+                        .error(at, "missing key \"channel\"")
+                        .hint("a bot posts to a channel: its id, or \"#name\"");
+                }
+                if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
+                    problems.error(&self.api_url.at, reason);
+                }
+            }
+            _ => {
+                check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
+                if let Some(channel) = &self.channel {
+                    problems
+                        .error(
+                            &channel.at,
+                            "an incoming webhook posts to the channel it is made for",
+                        )
+                        .hint("leave it out, or use `token` of a bot");
+                }
+            }
+        }
+        // Which of `token` and `token_file` holds is judged above.
+        Access { bearer_token_file: None, ..self.access() }.check(at, problems);
+        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            bearer_token: self.token.as_ref().map(|token| token.value.clone()),
+            bearer_token_file: self.token_file.clone(),
+            timeout: self.timeout,
+            ca_file: self.ca_file.clone(),
+            proxy_url: self.proxy_url.clone(),
+            proxy_from_environment: self.proxy_from_environment,
+            ..Access::default()
+        }
+    }
+
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+        let url = if self.channel.is_some() {
+            let method = format!("{}/chat.postMessage", self.api_url.trim_end_matches('/'));
+            Url::parse(&method).map_err(|error| format!("api_url: {error}"))?
+        } else {
+            parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?
+        };
+        let mut endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+        if let Some(token) = &self.token {
+            endpoint = endpoint.hiding(token);
+        }
+        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
+        Ok(Box::new(Slack { settings: self.clone(), context, endpoint, texts }))
+    }
+}
+
+struct Slack {
+    settings: SlackChannel,
+    context: Context,
+    endpoint: Endpoint,
+    texts: Texts,
+}
+
+impl Channel for Slack {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
+        Box::pin(async move {
+            let message = self.message(batch).to_string();
+            let response = self.endpoint.post(message).await.map_err(limited)?;
+            if self.settings.channel.is_none() {
+                return Ok(());
+            }
+            let said = self.endpoint.said(response).await?;
+            match serde_json::from_str::<Said>(&said) {
+                Ok(Said { ok: true, .. }) => Ok(()),
+                Ok(Said { error, .. }) => Err(self.endpoint.unsuccessful(passes(&error), &error)),
+                // A page of a proxy, most likely.
+                Err(_) => Err(self.endpoint.unsuccessful(true, "something that is not Slack's")),
+            }
+        })
+    }
+
+    fn max_batch(&self) -> usize {
+        1000
+    }
+
+    fn joins(&self, first: &Notification, next: &Notification) -> bool {
+        same_group(first, next)
+    }
+}
+
+/// What `chat.postMessage` answers.
+#[derive(Deserialize)]
+struct Said {
+    ok: bool,
+    #[serde(default)]
+    error: String,
+}
+
+/// Whether an error of Slack's may pass.
+fn passes(error: &str) -> bool {
+    const PASSING: [&str; 8] = [
+        "ratelimited",
+        "rate_limited",
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+        "team_added_to_org",
+        "rollup_error",
+    ];
+    PASSING.contains(&error)
+}
+
+/// A webhook names its errors in the body, whatever the status.
+fn limited(failed: Failed) -> DeliveryError {
+    let said = passes(failed.body.trim());
+    DeliveryError { retryable: failed.error.retryable || said, ..failed.error }
+}
+
+impl Slack {
+    fn message(&self, batch: &Batch) -> Value {
+        let sender = &self.context.sender;
+        let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let title = escape(&shorten(&title, TITLE));
+        let mut texts = match text {
+            Some(text) => vec![cut(&text, SECTION, |_| String::new())],
+            None => brief::paragraphs(batch, sender, &Mrkdwn, BLOCKS, |text| match width(text) {
+                width if width > SECTION => usize::MAX / 4,
+                // Fifty blocks at most, however short they are.
+                width => width.max(BLOCKS / 40),
+            }),
+        };
+        texts.extend(trouble.iter().map(|reason| escape(reason)));
+        let section = |text: &String| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
+        let mut blocks: Vec<Value> = texts.iter().map(section).collect();
+        if let Some(url) = brief::web_link(&sender.url) {
+            let link = Mrkdwn.link(&url, "Bellwether");
+            blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]}));
+        }
+        let colour = format!("#{:06x}", brief::tone(batch).colour());
+        let mut message = json!({
+            "text": title,
+            "attachments": [{"color": colour, "fallback": title, "blocks": blocks}],
+            "unfurl_links": false,
+            "unfurl_media": false,
+        });
+        let settings = &self.settings;
+        let channel = settings.channel.as_ref().map(|channel| &channel.value);
+        let named = [
+            ("channel", channel),
+            ("username", settings.username.as_ref()),
+            ("icon_emoji", settings.icon_emoji.as_ref()),
+        ];
+        for (key, value) in named {
+            if let Some(value) = value {
+                message[key] = json!(value);
+            }
+        }
+        message
+    }
+}
+
+/// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters, and nothing
+/// else, make a mention, a link or an entity.
+fn escape(plain: &str) -> String {
+    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Slack's own markup.
+struct Mrkdwn;
+
+impl Markup for Mrkdwn {
+    fn text(&self, plain: &str) -> String {
+        escape(plain)
+    }
+
+    fn bold(&self, plain: &str) -> String {
+        // It has no escape for the mark itself.
+        format!("*{}*", escape(&plain.replace('*', "∗")))
+    }
+
+    fn code(&self, plain: &str) -> String {
+        format!("`{}`", escape(&plain.replace('`', "'")))
+    }
+
+    fn link(&self, url: &str, plain: &str) -> String {
+        format!("<{}|{}>", escape(url), escape(&plain.replace('|', "/")))
+    }
+
+    fn time(&self, at: Wall) -> String {
+        let seconds = at.0.div_euclid(1000);
+        format!("<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{}>", brief::utc(at))
+    }
+}
+
+#[cfg(test)]
+mod tests;

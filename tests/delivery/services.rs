@@ -1,0 +1,451 @@
+//! Chats and pagers over HTTPS, against servers that hold every request to the service's schema
+//! and refuse in the service's own words.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::desk::{Tell, firing, open, resolved, until};
+use super::receiver::{Answer, Receiver, Request, authority};
+use super::schema::Schema;
+
+/// A service, as far as a test needs to know it.
+struct Service {
+    /// Keys of the channel; `{url}` is where the server is.
+    keys: &'static str,
+    schema: &'static str,
+    /// What is answered to what is taken.
+    usual: Answer,
+    /// Refusals of its own that may pass.
+    passing: Vec<Answer>,
+    /// Refusals of its own that stay, and what is told of each.
+    lasting: Vec<(Answer, &'static str)>,
+    /// The first line of a request.
+    line: &'static str,
+    /// Most bytes of a request.
+    largest: usize,
+}
+
+/// A part of each URL and token; no message may show it.
+const SECRET: &str = "0123456789abcdefhunter2sesameXYZ";
+
+fn slack() -> Service {
+    Service {
+        keys: "type: slack, url: '{url}/services/T/B/0123456789abcdefhunter2sesameXYZ'",
+        schema: include_str!("schemas/slack.json"),
+        usual: Answer::Status(200, "", "ok"),
+        passing: vec![
+            Answer::Status(429, "retry-after: 1\r\n", ""),
+            Answer::Status(500, "", "rollup_error"),
+        ],
+        lasting: vec![
+            (Answer::Status(400, "", "invalid_payload"), "invalid_payload"),
+            (Answer::Status(403, "", "action_prohibited"), "action_prohibited"),
+            (Answer::Status(404, "", "no_service"), "no_service"),
+            (Answer::Status(410, "", "channel_is_archived"), "channel_is_archived"),
+        ],
+        line: "POST /services/T/B/0123456789abcdefhunter2sesameXYZ HTTP/1.1",
+        largest: 100_000,
+    }
+}
+
+fn slack_bot() -> Service {
+    Service {
+        keys: "type: slack, token: 0123456789abcdefhunter2sesameXYZ, channel: '#ops', \
+               api_url: '{url}/api/'",
+        usual: Answer::Status(200, "", "{\"ok\": true, \"ts\": \"1.2\"}"),
+        passing: vec![
+            Answer::Status(
+                429,
+                "retry-after: 1\r\n",
+                "{\"ok\": false, \"error\": \"ratelimited\"}",
+            ),
+            Answer::Status(200, "", "{\"ok\": false, \"error\": \"ratelimited\"}"),
+            Answer::Status(200, "", "{\"ok\": false, \"error\": \"internal_error\"}"),
+            Answer::Status(200, "", "<html>a proxy's page</html>"),
+            Answer::CutBody,
+        ],
+        lasting: vec![
+            (
+                Answer::Status(200, "", "{\"ok\": false, \"error\": \"channel_not_found\"}"),
+                "channel_not_found",
+            ),
+            (
+                Answer::Status(200, "", "{\"ok\": false, \"error\": \"invalid_auth\"}"),
+                "invalid_auth",
+            ),
+            (
+                Answer::Status(200, "", "{\"ok\": false, \"error\": \"not_in_channel\"}"),
+                "not_in_channel",
+            ),
+        ],
+        line: "POST /api/chat.postMessage HTTP/1.1",
+        ..slack()
+    }
+}
+
+fn discord() -> Service {
+    Service {
+        keys: "type: discord, url: '{url}/api/webhooks/1/0123456789abcdefhunter2sesameXYZ', \
+               thread_id: '7', mention_roles: ['42']",
+        schema: include_str!("schemas/discord.json"),
+        usual: Answer::Status(200, "", "{\"id\": \"1\"}"),
+        passing: vec![
+            Answer::Status(
+                429,
+                "",
+                "{\"message\": \"limited\", \"retry_after\": 0.9, \"global\": false}",
+            ),
+            Answer::Status(502, "", "<html>"),
+        ],
+        lasting: vec![
+            (
+                Answer::Status(404, "", "{\"message\": \"Unknown Webhook\", \"code\": 10015}"),
+                "Unknown Webhook",
+            ),
+            (
+                Answer::Status(400, "", "{\"code\": 50035, \"message\": \"Invalid Form Body\"}"),
+                "50035",
+            ),
+        ],
+        line: "POST /api/webhooks/1/0123456789abcdefhunter2sesameXYZ?wait=true&thread_id=7 HTTP/1.1",
+        largest: 100_000,
+    }
+}
+
+fn teams() -> Service {
+    Service {
+        keys: "type: teams, url: '{url}/workflows/x?sig=0123456789abcdefhunter2sesameXYZ'",
+        schema: include_str!("schemas/teams.json"),
+        usual: Answer::Status(202, "", ""),
+        passing: vec![
+            Answer::Status(429, "retry-after: 1\r\n", ""),
+            Answer::Status(
+                200,
+                "",
+                "Webhook message delivery failed with error: Microsoft Teams endpoint returned \
+                 HTTP error 429 with ContextId x",
+            ),
+        ],
+        lasting: vec![
+            (
+                Answer::Status(200, "", "Microsoft Teams endpoint returned HTTP error 413 with x"),
+                "413",
+            ),
+            (
+                Answer::Status(400, "", "{\"error\": {\"code\": \"TriggerInputSchemaMismatch\"}}"),
+                "Mismatch",
+            ),
+            (
+                Answer::Status(
+                    401,
+                    "",
+                    "{\"error\": {\"code\": \"DirectApiAuthorizationRequired\"}}",
+                ),
+                "401",
+            ),
+        ],
+        line: "POST /workflows/x?sig=0123456789abcdefhunter2sesameXYZ HTTP/1.1",
+        largest: 28_000,
+    }
+}
+
+fn telegram() -> Service {
+    Service {
+        keys: "type: telegram, token: 0123456789abcdefhunter2sesameXYZ, chat_id: -1001, \
+               message_thread_id: 7, api_url: '{url}'",
+        schema: include_str!("schemas/telegram.json"),
+        usual: Answer::Status(200, "", "{\"ok\": true, \"result\": {}}"),
+        passing: vec![
+            Answer::Status(
+                429,
+                "",
+                "{\"ok\": false, \"error_code\": 429, \"description\": \"Too Many Requests: retry \
+                 after 1\", \"parameters\": {\"retry_after\": 1}}",
+            ),
+            Answer::Status(502, "", "{\"ok\": false, \"error_code\": 502}"),
+        ],
+        lasting: vec![
+            (
+                Answer::Status(
+                    400,
+                    "",
+                    "{\"ok\": false, \"description\": \"Bad Request: chat not found\"}",
+                ),
+                "chat not found",
+            ),
+            (
+                Answer::Status(
+                    400,
+                    "",
+                    "{\"ok\": false, \"description\": \"group chat was upgraded to a supergroup chat\", \
+                     \"parameters\": {\"migrate_to_chat_id\": -100200}}",
+                ),
+                "set `chat_id` to -100200",
+            ),
+            (
+                Answer::Status(401, "", "{\"ok\": false, \"description\": \"Unauthorized\"}"),
+                "Unauthorized",
+            ),
+        ],
+        line: "POST /bot0123456789abcdefhunter2sesameXYZ/sendMessage HTTP/1.1",
+        largest: 100_000,
+    }
+}
+
+fn pagerduty() -> Service {
+    Service {
+        keys: "type: pagerduty, routing_key: 0123456789abcdefhunter2sesameXYZ, api_url: '{url}'",
+        schema: include_str!("schemas/pagerduty.json"),
+        usual: Answer::Status(202, "", "{\"status\": \"success\", \"dedup_key\": \"x\"}"),
+        passing: vec![
+            Answer::Status(429, "retry-after: 1\r\n", "{\"status\": \"throttle exceeded\"}"),
+            Answer::Status(503, "", ""),
+        ],
+        lasting: vec![(
+            Answer::Status(
+                400,
+                "",
+                "{\"status\": \"invalid event\", \"errors\": [\"Invalid routing key \
+                 0123456789abcdefhunter2sesameXYZ\"]}",
+            ),
+            "Invalid routing key <secret>",
+        )],
+        line: "POST /v2/enqueue HTTP/1.1",
+        largest: 512_000,
+    }
+}
+
+fn opsgenie() -> Service {
+    Service {
+        keys: "type: opsgenie, api_key: 0123456789abcdefhunter2sesameXYZ, api_url: '{url}', \
+               responders: [{type: team, name: ops}]",
+        schema: include_str!("schemas/opsgenie.json"),
+        usual: Answer::Status(202, "", "{\"result\": \"Request will be processed\"}"),
+        passing: vec![
+            Answer::Status(
+                429,
+                "retry-after: 1\r\n",
+                "{\"message\": \"You are making too many requests!\"}",
+            ),
+            Answer::Status(500, "", ""),
+        ],
+        lasting: vec![
+            (
+                Answer::Status(422, "", "{\"message\": \"Request body is not processable\"}"),
+                "not processable",
+            ),
+            (Answer::Status(401, "", "{\"message\": \"Could not authenticate\"}"), "authenticate"),
+            (Answer::Status(403, "", "{\"message\": \"no access\", \"code\": 40301}"), "40301"),
+        ],
+        line: "POST /v2/alerts HTTP/1.1",
+        largest: 100_000,
+    }
+}
+
+/// A server of the service and a channel to it, over TLS with an authority of its own.
+fn serve(service: &Service, script: Vec<Answer>, folder: &TempDir) -> (Receiver, String) {
+    let (pem, config) = authority();
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, pem).unwrap();
+    let receiver = Receiver::start_tls(config, script, service.usual.clone());
+    let keys = service.keys.replace("{url}", &format!("https://{}", receiver.address));
+    let channel = format!(
+        "[{{{keys}, name: it, ca_file: {}, timeout: 1s, retry: {{initial: 20ms, max: 50ms}}}}]",
+        ca.display()
+    );
+    (receiver, channel)
+}
+
+/// Holds every request to the schema, the limit and what all have.
+fn judge(service: &Service, receiver: &Receiver) -> Vec<Value> {
+    let schema = Schema::new(service.schema);
+    assert!(!receiver.requests().is_empty());
+    let bodies = receiver.requests().into_iter().map(|Request { headers, body, .. }| {
+        assert_eq!(headers["content-type"], "application/json");
+        assert!(body.len() <= service.largest, "{} bytes", body.len());
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(schema.faults(&body), [""; 0], "{body:#}");
+        body
+    });
+    bodies.collect()
+}
+
+/// Everything that may pass is tried again, as late as is asked for, and told once and in order.
+async fn tells_once(service: Service) {
+    let mut script = service.passing.clone();
+    let asked_to_wait = receiver_asks_to_wait(&script);
+    script.extend([
+        Answer::Status(500, "", ""),
+        Answer::Closed,
+        Answer::Half,
+        Answer::Mute,
+        Answer::Status(503, "", ""),
+    ]);
+    let troubles = script.len();
+    let folder = TempDir::new().unwrap();
+    let (receiver, channel) = serve(&service, script, &folder);
+    let notifier = open(folder.path(), &channel).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    notifier.notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 1)]).await;
+    notifier.notify(&[resolved("disk", "/b", 1)]).await;
+    let stats = until(&notifier, "it", |stats| stats.queued == 0).await;
+    assert_eq!((stats.sent, stats.failed), (4, troubles as u64), "{stats:?}");
+    assert_eq!((stats.dropped, stats.last_error), (vec![], None));
+
+    let bodies = judge(&service, &receiver);
+    let requests = receiver.requests();
+    assert_eq!(requests[0].line, service.line);
+    assert!(requests[1].at - requests[0].at >= asked_to_wait);
+    // What was not taken is said again as it was, until it is.
+    assert!(bodies[..=troubles].iter().all(|body| *body == bodies[0]));
+    let told: Vec<String> = bodies[troubles..].iter().map(Value::to_string).collect();
+    assert!(told[0].contains("of /a") && !told[0].contains("of /b"), "{}", told[0]);
+    assert!((2..=4).contains(&told.len()), "{told:#?}");
+    assert!(told.iter().any(|text| text.contains("of /b")), "{told:#?}");
+}
+
+/// How long the first answer asks to wait: all of ours ask for about a second.
+fn receiver_asks_to_wait(script: &[Answer]) -> Duration {
+    match script.first() {
+        Some(Answer::Status(429, ..)) => Duration::from_millis(900),
+        _ => Duration::ZERO,
+    }
+}
+
+/// What stays refused is given up, with a reason and without any secret.
+async fn gives_up(service: Service) {
+    let lasting = service.lasting.clone();
+    let folder = TempDir::new().unwrap();
+    let script = lasting.iter().map(|(answer, _)| answer.clone()).collect();
+    let (receiver, channel) = serve(&service, script, &folder);
+    let notifier = open(folder.path(), &channel).await;
+    for (index, (answer, told)) in lasting.iter().enumerate() {
+        notifier.notify(&[firing("disk", &format!("/{index}"), 0)]).await;
+        let refused = vec![("refused", index as u64 + 1)];
+        let stats = until(&notifier, "it", |stats| stats.dropped == refused).await;
+        let error = stats.last_error.unwrap();
+        assert!(error.contains(told), "{answer:?}: {error}");
+        assert!(error.starts_with(&format!("https://{}", receiver.address)), "{error}");
+        assert!(!error.contains(SECRET), "{error}");
+    }
+    notifier.notify(&[firing("disk", "/last", 0)]).await;
+    until(&notifier, "it", |stats| stats.sent == 1).await;
+    judge(&service, &receiver);
+}
+
+/// A storm stays within all limits, and none of it is lost.
+async fn weathers_a_storm(service: Service) {
+    let folder = TempDir::new().unwrap();
+    let (receiver, channel) = serve(&service, Vec::new(), &folder);
+    let notifier = open(folder.path(), &channel).await;
+    let odd = "é🦀<@everyone>&*`|".repeat(30);
+    let storm: Vec<_> = (0..300).map(|n| firing("disk", &format!("/{n}/{odd}"), 0)).collect();
+    notifier.notify(&storm).await;
+    until(&notifier, "it", |stats| stats.sent == 300).await;
+    judge(&service, &receiver);
+}
+
+macro_rules! services {
+    ($($name:ident),+) => { $(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn tells_once() {
+                super::tells_once(super::$name()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn gives_up() {
+                super::gives_up(super::$name()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn weathers_a_storm() {
+                super::weathers_a_storm(super::$name()).await;
+            }
+        }
+    )+ };
+}
+
+services!(slack, slack_bot, discord, teams, telegram, pagerduty, opsgenie);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_go_where_they_belong() {
+    for (service, expected) in [
+        (slack_bot(), "Bearer 0123456789abcdefhunter2sesameXYZ"),
+        (opsgenie(), "GenieKey 0123456789abcdefhunter2sesameXYZ"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let (receiver, channel) = serve(&service, Vec::new(), &folder);
+        let notifier = open(folder.path(), &channel).await;
+        notifier.notify(&[firing("disk", "/a", 0)]).await;
+        until(&notifier, "it", |stats| stats.sent == 1).await;
+        let request = &receiver.requests()[0];
+        assert_eq!(request.headers["authorization"], expected);
+        assert!(!request.body.contains(SECRET));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_closed_under_the_name_it_was_opened() {
+    let folder = TempDir::new().unwrap();
+    let (receiver, channel) = serve(&pagerduty(), Vec::new(), &folder);
+    let notifier = open(folder.path(), &channel).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    notifier.notify(&[resolved("disk", "/a", 0)]).await;
+    until(&notifier, "it", |stats| stats.sent == 2).await;
+    let bodies = judge(&pagerduty(), &receiver);
+    let actions: Vec<_> =
+        bodies.iter().map(|body| body["event_action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["trigger", "resolve"]);
+    assert_eq!(bodies[0]["dedup_key"], bodies[1]["dedup_key"]);
+
+    let (receiver, channel) = serve(&opsgenie(), Vec::new(), &folder);
+    let channel = channel.replace("name: it", "name: other");
+    let notifier = open(folder.path(), &channel).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    notifier.notify(&[resolved("disk", "/a", 0)]).await;
+    until(&notifier, "other", |stats| stats.sent == 2).await;
+    let bodies = judge(&opsgenie(), &receiver);
+    let alias = bodies[0]["alias"].as_str().unwrap();
+    let closing = format!("POST /v2/alerts/{alias}/close?identifierType=alias HTTP/1.1");
+    assert_eq!(receiver.requests()[1].line, closing);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_that_telegram_cannot_read_does_not_cost_the_alert() {
+    let folder = TempDir::new().unwrap();
+    let refusal = Answer::Status(
+        400,
+        "",
+        "{\"ok\": false, \"description\": \"Bad Request: can't parse entities: Unsupported tag\"}",
+    );
+    let (receiver, channel) = serve(&telegram(), vec![refusal], &folder);
+    let channel = channel.replace("chat_id", "text: '<blink>{{ alerts[0].message }}', chat_id");
+    let notifier = open(folder.path(), &channel).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    let stats = until(&notifier, "it", |stats| stats.sent == 1).await;
+    assert_eq!(stats.failed, 0);
+    let bodies = judge(&telegram(), &receiver);
+    assert_eq!(bodies[0]["parse_mode"], "HTML");
+    assert_eq!(bodies[1].get("parse_mode"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_is_gone_through() {
+    let proxy = Receiver::start([]);
+    let folder = TempDir::new().unwrap();
+    let channel = format!(
+        "[{{type: webhook, name: it, url: 'http://receiver.invalid/hook', \
+           proxy_url: 'http://me:pw@{}'}}]",
+        proxy.address
+    );
+    let notifier = open(folder.path(), &channel).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    until(&notifier, "it", |stats| stats.sent == 1).await;
+    let request = &proxy.taken()[0];
+    assert_eq!(request.line, "POST http://receiver.invalid/hook HTTP/1.1");
+    assert_eq!(request.headers["proxy-authorization"], "Basic bWU6cHc=");
+}
