@@ -27,7 +27,7 @@ run: build
 	$(BINARY) run --config $(CONFIG)
 
 test:
-	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make bash java jar mvn prometheus promtool victoria-metrics systemd-analyze
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	scripts/deny

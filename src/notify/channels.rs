@@ -13,10 +13,12 @@ use std::time::Duration;
 use crate::declare::{At, MapReader, Problems, Section, Shape};
 use crate::model::{Alert, Group, Labels, Notification, Status, Wall};
 
+pub mod alertmanager;
 mod brief;
 mod broker_log;
 mod cloud_event;
 pub mod discord;
+pub mod email;
 pub mod exec;
 mod http;
 pub mod kafka;
@@ -217,6 +219,10 @@ channel_types! {
     Kafka = "kafka", "(type: kafka)", kafka::KafkaChannel;
     /// An HTTP receiver.
     Webhook = "webhook", "(type: webhook)", webhook::WebhookChannel;
+    /// Alertmanagers.
+    Alertmanager = "alertmanager", "(type: alertmanager)", alertmanager::AlertmanagerChannel;
+    /// Mail.
+    Email = "email", "(type: email)", email::EmailChannel;
     /// A program.
     Exec = "exec", "(type: exec)", exec::ExecChannel;
     /// A channel of Slack.

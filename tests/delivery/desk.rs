@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bellwether::declare::{self, Cx, Decode, Problems};
 use bellwether::model::{
@@ -34,9 +34,22 @@ fn now() -> Wall {
 
 /// A notifier whose queues lie below `state`. The jitter is always half of its span.
 pub async fn open(state: &Path, yaml: &str) -> Notifier {
+    open_at(state, yaml, now).await
+}
+
+/// The same by the clock of this host, for receivers that look at their own.
+pub async fn open_today(state: &Path, yaml: &str) -> Notifier {
+    let today = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Wall(since.as_millis() as i64)
+    };
+    open_at(state, yaml, today).await
+}
+
+async fn open_at(state: &Path, yaml: &str, clock: fn() -> Wall) -> Notifier {
     let setup = Setup {
         state: Some(state.to_owned()),
-        clock: Arc::new(now),
+        clock: Arc::new(clock),
         random: || 0.5,
         observer: Arc::new(|_| {}),
     };

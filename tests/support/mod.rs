@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub mod agent;
+pub mod alertmanager;
 pub mod prometheus;
 pub mod receiver;
 pub mod servers;
 pub mod sink;
+pub mod smtp;
 pub mod storage;
 
 use std::net::TcpListener;
