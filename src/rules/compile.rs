@@ -76,6 +76,7 @@ impl<'a> Declared<'a> {
 /// problem are left out of the result.
 pub fn compile(declared: &Declared<'_>, problems: &mut Problems) -> RuleSet {
     let mut set = RuleSet::default();
+    set.rules.reserve_exact(declared.rules.len());
     let mut known = Known::new(declared);
     recording::compile(declared, &mut known, &mut set, problems);
     let mut names: HashMap<&str, &RuleSettings> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Messages and annotations: templates compiled once, rendered when an alert changes or is shown.
+//! Messages and annotations: templates, rendered when an alert changes or is shown.
 //!
 //! Owns what a template may use and what Prometheus's spelling of it is turned into. A template
 //! that fails when it is rendered gives its own text: an alert is never lost to its wording.
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object};
-use minijinja::{Environment, Error, UndefinedBehavior, Value, context};
+use minijinja::{Environment, Error, Template, UndefinedBehavior, Value, context};
 
 use crate::declare::did_you_mean;
 use crate::model::Labels;
@@ -35,8 +35,8 @@ const KNOWN: [&str; 10] = [
 pub enum Text {
     /// Taken as it is.
     Plain(Arc<str>),
-    /// A template: its number in [`Templates`], and its source.
-    Template(usize, Arc<str>),
+    /// The source of a template.
+    Template(Arc<str>),
 }
 
 /// What a template is rendered with.
@@ -93,18 +93,23 @@ impl Object for AlertLabels {
     }
 }
 
-/// All templates of a set of rules.
+/// How many templates are kept compiled, at 10 kB each; further ones are compiled as they are
+/// rendered, which takes a few microseconds.
+const KEPT: usize = 500;
+
+/// What renders the templates of a set of rules.
 #[derive(Debug)]
 pub struct Templates {
+    /// It has the compiled ones by their sources, so rules with the same text share one.
     environment: Environment<'static>,
-    count: usize,
+    kept: usize,
 }
 
 impl Default for Templates {
     fn default() -> Self {
         let mut environment = templates::environment();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        Self { environment, count: 0 }
+        Self { environment, kept: 0 }
     }
 }
 
@@ -117,17 +122,23 @@ impl Templates {
         if !["{{", "{%", "{#"].iter().any(|open| source.contains(open)) {
             return Ok(Text::Plain(source.into()));
         }
-        let name = self.count.to_string();
-        let body = from_prometheus(source).into_owned();
-        self.environment.add_template_owned(name.clone(), body).map_err(|error| Refusal {
+        self.check(source, scope)?;
+        if self.kept < KEPT && self.environment.get_template(source).is_err() {
+            let body = from_prometheus(source).into_owned();
+            let added = self.environment.add_template_owned(source.to_owned(), body);
+            self.kept += usize::from(added.is_ok());
+        }
+        Ok(Text::Template(source.into()))
+    }
+
+    fn check(&self, source: &str, scope: Scope<'_>) -> Result<(), Refusal> {
+        let body = from_prometheus(source);
+        let template = self.environment.template_from_str(&body).map_err(|error| Refusal {
             message: format!("template: {}", described(&error)),
             hint: foreign(source),
         })?;
-        let text = Text::Template(self.count, source.into());
-        self.count += 1;
-        self.check_names(&name, scope)?;
-        self.try_out(&name, scope)?;
-        Ok(text)
+        self.check_names(&template, scope)?;
+        try_out(&template, scope)
     }
 
     /// What is wrong with a text of a rule whose alerts may have any labels.
@@ -135,8 +146,7 @@ impl Templates {
         self.add(source, Scope { labels: &[], any_label: true, extra: &[] }).err()
     }
 
-    fn check_names(&self, name: &str, scope: Scope<'_>) -> Result<(), Refusal> {
-        let Ok(template) = self.environment.get_template(name) else { return Ok(()) };
+    fn check_names(&self, template: &Template<'_, '_>, scope: Scope<'_>) -> Result<(), Refusal> {
         let mut used: Vec<String> = template.undeclared_variables(true).into_iter().collect();
         used.sort();
         for path in used {
@@ -169,78 +179,85 @@ impl Templates {
         Ok(())
     }
 
-    /// Renders it once with made-up facts, which shows what names alone do not.
-    fn try_out(&self, name: &str, scope: Scope<'_>) -> Result<(), Refusal> {
-        let made_up = |label: &Arc<str>| (label.to_string(), "1".to_owned());
-        let labels = scope.labels.iter().map(made_up).collect();
-        let detail = match scope.extra {
-            ["forecast"] => Detail::Forecast("in 1 h".into()),
-            _ => Detail::Anomaly { score: 1.0, expected: Some((0.0, 1.0)) },
-        };
-        let facts = Facts {
-            labels: &labels,
-            value: Some(1.5),
-            fired_value: Some(1.5),
-            peak: Some(1.5),
-            threshold: Some(1.0),
-            rule: "",
-            severity: "warning",
-            state: "firing",
-            metric: "",
-            detail: Some(&detail),
-        };
-        match self.rendered(name, facts, "1") {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                Err(Refusal { message: format!("template: {}", described(&error)), hint: None })
-            }
-        }
-    }
-
-    /// `missing` is what a label is that the alert lacks.
-    fn rendered(
-        &self,
-        name: &str,
-        facts: Facts<'_>,
-        missing: &'static str,
-    ) -> Result<String, Error> {
-        let (score, expected, forecast) = match facts.detail {
-            Some(Detail::Anomaly { score, expected }) => (Some(*score), *expected, ""),
-            Some(Detail::Forecast(words)) => (None, None, words.as_str()),
-            None => (None, None, ""),
-        };
-        self.environment.get_template(name)?.render(context! {
-            labels => Value::from_object(AlertLabels { labels: facts.labels.clone(), missing }),
-            value => number(facts.value),
-            fired_value => number(facts.fired_value),
-            peak => number(facts.peak),
-            threshold => number(facts.threshold),
-            rule => facts.rule,
-            alertname => facts.labels.get("alertname").map_or(facts.rule, String::as_str),
-            severity => facts.severity,
-            state => facts.state,
-            metric => facts.metric,
-            score => number(score),
-            expected_low => number(expected.map(|(low, _)| low)),
-            expected_high => number(expected.map(|(_, high)| high)),
-            forecast => forecast,
-        })
-    }
-
     /// The text with its variables filled in; its source where that fails.
     #[must_use]
     pub fn render(&self, text: &Text, facts: Facts<'_>) -> String {
         match text {
             Text::Plain(text) => text.to_string(),
-            Text::Template(number, source) => {
-                self.rendered(&number.to_string(), facts, "").unwrap_or_else(|error| {
-                    let error = described(&error);
-                    tracing::warn!(rule = facts.rule, error, "cannot render a template");
-                    source.to_string()
-                })
+            Text::Template(source) => self.filled(source, facts).unwrap_or_else(|error| {
+                let error = described(&error);
+                tracing::warn!(rule = facts.rule, error, "cannot render a template");
+                source.to_string()
+            }),
+        }
+    }
+
+    fn filled(&self, source: &str, facts: Facts<'_>) -> Result<String, Error> {
+        match self.environment.get_template(source) {
+            Ok(kept) => rendered(&kept, facts, ""),
+            Err(_) => {
+                let body = from_prometheus(source);
+                rendered(&self.environment.template_from_str(&body)?, facts, "")
             }
         }
     }
+}
+
+/// Renders it once with made-up facts, which shows what names alone do not.
+fn try_out(template: &Template<'_, '_>, scope: Scope<'_>) -> Result<(), Refusal> {
+    let made_up = |label: &Arc<str>| (label.to_string(), "1".to_owned());
+    let labels = scope.labels.iter().map(made_up).collect();
+    let detail = match scope.extra {
+        ["forecast"] => Detail::Forecast("in 1 h".into()),
+        _ => Detail::Anomaly { score: 1.0, expected: Some((0.0, 1.0)) },
+    };
+    let facts = Facts {
+        labels: &labels,
+        value: Some(1.5),
+        fired_value: Some(1.5),
+        peak: Some(1.5),
+        threshold: Some(1.0),
+        rule: "",
+        severity: "warning",
+        state: "firing",
+        metric: "",
+        detail: Some(&detail),
+    };
+    match rendered(template, facts, "1") {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(Refusal { message: format!("template: {}", described(&error)), hint: None })
+        }
+    }
+}
+
+/// `missing` is what a label is that the alert lacks.
+fn rendered(
+    template: &Template<'_, '_>,
+    facts: Facts<'_>,
+    missing: &'static str,
+) -> Result<String, Error> {
+    let (score, expected, forecast) = match facts.detail {
+        Some(Detail::Anomaly { score, expected }) => (Some(*score), *expected, ""),
+        Some(Detail::Forecast(words)) => (None, None, words.as_str()),
+        None => (None, None, ""),
+    };
+    template.render(context! {
+        labels => Value::from_object(AlertLabels { labels: facts.labels.clone(), missing }),
+        value => number(facts.value),
+        fired_value => number(facts.fired_value),
+        peak => number(facts.peak),
+        threshold => number(facts.threshold),
+        rule => facts.rule,
+        alertname => facts.labels.get("alertname").map_or(facts.rule, String::as_str),
+        severity => facts.severity,
+        state => facts.state,
+        metric => facts.metric,
+        score => number(score),
+        expected_low => number(expected.map(|(low, _)| low)),
+        expected_high => number(expected.map(|(_, high)| high)),
+        forecast => forecast,
+    })
 }
 
 /// `$labels.x` and `$value` inside of braces are `labels.x` and `value`.
