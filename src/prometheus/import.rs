@@ -124,9 +124,9 @@ impl Importer<'_> {
         settings.promql = Some(rule.expr.clone());
         settings.interval.clone_from(&group.interval);
         settings.limit = group.limit.as_ref().map(|limit| limit.value).filter(|limit| *limit > 0);
-        settings.duration = rule.r#for.as_ref().map_or(settings.duration, |span| span.value);
+        settings.duration = rule.r#for.clone().unwrap_or(settings.duration);
         let keep = rule.keep_firing_for.as_ref();
-        settings.keep_firing_for = keep.map_or(settings.keep_firing_for, |span| span.value);
+        settings.keep_firing_for = keep.cloned().unwrap_or(settings.keep_firing_for);
         settings.severity = severity.map(|value| Spanned { value, at: alert.at.clone() });
         settings.add_labels = labels;
         settings.annotations = self.annotations(rule);

@@ -89,7 +89,7 @@ enum End {
     /// With the template.
     Whole,
     /// With `end`.
-    End,
+    Closed,
     /// With `else`, and what follows it.
     Else(u32, Vec<Token>),
 }
@@ -100,7 +100,7 @@ pub(super) fn parse(pieces: Vec<Piece>) -> Parsed<Vec<Node>> {
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Whole => Ok(nodes),
-        End::End => Err(Foreign::new(0, "an `end` too many")),
+        End::Closed => Err(Foreign::new(0, "an `end` too many")),
         End::Else(line, _) => Err(Foreign::new(line, "an `else` without `if`")),
     }
 }
@@ -119,7 +119,7 @@ impl Parser {
             };
             let rest = || tokens[1..].to_vec();
             match &tokens[0] {
-                Token::Word(word) if word == "end" => return Ok((nodes, End::End)),
+                Token::Word(word) if word == "end" => return Ok((nodes, End::Closed)),
                 Token::Word(word) if word == "else" => return Ok((nodes, End::Else(line, rest()))),
                 Token::Word(word) if word == "if" => nodes.push(self.branches(line, rest())?),
                 Token::Word(word) if word == "range" => {
@@ -152,7 +152,7 @@ impl Parser {
             let (body, end) = self.nodes()?;
             branches.push((condition, body));
             match end {
-                End::End => return Ok(Node::If(branches, Vec::new())),
+                End::Closed => return Ok(Node::If(branches, Vec::new())),
                 End::Whole => return Err(Foreign::new(line, "an `if` without `end`")),
                 End::Else(_, rest) if rest.is_empty() => {
                     return Ok(Node::If(branches, self.last(line)?));
@@ -168,7 +168,7 @@ impl Parser {
     /// What stands between an `else` and its `end`.
     fn last(&mut self, line: u32) -> Parsed<Vec<Node>> {
         match self.nodes()? {
-            (nodes, End::End) => Ok(nodes),
+            (nodes, End::Closed) => Ok(nodes),
             _ => Err(Foreign::new(line, "an `else` without `end`")),
         }
     }
@@ -181,7 +181,7 @@ impl Parser {
         let pipe = pipe(line, tokens)?;
         let (body, end) = self.nodes()?;
         let otherwise = match end {
-            End::End => Vec::new(),
+            End::Closed => Vec::new(),
             End::Else(_, rest) if rest.is_empty() => self.last(line)?,
             _ => return Err(Foreign::new(line, "a `range` or `with` without `end`")),
         };

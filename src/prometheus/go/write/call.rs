@@ -90,7 +90,7 @@ fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Va
         values.iter().map(|value| value.text.as_str()).collect::<Vec<_>>().join(", ")
     };
     let text = match (given, piped) {
-        (given, Some(piped)) if given.is_empty() => format!("{} | {name}", piped.part()),
+        ([], Some(piped)) => format!("{} | {name}", piped.part()),
         (given, Some(piped)) => format!("{} | {name}({})", piped.part(), texts(given)),
         ([one], None) if !matches!(name, "print" | "printf" | "stringSlice" | "list") => {
             format!("{} | {name}", one.part())
