@@ -51,7 +51,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let channels = named(&plan.root.performance_monitor.alerting.notifications.channels);
     let chosen = choose(&channels, options)?;
     // What channels of type `log` write, and what others have to say beside an error.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().init();
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours);
+    log.without_time().init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Clock::start();
     let clock: WallClock = Arc::new(move || clock.now().wall);
