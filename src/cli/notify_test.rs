@@ -6,7 +6,6 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::Global;
-use crate::app;
 use crate::clock::Clock;
 use crate::model::{Severity, Status};
 use crate::notify::{ChannelSettings, Tried, WallClock, named, try_channel};
@@ -59,7 +58,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let clock: WallClock = Arc::new(move || clock.now().wall);
     let mut failed = 0;
     for (name, channel) in &chosen {
-        let context = (app::sender(&plan), clock.clone());
+        let context = (plan.sender.clone(), clock.clone());
         let severity = options.severity.into();
         let tried = try_channel(name, channel, context, severity, options.resolve);
         match runtime.block_on(tried) {

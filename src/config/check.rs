@@ -43,6 +43,8 @@ pub struct Plan {
     pub own: MetricId,
     /// Rules to judge; empty where alerting is off.
     pub rules: RuleSet,
+    /// Who speaks in notifications.
+    pub sender: Sender,
     /// Who is told of alerts.
     pub routing: Arc<Routing>,
     /// What may hold things back.
@@ -139,6 +141,10 @@ impl<'a> Checker<'a> {
             neo4j,
             own,
             rules,
+            sender: Sender {
+                labels: monitor.prometheus.default_labels.value.clone(),
+                url: self.external_url(),
+            },
             routing: Arc::new(routing),
             bottlenecks,
             warnings: self.warnings,
@@ -351,6 +357,18 @@ impl<'a> Checker<'a> {
                 });
             }
         }
+    }
+
+    fn external_url(&mut self) -> String {
+        let Some(url) = &self.root.performance_monitor.alerting.external_url else {
+            return String::new();
+        };
+        if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+            self.problems
+                .error(&url.at, format!("not an HTTP URL: {:?}", url.value))
+                .hint("https://monitor.example.org, where people reach this Bellwether");
+        }
+        url.value.clone()
     }
 
     fn routing(&mut self) -> Routing {
