@@ -113,8 +113,26 @@ fn store(
 struct Row {
     metric: MetricId,
     labels: LabelValues,
+    /// Of a histogram, how many buckets it has.
+    buckets: usize,
     numbers: Vec<f64>,
     fresh: bool,
+}
+
+impl Row {
+    /// A bucket that no series is given for has what the next lower one has, and so has a count.
+    fn filled(&self) -> Vec<f64> {
+        let mut numbers = self.numbers.clone();
+        if self.buckets == 0 {
+            return numbers;
+        }
+        let mut below = 0.0;
+        for number in numbers.iter_mut().take(self.buckets + 1) {
+            *number = if number.is_nan() { below } else { *number };
+            below = *number;
+        }
+        numbers
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -249,7 +267,7 @@ impl<'a> Stage<'a> {
         let mut batch = Batch::default();
         for row in &mut self.rows {
             if std::mem::take(&mut row.fresh) {
-                batch.push_packed(row.metric, row.labels.packed(), &row.numbers);
+                batch.push_packed(row.metric, row.labels.packed(), &row.filled());
             }
         }
         self.store.commit(&batch, now);
@@ -413,7 +431,8 @@ impl<'m> Places<'m> {
         let rows = &mut self.rows;
         let row = *self.known.entry(key).or_insert_with_key(|(metric, labels)| {
             let numbers = vec![f64::NAN; def.width()];
-            rows.push(Row { metric: *metric, labels: labels.clone(), numbers, fresh: false });
+            let (metric, labels, buckets) = (*metric, labels.clone(), def.buckets.len());
+            rows.push(Row { metric, labels, buckets, numbers, fresh: false });
             rows.len() - 1
         });
         if let Some(first) = self.taken.insert((row, number), labels.clone()) {
