@@ -11,6 +11,7 @@ use crate::collectors::{application, neo4j, own, system};
 use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
 use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
+use crate::notify::Sender;
 use crate::prometheus::{self, RuleFile};
 use crate::routing::{self, Routing, RuleTraits};
 use crate::rules::{self, RuleSet, RuleSettings};
