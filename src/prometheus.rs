@@ -3,6 +3,7 @@
 //! Pure: texts become settings and settings become texts. What cannot be said on the other side is
 //! named with its place. Opens no file.
 
+mod alertmanager;
 mod export;
 mod go;
 mod import;
@@ -10,5 +11,6 @@ mod rule_file;
 mod severity;
 mod to_go;
 
+pub use alertmanager::{Alertmanager, alertmanager};
 pub use export::{Exported, export};
 pub use import::{Extent, Imported, RuleFile, import};

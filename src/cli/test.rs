@@ -89,7 +89,7 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
     if !problems.is_empty() {
         return Err(listed(file, &problems.into_sorted()));
     }
-    let subject = Subject::read(&rules, &suite, &config::read_rule_files).map_err(|reports| {
+    let subject = Subject::read(&rules, &suite, &config::read_files).map_err(|reports| {
         reports.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     })?;
     let clock = Clock::start();

@@ -6,12 +6,47 @@ use std::path::{Component, Path, PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::declare::{Problem, Spanned};
-use crate::prometheus::RuleFile;
+use crate::prometheus::{self, RuleFile};
 
 use super::load::{self, Loaded, Source};
 
-/// Reads the rule files that `loaded` names. What is wrong is noted in it.
-pub fn read_rule_files(loaded: &mut Loaded) {
+/// Reads the files that `loaded` names. What is wrong is noted in it.
+pub fn read_files(loaded: &mut Loaded) {
+    read_rule_files(loaded);
+    read_alertmanager(loaded);
+}
+
+/// Puts what Alertmanager's configuration says beside what is declared.
+fn read_alertmanager(loaded: &mut Loaded) {
+    let Loaded { source, root, problems, warnings, .. } = loaded;
+    let Some(alerting) = root.as_mut().map(|root| &mut root.performance_monitor.value.alerting)
+    else {
+        return;
+    };
+    let Some(named) = alerting.alertmanager_config.take() else { return };
+    let path = folder(source).join(&named.value);
+    let mut read = match load::read(&path) {
+        Ok(text) => prometheus::alertmanager(&path, &text, problems),
+        Err((message, hint)) => {
+            let message = format!("{}: {message}", path.display());
+            problems.error(&named.at, message).hint_if(hint);
+            return;
+        }
+    };
+    if alerting.routes.is_some() {
+        problems
+            .error(&named.at, "both `alertmanager_config` and `routes`")
+            .hint("`bellwether config` prints the routes of the former: take what you need of it");
+    }
+    alerting.notifications.channels.append(&mut read.channels);
+    alerting.receivers.append(&mut read.receivers);
+    alerting.time_intervals.append(&mut read.time_intervals);
+    alerting.inhibit_rules.append(&mut read.inhibit_rules);
+    alerting.routes = read.routes.or_else(|| alerting.routes.take());
+    warnings.append(&mut read.warnings);
+}
+
+fn read_rule_files(loaded: &mut Loaded) {
     let Some(root) = &loaded.root else { return };
     let folder = folder(&loaded.source);
     let mut paths = Vec::new();

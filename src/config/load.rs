@@ -94,7 +94,7 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
         }
     };
     let mut loaded = decode(source, &text, environment);
-    files::read_rule_files(&mut loaded);
+    files::read_files(&mut loaded);
     Ok(loaded)
 }
 

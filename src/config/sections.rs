@@ -111,6 +111,10 @@ section! {
         /// with `*`, `?` and `[...]` stand for all files that fit. What is relative begins at the
         /// folder of this file.
         pub rule_files: Vec<Spanned<PathBuf>> = Vec::new(),
+        /// A configuration of Alertmanager, which is read as it is: its receivers become channels and
+        /// receivers here, its tree of routes `routes`. What is relative begins at the folder of
+        /// this file.
+        pub alertmanager_config: Option<Spanned<PathBuf>> = None,
         /// What is calculated from history and kept there, before rules are judged, in this order.
         pub recording_rules: Vec<RecordingSettings> = Vec::new(),
         /// Where people reach Bellwether's pages: `https://monitor.example.org`. Notifications link

@@ -109,3 +109,57 @@ fn a_literal_shows_itself() {
     assert_eq!(environment().render_str(&literal(text), ()).unwrap(), text);
     assert!(!literal(text).contains("$labels"));
 }
+
+#[test]
+fn messages_of_alertmanager() {
+    let alert = |status: &str, instance: &str| {
+        let labels = Labels::from([("instance".to_owned(), instance.to_owned())]);
+        minijinja::context! { status, labels, annotations => Labels::new(), startsAt => "2026-11-21T04:00:00Z" }
+    };
+    let labels: Labels = [("alertname", "Disk"), ("team", "infra")]
+        .map(|(n, v)| (n.to_owned(), v.to_owned()))
+        .into();
+    let context = minijinja::context! {
+        status => "firing", receiver => "pager", groupLabels => labels.clone(), commonLabels => labels,
+        alerts => [alert("firing", "a"), alert("resolved", "b"), alert("firing", "c")],
+    };
+    for (text, expected) in [
+        (
+            "[{{ .Status | toUpper }}{{ if eq .Status \"firing\" }}:{{ .Alerts.Firing | len }}{{ end }}]",
+            "[FIRING:2]",
+        ),
+        (
+            "{{ .GroupLabels.SortedPairs.Values | join \" \" }} {{ .CommonLabels.alertname }}",
+            "Disk infra Disk",
+        ),
+        (
+            "{{ .CommonLabels.Names | join \",\" }} {{ .CommonLabels.Values | join \",\" }}",
+            "alertname,team Disk,infra",
+        ),
+        ("{{ range .Alerts.Resolved }}{{ .Labels.instance }} {{ .Status }}{{ end }}", "b resolved"),
+        (
+            "{{ range $i, $a := .Alerts }}{{ $i }}{{ $a.Labels.instance }}{{ $.Receiver }};{{ end }}",
+            "0apager;1bpager;2cpager;",
+        ),
+        (
+            "{{ range .Alerts }}{{ range .Labels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}{{ end }}",
+            "instance=a instance=b instance=c ",
+        ),
+        (
+            "{{ (index .Alerts 0).Labels.instance }} {{ (index .Alerts 0).StartsAt | date \"15:04\" }}",
+            "a 04:00",
+        ),
+        ("{{ with .CommonLabels.team }}team {{ . }}{{ end }}{{ len .Alerts }}", "team infra3"),
+    ] {
+        let template = translate(text, Dialect::Message).unwrap();
+        let shown = environment().render_str(&template, &context).unwrap_or_else(|e| e.to_string());
+        assert_eq!(shown, expected, "{text}\n{template}");
+    }
+    for (text, expected) in [
+        ("{{ .CommonLabels.Remove (stringSlice \"a\") }}", "`Remove` with arguments"),
+        ("{{ .Alerts.Nothing }}", "`.Nothing`"),
+        ("{{ since .Alerts }}", "the function `since`"),
+    ] {
+        assert_eq!(translate(text, Dialect::Message).unwrap_err().what, expected, "{text}");
+    }
+}

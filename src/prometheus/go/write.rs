@@ -17,10 +17,12 @@ use value::{Kind, Value};
 pub(in crate::prometheus) enum Dialect {
     /// An annotation or a label of a rule.
     Rule,
+    /// A message of Alertmanager.
+    Message,
 }
 
 /// Words that no variable may be called: those of the language, and what templates may use.
-const TAKEN: [&str; 24] = [
+const TAKEN: [&str; 28] = [
     "and",
     "or",
     "not",
@@ -45,6 +47,10 @@ const TAKEN: [&str; 24] = [
     "receiver",
     "now",
     "item",
+    "groupLabels",
+    "commonLabels",
+    "commonAnnotations",
+    "externalURL",
 ];
 
 /// A template without actions.
@@ -60,6 +66,7 @@ pub(super) fn plain(text: &str) -> String {
 pub(super) fn write(nodes: &[Node], dialect: Dialect) -> Result<String, Foreign> {
     let root = match dialect {
         Dialect::Rule => Value::new("", Kind::Rule),
+        Dialect::Message => Value::new("", Kind::Message),
     };
     let mut writer = Writer {
         out: String::new(),

@@ -64,7 +64,11 @@ pub(super) fn call(
         ("and" | "or", [_, ..]) => Ok(joined(all.iter().map(Value::part), &format!(" {name} "))),
         ("not", [value]) => Ok(Value::compound(format!("not {}", value.part()), Kind::Other)),
         ("index", [map, names @ ..]) => names.iter().try_fold(map.clone(), |of, name| {
-            let kind = if of.kind == Kind::Map { Kind::Text } else { Kind::Other };
+            let kind = match of.kind {
+                Kind::Map => Kind::Text,
+                Kind::Alerts => Kind::Alert,
+                _ => Kind::Other,
+            };
             Ok(Value::new(&format!("{}[{}]", of.part(), name.text), kind))
         }),
         ("print", _) => Ok(function("print", &all, None, Kind::Text)),

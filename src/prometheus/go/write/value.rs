@@ -17,6 +17,12 @@ pub(super) enum Kind {
     Pair,
     /// What a template of a rule is given.
     Rule,
+    /// What a message of Alertmanager is given.
+    Message,
+    /// The alerts of a message.
+    Alerts,
+    /// One of them.
+    Alert,
     /// Anything else.
     Other,
 }
@@ -59,6 +65,7 @@ impl Value {
         match self.kind {
             Kind::Map => (format!("{} | dictsort", self.part()), Kind::Pair),
             Kind::Pairs => (self.text.clone(), Kind::Pair),
+            Kind::Alerts => (self.text.clone(), Kind::Alert),
             _ => (self.text.clone(), Kind::Other),
         }
     }
@@ -72,12 +79,56 @@ impl Value {
             (Kind::Map, "SortedPairs") => {
                 Ok(Self::compound(format!("{} | dictsort", self.part()), Kind::Pairs))
             }
-            (Kind::Map, "Names" | "Values" | "Remove") => Err(unknown()),
+            (Kind::Map, "Names") => {
+                Ok(Self::compound(format!("{} | list | sort", self.part()), Kind::Other))
+            }
+            (Kind::Map, "Values") => self.field("SortedPairs", line)?.field("Values", line),
+            (Kind::Pairs, "Names" | "Values") => {
+                let at = if name == "Names" { "first" } else { "last" };
+                Ok(Self::compound(format!("{} | map(\"{at}\") | list", self.text), Kind::Other))
+            }
+            (Kind::Map, "Remove") => Err(unknown()),
             (Kind::Map, label) => Ok(self.entry(label)),
             (Kind::Pair, "Name") => Ok(Self::new(&format!("{}[0]", self.text), Kind::Text)),
             (Kind::Pair, "Value") => Ok(Self::new(&format!("{}[1]", self.text), Kind::Text)),
+            (Kind::Message, _) => self.of_message(name).ok_or_else(unknown),
+            (Kind::Alerts, "Firing" | "Resolved") => {
+                let status = name.to_lowercase();
+                let chosen = format!("selectattr(\"status\", \"equalto\", \"{status}\")");
+                Ok(Self::compound(format!("{} | {chosen} | list", self.part()), Kind::Alerts))
+            }
+            (Kind::Alert, _) => self.of_alert(name).ok_or_else(unknown),
             _ => Err(unknown()),
         }
+    }
+
+    fn of_message(&self, name: &str) -> Option<Self> {
+        Some(match name {
+            "Receiver" => Self::new("receiver", Kind::Text),
+            "Status" => Self::new("status", Kind::Text),
+            "ExternalURL" => Self::new("externalURL", Kind::Text),
+            "GroupKey" => Self::new("groupKey", Kind::Text),
+            "TruncatedAlerts" => Self::new("truncatedAlerts", Kind::Number),
+            "GroupLabels" => Self::new("groupLabels", Kind::Map),
+            "CommonLabels" => Self::new("commonLabels", Kind::Map),
+            "CommonAnnotations" => Self::new("commonAnnotations", Kind::Map),
+            "Alerts" => Self::new("alerts", Kind::Alerts),
+            _ => return None,
+        })
+    }
+
+    fn of_alert(&self, name: &str) -> Option<Self> {
+        let (key, kind) = match name {
+            "Status" => ("status", Kind::Text),
+            "Labels" => ("labels", Kind::Map),
+            "Annotations" => ("annotations", Kind::Map),
+            "StartsAt" => ("startsAt", Kind::Text),
+            "EndsAt" => ("endsAt", Kind::Text),
+            "GeneratorURL" => ("generatorURL", Kind::Text),
+            "Fingerprint" => ("fingerprint", Kind::Text),
+            _ => return None,
+        };
+        Some(Self::new(&format!("{}.{key}", self.part()), kind))
     }
 
     /// The entry of a map.

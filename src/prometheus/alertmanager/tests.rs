@@ -1,0 +1,215 @@
+use super::*;
+use crate::notify;
+
+fn read(text: &str) -> (Alertmanager, Vec<String>) {
+    let mut problems = Problems::default();
+    let mut read = alertmanager(Path::new("/etc/am/alertmanager.yml"), text, &mut problems);
+    let told = |problem: &Problem| problem.told(&"x").replace("/etc/am/alertmanager.yml:", "");
+    let warnings = read.warnings.drain(..).map(|warning| format!("warning {}", told(&warning)));
+    notify::check(&read.channels, &mut problems);
+    let all = problems.into_sorted().iter().map(told).chain(warnings).collect();
+    (read, all)
+}
+
+fn channel(yaml: &str) -> (serde_json::Value, Vec<String>) {
+    let text = format!("route: {{receiver: r}}\nreceivers:\n- name: r\n{yaml}");
+    let (read, told) = read(&text);
+    (serde_json::to_value(read.channels.first()).unwrap(), told)
+}
+
+#[track_caller]
+fn check(yaml: &str, expected: &[(&str, serde_json::Value)]) {
+    let (channel, told) = channel(yaml);
+    assert_eq!(told, Vec::<String>::new());
+    for (key, value) in expected {
+        let found = key.split('.').fold(&channel, |value, key| &value[key]);
+        assert_eq!(found, value, "{key} of {channel:#}");
+    }
+}
+
+use serde_json::json;
+
+#[test]
+fn each_integration_becomes_a_channel() {
+    check(
+        "  slack_configs: [{api_url: 'https://hooks.slack.com/x', title: '{{ .CommonLabels.alertname }}', text: '{{ range .Alerts }}{{ .Annotations.summary }}{{ end }}', color: '{{ template \"slack.default.color\" . }}'}]",
+        &[
+            ("type", json!("slack")),
+            ("name", json!("r-slack")),
+            ("send_resolved", json!(false)),
+            ("title", json!("{{ commonLabels.alertname }}")),
+            ("text", json!("{% for item1 in alerts %}{{ item1.annotations.summary }}{% endfor %}")),
+        ],
+    );
+    check(
+        "  slack_configs: [{api_url: 'https://slack.com/api/chat.postMessage', channel: '#ops', http_config: {authorization: {credentials: xoxb-1}}}]",
+        &[
+            ("api_url", json!("https://slack.com/api")),
+            ("channel", json!("#ops")),
+            ("token", json!("<secret>")),
+        ],
+    );
+    check(
+        "  pagerduty_configs: [{routing_key_file: key, severity: critical, description: 'x'}]",
+        &[
+            ("type", json!("pagerduty")),
+            ("routing_key_file", json!("/etc/am/key")),
+            ("incident_per", json!("group")),
+            ("severities.info", json!("critical")),
+            ("title", json!("x")),
+            ("send_resolved", json!(true)),
+        ],
+    );
+    check(
+        "  opsgenie_configs: [{api_key: k, api_url: 'https://api.eu.opsgenie.com/', priority: P2, tags: 'a, b', responders: [{type: user, username: u@example.org}]}]",
+        &[
+            ("api_url", json!("https://api.eu.opsgenie.com")),
+            ("priorities.warning", json!("P2")),
+            ("tags", json!(["a", "b"])),
+            ("responders", json!([{"type": "user", "name": "u@example.org", "id": null}])),
+        ],
+    );
+    check(
+        "  webhook_configs: [{url: 'http://h/${x}', max_alerts: 0, http_config: {basic_auth: {username: u, password_file: p}, tls_config: {ca_file: ca.pem}, http_headers: {X-A: {values: [b]}}}}]",
+        &[
+            ("max_alerts", json!(10_000)),
+            ("basic_auth.password_file", json!("/etc/am/p")),
+            ("ca_file", json!("/etc/am/ca.pem")),
+            ("headers.X-A", json!("<secret>")),
+        ],
+    );
+    check(
+        "  telegram_configs: [{bot_token: t, chat_id: -12, message: '{{ .Status | toUpper }}', disable_notifications: true}]",
+        &[
+            ("chat_id", json!("-12")),
+            ("text", json!("{{ status | toUpper }}")),
+            ("disable_notification", json!(true)),
+        ],
+    );
+    check(
+        "  discord_configs: [{webhook_url: 'https://discord.com/api/webhooks/1/x', message: m}]",
+        &[("type", json!("discord")), ("text", json!("m"))],
+    );
+    check(
+        "  msteamsv2_configs: [{webhook_url: 'https://example.org/x', title: t}]",
+        &[("type", json!("teams")), ("title", json!("t"))],
+    );
+}
+
+#[test]
+fn mail_has_the_defaults_of_global() {
+    let text = "global: {smtp_smarthost: 'mail.example.org:587', smtp_from: am@example.org, smtp_auth_username: u, smtp_auth_password: p}\n\
+        route: {receiver: r}\nreceivers:\n- name: r\n  email_configs: [{to: 'a@example.org, b@example.org', headers: {Subject: '[{{ .Status }}] {{ .GroupLabels.SortedPairs.Values | join \" \" }}', X-Team: infra}, html: ''}]";
+    let (read, told) = read(text);
+    assert_eq!(told, Vec::<String>::new());
+    let channel = serde_json::to_value(&read.channels[0]).unwrap();
+    for (key, expected) in [
+        ("smtp_server", json!("mail.example.org")),
+        ("smtp_port", json!(587)),
+        ("tls", json!("starttls")),
+        ("from", json!("am@example.org")),
+        ("username", json!("u")),
+        ("recipients", json!(["a@example.org", "b@example.org"])),
+        (
+            "subject",
+            json!(
+                "[{{ status }}] {{ (groupLabels | dictsort | map(\"last\") | list) | join(\" \") }}"
+            ),
+        ),
+        ("headers", json!({"X-Team": "infra"})),
+        ("html", json!("")),
+        ("send_resolved", json!(false)),
+    ] {
+        assert_eq!(channel[key], expected, "{key} of {channel:#}");
+    }
+}
+
+#[test]
+fn several_integrations_of_one_receiver_have_names_of_their_own() {
+    let (read, told) = read(
+        "route: {receiver: 'team X/pager'}\nreceivers:\n- name: 'team X/pager'\n  webhook_configs: [{url: 'http://a'}, {url: 'http://b'}]\n- name: blackhole\n",
+    );
+    assert_eq!(told, Vec::<String>::new());
+    let receivers = serde_json::to_value(&read.receivers).unwrap();
+    assert_eq!(receivers[0]["name"], "team X/pager");
+    assert_eq!(receivers[0]["channels"], json!(["team-X-pager-webhook", "team-X-pager-webhook-2"]));
+    assert_eq!(receivers[1]["channels"], json!([]));
+}
+
+#[test]
+fn routes_intervals_and_inhibition() {
+    let (read, told) = read(
+        r#"
+route:
+  receiver: a
+  group_wait: 10s
+  routes:
+    - {match: {severity: page, quoted: 'a"b\c'}, match_re: {service: '^(x|y)$'}, receiver: b, continue: true}
+    - matchers: [team = infra, 'env=~"prod|stage"']
+      group_by: ['...']
+      mute_time_intervals: [night]
+receivers: [{name: a}, {name: b}]
+inhibit_rules:
+  - {source_match: {severity: page}, target_match_re: {severity: 'warn.*'}, equal: [alertname]}
+mute_time_intervals:
+  - {name: night, time_intervals: [{times: [{start_time: '22:00', end_time: '24:00'}], weekdays: ['monday:friday'], location: Europe/Berlin}]}
+time_intervals:
+  - {name: year, time_intervals: [{months: ['january:february'], days_of_month: ['-3:-1']}]}
+"#,
+    );
+    assert_eq!(told, Vec::<String>::new());
+    let top = read.routes.unwrap().0;
+    assert_eq!(top.group_by, Some(Vec::new()));
+    assert_eq!(
+        top.routes[0].matchers.to_string(),
+        r#"{severity="page",quoted="a\"b\\c",service=~"^(x|y)$"}"#
+    );
+    assert!(top.routes[0].r#continue);
+    assert_eq!(top.routes[1].matchers.to_string(), r#"{team="infra",env=~"prod|stage"}"#);
+    assert_eq!(read.inhibit_rules[0].target_matchers.value.to_string(), r#"{severity=~"warn.*"}"#);
+    let names: Vec<&str> = read.time_intervals.iter().map(|one| one.name.value.as_str()).collect();
+    assert_eq!(names, ["year", "night"]);
+}
+
+#[test]
+fn what_cannot_be_kept_is_told_with_its_line() {
+    let (_, told) = read(
+        r#"global: {resolve_timeout: 5m}
+templates: ['*.tmpl']
+route: {receiver: r, labels: {a: b}}
+receivers:
+- name: r
+  slack_configs:
+  - {api_url: 'https://h/x', channel: '#a', actions: [], text: '{{ template "mine" . }}'}
+  pagerduty_configs: [{service_key: k}]
+  pushover_configs: [{token: t}]
+  webhook_configs: [{url: 'http://a', http_config: {oauth2: {client_id: x}, tls_config: {insecure_skip_verify: true}}}]
+  email_configs: [{to: 'x@example.org'}]
+more: {}
+"#,
+    );
+    let told: Vec<&str> = told.iter().map(|told| told.lines().next().unwrap()).collect();
+    assert!(!told.iter().any(|told| told.contains("missing key")), "{told:#?}");
+    for expected in [
+        "warning 2:12: templates: templates are not read",
+        "warning 3:22: route.labels: `labels` is not kept",
+        "warning 7:39: receivers[0].slack_configs[0].channel: a webhook posts to the channel that it was made for",
+        "warning 7:45: receivers[0].slack_configs[0].actions: `actions` is not kept",
+        "warning 7:64: receivers[0].slack_configs[0].text: cannot be translated: `template`",
+        "8:37: receivers[0].pagerduty_configs[0].service_key: the Events API v1 is not spoken",
+        "9:3: receivers[0].pushover_configs: there is no channel for `pushover_configs`",
+        "10:61: receivers[0].webhook_configs[0].http_config.oauth2: there is no OAuth 2.0",
+        "warning 10:112: receivers[0].webhook_configs[0].http_config.tls_config.insecure_skip_verify: certificates are always checked",
+        "11:19: receivers[0].email_configs[0].from: neither `from` nor `smtp_from` in `global`",
+        "11:19: receivers[0].email_configs[0].smarthost: neither `smarthost` nor `smtp_smarthost` in `global`",
+        "warning 12:1: more: `more` is not kept",
+    ] {
+        assert!(told.contains(&expected), "{expected}\n{told:#?}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_an_error() {
+    assert_eq!(read("").1, ["1:1: missing key \"route\""]);
+    assert!(read("route: [").1[0].starts_with("2:1: not valid YAML"));
+}
