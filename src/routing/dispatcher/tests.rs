@@ -262,6 +262,25 @@ fn an_inhibited_alert_is_told_once_nothing_stands_for_it() {
     assert!(scene.gates[1].ends_with("disk: none"), "{:?}", scene.gates);
 }
 
+/// A member that is held back is looked at again and again; what changes of the others keeps to the
+/// times of the group all the same.
+#[test]
+fn one_that_is_held_back_does_not_hurry_the_others() {
+    let yaml = "{inhibit_rules: [{source_matchers: [alertname=host_down], target_matchers: [mount=/a]}],
+           routes: {receiver: chat, group_by: [alertname], routes: [{receiver: log, matchers: [alertname=host_down]}]}}";
+    let mut scene = Scene::new(yaml);
+    let down = alert("host_down", &[]);
+    scene.at(1, &[fires(&down, after(1)), fires(&disk("/a"), after(1))]);
+    scene.at(120, &[fires(&disk("/b"), after(120))]).at(180, &[fires(&disk("/c"), after(180))]);
+    scene.until(600);
+    let mut sent = scene.take_sent();
+    sent.retain(|line| line.contains("chat"));
+    assert_eq!(sent, ["150s chat: firing disk/b change", "450s chat: firing disk/c change"]);
+    scene.at(700, &[ends(&down, after(700))]).until(1000);
+    let sent = scene.take_sent();
+    assert!(sent.iter().any(|line| line.contains("chat: firing disk/a change")), "{sent:?}");
+}
+
 #[test]
 fn the_end_is_told_through_inhibition() {
     let mut scene = Scene::new(&format!(
