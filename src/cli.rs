@@ -26,6 +26,7 @@ mod route;
 mod run;
 mod silence;
 mod status;
+mod test;
 mod trends;
 mod when;
 
@@ -120,6 +121,8 @@ enum Command {
     Health(client::Target),
     /// Try rules on what was recorded: what would have fired, when, and who would have heard.
     Backtest(backtest::Options),
+    /// Run unit tests of rules, in promtool's format and beyond it.
+    Test(test::Options),
     /// Try a channel by sending it a marked sample; queues are left alone.
     NotifyTest(notify_test::Options),
     /// Print the version.
@@ -180,6 +183,7 @@ pub fn main() -> ExitCode {
         Command::Acknowledge(options) => acknowledge::run(&global, &options),
         Command::Health(target) => health::run(&global, &target),
         Command::Backtest(options) => backtest::run(&global, &options),
+        Command::Test(options) => return test::run(&options),
         Command::NotifyTest(options) => notify_test::run(&global, &options),
         Command::Version => {
             println!("bellwether {}", env!("CARGO_PKG_VERSION"));

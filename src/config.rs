@@ -12,7 +12,8 @@ mod reference;
 mod sections;
 
 pub use check::{Plan, alert_history_folder, history_folder, plan, state_directory};
-pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment};
+pub use files::{expanded, read_rule_files};
+pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read};
 pub use metrics::metrics;
 pub use print::print;
 pub use reference::reference;

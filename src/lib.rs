@@ -23,6 +23,7 @@
 //! - [`remote`]: remote write.
 //! - [`outbound`]: HTTP to others: clients, TLS, authorization, answers.
 //! - [`server`]: the HTTP side: page, API, TLS, who may.
+//! - [`ruletest`]: unit tests of rules, on virtual time.
 //! - [`dashboard`]: a Grafana dashboard from a declaration.
 
 pub mod alert_history;
@@ -46,6 +47,7 @@ pub mod remote;
 pub mod replay;
 pub mod routing;
 pub mod rules;
+pub mod ruletest;
 pub mod server;
 pub mod store;
 pub mod templates;

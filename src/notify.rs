@@ -62,6 +62,13 @@ pub struct Setup {
     pub observer: Observer,
 }
 
+/// The document that a webhook channel sends for `batch`.
+#[must_use]
+pub fn webhook_document(batch: &Batch, channel: &str, sender: &Sender) -> serde_json::Value {
+    let document = wire::Webhook::new(batch, channel, sender, usize::MAX);
+    serde_json::to_value(document).unwrap_or_default()
+}
+
 /// The channels in use.
 pub struct Notifier {
     setup: Setup,
@@ -236,10 +243,7 @@ impl Notifier {
     pub fn told(&self) -> HashMap<Fingerprint, (Told, Severity)> {
         let mut all: HashMap<Fingerprint, (Told, Severity)> = HashMap::new();
         for running in self.running.lock().iter() {
-            for (alert, told) in running.delivery.mailbox.outbox.lock().told() {
-                let known = all.entry(alert.fingerprint).or_insert((told, alert.severity));
-                *known = (known.0.with(told), known.1.max(alert.severity));
-            }
+            running.delivery.mailbox.outbox.lock().note_told(&mut all);
         }
         all
     }

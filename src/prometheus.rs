@@ -8,4 +8,4 @@ mod import;
 mod rule_file;
 mod severity;
 
-pub use import::{Imported, RuleFile, import};
+pub use import::{Extent, Imported, RuleFile, import};

@@ -10,6 +10,7 @@ mod episode;
 mod feed;
 mod metronome;
 mod page;
+mod part;
 mod pipeline;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use compare::{Change, compare};
 pub use episode::{Episode, Told};
 pub use feed::observed_interval;
+pub use part::Part;
 pub use pipeline::{Pipeline, Sent};
 
 use crate::model::{LabelMatcher, MetricDef, MetricId, Mono, Now, Wall};

@@ -11,7 +11,7 @@ use crate::prometheus::RuleFile;
 use super::load::{self, Loaded, Source};
 
 /// Reads the rule files that `loaded` names. What is wrong is noted in it.
-pub(super) fn read_rule_files(loaded: &mut Loaded) {
+pub fn read_rule_files(loaded: &mut Loaded) {
     let Some(root) = &loaded.root else { return };
     let folder = folder(&loaded.source);
     let mut paths = Vec::new();
@@ -56,7 +56,10 @@ fn folder(source: &Source) -> PathBuf {
 }
 
 /// The files that `pattern` stands for, in order; itself where it is none.
-fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// It is no pattern.
+pub fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         match matcher(component)? {

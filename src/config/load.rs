@@ -113,7 +113,11 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     Loaded { source, root, problems, rule_files: Vec::new(), warnings: Vec::new() }
 }
 
-pub(super) fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
+/// The text of a file that is not too large.
+///
+/// # Errors
+/// Why it cannot be read, and how to mend that.
+pub fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
     let unreadable = |error: std::io::Error| {
         let hint = match error.kind() {
             std::io::ErrorKind::PermissionDenied => Some("make it readable for this user"),

@@ -135,6 +135,24 @@ impl Outbox {
         open.map(|episode| (&episode.alert, &episode.group))
     }
 
+    /// The ends of what was told or is about to be, and is not in `standing`.
+    pub(super) fn gone(&self, standing: &HashSet<Fingerprint>, now: Wall) -> Vec<Notification> {
+        let gone = self.open().filter(|(alert, _)| !standing.contains(&alert.fingerprint));
+        let ended = |(alert, group): (&Arc<Alert>, &Arc<Group>)| {
+            let start = alert.fired_at.unwrap_or(alert.active_at).0;
+            Notification {
+                id: format!("{}-{start}-{}", alert.fingerprint, now.0),
+                status: Status::Resolved,
+                cause: Cause::Change,
+                group: group.clone(),
+                alert: alert.clone(),
+                reason: "it does not fire any more after a restart or reload".into(),
+                at: now,
+            }
+        };
+        gone.map(ended).collect()
+    }
+
     /// What was given up since this was asked last.
     pub(super) fn take_given_up(&mut self) -> Vec<Notification> {
         std::mem::take(&mut self.given_up)
@@ -144,6 +162,14 @@ impl Outbox {
     pub(super) fn told(&self) -> impl Iterator<Item = (&Arc<Alert>, Told)> {
         let open = self.open.values().filter_map(|id| self.episodes.get(id));
         open.filter_map(|episode| Some((&episode.alert, episode.told?)))
+    }
+
+    /// Adds when alerts that were told were told, and how bad they were said to be.
+    pub(super) fn note_told(&self, all: &mut HashMap<Fingerprint, (Told, Severity)>) {
+        for (alert, told) in self.told() {
+            let known = all.entry(alert.fingerprint).or_insert((told, alert.severity));
+            *known = (known.0.with(told), known.1.max(alert.severity));
+        }
     }
 
     /// Alerts of `group`, other than `news`, that the receiver knows as firing, by start.

@@ -1,11 +1,12 @@
 //! What the channels would be told, without telling them.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::filter::Filter;
-use super::outbox::{Outbox, Record};
+use super::outbox::{Outbox, Record, Told};
 use super::settings::{ChannelSettings, named};
-use crate::model::{Dispatch, Notification, Wall};
+use crate::model::{Alert, Dispatch, Fingerprint, Group, Notification, Severity, Wall};
 
 /// The enabled channels of a declaration, each with what it was told so far. The same filters and
 /// the same rules of what must be told as for delivery; every receiver takes everything at once.
@@ -17,6 +18,23 @@ struct Previewed {
     name: String,
     filter: Filter,
     outbox: Outbox,
+}
+
+/// Offers a channel one notification; what it is told then.
+fn take(
+    filter: &Filter,
+    outbox: &mut Outbox,
+    offered: &Notification,
+    at: Wall,
+) -> Vec<Notification> {
+    let mut told = Vec::new();
+    for record in filter.take(outbox, offered) {
+        if let Record::Push { seq, notification, .. } = record {
+            outbox.done(seq, at);
+            told.push(notification);
+        }
+    }
+    told
 }
 
 impl Preview {
@@ -38,21 +56,48 @@ impl Preview {
         self.channels.iter().map(|channel| channel.name.as_str())
     }
 
+    /// What the channel `name` was told of that still fires, of a group that is told whole.
+    #[must_use]
+    pub fn standing(&self, name: &str, group: &Group) -> Vec<Arc<Alert>> {
+        let channel = self.channels.iter().find(|channel| channel.name == name);
+        channel.map_or_else(Vec::new, |channel| channel.outbox.standing(group, &[]))
+    }
+
+    /// Alerts that any channel was told of and whose end is still to come.
+    #[must_use]
+    pub fn told(&self) -> HashMap<Fingerprint, (Told, Severity)> {
+        let mut all = HashMap::new();
+        self.channels.iter().for_each(|channel| channel.outbox.note_told(&mut all));
+        all
+    }
+
+    /// Resolves on each channel what it was told as firing and what is not in `standing`.
+    pub fn reconcile(
+        &mut self,
+        standing: &HashSet<Fingerprint>,
+        now: Wall,
+    ) -> Vec<(&str, Notification)> {
+        let mut all = Vec::new();
+        for Previewed { name, filter, outbox } in &mut self.channels {
+            for gone in outbox.gone(standing, now) {
+                let taken = take(filter, outbox, &gone, now);
+                all.extend(taken.into_iter().map(|one| (name.as_str(), one)));
+            }
+        }
+        all
+    }
+
     /// What each channel would be told of `dispatch`: its name and the notification.
     pub fn accept(&mut self, dispatch: &Dispatch, at: Wall) -> Vec<(&str, Notification)> {
         let mut all = Vec::new();
-        for channel in &mut self.channels {
-            let meant = |to: &[Arc<str>]| to.iter().any(|name| **name == channel.name);
+        for Previewed { name, filter, outbox } in &mut self.channels {
+            let meant = |to: &[Arc<str>]| to.iter().any(|one| **one == *name);
             if !dispatch.to.as_deref().is_none_or(meant) {
                 continue;
             }
             for offered in &dispatch.notifications {
-                for record in channel.filter.take(&mut channel.outbox, offered) {
-                    if let Record::Push { seq, notification, .. } = record {
-                        channel.outbox.done(seq, at);
-                        all.push((channel.name.as_str(), notification));
-                    }
-                }
+                let taken = take(filter, outbox, offered, at);
+                all.extend(taken.into_iter().map(|one| (name.as_str(), one)));
             }
         }
         all

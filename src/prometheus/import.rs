@@ -4,6 +4,7 @@
 //! translated is kept as it stands, and told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,8 +34,21 @@ pub struct Imported {
     pub rules: Vec<RuleSettings>,
     /// Those that record.
     pub recordings: Vec<RecordingSettings>,
+    /// What of them is of which group, in order.
+    pub groups: Vec<Extent>,
     /// What could not be taken as it is.
     pub warnings: Vec<Problem>,
+}
+
+/// Where the rules of one group are among all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The name of the group.
+    pub name: String,
+    /// Those that alert.
+    pub rules: Range<usize>,
+    /// Those that record.
+    pub recordings: Range<usize>,
 }
 
 /// Reads `files`; no rule gets a name that `declared` has. What is wrong goes to `problems`.
@@ -88,6 +102,7 @@ impl Importer<'_> {
             let hint = "rules here are judged when a collection is done, so none waits for samples";
             self.warn(&offset.at, "`query_offset` is not kept", Some(hint.into()));
         }
+        let before = (self.imported.rules.len(), self.imported.recordings.len());
         for rule in &group.rules {
             match (&rule.alert, &rule.record) {
                 (Some(alert), None) => self.alert(group, rule, alert),
@@ -100,6 +115,11 @@ impl Importer<'_> {
                 }
             }
         }
+        self.imported.groups.push(Extent {
+            name: group.name.value.to_string(),
+            rules: before.0..self.imported.rules.len(),
+            recordings: before.1..self.imported.recordings.len(),
+        });
     }
 
     fn warn(&mut self, at: &At, message: impl Into<String>, hint: Option<String>) {

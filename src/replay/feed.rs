@@ -6,24 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Setup;
+use super::part::Part;
 use crate::model::{
-    Batch, Kind, LabelMatcher, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Origin,
-    Wall,
+    Batch, LabelMatcher, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Origin, Wall,
 };
 use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
 
 /// Samples of one collector that are no further apart than this part of its interval came
 /// together: other programs that record us scrape targets one after the other.
 const TOGETHER: u32 = 2;
-
-/// A number of a metric's row, and the recorded name that holds it.
-struct Part {
-    metric: MetricId,
-    name: Arc<str>,
-    /// The label that tells the numbers of one row apart, if that is not the name: `le`,
-    /// `quantile`.
-    by: Option<&'static str>,
-}
 
 /// One series of a metric with the samples of the page that is loaded.
 struct Row {
@@ -75,7 +66,10 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) fn new(setup: &Setup<'_>, wanted: Vec<MetricId>) -> Self {
-        let parts = wanted.iter().flat_map(|id| parts(*id, &setup.metrics[id.0 as usize]));
+        let parts = wanted.iter().flat_map(|id| {
+            let def = &setup.metrics[id.0 as usize];
+            Part::all(*id, def, &def.exported)
+        });
         let mut lanes = BTreeMap::<Origin, Lane>::new();
         for id in &wanted {
             let def = &setup.metrics[id.0 as usize];
@@ -134,7 +128,7 @@ impl Feed {
     fn take(&mut self, part: usize, series: SampledSeries) {
         let part = &self.parts[part];
         let def = &self.metrics[part.metric.0 as usize];
-        let Some(number) = number_of(def, part, &series.labels) else { return };
+        let Some(number) = part.number(def, &series.labels) else { return };
         self.found[part.metric.0 as usize] = true;
         let values: Vec<&str> = def.labels.iter().map(|name| series.labels.get(name)).collect();
         let labels = LabelValues::new(&values);
@@ -271,39 +265,6 @@ fn earliest(rows: &[Row]) -> Option<i64> {
     rows.iter().flat_map(|row| &row.columns).filter_map(Column::peek).min()
 }
 
-/// The names under which a metric is recorded. A counter has `_total` behind it where it came
-/// through a Prometheus that asked for OpenMetrics.
-fn parts(metric: MetricId, def: &MetricDef) -> Vec<Part> {
-    let part =
-        |suffix: &str, by| Part { metric, name: format!("{}{suffix}", def.exported).into(), by };
-    match def.kind {
-        Kind::Gauge => vec![part("", None)],
-        Kind::Counter if def.exported.ends_with("_total") => vec![part("", None)],
-        Kind::Counter => vec![part("", None), part("_total", None)],
-        Kind::Histogram => {
-            vec![part("_bucket", Some("le")), part("_count", None), part("_sum", None)]
-        }
-        Kind::Summary => vec![part("", Some("quantile")), part("_count", None), part("_sum", None)],
-    }
-}
-
-/// Which number of the row a recorded series is; `None`: none, such as a bucket that is not
-/// declared.
-fn number_of(def: &MetricDef, part: &Part, labels: &LabelSet) -> Option<usize> {
-    let bounds = match def.kind {
-        Kind::Counter | Kind::Gauge => return Some(0),
-        Kind::Histogram => &def.buckets,
-        Kind::Summary => &def.quantiles,
-    };
-    match part.by {
-        Some(by) => {
-            let bound: f64 = labels.get(by).parse().ok()?;
-            bounds.iter().position(|declared| *declared == bound)
-        }
-        None => Some(bounds.len() + usize::from(part.name.ends_with("_sum"))),
-    }
-}
-
 /// The usual time between two samples of the metrics in the last day before `to`; `None` where
 /// there are too few. What was recorded less often than declared would seem to come and go.
 ///
@@ -318,7 +279,7 @@ pub fn observed_interval(
     const ENOUGH: usize = 10;
     let mut gaps = Vec::new();
     for (id, def) in (0..).map(MetricId).zip(metrics) {
-        for part in parts(id, def) {
+        for part in Part::all(id, def, &def.exported) {
             let mut all = vec![LabelMatcher::equal(METRIC_NAME, &part.name)];
             all.extend(matchers.iter().cloned());
             let from = to.before(Duration::from_secs(86_400));

@@ -2,11 +2,12 @@
 //!
 //! The dispatcher and the outboxes are the live ones; every receiver takes everything at once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::model::{Mono, Notification, Now, Transition};
+use crate::model::{Alert, Fingerprint, Group, Mono, Notification, Now, Transition};
 use crate::notify::{ChannelSettings, Preview};
-use crate::routing::{Dispatcher, Feedback, Routing};
+use crate::routing::{Dispatcher, Feedback, Remembered, Routing};
 
 /// The way of notifications of one declaration.
 pub struct Pipeline {
@@ -44,17 +45,41 @@ impl Pipeline {
         sent
     }
 
-    fn turn(&mut self, now: Now, sent: &mut Vec<Sent>) {
+    /// Stops, and starts again: outboxes are on disk, and so is what people said; `standing` fired
+    /// when it stopped.
+    pub fn restart(&mut self, standing: Vec<Arc<Alert>>, now: Now) {
+        let told = self.preview.told().into_iter();
+        let told = told.map(|(alert, (told, severity))| {
+            (alert, Remembered { first: told.first, last: told.last, severity })
+        });
+        self.dispatcher.restart(now);
+        self.dispatcher.restore(standing, told.collect(), now);
+    }
+
+    /// Resolves what was told as firing and is neither in `standing` nor about to be told.
+    pub fn reconcile(&mut self, mut standing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
+        standing.extend(self.dispatcher.known());
+        let gone = self.preview.reconcile(&standing, now.wall).into_iter();
+        gone.map(|(channel, notification)| sent(channel, notification, now)).collect()
+    }
+
+    /// What a channel was told of that still fires, of a group that is told whole.
+    #[must_use]
+    pub fn standing(&self, channel: &str, group: &Group) -> Vec<Arc<Alert>> {
+        self.preview.standing(channel, group)
+    }
+
+    fn turn(&mut self, now: Now, all: &mut Vec<Sent>) {
         let feedback = Feedback { judged: now.mono, ..Feedback::default() };
         for dispatch in self.dispatcher.advance(&feedback, now).dispatches {
             let told = self.preview.accept(&dispatch, now.wall).into_iter();
-            sent.extend(told.map(|(channel, notification)| Sent {
-                channel: channel.to_owned(),
-                notification,
-                at: now,
-            }));
+            all.extend(told.map(|(channel, notification)| sent(channel, notification, now)));
         }
     }
+}
+
+fn sent(channel: &str, notification: Notification, at: Now) -> Sent {
+    Sent { channel: channel.to_owned(), notification, at }
 }
 
 /// Both clocks when the monotonic one stood at `mono`.

@@ -27,6 +27,15 @@ pub enum Found {
     },
 }
 
+/// What a file that `rules` are saved in now gives back after a restart.
+///
+/// # Errors
+/// It would not be read.
+pub fn reread(rules: &[Carried], now: Now) -> Result<Vec<Carried>, String> {
+    let text = saved::write(rules, now).map_err(|error| error.to_string())?;
+    saved::read(&text)
+}
+
 /// A file that holds the alerts of the rules.
 #[derive(Clone, Debug)]
 pub struct StateFile {

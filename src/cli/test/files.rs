@@ -1,0 +1,41 @@
+//! The files of rules that a test names.
+
+use std::path::Path;
+
+use crate::config;
+use crate::declare::{Problems, Spanned};
+use crate::prometheus::RuleFile;
+use crate::ruletest::Suite;
+
+/// The files that `suite`, which stands in `file`, is about; each once.
+pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Problems) -> Vec<RuleFile> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut found = Vec::<RuleFile>::new();
+    for Spanned { value: pattern, at } in suite.rule_files.iter() {
+        let paths = match config::expanded(&folder.join(&pattern.0)) {
+            Ok(paths) => paths,
+            Err(error) => {
+                problems.error(at, format!("not a pattern of names: {error}"));
+                continue;
+            }
+        };
+        if paths.is_empty() {
+            problems
+                .error(at, format!("no file fits {:?}", pattern.0))
+                .hint("paths are relative to the file of the test");
+        }
+        for path in paths {
+            if found.iter().any(|known| known.path == path) {
+                continue;
+            }
+            match config::read(&path) {
+                Ok(text) => found.push(RuleFile { path, text }),
+                Err((message, hint)) => {
+                    let message = format!("{}: {message}", path.display());
+                    problems.error(at, message).hint_if(hint);
+                }
+            }
+        }
+    }
+    found
+}

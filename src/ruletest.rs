@@ -1,0 +1,44 @@
+//! Unit tests of rules: series in, alerts and answers of queries out, on virtual time.
+//!
+//! Owns the format of test files (promtool's, and what goes beyond it), the world that a test runs
+//! in, and the comparison. Everything that judges is what runs live. Reads no file and prints
+//! nothing.
+
+mod beyond;
+mod case;
+mod diff;
+mod message;
+mod notation;
+mod series;
+mod settings;
+mod stage;
+mod subject;
+
+pub use case::{Verdict, name, run};
+pub use diff::{Failure, Line};
+pub use settings::{Case, Suite};
+pub use subject::Subject;
+
+use crate::declare::{At, Cx, Decode, Problem, Problems, parse};
+
+/// Reads a file of tests.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read(text: &str) -> Result<Suite, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let suite = match parse(text) {
+        Ok(node) => Suite::decode(&node, &mut Cx::new(&mut problems, &|_| None)),
+        Err((pos, message)) => {
+            problems.error(&At { pos, ..At::default() }, message);
+            None
+        }
+    };
+    if let Some(suite) = &suite {
+        settings::check(suite, &mut problems);
+    }
+    match suite {
+        Some(suite) if problems.is_empty() => Ok(suite),
+        _ => Err(problems.into_sorted()),
+    }
+}

@@ -1,0 +1,340 @@
+//! Messages that channels would get, and how they differ from those that are expected.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::declare::{At, Spanned, format_duration};
+use crate::model::{
+    Alert, AlertState, Cause, Fingerprint, Labels, Notification, Now, Transition, Wall,
+};
+use crate::notify::{Batch, Sender, webhook_document};
+use crate::replay::{Pipeline, Sent};
+use crate::routing::Acknowledgement;
+
+use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, labels};
+use super::diff::{Failure, Line};
+use super::settings::Elapsed;
+
+/// Messages that are compared each with each to find what was meant.
+const PAIRED: usize = 200;
+/// Alerts of a message that are shown.
+const SHOWN: usize = 5;
+
+/// What one channel is told at one time of one group.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    /// Since the start of the test.
+    pub(super) at: Elapsed,
+    pub(super) channel: String,
+    pub(super) batch: Batch,
+}
+
+/// Where notifications would leave, on virtual time.
+pub(super) struct Desk {
+    pipeline: Pipeline,
+    start: Wall,
+    /// What was sent so far.
+    pub(super) messages: Vec<Message>,
+}
+
+impl Desk {
+    /// Nothing was sent yet.
+    pub(super) fn new(pipeline: Pipeline, start: Wall) -> Self {
+        Self { pipeline, start, messages: Vec::new() }
+    }
+
+    /// Goes on to `now`: what was due on the way, and what follows of `transitions`.
+    pub(super) fn advance(&mut self, transitions: &[Transition], now: Now) {
+        self.advance_before(now);
+        let sent = self.pipeline.advance(transitions, now);
+        self.gather(sent);
+    }
+
+    /// Goes on to `now`; what is due then waits.
+    pub(super) fn advance_before(&mut self, now: Now) {
+        loop {
+            let due = self.pipeline.dispatcher.next();
+            if due >= now.mono {
+                return;
+            }
+            let at = Now { mono: due, wall: now.wall.before(now.mono.since(due)) };
+            let sent = self.pipeline.advance(&[], at);
+            self.gather(sent);
+            // What is due and is not told would be due for ever.
+            if self.pipeline.dispatcher.next() <= due {
+                return;
+            }
+        }
+    }
+
+    /// Stops, and starts again; `firing` fired when it stopped, `ended` ended by it.
+    pub(super) fn restart(&mut self, firing: Vec<Arc<Alert>>, ended: &[Transition], now: Now) {
+        self.pipeline.restart(firing, now);
+        self.advance(ended, now);
+    }
+
+    /// Resolves what is told and known no more.
+    pub(super) fn reconcile(&mut self, standing: HashSet<Fingerprint>, now: Now) {
+        let sent = self.pipeline.reconcile(standing, now);
+        self.gather(sent);
+    }
+
+    /// Takes care of those of `alerts` that are meant; whether there are any.
+    pub(super) fn acknowledge(
+        &mut self,
+        who: &AcknowledgeStep,
+        alerts: &[Alert],
+        at: Wall,
+    ) -> bool {
+        let meant = |alert: &&Alert| {
+            let mut labels = who.labels.iter();
+            alert.state == AlertState::Firing
+                && alert.alertname() == who.alertname.0
+                && labels.all(|(name, value)| *alert.label(name) == *value.0)
+        };
+        let meant: Vec<&Alert> = alerts.iter().filter(meant).collect();
+        for alert in &meant {
+            let one = Acknowledgement {
+                by: who.by.0.clone(),
+                comment: String::new(),
+                at,
+                until: who.r#for.map(|span| later(at, span.0)),
+            };
+            self.pipeline.dispatcher.acknowledge(alert.fingerprint, one);
+        }
+        !meant.is_empty()
+    }
+
+    /// Makes messages of what is sent at one moment.
+    fn gather(&mut self, sent: Vec<Sent>) {
+        let before = self.messages.len();
+        for Sent { channel, notification, at } in sent {
+            let same = |message: &&mut Message| {
+                message.channel == channel && *message.batch.group() == *notification.group
+            };
+            match self.messages[before..].iter_mut().find(same) {
+                Some(message) => message.batch.news.push(notification),
+                None => {
+                    let at = Elapsed(at.wall.since(self.start));
+                    let news = vec![notification];
+                    let batch = Batch { news, standing: Vec::new(), digest: None };
+                    self.messages.push(Message { at, channel, batch });
+                }
+            }
+        }
+        for Message { channel, batch, .. } in &mut self.messages[before..] {
+            let mut standing = self.pipeline.standing(channel, batch.group());
+            let known: HashSet<Fingerprint> =
+                batch.news.iter().map(|one| one.alert.fingerprint).collect();
+            standing.retain(|alert| !known.contains(&alert.fingerprint));
+            batch.standing = standing;
+        }
+    }
+}
+
+fn later(at: Wall, span: Duration) -> Wall {
+    Now { wall: at, ..Now::default() }.after(span).wall
+}
+
+/// The failures where `got` is not what is expected.
+pub(super) fn compare(
+    expected: &[Spanned<ExpectedMessage>],
+    mut got: Vec<Message>,
+    exact: bool,
+    place: &At,
+    sender: &Sender,
+) -> Vec<Failure> {
+    let asked =
+        |cause| expected.iter().any(|one| one.value.cause.is_some_and(|one| one.0 == cause));
+    if !asked(Cause::Heartbeat) {
+        got.retain(|message| message.batch.news.iter().any(|one| one.cause != Cause::Heartbeat));
+    }
+    let differences =
+        |wanted: &ExpectedMessage, message: &Message| wanted.differences(message, sender);
+    let mut missing = Vec::new();
+    for wanted in expected {
+        match got.iter().position(|one| differences(&wanted.value, one).is_empty()) {
+            Some(index) => drop(got.remove(index)),
+            None => missing.push(wanted),
+        }
+    }
+    let mut failures = Vec::new();
+    for Spanned { value: wanted, at } in missing {
+        let near = got.iter().take(PAIRED).enumerate();
+        let near = near.map(|(index, one)| (differences(wanted, one), index));
+        let closest = near.min_by_key(|(differ, index)| (differ.len(), *index));
+        let mut lines = vec![Line::Expected(wanted.shown())];
+        if let Some((differ, index)) = closest.filter(|(differ, _)| differ.len() < wanted.said()) {
+            let other = if exact { got.remove(index) } else { got[index].clone() };
+            lines.push(Line::Got(other.shown()));
+            lines.extend(differ.into_iter().map(Line::Note));
+        }
+        failures.push(Failure {
+            at: at.clone(),
+            title: format!("notification at {}", wanted.at.value),
+            lines,
+        });
+    }
+    if exact {
+        for message in got {
+            let title = format!("notification at {}", message.at);
+            let lines = vec![Line::Got(message.shown())];
+            failures.push(Failure { at: place.clone(), title, lines });
+        }
+    }
+    failures
+}
+
+impl Message {
+    fn shown(&self) -> String {
+        let group = self.batch.group();
+        let to = match group.receiver.as_str() {
+            "" => self.channel.clone(),
+            receiver if receiver == self.channel => self.channel.clone(),
+            receiver => format!("{receiver}/{}", self.channel),
+        };
+        let alert = |one: &Notification| {
+            let status = one.status.as_str();
+            format!("{status} {} ({})", braced(&one.alert.all_labels()), one.cause.as_str())
+        };
+        let news = &self.batch.news;
+        let mut alerts: Vec<String> = news.iter().take(SHOWN).map(alert).collect();
+        if news.len() > SHOWN {
+            alerts.push(format!("{} more", news.len() - SHOWN));
+        }
+        format!("{} to {to} of {}: {}", self.at, braced(&group.labels), alerts.join(", "))
+    }
+}
+
+fn braced(labels: &Labels) -> String {
+    let labels: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{{{}}}", labels.join(", "))
+}
+
+impl ExpectedMessage {
+    /// How many things it says.
+    fn said(&self) -> usize {
+        let alerts = self.alerts.as_ref().map_or(0, |alerts| 1 + alerts.len());
+        let others = [
+            self.receiver.is_some(),
+            self.channel.is_some(),
+            self.status.is_some(),
+            self.cause.is_some(),
+            self.group.is_some(),
+            self.payload.is_some(),
+        ];
+        1 + alerts + others.iter().filter(|said| **said).count()
+    }
+
+    fn shown(&self) -> String {
+        let mut text = format_duration(self.at.value.0);
+        let words = [("to", &self.receiver), ("by", &self.channel)];
+        for (word, name) in words {
+            if let Some(name) = name {
+                text += &format!(" {word} {}", name.0);
+            }
+        }
+        if let Some(group) = &self.group {
+            text += &format!(" of {}", braced(&labels(group)));
+        }
+        if let Some(status) = self.status {
+            text += &format!(" {}", status.as_str());
+        }
+        if let Some(cause) = self.cause {
+            text += &format!(" ({})", cause.0.as_str());
+        }
+        if let Some(alerts) = &self.alerts {
+            let alerts: Vec<String> =
+                alerts.iter().take(SHOWN).map(|alert| braced(&labels(&alert.labels))).collect();
+            text += &format!(": {}", alerts.join(", "));
+        }
+        text
+    }
+
+    /// Where `message` differs from it.
+    fn differences(&self, message: &Message, sender: &Sender) -> Vec<String> {
+        let (batch, group) = (&message.batch, message.batch.group());
+        let mut out = Vec::new();
+        let mut differ = |what: &str, expected: &str, got: &str| {
+            if expected != got {
+                out.push(format!("{what}: expected {expected}, got {got}"));
+            }
+        };
+        differ("at", &self.at.value.to_string(), &message.at.to_string());
+        if let Some(receiver) = &self.receiver {
+            differ("receiver", &receiver.0, &group.receiver);
+        }
+        if let Some(channel) = &self.channel {
+            differ("channel", &channel.0, &message.channel);
+        }
+        if let Some(status) = self.status {
+            differ("status", status.as_str(), batch.status().as_str());
+        }
+        if let Some(cause) = self.cause {
+            let other = batch.news.iter().find(|one| one.cause != cause.0);
+            let has = batch.news.iter().any(|one| one.cause == cause.0);
+            let got = other.filter(|_| !has).map_or(cause.0, |one| one.cause);
+            differ("cause", cause.0.as_str(), got.as_str());
+        }
+        if let Some(group_labels) = &self.group {
+            differ("group", &braced(&labels(group_labels)), &braced(&group.labels));
+        }
+        if let Some(alerts) = &self.alerts {
+            members(alerts, &batch.news, &mut out);
+        }
+        if let Some(payload) = &self.payload {
+            let document = webhook_document(batch, &message.channel, sender);
+            payload.missing(&document, "payload", &mut out);
+        }
+        out
+    }
+}
+
+/// Which alerts are missing, which are too many.
+fn members(expected: &[ExpectedMember], news: &[Notification], out: &mut Vec<String>) {
+    let mut left: Vec<&Notification> = news.iter().collect();
+    let mut missing = Vec::new();
+    for wanted in expected {
+        match left.iter().position(|one| wanted.fits(one)) {
+            Some(index) => drop(left.remove(index)),
+            None => missing.push(wanted),
+        }
+    }
+    for wanted in missing {
+        out.push(format!("alerts: none is {}", wanted.shown()));
+    }
+    for other in left {
+        out.push(format!("alerts: {} is not expected", braced(&other.alert.all_labels())));
+    }
+}
+
+impl ExpectedMember {
+    fn fits(&self, one: &Notification) -> bool {
+        let alert = &one.alert;
+        self.labels.iter().all(|(name, value)| *alert.label(name) == *value.0)
+            && self.annotations.iter().all(|(name, value)| {
+                alert.annotations.get(name).is_some_and(|other| *other == value.0)
+            })
+            && self.message.as_ref().is_none_or(|message| message.0 == alert.message)
+            && self.status.is_none_or(|status| status.is(one.status))
+            && self.cause.is_none_or(|cause| cause.0 == one.cause)
+    }
+
+    fn shown(&self) -> String {
+        let mut text = braced(&labels(&self.labels));
+        if !self.annotations.is_empty() {
+            text += &format!(" with {}", braced(&labels(&self.annotations)));
+        }
+        if let Some(message) = &self.message {
+            text += &format!(" that says {:?}", message.0);
+        }
+        let words =
+            [self.status.map(|status| status.as_str()), self.cause.map(|cause| cause.0.as_str())];
+        for word in words.into_iter().flatten() {
+            text += &format!(", {word}");
+        }
+        text
+    }
+}

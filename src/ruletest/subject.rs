@@ -1,0 +1,286 @@
+//! The rules under test: from declarations, lists of rules and rule files of Prometheus.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::analysis::AnomalyDetection;
+use crate::config::{self, EMBEDDED, Loaded, Plan, Report, Source};
+use crate::declare::{Cx, Decode, Environment, Key, Node, Pos, Problems, Value, parse, section};
+use crate::model::{Alert, Labels, MetricDef};
+use crate::notify::{ChannelSettings, Sender};
+use crate::prometheus::{self, RuleFile};
+use crate::routing::Routing;
+use crate::rules::{Declared, RecordingSettings, RuleSet, RuleSettings, compile};
+
+use super::settings::{Items, Suite};
+
+/// Rules, and the metrics they are about.
+pub struct Subject {
+    /// The metrics, as declared.
+    pub(super) metrics: Vec<MetricDef>,
+    /// Labels that every series on the page carries.
+    pub(super) default_labels: Labels,
+    rules: Vec<RuleSettings>,
+    recordings: Vec<RecordingSettings>,
+    anomaly: AnomalyDetection,
+    /// Most alerts of a rule that says nothing of it.
+    limit: u32,
+    /// Who is told, and by whom.
+    pub(super) routing: Arc<Routing>,
+    pub(super) channels: Vec<ChannelSettings>,
+    pub(super) sender: Sender,
+    /// What is odd about the rules but no error, each with its place.
+    pub warnings: Vec<String>,
+}
+
+/// Rules that are judged together.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) rules: Vec<RuleSettings>,
+    pub(super) recordings: Vec<RecordingSettings>,
+}
+
+section! {
+    /// A file with nothing but rules.
+    pub struct RuleList {
+        /// Rules that alert.
+        pub rules: Items<RuleSettings> = Items::default(),
+        /// Rules that record.
+        pub recording_rules: Items<RecordingSettings> = Items::default(),
+    }
+}
+
+impl Subject {
+    /// Reads the rules that `suite` is about. `beside` adds the files that a declaration names.
+    ///
+    /// # Errors
+    /// All problems of all files.
+    pub fn read(
+        files: &[RuleFile],
+        suite: &Suite,
+        beside: &dyn Fn(&mut Loaded),
+    ) -> Result<Self, Vec<Report>> {
+        let environment = |name: &str| suite.environment.get(name).map(|value| value.0.clone());
+        let mut reports = Vec::new();
+        let mut read = Vec::new();
+        let mut plan = None;
+        for file in files {
+            let source = Source::File(file.path.clone());
+            match form(file) {
+                Ok(Form::Declaration) if plan.is_some() => {
+                    let message = "a second declaration under test";
+                    reports.push(Report::whole(&source, message, Some("test it in another file")));
+                }
+                Ok(Form::Declaration) => {
+                    let mut loaded = config::decode(&source, &file.text, &environment);
+                    beside(&mut loaded);
+                    match config::plan(loaded) {
+                        Ok(declared) => plan = Some(declared),
+                        Err(report) => reports.push(report),
+                    }
+                }
+                Ok(form) => read.push((source, form)),
+                Err((pos, message)) => {
+                    let mut report = Report::whole(&source, message, None);
+                    report.problems[0].at.pos = pos;
+                    reports.push(report);
+                }
+            }
+        }
+        if !reports.is_empty() {
+            return Err(reports);
+        }
+        let own = plan.is_some();
+        let plan = match plan {
+            Some(plan) => plan,
+            None => config::plan(config::decode(&Source::Embedded, EMBEDDED, &environment))
+                .map_err(|report| vec![report])?,
+        };
+        let mut subject = Self::over(&plan);
+        let mut groups = if own { vec![Group::of_plan(&plan)] } else { Vec::new() };
+        for (source, form) in read {
+            let mut problems = Problems::default();
+            let found = form.groups(&mut problems, &environment, &mut subject.warnings);
+            if problems.is_empty() {
+                subject.check(&found, &mut problems);
+            }
+            if problems.is_empty() {
+                groups.extend(found);
+            } else {
+                reports.push(Report { source, problems: problems.into_sorted() });
+            }
+        }
+        let order = &suite.group_eval_order;
+        let place = |name: &str| order.iter().position(|one| *one.value.0 == *name);
+        groups.sort_by_key(|group| place(&group.name).unwrap_or(usize::MAX));
+        for group in groups {
+            subject.rules.extend(group.rules);
+            subject.recordings.extend(group.recordings);
+        }
+        if reports.is_empty() { Ok(subject) } else { Err(reports) }
+    }
+
+    /// No rules yet, over the metrics of `plan`.
+    fn over(plan: &Plan) -> Self {
+        Self {
+            metrics: plan.metrics.to_vec(),
+            default_labels: plan.default_labels.clone(),
+            rules: Vec::new(),
+            recordings: Vec::new(),
+            anomaly: plan.root.trend_analysis.anomaly_detection.clone(),
+            limit: plan.root.performance_monitor.alerting.rule_limit,
+            routing: Arc::clone(&plan.routing),
+            channels: plan.root.performance_monitor.alerting.notifications.channels.clone(),
+            sender: plan.sender.clone(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What is wrong with the rules of one file.
+    fn check(&self, groups: &[Group], problems: &mut Problems) {
+        let rules: Vec<_> = groups.iter().flat_map(|group| group.rules.clone()).collect();
+        let recordings: Vec<_> = groups.iter().flat_map(|group| group.recordings.clone()).collect();
+        let declared = Declared {
+            recordings: &recordings,
+            anomaly: &self.anomaly,
+            ..Declared::new(&rules, &self.metrics)
+        };
+        compile(&declared, problems);
+    }
+
+    /// Whether a rule makes alerts of this name.
+    pub(super) fn has_alert(&self, name: &str) -> bool {
+        self.rules.iter().any(|rule| {
+            let label = rule.add_labels.get("alertname");
+            *label.map_or(&rule.name.value, |label| &label.value) == *name
+        })
+    }
+
+    /// The labels of an alert as its rule says them: `severity` only where it does.
+    pub(super) fn labels(&self, alert: &Alert) -> Labels {
+        let says = |rule: &RuleSettings| rule.severity.is_some() || rule.thresholds.is_some();
+        let rule = self.rules.iter().find(|rule| *rule.name.value == *alert.rule);
+        let mut labels = alert.all_labels();
+        if !alert.labels.contains_key("severity") && !rule.is_some_and(says) {
+            labels.remove("severity");
+        }
+        labels
+    }
+
+    /// The rules where samples come every `interval` and history is asked every `evaluation`.
+    pub(super) fn rules(
+        &self,
+        interval: Duration,
+        evaluation: Duration,
+    ) -> Result<RuleSet, String> {
+        let metrics = self.metrics_every(interval.max(evaluation));
+        let declared = Declared {
+            rules: &self.rules,
+            recordings: &self.recordings,
+            metrics: &metrics,
+            interval: evaluation,
+            anomaly: &self.anomaly,
+            history: true,
+            limit: self.limit,
+        };
+        let mut problems = Problems::default();
+        let set = compile(&declared, &mut problems);
+        match problems.into_sorted().into_iter().next() {
+            None => Ok(set),
+            Some(problem) => Err(problem.message),
+        }
+    }
+
+    /// The metrics as if collected that often.
+    pub(super) fn metrics_every(&self, interval: Duration) -> Vec<MetricDef> {
+        let every = |def: &MetricDef| MetricDef { interval, ..def.clone() };
+        self.metrics.iter().map(every).collect()
+    }
+}
+
+impl Group {
+    fn of_plan(plan: &Plan) -> Self {
+        let rules = plan.rules.rules.iter().map(|rule| rule.settings.clone()).collect();
+        let recordings = plan.rules.recordings.iter().map(|one| one.settings.clone()).collect();
+        Self { name: String::new(), rules, recordings }
+    }
+}
+
+/// What kind of file it is.
+enum Form {
+    Declaration,
+    Rules(Node),
+    Prometheus(RuleFile),
+}
+
+impl Form {
+    fn groups(
+        self,
+        problems: &mut Problems,
+        environment: Environment<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Vec<Group> {
+        let mut cx = Cx::new(problems, environment);
+        let list = match self {
+            Self::Declaration => return Vec::new(),
+            Self::Prometheus(file) => return of_prometheus(&file, problems, warnings),
+            Self::Rules(node) => match node.value {
+                Value::List(_) => Items::decode(&node, &mut cx)
+                    .map(|rules| RuleList { rules, ..RuleList::default() }),
+                _ => RuleList::decode(&node, &mut cx),
+            },
+        };
+        let RuleList { rules, recording_rules } = list.unwrap_or_default();
+        vec![Group { name: String::new(), rules: rules.0, recordings: recording_rules.0 }]
+    }
+}
+
+/// The groups of a rule file of Prometheus. How often they are judged is the test's to say, as in
+/// promtool.
+fn of_prometheus(
+    file: &RuleFile,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Vec<Group> {
+    let mut imported = prometheus::import(std::slice::from_ref(file), [].into_iter(), problems);
+    warnings.extend(imported.warnings.iter().map(|one| one.told(&file.path.display())));
+    imported.rules.iter_mut().for_each(|rule| rule.interval = None);
+    imported.recordings.iter_mut().for_each(|rule| rule.interval = None);
+    let groups = imported.groups.into_iter().map(|extent| Group {
+        name: extent.name,
+        rules: imported.rules[extent.rules].to_vec(),
+        recordings: imported.recordings[extent.recordings].to_vec(),
+    });
+    groups.collect()
+}
+
+fn form(file: &RuleFile) -> Result<Form, (Pos, String)> {
+    let mut node = parse(&file.text)?;
+    // What says nothing but its rules needs no metrics of its own.
+    let monitor = only(&node, "performance_monitor").unwrap_or(&node);
+    if let Some(alerting) = only(monitor, "alerting") {
+        node = alerting.clone();
+    }
+    Ok(match () {
+        () if has(&node, "groups") => Form::Prometheus(file.clone()),
+        () if has(&node, "performance_monitor") => Form::Declaration,
+        () => Form::Rules(node),
+    })
+}
+
+fn entries(node: &Node) -> &[(Key, Node)] {
+    if let Value::Map(entries) = &node.value { entries } else { &[] }
+}
+
+/// The value of `key`, where there is no other.
+fn only<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    match entries(node) {
+        [(one, inner)] if one.text == key => Some(inner),
+        _ => None,
+    }
+}
+
+fn has(node: &Node, key: &str) -> bool {
+    entries(node).iter().any(|(known, _)| known.text == key)
+}

@@ -1,0 +1,17 @@
+//! Rules of Bellwether's own files: over collected metrics and over history.
+
+use std::fs;
+
+use super::{bellwether, folder};
+
+#[test]
+fn files_pass() {
+    let folder = folder("own");
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".test.yaml")).collect();
+    names.sort();
+    let arguments: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (status, text) = bellwether(&arguments, &folder);
+    assert_eq!(status, 0, "{text}");
+}
