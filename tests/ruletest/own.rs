@@ -1,6 +1,7 @@
 //! Rules of Bellwether's own files: over collected metrics and over history.
 
 use std::fs;
+use std::path::Path;
 
 use super::{bellwether, folder};
 
@@ -13,5 +14,12 @@ fn files_pass() {
     names.sort();
     let arguments: Vec<&str> = names.iter().map(String::as_str).collect();
     let (status, text) = bellwether(&arguments, &folder);
+    assert_eq!(status, 0, "{text}");
+}
+
+#[test]
+fn those_of_the_examples_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+    let (status, text) = bellwether(&["oncall.test.yaml"], &folder);
     assert_eq!(status, 0, "{text}");
 }
