@@ -172,7 +172,7 @@ impl App {
             observer: account.as_ref().map_or_else(account::nobody, Account::observer),
         };
         let notifier = Arc::new(Notifier::new(setup));
-        notifier.replace(notifier.prepare(channels, sender(&plan)).await?).await;
+        notifier.replace(notifier.prepare(channels, plan.sender.clone()).await?).await;
         let past = Past::open(&plan, state.as_deref(), clock).await;
         let outward = Outward::new(state.clone(), clock);
         let said = state.as_ref().map(|folder| routing::StateFile::new(folder.join("desk.json")));
@@ -266,7 +266,7 @@ impl App {
         // What can fail comes first, and leaves everything as it is when it does.
         let monitor = &plan.root.performance_monitor;
         let channels = &monitor.alerting.notifications.channels;
-        let channels = self.notifier.prepare(channels, sender(&plan)).await;
+        let channels = self.notifier.prepare(channels, plan.sender.clone()).await;
         let channels = channels.map_err(|error| error.to_string())?;
         let remote = self.outward.prepare(&plan).await?;
         let old = self.current.load_full();
@@ -351,9 +351,4 @@ async fn saved(file: StateFile) -> Vec<Carried> {
         Err(error) => warn!(path, %error, "cannot read the saved state; alerts begin anew"),
     }
     Vec::new()
-}
-
-/// Who speaks in notifications.
-pub(crate) fn sender(plan: &Plan) -> notify::Sender {
-    notify::Sender { labels: plan.default_labels.clone(), url: String::new() }
 }

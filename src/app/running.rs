@@ -51,6 +51,8 @@ impl Running {
     /// `history` too.
     pub(super) fn new(mut plan: Plan, history: Option<Arc<History>>) -> (Self, RuleSet) {
         let rules = std::mem::take(&mut plan.rules);
+        // Each rule has its settings; ten thousand of them need not be kept twice.
+        plan.root.performance_monitor.value.alerting.rules = Vec::new();
         let options = Options {
             default_labels: plan.default_labels.clone(),
             windows: rules.windows(),

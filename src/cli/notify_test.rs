@@ -6,7 +6,6 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::Global;
-use crate::app;
 use crate::clock::Clock;
 use crate::model::{Severity, Status};
 use crate::notify::{ChannelSettings, Tried, WallClock, named, try_channel};
@@ -51,13 +50,15 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let channels = named(&plan.root.performance_monitor.alerting.notifications.channels);
     let chosen = choose(&channels, options)?;
     // What channels of type `log` write, and what others have to say beside an error.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().init();
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours);
+    log.without_time().init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Clock::start();
     let clock: WallClock = Arc::new(move || clock.now().wall);
     let mut failed = 0;
     for (name, channel) in &chosen {
-        let context = (app::sender(&plan), clock.clone());
+        let context = (plan.sender.clone(), clock.clone());
         let severity = options.severity.into();
         let tried = try_channel(name, channel, context, severity, options.resolve);
         match runtime.block_on(tried) {

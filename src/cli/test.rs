@@ -76,11 +76,11 @@ pub(super) fn run(options: &Options) -> ExitCode {
     }
 }
 
+/// Each test with how long it took, and what is odd about the rules.
+type Ran = (Vec<(Verdict, Duration)>, Vec<String>);
+
 /// The tests of a file, and what is odd about its rules; or why none can be run.
-fn tested(
-    file: &Path,
-    wanted: Option<&Regex>,
-) -> Result<(Vec<(Verdict, Duration)>, Vec<String>), String> {
+fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
     let text =
         config::read(file).map_err(|(message, _)| format!("{}: {message}", file.display()))?;
     let suite = ruletest::read(&text).map_err(|problems| listed(file, &problems))?;

@@ -1,5 +1,6 @@
 //! Settings to a plan: what no room can see alone, and every room's own checks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use crate::collectors::{application, neo4j, own, system};
 use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
 use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
+use crate::notify::Sender;
 use crate::prometheus::{self, RuleFile};
 use crate::routing::{self, Routing, RuleTraits};
 use crate::rules::{self, RuleSet, RuleSettings};
@@ -43,6 +45,8 @@ pub struct Plan {
     pub own: MetricId,
     /// Rules to judge; empty where alerting is off.
     pub rules: RuleSet,
+    /// Who speaks in notifications.
+    pub sender: Sender,
     /// Who is told of alerts.
     pub routing: Arc<Routing>,
     /// What may hold things back.
@@ -60,8 +64,10 @@ pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
     if let Some(root) = &root {
         exec::check(root, &source, &mut problems);
     }
-    let checker = |root: &Root| Checker::new(root, &rule_files, warnings, &mut problems).plan();
-    let plan = root.as_ref().map(checker);
+    let plan = root.map(|root| {
+        let plan = Checker::new(&root, &rule_files, warnings, &mut problems).plan();
+        plan(root)
+    });
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
         _ => Err(Report { source, problems: problems.into_sorted() }),
@@ -91,7 +97,8 @@ impl<'a> Checker<'a> {
         Self { root, rule_files, problems, warnings, metrics, declared }
     }
 
-    fn plan(mut self) -> Plan {
+    /// The plan, but for the settings themselves, which may be large.
+    fn plan(mut self) -> impl FnOnce(Root) -> Plan + use<> {
         let monitor = &self.root.performance_monitor;
         if monitor.at.pos.line == 0 {
             self.problems
@@ -122,16 +129,20 @@ impl<'a> Checker<'a> {
         self.channels();
         self.unheard(&rules);
         let routing = self.routing();
+        let labels = monitor.prometheus.default_labels.value.clone();
+        let sender = Sender { labels, url: self.external_url() };
         self.root.trend_analysis.storage.check(self.problems);
         self.root.alert_history.check(self.problems);
         self.root.trend_analysis.anomaly_detection.check(&metrics, self.problems);
         let declared = &self.root.trend_analysis.bottlenecks;
         let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
         self.remote_write();
-        Plan {
-            root: self.root.clone(),
+        let default_labels = monitor.prometheus.default_labels.value.clone();
+        let warnings = self.warnings;
+        move |root| Plan {
+            root,
             metrics,
-            default_labels: monitor.prometheus.default_labels.value.clone(),
+            default_labels,
             interval,
             deadline,
             system,
@@ -139,9 +150,10 @@ impl<'a> Checker<'a> {
             neo4j,
             own,
             rules,
+            sender,
             routing: Arc::new(routing),
             bottlenecks,
-            warnings: self.warnings,
+            warnings,
         }
     }
 
@@ -281,21 +293,27 @@ impl<'a> Checker<'a> {
         if self.problems.any(is_metric) {
             return RuleSet::default();
         }
-        let mut judged = Vec::new();
-        for rule in &alerting.rules {
-            match self.not_collected(rule, metrics) {
-                None => judged.push(rule.clone()),
-                Some(missing) => self.warnings.push(Problem {
-                    at: rule.place(),
-                    message: format!("rule {:?} is not judged", rule.name.value),
-                    hint: Some(format!("its metric {missing} is declared but not collected")),
-                }),
-            }
+        let all = &alerting.rules;
+        let missing: Vec<_> = all.iter().map(|rule| self.not_collected(rule, metrics)).collect();
+        let mut judged = Cow::Borrowed(&**all);
+        if missing.iter().any(Option::is_some) {
+            let there = all.iter().zip(&missing).filter(|(_, missing)| missing.is_none());
+            judged = there.map(|(rule, _)| rule.clone()).collect();
+        }
+        for (rule, missing) in all.iter().zip(&missing) {
+            let Some(missing) = missing else { continue };
+            self.warnings.push(Problem {
+                at: rule.place(),
+                message: format!("rule {:?} is not judged", rule.name.value),
+                hint: Some(format!("its metric {missing} is declared but not collected")),
+            });
         }
         let names = alerting.rules.iter().map(|rule| rule.name.value.as_str());
         let mut imported = prometheus::import(self.rule_files, names, self.problems);
         self.warnings.append(&mut imported.warnings);
-        judged.append(&mut imported.rules);
+        if !imported.rules.is_empty() {
+            judged.to_mut().append(&mut imported.rules);
+        }
         let mut recordings = alerting.recording_rules.clone();
         recordings.append(&mut imported.recordings);
         let declared = rules::Declared {
@@ -351,6 +369,18 @@ impl<'a> Checker<'a> {
                 });
             }
         }
+    }
+
+    fn external_url(&mut self) -> String {
+        let Some(url) = &self.root.performance_monitor.alerting.external_url else {
+            return String::new();
+        };
+        if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+            self.problems
+                .error(&url.at, format!("not an HTTP URL: {:?}", url.value))
+                .hint("https://monitor.example.org, where people reach this Bellwether");
+        }
+        url.value.clone()
     }
 
     fn routing(&mut self) -> Routing {

@@ -113,6 +113,9 @@ section! {
         pub rule_files: Vec<Spanned<PathBuf>> = Vec::new(),
         /// What is calculated from history and kept there, before rules are judged, in this order.
         pub recording_rules: Vec<RecordingSettings> = Vec::new(),
+        /// Where people reach Bellwether's pages: `https://monitor.example.org`. Notifications link
+        /// there.
+        pub external_url: Option<Spanned<String>> = None,
         /// Channels that are told together, for `routes`.
         pub receivers: Vec<ReceiverSettings> = Vec::new(),
         /// Who is told of which alerts, and when: the top of a tree of routes, or a list of them.

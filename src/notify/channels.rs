@@ -88,6 +88,11 @@ pub trait Channel: Send + Sync + 'static {
         true
     }
 
+    /// Whether one message may tell of many groups, as of those that a rate limit held back.
+    fn digests(&self) -> bool {
+        true
+    }
+
     /// How often the receiver is to be reminded; `None` where it keeps what it was told.
     fn refresh_interval(&self) -> Option<Duration> {
         None

@@ -165,7 +165,9 @@ impl Delivery {
         let wait = match progress.room(limit, false, now) {
             Ok(()) => {
                 let held = self.mailbox.counts.lock().held_since.take();
-                let Some(since) = held else { return self.claim(Which::Oldest, None, progress) };
+                let Some(since) = held.filter(|_| self.channel.digests()) else {
+                    return self.claim(Which::Oldest, None, progress);
+                };
                 let over = self.give_up_unheard().await;
                 return self.claim(Which::Any, Some(Digest { since, over }), progress);
             }

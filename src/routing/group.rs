@@ -114,12 +114,14 @@ impl Group {
                 out.left.push(*key);
                 return false;
             }
-            let unsure = std::mem::take(&mut member.unsure);
             let said = member.say(tracked, route, repeats, judge, now.mono);
-            let cause = said.news.or(unsure.then_some(Cause::Change));
-            member.unsure = unsure && said.gate == Some(Gate::Restored);
             told |= said.news.is_some();
-            if let Some(cause) = cause.filter(|_| !member.unsure) {
+            // Who is unsure is asked again without counting as told, once nothing is in the way.
+            let free = said.gate.as_ref().is_none_or(|gate| matches!(gate, Gate::Acknowledged(_)));
+            let unsure = member.unsure;
+            member.unsure = unsure && !free;
+            let cause = said.news.or((unsure && free).then_some(Cause::Change));
+            if let Some(cause) = cause {
                 let one = tracked.notification(cause, &shared, now.wall);
                 let known = (0..route.steps.len()).filter(|step| member.has_done(*step));
                 out.steps.extend(known.map(|step| (step, one.clone())));

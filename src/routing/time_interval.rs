@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
@@ -105,12 +105,15 @@ impl TimeInterval {
         let midnight = local.tomorrow().and_then(|next| next.start_of_day()).ok()?;
         let edges =
             self.declared.times.iter().flat_map(|range| [range.start_time, *range.end_time]);
-        let today = edges.filter_map(|TimeOfDay(minutes)| {
-            let time = local.date().to_datetime(jiff::civil::Time::midnight());
-            let time = time.checked_add(SignedDuration::from_mins(minutes.into())).ok()?;
-            self.zone.to_zoned(time).ok()
+        // A time of day comes twice where clocks are set back.
+        let today = edges.flat_map(|TimeOfDay(minutes)| {
+            let time = local.date().to_datetime(Time::midnight());
+            let time = time.checked_add(SignedDuration::from_mins(minutes.into())).ok();
+            let both = time.map(|time| self.zone.to_ambiguous_timestamp(time));
+            let both = both.map(|both| [both.earlier(), both.later()]);
+            both.into_iter().flatten().filter_map(Result::ok)
         });
-        let moments = today.chain([midnight]).map(|zoned| zoned.timestamp());
+        let moments = today.chain([midnight.timestamp()]);
         let clocks = self.zone.following(local.timestamp()).next().map(|next| next.timestamp());
         let moments = moments.chain(clocks).map(|moment| Wall(moment.as_millisecond()));
         moments.filter(|moment| *moment > at).min()

@@ -42,7 +42,7 @@ impl Engine {
             before.insert(rule.identity.clone(), history);
             carried.push(Carried {
                 identity: rule.identity.clone(),
-                alerts: judged.alerts.into_iter().collect(),
+                alerts: judged.alerts.into_iter().map(|(key, alert)| (key, *alert)).collect(),
             });
         }
         let set = Arc::clone(&self.set);
@@ -100,7 +100,8 @@ impl Engine {
                 alerts.into_iter().partition(|(key, _)| fits(key));
             if let Some(index) = enabled {
                 let over = limit::surplus(&mut kept, set.rules[index].limit);
-                self.judged[index].alerts = kept.into_iter().collect();
+                let boxed = kept.into_iter().map(|(key, alert)| (key, Box::new(alert)));
+                self.judged[index].alerts = boxed.collect();
                 transitions.extend(ended(over, "left out by the new limit of the rule", now));
             }
             let known = set.rules.iter().any(|rule| rule.name == identity.name);
@@ -124,7 +125,7 @@ impl Engine {
             .map(|(rule, judged)| {
                 let alerts = judged.alerts.iter();
                 let mut alerts: Vec<_> =
-                    alerts.map(|(key, alert)| (key.clone(), alert.clone())).collect();
+                    alerts.map(|(key, alert)| (key.clone(), Instance::clone(alert))).collect();
                 alerts.sort_by(|a, b| a.0.cmp(&b.0));
                 Carried { identity: rule.identity.clone(), alerts }
             })

@@ -24,8 +24,8 @@ use super::round::{Answered, Found, Recorded, Round};
 use super::rule::{Rule, RuleSet, Source};
 
 /// Alerts of one rule by the labels that tell them apart. What fires for want of any series has
-/// none.
-pub(super) type Alerts = HashMap<LabelSet, Instance>;
+/// none. They are boxed because most rules have one, and a table keeps room for four.
+pub(super) type Alerts = HashMap<LabelSet, Box<Instance>>;
 
 /// All rules with their state.
 #[derive(Debug)]

@@ -252,7 +252,8 @@ impl Judging<'_> {
     fn advance(&mut self, key: &LabelSet, seen: Seen<'_>) -> bool {
         let Seen { sight, ground, value, detail } = seen;
         let holds = sight.level().is_some();
-        let (known, mut fresh) = (self.alerts.get_mut(key), Instance::new());
+        let (known, mut fresh) =
+            (self.alerts.get_mut(key).map(|alert| &mut **alert), Instance::new());
         let existed = known.is_some();
         let Some(alert) = known.or(holds.then_some(&mut fresh)) else { return existed };
         alert.seen = self.number;
@@ -264,7 +265,7 @@ impl Judging<'_> {
         self.tick.transitions.extend(transition);
         match (existed, alert.is_idle()) {
             (true, true) => drop(self.alerts.remove(key)),
-            (false, false) => drop(self.alerts.insert(key.clone(), fresh)),
+            (false, false) => drop(self.alerts.insert(key.clone(), Box::new(fresh))),
             _ => {}
         }
         existed

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Severity, Wall};
 
@@ -20,11 +20,22 @@ use super::step::{State, Stretch};
 /// names stood with the rule.
 const VERSION: u32 = 2;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct File {
+    rules: Vec<SavedRule>,
+}
+
+/// The file as it is written: rule by rule, for there may be many.
+#[derive(Serialize)]
+struct Written<'a> {
     version: u32,
     saved_at_ms: i64,
-    rules: Vec<SavedRule>,
+    #[serde(serialize_with = "each")]
+    rules: &'a [Carried],
+}
+
+fn each<S: Serializer>(rules: &[Carried], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(rules.iter().map(saved_rule))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,8 +102,7 @@ struct Told {
 /// # Errors
 /// If it cannot be serialized.
 pub fn write(rules: &[Carried], now: Now) -> Result<Vec<u8>, serde_json::Error> {
-    let rules = rules.iter().map(saved_rule).collect();
-    serde_json::to_vec(&File { version: VERSION, saved_at_ms: now.wall.0, rules })
+    serde_json::to_vec(&Written { version: VERSION, saved_at_ms: now.wall.0, rules })
 }
 
 /// Reads the text of a state file.

@@ -132,7 +132,7 @@ impl Subject {
             limit: plan.root.performance_monitor.alerting.rule_limit,
             routing: Arc::clone(&plan.routing),
             channels: plan.root.performance_monitor.alerting.notifications.channels.clone(),
-            sender: Sender { labels: plan.default_labels.clone(), url: String::new() },
+            sender: plan.sender.clone(),
             warnings: Vec::new(),
         }
     }

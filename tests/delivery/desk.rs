@@ -147,7 +147,8 @@ impl Tell for Notifier {
     }
 }
 
-fn told(transition: &Transition) -> Notification {
+/// What is told of it where there are no routes.
+pub fn told(transition: &Transition) -> Notification {
     let alert = transition.alert.clone();
     let start = alert.fired_at.unwrap_or(alert.active_at).0;
     let fires = alert.state == AlertState::Firing;

@@ -1,13 +1,16 @@
 //! Chats and pagers over HTTPS, against servers that hold every request to the service's schema
 //! and refuse in the service's own words.
 
+use std::collections::HashSet;
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether::model::{Dispatch, Group};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Tell, firing, open, resolved, until};
+use super::desk::{Tell, firing, open, resolved, told, until};
 use super::receiver::{Answer, Receiver, Request, authority};
 use super::schema::Schema;
 
@@ -412,6 +415,33 @@ async fn a_page_is_closed_under_the_name_it_was_opened() {
     let alias = bodies[0]["alias"].as_str().unwrap();
     let closing = format!("POST /v2/alerts/{alias}/close?identifierType=alias HTTP/1.1");
     assert_eq!(receiver.requests()[1].line, closing);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn incidents_of_groups_stay_apart_under_a_rate_limit() {
+    let folder = TempDir::new().unwrap();
+    let (receiver, channel) = serve(&pagerduty(), Vec::new(), &folder);
+    let more = "incident_per: group, rate_limit: {messages: 1, per: 200ms, reserve: 0}, api_url";
+    let notifier = open(folder.path(), &channel.replace("api_url", more)).await;
+    for transition in [
+        firing("disk", "/a", 0),
+        firing("cpu", "/a", 0),
+        firing("cpu", "/b", 0),
+        firing("net", "/a", 0),
+        resolved("cpu", "/a", 0),
+    ] {
+        let mut one = told(&transition);
+        one.group = Arc::new(Group { whole: true, ..Group::clone(&one.group) });
+        notifier.offer(vec![Dispatch { to: None, notifications: vec![one] }]).await;
+    }
+    until(&notifier, "it", |stats| stats.queued == 0).await;
+    let bodies = judge(&pagerduty(), &receiver);
+    assert!(bodies.iter().all(|body| body["event_action"] == "trigger"), "{bodies:#?}");
+    for rule in ["disk", "cpu", "net"] {
+        let of_rule = bodies.iter().filter(|body| body["payload"]["class"] == rule);
+        let keys: HashSet<_> = of_rule.map(|body| body["dedup_key"].to_string()).collect();
+        assert_eq!(keys.len(), 1, "{rule}: {bodies:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use crate::queue_rule;
 use crate::support::agent::Agent;
 use crate::support::free_port;
+use crate::support::receiver::{Mood, Receiver};
 
 fn bellwether(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_bellwether")).args(arguments).output().unwrap()
@@ -33,6 +34,37 @@ fn check_says_what_is_wrong_and_where() {
     let output = bellwether(&["check"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("good"));
+}
+
+#[test]
+fn a_channel_is_tried_by_a_marked_sample_also_one_that_is_off() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("x.yaml");
+    let receiver = Receiver::start(0);
+    let channel = format!(
+        "performance_monitor: {{alerting: {{notifications: {{channels: [{{type: webhook, name: pager, \
+         enabled: false, min_severity: critical, url: 'http://{}'}}]}}}}}}\n",
+        receiver.address()
+    );
+    std::fs::write(&file, channel).unwrap();
+    let file = file.to_str().unwrap();
+    let output = bellwether(&["notify-test", "pager", "--resolve", "--config", file]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.contains("pager: firing taken in ") && said.contains("pager: resolved taken in "));
+    let both = [
+        "firing bellwether_test severity=info,test=true",
+        "resolved bellwether_test severity=info,test=true",
+    ];
+    assert_eq!(receiver.taken(), both);
+    assert_eq!(receiver.bodies()[0]["alerts"][0]["cause"], "test");
+
+    receiver.mood(Mood::Status(400));
+    let output = bellwether(&["notify-test", "pager", "--config", file]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("pager: firing refused ("), "{}", text(&output.stdout));
+    let output = bellwether(&["notify-test", "--all", "--config", file]);
+    assert!(text(&output.stderr).contains("no channel is switched on; declared: pager"));
 }
 
 #[test]

@@ -56,7 +56,7 @@ where
         let fails = |case: &S::Value| promtool(&run(std::slice::from_ref(case))).err();
         let smallest = trees.into_iter().find_map(|tree| smallest(tree, fails));
         return Err(format!(
-            "promtool disagrees, PROMTOOL_SEED={seed}\n{smallest:#?}\nthe first of the batch:\n{told}"
+            "promtool disagrees, PROMTOOL_SEED={seed}\n{smallest:?}\nthe first of the batch:\n{told}"
         ));
     }
     assert!(firing > BATCH, "too little fires to compare: {firing} minutes, seed {seed}");

@@ -6,12 +6,15 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
+mod wording;
+
+pub(super) use wording::{labels_line, number, one_line, shorten, utc, web_link, width};
 
 use super::{Batch, Digest, Sender};
 use crate::declare::format_duration;
 use crate::model::{Alert, Cause, Labels, Notification, Severity, Status, Wall};
 use crate::notify::wire::{all_labels, ended, starts};
+use wording::{capital, tidy};
 
 /// How a chat writes text. What is given is plain, what comes back is markup.
 pub(super) trait Markup {
@@ -234,7 +237,7 @@ pub(super) fn paragraphs(
     let spent: usize = told.iter().map(|text| cost(text)).sum();
     let mut room = budget.saturating_sub(reserved + spent);
     let news = worst_first(batch);
-    let detail = Detail::of(news.len() + batch.standing.len());
+    let detail = Detail::of(news.len());
     let mut fits = |text: String, told: &mut Vec<String>| match room.checked_sub(cost(&text)) {
         Some(left) => {
             room = left;
@@ -254,15 +257,8 @@ pub(super) fn paragraphs(
         told.push(left_out(markup, firing, rest.len() - firing));
     }
     if !batch.standing.is_empty() {
-        let lines = batch.standing.iter().map(|alert| markup.text(&standing_line(alert, sender)));
-        let mut lines = lines.peekable();
-        let mut also = vec![also(markup, batch.standing.len())];
-        while rest.is_empty() && lines.peek().is_some_and(|line| cost(line) < room) {
-            let line = lines.next().unwrap_or_default();
-            room = room.saturating_sub(cost(&line) + 1);
-            also.push(line);
-        }
-        told.push(also.join("\n"));
+        let room = if rest.is_empty() { room } else { 0 };
+        told.push(standing_text(batch, sender, markup, room, cost));
     }
     told
 }
@@ -281,6 +277,27 @@ fn left_out(markup: &dyn Markup, firing: usize, resolved: usize) -> String {
 
 fn also(markup: &dyn Markup, count: usize) -> String {
     markup.bold(&format!("Of the same group {count} more still fire."))
+}
+
+/// How many of the group still fire, and which, as far as there is room.
+fn standing_text(
+    batch: &Batch,
+    sender: &Sender,
+    markup: &dyn Markup,
+    room: usize,
+    cost: impl Fn(&str) -> usize,
+) -> String {
+    const MOST: usize = 100;
+    let mut text = also(markup, batch.standing.len());
+    let room = room + cost(&text);
+    for alert in batch.standing.iter().take(MOST) {
+        let longer = format!("{text}\n{}", markup.text(&standing_line(alert, sender)));
+        if cost(&longer) > room {
+            break;
+        }
+        text = longer;
+    }
+    text
 }
 
 /// `disk (critical) mount=/home, since 2026-11-21 04:05:00 UTC`.
@@ -376,7 +393,7 @@ fn when(one: &Notification, markup: &dyn Markup) -> String {
     }
 }
 
-pub(super) fn whole_seconds(span: Duration) -> Duration {
+fn whole_seconds(span: Duration) -> Duration {
     Duration::from_secs(span.as_secs())
 }
 
@@ -397,44 +414,12 @@ pub(super) fn links(alert: &Alert) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// A URL of the web, written so that no chat finds an end of its markup in it.
-pub(super) fn web_link(text: &str) -> Option<String> {
-    const LONGEST: usize = 1000;
-    let url = Url::parse(text.trim()).ok()?;
-    if !matches!(url.scheme(), "http" | "https") || url.as_str().len() > LONGEST {
-        return None;
-    }
-    let unsafe_in_markup =
-        [("|", "%7C"), ("(", "%28"), (")", "%29"), ("'", "%27"), ("*", "%2A"), ("`", "%60")];
-    let written = String::from(url);
-    Some(unsafe_in_markup.iter().fold(written, |url, (mark, code)| url.replace(mark, code)))
-}
-
 /// The labels that tell where: the sender's and the alert's.
 pub(super) fn own_labels(alert: &Alert, sender: &Sender) -> Labels {
     let mut labels = all_labels(alert, sender);
     labels.remove("alertname");
     labels.remove("severity");
     labels
-}
-
-/// `instance=host-1, mount=/data`, as many as there is room for, each cut short where it is long.
-pub(super) fn labels_line(labels: &Labels, longest: usize) -> String {
-    let mut line = String::new();
-    for (told, (name, value)) in labels.iter().enumerate() {
-        let comma = if told == 0 { "" } else { ", " };
-        let next = format!("{comma}{}={}", one_line(name, 60), one_line(value, 120));
-        if width(&line) + width(&next) > longest {
-            let rest = labels.len() - told;
-            return if told == 0 {
-                shorten(&next, longest)
-            } else {
-                format!("{line}, +{rest} labels")
-            };
-        }
-        line += &next;
-    }
-    line
 }
 
 /// All that is known of an alert, name by name; together at most `longest` wide.
@@ -466,61 +451,6 @@ pub(super) fn details(one: &Notification, sender: &Sender, longest: usize) -> La
 pub(super) fn identity(alert: &Alert, sender: &Sender) -> String {
     let one = crate::model::Fingerprint::of(&alert.fingerprint.to_string(), &sender.labels);
     format!("bellwether-{one}")
-}
-
-/// How long a text is to those who count in UTF-16; never shorter than in characters.
-pub(super) fn width(text: &str) -> usize {
-    text.chars().map(char::len_utf16).sum()
-}
-
-/// The beginning of a text, at most `longest` wide, with an ellipsis where it was longer.
-pub(super) fn shorten(text: &str, longest: usize) -> String {
-    if width(text) <= longest {
-        return text.to_owned();
-    }
-    let mut room = longest.saturating_sub(1);
-    let kept = text.chars().take_while(|c| {
-        let fits = c.len_utf16() <= room;
-        room = room.saturating_sub(c.len_utf16());
-        fits
-    });
-    let kept: String = kept.collect();
-    if longest == 0 { kept } else { kept + "…" }
-}
-
-/// On one line, at most `longest` wide.
-pub(super) fn one_line(text: &str, longest: usize) -> String {
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    shorten(&line, longest)
-}
-
-/// Without control characters and empty lines.
-fn tidy(text: &str) -> String {
-    let lines = text.lines().map(|line| one_line(line, usize::MAX)).filter(|line| !line.is_empty());
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// `runbook_url` as a name for people: `Runbook url`.
-fn capital(name: &str) -> String {
-    let text = one_line(&name.replace('_', " "), 40);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
-/// Whole as it is, else six digits that count.
-pub(super) fn number(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 {
-        return value.to_string();
-    }
-    let short: f64 = format!("{value:.5e}").parse().unwrap_or(value);
-    let plain = short == 0.0 || !short.is_finite() || (1e-4..1e15).contains(&short.abs());
-    if plain { short.to_string() } else { format!("{short:e}") }
-}
-
-/// `2026-11-21 04:05:00 UTC`.
-pub(super) fn utc(at: Wall) -> String {
-    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
-    at.strftime("%F %T UTC").to_string()
 }
 
 #[cfg(test)]

@@ -164,6 +164,10 @@ impl Channel for PagerDuty {
             false => !self.of_group(next),
         }
     }
+
+    fn digests(&self) -> bool {
+        self.settings.incident_per == PagerDutyIncident::Alert
+    }
 }
 
 impl PagerDuty {

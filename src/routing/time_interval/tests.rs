@@ -207,5 +207,5 @@ fn what_is_wrong_is_told_with_its_place_and_how_to_mend_it() {
         assert!(told.starts_with("1:") && told.contains(expected), "{spec}: {told}");
     }
     let told = declared("[{name: x, time_intervals: [{}]}, {name: x, time_intervals: [{}]}]");
-    assert_eq!(told.unwrap_err(), ["1:41: [1].name: time interval \"x\" is declared twice"]);
+    assert_eq!(told.unwrap_err(), ["1:42: [1].name: time interval \"x\" is declared twice"]);
 }

@@ -121,6 +121,15 @@ fn what_stands_is_named_while_there_is_room() {
 }
 
 #[test]
+fn many_that_stand_shorten_nothing_of_what_is_new() {
+    let mut some = told(Cause::Change, Status::Firing);
+    some.standing = crowd(200).standing;
+    let text = plain(&some, 4000);
+    assert!(text[0].contains("Why: disk 91 > 85 for 5m"), "{text:?}");
+    assert!((1000..4000).contains(&width(&text[1])), "{}", width(&text[1]));
+}
+
+#[test]
 fn a_text_is_cut_between_characters() {
     assert_eq!(shorten("abc", 3), "abc");
     assert_eq!(shorten("abcd", 3), "ab…");
