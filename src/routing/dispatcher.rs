@@ -18,7 +18,7 @@ use crate::model::{
     Now, Severity, Transition, Wall,
 };
 
-use super::acknowledge::{Acknowledgement, Acknowledgements};
+use super::acknowledge::Acknowledgements;
 use super::flapping::Flapping;
 use super::gate::Gate;
 use super::group::{Flushed, Group, Member};
@@ -137,19 +137,6 @@ impl Dispatcher {
             tracked.restored_until = Some(now.mono.after(GRACE));
             self.begin(key, tracked, now);
         }
-    }
-
-    /// Forgets what a restart forgets: all but what people said, which is in files.
-    pub fn restart(&mut self, now: Now) {
-        let fresh = Self::new(self.routing.clone(), now);
-        let before = std::mem::replace(self, fresh);
-        self.silences = before.silences;
-        self.acknowledgements = before.acknowledgements;
-    }
-
-    /// Somebody takes care of an alert.
-    pub fn acknowledge(&mut self, alert: Fingerprint, one: Acknowledgement) {
-        self.acknowledgements.set(alert, one);
     }
 
     /// Goes on from the dispatcher before a reload.

@@ -6,6 +6,13 @@ use std::path::Path;
 use super::{bellwether, folder};
 
 #[test]
+fn the_shipped_rules_pass() {
+    let (status, text) = bellwether(&["bellwether.test.yaml"], &folder("../../config"));
+    assert_eq!(status, 0, "{text}");
+    assert!(text.ends_with("12 passed, 0 failed\n"), "{text}");
+}
+
+#[test]
 fn files_pass() {
     let folder = folder("own");
     let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
