@@ -23,6 +23,7 @@ mod notify_test;
 mod query;
 mod recorded;
 mod route;
+mod rules;
 mod run;
 mod silence;
 mod status;
@@ -125,6 +126,8 @@ enum Command {
     Test(test::Options),
     /// Try a channel by sending it a marked sample; queues are left alone.
     NotifyTest(notify_test::Options),
+    /// Print rules, as a declaration has them or as a rule file of Prometheus.
+    Rules(rules::Options),
     /// Print the version.
     Version,
 }
@@ -185,6 +188,7 @@ pub fn main() -> ExitCode {
         Command::Backtest(options) => backtest::run(&global, &options),
         Command::Test(options) => return test::run(&options),
         Command::NotifyTest(options) => notify_test::run(&global, &options),
+        Command::Rules(options) => rules::run(&global, &options),
         Command::Version => {
             println!("bellwether {}", env!("CARGO_PKG_VERSION"));
             Ok(())

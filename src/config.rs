@@ -15,6 +15,6 @@ pub use check::{Plan, alert_history_folder, history_folder, plan, state_director
 pub use files::{expanded, read_rule_files};
 pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read};
 pub use metrics::metrics;
-pub use print::print;
+pub use print::{print, print_rules};
 pub use reference::reference;
 pub use sections::{CollectorName, Root};

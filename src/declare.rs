@@ -16,7 +16,7 @@ mod section;
 mod tree;
 
 pub use choice::decode_choice;
-pub use decode::{Cx, Decode, Environment, MapReader};
+pub use decode::{Cx, Decode, Environment, MapReader, blank};
 pub use matcher::Matcher;
 pub use names::{check_label_names, check_metric_name, is_file_name};
 pub use problems::{At, Problem, Problems, did_you_mean};

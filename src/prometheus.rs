@@ -3,9 +3,12 @@
 //! Pure: texts become settings and settings become texts. What cannot be said on the other side is
 //! named with its place. Opens no file.
 
+mod export;
 mod go;
 mod import;
 mod rule_file;
 mod severity;
+mod to_go;
 
+pub use export::{Exported, export};
 pub use import::{Extent, Imported, RuleFile, import};

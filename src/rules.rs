@@ -25,6 +25,7 @@ mod matcher;
 mod memory;
 mod names;
 mod pace;
+mod query;
 mod question;
 mod reading;
 mod reason;

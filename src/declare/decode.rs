@@ -127,6 +127,19 @@ impl<'a> Cx<'a> {
     }
 }
 
+/// Settings of which nothing is said but `required`.
+#[must_use]
+pub fn blank<T: Decode>(required: &[(&str, &str)]) -> Option<T> {
+    let pos = Pos::default();
+    let entry = |(key, text): &(&str, &str)| {
+        let value = Value::Scalar((*text).to_owned());
+        (Key { text: (*key).to_owned(), pos }, Node { pos, value })
+    };
+    let node = Node { pos, value: Value::Map(required.iter().map(entry).collect()) };
+    let mut problems = Problems::default();
+    T::decode(&node, &mut Cx::new(&mut problems, &|_| None))
+}
+
 /// Reads the keys of one mapping and, at the end, names those that nobody asked for.
 pub struct MapReader<'n, 'c, 'a> {
     node: &'n Node,

@@ -44,6 +44,12 @@ impl Matcher {
         self.test.exact()
     }
 
+    /// Whether it negates, whether it is a regular expression, and what it compares with.
+    #[must_use]
+    pub fn parts(&self) -> (bool, bool, &str) {
+        split(&self.text)
+    }
+
     /// The test as such, for who selects series by it.
     #[must_use]
     pub fn test(&self) -> &ValueTest {

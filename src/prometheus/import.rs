@@ -8,9 +8,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::declare::{
-    At, Cx, Decode, Key, Node, Pos, Problem, Problems, Raw, Spanned, Value, parse,
-};
+use crate::declare::{At, Cx, Decode, Problem, Problems, Raw, Spanned, blank, parse};
 use crate::model::Severity;
 use crate::rules::{RecordingSettings, RuleSettings, Templates};
 
@@ -145,8 +143,8 @@ impl Importer<'_> {
         settings.interval.clone_from(&group.interval);
         settings.limit = group.limit.as_ref().map(|limit| limit.value).filter(|limit| *limit > 0);
         settings.duration = rule.r#for.clone().unwrap_or(settings.duration);
-        let keep = rule.keep_firing_for.as_ref();
-        settings.keep_firing_for = keep.cloned().unwrap_or(settings.keep_firing_for);
+        let keep = rule.keep_firing_for.clone();
+        settings.keep_firing_for = keep.unwrap_or(settings.keep_firing_for);
         settings.severity = severity.map(|value| Spanned { value, at: alert.at.clone() });
         settings.add_labels = labels;
         settings.annotations = self.annotations(rule);
@@ -235,18 +233,6 @@ impl Importer<'_> {
         settings.labels = self.labels(group, rule);
         self.imported.recordings.push(settings);
     }
-}
-
-/// Settings of which nothing is said but `required`.
-fn blank<T: Decode>(required: &[(&str, &str)]) -> Option<T> {
-    let pos = Pos::default();
-    let entry = |(key, text): &(&str, &str)| {
-        let value = Value::Scalar((*text).to_owned());
-        (Key { text: (*key).to_owned(), pos }, Node { pos, value })
-    };
-    let node = Node { pos, value: Value::Map(required.iter().map(entry).collect()) };
-    let mut problems = Problems::default();
-    T::decode(&node, &mut Cx::new(&mut problems, &|_| None))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod program;
 mod scan;
 
 pub use lower::{Formula, Outcome, compile};
-pub use program::Number;
+pub use program::{Function, Number, Operator, Test};
 
 /// What is wrong with an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,11 +15,38 @@ impl Matcher {
         self.0.iter().any(|matcher| matcher.matches(value))
     }
 
+    /// As a matcher of PromQL for `label`; `None` where it is no single one.
+    #[must_use]
+    pub fn promql(&self, label: &str) -> Option<String> {
+        if let [one] = self.0.as_slice() {
+            let (negated, is_regex, operand) = one.parts();
+            let operator = match (negated, is_regex) {
+                (false, false) => "=",
+                (true, false) => "!=",
+                (false, true) => "=~",
+                (true, true) => "!~",
+            };
+            return Some(format!("{label}{operator}{}", quoted(operand)));
+        }
+        let alternative = |one: &declare::Matcher| match one.parts() {
+            (true, ..) => None,
+            (false, true, operand) => Some(format!("(?:{operand})")),
+            (false, false, operand) => Some(regex::escape(operand)),
+        };
+        let all: Vec<String> = self.0.iter().map(alternative).collect::<Option<_>>()?;
+        Some(format!("{label}=~{}", quoted(&all.join("|"))))
+    }
+
     /// The only values that pass, where they are known.
     pub fn exact(&self) -> Option<impl Iterator<Item = &str>> {
         let all = self.0.iter().all(|matcher| matcher.exact().is_some());
         all.then(|| self.0.iter().filter_map(declare::Matcher::exact))
     }
+}
+
+/// In quotes, as PromQL and JSON have them.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 impl Serialize for Matcher {

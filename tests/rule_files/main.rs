@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // clippy sees tests only inside of functions
 
+mod export;
 mod import;
 mod texts;
 

@@ -42,7 +42,7 @@ fn groups_and_rules() {
     let first = &imported.rules[0];
     assert_eq!(&*first.promql.as_ref().unwrap().value, "instance:load > 2");
     assert_eq!(
-        (first.duration.to_string(), first.keep_firing_for.to_string()),
+        (first.duration.value.to_string(), first.keep_firing_for.value.to_string()),
         ("5m".into(), "10m".into())
     );
     assert_eq!(first.interval.as_ref().unwrap().value.to_string(), "30s");

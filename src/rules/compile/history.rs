@@ -9,12 +9,11 @@ use crate::declare::{At, Problems, Raw, Span, Spanned};
 use crate::model::MetricDef;
 use crate::promql::{self, Query};
 
-use super::super::aggregate::Aggregate;
 use super::super::matcher::Matcher;
 use super::super::names::Names;
 use super::super::pace::Pace;
+use super::super::query::Series;
 use super::super::question::{Detection, Forecasting, Look, Question};
-use super::super::reading::Reading;
 use super::super::rule::Source;
 use super::super::settings::{Otherwise, Side};
 use super::{Compiler, Judged, shown};
@@ -88,7 +87,8 @@ impl Compiler<'_> {
         };
         // A value older than one and a half intervals says nothing about now.
         let lookback = def.interval.mul_f64(1.5);
-        let query = promql::parse(&query_of(def, &reading)).ok()?;
+        let series = Series { def, matchers: String::new(), scraped: false };
+        let query = promql::parse(&series.read(&reading)).ok()?;
         let pace = Pace { origins: vec![def.origin], interval: def.interval.max(least), least };
         Some(Judged {
             source: Source::History(Question { query, lookback, matchers, look }),
@@ -178,47 +178,6 @@ pub(super) fn numeric(text: &Spanned<Raw>, problems: &mut Problems) -> Option<Qu
                 )
                 .hint("take it over time: avg_over_time(x[5m])");
             None
-        }
-    }
-}
-
-/// The query for what `reading` reads of `def`.
-fn query_of(def: &MetricDef, reading: &Reading) -> String {
-    let name = &def.exported;
-    let over = |window: Duration| format!("[{}ms]", window.as_millis());
-    match *reading {
-        Reading::Current { column } => match def.quantiles.get(column) {
-            Some(quantile) => format!("{name}{{quantile=\"{quantile}\"}}"),
-            None => name.to_string(),
-        },
-        Reading::Window { aggregate, column, window } => {
-            let suffix = match column {
-                _ if def.width() == 1 => "",
-                _ if column + 1 == def.width() => "_sum",
-                _ => "_count",
-            };
-            let range = format!("{name}{suffix}{}", over(window));
-            let function = match aggregate {
-                Aggregate::Quantile(q) => return format!("quantile_over_time({q}, {range})"),
-                Aggregate::Last => "last_over_time",
-                Aggregate::Mean => "avg_over_time",
-                Aggregate::Max => "max_over_time",
-                Aggregate::Min => "min_over_time",
-                Aggregate::Sum => "sum_over_time",
-                Aggregate::Count => "count_over_time",
-                Aggregate::Stddev => "stddev_over_time",
-                Aggregate::Rate => "rate",
-                Aggregate::Increase => "increase",
-                Aggregate::Delta => "delta",
-            };
-            format!("{function}({range})")
-        }
-        Reading::Quantile { q, window } => {
-            format!("histogram_quantile({q}, increase({name}_bucket{}))", over(window))
-        }
-        Reading::Observed { window } => {
-            let over = over(window);
-            format!("increase({name}_sum{over}) / increase({name}_count{over})")
         }
     }
 }

@@ -1,0 +1,103 @@
+//! `bellwether rules`: the rules of a declaration, or of rule files of Prometheus, in either form.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, ValueEnum};
+
+use super::Global;
+use crate::config::{self, Plan};
+use crate::declare::{Problem, Problems};
+use crate::prometheus::{self, RuleFile};
+use crate::rules::{self, RecordingSettings, RuleSet, RuleSettings};
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Rule files of Prometheus to read instead of the declaration's rules.
+    files: Vec<PathBuf>,
+    /// The form in which they are printed.
+    #[arg(long, value_enum, default_value = "bellwether")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// As in a declaration.
+    Bellwether,
+    /// As a rule file of Prometheus.
+    Prometheus,
+    /// As JSON, with every default.
+    Json,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let plan = global.plan()?;
+    let source = global.source();
+    let imported = match options.files.as_slice() {
+        [] => None,
+        files => Some(import(files, &plan)?),
+    };
+    let set = imported.as_ref().unwrap_or(&plan.rules);
+    if let Format::Prometheus = options.format {
+        let exported = prometheus::export(set, &plan.metrics, &source.to_string());
+        exported.unsaid.iter().for_each(|problem| eprintln!("{}", problem.told(&source)));
+        print!("{}", exported.text);
+        return Ok(());
+    }
+    let mut settings: Vec<RuleSettings> =
+        set.rules.iter().map(|rule| rule.settings.clone()).collect();
+    let recordings: Vec<RecordingSettings> =
+        set.recordings.iter().map(|recording| recording.settings.clone()).collect();
+    match options.format {
+        Format::Json => {
+            let all = serde_json::json!({"rules": settings, "recording_rules": recordings});
+            println!("{all:#}");
+        }
+        _ => {
+            for problem in settings.iter_mut().flat_map(reserved) {
+                eprintln!("{}", problem.told(&source));
+            }
+            print!("{}", config::print_rules(&settings, &recordings)?);
+        }
+    }
+    Ok(())
+}
+
+/// The rules of `files`, over the metrics of the declaration; what is odd goes to the terminal.
+fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
+    let read = |path: &PathBuf| {
+        let text = config::read(path).map_err(|(message, _)| anyhow!(message));
+        let text = text.with_context(|| path.display().to_string())?;
+        Ok(RuleFile { path: path.clone(), text })
+    };
+    let files: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
+    let mut problems = Problems::default();
+    let imported = prometheus::import(&files, std::iter::empty(), &mut problems);
+    let declared = rules::Declared {
+        recordings: &imported.recordings,
+        ..rules::Declared::new(&imported.rules, &plan.metrics)
+    };
+    let mut set = rules::compile(&declared, &mut problems);
+    for warning in imported.warnings.iter().chain(&std::mem::take(&mut set.warnings)) {
+        eprintln!("{}", warning.told(&""));
+    }
+    let problems = problems.into_sorted();
+    problems.iter().for_each(|problem| eprintln!("{}", problem.told(&"")));
+    match problems.len() {
+        0 => Ok(set),
+        1 => bail!("1 problem"),
+        count => bail!("{count} problems"),
+    }
+}
+
+/// Takes the labels out that a declaration must not set.
+fn reserved(rule: &mut RuleSettings) -> Vec<Problem> {
+    let take = |name: &str| rule.add_labels.remove(name).map(|value| (name.to_owned(), value));
+    let taken: Vec<_> = ["alertname", "severity"].into_iter().filter_map(take).collect();
+    let told = |(name, value): (String, crate::declare::Spanned<String>)| Problem {
+        message: format!("the label {name}={:?} is not kept", value.value),
+        hint: Some("a declaration has one rule of a name, and four severities".into()),
+        at: value.at,
+    };
+    taken.into_iter().map(told).collect()
+}

@@ -1,0 +1,231 @@
+//! Our rules as a rule file of Prometheus, which promtool must take and judge as we do.
+
+use std::fs;
+
+use bellwether::config::{self, Plan, Source};
+use bellwether::declare::Problems;
+use bellwether::prometheus::{self, Exported, RuleFile};
+
+use super::promtool;
+
+const DECLARATION: &str = r#"
+performance_monitor:
+  prometheus: {metric_prefix: app, default_labels: {environment: test}}
+  application_metrics:
+    - {name: queue_length, type: gauge, labels: [queue]}
+    - {name: queue_limit, type: gauge}
+    - {name: requests, type: counter, labels: [method, code]}
+    - {name: failed_requests_total, type: counter, labels: [method]}
+    - {name: latency, type: histogram, labels: [method], buckets: [0.1, 1]}
+  alerting:
+    recording_rules:
+      - {record: "queue:all", promql: "sum(app_queue_length)", labels: {team: infra}}
+    rules:
+      - name: long_queue
+        metric: queue_length
+        condition: ">"
+        thresholds: {warning: 10, critical: 20}
+        duration: 2m
+        keep_firing_for: 3m
+        labels: {queue: ["a", "=~b.*"]}
+        message: "{{ labels.queue }} has {{ value | round }} of {{ threshold }}"
+        annotations: {runbook: "https://example.org/{{ labels.queue }}"}
+      - {name: mean_queue, metric: queue_length, aggregation: avg_5m, condition: ">=", threshold: 3, severity: info}
+      - {name: error_rate, metric: requests, aggregation: rate, window: 5m, condition: ">", threshold: 0.5, labels: {code: "!=200"}}
+      - {name: slow, metric: latency, aggregation: p95, window: 5m, condition: ">", threshold: 0.5}
+      - {name: slow_mean, metric: latency, aggregation: mean, window: 5m, condition: ">", threshold: 0.5}
+      - {name: filled, expr: "queue_length / queue_limit > 0.8", severity: emergency}
+      - {name: failing, expr: "failed_requests_total / sum_by(requests, \"method\") > 0.1"}
+      - {name: either, expr: "queue_length > 50 || not (queue_length >= 1)"}
+      - {name: bounded, expr: "min(queue_length, 100) + max(queue_length, 5) > 60"}
+      - {name: asked, promql: "sum by (queue) (app_queue_length)", condition: "<", threshold: 1, interval: 30s}
+      - {name: present, promql: "absent(app_queue_length)", add_labels: {team: infra}}
+      # What cannot be said.
+      - {name: odd, metric: queue_length, anomaly: true}
+      - {name: held, metric: queue_length, condition: ">", threshold: 5, resolve_threshold: 3, consecutive: 3, on_no_data: alert, limit: 9, message: "{% if value > 1 %}x{% endif %}"}
+      - {name: chosen, expr: "if(queue_length > 5, 1, 2) > 1"}
+      - {name: off, metric: queue_length, condition: ">", threshold: 5, enabled: false}
+"#;
+
+fn plan(text: &str) -> Plan {
+    let source = Source::File("bellwether.yaml".into());
+    config::plan(config::decode(&source, text, &|_| None))
+        .unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn exported(text: &str) -> Exported {
+    let plan = plan(text);
+    prometheus::export(&plan.rules, &plan.metrics, "bellwether.yaml")
+}
+
+#[test]
+fn promtool_takes_the_rules_of_the_shipped_declaration_and_of_every_kind() {
+    for text in [DECLARATION, config::EMBEDDED] {
+        let folder = tempfile::tempdir().unwrap();
+        let exported = exported(text);
+        fs::write(folder.path().join("rules.yml"), &exported.text).unwrap();
+        if let Err(said) = promtool(folder.path(), &["check", "rules", "rules.yml"]) {
+            panic!("{said}\n{}", exported.text);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
+    let Exported { text, unsaid } = exported(DECLARATION);
+    let told: Vec<String> = unsaid
+        .iter()
+        .map(|problem| problem.told(&"bellwether.yaml").lines().next().unwrap().to_owned())
+        .collect();
+    let rule = |line: u32, column: u32, index: usize, message: &str| {
+        let path = "performance_monitor.alerting.rules";
+        format!("bellwether.yaml:{line}:{column}: {path}[{index}]{message}")
+    };
+    assert_eq!(
+        told,
+        [
+            rule(14, 15, 0, ": its levels are alerts of their own, which fire side by side"),
+            rule(34, 16, 11, ": it is not in this file: an anomaly is no query"),
+            rule(35, 16, 12, ": its text \"summary\" cannot be said and stands as it is"),
+            rule(
+                35,
+                93,
+                12,
+                ".resolve_threshold: `resolve_threshold` is not kept: it resolves below its threshold"
+            ),
+            rule(35, 109, 12, ".consecutive: `consecutive` is not kept"),
+            rule(35, 16, 12, ": `limit` is not kept: there a group beyond it has no alert at all"),
+            rule(35, 16, 12, ": `on_no_data: alert` is not kept"),
+            rule(36, 16, 13, ": it is not in this file: `if` chooses between numbers"),
+            rule(37, 16, 14, ": it is switched off"),
+        ],
+        "{told:#?}"
+    );
+    for line in &told {
+        assert!(text.contains(&format!("# {line}\n")), "{line}\n{text}");
+    }
+}
+
+/// Each alert as it must be at 10 minutes, and one that must not be.
+const TEST: &str = r#"
+rule_files: [rules.yml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'app_queue_length{queue="a",environment="test",instance="i",job="j"}', values: '60x20'}
+      - {series: 'app_queue_length{queue="bc",environment="test",instance="i",job="j"}', values: '12x20'}
+      - {series: 'app_queue_length{queue="c",environment="test",instance="i",job="j"}', values: '0x20'}
+      - {series: 'app_queue_limit{environment="test",instance="i",job="j"}', values: '70x20'}
+      - {series: 'app_requests_total{method="GET",code="500",environment="test",instance="i",job="j"}', values: '0+60x20'}
+      - {series: 'app_requests_total{method="GET",code="200",environment="test",instance="i",job="j"}', values: '0+60x20'}
+      - {series: 'app_failed_requests_total{method="GET",environment="test",instance="i",job="j"}', values: '0+60x20'}
+      - {series: 'app_latency_bucket{method="GET",le="0.1",environment="test",instance="i",job="j"}', values: '0x20'}
+      - {series: 'app_latency_bucket{method="GET",le="1",environment="test",instance="i",job="j"}', values: '0+60x20'}
+      - {series: 'app_latency_bucket{method="GET",le="+Inf",environment="test",instance="i",job="j"}', values: '0+60x20'}
+      - {series: 'app_latency_sum{method="GET",environment="test",instance="i",job="j"}', values: '0+36x20'}
+      - {series: 'app_latency_count{method="GET",environment="test",instance="i",job="j"}', values: '0+60x20'}
+    promql_expr_test:
+      - {expr: 'queue:all', eval_time: 10m, exp_samples: [{labels: 'queue:all{team="infra"}', value: 72}]}
+    alert_rule_test:
+      - alertname: long_queue
+        eval_time: 10m
+        exp_alerts:
+          - exp_labels: {severity: warning, queue: a, environment: test, instance: i, job: j}
+            exp_annotations: {summary: "a has 60 of 10", runbook: "https://example.org/a"}
+          - exp_labels: {severity: critical, queue: a, environment: test, instance: i, job: j}
+            exp_annotations: {summary: "a has 60 of 20", runbook: "https://example.org/a"}
+          - exp_labels: {severity: warning, queue: bc, environment: test, instance: i, job: j}
+            exp_annotations: {summary: "bc has 12 of 10", runbook: "https://example.org/bc"}
+      - {alertname: long_queue, eval_time: 1m, exp_alerts: []}
+      - alertname: mean_queue
+        eval_time: 10m
+        exp_alerts:
+          - exp_labels: {severity: info, queue: a, environment: test, instance: i, job: j}
+          - exp_labels: {severity: info, queue: bc, environment: test, instance: i, job: j}
+      - alertname: error_rate
+        eval_time: 10m
+        exp_alerts: [{exp_labels: {severity: warning, method: GET, code: 500, environment: test, instance: i, job: j}}]
+      - alertname: slow
+        eval_time: 10m
+        exp_alerts: [{exp_labels: {severity: warning, method: GET, environment: test, instance: i, job: j}}]
+      - alertname: slow_mean
+        eval_time: 10m
+        exp_alerts: [{exp_labels: {severity: warning, method: GET, environment: test, instance: i, job: j}}]
+      - alertname: filled
+        eval_time: 10m
+        exp_alerts: [{exp_labels: {severity: emergency, queue: a, environment: test, instance: i, job: j}}]
+      - alertname: failing
+        eval_time: 10m
+        exp_alerts: [{exp_labels: {severity: warning, method: GET, environment: test, instance: i, job: j}}]
+      - alertname: either
+        eval_time: 10m
+        exp_alerts:
+          - exp_labels: {severity: warning, queue: a, environment: test, instance: i, job: j}
+          - exp_labels: {severity: warning, queue: c, environment: test, instance: i, job: j}
+      - alertname: bounded
+        eval_time: 10m
+        exp_alerts: [{exp_labels: {severity: warning, queue: a, environment: test, instance: i, job: j}}]
+      - alertname: asked
+        eval_time: 10m
+        exp_alerts: [{exp_labels: {severity: warning, queue: c}}]
+      - {alertname: present, eval_time: 10m, exp_alerts: []}
+"#;
+
+#[test]
+fn promtool_judges_them_as_they_are_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let exported = exported(DECLARATION);
+    fs::write(folder.path().join("rules.yml"), &exported.text).unwrap();
+    fs::write(folder.path().join("test.yml"), TEST).unwrap();
+    if let Err(said) = promtool(folder.path(), &["test", "rules", "test.yml"]) {
+        panic!("{said}\n{}", exported.text);
+    }
+}
+
+/// What was read of Prometheus, printed as ours, and read again.
+#[test]
+fn rule_files_become_a_declaration_that_says_the_same() {
+    let text = r#"
+groups:
+  - name: queues
+    interval: 30s
+    rules:
+      - {record: "queue:all", expr: sum(app_queue_length), labels: {price: "${10}"}}
+      - alert: Backlog
+        expr: app_queue_length > 10
+        for: 5m
+        labels: {severity: critical, team: infra}
+        annotations: {summary: '{{ $labels.queue }}: {{ $value | humanize }} of ${TOTAL}'}
+"#;
+    let file = RuleFile { path: "rules.yml".into(), text: text.into() };
+    let mut problems = Problems::default();
+    let imported = prometheus::import(&[file], std::iter::empty(), &mut problems);
+    let printed = config::print_rules(&imported.rules, &imported.recordings).unwrap();
+    assert_eq!(
+        printed,
+        r#"performance_monitor:
+  alerting:
+    rules:
+    - name: Backlog
+      promql: app_queue_length > 10
+      interval: 30s
+      duration: 5m
+      severity: critical
+      add_labels:
+        team: infra
+      message: '{{ labels.queue }}: {{ value | humanize }} of ${TOTAL}'
+      annotations:
+        summary: '{{ labels.queue }}: {{ value | humanize }} of ${TOTAL}'
+    recording_rules:
+    - record: queue:all
+      promql: sum(app_queue_length)
+      labels:
+        price: $${10}
+      interval: 30s
+"#
+    );
+    let again = plan(&printed);
+    assert_eq!(again.rules.rules.len(), 1);
+    assert_eq!(again.rules.recordings[0].labels["price"], "${10}");
+}
