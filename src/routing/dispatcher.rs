@@ -236,7 +236,7 @@ impl Dispatcher {
         let settings = &self.routing.flapping;
         if settings.enabled {
             let interval = self.routing.interval(&tracked.alert.rule);
-            tracked.flaps.change(now.mono, interval);
+            tracked.flaps.change(settings, now.mono, interval);
             tracked.flapping = tracked.flaps.is_flapping(settings, now.mono, interval);
         }
     }
