@@ -131,7 +131,7 @@ impl Group {
             freed |= said.freed;
             told |= said.news.is_some();
             // Who is unsure is asked again without counting as told, once nothing is in the way.
-            let free = said.gate.as_ref().is_none_or(|gate| matches!(gate, Gate::Acknowledged(_)));
+            let free = !said.gate.as_ref().is_some_and(Gate::holds_back);
             let unsure = member.unsure;
             member.unsure = unsure && !free;
             let cause = said.news.or((unsure && free).then_some(Cause::Change));
@@ -209,7 +209,7 @@ impl Member {
 
     /// Whether something keeps it from being told at all.
     fn is_kept(&self) -> bool {
-        self.gate.as_ref().is_some_and(|gate| !matches!(gate, Gate::Acknowledged(_)))
+        self.gate.as_ref().is_some_and(Gate::holds_back)
     }
 
     /// What is said of it where changes may be told (`open`), and what fires is told again
