@@ -234,12 +234,9 @@ impl Notifier {
     /// were said to be.
     #[must_use]
     pub fn told(&self) -> HashMap<Fingerprint, (Told, Severity)> {
-        let mut all: HashMap<Fingerprint, (Told, Severity)> = HashMap::new();
+        let mut all = HashMap::new();
         for running in self.running.lock().iter() {
-            for (alert, told) in running.delivery.mailbox.outbox.lock().told() {
-                let known = all.entry(alert.fingerprint).or_insert((told, alert.severity));
-                *known = (known.0.with(told), known.1.max(alert.severity));
-            }
+            running.delivery.mailbox.outbox.lock().add_told(&mut all);
         }
         all
     }

@@ -19,7 +19,7 @@ use super::observe::{Event, Observer, Outcome};
 use super::outbox::{Outbox, Record};
 use super::pick::{Which, pick};
 use super::settings::ChannelCommon;
-use crate::model::{Alert, Cause, Fingerprint, Group, Notification, Status, Wall};
+use crate::model::{Fingerprint, Notification, Status, Wall};
 use crate::outbound::next_delay;
 
 /// Where the task of a channel stands.
@@ -95,23 +95,7 @@ impl Delivery {
 
     /// Resolves what was told as firing and what is not in `standing`. Blocks.
     pub(super) fn reconcile(&self, standing: &HashSet<Fingerprint>, now: Wall) {
-        let ended = |(alert, group): (&Arc<Alert>, &Arc<Group>)| {
-            let start = alert.fired_at.unwrap_or(alert.active_at).0;
-            Notification {
-                id: format!("{}-{start}-{}", alert.fingerprint, now.0),
-                status: Status::Resolved,
-                cause: Cause::Change,
-                group: group.clone(),
-                alert: alert.clone(),
-                reason: "it does not fire any more after a restart or reload".into(),
-                at: now,
-            }
-        };
-        let gone: Vec<Notification> = {
-            let outbox = self.mailbox.outbox.lock();
-            let gone = outbox.open().filter(|(alert, _)| !standing.contains(&alert.fingerprint));
-            gone.map(ended).collect()
-        };
+        let gone = self.mailbox.outbox.lock().gone(standing, now);
         if !gone.is_empty() {
             self.accept(gone.iter());
         }

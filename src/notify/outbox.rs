@@ -146,6 +146,33 @@ impl Outbox {
         open.filter_map(|episode| Some((&episode.alert, episode.told?)))
     }
 
+    /// Adds to `all` when each alert was told and how bad it was said to be, as far as its end is
+    /// still to come.
+    pub(super) fn add_told(&self, all: &mut HashMap<Fingerprint, (Told, Severity)>) {
+        for (alert, told) in self.told() {
+            let known = all.entry(alert.fingerprint).or_insert((told, alert.severity));
+            *known = (known.0.with(told), known.1.max(alert.severity));
+        }
+    }
+
+    /// The ends of what is open here and not in `standing`: alerts that ended while nobody watched.
+    pub(super) fn gone(&self, standing: &HashSet<Fingerprint>, now: Wall) -> Vec<Notification> {
+        let ended = |(alert, group): (&Arc<Alert>, &Arc<Group>)| {
+            let start = alert.fired_at.unwrap_or(alert.active_at).0;
+            Notification {
+                id: format!("{}-{start}-{}", alert.fingerprint, now.0),
+                status: Status::Resolved,
+                cause: Cause::Change,
+                group: group.clone(),
+                alert: alert.clone(),
+                reason: "it does not fire any more after a restart or reload".into(),
+                at: now,
+            }
+        };
+        let gone = self.open().filter(|(alert, _)| !standing.contains(&alert.fingerprint));
+        gone.map(ended).collect()
+    }
+
     /// Alerts of `group`, other than `news`, that the receiver knows as firing, by start.
     pub(super) fn standing(&self, group: &Group, news: &[Notification]) -> Vec<Arc<Alert>> {
         let Some(ids) = self.groups.get(&group.key).filter(|_| group.whole) else {

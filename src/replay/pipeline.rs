@@ -46,14 +46,13 @@ impl Pipeline {
 
     fn turn(&mut self, now: Now, sent: &mut Vec<Sent>) {
         let feedback = Feedback { judged: now.mono, ..Feedback::default() };
-        for dispatch in self.dispatcher.advance(&feedback, now).dispatches {
-            let told = self.preview.accept(&dispatch, now.wall).into_iter();
-            sent.extend(told.map(|(channel, notification)| Sent {
-                channel: channel.to_owned(),
-                notification,
-                at: now,
-            }));
-        }
+        let dispatches = self.dispatcher.advance(&feedback, now).dispatches;
+        let told = self.preview.accept(&dispatches, now.wall).into_iter();
+        sent.extend(told.map(|(channel, notification)| Sent {
+            channel: channel.to_owned(),
+            notification,
+            at: now,
+        }));
     }
 }
 
