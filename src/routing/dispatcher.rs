@@ -27,7 +27,7 @@ use super::inhibit::Inhibitions;
 use super::plan::Routing;
 use super::silence::Silences;
 use super::tracked::Tracked;
-use super::tree::{Channels, Receiver};
+use super::tree::Channels;
 use super::view::View;
 
 /// How long alerts from before a restart wait for their data.
@@ -309,7 +309,7 @@ impl Dispatcher {
     }
 
     /// Something of a group changed.
-    fn hasten(&mut self, id: usize, now: Mono) {
+    pub(super) fn hasten(&mut self, id: usize, now: Mono) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let before = group.due;
         group.changed(&self.routing.tree.routes()[group.route], now);
@@ -438,40 +438,6 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the fallbacks of receivers whose channels fail.
-    fn fall_back(&mut self, feedback: &Feedback, now: Now, out: &mut Advance) {
-        if feedback.failing.is_empty() && feedback.refused.is_empty() {
-            return;
-        }
-        let routing = self.routing.clone();
-        for group in self.groups.values_mut() {
-            let receiver = &routing.tree.routes()[group.route].receiver;
-            let Some(fallback) = &receiver.fallback else { continue };
-            let down = is_down(receiver, fallback.after, feedback);
-            let mut told = Vec::new();
-            for (key, member) in &mut group.members {
-                let refused = || is_refused(receiver, *key, feedback);
-                if member.fell_back || member.told.is_none() || !(down || refused()) {
-                    continue;
-                }
-                let Some(known) = self.alerts.get(key).filter(|known| known.stands()) else {
-                    continue;
-                };
-                member.fell_back = true;
-                told.push((
-                    known.order,
-                    known.notification(Cause::Fallback, &group.shared, now.wall),
-                ));
-            }
-            if !told.is_empty() {
-                told.sort_by_key(|(order, _)| *order);
-                let notifications = told.into_iter().map(|(_, one)| one).collect();
-                out.dispatches
-                    .push(Dispatch { to: Some(fallback.channels.clone()), notifications });
-            }
-        }
-    }
-
     /// Forgets alerts that ended and whose past no longer matters.
     fn forget(&mut self, now: Now) {
         let routing = &self.routing;
@@ -483,20 +449,6 @@ impl Dispatcher {
                     .is_some_and(|at| now.mono.since(at) < routing.memory(&tracked.alert.rule))
         });
     }
-}
-
-/// Whether all channels of `receiver` fail for so long.
-fn is_down(receiver: &Receiver, after: Duration, feedback: &Feedback) -> bool {
-    let fails =
-        |channel: &Arc<str>| feedback.failing.get(channel).is_some_and(|long| *long >= after);
-    !receiver.channels.is_empty() && receiver.channels.iter().all(fails)
-}
-
-fn is_refused(receiver: &Receiver, alert: Fingerprint, feedback: &Feedback) -> bool {
-    let refused = |channel: &Arc<str>| {
-        feedback.refused.iter().any(|(by, what)| by == channel && *what == alert)
-    };
-    receiver.channels.iter().any(refused)
 }
 
 /// `{alertname="disk",mount="/"}`.

@@ -114,10 +114,11 @@ impl Group {
                 out.left.push(*key);
                 return false;
             }
-            let unsure = std::mem::take(&mut member.unsure);
+            let unsure = member.unsure;
             let said = member.say(tracked, route, repeats, judge, now.mono);
             let cause = said.news.or(unsure.then_some(Cause::Change));
-            member.unsure = unsure && said.gate == Some(Gate::Restored);
+            let kept = said.gate.as_ref().is_some_and(Gate::holds_back);
+            member.unsure = unsure && kept;
             told |= said.news.is_some();
             if let Some(cause) = cause.filter(|_| !member.unsure) {
                 let one = tracked.notification(cause, &shared, now.wall);
@@ -157,8 +158,7 @@ impl Group {
     fn next(&self, route: &Route, alerts: &HashMap<Fingerprint, Tracked>, now: Mono) -> Mono {
         let mut next = Mono(u64::MAX);
         for (key, member) in &self.members {
-            let kept =
-                member.gate.as_ref().is_some_and(|gate| !matches!(gate, Gate::Acknowledged(_)));
+            let kept = member.gate.as_ref().is_some_and(Gate::holds_back);
             if kept || member.told.is_none() {
                 return now.after(RECHECK);
             }
