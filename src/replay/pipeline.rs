@@ -65,7 +65,12 @@ impl Pipeline {
     pub fn reconcile(&mut self, mut standing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
         standing.extend(self.dispatcher.known());
         let gone = self.preview.reconcile(&standing, now.wall).into_iter();
-        gone.map(|(channel, notification)| sent(channel, notification, now)).collect()
+        let gone: Vec<Sent> =
+            gone.map(|(channel, notification)| sent(channel, notification, now)).collect();
+        for one in &gone {
+            self.preview.take(&one.channel, now.wall);
+        }
+        gone
     }
 
     /// What a channel was told of that still fires, of a group that is told whole.
@@ -76,10 +81,9 @@ impl Pipeline {
 
     fn turn(&mut self, now: Now, all: &mut Vec<Sent>) {
         let feedback = Feedback { judged: now.mono, ..Feedback::default() };
-        for dispatch in self.dispatcher.advance(&feedback, now).dispatches {
-            let told = self.preview.accept(&dispatch, now.wall).into_iter();
-            all.extend(told.map(|(channel, notification)| sent(channel, notification, now)));
-        }
+        let dispatches = self.dispatcher.advance(&feedback, now).dispatches;
+        let told = self.preview.accept(&dispatches, now.wall).into_iter();
+        all.extend(told.map(|(channel, notification)| sent(channel, notification, now)));
     }
 }
 

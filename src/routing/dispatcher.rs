@@ -241,8 +241,9 @@ impl Dispatcher {
         }
     }
 
-    /// For whoever was told, in no group.
+    /// For whoever was told, in no group. What was told of it before is past with that.
     fn orphan(&mut self, tracked: &Tracked, now: Now) {
+        self.remembered.remove(&tracked.alert.fingerprint);
         let group = Arc::new(Shared::default());
         self.orphans.push(tracked.notification(Cause::Change, &group, now.wall));
     }
@@ -434,7 +435,6 @@ impl Dispatcher {
         if tracked.groups.is_empty() {
             let tracked = tracked.clone();
             self.orphan(&tracked, now);
-            self.remembered.remove(&key);
         }
     }
 
