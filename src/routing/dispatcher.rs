@@ -254,12 +254,13 @@ impl Dispatcher {
         let alert = tracked.alert.clone();
         let view = View { alert: &alert, sender: &routing.sender };
         self.inhibitions.add(key, &view);
+        // It is of the moment when the alert is met first, and not of its later levels and groups.
+        let memory = self.remembered.remove(&key);
         let mut groups = Vec::new();
         for number in routing.tree.take(&view) {
             let route = &routing.tree.routes()[number];
             let labels = route.group(&view);
             let (id, new) = self.group(number, labels, now.mono.after(route.wait));
-            let memory = self.remembered.get(&key).copied();
             let Some(group) = self.groups.get_mut(&id) else { continue };
             let joins = !group.members.contains_key(&key);
             if let (true, Some(memory)) = (joins, memory) {

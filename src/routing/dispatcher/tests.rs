@@ -631,3 +631,19 @@ fn an_acknowledgement_of_what_ended_since_is_not_taken_up_after_a_restart() {
     assert!(held(4));
     assert!(!held(6));
 }
+
+#[test]
+fn what_was_told_before_a_restart_does_not_hide_a_later_level() {
+    let mut scene =
+        Scene::new(&format!("routes: {{receiver: chat, group_by: ['...'], {NO_WAIT}}}"));
+    let told =
+        Remembered { first: after(0).wall, last: after(0).wall, severity: Severity::Warning };
+    let disk = disk("/a");
+    let known = [(disk.fingerprint, told)].into();
+    scene.dispatcher.restore(vec![Arc::new(disk.clone())], known, after(0));
+    scene.until(100).take_sent();
+    scene.at(101, &[fires(&critical(disk.clone()), after(101))]);
+    scene.at(102, &[fires(&disk, after(102))]).until(110);
+    let sent = scene.take_sent();
+    assert!(sent.len() == 2 && sent.iter().all(|line| line.ends_with("change")), "{sent:?}");
+}
