@@ -4,6 +4,8 @@
 //! The dispatcher and the outboxes are the live ones. Rules, channels, crashes and the clocks are
 //! this test's, and so is a model of what each receiver saw.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)] // clippy sees tests only inside of functions
+
 mod contract;
 mod declared;
 mod world;
