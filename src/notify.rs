@@ -241,7 +241,7 @@ impl Notifier {
     /// were said to be.
     #[must_use]
     pub fn told(&self) -> HashMap<Fingerprint, (Told, Severity)> {
-        let mut all: HashMap<Fingerprint, (Told, Severity)> = HashMap::new();
+        let mut all = HashMap::new();
         for running in self.running.lock().iter() {
             running.delivery.mailbox.outbox.lock().note_told(&mut all);
         }

@@ -8,6 +8,7 @@
 mod acknowledge;
 mod dispatcher;
 mod explain;
+mod fallback;
 mod flapping;
 mod gate;
 mod gates;

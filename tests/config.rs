@@ -106,6 +106,18 @@ fn the_shipped_declaration_holds_the_whole_catalogue() {
 }
 
 #[test]
+fn every_example_loads_without_a_warning() {
+    let mut examples = yaml_files("../../config/examples");
+    examples.retain(|path| !path.to_string_lossy().ends_with(".test.yaml"));
+    assert!(!examples.is_empty());
+    for path in examples {
+        let name = path.display().to_string();
+        let plan = report(&name, &fs::read_to_string(&path).unwrap()).unwrap();
+        assert!(plan.warnings.is_empty(), "{name}: {:?}", plan.warnings);
+    }
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let text = "performance_monitor:\n  neo4j_metrics: {password: hunter2}\n  alerting:\n    \
                 notifications:\n      channels:\n        - {type: webhook, url: \

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -365,35 +365,4 @@ fn in_memory_it_is_bounded() {
     assert!(stats.memory_bytes <= 16_000_000 && stats.evicted > 10_000, "{stats:?}");
     let newest = history.query(&Query { limit: 1, ..Query::default() }, &|| false).unwrap();
     assert_eq!(short(&newest.entries[0]), "firing /9999");
-}
-
-#[test]
-#[ignore = "a measurement: cargo test --release --lib alert_history -- --ignored --nocapture"]
-fn a_storm_of_100_000_alerts() {
-    let folder = TempDir::new().unwrap();
-    let history = open(folder.path());
-    let storm: Vec<Record> = (0..100_000).map(fired).collect();
-    let told: Vec<Record> = (0..100_000).map(delivered).collect();
-    let began = Instant::now();
-    history.record_all(storm);
-    let handed = began.elapsed();
-    history.sync();
-    let written = began.elapsed();
-    for record in told {
-        history.record(record);
-    }
-    let one_by_one = began.elapsed() - written;
-    history.sync();
-    let all = began.elapsed();
-    let stats = history.stats();
-    let asked = Instant::now();
-    let rare = Query { fingerprints: vec!["0000000000000000".into()], ..Query::default() };
-    history.query(&rare, &|| false).unwrap();
-    let scan = asked.elapsed();
-    println!(
-        "handed over {handed:?}, written and synced {written:?}; 100,000 steps one by one \
-         {one_by_one:?}; all {all:?} ({:.0} records/s); {} bytes on disk; scan {scan:?}; {stats:?}",
-        200_000.0 / all.as_secs_f64(),
-        stats.disk_bytes,
-    );
 }

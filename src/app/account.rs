@@ -14,7 +14,7 @@ use crate::collectors::own::AlertHistoryFigures;
 use crate::config::Plan;
 use crate::model::{Cause, Status, Transition, Wall};
 use crate::notify::{Event, Observer, Outcome};
-use crate::routing::Kept;
+use crate::routing::{Gate, Kept};
 use crate::server::AlertHistoryHealth;
 
 /// How long the last writes may take, on the way out.
@@ -68,7 +68,8 @@ impl Account {
     /// Keeps what is not told, or not now.
     pub(super) fn kept_back(&self, kept: &[Kept], at: Wall) {
         let held = kept.iter().filter_map(|one| {
-            let gate = one.gate.as_ref()?;
+            // Of what fired before a restart the outbox knows whether it was told.
+            let gate = one.gate.as_ref().filter(|gate| **gate != Gate::Restored)?;
             let notice = Notice {
                 channel: String::new(),
                 receiver: one.receiver.clone(),

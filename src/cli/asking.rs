@@ -138,8 +138,11 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
             .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    let is_number =
-        |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || "+-<".contains(c));
+    // A sentence may begin with a digit, too.
+    let is_number = |cell: &str| {
+        cell.starts_with(|c: char| c.is_ascii_digit() || "+-<".contains(c))
+            && cell.matches(' ').count() < 3
+    };
     let mut out = String::new();
     for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| {

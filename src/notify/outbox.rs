@@ -201,6 +201,8 @@ impl Outbox {
         let told = open.and_then(|id| self.episodes.get(&id));
         if let (Status::Resolved, Some(told)) = (notification.status, told) {
             notification.alert = ended(&notification, told.alert.severity);
+            // Wherever the alert is by now: what began in a group ends in it.
+            notification.group = told.group.clone();
         }
         let episode = open.unwrap_or_else(|| self.number());
         let seq = self.number();

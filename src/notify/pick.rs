@@ -42,7 +42,9 @@ pub(super) fn pick(
         if free && suits {
             picked.push((entry.seq, next.clone()));
         }
-        if picked.len() >= most {
+        // What a group is told stays in order.
+        let next_message = suits && !free && which != Which::Any && !picked.is_empty();
+        if picked.len() >= most || next_message {
             break;
         }
     }
@@ -98,7 +100,7 @@ mod tests {
     use Status::{Firing, Resolved};
 
     #[test]
-    fn a_group_is_gathered_from_the_whole_queue_and_an_alert_goes_once() {
+    fn a_group_is_gathered_from_the_queue_up_to_what_comes_after_it() {
         let outbox = outbox(&[
             ("a", "/1", Warning, Firing),
             ("b", "/1", Warning, Firing),
@@ -106,7 +108,7 @@ mod tests {
             ("a", "/1", Warning, Resolved),
             ("a", "/3", Warning, Firing),
         ]);
-        assert_eq!(picked(&outbox, Which::Oldest), ["firing a /1", "firing a /2", "firing a /3"]);
+        assert_eq!(picked(&outbox, Which::Oldest), ["firing a /1", "firing a /2"]);
         assert_eq!(picked(&outbox, Which::Any).len(), 4);
         assert_eq!(pick(&outbox, &Chat, Which::Any, 2).len(), 2);
     }

@@ -8,8 +8,9 @@ use super::outbox::{Outbox, Record, Told};
 use super::settings::{ChannelSettings, named};
 use crate::model::{Alert, Dispatch, Fingerprint, Group, Notification, Severity, Wall};
 
-/// The enabled channels of a declaration, each with what it was told so far. The same filters and
-/// the same rules of what must be told as for delivery; every receiver takes everything at once.
+/// The enabled channels of a declaration, each with its queue and what it was told so far. The same
+/// filters and the same rules of what must be told as for delivery; when a receiver takes what
+/// waits, the caller says.
 pub struct Preview {
     channels: Vec<Previewed>,
 }
@@ -18,23 +19,6 @@ struct Previewed {
     name: String,
     filter: Filter,
     outbox: Outbox,
-}
-
-/// Offers a channel one notification; what it is told then.
-fn take(
-    filter: &Filter,
-    outbox: &mut Outbox,
-    offered: &Notification,
-    at: Wall,
-) -> Vec<Notification> {
-    let mut told = Vec::new();
-    for record in filter.take(outbox, offered) {
-        if let Record::Push { seq, notification, .. } = record {
-            outbox.done(seq, at);
-            told.push(notification);
-        }
-    }
-    told
 }
 
 impl Preview {
@@ -56,6 +40,55 @@ impl Preview {
         self.channels.iter().map(|channel| channel.name.as_str())
     }
 
+    /// What each channel would be told of `dispatches`, all of which it takes at once: its name and
+    /// the notification.
+    pub fn accept(&mut self, dispatches: &[Dispatch], at: Wall) -> Vec<(&str, Notification)> {
+        let told = self.queue(dispatches);
+        for channel in &mut self.channels {
+            channel.take(at);
+        }
+        self.named(told)
+    }
+
+    /// Queues what the channels must hear of `dispatches`, in their order: each with what.
+    pub fn offer(&mut self, dispatches: &[Dispatch]) -> Vec<(&str, Notification)> {
+        let queued = self.queue(dispatches);
+        self.named(queued)
+    }
+
+    fn queue(&mut self, dispatches: &[Dispatch]) -> Vec<(usize, Notification)> {
+        let mut all = Vec::new();
+        for dispatch in dispatches {
+            for (index, channel) in self.channels.iter_mut().enumerate() {
+                let meant = |to: &[Arc<str>]| to.iter().any(|name| **name == channel.name);
+                if dispatch.to.as_deref().is_none_or(meant) {
+                    let queued = channel.offer(&dispatch.notifications).into_iter();
+                    all.extend(queued.map(|one| (index, one)));
+                }
+            }
+        }
+        all
+    }
+
+    fn named(&self, all: Vec<(usize, Notification)>) -> Vec<(&str, Notification)> {
+        all.into_iter().map(|(index, one)| (self.channels[index].name.as_str(), one)).collect()
+    }
+
+    /// Queues the ends of what is open and not in `standing`, as after a restart.
+    pub fn reconcile(
+        &mut self,
+        standing: &HashSet<Fingerprint>,
+        now: Wall,
+    ) -> Vec<(&str, Notification)> {
+        let mut all = Vec::new();
+        for channel in &mut self.channels {
+            let gone = channel.outbox.gone(standing, now);
+            let queued = channel.offer(&gone).into_iter();
+            all.extend(queued.map(|notification| (channel.name.as_str(), notification)));
+        }
+        all
+    }
+
     /// What the channel `name` was told of that still fires, of a group that is told whole.
     #[must_use]
     pub fn standing(&self, name: &str, group: &Group) -> Vec<Arc<Alert>> {
@@ -63,44 +96,74 @@ impl Preview {
         channel.map_or_else(Vec::new, |channel| channel.outbox.standing(group, &[]))
     }
 
-    /// Alerts that any channel was told of and whose end is still to come.
+    /// What waits for `channel`, oldest first.
+    #[must_use]
+    pub fn waiting(&self, channel: &str) -> Vec<Notification> {
+        let known = self.channels.iter().filter(|known| known.name == channel);
+        known.flat_map(|known| known.outbox.queue()).map(|e| e.notification.clone()).collect()
+    }
+
+    /// The receiver of `channel` takes all that waits.
+    pub fn take(&mut self, channel: &str, at: Wall) -> Vec<Notification> {
+        let known = self.channels.iter_mut().find(|known| known.name == channel);
+        known.map_or_else(Vec::new, |known| known.take(at))
+    }
+
+    /// The receiver of `channel` refuses the oldest for good: that, and what makes no sense without.
+    pub fn refuse(&mut self, channel: &str) -> Vec<Notification> {
+        let known = self.channels.iter_mut().find(|known| known.name == channel);
+        let Some(outbox) = known.map(|known| &mut known.outbox) else { return Vec::new() };
+        let oldest = outbox.queue().next().map(|entry| entry.seq);
+        if let Some(oldest) = oldest {
+            outbox.drop_entry(oldest);
+        }
+        outbox.take_given_up()
+    }
+
+    /// Alerts that any channel was told of and whose end is still to come: when, and how bad they
+    /// were said to be.
     #[must_use]
     pub fn told(&self) -> HashMap<Fingerprint, (Told, Severity)> {
         let mut all = HashMap::new();
-        self.channels.iter().for_each(|channel| channel.outbox.note_told(&mut all));
+        for channel in &self.channels {
+            channel.outbox.note_told(&mut all);
+        }
         all
     }
 
-    /// Resolves on each channel what it was told as firing and what is not in `standing`.
-    pub fn reconcile(
+    /// Goes on from what a journal holds, as after a restart.
+    pub fn reopen(&mut self) {
+        for channel in &mut self.channels {
+            let records = std::mem::take(&mut channel.outbox).records();
+            for record in records {
+                channel.outbox.apply(record);
+            }
+        }
+    }
+}
+
+impl Previewed {
+    fn offer<'a>(
         &mut self,
-        standing: &HashSet<Fingerprint>,
-        now: Wall,
-    ) -> Vec<(&str, Notification)> {
-        let mut all = Vec::new();
-        for Previewed { name, filter, outbox } in &mut self.channels {
-            for gone in outbox.gone(standing, now) {
-                let taken = take(filter, outbox, &gone, now);
-                all.extend(taken.into_iter().map(|one| (name.as_str(), one)));
-            }
-        }
-        all
+        notifications: impl IntoIterator<Item = &'a Notification>,
+    ) -> Vec<Notification> {
+        let records = notifications.into_iter().flat_map(|one| {
+            self.filter.take(&mut self.outbox, one).into_iter().filter_map(|record| match record {
+                Record::Push { notification, .. } => Some(notification),
+                _ => None,
+            })
+        });
+        records.collect()
     }
 
-    /// What each channel would be told of `dispatch`: its name and the notification.
-    pub fn accept(&mut self, dispatch: &Dispatch, at: Wall) -> Vec<(&str, Notification)> {
-        let mut all = Vec::new();
-        for Previewed { name, filter, outbox } in &mut self.channels {
-            let meant = |to: &[Arc<str>]| to.iter().any(|one| **one == *name);
-            if !dispatch.to.as_deref().is_none_or(meant) {
-                continue;
-            }
-            for offered in &dispatch.notifications {
-                let taken = take(filter, outbox, offered, at);
-                all.extend(taken.into_iter().map(|one| (name.as_str(), one)));
-            }
-        }
-        all
+    fn take(&mut self, at: Wall) -> Vec<Notification> {
+        let waiting: Vec<_> =
+            self.outbox.queue().map(|entry| (entry.seq, entry.notification.clone())).collect();
+        let take = |(seq, notification)| {
+            self.outbox.done(seq, at);
+            notification
+        };
+        waiting.into_iter().map(take).collect()
     }
 }
 
@@ -132,7 +195,7 @@ mod tests {
         let mut preview = preview("[{type: log}, {type: log, name: pager}]");
         let pager: Arc<[Arc<str>]> = ["pager".into()].into();
         let notifications = vec![told(&firing("disk", "/"))];
-        let told = preview.accept(&Dispatch { to: Some(pager), notifications }, Wall(1));
+        let told = preview.accept(&[Dispatch { to: Some(pager), notifications }], Wall(1));
         assert_eq!(told.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), ["pager"]);
     }
 
@@ -146,7 +209,7 @@ mod tests {
         assert_eq!(preview.names().collect::<Vec<_>>(), ["log", "pager", "quiet"]);
         let mut told = |from, to, severity| -> Vec<(String, Status)> {
             let Some(dispatch) = dispatch(from, to, severity) else { return Vec::new() };
-            let all = preview.accept(&dispatch, Wall(1));
+            let all = preview.accept(&[dispatch], Wall(1));
             all.into_iter().map(|(name, note)| (name.to_owned(), note.status)).collect()
         };
         assert_eq!(told(Inactive, Pending, Severity::Warning), []);

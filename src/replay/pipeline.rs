@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use crate::model::{Alert, Fingerprint, Group, Mono, Notification, Now, Transition};
 use crate::notify::{ChannelSettings, Preview};
-use crate::routing::{Dispatcher, Feedback, Remembered, Routing};
+use crate::routing::{Dispatcher, Feedback, Remembered, Routing, Silences};
 
 /// The way of notifications of one declaration.
 pub struct Pipeline {
     /// Who is told, and when.
     pub dispatcher: Dispatcher,
+    routing: Arc<Routing>,
     preview: Preview,
 }
 
@@ -31,7 +32,8 @@ impl Pipeline {
     /// Nothing fires and nobody was told of anything.
     #[must_use]
     pub fn new(routing: Arc<Routing>, channels: &[ChannelSettings], now: Now) -> Self {
-        Self { dispatcher: Dispatcher::new(routing, now), preview: Preview::new(channels) }
+        let dispatcher = Dispatcher::new(Arc::clone(&routing), now);
+        Self { dispatcher, routing, preview: Preview::new(channels) }
     }
 
     /// Goes on to `now`: what was due on the way, and what follows of `transitions`.
@@ -52,15 +54,23 @@ impl Pipeline {
         let told = told.map(|(alert, (told, severity))| {
             (alert, Remembered { first: told.first, last: told.last, severity })
         });
-        self.dispatcher.restart(now);
+        let fresh = Dispatcher::new(Arc::clone(&self.routing), now);
+        let before = std::mem::replace(&mut self.dispatcher, fresh);
         self.dispatcher.restore(standing, told.collect(), now);
+        let silences = Silences::restored(before.silences().made().cloned().collect());
+        self.dispatcher.recall(silences, before.acknowledgements().clone());
     }
 
     /// Resolves what was told as firing and is neither in `standing` nor about to be told.
     pub fn reconcile(&mut self, mut standing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
         standing.extend(self.dispatcher.known());
         let gone = self.preview.reconcile(&standing, now.wall).into_iter();
-        gone.map(|(channel, notification)| sent(channel, notification, now)).collect()
+        let gone: Vec<Sent> =
+            gone.map(|(channel, notification)| sent(channel, notification, now)).collect();
+        for one in &gone {
+            self.preview.take(&one.channel, now.wall);
+        }
+        gone
     }
 
     /// What a channel was told of that still fires, of a group that is told whole.
@@ -71,10 +81,9 @@ impl Pipeline {
 
     fn turn(&mut self, now: Now, all: &mut Vec<Sent>) {
         let feedback = Feedback { judged: now.mono, ..Feedback::default() };
-        for dispatch in self.dispatcher.advance(&feedback, now).dispatches {
-            let told = self.preview.accept(&dispatch, now.wall).into_iter();
-            all.extend(told.map(|(channel, notification)| sent(channel, notification, now)));
-        }
+        let dispatches = self.dispatcher.advance(&feedback, now).dispatches;
+        let told = self.preview.accept(&dispatches, now.wall).into_iter();
+        all.extend(told.map(|(channel, notification)| sent(channel, notification, now)));
     }
 }
 

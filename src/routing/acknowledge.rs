@@ -46,9 +46,9 @@ impl Acknowledgements {
         self.0.iter().map(|(alert, one)| (*alert, one))
     }
 
-    /// Keeps those of alerts that `wanted` accepts.
-    pub fn retain(&mut self, wanted: impl Fn(Fingerprint) -> bool) {
-        self.0.retain(|alert, _| wanted(*alert));
+    /// Keeps those that `wanted` accepts.
+    pub fn retain(&mut self, wanted: impl Fn(Fingerprint, &Acknowledgement) -> bool) {
+        self.0.retain(|alert, one| wanted(*alert, one));
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         assert!(all.holding(one, Wall(9)).is_some());
         assert!(all.holding(one, Wall(10)).is_none());
         assert!(all.holding(other, Wall(i64::MAX)).is_some());
-        all.retain(|alert| alert == other);
+        all.retain(|alert, _| alert == other);
         assert_eq!(all.iter().count(), 1);
         assert!(all.remove(other).is_some());
         assert!(all.holding(other, Wall(0)).is_none());

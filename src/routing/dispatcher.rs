@@ -18,7 +18,7 @@ use crate::model::{
     Now, Severity, Transition, Wall,
 };
 
-use super::acknowledge::{Acknowledgement, Acknowledgements};
+use super::acknowledge::Acknowledgements;
 use super::flapping::Flapping;
 use super::gate::Gate;
 use super::group::{Flushed, Group, Member};
@@ -27,7 +27,7 @@ use super::inhibit::Inhibitions;
 use super::plan::Routing;
 use super::silence::Silences;
 use super::tracked::Tracked;
-use super::tree::{Channels, Receiver};
+use super::tree::Channels;
 use super::view::View;
 
 /// How long alerts from before a restart wait for their data.
@@ -139,19 +139,6 @@ impl Dispatcher {
         }
     }
 
-    /// Forgets what a restart forgets: all but what people said, which is in files.
-    pub fn restart(&mut self, now: Now) {
-        let fresh = Self::new(self.routing.clone(), now);
-        let before = std::mem::replace(self, fresh);
-        self.silences = before.silences;
-        self.acknowledgements = before.acknowledgements;
-    }
-
-    /// Somebody takes care of an alert.
-    pub fn acknowledge(&mut self, alert: Fingerprint, one: Acknowledgement) {
-        self.acknowledgements.set(alert, one);
-    }
-
     /// Goes on from the dispatcher before a reload.
     pub fn succeed(
         &mut self,
@@ -249,13 +236,14 @@ impl Dispatcher {
         let settings = &self.routing.flapping;
         if settings.enabled {
             let interval = self.routing.interval(&tracked.alert.rule);
-            tracked.flaps.change(now.mono, interval);
+            tracked.flaps.change(settings, now.mono, interval);
             tracked.flapping = tracked.flaps.is_flapping(settings, now.mono, interval);
         }
     }
 
-    /// For whoever was told, in no group.
+    /// For whoever was told, in no group. What was told of it before is past with that.
     fn orphan(&mut self, tracked: &Tracked, now: Now) {
+        self.remembered.remove(&tracked.alert.fingerprint);
         let group = Arc::new(Shared::default());
         self.orphans.push(tracked.notification(Cause::Change, &group, now.wall));
     }
@@ -266,12 +254,13 @@ impl Dispatcher {
         let alert = tracked.alert.clone();
         let view = View { alert: &alert, sender: &routing.sender };
         self.inhibitions.add(key, &view);
+        // It is of the moment when the alert is met first, and not of its later levels and groups.
+        let memory = self.remembered.remove(&key);
         let mut groups = Vec::new();
         for number in routing.tree.take(&view) {
             let route = &routing.tree.routes()[number];
             let labels = route.group(&view);
             let (id, new) = self.group(number, labels, now.mono.after(route.wait));
-            let memory = self.remembered.get(&key).copied();
             let Some(group) = self.groups.get_mut(&id) else { continue };
             let joins = !group.members.contains_key(&key);
             if let (true, Some(memory)) = (joins, memory) {
@@ -322,7 +311,7 @@ impl Dispatcher {
     }
 
     /// Something of a group changed.
-    fn hasten(&mut self, id: usize, now: Mono) {
+    pub(super) fn hasten(&mut self, id: usize, now: Mono) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let before = group.due;
         group.changed(&self.routing.tree.routes()[group.route], now);
@@ -447,41 +436,6 @@ impl Dispatcher {
         if tracked.groups.is_empty() {
             let tracked = tracked.clone();
             self.orphan(&tracked, now);
-            self.remembered.remove(&key);
-        }
-    }
-
-    /// Tells the fallbacks of receivers whose channels fail.
-    fn fall_back(&mut self, feedback: &Feedback, now: Now, out: &mut Advance) {
-        if feedback.failing.is_empty() && feedback.refused.is_empty() {
-            return;
-        }
-        let routing = self.routing.clone();
-        for group in self.groups.values_mut() {
-            let receiver = &routing.tree.routes()[group.route].receiver;
-            let Some(fallback) = &receiver.fallback else { continue };
-            let down = is_down(receiver, fallback.after, feedback);
-            let mut told = Vec::new();
-            for (key, member) in &mut group.members {
-                let refused = || is_refused(receiver, *key, feedback);
-                if member.fell_back || member.told.is_none() || !(down || refused()) {
-                    continue;
-                }
-                let Some(known) = self.alerts.get(key).filter(|known| known.stands()) else {
-                    continue;
-                };
-                member.fell_back = true;
-                told.push((
-                    known.order,
-                    known.notification(Cause::Fallback, &group.shared, now.wall),
-                ));
-            }
-            if !told.is_empty() {
-                told.sort_by_key(|(order, _)| *order);
-                let notifications = told.into_iter().map(|(_, one)| one).collect();
-                out.dispatches
-                    .push(Dispatch { to: Some(fallback.channels.clone()), notifications });
-            }
         }
     }
 
@@ -496,20 +450,6 @@ impl Dispatcher {
                     .is_some_and(|at| now.mono.since(at) < routing.memory(&tracked.alert.rule))
         });
     }
-}
-
-/// Whether all channels of `receiver` fail for so long.
-fn is_down(receiver: &Receiver, after: Duration, feedback: &Feedback) -> bool {
-    let fails =
-        |channel: &Arc<str>| feedback.failing.get(channel).is_some_and(|long| *long >= after);
-    !receiver.channels.is_empty() && receiver.channels.iter().all(fails)
-}
-
-fn is_refused(receiver: &Receiver, alert: Fingerprint, feedback: &Feedback) -> bool {
-    let refused = |channel: &Arc<str>| {
-        feedback.refused.iter().any(|(by, what)| by == channel && *what == alert)
-    };
-    receiver.channels.iter().any(refused)
 }
 
 /// `{alertname="disk",mount="/"}`.

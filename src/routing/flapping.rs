@@ -53,8 +53,9 @@ pub struct Flapping {
 
 impl Flapping {
     /// The state changed at `at`; a check is made each `interval`. Checks that changed nothing
-    /// since the last change are filled in.
-    pub fn change(&mut self, at: Mono, interval: Duration) {
+    /// since the last change are filled in, and may have ended it before it begins again.
+    pub fn change(&mut self, settings: &FlappingSettings, at: Mono, interval: Duration) {
+        self.is_flapping(settings, at.before(interval), interval);
         self.changes = self.shifted(at, interval, 1) | 1;
         self.at = self.at.max(at);
     }
@@ -113,7 +114,7 @@ mod tests {
         for check in 0..40 {
             // Seven changes, one each second check, then none.
             if check < 14 && check % 2 == 0 {
-                flapping.change(at(check), CHECK);
+                flapping.change(&settings, at(check), CHECK);
             }
             states.push(flapping.is_flapping(&settings, at(check), CHECK));
         }
@@ -125,16 +126,38 @@ mod tests {
     }
 
     proptest! {
+        /// Who asks at changes only, hears the same as who asks at each check.
+        #[test]
+        fn it_does_not_matter_how_often_it_is_asked(
+            gaps in prop::collection::vec(prop_oneof![1..4_u64, 1..40_u64], 1..60),
+        ) {
+            let settings = FlappingSettings { enabled: true, ..FlappingSettings::default() };
+            let (mut seldom, mut often) = (Flapping::default(), Flapping::default());
+            let mut check = 0;
+            for gap in gaps {
+                for between in check + 1..check + gap {
+                    often.is_flapping(&settings, at(between), CHECK);
+                }
+                check += gap;
+                for one in [&mut seldom, &mut often] {
+                    one.change(&settings, at(check), CHECK);
+                }
+                let flaps = seldom.is_flapping(&settings, at(check), CHECK);
+                prop_assert_eq!(flaps, often.is_flapping(&settings, at(check), CHECK));
+            }
+        }
+
         /// Filling in what did not change is the same as noting each check.
         #[test]
         fn it_is_the_same_as_noting_each_check(changed in prop::collection::vec(any::<bool>(), 1..80)) {
+            let settings = FlappingSettings::default();
             let mut flapping = Flapping::default();
             let mut buffer = [false; CHECKS as usize];
             for (check, changed) in changed.iter().enumerate() {
                 buffer.rotate_left(1);
                 buffer[CHECKS as usize - 1] = *changed;
                 if *changed {
-                    flapping.change(at(check as u64), CHECK);
+                    flapping.change(&settings, at(check as u64), CHECK);
                 }
                 let naive: f64 = buffer
                     .iter()

@@ -59,6 +59,11 @@ impl Gate {
         }
     }
 
+    /// Whether it keeps an alert from being told at all.
+    pub(super) fn holds_back(&self) -> bool {
+        !matches!(self, Self::Acknowledged(_))
+    }
+
     /// One sentence; `named` tells what another alert is called.
     #[must_use]
     pub fn reason(&self, named: impl Fn(Fingerprint) -> String) -> String {

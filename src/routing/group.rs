@@ -14,6 +14,9 @@ use super::tree::Route;
 /// How often a group is looked at while something keeps an alert of it from being told.
 const RECHECK: Duration = Duration::from_secs(5);
 
+/// The end of time.
+const NEVER: Mono = Mono(u64::MAX);
+
 /// Alerts that are told together.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
@@ -21,6 +24,8 @@ pub(super) struct Group {
     pub(super) route: usize,
     pub(super) shared: Arc<Shared>,
     pub(super) members: HashMap<Fingerprint, Member>,
+    /// When what changed may be told; the end of time where nothing did.
+    ready: Mono,
     /// When it is looked at next.
     pub(super) due: Mono,
     /// When it was told last.
@@ -69,6 +74,8 @@ struct Said {
     /// Steps of escalation that are due.
     steps: Vec<usize>,
     gate: Option<Gate>,
+    /// Nothing keeps it back any more, and it is to be told when changes are.
+    freed: bool,
 }
 
 /// What keeps alerts from being told.
@@ -81,16 +88,18 @@ pub(super) trait Judge {
 
 impl Group {
     pub(super) fn new(route: usize, shared: Arc<Shared>, due: Mono) -> Self {
-        Self { route, shared, members: HashMap::new(), due, sent: None }
+        Self { route, shared, members: HashMap::new(), ready: due, due, sent: None }
     }
 
-    /// Something of it changed: moves the time of its next flush up to when that may be told.
+    /// Something of it changed: when that may be told at the soonest.
     pub(super) fn changed(&mut self, route: &Route, now: Mono) {
-        // Before its first message the time is set.
-        if let Some(sent) = self.sent {
-            let wait = now.after(route.wait.min(route.interval));
-            self.due = self.due.min(sent.after(route.interval).max(wait));
-        }
+        let wait = route.wait.min(route.interval);
+        let soonest = match self.sent {
+            Some(sent) => sent.after(route.interval).max(now.after(wait)),
+            None => now.after(route.wait),
+        };
+        self.ready = self.ready.min(soonest);
+        self.due = self.due.min(self.ready);
     }
 
     /// What is told of it now.
@@ -103,10 +112,14 @@ impl Group {
     ) -> Flushed {
         let mut out = Flushed::default();
         let repeats = self.next_repeat(route).is_some_and(|at| at <= now.mono);
-        let (shared, mut told) = (self.shared.clone(), false);
+        let open = self.ready <= now.mono;
+        let (shared, mut told, mut freed) = (self.shared.clone(), false, false);
         self.members.retain(|key, member| {
             let Some(tracked) = alerts.get(key) else { return false };
             if !tracked.stands() {
+                if !open {
+                    return true;
+                }
                 if member.told.is_some() {
                     out.ended.push(tracked.notification(Cause::Change, &shared, now.wall));
                     told = true;
@@ -114,10 +127,11 @@ impl Group {
                 out.left.push(*key);
                 return false;
             }
-            let said = member.say(tracked, route, repeats, judge, now.mono);
+            let said = member.say(tracked, route, (open, repeats), judge, now.mono);
+            freed |= said.freed;
             told |= said.news.is_some();
             // Who is unsure is asked again without counting as told, once nothing is in the way.
-            let free = said.gate.as_ref().is_none_or(|gate| matches!(gate, Gate::Acknowledged(_)));
+            let free = !said.gate.as_ref().is_some_and(Gate::holds_back);
             let unsure = member.unsure;
             member.unsure = unsure && !free;
             let cause = said.news.or((unsure && free).then_some(Cause::Change));
@@ -146,7 +160,14 @@ impl Group {
         if told {
             self.sent = Some(now.mono);
         }
-        self.due = self.next(route, alerts, now.mono);
+        if open {
+            self.ready = NEVER;
+        }
+        if freed {
+            let soonest = self.sent.map_or(now.mono, |sent| sent.after(route.interval));
+            self.ready = self.ready.min(soonest.max(now.mono));
+        }
+        self.due = self.ready.min(self.next(route, alerts, now.mono));
         out
     }
 
@@ -157,18 +178,16 @@ impl Group {
 
     /// When it must be looked at again if nothing changes.
     fn next(&self, route: &Route, alerts: &HashMap<Fingerprint, Tracked>, now: Mono) -> Mono {
-        let mut next = Mono(u64::MAX);
+        let mut next = NEVER;
         for (key, member) in &self.members {
-            let kept =
-                member.gate.as_ref().is_some_and(|gate| !matches!(gate, Gate::Acknowledged(_)));
-            if kept || member.told.is_none() {
+            if member.is_kept() {
                 return now.after(RECHECK);
             }
             let severity = alerts.get(key).map_or(Severity::Info, |known| known.alert.severity);
             next = next.min(member.next_step(route, severity));
         }
         // An acknowledgement may end at any time; what is due and kept back is looked at again.
-        let repeat = self.next_repeat(route).unwrap_or(Mono(u64::MAX));
+        let repeat = self.next_repeat(route).unwrap_or(NEVER);
         next.min(repeat).max(now.after(RECHECK))
     }
 }
@@ -185,14 +204,21 @@ impl Member {
         let open = steps.filter(|(number, step)| {
             !self.has_done(*number) && severity >= step.min_severity && self.told.is_some()
         });
-        open.map(|(_, step)| self.first.after(step.after)).min().unwrap_or(Mono(u64::MAX))
+        open.map(|(_, step)| self.first.after(step.after)).min().unwrap_or(NEVER)
     }
 
+    /// Whether something keeps it from being told at all.
+    fn is_kept(&self) -> bool {
+        self.gate.as_ref().is_some_and(Gate::holds_back)
+    }
+
+    /// What is said of it where changes may be told (`open`), and what fires is told again
+    /// (`repeats`).
     fn say(
         &mut self,
         tracked: &Tracked,
         route: &Route,
-        repeats: bool,
+        (open, repeats): (bool, bool),
         judge: &impl Judge,
         now: Mono,
     ) -> Said {
@@ -203,6 +229,12 @@ impl Member {
             Some(_) if self.flapping != tracked.flapping => Some(Cause::Flapping),
             Some(_) => repeats.then_some(Cause::Repeat),
         };
+        if !open && !self.unsure && news.is_some_and(|cause| cause != Cause::Repeat) {
+            // A change waits for its time. Who was kept back learns whether it may be told then.
+            let gate = if self.is_kept() { judge.gate(tracked) } else { self.gate.clone() };
+            let freed = self.is_kept() && gate.is_none();
+            return Said { gate, freed, ..Said::default() };
+        }
         let escalates = self.next_step(route, severity) <= now;
         if news.is_none() && !escalates && !self.unsure {
             return Said { gate: self.gate.clone(), ..Said::default() };
@@ -226,6 +258,7 @@ impl Member {
                 && now.since(self.first) >= step.after
         };
         let steps = (0..route.steps.len()).filter(due);
-        Said { news, steps: steps.filter(|_| escalates && !handled).collect(), gate }
+        let steps = steps.filter(|_| escalates && !handled).collect();
+        Said { news, steps, gate, freed: false }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Semantics are Alertmanager's: <https://prometheus.io/docs/alerting/latest/configuration/#inhibition-related-settings>.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
 
 use crate::declare::{Problems, Spanned, section};
@@ -65,15 +67,30 @@ impl Inhibit {
     }
 }
 
-/// A source that fires, and whether it is a target of the same rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Source {
-    alert: Fingerprint,
-    both: bool,
+/// Sources that fire and have the same values. Thousands may, so none of them is looked at one by
+/// one.
+#[derive(Debug, Default)]
+struct Alike {
+    /// Those that are no target of the same rule.
+    only: BTreeSet<Fingerprint>,
+    /// Those that are: they do not stand for their like.
+    both: BTreeSet<Fingerprint>,
+}
+
+impl Alike {
+    fn is_empty(&self) -> bool {
+        self.only.is_empty() && self.both.is_empty()
+    }
+
+    /// One that stands for `alert`; `both`: it is a source, too.
+    fn standing_for(&self, alert: Fingerprint, both: bool) -> Option<Fingerprint> {
+        let likes = (!both).then_some(&self.both).into_iter().flatten();
+        self.only.iter().chain(likes).find(|source| **source != alert).copied()
+    }
 }
 
 /// Sources of one rule by the values of the labels that must be the same.
-type Sources = HashMap<Vec<String>, Vec<Source>>;
+type Sources = HashMap<Vec<String>, Alike>;
 
 /// The sources that fire, by rule and by what must be the same.
 #[derive(Debug, Default)]
@@ -97,8 +114,11 @@ impl Inhibitions {
         for (number, (rule, sources)) in self.rules.iter_mut().enumerate() {
             if rule.source.matches(view) {
                 let key = rule.key(view);
-                let source = Source { alert, both: rule.target.matches(view) };
-                sources.entry(key.clone()).or_default().push(source);
+                let same = sources.entry(key.clone()).or_default();
+                match rule.target.matches(view) {
+                    true => same.both.insert(alert),
+                    false => same.only.insert(alert),
+                };
                 self.places.entry(alert).or_default().push((number, key));
             }
         }
@@ -109,7 +129,8 @@ impl Inhibitions {
         for (number, key) in self.places.remove(&alert).unwrap_or_default() {
             let sources = &mut self.rules[number].1;
             if let Some(found) = sources.get_mut(&key) {
-                found.retain(|source| source.alert != alert);
+                found.only.remove(&alert);
+                found.both.remove(&alert);
                 if found.is_empty() {
                     sources.remove(&key);
                 }
@@ -126,8 +147,7 @@ impl Inhibitions {
             }
             let found = sources.get(&rule.key(view))?;
             let both = rule.source.matches(view);
-            let source = found.iter().find(|one| one.alert != alert && !(both && one.both))?;
-            Some((rule.name.clone(), source.alert))
+            Some((rule.name.clone(), found.standing_for(alert, both)?))
         })
     }
 }
@@ -196,6 +216,30 @@ mod tests {
         let held = with(&one, |key, view| all.inhibitor(key, view));
         assert_eq!(held, Some(("1".into(), worse.fingerprint)));
         assert_eq!(with(&worse, |key, view| all.inhibitor(key, view)), None);
+    }
+
+    #[test]
+    fn thousands_of_the_same_kind_come_and_go() {
+        let mut all = inhibitions(
+            "[{source_matchers: ['severity=~\"warning|critical\"'], \
+               target_matchers: [severity=warning]}]",
+        );
+        let alerts: Vec<_> =
+            (0..2000).map(|number| alert("a", &[("n", &number.to_string())])).collect();
+        for one in &alerts {
+            with(one, |key, view| all.add(key, view));
+        }
+        assert!(alerts.iter().all(|one| with(one, |key, view| all.inhibitor(key, view)).is_none()));
+        let mut worse = alert("b", &[]);
+        worse.severity = crate::model::Severity::Critical;
+        with(&worse, |key, view| all.add(key, view));
+        for one in &alerts {
+            let held = with(one, |key, view| all.inhibitor(key, view));
+            assert_eq!(held, Some(("1".into(), worse.fingerprint)));
+            all.remove(one.fingerprint);
+        }
+        all.remove(worse.fingerprint);
+        assert!(all.places.is_empty() && all.rules[0].1.is_empty());
     }
 
     #[test]

@@ -104,15 +104,39 @@ impl fmt::Display for Matchers {
         out.write_str("{")?;
         for (number, (name, test)) in self.tests.iter().enumerate() {
             let comma = if number == 0 { "" } else { "," };
-            let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
-            match plain {
-                true => write!(out, "{comma}{name}")?,
-                false => write!(out, "{comma}{name:?}")?,
-            }
-            write!(out, "{}{:?}", test.operator(), test.operand())?;
+            write!(out, "{comma}{}", Written(name, test))?;
         }
         out.write_str("}")
     }
+}
+
+/// One of them, as it reads back.
+struct Written<'a>(&'a str, &'a ValueTest);
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(name, test) = self;
+        match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':') {
+            true => out.write_str(name)?,
+            false => quote(name, out)?,
+        }
+        out.write_str(test.operator())?;
+        quote(test.operand(), out)
+    }
+}
+
+/// In quotes, with the escapes that are read, and no others: a tab stays one.
+fn quote(text: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    use fmt::Write;
+    out.write_char('"')?;
+    for c in text.chars() {
+        match c {
+            '\n' => out.write_str("\\n")?,
+            '"' | '\\' => write!(out, "\\{c}")?,
+            c => out.write_char(c)?,
+        }
+    }
+    out.write_char('"')
 }
 
 /// What is left to read.
@@ -178,10 +202,7 @@ impl Reader<'_> {
 
 impl Serialize for Matchers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let one = |(name, test): &(String, ValueTest)| {
-            format!("{name}{}{:?}", test.operator(), test.operand())
-        };
-        serializer.collect_seq(self.tests.iter().map(one))
+        serializer.collect_seq(self.iter().map(|(name, test)| Written(name, test).to_string()))
     }
 }
 
@@ -229,6 +250,8 @@ impl Decode for Matchers {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::declare::{Problems, parse};
     use crate::model::Labels;
@@ -283,6 +306,28 @@ mod tests {
             let read = Matchers::parse(text).unwrap();
             assert_eq!(read.to_string(), text);
             assert_eq!(Matchers::parse(&read.to_string()).unwrap(), read);
+        }
+    }
+
+    proptest! {
+        /// Whatever is in them, they are read back the same from what is printed and from a file.
+        #[test]
+        fn nothing_is_lost_in_print(
+            pairs in prop::collection::vec((any::<char>(), any::<String>(), any::<String>()), 0..4),
+        ) {
+            let mut tests = Vec::new();
+            for (first, rest, value) in pairs {
+                // What a pattern of people may hold, too.
+                let pattern = format!("{}\\d+\\.\"\t", regex::escape(&value));
+                tests.push((format!("{first}{rest}"), ValueTest::equal(&value, false)));
+                tests.push((rest.clone() + "_", ValueTest::regex(&pattern, true).unwrap()));
+            }
+            let matchers = Matchers { tests, at: None };
+            prop_assert_eq!(&Matchers::parse(&matchers.to_string()).unwrap(), &matchers);
+            let saved = serde_json::to_string(&matchers).unwrap();
+            let lines: Vec<String> = serde_json::from_str(&saved).unwrap();
+            let read = lines.iter().flat_map(|line| Matchers::parse(line).unwrap().tests);
+            prop_assert_eq!(read.collect::<Vec<_>>(), matchers.tests);
         }
     }
 

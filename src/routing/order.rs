@@ -96,13 +96,16 @@ impl Dispatcher {
     }
 
     /// Takes over what people said before a restart; acknowledgements only of alerts that still
-    /// fire as far as is known.
+    /// fire as far as is known, and did when somebody took care of them.
     pub fn recall(&mut self, silences: Silences, acknowledgements: Acknowledgements) {
         self.silences = silences;
         self.silences.declare(&self.routing.maintenance);
         self.acknowledgements = acknowledgements;
         let standing = &self.alerts;
-        self.acknowledgements.retain(|alert| standing.contains_key(&alert));
+        self.acknowledgements.retain(|alert, one| {
+            let known = standing.get(&alert);
+            known.is_some_and(|known| known.alert.fired_at.is_none_or(|at| at <= one.at))
+        });
     }
 
     /// The silences, made by people or declared.

@@ -185,13 +185,17 @@ impl<'a> Running<'a> {
         }
         let Some(desk) = &mut self.desk else { return Ok(()) };
         let now = self.times.at(at);
-        if let Some(who) = &step.acknowledge {
-            let alerts = stage.alerts_now();
-            if !desk.acknowledge(&who.value, &alerts, now.wall) {
-                let told = format!("no alert {} fires that is meant", who.value.alertname.0);
-                let title = format!("acknowledge at {}", step.at.value);
-                self.verdict.failures.push(Failure::new(at_file, &title, told));
+        let (what, done) = match (&step.silence, &step.expire_silence, &step.acknowledge) {
+            (Some(silence), ..) => ("silence", desk.silence(silence, now)),
+            (_, Some(name), _) => ("expire_silence", desk.expire(&name.value, now)),
+            (.., Some(who)) => {
+                ("acknowledge", desk.acknowledge(&who.value, &stage.alerts_now(), now))
             }
+            _ => return Ok(()),
+        };
+        if let Err(problem) = done {
+            let title = format!("{what} at {}", step.at.value);
+            self.verdict.failures.push(Failure::new(at_file, &title, problem));
         }
         Ok(())
     }

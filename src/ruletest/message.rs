@@ -1,6 +1,6 @@
 //! Messages that channels would get, and how they differ from those that are expected.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,16 @@ use crate::model::{
 };
 use crate::notify::{Batch, Sender, webhook_document};
 use crate::replay::{Pipeline, Sent};
-use crate::routing::Acknowledgement;
+use crate::routing::{Order, SilenceDraft};
 
-use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, labels};
+use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, SilenceStep, labels};
 use super::diff::{Failure, Line};
 use super::settings::Elapsed;
 
 /// Messages that are compared each with each to find what was meant.
 const PAIRED: usize = 200;
+/// The end of a silence of which no test sees the end: the year 9999.
+const FOR_EVER: Wall = Wall(253_370_764_800_000);
 /// Alerts of a message that are shown.
 const SHOWN: usize = 5;
 
@@ -34,6 +36,10 @@ pub(super) struct Message {
 pub(super) struct Desk {
     pipeline: Pipeline,
     start: Wall,
+    /// Silences by the names that steps give them.
+    silences: HashMap<String, String>,
+    /// How many silences there were.
+    ordered: u128,
     /// What was sent so far.
     pub(super) messages: Vec<Message>,
 }
@@ -41,7 +47,8 @@ pub(super) struct Desk {
 impl Desk {
     /// Nothing was sent yet.
     pub(super) fn new(pipeline: Pipeline, start: Wall) -> Self {
-        Self { pipeline, start, messages: Vec::new() }
+        let (silences, ordered, messages) = Default::default();
+        Self { pipeline, start, silences, ordered, messages }
     }
 
     /// Goes on to `now`: what was due on the way, and what follows of `transitions`.
@@ -80,13 +87,44 @@ impl Desk {
         self.gather(sent);
     }
 
-    /// Takes care of those of `alerts` that are meant; whether there are any.
+    /// Silences alerts.
+    pub(super) fn silence(&mut self, step: &SilenceStep, now: Now) -> Result<(), String> {
+        let ends_at = step.r#for.map_or(FOR_EVER, |span| later(now.wall, span.0));
+        let draft = SilenceDraft {
+            id: None,
+            matchers: step.matchers.value.clone(),
+            starts_at: None,
+            ends_at,
+            created_by: step.by.0.clone(),
+            comment: step.comment.0.clone(),
+        };
+        self.ordered += 1;
+        let id = self.order(Order::Silence(draft), now)?;
+        if let Some(name) = &step.name {
+            self.silences.insert(name.0.clone(), id);
+        }
+        Ok(())
+    }
+
+    /// Ends the silence that was given this name.
+    pub(super) fn expire(&mut self, name: &str, now: Now) -> Result<(), String> {
+        let id = self.silences.remove(name);
+        let id = id.ok_or_else(|| format!("no silence has the name {name:?}"))?;
+        self.order(Order::Expire(id), now).map(drop)
+    }
+
+    fn order(&mut self, order: Order, now: Now) -> Result<String, String> {
+        let done = self.pipeline.dispatcher.order(order, self.ordered, now);
+        done.map_err(|error| error.to_string())
+    }
+
+    /// Takes care of those of `alerts` that are meant.
     pub(super) fn acknowledge(
         &mut self,
         who: &AcknowledgeStep,
         alerts: &[Alert],
-        at: Wall,
-    ) -> bool {
+        now: Now,
+    ) -> Result<(), String> {
         let meant = |alert: &&Alert| {
             let mut labels = who.labels.iter();
             alert.state == AlertState::Firing
@@ -94,16 +132,19 @@ impl Desk {
                 && labels.all(|(name, value)| *alert.label(name) == *value.0)
         };
         let meant: Vec<&Alert> = alerts.iter().filter(meant).collect();
-        for alert in &meant {
-            let one = Acknowledgement {
+        if meant.is_empty() {
+            return Err(format!("no alert {} fires that is meant", who.alertname.0));
+        }
+        for alert in meant {
+            let acknowledge = Order::Acknowledge {
+                alert: alert.fingerprint,
                 by: who.by.0.clone(),
                 comment: String::new(),
-                at,
-                until: who.r#for.map(|span| later(at, span.0)),
+                until: who.r#for.map(|span| later(now.wall, span.0)),
             };
-            self.pipeline.dispatcher.acknowledge(alert.fingerprint, one);
+            self.order(acknowledge, now)?;
         }
-        !meant.is_empty()
+        Ok(())
     }
 
     /// Makes messages of what is sent at one moment.

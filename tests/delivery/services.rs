@@ -29,6 +29,8 @@ struct Service {
     line: &'static str,
     /// Most bytes of a request.
     largest: usize,
+    /// Whether it is told of each alert by itself.
+    pages: bool,
 }
 
 /// A part of each URL and token; no message may show it.
@@ -51,6 +53,7 @@ fn slack() -> Service {
         ],
         line: "POST /services/T/B/0123456789abcdefhunter2sesameXYZ HTTP/1.1",
         largest: 100_000,
+        pages: false,
     }
 }
 
@@ -115,6 +118,7 @@ fn discord() -> Service {
         ],
         line: "POST /api/webhooks/1/0123456789abcdefhunter2sesameXYZ?wait=true&thread_id=7 HTTP/1.1",
         largest: 100_000,
+        pages: false,
     }
 }
 
@@ -152,6 +156,7 @@ fn teams() -> Service {
         ],
         line: "POST /workflows/x?sig=0123456789abcdefhunter2sesameXYZ HTTP/1.1",
         largest: 28_000,
+        pages: false,
     }
 }
 
@@ -195,6 +200,7 @@ fn telegram() -> Service {
         ],
         line: "POST /bot0123456789abcdefhunter2sesameXYZ/sendMessage HTTP/1.1",
         largest: 100_000,
+        pages: false,
     }
 }
 
@@ -218,6 +224,7 @@ fn pagerduty() -> Service {
         )],
         line: "POST /v2/enqueue HTTP/1.1",
         largest: 512_000,
+        pages: true,
     }
 }
 
@@ -245,6 +252,7 @@ fn opsgenie() -> Service {
         ],
         line: "POST /v2/alerts HTTP/1.1",
         largest: 100_000,
+        pages: true,
     }
 }
 
@@ -302,12 +310,17 @@ async fn tells_once(service: Service) {
     let requests = receiver.requests();
     assert_eq!(requests[0].line, service.line);
     assert!(requests[1].at - requests[0].at >= asked_to_wait);
-    // What was not taken is said again as it was, until it is.
-    assert!(bodies[..=troubles].iter().all(|body| *body == bodies[0]));
-    let told: Vec<String> = bodies[troubles..].iter().map(Value::to_string).collect();
-    assert!(told[0].contains("of /a") && !told[0].contains("of /b"), "{}", told[0]);
-    assert!((2..=4).contains(&told.len()), "{told:#?}");
-    assert!(told.iter().any(|text| text.contains("of /b")), "{told:#?}");
+    let bodies: Vec<String> = bodies.iter().map(Value::to_string).collect();
+    // What was not taken is said again, until it is; more may have joined it.
+    assert!(bodies[..=troubles].iter().all(|body| body.contains("of /a")), "{bodies:#?}");
+    let told = &bodies[troubles..];
+    if service.pages {
+        assert_eq!(told.len(), 4, "{told:#?}");
+    } else {
+        let count = |label: &str| told.iter().map(|text| text.matches(label).count()).sum();
+        let (a, b): (usize, usize) = (count("mount=/a"), count("mount=/b"));
+        assert_eq!((a, b), (2, 2), "its beginning and its end: {told:#?}");
+    }
 }
 
 /// How long the first answer asks to wait: all of ours ask for about a second.

@@ -69,6 +69,7 @@ fn what_became_of_an_alert_is_told_by_api_and_command_line_also_after_kill_9() {
     set_queue(&agent, "mail", 42.0);
     poll("two refused attempts", SOON, || (receiver.attempts() >= 2).then_some(()));
     wait_for_events(&agent, &["pending", "firing", "queued", "failed"]);
+    agent.wait_for_saved("firing");
     agent.kill();
 
     receiver.mood(Mood::Good);

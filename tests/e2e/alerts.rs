@@ -126,6 +126,7 @@ fn an_alert_whose_rule_is_gone_after_a_restart_is_resolved() {
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 42.0);
     wait_for(&receiver, &[FIRING]);
+    agent.wait_for_saved("firing");
     agent.kill();
     let _agent = Agent::start(folder.path(), &yaml.replace("name: backlog", "name: renamed"));
     wait_for(&receiver, &[FIRING, RESOLVED]);

@@ -101,6 +101,14 @@ impl Agent {
         })
     }
 
+    /// Waits until the state of the alerts on disk holds `text`: what a restart goes on from.
+    pub fn wait_for_saved(&self, text: &str) {
+        let path = self.folder.join("state/alerts.json");
+        poll(&format!("{text} in the state file"), Duration::from_secs(60), || {
+            fs::read_to_string(&path).ok().filter(|saved| saved.contains(text)).map(|_| ())
+        });
+    }
+
     /// Writes a new declaration; reload it with [`Agent::hup`].
     pub fn write_config(&self, yaml: &str) {
         fs::write(self.folder.join("bellwether.yaml"), yaml).unwrap();

@@ -6,9 +6,12 @@ use crate::model::Cause;
 use crate::routing::acknowledge::Acknowledgement;
 use crate::routing::flapping::FlappingSettings;
 use crate::routing::inhibit::InhibitRuleSettings;
+use crate::routing::matchers::Matchers;
+use crate::routing::order::Order;
 use crate::routing::plan::Declared;
 use crate::routing::samples::{after, alert, ends, fires};
 use crate::routing::settings::{HeartbeatSettings, ReceiverSettings, Routes};
+use crate::routing::silence::SilenceDraft;
 use crate::routing::tree::{RuleTraits, Traits};
 
 crate::section! {
@@ -260,6 +263,25 @@ fn an_inhibited_alert_is_told_once_nothing_stands_for_it() {
     assert!(sent[1].ends_with("chat: firing disk/a change") && sent.len() == 2, "{sent:?}");
     assert_eq!(scene.gates[0], "1s disk: inhibited");
     assert!(scene.gates[1].ends_with("disk: none"), "{:?}", scene.gates);
+}
+
+/// A member that is held back is looked at again and again; what changes of the others keeps to the
+/// times of the group all the same.
+#[test]
+fn one_that_is_held_back_does_not_hurry_the_others() {
+    let yaml = "{inhibit_rules: [{source_matchers: [alertname=host_down], target_matchers: [mount=/a]}],
+           routes: {receiver: chat, group_by: [alertname], routes: [{receiver: log, matchers: [alertname=host_down]}]}}";
+    let mut scene = Scene::new(yaml);
+    let down = alert("host_down", &[]);
+    scene.at(1, &[fires(&down, after(1)), fires(&disk("/a"), after(1))]);
+    scene.at(120, &[fires(&disk("/b"), after(120))]).at(180, &[fires(&disk("/c"), after(180))]);
+    scene.until(600);
+    let mut sent = scene.take_sent();
+    sent.retain(|line| line.contains("chat"));
+    assert_eq!(sent, ["150s chat: firing disk/b change", "450s chat: firing disk/c change"]);
+    scene.at(700, &[ends(&down, after(700))]).until(1000);
+    let sent = scene.take_sent();
+    assert!(sent.iter().any(|line| line.contains("chat: firing disk/a change")), "{sent:?}");
 }
 
 #[test]
@@ -544,4 +566,84 @@ fn each_alert_of_a_storm_is_told_once_with_its_group() {
                 && line.ends_with(Cause::Change.as_str()))
     );
     assert_eq!(scene.dispatcher.groups.len(), 100);
+}
+
+fn silenced(matchers: &str, until: u64) -> Order {
+    let matchers = Matchers::parse(matchers).unwrap();
+    let (ends_at, by) = (after(until).wall, "ada".to_owned());
+    Order::Silence(SilenceDraft { matchers, ends_at, created_by: by, ..SilenceDraft::default() })
+}
+
+#[test]
+fn who_a_reload_brings_is_told_once_the_silence_is_over() {
+    let mut scene = Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}}}"));
+    scene.at(1, &[fires(&disk("/a"), after(1))]);
+    scene.dispatcher.order(silenced("alertname=disk", 60), 1, after(2)).unwrap();
+    assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
+    let moment = after(3).wall;
+    let told = Remembered { first: moment, last: moment, severity: Severity::Warning };
+    let other = routing(&format!("routes: {{receiver: mail, {NO_WAIT}}}"));
+    let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(other, after(3)));
+    scene.dispatcher.succeed(before, [(disk("/a").fingerprint, told)].into(), after(3));
+    scene.until(59);
+    assert_eq!(scene.take_sent(), [""; 0]);
+    scene.until(70);
+    let sent = scene.take_sent();
+    assert!(sent.len() == 1 && sent[0].ends_with("mail: firing disk/a change"), "{sent:?}");
+}
+
+#[test]
+fn the_fallback_is_not_told_of_what_is_silenced() {
+    let mut scene = Scene::new(&format!(
+        "{{receivers: [{{name: team, channels: [chat], fallback: mail}}],
+           routes: {{receiver: team, {NO_WAIT}}}}}"
+    ));
+    scene.at(1, &[fires(&disk("/a"), after(1))]);
+    scene.dispatcher.order(silenced("alertname=disk", 60), 1, after(2)).unwrap();
+    scene.feedback.refused = vec![("chat".into(), disk("/a").fingerprint)];
+    scene.until(3);
+    scene.feedback.refused.clear();
+    scene.until(59);
+    assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
+    scene.until(70);
+    let sent = scene.take_sent();
+    assert!(sent.len() == 1 && sent[0].ends_with("chat: firing disk/a change"), "{sent:?}");
+}
+
+#[test]
+fn an_acknowledgement_of_what_ended_since_is_not_taken_up_after_a_restart() {
+    let ack = Acknowledgement {
+        by: "ada".into(),
+        comment: String::new(),
+        at: after(5).wall,
+        until: None,
+    };
+    let held = |fired: u64| {
+        let mut scene = Scene::new("{}");
+        let alert = Alert { fired_at: Some(after(fired).wall), ..disk("/a") };
+        let key = alert.fingerprint;
+        let mut known = Acknowledgements::default();
+        known.set(key, ack.clone());
+        scene.dispatcher.restore(vec![Arc::new(alert)], HashMap::new(), after(20));
+        scene.dispatcher.recall(Silences::default(), known);
+        scene.dispatcher.acknowledgements().holding(key, after(20).wall).is_some()
+    };
+    assert!(held(4));
+    assert!(!held(6));
+}
+
+#[test]
+fn what_was_told_before_a_restart_does_not_hide_a_later_level() {
+    let mut scene =
+        Scene::new(&format!("routes: {{receiver: chat, group_by: ['...'], {NO_WAIT}}}"));
+    let told =
+        Remembered { first: after(0).wall, last: after(0).wall, severity: Severity::Warning };
+    let disk = disk("/a");
+    let known = [(disk.fingerprint, told)].into();
+    scene.dispatcher.restore(vec![Arc::new(disk.clone())], known, after(0));
+    scene.until(100).take_sent();
+    scene.at(101, &[fires(&critical(disk.clone()), after(101))]);
+    scene.at(102, &[fires(&disk, after(102))]).until(110);
+    let sent = scene.take_sent();
+    assert!(sent.len() == 2 && sent.iter().all(|line| line.ends_with("change")), "{sent:?}");
 }

@@ -1,0 +1,170 @@
+//! What each receiver may and must hear, of one alert on one channel.
+
+use std::collections::{HashMap, HashSet};
+
+use bellwether::model::{Cause, Fingerprint, Notification, Severity, Status, Wall};
+
+use super::declared::REPEAT;
+
+/// How an alert stands when something about it is queued.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// The level it fires at.
+    pub firing: Option<Severity>,
+    /// It is silenced or inhibited.
+    pub kept_back: bool,
+    /// Somebody takes care of it.
+    pub acknowledged: bool,
+    /// It began to fire just now, and the end before may still be told.
+    pub fresh: bool,
+    /// The routes changed or the process died while it fired.
+    pub moved: bool,
+    /// The channel fails: who restarts meanwhile knows nothing of what it was not told.
+    pub fails: bool,
+    /// The channel wants only what is worse.
+    pub beneath: bool,
+}
+
+/// What one receiver knows of one alert.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The level that it was told last, while it believes that the alert fires.
+    fires: Option<Severity>,
+    /// When its group was told last, and it with it.
+    queued: Option<Wall>,
+    /// It refused something since the alert began.
+    refused: bool,
+    /// What it took without our knowing: it comes once more.
+    unheard: HashSet<String>,
+}
+
+/// What all receivers know.
+#[derive(Debug, Default)]
+pub struct Contract(HashMap<(String, Fingerprint), Heard>);
+
+impl Contract {
+    fn heard(&mut self, channel: &str, alert: Fingerprint) -> &mut Heard {
+        self.0.entry((channel.to_owned(), alert)).or_default()
+    }
+
+    /// Something is queued.
+    pub fn queued(
+        &mut self,
+        channel: &str,
+        one: &Notification,
+        standing: Standing,
+        now: Wall,
+    ) -> Result<(), String> {
+        let heard = self.heard(channel, one.alert.fingerprint);
+        let broken =
+            |what: &str| Err(format!("{what}: {}\n{standing:?} {heard:?}", said(channel, one)));
+        if one.status == Status::Resolved {
+            if standing.firing.is_some() && !standing.beneath && !standing.fresh {
+                return broken("a resolved of what fires");
+            }
+            heard.queued = None;
+            return Ok(());
+        }
+        if standing.firing.is_none() {
+            return broken("a firing of what does not");
+        }
+        if standing.kept_back {
+            return broken("a firing of what is silenced or inhibited");
+        }
+        let again = matches!(one.cause, Cause::Repeat | Cause::Escalation);
+        if standing.acknowledged && again {
+            return broken("a reminder of what somebody takes care of");
+        }
+        let early = heard.queued.is_some_and(|last| now.since(last) < REPEAT);
+        if one.cause == Cause::Repeat && early && !heard.refused {
+            return broken("a repeat before its time");
+        }
+        // Who joins a group that was told before is reminded with it: by escalation, and where a
+        // reload or restart leaves unsure which of its channels know.
+        let joins = matches!(one.cause, Cause::Escalation | Cause::Fallback)
+            || (standing.moved && one.cause == Cause::Change)
+            || standing.fails;
+        if !joins {
+            heard.queued = Some(now);
+        }
+        Ok(())
+    }
+
+    /// A receiver takes something; where it is `lost`, we do not learn of it.
+    pub fn taken(&mut self, channel: &str, one: &Notification, lost: bool) -> Result<(), String> {
+        let heard = self.heard(channel, one.alert.fingerprint);
+        if heard.unheard.remove(&one.id) {
+            if lost {
+                heard.unheard.insert(one.id.clone());
+            }
+            return Ok(());
+        }
+        if lost {
+            heard.unheard.insert(one.id.clone());
+        }
+        let before = heard.fires;
+        let severity = one.alert.severity;
+        let broken = |what: &str| Err(format!("{what}: {}\n{heard:?}", said(channel, one)));
+        match one.status {
+            Status::Resolved if before.is_none() => broken("a resolved without a firing"),
+            Status::Resolved => {
+                heard.fires = None;
+                Ok(())
+            }
+            Status::Firing => {
+                let same = before == Some(severity) && one.cause != Cause::Repeat;
+                if same && !heard.refused {
+                    return broken("the same twice");
+                }
+                heard.fires = Some(severity);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a receiver took something that we believe is still to be told.
+    pub fn knows_already(&mut self, channel: &str, one: &Notification) -> bool {
+        self.heard(channel, one.alert.fingerprint).unheard.contains(&one.id)
+    }
+
+    /// A receiver refused something.
+    pub fn refused(&mut self, channel: &str, one: &Notification) {
+        let heard = self.heard(channel, one.alert.fingerprint);
+        heard.refused = true;
+        if one.status == Status::Resolved {
+            heard.fires = None; // whatever it believes now is its own fault
+        }
+    }
+
+    /// An alert ended: what was refused is past.
+    pub fn ended(&mut self, alert: Fingerprint) {
+        let known = self.0.iter_mut().filter(|((_, known), _)| *known == alert);
+        known.for_each(|(_, heard)| heard.refused = false);
+    }
+
+    /// What holds once nothing more is to come. `expected`: who must know that it fires.
+    pub fn settled(
+        &mut self,
+        channel: &str,
+        alert: Fingerprint,
+        fires: Option<Severity>,
+        expected: bool,
+    ) -> Result<(), String> {
+        let heard = self.heard(channel, alert);
+        let broken = |what: &str| Err(format!("{what}: {alert} on {channel}, {fires:?} {heard:?}"));
+        match (fires, heard.fires) {
+            // Its end itself may have been refused.
+            (None, Some(_)) if !heard.refused => broken("its end was never told"),
+            (Some(level), told) if expected && told != Some(level) && !heard.refused => {
+                broken("it was never told")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn said(channel: &str, one: &Notification) -> String {
+    let Notification { id, status, cause, alert, at, .. } = one;
+    let (status, cause, severity) = (status.as_str(), cause.as_str(), alert.severity.as_str());
+    format!("{channel}: {status} {} {:?} {severity} {cause} {at:?} {id}", alert.rule, alert.labels)
+}

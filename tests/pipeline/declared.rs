@@ -1,0 +1,188 @@
+//! What is declared: alerts, channels, and routes to choose from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether::declare::{self, Cx, Decode, Problems};
+use bellwether::model::{Alert, AlertState, Fingerprint, Labels, Severity, Transition, Wall};
+use bellwether::notify::ChannelSettings;
+use bellwether::routing::{
+    Declared, FlappingSettings, HeartbeatSettings, InhibitRuleSettings, ReceiverSettings, Routes,
+    Routing, TimeIntervalSettings, Traits,
+};
+
+/// Rules and hosts.
+pub const ALERTS: [(&str, &str); 7] = [
+    ("down", "a"),
+    ("down", "b"),
+    ("disk", "a"),
+    ("disk", "b"),
+    ("load", "a"),
+    ("load", "b"),
+    ("load", "c"),
+];
+
+/// `mail` wants what is critical only.
+pub const CHANNELS: [&str; 4] = ["log", "chat", "pager", "mail"];
+
+/// What people silence.
+pub const SILENCED: [&str; 4] =
+    ["host=\"a\"", "alertname=~\"disk|load\"", "severity=\"warning\"", "alertname=\"down\""];
+
+/// The shortest `repeat_interval` of all.
+pub const REPEAT: Duration = Duration::from_secs(60);
+
+/// Declarations of `alerting`.
+pub const ROUTES: [&str; 5] = [
+    "inhibit_rules: [{source_matchers: [alertname=down], target_matchers: [alertname!=down], equal: [host]}]",
+    "
+receivers: [{name: team, channels: [log, chat], fallback: pager, fallback_after: 20s}]
+routes:
+  receiver: team
+  group_by: [alertname]
+  group_wait: 3s
+  group_interval: 10s
+  repeat_interval: 60s
+  routes: [{matchers: [severity=critical], receiver: pager, group_wait: 0s}]
+inhibit_rules: [{source_matchers: [alertname=down], target_matchers: [alertname!=down], equal: [host]}]
+",
+    "
+routes:
+  receiver: chat
+  group_by: [host]
+  group_wait: 5s
+  group_interval: 15s
+  repeat_interval: 90s
+  escalation: [{after: 30s, receiver: pager}, {after: 1m, receiver: mail, min_severity: critical}]
+",
+    "
+receivers: [{name: both, channels: [log, mail]}]
+routes:
+  receiver: pager
+  group_by: ['...']
+  group_wait: 1s
+  group_interval: 5s
+  repeat_interval: 2m
+  routes:
+    - {matchers: [host=a], receiver: both, continue: true, group_by: []}
+    - {matchers: ['alertname=~\"disk|load\"'], receiver: chat, mute_time_intervals: [lunch]}
+time_intervals: [{name: lunch, time_intervals: [{times: [{start_time: '12:02', end_time: '12:05'}]}]}]
+inhibit_rules: [{source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [alertname]}]
+",
+    "
+routes: {receiver: log, group_by: [alertname], group_wait: 2s, group_interval: 20s, repeat_interval: 70s, cooldown_period: 15s}
+",
+];
+
+bellwether::section! {
+    /// The part of `alerting` that is tried.
+    pub struct Alerting {
+        /// Receivers.
+        pub receivers: Vec<ReceiverSettings> = Vec::new(),
+        /// Routes.
+        pub routes: Option<Routes> = None,
+        /// Time intervals.
+        pub time_intervals: Vec<TimeIntervalSettings> = Vec::new(),
+        /// Inhibition.
+        pub inhibit_rules: Vec<InhibitRuleSettings> = Vec::new(),
+    }
+}
+
+fn decode<T: Decode>(yaml: &str) -> T {
+    let mut problems = Problems::default();
+    let node = declare::parse(yaml).expect("YAML");
+    let decoded = T::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    assert!(problems.is_empty(), "{:?}", problems.into_sorted());
+    decoded.expect("a declaration")
+}
+
+pub fn channels() -> Vec<ChannelSettings> {
+    let severity = |name| if name == "mail" { "critical" } else { "info" };
+    let line = |name| format!("- {{type: log, name: {name}, min_severity: {}}}\n", severity(name));
+    decode(&CHANNELS.map(line).concat())
+}
+
+/// The routing of `ROUTES[index]`.
+pub fn routing(index: usize) -> Arc<Routing> {
+    let alerting: Alerting = decode(ROUTES[index]);
+    let channels = CHANNELS.map(|name| (name.to_owned(), true));
+    let mut problems = Problems::default();
+    let declared = Declared {
+        receivers: &alerting.receivers,
+        routes: alerting.routes.as_ref(),
+        time_intervals: &alerting.time_intervals,
+        inhibit_rules: &alerting.inhibit_rules,
+        maintenance: &[],
+        flapping: &FlappingSettings::default(),
+        heartbeat: &HeartbeatSettings::default(),
+        cooldown: Duration::ZERO,
+        channels: &channels,
+        sender: Labels::new(),
+        traits: Traits::new(),
+    };
+    let routing = Routing::compile(declared, &mut problems);
+    assert!(problems.is_empty(), "{:?}", problems.into_sorted());
+    Arc::new(routing)
+}
+
+/// The alert `ALERTS[index]`, firing since `fired`.
+pub fn alert(index: usize, severity: Severity, fired: Wall) -> Alert {
+    let (rule, host) = ALERTS[index];
+    let labels = Labels::from([("host".to_owned(), host.to_owned())]);
+    Alert {
+        fingerprint: Fingerprint::of(rule, &labels),
+        rule: rule.into(),
+        severity,
+        labels,
+        annotations: Labels::new(),
+        message: String::new(),
+        value: None,
+        threshold: None,
+        fired_value: None,
+        peak: None,
+        state: AlertState::Firing,
+        active_at: fired,
+        fired_at: Some(fired),
+        resolved_at: None,
+    }
+}
+
+/// It fires, or its level changes.
+pub fn fires(alert: Alert, from: AlertState, at: Wall) -> Transition {
+    Transition { alert: Arc::new(alert), from, reason: "it holds".into(), at }
+}
+
+/// It ends.
+pub fn ends(alert: Alert, at: Wall) -> Transition {
+    let over = Alert { state: AlertState::Inactive, resolved_at: Some(at), ..alert };
+    Transition {
+        alert: Arc::new(over),
+        from: AlertState::Firing,
+        reason: "it no longer holds".into(),
+        at,
+    }
+}
+
+/// Whether people who silence `SILENCED[what]` mean the alert at this level.
+pub fn silences(what: usize, index: usize, severity: Severity) -> bool {
+    let (rule, host) = ALERTS[index];
+    match what {
+        0 => host == "a",
+        1 => rule != "down",
+        2 => severity == Severity::Warning,
+        _ => rule == "down",
+    }
+}
+
+/// Whether, under `ROUTES[routes]`, the first alert stands for the second.
+pub fn inhibits(routes: usize, source: (usize, Severity), target: (usize, Severity)) -> bool {
+    let ((rule, host), (other, there)) = (ALERTS[source.0], ALERTS[target.0]);
+    match routes {
+        0 | 1 => rule == "down" && other != "down" && host == there,
+        3 => {
+            let levels = (Severity::Critical, Severity::Warning);
+            (source.1, target.1) == levels && rule == other
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,121 @@
+//! The way from transitions to receivers on virtual time, against its contract: whatever happens,
+//! in whatever order.
+//!
+//! The dispatcher and the outboxes are the live ones. Rules, channels, crashes and the clocks are
+//! this test's, and so is a model of what each receiver saw.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)] // clippy sees tests only inside of functions
+
+mod contract;
+mod declared;
+mod world;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+
+use declared::{ALERTS, CHANNELS, ROUTES, SILENCED};
+use world::{Crash, World};
+
+use bellwether::model::Severity;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The condition of an alert holds at a level, or at none, from now on.
+    Condition(usize, Option<Severity>),
+    /// Somebody silences for so many seconds.
+    Silence(usize, u64),
+    /// All silences end.
+    Expire,
+    /// Somebody takes care of an alert, for so many seconds or until it ends.
+    Acknowledge(usize, Option<u64>),
+    /// Nobody does any more.
+    Release(usize),
+    /// Other routes hold.
+    Reload(usize),
+    /// The process dies, and another one starts so many seconds later, whose first data come after
+    /// so many more.
+    Crash(Crash, u64, u64),
+    /// A channel fails from now on, or works again.
+    Channel(usize, bool),
+    /// The receiver of a channel refuses what is next.
+    Refuse(usize),
+    /// Seconds pass.
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let alert = || 0..ALERTS.len();
+    let level = select(vec![
+        None,
+        None,
+        Some(Severity::Warning),
+        Some(Severity::Warning),
+        Some(Severity::Critical),
+    ]);
+    let crash = select(vec![Crash::Saved, Crash::Unsaved, Crash::Untold, Crash::Unheard]);
+    prop_oneof![
+        8 => (alert(), level).prop_map(|(alert, level)| Step::Condition(alert, level)),
+        2 => (0..SILENCED.len(), 1_u64..120).prop_map(|(what, long)| Step::Silence(what, long)),
+        1 => Just(Step::Expire),
+        1 => (alert(), prop::option::of(1_u64..90))
+            .prop_map(|(alert, until)| Step::Acknowledge(alert, until)),
+        1 => alert().prop_map(Step::Release),
+        1 => (0..ROUTES.len()).prop_map(Step::Reload),
+        1 => (crash, 0_u64..100, 0_u64..80)
+            .prop_map(|(crash, down, data)| Step::Crash(crash, down, data)),
+        2 => (0..CHANNELS.len(), any::<bool>())
+            .prop_map(|(channel, works)| Step::Channel(channel, works)),
+        1 => (0..CHANNELS.len()).prop_map(Step::Refuse),
+        8 => (1_u64..12).prop_map(Step::Pass),
+        2 => (12_u64..140).prop_map(Step::Pass),
+    ]
+}
+
+/// What the steps lead to, then nothing more for as long as anything may still have to be told.
+fn run(routes: usize, steps: &[Step]) -> Result<(), String> {
+    let mut world = World::new(routes);
+    for step in steps {
+        match step {
+            Step::Condition(alert, level) => world.condition(*alert, *level),
+            Step::Silence(what, long) => world.silence(*what, *long),
+            Step::Expire => world.expire(),
+            Step::Acknowledge(alert, until) => world.acknowledge(*alert, *until),
+            Step::Release(alert) => world.release(*alert),
+            Step::Reload(routes) => world.reload(*routes),
+            Step::Crash(crash, down, data) => world.crash(*crash, *down, *data)?,
+            Step::Channel(channel, works) => world.channel(*channel, *works),
+            Step::Refuse(channel) => world.refuse(*channel),
+            Step::Pass(seconds) => world.pass(*seconds)?,
+        }
+    }
+    world.settle()
+}
+
+/// A number from the environment.
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// `PIPELINE_SEED` and `PIPELINE_CASES` ask for others, and more.
+#[test]
+fn every_receiver_hears_what_it_must_and_no_more() {
+    let (seed, cases) = (number("PIPELINE_SEED", 1), number("PIPELINE_CASES", 400));
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config {
+        cases: u32::try_from(cases).expect("a number of cases"),
+        failure_persistence: None,
+        max_shrink_iters: 4_000,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let case = (0..ROUTES.len(), prop::collection::vec(step(), 1..60));
+    let result =
+        runner.run(&case, |(routes, steps)| run(routes, &steps).map_err(TestCaseError::fail));
+    if let Err(failure) = result {
+        panic!("PIPELINE_SEED={seed}: {failure}");
+    }
+}

@@ -1,0 +1,387 @@
+//! Rules, a process that may die, and receivers, on virtual time.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether::model::{
+    AlertState, Fingerprint, Labels, Mono, Notification, Now, Severity, Transition, Wall,
+};
+use bellwether::notify::Preview;
+use bellwether::routing::{
+    Acknowledgements, Dispatcher, Feedback, Matchers, Order, Remembered, SilenceDraft, Silences,
+    View,
+};
+
+use super::contract::{Contract, Standing};
+use super::declared::{
+    ALERTS, CHANNELS, SILENCED, alert, channels, ends, fires, inhibits, routing, silences,
+};
+
+/// How the process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// With all that happened written down.
+    Saved,
+    /// After queueing what happened last, before the state of the alerts was saved.
+    Unsaved,
+    /// Before queueing what happened last.
+    Untold,
+    /// After receivers took what waited, before that was written down.
+    Unheard,
+}
+
+/// 2026-11-23T12:00:00Z.
+const NOON: Wall = Wall(1_795_435_200_000);
+/// The monotonic clock at the start of a process.
+const BOOT: Mono = Mono(31 * 86_400_000);
+/// What ends unseen is looked for this long after a start, and then this often.
+const UNSEEN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(30)];
+/// Longer than anything may still take to be told: the repeats, intervals and waits of all routes.
+const SETTLES: u64 = 400;
+
+/// The alerts that fire as the rules have it: how bad, and since when.
+type Firing = BTreeMap<usize, (Severity, Wall)>;
+
+pub struct World {
+    now: Now,
+    /// When this process started.
+    started: Now,
+    /// When its first data are there.
+    data: Wall,
+    /// When what ended unseen was looked for last.
+    looked: Mono,
+    routes: usize,
+    /// Since when these routes hold, in this process.
+    moved: Wall,
+    conditions: [Option<Severity>; ALERTS.len()],
+    firing: Firing,
+    saved: Firing,
+    dispatcher: Dispatcher,
+    said: (Silences, Acknowledgements),
+    /// What people silence, until when.
+    silenced: Vec<(usize, Wall)>,
+    outboxes: Preview,
+    works: [bool; CHANNELS.len()],
+    failing: [Option<Wall>; CHANNELS.len()],
+    refused: Vec<(Arc<str>, Fingerprint)>,
+    contract: Contract,
+    drawn: u128,
+}
+
+fn fingerprint(index: usize) -> Fingerprint {
+    alert(index, Severity::Warning, NOON).fingerprint
+}
+
+fn index(alert: Fingerprint) -> usize {
+    (0..ALERTS.len()).find(|index| fingerprint(*index) == alert).expect("a known alert")
+}
+
+impl World {
+    pub fn new(routes: usize) -> Self {
+        let now = Now { mono: BOOT, wall: NOON };
+        Self {
+            now,
+            started: now,
+            data: NOON,
+            looked: BOOT,
+            routes,
+            moved: Wall::default(),
+            conditions: [None; ALERTS.len()],
+            firing: Firing::new(),
+            saved: Firing::new(),
+            dispatcher: Dispatcher::new(routing(routes), now),
+            said: Default::default(),
+            silenced: Vec::new(),
+            outboxes: Preview::new(&channels()),
+            works: [true; CHANNELS.len()],
+            failing: [None; CHANNELS.len()],
+            refused: Vec::new(),
+            contract: Contract::default(),
+            drawn: 0,
+        }
+    }
+
+    pub fn condition(&mut self, alert: usize, level: Option<Severity>) {
+        self.conditions[alert] = level;
+    }
+
+    pub fn channel(&mut self, channel: usize, works: bool) {
+        self.works[channel] = works;
+    }
+
+    fn order(&mut self, order: Order) -> bool {
+        self.drawn += 1;
+        let done = self.dispatcher.order(order, self.drawn << 80, self.now).is_ok();
+        let dispatcher = &self.dispatcher;
+        self.said = (dispatcher.silences().clone(), dispatcher.acknowledgements().clone());
+        done
+    }
+
+    pub fn silence(&mut self, what: usize, seconds: u64) {
+        let ends_at = self.now.after(Duration::from_secs(seconds)).wall;
+        let draft = SilenceDraft {
+            matchers: Matchers::parse(SILENCED[what]).expect("matchers"),
+            ends_at,
+            created_by: "ada".into(),
+            comment: "known".into(),
+            ..SilenceDraft::default()
+        };
+        assert!(self.order(Order::Silence(draft)));
+        self.silenced.push((what, ends_at));
+    }
+
+    pub fn expire(&mut self) {
+        let all = self.dispatcher.silences().made();
+        for id in all.map(|silence| silence.id.clone()).collect::<Vec<_>>() {
+            assert!(self.order(Order::Expire(id)));
+        }
+        self.silenced.clear();
+    }
+
+    pub fn acknowledge(&mut self, alert: usize, seconds: Option<u64>) {
+        let until = seconds.map(|seconds| self.now.after(Duration::from_secs(seconds)).wall);
+        let (by, comment) = ("ada".into(), "on it".into());
+        // Of an alert that does not fire it is refused.
+        self.order(Order::Acknowledge { alert: fingerprint(alert), by, comment, until });
+    }
+
+    pub fn release(&mut self, alert: usize) {
+        self.order(Order::Release(fingerprint(alert)));
+    }
+
+    fn remembered(&self) -> hashbrown::HashMap<Fingerprint, Remembered> {
+        let told = self.outboxes.told().into_iter();
+        told.map(|(alert, (told, severity))| {
+            (alert, Remembered { first: told.first, last: told.last, severity })
+        })
+        .collect()
+    }
+
+    pub fn reload(&mut self, routes: usize) {
+        (self.routes, self.moved) = (routes, self.now.wall);
+        let next = Dispatcher::new(routing(routes), self.now);
+        let before = std::mem::replace(&mut self.dispatcher, next);
+        let remembered = self.remembered();
+        self.dispatcher.succeed(before, remembered, self.now);
+    }
+
+    pub fn crash(&mut self, how: Crash, down: u64, data: u64) -> Result<(), String> {
+        self.now = self.now.after(Duration::from_secs(1));
+        match how {
+            Crash::Saved => self.turn()?,
+            Crash::Unsaved => {
+                let saved = self.saved.clone();
+                self.turn()?;
+                self.saved = saved;
+            }
+            Crash::Untold => {
+                self.judge();
+            }
+            Crash::Unheard => {
+                self.tell()?;
+                self.saved = self.firing.clone();
+                for (channel, _) in CHANNELS.iter().zip(self.works).filter(|(_, works)| *works) {
+                    for one in self.outboxes.waiting(channel) {
+                        self.contract.taken(channel, &one, true)?;
+                    }
+                }
+            }
+        }
+        let wall = self.now.after(Duration::from_secs(down)).wall;
+        self.now = Now { mono: BOOT, wall };
+        (self.started, self.looked, self.moved) = (self.now, BOOT, wall);
+        self.data = self.now.after(Duration::from_secs(data)).wall;
+        self.failing = [None; CHANNELS.len()];
+        self.refused.clear();
+        self.outboxes.reopen();
+        self.firing = self.saved.clone();
+        let standing = self.firing.iter();
+        let standing = standing.map(|(index, (severity, at))| alert(*index, *severity, *at));
+        let standing = standing.map(Arc::new).collect();
+        self.dispatcher = Dispatcher::new(routing(self.routes), self.now);
+        let remembered = self.remembered();
+        self.dispatcher.restore(standing, remembered, self.now);
+        self.dispatcher.recall(self.said.0.clone(), self.said.1.clone());
+        Ok(())
+    }
+
+    /// What the rules find.
+    fn judge(&mut self) -> Vec<Transition> {
+        let at = self.now.wall;
+        if at < self.data {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for (index, condition) in self.conditions.iter().enumerate() {
+            let known = self.firing.get(&index).copied();
+            match (known, *condition) {
+                (None, Some(level)) => {
+                    self.firing.insert(index, (level, at));
+                    found.push(fires(alert(index, level, at), AlertState::Pending, at));
+                }
+                (Some((before, since)), Some(level)) if before != level => {
+                    self.firing.insert(index, (level, since));
+                    found.push(fires(alert(index, level, since), AlertState::Firing, at));
+                }
+                (Some((before, since)), None) => {
+                    self.firing.remove(&index);
+                    self.contract.ended(fingerprint(index));
+                    found.push(ends(alert(index, before, since), at));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn kept_back(&self, index: usize, severity: Severity) -> bool {
+        let silenced = |(what, until): &(usize, Wall)| {
+            self.now.wall < *until && silences(*what, index, severity)
+        };
+        let inhibits = |(source, (level, _)): (&usize, &(Severity, Wall))| {
+            *source != index && inhibits(self.routes, (*source, *level), (index, severity))
+        };
+        self.silenced.iter().any(silenced) || self.firing.iter().any(inhibits)
+    }
+
+    fn standing(&self, channel: &str, alert: Fingerprint) -> Standing {
+        let index = index(alert);
+        let known = self.firing.get(&index).copied();
+        let firing = known.map(|(severity, _)| severity);
+        let acknowledged = self.dispatcher.acknowledgements().holding(alert, self.now.wall);
+        Standing {
+            firing,
+            kept_back: firing.is_some_and(|severity| self.kept_back(index, severity)),
+            acknowledged: acknowledged.is_some(),
+            fresh: known.is_some_and(|(_, since)| since == self.now.wall),
+            moved: known.is_some_and(|(_, since)| self.moved >= since),
+            fails: CHANNELS.iter().zip(self.works).any(|(name, works)| *name == channel && !works),
+            beneath: channel == "mail" && firing.is_some_and(|level| level < Severity::Critical),
+        }
+    }
+
+    fn check_queued(&mut self, queued: &[(String, Notification)]) -> Result<(), String> {
+        for (channel, one) in queued {
+            let standing = self.standing(channel, one.alert.fingerprint);
+            self.contract.queued(channel, one, standing, self.now.wall)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self) -> Result<(), String> {
+        let failing = CHANNELS.iter().zip(self.failing);
+        let failing = failing.filter_map(|(channel, since)| {
+            Some((Arc::from(*channel), self.now.wall.since(since?)))
+        });
+        let feedback = Feedback {
+            failing: failing.collect(),
+            refused: std::mem::take(&mut self.refused),
+            judged: self.now.mono,
+        };
+        let found = self.judge();
+        self.dispatcher.take(&found, self.now);
+        let dispatches = self.dispatcher.advance(&feedback, self.now).dispatches;
+        let queued = owned(self.outboxes.offer(&dispatches));
+        self.check_queued(&queued)
+    }
+
+    fn deliver(&mut self) -> Result<(), String> {
+        for (number, channel) in CHANNELS.iter().enumerate() {
+            if self.works[number] {
+                self.failing[number] = None;
+                for one in self.outboxes.take(channel, self.now.wall) {
+                    self.contract.taken(channel, &one, false)?;
+                }
+            } else if !self.outboxes.waiting(channel).is_empty() {
+                self.failing[number].get_or_insert(self.now.wall);
+            }
+        }
+        Ok(())
+    }
+
+    /// The receiver refuses what is next, once something waits for it.
+    pub fn refuse(&mut self, number: usize) {
+        let channel = CHANNELS[number];
+        let next = self.outboxes.waiting(channel).into_iter().next();
+        // What it took already it does not refuse.
+        if next.is_some_and(|next| !self.contract.knows_already(channel, &next)) {
+            for one in self.outboxes.refuse(channel) {
+                self.contract.refused(channel, &one);
+                self.refused.push((Arc::from(channel), one.alert.fingerprint));
+            }
+        }
+    }
+
+    fn reconcile(&mut self) -> Result<(), String> {
+        let mut standing: HashSet<Fingerprint> =
+            self.firing.keys().map(|index| fingerprint(*index)).collect();
+        standing.extend(self.dispatcher.known());
+        let queued = owned(self.outboxes.reconcile(&standing, self.now.wall));
+        self.check_queued(&queued)
+    }
+
+    fn turn(&mut self) -> Result<(), String> {
+        self.tell()?;
+        self.deliver()?;
+        self.saved = self.firing.clone();
+        let [first, each] = UNSEEN;
+        let mono = self.now.mono;
+        if mono.since(self.started.mono) >= first && mono.since(self.looked) >= each {
+            self.looked = mono;
+            self.reconcile()?;
+        }
+        self.check_acknowledged()
+    }
+
+    /// Who takes care of an alert does so since it fires.
+    fn check_acknowledged(&self) -> Result<(), String> {
+        for (alert, one) in self.dispatcher.acknowledgements().iter() {
+            let firing = self.firing.get(&index(alert));
+            if firing.is_none_or(|(_, since)| *since > one.at) {
+                return Err(format!("acknowledged before it fired: {alert} {one:?} {firing:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn pass(&mut self, seconds: u64) -> Result<(), String> {
+        for _ in 0..seconds {
+            self.now = self.now.after(Duration::from_secs(1));
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// All channels work and nothing more happens: what must be known in the end is.
+    pub fn settle(&mut self) -> Result<(), String> {
+        self.works = [true; CHANNELS.len()];
+        self.pass(SETTLES)?;
+        let routing = routing(self.routes);
+        for number in 0..ALERTS.len() {
+            let fires = self.firing.get(&number).copied();
+            let key = fingerprint(number);
+            let mut told = HashSet::new();
+            if let Some((severity, since)) = fires
+                && !self.kept_back(number, severity)
+            {
+                let alert = alert(number, severity, since);
+                let view = View { alert: &alert, sender: &Labels::new() };
+                let taken = routing.tree.take(&view).into_iter();
+                let routes = taken.map(|index| &routing.tree.routes()[index]);
+                told.extend(routes.flat_map(|route| route.receiver.channels.iter().cloned()));
+            }
+            for channel in CHANNELS {
+                let beneath = self.standing(channel, key).beneath;
+                let expected = told.contains(channel) && !beneath;
+                let fires = fires.map(|(severity, _)| severity);
+                self.contract.settled(channel, key, fires, expected)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn owned(queued: Vec<(&str, Notification)>) -> Vec<(String, Notification)> {
+    queued.into_iter().map(|(channel, one)| (channel.to_owned(), one)).collect()
+}
