@@ -66,7 +66,7 @@ inhibit_rules:
 fn plan(folder: &Path) -> Plan {
     let source = Source::File(folder.join("bellwether.yaml"));
     let loaded = config::load(&source, &|_| None).and_then(config::plan);
-    loaded.unwrap_or_else(|report| panic!("{report}"))
+    loaded.map_err(|report| report.to_string()).unwrap()
 }
 
 /// The receivers that amtool names.

@@ -50,7 +50,8 @@ performance_monitor:
 fn plan(text: &str) -> Plan {
     let source = Source::File("bellwether.yaml".into());
     config::plan(config::decode(&source, text, &|_| None))
-        .unwrap_or_else(|report| panic!("{report}"))
+        .map_err(|report| report.to_string())
+        .unwrap()
 }
 
 fn exported(text: &str) -> Exported {
