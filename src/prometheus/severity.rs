@@ -8,7 +8,7 @@ const WORDS: [(Severity, &[&str]); 4] = [
         Severity::Warning,
         &["warning", "warn", "ticket", "low", "minor", "medium", "moderate", "p3", "p4", "p5"],
     ),
-    (Severity::Critical, &["critical", "crit", "paging", "high", "major", "error", "p2"]),
+    (Severity::Critical, &["critical", "crit", "page", "paging", "high", "major", "error", "p2"]),
     (
         Severity::Emergency,
         &["emergency", "emerg", "fatal", "disaster", "urgent", "blocker", "highest", "p0", "p1"],

@@ -284,7 +284,7 @@ fn joined(a: &Term, operator: &str, b: &Term) -> Written {
     match (more.is_empty(), fewer.is_empty()) {
         (true, true) => term(operator, a.labels.clone()),
         (false, true) => {
-            term(&format!("{operator} on ({}) group_left ()", list(more)), a.labels.clone())
+            term(&format!("{operator} ignoring ({}) group_left ()", list(more)), a.labels.clone())
         }
         (true, false) => {
             term(&format!("{operator} ignoring ({}) group_right ()", list(fewer)), b.labels.clone())

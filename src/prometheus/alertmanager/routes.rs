@@ -70,7 +70,7 @@ fn matchers(fields: &mut Fields<'_>, prefix: &str, key: &str, made: &mut Made) {
             _ => all.push(node.clone()),
         }
     }
-    for (name, operator) in [("match", "="), ("match_re", "=")] {
+    for (name, operator) in [("match", "="), ("match_re", "=~")] {
         let Some(node) = fields.take(&format!("{prefix}{name}")) else { continue };
         place = place.or(Some(node.pos));
         let Value::Map(labels) = &node.value else { continue };
