@@ -345,6 +345,7 @@ impl Dispatcher {
         let standing = known.filter(|(_, one)| one.stands() || !one.groups.is_empty());
         standing
             .map(|(key, _)| *key)
+            .chain(self.orphans.iter().map(|ended| ended.alert.fingerprint))
             .chain(self.routing.heartbeat.iter().map(|h| h.alert.fingerprint))
     }
 

@@ -51,6 +51,8 @@ pub struct World {
     data: Wall,
     /// When what ended unseen was looked for last.
     looked: Mono,
+    /// A process before this one may have left behind what ended unseen.
+    left: bool,
     routes: usize,
     /// Since when these routes hold, in this process.
     moved: Wall,
@@ -85,6 +87,7 @@ impl World {
             started: now,
             data: NOON,
             looked: BOOT,
+            left: false,
             routes,
             moved: Wall::default(),
             conditions: [None; ALERTS.len()],
@@ -191,6 +194,7 @@ impl World {
         let wall = self.now.after(Duration::from_secs(down)).wall;
         self.now = Now { mono: BOOT, wall };
         (self.started, self.looked, self.moved) = (self.now, BOOT, wall);
+        self.left = true;
         self.data = self.now.after(Duration::from_secs(data)).wall;
         self.failing = [None; CHANNELS.len()];
         self.refused.clear();
@@ -318,6 +322,10 @@ impl World {
             self.firing.keys().map(|index| fingerprint(*index)).collect();
         standing.extend(self.dispatcher.known());
         let queued = owned(self.outboxes.reconcile(&standing, self.now.wall));
+        // The ends that were seen are told without that.
+        if !std::mem::take(&mut self.left) && !queued.is_empty() {
+            return Err(format!("an end that was seen is not told: {queued:#?}"));
+        }
         self.check_queued(&queued)
     }
 

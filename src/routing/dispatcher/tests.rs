@@ -647,3 +647,12 @@ fn what_was_told_before_a_restart_does_not_hide_a_later_level() {
     let sent = scene.take_sent();
     assert!(sent.len() == 2 && sent.iter().all(|line| line.ends_with("change")), "{sent:?}");
 }
+
+#[test]
+fn an_alert_is_known_until_all_were_told_of_its_end() {
+    let mut scene = Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}}}"));
+    scene.at(1, &[fires(&disk("/a"), after(1))]).at(3, &[ends(&disk("/a"), after(3))]);
+    assert_eq!(scene.dispatcher.known().count(), 1);
+    scene.until(4);
+    assert_eq!(scene.dispatcher.known().count(), 0);
+}
