@@ -31,12 +31,13 @@ use tracing::{error, info, warn};
 use crate::clock::Clock;
 use crate::collectors::HealthBoard;
 use crate::config::{self, Plan, Source, process_environment};
+use crate::durable::Found;
 use crate::history::History;
 use crate::logging;
 use crate::model::{AlertState, Wall};
 use crate::notify::{self, Notifier};
 use crate::routing;
-use crate::rules::{Carried, Engine, Found, StateFile};
+use crate::rules::{Carried, Engine, StateFile};
 
 use account::Account;
 use backend::View;

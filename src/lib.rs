@@ -4,6 +4,7 @@
 //! Lower rooms never import higher ones; `tests/layers.rs` holds the tree to it.
 //! - [`model`]: the words all rooms share. Plain data.
 //! - [`clock`]: the one reader of the clocks.
+//! - [`durable`]: small files that are replaced as a whole.
 //! - [`declare`]: how a room declares its part of the YAML file.
 //! - [`logging`]: the process's own log.
 //! - [`exposition`]: text 0.0.4 and OpenMetrics, pure.
@@ -35,6 +36,7 @@ pub mod collectors;
 pub mod config;
 pub mod dashboard;
 pub mod declare;
+pub mod durable;
 pub mod exposition;
 pub mod history;
 pub mod logging;

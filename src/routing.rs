@@ -43,7 +43,7 @@ pub use settings::{
 pub use silence::{
     MaintenanceSettings, Silence, SilenceDraft, SilenceError, SilenceState, Silences,
 };
-pub use state_file::{Found, StateFile};
+pub use state_file::{Said, StateFile};
 pub use time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};
 pub use tree::{Channels, Receiver, Route, RuleTraits, Traits, Tree};
 pub use view::View;

@@ -50,5 +50,5 @@ pub use recording::Recording;
 pub use round::{Answered, Round};
 pub use rule::{Rule, RuleSet};
 pub use settings::{Anomaly, Forecast, Otherwise, RecordingSettings, RuleSettings, Thresholds};
-pub use state_file::{Found, StateFile, reread};
+pub use state_file::{StateFile, reread};
 pub use template::{Facts, Templates, Text};

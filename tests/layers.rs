@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("clock", &["model"]),
+    ("durable", &[]),
     ("declare", &["model"]),
     ("logging", &["declare"]),
     ("exposition", &["model"]),
@@ -22,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("analysis", &["model", "declare", "promql"]),
     ("alert_history", &["model", "declare"]),
     ("outbound", &["model", "declare"]),
-    ("remote", &["model", "clock", "declare", "promql", "history", "outbound"]),
+    ("remote", &["model", "clock", "durable", "declare", "promql", "history", "outbound"]),
     ("transfer", &["model", "exposition", "promql", "history"]),
     ("store", &["model", "exposition", "promql", "history"]),
     ("collectors", &["model", "clock", "declare"]),
@@ -30,9 +31,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("collectors::application", &["model", "declare", "collectors"]),
     ("collectors::neo4j", &["model", "declare", "collectors"]),
     ("collectors::own", &["model", "declare", "collectors"]),
-    ("rules", &["model", "declare", "promql", "templates", "history", "analysis", "store"]),
-    ("routing", &["model", "declare"]),
-    ("notify", &["model", "clock", "declare", "templates", "outbound"]),
+    (
+        "rules",
+        &["model", "durable", "declare", "promql", "templates", "history", "analysis", "store"],
+    ),
+    ("routing", &["model", "durable", "declare"]),
+    ("notify", &["model", "clock", "durable", "declare", "templates", "outbound"]),
     ("prometheus", &["model", "declare", "promql", "templates", "rules", "routing", "notify"]),
     (
         "replay",

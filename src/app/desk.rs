@@ -12,11 +12,11 @@ use tracing::{info, warn};
 
 use super::account::Account;
 use crate::clock::Clock;
+use crate::durable::Found;
 use crate::model::{Alert, Fingerprint, Mono, Transition};
 use crate::notify::Notifier;
 use crate::routing::{
-    Dispatcher, Explanation, Feedback, Found, Order, OrderError, Remembered, Routing, Silence,
-    StateFile,
+    Dispatcher, Explanation, Feedback, Order, OrderError, Remembered, Routing, Silence, StateFile,
 };
 
 /// Who is told, and the channels.
@@ -66,7 +66,7 @@ impl Desk {
         let reading = file.clone();
         let path = file.path().display();
         match tokio::task::spawn_blocking(move || reading.load()).await {
-            Ok(Ok(Found::State(silences, acknowledgements))) => {
+            Ok(Ok(Found::State((silences, acknowledgements)))) => {
                 self.dispatcher.lock().recall(silences, acknowledgements);
             }
             Ok(Ok(Found::Nothing)) => {}

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::outbox::{Outbox, Record, Told};
+use crate::durable;
 use crate::model::{
     Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status, Wall,
 };
@@ -105,20 +106,7 @@ impl Journal {
     /// Replaces the file whole; a crash leaves the old one or the new one.
     fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
         self.file = None;
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let draft = self.path.with_extension("new");
-        let written = (|| {
-            let mut file = File::create(&draft)?;
-            file.write_all(&lines(records))?;
-            file.sync_all()?;
-            fs::rename(&draft, &self.path)
-        })();
-        if let Err(error) = written {
-            fs::remove_file(&draft).ok();
-            return Err(error);
-        }
-        File::open(folder)?.sync_all()?;
+        durable::replace(&self.path, &lines(records))?;
         self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
         self.lines = records.len();
         Ok(())

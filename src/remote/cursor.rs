@@ -2,12 +2,13 @@
 //!
 //! Blocks; call it from a thread that may.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::durable;
 use crate::history::Cursor;
 
 /// How far a destination got.
@@ -43,16 +44,8 @@ impl ProgressFile {
 
     /// Replaces it. A crash at any moment leaves the old file or the new one, whole.
     pub(super) fn save(&self, progress: Progress) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let draft = self.path.with_extension("new");
         let text = serde_json::to_vec(&progress).map_err(io::Error::other)?;
-        let written = write_synced(&draft, &text).and_then(|()| fs::rename(&draft, &self.path));
-        if written.is_err() {
-            fs::remove_file(&draft).ok();
-        }
-        written?;
-        File::open(folder)?.sync_all()
+        durable::replace(&self.path, &text)
     }
 }
 
@@ -70,12 +63,6 @@ pub(super) fn forget(folder: &Path, keep: impl Fn(&str) -> bool) -> Vec<String> 
         }
     }
     gone
-}
-
-fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(text)?;
-    file.sync_all()
 }
 
 #[cfg(test)]

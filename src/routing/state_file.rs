@@ -1,14 +1,14 @@
 //! The state file: the silences and acknowledgements of people, replaced as a whole whenever one
 //! changed.
 //!
-//! Owns the file, its form and its atomic replacement. Blocks; call it from a thread that may.
+//! Owns the file and its form. Blocks; call it from a thread that may.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::durable::{self, Found};
 use crate::model::{Fingerprint, Wall};
 
 use super::acknowledge::{Acknowledgement, Acknowledgements};
@@ -18,21 +18,8 @@ use super::silence::{Silence, Silences};
 /// The version written and read.
 const VERSION: u32 = 1;
 
-/// What was found at the start.
-#[derive(Debug)]
-pub enum Found {
-    /// No file: the first start.
-    Nothing,
-    /// What people said.
-    State(Silences, Acknowledgements),
-    /// A file that does not read; it was renamed aside and what it held is lost.
-    Corrupt {
-        /// Where it is now.
-        aside: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
+/// What people said.
+pub type Said = (Silences, Acknowledgements);
 
 /// A file that holds what people said of alerts.
 #[derive(Clone, Debug)]
@@ -56,20 +43,8 @@ impl StateFile {
     ///
     /// # Errors
     /// If it cannot be read, or not be set aside.
-    pub fn load(&self) -> io::Result<Found> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            Err(error) => return Err(error),
-        };
-        match read(&text) {
-            Ok((silences, acknowledgements)) => Ok(Found::State(silences, acknowledgements)),
-            Err(reason) => {
-                let aside = self.beside(".corrupt");
-                fs::rename(&self.path, &aside)?;
-                Ok(Found::Corrupt { aside, reason })
-            }
-        }
+    pub fn load(&self) -> io::Result<Found<Said>> {
+        durable::load(&self.path, read)
     }
 
     /// Replaces it. A crash at any moment leaves the old file or the new one, whole.
@@ -78,32 +53,8 @@ impl StateFile {
     /// If the new one cannot be written, synced or put in place; the old one is then still there.
     pub fn save(&self, silences: &Silences, known: &Acknowledgements) -> io::Result<()> {
         let text = write(silences, known).map_err(io::Error::other)?;
-        let directory = match self.path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(directory)?;
-        let draft = self.beside(".new");
-        let written = write_synced(&draft, &text).and_then(|()| fs::rename(&draft, &self.path));
-        if written.is_err() {
-            // A full disk must not stay fuller for it.
-            fs::remove_file(&draft).ok();
-        }
-        written?;
-        File::open(directory)?.sync_all()
+        durable::replace(&self.path, &text)
     }
-
-    fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(suffix);
-        name.into()
-    }
-}
-
-fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(text)?;
-    file.sync_all()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -155,7 +106,7 @@ fn write(silences: &Silences, known: &Acknowledgements) -> Result<Vec<u8>, serde
     serde_json::to_vec(&Saved { version: VERSION, silences, acknowledgements })
 }
 
-fn read(text: &[u8]) -> Result<(Silences, Acknowledgements), String> {
+fn read(text: &[u8]) -> Result<Said, String> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,

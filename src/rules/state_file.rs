@@ -1,31 +1,15 @@
 //! The state file: read at the start, replaced as a whole whenever alerts changed.
 //!
-//! Owns the file and its atomic replacement. Blocks; call it from a thread that may.
+//! Blocks; call it from a thread that may.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::durable::{self, Found};
 use crate::model::Now;
 
 use super::carry::Carried;
 use super::saved;
-
-/// What was found at the start.
-#[derive(Debug, PartialEq)]
-pub enum Found {
-    /// No file: the first start.
-    Nothing,
-    /// The alerts it holds.
-    State(Vec<Carried>),
-    /// A file that does not read; it was renamed aside and its alerts are lost.
-    Corrupt {
-        /// Where it is now.
-        aside: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
 
 /// What a file that `rules` are saved in now gives back after a restart.
 ///
@@ -58,20 +42,8 @@ impl StateFile {
     ///
     /// # Errors
     /// If it cannot be read, or not be set aside.
-    pub fn load(&self) -> io::Result<Found> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            Err(error) => return Err(error),
-        };
-        match saved::read(&text) {
-            Ok(carried) => Ok(Found::State(carried)),
-            Err(reason) => {
-                let aside = self.beside(".corrupt");
-                fs::rename(&self.path, &aside)?;
-                Ok(Found::Corrupt { aside, reason })
-            }
-        }
+    pub fn load(&self) -> io::Result<Found<Vec<Carried>>> {
+        durable::load(&self.path, saved::read)
     }
 
     /// Replaces it. A crash at any moment leaves the old file or the new one, whole.
@@ -80,37 +52,16 @@ impl StateFile {
     /// If the new one cannot be written, synced or put in place; the old one is then still there.
     pub fn save(&self, rules: &[Carried], now: Now) -> io::Result<()> {
         let text = saved::write(rules, now).map_err(io::Error::other)?;
-        let directory = match self.path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(directory)?;
-        let draft = self.beside(".new");
-        let written = write_synced(&draft, &text).and_then(|()| fs::rename(&draft, &self.path));
-        if written.is_err() {
-            // A full disk must not stay fuller for it.
-            fs::remove_file(&draft).ok();
-        }
-        written?;
-        File::open(directory)?.sync_all()
+        durable::replace(&self.path, &text)
     }
-
-    fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(suffix);
-        name.into()
-    }
-}
-
-fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(text)?;
-    file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::durable::write_synced;
     use crate::rules::Engine;
     use crate::rules::fixture::{CPU, at, commit, rules, store};
 

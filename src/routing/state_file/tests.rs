@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::routing::samples::NOON;
 use crate::routing::silence::SilenceDraft;
@@ -36,7 +38,7 @@ fn what_is_saved_is_found() {
     let (silences, known) = said();
     file.save(&Silences::default(), &Acknowledgements::default()).unwrap();
     file.save(&silences, &known).unwrap();
-    let Found::State(found, acknowledged) = file.load().unwrap() else { panic!("no state") };
+    let Found::State((found, acknowledged)) = file.load().unwrap() else { panic!("no state") };
     assert_eq!(acknowledged, known);
     let (found, saved) = (found.made().next().unwrap(), silences.made().next().unwrap());
     assert_eq!(found.matchers, saved.matchers);
@@ -85,7 +87,7 @@ fn what_cannot_be_written_is_an_error_and_leaves_the_old_file() {
     // The draft's name is taken by a directory: nothing can be written there.
     fs::create_dir(directory.path().join("said.json.new")).unwrap();
     assert!(file.save(&Silences::default(), &Acknowledgements::default()).is_err());
-    let Found::State(found, _) = file.load().unwrap() else { panic!("no state") };
+    let Found::State((found, _)) = file.load().unwrap() else { panic!("no state") };
     assert_eq!(found.made().count(), 1);
     // A draft that cannot be put in place does not stay.
     let blocked = StateFile::new(directory.path().join("taken"));
