@@ -2,10 +2,11 @@
 
 pub(super) mod screen;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::asking::data;
 use super::client::Target;
 use super::when::When;
 use super::{Global, process_environment};
@@ -95,18 +96,6 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         Format::Table => print!("{}", screen::active(&data, Clock::start().now().wall)),
     }
     Ok(())
-}
-
-/// The data of an answer of a running Bellwether.
-fn data(path: &str, answer: &super::client::Answer) -> anyhow::Result<Value> {
-    let body: Result<Value, _> = serde_json::from_str(&answer.body);
-    match body {
-        Ok(mut body) if answer.status == 200 => Ok(body["data"].take()),
-        Ok(body) if body["error"].is_string() => {
-            bail!("{}", body["error"].as_str().unwrap_or_default())
-        }
-        _ => bail!("{path}: {}: {}", answer.status, answer.body.trim()),
-    }
 }
 
 /// Those that are pending or firing, as far as they are wanted.

@@ -59,7 +59,7 @@ impl Asking {
 }
 
 /// The data of an answer.
-fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
+pub(super) fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
     let body: Result<Value, _> = serde_json::from_str(&answer.body);
     match body {
         Ok(mut body) if answer.status == 200 => Ok(body["data"].take()),

@@ -151,6 +151,18 @@ impl Alert {
         labels
     }
 
+    /// When it fired; of one that never did, when its condition began to hold.
+    #[must_use]
+    pub fn starts(&self) -> Wall {
+        self.fired_at.unwrap_or(self.active_at)
+    }
+
+    /// The identity of a change of it `at` some moment: the same however often it is told.
+    #[must_use]
+    pub fn change_id(&self, at: Wall) -> String {
+        format!("{}-{}-{}", self.fingerprint, self.starts().0, at.0)
+    }
+
     /// How long it fired, up to `now` where it did not resolve; `None` if it never fired.
     #[must_use]
     pub fn fired_for(&self, now: Wall) -> Option<Duration> {

@@ -6,6 +6,13 @@ use std::collections::BTreeMap;
 /// Label names and values, sorted by name.
 pub type Labels = BTreeMap<String, String>;
 
+/// `{mount="/",type="ext4"}`, as Prometheus writes labels.
+#[must_use]
+pub fn braced(labels: &Labels) -> String {
+    let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
 /// Ends each value in the packed form. It never occurs in UTF-8.
 pub(super) const END: u8 = 0xFF;
 

@@ -138,17 +138,14 @@ impl Outbox {
     /// The ends of what was told or is about to be, and is not in `standing`.
     pub(super) fn gone(&self, standing: &HashSet<Fingerprint>, now: Wall) -> Vec<Notification> {
         let gone = self.open().filter(|(alert, _)| !standing.contains(&alert.fingerprint));
-        let ended = |(alert, group): (&Arc<Alert>, &Arc<Group>)| {
-            let start = alert.fired_at.unwrap_or(alert.active_at).0;
-            Notification {
-                id: format!("{}-{start}-{}", alert.fingerprint, now.0),
-                status: Status::Resolved,
-                cause: Cause::Change,
-                group: group.clone(),
-                alert: alert.clone(),
-                reason: "it does not fire any more after a restart or reload".into(),
-                at: now,
-            }
+        let ended = |(alert, group): (&Arc<Alert>, &Arc<Group>)| Notification {
+            id: alert.change_id(now),
+            status: Status::Resolved,
+            cause: Cause::Change,
+            group: group.clone(),
+            alert: alert.clone(),
+            reason: "it does not fire any more after a restart or reload".into(),
+            at: now,
         };
         gone.map(ended).collect()
     }

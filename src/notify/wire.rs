@@ -83,7 +83,7 @@ impl<'a> Message<'a> {
             peak: alert.peak,
             threshold: alert.threshold,
             active_at: rfc3339(alert.active_at),
-            starts_at: rfc3339(starts(alert)),
+            starts_at: rfc3339(alert.starts()),
             ends_at: ended(notification).map(rfc3339),
             duration_seconds: lasted(notification),
             at: rfc3339(notification.at),
@@ -187,7 +187,7 @@ impl<'a> WebhookAlert<'a> {
             status: Status::Firing.as_str(),
             labels: all_labels(alert, sender),
             annotations: annotations(alert),
-            starts_at: rfc3339(starts(alert)),
+            starts_at: rfc3339(alert.starts()),
             ends_at: NO_END.to_owned(),
             generator_url: generator_url(sender),
             fingerprint: alert.fingerprint.to_string(),
@@ -237,11 +237,6 @@ fn with_sender(alert: &Alert, sender: &Sender) -> Labels {
     labels
 }
 
-/// When it fired.
-pub(super) fn starts(alert: &Alert) -> Wall {
-    alert.fired_at.unwrap_or(alert.active_at)
-}
-
 /// When it ended, if it did.
 pub(super) fn ended(notification: &Notification) -> Option<Wall> {
     match notification.status {
@@ -251,7 +246,7 @@ pub(super) fn ended(notification: &Notification) -> Option<Wall> {
 }
 
 fn lasted(notification: &Notification) -> Option<f64> {
-    ended(notification).map(|end| end.since(starts(&notification.alert)).as_secs_f64())
+    ended(notification).map(|end| end.since(notification.alert.starts()).as_secs_f64())
 }
 
 /// What all of `sets` share.

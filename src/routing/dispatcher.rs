@@ -15,12 +15,13 @@ use hashbrown::HashMap;
 
 use crate::model::{
     Alert, AlertState, Cause, Dispatch, Fingerprint, Group as Shared, Labels, Mono, Notification,
-    Now, Severity, Transition, Wall,
+    Now, Severity, Transition, Wall, braced,
 };
 
 use super::acknowledge::Acknowledgements;
 use super::flapping::Flapping;
 use super::gate::Gate;
+use super::gates::Gates;
 use super::group::{Flushed, Group, Member};
 use super::heartbeat::Heartbeat;
 use super::inhibit::Inhibitions;
@@ -373,17 +374,15 @@ impl Dispatcher {
     fn calm_down(&mut self, now: Now) {
         let routing = self.routing.clone();
         let mut calm = Vec::new();
-        for (key, tracked) in self.alerts.iter_mut().filter(|(_, tracked)| tracked.flapping) {
+        for tracked in self.alerts.values_mut().filter(|tracked| tracked.flapping) {
             let interval = routing.interval(&tracked.alert.rule);
             if !tracked.flaps.is_flapping(&routing.flapping, now.mono, interval) {
                 tracked.flapping = false;
-                calm.push((*key, tracked.groups.clone()));
+                calm.extend_from_slice(&tracked.groups);
             }
         }
-        for (_, groups) in calm {
-            for id in groups {
-                self.hasten(id, now.mono);
-            }
+        for id in calm {
+            self.hasten(id, now.mono);
         }
     }
 
@@ -391,7 +390,7 @@ impl Dispatcher {
         let routing = self.routing.clone();
         let Some(mut group) = self.groups.remove(&id) else { return };
         let route = &routing.tree.routes()[group.route];
-        let gates = super::gates::Gates { dispatcher: self, route, now };
+        let gates = Gates { dispatcher: self, route, now };
         let flushed = group.flush(route, &self.alerts, &gates, now);
         let receiver = &route.receiver;
         for (alert, gate) in &flushed.gates {
@@ -451,12 +450,6 @@ impl Dispatcher {
                     .is_some_and(|at| now.mono.since(at) < routing.memory(&tracked.alert.rule))
         });
     }
-}
-
-/// `{alertname="disk",mount="/"}`.
-fn braced(labels: &Labels) -> String {
-    let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    format!("{{{}}}", pairs.join(","))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use crate::model::{
 };
 
 use super::dispatcher::Feedback;
-use super::tracked::id;
 use super::tree::Channels;
 
 /// What a heartbeat is.
@@ -102,7 +101,7 @@ impl Heartbeat {
         let began = *self.began.get_or_insert(now.wall);
         let alert = Alert { active_at: began, fired_at: Some(began), ..Alert::clone(&plan.alert) };
         let notification = Notification {
-            id: id(&alert, now.wall),
+            id: alert.change_id(now.wall),
             status: Status::Firing,
             cause: Cause::Heartbeat,
             group: plan.group.clone(),

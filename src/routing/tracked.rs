@@ -54,12 +54,14 @@ impl Tracked {
             (Cause::Flapping, false) => format!("it no longer changes often: {}", self.reason),
             _ => self.reason.clone(),
         };
-        Notification { id: id(&alert, at), status, cause, group: group.clone(), alert, reason, at }
+        Notification {
+            id: alert.change_id(at),
+            status,
+            cause,
+            group: group.clone(),
+            alert,
+            reason,
+            at,
+        }
     }
-}
-
-/// The same for the same change however often it is told: identity, start, moment.
-pub(super) fn id(alert: &Alert, at: Wall) -> String {
-    let start = alert.fired_at.unwrap_or(alert.active_at).0;
-    format!("{}-{start}-{}", alert.fingerprint, at.0)
 }

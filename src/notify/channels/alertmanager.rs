@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::declare::{At, Problems, Secret, Span, Spanned};
 use crate::model::{Alert, Fingerprint, Labels, Status, Wall};
-use crate::notify::wire::{all_labels, annotations, ended, generator_url, rfc3339, starts};
+use crate::notify::wire::{all_labels, annotations, ended, generator_url, rfc3339};
 use crate::outbound::{Access, BasicAuth, parse_url};
 
 use super::http::Endpoint;
@@ -164,7 +164,7 @@ impl Postable {
         Self {
             labels: all_labels(alert, sender),
             annotations: annotations(alert),
-            starts_at: rfc3339(starts(alert)),
+            starts_at: rfc3339(alert.starts()),
             ends_at: rfc3339(end),
             generator_url: generator_url(sender),
         }
@@ -208,7 +208,7 @@ impl Channel for Alertmanagers {
             let mut all: Vec<Postable> = Vec::new();
             for alert in standing {
                 let over = ends.get(&alert.fingerprint);
-                if over.is_none_or(|end| starts(&end.alert) != starts(alert)) {
+                if over.is_none_or(|end| end.alert.starts() != alert.starts()) {
                     ends.remove(&alert.fingerprint);
                     all.push(self.postable(alert, self.horizon(now)));
                 }

@@ -13,7 +13,7 @@ pub(super) use wording::{labels_line, number, one_line, shorten, utc, web_link, 
 use super::{Batch, Digest, Sender};
 use crate::declare::format_duration;
 use crate::model::{Alert, Cause, Labels, Notification, Severity, Status, Wall};
-use crate::notify::wire::{all_labels, ended, starts};
+use crate::notify::wire::{all_labels, ended};
 use wording::{capital, tidy};
 
 /// How a chat writes text. What is given is plain, what comes back is markup.
@@ -304,7 +304,7 @@ fn standing_text(
 fn standing_line(alert: &Alert, sender: &Sender) -> String {
     let labels = labels_line(&own_labels(alert, sender), 200);
     let (rule, severity) = (one_line(&alert.rule, 100), alert.severity.as_str());
-    format!("{rule} ({severity}) {labels}, since {}", utc(starts(alert)))
+    format!("{rule} ({severity}) {labels}, since {}", utc(alert.starts()))
 }
 
 /// All that is said of one alert.
@@ -382,7 +382,7 @@ pub(super) fn values(alert: &Alert, status: Status) -> impl Iterator<Item = Stri
 
 /// Since when, and for how long.
 fn when(one: &Notification, markup: &dyn Markup) -> String {
-    let from = starts(&one.alert);
+    let from = one.alert.starts();
     let lasted = |until: Wall| match whole_seconds(until.since(from)) {
         Duration::ZERO => String::new(),
         span => markup.text(&format!(", for {}", format_duration(span))),
@@ -429,7 +429,7 @@ pub(super) fn details(one: &Notification, sender: &Sender, longest: usize) -> La
     let own = |name: &str, value: String| (name.to_owned(), value);
     let mut all = vec![own("reason", one_line(&one.reason, VALUE))];
     all.extend(values(alert, one.status).map(|line| own("value", line)));
-    all.push(own("since", utc(starts(alert))));
+    all.push(own("since", utc(alert.starts())));
     all.extend(ended(one).map(|end| own("until", utc(end))));
     all.extend(why_now(one.cause).map(|why| own("told", why.to_owned())));
     let labels = own_labels(alert, sender);

@@ -6,7 +6,7 @@
 use std::future::ready;
 
 use crate::declare::{At, Problems};
-use crate::model::{Labels, Notification, Status};
+use crate::model::{Notification, Status, braced};
 use crate::notify::wire::Message;
 
 use super::{Attempt, Batch, Channel, Context, Sender};
@@ -126,12 +126,6 @@ fn sentence(notification: &Notification) -> String {
     let status = notification.status.as_str();
     let head = format!("{status}: {} ({})", alert.rule, alert.severity.as_str());
     if alert.message.is_empty() { head } else { format!("{head}: {}", one_line(&alert.message)) }
-}
-
-/// `{mount="/",type="ext4"}`, as Prometheus writes labels.
-fn braced(labels: &Labels) -> String {
-    let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    format!("{{{}}}", pairs.join(","))
 }
 
 /// Label values come from applications: what they hold must not forge lines of the log.

@@ -19,7 +19,6 @@ use super::texts::{Texts, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError};
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::{Cause, Notification, Severity, Status};
-use crate::notify::wire::starts;
 use crate::outbound::{Access, parse_url};
 
 crate::choices! {
@@ -205,7 +204,7 @@ impl Opsgenie {
         }
         self.endpoint.post(self.alert(one, batch, &alias).to_string()).await?;
         // To create what is there already only counts; how bad it is must be told by itself.
-        if one.cause == Cause::Change && one.at > starts(&one.alert) {
+        if one.cause == Cause::Change && one.at > one.alert.starts() {
             let priority = json!({"priority": self.settings.priority(one.alert.severity)});
             let url = self.of_alias(&alias, "priority");
             self.endpoint.send(Method::PUT, url, priority.to_string()).await?;

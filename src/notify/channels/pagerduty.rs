@@ -17,7 +17,7 @@ use super::texts::Texts;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::{Alert, Fingerprint, Notification, Severity, Status};
-use crate::notify::wire::{rfc3339, starts};
+use crate::notify::wire::rfc3339;
 use crate::outbound::{Access, parse_url};
 
 crate::choices! {
@@ -235,7 +235,7 @@ impl PagerDuty {
             "summary": shorten(summary, SUMMARY),
             "source": one_line(source, 255),
             "severity": self.settings.severity(severity),
-            "timestamp": rfc3339(starts(alert)),
+            "timestamp": rfc3339(alert.starts()),
             "class": one_line(&alert.rule, 255),
         });
         if let Some(component) = label("component") {
