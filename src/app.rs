@@ -168,7 +168,7 @@ impl App {
         let channels = &plan.root.performance_monitor.alerting.notifications.channels;
         let setup = notify::Setup {
             state: state.clone(),
-            clock: Arc::new(move || clock.now().wall),
+            clock: Arc::new(move || clock.now()),
             random: fastrand::f64,
             observer: account.as_ref().map_or_else(account::nobody, Account::observer),
         };

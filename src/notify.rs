@@ -33,7 +33,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 pub use channels::{
-    Batch, BuildError, ChannelType, Context, Digest, KindSettings, Sender, WallClock,
+    Batch, BuildError, ChannelType, Clock, Context, Digest, KindSettings, Sender, WallClock,
 };
 pub use limit::RateLimit;
 pub use mailbox::ChannelStats;
@@ -43,7 +43,7 @@ pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
 pub use trial::{Tried, try_channel};
 
-use crate::model::{Dispatch, Fingerprint, Severity, Wall};
+use crate::model::{Dispatch, Fingerprint, Mono, Severity, Wall};
 use channels::Channel;
 use delivery::Delivery;
 use filter::Filter;
@@ -54,8 +54,8 @@ use mailbox::Mailbox;
 pub struct Setup {
     /// Folder of the queues; without one they are in memory only.
     pub state: Option<PathBuf>,
-    /// Reads the wall clock.
-    pub clock: WallClock,
+    /// Reads the clocks.
+    pub clock: Clock,
     /// Uniform from 0 to 1; the jitter of retries.
     pub random: fn() -> f64,
     /// Told what becomes of each notification.
@@ -136,6 +136,7 @@ impl Notifier {
     ) -> Result<Prepared, BuildError> {
         let channels = channels.to_vec();
         let clock = self.setup.clock.clone();
+        let clock: WallClock = Arc::new(move || clock().wall);
         let build = move || {
             let enabled = settings::named(&channels);
             let enabled = enabled.into_iter().filter(|(_, channel)| channel.common.enabled);
@@ -175,7 +176,7 @@ impl Notifier {
         };
         timeout(GRACE, halted).await.ok();
         let folder = self.setup.state.as_ref().map(|state| state.join("outbox"));
-        let lock = self.lock.clone();
+        let (lock, now) = (self.lock.clone(), (self.setup.clock)());
         let opened = tokio::task::spawn_blocking(move || {
             let Prepared(channels) = prepared;
             let folder = folder.filter(|folder| journal::is_ours(folder, &mut lock.lock()));
@@ -183,7 +184,7 @@ impl Notifier {
                 let known = mailboxes.iter().position(|mailbox| **mailbox.name() == *name);
                 let mailbox = match known {
                     Some(index) => mailboxes.swap_remove(index),
-                    None => Arc::new(Mailbox::open(&name, folder.clone())),
+                    None => Arc::new(Mailbox::open(&name, folder.clone(), now)),
                 };
                 (mailbox, common, channel)
             });
@@ -246,6 +247,16 @@ impl Notifier {
             running.delivery.mailbox.outbox.lock().note_told(&mut all);
         }
         all
+    }
+
+    /// When a channel was told last that an alert fires; `now` where it is about to be.
+    pub fn last_told(&self, now: Mono) -> impl Fn(&str, Fingerprint) -> Option<Mono> + use<> {
+        let running = self.running.lock();
+        let mailboxes: Vec<_> = running.iter().map(|one| one.delivery.mailbox.clone()).collect();
+        move |channel, alert| {
+            let mailbox = mailboxes.iter().find(|mailbox| **mailbox.name() == *channel)?;
+            mailbox.outbox.lock().last_told(alert, now)
+        }
     }
 
     /// Since when channels fail that do.

@@ -23,13 +23,14 @@ mod samples;
 mod settings;
 mod silence;
 mod state_file;
+mod telling;
 mod time_interval;
 mod tracked;
 mod tree;
 mod view;
 
 pub use acknowledge::{Acknowledgement, Acknowledgements};
-pub use dispatcher::{Advance, Dispatcher, Feedback, Kept, Remembered};
+pub use dispatcher::{Advance, Dispatcher, Feedback, Kept, LastTold, Remembered};
 pub use explain::{Explanation, Membership, Way};
 pub use flapping::FlappingSettings;
 pub use gate::Gate;

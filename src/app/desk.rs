@@ -142,7 +142,7 @@ impl Desk {
             let now = self.clock.now();
             let mut dispatcher = self.dispatcher.lock();
             dispatcher.take(transitions, now);
-            dispatcher.advance(&feedback, now)
+            dispatcher.advance(&feedback, &self.notifier.last_told(now.mono), now)
         };
         if let Some(account) = &self.account {
             account.kept_back(&advance.gates, self.clock.now().wall);
@@ -169,7 +169,8 @@ impl Desk {
     fn remembered(&self) -> hashbrown::HashMap<Fingerprint, Remembered> {
         let told = self.notifier.told().into_iter();
         told.map(|(alert, (told, severity))| {
-            (alert, Remembered { first: told.first, last: told.last, severity })
+            let (first, last) = (told.first.mono, told.last.mono);
+            (alert, Remembered { first, last, severity })
         })
         .collect()
     }

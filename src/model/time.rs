@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Mono(pub u64);
 
 impl Mono {
+    /// The end of time.
+    pub const NEVER: Mono = Mono(u64::MAX);
+
     /// Time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Mono) -> Duration {
@@ -45,8 +48,8 @@ impl Wall {
     }
 }
 
-/// One reading of both clocks, taken at the edge and passed inwards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// One reading of both clocks, taken at the edge and passed inwards. In the order of the monotonic one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Now {
     /// For durations.
     pub mono: Mono,
@@ -62,6 +65,13 @@ impl Now {
             mono: self.mono.after(span),
             wall: Wall(self.wall.0.saturating_add_unsigned(millis(span))),
         }
+    }
+
+    /// Both clocks when the wall clock showed `wall`, as far as it can be trusted: for what is known
+    /// from before this process. What is ahead of the wall clock counts as now.
+    #[must_use]
+    pub fn at(self, wall: Wall) -> Now {
+        Now { mono: self.mono.before(self.wall.since(wall)), wall }
     }
 }
 

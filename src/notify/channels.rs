@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::declare::{At, MapReader, Problems, Section, Shape};
-use crate::model::{Alert, Group, Labels, Notification, Status, Wall};
+use crate::model::{Alert, Group, Labels, Notification, Now, Status, Wall};
 
 pub mod alertmanager;
 mod brief;
@@ -146,7 +146,10 @@ pub struct Sender {
     pub url: String,
 }
 
-/// Reads the wall clock; handed in, so that tests can turn it.
+/// Reads both clocks; handed in, so that tests can turn them.
+pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
+
+/// Reads the wall clock.
 pub type WallClock = Arc<dyn Fn() -> Wall + Send + Sync>;
 
 /// What a channel is built with besides its settings.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::channels::{Batch, Channel, DeliveryError, Digest, WallClock, same_group};
+use super::channels::{Batch, Channel, Clock, DeliveryError, Digest, same_group};
 use super::filter::Filter;
 use super::limit::{Bucket, RateLimit};
 use super::mailbox::{Changed, ChannelStats, Mailbox, REFUSED};
@@ -66,7 +66,7 @@ pub(super) struct Delivery {
     pub(super) common: ChannelCommon,
     pub(super) filter: Filter,
     pub(super) channel: Box<dyn Channel>,
-    pub(super) clock: WallClock,
+    pub(super) clock: Clock,
     pub(super) random: fn() -> f64,
     pub(super) observer: Observer,
 }
@@ -177,7 +177,7 @@ impl Delivery {
         if !urgent.is_empty() && progress.room(limit, true, now).is_ok() {
             return self.claim(Which::Urgent, None, progress);
         }
-        let since = (self.clock)();
+        let since = (self.clock)().wall;
         self.mailbox.counts.lock().held_since.get_or_insert(since);
         Next::Wait(wait)
     }
@@ -202,7 +202,7 @@ impl Delivery {
 
     /// Gives up what began and ended while the rate limit held it back; how many alerts that were.
     async fn give_up_unheard(self: &Arc<Self>) -> usize {
-        let now = (self.clock)();
+        let now = (self.clock)().wall;
         let over = self.mailbox.outbox.lock().stale(Duration::ZERO, now);
         if over.is_empty() {
             return 0;
@@ -222,7 +222,7 @@ impl Delivery {
 
     /// Gives up what began and ended unsent too long ago.
     async fn expire(self: &Arc<Self>, progress: &mut Progress) {
-        let now = (self.clock)();
+        let now = (self.clock)().wall;
         if progress.expired.is_some_and(|last| now.since(last) < EXPIRE && now >= last) {
             return;
         }
@@ -304,7 +304,7 @@ impl Delivery {
     }
 
     fn observe(&self, notification: &Notification, outcome: Outcome<'_>) {
-        let (channel, at) = (self.name(), (self.clock)());
+        let (channel, at) = (self.name(), (self.clock)().wall);
         (self.observer)(&Event { channel, notification, outcome, at });
     }
 
@@ -350,7 +350,7 @@ impl Delivery {
     fn tell_failure(&self, failure: &DeliveryError, lost: u64, progress: &mut Progress) {
         let (channel, message) = (&self.name(), &failure.message);
         progress.lost += lost;
-        let now = (self.clock)();
+        let now = (self.clock)().wall;
         let quiet = progress.told_lost.is_some_and(|last| now.since(last) < QUIET);
         if progress.lost > 0 && !quiet {
             let notifications = std::mem::take(&mut progress.lost);

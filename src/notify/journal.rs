@@ -14,7 +14,7 @@ use tracing::warn;
 use super::outbox::{Outbox, Record, Told};
 use crate::durable;
 use crate::model::{
-    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status, Wall,
+    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Now, Severity, Status, Wall,
 };
 
 /// A journal is written anew when it holds this many lines more than its outbox needs.
@@ -49,29 +49,17 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, gives the outbox it holds and the number of lines that did
-    /// not read, and writes it anew.
+    /// Opens the journal at `path`, `now`, gives the outbox it holds and the number of lines that
+    /// did not read, and writes it anew.
     ///
     /// # Errors
     /// The file cannot be read. That it cannot be written is told by the next [`Journal::append`].
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Outbox, usize)> {
-        let mut outbox = Outbox::default();
-        let mut broken = 0;
-        match fs::read(path) {
-            Ok(bytes) => {
-                for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                    match serde_json::from_slice::<Line>(line).ok().and_then(Line::record) {
-                        Some(record) => {
-                            outbox.apply(record);
-                        }
-                        None => broken += 1,
-                    }
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+    pub(super) fn open(path: &Path, now: Now) -> io::Result<(Self, Outbox, usize)> {
+        let (outbox, broken) = match fs::read(path) {
+            Ok(bytes) => read(&bytes, now),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(error),
-        }
-        outbox.drop_orphans();
+        };
         let mut journal = Self { path: path.to_owned(), file: None, lines: 0 };
         journal.rewrite(&outbox.records()).ok();
         Ok((journal, outbox, broken))
@@ -113,7 +101,23 @@ impl Journal {
     }
 }
 
-fn lines(records: &[Record]) -> Vec<u8> {
+/// The outbox that `lines` hold, `now`, and how many of them do not read.
+pub(super) fn read(lines: &[u8], now: Now) -> (Outbox, usize) {
+    let (mut outbox, mut broken) = (Outbox::default(), 0);
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice(line).ok().and_then(|line: Line| line.record(now)) {
+            Some(record) => {
+                outbox.apply(record);
+            }
+            None => broken += 1,
+        }
+    }
+    outbox.drop_orphans();
+    (outbox, broken)
+}
+
+/// `records` as they lie on disk.
+pub(super) fn lines(records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for record in records {
         // Plain data: there is nothing in it that could fail to serialize.
@@ -194,7 +198,7 @@ impl Line {
         match record {
             Record::Episode { id, told, open, alert, group } => Self::Episode {
                 id: *id,
-                told: told.map(|told| (told.first.0, told.last.0)),
+                told: told.map(|told| (told.first.wall.0, told.last.wall.0)),
                 open: *open,
                 alert: Box::new(SavedAlert::of(alert)),
                 group: SavedGroup::of(group),
@@ -212,17 +216,19 @@ impl Line {
                     alert: SavedAlert::of(&notification.alert),
                 }),
             },
-            Record::Done { seq, at } => Self::Done { seq: *seq, at: at.0 },
+            Record::Done { seq, at } => Self::Done { seq: *seq, at: at.wall.0 },
             Record::Drop(seq) => Self::Drop(*seq),
             Record::Close(episode) => Self::Close(*episode),
         }
     }
 
-    fn record(self) -> Option<Record> {
+    /// What it says, read `now`.
+    fn record(self, now: Now) -> Option<Record> {
+        let past = |at| now.at(Wall(at));
         Some(match self {
             Self::Episode { id, told, open, alert, group } => Record::Episode {
                 id,
-                told: told.map(|(first, last)| Told { first: Wall(first), last: Wall(last) }),
+                told: told.map(|(first, last)| Told { first: past(first), last: past(last) }),
                 open,
                 alert: Arc::new(alert.alert()?),
                 group: Arc::new(group.group()),
@@ -241,7 +247,7 @@ impl Line {
                 };
                 Record::Push { seq, episode, notification }
             }
-            Self::Done { seq, at } => Record::Done { seq, at: Wall(at) },
+            Self::Done { seq, at } => Record::Done { seq, at: past(at) },
             Self::Drop(seq) => Record::Drop(seq),
             Self::Close(episode) => Record::Close(episode),
         })
@@ -308,6 +314,9 @@ mod tests {
 
     use super::super::samples::notification;
     use super::*;
+    use crate::model::Mono;
+
+    const NOW: Now = Now { mono: Mono(1_000_000), wall: Wall(1_795_233_600_000) };
 
     fn append(journal: &mut Journal, outbox: &Outbox, records: &[Record]) {
         journal.append(records, || outbox.records()).unwrap();
@@ -317,7 +326,7 @@ mod tests {
     fn an_outbox_comes_back_as_it_was() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("outbox/a.jsonl");
-        let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
         for (rule, status) in
             [("a", Status::Firing), ("b", Status::Firing), ("a", Status::Resolved)]
         {
@@ -325,10 +334,27 @@ mod tests {
             append(&mut journal, &outbox, &records);
         }
         let first = outbox.queue().next().unwrap().seq;
-        let records = outbox.done(first, Wall(1));
+        let records = outbox.done(first, NOW);
         append(&mut journal, &outbox, &records);
-        let (_, again, broken) = Journal::open(&path).unwrap();
+        let (_, again, broken) = Journal::open(&path, NOW).unwrap();
         assert_eq!((again.records(), broken), (outbox.records(), 0));
+    }
+
+    /// Another process has another monotonic clock, and knows the time between by the wall clock.
+    #[test]
+    fn when_something_was_told_outlives_the_process() {
+        let mut outbox = Outbox::default();
+        outbox.offer(notification("a", "/", Status::Firing));
+        let first = outbox.queue().next().unwrap().clone();
+        outbox.done(first.seq, NOW);
+        let next = Now { mono: Mono(7_000_000), wall: Wall(NOW.wall.0 + 60_000) };
+        let (again, _) = read(&lines(&outbox.records()), next);
+        let last = again.last_told(first.notification.alert.fingerprint, next.mono);
+        assert_eq!(last, Some(Mono(7_000_000 - 60_000)));
+        let earlier = Now { wall: Wall(NOW.wall.0 - 60_000), ..next };
+        let (again, _) = read(&lines(&outbox.records()), earlier);
+        let last = again.last_told(first.notification.alert.fingerprint, next.mono);
+        assert_eq!(last, Some(next.mono), "the wall clock was set back");
     }
 
     /// A crash can end the file anywhere, also within a character.
@@ -336,7 +362,7 @@ mod tests {
     fn a_journal_cut_at_any_byte_opens_to_a_state_that_was() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("a.jsonl");
-        let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
         let mut states = vec![outbox.records()];
         let mut steps: Vec<Vec<Record>> = Vec::new();
         for status in [Status::Firing, Status::Resolved] {
@@ -346,14 +372,14 @@ mod tests {
         }
         for _ in 0..2 {
             let seq = outbox.queue().next().unwrap().seq;
-            let records = outbox.done(seq, Wall(1));
+            let records = outbox.done(seq, NOW);
             append(&mut journal, &outbox, &records);
             states.push(outbox.records());
         }
         let whole = fs::read(&path).unwrap();
         for length in 0..=whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            let (_, again, broken) = Journal::open(&path).unwrap();
+            let (_, again, broken) = Journal::open(&path, NOW).unwrap();
             assert!(states.contains(&again.records()), "cut at {length}: {again:?}");
             assert!(broken <= 1);
         }
@@ -363,7 +389,7 @@ mod tests {
     fn a_damaged_line_costs_only_itself() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("a.jsonl");
-        let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
         for rule in ["a", "b", "c"] {
             let records = outbox.offer(notification(rule, "/", Status::Firing));
             append(&mut journal, &outbox, &records);
@@ -372,7 +398,7 @@ mod tests {
         let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 20;
         bytes[second..second + 4].fill(0xFF);
         fs::write(&path, bytes).unwrap();
-        let (_, again, broken) = Journal::open(&path).unwrap();
+        let (_, again, broken) = Journal::open(&path, NOW).unwrap();
         let rules: Vec<_> =
             again.queue().map(|entry| entry.notification.alert.rule.to_string()).collect();
         assert_eq!((rules, broken), (vec!["a".to_owned(), "c".to_owned()], 1));
@@ -382,14 +408,14 @@ mod tests {
     fn it_stays_small_and_recovers_from_a_disk_that_was_full() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("sub/a.jsonl");
-        let (mut journal, mut outbox, _) = Journal::open(&path).unwrap();
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
         for _ in 0..SLACK {
             let mut records = outbox.offer(notification("a", "/", Status::Firing));
             records.extend(outbox.offer(notification("a", "/", Status::Resolved)));
             append(&mut journal, &outbox, &records);
             for _ in 0..2 {
                 let seq = outbox.queue().next().unwrap().seq;
-                let records = outbox.done(seq, Wall(1));
+                let records = outbox.done(seq, NOW);
                 append(&mut journal, &outbox, &records);
             }
         }
@@ -404,7 +430,7 @@ mod tests {
         fs::remove_file(folder.path().join("sub")).unwrap();
         let more = outbox.offer(notification("c", "/", Status::Firing));
         append(&mut journal, &outbox, &more);
-        let (_, again, _) = Journal::open(&path).unwrap();
+        let (_, again, _) = Journal::open(&path, NOW).unwrap();
         assert_eq!(again.len(), 2);
     }
 }

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::journal::Journal;
 use super::outbox::{Outbox, Record};
-use crate::model::{Fingerprint, Notification, Wall};
+use crate::model::{Fingerprint, Notification, Now, Wall};
 
 /// What one channel did so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,12 +59,12 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Opens the queue of the channel `name` in `folder`, or one in memory. Blocks.
-    pub(super) fn open(name: &str, folder: Option<PathBuf>) -> Self {
+    /// Opens the queue of the channel `name` in `folder`, or one in memory, `now`. Blocks.
+    pub(super) fn open(name: &str, folder: Option<PathBuf>, now: Now) -> Self {
         let mut outbox = Outbox::default();
         let journal = folder.and_then(|folder| {
             let path = folder.join(format!("{name}.jsonl"));
-            match Journal::open(&path) {
+            match Journal::open(&path, now) {
                 Ok((journal, found, broken)) => {
                     if broken > 0 {
                         warn!(channel = name, lines = broken, "damaged lines in the queue's file");

@@ -14,16 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Alert, AlertState, Cause, Fingerprint, Group, Notification, Severity, Status, Wall,
+    Alert, AlertState, Cause, Fingerprint, Group, Mono, Notification, Now, Severity, Status, Wall,
 };
 
 /// When firings of an alert got through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The first.
-    pub first: Wall,
+    pub first: Now,
     /// The last.
-    pub last: Wall,
+    pub last: Now,
 }
 
 impl Told {
@@ -64,7 +64,7 @@ pub(super) enum Record {
         /// Its number.
         seq: u64,
         /// When.
-        at: Wall,
+        at: Now,
     },
     /// It was given up.
     Drop(u64),
@@ -159,6 +159,12 @@ impl Outbox {
     pub(super) fn told(&self) -> impl Iterator<Item = (&Arc<Alert>, Told)> {
         let open = self.open.values().filter_map(|id| self.episodes.get(id));
         open.filter_map(|episode| Some((&episode.alert, episode.told?)))
+    }
+
+    /// When the channel was told last that `alert` fires; `now` where it is about to be.
+    pub(super) fn last_told(&self, alert: Fingerprint, now: Mono) -> Option<Mono> {
+        let episode = self.episodes.get(self.open.get(&alert)?)?;
+        if episode.waiting > 0 { Some(now) } else { episode.told.map(|told| told.last.mono) }
     }
 
     /// Adds when alerts that were told were told, and how bad they were said to be.
@@ -284,7 +290,7 @@ impl Outbox {
     }
 
     /// The receiver took the notification `seq` at `at`.
-    pub(super) fn done(&mut self, seq: u64, at: Wall) -> Vec<Record> {
+    pub(super) fn done(&mut self, seq: u64, at: Now) -> Vec<Record> {
         self.apply_one(Record::Done { seq, at })
     }
 
@@ -554,10 +560,26 @@ mod tests {
 
         offer(&mut outbox, "b", Status::Firing);
         let first = outbox.queue().next().unwrap().seq;
-        outbox.done(first, Wall(1));
+        outbox.done(first, Now::default());
         assert_eq!(outbox.open().count(), 1);
         offer(&mut outbox, "b", Status::Resolved);
         assert_eq!(statuses(&outbox), [(Status::Resolved, "b".into())]);
+    }
+
+    #[test]
+    fn who_is_about_to_be_told_counts_as_told_now() {
+        let mut outbox = Outbox::default();
+        let alert = notification("a", "/", Status::Firing).alert.fingerprint;
+        let at = |second: u64| Now::default().after(Duration::from_secs(second));
+        let last = |outbox: &Outbox| outbox.last_told(alert, at(9).mono);
+        assert_eq!(last(&outbox), None);
+        offer(&mut outbox, "a", Status::Firing);
+        assert_eq!(last(&outbox), Some(at(9).mono));
+        let seq = outbox.queue().next().unwrap().seq;
+        outbox.done(seq, at(2));
+        assert_eq!(last(&outbox), Some(at(2).mono));
+        offer(&mut outbox, "a", Status::Resolved);
+        assert_eq!(last(&outbox), None);
     }
 
     #[test]
@@ -565,7 +587,7 @@ mod tests {
         let mut outbox = Outbox::default();
         offer(&mut outbox, "told", Status::Firing);
         let seq = outbox.queue().next().unwrap().seq;
-        outbox.done(seq, Wall(1));
+        outbox.done(seq, Now::default());
         offer(&mut outbox, "told", Status::Resolved);
         offer(&mut outbox, "old", Status::Firing);
         offer(&mut outbox, "new", Status::Firing);
@@ -612,7 +634,7 @@ mod tests {
         offer(&mut outbox, "a", Status::Resolved);
         offer(&mut outbox, "b", Status::Firing);
         outbox.trim(1);
-        outbox.done(seq, Wall(1));
+        outbox.done(seq, Now::default());
         assert_eq!(statuses(&outbox), [(Status::Resolved, "a".into())]);
     }
 
@@ -684,7 +706,7 @@ mod tests {
                         if step == 4 {
                             let told = &entry.notification;
                             delivered.push((told.status, told.alert.rule.to_string()));
-                            journal.extend(outbox.done(entry.seq, Wall(1)));
+                            journal.extend(outbox.done(entry.seq, Now::default()));
                         } else if entry.notification.status == Status::Firing {
                             journal.extend(outbox.drop_entry(entry.seq));
                         }
@@ -707,7 +729,7 @@ mod tests {
             for entry in left {
                 let told = &entry.notification;
                 delivered.push((told.status, told.alert.rule.to_string()));
-                outbox.done(entry.seq, Wall(1));
+                outbox.done(entry.seq, Now::default());
             }
             prop_assert!(in_order(&delivered));
             for alert in ["a", "b", "c"] {

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::filter::Filter;
+use super::journal;
 use super::outbox::{Outbox, Record, Told};
 use super::settings::{ChannelSettings, named};
-use crate::model::{Alert, Dispatch, Fingerprint, Group, Notification, Severity, Wall};
+use crate::model::{Alert, Dispatch, Fingerprint, Group, Mono, Notification, Now, Severity, Wall};
 
 /// The enabled channels of a declaration, each with its queue and what it was told so far. The same
 /// filters and the same rules of what must be told as for delivery; when a receiver takes what
@@ -42,7 +43,7 @@ impl Preview {
 
     /// What each channel would be told of `dispatches`, all of which it takes at once: its name and
     /// the notification.
-    pub fn accept(&mut self, dispatches: &[Dispatch], at: Wall) -> Vec<(&str, Notification)> {
+    pub fn accept(&mut self, dispatches: &[Dispatch], at: Now) -> Vec<(&str, Notification)> {
         let told = self.queue(dispatches);
         for channel in &mut self.channels {
             channel.take(at);
@@ -104,7 +105,7 @@ impl Preview {
     }
 
     /// The receiver of `channel` takes all that waits.
-    pub fn take(&mut self, channel: &str, at: Wall) -> Vec<Notification> {
+    pub fn take(&mut self, channel: &str, at: Now) -> Vec<Notification> {
         let known = self.channels.iter_mut().find(|known| known.name == channel);
         known.map_or_else(Vec::new, |known| known.take(at))
     }
@@ -131,13 +132,17 @@ impl Preview {
         all
     }
 
-    /// Goes on from what a journal holds, as after a restart.
-    pub fn reopen(&mut self) {
+    /// When a channel was told last that an alert fires; `now` where it is about to be.
+    #[must_use]
+    pub fn last_told(&self, channel: &str, alert: Fingerprint, now: Mono) -> Option<Mono> {
+        let known = self.channels.iter().find(|known| known.name == channel)?;
+        known.outbox.last_told(alert, now)
+    }
+
+    /// Goes on from what the journals hold, as after a restart that is `now`.
+    pub fn reopen(&mut self, now: Now) {
         for channel in &mut self.channels {
-            let records = std::mem::take(&mut channel.outbox).records();
-            for record in records {
-                channel.outbox.apply(record);
-            }
+            (channel.outbox, _) = journal::read(&journal::lines(&channel.outbox.records()), now);
         }
     }
 }
@@ -156,7 +161,7 @@ impl Previewed {
         records.collect()
     }
 
-    fn take(&mut self, at: Wall) -> Vec<Notification> {
+    fn take(&mut self, at: Now) -> Vec<Notification> {
         let waiting: Vec<_> =
             self.outbox.queue().map(|entry| (entry.seq, entry.notification.clone())).collect();
         let take = |(seq, notification)| {
@@ -195,7 +200,7 @@ mod tests {
         let mut preview = preview("[{type: log}, {type: log, name: pager}]");
         let pager: Arc<[Arc<str>]> = ["pager".into()].into();
         let notifications = vec![told(&firing("disk", "/"))];
-        let told = preview.accept(&[Dispatch { to: Some(pager), notifications }], Wall(1));
+        let told = preview.accept(&[Dispatch { to: Some(pager), notifications }], Now::default());
         assert_eq!(told.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), ["pager"]);
     }
 
@@ -209,7 +214,7 @@ mod tests {
         assert_eq!(preview.names().collect::<Vec<_>>(), ["log", "pager", "quiet"]);
         let mut told = |from, to, severity| -> Vec<(String, Status)> {
             let Some(dispatch) = dispatch(from, to, severity) else { return Vec::new() };
-            let all = preview.accept(&[dispatch], Wall(1));
+            let all = preview.accept(&[dispatch], Now::default());
             all.into_iter().map(|(name, note)| (name.to_owned(), note.status)).collect()
         };
         assert_eq!(told(Inactive, Pending, Severity::Warning), []);

@@ -52,7 +52,8 @@ impl Pipeline {
     pub fn restart(&mut self, standing: Vec<Arc<Alert>>, now: Now) {
         let told = self.preview.told().into_iter();
         let told = told.map(|(alert, (told, severity))| {
-            (alert, Remembered { first: told.first, last: told.last, severity })
+            let (first, last) = (told.first.mono, told.last.mono);
+            (alert, Remembered { first, last, severity })
         });
         let fresh = Dispatcher::new(Arc::clone(&self.routing), now);
         let before = std::mem::replace(&mut self.dispatcher, fresh);
@@ -68,7 +69,7 @@ impl Pipeline {
         let gone: Vec<Sent> =
             gone.map(|(channel, notification)| sent(channel, notification, now)).collect();
         for one in &gone {
-            self.preview.take(&one.channel, now.wall);
+            self.preview.take(&one.channel, now);
         }
         gone
     }
@@ -81,8 +82,10 @@ impl Pipeline {
 
     fn turn(&mut self, now: Now, all: &mut Vec<Sent>) {
         let feedback = Feedback { judged: now.mono, ..Feedback::default() };
-        let dispatches = self.dispatcher.advance(&feedback, now).dispatches;
-        let told = self.preview.accept(&dispatches, now.wall).into_iter();
+        let told =
+            |channel: &str, alert: Fingerprint| self.preview.last_told(channel, alert, now.mono);
+        let dispatches = self.dispatcher.advance(&feedback, &told, now).dispatches;
+        let told = self.preview.accept(&dispatches, now).into_iter();
         all.extend(told.map(|(channel, notification)| sent(channel, notification, now)));
     }
 }

@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 
 use crate::model::{
     Alert, AlertState, Cause, Dispatch, Fingerprint, Group as Shared, Labels, Mono, Notification,
-    Now, Severity, Transition, Wall, braced,
+    Now, Severity, Transition, braced,
 };
 
 use super::acknowledge::Acknowledgements;
@@ -28,7 +28,6 @@ use super::inhibit::Inhibitions;
 use super::plan::Routing;
 use super::silence::Silences;
 use super::tracked::Tracked;
-use super::tree::Channels;
 use super::view::View;
 
 /// How long alerts from before a restart wait for their data.
@@ -49,12 +48,15 @@ pub struct Feedback {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remembered {
     /// When first.
-    pub first: Wall,
+    pub first: Mono,
     /// When last.
-    pub last: Wall,
+    pub last: Mono,
     /// How bad it was said to be.
     pub severity: Severity,
 }
+
+/// When a channel was told last that an alert fires; now where it is about to be. The outboxes know.
+pub type LastTold<'a> = &'a dyn Fn(&str, Fingerprint) -> Option<Mono>;
 
 /// What is to be done now.
 #[derive(Debug, Default)]
@@ -264,11 +266,9 @@ impl Dispatcher {
             let (id, new) = self.group(number, labels, now.mono.after(route.wait));
             let Some(group) = self.groups.get_mut(&id) else { continue };
             let joins = !group.members.contains_key(&key);
-            if let (true, Some(memory)) = (joins, memory) {
-                let past = |at: Wall| now.mono.before(now.wall.since(at));
-                group.sent = group.sent.max(Some(past(memory.last)));
-                let first = past(memory.first);
-                let told = Some(memory.severity);
+            if let (true, Some(Remembered { first, last, severity })) = (joins, memory) {
+                group.was_told(route, first, last);
+                let told = Some(severity);
                 group
                     .members
                     .insert(key, Member { told, first, unsure: true, ..Member::default() });
@@ -335,7 +335,7 @@ impl Dispatcher {
     /// When [`Dispatcher::advance`] has something to do, if nothing happens before.
     #[must_use]
     pub fn next(&self) -> Mono {
-        let group = self.due.first().map_or(Mono(u64::MAX), |(at, _)| *at);
+        let group = self.due.first().map_or(Mono::NEVER, |(at, _)| *at);
         let heartbeat = self.heartbeat.next(&self.routing.heartbeat);
         if self.orphans.is_empty() { group.min(heartbeat) } else { Mono(0) }
     }
@@ -351,7 +351,7 @@ impl Dispatcher {
     }
 
     /// What is to be told now.
-    pub fn advance(&mut self, feedback: &Feedback, now: Now) -> Advance {
+    pub fn advance(&mut self, feedback: &Feedback, told: LastTold<'_>, now: Now) -> Advance {
         let mut out = Advance::default();
         self.calm_down(now);
         if !self.orphans.is_empty() {
@@ -360,7 +360,7 @@ impl Dispatcher {
         }
         while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.due.remove(&(at, id));
-            self.flush(id, now, &mut out);
+            self.flush(id, told, now, &mut out);
         }
         self.fall_back(feedback, now, &mut out);
         if let Some(settings) = &self.routing.heartbeat {
@@ -386,12 +386,12 @@ impl Dispatcher {
         }
     }
 
-    fn flush(&mut self, id: usize, now: Now, out: &mut Advance) {
+    fn flush(&mut self, id: usize, told: LastTold<'_>, now: Now, out: &mut Advance) {
         let routing = self.routing.clone();
         let Some(mut group) = self.groups.remove(&id) else { return };
         let route = &routing.tree.routes()[group.route];
         let gates = Gates { dispatcher: self, route, now };
-        let flushed = group.flush(route, &self.alerts, &gates, now);
+        let flushed = group.flush(route, &self.alerts, &gates, told, now);
         let receiver = &route.receiver;
         for (alert, gate) in &flushed.gates {
             if let Some(known) = self.alerts.get(alert) {
@@ -401,16 +401,8 @@ impl Dispatcher {
                 out.gates.push(Kept { alert, receiver, gate: gate.clone(), why });
             }
         }
-        let Flushed { news, ended, steps, left, .. } = flushed;
-        let to = |channels: &Channels, notifications: Vec<Notification>| {
-            let some = !notifications.is_empty();
-            some.then(|| Dispatch { to: Some(channels.clone()), notifications })
-        };
-        out.dispatches.extend(to(&receiver.channels, news));
-        out.dispatches.extend(to(&route.everyone, ended));
-        for (step, notification) in steps {
-            out.dispatches.extend(to(&route.steps[step].receiver.channels, vec![notification]));
-        }
+        let Flushed { dispatches, left, .. } = flushed;
+        out.dispatches.extend(dispatches);
         for key in left {
             self.leave(key, id, now);
         }

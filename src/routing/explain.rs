@@ -117,7 +117,7 @@ impl Dispatcher {
         let view = View { alert: &tracked.alert, sender: &self.routing.sender };
         // The wall clock when the monotonic one stands, or stood, at `at`.
         let wall = |at: Mono| match at {
-            Mono(u64::MAX) => None,
+            Mono::NEVER => None,
             at => {
                 let ahead = at.since(now.mono).as_millis() as i64;
                 let behind = now.mono.since(at).as_millis() as i64;
@@ -137,7 +137,7 @@ impl Dispatcher {
                 gate: gate.map(|gate| (gate.name(), gate.reason(|by| self.named(by)))),
                 last_message: group.sent.and_then(wall),
                 next_flush: wall(group.due),
-                next_repeat: group.next_repeat(route).and_then(wall),
+                next_repeat: wall(group.again.max(now.mono)),
                 escalated: done.map(|(_, step)| step.receiver.name.clone()).collect(),
                 fell_back: member.fell_back,
             })

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::model::{Cause, Fingerprint, Group as Shared, Mono, Notification, Now, Severity};
+use crate::model::{Cause, Dispatch, Fingerprint, Group as Shared, Mono, Now, Severity};
 
+use super::dispatcher::LastTold;
 use super::gate::Gate;
+use super::telling::{Due, Telling};
 use super::tracked::Tracked;
 use super::tree::Route;
 
 /// How often a group is looked at while something keeps an alert of it from being told.
 const RECHECK: Duration = Duration::from_secs(5);
-
-/// The end of time.
-const NEVER: Mono = Mono(u64::MAX);
 
 /// Alerts that are told together.
 #[derive(Clone, Debug)]
@@ -30,6 +29,8 @@ pub(super) struct Group {
     pub(super) due: Mono,
     /// When it was told last.
     pub(super) sent: Option<Mono>,
+    /// Before that no channel is to be told again; the end of time where there is nothing to tell.
+    pub(super) again: Mono,
 }
 
 /// What was told of one alert with its group.
@@ -55,12 +56,8 @@ pub(super) struct Member {
 /// What a flush brings forth.
 #[derive(Debug, Default)]
 pub(super) struct Flushed {
-    /// For the channels of the receiver, in the order of the changes.
-    pub(super) news: Vec<Notification>,
-    /// Ends, for every channel that alerts of the route are told on.
-    pub(super) ended: Vec<Notification>,
-    /// For those of a step of escalation.
-    pub(super) steps: Vec<(usize, Notification)>,
+    /// What is told to whom, in the order of the changes.
+    pub(super) dispatches: Vec<Dispatch>,
     /// Members whose gate is another one than before.
     pub(super) gates: Vec<(Fingerprint, Option<Gate>)>,
     /// Members that ended and left.
@@ -88,7 +85,15 @@ pub(super) trait Judge {
 
 impl Group {
     pub(super) fn new(route: usize, shared: Arc<Shared>, due: Mono) -> Self {
-        Self { route, shared, members: HashMap::new(), ready: due, due, sent: None }
+        Self {
+            route,
+            shared,
+            members: HashMap::new(),
+            ready: due,
+            due,
+            sent: None,
+            again: Mono::NEVER,
+        }
     }
 
     /// Something of it changed: when that may be told at the soonest.
@@ -102,16 +107,27 @@ impl Group {
         self.due = self.due.min(self.ready);
     }
 
+    /// An alert of it was told before a restart or reload.
+    pub(super) fn was_told(&mut self, route: &Route, first: Mono, last: Mono) {
+        self.sent = self.sent.max(Some(last));
+        self.again = self.again.min(route.repeats(first));
+    }
+
     /// What is told of it now.
     pub(super) fn flush(
         &mut self,
         route: &Route,
         alerts: &HashMap<Fingerprint, Tracked>,
         judge: &impl Judge,
+        last_told: LastTold<'_>,
         now: Now,
     ) -> Flushed {
         let mut out = Flushed::default();
-        let repeats = self.next_repeat(route).is_some_and(|at| at <= now.mono);
+        let due = match self.again <= now.mono {
+            true => Due::of(self, route, alerts, last_told, now.mono),
+            false => Due::nobody(now.mono),
+        };
+        let mut telling = Telling::new(route, due);
         let open = self.ready <= now.mono;
         let (shared, mut told, mut freed) = (self.shared.clone(), false, false);
         self.members.retain(|key, member| {
@@ -121,12 +137,13 @@ impl Group {
                     return true;
                 }
                 if member.told.is_some() {
-                    out.ended.push(tracked.notification(Cause::Change, &shared, now.wall));
+                    telling.end(tracked.notification(Cause::Change, &shared, now.wall));
                     told = true;
                 }
                 out.left.push(*key);
                 return false;
             }
+            let repeats = telling.repeats(member);
             let said = member.say(tracked, route, (open, repeats), judge, now.mono);
             freed |= said.freed;
             told |= said.news.is_some();
@@ -134,17 +151,14 @@ impl Group {
             let free = !said.gate.as_ref().is_some_and(Gate::holds_back);
             let unsure = member.unsure;
             member.unsure = unsure && !free;
-            let cause = said.news.or((unsure && free).then_some(Cause::Change));
-            if let Some(cause) = cause {
-                let one = tracked.notification(cause, &shared, now.wall);
-                let known = (0..route.steps.len()).filter(|step| member.has_done(*step));
-                out.steps.extend(known.map(|step| (step, one.clone())));
-                out.news.push(one);
+            let asks = unsure && free && said.news.is_none_or(|cause| cause == Cause::Repeat);
+            for cause in asks.then_some(Cause::Change).into_iter().chain(said.news) {
+                telling.tell(member, tracked.notification(cause, &shared, now.wall));
             }
             for step in said.steps {
                 member.steps |= 1 << step;
                 let one = tracked.notification(Cause::Escalation, &shared, now.wall);
-                out.steps.push((step, one));
+                telling.escalate(step, one);
             }
             if said.gate != member.gate {
                 out.gates.push((*key, said.gate.clone()));
@@ -152,33 +166,25 @@ impl Group {
             }
             true
         });
-        let order =
-            |one: &Notification| alerts.get(&one.alert.fingerprint).map(|known| known.order);
-        out.news.sort_by_key(order);
-        out.ended.sort_by_key(order);
-        out.steps.sort_by_key(|(step, one)| (*step, order(one)));
         if told {
             self.sent = Some(now.mono);
         }
         if open {
-            self.ready = NEVER;
+            self.ready = Mono::NEVER;
         }
         if freed {
             let soonest = self.sent.map_or(now.mono, |sent| sent.after(route.interval));
             self.ready = self.ready.min(soonest.max(now.mono));
         }
+        self.again = telling.next(self.again);
         self.due = self.ready.min(self.next(route, alerts, now.mono));
+        out.dispatches = telling.dispatches(alerts);
         out
-    }
-
-    /// When it is told again if nothing changes.
-    pub(super) fn next_repeat(&self, route: &Route) -> Option<Mono> {
-        Some(self.sent?.after(route.repeat?.max(route.interval)))
     }
 
     /// When it must be looked at again if nothing changes.
     fn next(&self, route: &Route, alerts: &HashMap<Fingerprint, Tracked>, now: Mono) -> Mono {
-        let mut next = NEVER;
+        let mut next = Mono::NEVER;
         for (key, member) in &self.members {
             if member.is_kept() {
                 return now.after(RECHECK);
@@ -187,8 +193,8 @@ impl Group {
             next = next.min(member.next_step(route, severity));
         }
         // An acknowledgement may end at any time; what is due and kept back is looked at again.
-        let repeat = self.next_repeat(route).unwrap_or(NEVER);
-        next.min(repeat).max(now.after(RECHECK))
+        let next = next.min(self.again);
+        if next > now { next } else { now.after(RECHECK) }
     }
 }
 
@@ -204,7 +210,7 @@ impl Member {
         let open = steps.filter(|(number, step)| {
             !self.has_done(*number) && severity >= step.min_severity && self.told.is_some()
         });
-        open.map(|(_, step)| self.first.after(step.after)).min().unwrap_or(NEVER)
+        open.map(|(_, step)| self.first.after(step.after)).min().unwrap_or(Mono::NEVER)
     }
 
     /// Whether something keeps it from being told at all.

@@ -78,7 +78,7 @@ impl Heartbeat {
 
     /// When the next one is due.
     pub(super) fn next(&self, plan: &Option<HeartbeatPlan>) -> Mono {
-        if plan.is_some() { self.next } else { Mono(u64::MAX) }
+        if plan.is_some() { self.next } else { Mono::NEVER }
     }
 
     /// The one that is due, unless something is wrong.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::declare::{At, Problem, Problems, Span, Spanned, did_you_mean};
-use crate::model::{Labels, Severity};
+use crate::model::{Labels, Mono, Severity};
 
 use super::matchers::Matchers;
 use super::settings::{EscalationSettings, ReceiverSettings, RouteSettings, Routes};
@@ -94,6 +94,12 @@ pub struct Route {
 }
 
 impl Route {
+    /// When who was told `last` of what still fires is told again.
+    #[must_use]
+    pub fn repeats(&self, last: Mono) -> Mono {
+        self.repeat.map_or(Mono::NEVER, |every| last.after(every.max(self.interval)))
+    }
+
     /// The labels that make the group of an alert.
     #[must_use]
     pub fn group(&self, alert: &View<'_>) -> Labels {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bellwether::declare::{self, Cx, Decode, Problems};
 use bellwether::model::{
-    Alert, AlertState, Cause, Dispatch, Fingerprint, Group, Labels, Notification, Severity, Status,
-    Transition, Wall,
+    Alert, AlertState, Cause, Dispatch, Fingerprint, Group, Labels, Mono, Notification, Now,
+    Severity, Status, Transition, Wall,
 };
 use bellwether::notify::{ChannelSettings, ChannelStats, Notifier, Prepared, Sender, Setup, check};
 
@@ -47,6 +47,7 @@ pub async fn open_today(state: &Path, yaml: &str) -> Notifier {
 }
 
 async fn open_at(state: &Path, yaml: &str, clock: fn() -> Wall) -> Notifier {
+    let clock = move || Now { wall: clock(), mono: Mono(clock().0.cast_unsigned()) };
     let setup = Setup {
         state: Some(state.to_owned()),
         clock: Arc::new(clock),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
-use bellwether::model::Wall;
+use bellwether::model::{Mono, Wall};
 use bellwether::notify::ChannelStats;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -155,7 +155,12 @@ async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
     let notifier = open(folder.path(), &format!("[{one}]")).await;
     let firing = firing("disk", "/a", 0);
     notifier.notify(std::slice::from_ref(&firing)).await;
-    until(&notifier, "old", |stats| stats.sent == 1).await;
+    until(&notifier, "old", |stats| stats.sent == 1 && stats.queued == 0).await;
+    let told = |channel: &str| {
+        let last = notifier.last_told(Mono::NEVER)(channel, firing.alert.fingerprint);
+        last.map(|at| at < Mono::NEVER)
+    };
+    assert_eq!((told("old"), told("new")), (Some(true), None));
 
     // What is queued while channels are replaced goes to those that stay.
     let prepared = prepare(&notifier, &format!("[{one}, {other}]")).await;

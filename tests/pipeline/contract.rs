@@ -1,6 +1,7 @@
 //! What each receiver may and must hear, of one alert on one channel.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use bellwether::model::{Cause, Fingerprint, Notification, Severity, Status, Wall};
 
@@ -17,12 +18,10 @@ pub struct Standing {
     pub acknowledged: bool,
     /// It began to fire just now, and the end before may still be told.
     pub fresh: bool,
-    /// The routes changed or the process died while it fired.
-    pub moved: bool,
-    /// The channel fails: who restarts meanwhile knows nothing of what it was not told.
-    pub fails: bool,
     /// The channel wants only what is worse.
     pub beneath: bool,
+    /// How long after what it took a receiver may be told the same again.
+    pub repeat: Option<Duration>,
 }
 
 /// What one receiver knows of one alert.
@@ -30,9 +29,9 @@ pub struct Standing {
 struct Heard {
     /// The level that it was told last, while it believes that the alert fires.
     fires: Option<Severity>,
-    /// When its group was told last, and it with it.
-    queued: Option<Wall>,
-    /// It refused something since the alert began.
+    /// When it was told that last.
+    last: Option<Wall>,
+    /// It refused what was to tell it that it fires, and took no other.
     refused: bool,
     /// What it took without our knowing: it comes once more.
     unheard: HashSet<String>,
@@ -62,7 +61,6 @@ impl Contract {
             if standing.firing.is_some() && !standing.beneath && !standing.fresh {
                 return broken("a resolved of what fires");
             }
-            heard.queued = None;
             return Ok(());
         }
         if standing.firing.is_none() {
@@ -75,24 +73,26 @@ impl Contract {
         if standing.acknowledged && again {
             return broken("a reminder of what somebody takes care of");
         }
-        let early = heard.queued.is_some_and(|last| now.since(last) < REPEAT);
-        if one.cause == Cause::Repeat && early && !heard.refused {
+        let over = |last| standing.repeat.is_some_and(|repeat| now.since(last) >= repeat);
+        if one.cause == Cause::Repeat && !heard.last.is_none_or(over) {
             return broken("a repeat before its time");
-        }
-        // Who joins a group that was told before is reminded with it: by escalation, and where a
-        // reload or restart leaves unsure which of its channels know.
-        let joins = matches!(one.cause, Cause::Escalation | Cause::Fallback)
-            || (standing.moved && one.cause == Cause::Change)
-            || standing.fails;
-        if !joins {
-            heard.queued = Some(now);
         }
         Ok(())
     }
 
     /// A receiver takes something; where it is `lost`, we do not learn of it.
-    pub fn taken(&mut self, channel: &str, one: &Notification, lost: bool) -> Result<(), String> {
+    pub fn taken(
+        &mut self,
+        channel: &str,
+        one: &Notification,
+        lost: bool,
+        now: Wall,
+    ) -> Result<(), String> {
         let heard = self.heard(channel, one.alert.fingerprint);
+        let last = heard.last;
+        if one.status == Status::Firing {
+            heard.last = Some(now);
+        }
         if heard.unheard.remove(&one.id) {
             if lost {
                 heard.unheard.insert(one.id.clone());
@@ -108,7 +108,7 @@ impl Contract {
         match one.status {
             Status::Resolved if before.is_none() => broken("a resolved without a firing"),
             Status::Resolved => {
-                heard.fires = None;
+                (heard.fires, heard.refused) = (None, false);
                 Ok(())
             }
             Status::Firing => {
@@ -116,7 +116,11 @@ impl Contract {
                 if same && !heard.refused {
                     return broken("the same twice");
                 }
-                heard.fires = Some(severity);
+                let early = last.is_some_and(|last| now.since(last) < REPEAT);
+                if one.cause == Cause::Repeat && early {
+                    return broken("a repeat right after what it repeats");
+                }
+                (heard.fires, heard.refused) = (Some(severity), false);
                 Ok(())
             }
         }
@@ -130,16 +134,10 @@ impl Contract {
     /// A receiver refused something.
     pub fn refused(&mut self, channel: &str, one: &Notification) {
         let heard = self.heard(channel, one.alert.fingerprint);
-        heard.refused = true;
-        if one.status == Status::Resolved {
-            heard.fires = None; // whatever it believes now is its own fault
+        match one.status {
+            Status::Firing => heard.refused = true,
+            Status::Resolved => heard.fires = None, // whatever it believes now is its own fault
         }
-    }
-
-    /// An alert ended: what was refused is past.
-    pub fn ended(&mut self, alert: Fingerprint) {
-        let known = self.0.iter_mut().filter(|((_, known), _)| *known == alert);
-        known.for_each(|(_, heard)| heard.refused = false);
     }
 
     /// What holds once nothing more is to come. `expected`: who must know that it fires.
@@ -153,8 +151,7 @@ impl Contract {
         let heard = self.heard(channel, alert);
         let broken = |what: &str| Err(format!("{what}: {alert} on {channel}, {fires:?} {heard:?}"));
         match (fires, heard.fires) {
-            // Its end itself may have been refused.
-            (None, Some(_)) if !heard.refused => broken("its end was never told"),
+            (None, Some(_)) => broken("its end was never told"),
             (Some(level), told) if expected && told != Some(level) && !heard.refused => {
                 broken("it was never told")
             }

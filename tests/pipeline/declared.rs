@@ -125,6 +125,11 @@ pub fn routing(index: usize) -> Arc<Routing> {
     Arc::new(routing)
 }
 
+/// How long after what it took a receiver may be told the same again, under `ROUTES[index]`.
+pub fn repeat(index: usize) -> Option<Duration> {
+    routing(index).tree.routes().iter().filter_map(|route| route.repeat).min()
+}
+
 /// The alert `ALERTS[index]`, firing since `fired`.
 pub fn alert(index: usize, severity: Severity, fired: Wall) -> Alert {
     let (rule, host) = ALERTS[index];

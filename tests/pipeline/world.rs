@@ -15,7 +15,7 @@ use bellwether::routing::{
 
 use super::contract::{Contract, Standing};
 use super::declared::{
-    ALERTS, CHANNELS, SILENCED, alert, channels, ends, fires, inhibits, routing, silences,
+    ALERTS, CHANNELS, SILENCED, alert, channels, ends, fires, inhibits, repeat, routing, silences,
 };
 
 /// How the process dies.
@@ -54,8 +54,6 @@ pub struct World {
     /// A process before this one may have left behind what ended unseen.
     left: bool,
     routes: usize,
-    /// Since when these routes hold, in this process.
-    moved: Wall,
     conditions: [Option<Severity>; ALERTS.len()],
     firing: Firing,
     saved: Firing,
@@ -89,7 +87,6 @@ impl World {
             looked: BOOT,
             left: false,
             routes,
-            moved: Wall::default(),
             conditions: [None; ALERTS.len()],
             firing: Firing::new(),
             saved: Firing::new(),
@@ -156,13 +153,14 @@ impl World {
     fn remembered(&self) -> hashbrown::HashMap<Fingerprint, Remembered> {
         let told = self.outboxes.told().into_iter();
         told.map(|(alert, (told, severity))| {
-            (alert, Remembered { first: told.first, last: told.last, severity })
+            let (first, last) = (told.first.mono, told.last.mono);
+            (alert, Remembered { first, last, severity })
         })
         .collect()
     }
 
     pub fn reload(&mut self, routes: usize) {
-        (self.routes, self.moved) = (routes, self.now.wall);
+        self.routes = routes;
         let next = Dispatcher::new(routing(routes), self.now);
         let before = std::mem::replace(&mut self.dispatcher, next);
         let remembered = self.remembered();
@@ -186,19 +184,19 @@ impl World {
                 self.saved = self.firing.clone();
                 for (channel, _) in CHANNELS.iter().zip(self.works).filter(|(_, works)| *works) {
                     for one in self.outboxes.waiting(channel) {
-                        self.contract.taken(channel, &one, true)?;
+                        self.contract.taken(channel, &one, true, self.now.wall)?;
                     }
                 }
             }
         }
         let wall = self.now.after(Duration::from_secs(down)).wall;
         self.now = Now { mono: BOOT, wall };
-        (self.started, self.looked, self.moved) = (self.now, BOOT, wall);
+        (self.started, self.looked) = (self.now, BOOT);
         self.left = true;
         self.data = self.now.after(Duration::from_secs(data)).wall;
         self.failing = [None; CHANNELS.len()];
         self.refused.clear();
-        self.outboxes.reopen();
+        self.outboxes.reopen(self.now);
         self.firing = self.saved.clone();
         let standing = self.firing.iter();
         let standing = standing.map(|(index, (severity, at))| alert(*index, *severity, *at));
@@ -230,7 +228,6 @@ impl World {
                 }
                 (Some((before, since)), None) => {
                     self.firing.remove(&index);
-                    self.contract.ended(fingerprint(index));
                     found.push(ends(alert(index, before, since), at));
                 }
                 _ => {}
@@ -259,9 +256,8 @@ impl World {
             kept_back: firing.is_some_and(|severity| self.kept_back(index, severity)),
             acknowledged: acknowledged.is_some(),
             fresh: known.is_some_and(|(_, since)| since == self.now.wall),
-            moved: known.is_some_and(|(_, since)| self.moved >= since),
-            fails: CHANNELS.iter().zip(self.works).any(|(name, works)| *name == channel && !works),
             beneath: channel == "mail" && firing.is_some_and(|level| level < Severity::Critical),
+            repeat: repeat(self.routes),
         }
     }
 
@@ -285,7 +281,9 @@ impl World {
         };
         let found = self.judge();
         self.dispatcher.take(&found, self.now);
-        let dispatches = self.dispatcher.advance(&feedback, self.now).dispatches;
+        let (outboxes, now) = (&self.outboxes, self.now.mono);
+        let told = |channel: &str, alert| outboxes.last_told(channel, alert, now);
+        let dispatches = self.dispatcher.advance(&feedback, &told, self.now).dispatches;
         let queued = owned(self.outboxes.offer(&dispatches));
         self.check_queued(&queued)
     }
@@ -294,8 +292,8 @@ impl World {
         for (number, channel) in CHANNELS.iter().enumerate() {
             if self.works[number] {
                 self.failing[number] = None;
-                for one in self.outboxes.take(channel, self.now.wall) {
-                    self.contract.taken(channel, &one, false)?;
+                for one in self.outboxes.take(channel, self.now) {
+                    self.contract.taken(channel, &one, false, self.now.wall)?;
                 }
             } else if !self.outboxes.waiting(channel).is_empty() {
                 self.failing[number].get_or_insert(self.now.wall);

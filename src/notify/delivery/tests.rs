@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::super::samples::{firing, level, resolved, told};
 use super::*;
 use crate::declare::{self, Cx, Decode, Problems};
-use crate::model::{Severity, Transition};
+use crate::model::{Now, Severity, Transition};
 use crate::notify::ChannelSettings;
 
 /// What the channel does with one attempt.
@@ -70,11 +70,11 @@ fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<M
     let settings = ChannelSettings::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
     let heard = Arc::new(Mutex::new(Heard { acts: acts.into(), ..Heard::default() }));
     let delivery = Delivery {
-        mailbox: Arc::new(Mailbox::open("test", None)),
+        mailbox: Arc::new(Mailbox::open("test", None, Now::default())),
         filter: Filter::new(&settings.common),
         common: settings.common,
         channel: Box::new(Scripted { start: Instant::now(), heard: heard.clone() }),
-        clock: Arc::new(Wall::default),
+        clock: Arc::new(Now::default),
         random: || 1.0,
         observer: Arc::new({
             let heard = heard.clone();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::declare::{self, Cx, Decode, Problems};
-use crate::model::Cause;
+use crate::model::{Cause, Status};
 use crate::routing::acknowledge::Acknowledgement;
 use crate::routing::flapping::FlappingSettings;
 use crate::routing::inhibit::InhibitRuleSettings;
@@ -58,6 +58,10 @@ fn routing(yaml: &str) -> Arc<Routing> {
 struct Scene {
     dispatcher: Dispatcher,
     feedback: Feedback,
+    /// When a channel takes what it is offered at a second; most at once.
+    takes: fn(&str, u64) -> Option<u64>,
+    /// When each will have taken the last firing.
+    taken: HashMap<(String, Fingerprint), Mono>,
     sent: Vec<String>,
     gates: Vec<String>,
     at: u64,
@@ -67,15 +71,25 @@ impl Scene {
     fn new(yaml: &str) -> Self {
         Self {
             dispatcher: Dispatcher::new(routing(yaml), after(0)),
-            feedback: Feedback { judged: Mono(u64::MAX), ..Feedback::default() },
+            feedback: Feedback { judged: Mono::NEVER, ..Feedback::default() },
+            takes: |_, second| Some(second),
+            taken: HashMap::new(),
             sent: Vec::new(),
             gates: Vec::new(),
             at: 0,
         }
     }
 
+    fn advance(&mut self, second: u64) -> Advance {
+        let now = after(second);
+        let told = |channel: &str, alert| {
+            self.taken.get(&(channel.to_owned(), alert)).map(|at| *at.min(&now.mono))
+        };
+        self.dispatcher.advance(&self.feedback, &told, now)
+    }
+
     fn turn(&mut self, second: u64) {
-        let advance = self.dispatcher.advance(&self.feedback, after(second));
+        let advance = self.advance(second);
         for dispatch in advance.dispatches {
             // To whom it may concern: nothing of it is news.
             let Some(to) = dispatch.to else { continue };
@@ -83,6 +97,14 @@ impl Scene {
                 let (status, rule, cause) =
                     (one.status.as_str(), &one.alert.rule, one.cause.as_str());
                 let mount = one.alert.labels.get("mount").map_or("", String::as_str);
+                for channel in to.iter().filter(|_| one.status == Status::Firing) {
+                    let key = (channel.to_string(), one.alert.fingerprint);
+                    // What is no news it has taken already.
+                    let knows = one.cause == Cause::Change && self.taken.contains_key(&key);
+                    if let Some(at) = (self.takes)(channel, second).filter(|_| !knows) {
+                        self.taken.insert(key, after(at).mono);
+                    }
+                }
                 self.sent
                     .push(format!("{second}s {}: {status} {rule}{mount} {cause}", to.join("+")));
             }
@@ -238,11 +260,11 @@ fn the_end_of_an_alert_is_offered_to_every_channel() {
     scene.dispatcher.take(&[fires(&disk("/a"), after(1))], after(1));
     scene.turn(1);
     scene.dispatcher.take(&[ends(&disk("/a"), after(2)), ends(&disk("/x"), after(2))], after(2));
-    let advance = scene.dispatcher.advance(&scene.feedback, after(2));
+    let advance = scene.advance(2);
     let to_all = advance.dispatches.iter().filter(|dispatch| dispatch.to.is_none());
     let told: Vec<_> = to_all.flat_map(|dispatch| &dispatch.notifications).collect();
     assert_eq!(told.len(), 1, "the unknown one");
-    let advance = scene.dispatcher.advance(&scene.feedback, after(3));
+    let advance = scene.advance(3);
     assert_eq!(advance.dispatches.len(), 1, "the one that left its last group");
     assert_eq!(advance.dispatches[0].to, None);
 }
@@ -424,8 +446,8 @@ fn after_a_restart_what_was_told_stays_quiet_until_its_repeat() {
     let yaml = "routes: {receiver: chat, group_wait: 30s, repeat_interval: 1h}";
     let mut scene = Scene::new(yaml);
     let told = Remembered {
-        first: Wall(after(0).wall.0 - 1_800_000),
-        last: Wall(after(0).wall.0 - 1_800_000),
+        first: after(0).mono.before(Duration::from_secs(1800)),
+        last: after(0).mono.before(Duration::from_secs(1800)),
         severity: Severity::Warning,
     };
     let (known, fresh) = (disk("/known"), disk("/fresh"));
@@ -441,6 +463,57 @@ fn after_a_restart_what_was_told_stays_quiet_until_its_repeat() {
     assert!(scene.take_sent().iter().all(|line| line.contains("repeat")));
 }
 
+/// Chat took it at once, the pager was down for a while, the mail refuses it.
+#[test]
+fn each_channel_is_told_again_an_interval_after_what_it_took() {
+    let mut scene = Scene::new(&format!(
+        "{{receivers: [{{name: team, channels: [chat, pager, mail]}}, {{name: lead, channels: [log]}}],
+           routes: {{receiver: team, {NO_WAIT}, repeat_interval: 10m,
+             escalation: [{{after: 5m, receiver: lead}}]}}}}"
+    ));
+    scene.takes = |channel, second| match channel {
+        "chat" => Some(second + 1),
+        "pager" => Some(second.max(400)),
+        "mail" => None,
+        _ => Some(second),
+    };
+    scene.at(1, &[fires(&disk("/a"), after(1))]).until(1210);
+    assert_eq!(
+        scene.take_sent(),
+        [
+            "1s chat+pager+mail: firing disk/a change",
+            "301s log: firing disk/a escalation",
+            "601s mail: firing disk/a repeat",
+            "602s chat: firing disk/a repeat",
+            "901s log: firing disk/a repeat",
+            "1000s pager: firing disk/a repeat",
+            "1203s chat: firing disk/a repeat",
+        ]
+    );
+}
+
+#[test]
+fn after_a_restart_each_channel_is_told_again_an_interval_after_what_it_took() {
+    let yaml = "receivers: [{name: team, channels: [chat, pager]}]
+routes: {receiver: team, group_wait: 0s, repeat_interval: 10m}";
+    let mut scene = Scene::new(yaml);
+    let ago = |seconds| after(0).mono.before(Duration::from_secs(seconds));
+    let known = Remembered { first: ago(590), last: ago(5), severity: Severity::Warning };
+    let disk = disk("/a");
+    for (channel, at) in [("chat", known.first), ("pager", known.last)] {
+        scene.taken.insert((channel.into(), disk.fingerprint), at);
+    }
+    scene.dispatcher.restore(
+        vec![Arc::new(disk.clone())],
+        [(disk.fingerprint, known)].into(),
+        after(0),
+    );
+    scene.until(600);
+    let mut sent = scene.take_sent();
+    sent.retain(|line| line.ends_with("repeat"));
+    assert_eq!(sent, ["61s chat: firing disk/a repeat", "595s pager: firing disk/a repeat"]);
+}
+
 #[test]
 fn a_reload_moves_what_stands_to_its_new_route_and_ends_what_ended() {
     let mut scene = Scene::new("routes: {receiver: chat, group_wait: 0s, group_interval: 5m}");
@@ -449,11 +522,11 @@ fn a_reload_moves_what_stands_to_its_new_route_and_ends_what_ended() {
     assert_eq!(scene.take_sent().len(), 2);
     let mut next = Dispatcher::new(routing("routes: {receiver: mail, group_wait: 0s}"), after(3));
     let told =
-        Remembered { first: after(1).wall, last: after(1).wall, severity: Severity::Warning };
+        Remembered { first: after(1).mono, last: after(1).mono, severity: Severity::Warning };
     let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(routing("{}"), after(3)));
     next.succeed(before, [(a.fingerprint, told), (b.fingerprint, told)].into(), after(3));
     scene.dispatcher = next;
-    let advance = scene.dispatcher.advance(&scene.feedback, after(3));
+    let advance = scene.advance(3);
     let lines: Vec<_> = advance
         .dispatches
         .iter()
@@ -580,7 +653,7 @@ fn who_a_reload_brings_is_told_once_the_silence_is_over() {
     scene.at(1, &[fires(&disk("/a"), after(1))]);
     scene.dispatcher.order(silenced("alertname=disk", 60), 1, after(2)).unwrap();
     assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
-    let moment = after(3).wall;
+    let moment = after(3).mono;
     let told = Remembered { first: moment, last: moment, severity: Severity::Warning };
     let other = routing(&format!("routes: {{receiver: mail, {NO_WAIT}}}"));
     let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(other, after(3)));
@@ -637,7 +710,7 @@ fn what_was_told_before_a_restart_does_not_hide_a_later_level() {
     let mut scene =
         Scene::new(&format!("routes: {{receiver: chat, group_by: ['...'], {NO_WAIT}}}"));
     let told =
-        Remembered { first: after(0).wall, last: after(0).wall, severity: Severity::Warning };
+        Remembered { first: after(0).mono, last: after(0).mono, severity: Severity::Warning };
     let disk = disk("/a");
     let known = [(disk.fingerprint, told)].into();
     scene.dispatcher.restore(vec![Arc::new(disk.clone())], known, after(0));
