@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::filter::Filter;
-use super::outbox::{Outbox, Record, Told};
+use super::mailbox::REFUSED;
+use super::outbox::{GivenUp, Outbox, Record, Told};
 use super::settings::{ChannelSettings, named};
 use crate::model::{Alert, Dispatch, Fingerprint, Group, Notification, Severity, Wall};
 
@@ -115,7 +116,8 @@ impl Preview {
         let Some(outbox) = known.map(|known| &mut known.outbox) else { return Vec::new() };
         let oldest = outbox.queue().next().map(|entry| entry.seq);
         if let Some(oldest) = oldest {
-            outbox.drop_entry(oldest);
+            let why = GivenUp { reason: REFUSED, error: "", at: Wall(0), keep: 0 };
+            outbox.give_up(oldest, &why);
         }
         outbox.take_given_up()
     }

@@ -155,7 +155,7 @@ pub(super) fn silences(all: &[Silence], now: Wall) -> Value {
 }
 
 /// RFC 3339 in UTC; null for the ends of time.
-fn time(at: Wall) -> Value {
+pub(super) fn time(at: Wall) -> Value {
     let known = jiff::Timestamp::from_millisecond(at.0).ok();
     known.map_or(Value::Null, |at| format!("{at:.0}").into())
 }

@@ -12,6 +12,7 @@ mod analysis;
 mod anomalies;
 mod backtest;
 mod commands;
+mod dead_letters;
 mod history;
 mod hostile;
 mod kafka;
