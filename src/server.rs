@@ -39,6 +39,7 @@ pub use backend::{
     AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth,
     ReloadHealth, RemoteHealth, Resent, RuleView,
 };
+pub use control::read_token;
 pub use desk::way_view;
 pub use listener::{BindError, Handle, Server};
 pub use network::Network;
