@@ -135,7 +135,7 @@ impl Route {
                 "what became of alerts and notifications: start, end, rule, match[], state, channel"
             }
             Self::Silences | Self::Api(View::Silences) => {
-                "silences; POST makes one: matchers, duration, created_by, comment"
+                "silences; POST makes one: matchers, duration, times, created_by, comment"
             }
             Self::Silence => "DELETE ends a silence",
             Self::Acknowledge => "POST says who takes care of an alert: by, comment, duration",
@@ -213,7 +213,11 @@ impl Route {
 /// Whether `path` is `known`, which may have one part in angle brackets that stands for any text.
 fn fits(known: &str, path: &str) -> bool {
     match part(known, path) {
-        Some(part) => !part.is_empty() && (part == known || !part.contains('/')),
+        Some(part) => {
+            // An identity at the end may have slashes: `maintenance/backups`.
+            let free = part == known || known.ends_with('>');
+            !part.is_empty() && (free || !part.contains('/'))
+        }
         None => false,
     }
 }
