@@ -14,6 +14,7 @@ mod client;
 mod config;
 mod correlate;
 mod dashboard;
+mod dead_letters;
 mod explain;
 mod export;
 mod forecast;
@@ -118,6 +119,8 @@ enum Command {
     /// Say that somebody takes care of an alert: it is neither repeated nor escalated.
     #[command(visible_alias = "ack")]
     Acknowledge(acknowledge::Options),
+    /// Show what channels gave up, send it again or discard it.
+    DeadLetters(dead_letters::Options),
     /// Exit with 0 if a running Bellwether is healthy and ready.
     Health(client::Target),
     /// Try rules on what was recorded: what would have fired, when, and who would have heard.
@@ -184,6 +187,7 @@ pub fn main() -> ExitCode {
         Command::Route(options) => route::run(&global, &options),
         Command::Silence(options) => silence::run(&global, &options),
         Command::Acknowledge(options) => acknowledge::run(&global, &options),
+        Command::DeadLetters(options) => dead_letters::run(&global, &options),
         Command::Health(target) => health::run(&global, &target),
         Command::Backtest(options) => backtest::run(&global, &options),
         Command::Test(options) => return test::run(&options),

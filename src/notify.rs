@@ -43,7 +43,7 @@ pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
 pub use trial::{Tried, try_channel};
 
-use crate::model::{Dispatch, Fingerprint, Mono, Severity, Wall};
+use crate::model::{DeadLetter, Dispatch, Fingerprint, Mono, Severity, Wall};
 use channels::Channel;
 use delivery::Delivery;
 use filter::Filter;
@@ -282,8 +282,36 @@ impl Notifier {
         refused.collect()
     }
 
-    /// Does `work` for every channel at once, on blocking threads.
-    async fn each(&self, work: impl Fn(&Delivery) + Clone + Send + 'static) {
+    /// What the channels gave up and do not know, the oldest of each first.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        let running = self.running.lock();
+        let letters = running.iter().flat_map(|running| {
+            let mailbox = &running.delivery.mailbox;
+            let outbox = mailbox.outbox.lock();
+            outbox.letters().map(|letter| mailbox.dead_letter(letter)).collect::<Vec<_>>()
+        });
+        letters.collect()
+    }
+
+    /// Queues the dead letters `ids` again, on disk when it returns. Each is told of with whether
+    /// it was: what its channel knows by now is not sent.
+    pub async fn resend(&self, ids: HashSet<String>) -> Vec<(DeadLetter, bool)> {
+        let ids = Arc::new(ids);
+        self.each(move |delivery| delivery.resend(&ids)).await.into_iter().flatten().collect()
+    }
+
+    /// Forgets the dead letters `ids`; which there were.
+    pub async fn discard(&self, ids: HashSet<String>) -> Vec<DeadLetter> {
+        let ids = Arc::new(ids);
+        self.each(move |delivery| delivery.discard(&ids)).await.into_iter().flatten().collect()
+    }
+
+    /// Does `work` for every channel at once, on blocking threads; what came of it.
+    async fn each<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Delivery) -> T + Clone + Send + 'static,
+    ) -> Vec<T> {
         let deliveries: Vec<Arc<Delivery>> =
             self.running.lock().iter().map(|running| running.delivery.clone()).collect();
         let tasks: Vec<_> = deliveries
@@ -293,11 +321,14 @@ impl Notifier {
                 tokio::task::spawn_blocking(move || work(&delivery))
             })
             .collect();
+        let mut done = Vec::new();
         for task in tasks {
-            if let Err(error) = task.await {
-                warn!(%error, "queueing a notification ended badly");
+            match task.await {
+                Ok(one) => done.push(one),
+                Err(error) => warn!(%error, "queueing a notification ended badly"),
             }
         }
+        done
     }
 
     /// Hands over what waits for at most `limit`; the rest stays on disk.

@@ -42,7 +42,8 @@ pub use settings::{
     EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,
 };
 pub use silence::{
-    MaintenanceSettings, Silence, SilenceDraft, SilenceError, SilenceState, Silences,
+    MaintenanceSettings, OPEN, Recurs, Silence, SilenceDraft, SilenceError, SilenceState, Silences,
+    WrittenSilence, read_silences,
 };
 pub use state_file::{Said, StateFile};
 pub use time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};

@@ -13,6 +13,7 @@ mod backend;
 mod body;
 mod compress;
 mod control;
+mod dead_letters;
 mod desk;
 mod handler;
 mod landing;
@@ -36,8 +37,9 @@ pub use alert_history::{alert_history_data, alert_history_query};
 pub use analysis::Judgement;
 pub use backend::{
     AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth,
-    ReloadHealth, RemoteHealth, RuleView,
+    ReloadHealth, RemoteHealth, Resent, RuleView,
 };
+pub use control::read_token;
 pub use desk::way_view;
 pub use listener::{BindError, Handle, Server};
 pub use network::Network;

@@ -1,5 +1,6 @@
 //! What the server asks of the rest.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use super::account::Account;
 use super::past::Past;
 use crate::alert_history::AlertHistory;
 use crate::collectors::application::record_json;
-use crate::model::{Alert, AlertState, Fingerprint, Labels, Now, Recorded, Severity};
+use crate::model::{Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity};
 use crate::promql::Queryable;
 use crate::routing::{Explanation, Order, OrderError, Silence};
 use crate::rules::{RecordingStatus, RuleStatus};
 use crate::server::{
-    Backend, ChannelHealth, CollectorHealth, Health, Judgement, ReloadHealth, RuleView,
+    Backend, ChannelHealth, CollectorHealth, Health, Judgement, ReloadHealth, Resent, RuleView,
 };
 use crate::store::Store;
 
@@ -73,6 +74,21 @@ impl Backend for View {
         Box::pin(self.0.desk.order(order))
     }
 
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.0.notifier.dead_letters()
+    }
+
+    fn resend(&self, ids: HashSet<String>) -> Pin<Box<dyn Future<Output = Resent> + Send + '_>> {
+        Box::pin(self.0.notifier.resend(ids))
+    }
+
+    fn discard(
+        &self,
+        ids: HashSet<String>,
+    ) -> Pin<Box<dyn Future<Output = Vec<DeadLetter>> + Send + '_>> {
+        Box::pin(self.0.notifier.discard(ids))
+    }
+
     fn explain(&self, alert: Fingerprint) -> Option<Explanation> {
         self.0.desk.explain(alert)
     }
@@ -106,6 +122,7 @@ impl Backend for View {
             name: channel.name,
             kind: channel.kind,
             queued: channel.queued,
+            dead_letters: channel.dead_letters,
             sent: channel.sent,
             failed: channel.failed,
             dropped: channel.dropped.iter().map(|(_, count)| count).sum(),

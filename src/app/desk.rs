@@ -68,6 +68,7 @@ impl Desk {
         match tokio::task::spawn_blocking(move || reading.load()).await {
             Ok(Ok(Found::State((silences, acknowledgements)))) => {
                 self.dispatcher.lock().recall(silences, acknowledgements);
+                self.warn_of_dangling();
             }
             Ok(Ok(Found::Nothing)) => {}
             Ok(Ok(Found::Corrupt { aside, reason })) => {
@@ -124,6 +125,17 @@ impl Desk {
         let mut dispatcher = self.dispatcher.lock();
         let before = std::mem::replace(&mut *dispatcher, Dispatcher::new(routing, now));
         dispatcher.succeed(before, told, now);
+        drop(dispatcher);
+        self.warn_of_dangling();
+    }
+
+    fn warn_of_dangling(&self) {
+        for (silence, interval) in self.dispatcher.lock().silences().dangling() {
+            warn!(
+                silence,
+                interval, "a silence names a time interval that is not declared any more"
+            );
+        }
     }
 
     /// Notes that rules were judged.

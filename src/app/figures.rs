@@ -112,6 +112,7 @@ impl App {
                     failed: channel.failed,
                     dropped: channel.dropped,
                     queued: channel.queued,
+                    dead_letters: channel.dead_letters,
                 };
                 (channel.name, figures)
             })

@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::Value;
 
 use super::Global;
-use crate::server::Access;
+use crate::server::{Access, read_token};
 
 /// Which Bellwether to ask.
 #[derive(Args)]
@@ -21,6 +22,10 @@ pub(super) struct Target {
     /// Trust this certificate authority (PEM).
     #[arg(long = "ca-file", value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// The token for what changes state, as prometheus.control.token_file of that Bellwether has
+    /// it; without --url it is read from there.
+    #[arg(long = "token-file", value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 /// What is asked of it.
@@ -88,9 +93,36 @@ impl Target {
         self.send(global, &Request { method, path, body, patience })
     }
 
+    /// What goes with a change: the token, where one is named or declared. It stands in for a
+    /// password of the address.
+    fn authorization(&self, global: &Global) -> anyhow::Result<Option<HeaderValue>> {
+        let declared = match (&self.token_file, &self.url) {
+            (None, None) => {
+                global.plan()?.root.performance_monitor.value.prometheus.control.token_file
+            }
+            _ => None,
+        };
+        let Some(file) = self.token_file.as_deref().or(declared.as_deref()) else {
+            return Ok(None);
+        };
+        let token = read_token(file).map_err(|error| {
+            anyhow::anyhow!(
+                "no token: {error}\nhint: give --token-file a file that this user may read and that \
+                 holds the token of prometheus.control.token_file"
+            )
+        })?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
     fn send(&self, global: &Global, request: &Request<'_>) -> anyhow::Result<Answer> {
         let Request { method, path, body, patience } = request;
         let address = self.address(global)?;
+        let authorization = match *method {
+            Method::GET => None,
+            _ => self.authorization(global)?,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut client = reqwest::Client::builder().timeout(*patience).no_proxy();
@@ -103,7 +135,12 @@ impl Target {
             if let Some(body) = body {
                 request = request.header("content-type", "application/json").body(body.to_string());
             }
-            let response = request.send().await;
+            let (client, request) = request.build_split();
+            let mut request = request.map_err(reqwest::Error::without_url)?;
+            if let Some(authorization) = authorization {
+                request.headers_mut().insert(AUTHORIZATION, authorization);
+            }
+            let response = client.execute(request).await;
             // The address may hold a password, so the error's own text must not name it.
             let response = response.map_err(reqwest::Error::without_url).context(
                 "no answer; is it running? (bellwether run, or systemctl status bellwether)",

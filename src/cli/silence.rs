@@ -16,7 +16,7 @@ pub(super) struct Options {
 #[derive(Subcommand)]
 enum Command {
     /// Silence the alerts that matchers accept.
-    Add(Add),
+    Add(Box<Add>),
     /// Show the silences; those that ended with --all.
     List {
         /// Also those that ended.
@@ -39,12 +39,17 @@ struct Add {
     /// Which alerts: 'alertname=disk_full' 'mount_point=~"/data.*"'; all must accept.
     #[arg(required = true)]
     matchers: Vec<String>,
-    /// For how long.
-    #[arg(long = "for", value_name = "DURATION")]
-    duration: String,
-    /// From when (RFC 3339); now if it is not said.
+    /// For how long; one that recurs may be without.
+    #[arg(long = "for", value_name = "DURATION", required_unless_present_any = ["until", "during", "weekdays", "hours"])]
+    duration: Option<String>,
+    /// Until when (2026-12-24, 2026-12-24T18:00 or RFC 3339), in place of --for.
+    #[arg(long, value_name = "TIME", conflicts_with = "duration")]
+    until: Option<String>,
+    /// From when, written like --until; now if it is not said.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
+    #[command(flatten)]
+    recurs: Recurs,
     /// Who silences; the user of this shell if it is not said.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
@@ -53,6 +58,58 @@ struct Add {
     comment: String,
     #[command(flatten)]
     asking: Asking,
+}
+
+/// When it comes again: while one of the time intervals holds, or the weekdays and hours do.
+#[derive(Args)]
+struct Recurs {
+    /// Only while this time interval of the declaration holds; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    during: Vec<String>,
+    /// Only on these days: monday:friday, or saturday; may be given several times.
+    #[arg(long, value_name = "DAYS")]
+    weekdays: Vec<String>,
+    /// Only in these hours: 01:00-05:00; may be given several times, over midnight as two.
+    #[arg(long, value_name = "HOURS", value_parser = hours)]
+    hours: Vec<(String, String)>,
+    /// Whose clocks count: Europe/Berlin, or Local for those of the agent's host; UTC if it is not
+    /// said.
+    #[arg(long, value_name = "ZONE")]
+    location: Option<String>,
+}
+
+fn hours(text: &str) -> Result<(String, String), String> {
+    let (from, to) = text.split_once('-').ok_or("no hours; hint: 01:00-05:00")?;
+    Ok((from.to_owned(), to.to_owned()))
+}
+
+impl Add {
+    /// What is asked of the API.
+    fn body(&self) -> Value {
+        let Recurs { during, weekdays, hours, location } = &self.recurs;
+        let hours = hours.iter().map(|(from, to)| json!({ "start_time": from, "end_time": to }));
+        let hours: Vec<Value> = hours.collect();
+        let mut body = json!({
+            "matchers": self.matchers,
+            "created_by": self.by.clone().unwrap_or_else(user),
+            "comment": self.comment,
+            "intervals": during,
+        });
+        if !weekdays.is_empty() || !hours.is_empty() {
+            body["times"] = json!([{ "weekdays": weekdays, "times": hours }]);
+        }
+        for (key, value) in [
+            ("duration", &self.duration),
+            ("ends_at", &self.until),
+            ("starts_at", &self.from),
+            ("location", location),
+        ] {
+            if let Some(value) = value {
+                body[key] = json!(value);
+            }
+        }
+        body
+    }
 }
 
 const PATH: &str = "/api/v1/silences";
@@ -66,16 +123,7 @@ pub(super) fn user() -> String {
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     match &options.command {
         Command::Add(add) => {
-            let mut body = json!({
-                "matchers": add.matchers,
-                "duration": add.duration,
-                "created_by": add.by.clone().unwrap_or_else(user),
-                "comment": add.comment,
-            });
-            if let Some(from) = &add.from {
-                body["starts_at"] = json!(from);
-            }
-            let made = add.asking.change(global, Method::POST, PATH, Some(&body))?;
+            let made = add.asking.change(global, Method::POST, PATH, Some(&add.body()))?;
             add.asking.show(&made, |made| format!("{}\n", text(&made["id"])));
         }
         Command::List { all, asking } => {
@@ -105,10 +153,58 @@ fn screen(data: &Value, all: bool) -> String {
             text(&silence["id"]),
             text(&silence["matchers"]),
             text(&silence["startsAt"]),
-            text(&silence["endsAt"]),
+            silence["endsAt"].as_str().unwrap_or("open end"),
             text(&silence["createdBy"]),
             text(&silence["comment"]),
         );
+        let recurs = recurs(silence);
+        if !recurs.is_empty() {
+            out += &format!("  only {}\n", recurs.join(", or "));
+        }
+        if let Some(source) = silence["source"].as_str() {
+            out += &format!("  from {source}\n");
+        }
     }
     out
+}
+
+/// When a silence comes again, in words; nothing where it is all the time.
+fn recurs(silence: &Value) -> Vec<String> {
+    let each = |list: &[Value], one: fn(&Value) -> String| {
+        list.iter().map(one).collect::<Vec<_>>().join(" and ")
+    };
+    let named = list(&silence["intervals"]).iter().map(|name| format!("during {}", text(name)));
+    let own = list(&silence["times"]).iter().map(|time| {
+        let hours = |range: &Value| {
+            format!("{} to {}", text(&range["start_time"]), text(&range["end_time"]))
+        };
+        let parts = ["weekdays", "days_of_month", "months", "years"];
+        let parts = parts.map(|part| each(list(&time[part]), text));
+        let location = [&time["location"], &silence["location"]];
+        let location = location.into_iter().find(|zone| zone.is_string()).map(text);
+        let parts = parts.into_iter().chain([each(list(&time["times"]), hours)]);
+        let parts = parts.filter(|part| !part.is_empty()).chain(location);
+        parts.collect::<Vec<_>>().join(", ")
+    });
+    named.chain(own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_shown_with_when_it_recurs_and_where_it_stands() {
+        let silence = json!({"id": "file-7", "state": "active", "holds": false, "matchers": "{a=\"b\"}",
+            "startsAt": "2026-11-27T00:00:00Z", "endsAt": null, "createdBy": "ada", "comment": "nightly",
+            "source": "/etc/silences.yml:3", "intervals": ["lunch"], "location": "Europe/Berlin",
+            "times": [{"weekdays": ["monday:friday"], "location": null,
+                       "times": [{"start_time": "01:00", "end_time": "05:00"}]}]});
+        assert_eq!(
+            screen(&json!({"silences": [silence]}), false),
+            "file-7  waiting  {a=\"b\"}\n  2026-11-27T00:00:00Z to open end  by ada  nightly\n  \
+             only during lunch, or monday:friday, 01:00 to 05:00, Europe/Berlin\n  \
+             from /etc/silences.yml:3\n"
+        );
+    }
 }

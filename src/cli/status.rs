@@ -50,11 +50,15 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     out += "\nchannels\n";
     for channel in health["channels"].as_array().into_iter().flatten() {
         out += &format!(
-            "  {:<14} {} sent, {} queued, {} dropped",
+            "  {:<14} {} sent, {} queued, {} dropped{}",
             word(&channel["name"]),
             word(&channel["sent"]),
             word(&channel["queued"]),
             word(&channel["dropped"]),
+            match channel["deadLetters"].as_u64() {
+                Some(letters) if letters > 0 => format!(", {letters} dead letters"),
+                _ => String::new(),
+            },
         );
         if let Some(error) = channel["lastError"].as_str() {
             out += &format!("  FAILED {error}");
@@ -160,7 +164,8 @@ mod tests {
                     "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
                     "lastError": "refused"}],
                     "alertHistory": {"folder": "/a", "bytes": 7, "problem": null},
-                    "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0}]}),
+                    "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0, "deadLetters": 0},
+                    {"name": "pager", "sent": 1, "queued": 0, "dropped": 2, "deadLetters": 2}]}),
             &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
                     "labels": {"alertname": "disk", "mount_point": "/"}, "message": "full"}]}),
         );
@@ -169,7 +174,8 @@ mod tests {
             "bellwether 1  healthy  up 3 s  7 series  2 rules\n\ncollectors\n  \
              neo4j               1.50 ms  FAILED connect: refused\n\nhistory\n  \
              /h  99 bytes  7 series  since 2026-11-21  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
-             log            1 sent, 0 queued, 0 dropped\n\nremote write\n  \
+             log            1 sent, 0 queued, 0 dropped\n  \
+             pager          1 sent, 0 queued, 2 dropped, 2 dead letters\n\nremote write\n  \
              mimir          5 sent, 0 lost, 9 bytes wait  FAILED refused\n\nalerts\n  \
              firing   critical  disk mount_point=/  full\n"
         );

@@ -127,6 +127,8 @@ pub struct ChannelFigures {
     pub dropped: Vec<(&'static str, u64)>,
     /// Notifications waiting.
     pub queued: usize,
+    /// Notifications given up that can be sent again.
+    pub dead_letters: usize,
 }
 
 macro_rules! own_metrics {
@@ -226,6 +228,8 @@ own_metrics! {
         "Notifications given up, by reason.";
     Queue = "bellwether_notification_queue_length" Gauge ["channel"]
         "Notifications that wait for delivery.";
+    DeadLetters = "bellwether_notification_dead_letters" Gauge ["channel"]
+        "Notifications given up that the channel does not know and that can be sent again.";
     RemoteSamples = "bellwether_remote_write_samples_total" Counter ["destination"]
         "Samples that the receiver of remote write took.";
     RemoteFailed = "bellwether_remote_write_samples_failed_total" Counter ["destination"]
@@ -412,6 +416,7 @@ impl Out<'_> {
                 self.put(Id::NotificationsDropped, &[name, reason], *count as f64);
             }
             self.put(Id::Queue, &[name], channel.queued as f64);
+            self.put(Id::DeadLetters, &[name], channel.dead_letters as f64);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
 use crate::notify::Sender;
 use crate::prometheus::{self, RuleFile};
-use crate::routing::{self, Routing, RuleTraits};
+use crate::routing::{self, Routing, RuleTraits, WrittenSilence};
 use crate::rules::{self, RuleSet, RuleSettings};
 
 use super::exec;
@@ -60,12 +60,12 @@ pub struct Plan {
 /// # Errors
 /// All problems of the declaration, those of decoding included.
 pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
-    let Loaded { source, root, mut problems, rule_files, warnings } = loaded;
+    let Loaded { source, root, mut problems, rule_files, silences, warnings } = loaded;
     if let Some(root) = &root {
         exec::check(root, &source, &mut problems);
     }
     let plan = root.map(|root| {
-        let plan = Checker::new(&root, &rule_files, warnings, &mut problems).plan();
+        let plan = Checker::new(&root, &rule_files, &silences, warnings, &mut problems).plan();
         plan(root)
     });
     match plan {
@@ -79,6 +79,7 @@ pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
 struct Checker<'a> {
     root: &'a Root,
     rule_files: &'a [RuleFile],
+    silences: &'a [WrittenSilence],
     problems: &'a mut Problems,
     warnings: Vec<Problem>,
     metrics: Vec<MetricDef>,
@@ -90,11 +91,12 @@ impl<'a> Checker<'a> {
     fn new(
         root: &'a Root,
         rule_files: &'a [RuleFile],
+        silences: &'a [WrittenSilence],
         warnings: Vec<Problem>,
         problems: &'a mut Problems,
     ) -> Self {
         let (metrics, declared) = (Vec::new(), BTreeMap::new());
-        Self { root, rule_files, problems, warnings, metrics, declared }
+        Self { root, rule_files, silences, problems, warnings, metrics, declared }
     }
 
     /// The plan, but for the settings themselves, which may be large.
@@ -402,6 +404,7 @@ impl<'a> Checker<'a> {
             time_intervals: &alerting.time_intervals,
             inhibit_rules: &alerting.inhibit_rules,
             maintenance: &alerting.maintenance,
+            silences: self.silences,
             flapping: &alerting.flapping,
             heartbeat: &alerting.heartbeat,
             cooldown: alerting.cooldown_period.0,

@@ -7,12 +7,21 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use crate::declare::{Problem, Spanned};
 use crate::prometheus::{self, RuleFile};
+use crate::routing::read_silences;
 
 use super::load::{self, Loaded, Source};
 
 /// Reads the files that `loaded` names. What is wrong is noted in it.
 pub fn read_files(loaded: &mut Loaded) {
-    read_rule_files(loaded);
+    let Some(root) = &loaded.root else { return };
+    let alerting = &root.performance_monitor.alerting;
+    let (rules, silences) = (alerting.rule_files.clone(), alerting.silence_files.clone());
+    let rules = read_named(&rules, loaded).into_iter();
+    loaded.rule_files.extend(rules.map(|(path, text)| RuleFile { path, text }));
+    for (path, text) in read_named(&silences, loaded) {
+        let read = read_silences(&path, &text, &mut loaded.problems);
+        loaded.silences.extend(read);
+    }
     read_alertmanager(loaded);
 }
 
@@ -46,11 +55,11 @@ fn read_alertmanager(loaded: &mut Loaded) {
     warnings.append(&mut read.warnings);
 }
 
-fn read_rule_files(loaded: &mut Loaded) {
-    let Some(root) = &loaded.root else { return };
+/// The texts of the files that `names` stand for.
+fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, String)> {
     let folder = folder(&loaded.source);
     let mut paths = Vec::new();
-    for named in &root.performance_monitor.alerting.rule_files {
+    for named in names {
         match expanded(&folder.join(&named.value)) {
             Ok(found) if found.is_empty() => loaded.warnings.push(no_file(named)),
             Ok(found) => paths.extend(found.into_iter().map(|path| (path, &named.at))),
@@ -63,15 +72,17 @@ fn read_rule_files(loaded: &mut Loaded) {
     // A file that two names stand for is read once.
     let mut seen = std::collections::BTreeSet::new();
     paths.retain(|(path, _)| seen.insert(path.clone()));
+    let mut texts = Vec::new();
     for (path, at) in paths {
         match load::read(&path) {
-            Ok(text) => loaded.rule_files.push(RuleFile { path, text }),
+            Ok(text) => texts.push((path, text)),
             Err((message, hint)) => {
                 let message = format!("{}: {message}", path.display());
                 loaded.problems.error(at, message).hint_if(hint);
             }
         }
     }
+    texts
 }
 
 fn no_file(named: &Spanned<PathBuf>) -> Problem {

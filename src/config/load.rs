@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::declare::{At, Cx, Decode, Environment, Problem, Problems, parse};
 use crate::prometheus::RuleFile;
+use crate::routing::WrittenSilence;
 
 use super::files;
 use super::sections::Root;
@@ -75,6 +76,8 @@ pub struct Loaded {
     pub problems: Problems,
     /// The rule files of Prometheus that it names.
     pub rule_files: Vec<RuleFile>,
+    /// What the files of silences hold that it names.
+    pub silences: Vec<WrittenSilence>,
     /// What is odd but no error.
     pub warnings: Vec<Problem>,
 }
@@ -110,7 +113,8 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
         }
     };
     let source = source.clone();
-    Loaded { source, root, problems, rule_files: Vec::new(), warnings: Vec::new() }
+    let (rule_files, silences, warnings) = Default::default();
+    Loaded { source, root, problems, rule_files, silences, warnings }
 }
 
 /// The text of a file that is not too large.

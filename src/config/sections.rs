@@ -131,6 +131,9 @@ section! {
         pub inhibit_rules: Vec<InhibitRuleSettings> = Vec::new(),
         /// Times at which some alerts are not told.
         pub maintenance: Vec<MaintenanceSettings> = Vec::new(),
+        /// Files of silences, in the words of the API or as `amtool silence query -o json` prints
+        /// them; named like `rule_files`. A reload reads them again.
+        pub silence_files: Vec<Spanned<PathBuf>> = Vec::new(),
         /// How long after an alert resolved it is not told when it fires again.
         pub cooldown_period: Span = Span::secs(0),
         /// Alerts that change too often.

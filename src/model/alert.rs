@@ -47,20 +47,20 @@ impl fmt::Display for Fingerprint {
 }
 
 impl Fingerprint {
-    /// FNV-1a over the rule's name and the sorted labels, each part ended by `0xFF`, as
-    /// Prometheus's common library hashes label sets.
+    /// Of an alert: the rule's name and the sorted labels.
     #[must_use]
     pub fn of(rule: &str, labels: &Labels) -> Self {
+        let labels = labels.iter().flat_map(|(name, value)| [name.as_str(), value]);
+        Self::of_parts([rule].into_iter().chain(labels))
+    }
+
+    /// FNV-1a over the parts, each ended by `0xFF`, as Prometheus's common library hashes label
+    /// sets.
+    #[must_use]
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        let mut add = |text: &str| {
-            for byte in text.bytes().chain([0xFF]) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-        };
-        add(rule);
-        for (name, value) in labels {
-            add(name);
-            add(value);
+        for byte in parts.into_iter().flat_map(|part| part.bytes().chain([0xFF])) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         Self(hash)
     }
@@ -216,6 +216,8 @@ pub enum Cause {
     Fallback,
     /// It began to change too often, or it no longer does.
     Flapping,
+    /// It was given up, and somebody wants it sent again.
+    Resend,
     /// A sign of life: rules are judged, notifications are delivered.
     Heartbeat,
     /// Somebody tries a channel.
@@ -224,12 +226,13 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 7] = [
+    pub const ALL: [Cause; 8] = [
         Self::Change,
         Self::Repeat,
         Self::Escalation,
         Self::Fallback,
         Self::Flapping,
+        Self::Resend,
         Self::Heartbeat,
         Self::Test,
     ];
@@ -243,6 +246,7 @@ impl Cause {
             Self::Escalation => "escalation",
             Self::Fallback => "fallback",
             Self::Flapping => "flapping",
+            Self::Resend => "resend",
             Self::Heartbeat => "heartbeat",
             Self::Test => "test",
         }
@@ -290,4 +294,23 @@ pub struct Dispatch {
     pub to: Option<Arc<[Arc<str>]>>,
     /// What is told, in order.
     pub notifications: Vec<Notification>,
+}
+
+/// A notification that a channel gave up, and that can be sent again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeadLetter {
+    /// Its identity.
+    pub id: String,
+    /// The channel.
+    pub channel: Arc<str>,
+    /// When it was given up.
+    pub at: Wall,
+    /// Why, in one word: `refused`, `overflow`, `expired`.
+    pub reason: String,
+    /// Why, in one sentence; of one that was refused, in the words of its receiver.
+    pub error: String,
+    /// What the channel was not told.
+    pub notification: Notification,
+    /// The end of the alert, where the channel was not told of that either.
+    pub end: Option<Notification>,
 }

@@ -16,10 +16,10 @@ use super::filter::Filter;
 use super::limit::{Bucket, RateLimit};
 use super::mailbox::{Changed, ChannelStats, Mailbox, REFUSED};
 use super::observe::{Event, Observer, Outcome};
-use super::outbox::{Outbox, Record};
+use super::outbox::{GivenUp, Letter, Outbox, Record};
 use super::pick::{Which, pick};
 use super::settings::ChannelCommon;
-use crate::model::{Fingerprint, Notification, Status, Wall};
+use crate::model::{DeadLetter, Fingerprint, Notification, Status, Wall};
 use crate::outbound::next_delay;
 
 /// Where the task of a channel stands.
@@ -75,17 +75,14 @@ impl Delivery {
     /// Queues what this channel must hear of `notifications`, on disk when it returns. Blocks.
     pub(super) fn accept<'a>(&self, notifications: impl Iterator<Item = &'a Notification>) {
         let capacity = self.common.queue.capacity;
+        let why = self.because("overflow", "the queue was full: see `queue.capacity`");
         let Changed { records, given_up } = self.mailbox.change(|outbox| {
             let mut records: Vec<Record> =
                 notifications.flat_map(|one| self.filter.take(outbox, one)).collect();
-            records.extend(outbox.trim(capacity));
+            records.extend(outbox.trim(capacity, &why));
             records
         });
-        for record in &records {
-            if let Record::Push { notification, .. } = record {
-                self.observe(notification, Outcome::Queued);
-            }
-        }
+        self.observe_queued(&records);
         let dropped = self.dropped("overflow", &given_up);
         if dropped > 0 {
             warn!(channel = self.name(), dropped, capacity, "the queue is full");
@@ -99,6 +96,54 @@ impl Delivery {
         if !gone.is_empty() {
             self.accept(gone.iter());
         }
+    }
+
+    /// Queues what the dead letters `ids` say, as far as the channel does not know it by now;
+    /// which were queued. Blocks.
+    pub(super) fn resend(&self, ids: &HashSet<String>) -> Vec<(DeadLetter, bool)> {
+        let (mut settled, now) = (Vec::new(), (self.clock)());
+        let Changed { records, .. } = self.mailbox.change(|outbox| {
+            let mut all = Vec::new();
+            for (seq, letter) in self.dead_letters(outbox, ids) {
+                let take = |outbox: &mut Outbox, one: &Notification| self.filter.take(outbox, one);
+                let records = outbox.resend(seq, now, take);
+                let is_push = |record: &Record| matches!(record, Record::Push { .. });
+                settled.push((letter, records.iter().any(is_push)));
+                all.extend(records);
+            }
+            all
+        });
+        self.observe_queued(&records);
+        self.mailbox.wake.notify_one();
+        settled
+    }
+
+    /// Forgets the dead letters `ids`; which there were. Blocks.
+    pub(super) fn discard(&self, ids: &HashSet<String>) -> Vec<DeadLetter> {
+        let mut settled = Vec::new();
+        self.mailbox.change(|outbox| {
+            let mut all = Vec::new();
+            for (seq, letter) in self.dead_letters(outbox, ids) {
+                all.extend(outbox.discard(seq));
+                settled.push(letter);
+            }
+            all
+        });
+        for letter in &settled {
+            self.observe(&letter.notification, Outcome::Dropped { reason: "discarded" });
+        }
+        settled
+    }
+
+    /// Those of the dead letters that are among `ids`.
+    fn dead_letters(&self, outbox: &Outbox, ids: &HashSet<String>) -> Vec<(u64, DeadLetter)> {
+        let all = outbox.letters().map(|one: &Letter| (one.seq, self.mailbox.dead_letter(one)));
+        all.filter(|(_, letter)| ids.contains(&letter.id)).collect()
+    }
+
+    /// What is given up now, and why.
+    fn because<'a>(&self, reason: &'static str, error: &'a str) -> GivenUp<'a> {
+        GivenUp { reason, error, at: (self.clock)().wall, keep: self.common.queue.dead_letters }
     }
 
     fn name(&self) -> &str {
@@ -207,15 +252,17 @@ impl Delivery {
         if over.is_empty() {
             return 0;
         }
-        let given_up = self.give_up(over).await;
+        // One message counts them, which is all that is to be told of them.
+        let why = GivenUp { keep: 0, ..self.because("held_back", "") };
+        let given_up = self.give_up(over, why).await;
         self.dropped("held_back", &given_up);
         given_up.iter().filter(|one| one.status == Status::Resolved).count()
     }
 
     /// Gives up the notifications `seqs`, and what makes no sense without them.
-    async fn give_up(self: &Arc<Self>, seqs: Vec<u64>) -> Vec<Notification> {
+    async fn give_up(self: &Arc<Self>, seqs: Vec<u64>, why: GivenUp<'static>) -> Vec<Notification> {
         let drop_all = move |outbox: &mut Outbox| -> Vec<Record> {
-            seqs.iter().flat_map(|seq| outbox.drop_entry(*seq)).collect()
+            seqs.iter().flat_map(|seq| outbox.give_up(*seq, &why)).collect()
         };
         self.blocking(move |delivery| delivery.mailbox.change(drop_all)).await.given_up
     }
@@ -231,7 +278,9 @@ impl Delivery {
         if stale.is_empty() {
             return;
         }
-        let given_up = self.give_up(stale).await;
+        let why =
+            self.because("expired", "it ended unsent too long ago: see `retry.give_up_after`");
+        let given_up = self.give_up(stale, why).await;
         let dropped = self.dropped("expired", &given_up);
         warn!(channel = self.name(), dropped, "gave up alerts that are long over");
     }
@@ -261,14 +310,16 @@ impl Delivery {
         self.mailbox.counts.lock().sent += done.len() as u64;
         let mut lost = Vec::new();
         if !done.is_empty() || !given_up.is_empty() {
+            let error = failed.as_ref().map(|error| error.message.clone()).unwrap_or_default();
             let Changed { given_up, .. } = self
                 .blocking(move |delivery| {
+                    let why = delivery.because(REFUSED, &error);
+                    let now = (delivery.clock)();
                     delivery.mailbox.change(|outbox| {
                         outbox.claim([]);
-                        let at = (delivery.clock)();
                         let done: Vec<Record> =
-                            done.iter().flat_map(|seq| outbox.done(*seq, at)).collect();
-                        let dropped = given_up.iter().flat_map(|seq| outbox.drop_entry(*seq));
+                            done.iter().flat_map(|seq| outbox.done(*seq, now)).collect();
+                        let dropped = given_up.iter().flat_map(|seq| outbox.give_up(*seq, &why));
                         done.into_iter().chain(dropped).collect()
                     })
                 })
@@ -306,6 +357,14 @@ impl Delivery {
     fn observe(&self, notification: &Notification, outcome: Outcome<'_>) {
         let (channel, at) = (self.name(), (self.clock)().wall);
         (self.observer)(&Event { channel, notification, outcome, at });
+    }
+
+    fn observe_queued(&self, records: &[Record]) {
+        for record in records {
+            if let Record::Push { notification, .. } = record {
+                self.observe(notification, Outcome::Queued);
+            }
+        }
     }
 
     /// Tells what an attempt meant to each of its batch.

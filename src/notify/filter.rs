@@ -37,15 +37,15 @@ impl Filter {
     /// (any more) is over as far as the channel goes; the outbox knows whether it was told.
     pub(super) fn take(&self, outbox: &mut Outbox, notification: &Notification) -> Vec<Record> {
         let alert = &notification.alert;
-        // Who asks for a heartbeat or a test wants it, however mild it is.
-        let asked = matches!(notification.cause, Cause::Heartbeat | Cause::Test);
+        // Who asks for it wants it, however mild it is.
+        let asked = matches!(notification.cause, Cause::Heartbeat | Cause::Test | Cause::Resend);
         let firing = notification.status == Status::Firing && (asked || self.admits(alert));
         match (firing, self.send_resolved) {
             (true, _) => outbox.offer(notification.clone()),
             (false, true) => {
                 outbox.offer(Notification { status: Status::Resolved, ..notification.clone() })
             }
-            (false, false) => outbox.close_untold(alert.fingerprint),
+            (false, false) => outbox.close_untold(notification),
         }
     }
 

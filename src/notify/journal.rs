@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::outbox::{Outbox, Record, Told};
+use super::outbox::{Letter, Outbox, Record, Told};
 use crate::durable;
 use crate::model::{
     Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Now, Severity, Status, Wall,
@@ -150,6 +150,15 @@ enum Line {
     },
     Drop(u64),
     Close(u64),
+    Letter {
+        seq: u64,
+        at: i64,
+        reason: String,
+        error: String,
+        notification: Box<Saved>,
+        end: Option<Box<Saved>>,
+    },
+    Forget(u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -206,19 +215,20 @@ impl Line {
             Record::Push { seq, episode, notification } => Self::Push {
                 seq: *seq,
                 episode: *episode,
-                notification: Box::new(Saved {
-                    id: notification.id.clone(),
-                    resolved: notification.status == Status::Resolved,
-                    cause: notification.cause.as_str().to_owned(),
-                    group: SavedGroup::of(&notification.group),
-                    reason: notification.reason.clone(),
-                    at: notification.at.0,
-                    alert: SavedAlert::of(&notification.alert),
-                }),
+                notification: Box::new(Saved::of(notification)),
             },
             Record::Done { seq, at } => Self::Done { seq: *seq, at: at.wall.0 },
             Record::Drop(seq) => Self::Drop(*seq),
             Record::Close(episode) => Self::Close(*episode),
+            Record::Letter(letter) => Self::Letter {
+                seq: letter.seq,
+                at: letter.at.0,
+                reason: letter.reason.clone(),
+                error: letter.error.clone(),
+                notification: Box::new(Saved::of(&letter.notification)),
+                end: letter.end.as_ref().map(|end| Box::new(Saved::of(end))),
+            },
+            Record::Forget(letter) => Self::Forget(*letter),
         }
     }
 
@@ -234,22 +244,48 @@ impl Line {
                 group: Arc::new(group.group()),
             },
             Self::Push { seq, episode, notification } => {
-                let status = if notification.resolved { Status::Resolved } else { Status::Firing };
-                let known = |cause: &Cause| cause.as_str() == notification.cause;
-                let notification = Notification {
-                    id: notification.id,
-                    status,
-                    cause: Cause::ALL.into_iter().find(known).unwrap_or(Cause::Change),
-                    group: Arc::new(notification.group.group()),
-                    alert: Arc::new(notification.alert.alert()?),
-                    reason: notification.reason,
-                    at: Wall(notification.at),
-                };
-                Record::Push { seq, episode, notification }
+                Record::Push { seq, episode, notification: notification.notification()? }
             }
             Self::Done { seq, at } => Record::Done { seq, at: past(at) },
             Self::Drop(seq) => Record::Drop(seq),
             Self::Close(episode) => Record::Close(episode),
+            Self::Letter { seq, at, reason, error, notification, end } => {
+                let notification = notification.notification()?;
+                let end = match end {
+                    Some(end) => Some(end.notification()?),
+                    None => None,
+                };
+                let at = Wall(at);
+                Record::Letter(Box::new(Letter { seq, at, reason, error, notification, end }))
+            }
+            Self::Forget(letter) => Record::Forget(letter),
+        })
+    }
+}
+
+impl Saved {
+    fn of(notification: &Notification) -> Self {
+        Self {
+            id: notification.id.clone(),
+            resolved: notification.status == Status::Resolved,
+            cause: notification.cause.as_str().to_owned(),
+            group: SavedGroup::of(&notification.group),
+            reason: notification.reason.clone(),
+            at: notification.at.0,
+            alert: SavedAlert::of(&notification.alert),
+        }
+    }
+
+    fn notification(self) -> Option<Notification> {
+        let known = |cause: &Cause| cause.as_str() == self.cause;
+        Some(Notification {
+            id: self.id,
+            status: if self.resolved { Status::Resolved } else { Status::Firing },
+            cause: Cause::ALL.into_iter().find(known).unwrap_or(Cause::Change),
+            group: Arc::new(self.group.group()),
+            alert: Arc::new(self.alert.alert()?),
+            reason: self.reason,
+            at: Wall(self.at),
         })
     }
 }
@@ -312,6 +348,7 @@ impl SavedAlert {
 mod tests {
     use tempfile::TempDir;
 
+    use super::super::outbox::GivenUp;
     use super::super::samples::notification;
     use super::*;
     use crate::model::Mono;
@@ -336,6 +373,11 @@ mod tests {
         let first = outbox.queue().next().unwrap().seq;
         let records = outbox.done(first, NOW);
         append(&mut journal, &outbox, &records);
+        let why = GivenUp { reason: "refused", error: "\"no\"", at: Wall(2), keep: 9 };
+        let given_up = outbox.queue().next().unwrap().seq;
+        let records = outbox.give_up(given_up, &why);
+        append(&mut journal, &outbox, &records);
+        assert_eq!(outbox.letters().count(), 1);
         let (_, again, broken) = Journal::open(&path, NOW).unwrap();
         assert_eq!((again.records(), broken), (outbox.records(), 0));
     }

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tracing::warn;
 
 use super::journal::Journal;
-use super::outbox::{Outbox, Record};
-use crate::model::{Fingerprint, Notification, Now, Wall};
+use super::outbox::{Letter, Outbox, Record};
+use crate::model::{DeadLetter, Fingerprint, Notification, Now, Wall};
 
 /// What one channel did so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +27,8 @@ pub struct ChannelStats {
     pub dropped: Vec<(&'static str, u64)>,
     /// Notifications waiting.
     pub queued: usize,
+    /// Notifications given up that can be sent again.
+    pub dead_letters: usize,
     /// Why the last attempt failed; none after a success.
     pub last_error: Option<String>,
     /// Since when attempts fail; none after a success.
@@ -99,6 +101,14 @@ impl Mailbox {
         self.outbox.lock().len()
     }
 
+    /// A letter of its outbox, for everybody.
+    pub(super) fn dead_letter(&self, letter: &Letter) -> DeadLetter {
+        let Letter { at, reason, error, notification, end, .. } = letter.clone();
+        // Refused once more it is the same letter.
+        let id = Fingerprint::of_parts([&*self.name, &notification.id]).to_string();
+        DeadLetter { id, channel: self.name.clone(), at, reason, error, notification, end }
+    }
+
     fn append(&self, journal: &mut Option<Journal>, records: &[Record]) {
         let Some(open) = journal.as_mut() else { return };
         let result = open.append(records, || self.outbox.lock().records());
@@ -146,7 +156,10 @@ impl Mailbox {
 
     /// What its channel, of type `kind`, did so far.
     pub(super) fn stats(&self, kind: &'static str) -> ChannelStats {
-        let queued = self.queued();
+        let (queued, dead_letters) = {
+            let outbox = self.outbox.lock();
+            (outbox.len(), outbox.letters().count())
+        };
         let counts = self.counts.lock();
         ChannelStats {
             name: self.name.to_string(),
@@ -155,6 +168,7 @@ impl Mailbox {
             failed: counts.failed,
             dropped: counts.dropped.iter().map(|(reason, count)| (*reason, *count)).collect(),
             queued,
+            dead_letters,
             last_error: counts.last_error.clone(),
             failing_since: counts.failing_since,
             held_since: counts.held_since,

@@ -48,7 +48,8 @@ pub enum Outcome<'a> {
     },
     /// It is given up.
     Dropped {
-        /// `overflow`, `expired`, or `refused` where what it follows was refused.
+        /// `overflow`, `expired`, `held_back`, or `refused` where what it follows was refused; a
+        /// dead letter: `discarded`.
         reason: &'static str,
     },
 }

@@ -6,8 +6,12 @@
 //!   is meant to be told again ([`Cause::Repeat`] and the like) and none of it waits;
 //! - where no firing of an episode got through, its resolved is not told either.
 //!
+//! What is given up is kept as a letter ([`letters`]), to be looked at and sent again.
+//!
 //! Every change is a [`Record`]; applying the records of a journal to an empty outbox gives the
 //! outbox back.
+
+mod letters;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,6 +20,8 @@ use std::time::Duration;
 use crate::model::{
     Alert, AlertState, Cause, Fingerprint, Group, Mono, Notification, Now, Severity, Status, Wall,
 };
+
+pub(super) use letters::{GivenUp, Letter};
 
 /// When firings of an alert got through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +76,10 @@ pub(super) enum Record {
     Drop(u64),
     /// An episode ended of whose end the channel is not told.
     Close(u64),
+    /// What was given up is kept, or its alert ended since.
+    Letter(Box<Letter>),
+    /// A letter was sent again or discarded, or had to make room.
+    Forget(u64),
 }
 
 /// A queued notification.
@@ -116,6 +126,8 @@ pub(super) struct Outbox {
     in_flight: HashSet<u64>,
     /// Given up since somebody asked last.
     given_up: Vec<Notification>,
+    /// What was given up and the channel does not know, by number.
+    letters: BTreeMap<u64, Letter>,
 }
 
 impl Outbox {
@@ -135,19 +147,14 @@ impl Outbox {
         open.map(|episode| (&episode.alert, &episode.group))
     }
 
-    /// The ends of what was told or is about to be, and is not in `standing`.
+    /// The ends of what was told or is about to be, or was given up, and is not in `standing`.
     pub(super) fn gone(&self, standing: &HashSet<Fingerprint>, now: Wall) -> Vec<Notification> {
-        let gone = self.open().filter(|(alert, _)| !standing.contains(&alert.fingerprint));
-        let ended = |(alert, group): (&Arc<Alert>, &Arc<Group>)| Notification {
-            id: alert.change_id(now),
-            status: Status::Resolved,
-            cause: Cause::Change,
-            group: group.clone(),
-            alert: alert.clone(),
-            reason: "it does not fire any more after a restart or reload".into(),
-            at: now,
-        };
-        gone.map(ended).collect()
+        let given_up =
+            self.unended().filter(|(alert, _)| !self.open.contains_key(&alert.fingerprint));
+        let known = self.open().chain(given_up);
+        let gone = known.filter(|(alert, _)| !standing.contains(&alert.fingerprint));
+        let reason = "it does not fire any more after a restart or reload";
+        gone.map(|(alert, group)| end_of(alert, group, reason, now)).collect()
     }
 
     /// What was given up since this was asked last.
@@ -198,7 +205,7 @@ impl Outbox {
     /// Queues `notification` if this channel must hear it; what happened, as records.
     pub(super) fn offer(&mut self, mut notification: Notification) -> Vec<Record> {
         if !self.must_hear(&notification) {
-            return Vec::new();
+            return self.note_end(&notification);
         }
         let open = self.open.get(&notification.alert.fingerprint).copied();
         let told = open.and_then(|id| self.episodes.get(&id));
@@ -224,17 +231,17 @@ impl Outbox {
         }
     }
 
-    /// Ends the episode of an alert without telling of it.
-    pub(super) fn close_untold(&mut self, alert: Fingerprint) -> Vec<Record> {
-        match self.open.get(&alert).copied() {
+    /// Ends the episode of an alert, which is over, without telling of it.
+    pub(super) fn close_untold(&mut self, over: &Notification) -> Vec<Record> {
+        match self.open.get(&over.alert.fingerprint).copied() {
             Some(episode) => self.apply_one(Record::Close(episode)),
-            None => Vec::new(),
+            None => self.note_end(&Notification { status: Status::Resolved, ..over.clone() }),
         }
     }
 
     /// Gives up what is beyond `capacity`. The end of an alert that was told stays, and so does
     /// what is being handed over; of both there is at most one per alert.
-    pub(super) fn trim(&mut self, capacity: usize) -> Vec<Record> {
+    pub(super) fn trim(&mut self, capacity: usize, why: &GivenUp<'_>) -> Vec<Record> {
         let mut records = Vec::new();
         if self.queue.len() > capacity {
             for seq in self.dispensable() {
@@ -242,9 +249,7 @@ impl Outbox {
                     break;
                 }
                 // One that went along with another is not there any more.
-                if self.index(seq).is_some() {
-                    records.extend(self.apply_one(Record::Drop(seq)));
-                }
+                records.extend(self.give_up(seq, why));
             }
         }
         records
@@ -294,11 +299,6 @@ impl Outbox {
         self.apply_one(Record::Done { seq, at })
     }
 
-    /// The notification `seq` is given up; others that make no sense without it are too.
-    pub(super) fn drop_entry(&mut self, seq: u64) -> Vec<Record> {
-        self.apply_one(Record::Drop(seq))
-    }
-
     fn apply_one(&mut self, record: Record) -> Vec<Record> {
         let mut records = vec![record.clone()];
         if let Some(orphan) = self.apply(record) {
@@ -332,6 +332,7 @@ impl Outbox {
                     episode.told = Some(episode.told.map_or(now, |told| told.with(now)));
                 }
                 self.close(&entry);
+                self.heard(&entry);
                 None
             }
             Record::Drop(seq) => {
@@ -345,8 +346,18 @@ impl Outbox {
                 self.end(id);
                 if let Some(episode) = self.episodes.get_mut(&id) {
                     episode.silent = true;
+                    let alert = episode.alert.fingerprint;
+                    self.forget_unended(alert);
                 }
                 self.forget_silent(id);
+                None
+            }
+            Record::Letter(letter) => {
+                self.hold(*letter);
+                None
+            }
+            Record::Forget(seq) => {
+                self.letters.remove(&seq);
                 None
             }
         }
@@ -367,6 +378,7 @@ impl Outbox {
             self.begin(id);
         } else {
             self.end(id);
+            self.forget_unended(alert.fingerprint);
             let fresh = || Episode::new(alert.clone(), group);
             self.episodes.entry(id).or_insert_with(fresh).alert = alert.clone();
         }
@@ -440,7 +452,8 @@ impl Outbox {
         self.queue.iter().find(same).map(|orphan| orphan.seq)
     }
 
-    /// Numbers of firings that nobody was told and whose alert ended longer than `limit` ago.
+    /// Numbers of firings that nobody was told and whose alert ended longer than `limit` ago. What
+    /// somebody wants sent again is never too old.
     pub(super) fn stale(&self, limit: Duration, now: Wall) -> Vec<u64> {
         let ended: HashSet<u64> = self
             .queue
@@ -454,6 +467,7 @@ impl Outbox {
             .iter()
             .filter(|entry| ended.contains(&entry.episode) && unsent(&entry.episode))
             .filter(|entry| entry.notification.status == Status::Firing)
+            .filter(|entry| entry.notification.cause != Cause::Resend)
             .map(|entry| entry.seq)
             .collect()
     }
@@ -493,7 +507,9 @@ impl Outbox {
         });
         let silent = self.episodes.iter().filter(|(_, episode)| episode.silent);
         let closes = silent.map(|(id, _)| Record::Close(*id));
-        episodes.chain(pushes).chain(closes).collect()
+        // Last, since what comes before makes letters of its alert needless.
+        let letters = self.letters.values().map(|one| Record::Letter(Box::new(one.clone())));
+        episodes.chain(pushes).chain(closes).chain(letters).collect()
     }
 }
 
@@ -502,7 +518,20 @@ fn tells_again(cause: Cause, open: &Episode) -> bool {
     match cause {
         Cause::Change | Cause::Escalation | Cause::Fallback | Cause::Test => false,
         Cause::Repeat | Cause::Heartbeat => open.waiting == 0,
-        Cause::Flapping => true,
+        Cause::Flapping | Cause::Resend => true,
+    }
+}
+
+/// What tells of the end of an alert that nobody saw end, `at` now.
+fn end_of(alert: &Arc<Alert>, group: &Arc<Group>, reason: &str, at: Wall) -> Notification {
+    Notification {
+        id: alert.change_id(at),
+        status: Status::Resolved,
+        cause: Cause::Change,
+        group: group.clone(),
+        alert: alert.clone(),
+        reason: reason.to_owned(),
+        at,
     }
 }
 
@@ -530,6 +559,9 @@ mod tests {
             .collect()
     }
 
+    /// A refusal of which at most two letters are kept.
+    const REFUSED: GivenUp<'_> = GivenUp { reason: "refused", error: "no", at: Wall(9), keep: 2 };
+
     fn offer(outbox: &mut Outbox, rule: &str, status: Status) -> Vec<Record> {
         outbox.offer(notification(rule, "/", status))
     }
@@ -554,7 +586,7 @@ mod tests {
         offer(&mut outbox, "a", Status::Firing);
         offer(&mut outbox, "a", Status::Resolved);
         let first = outbox.queue().next().unwrap().seq;
-        assert_eq!(outbox.drop_entry(first).len(), 2);
+        assert_eq!(outbox.give_up(first, &GivenUp { keep: 0, ..REFUSED }).len(), 2);
         assert_eq!(outbox.take_given_up().len(), 2);
         assert_eq!(outbox, Outbox { next: outbox.next, ..Outbox::default() });
 
@@ -591,12 +623,13 @@ mod tests {
         offer(&mut outbox, "told", Status::Resolved);
         offer(&mut outbox, "old", Status::Firing);
         offer(&mut outbox, "new", Status::Firing);
-        outbox.trim(2);
+        outbox.trim(2, &REFUSED);
         assert_eq!(
             statuses(&outbox),
             [(Status::Resolved, "told".into()), (Status::Firing, "new".into())]
         );
-        assert!(offer(&mut outbox, "old", Status::Resolved).is_empty());
+        offer(&mut outbox, "old", Status::Resolved);
+        assert_eq!(outbox.len(), 2, "nobody was told that it fired");
     }
 
     #[test]
@@ -616,12 +649,12 @@ mod tests {
         let rules = |outbox: &Outbox| {
             statuses(outbox).into_iter().map(|(_, rule)| rule).collect::<Vec<_>>()
         };
-        outbox.trim(4);
+        outbox.trim(4, &REFUSED);
         assert_eq!(rules(&outbox), ["oldest", "rising", "rising"], "an alert goes whole");
-        outbox.trim(2);
+        outbox.trim(2, &REFUSED);
         assert_eq!(rules(&outbox), ["oldest", "rising"]);
         assert_eq!(outbox.queue().nth(1).unwrap().notification.alert.severity, Severity::Critical);
-        outbox.trim(1);
+        outbox.trim(1, &REFUSED);
         assert_eq!(rules(&outbox), ["rising"]);
     }
 
@@ -633,7 +666,7 @@ mod tests {
         outbox.claim([seq]);
         offer(&mut outbox, "a", Status::Resolved);
         offer(&mut outbox, "b", Status::Firing);
-        outbox.trim(1);
+        outbox.trim(1, &REFUSED);
         outbox.done(seq, Now::default());
         assert_eq!(statuses(&outbox), [(Status::Resolved, "a".into())]);
     }
@@ -679,26 +712,32 @@ mod tests {
         /// Offers, deliveries and drops in any order, and a replay of the records after each.
         #[test]
         fn the_contract_holds_and_the_records_replay(
-            steps in prop::collection::vec((0..8_u8, 0..3_usize), 1..80),
+            steps in prop::collection::vec((0..10_u8, 0..3_usize), 1..80),
         ) {
             let (mut outbox, mut journal, mut delivered) = (Outbox::default(), Vec::new(), Vec::new());
-            // Alerts of which an end was not told: the last word of them may be firing.
+            // Alerts of which an end was not told or refused: the last word may be firing.
             let mut silent = HashSet::new();
             for (step, which) in steps {
                 let rule = ["a", "b", "c"][which];
                 match step {
                     0 => journal.extend(offer(&mut outbox, rule, Status::Firing)),
                     1 => journal.extend(offer(&mut outbox, rule, Status::Resolved)),
-                    2 => journal.extend(outbox.trim(4)),
+                    2 => journal.extend(outbox.trim(4, &REFUSED)),
                     3 => { let head = outbox.queue().next().map(|entry| entry.seq); outbox.claim(head); },
                     6 => {
-                        let alert = notification(rule, "/", Status::Firing).alert.fingerprint;
-                        journal.extend(outbox.close_untold(alert));
-                        silent.insert(rule);
+                        let over = notification(rule, "/", Status::Resolved);
+                        journal.extend(outbox.close_untold(&over));
+                        silent.insert(rule.to_owned());
                     }
                     7 => {
                         let again = notification(rule, "/", Status::Firing);
                         journal.extend(outbox.offer(Notification { cause: Cause::Repeat, ..again }));
+                    }
+                    8 => {
+                        let Some(seq) = outbox.letters().nth(which).map(|one| one.seq) else {
+                            continue;
+                        };
+                        journal.extend(outbox.resend(seq, Now::default(), |outbox, one| outbox.offer(one.clone())));
                     }
                     _ => {
                         let Some(entry) = outbox.queue().next().cloned() else { continue };
@@ -707,8 +746,11 @@ mod tests {
                             let told = &entry.notification;
                             delivered.push((told.status, told.alert.rule.to_string()));
                             journal.extend(outbox.done(entry.seq, Now::default()));
-                        } else if entry.notification.status == Status::Firing {
-                            journal.extend(outbox.drop_entry(entry.seq));
+                        } else {
+                            if entry.notification.status == Status::Resolved {
+                                silent.insert(entry.notification.alert.rule.to_string());
+                            }
+                            journal.extend(outbox.give_up(entry.seq, &REFUSED));
                         }
                     }
                 }
@@ -724,6 +766,7 @@ mod tests {
                     prop_assert_eq!(&replayed, &outbox);
                 }
             }
+            prop_assert!(outbox.letters().count() <= REFUSED.keep);
             // Deliver what is left: every alert that was told and ended was told so.
             let left: Vec<Entry> = outbox.queue().cloned().collect();
             for entry in left {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::journal;
-use super::outbox::{Outbox, Record, Told};
+use super::mailbox::REFUSED;
+use super::outbox::{GivenUp, Outbox, Record, Told};
 use super::settings::{ChannelSettings, named};
 use crate::model::{Alert, Dispatch, Fingerprint, Group, Mono, Notification, Now, Severity, Wall};
 
@@ -116,7 +117,8 @@ impl Preview {
         let Some(outbox) = known.map(|known| &mut known.outbox) else { return Vec::new() };
         let oldest = outbox.queue().next().map(|entry| entry.seq);
         if let Some(oldest) = oldest {
-            outbox.drop_entry(oldest);
+            let why = GivenUp { reason: REFUSED, error: "", at: Wall(0), keep: 0 };
+            outbox.give_up(oldest, &why);
         }
         outbox.take_given_up()
     }

@@ -55,6 +55,9 @@ crate::section! {
         /// outdated severities, then the oldest alerts, each with its end. The end of an alert
         /// that was sent is always kept.
         pub capacity: usize = 10_000,
+        /// Most dead letters kept: notifications that were given up, to be looked at and sent
+        /// again. Beyond that the oldest go; 0 keeps none.
+        pub dead_letters: usize = 1_000,
     }
 }
 

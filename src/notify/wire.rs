@@ -20,8 +20,8 @@ pub(super) struct Message<'a> {
     id: &'a str,
     /// `firing` or `resolved`.
     status: &'static str,
-    /// Why it is told now: `change`, `repeat`, `escalation`, `fallback`, `flapping`, `heartbeat`
-    /// or `test`.
+    /// Why it is told now: `change`, `repeat`, `escalation`, `fallback`, `flapping`, `resend`,
+    /// `heartbeat` or `test`.
     cause: &'static str,
     /// The receiver it is for; absent without routes.
     #[serde(skip_serializing_if = "str::is_empty")]

@@ -107,7 +107,7 @@ impl Dispatcher {
         let inhibitions = Inhibitions::new(&routing.inhibit);
         let heartbeat = Heartbeat::new(now.mono);
         let mut silences = Silences::default();
-        silences.declare(&routing.maintenance);
+        silences.declare(&routing.silences, &routing.intervals);
         Self {
             routing,
             silences,
@@ -151,7 +151,7 @@ impl Dispatcher {
     ) {
         self.remembered = remembered;
         self.silences = before.silences;
-        self.silences.declare(&self.routing.maintenance);
+        self.silences.declare(&self.routing.silences, &self.routing.intervals);
         self.acknowledgements = before.acknowledgements;
         self.heartbeat = before.heartbeat;
         self.orphans.extend(before.orphans);

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::declare::{At, Cx, Decode, Matcher, Node, Shape, Value};
+use crate::declare::{At, Cx, Decode, MapReader, Matcher, Node, Raw, Shape, Value};
 use crate::model::ValueTest;
 
 use super::view::View;
@@ -206,8 +206,36 @@ impl Serialize for Matchers {
     }
 }
 
-/// A text with matchers, a list of them as Alertmanager has it, or a mapping of labels as channels
-/// have it.
+/// A matcher as Alertmanager's API has it.
+struct ApiMatcher {
+    name: Raw,
+    value: Raw,
+    regex: bool,
+    equal: bool,
+}
+
+impl ApiMatcher {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let mut map = MapReader::open(node, cx)?;
+        let (name, value) = (map.field("name", None), map.field("value", None));
+        let (regex, equal) = (map.field("isRegex", Some(false)), map.field("isEqual", Some(true)));
+        map.finish();
+        Some(Self { name: name?, value: value?, regex: regex?, equal: equal? })
+    }
+
+    fn matchers(self) -> Result<Matchers, String> {
+        let Self { name: Raw(name), value: Raw(value), regex, equal } = self;
+        let test = match regex {
+            true => ValueTest::regex(&value, !equal)
+                .map_err(|reason| format!("invalid regular expression {value:?}: {reason}"))?,
+            false => ValueTest::equal(&value, !equal),
+        };
+        Ok(Matchers { tests: vec![(name, test)], at: None })
+    }
+}
+
+/// A text with matchers, a list of them as Alertmanager has it (in its configuration or its API),
+/// or a mapping of labels as channels have it.
 impl Decode for Matchers {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let at = Some(cx.at(node.pos));
@@ -224,8 +252,12 @@ impl Decode for Matchers {
         let mut tests = Vec::new();
         let mut whole = true;
         for text in texts {
-            // Taken as written: a regular expression has `$` of its own.
-            match crate::declare::Raw::decode(text, cx).map(|text| Self::parse(&text.0)) {
+            let one = match &text.value {
+                Value::Map(_) => ApiMatcher::decode(text, cx).map(ApiMatcher::matchers),
+                // Taken as written: a regular expression has `$` of its own.
+                _ => Raw::decode(text, cx).map(|text| Self::parse(&text.0)),
+            };
+            match one {
                 Some(Ok(one)) => tests.extend(one.tests),
                 Some(Err(reason)) => {
                     cx.error(text.pos, reason).hint("severity=\"critical\", or mount=~\"/data.*\"");

@@ -99,7 +99,7 @@ impl Dispatcher {
     /// fire as far as is known, and did when somebody took care of them.
     pub fn recall(&mut self, silences: Silences, acknowledgements: Acknowledgements) {
         self.silences = silences;
-        self.silences.declare(&self.routing.maintenance);
+        self.silences.declare(&self.routing.silences, &self.routing.intervals);
         self.acknowledgements = acknowledgements;
         let standing = &self.alerts;
         self.acknowledgements.retain(|alert, one| {
@@ -108,7 +108,7 @@ impl Dispatcher {
         });
     }
 
-    /// The silences, made by people or declared.
+    /// The silences, made by people, declared or of files.
     #[must_use]
     pub fn silences(&self) -> &Silences {
         &self.silences

@@ -10,7 +10,7 @@ use super::flapping::FlappingSettings;
 use super::heartbeat::HeartbeatPlan;
 use super::inhibit::{Inhibit, InhibitRuleSettings};
 use super::settings::{HeartbeatSettings, ReceiverSettings, Routes};
-use super::silence::{Maintenance, MaintenanceSettings};
+use super::silence::{MaintenanceSettings, Silence, WrittenSilence};
 use super::time_interval::{TimeIntervalSettings, TimeIntervals};
 use super::tree::{Builder, Receivers, Traits, Tree};
 
@@ -26,6 +26,8 @@ pub struct Declared<'a> {
     pub inhibit_rules: &'a [InhibitRuleSettings],
     /// `alerting.maintenance`.
     pub maintenance: &'a [MaintenanceSettings],
+    /// What the files of `alerting.silence_files` hold.
+    pub silences: &'a [WrittenSilence],
     /// `alerting.flapping`.
     pub flapping: &'a FlappingSettings,
     /// `alerting.heartbeat`.
@@ -49,8 +51,8 @@ pub struct Routing {
     pub intervals: TimeIntervals,
     /// Which alerts stand for which others.
     pub inhibit: Vec<Inhibit>,
-    /// Silences of the declaration.
-    pub maintenance: Vec<Maintenance>,
+    /// Silences of the declaration and of files.
+    pub silences: Vec<Silence>,
     /// When an alert changes too often.
     pub flapping: FlappingSettings,
     /// The sign of life.
@@ -70,7 +72,7 @@ impl Default for Routing {
             tree: Tree::flat(Arc::default(), Duration::ZERO),
             intervals: TimeIntervals::default(),
             inhibit: Vec::new(),
-            maintenance: Vec::new(),
+            silences: Vec::new(),
             flapping: FlappingSettings::default(),
             heartbeat: None,
             sender: Labels::new(),
@@ -105,13 +107,14 @@ impl Routing {
         };
         warnings.extend(receivers.unused());
         let inhibit = Inhibit::compile(declared.inhibit_rules, problems);
-        let maintenance = Maintenance::compile(declared.maintenance, &intervals, problems);
+        let mut silences = MaintenanceSettings::compile(declared.maintenance, &intervals, problems);
+        silences.extend(WrittenSilence::compile(declared.silences, &intervals, problems));
         declared.flapping.check(problems);
         Self {
             tree,
             intervals,
             inhibit,
-            maintenance,
+            silences,
             flapping: declared.flapping.clone(),
             heartbeat,
             sender: declared.sender,

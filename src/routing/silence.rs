@@ -1,26 +1,36 @@
 //! Silences: which alerts are not told for a time, and who said so.
 //!
 //! Owns those made by people, with the rules of Alertmanager (an edit that would change the past
-//! ends the old one and makes a new one), and those of the declaration. Pure: identities come from
-//! a number that the caller draws.
+//! ends the old one and makes a new one), and those of the declaration and of files. Pure:
+//! identities come from a number that the caller draws.
 
 mod maintenance;
+mod recurs;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::GlobSet;
 
+use crate::declare::Problems;
 use crate::model::Wall;
 
 use super::matchers::Matchers;
-use super::time_interval::TimeInterval;
+use super::time_interval::{TimeInterval, TimeIntervals};
 use super::view::View;
 
-pub use maintenance::{Maintenance, MaintenanceSettings};
+pub use maintenance::MaintenanceSettings;
+pub use recurs::Recurs;
+pub(super) use written::from_json;
+pub use written::{WrittenSilence, read_silences};
+
+/// The end of what has none: the last moment that can be written.
+pub const OPEN: Wall = Wall(253_402_207_200_999);
 
 /// How long one is kept after its end, to be looked at.
 const RETENTION: Duration = Duration::from_secs(5 * 24 * 3600);
@@ -28,6 +38,8 @@ const RETENTION: Duration = Duration::from_secs(5 * 24 * 3600);
 const MAX_SILENCES: usize = 1000;
 /// How many matchers one may have.
 const MAX_MATCHERS: usize = 64;
+/// How many recurring times it may have.
+const MAX_TIMES: usize = 64;
 /// How long its matchers, its author and its comment may be, each, in bytes.
 const MAX_TEXT: usize = 4096;
 
@@ -57,7 +69,7 @@ impl SilenceState {
 /// Alerts that are not told for a time.
 #[derive(Clone, Debug)]
 pub struct Silence {
-    /// Its identity; `maintenance/NAME` for one of the declaration.
+    /// Its identity; `maintenance/NAME` for one of the declaration, `file-HASH` for one of a file.
     pub id: String,
     /// Which alerts; all must accept.
     pub matchers: Matchers,
@@ -65,7 +77,7 @@ pub struct Silence {
     pub(super) rules: Option<GlobSet>,
     /// Its first moment.
     pub starts_at: Wall,
-    /// The moment it is over.
+    /// The moment it is over, or [`OPEN`].
     pub ends_at: Wall,
     /// Who made it.
     pub created_by: String,
@@ -73,8 +85,12 @@ pub struct Silence {
     pub comment: String,
     /// When it was changed last.
     pub updated_at: Wall,
-    /// Only while one of these holds; none: all the time.
+    /// When it comes again, within its first and last moment.
+    pub recurs: Recurs,
+    /// The times of that.
     pub(super) times: Vec<TimeInterval>,
+    /// Where it stands and is changed; `None`: people made it.
+    pub source: Option<Arc<str>>,
 }
 
 impl Silence {
@@ -94,7 +110,7 @@ impl Silence {
     #[must_use]
     pub fn holds(&self, now: Wall) -> bool {
         self.state(now) == SilenceState::Active
-            && (self.times.is_empty() || self.times.iter().any(|time| time.contains(now)))
+            && (self.recurs.is_always() || self.times.iter().any(|time| time.contains(now)))
     }
 
     /// Whether the alert is one of those meant.
@@ -102,12 +118,6 @@ impl Silence {
     pub fn means(&self, alert: &View<'_>) -> bool {
         self.rules.as_ref().is_none_or(|rules| rules.is_match(&*alert.alert.rule))
             && self.matchers.matches(alert)
-    }
-
-    /// Whether it comes from the declaration.
-    #[must_use]
-    pub fn is_declared(&self) -> bool {
-        self.id.starts_with(maintenance::PREFIX)
     }
 
     /// The next moment at which it may begin or cease to be in force.
@@ -132,8 +142,10 @@ pub struct SilenceDraft {
     pub matchers: Matchers,
     /// Its first moment; `None`: now, or when the one that is changed began.
     pub starts_at: Option<Wall>,
-    /// The moment it is over.
+    /// The moment it is over, or [`OPEN`].
     pub ends_at: Wall,
+    /// When it comes again, within its first and last moment.
+    pub recurs: Recurs,
     /// Who wants it.
     pub created_by: String,
     /// What for.
@@ -145,8 +157,8 @@ pub struct SilenceDraft {
 pub enum SilenceError {
     /// There is none of this identity.
     Unknown(String),
-    /// It stands in the declaration and is changed there.
-    Declared(String),
+    /// It stands in the declaration or a file, here, and is changed there.
+    Declared(String, Arc<str>),
     /// There are too many.
     Full,
     /// What is wrong with it.
@@ -157,8 +169,8 @@ impl fmt::Display for SilenceError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(id) => write!(out, "there is no silence {id:?}"),
-            Self::Declared(id) => {
-                write!(out, "{id:?} is declared under alerting.maintenance; change it there")
+            Self::Declared(id, source) => {
+                write!(out, "{id:?} stands in {source}; change it there, and reload")
             }
             Self::Full => write!(out, "there are {MAX_SILENCES} silences, which is the limit"),
             Self::Invalid(reason) => out.write_str(reason),
@@ -173,8 +185,10 @@ impl std::error::Error for SilenceError {}
 pub struct Silences {
     /// Made by people, by identity.
     made: BTreeMap<String, Silence>,
-    /// Of the declaration.
+    /// Of the declaration and of files.
     declared: Vec<Silence>,
+    /// Those that may be named.
+    intervals: TimeIntervals,
 }
 
 impl Silences {
@@ -182,12 +196,26 @@ impl Silences {
     #[must_use]
     pub fn restored(made: Vec<Silence>) -> Self {
         let made = made.into_iter().map(|silence| (silence.id.clone(), silence)).collect();
-        Self { made, declared: Vec::new() }
+        Self { made, ..Self::default() }
     }
 
-    /// Replaces those of the declaration.
-    pub fn declare(&mut self, all: &[Maintenance]) {
-        self.declared = all.iter().map(|one| one.silence().clone()).collect();
+    /// Replaces those of the declaration and of files, and the time intervals that may be named.
+    pub fn declare(&mut self, all: &[Silence], intervals: &TimeIntervals) {
+        self.declared = all.to_vec();
+        self.intervals = intervals.clone();
+        for silence in self.made.values_mut() {
+            // What was sound when it was made; a name that is gone holds at no time.
+            silence.times = silence.recurs.compile(intervals, &mut Problems::default());
+        }
+    }
+
+    /// Identities of those made by people that name a time interval that is not declared any more,
+    /// with its name.
+    pub fn dangling(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.made().flat_map(|silence| {
+            let unknown = silence.recurs.unknown(&self.intervals);
+            unknown.map(|name| (silence.id.as_str(), name.as_str()))
+        })
     }
 
     /// Makes a silence, or changes the one that the draft names, and tells its identity. It is a
@@ -209,6 +237,9 @@ impl Silences {
         let running = before.as_ref().filter(|one| one.state(now) == SilenceState::Active);
         let starts_at = draft.starts_at.or(running.map(|one| one.starts_at)).unwrap_or(now);
         check(&draft, starts_at, now)?;
+        let mut problems = Problems::default();
+        let times = draft.recurs.compile(&self.intervals, &mut problems);
+        let times = written::sound(times, problems).map_err(SilenceError::Invalid)?;
         let mut silence = Silence {
             id: uuid(random),
             matchers: draft.matchers,
@@ -218,7 +249,9 @@ impl Silences {
             created_by: draft.created_by,
             comment: draft.comment,
             updated_at: now,
-            times: Vec::new(),
+            recurs: draft.recurs,
+            times,
+            source: None,
         };
         if let Some(before) = before.as_ref().filter(|before| keeps_the_past(before, &silence, now))
         {
@@ -253,8 +286,9 @@ impl Silences {
     }
 
     fn changeable(&mut self, id: &str) -> Result<&mut Silence, SilenceError> {
-        if self.declared.iter().any(|silence| silence.id == id) {
-            return Err(SilenceError::Declared(id.to_owned()));
+        let mut declared = self.declared.iter().filter(|silence| silence.id == id);
+        if let Some(source) = declared.find_map(|silence| silence.source.clone()) {
+            return Err(SilenceError::Declared(id.to_owned(), source));
         }
         self.made.get_mut(id).ok_or_else(|| SilenceError::Unknown(id.to_owned()))
     }
@@ -265,7 +299,7 @@ impl Silences {
         self.made.get(id).or_else(|| self.declared.iter().find(|silence| silence.id == id))
     }
 
-    /// All: those of the declaration in its order, then those made by people.
+    /// All: those of the declaration and of files in their order, then those made by people.
     pub fn iter(&self) -> impl Iterator<Item = &Silence> {
         self.declared.iter().chain(self.made())
     }
@@ -298,6 +332,7 @@ impl Silences {
 /// Whether `after` in the place of `before` leaves as it was what already was silenced.
 fn keeps_the_past(before: &Silence, after: &Silence, now: Wall) -> bool {
     before.matchers == after.matchers
+        && before.recurs == after.recurs
         && match before.state(now) {
             // People send back the seconds that they were shown.
             SilenceState::Active => before.starts_at.0 / 1000 == after.starts_at.0 / 1000,
@@ -314,6 +349,9 @@ fn check(draft: &SilenceDraft, starts_at: Wall, now: Wall) -> Result<(), Silence
     }
     if matchers.len() > MAX_MATCHERS {
         return invalid(format!("more than {MAX_MATCHERS} matchers"));
+    }
+    if draft.recurs.len() > MAX_TIMES {
+        return invalid(format!("more than {MAX_TIMES} times and intervals"));
     }
     if draft.ends_at <= starts_at {
         return invalid("it must end after it starts".to_owned());

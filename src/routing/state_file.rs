@@ -13,7 +13,7 @@ use crate::model::{Fingerprint, Wall};
 
 use super::acknowledge::{Acknowledgement, Acknowledgements};
 use super::matchers::Matchers;
-use super::silence::{Silence, Silences};
+use super::silence::{Recurs, Silence, Silences, from_json};
 
 /// The version written and read.
 const VERSION: u32 = 1;
@@ -73,6 +73,9 @@ struct SavedSilence {
     created_by: String,
     comment: String,
     updated_at_ms: i64,
+    /// In the words of the declaration.
+    #[serde(default)]
+    recurs: Option<serde_json::Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,6 +97,8 @@ fn write(silences: &Silences, known: &Acknowledgements) -> Result<Vec<u8>, serde
         created_by: silence.created_by.clone(),
         comment: silence.comment.clone(),
         updated_at_ms: silence.updated_at.0,
+        recurs: (!silence.recurs.is_always())
+            .then(|| serde_json::to_value(&silence.recurs).unwrap_or_default()),
     });
     let acknowledgements = known.iter().map(|(alert, one)| SavedAcknowledgement {
         alert: alert.to_string(),
@@ -138,6 +143,11 @@ fn silence(saved: SavedSilence) -> Result<Silence, String> {
     if matchers.is_empty() {
         return Err(format!("silence {:?} has no matchers", saved.id));
     }
+    let recurs = match &saved.recurs {
+        Some(recurs) => from_json::<Recurs>(recurs.to_string().as_bytes())
+            .map_err(|reason| format!("times of silence {:?}: {reason}", saved.id))?,
+        None => Recurs::default(),
+    };
     Ok(Silence {
         matchers,
         rules: None,
@@ -146,7 +156,10 @@ fn silence(saved: SavedSilence) -> Result<Silence, String> {
         created_by: saved.created_by,
         comment: saved.comment,
         updated_at: Wall(saved.updated_at_ms),
+        recurs,
+        // Made of that once it is known which intervals there are.
         times: Vec::new(),
+        source: None,
         id: saved.id,
     })
 }

@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::notify::{Batch, Sender, webhook_document};
 use crate::replay::{Pipeline, Sent};
-use crate::routing::{Order, SilenceDraft};
+use crate::routing::{OPEN, Order, SilenceDraft};
 
 use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, SilenceStep, labels};
 use super::diff::{Failure, Line};
@@ -18,8 +18,6 @@ use super::settings::Elapsed;
 
 /// Messages that are compared each with each to find what was meant.
 const PAIRED: usize = 200;
-/// The end of a silence of which no test sees the end: the year 9999.
-const FOR_EVER: Wall = Wall(253_370_764_800_000);
 /// Alerts of a message that are shown.
 const SHOWN: usize = 5;
 
@@ -89,14 +87,13 @@ impl Desk {
 
     /// Silences alerts.
     pub(super) fn silence(&mut self, step: &SilenceStep, now: Now) -> Result<(), String> {
-        let ends_at = step.r#for.map_or(FOR_EVER, |span| later(now.wall, span.0));
+        let ends_at = step.r#for.map_or(OPEN, |span| later(now.wall, span.0));
         let draft = SilenceDraft {
-            id: None,
             matchers: step.matchers.value.clone(),
-            starts_at: None,
             ends_at,
             created_by: step.by.0.clone(),
             comment: step.comment.0.clone(),
+            ..SilenceDraft::default()
         };
         self.ordered += 1;
         let id = self.order(Order::Silence(draft), now)?;

@@ -128,6 +128,7 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
             "name": channel.name,
             "type": channel.kind,
             "queued": channel.queued,
+            "deadLetters": channel.dead_letters,
             "sent": channel.sent,
             "failed": channel.failed,
             "dropped": channel.dropped,

@@ -2,7 +2,7 @@
 //!
 //! `app` implements it; nothing here knows how.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::analysis::Judgement;
 use crate::alert_history::AlertHistory;
 use crate::model::{
-    Alert, AlertState, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity, Wall,
+    Alert, AlertState, DeadLetter, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity,
+    Wall,
 };
 use crate::promql::Queryable;
 use crate::routing::{Explanation, Order, OrderError, Silence};
@@ -61,6 +62,18 @@ pub trait Backend: Send + Sync + 'static {
         order: Order,
     ) -> Pin<Box<dyn Future<Output = Result<String, OrderError>> + Send + '_>>;
 
+    /// What channels gave up and do not know.
+    fn dead_letters(&self) -> Vec<DeadLetter>;
+
+    /// Sends dead letters again, by identity; on disk when this returns.
+    fn resend(&self, ids: HashSet<String>) -> Pin<Box<dyn Future<Output = Resent> + Send + '_>>;
+
+    /// Forgets dead letters, by identity; which there were.
+    fn discard(
+        &self,
+        ids: HashSet<String>,
+    ) -> Pin<Box<dyn Future<Output = Vec<DeadLetter>> + Send + '_>>;
+
     /// On which ways an alert is told, if it fires or did a short time ago.
     fn explain(&self, alert: Fingerprint) -> Option<Explanation>;
 
@@ -73,6 +86,10 @@ pub trait Backend: Send + Sync + 'static {
     /// How series are judged over time.
     fn judgement(&self) -> Arc<Judgement>;
 }
+
+/// Dead letters that were to be sent again, each with whether it is: what its channel knows by now
+/// is not.
+pub type Resent = Vec<(DeadLetter, bool)>;
 
 /// A rule as others see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,6 +167,8 @@ pub struct ChannelHealth {
     pub kind: &'static str,
     /// Notifications waiting.
     pub queued: usize,
+    /// Notifications given up that can be sent again.
+    pub dead_letters: usize,
     /// Notifications delivered.
     pub sent: u64,
     /// Attempts that failed.

@@ -87,7 +87,8 @@ const NO_TOKEN: Refusal = Refusal {
     status: StatusCode::UNAUTHORIZED,
     reason: "token",
     message: "a token is needed",
-    hint: "send Authorization: Bearer with the content of prometheus.control.token_file",
+    hint: "send Authorization: Bearer with the content of prometheus.control.token_file; \
+           bellwether's commands do with --token-file",
 };
 const WRONG_TOKEN: Refusal = Refusal {
     message: "the token is wrong",
@@ -106,7 +107,7 @@ impl Control {
             .iter()
             .map(|network| network.parse().map_err(|error| format!("{}: {error}", **network)))
             .collect::<Result<Vec<Network>, String>>()?;
-        let token = settings.token_file.as_deref().map(read_token).transpose()?;
+        let token = settings.token_file.as_deref().map(read_token).transpose()?.map(Token);
         let networks = match (networks.is_empty(), &token) {
             (false, _) => Some(networks),
             (true, None) => Some(Network::loopback()),
@@ -162,7 +163,11 @@ impl Token {
     }
 }
 
-fn read_token(path: &Path) -> Result<Token, String> {
+/// The token in the file at `path`. Blocks on the file system.
+///
+/// # Errors
+/// It cannot be read, or holds no usable token.
+pub fn read_token(path: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let token = text.trim();
@@ -173,7 +178,7 @@ fn read_token(path: &Path) -> Result<Token, String> {
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("{} holds more than one line of printable ASCII", path.display()));
     }
-    Ok(Token(token.to_owned()))
+    Ok(token.to_owned())
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

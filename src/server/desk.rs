@@ -13,36 +13,9 @@ use super::backend::RuleView;
 use crate::declare::{Span, parse_duration};
 use crate::model::{Alert, AlertState, Fingerprint, Now, Wall};
 use crate::routing::{
-    Acknowledgement, Explanation, Matchers, Membership, Order, OrderError, Silence, SilenceDraft,
-    Way,
+    Acknowledgement, Explanation, Membership, OPEN, Order, OrderError, Recurs, Silence,
+    SilenceDraft, Way,
 };
-
-/// `POST /api/v1/silences`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Silencing {
-    /// The silence to change.
-    id: Option<String>,
-    matchers: Written,
-    #[serde(alias = "startsAt")]
-    starts_at: Option<String>,
-    #[serde(alias = "endsAt")]
-    ends_at: Option<String>,
-    /// In place of `ends_at`.
-    duration: Option<String>,
-    #[serde(alias = "createdBy")]
-    created_by: String,
-    #[serde(default)]
-    comment: String,
-}
-
-/// `a="b", c=~"d"`, or a list of those.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    One(String),
-    List(Vec<String>),
-}
 
 /// `POST /api/v1/alerts/<fingerprint>/acknowledge`.
 #[derive(Deserialize)]
@@ -65,19 +38,7 @@ fn bad(error: impl ToString) -> Trouble {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn silence(body: &[u8], now: Wall) -> Result<Order, Trouble> {
-    let asked: Silencing = serde_json::from_slice(body).map_err(bad)?;
-    let text = match asked.matchers {
-        Written::One(text) => text,
-        Written::List(texts) => texts.join(","),
-    };
-    let matchers = Matchers::parse(&text).map_err(|why| bad(format!("matchers: {why}")))?;
-    let starts_at = asked.starts_at.as_deref().map(|text| moment("starts_at", text)).transpose()?;
-    let from = starts_at.unwrap_or(now).max(now);
-    let ends_at = end(("ends_at", asked.ends_at.as_deref()), asked.duration.as_deref(), from)?
-        .ok_or_else(|| bad("neither ends_at nor duration").hint("say how long: duration: 2h"))?;
-    let (created_by, comment) = (asked.created_by, asked.comment);
-    let draft = SilenceDraft { id: asked.id, matchers, starts_at, ends_at, created_by, comment };
-    Ok(Order::Silence(draft))
+    SilenceDraft::parse(body, now).map(Order::Silence).map_err(bad)
 }
 
 /// What a body says of who takes care of `alert`.
@@ -87,7 +48,7 @@ pub(super) fn silence(body: &[u8], now: Wall) -> Result<Order, Trouble> {
 pub(super) fn acknowledge(alert: &str, body: &[u8], now: Wall) -> Result<Order, Trouble> {
     let Acknowledging { by, comment, until, duration } =
         serde_json::from_slice(body).map_err(bad)?;
-    let until = end(("until", until.as_deref()), duration.as_deref(), now)?;
+    let until = end(until.as_deref(), duration.as_deref(), now)?;
     Ok(Order::Acknowledge { alert: fingerprint(alert)?, by, comment, until })
 }
 
@@ -101,14 +62,10 @@ pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, Trouble> {
     })
 }
 
-fn end(
-    (key, at): (&str, Option<&str>),
-    duration: Option<&str>,
-    from: Wall,
-) -> Result<Option<Wall>, Trouble> {
-    match (at, duration) {
-        (Some(_), Some(_)) => Err(bad(format!("both {key} and duration")).hint("keep one")),
-        (Some(at), None) => moment(key, at).map(Some),
+fn end(until: Option<&str>, duration: Option<&str>, from: Wall) -> Result<Option<Wall>, Trouble> {
+    match (until, duration) {
+        (Some(_), Some(_)) => Err(bad("both until and duration").hint("keep one")),
+        (Some(at), None) => moment("until", at).map(Some),
         (None, None) => Ok(None),
         (None, Some(text)) => {
             let span = parse_duration(text).filter(|span| !span.is_zero());
@@ -138,24 +95,37 @@ pub(super) fn refused(error: &OrderError) -> Trouble {
 /// `/api/v1/silences`.
 pub(super) fn silences(all: &[Silence], now: Wall) -> Value {
     let one = |silence: &Silence| {
-        json!({
+        let mut view = json!({
             "id": silence.id,
             "state": silence.state(now).as_str(),
             "holds": silence.holds(now),
             "matchers": silence.matchers.to_string(),
             "startsAt": time(silence.starts_at),
-            "endsAt": time(silence.ends_at),
+            "endsAt": (silence.ends_at < OPEN).then(|| time(silence.ends_at)),
             "createdBy": silence.created_by,
             "comment": silence.comment,
             "updatedAt": time(silence.updated_at),
-            "declared": silence.is_declared(),
-        })
+            "declared": silence.source.is_some(),
+            "source": silence.source.as_deref(),
+        });
+        if let (Value::Object(view), false) = (&mut view, silence.recurs.is_always()) {
+            view.extend(recurs(&silence.recurs));
+        }
+        view
     };
     json!({ "silences": all.iter().map(one).collect::<Vec<_>>() })
 }
 
+/// When a silence recurs, in the words by which it is made.
+fn recurs(recurs: &Recurs) -> serde_json::Map<String, Value> {
+    match serde_json::to_value(recurs) {
+        Ok(Value::Object(words)) => words,
+        _ => serde_json::Map::new(),
+    }
+}
+
 /// RFC 3339 in UTC; null for the ends of time.
-fn time(at: Wall) -> Value {
+pub(super) fn time(at: Wall) -> Value {
     let known = jiff::Timestamp::from_millisecond(at.0).ok();
     known.map_or(Value::Null, |at| format!("{at:.0}").into())
 }
@@ -275,12 +245,15 @@ mod tests {
     fn what_is_wrong_with_a_body_is_told() {
         for (body, expected) in [
             ("", "EOF"),
-            ("{}", "missing field `matchers`"),
+            ("{}", "missing key \"created_by\""),
             (r#"{"matchers": "a", "duration": "1h", "created_by": "x"}"#, "matchers: expected ="),
-            (r#"{"matchers": "a=b", "created_by": "x"}"#, "neither ends_at nor duration"),
-            (r#"{"matchers": "a=b", "created_by": "x", "duration": "0"}"#, "not a duration"),
-            (r#"{"matchers": "a=b", "created_by": "x", "ends_at": "soon"}"#, "ends_at: not a time"),
-            (r#"{"matchers": "a=b", "created_by": "x", "end": "soon"}"#, "unknown field `end`"),
+            (r#"{"matchers": "a=b", "created_by": "x"}"#, "it does not say when it ends"),
+            (r#"{"matchers": "a=b", "created_by": "x", "duration": "0"}"#, "duration: 0"),
+            (
+                r#"{"matchers": "a=b", "created_by": "x", "ends_at": "soon"}"#,
+                "ends_at: not a point in time",
+            ),
+            (r#"{"matchers": "a=b", "created_by": "x", "end": "soon"}"#, "unknown key \"end\""),
         ] {
             let trouble = silence(body.as_bytes(), NOW).err().unwrap();
             assert!(trouble.message.contains(expected), "{body}: {}", trouble.message);

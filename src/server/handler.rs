@@ -160,6 +160,7 @@ impl Shared {
                 self.order(parts, order).await
             }
             Route::Silences => self.api(View::Silences, parts).await,
+            Route::DeadLetters => self.dead_letters(parts).await,
             Route::Past(what) => self.ask(what, access, parts, asked.guard, body).await,
             Route::Analysis(what) => self.analyse(what, access, parts, asked.guard, body).await,
         }
@@ -424,7 +425,7 @@ pub(super) async fn read_body(
     }
 }
 
-fn internal(message: impl Into<String>) -> Trouble {
+pub(super) fn internal(message: impl Into<String>) -> Trouble {
     Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 

@@ -19,6 +19,7 @@ pub(super) enum Route {
     Silences,
     Silence,
     Acknowledge,
+    DeadLetters,
     Past(Past),
     Analysis(Analysis),
 }
@@ -39,7 +40,7 @@ pub(super) enum View {
 }
 
 /// Every path there is.
-pub(super) const ROUTES: [(&str, Route); 32] = [
+pub(super) const ROUTES: [(&str, Route); 33] = [
     ("/", Route::Landing),
     ("/metrics", Route::Metrics),
     ("/-/healthy", Route::Healthy),
@@ -52,6 +53,7 @@ pub(super) const ROUTES: [(&str, Route); 32] = [
     ("/api/v1/alerts/<fingerprint>/acknowledge", Route::Acknowledge),
     ("/api/v1/silences", Route::Silences),
     ("/api/v1/silences/<id>", Route::Silence),
+    ("/api/v1/dead-letters", Route::DeadLetters),
     ("/api/v1/explain", Route::Api(View::Explain)),
     ("/api/v1/rules", Route::Api(View::Rules)),
     ("/api/v1/health", Route::Api(View::Health)),
@@ -100,6 +102,7 @@ impl Route {
             Self::AlertHistory => "api_alerts_history",
             Self::Silences | Self::Silence => "api_silences",
             Self::Acknowledge => "api_acknowledge",
+            Self::DeadLetters => "api_dead_letters",
             Self::Api(View::Silences) => "api_silences",
             Self::Api(View::Explain) => "api_explain",
             Self::Api(View::Rules) => "api_rules",
@@ -132,10 +135,13 @@ impl Route {
                 "what became of alerts and notifications: start, end, rule, match[], state, channel"
             }
             Self::Silences | Self::Api(View::Silences) => {
-                "silences; POST makes one: matchers, duration, created_by, comment"
+                "silences; POST makes one: matchers, duration, times, created_by, comment"
             }
             Self::Silence => "DELETE ends a silence",
             Self::Acknowledge => "POST says who takes care of an alert: by, comment, duration",
+            Self::DeadLetters => {
+                "what channels gave up; POST sends it again, DELETE discards it: id, channel, all"
+            }
             Self::Api(View::Explain) => {
                 "why a rule's alerts fire or not, and who is told: rule, fingerprint"
             }
@@ -161,6 +167,7 @@ impl Route {
         match self {
             Self::Reload | Self::Record | Self::Silence | Self::Acknowledge => true,
             Self::Silences => *method == Method::POST,
+            Self::DeadLetters => matches!(*method, Method::POST | Method::DELETE),
             _ => false,
         }
     }
@@ -178,6 +185,9 @@ impl Route {
             Self::Silences => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             Self::Silence => *method == Method::DELETE,
             Self::Acknowledge => matches!(*method, Method::POST | Method::DELETE),
+            Self::DeadLetters => {
+                matches!(*method, Method::GET | Method::HEAD | Method::POST | Method::DELETE)
+            }
             Self::Past(_) | Self::Analysis(_) | Self::Api(View::Exemplars) => {
                 matches!(*method, Method::GET | Method::POST)
             }
@@ -193,6 +203,7 @@ impl Route {
             Self::Silences => "GET, HEAD, POST",
             Self::Silence => "DELETE",
             Self::Acknowledge => "POST, DELETE",
+            Self::DeadLetters => "GET, HEAD, POST, DELETE",
             Self::Past(_) | Self::Analysis(_) | Self::Api(View::Exemplars) => "GET, POST",
             _ => "GET, HEAD",
         }
@@ -202,7 +213,11 @@ impl Route {
 /// Whether `path` is `known`, which may have one part in angle brackets that stands for any text.
 fn fits(known: &str, path: &str) -> bool {
     match part(known, path) {
-        Some(part) => !part.is_empty() && (part == known || !part.contains('/')),
+        Some(part) => {
+            // An identity at the end may have slashes: `maintenance/backups`.
+            let free = part == known || known.ends_with('>');
+            !part.is_empty() && (free || !part.contains('/'))
+        }
         None => false,
     }
 }

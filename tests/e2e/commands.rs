@@ -146,3 +146,40 @@ fn config_prints_what_is_in_effect_without_secrets() {
     assert!(said.contains("password: <secret>") && said.contains("environment: staging"), "{said}");
     assert!(!said.contains("hunter2"));
 }
+
+#[test]
+fn commands_send_the_token_that_the_control_of_an_agent_asks_for() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("token"), "s3cret\n").unwrap();
+    std::fs::write(at("other"), "guess\n").unwrap();
+    let control = format!(
+        "metric_prefix: test\n    host: 127.0.0.1\n    port: {}\n    control: {{token_file: {}}}",
+        free_port(),
+        at("token")
+    );
+    let yaml = queue_rule("{type: log}").replace("metric_prefix: test", &control);
+    std::fs::write(at("bellwether.yaml"), yaml).unwrap();
+    let agent = Agent::start_with(folder.path(), &[]);
+    let url = format!("http://{}", agent.address());
+    let silence = |more: &[&str]| {
+        let output = bellwether(&[&["silence", "add", "a=b", "--for", "1h"], more].concat());
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let refused = |more: &[&str], words: [&str; 2]| {
+        let (status, said) = silence(&[&["--url", &url], more].concat());
+        assert!(status == Some(1) && words.iter().all(|word| said.contains(word)), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    };
+    refused(&[], ["a token is needed", "--token-file"]);
+    refused(&["--token-file", &at("other")], ["the token is wrong", "compare it"]);
+    refused(
+        &["--token-file", &at("none")],
+        ["none: No such file", "hint: give --token-file a file"],
+    );
+    assert_eq!(silence(&["--url", &url, "--token-file", &at("token")]).0, Some(0));
+    assert_eq!(silence(&["--config", &at("bellwether.yaml")]).0, Some(0), "as declared");
+    // Looking needs none.
+    let output = bellwether(&["silence", "list", "--url", &url]);
+    assert_eq!(text(&output.stdout).matches("{a=\"b\"}").count(), 2, "{}", text(&output.stderr));
+}

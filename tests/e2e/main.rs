@@ -12,6 +12,7 @@ mod analysis;
 mod anomalies;
 mod backtest;
 mod commands;
+mod dead_letters;
 mod history;
 mod hostile;
 mod kafka;
@@ -21,6 +22,7 @@ mod query;
 mod recording;
 mod reload;
 mod scrape;
+mod silences;
 
 /// A declaration with one gauge of queues, one rule on it and the channels in `channels`.
 fn queue_rule(channels: &str) -> String {

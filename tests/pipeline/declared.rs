@@ -113,6 +113,7 @@ pub fn routing(index: usize) -> Arc<Routing> {
         time_intervals: &alerting.time_intervals,
         inhibit_rules: &alerting.inhibit_rules,
         maintenance: &[],
+        silences: &[],
         flapping: &FlappingSettings::default(),
         heartbeat: &HeartbeatSettings::default(),
         cooldown: Duration::ZERO,

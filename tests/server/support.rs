@@ -1,5 +1,6 @@
 //! A running server with a backend made for tests, and a client that speaks raw HTTP.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,13 +11,13 @@ use bellwether::alert_history::AlertHistory;
 use bellwether::clock::Clock;
 use bellwether::declare::Spanned;
 use bellwether::model::{
-    Alert, AlertState, Batch, Fingerprint, Kind, Labels, MetricDef, MetricId, Now, Origin,
-    Recorded, RefusedRecord, Severity, Wall,
+    Alert, AlertState, Batch, DeadLetter, Fingerprint, Kind, Labels, MetricDef, MetricId, Now,
+    Origin, Recorded, RefusedRecord, Severity, Wall,
 };
 use bellwether::promql::Queryable;
 use bellwether::routing::{Explanation, Order, OrderError, Silence};
 use bellwether::server::{
-    Access, Backend, Handle, Health, Judgement, Prometheus, RuleView, Server, Stats,
+    Access, Backend, Handle, Health, Judgement, Prometheus, Resent, RuleView, Server, Stats,
 };
 use bellwether::store::{Options, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -175,6 +176,21 @@ impl Backend for TestBackend {
         order: Order,
     ) -> Pin<Box<dyn Future<Output = Result<String, OrderError>> + Send + '_>> {
         Box::pin(std::future::ready(Ok(format!("{order:?}"))))
+    }
+
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        Vec::new()
+    }
+
+    fn resend(&self, _: HashSet<String>) -> Pin<Box<dyn Future<Output = Resent> + Send + '_>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn discard(
+        &self,
+        _: HashSet<String>,
+    ) -> Pin<Box<dyn Future<Output = Vec<DeadLetter>> + Send + '_>> {
+        Box::pin(std::future::ready(Vec::new()))
     }
 
     fn explain(&self, _: Fingerprint) -> Option<Explanation> {

@@ -76,6 +76,12 @@ pub(super) const PANELS: &[Panel] = &[
         "Notifications that wait for delivery, by channel.",
     ),
     lines(
+        "Dead letters",
+        "short",
+        &[line("bellwether_notification_dead_letters", Query::Value, &[])],
+        "Notifications given up that can be sent again, by channel.",
+    ),
+    lines(
         "Collection time",
         "s",
         &[line("bellwether_collector_duration_seconds", Query::Value, &[])],

@@ -159,7 +159,7 @@ fn word(one: &Notification) -> &'static str {
         (_, Status::Resolved) => "RESOLVED",
         (Cause::Repeat, Status::Firing) => "STILL FIRING",
         (Cause::Escalation, Status::Firing) => "ESCALATED",
-        (Cause::Change | Cause::Fallback, Status::Firing) => "FIRING",
+        (Cause::Change | Cause::Fallback | Cause::Resend, Status::Firing) => "FIRING",
     }
 }
 
@@ -171,6 +171,7 @@ pub(super) fn why_now(cause: Cause) -> Option<&'static str> {
         Cause::Escalation => "Told here, as nobody acknowledged it in time.",
         Cause::Fallback => "Told here, as the channel it belongs to fails.",
         Cause::Flapping => "It changes often: the changes between are not told.",
+        Cause::Resend => "Sent again, as it was given up before.",
         Cause::Heartbeat => "A sign of life: rules are judged and notifications delivered.",
         Cause::Test => "A test. Nothing is wrong.",
     })

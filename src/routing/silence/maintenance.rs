@@ -4,15 +4,13 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 
-use crate::declare::{Problems, Spanned, did_you_mean, is_file_name, section};
+use crate::declare::{Problems, Spanned, is_file_name, section};
 use crate::model::Wall;
 use crate::routing::matchers::Matchers;
-use crate::routing::time_interval::{Location, RecurringSettings, TimeInterval, TimeIntervals};
+use crate::routing::time_interval::{Location, RecurringSettings, TimeIntervals};
 
-use super::Silence;
-
-/// What the identities of silences of the declaration begin with.
-pub(super) const PREFIX: &str = "maintenance/";
+use super::recurs::Recurs;
+use super::{OPEN, Silence};
 
 section! {
     /// Times at which some alerts are not told: recurring ones, a single one, or both together. An
@@ -40,29 +38,20 @@ section! {
     }
 }
 
-/// A silence of the declaration, compiled.
-#[derive(Clone, Debug)]
-pub struct Maintenance(Silence);
-
-impl Maintenance {
+impl MaintenanceSettings {
     /// Compiles what is declared; what is wrong goes to `problems`.
     pub(in crate::routing) fn compile(
-        all: &[MaintenanceSettings],
+        all: &[Self],
         intervals: &TimeIntervals,
         problems: &mut Problems,
-    ) -> Vec<Self> {
+    ) -> Vec<Silence> {
         for (index, one) in all.iter().enumerate() {
             if all[..index].iter().any(|other| *other.name == *one.name) {
                 let message = format!("maintenance {:?} is declared twice", one.name.value);
                 problems.error(&one.name.at, message);
             }
         }
-        all.iter().map(|one| Self(compiled(one, intervals, problems))).collect()
-    }
-
-    /// It as a silence.
-    pub(super) fn silence(&self) -> &Silence {
-        &self.0
+        all.iter().map(|one| compiled(one, intervals, problems)).collect()
     }
 }
 
@@ -76,8 +65,12 @@ fn compiled(
             .error(&one.name.at, format!("not a name: {:?}", one.name.value))
             .hint("up to 64 letters, digits, dashes, underscores and dots");
     }
-    let always = one.times.is_empty() && one.intervals.is_empty();
-    if always && one.from.is_none() && one.until.is_none() {
+    let recurs = Recurs {
+        times: one.times.clone(),
+        intervals: one.intervals.clone(),
+        location: one.location.clone(),
+    };
+    if recurs.is_always() && one.from.is_none() && one.until.is_none() {
         problems.error(&one.name.at, "it does not say when").hint(
             "give `times` or `intervals` for what recurs, `from` and `until` for a single time",
         );
@@ -85,12 +78,12 @@ fn compiled(
     let from = one.from.as_ref().and_then(|at| moment(at, &one.location, problems));
     let until = one.until.as_ref().and_then(|at| moment(at, &one.location, problems));
     let starts_at = from.unwrap_or(Wall(0));
-    let ends_at = until.unwrap_or(Wall(Timestamp::MAX.as_millisecond()));
+    let ends_at = until.unwrap_or(OPEN);
     if let Some(until) = one.until.as_ref().filter(|_| ends_at <= starts_at) {
         problems.error(&until.at, "must be later than `from`");
     }
     Silence {
-        id: format!("{PREFIX}{}", one.name.value),
+        id: format!("maintenance/{}", one.name.value),
         matchers: one.matchers.clone(),
         rules: rules(&one.rules, problems),
         starts_at,
@@ -98,26 +91,10 @@ fn compiled(
         created_by: "maintenance".to_owned(),
         comment: one.comment.clone(),
         updated_at: Wall(0),
-        times: times(one, intervals, problems),
+        times: recurs.compile(intervals, problems),
+        recurs,
+        source: Some("alerting.maintenance".into()),
     }
-}
-
-fn times(
-    one: &MaintenanceSettings,
-    intervals: &TimeIntervals,
-    problems: &mut Problems,
-) -> Vec<TimeInterval> {
-    let own = one.times.iter().map(|time| TimeInterval::compile(time, &one.location, problems));
-    let mut times: Vec<TimeInterval> = own.collect();
-    for name in &one.intervals {
-        if !intervals.contains_name(name) {
-            problems
-                .error(&name.at, format!("unknown time interval {:?}", name.value))
-                .hint_if(did_you_mean(name, intervals.names()));
-        }
-        times.extend_from_slice(intervals.get(name));
-    }
-    times
 }
 
 /// The globs as one; `None` where there are none.
@@ -139,7 +116,11 @@ fn rules(globs: &[Spanned<String>], problems: &mut Problems) -> Option<GlobSet> 
 }
 
 /// A point in time, on the clocks of `location` unless it says its offset.
-fn moment(text: &Spanned<String>, location: &Location, problems: &mut Problems) -> Option<Wall> {
+pub(super) fn moment(
+    text: &Spanned<String>,
+    location: &Location,
+    problems: &mut Problems,
+) -> Option<Wall> {
     let local = |time: DateTime| location.zone().to_timestamp(time).ok();
     let at = text.parse::<Timestamp>().ok();
     let at = at.or_else(|| text.parse::<DateTime>().ok().and_then(local));

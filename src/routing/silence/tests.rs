@@ -156,17 +156,24 @@ fn there_is_a_limit_that_ended_ones_leave_room_in() {
     assert_eq!(all.made().count(), 1);
 }
 
-fn maintenance(yaml: &str) -> Result<Silences, Vec<String>> {
-    let mut problems = Problems::default();
+/// The time interval `night`.
+fn night() -> TimeIntervals {
     let night =
         "[{name: night, time_intervals: [{times: [{start_time: 00:00, end_time: 06:00}]}]}]";
+    let mut problems = Problems::default();
+    let mut cx = Cx::new(&mut problems, &|_| None);
+    let intervals = Vec::<TimeIntervalSettings>::decode(&parse(night).unwrap(), &mut cx).unwrap();
+    TimeIntervals::compile(&intervals, &mut problems)
+}
+
+fn maintenance(yaml: &str) -> Result<Silences, Vec<String>> {
+    let mut problems = Problems::default();
     let mut cx = Cx::new(&mut problems, &|_| None);
     let settings = Vec::<MaintenanceSettings>::decode(&parse(yaml).unwrap(), &mut cx);
-    let intervals = Vec::<TimeIntervalSettings>::decode(&parse(night).unwrap(), &mut cx).unwrap();
-    let intervals = TimeIntervals::compile(&intervals, &mut problems);
-    let compiled = Maintenance::compile(&settings.unwrap_or_default(), &intervals, &mut problems);
+    let settings = settings.unwrap_or_default();
+    let compiled = MaintenanceSettings::compile(&settings, &night(), &mut problems);
     let mut all = Silences::default();
-    all.declare(&compiled);
+    all.declare(&compiled, &night());
     if problems.is_empty() {
         return Ok(all);
     }
@@ -215,14 +222,13 @@ fn a_single_maintenance_is_on_the_clocks_of_its_location() {
 fn maintenance_changes_with_the_declaration_only() {
     let mut all = maintenance("[{name: m, intervals: [night]}]").unwrap();
     let made = all.set(draft(None, 60), 1, NOON).unwrap();
-    let declared = SilenceError::Declared("maintenance/m".into());
+    let declared = SilenceError::Declared("maintenance/m".into(), "alerting.maintenance".into());
     assert_eq!(all.expire("maintenance/m", NOON), Err(declared.clone()));
     assert_eq!(all.set(change("maintenance/m", draft(None, 60)), 2, NOON), Err(declared));
-    assert!(all.get("maintenance/m").unwrap().is_declared());
     assert!(!all.forget_ended(NOON));
     let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, ["maintenance/m", &made]);
-    all.declare(&[]);
+    all.declare(&[], &night());
     assert_eq!(all.iter().count(), 1);
 }
 
@@ -242,5 +248,139 @@ fn what_is_wrong_with_maintenance_is_told() {
     ] {
         let told = maintenance(&format!("[{spec}]")).expect_err(spec);
         assert!(told.len() == 1 && told[0].contains(expected), "{spec}: {told:?}");
+    }
+}
+
+/// A silence of people in JSON.
+fn made(json: &str) -> Result<(Silences, String), String> {
+    let mut all = Silences::default();
+    all.declare(&[], &night());
+    let draft = SilenceDraft::parse(json.as_bytes(), NOON)?;
+    let id = all.set(draft, 1, NOON).map_err(|error| error.to_string())?;
+    Ok((all, id))
+}
+
+#[test]
+fn one_that_people_make_recurs_by_name_and_by_times_of_its_own() {
+    let (mut all, id) = made(
+        r#"{"matchers": "host=a", "created_by": "ann", "intervals": ["night"],
+            "times": [{"weekdays": ["monday"], "times": [{"start_time": "13:30", "end_time": "14:00"}]}],
+            "location": "Europe/Berlin"}"#,
+    )
+    .unwrap();
+    let holds = |all: &Silences, at| silenced(all, "cpu", "a", minutes(at)).is_some();
+    // 13:45 in Berlin is 12:45 UTC; `night` is on the clocks of UTC.
+    assert_eq!([30, 45, 60, 720].map(|at| holds(&all, at)), [true, true, false, true]);
+    assert_eq!(all.next_change(minutes(60)), Some(minutes(11 * 60)), "midnight in Berlin");
+    let silence = all.get(&id).unwrap();
+    assert_eq!((silence.ends_at, silence.state(minutes(60))), (OPEN, SilenceState::Active));
+    // A change of its times would rewrite the past.
+    let other = SilenceDraft { recurs: Recurs::default(), ..draft(None, 90) };
+    assert_ne!(all.set(change(&id, other), 2, minutes(1)).unwrap(), id);
+
+    let (mut all, id) =
+        made(r#"{"matchers": "host=a", "created_by": "ann", "intervals": ["night"]}"#).unwrap();
+    assert!(holds(&all, 720));
+    // A reload without the interval: it does not silence more than was meant, but nothing.
+    all.declare(&[], &TimeIntervals::default());
+    assert!(!holds(&all, 720) && !holds(&all, 0));
+    assert_eq!(all.dangling().collect::<Vec<_>>(), [(&*id, "night")]);
+    all.declare(&[], &night());
+    assert!(holds(&all, 720));
+}
+
+#[test]
+fn what_is_wrong_with_times_of_people_is_told() {
+    for (more, expected) in [
+        (r#""intervals": ["nigth"]"#, "unknown time interval \"nigth\" (did you mean \"night\"?)"),
+        (
+            r#""times": [{"weekdays": ["friday:monday"]}]"#,
+            "times[0].weekdays[0]: \"friday:monday\" ends",
+        ),
+        (
+            r#""times": [{"times": [{"start_time": "22:00", "end_time": "06:00"}]}]"#,
+            "times[0].times[0].end_time: must be later than `start_time` (over midnight",
+        ),
+        (r#""times": [{"weekdays": ["monday"]}], "location": "Berlin""#, "location: "),
+        (r#""ends_at": "2026-12-24", "duration": "1h""#, "both ends_at and duration (keep one)"),
+    ] {
+        let told = made(&format!("{{\"matchers\": \"a=b\", \"created_by\": \"x\", {more}}}"));
+        let told = told.err().unwrap();
+        assert!(told.contains(expected), "{more}: {told}");
+    }
+    let emoji = r#"{"matchers": "a=b", "created_by": "x", "duration": "1h", "comment": "\ud83e\udd80 ${A} $$\t\u001f"}"#;
+    assert_eq!(SilenceDraft::parse(emoji.as_bytes(), NOON).unwrap().comment, "🦀 ${A} $$\t\u{1f}");
+}
+
+/// What a file holds.
+fn file(text: &str) -> Result<Silences, Vec<String>> {
+    let mut problems = Problems::default();
+    let written = read_silences(std::path::Path::new("s.yml"), text, &mut problems);
+    let compiled = WrittenSilence::compile(&written, &night(), &mut problems);
+    let mut all = Silences::default();
+    all.declare(&compiled, &night());
+    match problems.is_empty() {
+        true => Ok(all),
+        false => Err(problems.into_sorted().iter().map(|one| one.told(&"d.yml")).collect()),
+    }
+}
+
+#[test]
+fn a_file_holds_silences_of_ours_and_of_amtool_under_identities_that_stay() {
+    let yaml = "- {matchers: host=a, intervals: [night], created_by: ann, comment: nightly}\n\
+                - matchers: [host=b]\n  ends_at: 2026-11-23T13:00:00Z\n  created_by: bob\n";
+    let mut all = file(yaml).unwrap();
+    assert!(silenced(&all, "cpu", "a", minutes(720)).is_some());
+    assert_eq!(silenced(&all, "cpu", "a", NOON), None);
+    assert!(silenced(&all, "cpu", "b", NOON).is_some());
+    let ids = |all: &Silences| all.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+    let first = ids(&all);
+    assert!(first.iter().all(|id| id.starts_with("file-")) && first[0] != first[1]);
+    assert_eq!(ids(&file(&format!("# moved\n{yaml}")).unwrap()), first);
+    let error = all.expire(&first[1], NOON).unwrap_err().to_string();
+    assert_eq!(error, format!("{:?} stands in s.yml:2; change it there, and reload", first[1]));
+
+    let amtool = r#"[{"id": "4e89b15b-0814-41d3-8b74-16c513611732", "status": {"state": "active"},
+        "updatedAt": "2026-11-23T11:52:18.000Z", "comment": "a <b> & c", "createdBy": "ann",
+        "endsAt": "2026-11-23T13:00:00.000Z", "startsAt": "2026-11-23T11:00:00.000Z",
+        "matchers": [{"isEqual": true, "isRegex": true, "name": "host", "value": "a|c"},
+                     {"isEqual": false, "isRegex": false, "name": "rack", "value": "7"}]}]"#;
+    let all = file(amtool).unwrap();
+    assert_eq!(all.iter().next().unwrap().matchers.to_string(), "{host=~\"a|c\",rack!=\"7\"}");
+    assert!(silenced(&all, "cpu", "a", NOON).is_some());
+    assert_eq!(silenced(&all, "cpu", "a", minutes(60)), None);
+    assert_eq!(file("").unwrap().iter().count(), 0);
+    let listed = format!("{{\"silences\": {amtool}}}");
+    assert_eq!(ids(&file(&listed).unwrap()), ids(&all));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_with_its_line() {
+    for (text, expected) in [
+        ("- {matchers: host=a, created_by: x}", "s.yml:1:3: [0]: it does not say when it ends"),
+        (
+            "\n- {matchers: host=a, intervals: [nigth], created_by: x}",
+            "s.yml:2:34: [0].intervals[0]: unknown",
+        ),
+        (
+            "- {matchers: 'host', ends_at: 2027-01-01, created_by: x}",
+            "s.yml:1:14: [0].matchers: expected =",
+        ),
+        (
+            "- {matchers: 'a=~\".*\"', ends_at: 2027-01-01, created_by: x}",
+            "s.yml:1:3: [0]: at least one matcher",
+        ),
+        ("- {matchers: a=b, duration: 2h, created_by: x}", "a file does not know from when"),
+        ("- {matchers: a=b, ends_at: 2027-01-01}", "missing key \"created_by\""),
+        ("- {matcher: a=b, ends_at: 2027-01-01, created_by: x}", "did you mean \"matchers\"?"),
+        (
+            "- {matchers: a=b, ends_at: 2027-01-01, created_by: x}\n- {matchers: a=b, ends_at: 2027-01-01, created_by: x}",
+            "s.yml:2:3: [1]: the same silence stands at s.yml:1",
+        ),
+        ("[", "s.yml:"),
+        ("text", "expected a list"),
+    ] {
+        let told = file(text).expect_err(text);
+        assert!(told[0].contains(expected), "{text}: {told:?}");
     }
 }

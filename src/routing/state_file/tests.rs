@@ -3,12 +3,18 @@ use std::fs;
 use super::*;
 use crate::routing::samples::NOON;
 use crate::routing::silence::SilenceDraft;
+use crate::routing::time_interval::TimeIntervals;
 
 fn said() -> (Silences, Acknowledgements) {
     let mut silences = Silences::default();
     let draft = SilenceDraft {
         matchers: Matchers::parse("host=~\"a|b \\\"c\\\"\",mount!=\"/data\"").unwrap(),
-        ends_at: Wall(NOON.0 + 60_000),
+        ends_at: Wall(NOON.0 + 86_400_000),
+        recurs: from_json(
+            br#"{"times": [{"weekdays": ["monday:friday"], "location": "Europe/Berlin",
+                            "times": [{"start_time": "01:00", "end_time": "05:00"}]}]}"#,
+        )
+        .unwrap(),
         created_by: "ann".into(),
         comment: "disk \"swap\"\n".into(),
         ..SilenceDraft::default()
@@ -38,11 +44,19 @@ fn what_is_saved_is_found() {
     let (silences, known) = said();
     file.save(&Silences::default(), &Acknowledgements::default()).unwrap();
     file.save(&silences, &known).unwrap();
-    let Found::State((found, acknowledged)) = file.load().unwrap() else { panic!("no state") };
+    let Found::State((mut found, acknowledged)) = file.load().unwrap() else { panic!("no state") };
     assert_eq!(acknowledged, known);
+    found.declare(&[], &TimeIntervals::default());
+    // Tuesday 02:00 in Berlin.
+    let hold = |all: &Silences| all.made().all(|one| one.holds(Wall(NOON.0 + 13 * 3_600_000)));
+    assert!(hold(&found) && hold(&silences));
     let (found, saved) = (found.made().next().unwrap(), silences.made().next().unwrap());
-    assert_eq!(found.matchers, saved.matchers);
-    assert_eq!(format!("{found:?}"), format!("{saved:?}"));
+    assert_eq!((&found.matchers, &found.recurs), (&saved.matchers, &saved.recurs));
+    let plain = |one: &Silence| {
+        let (recurs, times) = (Recurs::default(), Vec::new());
+        format!("{:?}", Silence { recurs, times, ..one.clone() })
+    };
+    assert_eq!(plain(found), plain(saved));
     assert_eq!(files(&directory.path().join("new")), ["said.json"]);
 }
 

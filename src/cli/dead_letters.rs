@@ -1,0 +1,159 @@
+//! `bellwether dead-letters`: what channels gave up; shown, sent again, discarded.
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::Value;
+
+use super::Global;
+use super::asking::{Asking, labels, list, text, time};
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Only those of this channel; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    channel: Vec<String>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send them again. What a channel knows by now is not sent.
+    Resend(Chosen),
+    /// Forget them; the history of alerts still tells of them.
+    Discard(Chosen),
+}
+
+/// Which ones.
+#[derive(Args)]
+struct Chosen {
+    /// Their identities, as the list shows them.
+    #[arg(required_unless_present_any = ["all", "channel"], conflicts_with_all = ["all", "channel"])]
+    id: Vec<String>,
+    /// Those of all channels.
+    #[arg(long, conflicts_with = "channel")]
+    all: bool,
+    /// Those of this channel; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    channel: Vec<String>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+const PATH: &str = "/api/v1/dead-letters";
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let (method, chosen) = match &options.command {
+        None => {
+            let channels = options.channel.iter().map(|channel| ("channel", Some(channel.clone())));
+            let channels: Vec<_> = channels.collect();
+            let data = options.asking.ask(global, PATH, &channels)?;
+            options.asking.show(&data, screen);
+            return Ok(());
+        }
+        Some(Command::Resend(chosen)) => (Method::POST, chosen),
+        Some(Command::Discard(chosen)) => (Method::DELETE, chosen),
+    };
+    let path = format!("{PATH}?{}", chosen.query());
+    let data = chosen.asking.change(global, method, &path, None)?;
+    chosen.asking.show(&data, settled);
+    Ok(())
+}
+
+impl Chosen {
+    fn query(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.id.iter().map(|id| ("id", id)));
+        query.extend_pairs(self.channel.iter().map(|channel| ("channel", channel)));
+        if self.all {
+            query.append_pair("all", "true");
+        }
+        query.finish()
+    }
+}
+
+/// What was given up, two lines each.
+fn screen(data: &Value) -> String {
+    let letters = list(&data["deadLetters"]);
+    if letters.is_empty() {
+        return "no dead letters\n".into();
+    }
+    let one = |letter: &Value| {
+        let over = match letter["endsAt"].as_str() {
+            Some(_) => format!(", over since {}", time(&letter["endsAt"])),
+            None => String::new(),
+        };
+        format!(
+            "{}  {}  since {}{over}\n  {} on {}: {}\n",
+            head(letter),
+            text(&letter["severity"]),
+            time(&letter["startsAt"]),
+            text(&letter["reason"]),
+            time(&letter["at"]),
+            text(&letter["error"]),
+        )
+    };
+    letters.iter().map(one).collect()
+}
+
+/// What became of each.
+fn settled(data: &Value) -> String {
+    let letters = list(&data["deadLetters"]);
+    if letters.is_empty() {
+        return "no dead letters\n".into();
+    }
+    let one = |letter: &Value| {
+        let what = match letter["sent"].as_bool() {
+            Some(true) => "is sent again".to_owned(),
+            Some(false) => format!("is not sent: {}", text(&letter["why"])),
+            None => "is discarded".to_owned(),
+        };
+        format!("{}  {what}\n", head(letter))
+    };
+    letters.iter().map(one).collect()
+}
+
+/// Which letter, to whom, about what.
+fn head(letter: &Value) -> String {
+    format!(
+        "{}  {}  {} {}{}",
+        text(&letter["id"]),
+        text(&letter["channel"]),
+        text(&letter["notification"]["status"]),
+        text(&letter["alertname"]),
+        labels(&letter["labels"]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn letters_say_what_was_not_told_and_why() {
+        let letter = json!({"id": "00ff", "channel": "pager", "at": "2026-11-27T19:41:26Z",
+            "reason": "refused", "error": "it answered 400", "severity": "critical",
+            "notification": {"status": "firing"}, "alertname": "backlog",
+            "labels": {"queue_name": "orders"}, "startsAt": "2026-11-27T19:39:25Z",
+            "endsAt": "2026-11-27T20:00:00Z"});
+        assert_eq!(
+            screen(&json!({"deadLetters": [letter]})),
+            "00ff  pager  firing backlog{queue_name=\"orders\"}  critical  since 2026-11-27 19:39:25, \
+             over since 2026-11-27 20:00:00\n  refused on 2026-11-27 19:41:26: it answered 400\n"
+        );
+        assert_eq!(screen(&json!({"deadLetters": []})), "no dead letters\n");
+        let with = |sent: Value| {
+            let mut letter = letter.clone();
+            (letter["sent"], letter["why"]) = (sent, json!("it knows"));
+            settled(&json!({"deadLetters": [letter]}))
+        };
+        let head = "00ff  pager  firing backlog{queue_name=\"orders\"}  ";
+        assert_eq!(with(json!(true)), format!("{head}is sent again\n"));
+        assert_eq!(with(json!(false)), format!("{head}is not sent: it knows\n"));
+        assert_eq!(with(Value::Null), format!("{head}is discarded\n"));
+    }
+}
