@@ -207,8 +207,11 @@ pub struct Entry<'a> {
     pub kind: Kind,
     /// What happened.
     pub event: EventKind,
-    /// Name of the rule.
+    /// The name that receivers know the alert by.
     pub alertname: Cow<'a, str>,
+    /// Name of the rule, where that is another.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub rule: Cow<'a, str>,
     /// How bad.
     pub severity: Cow<'a, str>,
     /// Identity of the alert.
@@ -264,11 +267,13 @@ impl<'a> Entry<'a> {
     /// The line of `record`.
     pub(super) fn of(record: &'a Record) -> Self {
         let alert = &*record.alert;
+        let name = alert.alertname();
         let mut entry = Self {
             at: record.at,
             kind: Kind::Transition,
             event: EventKind::Pending,
-            alertname: Cow::Borrowed(&alert.rule),
+            alertname: Cow::Borrowed(name),
+            rule: Cow::Borrowed(if *alert.rule == *name { "" } else { &alert.rule }),
             severity: Cow::Borrowed(alert.severity.as_str()),
             fingerprint: Cow::Owned(alert.fingerprint.to_string()),
             labels: Cow::Borrowed(&alert.labels),

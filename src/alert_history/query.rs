@@ -13,7 +13,7 @@ pub struct Query {
     pub from: Wall,
     /// ...to here, both included.
     pub to: Wall,
-    /// Names of rules.
+    /// Names of alerts or of their rules.
     pub alertnames: Vec<String>,
     /// Identities of alerts.
     pub fingerprints: Vec<String>,
@@ -152,19 +152,20 @@ impl Query {
 
     /// Texts of which a wanted line holds one of each list, so that most lines need not be parsed.
     fn needles(&self) -> Vec<Vec<memmem::Finder<'static>>> {
-        let fields = [
-            ("alertname", &self.alertnames),
-            ("fingerprint", &self.fingerprints),
-            ("channel", &self.channels),
-            ("receiver", &self.receivers),
+        let fields: [(&[&str], _); 4] = [
+            (&["alertname", "rule"], &self.alertnames),
+            (&["fingerprint"], &self.fingerprints),
+            (&["channel"], &self.channels),
+            (&["receiver"], &self.receivers),
         ];
         let needle = |name: &str, value: &String| {
             // As the line was written: a text has one form only.
             let value = serde_json::to_string(value).unwrap_or_default();
             memmem::Finder::new(&format!("\"{name}\":{value}")).into_owned()
         };
-        let needles = fields.map(|(name, values)| {
-            values.iter().map(|value| needle(name, value)).collect::<Vec<_>>()
+        let needles = fields.map(|(names, values)| {
+            let of = |value| names.iter().map(move |name| needle(name, value));
+            values.iter().flat_map(of).collect::<Vec<_>>()
         });
         needles.into()
     }
@@ -180,7 +181,7 @@ impl Query {
             && one(&self.kinds, &entry.kind)
             && one(&self.events, &entry.event)
             && one(&self.states, &entry.state)
-            && text(&self.alertnames, &entry.alertname)
+            && (text(&self.alertnames, &entry.alertname) || text(&self.alertnames, &entry.rule))
             && text(&self.fingerprints, &entry.fingerprint)
             && text(&self.channels, &entry.channel)
             && text(&self.receivers, &entry.receiver)

@@ -219,6 +219,22 @@ fn filters_order_and_pages() {
 }
 
 #[test]
+fn an_alert_is_found_by_its_own_name_and_by_that_of_its_rule() {
+    let folder = TempDir::new().unwrap();
+    let history = open(folder.path());
+    let mut record = change("hosts/HostDown", 1, AlertState::Pending, AlertState::Firing, START);
+    Arc::make_mut(&mut record.alert).labels.insert("alertname".into(), "HostDown".into());
+    history.record_all([record, fired(2)]);
+    history.sync();
+    for name in ["HostDown", "hosts/HostDown"] {
+        let query = Query { alertnames: vec![name.into()], ..Query::default() };
+        let found = history.query(&query, &|| false).unwrap().entries;
+        let [one] = &found[..] else { panic!("{name}: {found:?}") };
+        assert_eq!((&*one.alertname, &*one.rule), ("HostDown", "hosts/HostDown"));
+    }
+}
+
+#[test]
 fn a_torn_tail_and_damaged_lines_cost_only_themselves() {
     let folder = TempDir::new().unwrap();
     let history = open(folder.path());
