@@ -8,10 +8,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::declare::{choices, section};
+
+/// Lines that may wait for the thread; a burst beyond them leaves some out.
+const BUFFERED_LINES: usize = 32_768;
 
 choices! {
     /// Least level that is written.
@@ -60,13 +63,14 @@ section! {
 /// # Errors
 /// The file cannot be opened, or a log was started before.
 pub fn start(settings: &Logging) -> anyhow::Result<WorkerGuard> {
+    let lines = NonBlockingBuilder::default().buffered_lines_limit(BUFFERED_LINES);
     let (writer, guard) = match &settings.file {
         Some(path) => {
             let file = Rotating::open(path, settings.max_bytes, settings.backup_count)
                 .with_context(|| format!("cannot open log file: {}", path.display()))?;
-            tracing_appender::non_blocking(file)
+            lines.finish(file)
         }
-        None => tracing_appender::non_blocking(io::stderr()),
+        None => lines.finish(io::stderr()),
     };
     let colours = settings.file.is_none() && io::IsTerminal::is_terminal(&io::stderr());
     subscribe(settings, writer, colours).map_err(|error| anyhow::anyhow!("{error}"))?;
