@@ -55,7 +55,7 @@ impl<'a> Drawing<'a> {
         for (id, declared) in plan.system.iter().flatten() {
             metrics[id.0 as usize].figure = declared.figure();
         }
-        Self { metrics, limits: threshold::limits(&plan.rules.rules) }
+        Self { metrics, limits: threshold::limits(&plan.rules) }
     }
 
     /// A panel of the catalogue with those of its metrics that are declared.

@@ -156,18 +156,18 @@ impl View {
 /// `tick` is how long judging took of which the rule was a part, where it asks no history.
 fn rule_view(status: &RuleStatus<'_>, alerts: Vec<Arc<Alert>>, tick: Duration) -> RuleView {
     let rule = status.rule;
-    let texts = rule.settings.annotations.iter();
+    let texts = rule.annotations.iter();
     RuleView {
         records: false,
         name: rule.name.to_string(),
         query: rule.condition(),
-        metric: rule.settings.metric.as_ref().map(|metric| metric.value.clone()),
+        metric: rule.metric.as_deref().map(str::to_owned),
         state: status.state,
         duration: rule.policy.duration,
         keep_firing_for: rule.policy.keep_firing_for,
         severity: rule.severity(0),
         labels: rule.identity.add_labels.clone(),
-        annotations: texts.map(|(name, text)| (name.clone(), text.value.0.clone())).collect(),
+        annotations: texts.map(|(name, text)| (name.clone(), text.source().to_owned())).collect(),
         alerts,
         last_evaluation: status.last.map(|last| last.at),
         evaluation_time: match (rule.question(), status.last) {

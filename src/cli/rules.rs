@@ -44,8 +44,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         print!("{}", exported.text);
         return Ok(());
     }
-    let mut settings: Vec<RuleSettings> =
-        set.rules.iter().map(|rule| rule.settings.clone()).collect();
+    let mut settings: Vec<RuleSettings> = set.settings.clone();
     let recordings: Vec<RecordingSettings> =
         set.recordings.iter().map(|recording| recording.settings.clone()).collect();
     match options.format {

@@ -356,10 +356,9 @@ impl<'a> Checker<'a> {
         let channels = &self.root.performance_monitor.alerting.notifications.channels;
         let heard = channels.iter().filter(|channel| channel.common.enabled);
         let Some(least) = heard.map(|channel| channel.common.min_severity).min() else { return };
-        for rule in rules.rules.iter().filter(|rule| rule.enabled) {
+        for (rule, settings) in rules.declared().filter(|(rule, _)| rule.enabled) {
             let worst = rule.worst_severity();
             if worst < least {
-                let settings = &rule.settings;
                 let at = settings.severity.as_ref().map_or(settings.place(), |s| s.at.clone());
                 let (worst, least) = (worst.as_str(), least.as_str());
                 self.warnings.push(Problem {

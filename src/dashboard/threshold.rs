@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::{MetricDef, Severity};
-use crate::rules::{Aggregate, Rule};
+use crate::rules::{Aggregate, Rule, RuleSet, RuleSettings};
 
 use super::panels::Query;
 
@@ -21,12 +21,12 @@ pub(super) struct Limit {
 }
 
 /// What the enabled ones of `rules` hold against a limit. A rule that asks for equality has none.
-pub(super) fn limits(rules: &[Rule]) -> Vec<Limit> {
-    rules.iter().filter(|rule| rule.enabled).flat_map(limits_of).collect()
+pub(super) fn limits(rules: &RuleSet) -> Vec<Limit> {
+    let enabled = rules.declared().filter(|(rule, _)| rule.enabled);
+    enabled.flat_map(|(rule, settings)| limits_of(rule, settings)).collect()
 }
 
-fn limits_of(rule: &Rule) -> Vec<Limit> {
-    let settings = &rule.settings;
+fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
     let Some(above) = rule.judge.condition.beyond(1.0, 0.0) else { return Vec::new() };
     let subject = match (&settings.metric, &settings.expr) {
         (Some(metric), _) => metric.value.clone(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::declare::{At, Problem, Spanned, format_duration};
 use crate::model::{Kind, METRIC_NAME, MetricDef};
-use crate::rules::{Otherwise, Recording, Rule, RuleSet};
+use crate::rules::{Otherwise, Recording, Rule, RuleSet, RuleSettings};
 
 use super::to_go::{Known, literal, to_go};
 
@@ -60,8 +60,8 @@ pub fn export(set: &RuleSet, metrics: &[MetricDef], source: &str) -> Exported {
     for recording in &set.recordings {
         exporter.recording(recording);
     }
-    for rule in &set.rules {
-        exporter.rule(rule);
+    for (rule, settings) in set.declared() {
+        exporter.rule(rule, settings);
     }
     exporter.finish()
 }
@@ -96,14 +96,14 @@ impl Exporter<'_> {
         self.put(settings.interval.as_ref().map(|i| *i.value), notes, vec![written]);
     }
 
-    fn rule(&mut self, rule: &Rule) {
-        let mut notes = Notes { at: rule.settings.place(), found: Vec::new() };
-        let interval = rule.settings.interval.as_ref().map(|interval| *interval.value);
+    fn rule(&mut self, rule: &Rule, settings: &RuleSettings) {
+        let mut notes = Notes { at: settings.place(), found: Vec::new() };
+        let interval = settings.interval.as_ref().map(|interval| *interval.value);
         let mut written = Vec::new();
         if rule.enabled {
             for level in 0..rule.judge.levels.len() {
                 match rule.promql(level, self.metrics) {
-                    Ok(expr) => written.push(self.alert(rule, level, expr, &mut notes)),
+                    Ok(expr) => written.push(self.alert((rule, settings), level, expr, &mut notes)),
                     Err(why) => {
                         notes.add(format!("it is not in this file: {why}"), None);
                         break;
@@ -111,7 +111,7 @@ impl Exporter<'_> {
                 }
             }
             if !written.is_empty() {
-                unsaid(rule, &mut notes);
+                unsaid(rule, settings, &mut notes);
                 if let Some(question) = rule.question() {
                     self.counters(&question.query, &mut notes);
                 }
@@ -122,8 +122,13 @@ impl Exporter<'_> {
         self.put(interval, notes, written);
     }
 
-    fn alert(&self, rule: &Rule, level: usize, expr: String, notes: &mut Notes) -> Written {
-        let settings = &rule.settings;
+    fn alert(
+        &self,
+        (rule, settings): (&Rule, &RuleSettings),
+        level: usize,
+        expr: String,
+        notes: &mut Notes,
+    ) -> Written {
         let severity = rule.severity(level).as_str();
         let added = settings.added_labels();
         let value = |name: &str| added.get(name).map(|value| value.value.as_str());
@@ -267,8 +272,7 @@ impl Notes {
 }
 
 /// Notes what a rule has that Prometheus has not.
-fn unsaid(rule: &Rule, notes: &mut Notes) {
-    let settings = &rule.settings;
+fn unsaid(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
     if let Some(resolve) = &settings.resolve_threshold {
         let hint = "keep_firing_for holds an alert that comes and goes";
         notes.add_at(

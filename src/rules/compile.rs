@@ -77,6 +77,7 @@ impl<'a> Declared<'a> {
 pub fn compile(declared: &Declared<'_>, problems: &mut Problems) -> RuleSet {
     let mut set = RuleSet::default();
     set.rules.reserve_exact(declared.rules.len());
+    set.settings.reserve_exact(declared.rules.len());
     let mut known = Known::new(declared);
     recording::compile(declared, &mut known, &mut set, problems);
     let mut names: HashMap<&str, &RuleSettings> = HashMap::new();
@@ -91,8 +92,10 @@ pub fn compile(declared: &Declared<'_>, problems: &mut Problems) -> RuleSet {
         let metrics = declared.metrics;
         let warnings = &mut set.warnings;
         let compiler = Compiler { rule, metrics, declared, known: &known, problems, warnings };
-        let compiled = compiler.rule(&mut set.templates);
-        set.rules.extend(compiled);
+        if let Some(compiled) = compiler.rule(&mut set.templates) {
+            set.rules.push(compiled);
+            set.settings.push(rule.clone());
+        }
     }
     set
 }
@@ -138,7 +141,7 @@ impl Compiler<'_> {
         Some(Rule {
             name: rule.name.value.as_str().into(),
             enabled: rule.enabled,
-            settings: rule.clone(),
+            metric: rule.metric.as_ref().map(|metric| metric.value.as_str().into()),
             identity: identity(rule),
             subject,
             judge,

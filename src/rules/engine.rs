@@ -162,7 +162,8 @@ fn is_warming(rule: &Rule, since: Mono, now: Now) -> bool {
 impl Engine {
     /// An engine that has seen nothing yet.
     #[must_use]
-    pub fn new(set: RuleSet, now: Now) -> Self {
+    pub fn new(mut set: RuleSet, now: Now) -> Self {
+        set.settings = Vec::new();
         let turns = Judgements::none(now.mono);
         let fresh = || Judged { since: now.mono, turns, ..Judged::default() };
         let kept = || Kept { turns, ..Kept::default() };

@@ -108,10 +108,9 @@ impl Rule {
             format!("{value} {} {threshold}", condition.as_str())
         };
         match &self.source {
-            Source::History(Question { look: Look::Present, query, .. }) => {
-                let declared = self.settings.promql.as_ref();
-                Ok(declared.map_or_else(|| query.to_string(), |text| text.value.trim().to_owned()))
-            }
+            Source::History(Question { look: Look::Present, query, declared, .. }) => Ok(declared
+                .as_ref()
+                .map_or_else(|| query.to_string(), |text| text.trim().to_owned())),
             Source::History(Question { look: Look::Compared, query, .. }) => {
                 Ok(compared(format!("({query})"), self.judge.condition))
             }

@@ -22,6 +22,8 @@ use super::names::Names;
 pub struct Question {
     /// What is asked.
     pub query: Query,
+    /// That as declared, where the rule declares a query.
+    pub declared: Option<Arc<str>>,
     /// How old the last sample of a series may be.
     pub lookback: Duration,
     /// Only series whose labels pass.

@@ -51,8 +51,8 @@ pub struct Rule {
     pub name: Arc<str>,
     /// Whether it is judged.
     pub enabled: bool,
-    /// As declared, for who looks at it.
-    pub settings: RuleSettings,
+    /// The metric, as declared, where one is judged.
+    pub metric: Option<Arc<str>>,
     /// What makes it the same after a reload.
     pub identity: Identity,
     /// What is judged, in words: `p95 of api_request_duration over 5m`.
@@ -166,22 +166,21 @@ impl Rule {
             (Some(threshold), 1) => format!(" {threshold}"),
             (Some(threshold), _) => format!(" {threshold} ({})", level.severity.as_str()),
         };
-        let subject = match (self.question().map(|question| &question.look), &self.settings.promql)
-        {
-            (Some(Look::Anomaly(_)), _) => return format!("{} is anomalous", self.subject),
-            (Some(Look::Forecast(foreseen)), _) => {
+        let subject = match self.question().map(|question| (&question.look, &question.declared)) {
+            Some((Look::Anomaly(_), _)) => return format!("{} is anomalous", self.subject),
+            Some((Look::Forecast(foreseen), _)) => {
                 let within = format_duration(foreseen.within);
                 return format!(
                     "{} reaches {} within {within}",
                     self.subject, foreseen.target.value
                 );
             }
-            (_, Some(query)) => &query.value.0,
-            _ => &self.subject,
+            Some((_, Some(query))) => query,
+            _ => &*self.subject,
         };
         let thresholds: Vec<String> = self.judge.levels.iter().map(of).collect();
         match thresholds.join(",").as_str() {
-            "" => subject.clone(),
+            "" => subject.to_owned(),
             thresholds => format!("{subject} {}{thresholds}", self.judge.condition.as_str()),
         }
     }
@@ -199,6 +198,8 @@ impl Rule {
 pub struct RuleSet {
     /// In the order of the declaration, disabled ones too.
     pub rules: Vec<Rule>,
+    /// Each of `rules` as declared, for who writes them out; empty where they are only judged.
+    pub settings: Vec<RuleSettings>,
     /// What is recorded, in the order of the declaration.
     pub recordings: Vec<Recording>,
     /// Their texts.
@@ -208,6 +209,11 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
+    /// Each rule with its declaration.
+    pub fn declared(&self) -> impl Iterator<Item = (&Rule, &RuleSettings)> {
+        self.rules.iter().zip(&self.settings)
+    }
+
     /// What the store must keep for them.
     #[must_use]
     pub fn windows(&self) -> Vec<(MetricId, Duration)> {

@@ -39,6 +39,16 @@ pub enum Text {
     Template(Arc<str>),
 }
 
+impl Text {
+    /// As it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Template(text) => text,
+        }
+    }
+}
+
 /// What a template is rendered with.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {

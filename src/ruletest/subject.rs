@@ -201,7 +201,7 @@ impl Subject {
 
 impl Group {
     fn of_plan(plan: &Plan) -> Self {
-        let rules = plan.rules.rules.iter().map(|rule| rule.settings.clone()).collect();
+        let rules = plan.rules.settings.clone();
         let recordings = plan.rules.recordings.iter().map(|one| one.settings.clone()).collect();
         Self { name: String::new(), rules, recordings }
     }

@@ -52,7 +52,8 @@ impl Compiler<'_> {
         let pace = self.known.pace(&query, self.interval());
         let look = if compared { Look::Compared } else { Look::Present };
         let lookback = promql::Options::default().lookback;
-        let question = Question { query, lookback, matchers: Vec::new(), look };
+        let declared = Some(text.0.as_str().into());
+        let question = Question { query, declared, lookback, matchers: Vec::new(), look };
         Some(Judged {
             source: Source::History(question),
             subject: shown(text),
@@ -91,7 +92,7 @@ impl Compiler<'_> {
         let query = promql::parse(&series.read(&reading)).ok()?;
         let pace = Pace { origins: vec![def.origin], interval: def.interval.max(least), least };
         Some(Judged {
-            source: Source::History(Question { query, lookback, matchers, look }),
+            source: Source::History(Question { query, declared: None, lookback, matchers, look }),
             subject,
             labels: Names::Fixed(def.labels.clone()),
             pace,
