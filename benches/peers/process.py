@@ -111,8 +111,8 @@ def node_exporter(*flags):
     return Process([name, "--web.listen-address=127.0.0.1:{port}", *flags])
 
 
-def prometheus(targets, every, rules="groups: []"):
-    """A Prometheus that scrapes `targets` and judges `rules`, both as often."""
+def prometheus(targets, every, rules="groups: []", alertmanager=None):
+    """A Prometheus that scrapes `targets` and judges `rules`, both as often; it tells `alertmanager`."""
     config = (
         f"global: {{scrape_interval: {every}, evaluation_interval: {every}}}\n"
         "rule_files: [rules.yml]\n"
@@ -120,6 +120,8 @@ def prometheus(targets, every, rules="groups: []"):
         "  - {job_name: bench, honor_labels: true, static_configs: [{targets: "
         f"{[f'127.0.0.1:{target.port}' for target in targets]}}}]}}\n"
     )
+    if alertmanager:
+        config += f"alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{alertmanager.port}']}}]}}]}}\n"
     return Process(
         ["prometheus", "--config.file={folder}/prometheus.yml", "--storage.tsdb.path={folder}/data",
          "--web.listen-address=127.0.0.1:{port}"],

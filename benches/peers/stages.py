@@ -16,6 +16,7 @@ from process import Process, bellwether, node_exporter, prometheus, shipped, val
 METRICS = 10
 HAS_NODE_EXPORTER = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
 HAS_PROMETHEUS = shutil.which("prometheus")
+ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 SERVER = "  prometheus: {host: 127.0.0.1, limits: {max_body_bytes: 67108864}}\n"
 
 
@@ -324,4 +325,138 @@ def webhook():
     yield "value recorded to webhook received, p99", "bellwether, interval 1 s", taken[-1] * 1e3, "ms"
 
 
-STAGES = {stage.__name__: stage for stage in (page, host, rules, memory, start, webhook)}
+# 6. Alerts: 10,000 rules, all firing
+
+ALERTS_EVERY = 5
+PROBES = 200
+ROUTE = (
+    "receiver: hook, group_by: [zone], group_wait: 0s, group_interval: 1s, repeat_interval: 4h, routes: "
+    "[{matchers: ['alertname=\"raised\"'], group_by: ['...'], group_wait: 0s, receiver: hook}]"
+)
+
+
+class Alarms(http.server.BaseHTTPRequestHandler):
+    """Notes when which alert came first as firing and as resolved; one class per receiver."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        now = time.perf_counter()
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        with self.news:
+            for alert in body["alerts"]:
+                labels = alert["labels"]
+                self.arrived.setdefault((labels.get("run") or labels["host"], alert["status"]), now)
+            self.news.notify_all()
+
+    def log_message(self, *_):
+        pass
+
+    @classmethod
+    def wait(cls, wanted, status, within=180):
+        """When each of `wanted` came."""
+        with cls.news:
+            assert cls.news.wait_for(lambda: all((one, status) in cls.arrived for one in wanted), within)
+            return [cls.arrived[one, status] for one in wanted]
+
+
+def alarms():
+    """A receiver, listening."""
+    kind = type("Receiver", (Alarms,), {"arrived": {}, "news": threading.Condition()})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return kind, server.server_port
+
+
+def alerts_declaration(receiver):
+    """10,000 rules and one more for the probes; without `receiver` no rules at all: what Prometheus scrapes."""
+    metrics = (
+        f"performance_monitor:\n  collection_interval: {ALERTS_EVERY}\n  enabled_collectors: [application]\n"
+        "  application_metrics:\n    - {name: usage, type: gauge, labels: [host, zone], max_series: 10000}\n"
+        f"    - {{name: probe, type: gauge, labels: [run]}}\n{SERVER}"
+    )
+    if not receiver:
+        return metrics
+    rules = "".join(
+        f"      - {{name: r{n}, metric: usage, labels: {{host: h{n}}}, condition: '>', threshold: 95, severity: warning}}\n"
+        for n in range(RULES)
+    )
+    return (
+        f"{metrics}  alerting:\n    routes: {{{ROUTE}}}\n    receivers: [{{name: hook, channels: [webhook]}}]\n"
+        f"    notifications:\n      channels:\n        - {{type: webhook, url: 'http://127.0.0.1:{receiver}/'}}\n"
+        "    rules:\n      - {name: raised, metric: probe, condition: '>', threshold: 10, severity: critical}\n"
+        f"{rules}"
+    )
+
+
+def alertmanager(receiver):
+    return Process(
+        [ALERTMANAGER, "--config.file={folder}/a.yml", "--storage.path={folder}/data", "--cluster.listen-address=",
+         "--web.listen-address=127.0.0.1:{port}"],
+        {"a.yml": f"route: {{{ROUTE}}}\nreceivers:\n  - name: hook\n    webhook_configs:\n"
+                  f"      - {{url: 'http://127.0.0.1:{receiver}/', max_alerts: 0}}\n"},
+    )
+
+
+def set_usage(client, figure):
+    record(client, [
+        {"metric": "usage", "labels": {"host": f"h{n}", "zone": f"z{n % 10}"}, "set": figure} for n in range(RULES)
+    ])
+
+
+def alerts():
+    """All of 10,000 rules fire at once; while they do, probes are raised one by one; then all end."""
+    rules = "groups:\n  - name: all\n    rules:\n      - {alert: raised, expr: 'probe > 10'}\n" + "".join(
+        f"      - {{alert: r{n}, expr: 'usage{{host=\"h{n}\"}} > 95', labels: {{severity: warning}}}}\n"
+        for n in range(RULES)
+    )
+    kind, port = alarms()
+    with bellwether(alerts_declaration(port)) as agent:
+        agent.ready(within=120)[0].close()
+        yield from alarmed("bellwether", [agent], agent, kind)
+    if not (HAS_PROMETHEUS and ALERTMANAGER):
+        return
+    kind, port = alarms()
+    with bellwether(alerts_declaration(None)) as source, alertmanager(port) as manager, \
+         prometheus([source], f"{ALERTS_EVERY}s", rules, manager) as judge:
+        for process in (source, manager, judge):
+            process.ready(within=120)[0].close()
+        yield from alarmed("Prometheus and Alertmanager", [judge, manager], source, kind)
+
+
+def alarmed(who, processes, source, receiver):
+    """The figures of one side, whose values are recorded at `source`."""
+    client, hosts = source.ready()[0], [f"h{n}" for n in range(RULES)]
+    memory = lambda field="VmRSS": sum(process.memory(field) for process in processes)
+    set_usage(client, 50)
+    time.sleep(4 * ALERTS_EVERY)
+    yield "10,000 rules, none fires: resident memory", who, memory(), "MiB"
+    begun = time.perf_counter()
+    set_usage(client, 99)
+    came = receiver.wait(hosts, "firing")
+    yield "10,000 alerts fire at once: until the last is received", who, max(came) - begun, "s"
+    time.sleep(4 * ALERTS_EVERY)
+    yield "10,000 alerts fire: resident memory", who, memory(), "MiB"
+    used, start = sum(process.cpu() for process in processes), time.perf_counter()
+    time.sleep(12 * ALERTS_EVERY)
+    used = (sum(process.cpu() for process in processes) - used) * ALERTS_EVERY
+    yield "10,000 alerts fire: CPU of an interval", who, used / (time.perf_counter() - start) * 1e3, "ms"
+    sent = {}
+    for run in map(str, range(PROBES)):
+        time.sleep(random.random() * ALERTS_EVERY / 10)
+        sent[run] = time.perf_counter()
+        record(client, [{"metric": "probe", "labels": {"run": run}, "set": 99}])
+    taken = sorted(at - sent[run] for at, run in zip(receiver.wait(sent, "firing"), sent))
+    yield "beside them, value to webhook received, p50", who, statistics.median(taken), "s"
+    yield "beside them, value to webhook received, p99", who, taken[len(taken) * 99 // 100], "s"
+    begun = time.perf_counter()
+    set_usage(client, 50)
+    came = receiver.wait(hosts, "resolved")
+    yield "10,000 alerts end at once: until the last is received", who, max(came) - begun, "s"
+    yield "10,000 alerts: peak memory", who, memory("VmHWM"), "MiB"
+
+
+STAGES = {stage.__name__: stage for stage in (page, host, rules, memory, start, webhook, alerts)}
