@@ -1,6 +1,6 @@
 # make run    build, and run with the shipped configuration
 # make test   every check there is, real servers included
-# make bench  benchmarks, and the comparison with node_exporter, client_golang and Prometheus
+# make bench  benchmarks, the comparison with node_exporter, client_golang and Prometheus, and hardship for minutes
 # make build, then make install or make uninstall (PREFIX, SYSCONFDIR, DESTDIR)
 
 PREFIX     ?= /usr/local
@@ -34,10 +34,12 @@ test:
 	cargo test --locked --no-fail-fast --lib --bins --tests
 
 bench:
-	@scripts/need cargo cc c++ make python3
+	@scripts/need cargo cc c++ make python3 bash java mvn aiosmtpd
 	cargo build --release --locked
 	cargo bench --locked
 	BELLWETHER=$(abspath $(BINARY)) python3 -B benches/peers
+	CRASH_SECONDS=300 OUTAGE_SECONDS=120 STORM_ALERTS=100000 \
+	  cargo test --release --locked --test stress -- --nocapture --test-threads 1
 
 # A configuration that is there stays as it is; the shipped one then goes beside it as .new.
 install:

@@ -34,7 +34,7 @@ use crate::config::{self, Plan, Source, process_environment};
 use crate::durable::Found;
 use crate::history::History;
 use crate::logging;
-use crate::model::{AlertState, Wall};
+use crate::model::{AlertState, Now, Wall};
 use crate::notify::{self, Notifier};
 use crate::routing;
 use crate::rules::{Carried, Engine, StateFile};
@@ -68,7 +68,7 @@ struct App {
     source: Source,
     overrides: Overrides,
     clock: Clock,
-    started: Wall,
+    started: Now,
     board: HealthBoard,
     current: ArcSwap<Running>,
     judge: Arc<Judge>,
@@ -199,7 +199,7 @@ impl App {
             source,
             overrides,
             clock,
-            started: now.wall,
+            started: now,
             board: HealthBoard::default(),
             current: ArcSwap::from_pointee(running),
             judge,

@@ -167,6 +167,10 @@ pub fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     // Two providers are linked into some dependencies; the first TLS connection would panic.
     rustls::crypto::ring::default_provider().install_default().ok();
+    if !matches!(command, Command::Run) {
+        // Whoever has read enough (`| head`) ends a command in silence; the agent itself goes on.
+        sigpipe::reset();
+    }
     let result = match command {
         Command::Run => run::run(&global),
         Command::Check(options) => check::run(&global, &options),

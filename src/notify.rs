@@ -259,13 +259,14 @@ impl Notifier {
         }
     }
 
-    /// Since when channels fail that do.
+    /// For how long channels fail that do.
     #[must_use]
-    pub fn failing(&self) -> Vec<(Arc<str>, Wall)> {
+    pub fn failing(&self) -> Vec<(Arc<str>, Duration)> {
         let running = self.running.lock();
         let failing = running.iter().filter_map(|running| {
             let mailbox = &running.delivery.mailbox;
-            Some((mailbox.name().clone(), mailbox.counts.lock().failing_since?))
+            let (since, _) = mailbox.counts.lock().failing_since?;
+            Some((mailbox.name().clone(), since.elapsed()))
         });
         failing.collect()
     }

@@ -323,6 +323,26 @@ fn what_is_too_old_goes_once_the_clock_has_proven_itself() {
 }
 
 #[test]
+fn what_was_recorded_by_a_clock_that_was_elsewhere_stays_in_its_place() {
+    let folder = TempDir::new().unwrap();
+    let changes: [(i64, i64); 4] = [(1, 0), (2, 4_000), (3, -20_000), (4, 0)];
+    let record = |(number, days): (i64, i64)| {
+        let at = START + days * 86_400_000 + number;
+        change("disk", number as usize, AlertState::Pending, AlertState::Firing, at)
+    };
+    let history = open(folder.path());
+    history.record_all(changes[..2].iter().copied().map(record));
+    history.close();
+    let history = open(folder.path());
+    history.record_all(changes[2..].iter().copied().map(record));
+    history.sync();
+    assert_eq!(all(&history), ["firing /1", "firing /2", "firing /3", "firing /4"]);
+    let today = Query { from: Wall(START), to: Wall(START + 1000), ..Query::default() };
+    let found = history.query(&today, &|| false).unwrap().entries;
+    assert_eq!(found.iter().map(short).collect::<Vec<_>>(), ["firing /4", "firing /1"]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_used_is_tried_again() {
     let base = TempDir::new().unwrap();
     let folder = base.path().join("there");

@@ -188,10 +188,8 @@ impl Desk {
     }
 
     fn feedback(&self) -> Feedback {
-        let now = self.clock.now().wall;
-        let failing = self.notifier.failing().into_iter();
         Feedback {
-            failing: failing.map(|(channel, since)| (channel, now.since(since))).collect(),
+            failing: self.notifier.failing().into_iter().collect(),
             refused: self.notifier.take_refused(),
             judged: Mono(self.judged.load(Relaxed)),
         }

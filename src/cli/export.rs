@@ -71,13 +71,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     };
     let done = match &options.output {
         Some(path) => to_file(path, write)?,
-        None => match write(&mut BufWriter::new(io::stdout().lock())) {
-            // Who reads has seen enough.
-            Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                return Ok(());
-            }
-            done => done?,
-        },
+        None => write(&mut BufWriter::new(io::stdout().lock()))?,
     };
     if options.output.is_some() || !io::stdout().is_terminal() {
         tell(done);

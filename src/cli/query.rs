@@ -4,7 +4,7 @@ mod chart;
 mod read;
 mod table;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -81,7 +81,10 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let answer = match &options.history {
         Some(folder) => local(folder, &options.expr, times)?,
         None => match remote(global, options, times)? {
-            text if options.format == Form::Json => return print(text + "\n"),
+            text if options.format == Form::Json => {
+                println!("{text}");
+                return Ok(());
+            }
             text => read::answer(&text)?,
         },
     };
@@ -90,7 +93,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             eprintln!("{word}: {note}");
         }
     }
-    print(match options.format {
+    let text = match options.format {
         Form::Table => table::table(&answer.value),
         Form::Csv => table::csv(&answer.value),
         Form::Json => String::from_utf8(answer_json(answer))? + "\n",
@@ -98,7 +101,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             let Value::Matrix(series) = answer.value else { bail!("only a range can be drawn") };
             chart::chart(&series, chart::Screen::of_terminal())
         }
-    })
+    };
+    print!("{text}");
+    Ok(())
 }
 
 impl Options {
@@ -165,15 +170,6 @@ fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<A
             answer.with_context(|| format!("with a step of {}", format_duration(step)))?
         }
     })
-}
-
-/// Prints `text`; who reads may have seen enough.
-fn print(text: String) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }
 
 /// Whether the answer goes to a terminal.

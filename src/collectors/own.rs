@@ -385,7 +385,7 @@ impl Out<'_> {
                 self.put(Id::Duration, &[name], health.duration.as_secs_f64());
             }
             if let Some(last) = health.last_success {
-                self.put(Id::Age, &[name], now.wall.since(last).as_secs_f64());
+                self.put(Id::Age, &[name], now.mono.since(last.mono).as_secs_f64());
             }
         }
     }

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::Collector;
 use crate::clock::Clock;
-use crate::model::{Batch, Failure, Now, Origin, Wall};
+use crate::model::{Batch, Failure, Now, Origin};
 
 /// Takes what was collected.
 pub trait Sink: Send + Sync + 'static {
@@ -31,7 +31,7 @@ pub struct Health {
     /// How long the last finished run took.
     pub duration: Duration,
     /// When it last succeeded.
-    pub last_success: Option<Wall>,
+    pub last_success: Option<Now>,
     /// Why the last run failed.
     pub failure: Option<Failure>,
     /// Runs that ended, whatever their result.
@@ -61,14 +61,14 @@ impl HealthBoard {
         self.0.lock().remove(&origin);
     }
 
-    fn record(&self, origin: Origin, duration: Duration, result: Result<Wall, Failure>) {
+    fn record(&self, origin: Origin, duration: Duration, result: Result<Now, Failure>) {
         let mut board = self.0.lock();
         let health = board.entry(origin).or_default();
         health.runs += 1;
         health.duration = duration;
         let before = health.failure.take();
         match result {
-            Ok(wall) => {
+            Ok(now) => {
                 if let Some(before) = before {
                     info!(
                         collector = origin.as_str(),
@@ -77,7 +77,7 @@ impl HealthBoard {
                     );
                 }
                 health.success = Some(true);
-                health.last_success = Some(wall);
+                health.last_success = Some(now);
             }
             Err(failure) => {
                 // Once per change of reason, not every interval.
@@ -176,7 +176,7 @@ impl Runner {
         match ended {
             Ok((collector, mut batch, result)) => {
                 if fresh {
-                    let result = result.map(|()| now.wall);
+                    let result = result.map(|()| now);
                     self.board.record(self.origin, started.elapsed(), result);
                     self.sink.collected(self.origin, &batch, now);
                 }

@@ -226,8 +226,10 @@ impl Shared {
 
     pub fn stats(&self) -> Stats {
         let blocks = self.blocks.all();
-        // Before the head: whoever needs both takes the index first, or they wait for each other.
+        // Before the head: whoever needs both takes the index or the log first, or they wait for
+        // each other as soon as a commit waits for the head.
         let series = self.index.read().len() as u64;
+        let wal_bytes = self.wal.bytes();
         let head = self.head.read();
         let spans = blocks.iter().map(|block| (block.start, block.end)).chain(head.span());
         let (starts, ends): (Vec<i64>, Vec<i64>) = spans.unzip();
@@ -238,10 +240,47 @@ impl Shared {
             blocks: blocks.len() as u64,
             block_samples: blocks.iter().map(|block| block.samples).sum(),
             block_bytes: blocks.iter().map(|block| block.bytes).sum(),
-            wal_bytes: self.wal.bytes(),
+            wal_bytes,
             oldest: starts.into_iter().min().map(Wall),
             newest: ends.into_iter().max().map(Wall),
             ..self.counts.stats()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What the history's thread, a scrape and a commit do, all at once.
+    #[test]
+    fn whoever_looks_commits_and_keeps_never_waits_for_good() {
+        let shared = Arc::new(Shared::default());
+        shared.wal.note(1, 10, [0]);
+        let works: [fn(&Shared); 3] = [
+            |shared| {
+                shared.wal.bytes_in_head(|window| shared.head.read().has_window(window));
+            },
+            |shared| {
+                shared.stats();
+            },
+            |shared| {
+                shared.append(0, [].into_iter(), false);
+            },
+        ];
+        let (done, finished) = mpsc::channel();
+        for work in works {
+            let (shared, done) = (shared.clone(), done.clone());
+            std::thread::spawn(move || {
+                (0..20_000).for_each(|_| work(&shared));
+                done.send(()).ok();
+            });
+        }
+        for _ in works {
+            finished.recv_timeout(Duration::from_secs(60)).expect("they wait for each other");
         }
     }
 }

@@ -32,9 +32,9 @@ struct Progress {
     /// Refused notifications the log does not know of yet.
     lost: u64,
     /// When the log was last told of refused ones.
-    told_lost: Option<Wall>,
+    told_lost: Option<Instant>,
     /// When the queue was last looked through for what is long over.
-    expired: Option<Wall>,
+    expired: Option<Instant>,
     /// Of the rate limit, where there is one.
     bucket: Option<Bucket>,
 }
@@ -269,12 +269,12 @@ impl Delivery {
 
     /// Gives up what began and ended unsent too long ago.
     async fn expire(self: &Arc<Self>, progress: &mut Progress) {
-        let now = (self.clock)().wall;
-        if progress.expired.is_some_and(|last| now.since(last) < EXPIRE && now >= last) {
+        if progress.expired.is_some_and(|last| last.elapsed() < EXPIRE) {
             return;
         }
-        progress.expired = Some(now);
-        let stale = self.mailbox.outbox.lock().stale(self.common.retry.give_up_after.0, now);
+        progress.expired = Some(Instant::now());
+        let (limit, now) = (self.common.retry.give_up_after.0, (self.clock)().wall);
+        let stale = self.mailbox.outbox.lock().stale(limit, now);
         if stale.is_empty() {
             return;
         }
@@ -409,8 +409,8 @@ impl Delivery {
     fn tell_failure(&self, failure: &DeliveryError, lost: u64, progress: &mut Progress) {
         let (channel, message) = (&self.name(), &failure.message);
         progress.lost += lost;
-        let now = (self.clock)().wall;
-        let quiet = progress.told_lost.is_some_and(|last| now.since(last) < QUIET);
+        let now = Instant::now();
+        let quiet = progress.told_lost.is_some_and(|last| now - last < QUIET);
         if progress.lost > 0 && !quiet {
             let notifications = std::mem::take(&mut progress.lost);
             progress.told_lost = Some(now);
@@ -420,7 +420,7 @@ impl Delivery {
         }
         let mut counts = self.mailbox.counts.lock();
         counts.failed += 1;
-        counts.failing_since.get_or_insert(now);
+        counts.failing_since.get_or_insert_with(|| (now, (self.clock)().wall));
         counts.last_error = Some(message.clone());
     }
 

@@ -445,8 +445,10 @@ impl Outbox {
             return None;
         }
         if episode.open {
+            // Its end is not queued: there is nothing to look for, in a queue that may be long.
             self.end(entry.episode);
             self.episodes.remove(&entry.episode);
+            return None;
         }
         let same = |other: &&Entry| other.episode == entry.episode;
         self.queue.iter().find(same).map(|orphan| orphan.seq)

@@ -183,7 +183,9 @@ impl Dispatcher {
     fn tracked(&mut self, alert: Arc<Alert>, now: Now) -> Tracked {
         Tracked {
             reason: alert.message.clone(),
-            changed: alert.fired_at.unwrap_or(now.wall),
+            // Of one from before a restart its level may have changed since it fired, and the id of
+            // that moment may stand for another one.
+            changed: now.wall,
             fires: true,
             flaps: Flapping::default(),
             flapping: false,

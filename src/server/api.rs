@@ -115,8 +115,8 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
             let view = json!({
                 "success": collector.success,
                 "lastDurationSeconds": collector.duration.as_secs_f64(),
-                "lastSuccess": collector.last_success.map(time),
-                "ageSeconds": collector.last_success.map(|last| now.wall.since(last).as_secs_f64()),
+                "lastSuccess": collector.last_success.map(|last| time(last.wall)),
+                "ageSeconds": collector.last_success.map(|last| now.mono.since(last.mono).as_secs_f64()),
                 "reason": collector.failure.as_ref().map(|failure| failure.reason),
                 "error": collector.failure.as_ref().map(|failure| failure.detail.as_str()),
             });
@@ -139,8 +139,8 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
         "status": status(health, ready),
         "ready": ready,
         "version": version,
-        "startedAt": time(health.started),
-        "uptimeSeconds": now.wall.since(health.started).as_secs_f64(),
+        "startedAt": time(health.started.wall),
+        "uptimeSeconds": now.mono.since(health.started.mono).as_secs_f64(),
         "collectors": collectors,
         "channels": channels.collect::<Vec<_>>(),
         "remoteWrite": health.remote.iter().map(view_remote).collect::<Vec<_>>(),
@@ -232,7 +232,7 @@ pub(super) fn summary(
     json!({
         "status": status(health, ready),
         "version": version,
-        "uptimeSeconds": now.wall.since(health.started).as_secs_f64(),
+        "uptimeSeconds": now.mono.since(health.started.mono).as_secs_f64(),
         "metrics": counts.metrics,
         "series": counts.series,
         "rules": counts.rules,
@@ -311,7 +311,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    use crate::model::{Failure, Fingerprint, Origin};
+    use crate::model::{Failure, Fingerprint, Mono, Origin};
 
     fn alert(state: AlertState, value: Option<f64>) -> Arc<Alert> {
         let labels = Labels::from([("mount_point".to_owned(), "/".to_owned())]);
@@ -403,13 +403,15 @@ mod tests {
 
     #[test]
     fn health_and_summary_tell_what_fails() {
-        let now = Now { wall: Wall(100_000), ..Now::default() };
+        // The wall clock was set back by an hour since the start.
+        let at = |mono: u64, wall: i64| Now { mono: Mono(mono), wall: Wall(wall) };
+        let now = at(100_000, 3_600_000);
         let good = CollectorHealth {
             success: Some(true),
-            last_success: Some(Wall(99_000)),
+            last_success: Some(at(99_000, 7_199_000)),
             ..CollectorHealth::default()
         };
-        let mut all = Health { started: Wall(40_000), ..Health::default() };
+        let mut all = Health { started: at(40_000, 7_140_000), ..Health::default() };
         all.collectors.insert(Origin::System, good.clone());
         assert_eq!(health(&all, true, "1", now)["status"], "healthy");
         let away = RemoteHealth { last_error: Some("refused".into()), ..RemoteHealth::default() };

@@ -130,7 +130,7 @@ pub struct RuleView {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Health {
     /// When the program started.
-    pub started: Wall,
+    pub started: Now,
     /// Every enabled collector.
     pub collectors: BTreeMap<Origin, CollectorHealth>,
     /// Every enabled channel.
@@ -153,7 +153,7 @@ pub struct CollectorHealth {
     /// How long the last run took.
     pub duration: Duration,
     /// When it last succeeded.
-    pub last_success: Option<Wall>,
+    pub last_success: Option<Now>,
     /// Why the last run failed.
     pub failure: Option<Failure>,
 }

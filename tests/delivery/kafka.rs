@@ -3,63 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Headers;
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::desk::{Tell, firing, open, resolved, until};
+use super::support::kafka::{Message, Topic};
 use super::support::servers::Server;
 
-/// One message as it lies in the topic.
-#[derive(Debug)]
-struct Read {
-    key: String,
-    headers: BTreeMap<String, String>,
-    value: Value,
-}
-
-impl Read {
-    fn text(&self, field: &str) -> &str {
-        self.value[field].as_str().unwrap()
-    }
-}
-
 /// Reads the topic from its beginning until `enough` of what it read, at most a minute long.
-fn read_back(brokers: &str, topic: &str, enough: impl Fn(&[Read]) -> bool) -> Vec<Read> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "test")
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
-    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(20)).unwrap();
-    let mut partitions = TopicPartitionList::new();
-    for partition in metadata.topics()[0].partitions() {
-        partitions.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
-    }
-    consumer.assign(&partitions).unwrap();
+fn read_back(brokers: &str, topic: &str, enough: impl Fn(&[Message]) -> bool) -> Vec<Message> {
+    let topic = Topic::open(brokers, topic);
     let (mut read, start) = (Vec::new(), Instant::now());
     while !enough(&read) {
         assert!(start.elapsed() < Duration::from_secs(60), "not enough in a minute: {read:#?}");
-        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
-        let message = message.unwrap();
-        let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| {
-            let value = String::from_utf8(header.value.unwrap().to_vec()).unwrap();
-            (header.key.to_owned(), value)
-        });
-        read.push(Read {
-            headers: headers.collect(),
-            key: message.key_view::<str>().unwrap().unwrap().to_owned(),
-            value: serde_json::from_slice(message.payload().unwrap()).unwrap(),
-        });
+        read.extend(topic.next());
     }
     read
 }
 
 /// The changes of each alert in the order of the topic, repetitions of one id taken as one.
-fn by_alert(read: &[Read]) -> BTreeMap<String, Vec<String>> {
+fn by_alert(read: &[Message]) -> BTreeMap<String, Vec<String>> {
     let (mut seen, mut alerts) = (BTreeSet::new(), BTreeMap::<String, Vec<String>>::new());
     for message in read {
         if seen.insert(message.text("id").to_owned()) {

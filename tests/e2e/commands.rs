@@ -1,6 +1,7 @@
 //! The commands by hand: what they print and how they exit.
 
-use std::process::{Command, Output};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -83,6 +84,20 @@ fn unreadable_files_are_one_line() {
         let said = text(&output.stderr);
         assert!(said.contains(expected) && said.lines().count() <= 2, "{said}");
     }
+}
+
+#[test]
+fn whoever_has_read_enough_ends_a_command_in_silence() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(["config", "--reference"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.signal(), Some(13), "SIGPIPE");
 }
 
 #[test]

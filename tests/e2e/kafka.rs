@@ -2,57 +2,37 @@
 
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::agent::Agent;
+use crate::support::kafka::{Message, Topic};
 use crate::support::poll;
 use crate::support::servers::Server;
 use crate::{queue_rule, set_queue};
 
-/// Everything on the topic so far, from its beginning, as `key status queue` lines.
+/// Everything on the topic so far, from its beginning.
 struct Reader {
-    consumer: BaseConsumer,
-    read: Vec<(String, Value)>,
+    topic: Topic,
+    read: Vec<Message>,
 }
 
 impl Reader {
     fn new(kafka: &Server) -> Self {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", kafka.address())
-            .set("group.id", "test")
-            .set("auto.offset.reset", "earliest")
-            .set("enable.auto.commit", "false")
-            .set("allow.auto.create.topics", "true")
-            .create()
-            .unwrap();
-        consumer.subscribe(&["alerts"]).unwrap();
-        Self { consumer, read: Vec::new() }
+        Self { topic: Topic::open(&kafka.address(), "alerts"), read: Vec::new() }
     }
 
-    /// Waits until there are `count` messages and returns them all.
+    /// Waits until there are `count` messages and returns them all, as `status queue` lines.
     fn wait_for(&mut self, count: usize) -> Vec<String> {
         poll(&format!("{count} messages in Kafka"), Duration::from_secs(90), || {
-            while let Some(message) = self.consumer.poll(Duration::from_millis(100)) {
-                // An outage shows as errors until the broker is back.
-                let Ok(message) = message else { break };
-                let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
-                let value = serde_json::from_slice(message.payload().unwrap()).unwrap();
-                self.read.push((key, value));
-            }
+            self.read.extend(std::iter::from_fn(|| self.topic.next()));
             (self.read.len() >= count).then_some(())
         });
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        self.read
-            .iter()
-            .map(|(key, value)| {
-                assert_eq!(*key, text(&value["fingerprint"]), "the key is the fingerprint");
-                format!("{} {}", text(&value["status"]), text(&value["labels"]["queue_name"]))
-            })
-            .collect()
+        let line = |message: &Message| {
+            assert_eq!(message.key, message.text("fingerprint"), "the key is the fingerprint");
+            let queue = message.value["labels"]["queue_name"].as_str().unwrap();
+            format!("{} {queue}", message.text("status"))
+        };
+        self.read.iter().map(line).collect()
     }
 }
 

@@ -124,7 +124,7 @@ async fn version_2_with_symbols_and_metadata() {
     let sink = Sink::start(|request| {
         let count = samples(request.header("content-type"), &request.body).len();
         let headers = vec![("X-Prometheus-Remote-Write-Samples-Written", count.to_string())];
-        Some(Reply { status: 204, headers, body: "" })
+        Some(Reply { status: 204, headers, ..Reply::default() })
     });
     let (log, writers) = (Memory::default(), writers(None));
     send(&writers, &one(sink.address(), "protocol: '2.0',"), &log).await;
@@ -169,7 +169,7 @@ async fn version_2_falls_back() {
 async fn what_a_receiver_of_2_did_not_write_is_counted() {
     let sink = Sink::start(|_| {
         let headers = vec![("X-Prometheus-Remote-Write-Samples-Written", "1".to_owned())];
-        Some(Reply { status: 400, headers, body: "out of order" })
+        Some(Reply { status: 400, headers, body: "out of order", ..Reply::default() })
     });
     let (log, writers) = (Memory::default(), writers(None));
     send(&writers, &one(sink.address(), "protocol: '2.0',"), &log).await;
@@ -185,7 +185,10 @@ async fn failures_that_may_pass_are_tried_again_in_order() {
     let count = AtomicUsize::new(0);
     let sink = Sink::start(move |_| match count.fetch_add(1, SeqCst) {
         0 => status(503),
-        1 => Some(Reply { status: 429, headers: vec![("Retry-After", "0".into())], body: "" }),
+        1 => {
+            let headers = vec![("Retry-After", "0".into())];
+            Some(Reply { status: 429, headers, ..Reply::default() })
+        }
         2 => None,
         3 => status(307),
         _ => status(200),
@@ -217,7 +220,7 @@ async fn what_is_refused_for_good_is_given_up_and_the_rest_goes_on() {
         if !bad {
             return status(204);
         }
-        Some(Reply { status: 400, headers: vec![], body: "label \"bad\" is\nnot liked" })
+        Some(Reply { status: 400, body: "label \"bad\" is\nnot liked", ..Reply::default() })
     });
     let (log, writers) = (Memory::default(), writers(None));
     send(&writers, &one(sink.address(), ""), &log).await;

@@ -222,7 +222,7 @@ impl Backend for TestBackend {
     }
 
     fn health(&self) -> Health {
-        Health { started: self.now().wall, ..Health::default() }
+        Health { started: self.now(), ..Health::default() }
     }
 }
 

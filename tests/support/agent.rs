@@ -49,19 +49,20 @@ impl Agent {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_bellwether")), folder, arguments)
     }
 
-    fn spawn(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = command
-            .args(["run", "--config"])
-            .arg(folder.join("bellwether.yaml"))
-            .args(arguments)
-            .env("STATE_DIRECTORY", folder.join("state"))
-            .env("RUST_BACKTRACE", "1")
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    /// Starts it with the file that is in `folder`, and kills it `after` a moment, wherever it is
+    /// by then.
+    pub fn start_and_kill(folder: &Path, after: Duration) {
+        let command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+        let mut command = prepared(command, folder, &["--web.listen-address", "127.0.0.1:0"]);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn spawn(command: Command, folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = prepared(command, folder, arguments);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let sink = log.clone();
@@ -70,13 +71,15 @@ impl Agent {
                 sink.lock().unwrap().push(line);
             }
         });
-        let listening = || {
-            let log = log.lock().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        // Whole before it listens, so that the log of one that does not is told.
+        let mut agent = Self { child, address, log, folder: folder.to_owned() };
+        agent.address = poll("the agent listens", Duration::from_secs(20), || {
+            let log = agent.log();
             let line = log.iter().find(|line| line.contains("listening address="))?;
             line.split("address=").nth(1)?.split_whitespace().next()?.trim_matches('"').parse().ok()
-        };
-        let address = poll("the agent listens", Duration::from_secs(20), listening);
-        Self { child, address, log, folder: folder.to_owned() }
+        });
+        agent
     }
 
     /// Where it listens.
@@ -87,6 +90,13 @@ impl Agent {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A figure of its memory as the kernel has it, in kB: `VmRSS`, or `VmHWM` for the most so far.
+    pub fn memory(&self, figure: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     /// The lines it logged so far.
@@ -175,6 +185,20 @@ impl Drop for Agent {
     }
 }
 
+/// The command that runs the declaration in `folder`.
+fn prepared(mut command: Command, folder: &Path, arguments: &[&str]) -> Command {
+    command
+        .args(["run", "--config"])
+        .arg(folder.join("bellwether.yaml"))
+        .args(arguments)
+        .env("STATE_DIRECTORY", folder.join("state"))
+        .env("RUST_BACKTRACE", "1")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command
+}
+
 /// One HTTP/1.1 request over a connection of its own.
 pub fn request(
     address: SocketAddr,
@@ -185,7 +209,7 @@ pub fn request(
 ) -> std::io::Result<(u16, String)> {
     use std::io::{Read, Write};
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     let mut head = format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod alertmanager;
+pub mod kafka;
 pub mod prometheus;
 pub mod receiver;
 pub mod servers;

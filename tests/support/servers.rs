@@ -79,11 +79,16 @@ impl Server {
         assert!(output.status.success(), "{}", told(&output));
     }
 
+    /// Sends it a signal by name: `STOP` makes it hang, `CONT` go on.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().expect("a running server").to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.expect("the command kill").success(), "{}: {name} to {pid}", self.script);
+    }
+
     /// Ends it with SIGKILL and waits until its port is closed.
     pub fn kill(&self) {
-        let pid = self.pid().expect("a running server");
-        let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        assert!(killed.expect("the command kill").success(), "{}: kill -9 {pid}", self.script);
+        self.signal("KILL");
         poll("the port is closed", Duration::from_secs(10), || {
             TcpStream::connect(self.address()).err()
         });

@@ -26,7 +26,7 @@ impl Request {
 }
 
 /// What a request is answered with; `None` closes the connection without an answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// Status.
     pub status: u16,
@@ -34,11 +34,13 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// Body.
     pub body: &'static str,
+    /// How long it waits before that.
+    pub after: Duration,
 }
 
 /// Only a status.
 pub fn status(status: u16) -> Option<Reply> {
-    Some(Reply { status, headers: Vec::new(), body: "" })
+    Some(Reply { status, ..Reply::default() })
 }
 
 type Answering = dyn FnMut(&Request) -> Option<Reply> + Send;
@@ -124,6 +126,7 @@ fn serve(stream: TcpStream, requests: &Mutex<Vec<Request>>, answer: &Mutex<Box<A
     let reply = answer.lock().unwrap()(&request);
     requests.lock().unwrap().push(request);
     let Some(reply) = reply else { return };
+    std::thread::sleep(reply.after);
     let mut text = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         text += &format!("{name}: {value}\r\n");

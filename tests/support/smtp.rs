@@ -20,7 +20,11 @@ pub struct Smtp {
 impl Smtp {
     /// Starts on a free port with further options of the script; what it takes lies in `folder`.
     pub fn start(folder: &Path, options: &[&str]) -> Self {
-        let port = free_port();
+        Self::start_at(free_port(), folder, options)
+    }
+
+    /// The same at a given port.
+    pub fn start_at(port: u16, folder: &Path, options: &[&str]) -> Self {
         let out = folder.join(format!("mails-{port}"));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/smtp.py");
         let child = Command::new(interpreter())

@@ -1,5 +1,7 @@
 //! Deliveries on virtual time, to a channel that does as it is told.
 
+mod outage;
+
 use std::collections::VecDeque;
 
 use tokio::time::Instant;

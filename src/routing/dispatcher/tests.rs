@@ -731,3 +731,15 @@ fn an_alert_is_known_until_all_were_told_of_its_end() {
     scene.until(4);
     assert_eq!(scene.dispatcher.known().count(), 0);
 }
+
+#[test]
+fn what_is_told_of_an_alert_after_a_restart_has_an_id_that_was_not_used() {
+    let mut scene = Scene::new("routes: {receiver: chat}");
+    // As a warning it was told when it fired, under that moment's id.
+    let worse = critical(disk("/a"));
+    scene.dispatcher.restore(vec![Arc::new(worse.clone())], HashMap::new(), after(100));
+    let restored = &scene.dispatcher.alerts[&worse.fingerprint];
+    let told = restored.notification(Cause::Change, &Arc::default(), after(200).wall);
+    assert_eq!(told.id, worse.change_id(after(100).wall));
+    assert_ne!(told.id, worse.change_id(worse.starts()));
+}

@@ -94,6 +94,21 @@ fn what_would_rewrite_the_past_ends_the_old_one_and_makes_a_new_one() {
 }
 
 #[test]
+fn the_wall_clock_decides_wherever_it_is_set() {
+    let mut all = Silences::default();
+    let id = all.set(draft(None, 60), 1, NOON).unwrap();
+    let state = |all: &Silences, at| all.get(&id).unwrap().state(minutes(at));
+    // Set ahead it is over, set right again it holds, set back it did not begin.
+    assert_eq!([61, 5, -5].map(|at| state(&all, at)), {
+        use SilenceState::{Active, Expired, Pending};
+        [Expired, Active, Pending]
+    });
+    // Whoever ends it meanwhile ends it, whatever the clock says later.
+    all.expire(&id, minutes(-5)).unwrap();
+    assert_eq!([-6, -5, 5].map(|at| silenced(&all, "cpu", "a", minutes(at))), [None, None, None]);
+}
+
+#[test]
 fn one_that_is_expired_is_over_at_once_and_stays_for_five_days() {
     let mut all = Silences::default();
     let running = all.set(draft(None, 60), 1, NOON).unwrap();

@@ -110,6 +110,29 @@ fn a_restart_stays_quiet_while_it_still_holds_and_resolves_when_not() {
 }
 
 #[test]
+fn a_state_from_the_future_goes_on_and_no_time_is_negative() {
+    let waits = format!("name: waits, {CPU_RULE}, duration: 60");
+    let list = [&*format!("name: fires, {CPU_RULE}"), &*waits];
+    let (mut old, before) = engine(&list, 900_000);
+    for second in [900_030, 900_060] {
+        judge(&mut old, &before, second, &[(CPU, &[], &[90.0])]);
+    }
+    // The clock was wrong and was set back by ten days meanwhile.
+    let (mut new, store, told) = restart(&old, &list, 50);
+    assert_eq!((told, new.alerts()), (Vec::new(), old.alerts()));
+    assert_eq!(judge(&mut new, &store, 50, &[(CPU, &[], &[90.0])]), NOTHING);
+    let fired = "pending > firing: cpu_percent 90 > 85 for 1m";
+    assert_eq!(judge(&mut new, &store, 80, &[(CPU, &[], &[90.0])]), [fired]);
+    assert_eq!(
+        judge(&mut new, &store, 110, &[(CPU, &[], &[9.0])]),
+        [
+            "firing > inactive: cpu_percent 9 is not > 85; fired at 90, peak 90",
+            "firing > inactive: cpu_percent 9 is not > 85; fired for 30s at 90, peak 90",
+        ]
+    );
+}
+
+#[test]
 fn downtime_adds_nothing_to_a_timer() {
     let list = ["name: cpu, metric: cpu_percent, condition: '>', threshold: 85, duration: 60"];
     let (mut old, before) = engine(&list, 0);
