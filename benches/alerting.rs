@@ -20,6 +20,10 @@ use bellwether::routing::{
     Matchers, Order, ReceiverSettings, Routes, Routing, SilenceDraft, Traits,
 };
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Set in the process that measures memory.
 const CHILD: &str = "BELLWETHER_BENCH_ALERTING";
 const RUNS: usize = 5;
@@ -58,6 +62,7 @@ fn routing() -> Arc<Routing> {
         time_intervals: &[],
         inhibit_rules: &inhibit,
         maintenance: &[],
+        silences: &[],
         flapping: &FlappingSettings::default(),
         heartbeat: &HeartbeatSettings::default(),
         cooldown: Duration::ZERO,

@@ -36,7 +36,7 @@ fn main() {
     assert!(history.sync());
     let count = |_: &support::sink::Request| {
         let headers = vec![("X-Prometheus-Remote-Write-Samples-Written", "2000".to_owned())];
-        Some(Reply { status: 204, headers, body: "" })
+        Some(Reply { status: 204, headers, ..Reply::default() })
     };
     let sink = Sink::start(count);
     let url = format!("http://{}/", sink.address());

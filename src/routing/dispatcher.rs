@@ -318,8 +318,10 @@ impl Dispatcher {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let before = group.due;
         group.changed(&self.routing.tree.routes()[group.route], now);
-        self.due.remove(&(before, id));
-        self.due.insert((group.due, id));
+        if group.due != before {
+            self.due.remove(&(before, id));
+            self.due.insert((group.due, id));
+        }
     }
 
     /// Looks at everything again at the next [`Dispatcher::advance`]: silences changed.
