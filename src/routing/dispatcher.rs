@@ -256,7 +256,10 @@ impl Dispatcher {
         let routing = self.routing.clone();
         let alert = tracked.alert.clone();
         let view = View { alert: &alert, sender: &routing.sender };
-        self.inhibitions.add(key, &view);
+        // One that only flaps stands for no other.
+        if tracked.fires {
+            self.inhibitions.add(key, &view);
+        }
         // It is of the moment when the alert is met first, and not of its later levels and groups.
         let memory = self.remembered.remove(&key);
         let mut groups = Vec::new();
