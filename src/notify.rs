@@ -261,11 +261,11 @@ impl Notifier {
 
     /// Since when channels fail that do.
     #[must_use]
-    pub fn failing(&self) -> Vec<(Arc<str>, Wall)> {
+    pub fn failing(&self) -> Vec<(Arc<str>, Mono)> {
         let running = self.running.lock();
         let failing = running.iter().filter_map(|running| {
             let mailbox = &running.delivery.mailbox;
-            Some((mailbox.name().clone(), mailbox.counts.lock().failing_since?))
+            Some((mailbox.name().clone(), mailbox.counts.lock().failing_since?.mono))
         });
         failing.collect()
     }

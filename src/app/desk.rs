@@ -176,7 +176,7 @@ impl Desk {
     }
 
     fn feedback(&self) -> Feedback {
-        let now = self.clock.now().wall;
+        let now = self.clock.now().mono;
         let failing = self.notifier.failing().into_iter();
         Feedback {
             failing: failing.map(|(channel, since)| (channel, now.since(since))).collect(),

@@ -19,7 +19,7 @@ use super::observe::{Event, Observer, Outcome};
 use super::outbox::{Outbox, Record};
 use super::pick::{Which, pick};
 use super::settings::ChannelCommon;
-use crate::model::{Fingerprint, Notification, Status, Wall};
+use crate::model::{Fingerprint, Mono, Notification, Status, Wall};
 use crate::outbound::next_delay;
 
 /// Where the task of a channel stands.
@@ -32,9 +32,9 @@ struct Progress {
     /// Refused notifications the log does not know of yet.
     lost: u64,
     /// When the log was last told of refused ones.
-    told_lost: Option<Wall>,
+    told_lost: Option<Mono>,
     /// When the queue was last looked through for what is long over.
-    expired: Option<Wall>,
+    expired: Option<Mono>,
     /// Of the rate limit, where there is one.
     bucket: Option<Bucket>,
 }
@@ -222,12 +222,12 @@ impl Delivery {
 
     /// Gives up what began and ended unsent too long ago.
     async fn expire(self: &Arc<Self>, progress: &mut Progress) {
-        let now = (self.clock)().wall;
-        if progress.expired.is_some_and(|last| now.since(last) < EXPIRE && now >= last) {
+        let now = (self.clock)();
+        if progress.expired.is_some_and(|last| now.mono.since(last) < EXPIRE) {
             return;
         }
-        progress.expired = Some(now);
-        let stale = self.mailbox.outbox.lock().stale(self.common.retry.give_up_after.0, now);
+        progress.expired = Some(now.mono);
+        let stale = self.mailbox.outbox.lock().stale(self.common.retry.give_up_after.0, now.wall);
         if stale.is_empty() {
             return;
         }
@@ -350,11 +350,11 @@ impl Delivery {
     fn tell_failure(&self, failure: &DeliveryError, lost: u64, progress: &mut Progress) {
         let (channel, message) = (&self.name(), &failure.message);
         progress.lost += lost;
-        let now = (self.clock)().wall;
-        let quiet = progress.told_lost.is_some_and(|last| now.since(last) < QUIET);
+        let now = (self.clock)();
+        let quiet = progress.told_lost.is_some_and(|last| now.mono.since(last) < QUIET);
         if progress.lost > 0 && !quiet {
             let notifications = std::mem::take(&mut progress.lost);
-            progress.told_lost = Some(now);
+            progress.told_lost = Some(now.mono);
             error!(channel, notifications, error = message, "refused by the receiver and given up");
         } else if failure.retryable && progress.failures == 0 {
             warn!(channel, error = message, "cannot deliver; trying again until it works");

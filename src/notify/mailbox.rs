@@ -41,7 +41,7 @@ pub(super) struct Counts {
     pub(super) failed: u64,
     dropped: BTreeMap<&'static str, u64>,
     pub(super) last_error: Option<String>,
-    pub(super) failing_since: Option<Wall>,
+    pub(super) failing_since: Option<Now>,
     pub(super) held_since: Option<Wall>,
     /// Alerts of which a notification was refused, since somebody asked.
     refused: Vec<Fingerprint>,
@@ -156,7 +156,7 @@ impl Mailbox {
             dropped: counts.dropped.iter().map(|(reason, count)| (*reason, *count)).collect(),
             queued,
             last_error: counts.last_error.clone(),
-            failing_since: counts.failing_since,
+            failing_since: counts.failing_since.map(|since| since.wall),
             held_since: counts.held_since,
         }
     }
