@@ -377,10 +377,13 @@ impl Dispatcher {
     fn calm_down(&mut self, now: Now) {
         let routing = self.routing.clone();
         let mut calm = Vec::new();
-        for tracked in self.alerts.values_mut().filter(|tracked| tracked.flapping) {
+        for (key, tracked) in self.alerts.iter_mut().filter(|(_, tracked)| tracked.flapping) {
             let interval = routing.interval(&tracked.alert.rule);
             if !tracked.flaps.is_flapping(&routing.flapping, now.mono, interval) {
                 tracked.flapping = false;
+                if !tracked.fires {
+                    self.acknowledgements.remove(*key); // it ends with this
+                }
                 calm.extend_from_slice(&tracked.groups);
             }
         }

@@ -428,6 +428,27 @@ fn of_flapping_the_beginning_and_the_end_are_told() {
 }
 
 #[test]
+fn who_takes_care_of_what_flaps_does_so_until_it_is_calm() {
+    let yaml = format!("{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}}}}");
+    let mut scene = Scene::new(&yaml);
+    let disk = disk("/a");
+    for round in 0..8 {
+        let second = 20 + round * 20;
+        scene.at(second, &[fires(&disk, after(second))]);
+        scene.at(second + 10, &[ends(&disk, after(second + 10))]);
+    }
+    let (by, comment) = ("ada".into(), "on it".into());
+    let order = Order::Acknowledge { alert: disk.fingerprint, by, comment, until: None };
+    scene.dispatcher.order(order, 1, after(171)).unwrap();
+    let held = |scene: &Scene| {
+        let known = scene.dispatcher.acknowledgements();
+        known.holding(disk.fingerprint, after(scene.at).wall).is_some()
+    };
+    assert!(held(scene.until(175)));
+    assert!(!held(scene.until(1000)));
+}
+
+#[test]
 fn what_only_flaps_stands_for_no_other_after_a_reload() {
     let yaml = format!(
         "{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}},
