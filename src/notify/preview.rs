@@ -19,6 +19,7 @@ pub struct Preview {
 struct Previewed {
     name: String,
     filter: Filter,
+    capacity: usize,
     outbox: Outbox,
 }
 
@@ -31,6 +32,7 @@ impl Preview {
         let channels = enabled.map(|(name, channel)| Previewed {
             name,
             filter: Filter::new(&channel.common),
+            capacity: channel.common.queue.capacity,
             outbox: Outbox::default(),
         });
         Self { channels: channels.collect() }
@@ -95,6 +97,17 @@ impl Preview {
     pub fn standing(&self, name: &str, group: &Group) -> Vec<Arc<Alert>> {
         let channel = self.channels.iter().find(|channel| channel.name == name);
         channel.map_or_else(Vec::new, |channel| channel.outbox.standing(group, &[]))
+    }
+
+    /// Gives up what is beyond the capacity of each queue: the channel, and what.
+    pub fn trim(&mut self) -> Vec<(&str, Notification)> {
+        let mut all = Vec::new();
+        for channel in &mut self.channels {
+            channel.outbox.trim(channel.capacity);
+            let given_up = channel.outbox.take_given_up().into_iter();
+            all.extend(given_up.map(|one| (channel.name.as_str(), one)));
+        }
+        all
     }
 
     /// What waits for `channel`, oldest first.
