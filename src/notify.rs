@@ -259,14 +259,13 @@ impl Notifier {
         }
     }
 
-    /// For how long channels fail that do.
+    /// Since when channels fail that do.
     #[must_use]
-    pub fn failing(&self) -> Vec<(Arc<str>, Duration)> {
+    pub fn failing(&self) -> Vec<(Arc<str>, Mono)> {
         let running = self.running.lock();
         let failing = running.iter().filter_map(|running| {
             let mailbox = &running.delivery.mailbox;
-            let (since, _) = mailbox.counts.lock().failing_since?;
-            Some((mailbox.name().clone(), since.elapsed()))
+            Some((mailbox.name().clone(), mailbox.counts.lock().failing_since?.mono))
         });
         failing.collect()
     }

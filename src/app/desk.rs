@@ -188,8 +188,10 @@ impl Desk {
     }
 
     fn feedback(&self) -> Feedback {
+        let now = self.clock.now().mono;
+        let failing = self.notifier.failing().into_iter();
         Feedback {
-            failing: self.notifier.failing().into_iter().collect(),
+            failing: failing.map(|(channel, since)| (channel, now.since(since))).collect(),
             refused: self.notifier.take_refused(),
             judged: Mono(self.judged.load(Relaxed)),
         }

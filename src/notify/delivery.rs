@@ -19,7 +19,7 @@ use super::observe::{Event, Observer, Outcome};
 use super::outbox::{GivenUp, Letter, Outbox, Record};
 use super::pick::{Which, pick};
 use super::settings::ChannelCommon;
-use crate::model::{DeadLetter, Fingerprint, Notification, Status, Wall};
+use crate::model::{DeadLetter, Fingerprint, Mono, Notification, Status, Wall};
 use crate::outbound::next_delay;
 
 /// Where the task of a channel stands.
@@ -32,9 +32,9 @@ struct Progress {
     /// Refused notifications the log does not know of yet.
     lost: u64,
     /// When the log was last told of refused ones.
-    told_lost: Option<Instant>,
+    told_lost: Option<Mono>,
     /// When the queue was last looked through for what is long over.
-    expired: Option<Instant>,
+    expired: Option<Mono>,
     /// Of the rate limit, where there is one.
     bucket: Option<Bucket>,
 }
@@ -269,12 +269,12 @@ impl Delivery {
 
     /// Gives up what began and ended unsent too long ago.
     async fn expire(self: &Arc<Self>, progress: &mut Progress) {
-        if progress.expired.is_some_and(|last| last.elapsed() < EXPIRE) {
+        let now = (self.clock)();
+        if progress.expired.is_some_and(|last| now.mono.since(last) < EXPIRE) {
             return;
         }
-        progress.expired = Some(Instant::now());
-        let (limit, now) = (self.common.retry.give_up_after.0, (self.clock)().wall);
-        let stale = self.mailbox.outbox.lock().stale(limit, now);
+        progress.expired = Some(now.mono);
+        let stale = self.mailbox.outbox.lock().stale(self.common.retry.give_up_after.0, now.wall);
         if stale.is_empty() {
             return;
         }
@@ -409,18 +409,18 @@ impl Delivery {
     fn tell_failure(&self, failure: &DeliveryError, lost: u64, progress: &mut Progress) {
         let (channel, message) = (&self.name(), &failure.message);
         progress.lost += lost;
-        let now = Instant::now();
-        let quiet = progress.told_lost.is_some_and(|last| now - last < QUIET);
+        let now = (self.clock)();
+        let quiet = progress.told_lost.is_some_and(|last| now.mono.since(last) < QUIET);
         if progress.lost > 0 && !quiet {
             let notifications = std::mem::take(&mut progress.lost);
-            progress.told_lost = Some(now);
+            progress.told_lost = Some(now.mono);
             error!(channel, notifications, error = message, "refused by the receiver and given up");
         } else if failure.retryable && progress.failures == 0 {
             warn!(channel, error = message, "cannot deliver; trying again until it works");
         }
         let mut counts = self.mailbox.counts.lock();
         counts.failed += 1;
-        counts.failing_since.get_or_insert_with(|| (now, (self.clock)().wall));
+        counts.failing_since.get_or_insert(now);
         counts.last_error = Some(message.clone());
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tracing::warn;
 
 use super::journal::Journal;
@@ -44,8 +43,7 @@ pub(super) struct Counts {
     pub(super) failed: u64,
     dropped: BTreeMap<&'static str, u64>,
     pub(super) last_error: Option<String>,
-    /// For how long is judged by the first: the wall clock may be set meanwhile.
-    pub(super) failing_since: Option<(Instant, Wall)>,
+    pub(super) failing_since: Option<Now>,
     pub(super) held_since: Option<Wall>,
     /// Alerts of which a notification was refused, since somebody asked.
     refused: Vec<Fingerprint>,
@@ -172,7 +170,7 @@ impl Mailbox {
             queued,
             dead_letters,
             last_error: counts.last_error.clone(),
-            failing_since: counts.failing_since.map(|(_, since)| since),
+            failing_since: counts.failing_since.map(|since| since.wall),
             held_since: counts.held_since,
         }
     }

@@ -10,6 +10,9 @@ use super::outbox::{GivenUp, Outbox, Record, Told};
 use super::settings::{ChannelSettings, named};
 use crate::model::{Alert, Dispatch, Fingerprint, Group, Mono, Notification, Now, Severity, Wall};
 
+/// Nothing is sent again here, so no letter is kept of what is given up.
+const UNKEPT: GivenUp<'_> = GivenUp { reason: REFUSED, error: "", at: Wall(0), keep: 0 };
+
 /// The enabled channels of a declaration, each with its queue and what it was told so far. The same
 /// filters and the same rules of what must be told as for delivery; when a receiver takes what
 /// waits, the caller says.
@@ -20,6 +23,7 @@ pub struct Preview {
 struct Previewed {
     name: String,
     filter: Filter,
+    capacity: usize,
     outbox: Outbox,
 }
 
@@ -32,6 +36,7 @@ impl Preview {
         let channels = enabled.map(|(name, channel)| Previewed {
             name,
             filter: Filter::new(&channel.common),
+            capacity: channel.common.queue.capacity,
             outbox: Outbox::default(),
         });
         Self { channels: channels.collect() }
@@ -98,6 +103,17 @@ impl Preview {
         channel.map_or_else(Vec::new, |channel| channel.outbox.standing(group, &[]))
     }
 
+    /// Gives up what is beyond the capacity of each queue: the channel, and what.
+    pub fn trim(&mut self) -> Vec<(&str, Notification)> {
+        let mut all = Vec::new();
+        for channel in &mut self.channels {
+            channel.outbox.trim(channel.capacity, &UNKEPT);
+            let given_up = channel.outbox.take_given_up().into_iter();
+            all.extend(given_up.map(|one| (channel.name.as_str(), one)));
+        }
+        all
+    }
+
     /// What waits for `channel`, oldest first.
     #[must_use]
     pub fn waiting(&self, channel: &str) -> Vec<Notification> {
@@ -117,8 +133,7 @@ impl Preview {
         let Some(outbox) = known.map(|known| &mut known.outbox) else { return Vec::new() };
         let oldest = outbox.queue().next().map(|entry| entry.seq);
         if let Some(oldest) = oldest {
-            let why = GivenUp { reason: REFUSED, error: "", at: Wall(0), keep: 0 };
-            outbox.give_up(oldest, &why);
+            outbox.give_up(oldest, &UNKEPT);
         }
         outbox.take_given_up()
     }

@@ -258,7 +258,10 @@ impl Dispatcher {
         let routing = self.routing.clone();
         let alert = tracked.alert.clone();
         let view = View { alert: &alert, sender: &routing.sender };
-        self.inhibitions.add(key, &view);
+        // One that only flaps stands for no other.
+        if tracked.fires {
+            self.inhibitions.add(key, &view);
+        }
         // It is of the moment when the alert is met first, and not of its later levels and groups.
         let memory = self.remembered.remove(&key);
         let mut groups = Vec::new();
@@ -378,10 +381,13 @@ impl Dispatcher {
     fn calm_down(&mut self, now: Now) {
         let routing = self.routing.clone();
         let mut calm = Vec::new();
-        for tracked in self.alerts.values_mut().filter(|tracked| tracked.flapping) {
+        for (key, tracked) in self.alerts.iter_mut().filter(|(_, tracked)| tracked.flapping) {
             let interval = routing.interval(&tracked.alert.rule);
             if !tracked.flaps.is_flapping(&routing.flapping, now.mono, interval) {
                 tracked.flapping = false;
+                if !tracked.fires {
+                    self.acknowledgements.remove(*key); // it ends with this
+                }
                 calm.extend_from_slice(&tracked.groups);
             }
         }

@@ -24,7 +24,7 @@ pub fn settings(yaml: &str) -> Vec<ChannelSettings> {
 }
 
 /// 2026-11-21T04:00:00Z, when the alerts of the tests begin.
-pub const START: i64 = 1_795_233_600_000;
+const START: i64 = 1_795_233_600_000;
 
 /// An hour after that when the tests begin, whatever day it is: nothing is too old to be told.
 fn now() -> Wall {
@@ -46,8 +46,7 @@ pub async fn open_today(state: &Path, yaml: &str) -> Notifier {
     open_at(state, yaml, today).await
 }
 
-/// The same by any clock.
-pub async fn open_at(state: &Path, yaml: &str, clock: fn() -> Wall) -> Notifier {
+async fn open_at(state: &Path, yaml: &str, clock: fn() -> Wall) -> Notifier {
     let clock = move || Now { wall: clock(), mono: Mono(clock().0.cast_unsigned()) };
     let setup = Setup {
         state: Some(state.to_owned()),

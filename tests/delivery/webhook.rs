@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bellwether::model::{Mono, Wall};
@@ -10,7 +9,7 @@ use bellwether::notify::ChannelStats;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::desk::{START, Tell, firing, open, open_at, prepare, resolved, until};
+use super::desk::{Tell, firing, open, prepare, resolved, until};
 use super::receiver::{Answer, Receiver, TAKEN, authority, closed_address, wait_for};
 
 /// A channel with quick retries; `more` are further keys.
@@ -343,23 +342,4 @@ async fn tls_with_an_authority_of_ones_own() {
     assert!(error.starts_with(&format!("https://{}:", receiver.address)), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
     assert_eq!(stats.queued, 1, "a certificate can be mended");
-}
-
-/// Whoever waits for a channel to have failed for long does not wait for the clock of the wall.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wall_clock_that_is_set_makes_no_channel_fail_for_longer() {
-    static HOURS: AtomicI64 = AtomicI64::new(0);
-    // An hour later each time it is looked at.
-    let leaping = || Wall(START + 3_600_000 * HOURS.fetch_add(1, Relaxed));
-    let folder = TempDir::new().unwrap();
-    let yaml = format!(
-        "[{{type: webhook, url: 'http://{}/', retry: {{initial: 20ms, max: 20ms}}}}]",
-        closed_address()
-    );
-    let notifier = open_at(folder.path(), &yaml, leaping).await;
-    notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let stats = until(&notifier, "webhook", |stats| stats.failed >= 3).await;
-    assert!(HOURS.load(Relaxed) > 3 && stats.failing_since.is_some());
-    let failing = notifier.failing();
-    assert!(failing[0].1 < Duration::from_secs(3600), "{failing:?}");
 }

@@ -7,12 +7,17 @@ use bellwether::model::{Cause, Fingerprint, Notification, Severity, Status, Wall
 
 use super::declared::REPEAT;
 
+/// The channel that is not told of ends.
+const QUIET: &str = "quiet";
+
 /// How an alert stands when something about it is queued.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     /// The level it fires at.
     pub firing: Option<Severity>,
-    /// It is silenced or inhibited.
+    /// It fires, or it changes too often.
+    pub stands: bool,
+    /// It is silenced, inhibited or in maintenance, or no route tells the channel of it at this hour.
     pub kept_back: bool,
     /// Somebody takes care of it.
     pub acknowledged: bool,
@@ -63,11 +68,11 @@ impl Contract {
             }
             return Ok(());
         }
-        if standing.firing.is_none() {
+        if !standing.stands {
             return broken("a firing of what does not");
         }
         if standing.kept_back {
-            return broken("a firing of what is silenced or inhibited");
+            return broken("a firing of what is kept back");
         }
         let again = matches!(one.cause, Cause::Repeat | Cause::Escalation);
         if standing.acknowledged && again {
@@ -106,13 +111,15 @@ impl Contract {
         let severity = one.alert.severity;
         let broken = |what: &str| Err(format!("{what}: {}\n{heard:?}", said(channel, one)));
         match one.status {
+            Status::Resolved if channel == QUIET => broken("an end, to who wants none"),
             Status::Resolved if before.is_none() => broken("a resolved without a firing"),
             Status::Resolved => {
                 (heard.fires, heard.refused) = (None, false);
                 Ok(())
             }
             Status::Firing => {
-                let same = before == Some(severity) && one.cause != Cause::Repeat;
+                let again = matches!(one.cause, Cause::Repeat | Cause::Flapping);
+                let same = before == Some(severity) && !again && channel != QUIET;
                 if same && !heard.refused {
                     return broken("the same twice");
                 }
@@ -140,6 +147,27 @@ impl Contract {
         }
     }
 
+    /// The queue is too long for something.
+    pub fn dropped(&mut self, channel: &str, one: &Notification) {
+        let heard = self.heard(channel, one.alert.fingerprint);
+        match one.status {
+            // Who took it without our knowing counts as never told.
+            Status::Resolved if !heard.unheard.is_empty() => heard.fires = None,
+            Status::Firing if one.cause != Cause::Repeat => heard.refused = true,
+            _ => {}
+        }
+    }
+
+    /// When each was told what is not known any more: a process began after the clock was set.
+    pub fn blur(&mut self) {
+        self.0.values_mut().for_each(|heard| heard.last = None);
+    }
+
+    /// When a receiver took last that an alert fires.
+    pub fn last(&self, channel: &str, alert: Fingerprint) -> Option<Wall> {
+        self.0.get(&(channel.to_owned(), alert))?.last
+    }
+
     /// What holds once nothing more is to come. `expected`: who must know that it fires.
     pub fn settled(
         &mut self,
@@ -151,7 +179,7 @@ impl Contract {
         let heard = self.heard(channel, alert);
         let broken = |what: &str| Err(format!("{what}: {alert} on {channel}, {fires:?} {heard:?}"));
         match (fires, heard.fires) {
-            (None, Some(_)) => broken("its end was never told"),
+            (None, Some(_)) if channel != QUIET => broken("its end was never told"),
             (Some(level), told) if expected && told != Some(level) && !heard.refused => {
                 broken("it was never told")
             }

@@ -1,14 +1,14 @@
 //! What is declared: alerts, channels, and routes to choose from.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bellwether::declare::{self, Cx, Decode, Problems};
 use bellwether::model::{Alert, AlertState, Fingerprint, Labels, Severity, Transition, Wall};
 use bellwether::notify::ChannelSettings;
 use bellwether::routing::{
-    Declared, FlappingSettings, HeartbeatSettings, InhibitRuleSettings, ReceiverSettings, Routes,
-    Routing, TimeIntervalSettings, Traits,
+    Declared, FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
+    ReceiverSettings, Routes, Routing, RuleTraits, TimeIntervalSettings,
 };
 
 /// Rules and hosts.
@@ -22,8 +22,8 @@ pub const ALERTS: [(&str, &str); 7] = [
     ("load", "c"),
 ];
 
-/// `mail` wants what is critical only.
-pub const CHANNELS: [&str; 4] = ["log", "chat", "pager", "mail"];
+/// `mail` wants what is critical only, the queue of `chat` is short, and `quiet` is not told of ends.
+pub const CHANNELS: [&str; 5] = ["log", "chat", "pager", "mail", "quiet"];
 
 /// What people silence.
 pub const SILENCED: [&str; 4] =
@@ -32,11 +32,15 @@ pub const SILENCED: [&str; 4] =
 /// The shortest `repeat_interval` of all.
 pub const REPEAT: Duration = Duration::from_secs(60);
 
+/// How often a rule is judged, as far as flapping goes.
+const JUDGED: Duration = Duration::from_secs(5);
+
 /// Declarations of `alerting`.
 pub const ROUTES: [&str; 5] = [
     "inhibit_rules: [{source_matchers: [alertname=down], target_matchers: [alertname!=down], equal: [host]}]",
     "
 receivers: [{name: team, channels: [log, chat], fallback: pager, fallback_after: 20s}]
+flapping: {enabled: true}
 routes:
   receiver: team
   group_by: [alertname]
@@ -47,6 +51,7 @@ routes:
 inhibit_rules: [{source_matchers: [alertname=down], target_matchers: [alertname!=down], equal: [host]}]
 ",
     "
+heartbeat: {receiver: log, interval: 20s, tolerate: 30s}
 routes:
   receiver: chat
   group_by: [host]
@@ -56,7 +61,7 @@ routes:
   escalation: [{after: 30s, receiver: pager}, {after: 1m, receiver: mail, min_severity: critical}]
 ",
     "
-receivers: [{name: both, channels: [log, mail]}]
+receivers: [{name: both, channels: [log, mail, quiet]}]
 routes:
   receiver: pager
   group_by: ['...']
@@ -70,7 +75,16 @@ time_intervals: [{name: lunch, time_intervals: [{times: [{start_time: '12:02', e
 inhibit_rules: [{source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [alertname]}]
 ",
     "
-routes: {receiver: log, group_by: [alertname], group_wait: 2s, group_interval: 20s, repeat_interval: 70s, cooldown_period: 15s}
+maintenance: [{name: backups, rules: [disk], times: [{times: [{start_time: '12:02', end_time: '12:04'}]}]}]
+time_intervals: [{name: office, time_intervals: [{times: [{start_time: '12:01', end_time: '24:00'}]}]}]
+routes:
+  receiver: log
+  group_by: [alertname]
+  group_wait: 2s
+  group_interval: 20s
+  repeat_interval: 70s
+  cooldown_period: 15s
+  routes: [{matchers: [alertname=load], receiver: quiet, active_time_intervals: [office]}]
 ",
 ];
 
@@ -85,6 +99,12 @@ bellwether::section! {
         pub time_intervals: Vec<TimeIntervalSettings> = Vec::new(),
         /// Inhibition.
         pub inhibit_rules: Vec<InhibitRuleSettings> = Vec::new(),
+        /// Maintenance.
+        pub maintenance: Vec<MaintenanceSettings> = Vec::new(),
+        /// Flapping.
+        pub flapping: FlappingSettings = FlappingSettings::default(),
+        /// The heartbeat.
+        pub heartbeat: HeartbeatSettings = HeartbeatSettings::default(),
     }
 }
 
@@ -97,29 +117,41 @@ fn decode<T: Decode>(yaml: &str) -> T {
 }
 
 pub fn channels() -> Vec<ChannelSettings> {
-    let severity = |name| if name == "mail" { "critical" } else { "info" };
-    let line = |name| format!("- {{type: log, name: {name}, min_severity: {}}}\n", severity(name));
+    let own = |name| match name {
+        "mail" => ", min_severity: critical",
+        "chat" => ", queue: {capacity: 4}",
+        "quiet" => ", send_resolved: false",
+        _ => "",
+    };
+    let line = |name| format!("- {{type: log, name: {name}{}}}\n", own(name));
     decode(&CHANNELS.map(line).concat())
 }
 
 /// The routing of `ROUTES[index]`.
 pub fn routing(index: usize) -> Arc<Routing> {
+    static ALL: [OnceLock<Arc<Routing>>; ROUTES.len()] = [const { OnceLock::new() }; ROUTES.len()];
+    ALL[index].get_or_init(|| compiled(index)).clone()
+}
+
+fn compiled(index: usize) -> Arc<Routing> {
     let alerting: Alerting = decode(ROUTES[index]);
     let channels = CHANNELS.map(|name| (name.to_owned(), true));
+    let (rules, traits) =
+        (["down", "disk", "load"], RuleTraits { cooldown: None, interval: JUDGED });
     let mut problems = Problems::default();
     let declared = Declared {
         receivers: &alerting.receivers,
         routes: alerting.routes.as_ref(),
         time_intervals: &alerting.time_intervals,
         inhibit_rules: &alerting.inhibit_rules,
-        maintenance: &[],
+        maintenance: &alerting.maintenance,
         silences: &[],
-        flapping: &FlappingSettings::default(),
-        heartbeat: &HeartbeatSettings::default(),
+        flapping: &alerting.flapping,
+        heartbeat: &alerting.heartbeat,
         cooldown: Duration::ZERO,
         channels: &channels,
         sender: Labels::new(),
-        traits: Traits::new(),
+        traits: rules.map(|rule| (rule.into(), traits)).into_iter().collect(),
     };
     let routing = Routing::compile(declared, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
@@ -178,6 +210,11 @@ pub fn silences(what: usize, index: usize, severity: Severity) -> bool {
         2 => severity == Severity::Warning,
         _ => rule == "down",
     }
+}
+
+/// Whether maintenance under `ROUTES[routes]` is about the alert at that time of the day, in minutes.
+pub fn maintained(routes: usize, index: usize, minute: i64) -> bool {
+    routes == 4 && ALERTS[index].0 == "disk" && (722..724).contains(&minute)
 }
 
 /// Whether, under `ROUTES[routes]`, the first alert stands for the second.

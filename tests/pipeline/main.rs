@@ -41,6 +41,10 @@ enum Step {
     Channel(usize, bool),
     /// The receiver of a channel refuses what is next.
     Refuse(usize),
+    /// The condition of an alert comes and goes, a few times.
+    Flap(usize),
+    /// The wall clock is set by so many hours.
+    Clock(i64),
     /// Seconds pass.
     Pass(u64),
 }
@@ -68,6 +72,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..CHANNELS.len(), any::<bool>())
             .prop_map(|(channel, works)| Step::Channel(channel, works)),
         1 => (0..CHANNELS.len()).prop_map(Step::Refuse),
+        1 => alert().prop_map(Step::Flap),
+        1 => select(vec![-5, -1, 1, 7]).prop_map(Step::Clock),
         8 => (1_u64..12).prop_map(Step::Pass),
         2 => (12_u64..140).prop_map(Step::Pass),
     ]
@@ -87,6 +93,8 @@ fn run(routes: usize, steps: &[Step]) -> Result<(), String> {
             Step::Crash(crash, down, data) => world.crash(*crash, *down, *data)?,
             Step::Channel(channel, works) => world.channel(*channel, *works),
             Step::Refuse(channel) => world.refuse(*channel),
+            Step::Flap(alert) => world.flap(*alert)?,
+            Step::Clock(hours) => world.set_clock(*hours),
             Step::Pass(seconds) => world.pass(*seconds)?,
         }
     }

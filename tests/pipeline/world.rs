@@ -15,7 +15,8 @@ use bellwether::routing::{
 
 use super::contract::{Contract, Standing};
 use super::declared::{
-    ALERTS, CHANNELS, SILENCED, alert, channels, ends, fires, inhibits, repeat, routing, silences,
+    ALERTS, CHANNELS, SILENCED, alert, channels, ends, fires, inhibits, maintained, repeat,
+    routing, silences,
 };
 
 /// How the process dies.
@@ -40,15 +41,26 @@ const UNSEEN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(30)]
 /// Longer than anything may still take to be told: the repeats, intervals and waits of all routes.
 const SETTLES: u64 = 400;
 
+/// A repeat comes as much later than it is due at most.
+const LATE: Duration = Duration::from_secs(10);
+/// Heartbeats are this far apart at most.
+const BEAT: Duration = Duration::from_secs(22);
+
 /// The alerts that fire as the rules have it: how bad, and since when.
 type Firing = BTreeMap<usize, (Severity, Wall)>;
 
 pub struct World {
     now: Now,
+    /// What a clock would show that nobody sets.
+    real: Wall,
+    /// The wall clock was set, ever and since this process started.
+    set: (bool, bool),
+    /// When a heartbeat came last.
+    beat: Wall,
     /// When this process started.
     started: Now,
     /// When its first data are there.
-    data: Wall,
+    data: Mono,
     /// When what ended unseen was looked for last.
     looked: Mono,
     /// A process before this one may have left behind what ended unseen.
@@ -59,11 +71,11 @@ pub struct World {
     saved: Firing,
     dispatcher: Dispatcher,
     said: (Silences, Acknowledgements),
-    /// What people silence, until when.
-    silenced: Vec<(usize, Wall)>,
+    /// What people silence, from when, until when, on the wall clock.
+    silenced: Vec<(usize, Wall, Wall)>,
     outboxes: Preview,
     works: [bool; CHANNELS.len()],
-    failing: [Option<Wall>; CHANNELS.len()],
+    failing: [Option<Mono>; CHANNELS.len()],
     refused: Vec<(Arc<str>, Fingerprint)>,
     contract: Contract,
     drawn: u128,
@@ -82,8 +94,11 @@ impl World {
         let now = Now { mono: BOOT, wall: NOON };
         Self {
             now,
+            real: NOON,
+            set: (false, false),
+            beat: NOON,
             started: now,
-            data: NOON,
+            data: BOOT,
             looked: BOOT,
             left: false,
             routes,
@@ -104,6 +119,25 @@ impl World {
 
     pub fn condition(&mut self, alert: usize, level: Option<Severity>) {
         self.conditions[alert] = level;
+    }
+
+    fn forward(&mut self, seconds: u64) {
+        let span = Duration::from_secs(seconds);
+        self.now = self.now.after(span);
+        self.real = Now { wall: self.real, ..Now::default() }.after(span).wall;
+    }
+
+    pub fn set_clock(&mut self, hours: i64) {
+        self.now.wall.0 += hours * 3_600_000;
+        self.set = (true, true);
+    }
+
+    pub fn flap(&mut self, alert: usize) -> Result<(), String> {
+        for round in 0..8 {
+            self.condition(alert, (round % 2 == 0).then_some(Severity::Warning));
+            self.pass(2)?;
+        }
+        Ok(())
     }
 
     pub fn channel(&mut self, channel: usize, works: bool) {
@@ -128,7 +162,7 @@ impl World {
             ..SilenceDraft::default()
         };
         assert!(self.order(Order::Silence(draft)));
-        self.silenced.push((what, ends_at));
+        self.silenced.push((what, self.now.wall, ends_at));
     }
 
     pub fn expire(&mut self) {
@@ -168,7 +202,7 @@ impl World {
     }
 
     pub fn crash(&mut self, how: Crash, down: u64, data: u64) -> Result<(), String> {
-        self.now = self.now.after(Duration::from_secs(1));
+        self.forward(1);
         match how {
             Crash::Saved => self.turn()?,
             Crash::Unsaved => {
@@ -184,16 +218,21 @@ impl World {
                 self.saved = self.firing.clone();
                 for (channel, _) in CHANNELS.iter().zip(self.works).filter(|(_, works)| *works) {
                     for one in self.outboxes.waiting(channel) {
-                        self.contract.taken(channel, &one, true, self.now.wall)?;
+                        if !is_heartbeat(&one) {
+                            self.contract.taken(channel, &one, true, self.real)?;
+                        }
                     }
                 }
             }
         }
-        let wall = self.now.after(Duration::from_secs(down)).wall;
-        self.now = Now { mono: BOOT, wall };
+        self.forward(down);
+        self.now.mono = BOOT;
+        if std::mem::take(&mut self.set.1) {
+            self.contract.blur();
+        }
         (self.started, self.looked) = (self.now, BOOT);
         self.left = true;
-        self.data = self.now.after(Duration::from_secs(data)).wall;
+        self.data = self.now.after(Duration::from_secs(data)).mono;
         self.failing = [None; CHANNELS.len()];
         self.refused.clear();
         self.outboxes.reopen(self.now);
@@ -211,7 +250,7 @@ impl World {
     /// What the rules find.
     fn judge(&mut self) -> Vec<Transition> {
         let at = self.now.wall;
-        if at < self.data {
+        if self.now.mono < self.data {
             return Vec::new();
         }
         let mut found = Vec::new();
@@ -236,9 +275,25 @@ impl World {
         found
     }
 
-    fn kept_back(&self, index: usize, severity: Severity) -> bool {
-        let silenced = |(what, until): &(usize, Wall)| {
-            self.now.wall < *until && silences(*what, index, severity)
+    /// Whether something keeps `channel` from being told.
+    fn kept_back(&self, channel: &str, index: usize, severity: Severity) -> bool {
+        let (routing, now) = (routing(self.routes), self.now.wall);
+        let alert = alert(index, severity, now);
+        let taken = routing.tree.take(&View { alert: &alert, sender: &Labels::new() }).into_iter();
+        let mut routes = taken.map(|number| &routing.tree.routes()[number]);
+        let holds = |name: &String| routing.intervals.contains(name, now);
+        let told = routes.any(|route| {
+            route.everyone.iter().any(|known| **known == *channel)
+                && (route.active.is_empty() || route.active.iter().any(holds))
+                && !route.mute.iter().any(holds)
+        });
+        let minute = now.0 / 60_000 % 1440;
+        !told || maintained(self.routes, index, minute) || self.is_silenced(index, severity)
+    }
+
+    fn is_silenced(&self, index: usize, severity: Severity) -> bool {
+        let silenced = |(what, from, until): &(usize, Wall, Wall)| {
+            (*from..*until).contains(&self.now.wall) && silences(*what, index, severity)
         };
         let inhibits = |(source, (level, _)): (&usize, &(Severity, Wall))| {
             *source != index && inhibits(self.routes, (*source, *level), (index, severity))
@@ -250,10 +305,12 @@ impl World {
         let index = index(alert);
         let known = self.firing.get(&index).copied();
         let firing = known.map(|(severity, _)| severity);
+        let explained = self.dispatcher.explain(alert, self.now);
         let acknowledged = self.dispatcher.acknowledgements().holding(alert, self.now.wall);
         Standing {
             firing,
-            kept_back: firing.is_some_and(|severity| self.kept_back(index, severity)),
+            stands: firing.is_some() || explained.is_some_and(|known| known.flapping),
+            kept_back: firing.is_some_and(|severity| self.kept_back(channel, index, severity)),
             acknowledged: acknowledged.is_some(),
             fresh: known.is_some_and(|(_, since)| since == self.now.wall),
             beneath: channel == "mail" && firing.is_some_and(|level| level < Severity::Critical),
@@ -262,9 +319,9 @@ impl World {
     }
 
     fn check_queued(&mut self, queued: &[(String, Notification)]) -> Result<(), String> {
-        for (channel, one) in queued {
+        for (channel, one) in queued.iter().filter(|(_, one)| !is_heartbeat(one)) {
             let standing = self.standing(channel, one.alert.fingerprint);
-            self.contract.queued(channel, one, standing, self.now.wall)?;
+            self.contract.queued(channel, one, standing, self.real)?;
         }
         Ok(())
     }
@@ -272,7 +329,7 @@ impl World {
     fn tell(&mut self) -> Result<(), String> {
         let failing = CHANNELS.iter().zip(self.failing);
         let failing = failing.filter_map(|(channel, since)| {
-            Some((Arc::from(*channel), self.now.wall.since(since?)))
+            Some((Arc::from(*channel), self.now.mono.since(since?)))
         });
         let feedback = Feedback {
             failing: failing.collect(),
@@ -285,7 +342,13 @@ impl World {
         let told = |channel: &str, alert| outboxes.last_told(channel, alert, now);
         let dispatches = self.dispatcher.advance(&feedback, &told, self.now).dispatches;
         let queued = owned(self.outboxes.offer(&dispatches));
-        self.check_queued(&queued)
+        self.check_queued(&queued)?;
+        for (channel, one) in owned(self.outboxes.trim()) {
+            if !is_heartbeat(&one) {
+                self.contract.dropped(&channel, &one);
+            }
+        }
+        Ok(())
     }
 
     fn deliver(&mut self) -> Result<(), String> {
@@ -293,10 +356,14 @@ impl World {
             if self.works[number] {
                 self.failing[number] = None;
                 for one in self.outboxes.take(channel, self.now) {
-                    self.contract.taken(channel, &one, false, self.now.wall)?;
+                    if is_heartbeat(&one) {
+                        self.beat = self.real;
+                    } else {
+                        self.contract.taken(channel, &one, false, self.real)?;
+                    }
                 }
             } else if !self.outboxes.waiting(channel).is_empty() {
-                self.failing[number].get_or_insert(self.now.wall);
+                self.failing[number].get_or_insert(self.now.mono);
             }
         }
         Ok(())
@@ -307,8 +374,10 @@ impl World {
         let channel = CHANNELS[number];
         let next = self.outboxes.waiting(channel).into_iter().next();
         // What it took already it does not refuse.
-        if next.is_some_and(|next| !self.contract.knows_already(channel, &next)) {
-            for one in self.outboxes.refuse(channel) {
+        if next.is_some_and(|next| {
+            !is_heartbeat(&next) && !self.contract.knows_already(channel, &next)
+        }) {
+            for one in self.outboxes.refuse(channel).into_iter().filter(|one| !is_heartbeat(one)) {
                 self.contract.refused(channel, &one);
                 self.refused.push((Arc::from(channel), one.alert.fingerprint));
             }
@@ -319,7 +388,9 @@ impl World {
         let mut standing: HashSet<Fingerprint> =
             self.firing.keys().map(|index| fingerprint(*index)).collect();
         standing.extend(self.dispatcher.known());
-        let queued = owned(self.outboxes.reconcile(&standing, self.now.wall));
+        let mut queued = owned(self.outboxes.reconcile(&standing, self.now.wall));
+        // That of a heartbeat is told to nobody else.
+        queued.retain(|(_, one)| !is_heartbeat(one));
         // The ends that were seen are told without that.
         if !std::mem::take(&mut self.left) && !queued.is_empty() {
             return Err(format!("an end that was seen is not told: {queued:#?}"));
@@ -328,8 +399,9 @@ impl World {
     }
 
     fn turn(&mut self) -> Result<(), String> {
-        self.tell()?;
+        // What is queued is taken a second later.
         self.deliver()?;
+        self.tell()?;
         self.saved = self.firing.clone();
         let [first, each] = UNSEEN;
         let mono = self.now.mono;
@@ -342,9 +414,13 @@ impl World {
 
     /// Who takes care of an alert does so since it fires.
     fn check_acknowledged(&self) -> Result<(), String> {
-        for (alert, one) in self.dispatcher.acknowledgements().iter() {
+        // Over a restart it is known by the wall clock alone.
+        let known = self.dispatcher.acknowledgements().iter().filter(|_| !self.set.0);
+        for (alert, one) in known {
             let firing = self.firing.get(&index(alert));
-            if firing.is_none_or(|(_, since)| *since > one.at) {
+            let flaps =
+                self.dispatcher.explain(alert, self.now).is_some_and(|known| known.flapping);
+            if !flaps && firing.is_none_or(|(_, since)| *since > one.at) {
                 return Err(format!("acknowledged before it fired: {alert} {one:?} {firing:?}"));
             }
         }
@@ -353,7 +429,7 @@ impl World {
 
     pub fn pass(&mut self, seconds: u64) -> Result<(), String> {
         for _ in 0..seconds {
-            self.now = self.now.after(Duration::from_secs(1));
+            self.forward(1);
             self.turn()?;
         }
         Ok(())
@@ -363,29 +439,61 @@ impl World {
     pub fn settle(&mut self) -> Result<(), String> {
         self.works = [true; CHANNELS.len()];
         self.pass(SETTLES)?;
-        let routing = routing(self.routes);
         for number in 0..ALERTS.len() {
-            let fires = self.firing.get(&number).copied();
+            let fires = self.firing.get(&number).map(|(severity, _)| *severity);
             let key = fingerprint(number);
-            let mut told = HashSet::new();
-            if let Some((severity, since)) = fires
-                && !self.kept_back(number, severity)
-            {
-                let alert = alert(number, severity, since);
-                let view = View { alert: &alert, sender: &Labels::new() };
-                let taken = routing.tree.take(&view).into_iter();
-                let routes = taken.map(|index| &routing.tree.routes()[index]);
-                told.extend(routes.flat_map(|route| route.receiver.channels.iter().cloned()));
-            }
             for channel in CHANNELS {
-                let beneath = self.standing(channel, key).beneath;
-                let expected = told.contains(channel) && !beneath;
-                let fires = fires.map(|(severity, _)| severity);
+                let standing = self.standing(channel, key);
+                let told = fires.is_some_and(|severity| self.told(channel, number, severity));
+                let expected = told && !standing.kept_back && !standing.beneath;
                 self.contract.settled(channel, key, fires, expected)?;
+            }
+        }
+        self.check_repeated()?;
+        if self.routes == 2 && self.real.since(self.beat) > BEAT {
+            return Err("the heartbeat stopped".into());
+        }
+        Ok(())
+    }
+
+    /// Whether a route has `channel` told of an alert in the first place.
+    fn told(&self, channel: &str, index: usize, severity: Severity) -> bool {
+        let alert = alert(index, severity, self.now.wall);
+        let ways = routing(self.routes).ways(&alert, self.now.wall);
+        ways.iter().any(|way| way.channels.iter().any(|known| known == channel))
+    }
+
+    /// Each channel was told of each group that it knows of within its interval.
+    fn check_repeated(&self) -> Result<(), String> {
+        let mut groups = BTreeMap::new();
+        for (number, (severity, since)) in &self.firing {
+            let alert = alert(*number, *severity, *since);
+            for way in routing(self.routes).ways(&alert, self.now.wall) {
+                let Some(repeat) = way.repeat_interval else { continue };
+                for channel in way.channels {
+                    let standing = self.standing(&channel, alert.fingerprint);
+                    let free = !standing.kept_back && !standing.acknowledged && !standing.beneath;
+                    let last = self.contract.last(&channel, alert.fingerprint);
+                    let key = (way.route.clone(), way.group.clone(), channel);
+                    let known = groups.entry(key).or_insert((repeat, false, None));
+                    known.1 |= free;
+                    known.2 = known.2.max(last);
+                }
+            }
+        }
+        // What does not fit into the queue of chat is told with the next message that does.
+        groups.retain(|(_, _, channel), (_, free, _)| *free && channel != "chat");
+        for (group, (repeat, _, last)) in groups {
+            if last.is_none_or(|last| self.real.since(last) > repeat + LATE) {
+                return Err(format!("not told again: {group:?} {last:?} at {:?}", self.real));
             }
         }
         Ok(())
     }
+}
+
+fn is_heartbeat(one: &Notification) -> bool {
+    &*one.alert.rule == "Heartbeat"
 }
 
 fn owned(queued: Vec<(&str, Notification)>) -> Vec<(String, Notification)> {

@@ -3,6 +3,7 @@
 mod outage;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use tokio::time::Instant;
 
@@ -135,6 +136,33 @@ async fn waits_double_and_what_the_receiver_asks_for_is_kept_to() {
     );
     let stats = delivery.stats();
     assert_eq!((stats.sent, stats.failed, stats.last_error), (1, 4, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_channel_fails_is_judged_by_the_monotonic_clock() {
+    let (delivery, _) = delivery("name: a", [Act::Fail(None)]);
+    let start = Instant::now();
+    let mut delivery = Arc::into_inner(delivery).unwrap();
+    // A day passes on the wall clock with each look at it.
+    let looks = AtomicI64::new(0);
+    delivery.clock = Arc::new(move || Now {
+        mono: Mono(start.elapsed().as_millis() as u64),
+        wall: Wall(looks.fetch_add(86_400_000, Relaxed)),
+    });
+    let delivery = Arc::new(delivery);
+    accept(&delivery, &[firing("a", "/")]);
+    let (stop, halt) = (CancellationToken::new(), CancellationToken::new());
+    let task = tokio::spawn(delivery.clone().run(stop.clone(), halt));
+    let since = loop {
+        let since = delivery.mailbox.counts.lock().failing_since;
+        if let Some(since) = since {
+            break since;
+        }
+        sleep(Duration::from_millis(1)).await;
+    };
+    assert!(since.mono < Mono(500) && since.wall >= Wall(86_400_000), "{since:?}");
+    stop.cancel();
+    task.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

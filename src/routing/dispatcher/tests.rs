@@ -429,6 +429,48 @@ fn of_flapping_the_beginning_and_the_end_are_told() {
 }
 
 #[test]
+fn who_takes_care_of_what_flaps_does_so_until_it_is_calm() {
+    let yaml = format!("{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}}}}");
+    let mut scene = Scene::new(&yaml);
+    let disk = disk("/a");
+    for round in 0..8 {
+        let second = 20 + round * 20;
+        scene.at(second, &[fires(&disk, after(second))]);
+        scene.at(second + 10, &[ends(&disk, after(second + 10))]);
+    }
+    let (by, comment) = ("ada".into(), "on it".into());
+    let order = Order::Acknowledge { alert: disk.fingerprint, by, comment, until: None };
+    scene.dispatcher.order(order, 1, after(171)).unwrap();
+    let held = |scene: &Scene| {
+        let known = scene.dispatcher.acknowledgements();
+        known.holding(disk.fingerprint, after(scene.at).wall).is_some()
+    };
+    assert!(held(scene.until(175)));
+    assert!(!held(scene.until(1000)));
+}
+
+#[test]
+fn what_only_flaps_stands_for_no_other_after_a_reload() {
+    let yaml = format!(
+        "{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}},
+           inhibit_rules: [{{source_matchers: [mount=/a], target_matchers: [mount=/b]}}]}}"
+    );
+    let mut scene = Scene::new(&yaml);
+    for round in 0..8 {
+        let second = 20 + round * 20;
+        scene.at(second, &[fires(&disk("/a"), after(second))]);
+        scene.at(second + 10, &[ends(&disk("/a"), after(second + 10))]);
+    }
+    assert!(scene.take_sent().iter().any(|line| line.ends_with("flapping")));
+    let next = Dispatcher::new(routing(&yaml), after(171));
+    let before = std::mem::replace(&mut scene.dispatcher, next);
+    scene.dispatcher.succeed(before, HashMap::new(), after(171));
+    scene.at(172, &[fires(&disk("/b"), after(172))]).until(180);
+    let sent = scene.take_sent();
+    assert!(sent.iter().any(|line| line.ends_with("firing disk/b change")), "{sent:?}");
+}
+
+#[test]
 fn a_cooldown_holds_back_what_fires_again_too_soon() {
     let mut scene =
         Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}, cooldown_period: 5m}}"));
