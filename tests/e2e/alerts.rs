@@ -99,6 +99,7 @@ fn what_was_not_delivered_survives_kill_9_and_what_was_is_not_told_again() {
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 42.0);
     wait_for(&receiver, &[FIRING]);
+    agent.wait_for_delivered(1);
     receiver.mood(Mood::Status(503));
     set_queue(&agent, "other", 42.0);
     agent.wait_for_value("bellwether_notification_queue_length{channel=\"webhook\"", |n| n >= 1.0);
@@ -126,6 +127,7 @@ fn an_alert_whose_rule_is_gone_after_a_restart_is_resolved() {
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 42.0);
     wait_for(&receiver, &[FIRING]);
+    agent.wait_for_delivered(1);
     agent.wait_for_saved("firing");
     agent.kill();
     let _agent = Agent::start(folder.path(), &yaml.replace("name: backlog", "name: renamed"));

@@ -67,6 +67,7 @@ fn a_query_over_a_recorded_series_fires_survives_a_restart_and_resolves() {
     );
     assert!(alerting["evaluationTime"].as_f64().is_some_and(|seconds| seconds > 0.0));
 
+    agent.wait_for_delivered(1);
     agent.kill();
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 42.0);

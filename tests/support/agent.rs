@@ -119,6 +119,16 @@ impl Agent {
         });
     }
 
+    /// Waits until `count` deliveries are noted on disk: what was handed over right before a kill -9
+    /// comes again.
+    pub fn wait_for_delivered(&self, count: usize) {
+        poll(&format!("{count} deliveries on disk"), Duration::from_secs(60), || {
+            let (_, noted) =
+                self.get("/api/v1/alerts/history?event=delivered&channel=webhook&limit=0");
+            (noted.matches("\"delivered\"").count() == count).then_some(())
+        });
+    }
+
     /// Writes a new declaration; reload it with [`Agent::hup`].
     pub fn write_config(&self, yaml: &str) {
         fs::write(self.folder.join("bellwether.yaml"), yaml).unwrap();
