@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bellwether::declare::{self, Cx, Decode, Problems};
-use bellwether::model::{Alert, AlertState, Fingerprint, Labels, Severity, Transition, Wall};
+use bellwether::model::{Alert, AlertState, Fingerprint, Labels, Severity, Wall};
 use bellwether::notify::ChannelSettings;
 use bellwether::routing::{
     Declared, FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
@@ -108,7 +108,7 @@ bellwether::section! {
     }
 }
 
-fn decode<T: Decode>(yaml: &str) -> T {
+pub fn decode<T: Decode>(yaml: &str) -> T {
     let mut problems = Problems::default();
     let node = declare::parse(yaml).expect("YAML");
     let decoded = T::decode(&node, &mut Cx::new(&mut problems, &|_| None));
@@ -182,22 +182,6 @@ pub fn alert(index: usize, severity: Severity, fired: Wall) -> Alert {
         active_at: fired,
         fired_at: Some(fired),
         resolved_at: None,
-    }
-}
-
-/// It fires, or its level changes.
-pub fn fires(alert: Alert, from: AlertState, at: Wall) -> Transition {
-    Transition { alert: Arc::new(alert), from, reason: "it holds".into(), at }
-}
-
-/// It ends.
-pub fn ends(alert: Alert, at: Wall) -> Transition {
-    let over = Alert { state: AlertState::Inactive, resolved_at: Some(at), ..alert };
-    Transition {
-        alert: Arc::new(over),
-        from: AlertState::Firing,
-        reason: "it no longer holds".into(),
-        at,
     }
 }
 

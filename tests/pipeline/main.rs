@@ -1,13 +1,14 @@
-//! The way from transitions to receivers on virtual time, against its contract: whatever happens,
-//! in whatever order.
+//! The way from rules to receivers on virtual time, against its contract: whatever happens, in
+//! whatever order.
 //!
-//! The dispatcher and the outboxes are the live ones. Rules, channels, crashes and the clocks are
-//! this test's, and so is a model of what each receiver saw.
+//! The engine of the rules, the dispatcher and the outboxes are the live ones. Data, channels,
+//! crashes and the clocks are this test's, and so is a model of what each receiver saw.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)] // clippy sees tests only inside of functions
 
 mod contract;
 mod declared;
+mod rules;
 mod world;
 
 use proptest::prelude::*;
@@ -22,8 +23,10 @@ use bellwether::model::Severity;
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Step {
-    /// The condition of an alert holds at a level, or at none, from now on.
+    /// The values of an alert's series hold at a level, or at none, from now on.
     Condition(usize, Option<Severity>),
+    /// Nothing is collected of an alert's series from now on.
+    Missing(usize),
     /// Somebody silences for so many seconds.
     Silence(usize, u64),
     /// All silences end.
@@ -62,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (alert(), level).prop_map(|(alert, level)| Step::Condition(alert, level)),
         2 => (0..SILENCED.len(), 1_u64..120).prop_map(|(what, long)| Step::Silence(what, long)),
+        1 => alert().prop_map(Step::Missing),
         1 => Just(Step::Expire),
         1 => (alert(), prop::option::of(1_u64..90))
             .prop_map(|(alert, until)| Step::Acknowledge(alert, until)),
@@ -85,6 +89,7 @@ fn run(routes: usize, steps: &[Step]) -> Result<(), String> {
     for step in steps {
         match step {
             Step::Condition(alert, level) => world.condition(*alert, *level),
+            Step::Missing(alert) => world.missing(*alert),
             Step::Silence(what, long) => world.silence(*what, *long),
             Step::Expire => world.expire(),
             Step::Acknowledge(alert, until) => world.acknowledge(*alert, *until),

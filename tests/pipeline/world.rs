@@ -15,9 +15,9 @@ use bellwether::routing::{
 
 use super::contract::{Contract, Standing};
 use super::declared::{
-    ALERTS, CHANNELS, SILENCED, alert, channels, ends, fires, inhibits, maintained, repeat,
-    routing, silences,
+    ALERTS, CHANNELS, SILENCED, alert, channels, inhibits, maintained, repeat, routing, silences,
 };
+use super::rules::{Rules, Saved, Values, value};
 
 /// How the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +66,10 @@ pub struct World {
     /// A process before this one may have left behind what ended unseen.
     left: bool,
     routes: usize,
-    conditions: [Option<Severity>; ALERTS.len()],
+    values: Values,
+    rules: Rules,
     firing: Firing,
-    saved: Firing,
+    saved: (Firing, Saved),
     dispatcher: Dispatcher,
     said: (Silences, Acknowledgements),
     /// What people silence, from when, until when, on the wall clock.
@@ -102,9 +103,10 @@ impl World {
             looked: BOOT,
             left: false,
             routes,
-            conditions: [None; ALERTS.len()],
+            values: [Some(value(None)); ALERTS.len()],
+            rules: Rules::new(now),
             firing: Firing::new(),
-            saved: Firing::new(),
+            saved: Default::default(),
             dispatcher: Dispatcher::new(routing(routes), now),
             said: Default::default(),
             silenced: Vec::new(),
@@ -118,7 +120,15 @@ impl World {
     }
 
     pub fn condition(&mut self, alert: usize, level: Option<Severity>) {
-        self.conditions[alert] = level;
+        self.values[alert] = Some(value(level));
+    }
+
+    pub fn missing(&mut self, alert: usize) {
+        self.values[alert] = None;
+    }
+
+    fn save(&mut self) {
+        self.saved = (self.firing.clone(), self.rules.save(self.now));
     }
 
     fn forward(&mut self, seconds: u64) {
@@ -215,7 +225,7 @@ impl World {
             }
             Crash::Unheard => {
                 self.tell()?;
-                self.saved = self.firing.clone();
+                self.save();
                 for (channel, _) in CHANNELS.iter().zip(self.works).filter(|(_, works)| *works) {
                     for one in self.outboxes.waiting(channel) {
                         if !is_heartbeat(&one) {
@@ -236,10 +246,13 @@ impl World {
         self.failing = [None; CHANNELS.len()];
         self.refused.clear();
         self.outboxes.reopen(self.now);
-        self.firing = self.saved.clone();
-        let standing = self.firing.iter();
-        let standing = standing.map(|(index, (severity, at))| alert(*index, *severity, *at));
-        let standing = standing.map(Arc::new).collect();
+        self.firing = self.saved.0.clone();
+        self.rules = Rules::restored(&self.saved.1, self.now);
+        let standing = self.rules.engine.alerts().into_iter();
+        let standing: Vec<_> =
+            standing.filter(|one| one.state == AlertState::Firing).map(Arc::new).collect();
+        let found: Vec<usize> = standing.iter().map(|one| index(one.fingerprint)).collect();
+        assert!(found.len() == self.firing.len(), "saved {:?}, restored {found:?}", self.firing);
         self.dispatcher = Dispatcher::new(routing(self.routes), self.now);
         let remembered = self.remembered();
         self.dispatcher.restore(standing, remembered, self.now);
@@ -249,26 +262,18 @@ impl World {
 
     /// What the rules find.
     fn judge(&mut self) -> Vec<Transition> {
-        let at = self.now.wall;
         if self.now.mono < self.data {
             return Vec::new();
         }
-        let mut found = Vec::new();
-        for (index, condition) in self.conditions.iter().enumerate() {
-            let known = self.firing.get(&index).copied();
-            match (known, *condition) {
-                (None, Some(level)) => {
-                    self.firing.insert(index, (level, at));
-                    found.push(fires(alert(index, level, at), AlertState::Pending, at));
+        let found = self.rules.judge(&self.values, self.now);
+        for Transition { alert, from, .. } in &found {
+            let index = index(alert.fingerprint);
+            match (from, alert.state) {
+                (_, AlertState::Firing) => {
+                    let since = alert.fired_at.expect("it fires");
+                    self.firing.insert(index, (alert.severity, since));
                 }
-                (Some((before, since)), Some(level)) if before != level => {
-                    self.firing.insert(index, (level, since));
-                    found.push(fires(alert(index, level, since), AlertState::Firing, at));
-                }
-                (Some((before, since)), None) => {
-                    self.firing.remove(&index);
-                    found.push(ends(alert(index, before, since), at));
-                }
+                (AlertState::Firing, _) => drop(self.firing.remove(&index)),
                 _ => {}
             }
         }
@@ -402,7 +407,7 @@ impl World {
         // What is queued is taken a second later.
         self.deliver()?;
         self.tell()?;
-        self.saved = self.firing.clone();
+        self.save();
         let [first, each] = UNSEEN;
         let mono = self.now.mono;
         if mono.since(self.started.mono) >= first && mono.since(self.looked) >= each {
