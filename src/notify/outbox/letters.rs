@@ -121,6 +121,11 @@ impl Outbox {
             return records;
         }
         if letter.notification.status == Status::Resolved {
+            let about = |entry: &Entry| entry.notification.alert.fingerprint == letter.alert();
+            if self.queue.iter().any(about) {
+                // Another episode waits whole, and one end is enough for both.
+                return records;
+            }
             // The firing was told, so its episode is open until this is.
             let alert = letter.notification.alert.clone();
             let told = Told { first: now.at(alert.starts()), last: now.at(letter.at) };
@@ -277,6 +282,12 @@ mod tests {
         let mut anew = copy(&refused);
         offer(&mut anew, Firing);
         assert_eq!(resend(&mut anew), [(Firing, Cause::Change)], "it would end what fires");
+
+        let mut whole = copy(&refused);
+        offer(&mut whole, Firing);
+        offer(&mut whole, Resolved);
+        let waits = [(Firing, Cause::Change), (Resolved, Cause::Change)];
+        assert_eq!(resend(&mut whole), waits, "no end without a firing");
 
         let mut told = copy(&refused);
         offer(&mut told, Firing);
