@@ -6,19 +6,20 @@
 
 #![allow(clippy::print_stdout)]
 
+mod resident;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellwether::declare::{Cx, Decode, Problems, parse};
-use bellwether::model::{
-    Alert, AlertState, Dispatch, Fingerprint, Labels, Now, Severity, Transition, Wall,
-};
+use bellwether::model::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transition, Wall};
 use bellwether::notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
 use bellwether::routing::{
     Declared, Dispatcher, Feedback, FlappingSettings, HeartbeatSettings, InhibitRuleSettings,
     Matchers, Order, ReceiverSettings, Routes, Routing, SilenceDraft, Traits,
 };
+use resident::resident;
 
 /// As in the binary.
 #[global_allocator]
@@ -107,21 +108,17 @@ fn alerts(count: usize, now: Now) -> Vec<Transition> {
         let labels: Labels =
             pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let critical = n.is_multiple_of(1000);
+        let severity = if critical { Severity::Critical } else { Severity::Warning };
         let alert = Alert {
-            fingerprint: Fingerprint::of(&rule, &labels),
-            severity: if critical { Severity::Critical } else { Severity::Warning },
             message: format!("{rule} of {} is 91.5", labels["host"]),
-            rule: rule.into(),
-            labels,
             annotations: Labels::from([("runbook".to_owned(), "https://example.org/r".to_owned())]),
             value: Some(91.5),
             threshold: Some(85.0),
             fired_value: Some(91.5),
             peak: Some(91.5),
-            state: AlertState::Firing,
             active_at: now.wall,
             fired_at: Some(now.wall),
-            resolved_at: None,
+            ..Alert::firing(&rule, severity, labels)
         };
         let reason = "usage 91.5 > 85".to_owned();
         Transition { alert: Arc::new(alert), from: AlertState::Pending, reason, at: now.wall }
@@ -193,14 +190,6 @@ fn ticks(size: usize) {
         median(end),
         told.1,
     );
-}
-
-/// Resident bytes of this process.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }
 
 /// In a process of its own: what ten thousand firing alerts take, alerts themselves included.

@@ -6,6 +6,8 @@
 // The macros of criterion make undocumented functions.
 #![allow(missing_docs, clippy::print_stdout, clippy::expect_used)]
 
+mod resident;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
@@ -15,6 +17,7 @@ use bellwether::history::{BlockWriter, History, Options, SeriesRef};
 use bellwether::model::{LabelMatcher, LabelSet, Wall};
 use bellwether::promql::{Guard, Queryable};
 use criterion::{Criterion, criterion_group};
+use resident::resident;
 use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 
@@ -95,14 +98,6 @@ fn fill(
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Resident bytes of this process.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }
 
 /// In a process of its own: what it takes more once it holds so much history.

@@ -5,6 +5,8 @@
 
 #![allow(clippy::print_stdout)]
 
+mod resident;
+
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use bellwether::model::{Batch, Kind, LabelSet, MetricDef, MetricId, Now, Origin}
 use bellwether::rules::{Declared, Engine, RuleSet, RuleSettings, compile};
 use bellwether::store::{Options, Store};
 use criterion::{Criterion, criterion_group};
+use resident::resident;
 
 const SERIES: usize = 10_000;
 /// Set in the process that measures memory.
@@ -168,14 +171,6 @@ fn promql_rules(criterion: &mut Criterion) {
             black_box(tick)
         });
     });
-}
-
-/// Resident bytes of this process.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }
 
 /// In a process of its own: what ten thousand rules take, and then their alerts.

@@ -14,8 +14,8 @@ mod record;
 mod time;
 
 pub use alert::{
-    Alert, AlertState, Cause, DeadLetter, Dispatch, Fingerprint, Group, Notification, Severity,
-    Status, Transition,
+    Alert, AlertState, Cause, DeadLetter, Dispatch, Fingerprint, Group, Notification, Remembered,
+    Severity, Status, Transition,
 };
 pub use batch::{Batch, Failure, Point};
 pub use label_matcher::{LabelMatcher, ValueTest};

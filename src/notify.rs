@@ -20,12 +20,13 @@ mod settings;
 mod trial;
 mod wire;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -38,12 +39,11 @@ pub use channels::{
 pub use limit::RateLimit;
 pub use mailbox::ChannelStats;
 pub use observe::{Event, Observer, Outcome};
-pub use outbox::Told;
 pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
 pub use trial::{Tried, try_channel};
 
-use crate::model::{DeadLetter, Dispatch, Fingerprint, Mono, Severity, Wall};
+use crate::model::{DeadLetter, Dispatch, Fingerprint, Mono, Remembered, Wall};
 use channels::Channel;
 use delivery::Delivery;
 use filter::Filter;
@@ -238,10 +238,9 @@ impl Notifier {
         self.each(move |delivery| delivery.reconcile(&standing, now)).await;
     }
 
-    /// Alerts that any channel was told of and whose end is still to come: when, and how bad they
-    /// were said to be.
+    /// What any channel was told of alerts whose end is still to come.
     #[must_use]
-    pub fn told(&self) -> HashMap<Fingerprint, (Told, Severity)> {
+    pub fn told(&self) -> HashMap<Fingerprint, Remembered> {
         let mut all = HashMap::new();
         for running in self.running.lock().iter() {
             running.delivery.mailbox.outbox.lock().note_told(&mut all);

@@ -30,7 +30,7 @@ mod tree;
 mod view;
 
 pub use acknowledge::{Acknowledgement, Acknowledgements};
-pub use dispatcher::{Advance, Dispatcher, Feedback, Kept, LastTold, Remembered};
+pub use dispatcher::{Advance, Dispatcher, Feedback, Kept, LastTold};
 pub use explain::{Explanation, Membership, Way};
 pub use flapping::FlappingSettings;
 pub use gate::Gate;

@@ -10,8 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::{
-    Alert, AlertState, Cause, Fingerprint, LabelMatcher, Labels, Mono, Severity, Status,
-    Transition, Wall,
+    Alert, AlertState, Cause, LabelMatcher, Labels, Mono, Severity, Status, Transition, Wall,
 };
 
 /// 2026-11-21T04:00:00Z.
@@ -21,11 +20,6 @@ const HOUR: u64 = 3_600_000;
 fn alert(rule: &str, number: usize, state: AlertState) -> Arc<Alert> {
     let labels = Labels::from([("mount".to_owned(), format!("/{number}"))]);
     Arc::new(Alert {
-        fingerprint: Fingerprint::of(rule, &labels),
-        rule: rule.into(),
-        severity: Severity::Warning,
-        labels,
-        annotations: Labels::new(),
         message: format!("{rule} of /{number}"),
         value: Some(91.5),
         threshold: Some(85.0),
@@ -34,7 +28,7 @@ fn alert(rule: &str, number: usize, state: AlertState) -> Arc<Alert> {
         state,
         active_at: Wall(START),
         fired_at: Some(Wall(START)),
-        resolved_at: None,
+        ..Alert::firing(rule, Severity::Warning, labels)
     })
 }
 

@@ -16,7 +16,7 @@ use crate::durable::Found;
 use crate::model::{Alert, Fingerprint, Mono, Transition};
 use crate::notify::Notifier;
 use crate::routing::{
-    Dispatcher, Explanation, Feedback, Order, OrderError, Remembered, Routing, Silence, StateFile,
+    Dispatcher, Explanation, Feedback, Order, OrderError, Routing, Silence, StateFile,
 };
 
 /// Who is told, and the channels.
@@ -56,7 +56,7 @@ impl Desk {
 
     /// Goes on from before the start: `standing` fired when the process before ended.
     pub(super) fn restore(&self, standing: Vec<Arc<Alert>>) {
-        let told = self.remembered();
+        let told = self.notifier.told();
         self.dispatcher.lock().restore(standing, told, self.clock.now());
     }
 
@@ -121,7 +121,7 @@ impl Desk {
 
     /// Routes otherwise from now on.
     pub(super) fn replace(&self, routing: Arc<Routing>) {
-        let (now, told) = (self.clock.now(), self.remembered());
+        let (now, told) = (self.clock.now(), self.notifier.told());
         let mut dispatcher = self.dispatcher.lock();
         let before = std::mem::replace(&mut *dispatcher, Dispatcher::new(routing, now));
         dispatcher.succeed(before, told, now);
@@ -176,15 +176,6 @@ impl Desk {
         let _order = self.order.lock().await;
         standing.extend(self.dispatcher.lock().known());
         self.notifier.reconcile(&standing, self.clock.now().wall).await;
-    }
-
-    fn remembered(&self) -> hashbrown::HashMap<Fingerprint, Remembered> {
-        let told = self.notifier.told().into_iter();
-        told.map(|(alert, (told, severity))| {
-            let (first, last) = (told.first.mono, told.last.mono);
-            (alert, Remembered { first, last, severity })
-        })
-        .collect()
     }
 
     fn feedback(&self) -> Feedback {

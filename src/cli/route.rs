@@ -8,7 +8,7 @@ use super::Global;
 use super::asking::{list, text};
 use super::when::When;
 use crate::clock::Clock;
-use crate::model::{Alert, AlertState, Fingerprint, Labels, Severity, Wall};
+use crate::model::{Alert, Labels, Severity};
 use crate::server::way_view;
 
 #[derive(Args)]
@@ -51,22 +51,7 @@ fn alert(pairs: &[String]) -> anyhow::Result<Alert> {
     let Some(severity) = Severity::ALL.into_iter().find(|one| one.as_str() == word) else {
         bail!("not a severity: {word:?}; one of info, warning, critical, emergency");
     };
-    Ok(Alert {
-        fingerprint: Fingerprint::of(&rule, &labels),
-        rule: rule.into(),
-        severity,
-        labels,
-        annotations: Labels::new(),
-        message: String::new(),
-        value: None,
-        threshold: None,
-        fired_value: None,
-        peak: None,
-        state: AlertState::Firing,
-        active_at: Wall::default(),
-        fired_at: None,
-        resolved_at: None,
-    })
+    Ok(Alert::firing(&rule, severity, labels))
 }
 
 /// One way in lines.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::labels::Labels;
-use super::time::Wall;
+use super::time::{Mono, Wall};
 
 /// How bad it is, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,6 +124,27 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// An alert of `rule` that fires, and of which nothing more is known.
+    #[must_use]
+    pub fn firing(rule: &str, severity: Severity, labels: Labels) -> Self {
+        Self {
+            fingerprint: Fingerprint::of(rule, &labels),
+            rule: rule.into(),
+            severity,
+            labels,
+            annotations: Labels::new(),
+            message: String::new(),
+            value: None,
+            fired_value: None,
+            peak: None,
+            threshold: None,
+            state: AlertState::Firing,
+            active_at: Wall::default(),
+            fired_at: None,
+            resolved_at: None,
+        }
+    }
+
     /// The name that receivers know it by: the rule's, unless a label says otherwise.
     #[must_use]
     pub fn alertname(&self) -> &str {
@@ -168,6 +189,17 @@ impl Alert {
     pub fn fired_for(&self, now: Wall) -> Option<Duration> {
         self.fired_at.map(|at| self.resolved_at.unwrap_or(now).since(at))
     }
+}
+
+/// What channels were told of an alert that fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// When first.
+    pub first: Mono,
+    /// When last.
+    pub last: Mono,
+    /// How bad it was said to be.
+    pub severity: Severity,
 }
 
 /// A change of an alert's state; `alert` is the alert after the change.

@@ -18,24 +18,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Alert, AlertState, Cause, Fingerprint, Group, Mono, Notification, Now, Severity, Status, Wall,
+    Alert, AlertState, Cause, Fingerprint, Group, Mono, Notification, Now, Remembered, Severity,
+    Status, Wall,
 };
 
 pub(super) use letters::{GivenUp, Letter};
 
 /// When firings of an alert got through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
+pub(super) struct Told {
     /// The first.
-    pub first: Now,
+    pub(super) first: Now,
     /// The last.
-    pub last: Now,
+    pub(super) last: Now,
 }
 
 impl Told {
     /// Both from the first to the last of either.
-    #[must_use]
-    pub fn with(self, other: Self) -> Self {
+    fn with(self, other: Self) -> Self {
         Self { first: self.first.min(other.first), last: self.last.max(other.last) }
     }
 }
@@ -162,23 +162,22 @@ impl Outbox {
         std::mem::take(&mut self.given_up)
     }
 
-    /// The alerts that were told and whose end is still to come, and when that was.
-    pub(super) fn told(&self) -> impl Iterator<Item = (&Arc<Alert>, Told)> {
-        let open = self.open.values().filter_map(|id| self.episodes.get(id));
-        open.filter_map(|episode| Some((&episode.alert, episode.told?)))
-    }
-
     /// When the channel was told last that `alert` fires; `now` where it is about to be.
     pub(super) fn last_told(&self, alert: Fingerprint, now: Mono) -> Option<Mono> {
         let episode = self.episodes.get(self.open.get(&alert)?)?;
         if episode.waiting > 0 { Some(now) } else { episode.told.map(|told| told.last.mono) }
     }
 
-    /// Adds when alerts that were told were told, and how bad they were said to be.
-    pub(super) fn note_told(&self, all: &mut HashMap<Fingerprint, (Told, Severity)>) {
-        for (alert, told) in self.told() {
-            let known = all.entry(alert.fingerprint).or_insert((told, alert.severity));
-            *known = (known.0.with(told), known.1.max(alert.severity));
+    /// Adds what the channel was told of alerts whose end is still to come.
+    pub(super) fn note_told(&self, all: &mut hashbrown::HashMap<Fingerprint, Remembered>) {
+        let open = self.open.values().filter_map(|id| self.episodes.get(id));
+        for (alert, told) in open.filter_map(|episode| Some((&episode.alert, episode.told?))) {
+            let (first, last) = (told.first.mono, told.last.mono);
+            let new = Remembered { first, last, severity: alert.severity };
+            let known = all.entry(alert.fingerprint).or_insert(new);
+            known.first = known.first.min(first);
+            known.last = known.last.max(last);
+            known.severity = known.severity.max(alert.severity);
         }
     }
 

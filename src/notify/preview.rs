@@ -1,14 +1,18 @@
 //! What the channels would be told, without telling them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::filter::Filter;
 use super::journal;
 use super::mailbox::REFUSED;
-use super::outbox::{GivenUp, Outbox, Record, Told};
+use super::outbox::{GivenUp, Outbox, Record};
 use super::settings::{ChannelSettings, named};
-use crate::model::{Alert, Dispatch, Fingerprint, Group, Mono, Notification, Now, Severity, Wall};
+use crate::model::{
+    Alert, Dispatch, Fingerprint, Group, Mono, Notification, Now, Remembered, Wall,
+};
 
 /// Nothing is sent again here, so no letter is kept of what is given up.
 const UNKEPT: GivenUp<'_> = GivenUp { reason: REFUSED, error: "", at: Wall(0), keep: 0 };
@@ -138,10 +142,9 @@ impl Preview {
         outbox.take_given_up()
     }
 
-    /// Alerts that any channel was told of and whose end is still to come: when, and how bad they
-    /// were said to be.
+    /// What any channel was told of alerts whose end is still to come.
     #[must_use]
-    pub fn told(&self) -> HashMap<Fingerprint, (Told, Severity)> {
+    pub fn told(&self) -> HashMap<Fingerprint, Remembered> {
         let mut all = HashMap::new();
         for channel in &self.channels {
             channel.outbox.note_told(&mut all);

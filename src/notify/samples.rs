@@ -6,8 +6,7 @@ use super::channels::{Batch, Channel, Context, Sender};
 use super::settings::{ChannelSettings, check};
 use crate::declare::{Cx, Decode, Problems, parse};
 use crate::model::{
-    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status,
-    Transition, Wall,
+    Alert, AlertState, Cause, Group, Labels, Notification, Severity, Status, Transition, Wall,
 };
 
 /// 2026-11-21T04:00:00Z.
@@ -20,20 +19,15 @@ pub(super) const FIRED: Wall = Wall(START.0 + 300_250);
 pub(super) fn alert(rule: &str, mount: &str) -> Alert {
     let labels = Labels::from([("mount".to_owned(), mount.to_owned())]);
     Alert {
-        fingerprint: Fingerprint::of(rule, &labels),
-        rule: rule.into(),
-        severity: Severity::Warning,
-        labels,
         annotations: Labels::from([("runbook".to_owned(), format!("https://example.org/{rule}"))]),
         message: format!("{rule} of {mount}"),
         value: Some(91.5),
         fired_value: Some(91.5),
         peak: Some(91.5),
         threshold: Some(85.0),
-        state: AlertState::Firing,
         active_at: START,
         fired_at: Some(FIRED),
-        resolved_at: None,
+        ..Alert::firing(rule, Severity::Warning, labels)
     }
 }
 

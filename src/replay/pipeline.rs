@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::model::{Alert, Fingerprint, Group, Mono, Notification, Now, Transition};
 use crate::notify::{ChannelSettings, Preview};
-use crate::routing::{Dispatcher, Feedback, Remembered, Routing, Silences};
+use crate::routing::{Dispatcher, Feedback, Routing, Silences};
 
 /// The way of notifications of one declaration.
 pub struct Pipeline {
@@ -50,14 +50,9 @@ impl Pipeline {
     /// Stops, and starts again: outboxes are on disk, and so is what people said; `standing` fired
     /// when it stopped.
     pub fn restart(&mut self, standing: Vec<Arc<Alert>>, now: Now) {
-        let told = self.preview.told().into_iter();
-        let told = told.map(|(alert, (told, severity))| {
-            let (first, last) = (told.first.mono, told.last.mono);
-            (alert, Remembered { first, last, severity })
-        });
         let fresh = Dispatcher::new(Arc::clone(&self.routing), now);
         let before = std::mem::replace(&mut self.dispatcher, fresh);
-        self.dispatcher.restore(standing, told.collect(), now);
+        self.dispatcher.restore(standing, self.preview.told(), now);
         let silences = Silences::restored(before.silences().made().cloned().collect());
         self.dispatcher.recall(silences, before.acknowledgements().clone());
     }

@@ -15,11 +15,10 @@ use hashbrown::HashMap;
 
 use crate::model::{
     Alert, AlertState, Cause, Dispatch, Fingerprint, Group as Shared, Labels, Mono, Notification,
-    Now, Severity, Transition, braced,
+    Now, Remembered, Transition, braced,
 };
 
 use super::acknowledge::Acknowledgements;
-use super::flapping::Flapping;
 use super::gate::Gate;
 use super::gates::Gates;
 use super::group::{Flushed, Group, Member};
@@ -42,17 +41,6 @@ pub struct Feedback {
     pub refused: Vec<(Arc<str>, Fingerprint)>,
     /// When rules were judged last.
     pub judged: Mono,
-}
-
-/// What was told of an alert before a restart or reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remembered {
-    /// When first.
-    pub first: Mono,
-    /// When last.
-    pub last: Mono,
-    /// How bad it was said to be.
-    pub severity: Severity,
 }
 
 /// When a channel was told last that an alert fires; now where it is about to be. The outboxes know.
@@ -136,7 +124,7 @@ impl Dispatcher {
         self.remembered = remembered;
         for alert in standing {
             let key = alert.fingerprint;
-            let mut tracked = self.tracked(alert, now);
+            let mut tracked = Tracked::new(alert, now.wall);
             tracked.restored_until = Some(now.mono.after(GRACE));
             self.begin(key, tracked, now);
         }
@@ -180,28 +168,11 @@ impl Dispatcher {
         }
     }
 
-    fn tracked(&mut self, alert: Arc<Alert>, now: Now) -> Tracked {
-        Tracked {
-            reason: alert.message.clone(),
-            // Of one from before a restart its level may have changed since it fired, and the id of
-            // that moment may stand for another one.
-            changed: now.wall,
-            fires: true,
-            flaps: Flapping::default(),
-            flapping: false,
-            restored_until: None,
-            resolved: None,
-            order: 0,
-            groups: Vec::new(),
-            alert,
-        }
-    }
-
     fn fires(&mut self, transition: &Transition, now: Now) {
         let key = transition.alert.fingerprint;
         let known = self.alerts.remove(&key);
         let fresh = known.as_ref().is_none_or(|known| !known.fires);
-        let mut tracked = known.unwrap_or_else(|| self.tracked(transition.alert.clone(), now));
+        let mut tracked = known.unwrap_or_else(|| Tracked::new(transition.alert.clone(), now.wall));
         self.note(&mut tracked, transition, true);
         if fresh {
             self.count_change(&mut tracked, now);
@@ -214,7 +185,7 @@ impl Dispatcher {
         self.inhibitions.remove(key);
         self.acknowledgements.remove(key);
         let known = self.alerts.remove(&key);
-        let mut tracked = known.unwrap_or_else(|| self.tracked(transition.alert.clone(), now));
+        let mut tracked = known.unwrap_or_else(|| Tracked::new(transition.alert.clone(), now.wall));
         self.note(&mut tracked, transition, false);
         tracked.resolved = Some(now.mono);
         self.count_change(&mut tracked, now);

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Alert, AlertState, Cause, Dispatch, Fingerprint, Group, Labels, Mono, Notification, Now,
-    Severity, Status, Wall,
+    Alert, Cause, Dispatch, Group, Labels, Mono, Notification, Now, Severity, Status, Wall,
 };
 
 use super::dispatcher::Feedback;
@@ -34,22 +33,9 @@ impl HeartbeatPlan {
         interval: Duration,
         tolerate: Duration,
     ) -> Self {
-        let labels = Labels::new();
         let alert = Alert {
-            fingerprint: Fingerprint::of(name, &labels),
-            rule: name.into(),
-            severity: Severity::Info,
-            labels,
-            annotations: Labels::new(),
             message: "alive: rules are judged and notifications delivered".into(),
-            value: None,
-            threshold: None,
-            fired_value: None,
-            peak: None,
-            state: AlertState::Firing,
-            active_at: Wall::default(),
-            fired_at: None,
-            resolved_at: None,
+            ..Alert::firing(name, Severity::Info, Labels::new())
         };
         let group = Group {
             key: format!("{{}}:{{alertname={name:?}}}"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Alert, AlertState, Fingerprint, Labels, Mono, Now, Severity, Transition, Wall};
+use crate::model::{Alert, AlertState, Labels, Mono, Now, Severity, Transition, Wall};
 
 /// 2026-11-23T12:00:00Z, a Monday.
 pub(super) const NOON: Wall = Wall(1_795_435_200_000);
@@ -19,20 +19,13 @@ pub(super) fn alert(rule: &str, labels: &[(&str, &str)]) -> Alert {
     let labels: Labels =
         labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Alert {
-        fingerprint: Fingerprint::of(rule, &labels),
-        rule: rule.into(),
-        severity: Severity::Warning,
-        labels,
-        annotations: Labels::new(),
-        message: String::new(),
         value: Some(91.0),
         threshold: Some(85.0),
         fired_value: Some(91.0),
         peak: Some(91.0),
-        state: AlertState::Firing,
         active_at: NOON,
         fired_at: Some(NOON),
-        resolved_at: None,
+        ..Alert::firing(rule, Severity::Warning, labels)
     }
 }
 

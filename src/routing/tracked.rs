@@ -32,6 +32,23 @@ pub struct Tracked {
 }
 
 impl Tracked {
+    /// One that is met `now`. When it fired does not matter: of one from before a restart the level
+    /// may have changed since, and the id of that moment may stand for another one.
+    pub(super) fn new(alert: Arc<Alert>, now: Wall) -> Self {
+        Self {
+            reason: alert.message.clone(),
+            changed: now,
+            fires: true,
+            flaps: Flapping::default(),
+            flapping: false,
+            restored_until: None,
+            resolved: None,
+            order: 0,
+            groups: Vec::new(),
+            alert,
+        }
+    }
+
     /// Whether people have to see it as firing.
     #[must_use]
     pub fn stands(&self) -> bool {

@@ -116,24 +116,15 @@ fn settled(letter: &DeadLetter, sent: bool) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Alert, AlertState, Cause, Labels, Notification, Severity, Status, Wall};
+    use crate::model::{Alert, Cause, Labels, Notification, Severity, Status, Wall};
 
     fn letter(id: &str, channel: &str) -> DeadLetter {
         let alert = Arc::new(Alert {
             fingerprint: crate::model::Fingerprint(7),
-            rule: "disk".into(),
-            severity: Severity::Warning,
-            labels: Labels::new(),
-            annotations: Labels::new(),
             message: "full".into(),
             value: Some(91.0),
-            fired_value: None,
-            peak: None,
-            threshold: None,
-            state: AlertState::Firing,
-            active_at: Wall(0),
             fired_at: Some(Wall(1000)),
-            resolved_at: None,
+            ..Alert::firing("disk", Severity::Warning, Labels::new())
         });
         let told = |status, at| Notification {
             id: format!("7-1000-{at}"),

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bellwether::declare::{self, Cx, Decode, Problems};
 use bellwether::model::{
-    Alert, AlertState, Cause, Dispatch, Fingerprint, Group, Labels, Mono, Notification, Now,
-    Severity, Status, Transition, Wall,
+    Alert, AlertState, Cause, Dispatch, Group, Labels, Mono, Notification, Now, Severity, Status,
+    Transition, Wall,
 };
 use bellwether::notify::{ChannelSettings, ChannelStats, Notifier, Prepared, Sender, Setup, check};
 
@@ -74,20 +74,14 @@ fn alert(rule: &str, mount: &str, minute: i64) -> Alert {
     let labels = Labels::from([("mount".to_owned(), mount.to_owned())]);
     let at = Wall(START + minute * 60_000);
     Alert {
-        fingerprint: Fingerprint::of(rule, &labels),
-        rule: rule.into(),
-        severity: Severity::Warning,
-        labels,
-        annotations: Labels::new(),
         message: format!("{rule} of {mount}"),
         value: Some(91.0),
         fired_value: Some(91.0),
         peak: Some(91.0),
         threshold: Some(85.0),
-        state: AlertState::Firing,
         active_at: at,
         fired_at: Some(at),
-        resolved_at: None,
+        ..Alert::firing(rule, Severity::Warning, labels)
     }
 }
 

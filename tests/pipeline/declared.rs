@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bellwether::declare::{self, Cx, Decode, Problems};
-use bellwether::model::{Alert, AlertState, Fingerprint, Labels, Severity, Wall};
+use bellwether::model::{Alert, Labels, Severity, Wall};
 use bellwether::notify::ChannelSettings;
 use bellwether::routing::{
     Declared, FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
@@ -167,22 +167,7 @@ pub fn repeat(index: usize) -> Option<Duration> {
 pub fn alert(index: usize, severity: Severity, fired: Wall) -> Alert {
     let (rule, host) = ALERTS[index];
     let labels = Labels::from([("host".to_owned(), host.to_owned())]);
-    Alert {
-        fingerprint: Fingerprint::of(rule, &labels),
-        rule: rule.into(),
-        severity,
-        labels,
-        annotations: Labels::new(),
-        message: String::new(),
-        value: None,
-        threshold: None,
-        fired_value: None,
-        peak: None,
-        state: AlertState::Firing,
-        active_at: fired,
-        fired_at: Some(fired),
-        resolved_at: None,
-    }
+    Alert { active_at: fired, fired_at: Some(fired), ..Alert::firing(rule, severity, labels) }
 }
 
 /// Whether people who silence `SILENCED[what]` mean the alert at this level.

@@ -9,8 +9,7 @@ use bellwether::model::{
 };
 use bellwether::notify::Preview;
 use bellwether::routing::{
-    Acknowledgements, Dispatcher, Feedback, Matchers, Order, Remembered, SilenceDraft, Silences,
-    View,
+    Acknowledgements, Dispatcher, Feedback, Matchers, Order, SilenceDraft, Silences, View,
 };
 
 use super::contract::{Contract, Standing};
@@ -194,21 +193,11 @@ impl World {
         self.order(Order::Release(fingerprint(alert)));
     }
 
-    fn remembered(&self) -> hashbrown::HashMap<Fingerprint, Remembered> {
-        let told = self.outboxes.told().into_iter();
-        told.map(|(alert, (told, severity))| {
-            let (first, last) = (told.first.mono, told.last.mono);
-            (alert, Remembered { first, last, severity })
-        })
-        .collect()
-    }
-
     pub fn reload(&mut self, routes: usize) {
         self.routes = routes;
         let next = Dispatcher::new(routing(routes), self.now);
         let before = std::mem::replace(&mut self.dispatcher, next);
-        let remembered = self.remembered();
-        self.dispatcher.succeed(before, remembered, self.now);
+        self.dispatcher.succeed(before, self.outboxes.told(), self.now);
     }
 
     pub fn crash(&mut self, how: Crash, down: u64, data: u64) -> Result<(), String> {
@@ -254,8 +243,7 @@ impl World {
         let found: Vec<usize> = standing.iter().map(|one| index(one.fingerprint)).collect();
         assert!(found.len() == self.firing.len(), "saved {:?}, restored {found:?}", self.firing);
         self.dispatcher = Dispatcher::new(routing(self.routes), self.now);
-        let remembered = self.remembered();
-        self.dispatcher.restore(standing, remembered, self.now);
+        self.dispatcher.restore(standing, self.outboxes.told(), self.now);
         self.dispatcher.recall(self.said.0.clone(), self.said.1.clone());
         Ok(())
     }

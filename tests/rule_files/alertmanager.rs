@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use bellwether::config::{self, Plan, Source};
-use bellwether::model::{Alert, AlertState, Fingerprint, Labels, Severity, Wall};
+use bellwether::model::{Alert, Labels, Severity};
 use bellwether::routing::View;
 
 /// Matchers of every form, routes that go on, and routes that nothing more reaches.
@@ -81,22 +81,7 @@ fn amtool(file: &Path, labels: &Labels) -> BTreeSet<String> {
 }
 
 fn alert(labels: &Labels) -> Alert {
-    Alert {
-        fingerprint: Fingerprint(1),
-        rule: "Any".into(),
-        severity: Severity::Info,
-        labels: labels.clone(),
-        annotations: Labels::new(),
-        message: String::new(),
-        value: None,
-        fired_value: None,
-        peak: None,
-        threshold: None,
-        state: AlertState::Firing,
-        active_at: Wall(0),
-        fired_at: Some(Wall(0)),
-        resolved_at: None,
-    }
+    Alert::firing("Any", Severity::Info, labels.clone())
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::declare::{self, Cx, Decode, Problems};
-use crate::model::{Cause, Status};
+use crate::model::{Cause, Severity, Status};
 use crate::routing::acknowledge::Acknowledgement;
 use crate::routing::flapping::FlappingSettings;
 use crate::routing::inhibit::InhibitRuleSettings;

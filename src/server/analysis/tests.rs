@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{Analysis, Desk, Judgement};
 use crate::analysis::bottleneck::{Bottleneck, Resource};
 use crate::model::{
-    Alert, AlertState, Failure, Fingerprint, Kind, LabelMatcher, LabelSet, Labels, MetricDef,
-    Origin, Severity, Wall, exported_name,
+    Alert, AlertState, Failure, Kind, LabelMatcher, LabelSet, Labels, MetricDef, Origin, Severity,
+    Wall, exported_name,
 };
 use crate::promql::{Guard, Options, Queryable, SampledSeries, StorageError};
 use crate::server::backend::{CollectorHealth, Health, RuleView};
@@ -103,22 +103,15 @@ fn metric(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
 }
 
 fn alert() -> Arc<Alert> {
-    let labels = Labels::new();
     Arc::new(Alert {
-        fingerprint: Fingerprint::of("cpu_high", &labels),
-        rule: "cpu_high".into(),
-        severity: Severity::Warning,
-        labels,
-        annotations: Labels::new(),
         message: "high".into(),
         value: Some(95.0),
         fired_value: Some(95.0),
         peak: Some(95.0),
         threshold: Some(90.0),
-        state: AlertState::Firing,
         active_at: Wall(START + 19_000 * MINUTE),
         fired_at: Some(Wall(START + 19_005 * MINUTE)),
-        resolved_at: None,
+        ..Alert::firing("cpu_high", Severity::Warning, Labels::new())
     })
 }
 
