@@ -1,6 +1,7 @@
 //! The command line: one file per command, and the only place that prints.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the product prints")]
+#[macro_use]
+mod output;
 
 mod acknowledge;
 mod advise;
@@ -164,7 +165,12 @@ impl Global {
 /// Runs the command that the arguments name. Exit status: 0 good, 1 failed, 2 wrong arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let Cli { global, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) if output::is_terminal() => return said(&help.render().ansi()),
+        Err(help) => return said(&help.render()),
+    };
     // Two providers are linked into some dependencies; the first TLS connection would panic.
     rustls::crypto::ring::default_provider().install_default().ok();
     if !matches!(command, Command::Run) {
@@ -194,7 +200,11 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(options) => dead_letters::run(&global, &options),
         Command::Health(target) => health::run(&global, &target),
         Command::Backtest(options) => backtest::run(&global, &options),
-        Command::Test(options) => return test::run(&options),
+        Command::Test(options) => {
+            let status = test::run(&options);
+            output::flush();
+            return status;
+        }
         Command::NotifyTest(options) => notify_test::run(&global, &options),
         Command::Rules(options) => rules::run(&global, &options),
         Command::Version => {
@@ -202,6 +212,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
     };
+    output::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -209,4 +220,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the help or the version that was asked for.
+fn said(text: &dyn std::fmt::Display) -> ExitCode {
+    sigpipe::reset();
+    print!("{text}");
+    output::flush();
+    ExitCode::SUCCESS
 }

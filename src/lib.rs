@@ -4,6 +4,7 @@
 //! Lower rooms never import higher ones; `tests/layers.rs` holds the tree to it.
 //! - [`model`]: the words all rooms share. Plain data.
 //! - [`clock`]: the one reader of the clocks.
+//! - [`files`]: opening, reading and replacing files, whatever stands at their path.
 //! - [`durable`]: small files that are replaced as a whole.
 //! - [`declare`]: how a room declares its part of the YAML file.
 //! - [`logging`]: the process's own log.
@@ -38,6 +39,7 @@ pub mod dashboard;
 pub mod declare;
 pub mod durable;
 pub mod exposition;
+pub mod files;
 pub mod history;
 pub mod logging;
 pub mod model;

@@ -3,7 +3,7 @@
 //! Lines are handed to a thread of their own, so neither a slow disk nor a slow terminal holds up
 //! an async thread.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 use tracing_subscriber::EnvFilter;
 
 use crate::declare::{choices, section};
+use crate::files;
 
 /// Lines that may wait for the thread; a burst beyond them leaves some out.
 const BUFFERED_LINES: usize = 32_768;
@@ -49,7 +50,8 @@ section! {
         pub level: Level = Level::Info,
         /// Form of a line.
         pub format: Format = Format::Text,
-        /// File to write to; its folder is made where it is missing.
+        /// File to write to; its folder is made where it is missing. A device or a FIFO is
+        /// written to and never renamed.
         pub file: Option<PathBuf> = None,
         /// Size at which the file is renamed to `FILE.1` and a new one begun; 0 never does.
         pub max_bytes: u64 = 10 * 1024 * 1024,
@@ -95,11 +97,14 @@ fn subscribe(
     }
 }
 
-/// A file that is renamed when it has grown to its limit.
+/// A file that is renamed when it has grown to its limit. What is not a regular file, or is named
+/// by a descriptor, is only written to.
 struct Rotating {
+    /// Where the file itself is; a symbolic link to it stays as it is.
     path: PathBuf,
     file: File,
     size: u64,
+    /// 0: for ever.
     max_bytes: u64,
     backup_count: u32,
 }
@@ -109,9 +114,13 @@ impl Rotating {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let size = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), file, size, max_bytes, backup_count })
+        let file = files::append(path)?;
+        let metadata = file.metadata()?;
+        let descriptor = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+        let rotates = metadata.is_file() && !descriptor;
+        let max_bytes = if rotates { max_bytes } else { 0 };
+        let path = if rotates { fs::canonicalize(path)? } else { path.to_owned() };
+        Ok(Self { path, file, size: metadata.len(), max_bytes, backup_count })
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
@@ -130,8 +139,10 @@ impl Rotating {
                     _ => {}
                 }
             }
+            let before = self.file.metadata()?;
             fs::rename(&self.path, self.numbered(1))?;
-            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            self.file = files::append(&self.path)?;
+            files::keep_owner_and_mode(&self.file, &before)?;
         }
         self.size = 0;
         Ok(())
@@ -186,5 +197,27 @@ mod tests {
         log.write_all(b"abc\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "abc\n");
         assert_eq!(fs::read_to_string(folder.path().join("x.log.1")).unwrap(), "12345678");
+    }
+
+    #[test]
+    fn only_a_regular_file_is_renamed_and_a_link_to_it_stays() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        symlink("/dev/null", at("null")).unwrap();
+        symlink("real.log", at("link.log")).unwrap();
+        fs::write(at("real.log"), "").unwrap();
+        fs::set_permissions(at("real.log"), fs::Permissions::from_mode(0o640)).unwrap();
+        for name in ["null", "link.log"] {
+            let mut log = Rotating::open(&at(name), 10, 2).unwrap();
+            log.write_all(b"one-----\n").unwrap();
+            log.write_all(b"two-----\n").unwrap();
+            assert!(fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
+            assert!(!at(&format!("{name}.1")).exists(), "{name}");
+        }
+        assert_eq!(fs::read_to_string(at("link.log")).unwrap(), "two-----\n");
+        assert_eq!(fs::read_to_string(at("real.log.1")).unwrap(), "one-----\n");
+        assert_eq!(fs::metadata(at("real.log")).unwrap().mode() & 0o777, 0o640);
+        assert!(Rotating::open(folder.path(), 10, 2).is_err());
     }
 }

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("clock", &["model"]),
-    ("durable", &[]),
+    ("files", &[]),
+    ("durable", &["files"]),
     ("declare", &["model"]),
-    ("logging", &["declare"]),
+    ("logging", &["files", "declare"]),
     ("exposition", &["model"]),
     ("promql", &["model"]),
     ("templates", &["model"]),

@@ -1,16 +1,16 @@
 //! `bellwether export`: what was collected, as text.
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::Global;
 use super::recorded::{Folder, bar};
 use super::when::When;
+use super::{Global, output};
 use crate::clock::Clock;
+use crate::files;
 use crate::model::{LabelMatcher, LabelSet, Wall};
 use crate::promql::parse_selector;
 use crate::transfer::{ExportError, Exported, OutputFormat, export, list};
@@ -32,7 +32,8 @@ pub(super) struct Options {
     format: Format,
     #[command(flatten)]
     folder: Folder,
-    /// File to write; without it, standard output.
+    /// File to write; without it, standard output. A regular file is replaced once the new one
+    /// is whole; into anything else (a device, a FIFO) is written.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -71,9 +72,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     };
     let done = match &options.output {
         Some(path) => to_file(path, write)?,
-        None => write(&mut BufWriter::new(io::stdout().lock()))?,
+        None => output::stream(write)?,
     };
-    if options.output.is_some() || !io::stdout().is_terminal() {
+    if options.output.is_some() || !output::is_terminal() {
         tell(done);
     }
     Ok(())
@@ -95,27 +96,15 @@ fn pour(
     export(history, series, span, format, out, progress)
 }
 
-/// Writes beside `path` and puts the file into place once it is whole.
 fn to_file(
     path: &Path,
     write: impl Fn(&mut dyn Write) -> Result<Exported, ExportError>,
 ) -> anyhow::Result<Exported> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".partial");
-    let draft = PathBuf::from(draft);
     let told = || format!("cannot write {}", path.display());
-    let file = File::create(&draft).with_context(told)?;
-    let mut out = BufWriter::new(file);
-    let done = write(&mut out);
-    let done = done.map_err(anyhow::Error::from).and_then(|done| {
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&draft, path)?;
-        Ok(done)
-    });
-    if done.is_err() {
-        std::fs::remove_file(&draft).ok();
-    }
-    done.with_context(told)
+    let mut out = files::Output::create(path).with_context(told)?;
+    let done = write(&mut out).with_context(told)?;
+    out.finish().with_context(told)?;
+    Ok(done)
 }
 
 fn tell(done: Exported) {

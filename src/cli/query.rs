@@ -4,16 +4,15 @@ mod chart;
 mod read;
 mod table;
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::Global;
 use super::client::Target;
 use super::when::When;
+use super::{Global, output};
 use crate::clock::Clock;
 use crate::declare::{format_duration, parse_duration};
 use crate::history::History;
@@ -174,7 +173,7 @@ fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<A
 
 /// Whether the answer goes to a terminal.
 fn to_terminal() -> bool {
-    io::stdout().is_terminal()
+    output::is_terminal()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! `bellwether test`: unit tests of rules. Exit status: 0 all pass, 1 one fails, 2 one cannot be
 //! run.
 
-mod files;
 mod junit;
+mod named;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use regex::Regex;
 use crate::clock::Clock;
 use crate::config;
 use crate::declare::{Problem, Problems};
+use crate::files;
 use crate::ruletest::{self, Failure, Line, Subject, Verdict};
 
 #[derive(Args)]
@@ -64,7 +66,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
         unable = true;
     }
     if let Some(path) = &options.junit
-        && let Err(error) = std::fs::write(path, junit::report(&all))
+        && let Err(error) = write(path, &junit::report(&all))
     {
         eprintln!("bellwether: cannot write {}: {error}", path.display());
         unable = true;
@@ -76,6 +78,12 @@ pub(super) fn run(options: &Options) -> ExitCode {
     }
 }
 
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = files::Output::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.finish()
+}
+
 /// Each test with how long it took, and what is odd about the rules.
 type Ran = (Vec<(Verdict, Duration)>, Vec<String>);
 
@@ -85,7 +93,7 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
         config::read(file).map_err(|(message, _)| format!("{}: {message}", file.display()))?;
     let suite = ruletest::read(&text).map_err(|problems| listed(file, &problems))?;
     let mut problems = Problems::default();
-    let rules = files::of_rules(file, &suite, &mut problems);
+    let rules = named::of_rules(file, &suite, &mut problems);
     if !problems.is_empty() {
         return Err(listed(file, &problems.into_sorted()));
     }

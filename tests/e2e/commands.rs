@@ -198,3 +198,123 @@ fn commands_send_the_token_that_the_control_of_an_agent_asks_for() {
     let output = bellwether(&["silence", "list", "--url", &url]);
     assert_eq!(text(&output.stdout).matches("{a=\"b\"}").count(), 2, "{}", text(&output.stderr));
 }
+
+/// A history in a folder with one series, made by `import`.
+fn imported() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let samples = folder.path().join("samples.txt");
+    std::fs::write(&samples, "# TYPE x gauge\nx 1 1700000000\nx 2 1700000060\n# EOF\n").unwrap();
+    let history = folder.path().join("history");
+    let import = ["import", samples.to_str().unwrap(), "--history", history.to_str().unwrap()];
+    let output = bellwether(&import);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    folder
+}
+
+/// A unit test of a rule that passes.
+fn unit_test(folder: &TempDir) -> std::path::PathBuf {
+    let rules = "groups: [{name: g, rules: [{alert: a, expr: up == 0}]}]\n";
+    let test = "rule_files: [rules.yml]\ntests: [{interval: 1m, input_series: [{series: up, values: '0 0'}], \
+                alert_rule_test: [{eval_time: 1m, alertname: a, exp_alerts: [{}]}]}]\n";
+    std::fs::write(folder.path().join("rules.yml"), rules).unwrap();
+    let path = folder.path().join("x.test.yaml");
+    std::fs::write(&path, test).unwrap();
+    path
+}
+
+#[test]
+fn a_command_that_writes_a_file_replaces_regular_files_alone() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    let folder = imported();
+    let at = |name: &str| folder.path().join(name);
+    let test = unit_test(&folder);
+    let history = at("history");
+    let export = |output: &std::path::Path| {
+        let (history, output) = (history.to_str().unwrap(), output.to_str().unwrap());
+        bellwether(&["export", "--history", history, "--from", "2023-01-01", "--output", output])
+    };
+    let junit = |output: &std::path::Path| {
+        bellwether(&["test", "--junit", output.to_str().unwrap(), test.to_str().unwrap()])
+    };
+    let commands: [(&dyn Fn(&std::path::Path) -> Output, &str); 2] =
+        [(&export, "x 1"), (&junit, "<testsuites")];
+    for (command, wanted) in commands {
+        let link = |to: &str, name: &str| symlink(to, at(name)).unwrap();
+        std::fs::write(at("target"), "old").unwrap();
+        std::fs::set_permissions(at("target"), PermissionsExt::from_mode(0o600)).unwrap();
+        link("target", "link");
+        link("/dev/null", "null");
+        link("/dev/full", "full");
+        assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        let reader = Command::new("cat").arg(at("fifo")).stdout(Stdio::piped()).spawn().unwrap();
+        for name in ["new", "link", "null", "fifo"] {
+            let output = command(&at(name));
+            assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
+        }
+        let through = text(&reader.wait_with_output().unwrap().stdout);
+        assert!(through.contains(wanted), "{through}");
+        for name in ["new", "target"] {
+            assert!(std::fs::read_to_string(at(name)).unwrap().contains(wanted), "{name}");
+        }
+        assert_eq!(std::fs::metadata(at("target")).unwrap().mode() & 0o777, 0o600);
+        for name in ["link", "null", "full"] {
+            assert!(std::fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
+        }
+        let output = command(&at("full"));
+        assert_ne!(output.status.code(), Some(0));
+        let said = text(&output.stderr);
+        assert!(said.contains("No space left on device") && !said.contains("panicked"), "{said}");
+        for name in ["new", "target", "link", "null", "full", "fifo"] {
+            std::fs::remove_file(at(name)).unwrap();
+        }
+    }
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 4, "no draft is left beside samples, history, rules and test");
+}
+
+#[test]
+fn what_cannot_be_printed_ends_a_command_with_one_line() {
+    let folder = imported();
+    let history = folder.path().join("history");
+    let history = history.to_str().unwrap();
+    let (samples, test) = (folder.path().join("samples.txt"), unit_test(&folder));
+    let agent = Agent::start(folder.path(), &queue_rule(""));
+    let url = format!("http://{}", agent.address());
+    let of_folder = |command: &'static str| vec![command, "--history", history];
+    let export = [of_folder("export"), vec!["--from", "2023-01-01"]].concat();
+    let import = [of_folder("import"), vec![samples.to_str().unwrap()]].concat();
+    let commands: Vec<Vec<&str>> = vec![
+        vec!["--help"],
+        vec!["--version"],
+        vec!["query", "--help"],
+        vec!["version"],
+        vec!["check"],
+        vec!["config"],
+        vec!["config", "--reference"],
+        vec!["dashboard"],
+        vec!["rules"],
+        vec!["route", "a=b"],
+        vec!["test", test.to_str().unwrap()],
+        export,
+        import,
+        vec!["query", "vector(1)", "--url", &url],
+        vec!["status", "--url", &url],
+        vec!["health", "--url", &url],
+        vec!["alerts", "--url", &url],
+        vec!["silence", "list", "--url", &url],
+    ];
+    for arguments in commands {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+        let output = command.args(&arguments).stdout(full).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
+        assert!(said.contains("No space left on device"), "{arguments:?}: {said}");
+        // Nothing ends badly where nothing can be said at all.
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+        let output = command.args(&arguments).stderr(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stdout));
+    }
+}

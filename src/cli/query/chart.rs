@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::super::output;
 use super::to_terminal;
 use crate::promql::SampledSeries;
 
@@ -25,8 +26,7 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn of_terminal() -> Self {
-        let size = rustix::termios::tcgetwinsize(std::io::stdout());
-        let width = size.map_or(80, |size| usize::from(size.ws_col));
+        let width = output::columns().map_or(80, usize::from);
         let colours = to_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self { width: width.clamp(60, 300), colours }
     }
