@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 use super::label_set::LabelSet;
+use super::pattern::Pattern;
 
 /// A test of one value: equal to a text or matched whole by a regular expression, or neither.
 #[derive(Clone, Debug)]
@@ -16,7 +15,7 @@ pub struct ValueTest {
 #[derive(Clone, Debug)]
 enum Kind {
     Equal(Arc<str>),
-    Regex { source: Arc<str>, regex: Regex },
+    Regex(Pattern),
 }
 
 impl ValueTest {
@@ -26,18 +25,18 @@ impl ValueTest {
         Self { negated, kind: Kind::Equal(value.into()) }
     }
 
-    /// Accepts values that `source` matches as a whole; `negated`: those it does not. The `regex`
-    /// crate runs in linear time and bounds its size, so any pattern is safe.
+    /// Accepts values that `source` matches as a whole; `negated`: those it does not.
     ///
     /// # Errors
     /// Why `source` is no regular expression, in one line.
     pub fn regex(source: &str, negated: bool) -> Result<Self, String> {
-        let regex = Regex::new(&format!("^(?s:{source})$")).map_err(|error| {
-            // The last line of the crate's message is the reason, without its drawing.
-            let told = error.to_string();
-            told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-        })?;
-        Ok(Self { negated, kind: Kind::Regex { source: source.into(), regex } })
+        Ok(Self::matching(Pattern::new(source)?, negated))
+    }
+
+    /// Accepts values that `pattern` matches; `negated`: those it does not.
+    #[must_use]
+    pub fn matching(pattern: Pattern, negated: bool) -> Self {
+        Self { negated, kind: Kind::Regex(pattern) }
     }
 
     /// Whether it accepts `value`.
@@ -45,7 +44,7 @@ impl ValueTest {
     pub fn accepts(&self, value: &str) -> bool {
         let equal = match &self.kind {
             Kind::Equal(expected) => value == &**expected,
-            Kind::Regex { regex, .. } => regex.is_match(value),
+            Kind::Regex(pattern) => pattern.is_match(value),
         };
         equal != self.negated
     }
@@ -59,14 +58,23 @@ impl ValueTest {
         }
     }
 
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Equal(value) => value.len(),
+            Kind::Regex(pattern) => pattern.bytes(),
+        }
+    }
+
     /// The operator as PromQL writes it: `=`, `!=`, `=~`, `!~`.
     #[must_use]
     pub fn operator(&self) -> &'static str {
         match (&self.kind, self.negated) {
             (Kind::Equal(_), false) => "=",
             (Kind::Equal(_), true) => "!=",
-            (Kind::Regex { .. }, false) => "=~",
-            (Kind::Regex { .. }, true) => "!~",
+            (Kind::Regex(_), false) => "=~",
+            (Kind::Regex(_), true) => "!~",
         }
     }
 
@@ -75,7 +83,7 @@ impl ValueTest {
     pub fn operand(&self) -> &str {
         match &self.kind {
             Kind::Equal(value) => value,
-            Kind::Regex { source, .. } => source,
+            Kind::Regex(pattern) => pattern.source(),
         }
     }
 }

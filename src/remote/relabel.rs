@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
-
 use crate::declare::{At, Problems, Raw, Spanned};
-use crate::model::{LabelSet, is_metric_name};
+use crate::model::{LabelSet, Pattern, Replacement, is_metric_name};
 
 crate::choices! {
     /// What a step of relabelling does.
@@ -62,7 +60,7 @@ impl RelabelConfig {
     /// Judges one step, as Prometheus does.
     pub(super) fn check(&self, at: &At, problems: &mut Problems) {
         let word = self.action.as_str();
-        if let Err(error) = anchored(&self.regex) {
+        if let Err(error) = Pattern::new(&self.regex) {
             problems.error(&self.regex.at, format!("not a regular expression: {error}"));
         }
         if self.action == Action::HashMod && self.modulus == 0 {
@@ -106,17 +104,9 @@ impl RelabelConfig {
     }
 }
 
-fn anchored(source: &str) -> Result<Regex, String> {
-    Regex::new(&format!("^(?s:{source})$")).map_err(|error| {
-        // The last line of the crate's message is the reason, without its drawing.
-        let told = error.to_string();
-        told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-    })
-}
-
 /// Steps ready to apply.
 #[derive(Debug, Default)]
-pub struct Relabel(Vec<(RelabelConfig, Regex)>);
+pub struct Relabel(Vec<(RelabelConfig, Pattern)>);
 
 impl Relabel {
     /// Compiles `steps`, which are applied in their order.
@@ -126,7 +116,7 @@ impl Relabel {
     pub fn new<'a>(steps: impl IntoIterator<Item = &'a RelabelConfig>) -> Result<Self, String> {
         let compiled = steps
             .into_iter()
-            .map(|step| anchored(&step.regex).map(|regex| (step.clone(), regex)))
+            .map(|step| Pattern::new(&step.regex).map(|regex| (step.clone(), regex)))
             .collect::<Result<_, _>>()?;
         Ok(Self(compiled))
     }
@@ -148,7 +138,7 @@ type Labels = BTreeMap<String, String>;
 
 impl RelabelConfig {
     /// Changes `set`; false drops the series.
-    fn apply(&self, regex: &Regex, set: &mut Labels) -> bool {
+    fn apply(&self, regex: &Pattern, set: &mut Labels) -> bool {
         let get = |name: &str| set.get(name).map_or("", String::as_str);
         let values: Vec<&str> = self.source_labels.iter().map(|name| get(name)).collect();
         let value = values.join(&self.separator);
@@ -169,22 +159,21 @@ impl RelabelConfig {
         true
     }
 
-    fn replace(&self, regex: &Regex, value: &str, set: &mut Labels) {
+    fn replace(&self, regex: &Pattern, value: &str, set: &mut Labels) {
         let Some(found) = regex.captures(value) else { return };
-        let (mut target, mut replacement) = (String::new(), String::new());
-        found.expand(&self.target_label, &mut target);
+        let target = Replacement::new(&self.target_label).expand(&found);
         if is_label(&target) {
-            found.expand(&self.replacement, &mut replacement);
-            put(set, &target, replacement);
+            put(set, &target, Replacement::new(&self.replacement).expand(&found));
         }
     }
 
-    fn map(&self, regex: &Regex, set: &mut Labels) {
-        let mapped: Vec<(String, String)> = set
-            .iter()
-            .filter(|(name, _)| regex.is_match(name))
-            .map(|(name, value)| (regex.replace(name, &*self.replacement).into(), value.clone()))
-            .collect();
+    fn map(&self, regex: &Pattern, set: &mut Labels) {
+        let replacement = Replacement::new(&self.replacement);
+        let mapped = set.iter().filter_map(|(name, value)| {
+            let found = regex.captures(name)?;
+            Some((replacement.expand(&found), value.clone()))
+        });
+        let mapped: Vec<(String, String)> = mapped.collect();
         for (name, value) in mapped {
             put(set, &name, value);
         }

@@ -110,7 +110,8 @@ impl Patterns {
         if let Some(known) = known.get(pattern) {
             return Ok(known.clone());
         }
-        let compiled = RegexBuilder::new(pattern).size_limit(1 << 20).build();
+        let pattern_of_crate = crate::model::translate(pattern).map_err(invalid)?;
+        let compiled = RegexBuilder::new(&pattern_of_crate).size_limit(1 << 20).build();
         let compiled = compiled.map_err(|error| invalid(error.to_string()))?;
         if known.len() >= Self::MOST {
             known.clear();
