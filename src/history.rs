@@ -235,7 +235,6 @@ impl Queryable for History {
         to: Wall,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
-        guard.check()?;
-        Ok(self.shared.series(matchers, from.0, to.0))
+        Ok(self.shared.series(matchers, from.0, to.0, guard)?)
     }
 }

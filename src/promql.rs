@@ -1,25 +1,28 @@
 //! PromQL over anything that can be asked for samples.
 //!
-//! `promql-parser` reads the language, evaluation is ours: all steps of a query at once, series by
-//! series, each selector read once. Pure: what is asked is behind [`Queryable`], time is an
+//! All steps of a query are evaluated at once, series by series, and each selector is read once. Pure: what is asked is behind [`Queryable`], time is an
 //! argument, and who wants a query to end tells its [`Guard`].
 
 mod aggregate;
+mod ast;
 mod binary;
 mod eval;
 mod functions;
 mod guard;
+mod hash;
 mod histogram;
 mod labels;
-mod nesting;
 mod notes;
+mod parse;
+mod print;
 mod query;
 mod queryable;
 mod selector;
 mod sum;
 
-pub use guard::{Guard, Stopped};
+pub use guard::{Guard, Held, Pool, Stopped};
 pub use query::{
     Answer, Options, ParseError, Query, QueryError, Sample, Selector, Value, parse, parse_selector,
+    parse_within, selector_within,
 };
 pub use queryable::{Queryable, SampledSeries, StorageError};

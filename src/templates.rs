@@ -12,7 +12,9 @@ mod printf;
 pub use functions::text;
 pub use humanize::{general, humanize};
 
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+use std::io::{self, Write};
+
+use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
 
 /// Most instructions of one rendering. A message of ten thousand alerts takes some hundred
 /// thousand; a template that loops for long ends here.
@@ -28,6 +30,49 @@ pub fn environment() -> Environment<'static> {
     environment.set_fuel(Some(FUEL));
     functions::add_to(&mut environment);
     environment
+}
+
+/// What `template` makes of `fields`, up to `most` bytes: what is longer is cut there, with `...`.
+///
+/// # Errors
+/// Why it makes nothing.
+pub fn rendered(template: &Template<'_, '_>, fields: Value, most: usize) -> Result<String, Error> {
+    let mut page = Page { bytes: Vec::new(), most, full: false };
+    let done = template.render_captured_to(fields, &mut page).map(drop);
+    if !page.full {
+        done?;
+    }
+    let mut text = String::from_utf8(page.bytes).unwrap_or_else(|error| {
+        // Cut within a character.
+        String::from_utf8_lossy(error.as_bytes()).trim_end_matches('\u{fffd}').to_owned()
+    });
+    if page.full {
+        text.push_str("...");
+    }
+    Ok(text)
+}
+
+/// A text that ends at `most` bytes.
+struct Page {
+    bytes: Vec<u8>,
+    most: usize,
+    full: bool,
+}
+
+impl Write for Page {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        let room = self.most - self.bytes.len();
+        self.bytes.extend_from_slice(&more[..more.len().min(room)]);
+        if more.len() > room {
+            self.full = true;
+            return Err(io::Error::other("the text is too long"));
+        }
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whole numbers without `.0`; nothing where there is none.
@@ -47,5 +92,22 @@ pub fn described(error: &Error) -> String {
     match error.line() {
         Some(line) if line > 1 => format!("line {line}: {what}"),
         _ => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rendering_is_cut_where_it_grows_long() {
+        let environment = environment();
+        let render = |source: &str, most| {
+            let template = environment.template_from_str(source).unwrap();
+            rendered(&template, Value::from(()), most)
+        };
+        assert_eq!(render("a{{ 1 }}", 10).unwrap(), "a1");
+        assert_eq!(render("{% for x in range(9) %}é{% endfor %}", 7).unwrap(), "ééé...");
+        assert!(render("{{ 1 // 0 }}", 7).is_err());
     }
 }

@@ -59,6 +59,8 @@ fn the_unit_can_do_what_the_agent_needs() {
         "WatchdogSec=30",
         "ExecReload=/bin/kill -HUP $MAINPID",
         "User=bellwether",
+        // What queries and rules may hold, and the rest of the agent.
+        "MemoryMax=2G",
         "StateDirectory=bellwether",
         "LogsDirectory=bellwether",
         "ConfigurationDirectory=bellwether",

@@ -13,6 +13,8 @@ use crate::rules;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Samples that one rule may hold at once: 160 MB.
 const MAX_SAMPLES: u64 = 10_000_000;
+/// Bytes of labels, texts and regular expressions that one rule may hold beside them.
+const MAX_BYTES: u64 = 128 << 20;
 
 /// The evaluation under way, if there is one.
 #[derive(Default)]
@@ -43,7 +45,7 @@ impl Watch {
 
 impl rules::Watch for Watch {
     fn begin(&self) -> Arc<Guard> {
-        let guard = Arc::new(Guard::new(MAX_SAMPLES));
+        let guard = Arc::new(Guard::within(MAX_SAMPLES, MAX_BYTES, Arc::default()));
         *self.current.lock() = Some((Instant::now(), guard.clone()));
         guard
     }

@@ -3,6 +3,7 @@
 use hashbrown::{HashMap, HashSet};
 
 use crate::model::{LabelMatcher, LabelSet};
+use crate::promql::{Guard, Stopped};
 
 /// All series by label. A number is never given twice, so that whoever still holds that of a series
 /// that left can't write into another.
@@ -68,7 +69,10 @@ impl Index {
     }
 
     /// The series that all `matchers` accept, ascending.
-    pub fn find(&self, matchers: &[LabelMatcher]) -> Vec<u32> {
+    ///
+    /// # Errors
+    /// The query was ended.
+    pub fn find(&self, matchers: &[LabelMatcher], guard: &Guard) -> Result<Vec<u32>, Stopped> {
         let mut found: Option<Vec<u32>> = None;
         let (exact, others): (Vec<_>, Vec<_>) = matchers
             .iter()
@@ -79,15 +83,16 @@ impl Index {
             .collect();
         lists.sort_by_key(|list| list.len());
         for list in lists {
+            guard.check()?;
             found = Some(match found {
                 None => list.to_vec(),
                 Some(found) => intersect(&found, list),
             });
         }
         for matcher in others {
-            found = Some(self.narrow(found, matcher));
+            found = Some(self.narrow(found, matcher, guard)?);
         }
-        found.unwrap_or_else(|| self.all.clone())
+        Ok(found.unwrap_or_else(|| self.all.clone()))
     }
 
     fn list(&self, name: &str, value: &str) -> &[u32] {
@@ -96,20 +101,31 @@ impl Index {
 
     /// Those of `found`, `None` being all, that `matcher` accepts. Tests each series or each value
     /// of the label, whichever are fewer.
-    fn narrow(&self, found: Option<Vec<u32>>, matcher: &LabelMatcher) -> Vec<u32> {
+    fn narrow(
+        &self,
+        found: Option<Vec<u32>>,
+        matcher: &LabelMatcher,
+        guard: &Guard,
+    ) -> Result<Vec<u32>, Stopped> {
+        guard.check()?;
         let values = self.postings.get(&*matcher.name);
         let absent = matcher.test.accepts("");
-        match (found, values) {
+        // Once the query was ended nothing is tested any more.
+        let goes_on = || guard.check().is_ok();
+        let narrowed = match (found, values) {
             (found, None) if absent => found.unwrap_or_else(|| self.all.clone()),
             (_, None) => Vec::new(),
             (Some(mut found), Some(values)) if found.len() <= values.len() => {
-                found.retain(|series| self.labels(*series).is_some_and(|own| matcher.accepts(own)));
+                found.retain(|series| {
+                    goes_on() && self.labels(*series).is_some_and(|own| matcher.accepts(own))
+                });
                 found
             }
             (found, Some(values)) => {
                 // A label that is absent passes: take away those whose value does not.
-                let named =
-                    values.iter().filter(|(value, _)| matcher.test.accepts(value) != absent);
+                let named = values
+                    .iter()
+                    .filter(|(value, _)| goes_on() && matcher.test.accepts(value) != absent);
                 let mut named: Vec<u32> = named.flat_map(|(_, list)| list).copied().collect();
                 named.sort_unstable();
                 match (absent, found) {
@@ -118,7 +134,9 @@ impl Index {
                     (false, None) => named,
                 }
             }
-        }
+        };
+        guard.check()?;
+        Ok(narrowed)
     }
 }
 
@@ -171,7 +189,7 @@ mod tests {
                     matchers.iter().all(|matcher| matcher.accepts(labels))
                 }))
                 .collect();
-            prop_assert_eq!(index.find(&matchers), expected);
+            prop_assert_eq!(index.find(&matchers, &Guard::default()).unwrap(), expected);
         }
     }
 }

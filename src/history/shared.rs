@@ -18,7 +18,7 @@ use super::stats::{Losses, Options, Stats};
 use super::steady::Steady;
 use super::wal;
 use crate::model::{LabelMatcher, LabelSet, Wall};
-use crate::promql::{Guard, SampledSeries, StorageError};
+use crate::promql::{Guard, SampledSeries, Stopped, StorageError};
 
 /// Sealed samples, in bytes, that may wait for the packer before whoever appends must help.
 const WAITING: usize = 1 << 20;
@@ -159,7 +159,7 @@ impl Shared {
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         guard.check()?;
-        let (wanted, labels) = self.find(matchers);
+        let (wanted, labels) = self.find(matchers, guard)?;
         // Memory first: what moves into a block meanwhile is then seen twice, and never not at all.
         let pieces: Vec<Piece> = {
             let head = self.head.read();
@@ -198,16 +198,26 @@ impl Shared {
         Ok(selected)
     }
 
-    fn find(&self, matchers: &[LabelMatcher]) -> (Vec<u32>, Vec<LabelSet>) {
+    fn find(
+        &self,
+        matchers: &[LabelMatcher],
+        guard: &Guard,
+    ) -> Result<(Vec<u32>, Vec<LabelSet>), Stopped> {
         let index = self.index.read();
-        let found = index.find(matchers);
+        let found = index.find(matchers, guard)?;
         let labels = found.iter().map(|series| index.labels(*series).cloned().unwrap_or_default());
         let labels = labels.collect();
-        (found, labels)
+        Ok((found, labels))
     }
 
-    pub fn series(&self, matchers: &[LabelMatcher], from: i64, to: i64) -> Vec<LabelSet> {
-        let (found, labels) = self.find(matchers);
+    pub fn series(
+        &self,
+        matchers: &[LabelMatcher],
+        from: i64,
+        to: i64,
+        guard: &Guard,
+    ) -> Result<Vec<LabelSet>, Stopped> {
+        let (found, labels) = self.find(matchers, guard)?;
         let mut there: Vec<bool> = {
             let head = self.head.read();
             found.iter().map(|series| head.overlaps(*series, from, to)).collect()
@@ -217,11 +227,8 @@ impl Shared {
                 there[place] = true;
             }
         }
-        labels
-            .into_iter()
-            .zip(there)
-            .filter_map(|(labels, there)| there.then_some(labels))
-            .collect()
+        let series = labels.into_iter().zip(there);
+        Ok(series.filter_map(|(labels, there)| there.then_some(labels)).collect())
     }
 
     pub fn stats(&self) -> Stats {

@@ -1,12 +1,8 @@
 //! Aggregations: many series to one per group, or a choice among those of a group.
 
 use hashbrown::HashMap;
-use promql_parser::parser::token::{
-    T_AVG, T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_LIMIT_RATIO, T_LIMITK, T_MAX, T_MIN,
-    T_QUANTILE, T_STDDEV, T_STDVAR, T_SUM, T_TOPK, TokenId,
-};
-use promql_parser::parser::{AggregateExpr, Expr, LabelModifier};
 
+use super::ast::{AggregateExpr, Aggregation, Expr, LabelModifier};
 use super::eval::{ABSENT, Eval, Line, absent};
 use super::functions::{number_text, short_text};
 use super::labels::{drop, keep, with};
@@ -16,16 +12,17 @@ use crate::model::LabelSet;
 
 impl Eval<'_> {
     pub(super) fn aggregate(&self, aggregate: &AggregateExpr) -> Result<Vec<Line>, QueryError> {
-        let op = aggregate.op.id();
+        let op = aggregate.op;
         let lines = self.lines(&aggregate.expr)?;
-        let groups = Grouped::new(&lines, aggregate.modifier.as_ref());
+        let groups = Grouped::new(self, &lines, aggregate.modifier.as_ref())?;
         let param = aggregate.param.as_deref();
         match op {
-            T_COUNT_VALUES => self.count_values(&lines, &groups, param),
-            T_TOPK | T_BOTTOMK | T_LIMITK | T_LIMIT_RATIO => {
-                self.chosen(op, lines, &groups, &self.number(param)?)
-            }
-            T_QUANTILE => {
+            Aggregation::CountValues => self.count_values(&lines, &groups, param),
+            Aggregation::Topk
+            | Aggregation::Bottomk
+            | Aggregation::Limitk
+            | Aggregation::LimitRatio => self.chosen(op, lines, &groups, &self.number(param)?),
+            Aggregation::Quantile => {
                 let q = self.number(param)?;
                 for q in q.iter().filter(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
                     self.notes.warn(format!(
@@ -33,10 +30,9 @@ impl Eval<'_> {
                         short_text(*q)
                     ));
                 }
-                Ok(groups
-                    .each_step(&lines, self.grid.steps(), |step, values| quantile(q[step], values)))
+                groups.each_step(self, &lines, |step, values| quantile(q[step], values))
             }
-            _ => Ok(groups.each_step(&lines, self.grid.steps(), |_, values| reduce(op, values))),
+            _ => groups.each_step(self, &lines, |_, values| reduce(op, values)),
         }
     }
 
@@ -64,6 +60,7 @@ impl Eval<'_> {
         let mut made = HashMap::<LabelSet, usize>::new();
         let mut counts: Vec<Line> = Vec::new();
         for (line, group) in lines.iter().zip(&groups.of) {
+            self.guard.check()?;
             for (step, value) in
                 line.values.iter().enumerate().filter(|(_, value)| !absent(**value))
             {
@@ -72,10 +69,8 @@ impl Eval<'_> {
                     Some(index) => *index,
                     None => {
                         // As many series as there are values: they may be too many.
-                        self.guard.charge(self.grid.steps())?;
-                        let values = vec![ABSENT; self.grid.steps()];
                         made.insert(labels.clone(), counts.len());
-                        counts.push(Line { labels, drop_name: false, values });
+                        counts.push(self.new_line(self.made(labels)?, false)?);
                         counts.len() - 1
                     }
                 };
@@ -89,35 +84,43 @@ impl Eval<'_> {
     /// Some series of each group, unchanged.
     fn chosen(
         &self,
-        op: TokenId,
+        op: Aggregation,
         mut lines: Vec<Line>,
         groups: &Grouped,
         param: &[f64],
     ) -> Result<Vec<Line>, QueryError> {
         let members = groups.members();
         let mut order_of_first = Vec::new();
+        let mut stays = vec![false; lines.len()];
         for (step, param) in param.iter().enumerate() {
             let size = self.size(op, *param)?;
             for members in &members {
+                self.guard.check()?;
                 let mut there: Vec<usize> =
                     members.iter().copied().filter(|at| !absent(lines[*at].values[step])).collect();
                 let value = |at: &usize| lines[*at].values[step];
                 match (op, size) {
-                    (T_LIMIT_RATIO, Size::Ratio(ratio)) => {
+                    (Aggregation::LimitRatio, Size::Ratio(ratio)) => {
                         there.retain(|at| sampled(&lines[*at].labels, ratio));
                     }
-                    (_, Size::Count(count)) => {
-                        if op == T_TOPK {
+                    (_, Size::Count(count)) => match op {
+                        Aggregation::Topk => {
+                            there = best(&there, count, |a, b| before(value(a), value(b)));
                             there.sort_by(|a, b| falling(value(a), value(b)));
-                        } else if op == T_BOTTOMK {
+                        }
+                        Aggregation::Bottomk => {
+                            there = best(&there, count, |a, b| before(-value(a), -value(b)));
                             there.sort_by(|a, b| rising(value(a), value(b)));
                         }
-                        there.truncate(count);
-                    }
+                        _ => there.truncate(count),
+                    },
                     _ => {}
                 }
-                for at in members.iter().filter(|at| !there.contains(at)) {
-                    lines[*at].values[step] = ABSENT;
+                there.iter().for_each(|at| stays[*at] = true);
+                for at in members {
+                    if !std::mem::take(&mut stays[*at]) {
+                        lines[*at].values[step] = ABSENT;
+                    }
                 }
                 if step == 0 {
                     order_of_first.extend(there);
@@ -132,8 +135,8 @@ impl Eval<'_> {
         Ok(lines)
     }
 
-    fn size(&self, op: TokenId, param: f64) -> Result<Size, QueryError> {
-        if op != T_LIMIT_RATIO {
+    fn size(&self, op: Aggregation, param: f64) -> Result<Size, QueryError> {
+        if op != Aggregation::LimitRatio {
             if param.is_nan() {
                 return Err(QueryError::Execution("Parameter value is NaN".into()));
             }
@@ -164,6 +167,45 @@ enum Size {
     Ratio(f64),
 }
 
+/// Whether a value is worse than another where the greatest are wanted; NaN is the worst.
+fn before(a: f64, b: f64) -> bool {
+    a.is_nan() || a < b
+}
+
+/// The `count` best of `items`, by the heap that Prometheus has: which of equals stay, and in which
+/// order, is up to it. `worse` says which of two is worse.
+fn best(items: &[usize], count: usize, worse: impl Fn(&usize, &usize) -> bool) -> Vec<usize> {
+    let mut heap: Vec<usize> = Vec::with_capacity(count.min(items.len()));
+    for item in items {
+        if heap.len() < count {
+            heap.push(*item);
+            let mut at = heap.len() - 1;
+            while at > 0 && worse(&heap[at], &heap[(at - 1) / 2]) {
+                heap.swap(at, (at - 1) / 2);
+                at = (at - 1) / 2;
+            }
+        } else if let Some(worst) = heap.first()
+            && worse(worst, item)
+            && !worse(item, worst)
+        {
+            heap[0] = *item;
+            let mut at = 0;
+            loop {
+                let mut child = 2 * at + 1;
+                if child + 1 < heap.len() && worse(&heap[child + 1], &heap[child]) {
+                    child += 1;
+                }
+                if child >= heap.len() || !worse(&heap[child], &heap[at]) {
+                    break;
+                }
+                heap.swap(at, child);
+                at = child;
+            }
+        }
+    }
+    heap
+}
+
 /// Largest first, NaN last.
 fn falling(a: f64, b: f64) -> std::cmp::Ordering {
     order(b, a)
@@ -176,12 +218,7 @@ fn rising(a: f64, b: f64) -> std::cmp::Ordering {
 
 /// Whether a series is in a sample of this ratio; with a negative ratio, in the rest of one.
 fn sampled(labels: &LabelSet, ratio: f64) -> bool {
-    let hash = labels.packed().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    // FNV leaves the high bits of short texts alike: mix them once more.
-    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let place = (mixed ^ (mixed >> 33)) as f64 / u64::MAX as f64;
+    let place = super::hash::place(labels);
     if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio }
 }
 
@@ -194,22 +231,27 @@ struct Grouped {
 }
 
 impl Grouped {
-    fn new(lines: &[Line], modifier: Option<&LabelModifier>) -> Self {
+    fn new(
+        eval: &Eval<'_>,
+        lines: &[Line],
+        modifier: Option<&LabelModifier>,
+    ) -> Result<Self, QueryError> {
         let mut numbers = HashMap::new();
         let mut all = Vec::new();
-        let of = lines.iter().map(|line| {
+        let mut of = Vec::with_capacity(lines.len());
+        for line in lines {
             let labels = match modifier {
                 None => LabelSet::default(),
-                Some(LabelModifier::Include(names)) => keep(&line.labels, &names.labels),
-                Some(LabelModifier::Exclude(names)) => drop(&line.labels, &names.labels),
+                Some(LabelModifier::Include(names)) => keep(&line.labels, names),
+                Some(LabelModifier::Exclude(names)) => drop(&line.labels, names),
             };
-            *numbers.entry(labels.clone()).or_insert_with(|| {
+            let labels = eval.made(labels)?;
+            of.push(*numbers.entry(labels.clone()).or_insert_with(|| {
                 all.push(labels);
                 all.len() - 1
-            })
-        });
-        let of = of.collect();
-        Self { labels: all, of }
+            }));
+        }
+        Ok(Self { labels: all, of })
     }
 
     /// By group: its series.
@@ -224,16 +266,17 @@ impl Grouped {
     /// Reduces the values of each group in each step to one.
     fn each_step(
         &self,
+        eval: &Eval<'_>,
         lines: &[Line],
-        steps: usize,
         mut reduce: impl FnMut(usize, &mut [f64]) -> f64,
-    ) -> Vec<Line> {
+    ) -> Result<Vec<Line>, QueryError> {
         let mut out = Vec::with_capacity(self.labels.len());
         let mut present = Vec::new();
         for (labels, members) in self.labels.iter().zip(self.members()) {
             let drop_name = members.iter().any(|at| lines[*at].drop_name);
-            let mut values = vec![ABSENT; steps];
-            for (step, slot) in values.iter_mut().enumerate() {
+            let mut one = eval.new_line(labels.clone(), drop_name)?;
+            for (step, slot) in one.values.iter_mut().enumerate() {
+                eval.guard.check()?;
                 present.clear();
                 let there = members.iter().map(|at| lines[*at].values[step]);
                 present.extend(there.filter(|value| !absent(*value)));
@@ -241,14 +284,14 @@ impl Grouped {
                     *slot = reduce(step, &mut present);
                 }
             }
-            out.push(Line { labels: labels.clone(), drop_name, values });
+            out.push(one);
         }
-        out
+        Ok(out)
     }
 }
 
 /// One number of the values of a group, of which there is at least one.
-fn reduce(op: TokenId, values: &mut [f64]) -> f64 {
+fn reduce(op: Aggregation, values: &mut [f64]) -> f64 {
     let first = values[0];
     let best =
         |better: fn(f64, f64) -> bool| {
@@ -257,22 +300,22 @@ fn reduce(op: TokenId, values: &mut [f64]) -> f64 {
             })
         };
     match op {
-        T_SUM => {
+        Aggregation::Sum => {
             let mut sum = Sum::default();
             values.iter().for_each(|value| sum.add(*value));
             sum.total()
         }
-        T_AVG => {
+        Aggregation::Avg => {
             let mut mean = Mean::default();
             values.iter().for_each(|value| mean.add(*value));
             mean.mean()
         }
-        T_COUNT => values.len() as f64,
-        T_GROUP => 1.0,
-        T_MAX => best(|a, b| a > b),
-        T_MIN => best(|a, b| a < b),
-        T_STDDEV => spread(values).sqrt(),
-        T_STDVAR => spread(values),
+        Aggregation::Count => values.len() as f64,
+        Aggregation::Group => 1.0,
+        Aggregation::Max => best(|a, b| a > b),
+        Aggregation::Min => best(|a, b| a < b),
+        Aggregation::Stddev => spread(values).sqrt(),
+        Aggregation::Stdvar => spread(values),
         _ => f64::NAN,
     }
 }

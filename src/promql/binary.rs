@@ -1,14 +1,10 @@
 //! Binary operators: arithmetic, comparison, sets; between numbers and between vectors.
 
 use hashbrown::HashMap;
-use promql_parser::parser::token::{
-    T_ADD, T_ATAN2, T_DIV, T_EQLC, T_GTE, T_GTR, T_LAND, T_LOR, T_LSS, T_LTE, T_LUNLESS, T_MOD,
-    T_MUL, T_NEQ, T_POW, T_SUB, TokenType,
-};
-use promql_parser::parser::{BinModifier, BinaryExpr, LabelModifier, VectorMatchCardinality};
 
+use super::ast::{BinModifier, BinaryExpr, Cardinality, Fill, LabelModifier, Op};
 use super::eval::{ABSENT, Eval, Line, Out, absent};
-use super::labels::{drop, keep, shown, with, without_name};
+use super::labels::{drop, keep, shown, without_name};
 use super::query::QueryError;
 use crate::model::LabelSet;
 
@@ -19,27 +15,27 @@ enum Made {
     Truth(bool),
 }
 
-fn apply(op: TokenType, a: f64, b: f64) -> Made {
-    match op.id() {
-        T_ADD => Made::Number(a + b),
-        T_SUB => Made::Number(a - b),
-        T_MUL => Made::Number(a * b),
-        T_DIV => Made::Number(a / b),
-        T_MOD => Made::Number(a % b),
-        T_POW => Made::Number(a.powf(b)),
-        T_ATAN2 => Made::Number(a.atan2(b)),
-        T_EQLC => Made::Truth(a == b),
-        T_NEQ => Made::Truth(a != b),
-        T_GTR => Made::Truth(a > b),
-        T_LSS => Made::Truth(a < b),
-        T_GTE => Made::Truth(a >= b),
-        T_LTE => Made::Truth(a <= b),
+fn apply(op: Op, a: f64, b: f64) -> Made {
+    match op {
+        Op::Add => Made::Number(a + b),
+        Op::Sub => Made::Number(a - b),
+        Op::Mul => Made::Number(a * b),
+        Op::Div => Made::Number(a / b),
+        Op::Mod => Made::Number(a % b),
+        Op::Pow => Made::Number(a.powf(b)),
+        Op::Atan2 => Made::Number(a.atan2(b)),
+        Op::Equal => Made::Truth(a == b),
+        Op::NotEqual => Made::Truth(a != b),
+        Op::Greater => Made::Truth(a > b),
+        Op::Less => Made::Truth(a < b),
+        Op::GreaterOrEqual => Made::Truth(a >= b),
+        Op::LessOrEqual => Made::Truth(a <= b),
         _ => Made::Number(f64::NAN),
     }
 }
 
 /// The result of an operator where a comparison filters: `kept` stays if it holds.
-fn result(op: TokenType, a: f64, b: f64, as_bool: bool, kept: f64) -> f64 {
+fn result(op: Op, a: f64, b: f64, as_bool: bool, kept: f64) -> f64 {
     match apply(op, a, b) {
         Made::Number(number) => number,
         Made::Truth(truth) if as_bool => f64::from(u8::from(truth)),
@@ -51,7 +47,7 @@ fn result(op: TokenType, a: f64, b: f64, as_bool: bool, kept: f64) -> f64 {
 impl Eval<'_> {
     pub(super) fn binary(&self, binary: &BinaryExpr) -> Result<Out, QueryError> {
         let (left, right) = (self.eval(&binary.lhs)?, self.eval(&binary.rhs)?);
-        let as_bool = binary.return_bool();
+        let as_bool = binary.modifier.return_bool;
         let op = binary.op;
         Ok(match (left, right) {
             (Out::Scalar(left), Out::Scalar(right)) => {
@@ -69,13 +65,12 @@ impl Eval<'_> {
                 }))
             }
             (Out::Vector(left), Out::Vector(right)) => {
-                let modifier = binary.modifier.as_ref();
+                let modifier = &binary.modifier;
                 let matching = Matching::new(modifier);
-                let steps = self.grid.steps();
-                Out::Vector(match op.id() {
-                    T_LAND => filtered(left, &right, &matching, steps, true),
-                    T_LUNLESS => filtered(left, &right, &matching, steps, false),
-                    T_LOR => either(left, right, &matching, steps),
+                Out::Vector(match op {
+                    Op::And => self.filtered(left, &right, &matching, true)?,
+                    Op::Unless => self.filtered(left, &right, &matching, false)?,
+                    Op::Or => self.either(left, right, &matching)?,
                     _ => self.joined(left, right, op, &matching, modifier)?,
                 })
             }
@@ -88,25 +83,31 @@ impl Eval<'_> {
         &self,
         left: Vec<Line>,
         right: Vec<Line>,
-        op: TokenType,
+        op: Op,
         matching: &Matching,
-        modifier: Option<&BinModifier>,
+        modifier: &BinModifier,
     ) -> Result<Vec<Line>, QueryError> {
         // The side of which each label set may occur once per group is the right one.
-        let swapped = matches!(matching.card, VectorMatchCardinality::OneToMany(_));
+        let swapped = matches!(matching.card, Cardinality::OneToMany(_));
         let (many, one) = if swapped { (right, left) } else { (left, right) };
         let mut groups = Groups::default();
-        let many_groups = groups.of(&many, matching);
-        let one_groups = groups.of(&one, matching);
-        let fill = modifier.map(|modifier| &modifier.fill_values);
-        // Prometheus has the sides changed already when it fills.
-        let (fill_many, fill_one) = fill.map_or((None, None), |fill| (fill.lhs, fill.rhs));
-        let as_bool = modifier.is_some_and(|modifier| modifier.return_bool);
+        let many_groups = groups.of(self, &many, matching)?;
+        let one_groups = groups.of(self, &one, matching)?;
+        let Fill { lhs, rhs } = modifier.fill;
+        let (fill_many, fill_one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+        let filled = fill_many.is_some() || fill_one.is_some();
+        let as_bool = modifier.return_bool;
         let join = Join { op, as_bool, matching, many: &many, one: &one, swapped };
-        let mut made = Joined::new(self.grid.steps());
-        let single = matches!(matching.card, VectorMatchCardinality::OneToOne);
+        let mut made = Joined::new(self);
+        let single = matches!(matching.card, Cardinality::OneToOne);
         let mut groups = vec![Group::default(); groups.count()];
         for step in 0..self.grid.steps() {
+            self.guard.check()?;
+            let there = |side: &[Line]| side.iter().any(|line| !absent(line.values[step]));
+            // Nothing can match, so nothing is amiss either.
+            if !filled && !(there(&many) && there(&one)) {
+                continue;
+            }
             groups.fill(Group::default());
             for (index, group) in one_groups.iter().enumerate() {
                 if !absent(one[index].values[step])
@@ -161,7 +162,7 @@ struct Group {
 fn with_numbers(
     mut lines: Vec<Line>,
     numbers: &[f64],
-    op: TokenType,
+    op: Op,
     as_bool: bool,
     sides: impl Fn(f64, f64) -> (f64, f64),
 ) -> Vec<Line> {
@@ -172,7 +173,7 @@ fn with_numbers(
                 *value = result(op, a, b, as_bool, *value);
             }
         }
-        line.drop_name |= as_bool || !op.is_comparison_operator();
+        line.drop_name |= as_bool || !op.is_comparison();
     }
     lines.retain(|line| !line.values.iter().copied().all(absent));
     lines
@@ -180,20 +181,19 @@ fn with_numbers(
 
 /// How series of two sides find each other.
 struct Matching {
-    card: VectorMatchCardinality,
+    card: Cardinality,
     on: bool,
     labels: Vec<String>,
 }
 
 impl Matching {
-    fn new(modifier: Option<&BinModifier>) -> Self {
-        let (on, labels) = match modifier.and_then(|modifier| modifier.matching.as_ref()) {
-            Some(LabelModifier::Include(labels)) => (true, labels.labels.clone()),
-            Some(LabelModifier::Exclude(labels)) => (false, labels.labels.clone()),
+    fn new(modifier: &BinModifier) -> Self {
+        let (on, labels) = match &modifier.matching {
+            Some(LabelModifier::Include(labels)) => (true, labels.clone()),
+            Some(LabelModifier::Exclude(labels)) => (false, labels.clone()),
             None => (false, Vec::new()),
         };
-        let card = modifier.map_or(VectorMatchCardinality::OneToOne, |one| one.card.clone());
-        Self { card, on, labels }
+        Self { card: modifier.card.clone(), on, labels }
     }
 
     /// What must be equal on both sides.
@@ -207,10 +207,16 @@ impl Matching {
 struct Groups(HashMap<LabelSet, usize>);
 
 impl Groups {
-    fn of(&mut self, lines: &[Line], matching: &Matching) -> Vec<usize> {
+    fn of(
+        &mut self,
+        eval: &Eval<'_>,
+        lines: &[Line],
+        matching: &Matching,
+    ) -> Result<Vec<usize>, QueryError> {
         let number = |line: &Line| {
             let next = self.0.len();
-            *self.0.entry(matching.group(&line.labels)).or_insert(next)
+            let group = eval.made(matching.group(&line.labels))?;
+            Ok(*self.0.entry(group).or_insert(next))
         };
         lines.iter().map(number).collect()
     }
@@ -222,7 +228,7 @@ impl Groups {
 
 /// The two sides of an operator.
 struct Join<'a> {
-    op: TokenType,
+    op: Op,
     as_bool: bool,
     matching: &'a Matching,
     many: &'a [Line],
@@ -232,13 +238,13 @@ struct Join<'a> {
 
 impl Join<'_> {
     fn ambiguous(&self, first: usize, second: usize) -> QueryError {
-        let (first, second) = (&self.one[first].labels, &self.one[second].labels);
+        let group = shown(&self.matching.group(&self.one[first].labels));
+        let mut both = [first, second].map(|index| shown(&self.one[index].labels));
+        both.sort();
+        let [first, second] = both;
         let side = if self.swapped { "left" } else { "right" };
         QueryError::Execution(format!(
-            "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
-            shown(&self.matching.group(first)),
-            shown(first),
-            shown(second),
+            "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
         ))
     }
 
@@ -254,24 +260,20 @@ impl Join<'_> {
             (None, Some(one)) => self.matching.group(one),
             (None, None) => empty.clone(),
         };
-        let base = if self.op.is_comparison_operator() { base } else { without_name(&base) };
+        let base = if self.op.is_comparison() { base } else { without_name(&base) };
         match &self.matching.card {
-            VectorMatchCardinality::OneToOne if self.matching.on => {
-                keep(&base, &self.matching.labels)
-            }
-            VectorMatchCardinality::OneToOne => {
+            Cardinality::OneToOne if self.matching.on => keep(&base, &self.matching.labels),
+            Cardinality::OneToOne => {
                 let ignored = &self.matching.labels;
                 LabelSet::new(
                     base.iter().filter(|(name, _)| !ignored.iter().any(|one| one == name)),
                 )
             }
-            VectorMatchCardinality::ManyToOne(include)
-            | VectorMatchCardinality::OneToMany(include) => {
+            Cardinality::ManyToOne(include) | Cardinality::OneToMany(include) => {
                 let one = one.unwrap_or(empty);
-                let set = |base: LabelSet, name: &String| with(&base, name, one.get(name));
-                include.labels.iter().fold(base, set)
+                let taken = include.iter().map(|name| (name.as_str(), one.get(name)));
+                LabelSet::new(base.iter().chain(taken))
             }
-            VectorMatchCardinality::ManyToMany => base,
         }
     }
 }
@@ -280,16 +282,24 @@ impl Join<'_> {
 type Pair = (Option<usize>, Option<usize>);
 
 /// The result of an operator so far.
-struct Joined {
+struct Joined<'e> {
+    eval: &'e Eval<'e>,
     lines: Vec<Line>,
+    /// By line: the last step in which it was the result of a pair.
+    taken: Vec<Option<usize>>,
     by_pair: HashMap<Pair, usize>,
     by_labels: HashMap<LabelSet, usize>,
-    steps: usize,
 }
 
-impl Joined {
-    fn new(steps: usize) -> Self {
-        Self { lines: Vec::new(), by_pair: HashMap::new(), by_labels: HashMap::new(), steps }
+impl<'e> Joined<'e> {
+    fn new(eval: &'e Eval<'e>) -> Self {
+        Self {
+            eval,
+            lines: Vec::new(),
+            taken: Vec::new(),
+            by_pair: HashMap::new(),
+            by_labels: HashMap::new(),
+        }
     }
 
     /// Takes in the result of one pair in one step.
@@ -302,89 +312,101 @@ impl Joined {
     ) -> Result<(), QueryError> {
         let (a, b) = if join.swapped { (one, many) } else { (many, one) };
         let value = result(join.op, a, b, join.as_bool, a);
-        if absent(value) {
-            return Ok(());
-        }
         let index = match self.by_pair.get(&pair) {
             Some(index) => *index,
-            None => self.line_of(join, pair),
+            None => self.line_of(join, pair)?,
         };
-        let slot = &mut self.lines[index].values[step];
-        if !absent(*slot) {
+        // Also where a comparison does not hold.
+        if self.taken[index].replace(step) == Some(step) {
             return Err(QueryError::Execution(UNIQUE.into()));
         }
-        *slot = value;
+        self.lines[index].values[step] = value;
         Ok(())
     }
 
-    fn line_of(&mut self, join: &Join<'_>, pair: Pair) -> usize {
-        let labels = join.labels(pair.0, pair.1);
-        let Self { lines, by_labels, steps, .. } = self;
-        let index = *by_labels.entry(labels.clone()).or_insert_with(|| {
-            let dropped = pair.0.is_some_and(|index| join.many[index].drop_name);
-            let drop_name = join.as_bool || dropped;
-            lines.push(Line { labels, drop_name, values: vec![ABSENT; *steps] });
-            lines.len() - 1
-        });
+    fn line_of(&mut self, join: &Join<'_>, pair: Pair) -> Result<usize, QueryError> {
+        let labels = self.eval.made(join.labels(pair.0, pair.1))?;
+        let index = match self.by_labels.get(&labels) {
+            Some(index) => *index,
+            None => {
+                let dropped = pair.0.is_some_and(|index| join.many[index].drop_name);
+                self.by_labels.insert(labels.clone(), self.lines.len());
+                self.lines.push(self.eval.new_line(labels, join.as_bool || dropped)?);
+                self.taken.push(None);
+                self.lines.len() - 1
+            }
+        };
         self.by_pair.insert(pair, index);
-        index
+        Ok(index)
     }
 }
 
-/// `and`, `unless`: what of the left has, or has not, a match on the right in the same step.
-fn filtered(
-    mut left: Vec<Line>,
-    right: &[Line],
-    matching: &Matching,
-    steps: usize,
-    wanted: bool,
-) -> Vec<Line> {
-    let mut groups = Groups::default();
-    let left_groups = groups.of(&left, matching);
-    let present = presence(&mut groups, right, matching, steps);
-    for (line, group) in left.iter_mut().zip(left_groups) {
-        for (step, value) in line.values.iter_mut().enumerate() {
-            let met = present.get(group).is_some_and(|steps| steps[step]);
-            if met != wanted {
-                *value = ABSENT;
+impl Eval<'_> {
+    /// `and`, `unless`: what of the left has, or has not, a match on the right in the same step.
+    fn filtered(
+        &self,
+        mut left: Vec<Line>,
+        right: &[Line],
+        matching: &Matching,
+        wanted: bool,
+    ) -> Result<Vec<Line>, QueryError> {
+        let mut groups = Groups::default();
+        let left_groups = groups.of(self, &left, matching)?;
+        let present = self.presence(&mut groups, right, matching)?;
+        for (line, group) in left.iter_mut().zip(left_groups) {
+            self.guard.check()?;
+            for (step, value) in line.values.iter_mut().enumerate() {
+                let met = present.get(group).is_some_and(|steps| steps[step]);
+                if met != wanted {
+                    *value = ABSENT;
+                }
             }
         }
+        left.retain(|line| !line.values.iter().copied().all(absent));
+        Ok(left)
     }
-    left.retain(|line| !line.values.iter().copied().all(absent));
-    left
-}
 
-/// `or`: the left, and of the right what has no match on the left in the same step.
-fn either(left: Vec<Line>, mut right: Vec<Line>, matching: &Matching, steps: usize) -> Vec<Line> {
-    let mut groups = Groups::default();
-    let right_groups = groups.of(&right, matching);
-    let present = presence(&mut groups, &left, matching, steps);
-    for (line, group) in right.iter_mut().zip(right_groups) {
-        for (step, value) in line.values.iter_mut().enumerate() {
-            if present.get(group).is_some_and(|steps| steps[step]) {
-                *value = ABSENT;
+    /// `or`: the left, and of the right what has no match on the left in the same step.
+    fn either(
+        &self,
+        left: Vec<Line>,
+        mut right: Vec<Line>,
+        matching: &Matching,
+    ) -> Result<Vec<Line>, QueryError> {
+        let mut groups = Groups::default();
+        let right_groups = groups.of(self, &right, matching)?;
+        let present = self.presence(&mut groups, &left, matching)?;
+        for (line, group) in right.iter_mut().zip(right_groups) {
+            self.guard.check()?;
+            for (step, value) in line.values.iter_mut().enumerate() {
+                if present.get(group).is_some_and(|steps| steps[step]) {
+                    *value = ABSENT;
+                }
             }
         }
+        right.retain(|line| !line.values.iter().copied().all(absent));
+        let mut all = left;
+        all.extend(right);
+        Ok(all)
     }
-    right.retain(|line| !line.values.iter().copied().all(absent));
-    let mut all = left;
-    all.extend(right);
-    all
-}
 
-/// By group and step, whether a series of `lines` has a value.
-fn presence(
-    groups: &mut Groups,
-    lines: &[Line],
-    matching: &Matching,
-    steps: usize,
-) -> Vec<Vec<bool>> {
-    let numbers = groups.of(lines, matching);
-    let mut present = vec![vec![false; steps]; groups.count()];
-    for (line, group) in lines.iter().zip(numbers) {
-        for (seen, value) in present[group].iter_mut().zip(&line.values) {
-            *seen |= !absent(*value);
+    /// By group and step, whether a series of `lines` has a value.
+    fn presence(
+        &self,
+        groups: &mut Groups,
+        lines: &[Line],
+        matching: &Matching,
+    ) -> Result<Vec<Vec<bool>>, QueryError> {
+        let steps = self.grid.steps();
+        let numbers = groups.of(self, lines, matching)?;
+        self.guard.charge_bytes(steps.saturating_mul(groups.count()))?;
+        let mut present = vec![vec![false; steps]; groups.count()];
+        for (line, group) in lines.iter().zip(numbers) {
+            self.guard.check()?;
+            for (seen, value) in present[group].iter_mut().zip(&line.values) {
+                *seen |= !absent(*value);
+            }
         }
+        Ok(present)
     }
-    present
 }

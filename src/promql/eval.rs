@@ -1,12 +1,9 @@
 //! Evaluation of an expression over all steps at once.
 
-use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{Call, Expr, SubqueryExpr};
-
+use super::ast::{Call, Expr, SubqueryExpr, ValueType};
 use super::functions::{self, Window};
-use super::guard::Guard;
+use super::guard::{Guard, Held, Stopped};
 use super::labels::without_name;
-use super::nesting::children;
 use super::notes::Notes;
 use super::query::{Options, QueryError};
 use super::queryable::{Queryable, SampledSeries};
@@ -18,6 +15,11 @@ pub(super) const ABSENT: f64 = f64::from_bits(SampledSeries::STALE);
 
 /// Most steps of a subquery, whatever the guard allows: two months of seconds.
 const MAX_SUBQUERY_STEPS: usize = 5_000_000;
+
+/// Bytes of a series beside its labels and samples.
+const SERIES: usize = 64;
+/// Samples that are worked on before it is asked whether to go on.
+pub(super) const TURN: usize = 1 << 14;
 
 /// Whether a series has no value in a step.
 pub(super) fn absent(value: f64) -> bool {
@@ -42,11 +44,13 @@ impl Grid {
 
     pub(super) fn times(&self) -> impl Iterator<Item = i64> + use<> {
         let Self { start, step, .. } = *self;
-        (0..self.steps() as i64).map(move |index| start + index * step)
+        let at = move |index: i64| start.saturating_add(index.saturating_mul(step));
+        (0..self.steps() as i64).map(at)
     }
 
     pub(super) fn last(&self) -> i64 {
-        self.start + (self.steps().max(1) as i64 - 1) * self.step
+        let steps = self.steps().max(1) as i64 - 1;
+        self.start.saturating_add(steps.saturating_mul(self.step))
     }
 
     fn first_only(&self) -> Self {
@@ -73,6 +77,30 @@ pub(super) enum Out {
     Vector(Vec<Line>),
     /// Of a range vector that is the whole query.
     Matrix(Vec<SampledSeries>),
+}
+
+impl Out {
+    /// What it takes in memory.
+    fn held(&self) -> Held {
+        let of = |series: usize, labels: usize, samples: usize| Held {
+            samples: samples as u64,
+            bytes: (labels + series * SERIES) as u64,
+        };
+        match self {
+            Self::Scalar(values) => of(0, 0, values.len()),
+            Self::String(text) => of(0, text.len(), 0),
+            Self::Vector(lines) => of(
+                lines.len(),
+                lines.iter().map(|line| line.labels.packed().len()).sum(),
+                lines.iter().map(|line| line.values.len()).sum(),
+            ),
+            Self::Matrix(series) => of(
+                series.len(),
+                series.iter().map(|one| one.labels.packed().len()).sum(),
+                series.iter().map(|one| one.times.len()).sum(),
+            ),
+        }
+    }
 }
 
 /// A range vector: the samples of each series, and what each step sees of them.
@@ -104,12 +132,9 @@ pub(super) struct Eval<'a> {
 impl Eval<'_> {
     /// Evaluates a query as a whole: names go, and what then has one label set is one series.
     pub(super) fn whole(&self, expr: &Expr) -> Result<Out, QueryError> {
-        let mut expr = expr;
-        while let Expr::Paren(inner) = expr {
-            expr = &inner.expr;
-        }
+        let expr = expr.unwrapped();
         match (expr, expr.value_type()) {
-            (Expr::StringLiteral(text), _) => Ok(Out::String(text.val.clone())),
+            (Expr::String(text), _) => Ok(Out::String(text.val.clone())),
             (_, ValueType::Matrix) => {
                 let ranges = self.ranges(expr)?;
                 Ok(Out::Matrix(self.cut(ranges)))
@@ -121,11 +146,25 @@ impl Eval<'_> {
         }
     }
 
+    /// Counts labels that were made.
+    pub(super) fn made(&self, labels: LabelSet) -> Result<LabelSet, Stopped> {
+        self.guard.charge_labels(labels.packed().len())?;
+        Ok(labels)
+    }
+
+    /// A new series without any value, for `labels` that are counted.
+    pub(super) fn new_line(&self, labels: LabelSet, drop_name: bool) -> Result<Line, Stopped> {
+        let steps = self.grid.steps();
+        self.guard.charge_bytes(SERIES)?;
+        self.guard.charge(steps)?;
+        Ok(Line { labels, drop_name, values: vec![ABSENT; steps] })
+    }
+
     /// What a range vector holds at the only step.
     fn cut(&self, ranges: Ranges) -> Vec<SampledSeries> {
         let at = ranges.moment.at(self.grid.start);
         let cut = |one: Ranged| {
-            let start = one.times.partition_point(|time| *time <= at - ranges.range);
+            let start = one.times.partition_point(|time| *time <= at.saturating_sub(ranges.range));
             let end = one.times.partition_point(|time| *time <= at);
             let labels = if one.drop_name { without_name(&one.labels) } else { one.labels };
             let (times, values) = (one.times[start..end].to_vec(), one.values[start..end].to_vec());
@@ -135,23 +174,57 @@ impl Eval<'_> {
         all.filter(|series| !series.times.is_empty()).collect()
     }
 
+    /// Takes off names at once, as Prometheus does unless it is told to wait.
+    fn nameless(&self, expr: &Expr, lines: Vec<Line>) -> Result<Vec<Line>, QueryError> {
+        if !lines.iter().any(|line| line.drop_name) {
+            return Ok(lines);
+        }
+        // What is calculated series by series cannot become one series in the end, in no step.
+        let by_series = match expr {
+            Expr::Unary(_) => true,
+            Expr::Call(call) => call.func.takes.contains(&ValueType::Matrix),
+            _ => false,
+        };
+        let count = lines.len();
+        let named = self.named(lines)?;
+        if by_series && named.len() < count {
+            return Err(duplicate());
+        }
+        Ok(named)
+    }
+
     /// Takes off the names that do not belong any more.
     fn named(&self, mut lines: Vec<Line>) -> Result<Vec<Line>, QueryError> {
         for line in lines.iter_mut().filter(|line| line.drop_name) {
-            (line.labels, line.drop_name) = (without_name(&line.labels), false);
+            line.labels = self.made(without_name(&line.labels))?;
+            line.drop_name = false;
         }
-        merged(lines)
+        self.merged(lines)
     }
 
-    /// Evaluates an expression that is no range vector.
+    /// Evaluates an expression that is no range vector. What it needed on the way is given back:
+    /// the query then holds what it held before, and the result.
     pub(super) fn eval(&self, expr: &Expr) -> Result<Out, QueryError> {
+        let before = self.guard.held();
+        let mut out = self.evaluated(expr)?;
+        if let (Out::Vector(lines), false) = (&mut out, self.options.delayed_name_removal) {
+            *lines = self.nameless(expr, std::mem::take(lines))?;
+        }
+        self.guard.settle(before, out.held())?;
+        Ok(out)
+    }
+
+    fn evaluated(&self, expr: &Expr) -> Result<Out, QueryError> {
         self.guard.check()?;
         if self.grid.steps() > 1 && worth_once(expr) && fixed(expr) {
             return self.repeated(Eval { grid: self.grid.first_only(), ..*self }.eval(expr)?);
         }
         match expr {
-            Expr::NumberLiteral(number) => Ok(Out::Scalar(vec![number.val; self.grid.steps()])),
-            Expr::StringLiteral(text) => Ok(Out::String(text.val.clone())),
+            Expr::Number(number) => {
+                self.guard.charge(self.grid.steps())?;
+                Ok(Out::Scalar(vec![number.val; self.grid.steps()]))
+            }
+            Expr::String(text) => Ok(Out::String(text.val.clone())),
             Expr::Paren(inner) => self.eval(&inner.expr),
             Expr::Unary(inner) => self.negated(&inner.expr),
             Expr::VectorSelector(selector) => Ok(Out::Vector(self.vector(selector)?)),
@@ -161,7 +234,6 @@ impl Eval<'_> {
             Expr::MatrixSelector(_) | Expr::Subquery(_) => {
                 Err(QueryError::BadData("a range vector where none can be".into()))
             }
-            Expr::Extension(_) => Err(QueryError::BadData("an extension of the language".into())),
         }
     }
 
@@ -225,7 +297,7 @@ impl Eval<'_> {
             Expr::Paren(inner) => self.ranges(&inner.expr),
             Expr::MatrixSelector(matrix) => {
                 let selector = &matrix.vs;
-                let moment = Moment::new(self, selector.at.as_ref(), selector.offset.as_ref());
+                let moment = Moment::new(self, &selector.moment);
                 let range = millis(matrix.range);
                 let series = self.read(selector, moment, range)?;
                 let series =
@@ -239,7 +311,7 @@ impl Eval<'_> {
 
     /// A subquery is evaluated at multiples of its step, whatever the steps of the query are.
     fn subquery(&self, subquery: &SubqueryExpr) -> Result<Ranges, QueryError> {
-        let moment = Moment::new(self, subquery.at.as_ref(), subquery.offset.as_ref());
+        let moment = Moment::new(self, &subquery.moment);
         let range = millis(subquery.range);
         let step = millis(subquery.step.unwrap_or(self.options.subquery_step)).max(1);
         let first = moment.at(self.grid.start).saturating_sub(range);
@@ -284,10 +356,10 @@ impl Eval<'_> {
         let mut lines = Vec::new();
         for one in series {
             let mut values = vec![ABSENT; self.grid.steps()];
-            let (mut start, mut end, mut seen) = (0, 0, false);
+            let (mut start, mut end, mut seen, mut work) = (0, 0, false, 0);
             for (index, (slot, step)) in values.iter_mut().zip(self.grid.times()).enumerate() {
                 let at = moment.at(step);
-                start = advance(&one.times, start, at - range);
+                start = advance(&one.times, start, at.saturating_sub(range));
                 end = advance(&one.times, end, at).max(start);
                 if start == end {
                     continue;
@@ -295,7 +367,7 @@ impl Eval<'_> {
                 let window = Window {
                     times: &one.times[start..end],
                     values: &one.values[start..end],
-                    start: at - range,
+                    start: at.saturating_sub(range),
                     end: at,
                     step,
                 };
@@ -303,8 +375,10 @@ impl Eval<'_> {
                     *slot = value;
                     seen = true;
                 }
-                if index % 256 == 255 {
+                work += window.values.len() + 64;
+                if work > TURN {
                     self.guard.check()?;
+                    work = 0;
                 }
             }
             self.guard.release(one.times.len());
@@ -345,11 +419,11 @@ fn worth_once(expr: &Expr) -> bool {
 /// Whether an expression is the same in every step: all it reads is at a fixed time.
 fn fixed(expr: &Expr) -> bool {
     let whole = |expr: &Expr| match expr {
-        Expr::VectorSelector(selector) => selector.at.is_some(),
-        Expr::MatrixSelector(matrix) => matrix.vs.at.is_some(),
-        Expr::Subquery(subquery) => subquery.at.is_some(),
-        Expr::Call(call) => !tells_time(call) && children(expr).into_iter().all(fixed),
-        _ => children(expr).into_iter().all(fixed),
+        Expr::VectorSelector(selector) => selector.moment.at.is_some(),
+        Expr::MatrixSelector(matrix) => matrix.vs.moment.at.is_some(),
+        Expr::Subquery(subquery) => subquery.moment.at.is_some(),
+        Expr::Call(call) => !tells_time(call) && expr.children().into_iter().all(fixed),
+        _ => expr.children().into_iter().all(fixed),
     };
     whole(expr)
 }
@@ -359,28 +433,31 @@ fn tells_time(call: &Call) -> bool {
     matches!(call.func.name, "time" | "timestamp" | "predict_linear") || call.args.is_empty()
 }
 
-/// Series with one label set become one, where they have no step in common.
-pub(super) fn merged(lines: Vec<Line>) -> Result<Vec<Line>, QueryError> {
-    let mut by_labels = hashbrown::HashMap::<LabelSet, usize>::with_capacity(lines.len());
-    let mut all: Vec<Line> = Vec::with_capacity(lines.len());
-    for line in lines {
-        match by_labels.get(&line.labels) {
-            None => {
-                by_labels.insert(line.labels.clone(), all.len());
-                all.push(line);
-            }
-            Some(index) => {
-                for (into, value) in all[*index].values.iter_mut().zip(line.values) {
-                    match (absent(*into), absent(value)) {
-                        (_, true) => {}
-                        (true, false) => *into = value,
-                        (false, false) => return Err(duplicate()),
+impl Eval<'_> {
+    /// Series with one label set become one, where they have no step in common.
+    pub(super) fn merged(&self, lines: Vec<Line>) -> Result<Vec<Line>, QueryError> {
+        let mut by_labels = hashbrown::HashMap::<LabelSet, usize>::with_capacity(lines.len());
+        let mut all: Vec<Line> = Vec::with_capacity(lines.len());
+        for line in lines {
+            self.guard.check()?;
+            match by_labels.get(&line.labels) {
+                None => {
+                    by_labels.insert(line.labels.clone(), all.len());
+                    all.push(line);
+                }
+                Some(index) => {
+                    for (into, value) in all[*index].values.iter_mut().zip(line.values) {
+                        match (absent(*into), absent(value)) {
+                            (_, true) => {}
+                            (true, false) => *into = value,
+                            (false, false) => return Err(duplicate()),
+                        }
                     }
                 }
             }
         }
+        Ok(all)
     }
-    Ok(all)
 }
 
 /// What Prometheus says of two series with one label set.

@@ -6,8 +6,7 @@ mod math;
 mod over_time;
 mod series;
 
-use promql_parser::parser::{Call, Expr};
-
+use super::ast::{Call, Expr};
 use super::eval::{ABSENT, Eval, Line, Out, absent};
 use super::query::QueryError;
 
@@ -143,11 +142,11 @@ pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
         OverTime(function) => over_time(eval, call, false, *function),
         OverTimeNamed(function) => over_time(eval, call, true, *function),
         Map(function) => {
-            let scalars = scalars(eval, &call.args.args[1..])?;
-            map(eval.lines(&call.args.args[0])?, &scalars, *function)
+            let scalars = scalars(eval, &call.args[1..])?;
+            map(eval.lines(&call.args[0])?, &scalars, *function)
         }
         Date(function) => {
-            let Some(argument) = call.args.args.first() else {
+            let Some(argument) = call.args.first() else {
                 let labels = crate::model::LabelSet::default();
                 let values = eval.grid.times().map(|at| function(at.div_euclid(1000) as f64));
                 let values = values.collect();
@@ -161,7 +160,7 @@ pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
 }
 
 /// The scalars among the arguments, by step.
-fn scalars(eval: &Eval<'_>, arguments: &[Box<Expr>]) -> Result<Vec<Vec<f64>>, QueryError> {
+fn scalars(eval: &Eval<'_>, arguments: &[Expr]) -> Result<Vec<Vec<f64>>, QueryError> {
     arguments.iter().map(|argument| eval.scalar(argument)).collect()
 }
 
@@ -171,16 +170,27 @@ fn over_time(
     keep_name: bool,
     function: fn(&Window<'_>, &[f64]) -> Option<f64>,
 ) -> Result<Out, QueryError> {
-    let scalars = scalars(eval, &call.args.args[1..])?;
-    let ranges = eval.ranges(&call.args.args[0])?;
+    let scalars = scalars(eval, &call.args[1..])?;
+    let ranges = eval.ranges(&call.args[0])?;
+    let is_rate = matches!(call.func.name, "rate" | "increase");
+    let name = ranges.series.first().filter(|_| is_rate).map(|one| one.labels.name().to_owned());
     let mut now = vec![0.0; scalars.len()];
     let lines = eval.over_time(ranges, keep_name, |step, window| {
         for (now, by_step) in now.iter_mut().zip(&scalars) {
             *now = by_step[step];
         }
         function(window, &now)
-    });
-    Ok(Out::Vector(lines?))
+    })?;
+    let ends = ["_total", "_sum", "_count", "_bucket"];
+    if let Some(name) = name.filter(|name| !name.is_empty())
+        && !lines.is_empty()
+        && !ends.iter().any(|end| name.ends_with(end))
+    {
+        eval.notes.info(format!(
+            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
+        ));
+    }
+    Ok(Out::Vector(lines))
 }
 
 fn map(

@@ -4,19 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{Expr, VectorSelector};
-
+use super::ast::{Expr, TimeModifiers, ValueType, VectorSelector};
 use super::eval::{Eval, Grid, Out};
 use super::guard::{Guard, Stopped};
-use super::nesting::{self, children};
 use super::notes::Notes;
+use super::parse::{self, Refused};
 use super::queryable::{Queryable, SampledSeries, StorageError};
 use super::selector::matchers_of;
 use crate::model::{LabelMatcher, LabelSet, Wall};
 
 /// Longest query in bytes.
 const MAX_LENGTH: usize = 1 << 18;
+/// Most bytes that the matchers of a selector alone may take.
+const MAX_MATCHERS: u64 = 64 << 20;
 /// Most steps of a range query, as Prometheus has it.
 const MAX_STEPS: i64 = 11_000;
 
@@ -38,11 +38,18 @@ pub struct Options {
     pub lookback: Duration,
     /// Step of a subquery that names none.
     pub subquery_step: Duration,
+    /// Whether names that do not belong to a result any more are taken off at the end only, which
+    /// Prometheus does where it is told to (`promql-delayed-name-removal`).
+    pub delayed_name_removal: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { lookback: Duration::from_secs(300), subquery_step: Duration::from_secs(60) }
+        Self {
+            lookback: Duration::from_secs(300),
+            subquery_step: Duration::from_secs(60),
+            delayed_name_removal: false,
+        }
     }
 }
 
@@ -114,9 +121,9 @@ impl QueryError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::BadData(_) => "bad_data",
-            Self::Execution(_) | Self::Stopped(Stopped::TooManySamples(_)) => "execution",
             Self::Stopped(Stopped::Cancelled) => "canceled",
             Self::Stopped(Stopped::TimedOut) => "timeout",
+            Self::Execution(_) | Self::Stopped(_) => "execution",
             Self::Storage(_) => "internal",
         }
     }
@@ -143,20 +150,30 @@ pub struct Selector {
 /// Reads a query.
 ///
 /// # Errors
-/// What is wrong with it, in one line.
+/// Where it is wrong, and what is, in one line.
 pub fn parse(text: &str) -> Result<Query, ParseError> {
+    let guard = Guard::within(u64::MAX, MAX_MATCHERS, Arc::default());
+    parse_within(text, &guard).map_err(|error| ParseError(error.to_string()))
+}
+
+/// Reads a query as [`parse`] does; what its regular expressions take is counted by `guard`.
+///
+/// # Errors
+/// Where it is wrong, and what is, in one line; or the query was ended.
+pub fn parse_within(text: &str, guard: &Guard) -> Result<Query, QueryError> {
     if text.len() > MAX_LENGTH {
-        return Err(ParseError(format!("parse error: longer than {MAX_LENGTH} bytes")));
+        let why = format!("parse error: longer than {MAX_LENGTH} bytes");
+        return Err(QueryError::BadData(why));
     }
-    if text.trim().is_empty() {
-        return Err(ParseError("parse error: no expression found in input".into()));
-    }
-    if nesting::bound(text) > nesting::MAX_BOUND {
-        return Err(nesting::too_deep());
-    }
-    let expr = promql_parser::parser::parse(text)
-        .map_err(|error| ParseError(format!("parse error: {}", one_line(&error))))?;
-    let expr = nesting::limited(expr)?;
+    let expr = parse::parse(text, guard).map_err(|refused| match refused {
+        Refused::Syntax(at, why) => {
+            let before = text.get(..at).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+            QueryError::BadData(format!("{line}:{column}: parse error: {why}"))
+        }
+        Refused::Stopped(stopped) => stopped.into(),
+    })?;
     Ok(Query { expr: Arc::new(expr) })
 }
 
@@ -165,17 +182,22 @@ pub fn parse(text: &str) -> Result<Query, ParseError> {
 /// # Errors
 /// It is something else, or nothing.
 pub fn parse_selector(text: &str) -> Result<Vec<Vec<LabelMatcher>>, ParseError> {
-    let query = parse(text)?;
-    match &*query.expr {
-        Expr::VectorSelector(selector) if selector.offset.is_none() && selector.at.is_none() => {
-            matchers_of(selector).map_err(ParseError)
-        }
-        _ => Err(ParseError(format!("not a series selector: {text}"))),
-    }
+    let guard = Guard::within(u64::MAX, MAX_MATCHERS, Arc::default());
+    selector_within(text, &guard).map_err(|error| ParseError(error.to_string()))
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Reads a series selector as [`parse_selector`] does, on the account of a query.
+///
+/// # Errors
+/// It is something else, or nothing; or the query was ended.
+pub fn selector_within(text: &str, guard: &Guard) -> Result<Vec<Vec<LabelMatcher>>, QueryError> {
+    let query = parse_within(text, guard)?;
+    match &*query.expr {
+        Expr::VectorSelector(selector) if selector.moment == TimeModifiers::default() => {
+            Ok(matchers_of(selector))
+        }
+        _ => Err(QueryError::BadData(format!("not a series selector: {text}"))),
+    }
 }
 
 impl Query {
@@ -253,16 +275,16 @@ impl Query {
             Out::Vector(lines) => lines.into_iter().map(|l| (l.labels, l.values)).collect(),
             Out::String(_) | Out::Matrix(_) => Vec::new(),
         };
-        let mut series: Vec<SampledSeries> = lines
-            .into_iter()
-            .map(|(labels, values)| {
-                let points = grid.times().zip(values);
-                let (times, values) =
-                    points.filter(|(_, value)| !SampledSeries::is_stale(*value)).unzip();
-                SampledSeries { labels, times, values }
-            })
-            .filter(|series: &SampledSeries| !series.times.is_empty())
-            .collect();
+        let mut series: Vec<SampledSeries> = Vec::with_capacity(lines.len());
+        for (labels, values) in lines {
+            guard.check()?;
+            let points = grid.times().zip(values);
+            let (times, values): (Vec<i64>, _) =
+                points.filter(|(_, value)| !SampledSeries::is_stale(*value)).unzip();
+            if !times.is_empty() {
+                series.push(SampledSeries { labels, times, values });
+            }
+        }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(notes.answer(Value::Matrix(series)))
     }
@@ -297,8 +319,8 @@ impl Query {
         let (mut found, mut left) = (Vec::new(), vec![(&*self.expr, Duration::ZERO)]);
         while let Some((expr, around)) = left.pop() {
             let mut note = |selector: &VectorSelector, range: Duration| {
-                let reach = around + range + back(selector.offset.as_ref());
-                for matchers in matchers_of(selector).unwrap_or_default() {
+                let reach = around + range + back(selector.moment.offset);
+                for matchers in matchers_of(selector) {
                     found.push(Selector { matchers, reach });
                 }
             };
@@ -306,9 +328,9 @@ impl Query {
                 Expr::VectorSelector(selector) => note(selector, Duration::ZERO),
                 Expr::MatrixSelector(matrix) => note(&matrix.vs, matrix.range),
                 Expr::Subquery(one) => {
-                    left.push((&one.expr, around + one.range + back(one.offset.as_ref())));
+                    left.push((&one.expr, around + one.range + back(one.moment.offset)));
                 }
-                other => left.extend(children(other).into_iter().map(|child| (child, around))),
+                other => left.extend(other.children().into_iter().map(|child| (child, around))),
             }
         }
         found
@@ -316,11 +338,8 @@ impl Query {
 }
 
 /// How far back an offset leads; not at all if it leads ahead.
-fn back(offset: Option<&promql_parser::parser::Offset>) -> Duration {
-    match offset {
-        Some(promql_parser::parser::Offset::Pos(span)) => *span,
-        _ => Duration::ZERO,
-    }
+fn back(offset: Option<i64>) -> Duration {
+    Duration::from_millis(offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or_default())
 }
 
 impl fmt::Display for Query {

@@ -1,35 +1,18 @@
 //! Selectors: which series, which times, and the samples of each step.
 
-use promql_parser::label::MatchOp;
-use promql_parser::parser::{AtModifier, Offset, VectorSelector};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
+use super::ast::{AtModifier, TimeModifiers, VectorSelector};
 use super::eval::{ABSENT, Eval, Line};
 use super::query::QueryError;
 use super::queryable::SampledSeries;
-use crate::model::{LabelMatcher, METRIC_NAME, ValueTest, Wall};
+use crate::model::{LabelMatcher, METRIC_NAME, Wall};
 
 /// The matchers of a selector; one list per alternative of an `or`.
-pub(super) fn matchers_of(selector: &VectorSelector) -> Result<Vec<Vec<LabelMatcher>>, String> {
-    let name = selector.name.iter().map(|name| LabelMatcher::equal(METRIC_NAME, name));
-    let name: Vec<LabelMatcher> = name.collect();
-    let convert = |matchers: &Vec<promql_parser::label::Matcher>| {
-        let rest = matchers.iter().map(|one| {
-            let test = match &one.op {
-                MatchOp::Equal => ValueTest::equal(&one.value, false),
-                MatchOp::NotEqual => ValueTest::equal(&one.value, true),
-                MatchOp::Re(_) => ValueTest::regex(&one.value, false)?,
-                MatchOp::NotRe(_) => ValueTest::regex(&one.value, true)?,
-            };
-            Ok(LabelMatcher { name: one.name.as_str().into(), test })
-        });
-        name.iter().cloned().map(Ok).chain(rest).collect::<Result<Vec<_>, String>>()
-    };
-    let matchers = &selector.matchers;
-    match matchers.or_matchers.as_slice() {
-        [] => Ok(vec![convert(&matchers.matchers)?]),
-        many => many.iter().map(convert).collect(),
-    }
+pub(super) fn matchers_of(selector: &VectorSelector) -> Vec<Vec<LabelMatcher>> {
+    let name = selector.name.as_ref().map(|name| LabelMatcher::equal(METRIC_NAME, name));
+    let all = |matchers: &Vec<LabelMatcher>| name.iter().chain(matchers).cloned().collect();
+    selector.matchers.iter().map(all).collect()
 }
 
 /// When a selector looks, relative to each step: at a fixed time or at the step's, less an offset.
@@ -40,21 +23,13 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    pub(super) fn new(eval: &Eval<'_>, at: Option<&AtModifier>, offset: Option<&Offset>) -> Self {
-        let fixed = at.map(|at| match at {
+    pub(super) fn new(eval: &Eval<'_>, modifiers: &TimeModifiers) -> Self {
+        let fixed = modifiers.at.map(|at| match at {
             AtModifier::Start => eval.whole.start,
             AtModifier::End => eval.whole.end,
-            AtModifier::At(time) => match time.duration_since(UNIX_EPOCH) {
-                Ok(after) => millis(after),
-                Err(before) => -millis(before.duration()),
-            },
+            AtModifier::At(millis) => millis,
         });
-        let offset = match offset {
-            None => 0,
-            Some(Offset::Pos(span)) => millis(*span),
-            Some(Offset::Neg(span)) => -millis(*span),
-        };
-        Self { fixed, offset }
+        Self { fixed, offset: modifiers.offset.unwrap_or_default() }
     }
 
     /// The time looked at in a step.
@@ -80,7 +55,7 @@ impl Eval<'_> {
         // Ranges are open on the left.
         let from = first.saturating_sub(span).saturating_add(1);
         let mut series = Vec::new();
-        let alternatives = matchers_of(selector).map_err(QueryError::BadData)?;
+        let alternatives = matchers_of(selector);
         let several = alternatives.len() > 1;
         for matchers in alternatives {
             series.extend(self.select(&matchers, from, last)?);
@@ -117,10 +92,11 @@ impl Eval<'_> {
         selector: &VectorSelector,
         value: impl Fn(i64, f64) -> f64,
     ) -> Result<Vec<Line>, QueryError> {
-        let moment = Moment::new(self, selector.at.as_ref(), selector.offset.as_ref());
+        let moment = Moment::new(self, &selector.moment);
         let lookback = millis(self.options.lookback);
         let mut lines = Vec::new();
         for series in self.read(selector, moment, lookback)? {
+            self.guard.check()?;
             let mut values = vec![ABSENT; self.grid.steps()];
             let (mut next, mut seen) = (0, false);
             for (slot, step) in values.iter_mut().zip(self.grid.times()) {
@@ -128,7 +104,7 @@ impl Eval<'_> {
                 next += series.times[next..].partition_point(|time| *time <= at);
                 let Some(last) = next.checked_sub(1) else { continue };
                 let (time, sample) = (series.times[last], series.values[last]);
-                if time > at - lookback && !SampledSeries::is_stale(sample) {
+                if time > at.saturating_sub(lookback) && !SampledSeries::is_stale(sample) {
                     *slot = value(time, sample);
                     seen = true;
                 }

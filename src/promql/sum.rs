@@ -106,6 +106,10 @@ pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     let lower = rank.floor() as usize;
     let upper = (lower + 1).min(values.len() - 1);
     let weight = rank - rank.floor();
+    // Not times zero: one of the two may be infinite.
+    if weight == 0.0 {
+        return values[lower];
+    }
     values[lower] * (1.0 - weight) + values[upper] * weight
 }
 

@@ -107,6 +107,9 @@ impl Object for AlertLabels {
 /// rendered, which takes a few microseconds.
 const KEPT: usize = 500;
 
+/// Longest text that a template of a rule makes, in bytes: it is kept with each alert.
+const LONGEST: usize = 32 << 10;
+
 /// What renders the templates of a set of rules.
 #[derive(Debug)]
 pub struct Templates {
@@ -252,7 +255,7 @@ fn rendered(
         Some(Detail::Forecast(words)) => (None, None, words.as_str()),
         None => (None, None, ""),
     };
-    template.render(context! {
+    let fields = context! {
         labels => Value::from_object(AlertLabels { labels: facts.labels.clone(), missing }),
         value => number(facts.value),
         fired_value => number(facts.fired_value),
@@ -267,7 +270,8 @@ fn rendered(
         expected_low => number(expected.map(|(low, _)| low)),
         expected_high => number(expected.map(|(_, high)| high)),
         forecast => forecast,
-    })
+    };
+    templates::rendered(template, fields, LONGEST)
 }
 
 /// `$labels.x` and `$value` inside of braces are `labels.x` and `value`.

@@ -10,7 +10,7 @@ use super::access::Access;
 use super::answer::{self, Answer, Trouble};
 use super::handler::{Shared, not_acceptable};
 use super::negotiate::coding;
-use super::query::{Limits, Parameters, bad_data, invalid};
+use super::query::{Parameters, bad_data, invalid};
 use crate::alert_history::{EventKind, Kind, Page, Query, State, Stopped};
 use crate::model::LabelMatcher;
 use crate::promql::parse_selector;
@@ -51,12 +51,13 @@ impl Shared {
     ) -> Result<Answer, Trouble> {
         let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
         let parameters = Parameters::new(parts.uri.query().unwrap_or_default(), b"");
-        let query = query(&parameters)?;
         let history = self.backend.alert_history().ok_or_else(none_kept)?;
         let most = access.query.time(**access.limits.request_timeout);
         let wanted = parameters.duration("timeout")?.unwrap_or(most);
-        let limits = Limits { timeout: wanted.min(most), max_samples: *access.query.max_samples };
+        let limits = access.query.limits(wanted.min(most));
         let made = self.jobs.run(limits, move |guard| {
+            // Here, as reading selectors takes time.
+            let query = query(&parameters)?;
             let page = history.query(&query, &|| guard.check().is_err());
             page.map_err(|Stopped| {
                 Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "the request was given up")

@@ -70,7 +70,8 @@ impl Shared {
         let permits = Arc::new(Semaphore::new(*access.limits.max_concurrent_pages as usize));
         let (queries, connections) =
             (*access.query.max_concurrency, *access.limits.max_connections);
-        let jobs = Jobs::new(queries, connections, Arc::clone(stats.queries()));
+        let memory = access.query.total_memory();
+        let jobs = Jobs::new(queries, connections, memory, Arc::clone(stats.queries()));
         Self {
             backend,
             access: ArcSwap::from_pointee(access),

@@ -15,9 +15,9 @@ mod stats;
 mod text;
 mod views;
 
-pub(super) use jobs::{Jobs, Limits};
+pub(super) use jobs::Jobs;
 pub(super) use params::{Parameters, bad_data, invalid};
-pub(super) use views::{Past, Reply};
+pub(super) use views::{Past, Reply, trouble};
 
 pub use settings::QueryLimits;
 pub use stats::QueryStats;

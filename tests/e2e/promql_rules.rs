@@ -95,7 +95,7 @@ fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
     let (code, told) = check("sum(rate(up[5m])");
     assert_eq!(code, Some(1));
     assert!(
-        told.contains("x.yaml:6:27: ") && told.contains("rules[0].promql: parse error"),
+        told.contains("x.yaml:6:27: ") && told.contains("rules[0].promql: 1:17: parse error"),
         "{told}"
     );
     for (query, hint) in [

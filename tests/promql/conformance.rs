@@ -79,7 +79,9 @@ impl Loaded {
 
     fn ask(&self, when: When, query: &str) -> Result<Answer, String> {
         let query = promql::parse(query).map_err(|error| error.to_string())?;
-        let (options, guard) = (Options::default(), Guard::default());
+        // As the scripts' own runner has it.
+        let options = Options { delayed_name_removal: true, ..Options::default() };
+        let guard = Guard::default();
         let answer: Result<Answer, QueryError> = match when {
             When::Instant(at) => query.instant(&self.history, Wall(at), &options, &guard),
             When::Range { start, end, step } => {

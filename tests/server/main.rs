@@ -7,6 +7,7 @@ mod limits;
 mod page;
 mod prometheus;
 mod query;
+mod query_attacks;
 mod stop;
 mod support;
 mod web_config;

@@ -1,15 +1,13 @@
 //! `info`: labels of info metrics, such as `target_info`, given to the series they tell of.
 
-use hashbrown::HashMap;
-use promql_parser::parser::{Call, Expr, VectorSelector};
-
 use crate::model::{LabelMatcher, LabelSet, METRIC_NAME, ValueTest};
-use crate::promql::eval::{ABSENT, Eval, Line, Out, absent, merged};
+use crate::promql::ast::{Call, Expr, TimeModifiers};
+use crate::promql::eval::{Eval, Line, Out, absent};
 use crate::promql::labels::with;
-use crate::promql::nesting::children;
 use crate::promql::query::QueryError;
 use crate::promql::queryable::SampledSeries;
 use crate::promql::selector::{Moment, matchers_of, millis};
+use hashbrown::HashMap;
 
 /// Labels by which an info series and the series it tells of find each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
@@ -17,11 +15,11 @@ const IDENTIFYING: [&str; 2] = ["instance", "job"];
 const USUAL: &str = "target_info";
 
 pub(super) fn info(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let base = &*call.args.args[0];
-    let wanted = match call.args.args.get(1).map(|argument| &**argument) {
+    let base = &call.args[0];
+    let wanted = match call.args.get(1) {
         None => Wanted::new(Vec::new())?,
         Some(Expr::VectorSelector(selector)) => {
-            let mut alternatives = matchers_of(selector).map_err(QueryError::BadData)?;
+            let mut alternatives = matchers_of(selector);
             Wanted::new(alternatives.pop().unwrap_or_default())?
         }
         Some(_) => return Err(QueryError::BadData("info needs a selector of labels".into())),
@@ -34,10 +32,10 @@ pub(super) fn info(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
         if wanted.names.iter().all(|one| one.accepts(&line.labels)) {
             enriched.push(line);
         } else {
-            told.enrich(line, &wanted, &mut enriched)?;
+            told.enrich(eval, line, &wanted, &mut enriched)?;
         }
     }
-    merged(enriched).map(Out::Vector)
+    eval.merged(enriched).map(Out::Vector)
 }
 
 /// Which info series, and which of their labels.
@@ -95,6 +93,7 @@ impl Told {
             wanted.names.iter().chain(&wanted.data).cloned().collect();
         let mut by_target = HashMap::<LabelSet, Vec<Info>>::new();
         for series in eval.select(&matchers, first.saturating_sub(lookback) + 1, *last)? {
+            eval.guard.charge(times.len())?;
             let taken = times.iter().map(|at| {
                 let index = series.times.partition_point(|time| time <= at).checked_sub(1)?;
                 let fresh = series.times[index] > at - lookback;
@@ -108,16 +107,22 @@ impl Told {
     }
 
     /// Gives a series its labels; where these change over time it becomes several.
-    fn enrich(&self, line: Line, wanted: &Wanted, into: &mut Vec<Line>) -> Result<(), QueryError> {
+    fn enrich(
+        &self,
+        eval: &Eval<'_>,
+        line: Line,
+        wanted: &Wanted,
+        into: &mut Vec<Line>,
+    ) -> Result<(), QueryError> {
         let told = self.by_target.get(&target(&line.labels)).map(Vec::as_slice).unwrap_or_default();
         let mut made: Vec<Line> = Vec::new();
         for (step, value) in line.values.iter().enumerate().filter(|(_, value)| !absent(**value)) {
+            eval.guard.check()?;
             let Some(labels) = enriched(&line.labels, told, step, wanted)? else { continue };
             let index = match made.iter().position(|one| one.labels == labels) {
                 Some(index) => index,
                 None => {
-                    let values = vec![ABSENT; line.values.len()];
-                    made.push(Line { labels, drop_name: line.drop_name, values });
+                    made.push(eval.new_line(eval.made(labels)?, line.drop_name)?);
                     made.len() - 1
                 }
             };
@@ -168,17 +173,16 @@ fn target(labels: &LabelSet) -> LabelSet {
 
 /// The times that lead from a step to what the base looks at, outermost first.
 fn moments(eval: &Eval<'_>, base: &Expr) -> Vec<Moment> {
-    let of = |selector: &VectorSelector| {
-        Moment::new(eval, selector.at.as_ref(), selector.offset.as_ref())
-    };
+    let of = |moment: &TimeModifiers| Moment::new(eval, moment);
     match base {
-        Expr::VectorSelector(selector) => vec![of(selector)],
-        Expr::MatrixSelector(matrix) => vec![of(&matrix.vs)],
+        Expr::VectorSelector(selector) => vec![of(&selector.moment)],
+        Expr::MatrixSelector(matrix) => vec![of(&matrix.vs.moment)],
         Expr::Subquery(subquery) => {
-            let outer = Moment::new(eval, subquery.at.as_ref(), subquery.offset.as_ref());
+            let outer = of(&subquery.moment);
             std::iter::once(outer).chain(moments(eval, &subquery.expr)).collect()
         }
-        other => children(other)
+        other => other
+            .children()
             .into_iter()
             .map(|child| moments(eval, child))
             .find(|moments| !moments.is_empty())

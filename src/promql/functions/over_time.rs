@@ -1,9 +1,8 @@
 //! Functions of what a step sees of one series, as Prometheus calculates them
 //! (promql/functions.go).
 
-use promql_parser::parser::Call;
-
 use super::{Window, short_text};
+use crate::promql::ast::Call;
 use crate::promql::eval::{Eval, Out};
 use crate::promql::query::QueryError;
 use crate::promql::sum::{Mean, Spread, Sum, quantile};
@@ -160,7 +159,7 @@ pub(super) fn predict_linear(window: &Window<'_>, ahead: &[f64]) -> Option<f64> 
 
 /// Holt's double exponential smoothing.
 pub(super) fn smoothed(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let arguments = &call.args.args;
+    let arguments = &call.args;
     let (level, trend) = (eval.scalar(&arguments[1])?, eval.scalar(&arguments[2])?);
     for (name, factor, values) in [("smoothing", "sf", &level), ("trend", "tf", &trend)] {
         if let Some(wrong) = values.iter().find(|value| !(**value > 0.0 && **value < 1.0)) {
@@ -187,8 +186,8 @@ fn smooth(values: &[f64], level: f64, trend: f64) -> Option<f64> {
 }
 
 pub(super) fn quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let q = eval.scalar(&call.args.args[0])?;
-    let ranges = eval.ranges(&call.args.args[1])?;
+    let q = eval.scalar(&call.args[0])?;
+    let ranges = eval.ranges(&call.args[1])?;
     let mut sorted = Vec::new();
     let lines = eval.over_time(ranges, false, |step, window| {
         if !(0.0..=1.0).contains(&q[step]) {

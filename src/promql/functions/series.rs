@@ -1,16 +1,18 @@
 //! Functions of a whole vector: labels, order, presence, histograms.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 use hashbrown::HashMap;
-use promql_parser::parser::{Call, Expr, VectorSelector};
-use regex::Regex;
 
 use super::{mapped, quantile_text, short_text};
-use crate::model::{LabelSet, METRIC_NAME};
-use crate::promql::eval::{ABSENT, Eval, Line, Out, absent as is_absent, merged, name_of};
+use crate::model::{LabelSet, METRIC_NAME, Replacement};
+use crate::promql::ast::{Call, Expr, VectorSelector};
+use crate::promql::eval::{ABSENT, Eval, Line, Out, absent as is_absent, name_of};
+use crate::promql::guard::Guard;
 use crate::promql::histogram::{self, Bucket};
 use crate::promql::labels::{drop, with};
+use crate::promql::parse::{Refused, pattern};
 use crate::promql::query::QueryError;
 use crate::promql::selector::matchers_of;
 use crate::promql::sum::order;
@@ -23,14 +25,14 @@ pub(super) fn time(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
 }
 
 pub(super) fn vector(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let values = eval.scalar(&call.args.args[0])?;
+    let values = eval.scalar(&call.args[0])?;
     Ok(Out::Vector(vec![Line { labels: LabelSet::default(), drop_name: false, values }]))
 }
 
 /// The value of the only series, NaN where there is none or several.
 pub(super) fn scalar(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
     let mut values = vec![ABSENT; eval.grid.steps()];
-    for line in eval.lines(&call.args.args[0])? {
+    for line in eval.lines(&call.args[0])? {
         for (into, value) in values.iter_mut().zip(line.values) {
             if !is_absent(value) {
                 *into = if is_absent(*into) { value } else { f64::NAN };
@@ -66,10 +68,7 @@ fn every_step(eval: &Eval<'_>, millis: i64) -> Out {
 
 /// Of a selector when its samples were taken, of anything else the time of the step.
 pub(super) fn timestamp(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let mut argument = &*call.args.args[0];
-    while let Expr::Paren(inner) = argument {
-        argument = &inner.expr;
-    }
+    let argument = call.args[0].unwrapped();
     if let Expr::VectorSelector(selector) = argument {
         return Ok(Out::Vector(mapped(eval.timestamps(selector)?, |_, value| value)));
     }
@@ -79,19 +78,19 @@ pub(super) fn timestamp(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError>
 
 /// Functions of native histograms give nothing for floats.
 pub(super) fn nothing(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    eval.lines(&call.args.args[0])?;
+    eval.lines(&call.args[0])?;
     Ok(Out::Vector(Vec::new()))
 }
 
 /// 1 in each step in which there is no series at all.
 pub(super) fn absent(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let argument = &*call.args.args[0];
+    let argument = &call.args[0];
     let lines = eval.lines(argument)?;
     Ok(Out::Vector(missing(eval, argument, &lines)))
 }
 
 pub(super) fn absent_over_time(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let argument = &*call.args.args[0];
+    let argument = &call.args[0];
     let lines = eval.over_time(eval.ranges(argument)?, false, |_, _| Some(1.0))?;
     Ok(Out::Vector(missing(eval, argument, &lines)))
 }
@@ -105,7 +104,7 @@ fn missing(eval: &Eval<'_>, argument: &Expr, lines: &[Line]) -> Vec<Line> {
             }
         }
     }
-    let labels = match unwrapped(argument) {
+    let labels = match argument.unwrapped() {
         Expr::VectorSelector(selector) => named_by(selector),
         Expr::MatrixSelector(matrix) => named_by(&matrix.vs),
         _ => LabelSet::default(),
@@ -113,16 +112,9 @@ fn missing(eval: &Eval<'_>, argument: &Expr, lines: &[Line]) -> Vec<Line> {
     vec![Line { labels, drop_name: false, values }]
 }
 
-fn unwrapped(mut expr: &Expr) -> &Expr {
-    while let Expr::Paren(inner) = expr {
-        expr = &inner.expr;
-    }
-    expr
-}
-
 /// The labels that a selector asks for by value, each where it is asked for once.
 fn named_by(selector: &VectorSelector) -> LabelSet {
-    let alternatives = matchers_of(selector).unwrap_or_default();
+    let alternatives = matchers_of(selector);
     let [matchers] = alternatives.as_slice() else { return LabelSet::default() };
     let once = |name: &str| matchers.iter().filter(|one| &*one.name == name).count() == 1;
     let exact = matchers.iter().filter(|one| &*one.name != METRIC_NAME && once(&one.name));
@@ -130,31 +122,36 @@ fn named_by(selector: &VectorSelector) -> LabelSet {
 }
 
 pub(super) fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let arguments = &call.args.args;
+    let arguments = &call.args;
     let target = eval.string(&arguments[1])?;
     let replacement = eval.string(&arguments[2])?;
     let source = eval.string(&arguments[3])?;
-    let pattern = eval.string(&arguments[4])?;
-    let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
-        QueryError::Execution(format!("invalid regular expression in label_replace(): {pattern}"))
+    let source_text = eval.string(&arguments[4])?;
+    let regex = pattern(&source_text, eval.guard).map_err(|error| match error {
+        Refused::Syntax(..) => QueryError::Execution(format!(
+            "invalid regular expression in label_replace(): {source_text}"
+        )),
+        Refused::Stopped(stopped) => stopped.into(),
     })?;
     if target.is_empty() {
         return Err(QueryError::Execution(format!(
             "invalid destination label name in label_replace(): {target}"
         )));
     }
+    let replacement = Replacement::new(&replacement);
     let mut lines = eval.lines(&arguments[0])?;
     for line in &mut lines {
+        eval.guard.check()?;
         let Some(found) = regex.captures(line.labels.get(&source)) else { continue };
-        let mut text = String::new();
-        found.expand(&replacement, &mut text);
+        eval.guard.charge_labels(line.labels.packed().len() + replacement.length(&found))?;
+        let text = replacement.expand(&found);
         relabelled(line, &target, &text);
     }
-    merged(lines).map(Out::Vector)
+    eval.merged(lines).map(Out::Vector)
 }
 
 pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let arguments = &call.args.args;
+    let arguments = &call.args;
     let target = eval.string(&arguments[1])?;
     let separator = eval.string(&arguments[2])?;
     let sources = arguments[3..].iter().map(|argument| eval.string(argument));
@@ -166,11 +163,14 @@ pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError
     }
     let mut lines = eval.lines(&arguments[0])?;
     for line in &mut lines {
+        eval.guard.check()?;
         let values: Vec<&str> = sources.iter().map(|name| line.labels.get(name)).collect();
+        let length = values.iter().map(|value| value.len() + separator.len()).sum::<usize>();
+        eval.guard.charge_labels(line.labels.packed().len() + length)?;
         let text = values.join(&separator);
         relabelled(line, &target, &text);
     }
-    merged(lines).map(Out::Vector)
+    eval.merged(lines).map(Out::Vector)
 }
 
 /// A name that was given on purpose stays.
@@ -183,7 +183,7 @@ fn relabelled(line: &mut Line, target: &str, value: &str) {
 
 /// By value; over a range the answer is ordered by labels anyway.
 pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Out, QueryError> {
-    let mut lines = eval.lines(&call.args.args[0])?;
+    let mut lines = eval.lines(&call.args[0])?;
     warn_of_ranges(eval);
     let by = |a: f64, b: f64| match (a.is_nan(), b.is_nan()) {
         (true, true) => Ordering::Equal,
@@ -192,6 +192,7 @@ pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Out, Q
         _ if falling => order(b, a),
         _ => order(a, b),
     };
+    eval.guard.check()?;
     lines.sort_by(|a, b| by(a.values[0], b.values[0]));
     Ok(Out::Vector(lines))
 }
@@ -209,17 +210,43 @@ pub(super) fn sort_by_label(
     call: &Call,
     falling: bool,
 ) -> Result<Out, QueryError> {
-    let names = call.args.args[1..].iter().map(|argument| eval.string(argument));
+    let names = call.args[1..].iter().map(|argument| eval.string(argument));
     let names = names.collect::<Result<Vec<_>, _>>()?;
-    let mut lines = eval.lines(&call.args.args[0])?;
+    let lines = eval.lines(&call.args[0])?;
     warn_of_ranges(eval);
-    lines.sort_by(|a, b| {
+    let lines = sorted(lines, eval.guard, |a, b| {
         let by_names = names.iter().map(|name| natural(a.labels.get(name), b.labels.get(name)));
-        let order =
-            by_names.fold(Ordering::Equal, Ordering::then).then_with(|| a.labels.cmp(&b.labels));
+        let unlike = by_names.into_iter().find(|order| order.is_ne());
+        let order = unlike.unwrap_or_else(|| a.labels.cmp(&b.labels));
         if falling { order.reverse() } else { order }
-    });
+    })?;
     Ok(Out::Vector(lines))
+}
+
+/// Sorts as `sort_by` does, and ends with the query: comparing long texts takes long.
+fn sorted<T>(
+    items: Vec<T>,
+    guard: &Guard,
+    mut order: impl FnMut(&T, &T) -> Ordering,
+) -> Result<Vec<T>, QueryError> {
+    let mut runs: VecDeque<VecDeque<T>> = items.into_iter().map(|item| [item].into()).collect();
+    // Runs of neighbours become one until there is one run.
+    while runs.len() > 1 {
+        let mut merged = VecDeque::with_capacity(runs.len().div_ceil(2));
+        while let Some(mut left) = runs.pop_front() {
+            let mut right = runs.pop_front().unwrap_or_default();
+            let mut run = VecDeque::with_capacity(left.len() + right.len());
+            while let (Some(a), Some(b)) = (left.front(), right.front()) {
+                guard.check()?;
+                let from = if order(a, b).is_le() { &mut left } else { &mut right };
+                run.extend(from.pop_front());
+            }
+            run.extend(left.into_iter().chain(right));
+            merged.push_back(run);
+        }
+        runs = merged;
+    }
+    Ok(runs.into_iter().flatten().collect())
 }
 
 /// Compares texts, digits in them as numbers: `a2` before `a10`.
@@ -253,7 +280,10 @@ fn number(text: &str) -> (&str, &str) {
 
 /// The buckets of each histogram in a vector: its labels without `le`, and its lines with their
 /// bounds.
-fn histograms<'a>(eval: &Eval<'_>, lines: &'a [Line]) -> Vec<(LabelSet, Vec<(f64, &'a Line)>)> {
+fn histograms<'a>(
+    eval: &Eval<'_>,
+    lines: &'a [Line],
+) -> Result<Vec<(LabelSet, Vec<(f64, &'a Line)>)>, QueryError> {
     let mut numbers = HashMap::new();
     let mut all: Vec<(LabelSet, Vec<(f64, &Line)>)> = Vec::new();
     for line in lines {
@@ -267,13 +297,14 @@ fn histograms<'a>(eval: &Eval<'_>, lines: &'a [Line]) -> Vec<(LabelSet, Vec<(f64
         };
         // With the name, which is taken off at the end: two histograms stay two.
         let labels = LabelSet::new(line.labels.iter().filter(|(name, _)| *name != LE));
+        let labels = eval.made(labels)?;
         let index = *numbers.entry(labels.clone()).or_insert_with(|| {
             all.push((labels, Vec::new()));
             all.len() - 1
         });
         all[index].1.push((bound, line));
     }
-    all
+    Ok(all)
 }
 
 /// One number per histogram and step.
@@ -281,28 +312,32 @@ fn per_histogram(
     eval: &Eval<'_>,
     lines: &[Line],
     mut number: impl FnMut(usize, Vec<Bucket>, &LabelSet) -> f64,
-) -> Vec<Line> {
-    let each = histograms(eval, lines).into_iter().map(|(labels, buckets)| {
-        let values = (0..eval.grid.steps()).map(|step| {
+) -> Result<Vec<Line>, QueryError> {
+    let mut made = Vec::new();
+    for (labels, buckets) in histograms(eval, lines)? {
+        let mut one = eval.new_line(labels, true)?;
+        for (step, value) in one.values.iter_mut().enumerate() {
+            eval.guard.check()?;
             let there = buckets.iter().filter(|(_, line)| !is_absent(line.values[step]));
             let there: Vec<Bucket> = there
                 .map(|(bound, line)| Bucket { bound: *bound, count: line.values[step] })
                 .collect();
-            if there.is_empty() { ABSENT } else { number(step, there, &labels) }
-        });
-        let values = values.collect();
-        Line { labels, drop_name: true, values }
-    });
-    each.collect()
+            if !there.is_empty() {
+                *value = number(step, there, &one.labels);
+            }
+        }
+        made.push(one);
+    }
+    Ok(made)
 }
 
 pub(super) fn histogram_quantile(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let q = eval.scalar(&call.args.args[0])?;
-    let lines = eval.lines(&call.args.args[1])?;
-    Ok(Out::Vector(quantiles(eval, &lines, &q)))
+    let q = eval.scalar(&call.args[0])?;
+    let lines = eval.lines(&call.args[1])?;
+    quantiles(eval, &lines, &q).map(Out::Vector)
 }
 
-fn quantiles(eval: &Eval<'_>, lines: &[Line], q: &[f64]) -> Vec<Line> {
+fn quantiles(eval: &Eval<'_>, lines: &[Line], q: &[f64]) -> Result<Vec<Line>, QueryError> {
     for q in q.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
         let text = short_text(*q);
         eval.notes.warn(format!("quantile value should be between 0 and 1, got {text}"));
@@ -321,27 +356,27 @@ fn quantiles(eval: &Eval<'_>, lines: &[Line], q: &[f64]) -> Vec<Line> {
 
 /// Several quantiles at once, told apart by a label.
 pub(super) fn histogram_quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let arguments = &call.args.args;
+    let arguments = &call.args;
     let lines = eval.lines(&arguments[0])?;
     let label = eval.string(&arguments[1])?;
     let mut all = Vec::new();
     for argument in &arguments[2..] {
         let q = eval.scalar(argument)?;
         let text = q.first().map_or_else(String::new, |q| quantile_text(*q));
-        all.extend(
-            quantiles(eval, &lines, &q)
-                .into_iter()
-                .map(|line| Line { labels: with(&drop(&line.labels, &[]), &label, &text), ..line }),
-        );
+        for line in quantiles(eval, &lines, &q)? {
+            let labels = eval.made(with(&drop(&line.labels, &[]), &label, &text))?;
+            all.push(Line { labels, ..line });
+        }
     }
     Ok(Out::Vector(all))
 }
 
 pub(super) fn histogram_fraction(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let arguments = &call.args.args;
+    let arguments = &call.args;
     let (lower, upper) = (eval.scalar(&arguments[0])?, eval.scalar(&arguments[1])?);
     let lines = eval.lines(&arguments[2])?;
-    Ok(Out::Vector(per_histogram(eval, &lines, |step, buckets, _| {
+    per_histogram(eval, &lines, |step, buckets, _| {
         histogram::fraction(lower[step], upper[step], buckets)
-    })))
+    })
+    .map(Out::Vector)
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::Desk;
 use super::params::no_answer;
 use crate::model::{Kind, LabelMatcher, LabelSet, METRIC_NAME, MetricDef, ValueTest, Wall};
-use crate::promql::{Guard, Queryable, SampledSeries, StorageError, parse_selector};
+use crate::promql::{Guard, Queryable, SampledSeries, StorageError, selector_within};
 use crate::server::answer::Trouble;
-use crate::server::query::{Parameters, bad_data};
+use crate::server::query::{Parameters, bad_data, trouble};
 
 /// Most series that one answer tells about.
 pub(super) const MOST: usize = 1000;
@@ -35,7 +35,8 @@ impl<'a> Selected<'a> {
             )
         };
         let asked = params.given("metric").ok_or_else(missing)?;
-        let mut all = parse_selector(asked).map_err(|error| bad_data(error.to_string()))?;
+        let all = selector_within(asked, desk.guard);
+        let mut all = all.map_err(trouble)?;
         let (Some(mut matchers), true) = (all.pop(), all.is_empty()) else {
             return Err(bad_data(format!("one selector is wanted, without \"or\": {asked}")));
         };

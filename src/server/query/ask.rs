@@ -5,7 +5,6 @@ use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
-use super::jobs::Limits;
 use super::params::Parameters;
 use super::views::{self, Past, Question, Reply};
 use crate::promql::{Guard, Queryable};
@@ -59,7 +58,7 @@ impl Shared {
         let query = &access.query;
         let most = query.time(**access.limits.request_timeout);
         let wanted = parameters.duration("timeout")?.unwrap_or(most);
-        let limits = Limits { timeout: wanted.min(most), max_samples: *query.max_samples };
+        let limits = query.limits(wanted.min(most));
         let work = move |guard: &Guard| work(&parameters, &*history, guard);
         let made = self.jobs.run(limits, work).await?;
         // Until it may leave, others wait: what is made and not sent is bounded.
@@ -71,7 +70,8 @@ impl Shared {
         let (body, coding) = match made.value {
             Reply::Short(text) => Outgoing::coded(text, coding, Some(permit)).map_err(failed)?,
             Reply::Long(text) => {
-                (Outgoing::page(Box::new(text), coding, permit).map_err(failed)?, coding)
+                let text = Box::new(text.on_account_of(made.guard));
+                (Outgoing::page(text, coding, permit).map_err(failed)?, coding)
             }
         };
         let mut answer = answer::base(StatusCode::OK, answer::JSON, body);

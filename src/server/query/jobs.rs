@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
 use super::stats::QueryStats;
-use crate::promql::Guard;
+use crate::promql::{Guard, Pool};
 use crate::server::answer::Trouble;
 
 /// How many may wait for each that runs.
@@ -23,6 +23,8 @@ pub(in crate::server) struct Jobs {
     /// Jobs that may be there at once, running or waiting.
     places: Arc<Semaphore>,
     stats: Arc<QueryStats>,
+    /// What all jobs hold in memory.
+    memory: Arc<Pool>,
 }
 
 /// The limits of one job.
@@ -32,12 +34,16 @@ pub(in crate::server) struct Limits {
     pub(in crate::server) timeout: Duration,
     /// Samples it may hold.
     pub(in crate::server) max_samples: u64,
+    /// Bytes of all else that it may hold.
+    pub(in crate::server) max_bytes: u64,
 }
 
 /// What a job made, with its right to run: while it lives, others wait, so that what was made and
 /// not yet sent is bounded too.
 pub(in crate::server) struct Made<T> {
     pub(in crate::server) value: T,
+    /// Has what was made on its account until all of it is sent.
+    pub(in crate::server) guard: Arc<Guard>,
     _slot: Slot,
 }
 
@@ -49,11 +55,12 @@ struct Slot {
 }
 
 impl Jobs {
-    /// Runs `concurrency` jobs at once. With those that wait they take at most half of
-    /// `connections`: the rest is for scrapes.
+    /// Runs `concurrency` jobs at once, which hold `memory` bytes together. With those that wait
+    /// they take at most half of `connections`: the rest is for scrapes.
     pub(in crate::server) fn new(
         concurrency: u32,
         connections: u32,
+        memory: u64,
         stats: Arc<QueryStats>,
     ) -> Self {
         let places = concurrency.saturating_mul(1 + WAITING_PER_RUNNING).min(connections / 2);
@@ -61,6 +68,7 @@ impl Jobs {
             slots: Arc::new(Semaphore::new(concurrency as usize)),
             places: Arc::new(Semaphore::new(places as usize)),
             stats,
+            memory: Arc::new(Pool::new(memory)),
         }
     }
 
@@ -73,7 +81,7 @@ impl Jobs {
         limits: Limits,
         work: impl FnOnce(&Guard) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<Made<T>, Trouble> {
-        let mut ending = Ending::begin(&self.stats, limits.max_samples);
+        let mut ending = Ending::begin(&self.stats, limits, Arc::clone(&self.memory));
         let result = self.within(limits, &ending.guard, work).await;
         ending.result = Some(result.as_ref().map_or_else(Trouble::kind, |_| "success"));
         result
@@ -95,7 +103,7 @@ impl Jobs {
         let inner = Arc::clone(guard);
         let work = tokio::task::spawn_blocking(move || {
             let value = work(&inner)?;
-            Ok(Made { value, _slot: slot })
+            Ok(Made { value, guard: inner, _slot: slot })
         });
         tokio::select! {
             done = work => done.unwrap_or_else(|_| Err(failed())),
@@ -116,9 +124,9 @@ struct Ending {
 }
 
 impl Ending {
-    fn begin(stats: &Arc<QueryStats>, max_samples: u64) -> Self {
+    fn begin(stats: &Arc<QueryStats>, limits: Limits, memory: Arc<Pool>) -> Self {
         Self {
-            guard: Arc::new(Guard::new(max_samples)),
+            guard: Arc::new(Guard::within(limits.max_samples, limits.max_bytes, memory)),
             stats: Arc::clone(stats),
             began: Instant::now(),
             result: None,
@@ -156,11 +164,12 @@ mod tests {
 
     use crate::promql::Stopped;
 
-    const LIMITS: Limits = Limits { timeout: Duration::from_secs(20), max_samples: 10 };
+    const LIMITS: Limits =
+        Limits { timeout: Duration::from_secs(20), max_samples: 10, max_bytes: 100 };
 
     fn jobs(concurrency: u32, connections: u32) -> (Jobs, Arc<QueryStats>) {
         let stats = Arc::new(QueryStats::default());
-        (Jobs::new(concurrency, connections, Arc::clone(&stats)), stats)
+        (Jobs::new(concurrency, connections, 1_000, Arc::clone(&stats)), stats)
     }
 
     /// Works until it is stopped, and says why it was.
@@ -194,6 +203,24 @@ mod tests {
             stats.ended().iter().map(|(what, (count, _))| (*what, *count)).collect();
         assert_eq!(counts, [("execution", 1), ("success", 1)]);
         assert_eq!((stats.running(), stats.waiting()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_was_made_is_on_its_account_until_it_is_sent() {
+        let (jobs, _) = jobs(2, 8);
+        let fill = |guard: &Guard| {
+            guard.charge_bytes(90).map_err(|stopped| {
+                Trouble::of_kind(StatusCode::UNPROCESSABLE_ENTITY, "execution", stopped.to_string())
+            })
+        };
+        let made = jobs.run(LIMITS, fill).await.unwrap();
+        assert_eq!(jobs.memory.held(), 90);
+        drop(made);
+        assert_eq!(jobs.memory.held(), 0);
+        let limits = Limits { max_bytes: 10, ..LIMITS };
+        let refused = jobs.run(limits, fill).await.err().unwrap();
+        assert!(refused.message.contains("bytes"), "{}", refused.message);
+        assert_eq!(jobs.memory.held(), 0);
     }
 
     #[tokio::test]

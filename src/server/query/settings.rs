@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::declare::{Problems, Span, Spanned};
+use crate::declare::{Problems, Size, Span, Spanned};
 use crate::section;
+
+use super::jobs::Limits;
 
 section! {
     /// What a query of history may cost.
@@ -12,6 +14,13 @@ section! {
         pub timeout: Spanned<Span> = Spanned::nowhere(Span::secs(30)),
         /// Samples that one query may hold in memory, 16 bytes each.
         pub max_samples: Spanned<u64> = Spanned::nowhere(5_000_000),
+        /// Bytes of labels, texts and regular expressions that one query may hold in memory beside
+        /// its samples.
+        pub max_memory: Spanned<Size> = Spanned::nowhere(Size(128 << 20)),
+        /// Bytes that all queries together may hold in memory, samples and what is not yet sent
+        /// included; at least what one may hold. Queries of rules have limits of their own. A
+        /// change takes effect when the address changes or at the next start.
+        pub max_total_memory: Spanned<Size> = Spanned::nowhere(Size(512 << 20)),
         /// Queries that run at once. Others wait for their turn, and too many are refused. A change
         /// takes effect when the address changes or at the next start.
         pub max_concurrency: Spanned<u32> = Spanned::nowhere(4),
@@ -24,6 +33,17 @@ impl QueryLimits {
     /// Time for a query of a request that lives for at most `request`: the rest is for its answer.
     pub(in crate::server) fn time(&self, request: Duration) -> Duration {
         (**self.timeout).min(request * 3 / 4)
+    }
+
+    /// The limits of a query that may take `timeout`.
+    pub(in crate::server) fn limits(&self, timeout: Duration) -> Limits {
+        Limits { timeout, max_samples: *self.max_samples, max_bytes: self.max_memory.0 }
+    }
+
+    /// Bytes that all queries may hold: no fewer than one may.
+    pub(in crate::server) fn total_memory(&self) -> u64 {
+        let one = self.max_samples.saturating_mul(16).saturating_add(self.max_memory.0);
+        self.max_total_memory.0.max(one)
     }
 
     /// Checks what each key alone cannot say; a request lives for at most `request`.
@@ -42,6 +62,18 @@ impl QueryLimits {
         }
         if *self.max_samples == 0 {
             problems.error(&self.max_samples.at, "must be 1 or more, found 0");
+        }
+        if self.max_memory.0 == 0 {
+            problems.error(&self.max_memory.at, "must be more than zero").hint("such as 128MiB");
+        }
+        let declared = self.max_total_memory.value != Self::default().max_total_memory.value;
+        if declared && self.max_total_memory.0 < self.max_memory.0 {
+            problems
+                .error(
+                    &self.max_total_memory.at,
+                    "less than `max_memory`, which one query may hold",
+                )
+                .hint("raise it, or lower prometheus.query.max_memory");
         }
         if *self.max_concurrency == 0 {
             problems

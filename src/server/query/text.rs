@@ -2,11 +2,12 @@
 //!
 //! Owns the JSON form of Prometheus's answers. Never makes a tree of JSON values of a result.
 
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 use super::number::{push_plain, push_time, push_value};
 use crate::model::LabelSet;
-use crate::promql::{Answer, Sample, SampledSeries, Value};
+use crate::promql::{Answer, Guard, Sample, SampledSeries, Value};
 use crate::server::body::Chunks;
 
 /// A piece is at least this long, in bytes.
@@ -24,6 +25,8 @@ pub(in crate::server) struct Text {
     separator: &'static [u8],
     after: Vec<u8>,
     done: bool,
+    /// What it holds is on this account.
+    account: Option<Arc<Guard>>,
 }
 
 enum Parts {
@@ -98,7 +101,12 @@ impl Text {
             }
         }
         after.push(b'}');
-        Self { before, parts, separator: b"", after, done: false }
+        Self { before, parts, separator: b"", after, done: false, account: None }
+    }
+
+    /// The same; `account` is charged until it is sent.
+    pub(in crate::server) fn on_account_of(self, account: Arc<Guard>) -> Self {
+        Self { account: Some(account), ..self }
     }
 
     /// Whether it is surely short.
@@ -182,6 +190,7 @@ impl Chunks for Text {
             if !self.write_part(out) {
                 out.append(&mut self.after);
                 self.done = true;
+                self.account = None;
                 break;
             }
         }

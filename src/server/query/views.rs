@@ -9,7 +9,8 @@ use super::params::{Parameters, bad_data, invalid};
 use super::text::{Notes, Text};
 use crate::model::{LabelMatcher, LabelSet, Wall};
 use crate::promql::{
-    Answer, Guard, Options, Query, QueryError, Queryable, Stopped, Value, parse, parse_selector,
+    Answer, Guard, Options, Query, QueryError, Queryable, Stopped, Value, parse_within,
+    selector_within,
 };
 use crate::server::answer::Trouble;
 
@@ -77,7 +78,7 @@ fn instant(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Te
     let limit = parameters.limit("limit")?;
     let at = parameters.time("time")?.unwrap_or(asked.now);
     let options = asked.options()?;
-    let query = asked.query()?;
+    let query = asked.query(guard)?;
     let answer = query.instant(source, at, &options, guard).map_err(trouble)?;
     Ok(Text::answer(truncated(answer, limit)))
 }
@@ -103,7 +104,7 @@ fn range(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Text
         ));
     }
     let options = asked.options()?;
-    let query = asked.query()?;
+    let query = asked.query(guard)?;
     let answer = query.range(source, start, end, step, &options, guard).map_err(|error| {
         match error {
             // What is left of it can only be a type that has no range.
@@ -129,7 +130,7 @@ fn labels(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Tex
     let found = asked.found(source, guard)?;
     let names: BTreeSet<&str> =
         found.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
-    Ok(texts(names, limit))
+    texts(names, limit, guard)
 }
 
 fn values(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Text, Trouble> {
@@ -141,17 +142,22 @@ fn values(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Tex
     let found = asked.found(source, guard)?;
     let values: BTreeSet<&str> =
         found.iter().map(|labels| labels.get(&name)).filter(|value| !value.is_empty()).collect();
-    Ok(texts(values, limit))
+    texts(values, limit, guard)
 }
 
-fn texts(texts: BTreeSet<&str>, limit: usize) -> Text {
+fn texts(texts: BTreeSet<&str>, limit: usize, guard: &Guard) -> Result<Text, Trouble> {
     let (texts, notes) = shortened(texts.into_iter().collect(), limit);
-    Text::texts(texts.into_iter().map(str::to_owned).collect(), &notes)
+    let length = texts.iter().map(|text| text.len()).sum();
+    guard.charge_bytes(length).map_err(|stopped| trouble(stopped.into()))?;
+    Ok(Text::texts(texts.into_iter().map(str::to_owned).collect(), &notes))
 }
 
 impl Question {
-    fn query(&self) -> Result<Query, Trouble> {
-        parse(self.parameters.text("query")).map_err(|error| invalid("query", &error.to_string()))
+    fn query(&self, guard: &Guard) -> Result<Query, Trouble> {
+        parse_within(self.parameters.text("query"), guard).map_err(|error| match error {
+            QueryError::BadData(why) => invalid("query", &why),
+            error => trouble(error),
+        })
     }
 
     fn options(&self) -> Result<Options, Trouble> {
@@ -171,8 +177,10 @@ impl Question {
         let (from, to) = self.parameters.times()?;
         let mut all = Vec::new();
         for text in self.parameters.all("match[]") {
-            let selectors = parse_selector(text);
-            let selectors = selectors.map_err(|error| invalid("match[]", &error.to_string()))?;
+            let selectors = selector_within(text, guard).map_err(|error| match error {
+                QueryError::BadData(why) => invalid("match[]", &why),
+                error => trouble(error),
+            })?;
             if selectors.iter().any(|matchers| selects_all(matchers)) {
                 let why = "match[] must contain at least one non-empty matcher";
                 return Err(invalid("match[]", why));
@@ -184,6 +192,7 @@ impl Question {
         }
         let mut found = BTreeSet::new();
         for matchers in all {
+            guard.check().map_err(|stopped| trouble(stopped.into()))?;
             let series = source.series(&matchers, from, to, guard);
             found.extend(series.map_err(|error| trouble(error.into()))?);
         }
@@ -229,9 +238,8 @@ fn truncated(mut answer: Answer, limit: usize) -> Answer {
 pub(in crate::server) fn trouble(error: QueryError) -> Trouble {
     let status = match &error {
         QueryError::BadData(_) => StatusCode::BAD_REQUEST,
-        QueryError::Execution(_) | QueryError::Stopped(Stopped::TooManySamples(_)) => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        QueryError::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        QueryError::Stopped(stopped) if stopped.is_limit() => StatusCode::UNPROCESSABLE_ENTITY,
         QueryError::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
         QueryError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
@@ -239,6 +247,12 @@ pub(in crate::server) fn trouble(error: QueryError) -> Trouble {
     match error {
         QueryError::Stopped(Stopped::TooManySamples(_)) => {
             trouble.hint("ask for less, or raise prometheus.query.max_samples")
+        }
+        QueryError::Stopped(Stopped::TooManyBytes(_)) => {
+            trouble.hint("ask for less, or raise prometheus.query.max_memory")
+        }
+        QueryError::Stopped(Stopped::TooManyTogether(_)) => {
+            trouble.hint("ask again later, or raise prometheus.query.max_total_memory")
         }
         _ => trouble,
     }
