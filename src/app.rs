@@ -30,6 +30,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::collectors::HealthBoard;
+use crate::collectors::neo4j::Seen;
 use crate::config::{self, Plan, Source, process_environment};
 use crate::durable::Found;
 use crate::history::History;
@@ -79,6 +80,7 @@ struct App {
     /// None: the declaration in effect at the start keeps none.
     account: Option<Account>,
     outward: Outward,
+    neo4j_seen: Seen,
     web: Web,
     statsd: statsd::Intake,
     reloads: Mutex<Reloads>,
@@ -176,6 +178,7 @@ impl App {
         notifier.replace(notifier.prepare(channels, plan.sender.clone()).await?).await;
         let past = Past::open(&plan, state.as_deref(), clock).await;
         let outward = Outward::new(state.clone(), clock);
+        let neo4j_seen = seen(state.as_ref().map(|folder| folder.join("neo4j.json"))).await;
         let said = state.as_ref().map(|folder| routing::StateFile::new(folder.join("desk.json")));
         let file = state.map(|folder| StateFile::new(folder.join("alerts.json")));
         let (running, rules) = Running::new(plan, past.as_ref().map(|past| past.history.clone()));
@@ -208,6 +211,7 @@ impl App {
             past,
             account,
             outward,
+            neo4j_seen,
             web: Web::default(),
             statsd: statsd::Intake::default(),
             reloads: Mutex::new(Reloads { loaded_at: now.wall, ..Reloads::default() }),
@@ -336,6 +340,11 @@ async fn state_directory(plan: &Plan) -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// The servers that answered some time since installation.
+async fn seen(file: Option<PathBuf>) -> Seen {
+    tokio::task::spawn_blocking(move || Seen::load(file)).await.unwrap_or_default()
 }
 
 /// The alerts that the process before left behind.

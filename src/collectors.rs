@@ -16,6 +16,10 @@ use crate::model::{Batch, Failure, Now};
 
 pub use runner::{Build, Health, HealthBoard, Runner, Schedule, Sink};
 
+/// Why a collector brings nothing whose source was never there: it is no failure, as nobody misses
+/// what was never seen.
+pub const UNSEEN: &str = "unseen";
+
 /// What [`Collector::collect`] returns.
 pub type Collecting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
+
 use super::App;
 use super::account::Account;
 use super::past::Past;
@@ -96,10 +98,11 @@ impl Backend for View {
     fn rules(&self) -> Vec<RuleView> {
         let judged = self.0.judge.judged();
         let mut alerts = self.alerts_by_rule(judged.engine.alerts());
+        let missing = judged.engine.missing();
         let recordings = judged.engine.recordings().map(|status| recording_view(&status));
         let rules = judged.engine.rules().map(|status| {
             let alerts = alerts.remove(&status.rule.name).unwrap_or_default();
-            rule_view(&status, alerts, judged.last_tick)
+            rule_view(&status, alerts, &missing, judged.last_tick)
         });
         recordings.chain(rules).collect()
     }
@@ -154,7 +157,12 @@ impl View {
 }
 
 /// `tick` is how long judging took of which the rule was a part, where it asks no history.
-fn rule_view(status: &RuleStatus<'_>, alerts: Vec<Arc<Alert>>, tick: Duration) -> RuleView {
+fn rule_view(
+    status: &RuleStatus<'_>,
+    alerts: Vec<Arc<Alert>>,
+    missing: &HashMap<Fingerprint, Duration>,
+    tick: Duration,
+) -> RuleView {
     let rule = status.rule;
     let texts = rule.annotations.iter();
     RuleView {
@@ -168,6 +176,11 @@ fn rule_view(status: &RuleStatus<'_>, alerts: Vec<Arc<Alert>>, tick: Duration) -
         severity: rule.severity(0),
         labels: rule.identity.add_labels.clone(),
         annotations: texts.map(|(name, text)| (name.clone(), text.source().to_owned())).collect(),
+        on_missing: rule.absence(),
+        missing: alerts
+            .iter()
+            .filter_map(|alert| Some((alert.fingerprint, *missing.get(&alert.fingerprint)?)))
+            .collect(),
         alerts,
         last_evaluation: status.last.map(|last| last.at),
         evaluation_time: match (rule.question(), status.last) {
@@ -192,6 +205,8 @@ fn recording_view(status: &RecordingStatus<'_>) -> RuleView {
         severity: Severity::Info,
         labels: rule.labels.clone(),
         annotations: Labels::new(),
+        on_missing: String::new(),
+        missing: Default::default(),
         alerts: Vec::new(),
         last_evaluation: status.last.map(|last| last.at),
         evaluation_time: status.last.map(|last| last.took).unwrap_or_default(),

@@ -138,6 +138,13 @@ impl Desk {
         }
     }
 
+    /// Notes alerts from before the start whose data were seen since.
+    pub(super) fn confirm(&self, alerts: &[Fingerprint]) {
+        if !alerts.is_empty() {
+            self.dispatcher.lock().confirm(alerts, self.clock.now().mono);
+        }
+    }
+
     /// Notes that rules were judged.
     pub(super) fn judged(&self) {
         self.judged.store(self.clock.now().mono.0, Relaxed);

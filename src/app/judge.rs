@@ -216,6 +216,7 @@ impl Judge {
 
     async fn follow(&self, tick: Tick) -> bool {
         self.desk.judged();
+        self.desk.confirm(&tick.confirmed);
         self.tell(&tick.transitions).await;
         tick.changed
     }

@@ -134,8 +134,10 @@ impl Running {
             // It has timeouts of its own and ends within its interval, slow queries or not.
             let schedule =
                 Schedule { interval: plan.interval, deadline: plan.interval, settle: None };
+            let seen = app.neo4j_seen.clone();
             let build = move || -> Box<dyn Collector> {
-                Box::new(Neo4jCollector::new(&settings, plan.clone(), first))
+                let collector = Neo4jCollector::new(&settings, plan.clone(), first);
+                Box::new(collector.remembering(seen.clone()))
             };
             self.spawn(app, Origin::Neo4j, schedule, Box::new(build));
         }

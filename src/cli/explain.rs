@@ -59,14 +59,19 @@ fn screen(data: &Value) -> String {
 }
 
 fn of_rule(rule: &Value) -> String {
-    let mut out = format!(
-        "{}: {}\n  state {}, for {}, judged last {}\n",
-        text(&rule["rule"]),
-        text(&rule["condition"]),
-        text(&rule["state"]),
-        text(&rule["duration"]),
-        text(&rule["lastEvaluation"]),
-    );
+    let mut out = format!("{}: {}\n", text(&rule["rule"]), text(&rule["condition"]));
+    let after = match text(&rule["duration"]) {
+        none if none == "0s" => "at once".to_owned(),
+        duration => format!("once that holds for {duration}"),
+    };
+    let last = match text(&rule["lastEvaluation"]) {
+        none if none == "-" => "not yet".to_owned(),
+        at => format!("last {at}"),
+    };
+    out += &format!("  state {}; fires {after}; evaluated {last}\n", text(&rule["state"]));
+    if let Some(absence) = rule["onMissing"].as_str().filter(|absence| !absence.is_empty()) {
+        out += &format!("  where a series is missing, {absence}\n");
+    }
     for key in ["lastError", "note"] {
         if !rule[key].is_null() {
             out += &format!("  {}\n", text(&rule[key]));
@@ -94,6 +99,9 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
     if !alert["heldFor"].is_null() {
         let (held, needed) = (text(&alert["heldFor"]), text(&rule["duration"]));
         out += &format!("    not firing yet: the condition has held for {held} of {needed}\n");
+    }
+    if let Some(missing) = alert["missingFor"].as_str() {
+        out += &format!("    its series is missing, for {missing} so far\n");
     }
     if !alert["reason"].is_null() {
         out += &format!("    why: {}\n", text(&alert["reason"]));

@@ -54,6 +54,16 @@ fn alert(pairs: &[String]) -> anyhow::Result<Alert> {
     Ok(Alert::firing(&rule, severity, labels))
 }
 
+/// When a group is told of: `first after 30s, then at most every 5m`.
+fn timing(way: &Value) -> String {
+    let (wait, interval) = (text(&way["groupWait"]), text(&way["groupInterval"]));
+    let first = if wait == "0s" { "at once".to_owned() } else { format!("first after {wait}") };
+    match interval.as_str() {
+        "0s" => first,
+        interval => format!("{first}, then at most every {interval}"),
+    }
+}
+
 /// One way in lines.
 pub(super) fn screen(way: &Value) -> String {
     let names = |all: &Value| list(all).iter().map(text).collect::<Vec<_>>().join(", ");
@@ -68,13 +78,11 @@ pub(super) fn screen(way: &Value) -> String {
     let mut out =
         format!("{} {} -> {receiver}: {channels}\n", text(&way["route"]), text(&way["matchers"]));
     let repeat = &way["repeatInterval"];
-    let repeat = if repeat.is_null() { "never".into() } else { format!("after {}", text(repeat)) };
-    out += &format!(
-        "  group {}: first after {}, then at most every {}; told again {repeat}\n",
-        way["group"],
-        text(&way["groupWait"]),
-        text(&way["groupInterval"]),
-    );
+    let repeat = match repeat.is_null() {
+        true => "not repeated".into(),
+        false => format!("told again after {}", text(repeat)),
+    };
+    out += &format!("  group {}: {}; {repeat}\n", way["group"], timing(way));
     if !way["fallback"].is_null() {
         out += &format!("  if these fail: {}\n", text(&way["fallback"]));
     }

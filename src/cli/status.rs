@@ -40,7 +40,10 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
             Some(false) => {
                 format!("FAILED {}: {}", word(&collector["reason"]), word(&collector["error"]))
             }
-            None => "has not run yet".to_owned(),
+            None => match collector["error"].as_str() {
+                Some(error) => format!("not seen yet, and not missed: {error}"),
+                None => "has not run yet".to_owned(),
+            },
         };
         let took = collector["lastDurationSeconds"].as_f64().unwrap_or_default() * 1000.0;
         out += &format!("  {name:<14} {took:>9.2} ms  {state}\n");
@@ -158,7 +161,9 @@ mod tests {
         let screen = screen(
             &json!({"version": "1", "status": "healthy", "uptimeSeconds": 3.2, "series": 7, "rules": 2}),
             &json!({"collectors": {"neo4j": {"success": false, "reason": "connect",
-                    "error": "refused", "lastDurationSeconds": 0.0015}},
+                    "error": "refused", "lastDurationSeconds": 0.0015},
+                    "own": {"success": null, "error": null, "lastDurationSeconds": 0},
+                    "statsd": {"success": null, "error": "no answer", "lastDurationSeconds": 0}},
                     "history": {"folder": "/h", "series": 7, "bytes": 99, "oldest": "2026-11-21",
                     "problem": "no space left"},
                     "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
@@ -172,7 +177,9 @@ mod tests {
         assert_eq!(
             screen,
             "bellwether 1  healthy  up 3 s  7 series  2 rules\n\ncollectors\n  \
-             neo4j               1.50 ms  FAILED connect: refused\n\nhistory\n  \
+             neo4j               1.50 ms  FAILED connect: refused\n  \
+             own                 0.00 ms  has not run yet\n  \
+             statsd              0.00 ms  not seen yet, and not missed: no answer\n\nhistory\n  \
              /h  99 bytes  7 series  since 2026-11-21  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
              log            1 sent, 0 queued, 0 dropped\n  \
              pager          1 sent, 0 queued, 2 dropped, 2 dead letters\n\nremote write\n  \

@@ -11,10 +11,12 @@ mod plan;
 mod pool;
 mod rows;
 mod schedule;
+mod seen;
 mod settings;
 mod statement;
 mod trouble;
 
 pub use collector::Neo4jCollector;
 pub use plan::Plan;
+pub use seen::Seen;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};

@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Collector;
+use super::{Collector, UNSEEN};
 use crate::clock::Clock;
 use crate::model::{Batch, Failure, Now, Origin};
 
@@ -26,7 +26,8 @@ pub trait Sink: Send + Sync + 'static {
 /// How a collector fares.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Health {
-    /// Whether the last run succeeded; `None` before the first has ended.
+    /// Whether the last run succeeded; `None` before the first has ended, and where what it
+    /// collects from was never seen.
     pub success: Option<bool>,
     /// How long the last finished run took.
     pub duration: Duration,
@@ -81,12 +82,19 @@ impl HealthBoard {
             }
             Err(failure) => {
                 // Once per change of reason, not every interval.
-                if before.as_ref().map(|failure| failure.reason) != Some(failure.reason) {
-                    let (reason, error) = (failure.reason, failure.detail.as_str());
-                    warn!(collector = origin.as_str(), reason, error, "collector failed");
+                let news = before.as_ref().map(|failure| failure.reason) != Some(failure.reason);
+                let unseen = failure.reason == UNSEEN;
+                let (collector, reason) = (origin.as_str(), failure.reason);
+                let error = failure.detail.as_str();
+                match (news, unseen) {
+                    (true, true) => info!(collector, error, "not seen yet; it is not missed"),
+                    (true, false) => warn!(collector, reason, error, "collector failed"),
+                    (false, _) => {}
                 }
-                health.success = Some(false);
-                *health.failures.entry(failure.reason).or_default() += 1;
+                health.success = (!unseen).then_some(false);
+                if !unseen {
+                    *health.failures.entry(failure.reason).or_default() += 1;
+                }
                 health.failure = Some(failure);
             }
         }
@@ -148,7 +156,11 @@ impl Runner {
             }
             let next = async {
                 match settle.take() {
-                    Some(settle) => sleep(settle).await,
+                    // What needs two runs begins with the second, and so does the grid.
+                    Some(settle) => {
+                        sleep(settle).await;
+                        ticks.reset();
+                    }
                     None => {
                         ticks.tick().await;
                     }
@@ -286,7 +298,9 @@ mod tests {
     async fn a_second_run_follows_soon_where_the_first_needs_one() {
         let settle = Some(Duration::from_secs(1));
         assert_eq!(drive_settling(&[], 2, settle).await.0.runs, 2);
-        assert_eq!(drive_settling(&[], 11, settle).await.0.runs, 3);
+        assert_eq!(drive_settling(&[], 10, settle).await.0.runs, 2);
+        assert_eq!(drive_settling(&[], 12, settle).await.0.runs, 3);
+        assert_eq!(drive_settling(&[], 22, settle).await.0.runs, 4);
         assert_eq!(drive_settling(&[], 9, Some(Duration::from_secs(10))).await.0.runs, 1);
     }
 
@@ -303,6 +317,21 @@ mod tests {
         let (health, sizes) = drive(&["hang"], 31).await;
         assert_eq!(health.failures, BTreeMap::from([("timeout", 2)]));
         assert_eq!((health.success, sizes), (Some(true), vec![0, 0, 1]));
+    }
+
+    #[test]
+    fn what_was_never_seen_is_no_failure_until_it_was_there() {
+        let board = HealthBoard::default();
+        let run = |result| {
+            board.record(Origin::Neo4j, Duration::ZERO, result);
+            board.all().remove(&Origin::Neo4j).unwrap()
+        };
+        let unseen = run(Err(Failure::new(UNSEEN, "bolt://localhost:7687: refused")));
+        assert_eq!((unseen.success, unseen.runs, unseen.failures.len()), (None, 1, 0));
+        assert_eq!(unseen.failure.unwrap().detail, "bolt://localhost:7687: refused");
+        assert_eq!(run(Ok(Now::default())).success, Some(true));
+        let down = run(Err(Failure::new("connect", "refused")));
+        assert_eq!((down.success, down.failures["connect"]), (Some(false), 1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,12 +60,13 @@ pub struct Plan {
 /// # Errors
 /// All problems of the declaration, those of decoding included.
 pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
-    let Loaded { source, root, mut problems, rule_files, silences, warnings } = loaded;
+    let Loaded { source, root, mut problems, rule_files, silences, warnings, host } = loaded;
     if let Some(root) = &root {
         exec::check(root, &source, &mut problems);
     }
     let plan = root.map(|root| {
-        let plan = Checker::new(&root, &rule_files, &silences, warnings, &mut problems).plan();
+        let checker = Checker::new(&root, &rule_files, &silences, warnings, &mut problems);
+        let plan = Checker { host: host.as_deref(), ..checker }.plan();
         plan(root)
     });
     match plan {
@@ -85,6 +86,8 @@ struct Checker<'a> {
     metrics: Vec<MetricDef>,
     /// Where each name was declared first.
     declared: BTreeMap<String, At>,
+    /// The name of this host.
+    host: Option<&'a str>,
 }
 
 impl<'a> Checker<'a> {
@@ -96,7 +99,8 @@ impl<'a> Checker<'a> {
         problems: &'a mut Problems,
     ) -> Self {
         let (metrics, declared) = (Vec::new(), BTreeMap::new());
-        Self { root, rule_files, silences, problems, warnings, metrics, declared }
+        let host = None;
+        Self { root, rule_files, silences, problems, warnings, metrics, declared, host }
     }
 
     /// The plan, but for the settings themselves, which may be large.
@@ -131,8 +135,7 @@ impl<'a> Checker<'a> {
         self.channels();
         self.unheard(&rules);
         let routing = self.routing();
-        let labels = monitor.prometheus.default_labels.value.clone();
-        let sender = Sender { labels, url: self.external_url() };
+        let sender = Sender { labels: self.sender_labels(), url: self.external_url() };
         self.root.trend_analysis.storage.check(self.problems);
         self.root.alert_history.check(self.problems);
         self.root.trend_analysis.anomaly_detection.check(&metrics, self.problems);
@@ -408,12 +411,23 @@ impl<'a> Checker<'a> {
             heartbeat: &alerting.heartbeat,
             cooldown: alerting.cooldown_period.0,
             channels: &channels,
-            sender: monitor.prometheus.default_labels.value.clone(),
+            sender: self.sender_labels(),
             traits: traits.collect(),
         };
         let mut routing = Routing::compile(declared, self.problems);
         self.warnings.append(&mut routing.warnings);
         routing
+    }
+
+    /// The labels of every notification: `default_labels`, and where they have no `instance`, this
+    /// host as that.
+    fn sender_labels(&self) -> Labels {
+        let mut labels = self.root.performance_monitor.prometheus.default_labels.value.clone();
+        if let Some(host) = self.host {
+            labels.entry("instance".to_owned()).or_insert_with(|| host.to_owned());
+        }
+        labels.retain(|_, value| !value.is_empty());
+        labels
     }
 
     fn remote_write(&mut self) {

@@ -80,6 +80,8 @@ pub struct Loaded {
     pub silences: Vec<WrittenSilence>,
     /// What is odd but no error.
     pub warnings: Vec<Problem>,
+    /// The name of this host.
+    pub host: Option<String>,
 }
 
 /// Reads and decodes `source`. Blocks on the file system.
@@ -114,7 +116,8 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     };
     let source = source.clone();
     let (rule_files, silences, warnings) = Default::default();
-    Loaded { source, root, problems, rule_files, silences, warnings }
+    let host = environment("HOSTNAME").filter(|host| !host.is_empty());
+    Loaded { source, root, problems, rule_files, silences, warnings, host }
 }
 
 /// The text of a file that is not too large.

@@ -47,6 +47,11 @@ impl Pipeline {
         sent
     }
 
+    /// Notes alerts from before a restart whose data were seen since.
+    pub fn confirm(&mut self, alerts: &[Fingerprint], now: Now) {
+        self.dispatcher.confirm(alerts, now.mono);
+    }
+
     /// Stops, and starts again: outboxes are on disk, and so is what people said; `standing` fired
     /// when it stopped.
     pub fn restart(&mut self, standing: Vec<Arc<Alert>>, now: Now) {

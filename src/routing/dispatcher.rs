@@ -126,7 +126,8 @@ impl Dispatcher {
             let key = alert.fingerprint;
             let mut tracked = Tracked::new(alert, now.wall);
             tracked.restored_until = Some(now.mono.after(GRACE));
-            self.begin(key, tracked, now);
+            let waited = tracked.waited(now.wall);
+            self.begin(key, tracked, waited, now);
         }
     }
 
@@ -148,7 +149,8 @@ impl Dispatcher {
         for (key, mut tracked) in alerts {
             tracked.groups.clear();
             if tracked.stands() {
-                self.begin(key, tracked, now);
+                let waited = tracked.waited(now.wall);
+                self.begin(key, tracked, waited, now);
             } else {
                 self.orphan(&tracked, now);
                 self.alerts.insert(key, tracked);
@@ -168,6 +170,21 @@ impl Dispatcher {
         }
     }
 
+    /// Lifts the gate `restored` from alerts whose data are there: their rule was evaluated on them
+    /// since the restart.
+    pub fn confirm(&mut self, alerts: &[Fingerprint], now: Mono) {
+        let mut groups = Vec::new();
+        for alert in alerts {
+            let Some(tracked) = self.alerts.get_mut(alert) else { continue };
+            if tracked.restored_until.take().is_some() {
+                groups.extend_from_slice(&tracked.groups);
+            }
+        }
+        for id in groups {
+            self.flush_at(id, now);
+        }
+    }
+
     fn fires(&mut self, transition: &Transition, now: Now) {
         let key = transition.alert.fingerprint;
         let known = self.alerts.remove(&key);
@@ -177,7 +194,7 @@ impl Dispatcher {
         if fresh {
             self.count_change(&mut tracked, now);
         }
-        self.begin(key, tracked, now);
+        self.begin(key, tracked, Duration::ZERO, now);
     }
 
     fn ends(&mut self, transition: &Transition, now: Now) {
@@ -193,7 +210,7 @@ impl Dispatcher {
             self.orphan(&tracked, now);
         }
         for group in tracked.groups.clone() {
-            self.hasten(group, now.mono);
+            self.hasten(group, now.mono, Duration::ZERO);
         }
         self.alerts.insert(key, tracked);
     }
@@ -224,8 +241,9 @@ impl Dispatcher {
         self.orphans.push(tracked.notification(Cause::Change, &group, now.wall));
     }
 
-    /// Puts an alert that stands where it belongs.
-    fn begin(&mut self, key: Fingerprint, mut tracked: Tracked, now: Now) {
+    /// Adds an alert that stands to the group of each route that takes it; it waited there for so
+    /// long already.
+    fn begin(&mut self, key: Fingerprint, mut tracked: Tracked, waited: Duration, now: Now) {
         let routing = self.routing.clone();
         let alert = tracked.alert.clone();
         let view = View { alert: &alert, sender: &routing.sender };
@@ -239,7 +257,8 @@ impl Dispatcher {
         for number in routing.tree.take(&view) {
             let route = &routing.tree.routes()[number];
             let labels = route.group(&view);
-            let (id, new) = self.group(number, labels, now.mono.after(route.wait));
+            let wait = route.wait.saturating_sub(waited);
+            let (id, new) = self.group(number, labels, now.mono.after(wait));
             let Some(group) = self.groups.get_mut(&id) else { continue };
             let joins = !group.members.contains_key(&key);
             if let (true, Some(Remembered { first, last, severity })) = (joins, memory) {
@@ -253,7 +272,7 @@ impl Dispatcher {
             }
             groups.push(id);
             if !new {
-                self.hasten(id, now.mono);
+                self.hasten(id, now.mono, waited);
             }
         }
         // Groups that it is no longer in: who was told there hears of its end from the orphans.
@@ -287,11 +306,11 @@ impl Dispatcher {
         (id, true)
     }
 
-    /// Something of a group changed.
-    pub(super) fn hasten(&mut self, id: usize, now: Mono) {
+    /// Something of a group changed, and waited for so long already.
+    pub(super) fn hasten(&mut self, id: usize, now: Mono, waited: Duration) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let before = group.due;
-        group.changed(&self.routing.tree.routes()[group.route], now);
+        group.changed(&self.routing.tree.routes()[group.route], now, waited);
         if group.due != before {
             self.due.remove(&(before, id));
             self.due.insert((group.due, id));
@@ -300,14 +319,20 @@ impl Dispatcher {
 
     /// Looks at everything again at the next [`Dispatcher::advance`]: silences changed.
     pub fn look_again(&mut self, now: Mono) {
-        for (id, group) in &mut self.groups {
-            let kept = group.members.values().any(|member| member.gate.is_some());
-            if kept && group.due > now {
-                self.due.remove(&(group.due, *id));
-                group.due = now;
-                self.due.insert((now, *id));
-            }
+        let kept = |group: &Group| group.members.values().any(|member| member.gate.is_some());
+        let kept: Vec<usize> =
+            self.groups.iter().filter(|(_, group)| kept(group)).map(|(id, _)| *id).collect();
+        for id in kept {
+            self.flush_at(id, now);
         }
+    }
+
+    /// Looks at a group at `now`, if that is sooner.
+    fn flush_at(&mut self, id: usize, now: Mono) {
+        let Some(group) = self.groups.get_mut(&id).filter(|group| group.due > now) else { return };
+        self.due.remove(&(group.due, id));
+        group.due = now;
+        self.due.insert((now, id));
     }
 
     /// When [`Dispatcher::advance`] has something to do, if nothing happens before.
@@ -363,7 +388,7 @@ impl Dispatcher {
             }
         }
         for id in calm {
-            self.hasten(id, now.mono);
+            self.hasten(id, now.mono, Duration::ZERO);
         }
     }
 

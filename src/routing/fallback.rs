@@ -51,7 +51,7 @@ impl Dispatcher {
                 }
             }
             if later {
-                self.hasten(failed.group, now.mono);
+                self.hasten(failed.group, now.mono, Duration::ZERO);
             }
             if !notifications.is_empty() {
                 out.dispatches.push(Dispatch { to: Some(failed.channels), notifications });

@@ -96,12 +96,13 @@ impl Group {
         }
     }
 
-    /// Something of it changed: when that may be told at the soonest.
-    pub(super) fn changed(&mut self, route: &Route, now: Mono) {
-        let wait = route.wait.min(route.interval);
+    /// Something of it changed, and waited for so long already: when it may be told at the soonest.
+    pub(super) fn changed(&mut self, route: &Route, now: Mono, waited: Duration) {
+        let whole = route.wait.saturating_sub(waited);
+        let wait = whole.min(route.interval);
         let soonest = match self.sent {
             Some(sent) => sent.after(route.interval).max(now.after(wait)),
-            None => now.after(route.wait),
+            None => now.after(whole),
         };
         self.ready = self.ready.min(soonest);
         self.due = self.due.min(self.ready);
@@ -230,6 +231,7 @@ impl Member {
     ) -> Said {
         let severity = tracked.alert.severity;
         let news = match self.told {
+            None if tracked.flapping => Some(Cause::Flapping),
             None => Some(Cause::Change),
             Some(told) if told != severity => Some(Cause::Change),
             Some(_) if self.flapping != tracked.flapping => Some(Cause::Flapping),

@@ -1,6 +1,7 @@
 //! One alert as the routing knows it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::{Alert, Cause, Group, Mono, Notification, Status, Wall};
 
@@ -47,6 +48,12 @@ impl Tracked {
             groups: Vec::new(),
             alert,
         }
+    }
+
+    /// How long it has fired, as far as the wall clock can tell: over a restart or reload it waited
+    /// with its group for so long already.
+    pub(super) fn waited(&self, now: Wall) -> Duration {
+        self.alert.fired_at.map(|at| now.since(at)).unwrap_or_default()
     }
 
     /// Whether people have to see it as firing.

@@ -140,7 +140,7 @@ fn ended(alerts: Vec<(LabelSet, Instance)>, reason: &str, now: Now) -> Vec<Trans
         .filter(|(_, alert)| alert.phase() == AlertState::Firing)
         .filter_map(|(_, alert)| {
             let told: Arc<Alert> = alert.told.clone()?;
-            Some(alert.resolved(&told, reason.to_owned(), now.wall))
+            Some(alert.resolved(&told, reason.to_owned(), reason.to_owned(), now.wall))
         })
         .collect();
     ended.sort_by(|a, b| a.alert.labels.cmp(&b.alert.labels));

@@ -19,7 +19,7 @@ use super::pace::Pace;
 use super::question::{Look, Question};
 use super::reading::{self, Reading, Refusal};
 use super::rule::{Identity, Rule, RuleSet, Source};
-use super::settings::{COMPONENT, RecordingSettings, RuleSettings};
+use super::settings::{COMPONENT, Otherwise, RecordingSettings, RuleSettings};
 use super::step::Policy;
 use super::template::{Scope, Templates, Text};
 
@@ -42,6 +42,8 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
 pub(super) const TOLERANCE: u32 = 3;
 /// And at least this long: a host too busy to collect every second must still be able to fire.
 const LEAST_TOLERANCE: Duration = Duration::from_secs(60);
+/// After how long a missing series counts as gone, where a rule says nothing of it.
+const RESOLVE_MISSING_AFTER: Duration = Duration::from_secs(3_600);
 
 /// What rules are compiled from.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +136,7 @@ impl Compiler<'_> {
         if rule.consecutive.value == 0 {
             self.problems.error(&rule.consecutive.at, "consecutive must be at least 1");
         }
+        let resolve_missing_after = self.resolve_missing_after();
         let judge = judge.filter(|_| self.problems.len() == before)?;
         if rule.enabled {
             self.lint(&source, &pace);
@@ -150,9 +153,11 @@ impl Compiler<'_> {
                 keep_firing_for: *rule.keep_firing_for.value,
                 consecutive: rule.consecutive.value,
                 tolerance: (pace.interval * TOLERANCE).max(LEAST_TOLERANCE),
+                interval: pace.interval,
             },
             limit: Some(rule.limit.unwrap_or(self.declared.limit) as usize).filter(|n| *n > 0),
             on_no_data: rule.on_no_data,
+            resolve_missing_after,
             on_error: rule.on_error,
             labels,
             message,
@@ -160,6 +165,22 @@ impl Compiler<'_> {
             pace,
             source,
         })
+    }
+
+    /// After how long a missing series counts as gone.
+    fn resolve_missing_after(&mut self) -> Option<Duration> {
+        let rule = self.rule;
+        match (&rule.resolve_missing_after, rule.on_no_data) {
+            (Some(after), Otherwise::Ok) => {
+                self.problems
+                    .error(&after.at, "`resolve_missing_after` beside `on_no_data: ok`")
+                    .hint("without data it resolves at once; leave one of them out");
+                None
+            }
+            (Some(after), _) => Some(*after.value).filter(|after| !after.is_zero()),
+            (None, Otherwise::Alert) => None,
+            (None, _) => Some(RESOLVE_MISSING_AFTER),
+        }
     }
 
     /// What is judged: of the store, or of history.

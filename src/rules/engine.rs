@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::model::{Alert, AlertState, LabelSet, Mono, Now, Origin, Transition, Wall};
+use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Mono, Now, Origin, Transition, Wall};
 use crate::store::Store;
 
 use super::compile::TOLERANCE;
@@ -88,6 +88,8 @@ pub struct Evaluation {
 pub struct Tick {
     /// What changed, in the order of the rules.
     pub transitions: Vec<Transition>,
+    /// Alerts from before a restart whose data were seen for the first time since.
+    pub confirmed: Vec<Fingerprint>,
     /// Rules judged.
     pub evaluated: usize,
     /// Rules of them that failed.
@@ -144,8 +146,10 @@ impl Tick {
         self.unknown += evaluation.unknown as usize;
     }
 
-    fn add(&mut self, other: Tick) {
+    /// Adds what another one did after it.
+    pub fn add(&mut self, other: Tick) {
         self.transitions.extend(other.transitions);
+        self.confirmed.extend(other.confirmed);
         self.evaluated += other.evaluated;
         self.failed += other.failed;
         self.unknown += other.unknown;
@@ -338,6 +342,22 @@ impl Engine {
             alerts[start..].sort_by(|a, b| a.labels.cmp(&b.labels));
         }
         alerts
+    }
+
+    /// How long the series of the alerts that are pending or firing have been missing, where they
+    /// are.
+    #[must_use]
+    pub fn missing(&self) -> HashMap<Fingerprint, Duration> {
+        let mut all = HashMap::new();
+        for (rule, judged) in self.set.rules.iter().zip(&self.judged) {
+            for (key, alert) in judged.alerts.iter().filter(|(_, alert)| !alert.is_idle()) {
+                if let Some(missing) = alert.missing {
+                    let labels = rule.alert_labels(key);
+                    all.insert(Fingerprint::of(&rule.name, &labels), missing.length);
+                }
+            }
+        }
+        all
     }
 
     /// The recording rules, in the order of the declaration.

@@ -9,7 +9,7 @@ use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, 
 use super::detail::Detail;
 use super::reason::{Ground, beyond, compared, course, sentence};
 use super::rule::Rule;
-use super::step::{Sight, State, step};
+use super::step::{Sight, State, Stretch, step};
 use super::template::{Facts, Templates};
 
 /// One alert that is pending, firing, or on its way there.
@@ -35,8 +35,12 @@ pub struct Instance {
     pub told: Option<Arc<Alert>>,
     /// The tick that saw it last.
     pub seen: u64,
-    /// Until then a missing series does not count as gone: after a restart it may still come.
+    /// After a restart, until when its series may still come; zero once its data were seen.
     pub grace: Mono,
+    /// Whether its series was ever seen; the alert of a rule as a whole has none.
+    pub observed: bool,
+    /// How long its series has been missing.
+    pub missing: Option<Stretch>,
 }
 
 impl Instance {
@@ -55,7 +59,17 @@ impl Instance {
             told: None,
             seen: 0,
             grace: Mono::default(),
+            observed: false,
+            missing: None,
         }
+    }
+
+    /// Notes that its series is missing `now`; whether it has been for so long that it counts as
+    /// gone.
+    pub fn misses(&mut self, rule: &Rule, now: Mono) -> bool {
+        let missing = Stretch::grow(self.missing, now, &rule.policy);
+        self.missing = Some(missing);
+        rule.resolve_missing_after.is_some_and(|after| missing.reaches(after, &rule.policy))
     }
 
     /// Inactive, pending or firing.
@@ -133,10 +147,11 @@ impl Instance {
         }
     }
 
-    /// The last thing to say of a firing alert.
+    /// The end of a firing alert, whose text becomes `message`.
     #[must_use]
-    pub fn resolved(&self, told: &Alert, reason: String, at: Wall) -> Transition {
+    pub fn resolved(&self, told: &Alert, message: String, reason: String, at: Wall) -> Transition {
         let alert = Alert {
+            message,
             state: AlertState::Inactive,
             value: self.value,
             fired_value: self.fired_value,
@@ -176,8 +191,12 @@ impl Instance {
             (AlertState::Pending, AlertState::Firing) => self.fired_at = Some(now.wall),
             (AlertState::Firing, AlertState::Inactive) => {
                 let told = self.told.take()?;
-                let reason = reason(self) + &course(rule, self, now.wall);
-                return Some(self.resolved(&told, reason, now.wall));
+                let reason = reason(self);
+                // A text of the rule stays as it was sent; ours would say what is no longer true.
+                let own = rule.message.is_none() || self.blind || rule.overflow(key).is_some();
+                let message = if own { reason.clone() } else { told.message.clone() };
+                let reason = reason + &course(rule, self, now.wall);
+                return Some(self.resolved(&told, message, reason, now.wall));
             }
             (AlertState::Firing, AlertState::Firing) => {
                 let severity = rule.severity(self.state.level);

@@ -13,11 +13,11 @@ use super::index::Index;
 use super::instance::Instance;
 use super::join::Selection;
 use super::limit;
-use super::question::{Finding, Look, Row, Rows};
+use super::question::{Finding, Row, Rows};
 use super::reason::Ground;
 use super::rule::Rule;
 use super::settings::Otherwise;
-use super::step::Sight;
+use super::step::{Sight, State};
 use super::template::Templates;
 
 /// What is kept from tick to tick so that a store is read quickly.
@@ -51,12 +51,14 @@ pub(super) struct Seen<'a> {
     /// The number that people are shown.
     value: Option<f64>,
     detail: Option<Detail>,
+    /// Whether there is a series.
+    present: bool,
 }
 
 impl<'a> Seen<'a> {
-    /// Without a value.
+    /// Of no series.
     fn bare(sight: Sight, ground: Ground<'a>) -> Self {
-        Self { sight, ground, value: None, detail: None }
+        Self { sight, ground, value: None, detail: None, present: false }
     }
 }
 
@@ -71,7 +73,7 @@ impl Judging<'_> {
         }
         let rows = selection.len();
         if rows == 0 {
-            self.blind(Ground::NoData);
+            self.no_series();
             return;
         }
         let mut left = self.alerts.len();
@@ -81,15 +83,15 @@ impl Judging<'_> {
             let (sight, ground) = self.sight(value, sample);
             let holds = sight.level().is_some();
             self.count(value.is_nan(), holds);
-            if holds || !self.alerts.is_empty() {
+            if holds || self.rule.remembers_series() || !self.alerts.is_empty() {
                 let key = selection.key(inputs, labels, reader, row);
                 let value = formula.shown(values).filter(|_| !value.is_nan());
-                let seen = Seen { sight, ground, value, detail: None };
+                let seen = Seen { sight, ground, value, detail: None, present: true };
                 left = left.saturating_sub(usize::from(self.see(key, seen)));
             }
         }
         if left > 0 {
-            self.absent();
+            self.missing(true);
         }
         self.limit();
     }
@@ -104,10 +106,8 @@ impl Judging<'_> {
             }
         };
         self.evaluation.note = note;
-        // A query that is a condition itself answers with nothing when all is well.
-        let condition = self.rule.question().is_some_and(|q| matches!(q.look, Look::Present));
-        if rows.is_empty() && !condition {
-            self.blind(Ground::NoData);
+        if rows.is_empty() && !self.rule.ends_by_absence() {
+            self.no_series();
             return;
         }
         for Row { key, value, finding, detail } in rows {
@@ -116,16 +116,16 @@ impl Judging<'_> {
             let (sight, ground) = match finding {
                 Finding::Value => self.sight(value, sample),
                 Finding::Holds => judged(Verdict::Holds(0)),
-                Finding::HoldsOn if self.alerts.contains_key(&key) => judged(Verdict::Holds(0)),
+                Finding::HoldsOn if self.has_alert(&key) => judged(Verdict::Holds(0)),
                 Finding::HoldsOn | Finding::Clear => judged(Verdict::Clear),
                 Finding::Unknown => (Sight::Unknown, Ground::NoData),
             };
             let holds = sight.level().is_some();
             self.count(finding == Finding::Unknown || ground == Ground::NoData, holds);
             let value = Some(value).filter(|value| !value.is_nan());
-            self.see(key, Seen { sight, ground, value, detail });
+            self.see(key, Seen { sight, ground, value, detail, present: true });
         }
-        self.absent();
+        self.missing(true);
         self.limit();
     }
 
@@ -133,11 +133,6 @@ impl Judging<'_> {
         self.evaluation.holds += u32::from(holds && !unknown);
         self.evaluation.clear += u32::from(!holds && !unknown);
         self.evaluation.unknown += u32::from(unknown);
-    }
-
-    fn failed(&mut self, error: String) {
-        self.blind(Ground::Error(&error));
-        self.evaluation.error = Some(error);
     }
 
     /// What a value means; NaN goes by `on_no_data`.
@@ -158,15 +153,11 @@ impl Judging<'_> {
         Sight::Judged { verdict, sample: self.now.mono }
     }
 
-    /// Nothing can be said of any label set: no series at all, or a failed evaluation.
-    fn blind(&mut self, ground: Ground<'_>) {
+    /// The evaluation failed, so nothing can be said of any label set.
+    fn failed(&mut self, error: String) {
         self.evaluation.unknown += 1;
-        let otherwise = match ground {
-            Ground::Error(_) => self.rule.on_error,
-            _ => self.rule.on_no_data,
-        };
-        let sight = self.otherwise(otherwise);
-        match otherwise {
+        let (ground, sight) = (Ground::Error(&error), self.otherwise(self.rule.on_error));
+        match self.rule.on_error {
             Otherwise::Keep => {}
             Otherwise::Ok => {
                 for key in self.keys(|_| true) {
@@ -178,21 +169,65 @@ impl Judging<'_> {
                 self.advance(&LabelSet::default(), Seen::bare(sight, ground));
             }
         }
+        self.evaluation.error = Some(error);
     }
 
-    /// Clears the alerts whose label sets this tick did not see.
-    fn absent(&mut self) {
-        let clear = Sight::Judged { verdict: Verdict::Clear, sample: self.now.mono };
+    /// There is no series at all. Where none was ever seen, the rule as a whole has no data.
+    fn no_series(&mut self) {
+        self.evaluation.unknown += 1;
+        self.missing(false);
+        let known = self.alerts.values().any(|alert| alert.observed);
+        if self.rule.on_no_data == Otherwise::Alert && !known {
+            let sight = self.otherwise(Otherwise::Alert);
+            self.advance(&LabelSet::default(), Seen::bare(sight, Ground::NoData));
+        }
+        if self.rule.on_no_data == Otherwise::Alert {
+            self.limit();
+        }
+    }
+
+    /// Applies `on_no_data` to each known label set whose series is missing, by itself: whether
+    /// there are `others` makes no difference.
+    fn missing(&mut self, others: bool) {
         let (number, now) = (self.number, self.now.mono);
-        let gone = |alert: &Instance| alert.seen != number && now >= alert.grace;
-        for key in self.keys(gone) {
-            if self.rule.overflow(&key).is_some() {
+        let (clear, otherwise) = (self.otherwise(Otherwise::Ok), self.rule.on_no_data);
+        let known = others || self.alerts.values().any(|alert| alert.observed);
+        for key in self.keys(|alert| alert.seen != number) {
+            let overflow = self.rule.overflow(&key).is_some();
+            let Some(alert) = self.alerts.get_mut(&key) else { continue };
+            // That of those left out is for `limit` to end, as long as there are any.
+            if overflow && (others || otherwise == Otherwise::Alert) {
                 continue;
             }
-            let whole = key.is_empty() && self.alerts.get(&key).is_some_and(|alert| alert.blind);
-            let ground = if whole { Ground::Returned } else { Ground::Vanished };
-            self.advance(&key, Seen::bare(clear, ground));
+            // That of the rule as a whole ends with the first series.
+            if !overflow && !alert.observed {
+                if known {
+                    self.advance(&key, Seen::bare(clear, Ground::Returned));
+                } else if otherwise == Otherwise::Ok {
+                    self.advance(&key, Seen::bare(clear, Ground::NoData));
+                }
+                continue;
+            }
+            // After a restart its data may still come.
+            if now < alert.grace {
+                continue;
+            }
+            let gone = alert.misses(self.rule, now);
+            let by_absence = self.rule.ends_by_absence();
+            self.evaluation.unknown += u32::from(others && !by_absence);
+            let (sight, ground) = match otherwise {
+                _ if gone || by_absence => (clear, Ground::Vanished),
+                Otherwise::Keep => continue,
+                Otherwise::Ok => (clear, Ground::NoData),
+                Otherwise::Alert => (self.otherwise(Otherwise::Alert), Ground::NoData),
+            };
+            self.see(key, Seen::bare(sight, ground));
         }
+    }
+
+    /// Whether a label set has an alert, and is not only remembered.
+    fn has_alert(&self, key: &LabelSet) -> bool {
+        self.alerts.get(key).is_some_and(|alert| !alert.is_idle())
     }
 
     fn keys(&self, wanted: impl Fn(&Instance) -> bool) -> Vec<LabelSet> {
@@ -212,7 +247,8 @@ impl Judging<'_> {
         let Some(limit) = self.rule.limit else { return };
         let overflow = limit::overflow();
         let (beside, now) = (self.alerts.contains_key(&overflow), self.now.mono);
-        let held = self.alerts.len() - usize::from(beside);
+        let held = self.alerts.values().filter(|alert| !alert.is_idle()).count();
+        let held = held - usize::from(beside);
         let mut waiting = std::mem::take(&mut self.waiting);
         let total = held + waiting.len();
         waiting.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -221,12 +257,15 @@ impl Judging<'_> {
             self.advance(&key, seen);
         }
         let worst = left_out.iter().filter_map(|(_, seen)| seen.sight.level()).max();
-        if beside || worst.is_some() {
+        // After a restart those left out may still come.
+        let early = self.alerts.get(&overflow).is_some_and(|alert| now < alert.grace);
+        if beside && !early || worst.is_some() {
             let verdict = worst.map_or(Verdict::Clear, Verdict::Holds);
             let sight = Sight::Judged { verdict, sample: now };
             let value = Some(total as f64);
             let ground = Ground::Limit(limit);
-            self.advance(&overflow, Seen { sight, ground, value, detail: None });
+            let seen = Seen { sight, ground, value, detail: None, present: true };
+            self.advance(&overflow, seen);
         }
         self.evaluation.left_out = left_out.len() as u32;
         if worst.is_some() {
@@ -238,32 +277,46 @@ impl Judging<'_> {
     /// Takes in what was seen of one label set, or lets it wait where the rule has a limit; tells
     /// whether it had an alert.
     fn see(&mut self, key: LabelSet, seen: Seen<'static>) -> bool {
-        let waits = self.rule.limit.is_some() && !self.alerts.contains_key(&key);
+        let holds = seen.sight.level().is_some();
+        let waits = self.rule.limit.is_some() && holds && !self.has_alert(&key);
         if !waits {
             return self.advance(&key, seen);
         }
-        if seen.sight.level().is_some() {
-            self.waiting.push((key, seen));
-        }
-        false
+        let remembered = self.alerts.get_mut(&key).map(|alert| alert.seen = self.number);
+        self.waiting.push((key, seen));
+        remembered.is_some()
     }
 
     /// Takes in what was seen of one label set; tells whether it had an alert.
     fn advance(&mut self, key: &LabelSet, seen: Seen<'_>) -> bool {
-        let Seen { sight, ground, value, detail } = seen;
-        let holds = sight.level().is_some();
+        let Seen { sight, ground, value, detail, present } = seen;
+        let remembers = self.rule.remembers_series() && self.rule.overflow(key).is_none();
+        let begins = sight.level().is_some() || present && remembers;
         let (known, mut fresh) =
             (self.alerts.get_mut(key).map(|alert| &mut **alert), Instance::new());
         let existed = known.is_some();
-        let Some(alert) = known.or(holds.then_some(&mut fresh)) else { return existed };
+        let Some(alert) = known.or(begins.then_some(&mut fresh)) else { return existed };
         alert.seen = self.number;
         alert.value = value.or(alert.value);
         alert.detail = detail.or(alert.detail.take());
+        if present {
+            (alert.observed, alert.missing) = (true, None);
+            // It is from before a restart, and its data are there.
+            let of_data = matches!(ground, Ground::Value | Ground::Limit(_));
+            if alert.grace != Mono::default() && of_data && sight != Sight::Unknown {
+                alert.grace = Mono::default();
+                self.tick.confirmed.extend(alert.told.as_ref().map(|told| told.fingerprint));
+            }
+        }
         let before = alert.state;
         let transition = alert.advance(self.rule, self.templates, key, (sight, ground), self.now);
-        self.tick.changed |= transition.is_some() || !alert.state.is_settled(&before);
+        let settled = alert.state.is_settled(&before)
+            || existed && alert.state == before && before == State::INACTIVE;
+        self.tick.changed |= transition.is_some() || !settled;
         self.tick.transitions.extend(transition);
-        match (existed, alert.is_idle()) {
+        let remembered = remembers && alert.observed && ground != Ground::Vanished;
+        let forgotten = alert.is_idle() && !remembered;
+        match (existed, forgotten) {
             (true, true) => drop(self.alerts.remove(key)),
             (false, false) => drop(self.alerts.insert(key.clone(), Box::new(fresh))),
             _ => {}

@@ -27,6 +27,7 @@ pub fn surplus(
     limit: Option<usize>,
 ) -> Vec<(LabelSet, Instance)> {
     let Some(limit) = limit else { return Vec::new() };
+    let remembered = alerts.extract_if(.., |(_, alert)| alert.is_idle()).collect::<Vec<_>>();
     let rank = |(key, alert): &(LabelSet, Instance)| match alert.phase() {
         _ if is_overflow(key) => 0,
         AlertState::Firing => 1,
@@ -35,7 +36,9 @@ pub fn surplus(
     };
     alerts.sort_unstable_by(|a, b| (rank(a), &a.0).cmp(&(rank(b), &b.0)));
     let beside = usize::from(alerts.first().is_some_and(|(key, _)| is_overflow(key)));
-    alerts.split_off(alerts.len().min(limit + beside))
+    let surplus = alerts.split_off(alerts.len().min(limit + beside));
+    alerts.extend(remembered);
+    surplus
 }
 
 #[cfg(test)]

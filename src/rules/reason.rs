@@ -8,7 +8,6 @@ use crate::templates::general;
 
 use super::detail::Detail;
 use super::instance::Instance;
-use super::names::Names;
 use super::question::Look;
 use super::rule::Rule;
 use super::step::State;
@@ -22,7 +21,8 @@ pub enum Ground<'a> {
     NoData,
     /// The evaluation failed.
     Error(&'a str),
-    /// The series is gone while others of its metric are there.
+    /// The series is gone: it is not in the answer of a query that is the condition itself, or it
+    /// has been missing for long enough.
     Vanished,
     /// There are series again.
     Returned,
@@ -44,10 +44,13 @@ pub fn sentence(rule: &Rule, ground: Ground<'_>, before: &State, now: &Instance)
         }
         Ground::NoData => format!("no data for {}{held}", rule.subject),
         Ground::Error(error) => format!("{}: evaluation failed{held}: {error}", rule.subject),
-        Ground::Vanished if rule.labels == Names::OfSeries => {
+        Ground::Vanished if rule.ends_by_absence() => {
             format!("{} has no such series any more", rule.subject)
         }
-        Ground::Vanished => "series disappeared".into(),
+        Ground::Vanished => {
+            let missing = now.missing.map(|missing| missing.length).unwrap_or_default();
+            format!("series disappeared: no data{}", lasting(missing))
+        }
         Ground::Returned => format!("data for {} again", rule.subject),
         Ground::Limit(limit) if state.phase == AlertState::Inactive => {
             format!("no alert is left out by the limit {limit} any more")
@@ -158,8 +161,9 @@ fn subject(rule: &Rule, value: Option<f64>) -> String {
     }
 }
 
+/// ` for 5m`, to the nearest second; nothing where that is none.
 fn lasting(span: Duration) -> String {
-    match Duration::from_secs(span.as_secs()) {
+    match Duration::from_secs((span + Duration::from_millis(500)).as_secs()) {
         Duration::ZERO => String::new(),
         whole => format!(" for {}", format_duration(whole)),
     }

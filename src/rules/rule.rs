@@ -10,7 +10,7 @@ use crate::model::{LabelSet, Labels, MetricId, Severity};
 
 use super::condition::{Judge, Level};
 use super::detail::Detail;
-use super::expr::Formula;
+use super::expr::{Formula, Outcome};
 use super::input::Input;
 use super::limit;
 use super::names::Names;
@@ -67,6 +67,8 @@ pub struct Rule {
     pub limit: Option<usize>,
     /// What follows when there is no data.
     pub on_no_data: Otherwise,
+    /// After how long a missing series counts as gone, and its alert resolves; `None`: never.
+    pub resolve_missing_after: Option<Duration>,
     /// What follows when the evaluation fails.
     pub on_error: Otherwise,
     /// The labels that tell its alerts apart.
@@ -149,6 +151,37 @@ impl Rule {
         }
     }
 
+    /// Whether an alert ends by its series no longer being in the answer: a query that is a
+    /// condition itself answers with nothing when all is well.
+    #[must_use]
+    pub fn ends_by_absence(&self) -> bool {
+        self.question().is_some_and(|question| matches!(question.look, Look::Present))
+    }
+
+    /// Whether series without an alert are remembered, because one that goes missing makes one.
+    #[must_use]
+    pub fn remembers_series(&self) -> bool {
+        self.on_no_data == Otherwise::Alert && !self.ends_by_absence()
+    }
+
+    /// What follows for an alert whose series is missing, in words.
+    #[must_use]
+    pub fn absence(&self) -> String {
+        if self.ends_by_absence() {
+            return "the alert resolves: the query itself is the condition".to_owned();
+        }
+        let most = self.resolve_missing_after.map(format_duration);
+        match (self.on_no_data, most) {
+            (Otherwise::Keep, Some(most)) => {
+                format!("the alert stays as it is, and resolves after {most}")
+            }
+            (Otherwise::Keep, None) => "the alert stays as it is until there are data".to_owned(),
+            (Otherwise::Ok, _) => "it counts as ok, and the alert resolves".to_owned(),
+            (Otherwise::Alert, Some(most)) => format!("it alerts, and resolves after {most}"),
+            (Otherwise::Alert, None) => "it alerts until there are data".to_owned(),
+        }
+    }
+
     /// What it asks of history, if it does.
     #[must_use]
     pub fn question(&self) -> Option<&Question> {
@@ -178,6 +211,13 @@ impl Rule {
             Some((_, Some(query))) => query,
             _ => &*self.subject,
         };
+        // An expression that compares already says it all.
+        if let Source::Series(Formula {
+            outcome: Outcome::Compared(..) | Outcome::Test(_), ..
+        }) = &self.source
+        {
+            return self.subject.clone();
+        }
         let thresholds: Vec<String> = self.judge.levels.iter().map(of).collect();
         match thresholds.join(",").as_str() {
             "" => subject.to_owned(),

@@ -70,6 +70,11 @@ struct SavedAlert {
     fired_value: Option<f64>,
     #[serde(default)]
     peak: Option<f64>,
+    /// Files of earlier versions hold nothing of it.
+    #[serde(default)]
+    observed: Option<bool>,
+    #[serde(default)]
+    missing_ms: Option<u64>,
     told: Option<Told>,
 }
 
@@ -154,6 +159,8 @@ fn saved_alert(key: &LabelSet, alert: &Instance) -> SavedAlert {
         fired_at_ms: alert.fired_at.map(|at| at.0),
         fired_value: alert.fired_value,
         peak: alert.peak,
+        observed: Some(alert.observed),
+        missing_ms: alert.missing.as_ref().map(length),
         told: alert.told.as_deref().map(|told| Told {
             severity: told.severity.as_str().to_owned(),
             labels: told.labels.clone(),
@@ -193,7 +200,7 @@ fn instance(
         return Err(format!("rule {rule:?}: no level {}", saved.level));
     }
     // Not seen in this process: the time in between adds nothing to a timer.
-    let stretch = |length: u64| Stretch { length: Duration::from_millis(length), seen: None };
+    let stretch = |length: u64| Stretch::restored(Duration::from_millis(length));
     let told = saved.told.map(|told| restored(rule, told)).transpose()?;
     let phase = match saved.phase {
         Phase::Inactive => AlertState::Inactive,
@@ -224,6 +231,8 @@ fn instance(
         told,
         seen: 0,
         grace: Mono::default(),
+        observed: saved.observed.unwrap_or(!saved.blind || !key.is_empty()),
+        missing: saved.missing_ms.map(stretch),
     };
     Ok((key, instance))
 }

@@ -21,7 +21,7 @@ use super::matcher::Matcher;
 pub const COMPONENT: &str = "component";
 
 choices! {
-    /// What follows when a rule cannot be judged.
+    /// What follows when a rule cannot be evaluated.
     pub enum Otherwise {
         /// The alert stays as it is.
         Keep = "keep",
@@ -217,8 +217,14 @@ section! {
         pub cooldown_period: Option<Span>,
         /// How bad it is; `warning` if nothing is said.
         pub severity: Option<Spanned<Severity>>,
-        /// What follows when there is no data.
+        /// What follows when a series has no data: it is missing, or NaN. It holds for each series
+        /// that was seen by itself, whether others are there or not, and over a restart; with
+        /// `alert`, a rule that never saw a series has one alert as a whole. Not for `promql`
+        /// without `condition`, where no answer is how an alert resolves.
         pub on_no_data: Otherwise = Otherwise::Keep,
+        /// How long a series may be missing before it counts as gone and its alert resolves; `0` is
+        /// never. By default `1h`, and never with `on_no_data: alert`.
+        pub resolve_missing_after: Option<Spanned<Span>>,
         /// What follows when the evaluation fails.
         pub on_error: Otherwise = Otherwise::Keep,
         /// Only series whose labels pass.

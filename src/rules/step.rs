@@ -8,6 +8,9 @@
 //! process, a collector that hung, a restart) adds nothing to a timer and resets nothing. So no
 //! alert fires or resolves on time that nobody watched, and a single failed collection neither
 //! delays nor resets one. Prometheus counts such gaps by the wall clock, or resets them.
+//!
+//! Evaluations come milliseconds early or late. A timer is over at the evaluation that is nearest
+//! to its end and not at the one after, so jitter never costs an interval ([`Policy::allowance`]).
 
 use std::time::Duration;
 
@@ -26,6 +29,25 @@ pub struct Policy {
     pub consecutive: u32,
     /// The longest silence between two sightings that counts as watched.
     pub tolerance: Duration,
+    /// How often the rule is evaluated.
+    pub interval: Duration,
+}
+
+impl Policy {
+    /// How much of `target` may be missing at a sighting that came `step` after the one before: a
+    /// quarter of that, a twentieth of the interval at the least. It is no more than half of what
+    /// `target` exceeds a multiple of the interval by, so that a timer which ends between two
+    /// evaluations never ends at the first of them.
+    fn allowance(&self, target: Duration, step: Duration) -> Duration {
+        let interval = self.interval.as_millis() as u64;
+        let over = match (target.as_millis() as u64).checked_rem(interval) {
+            None => return Duration::ZERO,
+            Some(0) => interval,
+            Some(over) => over,
+        };
+        let step = step.min(self.interval) / 4;
+        step.max(self.interval / 20).min(Duration::from_millis(over) / 2)
+    }
 }
 
 /// A stretch of time in which something was seen again and again.
@@ -35,18 +57,30 @@ pub struct Stretch {
     pub length: Duration,
     /// The last sighting; `None` after a restart, so that downtime adds nothing.
     pub seen: Option<Mono>,
+    /// The time between the last two sightings, where it was watched.
+    pub step: Duration,
 }
 
 impl Stretch {
-    fn grow(stretch: Option<Self>, now: Mono, tolerance: Duration) -> Self {
-        let mut length = stretch.map_or(Duration::ZERO, |stretch| stretch.length);
-        if let Some(seen) = stretch.and_then(|stretch| stretch.seen) {
-            let gap = now.since(seen);
-            if gap <= tolerance {
-                length += gap;
-            }
-        }
-        Self { length, seen: Some(now) }
+    /// One of this length of which nothing was seen yet in this process.
+    #[must_use]
+    pub fn restored(length: Duration) -> Self {
+        Self { length, seen: None, step: Duration::ZERO }
+    }
+
+    /// The stretch with one more sighting, `now`.
+    #[must_use]
+    pub fn grow(stretch: Option<Self>, now: Mono, policy: &Policy) -> Self {
+        let length = stretch.map_or(Duration::ZERO, |stretch| stretch.length);
+        let gap = stretch.and_then(|stretch| stretch.seen).map(|seen| now.since(seen));
+        let step = gap.filter(|gap| *gap <= policy.tolerance).unwrap_or_default();
+        Self { length: length + step, seen: Some(now), step }
+    }
+
+    /// Whether it is as long as `target`, but for the jitter of evaluations.
+    #[must_use]
+    pub fn reaches(&self, target: Duration, policy: &Policy) -> bool {
+        self.length + policy.allowance(target, self.step) >= target
     }
 }
 
@@ -149,10 +183,11 @@ fn holds(mut state: State, level: usize, sample: Mono, now: Mono, policy: &Polic
         }
     }
     for (index, held) in state.held.iter_mut().enumerate() {
-        *held = (index <= level).then(|| Stretch::grow(*held, now, policy.tolerance));
+        *held = (index <= level).then(|| Stretch::grow(*held, now, policy));
     }
-    let long_enough =
-        |held: &Option<Stretch>| held.is_some_and(|stretch| stretch.length >= policy.duration);
+    let long_enough = |held: &Option<Stretch>| {
+        held.is_some_and(|stretch| stretch.reaches(policy.duration, policy))
+    };
     let reached = state.held.iter().rposition(long_enough);
     state.quiet = None;
     match (state.phase, reached) {
@@ -165,8 +200,8 @@ fn holds(mut state: State, level: usize, sample: Mono, now: Mono, policy: &Polic
 }
 
 fn clear(mut state: State, now: Mono, policy: &Policy) -> State {
-    let quiet = Stretch::grow(state.quiet, now, policy.tolerance);
-    if quiet.length >= policy.keep_firing_for {
+    let quiet = Stretch::grow(state.quiet, now, policy);
+    if quiet.reaches(policy.keep_firing_for, policy) {
         return State::INACTIVE;
     }
     state.quiet = Some(quiet);

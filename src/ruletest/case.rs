@@ -147,9 +147,9 @@ impl<'a> Running<'a> {
     fn pass(&mut self, stage: &mut Stage<'_>, until: Duration, included: bool) {
         while stage.next() < until || included && stage.next() == until {
             let at = stage.next();
-            let (now, transitions) = stage.turn();
+            let (now, tick) = stage.turn();
             let Some(desk) = &mut self.desk else { continue };
-            desk.advance(&transitions, now);
+            desk.evaluated(&tick, now);
             if self.reconcile.is_some_and(|due| at >= due) {
                 self.reconcile = None;
                 let standing = stage.alerts_now().iter().map(|alert| alert.fingerprint).collect();

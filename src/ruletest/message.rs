@@ -11,6 +11,7 @@ use crate::model::{
 use crate::notify::{Batch, Sender, webhook_document};
 use crate::replay::{Pipeline, Sent};
 use crate::routing::{OPEN, Order, SilenceDraft};
+use crate::rules::Tick;
 
 use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, SilenceStep, labels};
 use super::diff::{Failure, Line};
@@ -47,6 +48,13 @@ impl Desk {
     pub(super) fn new(pipeline: Pipeline, start: Wall) -> Self {
         let (silences, ordered, messages) = Default::default();
         Self { pipeline, start, silences, ordered, messages }
+    }
+
+    /// Goes on to `now`: what was due on the way, and what follows of an evaluation.
+    pub(super) fn evaluated(&mut self, tick: &Tick, now: Now) {
+        self.advance_before(now);
+        self.pipeline.confirm(&tick.confirmed, now);
+        self.advance(&tick.transitions, now);
     }
 
     /// Goes on to `now`: what was due on the way, and what follows of `transitions`.

@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
 use crate::replay::Part;
-use crate::rules::{Engine, Memory, RuleSet, Unwatched, reread};
+use crate::rules::{Engine, Memory, RuleSet, Tick, Unwatched, reread};
 use crate::store::{Options, Store};
 
 use super::notation::{Cursor, Point, Values};
@@ -182,21 +182,21 @@ impl<'a> Stage<'a> {
     }
 
     /// Goes on to the next moment; when that is, and what changed.
-    pub(super) fn turn(&mut self) -> (Now, Vec<Transition>) {
+    pub(super) fn turn(&mut self) -> (Now, Tick) {
         let (collection, evaluation) = self.next;
         let at = self.next();
         let now = self.times.at(at);
-        let mut transitions = Vec::new();
+        let mut tick = Tick::default();
         if collection == at {
             self.next.0 += self.times.interval;
-            transitions.extend(self.collect(at, now));
+            tick.add(self.collect(at, now));
         }
         if evaluation == at {
             self.next.1 += self.times.evaluation;
             self.last = at;
-            transitions.extend(self.evaluate(at, now));
+            tick.add(self.evaluate(at, now));
         }
-        (now, transitions)
+        (now, tick)
     }
 
     /// Stops, and starts again at `up`: nothing but files is left. The alerts that fired then, and
@@ -240,7 +240,7 @@ impl<'a> Stage<'a> {
     }
 
     /// One value of each series; rules over collected metrics are judged by them.
-    fn collect(&mut self, at: Duration, now: Now) -> Vec<Transition> {
+    fn collect(&mut self, at: Duration, now: Now) -> Tick {
         self.hidden.retain(|(_, until)| at < *until);
         let mut samples = Vec::with_capacity(self.fed.len());
         for fed in &mut self.fed {
@@ -262,7 +262,7 @@ impl<'a> Stage<'a> {
         }
         self.memory.append(now.wall, &samples);
         if self.rows.is_empty() {
-            return Vec::new();
+            return Tick::default();
         }
         let mut batch = Batch::default();
         for row in &mut self.rows {
@@ -272,21 +272,21 @@ impl<'a> Stage<'a> {
         }
         self.store.commit(&batch, now);
         self.store.expire(now);
-        self.engine.judge(&self.store, now, Some(&self.origins)).transitions
+        self.engine.judge(&self.store, now, Some(&self.origins))
     }
 
     /// The rules that ask history.
-    fn evaluate(&mut self, at: Duration, now: Now) -> Vec<Transition> {
+    fn evaluate(&mut self, at: Duration, now: Now) -> Tick {
         // And those over collected metrics that nobody collects.
-        let mut transitions = self.engine.judge(&self.store, now, Some(&[])).transitions;
+        let mut tick = self.engine.judge(&self.store, now, Some(&[]));
         let round = self.engine.round(now, None);
         if !round.is_empty() {
             let answered = round.ask(Some(&self.memory), &Unwatched);
-            transitions.extend(self.engine.answered(answered).transitions);
+            tick.add(self.engine.answered(answered));
             self.note_failures(at);
         }
         self.record_alerts(now);
-        transitions
+        tick
     }
 
     fn note_failures(&mut self, at: Duration) {

@@ -364,6 +364,8 @@ mod tests {
     #[test]
     fn a_rule_tells_its_state_and_what_failed() {
         let rule = RuleView {
+            on_missing: String::new(),
+            missing: Default::default(),
             records: false,
             name: "disk_full".into(),
             query: "disk_usage_percent > 90".into(),

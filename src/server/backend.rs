@@ -116,6 +116,10 @@ pub struct RuleView {
     pub annotations: Labels,
     /// Its pending and firing alerts.
     pub alerts: Vec<Arc<Alert>>,
+    /// What follows for an alert whose series is missing, in words; empty where it records.
+    pub on_missing: String,
+    /// How long the series of its alerts have been missing, where they are.
+    pub missing: BTreeMap<Fingerprint, Duration>,
     /// When it was last judged, if ever.
     pub last_evaluation: Option<Wall>,
     /// How long that took.

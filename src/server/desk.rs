@@ -134,6 +134,11 @@ fn span(duration: Duration) -> String {
     Span(duration).to_string()
 }
 
+/// In whole seconds.
+fn seconds(duration: Duration) -> String {
+    span(Duration::from_secs(duration.as_secs()))
+}
+
 /// One route, for people and programs.
 #[must_use]
 pub fn way_view(way: &Way) -> Value {
@@ -203,6 +208,7 @@ pub(super) fn explain(
             "threshold": alert.threshold,
             "activeAt": time(alert.active_at),
             "firedAt": alert.fired_at.map(time),
+            "missingFor": rule.missing.get(&alert.fingerprint).map(|at| seconds(*at)),
             "heldFor": (alert.state == AlertState::Pending).then(|| span(held)),
             "reason": known.as_ref().map(|known| known.reason.clone()),
             "flapping": known.as_ref().is_some_and(|known| known.flapping),
@@ -216,6 +222,7 @@ pub(super) fn explain(
         "state": rule.state.as_str(),
         "duration": span(rule.duration),
         "keepFiringFor": span(rule.keep_firing_for),
+        "onMissing": rule.on_missing,
         "lastEvaluation": rule.last_evaluation.map(time),
         "lastError": rule.last_error,
         "note": rule.note,

@@ -23,7 +23,8 @@ section! {
         pub port: u16 = 9091,
         /// Put before every metric's name, with an underscore between.
         pub metric_prefix: Spanned<String> = Spanned::nowhere(String::new()),
-        /// Labels that every series carries.
+        /// Labels that every series and every notification carries. Where `instance` is not among
+        /// them, notifications carry the name of this host as that; `instance: ""` leaves it out.
         pub default_labels: Spanned<BTreeMap<String, String>> = Spanned::nowhere(BTreeMap::new()),
         /// TLS, client certificates and users, in the form of Prometheus' exporter-toolkit. A
         /// relative path is relative to the working directory, the paths in the file to the file.

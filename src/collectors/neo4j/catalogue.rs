@@ -128,7 +128,7 @@ pub const CATALOGUE: [BuiltIn; 14] = [
         Kind::Gauge,
         &[],
         Source::Up,
-        "Whether Neo4j answered at the last collection (1) or not (0).",
+        "Whether Neo4j answered at the last collection (1) or not (0); there from its first answer on.",
     ),
     built_in(
         "neo4j_query_duration_p50",

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
-use crate::collectors::{Collecting, Collector};
+use crate::collectors::{Collecting, Collector, UNSEEN};
 use crate::declare::format_duration;
 use crate::model::{Batch, Failure, LabelValues, MetricId, Now};
 
@@ -18,6 +19,7 @@ use super::jobs::Jobs;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::schedule::Backoff;
+use super::seen::Seen;
 use super::settings::Neo4jMetrics;
 use super::statement::Statement;
 use super::trouble::{Kind, Trouble};
@@ -39,6 +41,8 @@ pub struct Neo4jCollector {
     refusals: u64,
     /// What is told of the last one until a connection is good.
     refused: Option<Trouble>,
+    /// The servers that ever answered; `None`: this one is missed from the start.
+    seen: Option<Seen>,
 }
 
 struct Database {
@@ -69,6 +73,7 @@ impl Neo4jCollector {
             backoff: Backoff::default(),
             refusals: 0,
             refused: None,
+            seen: None,
             databases: plan
                 .databases
                 .into_iter()
@@ -78,10 +83,32 @@ impl Neo4jCollector {
         }
     }
 
+    /// The collector, to which a server that is not among `seen` is not down but not there yet.
+    #[must_use]
+    pub fn remembering(self, seen: Seen) -> Self {
+        Self { seen: Some(seen), ..self }
+    }
+
+    /// Whether the server never answered since installation.
+    fn is_unseen(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| !seen.contains(self.pool.uri()))
+    }
+
+    /// Notes that the server answered.
+    fn note_seen(&self) {
+        let Some(seen) = self.seen.clone().filter(|seen| seen.add(self.pool.uri())) else { return };
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = seen.save() {
+                warn!(%error, "cannot save which Neo4j answered; after a restart it is not missed");
+            }
+        });
+    }
+
     async fn collect_now(&mut self, batch: &mut Batch, now: Now) -> Result<(), Failure> {
         let deadline = Instant::now() + self.budget;
         let result = match self.probe(deadline, now).await {
             Ok(down) => {
+                self.note_seen();
                 let names: Vec<Arc<str>> = self.down().collect();
                 self.jobs.start(&self.pool, now.mono, self.tick, &names);
                 let (jobs, durations) = (&mut self.jobs, &mut self.durations);
@@ -91,7 +118,16 @@ impl Neo4jCollector {
             }
             Err(trouble) => {
                 self.lose();
-                Err(self.told(&trouble))
+                let silent = matches!(trouble.kind, Kind::Connect | Kind::Timeout);
+                match silent && self.is_unseen() {
+                    true => Err(Failure::new(UNSEEN, self.told(&trouble).detail)),
+                    false => {
+                        if trouble.kind == Kind::Auth {
+                            self.note_seen();
+                        }
+                        Err(self.told(&trouble))
+                    }
+                }
             }
         };
         self.fill_own(batch, now);
@@ -221,6 +257,7 @@ impl Neo4jCollector {
                 Source::Duration(share) => quantile(&sorted, *share),
                 Source::PoolTotal => Some(open as f64),
                 Source::PoolIdle => Some(idle as f64),
+                Source::Up if self.is_unseen() => None,
                 Source::Up => {
                     for database in &self.databases {
                         let label = if self.labelled { vec![&*database.name] } else { Vec::new() };

@@ -12,7 +12,8 @@ use crate::model::Kind;
 use super::catalogue::{self, BuiltIn, CATALOGUE, Source, UP};
 
 section! {
-    /// Neo4j: where it is, and what to ask it. `neo4j_up` (1 or 0) is always among the metrics.
+    /// Neo4j: where it is, and what to ask it. `neo4j_up` (1 or 0) is among the metrics from the
+    /// first answer on: a server that never answered since installation is not missed.
     pub struct Neo4jMetrics {
         /// Address: `bolt://host:7687`, with TLS `bolt+s://`, with TLS but an unchecked
         /// certificate `bolt+ssc://`; the same with `neo4j`.

@@ -506,6 +506,62 @@ fn after_a_restart_what_was_told_stays_quiet_until_its_repeat() {
     assert!(scene.take_sent().iter().all(|line| line.contains("repeat")));
 }
 
+#[test]
+fn an_alert_that_waited_at_a_restart_is_told_once_its_data_are_there() {
+    let routing = routing("{routes: {receiver: chat, group_wait: 30s}}");
+    // A process that lives for 20 s, again and again, from when the alert fired.
+    let fired = Alert { fired_at: Some(after(0).wall), ..disk("a") };
+    let mut told = Vec::new();
+    for start in [10_u64, 30, 50] {
+        let mut dispatcher = Dispatcher::new(routing.clone(), after(start));
+        dispatcher.restore(vec![Arc::new(fired.clone())], HashMap::new(), after(start));
+        for second in start + 1..start + 20 {
+            if second == start + 2 {
+                dispatcher.confirm(&[fired.fingerprint], after(second).mono);
+            }
+            let now = after(second);
+            let out = dispatcher.advance(&Feedback::default(), &|_: &str, _| None, now);
+            told.extend(out.dispatches.iter().map(|_| second));
+        }
+        if !told.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(told, [32], "once its group waited for 30 s, and it was confirmed");
+    // Without data it waits for a minute.
+    let mut dispatcher = Dispatcher::new(routing, after(40));
+    dispatcher.restore(vec![Arc::new(fired)], HashMap::new(), after(40));
+    let sent = |second: &u64| {
+        let out = dispatcher.advance(&Feedback::default(), &|_: &str, _| None, after(*second));
+        !out.dispatches.is_empty()
+    };
+    let first = (41..200).find(sent).unwrap();
+    assert!((100..=105).contains(&first), "{first}");
+}
+
+#[test]
+fn flapping_is_told_as_such_whether_it_begins_with_an_end_or_with_a_firing() {
+    let yaml = format!("{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}}}}");
+    let disk = disk("/a");
+    for begins_firing in [false, true] {
+        let mut scene = Scene::new(&yaml);
+        let mut start = 20;
+        if begins_firing {
+            scene.at(1, &[fires(&disk, after(1))]);
+            scene.at(400, &[ends(&disk, after(400))]);
+            start = 420;
+        }
+        for round in 0..8 {
+            let second = start + round * 20;
+            scene.at(second, &[fires(&disk, after(second))]);
+            scene.at(second + 10, &[ends(&disk, after(second + 10))]);
+        }
+        let sent = scene.take_sent();
+        let told = sent.iter().filter(|line| line.contains("firing disk/a flapping")).count();
+        assert_eq!(told, 1, "begins firing: {begins_firing}, {sent:?}");
+    }
+}
+
 /// Chat took it at once, the pager was down for a while, the mail refuses it.
 #[test]
 fn each_channel_is_told_again_an_interval_after_what_it_took() {

@@ -153,12 +153,50 @@ fn after_a_restart_a_series_may_take_its_time() {
     judge(&mut old, &before, 30, &[(DISK, &["/"], &[99.0]), (DISK, &["/data"], &[99.0])]);
     let (mut new, store, _) = restart(&old, &[&list[0]], 1_000);
     let others: [Point<'_>; 1] = [(DISK, &["/"], &[99.0])];
-    assert_eq!(judge(&mut new, &store, 1_000, &others), NOTHING);
-    assert_eq!(judge(&mut new, &store, 1_060, &others), NOTHING);
-    assert_eq!(
-        judge(&mut new, &store, 1_090, &others),
-        ["firing > inactive: series disappeared; fired for 17m40s at 99, peak 99"]
-    );
+    for seconds in (1_000..4_000).step_by(30) {
+        assert_eq!(judge(&mut new, &store, seconds, &others), NOTHING, "it is kept");
+    }
+    // Where no data is ok, it ends once the grace is over, whether there are others or not.
+    let list = [format!("name: disk, {DISK_RULE}, on_no_data: ok")];
+    for others in [&others[..], &[]] {
+        let (mut new, store, _) = restart(&old, &[&list[0]], 1_000);
+        let end = |told: &Vec<String>| told.iter().any(|line| line.contains("taken as ok"));
+        let ends = (1_000..1_300)
+            .step_by(30)
+            .find(|seconds| end(&judge(&mut new, &store, *seconds, others)));
+        assert_eq!(ends, Some(1_090), "three intervals after the start");
+    }
+}
+
+#[test]
+fn an_alert_from_before_a_restart_is_confirmed_by_its_data() {
+    let list = [format!("name: disk, {DISK_RULE}")];
+    let (mut old, before) = engine(&[&list[0]], 0);
+    judge(&mut old, &before, 30, &[(DISK, &["/"], &[99.0]), (DISK, &["/data"], &[99.0])]);
+    let (mut new, store, _) = restart(&old, &[&list[0]], 1_000);
+    let data =
+        old.alerts().iter().find(|one| one.labels["mount_point"] == "/data").unwrap().fingerprint;
+    let mut confirmed = Vec::new();
+    for (now, mount) in [(1_000, "/"), (1_010, "/data"), (1_020, "/data")] {
+        commit(&store, at(now), &[(DISK, &[mount], &[99.0])]);
+        confirmed.push(new.tick(&store, None, at(now), None).confirmed);
+    }
+    assert_eq!((confirmed[0].len(), &confirmed[1], confirmed[2].len()), (1, &vec![data], 0));
+}
+
+#[test]
+fn a_series_that_is_known_is_missed_after_a_restart_too() {
+    let list = [format!("name: disk, {DISK_RULE}, on_no_data: alert")];
+    let (mut old, before) = engine(&[&list[0]], 0);
+    judge(&mut old, &before, 30, &[(DISK, &["/"], &[1.0]), (DISK, &["/data"], &[1.0])]);
+    let (mut new, store, _) = restart(&old, &[&list[0]], 1_000);
+    let others: [Point<'_>; 1] = [(DISK, &["/"], &[1.0])];
+    let told: Vec<String> = (1_000..1_300)
+        .step_by(30)
+        .flat_map(|seconds| judge(&mut new, &store, seconds, &others))
+        .collect();
+    assert_eq!(told, ["inactive > firing: no data for disk_usage_percent"]);
+    assert_eq!(new.alerts()[0].labels["mount_point"], "/data");
 }
 
 #[test]
@@ -193,7 +231,9 @@ fn every_kind_of_state_survives_the_file() {
             read.seen = kept.seen;
             read.state.counted = kept.state.counted;
             for (kept, read) in kept.state.held.iter().zip(&mut read.state.held) {
-                read.iter_mut().for_each(|read| read.seen = kept.and_then(|kept| kept.seen));
+                let (seen, step) =
+                    kept.map_or((None, Duration::ZERO), |kept| (kept.seen, kept.step));
+                read.iter_mut().for_each(|read| (read.seen, read.step) = (seen, step));
             }
             read.state
                 .quiet

@@ -45,6 +45,11 @@ impl Compiler<'_> {
                 .error(at, "`on_no_data` beside a query without `condition`")
                 .hint("no series is what it resolves by; ask for absent(...), or give a condition");
         }
+        if let (false, Some(after)) = (compared, &rule.resolve_missing_after) {
+            self.problems
+                .error(&after.at, "`resolve_missing_after` beside a query without `condition`")
+                .hint("no series is what it resolves by; leave it out, or give a condition");
+        }
         self.needs_history(at);
         let spanned = Spanned { value: text.clone(), at: at.clone() };
         let query = numeric(&spanned, self.problems)?;

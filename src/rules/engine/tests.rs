@@ -122,17 +122,170 @@ fn each_label_set_on_its_own_and_only_those_selected() {
     );
 }
 
-#[test]
-fn a_series_that_disappears_resolves_while_others_are_there() {
-    let mut bench = Bench::rule("metric: disk_usage_percent, condition: '>', threshold: 90");
-    bench.next(&[(DISK, &["/"], &[1.0]), (DISK, &["/data"], &[99.0])]);
-    for _ in 0..3 {
-        assert_eq!(bench.next(&[(DISK, &["/"], &[1.0])]), NOTHING, "not refreshed, not yet gone");
+/// What is told of `/data`, alone or beside a healthy `/`, when and in short: firing, then missing
+/// for `missing` intervals, then firing again and over.
+fn goes_missing(rule: &str, beside: bool, missing: usize) -> Vec<(u64, String)> {
+    let mut bench =
+        Bench::rule(&format!("metric: disk_usage_percent, condition: '>', threshold: 90, {rule}"));
+    let values = [Some(1.0); 2].into_iter().chain([Some(99.0); 10]);
+    let values = values.chain(vec![None; missing]).chain([Some(99.0); 20]).chain([Some(1.0); 2]);
+    let mut told = Vec::new();
+    for value in values {
+        let other: Point<'_> = (DISK, &["/"], &[1.0]);
+        let value = value.as_ref().map(std::slice::from_ref);
+        let own = value.map(|value| (DISK, &["/data"][..], value));
+        let points: Vec<Point<'_>> = own.into_iter().chain(beside.then_some(other)).collect();
+        let lines = bench.next(&points);
+        told.extend(lines.into_iter().map(|line| (bench.now, line)));
     }
-    assert_eq!(
-        bench.next(&[(DISK, &["/"], &[1.0])]),
-        ["/data firing > inactive warning: series disappeared; fired for 2m at 99, peak 99"]
+    told
+}
+
+#[test]
+fn a_missing_series_is_the_same_alone_and_beside_others() {
+    let fires = (90, "/data inactive > firing warning: disk_usage_percent 99 > 90".to_owned());
+    let over = |at, told: &str| {
+        (at, format!("/data firing > inactive warning: disk_usage_percent 1 is not > 90; {told}"))
+    };
+    let gone = |at, told: &str| {
+        (at, format!("/data firing > inactive warning: series disappeared: no data{told}"))
+    };
+    let again = |at| (at, fires.1.clone());
+    for (rule, missing, expected) in [
+        ("on_no_data: keep", 20, vec![fires.clone(), over(1590, "fired for 25m at 99, peak 99")]),
+        // From the first evaluation without it on, three intervals after its last value.
+        (
+            "resolve_missing_after: 5m",
+            20,
+            vec![
+                fires.clone(),
+                gone(780, " for 5m; fired for 11m30s at 99, peak 99"),
+                again(990),
+                over(1590, "fired for 10m at 99, peak 99"),
+            ],
+        ),
+        (
+            "resolve_missing_after: 0",
+            300,
+            vec![fires.clone(), over(9990, "fired for 2h45m at 99, peak 99")],
+        ),
+        (
+            "on_no_data: keep",
+            300,
+            vec![
+                fires.clone(),
+                gone(4080, " for 1h; fired for 1h6m30s at 99, peak 99"),
+                again(9390),
+                over(9990, "fired for 10m at 99, peak 99"),
+            ],
+        ),
+        ("on_no_data: alert", 20, vec![fires.clone(), over(1590, "fired for 25m at 99, peak 99")]),
+    ] {
+        for beside in [false, true] {
+            assert_eq!(goes_missing(rule, beside, missing), expected, "{rule}, beside: {beside}");
+        }
+    }
+    let ok = goes_missing("on_no_data: ok", true, 20);
+    assert_eq!(ok, goes_missing("on_no_data: ok", false, 20));
+    let (at, told) = &ok[1];
+    assert!(*at < 500 && told.contains("no data for disk_usage_percent, taken as ok"), "{ok:?}");
+}
+
+#[test]
+fn a_series_that_goes_missing_makes_one_alert_of_its_own() {
+    let rule = "metric: disk_usage_percent, condition: '>', threshold: 90, on_no_data: alert";
+    for beside in [false, true] {
+        let mut bench = Bench::rule(&format!("{rule}, message: '{{{{ labels.mount_point }}}}'"));
+        let other: Point<'_> = (DISK, &["/"], &[1.0]);
+        let others = || beside.then_some(other).into_iter().collect::<Vec<_>>();
+        for _ in 0..3 {
+            bench.next(&[vec![(DISK, &["/data"], &[1.0])], others()].concat());
+        }
+        assert!(bench.engine.alerts().is_empty(), "a series that is known is no alert");
+        let told: Vec<String> = (0..10).flat_map(|_| bench.next(&others())).collect();
+        assert_eq!(told, ["/data inactive > firing warning: no data for disk_usage_percent"]);
+        let [alert] = &bench.engine.alerts()[..] else { panic!("one alert") };
+        assert_eq!(alert.message, "no data: disk_usage_percent");
+        let missing = bench.engine.missing();
+        assert_eq!(missing.keys().collect::<Vec<_>>(), [&alert.fingerprint]);
+        let back = bench.next(&[vec![(DISK, &["/data"], &[1.0])], others()].concat());
+        assert_eq!(back.len(), 1, "{back:?}");
+        assert!(back[0].starts_with("/data firing > inactive"), "{back:?}");
+    }
+}
+
+#[test]
+fn series_that_are_known_take_no_room_of_the_limit() {
+    let rule = "metric: disk_usage_percent, condition: '>', threshold: 90, on_no_data: alert";
+    let mut bench = Bench::rule(&format!("{rule}, limit: 2"));
+    let all: [Point<'_>; 4] = ["/a", "/b", "/c", "/d"].map(|name| {
+        let labels: &'static [&'static str] = Box::leak(Box::new([name]));
+        (DISK, labels, &[1.0][..])
+    });
+    (0..3).for_each(|_| assert_eq!(bench.next(&all), NOTHING));
+    let told: Vec<String> = (0..6).flat_map(|_| bench.next(&[])).collect();
+    let firing = bench.engine.alerts();
+    let values: Vec<&str> =
+        firing.iter().flat_map(|alert| alert.labels.values().map(String::as_str)).collect();
+    assert_eq!(values, ["/a", "/b", "true"], "{told:?}");
+    bench.next(&all);
+    assert!(bench.engine.alerts().is_empty());
+}
+
+/// How many evaluations it takes to fire, and then to resolve, over so many episodes, where each
+/// evaluation is up to 40 ms late.
+fn waits(interval: u64, intervals: u64, episodes: usize) -> Vec<u64> {
+    let mut metrics = crate::rules::fixture::metrics().to_vec();
+    metrics[0].interval = Duration::from_secs(interval);
+    let seconds = interval * intervals;
+    let yaml = format!(
+        "[{{name: r, metric: cpu_percent, condition: '>', threshold: 85, duration: {seconds}s,
+           keep_firing_for: {seconds}s}}]"
     );
+    let set = crate::rules::fixture::rules_over(&metrics, &yaml).unwrap();
+    let store = Store::new(metrics.into(), crate::store::Options::default());
+    let mut engine = Engine::new(set, at(0));
+    let (mut waits, mut first, mut tick, mut drawn) = (Vec::new(), 0, 0, 0x2545_f491_u64);
+    let mut hot = true;
+    while waits.len() < 2 * episodes {
+        tick += 1;
+        drawn ^= drawn << 13;
+        drawn ^= drawn >> 7;
+        drawn ^= drawn << 17;
+        let now = at(tick * interval).after(Duration::from_millis(drawn % 41));
+        commit(&store, now, &[(CPU, &[], &[if hot { 99.0 } else { 1.0 }])]);
+        for change in engine.judge(&store, now, Some(&[Origin::System])).transitions {
+            if change.alert.state == AlertState::Pending {
+                first = tick;
+                continue;
+            }
+            waits.push(tick - first);
+            // The next value is the first of the other kind.
+            (hot, first) = (!hot, tick + 1);
+        }
+    }
+    waits
+}
+
+#[test]
+fn a_duration_of_whole_intervals_is_over_on_the_interval() {
+    for interval in [1, 30] {
+        for intervals in [1, 5, 10] {
+            let waits = waits(interval, intervals, 1_000);
+            let late = waits.iter().filter(|wait| **wait != intervals).count();
+            assert_eq!(late, 0, "{intervals} intervals of {interval} s: {waits:?}");
+        }
+    }
+}
+
+#[test]
+fn a_resolved_says_why_where_the_text_is_ours() {
+    let mut bench = Bench::rule("metric: cpu_percent, condition: '>', threshold: 85");
+    bench.cpu(90.0);
+    bench.now += 30;
+    commit(&bench.store, at(bench.now), &[(CPU, &[], &[62.0])]);
+    let tick = bench.engine.tick(&bench.store, None, at(bench.now), None);
+    assert_eq!(tick.transitions[0].alert.message, "cpu_percent 62 is not > 85");
 }
 
 #[test]

@@ -7,6 +7,7 @@ const POLICY: Policy = Policy {
     keep_firing_for: Duration::from_secs(60),
     consecutive: 2,
     tolerance: Duration::from_secs(90),
+    interval: Duration::from_secs(30),
 };
 
 fn secs(seconds: u64) -> Mono {
@@ -120,6 +121,33 @@ fn a_missed_collection_neither_delays_nor_resets() {
     assert_eq!(fires.phase, AlertState::Firing);
 }
 
+#[test]
+fn a_timer_that_ends_between_two_evaluations_ends_at_the_second() {
+    let policy = |duration| Policy {
+        duration: Duration::from_secs(duration),
+        consecutive: 1,
+        ..POLICY
+    };
+    // Evaluated each 30 s: when it fires.
+    let fires = |duration: u64| {
+        let (mut state, mut at) = (State::INACTIVE, 0);
+        while state.phase != AlertState::Firing {
+            at += 30;
+            state = step(state, sees(HOLDS, at), secs(at), &policy(duration));
+        }
+        at - 30
+    };
+    let found = [1, 29, 30, 31, 45, 59, 60, 61, 300].map(fires);
+    assert_eq!(found, [30, 30, 30, 60, 60, 60, 60, 90, 300]);
+    // Evaluated each second, no more than a twentieth of the interval early.
+    let (mut state, mut at) = (State::INACTIVE, 0);
+    while state.phase != AlertState::Firing {
+        at += 1;
+        state = step(state, sees(HOLDS, at), secs(at), &policy(60));
+    }
+    assert!((59..=61).contains(&(at - 1)), "{at}");
+}
+
 /// What is seen at one moment, for the model.
 type Event = (u64, Option<bool>);
 
@@ -165,6 +193,8 @@ proptest! {
             keep_firing_for: Duration::from_secs(keep),
             consecutive,
             tolerance: Duration::from_secs(90),
+            // Without one there is no jitter either.
+            interval: Duration::ZERO,
         };
         let (mut state, mut at, mut events) = (State::INACTIVE, 0, Vec::new());
         for (gap, seen) in gaps {

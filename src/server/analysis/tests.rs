@@ -128,6 +128,8 @@ fn rule() -> RuleView {
         severity: Severity::Warning,
         labels: Labels::new(),
         annotations: Labels::new(),
+        on_missing: String::new(),
+        missing: Default::default(),
         alerts: Vec::new(),
         last_evaluation: None,
         evaluation_time: Duration::ZERO,
