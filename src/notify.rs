@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
+pub use channels::email::owned_header;
 pub use channels::{
     Batch, BuildError, ChannelType, Clock, Context, Digest, KindSettings, Sender, WallClock,
 };

@@ -25,6 +25,7 @@ pub mod kafka;
 pub mod log;
 pub mod opsgenie;
 pub mod pagerduty;
+mod said;
 pub mod slack;
 pub mod teams;
 pub mod telegram;

@@ -217,7 +217,7 @@ pub(super) fn all_labels(alert: &Alert, sender: &Sender) -> Labels {
 /// The annotations, the rule's message as `summary` among them where there is none.
 pub(super) fn annotations(alert: &Alert) -> Labels {
     let mut annotations = alert.annotations.clone();
-    if !alert.message.is_empty() {
+    if !alert.message.trim().is_empty() {
         annotations.entry("summary".into()).or_insert_with(|| alert.message.clone());
     }
     annotations

@@ -100,7 +100,7 @@ impl Access {
         rustls::crypto::ring::default_provider().install_default().ok();
         let mut builder = Client::builder()
             .timeout(*self.timeout)
-            // A redirect could carry credentials elsewhere and turn a POST into a GET.
+            // By itself it would turn a POST into a GET; see `Client`.
             .redirect(reqwest::redirect::Policy::none())
             // Who sends is the only one that tries again, so that each attempt counts.
             .retry(reqwest::retry::never())
@@ -122,12 +122,16 @@ impl Access {
                 return Err(told("no certificate in it".into()));
             }
             builder = builder.tls_certs_only(certificates);
-        } else if url.scheme() == "http" && self.proxy_url.is_none() && !self.proxy_from_environment
-        {
+        } else if url.scheme() == "http" && self.lacks_authorities() {
             // Reading the system's authorities costs time and memory, and hosts without any exist.
             builder = builder.tls_certs_only([]);
         }
         builder.build().map_err(|error| reasons(&error))
+    }
+
+    /// Whether a client for `http` has no authorities.
+    pub(super) fn lacks_authorities(&self) -> bool {
+        self.ca_file.is_none() && self.proxy_url.is_none() && !self.proxy_from_environment
     }
 
     /// The declared headers.

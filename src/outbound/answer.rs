@@ -29,10 +29,10 @@ pub async fn refusal(response: Response, place: &str, now: Wall) -> Refusal {
         header(RETRY_AFTER).and_then(|value| parse_retry_after(value, header(DATE), now));
     let mut message = format!("{place} answered {status}");
     if status.is_redirection() {
-        message += "; redirects are not followed: set the final URL";
+        message += ", which is not followed: set the final URL";
     }
     // What could be read is all there is to show.
-    let (body, _) = kept(response).await;
+    let (body, _) = kept(response, 16 << 10).await;
     let said = beginning(&body);
     if !said.is_empty() {
         message += &format!(": {said}");
@@ -40,20 +40,19 @@ pub async fn refusal(response: Response, place: &str, now: Wall) -> Refusal {
     Refusal { status, retry_after, message, body }
 }
 
-/// The body of an answer, as far as it is kept.
+/// The body of a success, as far as it is kept. Some services repeat there what they were sent.
 ///
 /// # Errors
 /// It was cut off.
 pub async fn body_text(response: Response) -> Result<String, String> {
-    match kept(response).await {
+    match kept(response, 1 << 20).await {
         (body, None) => Ok(body),
         (_, Some(error)) => Err(reasons(&error.without_url())),
     }
 }
 
-/// The first bytes of an answer's body, and what ended it before its time.
-async fn kept(mut response: Response) -> (String, Option<reqwest::Error>) {
-    const LONGEST: usize = 16 << 10;
+/// The first `longest` bytes of an answer's body, and what ended it before its time.
+async fn kept(mut response: Response, longest: usize) -> (String, Option<reqwest::Error>) {
     let mut bytes = Vec::new();
     let cut_off = loop {
         match response.chunk().await {
@@ -61,8 +60,8 @@ async fn kept(mut response: Response) -> (String, Option<reqwest::Error>) {
             Ok(None) => break None,
             Err(error) => break Some(error),
         }
-        if bytes.len() >= LONGEST {
-            bytes.truncate(LONGEST);
+        if bytes.len() >= longest {
+            bytes.truncate(longest);
             break None;
         }
     };

@@ -191,3 +191,77 @@ async fn cloud_events_in_both_modes() {
         assert_eq!(types, ["bellwether.alert.firing", "bellwether.alert.resolved"]);
     }
 }
+
+/// Key and certificate of a broker on 127.0.0.1 as one PEM file, and the authority's certificate.
+#[cfg(any(feature = "kafka-ssl", feature = "kafka-ssl-vendored"))]
+fn keystore(folder: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let (keystore, ca) = (folder.join("broker.pem"), folder.join("ca.pem"));
+    std::fs::write(&keystore, key.serialize_pem() + &certificate.pem()).unwrap();
+    std::fs::write(&ca, authority.pem()).unwrap();
+    (keystore, ca)
+}
+
+#[cfg(any(feature = "kafka-ssl", feature = "kafka-ssl-vendored"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_with_every_mechanism() {
+    use super::support::free_port;
+    use super::support::servers::PASSWORD;
+    let folder = TempDir::new().unwrap();
+    let (keystore, ca) = keystore(folder.path());
+    let port = free_port();
+    let server = Server::kafka_with_sasl(port, &keystore);
+    let channel = |name: &str, mechanism: &str, password: &str, ca: &str| {
+        format!(
+            "{{type: kafka, name: {name}, brokers: '127.0.0.1:{port}', topic: safe, timeout: 5s, \
+              retry: {{initial: 50ms, max: 200ms}}, security: {{protocol: sasl_ssl, \
+              mechanism: {mechanism}, user: user, password: {password}{ca}}}}}"
+        )
+    };
+    let ca = format!(", ca_file: {}", ca.display());
+    let channels = [
+        channel("a", "SCRAM-SHA-256", PASSWORD, &ca),
+        channel("b", "SCRAM-SHA-512", PASSWORD, &ca),
+        channel("c", "PLAIN", PASSWORD, &ca),
+        channel("wrong", "SCRAM-SHA-512", "sesame", &ca),
+        channel("unknown", "SCRAM-SHA-512", PASSWORD, ""),
+    ];
+    let notifier = open(folder.path(), &format!("[{}]", channels.join(", "))).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    for name in ["a", "b", "c"] {
+        until(&notifier, name, |stats| stats.sent == 1).await;
+    }
+    for (name, expected) in [("wrong", "uthentication"), ("unknown", "certificate verify failed")] {
+        let told = |error: &String| error.contains(expected);
+        let stats =
+            until(&notifier, name, |stats| stats.last_error.as_ref().is_some_and(told)).await;
+        assert_eq!((stats.sent, stats.queued), (0, 1), "{stats:?}");
+        assert!(!stats.last_error.unwrap().contains("sesame"));
+    }
+    let address = server.address();
+    let read =
+        tokio::task::spawn_blocking(move || read_back(&address, "safe", |read| read.len() == 3));
+    assert!(read.await.unwrap().iter().all(|message| message.text("status") == "firing"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_of_a_broker_that_is_back_is_not_shown() {
+    let server = Server::kafka_without_topics();
+    server.stop();
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&server, "missing", "")).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    let refused = |error: &String| error.contains("refused");
+    until(&notifier, "kafka", |stats| stats.last_error.as_ref().is_some_and(refused)).await;
+    server.start();
+    let other = |error: &String| !error.contains("last error of a broker");
+    let stats =
+        until(&notifier, "kafka", |stats| stats.last_error.as_ref().is_some_and(other)).await;
+    assert_eq!((stats.sent, stats.queued), (0, 1), "{stats:?}");
+}

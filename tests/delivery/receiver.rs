@@ -16,6 +16,8 @@ use serde_json::Value;
 pub enum Answer {
     /// This status, these header lines, this body.
     Status(u16, &'static str, &'static str),
+    /// This status, and where it leads.
+    Redirect(u16, String),
     /// The connection is closed without a word.
     Closed,
     /// Half a status line, then the connection is closed.
@@ -148,6 +150,13 @@ impl Receiver {
                     write!(
                         writer,
                         "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+                    )?;
+                    writer.flush()?;
+                }
+                Answer::Redirect(status, place) => {
+                    write!(
+                        writer,
+                        "HTTP/1.1 {status} X\r\ncontent-length: 0\r\nlocation: {place}\r\n\r\n"
                     )?;
                     writer.flush()?;
                 }

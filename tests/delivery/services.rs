@@ -36,6 +36,9 @@ struct Service {
 /// A part of each URL and token; no message may show it.
 const SECRET: &str = "0123456789abcdefhunter2sesameXYZ";
 
+/// That of a proxy, or of whoever wants somebody to log in.
+const PAGE: Answer = Answer::Status(200, "", "<!DOCTYPE html><html>Log in</html>");
+
 fn slack() -> Service {
     Service {
         keys: "type: slack, url: '{url}/services/T/B/0123456789abcdefhunter2sesameXYZ'",
@@ -44,8 +47,10 @@ fn slack() -> Service {
         passing: vec![
             Answer::Status(429, "retry-after: 1\r\n", ""),
             Answer::Status(500, "", "rollup_error"),
+            PAGE,
         ],
         lasting: vec![
+            (Answer::Status(200, "", "{\"ok\":false,\"error\":\"not_authed\"}"), "not_authed"),
             (Answer::Status(400, "", "invalid_payload"), "invalid_payload"),
             (Answer::Status(403, "", "action_prohibited"), "action_prohibited"),
             (Answer::Status(404, "", "no_service"), "no_service"),
@@ -70,7 +75,8 @@ fn slack_bot() -> Service {
             ),
             Answer::Status(200, "", "{\"ok\": false, \"error\": \"ratelimited\"}"),
             Answer::Status(200, "", "{\"ok\": false, \"error\": \"internal_error\"}"),
-            Answer::Status(200, "", "<html>a proxy's page</html>"),
+            Answer::Status(200, "", "what is this?"),
+            PAGE,
             Answer::CutBody,
         ],
         lasting: vec![
@@ -105,8 +111,13 @@ fn discord() -> Service {
                 "{\"message\": \"limited\", \"retry_after\": 0.9, \"global\": false}",
             ),
             Answer::Status(502, "", "<html>"),
+            PAGE,
         ],
         lasting: vec![
+            (
+                Answer::Status(200, "", "{\"message\": \"Unknown Webhook\", \"code\": 10015}"),
+                "Unknown Webhook",
+            ),
             (
                 Answer::Status(404, "", "{\"message\": \"Unknown Webhook\", \"code\": 10015}"),
                 "Unknown Webhook",
@@ -135,8 +146,17 @@ fn teams() -> Service {
                 "Webhook message delivery failed with error: Microsoft Teams endpoint returned \
                  HTTP error 429 with ContextId x",
             ),
+            PAGE,
         ],
         lasting: vec![
+            (
+                Answer::Status(
+                    200,
+                    "",
+                    "{\"error\": {\"code\": \"WorkflowDisabled\", \"message\": \"it is off\"}}",
+                ),
+                "it is off, code WorkflowDisabled",
+            ),
             (
                 Answer::Status(200, "", "Microsoft Teams endpoint returned HTTP error 413 with x"),
                 "413",
@@ -174,8 +194,20 @@ fn telegram() -> Service {
                  after 1\", \"parameters\": {\"retry_after\": 1}}",
             ),
             Answer::Status(502, "", "{\"ok\": false, \"error_code\": 502}"),
+            Answer::Status(200, "", "{\"ok\": false, \"error_code\": 502}"),
+            Answer::Status(200, "", "{}"),
+            PAGE,
+            Answer::CutBody,
         ],
         lasting: vec![
+            (
+                Answer::Status(
+                    200,
+                    "",
+                    "{\"ok\": false, \"error_code\": 403, \"description\": \"bot was kicked\"}",
+                ),
+                "bot was kicked, error_code 403",
+            ),
             (
                 Answer::Status(
                     400,
@@ -212,16 +244,28 @@ fn pagerduty() -> Service {
         passing: vec![
             Answer::Status(429, "retry-after: 1\r\n", "{\"status\": \"throttle exceeded\"}"),
             Answer::Status(503, "", ""),
+            PAGE,
         ],
-        lasting: vec![(
-            Answer::Status(
-                400,
-                "",
-                "{\"status\": \"invalid event\", \"errors\": [\"Invalid routing key \
-                 0123456789abcdefhunter2sesameXYZ\"]}",
+        lasting: vec![
+            (
+                Answer::Status(
+                    400,
+                    "",
+                    "{\"status\": \"invalid event\", \"errors\": [\"Invalid routing key \
+                     0123456789abcdefhunter2sesameXYZ\"]}",
+                ),
+                "Invalid routing key <secret>",
             ),
-            "Invalid routing key <secret>",
-        )],
+            (Answer::Status(202, "", "{\"status\": \"invalid event\"}"), "invalid event"),
+            (
+                Answer::Status(
+                    202,
+                    "",
+                    "{\"status\": \"invalid event\", \"errors\": [\"Length of 'x'\"]}",
+                ),
+                "Length of 'x'",
+            ),
+        ],
         line: "POST /v2/enqueue HTTP/1.1",
         largest: 512_000,
         pages: true,
@@ -241,8 +285,10 @@ fn opsgenie() -> Service {
                 "{\"message\": \"You are making too many requests!\"}",
             ),
             Answer::Status(500, "", ""),
+            PAGE,
         ],
         lasting: vec![
+            (Answer::Status(202, "", "{\"message\": \"no access\", \"code\": 40301}"), "40301"),
             (
                 Answer::Status(422, "", "{\"message\": \"Request body is not processable\"}"),
                 "not processable",
@@ -362,6 +408,63 @@ async fn weathers_a_storm(service: Service) {
     notifier.notify(&storm).await;
     until(&notifier, "it", |stats| stats.sent == 300).await;
     judge(&service, &receiver);
+}
+
+/// Every text in `value`.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A template that gives nothing is one that fails: the channel's own words go out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_blank() {
+    let blank = [
+        "{{ commonAnnotations.none }}",
+        "{% for a in alerts %}{{ a.annotations.description }}{% endfor %}\\n",
+        "{{ '\u{200b} ' }}",
+    ];
+    let services: [(fn() -> Service, &[&str]); 7] = [
+        (slack, &["title", "text"]),
+        (slack_bot, &["title", "text", "username", "icon_emoji"]),
+        (discord, &["title", "text", "username", "avatar_url"]),
+        (teams, &["title", "text"]),
+        (telegram, &["title", "text"]),
+        (pagerduty, &["title", "details: {x"]),
+        (opsgenie, &["title", "text", "tags: [", "details: {x"]),
+    ];
+    for (service, keys) in services {
+        let service = service();
+        let folder = TempDir::new().unwrap();
+        let (receiver, channel) = serve(&service, Vec::new(), &folder);
+        let mut channels = Vec::new();
+        for key in keys {
+            for template in blank {
+                let (open, close) = match *key {
+                    "tags: [" => (key.to_string(), "]"),
+                    "details: {x" => (format!("{key}:"), "}"),
+                    key => (format!("{key}:"), ""),
+                };
+                let more = format!("{open} \"{template}\"{close}, name: it{},", channels.len());
+                let one = channel.replace("name: it,", &more);
+                channels.push(one[1..one.len() - 1].to_owned());
+            }
+        }
+        let notifier = open(folder.path(), &format!("[{}]", channels.join(", "))).await;
+        notifier.notify(&[firing("disk", "/a", 0)]).await;
+        for number in 0..channels.len() {
+            until(&notifier, &format!("it{number}"), |stats| stats.sent == 1).await;
+        }
+        for body in judge(&service, &receiver) {
+            let texts = texts(&body);
+            assert!(texts.iter().all(|text| !text.trim().is_empty()), "{body:#}");
+            assert!(texts.iter().any(|text| text.contains("disk of /a")), "{body:#}");
+        }
+    }
 }
 
 macro_rules! services {

@@ -105,6 +105,136 @@ fn id(body: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_is_followed_with_what_is_sent_and_without_credentials() {
+    for status in [301, 302, 303, 307, 308] {
+        let there = Receiver::start([]);
+        let on = Answer::Redirect(status, format!("http://{}/there", there.address));
+        let here = Receiver::start([Answer::Redirect(status, "/moved".into()), on]);
+        let folder = TempDir::new().unwrap();
+        let more = ", bearer_token: s3cret, headers: {X-Team: ops, Content-Type: text/json}";
+        let notifier = open(folder.path(), &channel(&here, more)).await;
+        notifier.notify(&[firing("disk", "/a", 0)]).await;
+        let stats = until(&notifier, "webhook", |stats| stats.sent == 1).await;
+        assert_eq!(stats.failed, 0);
+        let sent = here.requests();
+        assert_eq!(sent.len(), 2, "{sent:#?}");
+        let there = &there.requests()[0];
+        let method = if status == 303 { "GET" } else { "POST" };
+        assert_eq!(sent[0].line, "POST /hook HTTP/1.1");
+        assert_eq!(sent[1].line, format!("{method} /moved HTTP/1.1"));
+        assert_eq!(there.line, format!("{method} /there HTTP/1.1"));
+        for request in &sent {
+            assert_eq!(request.headers["authorization"], "Bearer s3cret");
+            assert_eq!(request.headers["x-team"], "ops");
+        }
+        for name in ["authorization", "x-team"] {
+            assert_eq!(there.headers.get(name), None, "{status}: {name}");
+        }
+        if status == 303 {
+            assert_eq!(there.body, "");
+        } else {
+            assert_eq!(there.body, sent[0].body);
+            assert_eq!(there.headers["content-type"], "text/json");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_that_leads_nowhere_is_refused_for_good() {
+    let plain = |place: &str| Receiver::start(vec![Answer::Redirect(307, place.to_owned()); 20]);
+    for (receiver, expected) in [
+        (plain("/again"), "redirects more than 10 times"),
+        (plain("ftp://127.0.0.1/x"), "redirects to the scheme \"ftp\""),
+        (plain("http://["), "redirects to something that is no URL"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let notifier = open(folder.path(), &channel(&receiver, "")).await;
+        notifier.notify(&[firing("disk", "/a", 0)]).await;
+        let refused = vec![("refused", 1)];
+        let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+        let error = stats.last_error.unwrap();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(receiver.taken().len(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_encrypted_is_not_sent_again_without() {
+    let there = Receiver::start([]);
+    let (pem, config) = authority();
+    let on = Answer::Redirect(308, format!("http://{}/", there.address));
+    let here = Receiver::start_tls(config, [Answer::Redirect(301, "/x".into()), on], TAKEN);
+    let folder = TempDir::new().unwrap();
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, pem).unwrap();
+    let channels = format!(
+        "[{{type: webhook, url: 'https://me:pw@{}/', ca_file: {}}}]",
+        here.address,
+        ca.display()
+    );
+    let notifier = open(folder.path(), &channels).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    let refused = vec![("refused", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    let error = stats.last_error.unwrap();
+    assert!(error.contains("redirects from https to http; set the final URL"), "{error}");
+    assert_eq!(there.requests().len(), 0);
+    let sent = here.requests();
+    assert!(sent.iter().all(|one| one.headers["authorization"] == "Basic bWU6cHc="), "{sent:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redirects_may_be_refused() {
+    let there = Receiver::start([]);
+    let here = Receiver::start([Answer::Redirect(307, format!("http://{}/", there.address))]);
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&here, ", follow_redirects: false")).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    let refused = vec![("refused", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    let error = stats.last_error.unwrap();
+    assert!(error.contains("307 Temporary Redirect, which is not followed"), "{error}");
+    assert_eq!(there.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_success_that_says_it_failed_is_none() {
+    let script = [
+        Answer::Status(200, "", "{\"ok\":false,\"error\":\"ratelimited\",\"retry_after\":0}"),
+        Answer::Status(200, "", "{\"errcode\":310000,\"errmsg\":\"sign not match\"}"),
+    ];
+    let receiver = Receiver::start(script);
+    let folder = TempDir::new().unwrap();
+    let notifier = open(folder.path(), &channel(&receiver, "")).await;
+    notifier.notify(&[firing("disk", "/a", 0)]).await;
+    let refused = vec![("refused", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    assert_eq!((stats.sent, stats.failed), (0, 2));
+    let error = stats.last_error.unwrap();
+    assert!(error.ends_with("answered: sign not match, errcode 310000"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_that_gives_nothing_or_fails_costs_no_alert() {
+    for template in
+        ["{{ commonAnnotations.none }}", " {% if false %}x{% endif %} ", "{{ nothing() }}"]
+    {
+        let receiver = Receiver::start([Answer::Status(400, "", "what is this?")]);
+        let folder = TempDir::new().unwrap();
+        let more = format!(", template: '{template}'");
+        let notifier = open(folder.path(), &channel(&receiver, &more)).await;
+        notifier.notify(&[firing("disk", "/a", 0)]).await;
+        let refused = vec![("refused", 1)];
+        let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+        let error = stats.last_error.unwrap();
+        assert!(error.contains("what is this?; the template "), "{error}");
+        notifier.notify(&[firing("disk", "/b", 0)]).await;
+        until(&notifier, "webhook", |stats| stats.sent == 1).await;
+        assert_eq!(receiver.told(), pairs(&[("firing", "/b")]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retry_after_is_kept_to() {
     let receiver = Receiver::start([Answer::Status(429, "retry-after: 1\r\n", "")]);
     let folder = TempDir::new().unwrap();
@@ -175,19 +305,6 @@ async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
     let mut told = new.told();
     told.sort();
     assert_eq!(told, pairs(&[("firing", "/a"), ("firing", "/c")]));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redirect_is_not_followed() {
-    let elsewhere = Receiver::start([]);
-    let location = format!("location: http://{}/\r\n", elsewhere.address);
-    let receiver = Receiver::start([Answer::Status(302, location.leak(), "")]);
-    let folder = TempDir::new().unwrap();
-    let notifier = open(folder.path(), &channel(&receiver, "")).await;
-    notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let stats = until(&notifier, "webhook", |stats| stats.failed == 1).await;
-    assert!(stats.last_error.unwrap().contains("set the final URL"));
-    assert_eq!(elsewhere.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

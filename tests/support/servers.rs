@@ -39,6 +39,23 @@ impl Server {
         Self::new("kafka", &["--controller-port", &controller])
     }
 
+    /// The same, which makes no topic by itself.
+    pub fn kafka_without_topics() -> Self {
+        let controller = free_port().to_string();
+        Self::new("kafka", &["--controller-port", &controller, "--no-auto-topics"])
+    }
+
+    /// A Kafka broker that also speaks SASL_SSL on `sasl`, with key and certificates of `keystore`:
+    /// user `user`, password [`PASSWORD`].
+    pub fn kafka_with_sasl(sasl: u16, keystore: &Path) -> Self {
+        let (controller, sasl) = (free_port().to_string(), sasl.to_string());
+        let keystore = keystore.to_string_lossy();
+        Self::new(
+            "kafka",
+            &["--controller-port", &controller, "--sasl-port", &sasl, "--keystore", &keystore],
+        )
+    }
+
     fn new(script: &'static str, options: &[&str]) -> Self {
         need("java", "Java 17 or newer");
         need("mvn", "Maven");

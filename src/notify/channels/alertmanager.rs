@@ -102,7 +102,7 @@ impl AlertmanagerChannel {
             let place = url.origin().ascii_serialization();
             let path = api(&url, &self.path_prefix);
             url.set_path(&path);
-            let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+            let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.of_anybody();
             let channel = context.name.clone();
             Ok(Arc::new(Instance { channel, place, endpoint, failures: AtomicU64::new(0) }))
         });

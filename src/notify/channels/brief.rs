@@ -8,8 +8,11 @@ use std::time::Duration;
 
 mod wording;
 
-pub(super) use wording::{labels_line, number, one_line, shorten, utc, web_link, width};
+pub(super) use wording::{
+    backslashed, labels_line, number, one_line, outside_urls, shorten, utc, web_link, width,
+};
 
+use super::texts::is_blank;
 use super::{Batch, Digest, Sender};
 use crate::declare::format_duration;
 use crate::model::{Alert, Cause, Labels, Notification, Severity, Status, Wall};
@@ -125,7 +128,7 @@ fn headline(one: &Notification) -> String {
         head += &format!(" ({})", alert.severity.as_str());
     }
     match summary(alert) {
-        "" => head,
+        text if is_blank(text) => head,
         text => format!("{head}: {}", one_line(text, 300)),
     }
 }
@@ -357,7 +360,7 @@ fn alert_text(
 /// The rule's message; where it has none, what Prometheus's users call `summary`.
 pub(super) fn summary(alert: &Alert) -> &str {
     let annotation = alert.annotations.get("summary").map_or("", String::as_str);
-    if alert.message.is_empty() { annotation } else { &alert.message }
+    if is_blank(&alert.message) { annotation } else { &alert.message }
 }
 
 /// What was measured; nothing where there is no value.
@@ -404,7 +407,7 @@ pub(super) fn notes(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
     alert
         .annotations
         .iter()
-        .filter(move |(_, text)| *text != told && web_link(text).is_none())
+        .filter(move |(_, text)| *text != told && !is_blank(text) && web_link(text).is_none())
         .map(|(name, text)| (name.as_str(), text.as_str()))
 }
 

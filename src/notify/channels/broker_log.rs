@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use serde::Deserialize;
 
 use crate::model::Wall;
 
@@ -41,11 +42,20 @@ impl BrokerLog {
         Self(Arc::new(Inner { channel, clock, told: Mutex::default() }))
     }
 
-    /// Adds the broker's last error to `message`: "timed out" alone explains nothing.
-    pub(super) fn explain(&self, message: String) -> String {
-        match &self.0.told.lock().last_error {
-            Some(error) => format!("{message}; last error of a broker: {error}"),
-            None => message,
+    /// `error`, with the broker's last one where no broker answered: "timed out" alone explains
+    /// nothing. An error that comes from a broker needs no other, and shows that one is reached.
+    pub(super) fn explain(&self, error: &KafkaError) -> String {
+        let mut told = self.0.told.lock();
+        match error.rdkafka_error_code() {
+            Some(code) if is_silence(code) => match &told.last_error {
+                Some(last) => format!("{error}; last error of a broker: {last}"),
+                None => error.to_string(),
+            },
+            Some(_) => {
+                told.last_error = None;
+                error.to_string()
+            }
+            None => error.to_string(),
         }
     }
 
@@ -73,12 +83,53 @@ impl BrokerLog {
     }
 }
 
+/// Whether an error means that nobody answered.
+fn is_silence(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::MessageTimedOut
+            | Code::OperationTimedOut
+            | Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+    )
+}
+
+/// What is read of librdkafka's statistics.
+#[derive(Deserialize)]
+struct Statistics {
+    #[serde(default)]
+    brokers: BTreeMap<String, Broker>,
+}
+
+#[derive(Deserialize)]
+struct Broker {
+    nodename: String,
+    state: String,
+}
+
 impl ClientContext for BrokerLog {
     fn log(&self, level: RDKafkaLogLevel, subject: &str, message: &str) {
         if level as u8 > RDKafkaLogLevel::Warning as u8 {
             tracing::debug!(channel = self.0.channel, subject, "librdkafka: {message}");
         } else if let Some(left_out) = self.admit(subject) {
             tracing::warn!(channel = self.0.channel, subject, left_out, "librdkafka: {message}");
+        }
+    }
+
+    /// Forgets an error of a broker that is up again.
+    fn stats_raw(&self, statistics: &[u8]) {
+        let Ok(Statistics { brokers }) = serde_json::from_slice(statistics) else { return };
+        let named = |error: &str, broker: &Broker| {
+            !broker.nodename.is_empty() && error.contains(&broker.nodename)
+        };
+        let mut told = self.0.told.lock();
+        let Some(error) = &told.last_error else { return };
+        let of_any = brokers.values().any(|broker| named(error, broker));
+        let is_up = |broker: &Broker| broker.state == "UP" && (named(error, broker) || !of_any);
+        if brokers.values().any(is_up) {
+            told.last_error = None;
         }
     }
 
@@ -116,14 +167,41 @@ mod tests {
     #[test]
     fn a_timeout_is_explained_by_the_last_error() {
         let log = BrokerLog::new("k".into(), Arc::new(Wall::default));
-        assert_eq!(log.explain("timed out".into()), "timed out");
+        let timed_out = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+        assert_eq!(log.explain(&timed_out), timed_out.to_string());
         let all_down = KafkaError::Global(RDKafkaErrorCode::AllBrokersDown);
         log.error(all_down.clone(), "1/1 brokers are down");
         log.error(KafkaError::Canceled, "a:1: connection refused");
         log.error(all_down, "1/1 brokers are down");
-        assert_eq!(
-            log.explain("timed out".into()),
-            "timed out; last error of a broker: a:1: connection refused"
-        );
+        let explained = format!("{timed_out}; last error of a broker: a:1: connection refused");
+        assert_eq!(log.explain(&timed_out), explained);
+    }
+
+    #[test]
+    fn an_error_of_a_broker_that_answers_again_is_forgotten() {
+        let log = BrokerLog::new("k".into(), Arc::new(Wall::default));
+        let of = KafkaError::MessageProduction;
+        let timed_out = of(RDKafkaErrorCode::MessageTimedOut);
+        let refused = || log.error(KafkaError::Canceled, "ssl://a:1/bootstrap: connection refused");
+        let explained = || log.explain(&timed_out).contains("refused");
+        refused();
+        let unknown = of(RDKafkaErrorCode::UnknownTopic);
+        assert_eq!(log.explain(&unknown), unknown.to_string());
+        assert!(!explained(), "the broker has answered meanwhile");
+        refused();
+        let stats = |a: &str, b: &str| {
+            let brokers = [("a:1", a), ("b:1", b)].map(|(name, state)| {
+                format!("\"{name}/1\": {{\"nodename\": \"{name}\", \"state\": \"{state}\"}}")
+            });
+            log.stats_raw(format!("{{\"brokers\": {{{}}}}}", brokers.join(",")).as_bytes());
+        };
+        log.stats_raw(b"{");
+        stats("DOWN", "UP");
+        assert!(explained(), "the one that refused is still down");
+        stats("UP", "DOWN");
+        assert!(!explained());
+        log.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "2/2 brokers are down");
+        stats("DOWN", "UP");
+        assert_eq!(log.explain(&timed_out), timed_out.to_string());
     }
 }

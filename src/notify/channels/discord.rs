@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::brief::{self, Markup, width};
 use super::http::{Endpoint, Failed, check_url, secret};
-use super::texts::{Texts, Told, cut};
+use super::texts::{Key, Texts, Told, cut, is_blank, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::{Notification, Status, Wall};
@@ -36,10 +36,10 @@ crate::section! {
         pub thread_id: Option<Spanned<String>>,
         /// Ids of the roles that are called when an alert fires.
         pub mention_roles: Vec<Spanned<String>> = Vec::new(),
-        /// Name to post under.
+        /// Name to post under; may be a template.
         pub username: Option<Spanned<String>>,
-        /// Picture to post under.
-        pub avatar_url: Option<String>,
+        /// Picture to post under; may be a template.
+        pub avatar_url: Option<Spanned<String>>,
         /// Title, as a minijinja template over Alertmanager's document. Plain text.
         pub title: Option<Spanned<Raw>>,
         /// Text, as a template. What it says is Discord's Markdown; what it fills in is escaped
@@ -75,7 +75,12 @@ impl DiscordChannel {
         if self.mention_roles.len() > ROLES {
             problems.error(&at.key("mention_roles"), format!("more than {ROLES} roles"));
         }
-        if let Some(name) = &self.username {
+        for key in self.username.iter().chain(&self.avatar_url) {
+            Key::check(key, &key.at, problems);
+        }
+        if let Some(name) =
+            self.username.as_ref().filter(|name| !is_blank(name) && !is_template(name))
+        {
             let lower = name.to_lowercase();
             let refused = ["discord", "clyde"].iter().any(|word| lower.contains(word));
             if refused || !(1..=80).contains(&width(name)) {
@@ -106,7 +111,10 @@ impl DiscordChannel {
         }
         let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
         let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
-        Ok(Box::new(Discord { settings: self.clone(), context, endpoint, texts }))
+        let username = Key::declared("username", self.username.as_ref())?;
+        let avatar_url = Key::declared("avatar_url", self.avatar_url.as_ref())?;
+        let settings = self.clone();
+        Ok(Box::new(Discord { settings, context, endpoint, texts, username, avatar_url }))
     }
 }
 
@@ -115,12 +123,15 @@ struct Discord {
     context: Context,
     endpoint: Endpoint,
     texts: Texts,
+    username: Option<Key>,
+    avatar_url: Option<Key>,
 }
 
 impl Channel for Discord {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            self.endpoint.post(self.message(batch).to_string()).await.map_err(limited)?;
+            let message = self.message(batch).to_string();
+            self.endpoint.post(message).await.map_err(limited)?;
             Ok(())
         })
     }
@@ -151,17 +162,19 @@ impl Discord {
     fn message(&self, batch: &Batch) -> Value {
         let sender = &self.context.sender;
         let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let title = title.unwrap_or_else(|| brief::title(batch));
         let trouble = trouble.iter().map(|reason| format!("\n\n{}", escape(reason)));
         let trouble: String = trouble.collect();
+        let room = DESCRIPTION - width(&trouble);
         let text = match text {
-            Some(text) => cut(&text, DESCRIPTION, |_| String::new()),
+            Some(text) => cut(&text, room, |_| String::new()),
             None => {
-                let room = DESCRIPTION - width(&trouble);
                 let cost = |text: &str| width(text) + 2;
                 let told = brief::paragraphs(batch, sender, &Markdown, room, cost);
-                told.join("\n\n") + &trouble
+                told.join("\n\n")
             }
         };
+        let text = text + &trouble;
         let told_at = batch.news.iter().map(|one| one.at).max().unwrap_or_default();
         let mut embed = json!({
             // A title knows marks too.
@@ -192,26 +205,20 @@ impl Discord {
             let called: String = roles.iter().map(|id| format!("<@&{id}>")).collect();
             message["content"] = json!(called);
         }
-        if let Some(name) = &settings.username {
-            message["username"] = json!(name.value);
-        }
-        if let Some(picture) = &settings.avatar_url {
-            message["avatar_url"] = json!(picture);
+        for (key, value) in [("username", &self.username), ("avatar_url", &self.avatar_url)] {
+            // Where its template gives nothing, it is told under the webhook's own.
+            if let Some(Ok(value)) = value.as_ref().map(|value| value.of(batch, &self.context)) {
+                message[key] = json!(value);
+            }
         }
         message
     }
 }
 
-/// A backslash before every mark of Discord's Markdown.
+/// A backslash before every mark of Discord's Markdown; in a URL, which Discord makes a link of, it
+/// would be a part of it.
 fn escape(plain: &str) -> String {
-    let mut text = String::with_capacity(plain.len());
-    for c in plain.chars() {
-        if "\\*_~`|<>[]()#@".contains(c) {
-            text.push('\\');
-        }
-        text.push(c);
-    }
-    text
+    brief::outside_urls(plain, |text| brief::backslashed(text, "\\*_~`|<>[]()#@"))
 }
 
 /// Markdown as Discord has it.

@@ -21,6 +21,7 @@ use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::Notification;
 use crate::outbound::read_secret;
 
+use super::texts::{Key, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use mail::{Letter, Templates};
 use smtp::{Login, Server};
@@ -85,7 +86,7 @@ crate::section! {
         pub bcc: Vec<Spanned<String>> = Vec::new(),
         /// Who answers go to.
         pub reply_to: Option<Spanned<String>>,
-        /// Further headers.
+        /// Further headers; each may be a template.
         pub headers: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
         /// Subject as a minijinja template over the fields of Alertmanager's document.
         pub subject: Option<Spanned<Raw>>,
@@ -100,25 +101,33 @@ crate::section! {
     }
 }
 
-/// Headers that have a key of their own, or that the channel sets.
-const OWNED: [&str; 16] = [
-    "from",
-    "sender",
-    "to",
-    "cc",
-    "bcc",
-    "reply-to",
-    "subject",
-    "date",
-    "message-id",
-    "in-reply-to",
-    "references",
-    "mime-version",
-    "content-type",
-    "content-transfer-encoding",
-    "auto-submitted",
-    "precedence",
+/// Headers that are not set by `headers`, and by what they are.
+const OWNED: [(&str, &str); 16] = [
+    ("from", "set `from`"),
+    ("sender", "set `from`"),
+    ("to", "set `recipients`"),
+    ("cc", "set `cc`"),
+    ("bcc", "set `bcc`"),
+    ("reply-to", "set `reply_to`"),
+    ("subject", "set `subject`"),
+    ("date", THE_CHANNEL),
+    ("message-id", THE_CHANNEL),
+    ("in-reply-to", THE_CHANNEL),
+    ("references", THE_CHANNEL),
+    ("mime-version", THE_CHANNEL),
+    ("content-type", THE_CHANNEL),
+    ("content-transfer-encoding", THE_CHANNEL),
+    ("auto-submitted", THE_CHANNEL),
+    ("precedence", THE_CHANNEL),
 ];
+
+/// How the header `name` is set, where that is not by `headers`.
+#[must_use]
+pub fn owned_header(name: &str) -> Option<&'static str> {
+    OWNED.iter().find(|(owned, _)| owned.eq_ignore_ascii_case(name)).map(|(_, hint)| *hint)
+}
+
+const THE_CHANNEL: &str = "leave it out: the channel writes it itself";
 
 impl EmailChannel {
     pub(super) fn check(&self, at: &At, problems: &mut Problems) {
@@ -131,20 +140,25 @@ impl EmailChannel {
         }
         let lists = [&self.recipients, &self.cc, &self.bcc].into_iter().flatten();
         for address in lists.chain([&self.from]).chain(&self.reply_to) {
-            if let Err(reason) = mailbox(address) {
+            if is_template(address) {
+                problems
+                    .error(&address.at, "no template can stand here")
+                    .hint("use a channel for each address, and routes to them");
+            } else if let Err(reason) = mailbox(address) {
                 problems
                     .error(&address.at, reason)
                     .hint("ops@example.org or Operations <ops@example.org>");
             }
         }
         for (name, value) in &self.headers {
-            if OWNED.contains(&name.to_ascii_lowercase().as_str()) {
-                problems.error(&value.at, format!("{name} is not set here"));
+            if let Some(hint) = owned_header(name) {
+                problems.error(&value.at, format!("{name} is not set here")).hint(hint);
             } else if HeaderName::new_from_ascii(name.clone()).is_err() {
                 problems.error(&value.at, format!("not a header name: {name:?}"));
             } else if value.chars().any(char::is_control) {
                 problems.error(&value.at, format!("not a header value: that of {name:?}"));
             }
+            Key::check(value, &value.at, problems);
         }
         for (name, template) in self.templates() {
             let Some(template) = template else { continue };
@@ -159,7 +173,7 @@ impl EmailChannel {
             let byte = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
             !text.is_empty() && text.bytes().all(byte) || text.parse::<IpAddr>().is_ok()
         };
-        let names = [Some(&self.smtp_server), self.hello.as_ref()];
+        let names = [Some(&self.smtp_server), self.hello()];
         for name in names.into_iter().flatten().filter(|name| !host(name)) {
             problems
                 .error(&name.at, format!("not a host name: {:?}", name.value))
@@ -177,9 +191,9 @@ impl EmailChannel {
     }
 
     fn check_login(&self, at: &At, problems: &mut Problems) {
-        let passwords =
-            usize::from(self.password.is_some()) + usize::from(self.password_file.is_some());
-        match (&self.username, passwords) {
+        let password = self.password.as_ref().filter(|word| !word.expose().is_empty());
+        let passwords = usize::from(password.is_some()) + usize::from(self.password_file.is_some());
+        match (self.username(), passwords) {
             (_, 2) => {
                 problems.error(at, "both `password` and `password_file`").hint("keep one");
             }
@@ -200,6 +214,16 @@ impl EmailChannel {
         }
     }
 
+    /// The user; an empty one is none.
+    fn username(&self) -> Option<&Spanned<String>> {
+        self.username.as_ref().filter(|name| !name.is_empty())
+    }
+
+    /// What the server is greeted with; an empty name is none.
+    fn hello(&self) -> Option<&Spanned<String>> {
+        self.hello.as_ref().filter(|name| !name.is_empty())
+    }
+
     /// Whether the server is on this host.
     fn is_local(&self) -> bool {
         let ip = self.smtp_server.parse::<IpAddr>().ok();
@@ -215,28 +239,30 @@ impl EmailChannel {
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+        Ok(Box::new(Email {
+            bcc: mailboxes(&self.bcc)?,
+            server: self.server()?,
+            letter: self.letter(context)?,
+            settings: self.clone(),
+        }))
+    }
+
+    fn letter(&self, context: Context) -> Result<Letter, String> {
         let templates = self.templates();
         let declared = templates.iter().filter_map(|(name, one)| Some((*name, (*one)?)));
-        let letter = Letter {
+        let header = |(name, text): (&String, &Spanned<String>)| {
+            Key::new(name, text).map_err(|error| format!("headers.{name}: {error}"))
+        };
+        Ok(Letter {
             from: mailbox(&self.from)?,
             to: mailboxes(&self.recipients)?,
             cc: mailboxes(&self.cc)?,
             reply_to: self.reply_to.as_ref().map(|one| mailbox(one)).transpose()?,
-            headers: self
-                .headers
-                .iter()
-                .map(|(name, one)| (name.clone(), one.value.clone()))
-                .collect(),
+            headers: self.headers.iter().map(header).collect::<Result<_, _>>()?,
             templates: Templates::new(&declared.collect::<Vec<_>>())?,
             max_alerts: self.max_alerts,
             context,
-        };
-        Ok(Box::new(Email {
-            bcc: mailboxes(&self.bcc)?,
-            server: self.server()?,
-            letter,
-            settings: self.clone(),
-        }))
+        })
     }
 
     fn server(&self) -> Result<Server, String> {
@@ -250,7 +276,7 @@ impl EmailChannel {
             port,
             tls: self.tls,
             parameters: smtp::parameters(self)?,
-            hello: match &self.hello {
+            hello: match self.hello() {
                 Some(name) => smtp::client_id(name),
                 None => this_host(),
             },
@@ -321,7 +347,7 @@ impl Channel for Email {
 
 impl Email {
     async fn login(&self) -> Result<Option<Login>, String> {
-        let Some(user) = &self.settings.username else { return Ok(None) };
+        let Some(user) = self.settings.username() else { return Ok(None) };
         let password = match (&self.settings.password, self.settings.password_file.clone()) {
             (Some(password), _) => password.clone(),
             (None, Some(path)) => {

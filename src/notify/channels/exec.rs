@@ -1,10 +1,11 @@
 //! The channel that starts a program and gives it the notifications on its standard input.
 //!
 //! No shell is between: program and arguments are handed over as they are declared, and nothing of
-//! an alert becomes one. The program has a process group of its own, so that what it started ends
-//! with it when its time is over.
+//! an alert becomes one. What it started ends with it when its time is over: its process group, its
+//! children and theirs, and what has left them but still has the environment it was given.
 
 mod account;
+mod kin;
 mod process;
 
 use std::collections::BTreeMap;
@@ -27,12 +28,13 @@ crate::section! {
         /// The program, by its absolute path, and its arguments. No shell reads them.
         pub command: Vec<Spanned<String>>,
         /// Variables of the program's environment. Values are never shown. Besides them it has
-        /// `PATH`, `BELLWETHER_CHANNEL`, `BELLWETHER_RECEIVER` and `BELLWETHER_STATUS`, and nothing
-        /// of Bellwether's own.
+        /// `PATH`, `BELLWETHER_CHANNEL`, `BELLWETHER_RECEIVER`, `BELLWETHER_STATUS` and a mark of
+        /// this start, `BELLWETHER_INVOCATION`, and nothing of Bellwether's own.
         pub environment: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
         /// Folder it is started in.
         pub working_directory: PathBuf = PathBuf::from("/"),
-        /// How long it may run; then it is killed with all that it started.
+        /// How long it may run; then it is killed with all that it started, in sessions of their
+        /// own too.
         pub timeout: Span = Span::secs(30),
         /// User it runs as, by name or as `UID:GID`; needs Bellwether to run as root. Without it,
         /// Bellwether's own.
@@ -136,6 +138,7 @@ impl Exec {
         Ok(Invocation {
             command: self.settings.command.iter().map(|part| part.value.clone()).collect(),
             environment: own.into_iter().chain(declared).collect(),
+            mark: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
             folder: self.settings.working_directory.clone(),
             ids: self.ids,
             input,

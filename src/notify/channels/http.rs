@@ -7,11 +7,13 @@
 use std::path::PathBuf;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 
 use crate::declare::{At, Problems, Secret, Spanned};
-use crate::outbound::{Access, body_text, parse_url, read_secret, reasons, refusal};
+use crate::outbound::{Access, Client, SendError, body_text, parse_url, read_secret, refusal};
 
+use super::said::failure;
+use super::texts::is_template;
 use super::{DeliveryError, WallClock};
 
 /// Judges a secret that is declared as `key` or in a file as `key_file`: one of the two.
@@ -36,6 +38,13 @@ pub(super) fn check_secret(
     }
 }
 
+/// Judges a secret that holds no template: here none is expanded.
+pub(super) fn check_literal(value: Option<&Spanned<Secret>>, problems: &mut Problems) {
+    if let Some(value) = value.filter(|value| is_template(value.expose())) {
+        problems.error(&value.at, "no template can stand here").hint("use a channel for each");
+    }
+}
+
 /// Judges a URL that is declared as `url` or in a file as `url_file`.
 pub(super) fn check_url(
     url: Option<&Spanned<Secret>>,
@@ -43,6 +52,7 @@ pub(super) fn check_url(
     at: &At,
     problems: &mut Problems,
 ) {
+    check_literal(url, problems);
     if let (Some(url), None) = (url, file)
         && let Err(reason) = parse_url(url)
     {
@@ -79,43 +89,57 @@ impl From<Failed> for DeliveryError {
     }
 }
 
+/// A success that does not say that it is none.
+pub(super) struct Taken {
+    /// What the receiver said; an error where that was cut off.
+    pub(super) said: Result<String, DeliveryError>,
+}
+
 /// A receiver, and how it is reached.
 pub(super) struct Endpoint {
     url: Url,
     /// Scheme, host and port: what may be shown of the URL.
     place: String,
     client: Client,
-    access: Access,
-    headers: HeaderMap,
+    /// Whether it is a service, which never answers with a page.
+    service: bool,
     /// What no message may show.
     hidden: Vec<String>,
     clock: WallClock,
 }
 
 impl Endpoint {
-    /// Gets ready to send to `url`. Blocks, as it may read files.
+    /// Gets ready to send to `url`, where a service is. Blocks, as it may read files.
     ///
     /// # Errors
     /// What is declared of the access does not hold.
     pub(super) fn open(url: Url, access: Access, clock: WallClock) -> Result<Self, String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.extend(access.header_map()?);
         let hidden = [Some(url.path()), url.query(), url.password()];
         Ok(Self {
-            client: access.client(&url)?,
+            client: Client::open(access, &url)?,
             place: url.origin().ascii_serialization(),
+            service: true,
             hidden: hidden.into_iter().flatten().map(str::to_owned).collect(),
             url,
-            access,
-            headers,
             clock,
         })
     }
 
     /// The same, with a further secret that is sent.
     pub(super) fn hiding(mut self, secret: &Secret) -> Self {
-        self.hidden.push(secret.expose().to_owned());
+        self.hidden.push(secret.expose().trim().to_owned());
+        self
+    }
+
+    /// The same, for a receiver of which nothing is known: it may answer a success with anything.
+    pub(super) fn of_anybody(mut self) -> Self {
+        self.service = false;
+        self
+    }
+
+    /// The same; redirects are refusals where `follows` is not set.
+    pub(super) fn following(mut self, follows: bool) -> Self {
+        self.client = self.client.following(follows);
         self
     }
 
@@ -125,34 +149,43 @@ impl Endpoint {
     }
 
     /// Posts `body` there.
-    pub(super) async fn post(&self, body: String) -> Result<Response, Failed> {
+    pub(super) async fn post(&self, body: String) -> Result<Taken, Failed> {
         self.send(Method::POST, self.url.clone(), body).await
     }
 
-    /// Sends one request; a success is an answer of 2xx.
+    /// Sends one request; a success is an answer of 2xx that does not say that it failed.
     pub(super) async fn send(
         &self,
         method: Method,
         url: Url,
         body: String,
-    ) -> Result<Response, Failed> {
-        let request = self.client.request(method, url).headers(self.headers.clone());
-        let request = self.access.authorize(request).await.map_err(|reason| self.broken(reason))?;
-        let response = request.body(body).send().await;
-        let response = response.map_err(|error| {
-            self.broken(format!("{}: {}", self.place, reasons(&error.without_url())))
-        })?;
-        if response.status().is_success() {
-            Ok(response)
-        } else {
-            Err(self.refused(response).await)
+    ) -> Result<Taken, Failed> {
+        let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
+        let response = self.client.send(method, url, &headers, body).await;
+        let response = response.map_err(|error| self.broken(&error))?;
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
         }
-    }
-
-    /// What a success says. An answer that is cut off is none: whether it was one is not known.
-    pub(super) async fn said(&self, response: Response) -> Result<String, DeliveryError> {
-        let told = |error| self.broken(format!("{}: {error}", self.place)).error;
-        body_text(response).await.map_err(told)
+        let place = response.url().origin().ascii_serialization();
+        match body_text(response).await {
+            Ok(said) => match failure(&said, self.service) {
+                None => Ok(Taken { said: Ok(said) }),
+                Some(failure) => {
+                    let error = DeliveryError {
+                        retryable: failure.retryable,
+                        retry_after: failure.retry_after,
+                        message: self.redacted(format!("{place} answered: {}", failure.reason)),
+                        delivered: Vec::new(),
+                    };
+                    Err(Failed { error, body: said })
+                }
+            },
+            Err(error) => {
+                let error = self.redacted(format!("{place}: {error}"));
+                Ok(Taken { said: Err(DeliveryError::transient(error)) })
+            }
+        }
     }
 
     /// A refusal that came as a success: `said` is what the receiver said.
@@ -169,8 +202,10 @@ impl Endpoint {
         secrets.fold(text, |text, secret| text.replace(secret.as_str(), "<secret>"))
     }
 
-    fn broken(&self, reason: String) -> Failed {
-        let error = DeliveryError::transient(self.redacted(reason));
+    fn broken(&self, error: &SendError) -> Failed {
+        let message = self.redacted(error.to_string());
+        let error =
+            DeliveryError { retryable: error.retryable, message, ..DeliveryError::default() };
         Failed { error, body: String::new() }
     }
 
@@ -178,7 +213,8 @@ impl Endpoint {
         let status = response.status();
         let retryable = status.is_server_error()
             || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        let refusal = refusal(response, &self.place, (self.clock)()).await;
+        let place = response.url().origin().ascii_serialization();
+        let refusal = refusal(response, &place, (self.clock)()).await;
         let error = DeliveryError {
             retryable,
             retry_after: refusal.retry_after,

@@ -98,7 +98,8 @@ crate::section! {
         pub password: Option<Secret>,
         /// File that holds the password.
         pub password_file: Option<PathBuf>,
-        /// PEM file with the authorities that brokers' certificates are checked against.
+        /// PEM file with the authorities that brokers' certificates are checked against. Without
+        /// it, those of the system.
         pub ca_file: Option<PathBuf>,
         /// PEM file with the client's certificate.
         pub cert_file: Option<PathBuf>,
@@ -130,6 +131,8 @@ const OWNED: [(&str, &str); 12] = [
 
 /// Options that the promise of the channel rests on.
 const FIXED: [&str; 3] = ["acks", "request.required.acks", "enable.idempotence"];
+/// How often librdkafka says how it is.
+const STATISTICS: Duration = Duration::from_secs(3);
 
 impl KafkaSecurity {
     fn encrypts(&self) -> bool {
@@ -233,6 +236,8 @@ impl KafkaChannel {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", self.timeout.as_millis().to_string())
+            // Says which brokers are up, so that an error that is over is not shown.
+            .set("statistics.interval.ms", STATISTICS.as_millis().to_string())
             .set_log_level(RDKafkaLogLevel::Warning);
         if security.protocol != KafkaProtocol::Plaintext {
             config.set("security.protocol", security.protocol.as_str());
@@ -259,6 +264,10 @@ impl KafkaChannel {
             if let Some(path) = path {
                 config.set(option, path.to_string_lossy());
             }
+        }
+        if security.encrypts() && security.ca_file.is_none() {
+            // An OpenSSL that is built along knows no folder of this system.
+            config.set("ssl.ca.location", "probe");
         }
         config
     }
@@ -330,7 +339,7 @@ impl Channel for Kafka {
                     Ok(())
                 }
                 Some(error) => {
-                    let message = self.log.explain(error.to_string());
+                    let message = self.log.explain(&error);
                     let retryable = is_retryable(&error);
                     Err(DeliveryError { retryable, retry_after: None, message, delivered })
                 }

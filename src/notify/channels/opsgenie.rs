@@ -14,8 +14,8 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
 use super::brief::{self, Plain, one_line, shorten, width};
-use super::http::{Endpoint, Failed, check_secret, secret};
-use super::texts::{Texts, cut};
+use super::http::{Endpoint, check_literal, check_secret, secret};
+use super::texts::{Details, Key, Texts, cut, is_blank, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError};
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::{Cause, Notification, Severity, Status};
@@ -52,14 +52,15 @@ crate::choices! {
 }
 
 crate::section! {
-    /// Somebody whom Opsgenie calls: by `id` or `name`.
+    /// Somebody whom Opsgenie calls: by `id` or `name`, which may be templates, such as
+    /// `{{ commonLabels.team }}`.
     pub struct OpsgenieResponder {
         /// What it is.
         pub r#type: OpsgenieResponderType,
         /// Its name; of a user the address.
-        pub name: Option<String>,
+        pub name: Option<Spanned<String>>,
         /// Its id.
-        pub id: Option<String>,
+        pub id: Option<Spanned<String>>,
     }
 }
 
@@ -74,8 +75,11 @@ crate::section! {
         pub api_url: Spanned<String> = Spanned::nowhere("https://api.opsgenie.com".to_owned()),
         /// Who is called; without any, whom the integration belongs to.
         pub responders: Vec<OpsgenieResponder> = Vec::new(),
-        /// Tags besides those of the alert: its rule and severity.
-        pub tags: Vec<String> = Vec::new(),
+        /// Tags besides those of the alert: its rule and severity. Each may be a template, and then
+        /// give several, between commas.
+        pub tags: Vec<Spanned<String>> = Vec::new(),
+        /// Further details of an alert, each as a template.
+        pub details: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
         /// Opsgenie's priority for one of our severities. Without it `emergency` is P1, `critical`
         /// P2, `warning` P3 and `info` P5.
         pub priorities: BTreeMap<String, Spanned<OpsgeniePriority>> = BTreeMap::new(),
@@ -107,7 +111,11 @@ impl OpsgenieChannel {
         let (key, file) = (self.api_key.as_ref(), self.api_key_file.as_ref());
         check_secret("api_key", key, file, at, problems);
         for (index, responder) in self.responders.iter().enumerate() {
-            if responder.name.is_some() == responder.id.is_some() {
+            let keys = responder.name.iter().chain(&responder.id);
+            for key in keys.clone() {
+                Key::check(key, &key.at, problems);
+            }
+            if keys.filter(|key| !is_blank(key)).count() != 1 {
                 problems
                     .error(&at.key(&format!("responders[{index}]")), "needs `name` or `id`")
                     .hint("one of the two");
@@ -120,7 +128,13 @@ impl OpsgenieChannel {
                     .hint("info, warning, critical or emergency");
             }
         }
-        if self.tags.len() > TAGS - 2 || self.tags.iter().any(|tag| width(tag) > TAG) {
+        for tag in &self.tags {
+            Key::check(tag, &tag.at, problems);
+        }
+        Details::check(&self.details, problems);
+        check_literal(self.api_key.as_ref(), problems);
+        let long = |tag: &Spanned<String>| !is_template(tag) && width(tag) > TAG;
+        if self.tags.len() > TAGS - 2 || self.tags.iter().any(long) {
             problems.error(
                 &at.key("tags"),
                 format!("at most {} of {TAG} characters; two are of the alert", TAGS - 2),
@@ -153,7 +167,12 @@ impl OpsgenieChannel {
         let access = self.access(headers);
         let endpoint = Endpoint::open(url, access, context.clock.clone())?.hiding(&key);
         let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), str::to_owned)?;
-        Ok(Box::new(Opsgenie { settings: self.clone(), context, endpoint, texts }))
+        let responders = self.responders.iter().map(Responder::new).collect::<Result<_, _>>()?;
+        let tags = self.tags.iter().filter(|tag| !is_blank(tag));
+        let tags = tags.map(|tag| Key::new("tags", tag)).collect::<Result<_, _>>()?;
+        let details = Details::new(&self.details)?;
+        let settings = self.clone();
+        Ok(Box::new(Opsgenie { settings, context, endpoint, texts, responders, tags, details }))
     }
 
     fn priority(&self, ours: Severity) -> &'static str {
@@ -173,15 +192,44 @@ struct Opsgenie {
     context: Context,
     endpoint: Endpoint,
     texts: Texts,
+    responders: Vec<Responder>,
+    tags: Vec<Key>,
+    details: Details,
+}
+
+/// Somebody who is called.
+struct Responder {
+    r#type: OpsgenieResponderType,
+    /// What the name or id is called by Opsgenie.
+    key: &'static str,
+    who: Key,
+}
+
+impl Responder {
+    fn new(declared: &OpsgenieResponder) -> Result<Self, String> {
+        // A user is called by the address, all others by their name.
+        let name = match declared.r#type {
+            OpsgenieResponderType::User => "username",
+            _ => "name",
+        };
+        let (key, who) = match &declared.id {
+            Some(id) => ("id", Key::new("responders.id", id)?),
+            None => {
+                let text = declared.name.as_ref().map_or("", |name| name.as_str());
+                (name, Key::new("responders.name", text)?)
+            }
+        };
+        Ok(Self { r#type: declared.r#type, key, who })
+    }
 }
 
 impl Channel for Opsgenie {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
             for (index, one) in batch.news.iter().enumerate() {
-                if let Err(failed) = self.tell(one, batch).await {
+                if let Err(error) = self.tell(one, batch).await {
                     let delivered = (0..index).collect();
-                    return Err(DeliveryError { delivered, ..failed.error });
+                    return Err(DeliveryError { delivered, ..error });
                 }
             }
             Ok(())
@@ -195,7 +243,7 @@ impl Channel for Opsgenie {
 }
 
 impl Opsgenie {
-    async fn tell(&self, one: &Notification, batch: &Batch) -> Result<(), Failed> {
+    async fn tell(&self, one: &Notification, batch: &Batch) -> Result<(), DeliveryError> {
         let alias = brief::identity(&one.alert, &self.context.sender);
         if one.status == Status::Resolved {
             let url = self.of_alias(&alias, "close");
@@ -235,49 +283,63 @@ impl Opsgenie {
         let standing = batch.standing.clone();
         let alone = Batch { news: vec![one.clone()], standing, digest: None };
         let told = self.texts.told(&alone, &self.context);
-        let title = self.texts.declared_title(&alone, &self.context);
-        let title = title.unwrap_or_else(|| brief::page_title(one));
-        let description = match told.text {
-            Some(text) => cut(&text, DESCRIPTION, |_| String::new()),
+        let single = Batch { standing: Vec::new(), ..alone.clone() };
+        let (responders, unknown) = self.responders(&single);
+        let title = told.title.unwrap_or_else(|| brief::page_title(one));
+        let trouble = [told.trouble, unknown].concat().join("\n");
+        let trouble = shorten(&trouble, DESCRIPTION / 4);
+        let room = DESCRIPTION - width(&trouble) - 2;
+        let mut texts = match told.text {
+            Some(text) => vec![cut(&text, room, |_| String::new())],
             None => {
-                let trouble = told.trouble.join("\n");
-                let room = DESCRIPTION - width(&trouble) - 2;
                 let cost = |text: &str| width(text) + 2;
-                let mut texts = brief::paragraphs(&alone, sender, &Plain, room, cost);
-                texts.extend(Some(trouble).filter(|text| !text.is_empty()));
-                texts.join("\n\n")
+                brief::paragraphs(&alone, sender, &Plain, room, cost)
             }
         };
-        let own = [one.alert.rule.to_string(), one.alert.severity.as_str().to_owned()];
-        let tags: Vec<String> =
-            own.iter().chain(&settings.tags).map(|tag| one_line(tag, TAG)).collect();
+        texts.extend(Some(trouble).filter(|text| !text.is_empty()));
+        let mut details = brief::details(one, sender, DETAILS);
+        details.extend(self.details.of(&single, &self.context));
         let mut alert = json!({
             "message": shorten(&title, MESSAGE),
             "alias": alias,
-            "description": description,
-            "details": brief::details(one, sender, DETAILS),
+            "description": texts.join("\n\n"),
+            "details": details,
             "priority": settings.priority(one.alert.severity),
             "source": self.source(),
-            "tags": tags,
+            "tags": self.tags(one, &single),
         });
-        if !settings.responders.is_empty() {
-            alert["responders"] = settings.responders.iter().map(responder).collect();
+        if !responders.is_empty() {
+            alert["responders"] = Value::Array(responders);
         }
         alert
     }
-}
 
-fn responder(one: &OpsgenieResponder) -> Value {
-    // A user is called by the address, all others by their name.
-    let name = match one.r#type {
-        OpsgenieResponderType::User => "username",
-        _ => "name",
-    };
-    let (key, value) = match &one.id {
-        Some(id) => ("id", id.as_str()),
-        None => (name, one.name.as_deref().unwrap_or_default()),
-    };
-    json!({"type": one.r#type.as_str(), key: value})
+    /// Who is called, and of whom it is not known who that is. Without any, Opsgenie calls whom the
+    /// integration belongs to.
+    fn responders(&self, alone: &Batch) -> (Vec<Value>, Vec<String>) {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for one in &self.responders {
+            match one.who.of(alone, &self.context) {
+                Ok(who) => known.push(json!({"type": one.r#type.as_str(), one.key: who})),
+                Err(error) => unknown.push(error.message),
+            }
+        }
+        (known, unknown)
+    }
+
+    /// Rule and severity, and what is declared. A tag that gives nothing is none.
+    fn tags(&self, one: &Notification, alone: &Batch) -> Vec<String> {
+        let own = [one.alert.rule.to_string(), one.alert.severity.as_str().to_owned()];
+        let declared = self.tags.iter().flat_map(|tag| {
+            let text = tag.of(alone, &self.context).unwrap_or_default();
+            match tag.is_template() {
+                true => text.split(',').map(str::to_owned).collect(),
+                false => vec![text],
+            }
+        });
+        let all = own.into_iter().chain(declared).map(|tag| one_line(&tag, TAG));
+        all.filter(|tag| !is_blank(tag)).take(TAGS).collect()
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::brief::{self, Plain, Tone, one_line, shorten, width};
 use super::http::{Endpoint, check_secret, secret};
-use super::texts::Texts;
+use super::texts::{Details, Key, Texts, is_blank};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::{Alert, Fingerprint, Notification, Severity, Status};
@@ -47,7 +47,8 @@ crate::choices! {
 crate::section! {
     /// Channel of type `pagerduty`: triggers an event per alert and resolves it at its end.
     pub struct PagerDutyChannel {
-        /// Integration key of an "Events API v2" integration. Never shown.
+        /// Integration key of an "Events API v2" integration; may be a template, such as
+        /// `{{ commonLabels.pagerduty_key }}`. Never shown.
         pub routing_key: Option<Spanned<Secret>>,
         /// File that holds the key.
         pub routing_key_file: Option<PathBuf>,
@@ -58,6 +59,8 @@ crate::section! {
         pub severities: BTreeMap<String, Spanned<PagerDutySeverity>> = BTreeMap::new(),
         /// Label that tells the affected system, PagerDuty's `source`.
         pub source_label: String = "instance".to_owned(),
+        /// Further details of an incident, each as a template.
+        pub details: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
         /// Where the Events API is; in Europe `https://events.eu.pagerduty.com`.
         pub api_url: Spanned<String> = Spanned::nowhere("https://events.pagerduty.com".to_owned()),
         /// Summary, as a minijinja template over Alertmanager's document.
@@ -82,6 +85,10 @@ impl PagerDutyChannel {
     pub(super) fn check(&self, at: &At, problems: &mut Problems) {
         let (key, file) = (self.routing_key.as_ref(), self.routing_key_file.as_ref());
         check_secret("routing_key", key, file, at, problems);
+        if let Some(key) = key {
+            Key::check(key.expose(), &key.at, problems);
+        }
+        Details::check(&self.details, problems);
         for (name, severity) in &self.severities {
             if !Severity::ALL.iter().any(|ours| ours.as_str() == name) {
                 problems
@@ -113,7 +120,9 @@ impl PagerDutyChannel {
         let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
         let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.hiding(&key);
         let texts = Texts::new(self.title.as_ref(), None, str::to_owned)?;
-        Ok(Box::new(PagerDuty { settings: self.clone(), key, context, endpoint, texts }))
+        let key = Key::new("routing_key", key.expose().trim())?;
+        let details = Details::new(&self.details)?;
+        Ok(Box::new(PagerDuty { settings: self.clone(), key, context, endpoint, texts, details }))
     }
 
     fn severity(&self, ours: Severity) -> &'static str {
@@ -129,24 +138,28 @@ impl PagerDutyChannel {
 
 struct PagerDuty {
     settings: PagerDutyChannel,
-    key: Secret,
+    /// The routing key.
+    key: Key,
     context: Context,
     endpoint: Endpoint,
     texts: Texts,
+    details: Details,
 }
 
 impl Channel for PagerDuty {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
             if self.of_group(&batch.news[0]) {
-                self.endpoint.post(self.group_event(batch).to_string()).await?;
-                return Ok(());
+                return self.send(self.group_event(batch)?).await;
             }
             for (index, one) in batch.news.iter().enumerate() {
-                let event = self.alert_event(one, batch).to_string();
-                if let Err(failed) = self.endpoint.post(event).await {
+                let sent = match self.alert_event(one, batch) {
+                    Ok(event) => self.send(event).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = sent {
                     let delivered = (0..index).collect();
-                    return Err(DeliveryError { delivered, ..failed.error });
+                    return Err(DeliveryError { delivered, ..error });
                 }
             }
             Ok(())
@@ -177,59 +190,94 @@ impl PagerDuty {
         self.settings.incident_per == PagerDutyIncident::Group && one.group.whole
     }
 
-    fn alert_event(&self, one: &Notification, batch: &Batch) -> Value {
+    /// Sends one event. Taken is what is answered with a 2xx that says nothing else.
+    async fn send(&self, event: Value) -> Result<(), DeliveryError> {
+        let sent = self.endpoint.post(event.to_string()).await;
+        let answer = sent.map_err(|failed| failed.error).and_then(|taken| {
+            // What is cut off was taken all the same: 202 says so.
+            let said = taken.said.unwrap_or_default();
+            let said = serde_json::from_str::<Value>(&said).unwrap_or_default();
+            match said["status"].as_str() {
+                None | Some("success" | "ok") => Ok(()),
+                Some(other) => Err(self.endpoint.unsuccessful(false, &one_line(other, 200))),
+            }
+        });
+        answer.map_err(|mut error| {
+            let key = event["routing_key"].as_str().filter(|_| self.key.is_template());
+            if let Some(key) = key.filter(|key| key.len() >= 6) {
+                error.message = error.message.replace(key, "<secret>");
+            }
+            error
+        })
+    }
+
+    fn alert_event(&self, one: &Notification, batch: &Batch) -> Result<Value, DeliveryError> {
         let dedup_key = brief::identity(&one.alert, &self.context.sender);
-        if one.status == Status::Resolved {
-            return self.event("resolve", &dedup_key);
-        }
         let alone = Batch { news: vec![one.clone()], standing: Vec::new(), digest: None };
-        let title = self.texts.declared_title(&alone, &self.context);
-        let mut event = self.event("trigger", &dedup_key);
-        let summary = title.unwrap_or_else(|| brief::page_title(one));
+        if one.status == Status::Resolved {
+            return self.event("resolve", &dedup_key, &alone);
+        }
+        let told = self.texts.told(&alone, &self.context);
+        let mut event = self.event("trigger", &dedup_key, &alone)?;
+        let summary = told.title.unwrap_or_else(|| brief::page_title(one));
         event["payload"] = self.payload(&one.alert, one.alert.severity, &summary);
         let mut details = json!(brief::details(one, &self.context.sender, DETAILS));
         let standing = batch.standing.len();
         if standing > 0 {
             details["of_the_group"] = json!(format!("{standing} more still fire"));
         }
+        self.add_details(&mut details, &alone, &told.trouble);
         event["payload"]["custom_details"] = details;
         self.add_links(&mut event, &one.alert);
-        event
+        Ok(event)
     }
 
-    fn group_event(&self, batch: &Batch) -> Value {
+    /// Adds the details that are declared, and what is wrong with templates.
+    fn add_details(&self, details: &mut Value, batch: &Batch, trouble: &[String]) {
+        for (name, value) in self.details.of(batch, &self.context) {
+            details[name] = json!(value);
+        }
+        if !trouble.is_empty() {
+            details["template"] = json!(trouble.join("\n"));
+        }
+    }
+
+    fn group_event(&self, batch: &Batch) -> Result<Value, DeliveryError> {
         let (group, sender) = (batch.group(), &self.context.sender);
         let one = Fingerprint::of(&group.key, &sender.labels);
         let dedup_key = format!("bellwether-{one}");
         if batch.status() == Status::Resolved {
-            return self.event("resolve", &dedup_key);
+            return self.event("resolve", &dedup_key, batch);
         }
         let severity = match brief::tone(batch) {
             Tone::Firing(severity) => severity,
             Tone::Good | Tone::Calm => Severity::Info,
         };
         let first = &brief::worst_first(batch)[0].alert;
-        let mut event = self.event("trigger", &dedup_key);
-        let summary = self.texts.told(batch, &self.context).title;
+        let mut event = self.event("trigger", &dedup_key, batch)?;
+        let told = self.texts.told(batch, &self.context);
+        let summary = told.title.unwrap_or_else(|| brief::title(batch));
         event["payload"] = self.payload(first, severity, &summary);
         event["payload"]["group"] = json!(brief::labels_line(&group.labels, 200));
-        let told = brief::paragraphs(batch, sender, &Plain, DETAILS, |text| width(text) + 2);
-        event["payload"]["custom_details"] = json!({"alerts": told.join("\n\n")});
+        let alerts = brief::paragraphs(batch, sender, &Plain, DETAILS, |text| width(text) + 2);
+        let mut details = json!({"alerts": alerts.join("\n\n")});
+        self.add_details(&mut details, batch, &told.trouble);
+        event["payload"]["custom_details"] = details;
         self.add_links(&mut event, first);
-        event
+        Ok(event)
     }
 
-    fn event(&self, action: &str, dedup_key: &str) -> Value {
-        json!({
-            "routing_key": self.key.expose().trim(),
+    fn event(&self, action: &str, dedup_key: &str, batch: &Batch) -> Result<Value, DeliveryError> {
+        Ok(json!({
+            "routing_key": self.key.of(batch, &self.context)?,
             "event_action": action,
             "dedup_key": dedup_key,
-        })
+        }))
     }
 
     fn payload(&self, alert: &Alert, severity: Severity, summary: &str) -> Value {
         let labels = brief::own_labels(alert, &self.context.sender);
-        let label = |name: &str| labels.get(name).filter(|value| !value.is_empty());
+        let label = |name: &str| labels.get(name).filter(|value| !is_blank(value));
         let source = label(&self.settings.source_label).map_or(&*alert.rule, String::as_str);
         let mut payload = json!({
             "summary": shorten(summary, SUMMARY),

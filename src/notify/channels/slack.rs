@@ -15,8 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::brief::{self, Markup, shorten, width};
-use super::http::{Endpoint, Failed, check_secret, check_url, secret};
-use super::texts::{Texts, Told, cut};
+use super::http::{Endpoint, Failed, check_literal, check_secret, check_url, secret};
+use super::texts::{Key, Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
 use crate::model::{Notification, Wall};
@@ -35,14 +35,15 @@ crate::section! {
         pub token: Option<Spanned<Secret>>,
         /// File that holds the token; read again for each request.
         pub token_file: Option<PathBuf>,
-        /// Where the bot posts: a channel's id, or `#name`.
+        /// Where the bot posts: a channel's id, or `#name`; may be a template, such as
+        /// `#{{ commonLabels.team }}`.
         pub channel: Option<Spanned<String>>,
         /// Where Slack's methods are, for a bot.
         pub api_url: Spanned<String> = Spanned::nowhere("https://slack.com/api".to_owned()),
-        /// Name to post under, where Slack allows it.
-        pub username: Option<String>,
-        /// Emoji to post under: `:rotating_light:`.
-        pub icon_emoji: Option<String>,
+        /// Name to post under, where Slack allows it; may be a template.
+        pub username: Option<Spanned<String>>,
+        /// Emoji to post under: `:rotating_light:`; may be a template.
+        pub icon_emoji: Option<Spanned<String>>,
         /// Title, as a minijinja template over Alertmanager's document. Plain text.
         pub title: Option<Spanned<Raw>>,
         /// Text, as a template. What it says is Slack's mrkdwn, so it may mention somebody
@@ -88,8 +89,19 @@ impl SlackChannel {
                     problems.error(&self.api_url.at, reason);
                 }
             }
+            (false, false) if self.channel.is_some() => {
+                problems
+                    .error(at, "missing key \"token\"")
+                    .hint("or `token_file` of the bot that posts to the channel");
+            }
             _ => {
                 check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
+                let url = self.url.as_ref();
+                if let Some(url) = url.filter(|url| is_method(url.expose())) {
+                    problems
+                        .error(&url.at, OF_A_BOT)
+                        .hint("`token` (or `token_file`) and `channel` of the bot, without `url`");
+                }
                 if let Some(channel) = &self.channel {
                     problems
                         .error(
@@ -100,6 +112,10 @@ impl SlackChannel {
                 }
             }
         }
+        for key in [&self.channel, &self.username, &self.icon_emoji].into_iter().flatten() {
+            Key::check(key, &key.at, problems);
+        }
+        check_literal(self.token.as_ref(), problems);
         // Which of `token` and `token_file` holds is judged above.
         Access { bearer_token_file: None, ..self.access() }.check(at, problems);
         Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
@@ -118,42 +134,60 @@ impl SlackChannel {
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let url = if self.channel.is_some() {
+        let bot = self.token.is_some() || self.token_file.is_some();
+        let url = if bot {
             let method = format!("{}/chat.postMessage", self.api_url.trim_end_matches('/'));
             Url::parse(&method).map_err(|error| format!("api_url: {error}"))?
         } else {
-            parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?
+            let url = secret("url", self.url.as_ref(), self.url_file.as_ref())?;
+            if is_method(url.expose()) {
+                return Err(OF_A_BOT.into());
+            }
+            parse_url(&url)?
         };
         let mut endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
         if let Some(token) = &self.token {
             endpoint = endpoint.hiding(token);
         }
         let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
-        Ok(Box::new(Slack { settings: self.clone(), context, endpoint, texts }))
+        let keys = [
+            ("channel", self.channel.as_ref()),
+            ("username", self.username.as_ref()),
+            ("icon_emoji", self.icon_emoji.as_ref()),
+        ];
+        let keys = keys.into_iter().map(|(name, key)| Key::declared(name, key));
+        let keys = keys.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok(Box::new(Slack { bot, context, endpoint, texts, keys }))
     }
 }
 
+const OF_A_BOT: &str = "chat.postMessage is a method for bots, and needs a bot's token";
+
+/// Whether `url` is that of the method, and not of an incoming webhook.
+fn is_method(url: &str) -> bool {
+    url.trim().trim_end_matches('/').ends_with("/chat.postMessage")
+}
+
 struct Slack {
-    settings: SlackChannel,
+    bot: bool,
     context: Context,
     endpoint: Endpoint,
     texts: Texts,
+    /// Where to, and as who.
+    keys: Vec<Key>,
 }
 
 impl Channel for Slack {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let message = self.message(batch).to_string();
-            let response = self.endpoint.post(message).await.map_err(limited)?;
-            if self.settings.channel.is_none() {
+            let message = self.message(batch)?.to_string();
+            let taken = self.endpoint.post(message).await.map_err(limited)?;
+            if !self.bot {
                 return Ok(());
             }
-            let said = self.endpoint.said(response).await?;
-            match serde_json::from_str::<Said>(&said) {
-                Ok(Said { ok: true, .. }) => Ok(()),
-                Ok(Said { error, .. }) => Err(self.endpoint.unsuccessful(passes(&error), &error)),
-                // A page of a proxy, most likely.
-                Err(_) => Err(self.endpoint.unsuccessful(true, "something that is not Slack's")),
+            match serde_json::from_str::<Value>(&taken.said?) {
+                Ok(said) if said["ok"] == true => Ok(()),
+                _ => Err(self.endpoint.unsuccessful(true, "something that is not Slack's")),
             }
         })
     }
@@ -167,11 +201,9 @@ impl Channel for Slack {
     }
 }
 
-/// What `chat.postMessage` answers.
+/// What a method says of its failure.
 #[derive(Deserialize)]
 struct Said {
-    ok: bool,
-    #[serde(default)]
     error: String,
 }
 
@@ -190,16 +222,18 @@ fn passes(error: &str) -> bool {
     PASSING.contains(&error)
 }
 
-/// A webhook names its errors in the body, whatever the status.
+/// A webhook names its errors in the body, whatever the status; a method in its `error`.
 fn limited(failed: Failed) -> DeliveryError {
-    let said = passes(failed.body.trim());
-    DeliveryError { retryable: failed.error.retryable || said, ..failed.error }
+    let error = serde_json::from_str::<Said>(&failed.body).map(|said| said.error);
+    let passes = passes(error.as_deref().unwrap_or(&failed.body).trim());
+    DeliveryError { retryable: failed.error.retryable || passes, ..failed.error }
 }
 
 impl Slack {
-    fn message(&self, batch: &Batch) -> Value {
+    fn message(&self, batch: &Batch) -> Result<Value, DeliveryError> {
         let sender = &self.context.sender;
         let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let title = title.unwrap_or_else(|| brief::title(batch));
         let title = escape(&shorten(&title, TITLE));
         let mut texts = match text {
             Some(text) => vec![cut(&text, SECTION, |_| String::new())],
@@ -223,26 +257,54 @@ impl Slack {
             "unfurl_links": false,
             "unfurl_media": false,
         });
-        let settings = &self.settings;
-        let channel = settings.channel.as_ref().map(|channel| &channel.value);
-        let named = [
-            ("channel", channel),
-            ("username", settings.username.as_ref()),
-            ("icon_emoji", settings.icon_emoji.as_ref()),
-        ];
-        for (key, value) in named {
-            if let Some(value) = value {
-                message[key] = json!(value);
+        for key in &self.keys {
+            match key.of(batch, &self.context) {
+                Ok(value) => message[key.name()] = json!(value),
+                Err(error) if key.name() == "channel" => return Err(error),
+                // It is told under another name rather than not at all.
+                Err(_) => {}
             }
         }
-        message
+        Ok(message)
     }
 }
 
-/// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters, and nothing
-/// else, make a mention, a link or an entity.
+/// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters make a mention,
+/// a link or an entity. Of the marks that make bold, italic, struck or code none can be escaped, so
+/// characters that look like them stand in their place; an underscore within a word is no mark. At
+/// the beginning of a line `>` makes a quotation, even as an entity.
 fn escape(plain: &str) -> String {
-    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    let mut text = String::with_capacity(plain.len());
+    let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let (mut before, mut begun) = (None, false);
+    let mut chars = plain.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' => text.push('∗'),
+            '`' => text.push('ˋ'),
+            '~' => text.push('∼'),
+            '_' if !word(before) || !word(chars.peek().copied()) => text.push('ˍ'),
+            '>' if !begun => text.push('›'),
+            c => text += &entity(c),
+        }
+        begun = c != '\n' && (begun || !c.is_whitespace());
+        before = Some(c);
+    }
+    text
+}
+
+fn entity(c: char) -> String {
+    match c {
+        '&' => "&amp;".into(),
+        '<' => "&lt;".into(),
+        '>' => "&gt;".into(),
+        c => c.into(),
+    }
+}
+
+/// A link's URL.
+fn entities(plain: &str) -> String {
+    plain.chars().map(entity).collect()
 }
 
 /// Slack's own markup.
@@ -254,16 +316,15 @@ impl Markup for Mrkdwn {
     }
 
     fn bold(&self, plain: &str) -> String {
-        // It has no escape for the mark itself.
-        format!("*{}*", escape(&plain.replace('*', "∗")))
+        format!("*{}*", escape(plain))
     }
 
     fn code(&self, plain: &str) -> String {
-        format!("`{}`", escape(&plain.replace('`', "'")))
+        format!("`{}`", escape(plain))
     }
 
     fn link(&self, url: &str, plain: &str) -> String {
-        format!("<{}|{}>", escape(url), escape(&plain.replace('|', "/")))
+        format!("<{}|{}>", entities(url), escape(&plain.replace('|', "/")))
     }
 
     fn time(&self, at: Wall) -> String {

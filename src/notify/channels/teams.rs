@@ -81,12 +81,10 @@ struct Teams {
 impl Channel for Teams {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let response = self.endpoint.post(self.message(batch).to_string()).await?;
-            let said = self.endpoint.said(response).await?;
+            let said = self.endpoint.post(self.message(batch).to_string()).await?.said?;
             match hidden_error(&said) {
                 None => Ok(()),
-                Some(status) => {
-                    let retryable = status >= 500 || matches!(status, 408 | 412 | 429);
+                Some(retryable) => {
                     Err(self.endpoint.unsuccessful(retryable, &brief::one_line(&said, 200)))
                 }
             }
@@ -102,16 +100,20 @@ impl Channel for Teams {
     }
 }
 
-/// The status that a success names in its text: `... returned HTTP error 429 with ...`.
-fn hidden_error(said: &str) -> Option<u16> {
-    let (_, after) = said.split_once("HTTP error ")?;
-    after.get(..3)?.parse().ok()
+/// Whether the failure may pass that a success names in its text: `Webhook message delivery failed
+/// with error: ... returned HTTP error 429 with ...`.
+fn hidden_error(said: &str) -> Option<bool> {
+    let status = said.split_once("HTTP error ").and_then(|(_, after)| after.get(..3)?.parse().ok());
+    let passes = |status: u16| status >= 500 || matches!(status, 408 | 412 | 429);
+    let failed = said.contains("delivery failed");
+    status.map(passes).or(failed.then_some(true))
 }
 
 impl Teams {
     fn message(&self, batch: &Batch) -> Value {
         let sender = &self.context.sender;
         let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let title = title.unwrap_or_else(|| brief::title(batch));
         let title = escape(&shorten(&title, TITLE));
         let mut texts = match text {
             // As JSON a character has six bytes at most.
@@ -181,17 +183,11 @@ fn style(tone: Tone) -> &'static str {
     }
 }
 
-/// A backslash before every mark of Markdown; a function of the card's own, such as `{{DATE(`, is
-/// broken up.
+/// A backslash before every mark of Markdown but in URLs; a function of the card's own, such as
+/// `{{DATE(`, is broken up.
 fn escape(plain: &str) -> String {
-    let mut text = String::with_capacity(plain.len());
-    for c in plain.chars() {
-        if "\\*_~`|[]()#<>".contains(c) {
-            text.push('\\');
-        }
-        text.push(c);
-    }
-    text.replace("{{", "{\u{200b}{")
+    let marks = |text: &str| brief::backslashed(text, "\\*_~`|[]()#<>");
+    brief::outside_urls(plain, marks).replace("{{", "{\u{200b}{")
 }
 
 /// The Markdown of Adaptive Cards,

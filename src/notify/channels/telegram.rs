@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::brief::{self, Markup, Tone, shorten, width};
-use super::http::{Endpoint, Failed, check_secret, secret};
+use super::http::{Endpoint, Failed, Taken, check_literal, check_secret, secret};
 use super::texts::{Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::declare::{At, Problems, Raw, Secret, Span, Spanned};
@@ -58,8 +58,10 @@ const TITLE: usize = 300;
 impl TelegramChannel {
     pub(super) fn check(&self, at: &At, problems: &mut Problems) {
         check_secret("token", self.token.as_ref(), self.token_file.as_ref(), at, problems);
+        check_literal(self.token.as_ref(), problems);
         let number = self.chat_id.parse::<i64>().is_ok();
-        let name = self.chat_id.strip_prefix('@').is_some_and(|name| !name.is_empty());
+        let letters = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let name = self.chat_id.strip_prefix('@').is_some_and(|n| !n.is_empty() && letters(n));
         if !number && !name {
             problems
                 .error(&self.chat_id.at, format!("not a chat: {:?}", self.chat_id.value))
@@ -106,11 +108,11 @@ impl Channel for Telegram {
         Box::pin(async move {
             let (text, own) = self.text(batch);
             match self.endpoint.post(self.message(&text, true)).await {
-                Ok(_) => Ok(()),
+                Ok(taken) => self.confirmed(taken),
                 // Markup of a template that Telegram does not understand must not cost the alert.
                 Err(failed) if !own && failed.body.contains("can't parse entities") => {
                     let plain = self.message(&text, false);
-                    self.endpoint.post(plain).await.map_err(limited).map(drop)
+                    self.confirmed(self.endpoint.post(plain).await.map_err(limited)?)
                 }
                 Err(failed) => Err(limited(failed)),
             }
@@ -152,6 +154,15 @@ fn limited(failed: Failed) -> DeliveryError {
 }
 
 impl Telegram {
+    /// Whether the Bot API says that it took the message; what says nothing of it is not its answer.
+    fn confirmed(&self, taken: Taken) -> Result<(), DeliveryError> {
+        let said = taken.said?;
+        match serde_json::from_str::<Value>(&said) {
+            Ok(said) if said["ok"] == true => Ok(()),
+            _ => Err(self.endpoint.unsuccessful(true, "something that is not Telegram's")),
+        }
+    }
+
     fn message(&self, text: &str, html: bool) -> String {
         let settings = &self.settings;
         let chat = settings.chat_id.parse::<i64>().map(Value::from);
@@ -176,7 +187,7 @@ impl Telegram {
     fn text(&self, batch: &Batch) -> (String, bool) {
         let sender = &self.context.sender;
         let Told { title, text, trouble } = self.texts.told(batch, &self.context);
-        let title = shorten(&title, TITLE);
+        let title = shorten(&title.unwrap_or_else(|| brief::title(batch)), TITLE);
         let title = format!("{} <b>{}</b>", mark(brief::tone(batch)), escape(&title));
         let mut end: Vec<_> = trouble.iter().map(|reason| escape(reason)).collect();
         end.extend(brief::web_link(&sender.url).map(|url| Html.link(&url, "Bellwether")));

@@ -16,6 +16,7 @@ use crate::outbound::{Access, BasicAuth, parse_url};
 use crate::templates;
 
 use super::http::{Endpoint, check_url, secret};
+use super::texts::{is_blank, judged};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 
 crate::choices! {
@@ -31,8 +32,8 @@ crate::choices! {
 crate::section! {
     /// Channel of type `webhook`: sends an HTTP request per group of notifications of one rule.
     /// The body is Alertmanager's webhook document, version 4, or what `template` makes of it.
-    /// Taken is what is answered with 2xx. Network errors, 408, 429 and 5xx are tried again; other
-    /// answers are not.
+    /// Taken is what is answered with 2xx, unless the answer is JSON that says it failed, such as
+    /// `{"ok": false}`. Network errors, 408, 429 and 5xx are tried again; other answers are not.
     pub struct WebhookChannel {
         /// Where to: `http://` or `https://`. Never shown.
         pub url: Option<Spanned<Secret>>,
@@ -48,10 +49,15 @@ crate::section! {
         pub bearer_token_file: Option<PathBuf>,
         /// User and password.
         pub basic_auth: Option<BasicAuth>,
+        /// Whether redirects are followed. The same request is made where 301, 302, 307 and 308
+        /// lead, a GET where 303 does; never from `https` to `http`, and another host or port gets
+        /// neither credentials nor `headers`.
+        pub follow_redirects: bool = true,
         /// How long a request may take, answer included.
         pub timeout: Span = Span::secs(10),
         /// Body as a minijinja template over the fields of Alertmanager's document:
         /// `{"text": {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` where it tells one.
+        /// Where it fails or gives nothing, Alertmanager's document is sent.
         pub template: Option<Spanned<Raw>>,
         /// Most alerts of one request.
         pub max_alerts: usize = 64,
@@ -96,9 +102,12 @@ impl WebhookChannel {
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
-        let template = self.template.as_ref().map(|template| compile(template)).transpose();
+        let template = self.template.as_ref().filter(|template| !is_blank(template));
+        let template = template.map(|template| compile(template)).transpose();
         Ok(Box::new(Receiver {
-            endpoint: Endpoint::open(url, self.access(), context.clock.clone())?,
+            endpoint: Endpoint::open(url, self.access(), context.clock.clone())?
+                .of_anybody()
+                .following(self.follow_redirects),
             template: template.map_err(|error| format!("invalid template: {error}"))?,
             settings: self.clone(),
             context,
@@ -122,13 +131,20 @@ struct Receiver {
 impl Channel for Receiver {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let body = self.body(batch)?;
+            let (body, trouble) = self.body(batch)?;
             let method = match self.settings.method {
                 WebhookMethod::Post => Method::POST,
                 WebhookMethod::Put => Method::PUT,
             };
-            self.endpoint.send(method, self.endpoint.url().clone(), body).await?;
-            Ok(())
+            let sent = self.endpoint.send(method, self.endpoint.url().clone(), body).await;
+            let mut error = match sent {
+                Ok(_) => return Ok(()),
+                Err(failed) => failed.error,
+            };
+            if let Some(trouble) = trouble {
+                error.message += &format!("; {trouble}");
+            }
+            Err(error)
         })
     }
 
@@ -142,17 +158,26 @@ impl Channel for Receiver {
 }
 
 impl Receiver {
-    fn body(&self, batch: &Batch) -> Result<String, DeliveryError> {
+    /// The body, and what is wrong with the template where it is not its.
+    fn body(&self, batch: &Batch) -> Result<(String, Option<String>), DeliveryError> {
         let Context { name, sender, .. } = &self.context;
         let document = Webhook::new(batch, name, sender, self.settings.max_alerts);
-        let body = match &self.template {
-            None => serde_json::to_string(&document).map_err(|error| error.to_string()),
-            Some(environment) => environment
-                .get_template(TEMPLATE)
-                .and_then(|template| template.render(Serde(&document)))
-                .map_err(|error| format!("the template fails: {error}")),
+        let trouble = match &self.template {
+            None => None,
+            Some(environment) => {
+                let template = environment.get_template(TEMPLATE);
+                match judged(template.and_then(|template| template.render(Serde(&document)))) {
+                    Ok(body) => return Ok((body, None)),
+                    Err(error) => Some(format!("the template {error}")),
+                }
+            }
         };
-        body.map_err(DeliveryError::permanent)
+        if let Some(error) = &trouble {
+            tracing::warn!(channel = name, error, "Alertmanager's document is sent instead");
+        }
+        let body = serde_json::to_string(&document);
+        let body = body.map_err(|error| DeliveryError::permanent(error.to_string()))?;
+        Ok((body, trouble))
     }
 }
 
@@ -236,7 +261,7 @@ mod tests {
         alert.message = "a \"quoted\" one".into();
         firing.alert = Arc::new(alert);
         assert_eq!(
-            one.body(&batch([firing])).unwrap(),
+            one.body(&batch([firing])).unwrap().0,
             "{\"text\": \"a \\\"quoted\\\" one\", \"who\": \"pager\", \"none\": \"\"}"
         );
     }

@@ -36,6 +36,15 @@ const KINDS: [Kind; 9] = [
     Kind { key: "msteamsv2_configs", channel: "teams", resolved: true, make: kinds::teams },
 ];
 
+/// What becomes of a text that cannot be translated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Otherwise {
+    /// It is left out, with a warning.
+    Warn,
+    /// It is an error.
+    Refuse,
+}
+
 /// Makes one channel.
 struct Maker<'m, 'n, 'a> {
     /// The integration.
@@ -150,15 +159,43 @@ impl Maker<'_, '_, '_> {
         }
     }
 
-    /// A text without variables, which is the same here under the name `own`.
-    fn plain(&mut self, key: &str, own: &str) {
+    /// A text that may be a template; where it cannot be translated, it is left out.
+    fn expanded(&mut self, key: &str, own: &str) {
         let Some((text, pos)) = self.fields.text(key) else { return };
-        if text.contains("{{") {
-            if !is_default(text) {
-                self.warn(key, pos, "no template can stand here: it is not kept", None);
+        if is_default(text) || text.is_empty() {
+            return;
+        }
+        if let Some(text) = self.translated(key, text, pos, Otherwise::Warn) {
+            self.made.put_text(own, &text, pos);
+        }
+    }
+
+    /// The same of one that says where to: nobody can do without.
+    fn addressed(&mut self, key: &str, own: &str) {
+        let Some((text, pos)) = self.fields.text(key) else { return };
+        if let Some(text) = self.translated(key, text, pos, Otherwise::Refuse) {
+            self.made.put_text(own, &text, pos);
+        }
+    }
+
+    /// A text as it is said here; `None` where its template cannot be, which is noted.
+    fn translated(&mut self, key: &str, text: &str, pos: Pos, or: Otherwise) -> Option<String> {
+        if !text.contains("{{") {
+            return Some(text.to_owned());
+        }
+        match go::translate(text, Dialect::Message) {
+            Ok(template) => Some(template),
+            Err(foreign) => {
+                let message = format!("cannot be translated: {}", foreign.what);
+                let hint = foreign.hint.as_deref();
+                match or {
+                    Otherwise::Refuse => self.error(key, pos, &message, hint),
+                    Otherwise::Warn => {
+                        self.warn(key, pos, &format!("{message}: it is not kept"), hint);
+                    }
+                }
+                None
             }
-        } else if !text.is_empty() {
-            self.made.put_text(own, text, pos);
         }
     }
 

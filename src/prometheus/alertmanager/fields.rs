@@ -90,6 +90,11 @@ impl Made {
         self.put(key, scalar(text, pos));
     }
 
+    /// Whether `key` is set.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(known, _)| known.text == key)
+    }
+
     pub(super) fn node(self) -> Node {
         map(self.pos, self.entries)
     }

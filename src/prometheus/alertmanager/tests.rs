@@ -209,6 +209,111 @@ more: {}
 }
 
 #[test]
+fn a_bot_of_slack_is_known_by_the_general_url_too() {
+    let global = "global: {slack_api_url: 'https://slack.com/api/chat.postMessage/'";
+    let rest = "route: {receiver: r}\nreceivers:\n- name: r\n  slack_configs: [{channel: '#a'";
+    let token = "http_config: {authorization: {credentials: xoxb-1}}";
+    for text in
+        [format!("{global}}}\n{rest}, {token}}}]"), format!("{global}, {token}}}\n{rest}}}]")]
+    {
+        let (read, told) = read(&text);
+        assert_eq!(told, [""; 0]);
+        let channel = serde_json::to_value(&read.channels[0]).unwrap();
+        assert_eq!(channel["api_url"], "https://slack.com/api");
+        assert_eq!(channel["token"], "<secret>");
+        assert_eq!(channel["channel"], "#a");
+    }
+    let (_, told) = read(&format!("{global}}}\n{rest}}}]"));
+    assert!(told[0].contains("slack_configs[0].api_url: a bot needs a token to post"), "{told:?}");
+}
+
+#[test]
+fn keys_that_alertmanager_expands_are_expanded() {
+    check(
+        "  opsgenie_configs: [{api_key: k, tags: '{{ .CommonLabels.a }},b', details: {x: '{{ .CommonLabels.y }}', z: ''}, responders: [{type: team, name: '{{ .CommonLabels.team }}', id: ''}]}]",
+        &[
+            (
+                "responders",
+                json!([{"type": "team", "name": "{{ commonLabels.team }}", "id": null}]),
+            ),
+            ("tags", json!(["{{ commonLabels.a }},b"])),
+            ("details", json!({"x": "{{ commonLabels.y }}"})),
+        ],
+    );
+    check(
+        "  pagerduty_configs: [{routing_key: '{{ .CommonLabels.key }}', details: {x: y}}]",
+        &[("routing_key", json!("<secret>")), ("details", json!({"x": "y"}))],
+    );
+    check(
+        "  slack_configs: [{app_token: x, channel: '#{{ .GroupLabels.team }}', username: '{{ .Status }}'}]",
+        &[("channel", json!("#{{ groupLabels.team }}")), ("username", json!("{{ status }}"))],
+    );
+    check(
+        "  discord_configs: [{webhook_url: 'http://a', username: '{{ .Status }}'}]",
+        &[("username", json!("{{ status }}"))],
+    );
+    for (yaml, expected) in [
+        ("webhook_configs: [{url: 'http://a/{{ .Status }}'}]", "url: no template can stand here"),
+        (
+            "slack_configs: [{app_token: x, channel: '{{ template \"mine\" . }}'}]",
+            "slack_configs[0].channel: cannot be translated: `template`",
+        ),
+        (
+            "pagerduty_configs: [{routing_key: '{{ template \"mine\" . }}'}]",
+            "pagerduty_configs[0].routing_key: cannot be translated: `template`",
+        ),
+        (
+            "opsgenie_configs: [{api_key: k, responders: [{type: team, name: '{{ template \"mine\" . }}'}]}]",
+            "opsgenie_configs[0].responders[0].name: cannot be translated: `template`",
+        ),
+        ("opsgenie_configs: [{api_key: '{{ .Status }}'}]", "api_key: no template can stand here"),
+    ] {
+        let (_, told) = channel(&format!("  {yaml}"));
+        let errors: Vec<_> = told.iter().filter(|told| !told.starts_with("warning")).collect();
+        assert!(errors.len() == 1 && errors[0].contains(expected), "{yaml}: {told:#?}");
+    }
+}
+
+#[test]
+fn headers_of_a_mail_have_their_keys() {
+    let mail = |headers: &str| {
+        channel(&format!(
+            "  email_configs: [{{to: 'a@b.c', from: 'd@e.f', smarthost: 'h:25', headers: {headers}}}]"
+        ))
+    };
+    let (made, told) =
+        mail("{To: a@b.c, Reply-To: r@b.c, X-Team: '{{ .GroupLabels.team }}', Subject: s}");
+    assert_eq!(told, [""; 0]);
+    assert_eq!(made["reply_to"], "r@b.c");
+    assert_eq!(made["headers"], json!({"X-Team": "{{ groupLabels.team }}"}));
+    assert_eq!(made["subject"], "s");
+    let (made, told) = mail("{To: x@b.c, CC: y@b.c, From: z@b.c, Date: d}");
+    assert_eq!(made["recipients"], json!(["a@b.c"]));
+    for (name, hint) in [
+        ("To", "mail goes to whom `to` names"),
+        ("CC", "mail goes to whom `to` names"),
+        ("From", "set `from`"),
+        ("Date", "leave it out: the channel writes it itself"),
+    ] {
+        let expected = format!(
+            "headers.{name}: the channel writes the header {name:?} itself\n  hint: {hint}"
+        );
+        let found =
+            told.iter().any(|told| told.starts_with("warning") && told.ends_with(&expected));
+        assert!(found && told.len() == 4, "{expected}: {told:#?}");
+    }
+}
+
+#[test]
+fn redirects_are_followed_unless_the_file_says_otherwise() {
+    let http = |follow| format!("http_config: {{follow_redirects: {follow}}}");
+    let webhook = |follow| format!("  webhook_configs: [{{url: 'http://a', {}}}]", http(follow));
+    check(&webhook(true), &[("follow_redirects", json!(true))]);
+    check(&webhook(false), &[("follow_redirects", json!(false))]);
+    check(&format!("  discord_configs: [{{webhook_url: 'http://a', {}}}]", http(true)), &[]);
+}
+
+#[test]
 fn an_empty_file_is_an_error() {
     assert_eq!(read("").1, ["1:1: missing key \"route\""]);
     assert!(read("route: [").1[0].starts_with("2:1: not valid YAML"));

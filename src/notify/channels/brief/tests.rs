@@ -174,3 +174,36 @@ fn two_hosts_do_not_share_an_alert() {
     assert_ne!(identity(&one, &here), identity(&one, &there));
     assert_eq!(identity(&one, &here), identity(&one, &here));
 }
+
+#[test]
+fn urls_in_a_text_are_found_and_stay_whole() {
+    let escape = |text: &str| outside_urls(text, |other| backslashed(other, "*_#()[]|~`\\<>"));
+    for (text, expected) in [
+        ("see https://w.test/disk_full_now#do_it.", "see https://w.test/disk_full_now#do_it."),
+        ("a_b http://h:9090/x?a=1&b=%20 c_d", "a\\_b http://h:9090/x?a=1&b=%20 c\\_d"),
+        ("(https://w.test/a_(b)_c)", "\\(https://w.test/a%5F(b)%5Fc\\)"),
+        ("*https://w.test/x*", "\\*https://w.test/x\\*"),
+        ("_https://w.test/_x_/*y*_", "\\_https://w.test/%5Fx%5F/%2Ay\\*\\_"),
+        ("[x](https://w.test/) [y](z)", "\\[x\\]\\(https://w.test/\\) \\[y\\]\\(z\\)"),
+        ("<https://w.test/|x>", "\\<https://w.test/%7Cx\\>"),
+        ("http://[::1]:9091/a_b", "http://[::1]:9091/a_b"),
+        ("https://a.test/,https://b.test/_", "https://a.test/,https://b.test/\\_"),
+        ("xhttps://a_b http:// https://", "xhttps://a\\_b http:// https://"),
+        ("- a\n1. b\n-c 2)d", "\\- a\n1\\. b\n-c 2\\)d"),
+    ] {
+        assert_eq!(escape(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_message_that_says_nothing_is_none() {
+    let mut one = notification("disk", "/data", Status::Firing);
+    let mut alert = (*one.alert).clone();
+    alert.message = " \n\u{200b}".into();
+    alert.annotations.insert("description".into(), " ".into());
+    one.alert = Arc::new(alert);
+    assert_eq!(title(&batch([one.clone()])), "[FIRING] disk (warning)");
+    let text = plain(&batch([one]), 4000);
+    assert!(text[0].starts_with("disk (warning)\ninstance="), "{text:?}");
+    assert!(!text[0].contains("Description"), "{text:?}");
+}

@@ -24,6 +24,8 @@ fn discord(text: Option<&str>) -> Discord {
     Discord {
         endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
         texts: Texts::new(None, settings.text.as_ref(), escape).unwrap(),
+        username: None,
+        avatar_url: None,
         settings,
         context,
     }

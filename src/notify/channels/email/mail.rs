@@ -5,6 +5,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
@@ -13,6 +15,7 @@ use minijinja::{AutoEscape, Environment, Value, context};
 use ring::digest::{SHA256, digest};
 
 use super::super::brief::{self, Markup, Plain, Tone, one_line};
+use super::super::texts::{Key, is_blank, judged};
 use super::super::{Batch, Context};
 use crate::declare::{Raw, Spanned};
 use crate::model::{Severity, Wall};
@@ -45,7 +48,7 @@ impl Templates {
             HTML => AutoEscape::Html,
             _ => AutoEscape::None,
         });
-        for (name, template) in declared {
+        for (name, template) in declared.iter().filter(|(_, template)| !is_blank(template)) {
             environment
                 .add_template_owned(*name, template.value.to_string())
                 .map_err(|error| format!("invalid template: {}", described(&error)))?;
@@ -61,7 +64,7 @@ pub(super) struct Letter {
     pub(super) to: Vec<Mailbox>,
     pub(super) cc: Vec<Mailbox>,
     pub(super) reply_to: Option<Mailbox>,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Vec<Key>,
     pub(super) templates: Templates,
     pub(super) max_alerts: usize,
     pub(super) context: Context,
@@ -74,7 +77,7 @@ impl Letter {
         let mut rendered = |name| match self.render(name, batch)? {
             Ok(text) => Some(text),
             Err(error) => {
-                trouble.push(format!("The template `{name}` fails: {error}"));
+                trouble.push(format!("The template `{name}` {error}"));
                 None
             }
         };
@@ -86,7 +89,7 @@ impl Letter {
             text += &format!("\n\n{}", one_line(&line, LONGEST_SUBJECT));
         }
         let text = tidy(&text[..text.floor_char_boundary(LONGEST_BODY)]);
-        let builder = self.head(batch, &subject);
+        let builder = self.head(batch, &one_line(&subject, LONGEST_SUBJECT));
         let message = if self.templates.text_only || html.len() > LONGEST_BODY {
             builder.singlepart(SinglePart::plain(text))
         } else {
@@ -101,7 +104,7 @@ impl Letter {
         let mut builder = Message::builder()
             .from(self.from.clone())
             .date(system_time((self.context.clock)()))
-            .subject(one_line(subject, LONGEST_SUBJECT))
+            .raw_header(header(HeaderName::new_from_ascii_str("Subject"), subject))
             .message_id(Some(format!("<{}@{domain}>", self.identity(batch))))
             .in_reply_to(thread.clone())
             .references(thread);
@@ -123,13 +126,18 @@ impl Letter {
             ("Importance", if urgent { "high" } else { "normal" }),
         ];
         let own = own.into_iter().filter(|(own, _)| {
-            !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(own))
+            !self.headers.iter().any(|header| header.name().eq_ignore_ascii_case(own))
         });
-        let declared = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = own.map(|(name, value)| (name, value.to_owned()));
+        // A header whose template gives nothing is left out.
+        let declared = self.headers.iter().filter_map(|header| {
+            let value = header.of(batch, &self.context).ok()?;
+            Some((header.name(), one_line(&value, LONGEST_SUBJECT)))
+        });
         for (name, value) in own.chain(declared) {
             // What is no name was refused with the declaration.
             if let Ok(name) = HeaderName::new_from_ascii(name.to_owned()) {
-                builder = builder.raw_header(HeaderValue::new(name, value.to_owned()));
+                builder = builder.raw_header(header(name, &value));
             }
         }
         builder
@@ -157,7 +165,7 @@ impl Letter {
         let document = Webhook::new(batch, channel, sender, most);
         let now = clock().0 as f64 / 1000.0;
         let fields = context! { now, ..Value::from(Serde(&document)) };
-        Some(template.render(fields).map_err(|error| described(&error)))
+        Some(judged(template.render(fields)))
     }
 
     fn usual_text(&self, batch: &Batch) -> String {
@@ -179,6 +187,23 @@ impl Letter {
              {told}</body></html>\n"
         )
     }
+}
+
+/// A header. What looks like an encoded word (RFC 2047) in a label or a message is none, so all is
+/// encoded then, and nobody reads another text than was sent.
+fn header(name: HeaderName, value: &str) -> HeaderValue {
+    if !value.contains("=?") {
+        return HeaderValue::new(name, value.to_owned());
+    }
+    // As Base64 with what is around it, less than the 75 characters of a word.
+    const PIECE: usize = 39;
+    let (mut words, mut rest) = (Vec::new(), value);
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
+        words.push(format!("=?utf-8?b?{}?=", BASE64.encode(piece)));
+        rest = after;
+    }
+    HeaderValue::dangerous_new_pre_encoded(name, value.to_owned(), words.join("\r\n "))
 }
 
 /// HTML, of which nothing that is told can become markup.

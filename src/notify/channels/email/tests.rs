@@ -20,30 +20,12 @@ fn decode(more: &str) -> (EmailChannel, Vec<String>) {
 fn letter(more: &str) -> Letter {
     let (settings, problems) = decode(more);
     assert_eq!(problems, [""; 0]);
-    let templates = settings.templates();
-    let declared: Vec<_> =
-        templates.iter().filter_map(|(name, one)| Some((*name, (*one)?))).collect();
-    Letter {
-        from: mailbox(&settings.from).unwrap(),
-        to: mailboxes(&settings.recipients).unwrap(),
-        cc: mailboxes(&settings.cc).unwrap(),
-        reply_to: None,
-        headers: settings
-            .headers
-            .iter()
-            .map(|(name, one)| (name.clone(), one.value.clone()))
-            .collect(),
-        templates: Templates::new(&declared).unwrap(),
-        max_alerts: settings.max_alerts,
-        context: Context {
-            name: "mail".into(),
-            sender: Sender {
-                labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
-                url: String::new(),
-            },
-            clock: Arc::new(|| START),
-        },
-    }
+    let sender = Sender {
+        labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
+        url: String::new(),
+    };
+    let context = Context { name: "mail".into(), sender, clock: Arc::new(|| START) };
+    settings.letter(context).unwrap()
 }
 
 fn written(letter: &Letter, batch: &Batch) -> String {
@@ -68,7 +50,15 @@ fn what_is_declared_is_judged() {
         (", username: u, password: p, password_file: f", "both `password` and `password_file`"),
         (", username: u, password: p, tls: none", "the password would be sent unencrypted"),
         (", ca_file: /x, tls: none", "ca_file: nothing is encrypted"),
-        (", headers: {Subject: x}", "headers.Subject: Subject is not set here"),
+        (
+            ", headers: {Subject: x}",
+            "headers.Subject: Subject is not set here\n  hint: set `subject`",
+        ),
+        (", headers: {To: x}", "headers.To: To is not set here\n  hint: set `recipients`"),
+        (", headers: {Reply-To: x}", "Reply-To is not set here\n  hint: set `reply_to`"),
+        (", headers: {Date: x}", "Date is not set here\n  hint: leave it out"),
+        (", headers: {X-A: '{{ a'}", "headers.X-A: invalid template: "),
+        (", cc: ['{{ commonLabels.team }}@example.org']", "cc[0]: no template can stand here"),
         (", headers: {'a b': x}", "not a header name: \"a b\""),
         (", headers: {X-A: \"x\\r\\nBcc: y\"}", "not a header value: that of \"X-A\""),
         (", subject: '{{ a'", "subject: invalid template: "),
@@ -139,4 +129,49 @@ fn templates_have_their_functions_and_one_that_fails_costs_no_mail() {
     assert!(mail.contains("The template `text` fails"), "{mail}");
     assert!(mail.contains("disk of /data"), "{mail}");
     assert!(!mail.contains("multipart"), "{mail}");
+}
+
+#[test]
+fn what_looks_encoded_in_a_subject_is_read_as_it_is() {
+    let letter = letter(
+        ", subject: '{{ alerts[0].labels.mount }}', headers: {X-Mount: '{{ alerts[0].labels.mount }}', \
+         X-None: '{{ commonLabels.none }}', Importance: low}",
+    );
+    for mount in ["=?utf-8?q?x?=", "a =?utf-8?b?eA==?= é", &"=?utf-8?q?é?=".repeat(9)] {
+        let mail = written(&letter, &batch([notification("disk", mount, Status::Firing)]));
+        let head = mail.split("\r\n\r\n").next().unwrap();
+        assert!(head.lines().all(|line| line.len() <= 78), "{mail}");
+        let unfolded = head.replace("\r\n ", " ");
+        for name in ["Subject: ", "X-Mount: "] {
+            let line = unfolded.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let words = line.split(' ').map(|word| {
+                let word = word.strip_prefix("=?utf-8?b?").unwrap().strip_suffix("?=").unwrap();
+                base64::Engine::decode(&base64::prelude::BASE64_STANDARD, word).unwrap()
+            });
+            assert_eq!(String::from_utf8(words.flatten().collect()).unwrap(), mount, "{mail}");
+        }
+        assert!(!head.contains("X-None") && head.contains("Importance: low"), "{mail}");
+    }
+}
+
+#[test]
+fn an_empty_name_is_none() {
+    let (settings, problems) = decode(", username: '', password: '', hello: ''");
+    assert_eq!(problems, [""; 0]);
+    assert!(settings.username().is_none() && settings.hello().is_none());
+}
+
+#[test]
+fn what_renders_to_nothing_is_told_in_the_usual_words() {
+    let letter = letter(
+        ", subject: '{{ commonAnnotations.none }}', text: \" {{ commonAnnotations.none }}\\n\", \
+         html: '{{ commonAnnotations.none }}'",
+    );
+    let mail = written(&letter, &batch([notification("disk", "/data", Status::Firing)]));
+    assert_eq!(header(&mail, "Subject"), "[FIRING] disk (warning): disk of /data");
+    for name in ["subject", "text", "html"] {
+        let expected = format!("The template `{name}` gives nothing for these alerts");
+        assert!(mail.contains(&expected), "{mail}");
+    }
+    assert!(mail.contains("mount=/data") && mail.contains("<h2"), "{mail}");
 }

@@ -11,15 +11,20 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
+
+use super::kin;
 
 /// What is started.
 pub(super) struct Invocation {
     /// Program and arguments.
     pub(super) command: Vec<String>,
-    /// The whole environment.
+    /// The whole environment, but for the mark.
     pub(super) environment: Vec<(String, String)>,
+    /// What no other start has.
+    pub(super) mark: String,
     /// Where.
     pub(super) folder: PathBuf,
     /// User and group, where they are others than ours.
@@ -41,6 +46,8 @@ pub(super) enum Ended {
     NotStarted(String),
 }
 
+/// How long the search for what a program started may take.
+const SWEEP: Duration = Duration::from_secs(3);
 /// As much of standard error is kept.
 const TAIL: usize = 500;
 /// What was said last may still be on its way when the program has ended. What it left running may
@@ -54,16 +61,17 @@ impl Invocation {
             Ok(child) => child,
             Err(error) => return Ended::NotStarted(error.to_string()),
         };
-        let mut group = Group::of(&child);
+        let mut started = Started::by(&child, &self.mark);
         let said = Arc::new(Mutex::new(VecDeque::new()));
         let mut listening = listen(child.stderr.take(), said.clone());
         let _feeding = feed(&mut child, self.input);
         let ended = timeout(limit, child.wait()).await;
         if ended.is_ok() {
             // Its number may be given to another from now on.
-            group.0 = None;
+            started.leader = None;
         } else {
-            drop(group);
+            timeout(SWEEP, started.kill_kin()).await.ok();
+            drop(started);
             child.wait().await.ok();
         }
         timeout(LAST_WORDS, &mut listening).await.ok();
@@ -80,6 +88,7 @@ impl Invocation {
         command
             .args(self.command.iter().skip(1))
             .env_clear()
+            .env(kin::VARIABLE, &self.mark)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
             .stdin(Stdio::piped())
@@ -95,21 +104,48 @@ impl Invocation {
     }
 }
 
-/// The process group of a program that runs; killed when dropped.
-struct Group(Option<Pid>);
+/// A program that runs, with all that it started; killed when dropped.
+struct Started {
+    /// The program, the first of its process group; `None` once it has ended.
+    leader: Option<Pid>,
+    mark: String,
+}
 
-impl Group {
-    fn of(child: &Child) -> Self {
+impl Started {
+    fn by(child: &Child, mark: &str) -> Self {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-        Self(pid.and_then(Pid::from_raw))
+        Self { leader: pid.and_then(Pid::from_raw), mark: mark.to_owned() }
     }
 }
 
-impl Drop for Group {
+impl Started {
+    /// Kills what it started, before it: nobody would know then whose children they were. On a thread
+    /// of its own, as a process that hangs can hold up who looks at it.
+    fn kill_kin(&self) -> oneshot::Receiver<()> {
+        let (done, ended) = oneshot::channel();
+        if let Some(leader) = self.leader {
+            // So that none of them goes on where one it waits for has ended.
+            kill_process_group(leader, Signal::STOP).ok();
+            let mark = self.mark.clone();
+            let sweep = move || {
+                kin::kill(leader, &mark);
+                done.send(()).ok();
+            };
+            if let Err(error) = std::thread::Builder::new().name("exec-end".into()).spawn(sweep) {
+                tracing::warn!("what a program started may still run: {error}");
+            }
+        }
+        ended
+    }
+}
+
+impl Drop for Started {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
+        if let Some(leader) = self.leader {
             // Fails only where nobody is left in it.
-            kill_process_group(group, Signal::KILL).ok();
+            kill_process_group(leader, Signal::KILL).ok();
+            // What left it is known by its mark.
+            self.kill_kin();
         }
     }
 }

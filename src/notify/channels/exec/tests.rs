@@ -69,8 +69,14 @@ async fn the_document_is_on_its_input_and_only_what_is_declared_in_its_environme
     names.sort_unstable();
     let shells = ["PWD", "SHLVL", "_", "OLDPWD"];
     names.retain(|name| !shells.contains(name));
-    let expected =
-        ["BELLWETHER_CHANNEL", "BELLWETHER_RECEIVER", "BELLWETHER_STATUS", "PATH", "TEAM"];
+    let expected = [
+        "BELLWETHER_CHANNEL",
+        "BELLWETHER_INVOCATION",
+        "BELLWETHER_RECEIVER",
+        "BELLWETHER_STATUS",
+        "PATH",
+        "TEAM",
+    ];
     assert_eq!(names, expected);
     assert!(environment.contains("BELLWETHER_STATUS=firing"), "{environment}");
 }
@@ -99,24 +105,55 @@ async fn what_an_end_means() {
 
 #[tokio::test]
 async fn what_takes_too_long_is_killed_with_all_it_started() {
+    for started in ["sleep 1000", "setsid sleep 1000", "setsid -f sleep 1000"] {
+        let folder = TempDir::new().unwrap();
+        let pid = folder.path().join("pid");
+        // Whatever becomes of it, the last of them writes its own number.
+        let last = started.replace(
+            "sleep",
+            &format!("sh -c 'echo $$ > {0}.new; mv {0}.new {0}; exec sleep $0'", pid.display()),
+        );
+        let script = format!("echo waiting >&2; {last} & wait; sleep 1000");
+        let start = Instant::now();
+        let error = told(&*shell(&script, ", timeout: 1s")).await.unwrap_err();
+        assert!(start.elapsed().as_secs() < 20);
+        assert!(error.retryable);
+        assert_eq!(error.message, "/bin/sh: killed after 1s: waiting");
+        let pid = fs::read_to_string(&pid).unwrap();
+        assert!(is_gone(pid.trim()).await, "what it started still runs: {started}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_killed_with_all_it_started() {
     let folder = TempDir::new().unwrap();
     let pid = folder.path().join("pid");
-    let script = format!("echo waiting >&2; sleep 1000 & echo $! > {}; wait", pid.display());
-    let start = Instant::now();
-    let error = told(&*shell(&script, ", timeout: 500ms")).await.unwrap_err();
-    assert!(start.elapsed().as_secs() < 20);
-    assert!(error.retryable);
-    assert_eq!(error.message, "/bin/sh: killed after 500ms: waiting");
-    let pid = fs::read_to_string(pid).unwrap();
-    let state = || fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    let script = format!(
+        "setsid sh -c 'echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000' & wait",
+        pid.display()
+    );
+    let channel = shell(&script, "");
+    let attempt = tokio::spawn(async move { told(&*channel).await });
+    let mut waited = 0;
+    while !pid.exists() {
+        assert!(waited < 1000, "not within ten seconds");
+        waited += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    attempt.abort();
+    assert!(is_gone(fs::read_to_string(&pid).unwrap().trim()).await);
+}
+
+/// Whether the process `pid` ends before long.
+async fn is_gone(pid: &str) -> bool {
     for _ in 0..500 {
-        match state() {
-            Err(_) => return,
-            Ok(text) if text.contains(") Z ") => return,
+        match fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Err(_) => return true,
+            Ok(text) if text.contains(") Z ") => return true,
             Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
         }
     }
-    panic!("what it started still runs: {:?}", state());
+    false
 }
 
 #[tokio::test]

@@ -2,17 +2,30 @@ use super::*;
 use crate::notify::samples::{batch, context, crowd, declared, notification};
 
 fn opsgenie() -> Opsgenie {
-    let named =
-        |r#type, name: &str| OpsgenieResponder { r#type, name: Some(name.into()), id: None };
+    let named = |r#type, name: &str| OpsgenieResponder {
+        r#type,
+        name: Some(name.to_owned().into()),
+        id: None,
+    };
     let settings = OpsgenieChannel {
         api_key: None,
         api_key_file: None,
         api_url: "http://127.0.0.1:1".to_owned().into(),
         responders: vec![
             named(OpsgenieResponderType::Team, "ops"),
-            named(OpsgenieResponderType::User, "me@example.org"),
+            named(OpsgenieResponderType::User, "{{ commonLabels.who }}@example.org"),
+            named(OpsgenieResponderType::Schedule, "{{ commonLabels.none }}"),
         ],
-        tags: vec!["lab".into()],
+        tags: vec![
+            "lab".to_owned().into(),
+            "a,b".to_owned().into(),
+            "{{ commonLabels.mount }},,c".to_owned().into(),
+            "{{ commonLabels.none }}".to_owned().into(),
+        ],
+        details: BTreeMap::from([(
+            "where".to_owned(),
+            Spanned::nowhere(Raw("at {{ commonLabels.mount }}".into())),
+        )]),
         priorities: BTreeMap::new(),
         title: None,
         text: None,
@@ -27,6 +40,9 @@ fn opsgenie() -> Opsgenie {
     Opsgenie {
         endpoint: Endpoint::open(url, access, context.clock.clone()).unwrap(),
         texts: Texts::new(None, None, str::to_owned).unwrap(),
+        responders: settings.responders.iter().map(|one| Responder::new(one).unwrap()).collect(),
+        tags: settings.tags.iter().map(|tag| Key::new("tags", tag).unwrap()).collect(),
+        details: Details::new(&settings.details).unwrap(),
         settings,
         context,
     }
@@ -35,18 +51,25 @@ fn opsgenie() -> Opsgenie {
 #[test]
 fn an_alert_and_its_end() {
     let channel = opsgenie();
-    let firing = notification("disk", "/data", Status::Firing);
+    let mut firing = notification("disk", "/data", Status::Firing);
+    let mut labelled = (*firing.alert).clone();
+    labelled.labels.insert("who".into(), "me".into());
+    firing.alert = std::sync::Arc::new(labelled);
     let alert = channel.alert(&firing, &batch([firing.clone()]), "alias");
     assert_eq!(alert["message"], "disk (warning): disk of /data");
     assert_eq!(alert["priority"], "P3");
-    assert_eq!(alert["tags"], json!(["disk", "warning", "lab"]));
+    assert_eq!(alert["tags"], json!(["disk", "warning", "lab", "a,b", "/data", "c"]));
     assert_eq!(alert["source"], "Bellwether instance=host-1");
     assert_eq!(alert["details"]["mount"], "/data");
+    assert_eq!(alert["details"]["where"], "at /data");
     assert_eq!(
         alert["responders"],
         json!([{"type": "team", "name": "ops"}, {"type": "user", "username": "me@example.org"}])
     );
-    assert!(alert["description"].as_str().unwrap().contains("Since 2026-11-21 04:05:00 UTC"));
+    let description = alert["description"].as_str().unwrap();
+    assert!(description.contains("Since 2026-11-21 04:05:00 UTC"), "{description}");
+    let unknown = "the template of `responders.name` gives nothing for these alerts";
+    assert!(description.ends_with(unknown), "{description}");
     let closing = channel.closing(&notification("disk", "/data", Status::Resolved));
     assert!(closing["note"].as_str().unwrap().starts_with("disk 80 is no longer > 85"));
     assert_eq!(
@@ -73,6 +96,14 @@ fn what_is_declared_is_judged() {
         (", api_key: x, priorities: {warning: P9}", "unknown value \"P9\""),
         (", api_key: x, priorities: {bad: P1}", "not a severity of ours: \"bad\""),
         (", api_key: x, responders: [{type: team}]", "needs `name` or `id`"),
+        (", api_key: x, responders: [{type: team, name: ''}]", "needs `name` or `id`"),
+        (
+            ", api_key: x, responders: [{type: team, name: '{{ a'}]",
+            "responders[0].name: invalid template: ",
+        ),
+        (", api_key: x, tags: ['{{ a']", "tags[0]: invalid template: "),
+        (", api_key: x, details: {a: '{{ a'}", "details.a: invalid template: "),
+        (", api_key: '{{ a }}'", "api_key: no template can stand here"),
     ] {
         let (_, problems) = declared(&format!("{{type: opsgenie{more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");

@@ -16,6 +16,10 @@ fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
             Spanned::nowhere(PagerDutySeverity::Error),
         )]),
         source_label: "instance".into(),
+        details: BTreeMap::from([
+            ("where".to_owned(), Spanned::nowhere(Raw("at {{ commonLabels.mount }}".into()))),
+            ("bad".to_owned(), Spanned::nowhere(Raw("{{ commonLabels.none }}".into()))),
+        ]),
         api_url: "http://127.0.0.1:1".to_owned().into(),
         title: None,
         timeout: Span::secs(1),
@@ -28,7 +32,8 @@ fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
     PagerDuty {
         endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
         texts: Texts::new(None, None, str::to_owned).unwrap(),
-        key: Secret::new("k"),
+        key: Key::new("routing_key", "k").unwrap(),
+        details: Details::new(&settings.details).unwrap(),
         settings,
         context,
     }
@@ -45,7 +50,7 @@ fn an_event_of_an_alert_and_its_end() {
     let firing = notification("disk", "/data", Status::Firing);
     let key = brief::identity(&firing.alert, &channel.context.sender);
     assert_eq!(
-        channel.alert_event(&firing, &batch([firing.clone()])),
+        channel.alert_event(&firing, &batch([firing.clone()])).unwrap(),
         json!({
             "routing_key": "k",
             "event_action": "trigger",
@@ -62,6 +67,8 @@ fn an_event_of_an_alert_and_its_end() {
                     "since": "2026-11-21 04:05:00 UTC",
                     "instance": "host-1",
                     "mount": "/data",
+                    "where": "at /data",
+                    "bad": "the template of `bad` gives nothing for these alerts",
                 },
             },
             "links": [{"href": "https://example.org/disk", "text": "Runbook"}],
@@ -71,7 +78,7 @@ fn an_event_of_an_alert_and_its_end() {
     );
     let resolved = notification("disk", "/data", Status::Resolved);
     assert_eq!(
-        channel.alert_event(&resolved, &batch([resolved.clone()])),
+        channel.alert_event(&resolved, &batch([resolved.clone()])).unwrap(),
         json!({"routing_key": "k", "event_action": "resolve", "dedup_key": key})
     );
 }
@@ -83,12 +90,12 @@ fn an_incident_of_a_group_ends_with_the_last_of_it() {
     assert!(!channel.of_group(&flat), "nobody knows when all of it is over");
     let two = batch([whole(Status::Firing, "/a"), whole(Status::Firing, "/b")]);
     assert!(channel.joins(&two.news[0], &two.news[1]) && !channel.joins(&two.news[0], &flat));
-    let event = channel.group_event(&two);
+    let event = channel.group_event(&two).unwrap();
     assert_eq!(event["payload"]["summary"], "[FIRING:2] disk (warning)");
     let mut one_left = batch([whole(Status::Resolved, "/a")]);
     one_left.standing = vec![Arc::new(alert("disk", "/b"))];
-    assert_eq!(channel.group_event(&one_left)["event_action"], "trigger");
-    let last = channel.group_event(&batch([whole(Status::Resolved, "/b")]));
+    assert_eq!(channel.group_event(&one_left).unwrap()["event_action"], "trigger");
+    let last = channel.group_event(&batch([whole(Status::Resolved, "/b")])).unwrap();
     assert_eq!(last["event_action"], "resolve");
     assert_eq!(last["dedup_key"], event["dedup_key"]);
 }
@@ -97,9 +104,9 @@ fn an_incident_of_a_group_ends_with_the_last_of_it() {
 fn a_crowd_stays_within_the_limit() {
     let channel = pagerduty(PagerDutyIncident::Group);
     let crowd = crowd(1000);
-    assert!(channel.group_event(&crowd).to_string().len() < 512_000);
+    assert!(channel.group_event(&crowd).unwrap().to_string().len() < 512_000);
     for one in crowd.news.iter().chain([&hostile()]) {
-        let event = channel.alert_event(one, &crowd);
+        let event = channel.alert_event(one, &crowd).unwrap();
         assert!(event.to_string().len() < 512_000);
         let summary = event["payload"]["summary"].as_str();
         assert!(summary.is_none_or(|summary| width(summary) <= SUMMARY));
@@ -112,10 +119,29 @@ fn what_is_declared_is_judged() {
         ("", "missing key \"routing_key\""),
         (", routing_key: x, severities: {bad: error}", "not a severity of ours: \"bad\""),
         (", routing_key: x, severities: {info: bad}", "unknown value \"bad\""),
+        (", routing_key: '{{ a'", "routing_key: invalid template: "),
+        (", routing_key: x, details: {a: '{{ a'}", "details.a: invalid template: "),
         (", routing_key: x, incident_per: rule", "unknown value \"rule\""),
     ] {
         let (_, problems) = declared(&format!("{{type: pagerduty{more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");
         assert!(problems[0].contains(expected), "{more}: {problems:?}");
     }
+}
+
+#[test]
+fn the_key_may_follow_the_alerts_and_is_never_guessed() {
+    let key = Key::new("routing_key", "key-of-{{ commonLabels.mount }}").unwrap();
+    let channel = PagerDuty { key, ..pagerduty(PagerDutyIncident::Alert) };
+    for status in [Status::Firing, Status::Resolved] {
+        let one = notification("disk", "/data", status);
+        let event = channel.alert_event(&one, &batch([one.clone()])).unwrap();
+        assert_eq!(event["routing_key"], "key-of-/data");
+    }
+    let key = Key::new("routing_key", "{{ commonLabels.none }}").unwrap();
+    let channel = PagerDuty { key, ..channel };
+    let one = notification("disk", "/data", Status::Firing);
+    let error = channel.alert_event(&one, &batch([one.clone()])).unwrap_err();
+    let expected = "the template of `routing_key` gives nothing for these alerts";
+    assert_eq!(error, DeliveryError::permanent(expected));
 }

@@ -23,9 +23,10 @@ fn slack(text: Option<&str>) -> Slack {
     let context = context();
     let url = Url::parse(&settings.api_url).unwrap();
     Slack {
+        bot: true,
         endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
         texts: Texts::new(None, settings.text.as_ref(), escape).unwrap(),
-        settings,
+        keys: vec![Key::new("channel", "#ops").unwrap()],
         context,
     }
 }
@@ -39,7 +40,7 @@ fn texts(message: &Value) -> Vec<&str> {
 fn a_message() {
     let firing = batch([notification("disk", "/data", Status::Firing)]);
     assert_eq!(
-        slack(None).message(&firing),
+        slack(None).message(&firing).unwrap(),
         json!({
             "channel": "#ops",
             "text": "[FIRING] disk (warning): disk of /data",
@@ -66,7 +67,7 @@ fn a_message() {
 
 #[test]
 fn labels_are_no_markup() {
-    let message = slack(None).message(&batch([hostile()]));
+    let message = slack(None).message(&batch([hostile()])).unwrap();
     let text = texts(&message).join("\n") + message["text"].as_str().unwrap();
     for tag in text.split('<').skip(1) {
         let ours = ["!date^", "https://example.org/"];
@@ -75,10 +76,52 @@ fn labels_are_no_markup() {
     assert!(text.contains("&lt;!channel&gt;"), "{text}");
     assert!(text.contains("&amp;amp;"), "{text}");
     let templated = slack(Some("<!here> {{ alerts[0].message }} {{ alerts[0].message | safe }}"));
-    let message = templated.message(&batch([hostile()]));
+    let message = templated.message(&batch([hostile()])).unwrap();
     let text = texts(&message)[0].to_owned();
     assert!(text.starts_with("<!here> &lt;!channel&gt;"), "{text}");
     assert!(text.ends_with(HOSTILE), "{text}");
+}
+
+#[test]
+fn marks_of_labels_and_messages_are_none() {
+    for (plain, expected) in [
+        ("*x* _x_ ~x~ `x`", "∗x∗ ˍxˍ ∼x∼ ˋxˋ"),
+        ("_*x*_ (_x_) __x__", "ˍ∗x∗ˍ (ˍxˍ) ˍˍxˍˍ"),
+        ("mount_point=/a_b/c_d high_cpu_1", "mount_point=/a_b/c_d high_cpu_1"),
+        ("> x\n  > y\n91 > 85 & <z>", "› x\n  › y\n91 &gt; 85 &amp; &lt;z&gt;"),
+        ("a * b", "a ∗ b"),
+    ] {
+        assert_eq!(escape(plain), expected);
+    }
+    let mut one = notification("disk", "`*/_data_*`", Status::Firing);
+    let mut alert = (*one.alert).clone();
+    alert.message = "*x* _x_ `x`".into();
+    one.alert = std::sync::Arc::new(alert);
+    let channel = slack(Some("{{ alerts[0].labels.mount }} *{{ alerts[0].message }}*"));
+    for message in [slack(None).message(&batch([one.clone()])), channel.message(&batch([one]))] {
+        let message = message.unwrap();
+        let text = texts(&message).join("\n") + message["text"].as_str().unwrap();
+        assert!(!text.contains("*x*") && !text.contains("_x_") && !text.contains("`x`"), "{text}");
+        // Ours are in pairs.
+        assert!(text.matches('*').count() == 2 && text.matches('`').count() % 2 == 0, "{text}");
+    }
+}
+
+#[test]
+fn where_to_may_follow_the_alerts_and_is_never_guessed() {
+    let key = |name, text: &str| Key::new(name, text).unwrap();
+    let firing = batch([notification("disk", "/data", Status::Firing)]);
+    let keys = vec![
+        key("channel", "#{{ groupLabels.alertname }}"),
+        key("username", "{{ commonLabels.none }}"),
+    ];
+    let message = Slack { keys, ..slack(None) }.message(&firing).unwrap();
+    assert_eq!(message["channel"], "#disk");
+    assert_eq!(message.get("username"), None, "it is told under another name");
+    let keys = vec![key("channel", "{{ commonLabels.none }}")];
+    let error = Slack { keys, ..slack(None) }.message(&firing).unwrap_err();
+    let expected = "the template of `channel` gives nothing for these alerts";
+    assert_eq!(error, DeliveryError::permanent(expected));
 }
 
 #[test]
@@ -87,7 +130,7 @@ fn a_crowd_stays_within_the_limits() {
         let mut crowd = crowd(count);
         // What stands may be as hostile as what is new.
         crowd.standing.iter_mut().for_each(|alert| *alert = hostile().alert);
-        let message = slack(None).message(&crowd);
+        let message = slack(None).message(&crowd).unwrap();
         let blocks = message["attachments"][0]["blocks"].as_array().unwrap();
         assert!(blocks.len() <= 50, "{count}: {}", blocks.len());
         let texts = texts(&message);
@@ -100,9 +143,13 @@ fn a_crowd_stays_within_the_limits() {
 
 #[test]
 fn a_template_that_fails_does_not_cost_the_alert() {
-    let message = slack(Some("{{ alerts | first | nothing }}")).message(&batch([hostile()]));
+    let message =
+        slack(Some("{{ alerts | first | nothing }}")).message(&batch([hostile()])).unwrap();
     let texts = texts(&message).join("\n");
-    assert!(texts.contains("*disk (warning)*") && texts.contains("`text` fails"), "{texts}");
+    assert!(
+        texts.contains("*disk (warning)*") && texts.contains("fails: filter nothing is unknown"),
+        "{texts}"
+    );
 }
 
 #[test]
@@ -111,6 +158,13 @@ fn what_is_declared_is_judged() {
         ("{type: slack}", "missing key \"url\""),
         ("{type: slack, url: 'http://a', token: x}", "both `url` and `token`"),
         ("{type: slack, token: x}", "missing key \"channel\""),
+        ("{type: slack, channel: x}", "missing key \"token\""),
+        (
+            "{type: slack, url: 'https://slack.com/api/chat.postMessage'}",
+            "url: chat.postMessage is a method for bots, and needs a bot's token",
+        ),
+        ("{type: slack, token: x, channel: '#{{ a'}", "channel: invalid template: "),
+        ("{type: slack, url: 'http://a/{{ a }}'}", "url: no template can stand here"),
         ("{type: slack, token: x, token_file: y, channel: z}", "both `token` and `token_file`"),
         ("{type: slack, url: 'http://a', channel: z}", "posts to the channel it is made for"),
         ("{type: slack, token: x, channel: z, api_url: y}", "api_url: not a URL"),

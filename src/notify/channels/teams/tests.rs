@@ -65,7 +65,9 @@ fn a_crowd_stays_within_the_limit() {
 fn an_error_may_come_as_a_success() {
     let said = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP \
                 error 429 with ContextId tcid=1";
-    assert_eq!(hidden_error(said), Some(429));
+    assert_eq!(hidden_error(said), Some(true));
+    assert_eq!(hidden_error(&said.replace("429", "413")), Some(false));
+    assert_eq!(hidden_error("Webhook message delivery failed with error: x"), Some(true));
     for fine in ["1", "", "HTTP error é"] {
         assert_eq!(hidden_error(fine), None);
     }

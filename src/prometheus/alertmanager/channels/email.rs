@@ -3,10 +3,12 @@
 use crate::declare::{At, Key, Node, Value};
 
 use super::super::fields::map;
-use super::{Maker, split};
+use super::{Maker, Otherwise, split};
+use crate::notify::owned_header;
 
 pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
-    match it.fields.text("to") {
+    let to = it.fields.text("to");
+    match to {
         Some((to, pos)) if to.contains("{{") => {
             it.error("to", pos, "no template can stand here", Some("a channel for each recipient"));
         }
@@ -42,7 +44,7 @@ pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
     }
     it.message("html", "html");
     it.message("text", "text");
-    headers(it);
+    headers(it, to.map(|(to, _)| to));
 }
 
 /// Takes the server; its port.
@@ -79,18 +81,28 @@ fn encryption(it: &mut Maker<'_, '_, '_>, port: Option<&str>) {
     it.tls(settings);
 }
 
-/// The subject, and headers without variables.
-fn headers(it: &mut Maker<'_, '_, '_>) {
+/// The subject, who answers go to, and further headers. `To` and the like name people there, and
+/// send nothing to them; here each recipient is named by the channel.
+fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
     let mut headers = it.fields.within("headers");
     let mut kept: Vec<(Key, Node)> = Vec::new();
     for (name, at) in headers.clone().left() {
         let Some((text, pos)) = headers.text(name) else { continue };
         if name.eq_ignore_ascii_case("subject") {
             it.put_message("subject", text, &At { pos, ..at });
-        } else if text.contains("{{") {
-            it.report.warn(&at, format!("no template can stand in the header {name:?}"), None);
-        } else {
-            let value = super::scalar(text, pos);
+        } else if name.eq_ignore_ascii_case("reply-to") && !text.contains("{{") {
+            it.made.put_text("reply_to", text, pos);
+        } else if let Some(hint) = owned_header(name) {
+            let people = ["to", "cc", "bcc"].contains(&name.to_ascii_lowercase().as_str());
+            if !(people && to == Some(text)) {
+                let hint = if people { "mail goes to whom `to` names" } else { hint };
+                let message = format!("the channel writes the header {name:?} itself");
+                it.report.warn(&at, message, Some(hint));
+            }
+        } else if let Some(text) =
+            it.translated(&format!("headers.{name}"), text, pos, Otherwise::Warn)
+        {
+            let value = super::scalar(&text, pos);
             kept.push((Key { text: name.to_owned(), pos }, value));
         }
     }

@@ -30,6 +30,14 @@ impl Maker<'_, '_, '_> {
                 self.made.put(key, value.clone());
             }
         }
+        if let Some(follow) = http.take("follow_redirects") {
+            if proof == Proof::Any {
+                self.made.put("follow_redirects", follow.clone());
+            } else if follow.value != Value::Scalar("true".into()) {
+                let at = http.at_key("follow_redirects", follow.pos);
+                self.report.warn(&at, "redirects of a service are followed", None);
+            }
+        }
         self.tls(http.within("tls_config"));
         self.authorization(&mut http, proof);
         if let Some(oauth) = http.take("oauth2") {

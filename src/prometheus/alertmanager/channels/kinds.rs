@@ -5,7 +5,7 @@ use crate::model::Severity;
 
 use super::super::fields::{Fields, map, scalar};
 use super::http::Proof;
-use super::{Maker, items, split};
+use super::{Maker, Otherwise, items, split};
 
 type Making<'m, 'n, 'a> = Maker<'m, 'n, 'a>;
 
@@ -14,29 +14,34 @@ pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     let bot = ["app_token", "app_token_file"].into_iter().any(|key| url.take(key).is_some());
     let own = ["api_url", "api_url_file"].into_iter().any(|key| url.take(key).is_some());
     let posts = it.fields.clone().text("api_url");
-    let method = posts.is_some_and(|(url, _)| url.ends_with("/chat.postMessage"));
+    let general = it.global.clone().text("slack_api_url").filter(|_| !own);
+    let method = posts.or(general).filter(|(url, _)| is_method(url));
     let (mut by_token, mut proof) = (false, Proof::Own);
     if bot || (!own && it.global.clone().take("slack_app_token").is_some()) {
         by_token = it.secret("app_token", "slack_app_token", "token");
         it.fields.take("app_url");
-    } else if method {
+    } else if let Some((url, pos)) = method {
         // The method of a bot, whose token is in `http_config`.
-        if let Some((url, pos)) = it.fields.text("api_url") {
-            it.made.put_text("api_url", url.trim_end_matches("/chat.postMessage"), pos);
-        }
+        it.fields.take("api_url");
+        let api = url.trim_end_matches('/').trim_end_matches("/chat.postMessage");
+        it.made.put_text("api_url", api, pos);
         (by_token, proof) = (true, Proof::Bot);
     } else if !it.secret("api_url", "slack_api_url", "url") {
         it.error("api_url", it.pos, "neither `api_url` nor `slack_api_url` in `global`", None);
     }
     it.http(proof);
+    if by_token && !it.made.has("token") && !it.made.has("token_file") {
+        let hint = "`http_config.authorization.credentials`, or `app_token`";
+        it.error("api_url", it.pos, "a bot needs a token to post", Some(hint));
+    }
     if by_token {
-        it.plain("channel", "channel");
+        it.addressed("channel", "channel");
     } else if let Some((_, pos)) = it.fields.text("channel") {
         let hint = "make a webhook for each channel, or use a bot's token";
         it.warn("channel", pos, "a webhook posts to the channel that it was made for", Some(hint));
     }
-    it.plain("username", "username");
-    it.plain("icon_emoji", "icon_emoji");
+    it.expanded("username", "username");
+    it.expanded("icon_emoji", "icon_emoji");
     it.message("title", "title");
     it.message("text", "text");
     it.same("timeout", "timeout");
@@ -51,7 +56,10 @@ pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
             return;
         }
     }
-    if !it.secret("routing_key", "", "routing_key") {
+    let templated = it.fields.clone().text("routing_key").is_some_and(|(k, _)| k.contains("{{"));
+    if templated {
+        it.addressed("routing_key", "routing_key");
+    } else if !it.secret("routing_key", "", "routing_key") {
         it.error("routing_key", it.pos, "missing key \"routing_key\"", None);
     }
     // Alertmanager has one incident for a group.
@@ -64,6 +72,7 @@ pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
     if let Some((severity, pos)) = it.fields.text("severity") {
         for_each_severity(it, "severities", severity, pos);
     }
+    details(it);
     it.http(Proof::Own);
     it.same("timeout", "timeout");
     leave_defaults(it, &["client", "client_url", "source"]);
@@ -81,16 +90,20 @@ pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
     it.message("message", "title");
     it.message("description", "text");
     if let Some(node) = it.fields.take("responders") {
-        let responders = items(node).iter().map(responder).collect();
+        let all = items(node);
+        let each = all.iter().enumerate().map(|(number, node)| responder(it, number, node));
+        let responders = each.collect();
         it.made.put("responders", Node { pos: node.pos, value: Value::List(responders) });
     }
     if let Some((tags, pos)) = it.fields.text("tags") {
-        if tags.contains("{{") {
-            it.warn("tags", pos, "no template can stand here: it is not kept", None);
-        } else {
+        if !tags.contains("{{") {
             it.made.put("tags", split(tags, pos));
+        } else if let Some(tags) = it.translated("tags", tags, pos, Otherwise::Warn) {
+            // One template may give several.
+            it.made.put("tags", Node { pos, value: Value::List(vec![scalar(&tags, pos)]) });
         }
     }
+    details(it);
     if let Some((priority, pos)) = it.fields.text("priority") {
         for_each_severity(it, "priorities", priority, pos);
     }
@@ -99,14 +112,47 @@ pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
     leave_defaults(it, &["source"]);
 }
 
+/// Further details, each of which is a template.
+fn details(it: &mut Making<'_, '_, '_>) {
+    let mut details = it.fields.within("details");
+    let mut kept: Vec<(Key, Node)> = Vec::new();
+    for (name, at) in details.clone().left() {
+        let Some((text, pos)) = details.text(name).filter(|(text, _)| !text.is_empty()) else {
+            continue;
+        };
+        let path = format!("details.{name}");
+        if let Some(text) = it.translated(&path, text, pos, Otherwise::Warn) {
+            kept.push((Key { text: name.to_owned(), pos: at.pos }, scalar(&text, pos)));
+        }
+    }
+    if !kept.is_empty() {
+        it.made.put_raw("details", map(it.pos, kept));
+    }
+}
+
 /// Somebody whom Opsgenie calls; a user is named by `username` there.
-fn responder(node: &Node) -> Node {
+fn responder(it: &mut Making<'_, '_, '_>, number: usize, node: &Node) -> Node {
     let Value::Map(entries) = &node.value else { return node.clone() };
-    let entry = |(key, value): &(Key, Node)| {
+    let mut made = Vec::new();
+    for (key, value) in entries {
         let text = if key.text == "username" { "name" } else { &key.text };
-        (Key { text: text.to_owned(), pos: key.pos }, value.clone())
-    };
-    map(node.pos, entries.iter().map(entry).collect())
+        let path = format!("responders[{number}].{}", key.text);
+        let value = match &value.value {
+            Value::Scalar(text) if text.is_empty() => continue,
+            Value::Scalar(text) => {
+                let text = it.translated(&path, text, value.pos, Otherwise::Refuse);
+                text.map_or_else(|| value.clone(), |text| scalar(&text, value.pos))
+            }
+            _ => value.clone(),
+        };
+        made.push((Key { text: text.to_owned(), pos: key.pos }, value));
+    }
+    map(node.pos, made)
+}
+
+/// Whether `url` is that of Slack's method for bots.
+fn is_method(url: &str) -> bool {
+    url.trim_end_matches('/').ends_with("/chat.postMessage")
 }
 
 /// One word for each of our severities, where it is no template.
@@ -173,8 +219,8 @@ pub(super) fn discord(it: &mut Making<'_, '_, '_>) {
     }
     it.message("title", "title");
     it.message("message", "text");
-    it.plain("username", "username");
-    it.plain("avatar_url", "avatar_url");
+    it.expanded("username", "username");
+    it.expanded("avatar_url", "avatar_url");
     it.http(Proof::Own);
     leave_defaults(it, &["content"]);
 }

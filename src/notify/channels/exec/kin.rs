@@ -1,0 +1,79 @@
+//! The end of all that a program started, wherever it went.
+//!
+//! Its process group is not enough: `setsid` leaves it. Children know their parent until that ends,
+//! and what was started in the background keeps the environment it was given. Who hides on purpose,
+//! by both, is not found; that is a matter of a sandbox.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// Variable of the environment that holds the mark of one start.
+pub(super) const VARIABLE: &str = "BELLWETHER_INVOCATION";
+
+/// Most looks for what was started meanwhile.
+const ROUNDS: usize = 20;
+
+/// Kills all that `leader` started, and what has `mark` in its environment, until nothing new is
+/// found. Reads files of `/proc`.
+pub(super) fn kill(leader: Pid, mark: &str) {
+    let entry = format!("{VARIABLE}={mark}");
+    let mut killed = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let found = kin(leader, &entry).into_iter();
+        let new: Vec<Pid> = found.filter(|pid| killed.insert(pid.as_raw_pid())).collect();
+        if new.is_empty() {
+            return;
+        }
+        let open = |pid: &Pid| Some((*pid, pidfd_open(*pid, PidfdFlags::empty()).ok()?));
+        let handles: Vec<_> = new.iter().filter_map(open).collect();
+        // A number may have been given anew before its handle was made, but not since.
+        let still = kin(leader, &entry);
+        for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
+            pidfd_send_signal(handle, Signal::KILL).ok();
+        }
+    }
+}
+
+/// Descendants of `leader`, and whoever has `entry` in the environment; not `leader` itself, whose
+/// children would not be known any more.
+fn kin(leader: Pid, entry: &str) -> Vec<Pid> {
+    let parents = parents();
+    let descends = |pid: i32| {
+        let mut at = pid;
+        // A number may be given anew while they are read: no chain goes on for ever.
+        for _ in 0..parents.len() {
+            match parents.get(&at) {
+                Some(parent) if *parent == leader.as_raw_pid() => return true,
+                Some(parent) => at = *parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    let pids = parents.keys().copied().filter(|pid| *pid != leader.as_raw_pid());
+    let ours = pids.filter(|pid| descends(*pid) || is_marked(*pid, entry));
+    ours.filter_map(Pid::from_raw).collect()
+}
+
+/// Processes and their parents.
+fn parents() -> BTreeMap<i32, i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let parent = |pid: i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name may hold anything but ends at the last parenthesis.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace();
+        let state = fields.next()?;
+        let parent = fields.next()?.parse().ok()?;
+        (state != "Z").then_some((pid, parent))
+    };
+    pids.filter_map(parent).collect()
+}
+
+fn is_marked(pid: i32, entry: &str) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
+}
