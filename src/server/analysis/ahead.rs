@@ -45,7 +45,7 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
         let mut view = json!({
             "labels": labels(&series.labels),
             "latest": latest.copied().map(number),
-            "seasonal": view_seasonal(series, selected.at, hours),
+            "seasonal": view_seasonal(series, selected.at, hours, most(&selected)),
         });
         if let Some(value) = reaches {
             let target = Target { value, direction: direction.unwrap_or(Direction::Rising) };
@@ -87,17 +87,32 @@ fn view_linear(
     }
 }
 
-fn view_seasonal(series: &SampledSeries, now: Wall, hours: usize) -> Value {
+/// The largest value that what its name says can have.
+fn most(selected: &Selected<'_>) -> f64 {
+    let name = selected.name();
+    match () {
+        () if selected.total => f64::INFINITY,
+        () if name.ends_with("_percent") => 100.0,
+        () if name.ends_with("_ratio") => 1.0,
+        () => f64::INFINITY,
+    }
+}
+
+fn view_seasonal(series: &SampledSeries, now: Wall, hours: usize, most: f64) -> Value {
+    // A percentage of several cores goes further than 100.
+    let beyond = series.values.iter().any(|value| *value > most);
+    let most = if beyond { f64::INFINITY } else { most };
     let told = match seasonal(&series.times, &series.values, now, hours) {
-        Ok(told) => told,
+        Ok(told) => told.bounded(f64::NEG_INFINITY, most),
         Err(reason) => return json!({ "reason": reason.to_string() }),
     };
-    let hours = told.values.iter().zip(0..).map(|(value, hour)| {
+    let hours = told.values.iter().enumerate().map(|(hour, value)| {
+        let (low, high) = told.band(hour).unwrap_or((*value, *value));
         json!({
-            "time": time(Wall(told.from.0 + hour * HOUR)),
+            "time": time(Wall(told.from.0 + hour as i64 * HOUR)),
             "value": number(*value),
-            "low": number(value + told.below),
-            "high": number(value + told.above),
+            "low": number(low),
+            "high": number(high),
         })
     });
     json!({
