@@ -22,9 +22,9 @@ const TRIALS: [usize; 5] = [AHEAD, 2 * AHEAD, 3 * AHEAD, WEEK, 2 * WEEK];
 const LEFT: usize = 3 * DAY;
 /// By how much more the hours that come are off than those held back were: the candidates were
 /// learnt on the hours around these.
-const WIDER: f64 = 1.2;
+const WIDER: f64 = 1.25;
 /// How strongly a smaller error counts.
-const PREFERENCE: i32 = 4;
+const PREFERENCE: i32 = 8;
 
 /// What comes, hour by hour.
 #[derive(Clone, Debug, PartialEq)]
