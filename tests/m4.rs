@@ -60,7 +60,7 @@ fn what_fires_before_a_disk_is_full_holds_its_band() {
     for hours in [4, 24] {
         for (name, values) in backtest::disks(3 * hours) {
             let within = Duration::from_secs(hours as u64 * 3600);
-            let told = Backtest { step: 60_000, values: &values, target: 95.0, within }.run(40);
+            let told = Backtest { step: 60_000, values: &values, target: 95.0, within }.run(60);
             eprintln!("{name}, within {hours} h: {told:?}");
             assert!(told.fired > 0, "{name}, within {hours} h: it was never told");
             all.add(told);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 
 use crate::analysis::anomaly::{self, Detector};
-use crate::analysis::forecast::{Horizon, NoForecast, Outlook, span};
+use crate::analysis::forecast::{Horizon, NoForecast, Outlook};
 use crate::model::{LabelSet, Labels, Wall};
 use crate::promql::{Guard, Options, Query, Queryable, SampledSeries, Value};
 
@@ -283,14 +283,8 @@ impl Question {
             let outlook = horizon.outlook(&series.times, &series.values, asking.at, of_series);
             let (finding, reach, reason) = match outlook {
                 Outlook::Soon(reach) => (Finding::Holds, Some(reach), None),
-                Outlook::Young { reach, seen, needed } => {
-                    let (seen, needed) = (span(seen), span(needed));
-                    let reason = format!("its line is of {seen}, {needed} are needed");
-                    (Finding::HoldsOn, Some(reach), Some(reason))
-                }
-                Outlook::Usual(reach) => {
-                    let reason = "it did the same before without getting there";
-                    (Finding::HoldsOn, Some(reach), Some(reason.to_owned()))
+                Outlook::Young { reach, .. } | Outlook::Usual(reach) => {
+                    (Finding::HoldsOn, Some(reach), outlook.held_back())
                 }
                 Outlook::Later(reach) => (Finding::Clear, Some(reach), None),
                 // Who was told that it will be full is not told that it won't once it is.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::linear::{Direction, NoForecast, Reach, Target, finite, linear};
 use super::season::seasonal;
+use super::words::span;
 use crate::model::Wall;
 
 /// How much of the past tells what is usual.
@@ -52,6 +53,21 @@ pub enum Outlook {
     Later(Reach),
     /// There is no line, or it is there already.
     None(NoForecast),
+}
+
+impl Outlook {
+    /// Why no rule fires by a line that gets there in time.
+    #[must_use]
+    pub fn held_back(&self) -> Option<String> {
+        match self {
+            Self::Young { seen, needed, .. } => {
+                let (seen, needed) = (span(*seen), span(*needed));
+                Some(format!("its line was seen for {seen}, it takes {needed}"))
+            }
+            Self::Usual(_) => Some("it did the same before without getting there".to_owned()),
+            Self::Soon(_) | Self::Later(_) | Self::None(_) => None,
+        }
+    }
 }
 
 impl Horizon {

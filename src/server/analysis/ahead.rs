@@ -8,7 +8,7 @@ use super::super::api::{number, time};
 use super::Desk;
 use super::course::labels;
 use super::select::Selected;
-use crate::analysis::forecast::{Direction, Target, linear, seasonal};
+use crate::analysis::forecast::{Direction, Horizon, Outlook, Target, linear, seasonal};
 use crate::declare::format_duration;
 use crate::model::Wall;
 use crate::promql::SampledSeries;
@@ -34,7 +34,8 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
         return Err(bad_data("parameter \"reaches\" is missing: the value to be reached"));
     }
     let hours = params.count("hours", 48)?.unwrap_or(24);
-    let found = selected.series(desk, SEASONS.max(window))?;
+    let lookback = within.map_or(window, |within| window.max(within * 2));
+    let found = selected.series(desk, SEASONS.max(lookback))?;
     let start = selected.at.before(window);
     let mut told = Vec::new();
     for series in &found {
@@ -50,6 +51,12 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
         if let Some(value) = reaches {
             let target = Target { value, direction: direction.unwrap_or(Direction::Rising) };
             view["linear"] = view_linear(times, values, selected.at, target, within);
+            if let Some(within) = within {
+                let horizon = Horizon { target, within, window };
+                let outlook = outlook(horizon, series, selected.at);
+                view["linear"]["fires"] = json!(matches!(outlook, Outlook::Soon(_)));
+                view["linear"]["heldBack"] = json!(outlook.held_back());
+            }
         }
         told.push(view);
     }
@@ -61,6 +68,17 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
         "reaches": reaches,
         "series": told,
     }))
+}
+
+/// What a rule would make of it.
+fn outlook(horizon: Horizon, series: &SampledSeries, now: Wall) -> Outlook {
+    let since = |span: Duration| series.times.partition_point(|time| *time < now.before(span).0);
+    let recent = since(horizon.lookback());
+    let (times, values) = (&series.times[recent..], &series.values[recent..]);
+    horizon.outlook(times, values, now, || {
+        let past = since(horizon.past().0);
+        (series.times[past..].to_vec(), series.values[past..].to_vec())
+    })
 }
 
 fn view_linear(

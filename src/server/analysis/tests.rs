@@ -238,6 +238,8 @@ fn a_forecast_of_reaching_and_of_the_day() {
     // 50 and 0.02 a minute for a day are 78.8; the noise adds a half. 95 is 785 minutes off.
     assert!((number(&linear["seconds"]) / 60.0 - 785.0).abs() < 40.0, "{linear}");
     assert_eq!(linear["within"], true);
+    // Seen for a day, with two weeks before it.
+    assert_eq!((&linear["fires"], &linear["heldBack"]), (&true.into(), &Value::Null), "{linear}");
     assert!(linear["text"].as_str().unwrap().starts_with("in 1"), "{linear}");
     let flat = ask(Analysis::Forecast, "metric=disk_percent{mount=%22/b%22}&reaches=95").unwrap();
     assert_eq!(flat["series"][0]["linear"]["reason"], "no trend that chance could not make");
