@@ -1,7 +1,9 @@
 //! Which threshold, held for how long, would have been worth waking somebody for.
 //!
 //! Candidates are taken from the recorded values and tried on them with the hold time of a rule.
-//! Of those that would have fired rarely enough the most sensitive one is advised.
+//! Of those that would have fired rarely enough the most sensitive one is advised. What a series
+//! reaches on most days for more than an hour is no candidate, even if noise would have ended each
+//! hold time in time.
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,8 @@ const WEEK: f64 = 7.0 * 86_400.0;
 const SHORTEST: Duration = Duration::from_secs(3600);
 /// Samples there must be at the least.
 const FEWEST: usize = 100;
+/// In milliseconds.
+const DAY: i64 = 86_400_000;
 /// Hold times that are tried.
 const HOLDS: [u64; 5] = [0, 60, 300, 900, 1800];
 /// Shares of the samples beyond the thresholds that are tried. The last candidate is beyond all.
@@ -102,7 +106,9 @@ pub fn advise(
         return Err(NoAdvice::Constant);
     }
     let side = side.unwrap_or_else(|| longer_tail(&sorted));
-    let thresholds = thresholds(&sorted, side);
+    let usual = runs.iter().filter_map(|run| run.reaches(side)).map(|value| side.sign() * value);
+    let usual = usual.fold(f64::NEG_INFINITY, f64::max);
+    let thresholds = thresholds(&sorted, side, usual);
     let (mut fit, mut others) = (Vec::new(), Vec::new());
     for hold in HOLDS.map(Duration::from_secs) {
         let mut before = None;
@@ -166,6 +172,29 @@ impl Run {
         Self { silence: usual.saturating_mul(3).max(60_000), times, values }
     }
 
+    /// What it reaches for a twentieth of the day on three of four days, or of what there is.
+    fn reaches(&self, side: Side) -> Option<f64> {
+        let share = |part: f64| if side == Side::Above { part } else { 1.0 - part };
+        let first = *self.times.first()?;
+        let mut days: Vec<f64> = Vec::new();
+        let mut from = 0;
+        while from < self.times.len() {
+            let day = self.times[from].saturating_sub(first) / DAY;
+            let end = first.saturating_add((day + 1).saturating_mul(DAY));
+            let to = self.times.partition_point(|time| *time < end).max(from + 1);
+            let mut values = self.values[from..to].to_vec();
+            // The rest of a day tells little of it.
+            let part = self.times[to - 1].saturating_sub(self.times[from]);
+            if part > DAY / 2 || days.is_empty() {
+                values.sort_by(f64::total_cmp);
+                days.push(quantile(&values, share(0.95)));
+            }
+            from = to;
+        }
+        days.sort_by(f64::total_cmp);
+        Some(quantile(&days, share(0.75)))
+    }
+
     /// How often a rule with this threshold and hold time would have fired.
     fn alerts(&self, side: Side, threshold: f64, hold: Duration) -> usize {
         let hold = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
@@ -218,15 +247,22 @@ fn longer_tail(sorted: &[f64]) -> Side {
     if down > 3.0 * up { Side::Below } else { Side::Above }
 }
 
-/// Round values, the most sensitive first; the last one is beyond all.
-fn thresholds(sorted: &[f64], side: Side) -> Vec<f64> {
+/// Round values beyond what is `usual`, with the sign of the side, the most sensitive first; the last
+/// one is beyond all.
+fn thresholds(sorted: &[f64], side: Side, usual: f64) -> Vec<f64> {
     let share = |beyond: f64| if side == Side::Above { 1.0 - beyond } else { beyond };
     let (middle, end) = (quantile(sorted, 0.5), quantile(sorted, share(0.0)));
     let far = quantile(sorted, 1.0) / 2.0 - quantile(sorted, 0.0) / 2.0;
     let beyond_all = end + (end - middle) / 10.0 + side.sign() * far / 50.0;
     let tried = BEYOND.map(|beyond| quantile(sorted, share(beyond)));
-    let mut rounded: Vec<f64> =
-        tried.into_iter().chain([beyond_all]).map(|value| round(value, far, side)).collect();
+    let tried = tried.into_iter().chain([side.sign() * usual]);
+    let beyond_usual = |value: &f64| side.sign() * value >= usual;
+    let mut rounded: Vec<f64> = tried
+        .filter(beyond_usual)
+        .chain([beyond_all])
+        .map(|value| round(value, far, side))
+        .collect();
+    rounded.sort_by(|a, b| (side.sign() * a).total_cmp(&(side.sign() * b)));
     rounded.dedup();
     rounded
 }

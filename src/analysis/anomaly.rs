@@ -31,8 +31,10 @@ pub struct Settings {
     pub direction: Direction,
     /// Least distance from the middle of the expected range that counts.
     pub min_deviation: Deviation,
-    /// For how long nothing more is reported after an anomaly was.
+    /// An event is over once there was no anomalous value for so long.
     pub cooldown: Duration,
+    /// How long values must be anomalous without a break before the event is reported.
+    pub hold: Duration,
     /// The time after which values are expected to repeat themselves.
     pub season: Duration,
     /// What a value is compared with: this much of the past.
@@ -47,7 +49,8 @@ impl Default for Settings {
             min_samples: 100,
             direction: Direction::Both,
             min_deviation: Deviation::Absolute(0.0),
-            cooldown: Duration::ZERO,
+            cooldown: Duration::from_secs(3600),
+            hold: Duration::ZERO,
             season: Duration::from_secs(86_400),
             window: Duration::from_secs(14 * 86_400),
         }
@@ -61,10 +64,12 @@ pub struct Observation {
     pub score: f64,
     /// The range in which the value would not have been odd; `None` while there is none to tell.
     pub expected: Option<(f64, f64)>,
-    /// Whether the value is odd.
+    /// Whether the value is odd; then it is outside of the range.
     pub anomalous: bool,
-    /// Whether it is odd and worth reporting: not within the cooldown of the last one reported.
+    /// Whether an event is reported by it: once for each.
     pub reported: bool,
+    /// Whether it belongs to an event that was reported by an earlier value.
+    pub repeated: bool,
     /// Whether there were too few samples to judge.
     pub warming: bool,
 }
@@ -76,7 +81,37 @@ pub struct Detector {
     sensitivity: f64,
     model: Model,
     seen: u32,
-    reported: Option<Wall>,
+    event: Option<Event>,
+    habit: Habit,
+}
+
+/// Anomalous values that belong together: with less than the cooldown between them.
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    /// Where the values have been anomalous without a break until now: since when, and how far from
+    /// the middle of what is expected a value must be to end that.
+    run: Option<(Wall, f64)>,
+    /// When the last anomalous one was.
+    last: Wall,
+    reported: bool,
+}
+
+/// How much odder than the sensitivity says a value must be, for the events there were of late: each
+/// one in the window asks of the next to be e times as seldom.
+#[derive(Clone, Copy, Debug, Default)]
+struct Habit {
+    more: f64,
+    at: Wall,
+}
+
+impl Habit {
+    fn at(&self, at: Wall, window: Duration) -> f64 {
+        self.more * (-at.since(self.at).as_secs_f64() / window.as_secs_f64()).exp()
+    }
+
+    fn grow(&mut self, at: Wall, window: Duration) {
+        *self = Self { more: self.at(at, window) + 1.0, at };
+    }
 }
 
 /// What a detector knows of the past.
@@ -120,7 +155,8 @@ impl Detector {
             model,
             settings: settings.clone(),
             seen: 0,
-            reported: None,
+            event: None,
+            habit: Habit::default(),
         }
     }
 
@@ -134,34 +170,61 @@ impl Detector {
             return Observation::nothing(warming);
         }
         let value = value.clamp(-LARGEST, LARGEST);
-        let seen = if warming {
-            Observation::nothing(true)
-        } else {
-            let judgement = self.model.judge(at, value, self.settings.algorithm, self.sensitivity);
-            judgement.map_or(Observation::nothing(false), |found| self.told(at, value, &found))
-        };
+        let seen = if warming { None } else { self.judge(at, value) };
+        let seen = seen.unwrap_or(Observation::nothing(warming));
         self.seen = self.seen.saturating_add(1);
         self.model.push(at, value);
         seen
     }
 
-    fn told(&mut self, at: Wall, value: f64, judgement: &Judgement) -> Observation {
-        let Settings { direction, min_deviation, cooldown, .. } = self.settings;
-        let &Judgement { score, low, high } = judgement;
-        let middle = low.midpoint(high);
+    fn judge(&mut self, at: Wall, value: f64) -> Option<Observation> {
+        let Settings { algorithm, direction, min_deviation, cooldown, window, hold, .. } =
+            self.settings;
+        if self.event.is_some_and(|event| event.run.is_none() && at.since(event.last) >= cooldown) {
+            let reported = self.event.take().is_some_and(|event| event.reported);
+            // In the other measures 1 more is no certain share.
+            if reported && algorithm == Algorithm::Auto {
+                self.habit.grow(at, window);
+            }
+        }
+        let limit = self.sensitivity + self.habit.at(at, window);
+        let Judgement { score, low, high } = self.model.judge(at, value, algorithm, limit)?;
+        let (middle, mut reach) = (low.midpoint(high), high / 2.0 - low / 2.0);
+        let run = self.event.and_then(|event| event.run);
+        let run = run.filter(|(since, _)| at.since(*since) <= cooldown + hold);
+        if let Some((_, before)) = run {
+            reach = reach.min(before);
+        }
+        let (low, high) = (middle - reach, middle + reach);
         let counts = match direction {
             Direction::Both => true,
             Direction::Above => value > middle,
             Direction::Below => value < middle,
         };
         let matters = (value - middle).abs() >= min_deviation.least(middle);
-        let anomalous = score > self.sensitivity && counts && matters;
-        let quiet = self.reported.is_some_and(|last| at.since(last) < cooldown);
-        let reported = anomalous && !quiet;
-        if reported {
-            self.reported = Some(at);
-        }
-        Observation { score, expected: Some((low, high)), anomalous, reported, warming: false }
+        let odd = (value < low || value > high) && (run.is_some() || score > limit);
+        let anomalous = odd && counts && matters;
+        let (reported, repeated) = self.follow(at, anomalous.then_some(reach));
+        let expected = Some((low, high));
+        Some(Observation { score, expected, anomalous, reported, repeated, warming: false })
+    }
+
+    /// Takes a value into the event there is, or begins one, if it is anomalous by so far as
+    /// `reach`; whether that is reported now, and whether it was before.
+    fn follow(&mut self, at: Wall, reach: Option<f64>) -> (bool, bool) {
+        let Some(reach) = reach else {
+            if let Some(event) = &mut self.event {
+                event.run = None;
+            }
+            return (false, false);
+        };
+        let event = self.event.get_or_insert(Event { run: None, last: at, reported: false });
+        let since = event.run.map_or(at, |(since, _)| since);
+        event.run = Some((since, reach));
+        event.last = at;
+        let before = event.reported;
+        event.reported = before || at.since(since) >= self.settings.hold;
+        (event.reported && !before, before)
     }
 }
 
@@ -212,7 +275,14 @@ fn plain(summary: &Summary, by: Algorithm, value: f64, limit: f64) -> Judgement 
 
 impl Observation {
     fn nothing(warming: bool) -> Self {
-        Self { score: 0.0, expected: None, anomalous: false, reported: false, warming }
+        Self {
+            score: 0.0,
+            expected: None,
+            anomalous: false,
+            reported: false,
+            repeated: false,
+            warming,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! goes on.
 
 mod autoregression;
+mod horizon;
 mod line;
 mod linear;
 mod season;
@@ -9,6 +10,7 @@ mod season;
 mod tests;
 mod words;
 
+pub use horizon::{Horizon, Outlook};
 pub(super) use line::{Line, median};
 pub use linear::{Direction, NoForecast, Reach, Target, linear};
 pub(super) use linear::{Frame, confidence, finite};

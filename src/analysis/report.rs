@@ -109,7 +109,7 @@ pub struct Anomaly {
     pub score: f64,
     /// The range in which it would not have been anomalous.
     pub expected: Option<(f64, f64)>,
-    /// Whether the first was worth reporting: not within the cooldown of the one before.
+    /// Whether the first was reported: it began an event, and was not of the one before.
     pub reported: bool,
 }
 

@@ -1,6 +1,7 @@
 //! How anomalies are found, as the YAML file declares it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::declare::{
     Cx, Decode, Node, Problems, Shape, Span, Spanned, choices, did_you_mean, section,
@@ -102,7 +103,7 @@ impl Algorithm {
         match self {
             Self::ZScore | Self::Iqr => 3.0,
             Self::Mad | Self::Seasonal => 6.0,
-            Self::Auto => 12.0,
+            Self::Auto => 10.0,
         }
     }
 }
@@ -119,8 +120,9 @@ section! {
         /// How.
         pub algorithm: Algorithm = Algorithm::Auto,
         /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
-        /// By default 3 for `zscore` and `iqr`, 6 for `mad` and `seasonal`, 12 for `auto`, where 1
-        /// more is e times as seldom.
+        /// By default 3 for `zscore` and `iqr`, 6 for `mad` and `seasonal`, 10 for `auto`, where 1
+        /// more is e times as seldom. With `auto` each event in the window asks for 1 more of the
+        /// next.
         pub sensitivity: Option<Spanned<f64>> = None,
         /// Fewest samples to judge by.
         pub min_samples: Spanned<u32> = Spanned::nowhere(100),
@@ -129,8 +131,9 @@ section! {
         /// Least distance from the middle of the expected range that matters: `5`, or `10%` of
         /// that middle.
         pub min_deviation: Deviation = Deviation::Absolute(0.0),
-        /// For how long after an anomaly no further one of the series is reported.
-        pub cooldown: Span = Span::secs(0),
+        /// Odd values with less than this between them are one event, and an event is reported
+        /// once.
+        pub cooldown: Span = Span::secs(3600),
         /// The time after which values are expected to repeat themselves: a day, or `1w`.
         pub season: Spanned<Span> = Spanned::nowhere(Span::secs(86_400)),
         /// How much of the past a value is compared with.
@@ -206,8 +209,19 @@ impl AnomalyDetection {
             direction: self.direction,
             min_deviation: self.min_deviation,
             cooldown: *self.cooldown,
+            hold: Duration::ZERO,
             season: **self.season,
             window: **self.window,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ships_is_what_is_scored() {
+        assert_eq!(AnomalyDetection::default().detector(), anomaly::Settings::default());
     }
 }

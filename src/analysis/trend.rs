@@ -4,9 +4,11 @@ mod baseline;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod worse;
 
 pub use baseline::{Baselines, Departure, Slot};
 pub use statistics::Statistics;
+pub use worse::more_is_worse;
 
 use super::forecast::{Frame, Line, confidence, finite};
 use super::settings::Deviation;
@@ -29,6 +31,17 @@ pub enum Movement {
 }
 
 impl Movement {
+    /// `improving` or `degrading`, where it goes anywhere and it is known whether more is worse.
+    #[must_use]
+    pub fn verdict(self, more_is_worse: Option<bool>) -> Option<&'static str> {
+        let worse = match (self, more_is_worse) {
+            (Self::Increasing, Some(worse)) => worse,
+            (Self::Decreasing, Some(worse)) => !worse,
+            _ => return None,
+        };
+        Some(if worse { "degrading" } else { "improving" })
+    }
+
     /// Its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -86,6 +99,8 @@ pub struct Trend {
     pub volatility: f64,
     /// Which way it goes, judged by all of these.
     pub movement: Movement,
+    /// Whether it goes somewhere by more than chance, and by too little to matter.
+    pub slight: bool,
 }
 
 /// There is too little to judge by.
@@ -127,6 +142,7 @@ pub fn trend(
         change: 0.0,
         volatility: 0.0,
         movement: Movement::Stable,
+        slight: false,
     };
     // No frame: all values are the same.
     if let Some(frame) = Frame::new(&times, &values, now) {
@@ -150,7 +166,9 @@ impl Trend {
         let size = self.statistics.mean_size;
         self.volatility = if size > 0.0 { around.sqrt() / size } else { 0.0 };
         let matters = self.change.abs() >= options.least_change.least(size);
-        let goes = matters && self.p_value <= options.significance;
+        let sure = self.p_value <= options.significance;
+        let goes = matters && sure;
+        self.slight = sure && !matters && self.slope != 0.0;
         self.movement = match () {
             () if goes && self.slope > 0.0 => Movement::Increasing,
             () if goes && self.slope < 0.0 => Movement::Decreasing,

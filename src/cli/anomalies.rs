@@ -18,7 +18,7 @@ pub(super) struct Options {
     /// Where to end: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     at: When,
-    /// auto, zscore, iqr or mad, instead of the declared one.
+    /// auto, zscore, iqr, mad or seasonal, instead of the declared one.
     #[arg(long)]
     algorithm: Option<String>,
     /// From which score a value is odd; the higher, the fewer.
@@ -79,7 +79,7 @@ fn line(anomaly: &Value) -> String {
         [low, high] => format!(", expected {} to {}", figure(low), figure(high)),
         _ => String::new(),
     };
-    let quiet = if anomaly["reported"] == false { "  (within the cooldown)" } else { "" };
+    let quiet = if anomaly["reported"] == false { "  (of the same event)" } else { "" };
     format!(
         "  {} to {}  {} samples, {} at the worst{expected}, score {}{quiet}\n",
         time(&anomaly["from"]),

@@ -28,6 +28,10 @@ pub(super) struct Options {
     /// Compare with these series only: {job="web"}.
     #[arg(long = "match", value_name = "SELECTOR")]
     with: Option<String>,
+    /// Compare with what Bellwether tells of itself too: `bellwether_*` is left out otherwise, unless
+    /// `--match` or the metric asks for it.
+    #[arg(long)]
+    own: bool,
     /// Most steps that one may be behind the other.
     #[arg(long)]
     lag: Option<u32>,
@@ -46,6 +50,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         ("window", Some(options.window.clone())),
         ("time", at),
         ("match", options.with.clone()),
+        ("own", options.own.then(|| "true".to_owned())),
         ("lag", options.lag.map(|lag| lag.to_string())),
         ("top", Some(options.top.to_string())),
     ];

@@ -76,6 +76,9 @@ fn line(linear: &Value, target: &str, within: Option<&str>) -> String {
     );
     if let (Some(span), Some(soon)) = (within, linear["within"].as_bool()) {
         line += &format!("  {} within {span}\n", if soon { "this is" } else { "this is not" });
+        if let Some(reason) = linear["heldBack"].as_str() {
+            line += &format!("  a rule does not fire by it: {reason}\n");
+        }
     }
     line
 }

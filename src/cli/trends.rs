@@ -49,7 +49,13 @@ fn screen(data: &Value) -> String {
         }
     }
     let of = text(&data["of"]);
-    let note = "change: along the line over the window; chance: of such a slope without a trend";
+    let mut note =
+        "change: along the line over the window; chance: of such a slope without a trend"
+            .to_owned();
+    let slight = |window: &Value| list(&window["series"]).iter().any(|one| one["slight"] == true);
+    if list(&data["windows"]).iter().any(slight) {
+        note += "\nstable, slightly up or down: no chance, and less than 5 % of its mean";
+    }
     format!("{}, by its {of}\n\n{}\n{note}\n", text(&data["metric"]), table(&rows))
 }
 
@@ -61,7 +67,7 @@ fn row(window: &str, series: &Value) -> Vec<String> {
     let quantiles = &series["quantiles"];
     vec![
         window.to_owned(),
-        text(&series["movement"]),
+        movement(series),
         figure(&series["change"]),
         percent(&series["pValue"]),
         figure(&series["mean"]),
@@ -73,4 +79,38 @@ fn row(window: &str, series: &Value) -> Vec<String> {
         figure(&series["count"]),
         name,
     ]
+}
+
+/// `increasing, degrading`, `stable, slightly up`.
+fn movement(series: &Value) -> String {
+    let movement = text(&series["movement"]);
+    let more = match series["verdict"].as_str() {
+        Some(verdict) => verdict,
+        None if series["slight"] != true => return movement,
+        None if series["change"].as_f64().is_some_and(|change| change < 0.0) => "slightly down",
+        None => "slightly up",
+    };
+    format!("{movement}, {more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_movement_says_what_it_means() {
+        for (series, shown) in [
+            (json!({"movement": "increasing", "verdict": "degrading"}), "increasing, degrading"),
+            (json!({"movement": "decreasing", "verdict": null}), "decreasing"),
+            (
+                json!({"movement": "stable", "slight": true, "change": -0.1}),
+                "stable, slightly down",
+            ),
+            (json!({"movement": "stable", "slight": true, "change": 0.1}), "stable, slightly up"),
+            (json!({"movement": "volatile", "slight": false, "change": 1.0}), "volatile"),
+        ] {
+            assert_eq!(movement(&series), shown);
+        }
+    }
 }

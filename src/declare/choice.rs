@@ -30,6 +30,10 @@ macro_rules! choices {
         pub enum $name { $( $(#[$vmeta])* $variant ),+ }
 
         impl $name {
+            /// Each of them with its canonical word.
+            #[allow(dead_code, reason = "not every choice is asked for by word")]
+            pub const WORDS: &[(&str, Self)] = &[ $( ($word, Self::$variant) ),+ ];
+
             /// The canonical word.
             #[must_use]
             pub fn as_str(self) -> &'static str {

@@ -3,6 +3,9 @@
 use crate::model::Labels;
 use crate::templates::general;
 
+/// Digits of an expected range.
+const DIGITS: usize = 4;
+
 /// What is known of an alert beside its value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Detail {
@@ -18,13 +21,16 @@ pub enum Detail {
 }
 
 impl Detail {
-    /// The expected range in words: `20 to 45.5`.
+    /// The expected range in words: `20 to 45.5`. Rounded inwards, so that a value outside of it is
+    /// outside of what is read.
     #[must_use]
     pub fn expected(&self) -> Option<String> {
         match self {
-            Self::Anomaly { expected: Some((low, high)), .. } => {
-                Some(format!("{} to {}", general(*low, 4), general(*high, 4)))
-            }
+            Self::Anomaly { expected: Some((low, high)), .. } => Some(format!(
+                "{} to {}",
+                general(rounded(*low), DIGITS),
+                general(-rounded(-*high), DIGITS)
+            )),
             _ => None,
         }
     }
@@ -46,6 +52,36 @@ impl Detail {
         };
         if let Some(text) = text {
             annotations.entry(name.to_owned()).or_insert(text);
+        }
+    }
+}
+
+/// The next value up that has no more than the digits shown.
+fn rounded(value: f64) -> f64 {
+    let near = general(value, DIGITS).parse().unwrap_or(value);
+    if near >= value || !value.is_finite() {
+        return near;
+    }
+    let unit = 10_f64.powi(value.abs().log10().floor() as i32 + 1 - DIGITS as i32);
+    near + unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_range_is_rounded_inwards() {
+        for (low, high, words) in [
+            (8.7512, 11.2699, "8.752 to 11.26"),
+            (-11.2699, -8.7512, "-11.26 to -8.752"),
+            (20.0, 45.5, "20 to 45.5"),
+            (0.0, 0.0, "0 to 0"),
+            (-3.0, 99.9999, "-3 to 99.99"),
+            (123_456.0, 7_654_321.0, "1.235e+05 to 7.654e+06"),
+        ] {
+            let detail = Detail::Anomaly { score: 1.0, expected: Some((low, high)) };
+            assert_eq!(detail.expected().as_deref(), Some(words));
         }
     }
 }

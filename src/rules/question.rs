@@ -9,7 +9,7 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 
 use crate::analysis::anomaly::{self, Detector};
-use crate::analysis::forecast::{self, NoForecast, Target};
+use crate::analysis::forecast::{Horizon, NoForecast, Outlook};
 use crate::model::{LabelSet, Labels, Wall};
 use crate::promql::{Guard, Options, Query, Queryable, SampledSeries, Value};
 
@@ -57,12 +57,8 @@ pub struct Detection {
 /// Which value is foreseen.
 #[derive(Clone, Copy, Debug)]
 pub struct Forecasting {
-    /// The value.
-    pub target: Target,
-    /// How soon it must be reached to matter.
-    pub within: Duration,
-    /// How far it is looked back.
-    pub window: Duration,
+    /// What is reached, and how soon.
+    pub horizon: Horizon,
     /// How far apart samples are looked at.
     pub step: Duration,
 }
@@ -205,8 +201,9 @@ impl Question {
             let seen = detector.observe(asking.at, value);
             let finding = match seen {
                 _ if seen.warming || !value.is_finite() => Finding::Unknown,
-                _ if seen.reported => Finding::Holds,
-                _ if seen.anomalous => Finding::HoldsOn,
+                // The event had its alert.
+                _ if seen.repeated => Finding::HoldsOn,
+                _ if seen.anomalous => Finding::Holds,
                 _ => Finding::Clear,
             };
             let detail = Detail::Anomaly { score: seen.score, expected: seen.expected };
@@ -251,40 +248,61 @@ impl Question {
     }
 
     fn forecasts(&self, asking: &Asking<'_>, foreseen: &Forecasting) -> Result<Rows, String> {
-        let steps = (foreseen.window.as_millis() / foreseen.step.as_millis().max(1)) as u32;
+        let Forecasting { horizon, step } = *foreseen;
+        let steps = |span: Duration, step: Duration| {
+            u32::try_from(span.as_millis() / step.as_millis().max(1)).unwrap_or(u32::MAX)
+        };
+        let lookback = steps(horizon.lookback(), step);
+        // Of all series, once one of them needs it.
+        let mut past: Option<HashMap<LabelSet, SampledSeries>> = None;
         let mut rows: HashMap<LabelSet, Row> = HashMap::new();
         let mut note = None;
-        for series in self.range(asking, asking.at, steps, foreseen.step)? {
+        for series in self.range(asking, asking.at, lookback, step)? {
             // A series that has ended reaches nothing.
             if series.times.last() != Some(&asking.at.0) {
                 continue;
             }
             let key = asking.names.key(&series.labels, asking.added);
-            let told = forecast::linear(&series.times, &series.values, asking.at, foreseen.target);
-            let row = match told {
-                Ok(reach) => {
-                    let left = reach.reaches_at.since(asking.at);
-                    let soon = left <= foreseen.within;
-                    Row {
-                        key: key.clone(),
-                        value: left.as_secs_f64(),
-                        finding: if soon { Finding::Holds } else { Finding::Clear },
-                        detail: Some(Detail::Forecast(reach.describe(asking.at))),
-                    }
-                }
-                // Who was told that it will be full is not told that it won't once it is.
-                Err(NoForecast::AlreadyReached { .. }) => Row {
-                    key: key.clone(),
-                    value: 0.0,
-                    finding: Finding::Holds,
-                    detail: Some(Detail::Forecast("now".into())),
-                },
-                Err(reason) => {
-                    note.get_or_insert_with(|| format!("no forecast for {key}: {reason}"));
-                    Row { key: key.clone(), value: f64::NAN, finding: Finding::Clear, detail: None }
-                }
+            let of_series = || {
+                let past = past.get_or_insert_with(|| {
+                    let (span, step) = horizon.past();
+                    let found = self.range(asking, asking.at, steps(span, step), step);
+                    // So much of it may be too much to read; then nothing is known of it.
+                    let found = found.unwrap_or_else(|error| {
+                        note.get_or_insert(format!("the past is not known: {error}"));
+                        Vec::new()
+                    });
+                    let of = |series: SampledSeries| {
+                        (asking.names.key(&series.labels, asking.added), series)
+                    };
+                    found.into_iter().map(of).collect()
+                });
+                let found = past.get(&key);
+                found.map_or_else(Default::default, |s| (s.times.clone(), s.values.clone()))
             };
-            rows.insert(key, row);
+            let outlook = horizon.outlook(&series.times, &series.values, asking.at, of_series);
+            let (finding, reach, reason) = match outlook {
+                Outlook::Soon(reach) => (Finding::Holds, Some(reach), None),
+                Outlook::Young { reach, .. } | Outlook::Usual(reach) => {
+                    (Finding::HoldsOn, Some(reach), outlook.held_back())
+                }
+                Outlook::Later(reach) => (Finding::Clear, Some(reach), None),
+                // Who was told that it will be full is not told that it won't once it is.
+                Outlook::None(NoForecast::AlreadyReached { .. }) => (Finding::Holds, None, None),
+                Outlook::None(reason) => (Finding::Clear, None, Some(reason.to_string())),
+            };
+            if let Some(reason) = reason {
+                note.get_or_insert_with(|| format!("no forecast for {key}: {reason}"));
+            }
+            let (value, words) = match (reach, finding) {
+                (Some(reach), _) => {
+                    (reach.reaches_at.since(asking.at).as_secs_f64(), reach.describe(asking.at))
+                }
+                (None, Finding::Holds) => (0.0, "now".to_owned()),
+                (None, _) => (f64::NAN, String::new()),
+            };
+            let detail = (!value.is_nan()).then_some(Detail::Forecast(words));
+            rows.insert(key.clone(), Row { key, value, finding, detail });
         }
         let mut rows: Vec<Row> = rows.into_values().collect();
         rows.sort_by(|a, b| a.key.cmp(&b.key));

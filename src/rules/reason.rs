@@ -86,7 +86,7 @@ pub fn compared(rule: &Rule, level: usize, value: Option<f64>, detail: Option<&D
                 Some(Detail::Forecast(when)) => format!(" {when}"),
                 _ => String::new(),
             };
-            format!("{} reaches {}{when}", rule.subject, short(foreseen.target.value))
+            format!("{} reaches {}{when}", rule.subject, short(foreseen.horizon.target.value))
         }
         (_, Some(threshold)) => {
             format!("{subject} {} {}", rule.judge.condition.as_str(), short(threshold))
@@ -135,7 +135,8 @@ fn cleared(rule: &Rule, before: &State, value: Option<f64>) -> String {
     match look(rule) {
         Some(Look::Anomaly(_)) => return format!("{subject} is as expected{quiet}"),
         Some(Look::Forecast(foreseen)) => {
-            let (within, value) = (format_duration(foreseen.within), short(foreseen.target.value));
+            let (within, value) =
+                (format_duration(foreseen.horizon.within), short(foreseen.horizon.target.value));
             return format!("{} no longer reaches {value} within {within}{quiet}", rule.subject);
         }
         _ => {}

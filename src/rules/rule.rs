@@ -202,10 +202,10 @@ impl Rule {
         let subject = match self.question().map(|question| (&question.look, &question.declared)) {
             Some((Look::Anomaly(_), _)) => return format!("{} is anomalous", self.subject),
             Some((Look::Forecast(foreseen), _)) => {
-                let within = format_duration(foreseen.within);
+                let within = format_duration(foreseen.horizon.within);
                 return format!(
                     "{} reaches {} within {within}",
-                    self.subject, foreseen.target.value
+                    self.subject, foreseen.horizon.target.value
                 );
             }
             Some((_, Some(query))) => query,

@@ -58,7 +58,7 @@ section! {
         pub direction: Option<Direction> = None,
         /// Least distance from the middle of the expected range that matters: `5` or `10%`.
         pub min_deviation: Option<Deviation> = None,
-        /// For how long after an anomaly the series makes no further alert.
+        /// Odd values with less than this between them are one event, and make one alert.
         pub cooldown: Option<Span> = None,
         /// The time after which values are expected to repeat themselves.
         pub season: Option<Spanned<Span>> = None,
@@ -141,9 +141,11 @@ section! {
     pub struct Forecast {
         /// The value that is reached.
         pub reaches: Spanned<f64>,
-        /// How soon it must be reached for the condition to hold.
+        /// How soon it must be reached for the condition to hold. The line must have been seen for as
+        /// long, for half as long once more than a week of history came before it; and what the series
+        /// did before must not explain it.
         pub within: Spanned<Span>,
-        /// How far it is looked back.
+        /// How far it is looked back, a quarter more than `within` at the least.
         pub window: Spanned<Span> = Spanned::nowhere(Span::minutes(360)),
         /// From which side it is reached.
         pub direction: Side = Side::Rising,
@@ -185,7 +187,8 @@ section! {
         /// its answer is an alert of its own. Without `condition` a series in the answer holds, as
         /// in Prometheus.
         pub promql: Option<Spanned<Raw>>,
-        /// The condition holds while the value of the metric is odd: `true`, or how that is found.
+        /// The condition holds while the value of the metric is outside of what is expected: `true`,
+        /// or how that is found.
         pub anomaly: Option<Spanned<Anomaly>>,
         /// The condition holds while the metric is going to reach a value.
         pub forecast: Option<Spanned<Forecast>>,

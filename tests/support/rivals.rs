@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "tests and benches use their own part")]
 
-use std::time::Duration;
-
 use bellwether::analysis::Algorithm;
 use bellwether::analysis::anomaly::{Detector, Settings};
 use bellwether::analysis::report::interval;
@@ -24,11 +22,6 @@ pub fn ours(file: &File, algorithm: Algorithm) -> Vec<f64> {
     let mut detector = Detector::new(&settings, interval(&file.times));
     let rows = file.times.iter().zip(&file.values);
     rows.map(|(time, value)| detector.observe(Wall(*time), *value).score).collect()
-}
-
-/// The scores of the algorithm that is used if none is named.
-pub fn default_detector(file: &File) -> Vec<f64> {
-    ours(file, Settings::default().algorithm)
 }
 
 /// NAB's "windowedGaussian" in standard deviations, of the values so far; no file is as long as
@@ -55,6 +48,33 @@ pub fn random(file: &File, seed: u64) -> Vec<f64> {
     file.values.iter().map(|_| random.f64()).collect()
 }
 
+/// The rows that the detector reports as it ships, one for each event.
+pub fn shipped(file: &File) -> Vec<bool> {
+    reported(file, &Settings::default())
+}
+
+/// The rows that a detector reports.
+pub fn reported(file: &File, settings: &Settings) -> Vec<bool> {
+    let mut detector = Detector::new(settings, interval(&file.times));
+    let rows = file.times.iter().zip(&file.values);
+    rows.map(|(time, value)| detector.observe(Wall(*time), *value).reported).collect()
+}
+
+/// The default detector with the sensitivity of each family chosen on the others, for whether the
+/// default is a lucky one.
+pub fn shipped_left_out(files: &[File], profile: &Profile) -> LeftOut {
+    let sensitivities: Vec<f64> = (14..=30).map(|half| f64::from(half) / 2.0).collect();
+    let row = |file: &File| {
+        let score = |sensitivity: &f64| {
+            let settings = Settings { sensitivity: Some(*sensitivity), ..Settings::default() };
+            profile.score(file, &reported(file, &settings))
+        };
+        sensitivities.iter().map(score).collect()
+    };
+    let table: Vec<Vec<Score>> = files.iter().map(row).collect();
+    chosen(files, &table, &sensitivities)
+}
+
 /// Scores of each family at a threshold that was the best for all the others.
 #[derive(Debug, Default)]
 pub struct LeftOut {
@@ -76,13 +96,18 @@ pub fn left_out(files: &[File], scores: &[Vec<f64>], profile: &Profile, rows: u3
             thresholds.iter().map(score).collect()
         })
         .collect();
+    chosen(files, &table, &thresholds)
+}
+
+/// Each family at the threshold that is the best for the others; `table` has a row per file.
+fn chosen(files: &[File], table: &[Vec<Score>], thresholds: &[f64]) -> LeftOut {
     let mut families: Vec<&str> = files.iter().map(|file| &*file.family).collect();
     families.dedup();
     let mut told = LeftOut::default();
     for family in families {
         let sum = |threshold: usize, inside: bool| {
             let mut sum = Score::default();
-            let of = files.iter().zip(&table).filter(|(file, _)| (file.family == family) == inside);
+            let of = files.iter().zip(table).filter(|(file, _)| (file.family == family) == inside);
             of.for_each(|(_, row)| sum.add(row[threshold]));
             sum
         };
@@ -122,14 +147,4 @@ pub fn hits(file: &File, scores: &[f64], threshold: f64, rows: u32) -> Vec<bool>
         hit
     };
     file.times.iter().zip(scores).map(hit).collect()
-}
-
-/// What the whole detector reports with this threshold and cooldown, for comparison with [`hits`].
-pub fn reported(file: &File, threshold: f64, rows: u32) -> Vec<bool> {
-    let step: Duration = interval(&file.times);
-    let settings =
-        Settings { sensitivity: Some(threshold), cooldown: step * rows, ..Settings::default() };
-    let mut detector = Detector::new(&settings, step);
-    let samples = file.times.iter().zip(&file.values);
-    samples.map(|(time, value)| detector.observe(Wall(*time), *value).reported).collect()
 }

@@ -55,6 +55,23 @@ fn short_spikes_are_held_out_and_long_ones_not() {
 }
 
 #[test]
+fn what_each_afternoon_reaches_is_no_threshold() {
+    // 30 and 20 more in the afternoon, with noise that ends every hold time of half an hour.
+    let wave = |minute: i64| {
+        let day = minute as f64 / DAY as f64 * std::f64::consts::TAU;
+        let noise = (minute * 7919 % 101) as f64 / 25.0 - 2.0;
+        30.0 + 20.0 * day.sin() + if minute % 20 == 0 { -15.0 } else { noise }
+    };
+    for target in [0.5, 1.0, 5.0] {
+        let advice = told(minutes(14 * DAY, wave), None, target).unwrap();
+        assert!(advice.best.threshold >= 49.0, "{advice:?}");
+        assert!(advice.others.iter().all(|tried| tried.threshold >= 49.0), "{advice:?}");
+    }
+    let below = told(minutes(14 * DAY, |m| 60.0 - wave(m)), Some(Side::Below), 1.0).unwrap();
+    assert!(below.best.threshold <= 11.0, "{below:?}");
+}
+
+#[test]
 fn little_can_be_bad() {
     let drops = |minute: i64| if minute % 5000 < 30 { 5.0 } else { 80.0 + (minute % 7) as f64 };
     let advice = told(minutes(14 * DAY, drops), None, 5.0).unwrap();

@@ -5,6 +5,10 @@
 //! judged by how seldom it was as large in the series itself ([`Tail`]), so a calm series and one
 //! full of spikes have one measure, and the surprises add up. What a value should be is what the
 //! time of the day has, where that explained the series better so far, else its level.
+//!
+//! However much the run and the steps surprise, a value within [`EDGE`] is expected: what follows
+//! a spike is not anomalous for having followed it; and a value beyond moves what is expected no
+//! further than the edge would.
 
 use std::time::Duration;
 
@@ -14,6 +18,9 @@ use crate::model::Wall;
 
 /// Values of a run.
 const RUN: usize = 12;
+/// The surprise from which a value may be anomalous at all: with the fifth of the distances that
+/// are a tail, one in a hundred is as far out.
+const EDGE: f64 = 3.0;
 
 /// State of one series: five tails of 256 distances and a season, about 14 KiB.
 #[derive(Clone, Debug)]
@@ -101,30 +108,37 @@ impl Surprise {
         }
     }
 
-    /// Judges `value` by what came before it; `sensitivity` is the score asked for.
-    pub(super) fn judge(&self, at: Wall, value: f64, sensitivity: f64) -> Judgement {
-        let level = self.season.level(value);
-        let least = 1e-9 * level.abs() + f64::MIN_POSITIVE;
+    /// What the value should be, and the distances from it that were.
+    fn expected(&self, at: Wall, value: f64) -> (&Course, f64) {
         let seasonal = self
             .season
             .usual(at)
             .filter(|_| self.season.explains() && self.from_season.seen >= self.min_samples);
-        let (course, usual) = match seasonal {
+        match seasonal {
             Some(usual) => (&self.from_season, usual),
-            None => (&self.from_level, level),
-        };
+            None => (&self.from_level, self.season.level(value)),
+        }
+    }
+
+    /// Judges `value` by what came before it; `sensitivity` is the score asked for.
+    pub(super) fn judge(&self, at: Wall, value: f64, sensitivity: f64) -> Judgement {
+        let level = self.season.level(value);
+        let least = least(level);
+        let (course, usual) = self.expected(at, value);
         let rest = value - usual;
         let step = self.previous.map_or(0.0, |previous| (value - previous).abs());
         let others = course.of_run(rest, least)
             + self.from_level.of_run(value - level, least)
             + self.activity.surprise(self.steps.with(step), least);
         let point = course.points.surprise(rest.abs(), least);
-        let reach = course.points.distance((sensitivity - others).max(0.0), least);
+        let reach = course.points.distance((sensitivity - others).max(EDGE), least);
         Judgement { score: point + others, usual, reach }
     }
 
     pub(super) fn push(&mut self, at: Wall, value: f64) {
-        self.from_level.push(at, value - self.season.level(value));
+        let level = self.season.level(value);
+        let counted = self.within_edge(at, value, level);
+        self.from_level.push(at, value - level);
         if let Some(usual) = self.season.usual(at) {
             self.from_season.push(at, value - usual);
         }
@@ -132,6 +146,21 @@ impl Surprise {
         self.activity.push(at, self.steps.with(step));
         self.steps.push(step);
         self.previous = Some(value);
-        self.season.push(at, value);
+        self.season.push(at, counted);
     }
+
+    /// The value, or the edge of what is expected if that is nearer.
+    fn within_edge(&self, at: Wall, value: f64, level: f64) -> f64 {
+        let (course, usual) = self.expected(at, value);
+        if course.seen < self.min_samples {
+            return value;
+        }
+        let edge = course.points.distance(EDGE, least(level));
+        usual + (value - usual).clamp(-edge, edge)
+    }
+}
+
+/// A distance too small to matter.
+fn least(level: f64) -> f64 {
+    1e-9 * level.abs() + f64::MIN_POSITIVE
 }

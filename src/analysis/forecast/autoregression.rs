@@ -6,7 +6,7 @@ const LAGS: [usize; 10] = [1, 2, 3, 23, 24, 25, 48, 167, 168, 169];
 /// Hours to learn from beyond the longest lag.
 const LESSONS: usize = 50;
 /// Keeps what the samples do not determine at zero; in standard deviations of the series.
-const RIDGE: f64 = 1.0;
+const RIDGE: f64 = 0.1;
 
 /// The `ahead` hours after `hours`, one from the other. Kept within half the range of the samples
 /// beyond it: what feeds on itself may run away.

@@ -1,5 +1,10 @@
 //! A line through points that a few of them cannot turn.
 
+/// Makes the median of sizes a standard deviation where they are of normal values.
+const NORMAL: f64 = 1.4826;
+/// Parts of the points whose paces are compared.
+const QUARTERS: usize = 4;
+
 /// A line, and how sure it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::analysis) struct Line {
@@ -44,6 +49,41 @@ impl Line {
         }
     }
 
+    /// The same with the errors of a pace that changes as it did from quarter to quarter of the
+    /// points, foreseen until `x` is `until`.
+    pub(super) fn at_its_paces(self, x: &[f64], y: &[f64], until: f64) -> Self {
+        let quarter = x.len() / QUARTERS;
+        let (Some(first), Some(last), true) = (x.first(), x.last(), quarter >= 3) else {
+            return self;
+        };
+        let pace = |number: usize| {
+            let end = if number + 1 == QUARTERS { x.len() } else { (number + 1) * quarter };
+            let range = number * quarter..end;
+            median_slope(&x[range.clone()], &y[range])
+        };
+        let paces: [f64; QUARTERS] = std::array::from_fn(pace);
+        let (count, length) = (QUARTERS as f64, (last - first) / QUARTERS as f64);
+        let mean = paces.iter().sum::<f64>() / count;
+        let variance = paces.iter().map(|pace| (pace - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        // That of the mean so far, and of the mean of as many quarters as are ahead.
+        let ahead = (until - last).max(length) / length;
+        let changes = (variance * (1.0 / count + 1.0 / ahead)).sqrt();
+        let freedom =
+            if changes > self.slope_error { self.freedom.min(count - 1.0) } else { self.freedom };
+        Self { slope_error: self.slope_error.hypot(changes), freedom, ..self }
+    }
+
+    /// Whether the `last` value is off the line by far more than others were, on the side away from
+    /// where `sign` points: what rose has fallen.
+    pub(super) fn left_by(&self, x: &[f64], y: &[f64], last: f64, sign: f64) -> bool {
+        let mut sizes = rests(x, y, self.slope, self.centre, self.level);
+        sizes.iter_mut().for_each(|rest| *rest = rest.abs());
+        let usual = NORMAL * median(&mut sizes);
+        let (Some(first), Some(end)) = (x.first(), x.last()) else { return false };
+        let rise = (self.slope * (end - first)).abs();
+        sign * (self.at(*end) - last) > (10.0 * usual).max(0.3 * rise)
+    }
+
     /// Its value at `x`.
     pub(super) fn at(&self, x: f64) -> f64 {
         self.level + self.slope * (x - self.centre)
@@ -67,8 +107,7 @@ fn rests(x: &[f64], y: &[f64], slope: f64, centre: f64, level: f64) -> Vec<f64> 
 /// together.
 fn tame(rests: &mut [f64]) {
     let mut sizes: Vec<f64> = rests.iter().map(|rest| rest.abs()).collect();
-    // 1.4826 makes the median of sizes a standard deviation where the rests are normal.
-    let limit = 4.0 * 1.4826 * median(&mut sizes);
+    let limit = 4.0 * NORMAL * median(&mut sizes);
     for rest in rests {
         *rest = rest.clamp(-limit, limit);
     }

@@ -2,8 +2,9 @@
 //!
 //! The samples are thinned to at most 200 points, cut where one change of level or pace explains
 //! nearly all that a line leaves unexplained, and get a Theil-Sen line. Its errors count points
-//! that follow one another as related, so a wandering value is no trend. When the line, with its
-//! band, crosses the target follows from a quadratic equation (Fieller 1954).
+//! that follow one another as related, so a wandering value is no trend, and for the band also how
+//! the pace changed from quarter to quarter. When the line, with its band, crosses the target follows
+//! from a quadratic equation (Fieller 1954).
 
 use super::super::statistics::{chance_of_t, student};
 use super::line::{Line, change, median};
@@ -134,13 +135,16 @@ pub fn linear(
     if sign * line.slope < 0.0 {
         return Err(NoForecast::MovesAway { slope });
     }
+    if line.left_by(&x, &y, frame.y(last), sign) {
+        return Err(NoForecast::NoTrend);
+    }
     let goal = frame.y(target);
     let furthest = FURTHEST * (frame.now - x[0]);
     let reaches = frame.now.max(line.centre + (goal - line.level) / line.slope);
     if reaches - frame.now > furthest {
         return Err(NoForecast::TooFarOff);
     }
-    let (earliest, latest) = band(&line, goal, frame.now);
+    let (earliest, latest) = band(&line.at_its_paces(&x, &y, reaches), goal, frame.now);
     Ok(Reach {
         reaches_at: frame.wall(reaches),
         earliest: frame.wall(earliest.min(reaches)),
@@ -255,5 +259,6 @@ fn band(line: &Line, goal: f64, now: f64) -> (f64, Option<f64>) {
     let root = (b * b - a * c).max(0.0).sqrt();
     let (early, late) = ((-b - root) / a, (-b + root) / a);
     let place = |distance: f64| now.max(line.centre + distance);
-    (place(early), Some(place(late)).filter(|late| late.is_finite()))
+    // Where the pace may be none, or the other way, it may never be.
+    (place(early), Some(place(late)).filter(|late| a > 0.0 && late.is_finite()))
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::horizon::{Horizon, Outlook};
 use super::linear::{Direction, NoForecast, Reach, Target, linear};
 use super::season::{NoSeason, continue_hours, seasonal};
 use crate::model::Wall;
@@ -251,4 +252,175 @@ proptest! {
             prop_assert!(told.values.len() == ahead.min(48));
         }
     }
+}
+
+const MINUTES_OF_DAY: usize = 1440;
+
+/// What a rule finds each ten minutes from minute `from` on, of a series with a sample a minute.
+fn outlooks(
+    values: &[f64],
+    target: Target,
+    within: Duration,
+    from: usize,
+) -> impl Iterator<Item = (usize, Outlook)> {
+    let horizon = Horizon { target, within, window: Duration::from_secs(6 * 3600) };
+    let spaced = move |end: usize, span: Duration, step: usize| -> (Vec<i64>, Vec<f64>) {
+        let from = end.saturating_sub((span.as_secs() / 60) as usize);
+        let picked = (from..=end).filter(|at| (end - at).is_multiple_of(step));
+        picked.map(|at| (START + at as i64 * MINUTE, values[at])).unzip()
+    };
+    let step = ((horizon.lookback().as_secs() / 60 / 360) as usize).max(1);
+    (from + 10..values.len()).step_by(10).map(move |at| {
+        let (times, recent) = spaced(at, horizon.lookback(), step);
+        let past = || {
+            let (span, step) = horizon.past();
+            spaced(at, span, (step.as_secs() / 60) as usize)
+        };
+        let now = Wall(START + at as i64 * MINUTE);
+        (at, horizon.outlook(&times, &recent, now, past))
+    })
+}
+
+fn first_alarm(values: &[f64], within: Duration, from: usize) -> Option<usize> {
+    let soon = |(_, outlook): &(usize, Outlook)| matches!(outlook, Outlook::Soon(_));
+    outlooks(values, 95.0.into(), within, from).find(soon).map(|(at, _)| at)
+}
+
+const HOURS: fn(u64) -> Duration = |hours| Duration::from_secs(hours * 3600);
+
+/// A minute of what fills and empties by itself, without noise.
+fn pattern(name: &str, minute: usize) -> f64 {
+    let of_day = minute % MINUTES_OF_DAY;
+    let of_week = (minute + 3 * MINUTES_OF_DAY) % (7 * MINUTES_OF_DAY);
+    let climb = |since: usize, length: usize| since.min(length) as f64 / length as f64;
+    match name {
+        "log rotated daily" => 60.0 + 25.0 * climb(of_day, MINUTES_OF_DAY),
+        "day and night" => {
+            75.0 - 10.0 * (climb(of_day, MINUTES_OF_DAY) * std::f64::consts::TAU).cos()
+        }
+        "nightly burst" if (120..300).contains(&of_day) => 70.0 + 18.0 * climb(of_day - 120, 180),
+        "nightly burst" => 70.0,
+        "hourly saw" => 70.0 + 20.0 * climb(minute % 60, 60),
+        "weekly backup" if of_week < 240 => 60.0 + 30.0 * climb(of_week, 180),
+        "weekly backup" => 60.0,
+        "steady" => 94.0,
+        "steady, a quarter full" => 25.0,
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn what_empties_by_itself_is_no_alarm_not_even_on_the_first_day() {
+    let names = [
+        "log rotated daily",
+        "day and night",
+        "nightly burst",
+        "hourly saw",
+        "weekly backup",
+        "steady",
+        "steady, a quarter full",
+    ];
+    for within in [HOURS(4), HOURS(24)] {
+        for name in names {
+            let mut noise = Noise(11);
+            let values: Vec<f64> = (0..15 * MINUTES_OF_DAY)
+                .map(|minute| pattern(name, minute) + 0.1 * noise.next())
+                .collect();
+            assert_eq!(first_alarm(&values, within, 0), None, "{name}, {within:?}");
+        }
+    }
+}
+
+#[test]
+fn ten_minutes_of_filling_are_no_forecast() {
+    // 8 minutes of filling, and then as it was.
+    let fills = |minute: usize| 20.0 + 0.6 * minute.clamp(2, 10) as f64;
+    let values: Vec<f64> = (0..600).map(fills).collect();
+    assert_eq!(first_alarm(&values, HOURS(4), 0), None);
+    let (_, at_ten) = outlooks(&values, 95.0.into(), HOURS(4), 0).next().unwrap();
+    let Outlook::Young { seen, needed, .. } = at_ten else { panic!("{at_ten:?}") };
+    assert!(seen <= Duration::from_secs(600) && needed == HOURS(4), "{at_ten:?}");
+}
+
+#[test]
+fn a_real_fill_is_told_half_its_horizon_ahead() {
+    for (within, hours) in [(HOURS(4), 6.5), (HOURS(4), 16.0), (HOURS(24), 37.0), (HOURS(24), 90.0)]
+    {
+        for quiet in [0, 12 * MINUTES_OF_DAY] {
+            let mut noise = Noise(5);
+            let until = quiet + (hours * 60.0) as usize;
+            let fill = |minute: usize| {
+                let part = minute.saturating_sub(quiet) as f64 / (hours * 60.0);
+                50.0 + 45.0 * part
+            };
+            let values: Vec<f64> =
+                (0..until).map(|minute| fill(minute) + 0.1 * noise.next()).collect();
+            let at = first_alarm(&values, within, quiet).unwrap();
+            let ahead = Duration::from_secs((until - at) as u64 * 60);
+            assert!(
+                ahead >= within / 2 && ahead <= within * 11 / 10,
+                "{within:?} {hours} {quiet}: {ahead:?}"
+            );
+        }
+    }
+    // Faster than the log that is rotated each day ever grew.
+    let start = 12 * MINUTES_OF_DAY;
+    let fills = |minute: usize| match minute.checked_sub(start) {
+        Some(passed) => 60.0 + 35.0 * passed as f64 / 480.0,
+        None => pattern("log rotated daily", minute),
+    };
+    let values: Vec<f64> = (0..start + 480).map(fills).collect();
+    let at = first_alarm(&values, HOURS(4), start).unwrap();
+    assert!((start..=start + 360).contains(&at), "{at}");
+}
+
+#[test]
+fn what_runs_out_and_comes_back_daily_is_no_alarm_either() {
+    let falls = |minute| 155.0 - pattern("log rotated daily", minute);
+    let values: Vec<f64> = (0..15 * MINUTES_OF_DAY).map(falls).collect();
+    let target = Target { value: 60.0, direction: Direction::Falling };
+    let found: Vec<_> = outlooks(&values, target, HOURS(24), 0).collect();
+    let usual = |(_, outlook): &(usize, Outlook)| matches!(outlook, Outlook::Usual(_));
+    assert!(!found.iter().any(|(_, outlook)| matches!(outlook, Outlook::Soon(_))));
+    assert!(found.iter().any(usual), "what is known of it holds it back");
+}
+
+#[test]
+fn a_pace_that_changes_widens_the_band() {
+    // Fast and slow by turns, an hour and a half each.
+    let level = |minute: f64| {
+        let (turns, rest) = ((minute / 180.0).floor(), minute % 180.0);
+        40.0 + turns * 18.0 + if rest < 90.0 { rest * 0.19 } else { 17.1 + (rest - 90.0) * 0.01 }
+    };
+    let reach = forecast(level, 95.0).unwrap();
+    let (at, earliest, latest) = minutes(&reach);
+    assert!(earliest < 0.8 * at && latest.is_none_or(|latest| latest > 1.25 * at), "{reach:?}");
+}
+
+#[test]
+fn a_value_that_fell_off_its_line_has_none() {
+    let dropped = |minute: f64| if minute < 357.0 { 60.0 + minute * 0.05 } else { 60.0 };
+    assert_eq!(forecast(dropped, 95.0), Err(NoForecast::NoTrend));
+}
+
+#[test]
+fn a_season_stays_within_what_can_be() {
+    // A queue that is empty at night.
+    let queue =
+        |hour: i64| if (8..18).contains(&(hour % 24)) { 40.0 + (hour % 7) as f64 } else { 0.0 };
+    let known = 21 * 24;
+    let (times, values) = quarters(known, queue);
+    let told = seasonal(&times, &values, after(known), 48).unwrap();
+    for hour in 0..48 {
+        let (low, high) = told.band(hour).unwrap();
+        assert!(told.values[hour] >= 0.0 && low >= 0.0 && high >= low, "{hour}: {told:?}");
+    }
+    let told = told.bounded(f64::NEG_INFINITY, 41.0);
+    assert!(told.values.iter().all(|value| *value <= 41.0));
+    assert!((0..48).all(|hour| told.band(hour).unwrap().1 <= 41.0));
+    assert_eq!(told.band(48), None);
+    // What was negative may be so again.
+    let (times, values) = quarters(known, |hour| queue(hour) - 20.0);
+    let told = seasonal(&times, &values, after(known), 48).unwrap();
+    assert!(told.values.iter().any(|value| *value < -15.0));
 }

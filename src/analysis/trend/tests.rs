@@ -41,6 +41,7 @@ fn movements_are_told_apart() {
         ("constant nothing", with(|_| 0.0, 0.0), Movement::Stable),
     ] {
         assert_eq!(trend.movement, movement, "{name}: {trend:?}");
+        assert_eq!(trend.slight, name == "rises too little to matter", "{name}: {trend:?}");
     }
 }
 

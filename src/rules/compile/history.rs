@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::analysis::AnomalyDetection;
-use crate::analysis::forecast::{self, Target};
+use crate::analysis::forecast::{self, Horizon, Target};
 use crate::declare::{At, Problems, Raw, Span, Spanned};
 use crate::model::MetricDef;
 use crate::promql::{self, Query};
@@ -122,18 +122,20 @@ impl Compiler<'_> {
                 Side::Rising => forecast::Direction::Rising,
                 Side::Falling => forecast::Direction::Falling,
             };
-            let window = *forecast.window.value;
-            return Some(Look::Forecast(Forecasting {
+            let horizon = Horizon {
                 target: Target { value: forecast.reaches.value, direction },
                 within: *forecast.within.value,
-                window,
-                step: (window / FORECAST_POINTS).max(def.interval),
-            }));
+                window: *forecast.window.value,
+            };
+            let step = (horizon.lookback() / FORECAST_POINTS).max(def.interval);
+            return Some(Look::Forecast(Forecasting { horizon, step }));
         }
         let anomaly = rule.anomaly.as_ref()?;
         // Over what is right for sure: what the file as a whole says is judged once, elsewhere.
         anomaly.over(&AnomalyDetection::default()).check_values(self.problems);
-        let settings = anomaly.over(self.declared.anomaly).detector();
+        let mut settings = anomaly.over(self.declared.anomaly).detector();
+        let samples = rule.consecutive.value.saturating_sub(1);
+        settings.hold = (*rule.duration.value).max(def.interval * samples);
         Some(Look::Anomaly(Detection { settings, interval: def.interval }))
     }
 

@@ -8,7 +8,7 @@ use super::super::api::{number, time};
 use super::Desk;
 use super::course::labels;
 use super::select::Selected;
-use crate::analysis::forecast::{Direction, Target, linear, seasonal};
+use crate::analysis::forecast::{Direction, Horizon, Outlook, Target, linear, seasonal};
 use crate::declare::format_duration;
 use crate::model::Wall;
 use crate::promql::SampledSeries;
@@ -34,7 +34,8 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
         return Err(bad_data("parameter \"reaches\" is missing: the value to be reached"));
     }
     let hours = params.count("hours", 48)?.unwrap_or(24);
-    let found = selected.series(desk, SEASONS.max(window))?;
+    let lookback = within.map_or(window, |within| window.max(within * 2));
+    let found = selected.series(desk, SEASONS.max(lookback))?;
     let start = selected.at.before(window);
     let mut told = Vec::new();
     for series in &found {
@@ -45,11 +46,17 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
         let mut view = json!({
             "labels": labels(&series.labels),
             "latest": latest.copied().map(number),
-            "seasonal": view_seasonal(series, selected.at, hours),
+            "seasonal": view_seasonal(series, selected.at, hours, most(&selected)),
         });
         if let Some(value) = reaches {
             let target = Target { value, direction: direction.unwrap_or(Direction::Rising) };
             view["linear"] = view_linear(times, values, selected.at, target, within);
+            if let Some(within) = within {
+                let horizon = Horizon { target, within, window };
+                let outlook = outlook(horizon, series, selected.at);
+                view["linear"]["fires"] = json!(matches!(outlook, Outlook::Soon(_)));
+                view["linear"]["heldBack"] = json!(outlook.held_back());
+            }
         }
         told.push(view);
     }
@@ -61,6 +68,17 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
         "reaches": reaches,
         "series": told,
     }))
+}
+
+/// What a rule would make of it.
+fn outlook(horizon: Horizon, series: &SampledSeries, now: Wall) -> Outlook {
+    let since = |span: Duration| series.times.partition_point(|time| *time < now.before(span).0);
+    let recent = since(horizon.lookback());
+    let (times, values) = (&series.times[recent..], &series.values[recent..]);
+    horizon.outlook(times, values, now, || {
+        let past = since(horizon.past().0);
+        (series.times[past..].to_vec(), series.values[past..].to_vec())
+    })
 }
 
 fn view_linear(
@@ -87,17 +105,32 @@ fn view_linear(
     }
 }
 
-fn view_seasonal(series: &SampledSeries, now: Wall, hours: usize) -> Value {
+/// The largest value that what its name says can have.
+fn most(selected: &Selected<'_>) -> f64 {
+    let name = selected.name();
+    match () {
+        () if selected.total => f64::INFINITY,
+        () if name.ends_with("_percent") => 100.0,
+        () if name.ends_with("_ratio") => 1.0,
+        () => f64::INFINITY,
+    }
+}
+
+fn view_seasonal(series: &SampledSeries, now: Wall, hours: usize, most: f64) -> Value {
+    // A percentage of several cores goes further than 100.
+    let beyond = series.values.iter().any(|value| *value > most);
+    let most = if beyond { f64::INFINITY } else { most };
     let told = match seasonal(&series.times, &series.values, now, hours) {
-        Ok(told) => told,
+        Ok(told) => told.bounded(f64::NEG_INFINITY, most),
         Err(reason) => return json!({ "reason": reason.to_string() }),
     };
-    let hours = told.values.iter().zip(0..).map(|(value, hour)| {
+    let hours = told.values.iter().enumerate().map(|(hour, value)| {
+        let (low, high) = told.band(hour).unwrap_or((*value, *value));
         json!({
-            "time": time(Wall(told.from.0 + hour * HOUR)),
+            "time": time(Wall(told.from.0 + hour as i64 * HOUR)),
             "value": number(*value),
-            "low": number(value + told.below),
-            "high": number(value + told.above),
+            "low": number(low),
+            "high": number(high),
         })
     });
     json!({

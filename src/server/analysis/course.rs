@@ -9,7 +9,7 @@ use super::super::api::{number, time};
 use super::Desk;
 use super::select::{Selected, storage};
 use crate::analysis::report::{self, Anomaly, Question, SeriesAnomalies, SeriesTrend};
-use crate::analysis::trend::{Departure, Options, Slot, Trend};
+use crate::analysis::trend::{Departure, Options, Slot, Trend, more_is_worse};
 use crate::analysis::{Algorithm, Direction};
 use crate::declare::format_duration;
 use crate::model::LabelSet;
@@ -35,6 +35,7 @@ pub(super) fn trends(params: &Parameters, desk: &Desk<'_>) -> Answer {
         given if given.is_empty() => vec![HOUR, DAY, WEEK],
         given => given,
     };
+    let worse = more_is_bad(&selected, desk);
     let mut told = Vec::new();
     let mut most = 0;
     for window in windows {
@@ -42,7 +43,7 @@ pub(super) fn trends(params: &Parameters, desk: &Desk<'_>) -> Answer {
         most = most.max(series.len());
         told.push(json!({
             "window": format_duration(window),
-            "series": series.iter().map(view_trend).collect::<Vec<_>>(),
+            "series": series.iter().map(|one| view_trend(one, worse)).collect::<Vec<_>>(),
         }));
     }
     selected.check(most, desk)?;
@@ -65,10 +66,34 @@ fn question<'q>(selected: &'q Selected<'_>, desk: &Desk<'q>, window: Duration) -
     Question { matchers: &selected.matchers, window, now: selected.at, guard: desk.guard }
 }
 
-fn view_trend(series: &SeriesTrend) -> Value {
+/// Whether more of what is asked for is worse: as its rules have it, else as its name tells.
+fn more_is_bad(selected: &Selected<'_>, desk: &Desk<'_>) -> Option<bool> {
+    let declared = selected.def.map(|def| &*def.name);
+    let of_metric = desk
+        .rules
+        .iter()
+        .filter(|rule| declared.is_some_and(|name| rule.metric.as_deref() == Some(name)));
+    let mut sides = of_metric.filter_map(|rule| match &rule.query {
+        query if query.contains(" > ") || query.contains(" >= ") => Some(true),
+        query if query.contains(" < ") || query.contains(" <= ") => Some(false),
+        _ => None,
+    });
+    match sides.next() {
+        Some(side) if sides.all(|other| other == side) => Some(side),
+        // Its rules watch both sides.
+        Some(_) => None,
+        None => more_is_worse(declared.unwrap_or_else(|| selected.name())),
+    }
+}
+
+fn view_trend(series: &SeriesTrend, worse: Option<bool>) -> Value {
     let mut view = match &series.trend {
         Err(reason) => json!({ "reason": reason.to_string() }),
-        Ok(trend) => view_course(trend),
+        Ok(trend) => {
+            let mut view = view_course(trend);
+            view["verdict"] = json!(trend.movement.verdict(worse));
+            view
+        }
     };
     view["labels"] = labels(&series.labels);
     view["latest"] = series.latest.map_or(Value::Null, |(_, value)| number(value));
@@ -83,6 +108,7 @@ fn view_course(trend: &Trend) -> Value {
         .map(|(part, value)| (format!("p{}", (part * 100_000.0).round() / 1000.0), number(*value)));
     json!({
         "movement": trend.movement.as_str(),
+        "slight": trend.slight,
         "from": time(trend.from),
         "to": time(trend.to),
         "count": of.count,
@@ -149,15 +175,11 @@ pub(super) fn anomalies(params: &Parameters, desk: &Desk<'_>) -> Answer {
     let selected = Selected::read(params, desk)?;
     let window = params.span("window")?.unwrap_or(DAY);
     let mut settings = desk.judgement.anomalies.clone();
-    let algorithms = [Algorithm::Auto, Algorithm::ZScore, Algorithm::Iqr, Algorithm::Mad];
-    let algorithms = algorithms.map(|algorithm| (algorithm.as_str(), algorithm));
-    if let Some(algorithm) = params.word("algorithm", &algorithms)? {
+    if let Some(algorithm) = params.word("algorithm", Algorithm::WORDS)? {
         (settings.algorithm, settings.sensitivity) = (algorithm, None);
     }
     settings.sensitivity = params.number("sensitivity")?.or(settings.sensitivity);
-    let directions = [Direction::Both, Direction::Above, Direction::Below];
-    let directions = directions.map(|direction| (direction.as_str(), direction));
-    settings.direction = params.word("direction", &directions)?.unwrap_or(settings.direction);
+    settings.direction = params.word("direction", Direction::WORDS)?.unwrap_or(settings.direction);
     let question = question(&selected, desk, window);
     let found = report::anomalies(&selected.source(desk), &question, &settings).map_err(storage)?;
     selected.check(found.len(), desk)?;

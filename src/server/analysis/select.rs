@@ -66,6 +66,11 @@ impl<'a> Selected<'a> {
         part.is_some_and(|whole| declared(whole).is_some()) || name.ends_with("_total")
     }
 
+    /// Its name on the page; empty where a selector names none.
+    pub(super) fn name(&self) -> &str {
+        name_of(&self.matchers)
+    }
+
     /// What it is judged by.
     pub(super) fn judged_by(&self) -> &'static str {
         if self.total { "change per second" } else { "value" }

@@ -85,6 +85,7 @@ fn memory() -> Memory {
         }),
         series("app_disk_percent", ("mount", "/b"), |minute| 20.0 + noise(minute)),
         series("app_requests", ("", ""), |minute| minute as f64 * 120.0),
+        series("bellwether_scrape_size_bytes", ("", ""), |minute| odd(minute) * 1000.0),
     ])
 }
 
@@ -201,6 +202,7 @@ fn trends_of_several_windows_and_of_a_counter_as_rate() {
         (&series["movement"], &series["labels"]["mount"]),
         (&"increasing".into(), &"/".into())
     );
+    assert_eq!(series["verdict"], "degrading", "of a disk more is worse");
     assert!((number(&series["slopePerSecond"]) - 0.02 / 60.0).abs() < 1e-5, "{series}");
     assert!(number(&series["quantiles"]["p95"]) > number(&series["mean"]));
     let told = ask(Analysis::Trends, "metric=requests").unwrap();
@@ -218,6 +220,10 @@ fn what_is_usual_and_what_was_not() {
     let query = "metric=cpu_percent&window=24h&time=1701597600";
     let told = ask(Analysis::Anomalies, &format!("{query}&algorithm=mad")).unwrap();
     assert_eq!((&told["algorithm"], &told["sensitivity"]), (&"mad".into(), &6.0.into()));
+    for word in ["auto", "zscore", "seasonal"] {
+        let told = ask(Analysis::Anomalies, &format!("{query}&algorithm={word}")).unwrap();
+        assert_eq!(told["algorithm"], word);
+    }
     let told = ask(Analysis::Anomalies, "metric=cpu_percent&window=2d&algorithm=iqr&sensitivity=1")
         .unwrap();
     let found = told["series"][0]["anomalies"].as_array().unwrap();
@@ -234,6 +240,8 @@ fn a_forecast_of_reaching_and_of_the_day() {
     // 50 and 0.02 a minute for a day are 78.8; the noise adds a half. 95 is 785 minutes off.
     assert!((number(&linear["seconds"]) / 60.0 - 785.0).abs() < 40.0, "{linear}");
     assert_eq!(linear["within"], true);
+    // Seen for a day, with two weeks before it.
+    assert_eq!((&linear["fires"], &linear["heldBack"]), (&true.into(), &Value::Null), "{linear}");
     assert!(linear["text"].as_str().unwrap().starts_with("in 1"), "{linear}");
     let flat = ask(Analysis::Forecast, "metric=disk_percent{mount=%22/b%22}&reaches=95").unwrap();
     assert_eq!(flat["series"][0]["linear"]["reason"], "no trend that chance could not make");
@@ -252,6 +260,16 @@ fn what_moved_with_a_metric_and_with_an_alert() {
     let first = &told["related"][0];
     assert_eq!((&first["series"], &first["significant"]), (&"app_load".into(), &true.into()));
     assert_eq!(first["lagSeconds"], 300.0);
+    let names = |query: &str| -> Vec<String> {
+        let told = ask(Analysis::Correlations, query).unwrap();
+        let related = told["related"].as_array().unwrap().clone();
+        related.iter().map(|one| one["series"].as_str().unwrap().to_owned()).collect()
+    };
+    let own = "bellwether_scrape_size_bytes".to_owned();
+    assert!(!names("metric=cpu_percent&window=2d").contains(&own));
+    assert!(names("metric=cpu_percent&window=2d&own=true").contains(&own));
+    assert!(names("metric=cpu_percent&window=2d&match={__name__=~%22b.*%22}").contains(&own));
+    assert!(!names("metric=bellwether_scrape_size_bytes&window=2d").is_empty());
     let told = ask(Analysis::Correlations, "alert=cpu_high&window=8h").unwrap();
     assert_eq!(told["alert"], "cpu_high");
     // The beginning of the alert in the middle of the window.

@@ -12,7 +12,7 @@ use super::params::no_answer;
 use super::select::{MOST, Selected, rates, storage};
 use crate::analysis::correlation::{Grid, Related, correlate};
 use crate::analysis::report::interval;
-use crate::model::{Alert, AlertState, LabelMatcher, METRIC_NAME, ValueTest, Wall};
+use crate::model::{Alert, AlertState, LabelMatcher, METRIC_NAME, Origin, ValueTest, Wall};
 use crate::promql::{SampledSeries, parse_selector};
 use crate::server::answer::Trouble;
 use crate::server::query::{Parameters, bad_data};
@@ -21,13 +21,15 @@ use crate::server::query::{Parameters, bad_data};
 const WINDOW: Duration = Duration::from_secs(3600);
 /// How far one may be behind the other, in steps.
 const LAG: usize = 10;
+/// How series of Bellwether itself begin.
+const OWN: &str = "bellwether_";
 /// Series told of.
 const TOP: usize = 10;
 
 /// One series against the others over a window: that of `metric`, or that of `alert` around the
 /// time when it began to fire.
 pub(super) fn correlations(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Trouble> {
-    params.only(&["metric", "alert", "match", "window", "time", "lag", "top"])?;
+    params.only(&["metric", "alert", "match", "own", "window", "time", "lag", "top"])?;
     let window = params.span("window")?.unwrap_or(WINDOW);
     let alert = params.given("alert").map(|name| fired(name, desk)).transpose()?;
     let (asked, to) = match (&alert, params.given("metric")) {
@@ -48,7 +50,13 @@ pub(super) fn correlations(params: &Parameters, desk: &Desk<'_>) -> Result<Value
         return Err(no_answer(message).hint("a selector with labels: cpu_percent{instance=\"a\"}"));
     }
     let Some(target) = found.pop() else { return Err(no_answer("no samples")) };
-    let others = others(params, desk, from, to)?;
+    let mut others = others(params, desk, from, to)?;
+    // What Bellwether does moves with what it watches, and explains nothing of it.
+    let own = params.word("own", &[("true", true), ("false", false)])?;
+    let own = own.unwrap_or(params.given("match").is_some() || is_own(&target, desk));
+    if !own {
+        others.retain(|other| !is_own(other, desk));
+    }
     let grid = Grid::over(from, to, interval(&target.times));
     let lag = params.count("lag", 100)?.unwrap_or(LAG);
     let top = params.count("top", MOST)?.unwrap_or(TOP);
@@ -78,6 +86,13 @@ fn view(related: &Related, grid: Grid) -> Value {
         "chance": number(related.chance),
         "significant": related.significant,
     })
+}
+
+/// Whether a series is of Bellwether itself.
+fn is_own(series: &SampledSeries, desk: &Desk<'_>) -> bool {
+    let name = series.labels.name();
+    let declared = desk.metrics.iter().find(|def| *def.exported == *name);
+    declared.map_or(name.starts_with(OWN), |def| def.origin == Origin::Own)
 }
 
 /// All series, or those of `match`, but for single buckets: their sum and count move alike.

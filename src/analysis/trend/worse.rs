@@ -1,0 +1,99 @@
+//! Whether more of something is worse.
+
+/// Words of names of which little is bad.
+const LITTLE: [&str; 14] = [
+    "available",
+    "avail",
+    "free",
+    "healthy",
+    "hit",
+    "hits",
+    "idle",
+    "left",
+    "remaining",
+    "success",
+    "succeeded",
+    "up",
+    "uptime",
+    "unused",
+];
+/// Words of names of which much is bad.
+const MUCH: [&str; 42] = [
+    "age",
+    "backlog",
+    "blocked",
+    "cpu",
+    "delay",
+    "disk",
+    "dropped",
+    "drops",
+    "duration",
+    "error",
+    "errors",
+    "evicted",
+    "failed",
+    "failure",
+    "failures",
+    "iowait",
+    "lag",
+    "latency",
+    "load",
+    "memory",
+    "miss",
+    "misses",
+    "pending",
+    "pressure",
+    "queue",
+    "refused",
+    "rejected",
+    "retries",
+    "retry",
+    "saturation",
+    "steal",
+    "stalled",
+    "swap",
+    "temperature",
+    "throttled",
+    "timeout",
+    "timeouts",
+    "unavailable",
+    "usage",
+    "used",
+    "utilization",
+    "waiting",
+];
+
+/// Whether more of the metric of this name is worse, as far as the words of its name tell. What has
+/// words of both kinds (`memory_available_bytes`) is of the first.
+#[must_use]
+pub fn more_is_worse(name: &str) -> Option<bool> {
+    let words = || name.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
+    let any = |known: &[&str]| words().any(|word| known.contains(&&*word));
+    match () {
+        () if any(&LITTLE) => Some(false),
+        () if any(&MUCH) => Some(true),
+        () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_which_side_is_bad() {
+        for (name, worse) in [
+            ("cpu_percent", Some(true)),
+            ("node_memory_available_bytes", Some(false)),
+            ("api_error_count", Some(true)),
+            ("cache_hits", Some(false)),
+            ("queue.length", Some(true)),
+            ("neo4j_query_duration", Some(true)),
+            ("network_bytes_recv", None),
+            ("uptime_seconds", Some(false)),
+            ("", None),
+        ] {
+            assert_eq!(more_is_worse(name), worse, "{name}");
+        }
+    }
+}
