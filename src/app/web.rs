@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::server::{Access, Backend, Handle, Prometheus, Server, Stats};
+use crate::server::{Access, Backend, Handle, LocalSocket, Prometheus, Server, Stats};
 
 /// How long requests under way may take to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -26,6 +26,42 @@ struct Open {
     handle: Handle,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// The Unix socket beside the address.
+    socket: Option<OpenSocket>,
+}
+
+struct OpenSocket {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Open {
+    /// Where the address is that of `settings`: its handle, and whether the Unix socket is too.
+    fn stays(&self, settings: &Prometheus) -> Option<(Handle, bool)> {
+        let same = self.settings.host == settings.host && self.settings.port == settings.port;
+        let socket = |settings: &Prometheus| {
+            settings.control.socket.as_ref().map(|socket| socket.value.clone())
+        };
+        same.then(|| (self.handle.clone(), socket(&self.settings) == socket(settings)))
+    }
+}
+
+impl OpenSocket {
+    /// Serves on the socket that `settings` name, where they do.
+    async fn new(
+        settings: Option<&LocalSocket>,
+        handle: &Handle,
+    ) -> Result<Option<Self>, String> {
+        let Some(settings) = settings.cloned() else { return Ok(None) };
+        let (path, handle) = (settings.path.clone(), handle.clone());
+        let server = tokio::task::spawn_blocking(move || handle.bind_socket(&settings)).await;
+        let server = server.map_err(|error| error.to_string())?;
+        let server = server.map_err(|error| error.to_string())?;
+        info!(path = %path.display(), "listening");
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
+        Ok(Some(Self { stop, task }))
+    }
 }
 
 impl Web {
@@ -48,25 +84,37 @@ impl Web {
             tokio::task::spawn_blocking(move || Access::load(&settings)).await
         };
         let access = access.map_err(|error| error.to_string())??;
-        if let Some(open) = &mut *self.open.lock()
-            && open.settings.host == settings.host
-            && open.settings.port == settings.port
-        {
-            open.handle.apply(access);
-            open.settings = settings.clone();
+        let socket = settings.control.socket.as_ref().map(|socket| &socket.value);
+        let same = self.open.lock().as_ref().and_then(|open| open.stays(settings));
+        if let Some((handle, same_socket)) = same {
+            let socket =
+                if same_socket { None } else { Some(OpenSocket::new(socket, &handle).await?) };
+            if let Some(open) = &mut *self.open.lock() {
+                open.handle.apply(access);
+                open.settings = settings.clone();
+                if let Some(new) = socket
+                    && let Some(old) = std::mem::replace(&mut open.socket, new)
+                {
+                    old.stop.cancel();
+                }
+            }
             return Ok(());
         }
         let server = Server::bind(settings, access, backend, self.stats.clone()).await;
         let server = server.map_err(|error| error.to_string())?;
         let address = server.local_addr().map_err(|error| error.to_string())?;
+        let handle = server.handle();
+        let socket = OpenSocket::new(socket, &handle).await?;
         info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         let stop = CancellationToken::new();
-        let handle = server.handle();
         let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
-        let open = Open { settings: settings.clone(), handle, stop, task };
+        let open = Open { settings: settings.clone(), handle, stop, task, socket };
         if let Some(old) = self.open.lock().replace(open) {
             // It ends its requests on its own: the one that asked for this reload is among them.
             old.stop.cancel();
+            if let Some(socket) = old.socket {
+                socket.stop.cancel();
+            }
         }
         Ok(())
     }
@@ -74,8 +122,12 @@ impl Web {
     /// Stops serving; requests under way end first.
     pub(super) async fn close(&self) {
         let open = self.open.lock().take();
-        if let Some(Open { stop, task, .. }) = open {
+        if let Some(Open { stop, task, socket, .. }) = open {
             stop.cancel();
+            if let Some(socket) = socket {
+                socket.stop.cancel();
+                timeout(LAST_REQUESTS * 2, socket.task).await.ok();
+            }
             timeout(LAST_REQUESTS * 2, task).await.ok();
         }
     }

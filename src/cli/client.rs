@@ -66,6 +66,17 @@ impl Target {
         Ok(format!("{scheme}://{host}:{}", web.port))
     }
 
+    /// The Unix socket of the Bellwether on this host, where its configuration names one that this
+    /// user may open.
+    fn socket(&self, global: &Global) -> anyhow::Result<Option<PathBuf>> {
+        if self.is_named() {
+            return Ok(None);
+        }
+        let control = global.plan()?.root.performance_monitor.value.prometheus.control;
+        let path = control.socket.map(|socket| socket.value.path);
+        Ok(path.filter(|path| std::os::unix::net::UnixStream::connect(path).is_ok()))
+    }
+
     /// GETs `path`.
     pub(super) fn get(&self, global: &Global, path: &str) -> anyhow::Result<Answer> {
         self.get_within(global, path, Duration::from_secs(10))
@@ -118,14 +129,22 @@ impl Target {
 
     fn send(&self, global: &Global, request: &Request<'_>) -> anyhow::Result<Answer> {
         let Request { method, path, body, patience } = request;
-        let address = self.address(global)?;
+        let socket = self.socket(global)?;
+        let address = match socket {
+            Some(_) => "http://localhost".to_owned(),
+            None => self.address(global)?,
+        };
         let authorization = match *method {
+            _ if socket.is_some() => None,
             Method::GET => None,
             _ => self.authorization(global)?,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut client = reqwest::Client::builder().timeout(*patience).no_proxy();
+            if let Some(socket) = socket {
+                client = client.unix_socket(socket);
+            }
             if let Some(file) = &self.ca_file {
                 let pem = std::fs::read(file)
                     .with_context(|| format!("cannot read: {}", file.display()))?;

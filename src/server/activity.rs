@@ -3,7 +3,10 @@
 //! Owns the bookkeeping of a connection's phases and the pure judgement over them. Does no I/O and
 //! reads no clock: times are milliseconds since the server started, given by the caller.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
 
 use super::settings::Limits;
 use crate::declare::Span;
@@ -58,6 +61,13 @@ pub(super) struct Activity {
     blocked_since: AtomicU64,
     /// Many requests may overlap on HTTP/2, so a request's age is that of the last progress.
     http2: AtomicBool,
+    /// Answers on HTTP/2 that have begun, each with when it last moved. A client holds one back by
+    /// its flow control, without blocking the socket or the other ones.
+    answers: Mutex<BTreeMap<u64, u64>>,
+    /// Whether the last request was a scrape.
+    scraped: AtomicBool,
+    /// Requests that have ended.
+    ended: AtomicU32,
 }
 
 impl Activity {
@@ -71,6 +81,9 @@ impl Activity {
             body_since: AtomicU64::new(NEVER),
             blocked_since: AtomicU64::new(NEVER),
             http2: AtomicBool::new(false),
+            answers: Mutex::default(),
+            scraped: AtomicBool::new(false),
+            ended: AtomicU32::new(0),
         }
     }
 
@@ -110,22 +123,37 @@ impl Activity {
         }
     }
 
+    /// The request that began is a scrape, or is not.
+    pub(super) fn is_scrape(&self, scrape: bool) {
+        self.scraped.store(scrape, Relaxed);
+    }
+
+    /// Whether the last request was a scrape.
+    pub(super) fn scraped(&self) -> bool {
+        self.scraped.load(Relaxed)
+    }
+
     /// An answer begins, or will never.
     pub(super) fn answered(&self) {
         self.unanswered.fetch_sub(1, Relaxed);
     }
 
-    /// The last byte of an answer was handed over.
-    pub(super) fn end(&self, now: u64) {
+    /// The last byte of answer `id` was handed over.
+    pub(super) fn end(&self, id: u64, now: u64) {
         let before = self.in_flight.fetch_sub(1, Relaxed);
-        if before == 1 || self.http2.load(Relaxed) {
+        self.ended.fetch_add(1, Relaxed);
+        if self.http2.load(Relaxed) {
+            self.answers.lock().remove(&id);
+            self.since.store(now, Relaxed);
+        } else if before == 1 {
             self.since.store(now, Relaxed);
         }
     }
 
-    /// More of an answer was handed over.
-    pub(super) fn progress(&self, now: u64) {
+    /// More of answer `id` was handed over, or it begins.
+    pub(super) fn progress(&self, id: u64, now: u64) {
         if self.http2.load(Relaxed) {
+            self.answers.lock().insert(id, now);
             self.since.store(now, Relaxed);
         }
     }
@@ -140,10 +168,19 @@ impl Activity {
         self.in_flight.load(Relaxed) == 0
     }
 
-    /// Whether all that is left to do on HTTP/2 is to hand over answers. A client holds these back
-    /// by its flow control, without blocking the socket.
-    fn is_held_back(&self) -> bool {
-        self.http2.load(Relaxed) && self.unanswered.load(Relaxed) == 0
+    /// How many requests have ended so far.
+    pub(super) fn ended(&self) -> u32 {
+        self.ended.load(Relaxed)
+    }
+
+    /// Whether an answer is being handed over.
+    pub(super) fn is_answering(&self) -> bool {
+        self.in_flight.load(Relaxed) > self.unanswered.load(Relaxed)
+    }
+
+    /// When the answer on HTTP/2 that has not moved for longest last did.
+    fn held_back_since(&self) -> Option<u64> {
+        self.answers.lock().values().min().copied()
     }
 
     /// Which limit, if any, the connection has passed.
@@ -152,6 +189,9 @@ impl Activity {
             since != NEVER && u128::from(now.saturating_sub(since)) >= limit.as_millis()
         };
         if past(self.blocked_since.load(Relaxed), &limits.write_timeout) {
+            return Some(Cut::Write);
+        }
+        if self.held_back_since().is_some_and(|since| past(since, &limits.write_timeout)) {
             return Some(Cut::Write);
         }
         let since = self.since.load(Relaxed);
@@ -173,10 +213,10 @@ impl Activity {
             blocked
         } else if body != NEVER {
             body
-        } else if self.is_quiet() || self.is_held_back() {
+        } else if self.is_quiet() {
             self.since.load(Relaxed)
         } else {
-            return None;
+            self.held_back_since()?
         };
         Some(now.saturating_sub(since))
     }
@@ -208,7 +248,7 @@ mod tests {
     fn a_kept_alive_connection_may_idle_but_not_dawdle() {
         let activity = Activity::new(0);
         activity.begin(1_000);
-        activity.end(2_000);
+        activity.end(0, 2_000);
         assert_eq!(activity.overdue(301_999, &limits()), None);
         assert_eq!(activity.overdue(302_000, &limits()), Some(Cut::Idle));
         activity.received(100_000);
@@ -231,7 +271,7 @@ mod tests {
         activity.wrote(false, 21_000);
         assert_eq!(activity.overdue(21_000, &limits()), None);
         activity.wrote(true, 22_000);
-        activity.end(22_000);
+        activity.end(0, 22_000);
         assert_eq!(activity.overdue(42_000, &limits()), Some(Cut::Write), "unsent tail");
     }
 
@@ -245,10 +285,13 @@ mod tests {
             activity.begin(now);
         }
         assert_eq!(activity.overdue(159_999, &limits()), None);
-        activity.end(159_999);
-        activity.progress(200_000);
-        assert_eq!(activity.overdue(259_999, &limits()), None);
-        assert_eq!(activity.overdue(260_000, &limits()), Some(Cut::Request));
+        activity.end(0, 159_999);
+        assert_eq!(activity.overdue(219_998, &limits()), None);
+        assert_eq!(activity.overdue(219_999, &limits()), Some(Cut::Request));
+        activity.progress(1, 200_000);
+        assert_eq!(activity.overdue(219_999, &limits()), None);
+        activity.progress(2, 210_000);
+        assert_eq!(activity.overdue(220_000, &limits()), Some(Cut::Write), "one is held back");
     }
 
     #[test]
@@ -264,14 +307,21 @@ mod tests {
         activity.wrote(true, 10_000);
         assert_eq!(activity.waited(10_700), Some(700));
         activity.wrote(false, 10_700);
-        activity.end(11_000);
+        activity.end(0, 11_000);
         assert_eq!(activity.waited(12_000), Some(1_000));
         let http2 = Activity::new(0);
         http2.speaks_http2();
         http2.begin(1_000);
         assert_eq!(http2.waited(2_000), None, "the handler works");
         http2.answered();
-        http2.progress(2_000);
+        http2.progress(0, 2_000);
         assert_eq!(http2.waited(2_600), Some(600), "the client's window is closed");
+        http2.begin(2_700);
+        for now in [2_700, 2_800, 2_900] {
+            http2.progress(1, now);
+        }
+        assert_eq!(http2.waited(3_000), Some(1_000), "another answer that moves does not help");
+        http2.end(0, 3_000);
+        assert_eq!(http2.waited(3_000), Some(100));
     }
 }

@@ -3,13 +3,10 @@
 //! Owns the parameters and the form of the answer. It is read as a job, like queries of history.
 
 use hyper::StatusCode;
-use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
-use super::access::Access;
 use super::answer::{self, Answer, Trouble};
-use super::handler::{Shared, not_acceptable};
-use super::negotiate::coding;
+use super::handler::{Asked, Shared};
 use super::query::{Parameters, bad_data, invalid};
 use crate::alert_history::{EventKind, Kind, Page, Query, State, Stopped};
 use crate::model::LabelMatcher;
@@ -46,11 +43,11 @@ impl Shared {
     /// What makes no sense about the request, or why it cannot be answered now.
     pub(super) async fn alert_history(
         &self,
-        access: &Access,
-        parts: &Parts,
+        asked: &Asked<'_>,
     ) -> Result<Answer, Trouble> {
-        let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
-        let parameters = Parameters::new(parts.uri.query().unwrap_or_default(), b"");
+        let access = asked.access;
+        let coding = asked.coding()?;
+        let parameters = asked.parameters();
         let history = self.backend.alert_history().ok_or_else(none_kept)?;
         let most = access.query.time(**access.limits.request_timeout);
         let wanted = parameters.duration("timeout")?.unwrap_or(most);
@@ -64,7 +61,7 @@ impl Shared {
             })
         });
         let made = made.await?;
-        let permit = self.permit().await?;
+        let permit = self.permit(asked).await?;
         Ok(answer::success(&alert_history_data(&made.value), coding, Some(permit)))
     }
 }

@@ -15,14 +15,11 @@ mod together;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
 use serde_json::Value;
 
-use super::access::Access;
 use super::answer::{Answer, Trouble};
 use super::backend::{Backend, Health, RuleView};
-use super::body;
-use super::handler::Shared;
+use super::handler::{Asked, Shared};
 use super::query::{Parameters, Reply};
 use crate::analysis::anomaly;
 use crate::analysis::bottleneck::Bottleneck;
@@ -68,34 +65,6 @@ pub(super) struct Desk<'a> {
 }
 
 impl Analysis {
-    /// The word for it in the self-metric's label.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Trends => "api_trends",
-            Self::Baseline => "api_baseline",
-            Self::Anomalies => "api_anomalies",
-            Self::Forecast => "api_forecast",
-            Self::Correlations => "api_correlations",
-            Self::Bottlenecks => "api_bottlenecks",
-            Self::Score => "api_score",
-            Self::Advise => "api_advise",
-        }
-    }
-
-    /// What it is, for people.
-    pub(super) fn about(self) -> &'static str {
-        match self {
-            Self::Trends => "where a metric goes: metric, window",
-            Self::Baseline => "what is usual by hour and weekday: metric",
-            Self::Anomalies => "what was unusual: metric, window",
-            Self::Forecast => "what comes next: metric, reaches, hours",
-            Self::Correlations => "what moved with it: metric or alert",
-            Self::Bottlenecks => "what holds things back, and what to do",
-            Self::Score => "how well all is, in one number",
-            Self::Advise => "a threshold from history: metric, per_week",
-        }
-    }
-
     /// The `data` of its answer.
     pub(super) fn answer(self, params: &Parameters, desk: &Desk<'_>) -> Result<Value, Trouble> {
         match self {
@@ -119,18 +88,16 @@ impl Shared {
     pub(super) async fn analyse(
         &self,
         what: Analysis,
-        access: &Access,
-        parts: &Parts,
-        request: &body::Request,
-        body: Incoming,
+        asked: &Asked<'_>,
+        body: &mut Option<Incoming>,
     ) -> Result<Answer, Trouble> {
         let backend = Arc::clone(&self.backend);
-        let lookback = **access.query.lookback;
+        let lookback = **asked.access.query.lookback;
         let work = move |parameters: &Parameters, source: &dyn Queryable, guard: &Guard| {
             let options = Options { lookback, ..Options::default() };
             what.tell(parameters, source, guard, options, &*backend)
         };
-        self.work(access, parts, request, body, work).await
+        self.work(asked, body, work).await
     }
 }
 

@@ -3,10 +3,11 @@
 use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::Outgoing;
 use super::negotiate::Coding;
+use super::permits::Permit;
+use crate::model::Wall;
 
 pub(super) type Answer = Response<Outgoing>;
 
@@ -105,7 +106,7 @@ pub(super) fn html(text: String) -> Answer {
 pub(super) fn success(
     data: &Value,
     coding: Coding,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
 ) -> Answer {
     let body = json!({"status": "success", "data": data}).to_string();
     match Outgoing::coded(body.into_bytes(), coding, permit) {
@@ -130,6 +131,15 @@ pub(super) fn base(status: StatusCode, content_type: &'static str, body: Outgoin
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     answer
+}
+
+/// The time as the header `Date` has it.
+pub(super) fn date(now: Wall) -> Option<HeaderValue> {
+    let now = jiff::Timestamp::from_millisecond(now.0).ok()?;
+    let mut text = String::new();
+    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+    printer.print_timestamp_rfc9110(&now, &mut text).ok()?;
+    HeaderValue::from_str(&text).ok()
 }
 
 /// Says how the body is coded, and that it depends on what was asked for.

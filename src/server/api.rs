@@ -39,8 +39,7 @@ fn view_alert(alert: &Alert) -> Value {
 
 /// Those of `rules` that a request for `/api/v1/rules` wants: of one `type`, `alert` or `record`, and
 /// of the names in `rule_name[]`.
-pub(super) fn wanted(rules: Vec<RuleView>, query: &str) -> Vec<RuleView> {
-    let parameters = Parameters::new(query, b"");
+pub(super) fn wanted(rules: Vec<RuleView>, parameters: &Parameters) -> Vec<RuleView> {
     let names: Vec<&str> = parameters.all("rule_name[]").collect();
     let kind = parameters.text("type");
     let of_kind = |rule: &RuleView| match kind {

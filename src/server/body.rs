@@ -7,15 +7,15 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::activity::Activity;
 use super::compress::Compressor;
 use super::negotiate::Coding;
-use super::registry::Registry;
+use super::permits::Permit;
+use super::registry::{OtherRequest, Registry};
 use crate::exposition::Page;
 
 /// Room for one rendered chunk, the line that ends it included.
@@ -43,7 +43,7 @@ impl Chunks for Page {
 pub(super) struct Outgoing {
     source: Source,
     /// How many answers that are not small may be under way; given back with the body.
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Permit>,
     /// Told of progress and of the end.
     request: Option<Request>,
 }
@@ -65,13 +65,20 @@ struct Rendering {
 pub(super) struct Request {
     activity: Arc<Activity>,
     registry: Arc<Registry>,
+    /// One of its own among the requests of the process.
+    id: u64,
     answered: bool,
+    /// Counts it among those that are no scrapes.
+    pub(super) counted: Option<OtherRequest>,
 }
 
 impl Request {
-    pub(super) fn begin(activity: Arc<Activity>, registry: Arc<Registry>) -> Self {
+    pub(super) fn begin(activity: Arc<Activity>, registry: Arc<Registry>, scrape: bool) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         activity.begin(registry.now());
-        Self { activity, registry, answered: false }
+        activity.is_scrape(scrape);
+        let id = NEXT.fetch_add(1, Relaxed);
+        Self { activity, registry, id, answered: false, counted: None }
     }
 
     fn answered(&mut self) {
@@ -81,7 +88,7 @@ impl Request {
     }
 
     fn progress(&self) {
-        self.activity.progress(self.registry.now());
+        self.activity.progress(self.id, self.registry.now());
     }
 
     /// Says that the client owes its body, until the guard is dropped.
@@ -94,7 +101,7 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         self.answered();
-        self.activity.end(self.registry.now());
+        self.activity.end(self.id, self.registry.now());
     }
 }
 
@@ -108,7 +115,7 @@ impl Drop for AwaitsBody<'_> {
 }
 
 impl Outgoing {
-    fn new(source: Source, permit: Option<OwnedSemaphorePermit>) -> Self {
+    fn new(source: Source, permit: Option<Permit>) -> Self {
         Self { source, _permit: permit, request: None }
     }
 
@@ -125,7 +132,7 @@ impl Outgoing {
     pub(super) fn coded(
         bytes: Vec<u8>,
         coding: Coding,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Option<Permit>,
     ) -> io::Result<(Self, Coding)> {
         let (bytes, coding) = if bytes.len() < WORTH_COMPRESSING || coding == Coding::Identity {
             (bytes, Coding::Identity)
@@ -145,7 +152,7 @@ impl Outgoing {
     pub(super) fn page(
         page: Box<dyn Chunks>,
         coding: Coding,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
     ) -> io::Result<Self> {
         let compressor = Compressor::new(coding)?;
         let rendering = Rendering { page, compressor, yields: false };
@@ -155,6 +162,7 @@ impl Outgoing {
     /// Keeps `request` under way until the body is gone.
     pub(super) fn of(mut self, mut request: Request) -> Self {
         request.answered();
+        request.progress();
         self.request = Some(request);
         self
     }
@@ -233,8 +241,6 @@ mod tests {
     use std::future::poll_fn;
     use std::task::Waker;
 
-    use tokio::sync::Semaphore;
-
     use crate::exposition::{Format, Layout, Snapshot};
     use crate::model::{Kind, LabelValues, MetricDef, MetricId, Origin};
 
@@ -259,8 +265,8 @@ mod tests {
         Page::new(snapshot, Format::Text)
     }
 
-    fn permit() -> OwnedSemaphorePermit {
-        Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap()
+    fn permit() -> Permit {
+        Permit::of_none()
     }
 
     #[tokio::test]

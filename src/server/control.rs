@@ -1,4 +1,4 @@
-//! Who may change state: reload and record.
+//! Who may change state: reload, record, silence, acknowledge, send dead letters again.
 //!
 //! Owns the decision over one request's head and the peer's address; pure but for reading the
 //! token file when it is built. What the request then does is not its business.
@@ -6,7 +6,11 @@
 //! Three attackers are in mind. A stranger on the network: the peer's address or a token decides.
 //! A web page in a browser on an allowed host: `Origin` and `Sec-Fetch-Site` tell of it, and a page
 //! that rebinds its name to this address still sends that name as `Host`. A stranger behind a
-//! reverse proxy on this host: a forwarded request is never taken for a local one.
+//! reverse proxy on this host: one that says so, by `X-Forwarded-For` and the like, is refused. One
+//! that says nothing, such as a plain `proxy_pass` or a relay of TCP, looks like a client on this
+//! host, and nothing can tell them apart. So where users are configured, which is what one does
+//! before one opens the page to others, loopback alone is not enough; a token, networks that were
+//! named, or the Unix socket are.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -16,6 +20,7 @@ use hyper::http::uri::Authority;
 use hyper::{StatusCode, Uri};
 
 use super::network::Network;
+use super::peer::Peer;
 use super::secret::equal;
 use super::settings;
 
@@ -34,6 +39,8 @@ const FORWARDED_BY: [HeaderName; 4] = [
 pub struct Control {
     /// None where a token alone decides.
     networks: Option<Vec<Network>>,
+    /// Whether the networks were named, and not taken for want of any.
+    named: bool,
     token: Option<Token>,
 }
 
@@ -71,17 +78,23 @@ const CROSS_SITE: Refusal = forbidden(
 const HOST_NAME: Refusal = forbidden(
     "host",
     "the Host header must name this host by address or as localhost",
-    "use http://127.0.0.1 or http://localhost, or declare prometheus.control.token_file",
+    "use http://127.0.0.1 or http://localhost, or set prometheus.control.token_file",
 );
 const FORWARDED_REQUEST: Refusal = forbidden(
     "forwarded",
     "requests that came through a proxy are refused",
-    "declare prometheus.control.token_file and send the token",
+    "set prometheus.control.token_file and send the token",
 );
 const PEER: Refusal = forbidden(
     "peer",
     "this address may not change state",
-    "call it on the host itself, or declare prometheus.control.networks or token_file",
+    "call it on the host itself, or set prometheus.control.networks or token_file",
+);
+const USERS: Refusal = forbidden(
+    "users",
+    "with basic_auth_users a password is for reading: this changes state",
+    "set prometheus.control.token_file and send the token, or prometheus.control.socket for the \
+     commands of this host, or prometheus.control.networks for clients that may",
 );
 const NO_TOKEN: Refusal = Refusal {
     status: StatusCode::UNAUTHORIZED,
@@ -108,12 +121,13 @@ impl Control {
             .map(|network| network.parse().map_err(|error| format!("{}: {error}", **network)))
             .collect::<Result<Vec<Network>, String>>()?;
         let token = settings.token_file.as_deref().map(read_token).transpose()?.map(Token);
+        let named = !networks.is_empty();
         let networks = match (networks.is_empty(), &token) {
             (false, _) => Some(networks),
             (true, None) => Some(Network::loopback()),
             (true, Some(_)) => None,
         };
-        Ok(Self { networks, token })
+        Ok(Self { networks, named, token })
     }
 
     /// Whether the request carries the token, which then stands in for a user's password too: both
@@ -122,15 +136,29 @@ impl Control {
         matches!((&self.token, bearer(headers)), (Some(token), Some(sent)) if token.is(sent))
     }
 
-    /// Judges a request that would change state.
+    /// Decides on a request that would change state; `users` says whether there are some, whose
+    /// passwords are for reading.
     ///
     /// # Errors
     /// Why it may not.
-    pub fn judge(&self, peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) fn judge(
+        &self,
+        peer: Peer,
+        uri: &Uri,
+        headers: &HeaderMap,
+        users: bool,
+    ) -> Result<(), Refusal> {
         let host = host_of(uri, headers);
         if is_cross_site(headers, host.as_ref()) {
             return Err(CROSS_SITE);
         }
+        let forwarded = FORWARDED_BY.iter().any(|name| headers.contains_key(name));
+        let peer = match peer {
+            // Its file's mode has decided, but for a proxy that was put before it.
+            Peer::Socket if !forwarded || self.has_token(headers) => return Ok(()),
+            Peer::Socket => return Err(FORWARDED_REQUEST),
+            Peer::Network(peer) => peer,
+        };
         if let Some(networks) = &self.networks
             && !networks.iter().any(|network| network.contains(peer))
         {
@@ -143,8 +171,11 @@ impl Control {
                 None => Err(NO_TOKEN),
             };
         }
-        if FORWARDED_BY.iter().any(|name| headers.contains_key(name)) {
+        if forwarded {
             return Err(FORWARDED_REQUEST);
+        }
+        if users && !self.named {
+            return Err(USERS);
         }
         // A rebound name can only come from a browser, and only a browser sends `Origin`; a name
         // without it is fine from a network that was declared, but no local client needs one.
@@ -229,12 +260,18 @@ mod tests {
         Control::new(&settings::Control {
             networks: networks.collect(),
             token_file: token.map(|_| file.path().to_owned()),
+            socket: None,
         })
         .unwrap()
     }
 
     /// `headers` as `name: value` lines; the reason of the refusal, or `ok`.
     fn judge(control: &Control, peer: &str, headers: &[&str]) -> &'static str {
+        let peer: IpAddr = peer.parse().unwrap();
+        decide(control, peer.into(), headers, false)
+    }
+
+    fn decide(control: &Control, peer: Peer, headers: &[&str], users: bool) -> &'static str {
         let headers: HeaderMap = headers
             .iter()
             .map(|line| {
@@ -243,7 +280,7 @@ mod tests {
             })
             .collect();
         let uri = Uri::from_static("/-/reload");
-        match control.judge(peer.parse().unwrap(), &uri, &headers) {
+        match control.judge(peer, &uri, &headers, users) {
             Ok(()) => "ok",
             Err(refusal) => refusal.reason,
         }
@@ -298,6 +335,31 @@ mod tests {
     }
 
     #[test]
+    fn with_users_a_client_on_this_host_alone_is_not_enough() {
+        let local = Peer::from(IpAddr::from([127, 0, 0, 1]));
+        let host = ["host: localhost"];
+        let token = ["host: localhost", "authorization: Bearer s3cret"];
+        let users = |control: &Control, peer, headers: &[&str]| decide(control, peer, headers, true);
+        assert_eq!(users(&control(&[], None), local, &host), "users");
+        assert_eq!(users(&control(&["127.0.0.0/8"], None), local, &host), "ok", "it was named");
+        assert_eq!(users(&control(&[], Some("s3cret")), local, &token), "ok");
+        assert_eq!(users(&control(&[], Some("s3cret")), local, &host), "token");
+        assert_eq!(users(&control(&[], None), Peer::Socket, &host), "ok");
+    }
+
+    #[test]
+    fn the_mode_of_the_socket_decides_but_for_proxies_and_web_pages() {
+        for (control, headers, expected) in [
+            (control(&[], None), &["host: x"][..], "ok"),
+            (control(&["10.0.0.0/8"], Some("s3cret")), &["host: x"], "ok"),
+            (control(&[], None), &["host: x", "x-forwarded-for: 1.2.3.4"], "forwarded"),
+            (control(&[], None), &["host: x", "origin: http://y"], "cross_site"),
+        ] {
+            assert_eq!(decide(&control, Peer::Socket, headers, true), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
     fn a_token_decides() {
         let right = "authorization: bearer s3cret";
         let alone = control(&[], Some(" s3cret\n"));
@@ -327,7 +389,10 @@ mod tests {
     #[test]
     fn an_unusable_token_file_is_an_error() {
         let load = |path: &Path| {
-            let settings = settings::Control { token_file: Some(path.into()), networks: vec![] };
+            let settings = settings::Control {
+                token_file: Some(path.into()),
+                ..settings::Control::default()
+            };
             Control::new(&settings).unwrap_err()
         };
         let directory = tempfile::tempdir().unwrap();

@@ -5,14 +5,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer, Trouble};
 use super::desk::time;
-use super::handler::{Shared, internal, not_acceptable};
-use super::negotiate::coding;
+use super::handler::{Asked, Shared, internal};
 use super::query::{Parameters, bad_data};
 use crate::model::DeadLetter;
 
@@ -21,30 +19,32 @@ impl Shared {
     ///
     /// # Errors
     /// What makes no sense about the request.
-    pub(super) async fn dead_letters(&self, parts: &Parts) -> Result<Answer, Trouble> {
-        let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
-        let parameters = Parameters::new(parts.uri.query().unwrap_or_default(), b"");
-        let changes = matches!(parts.method, Method::POST | Method::DELETE);
+    pub(super) async fn dead_letters(&self, asked: &Asked<'_>) -> Result<Answer, Trouble> {
+        let coding = asked.coding()?;
+        let parameters = asked.parameters();
+        let method = &asked.parts.method;
+        let changes = matches!(*method, Method::POST | Method::DELETE);
+        let permit = self.permit(asked).await?;
         let chosen = chosen(&parameters, changes, self.backend.dead_letters())?;
         if !changes {
             let letters: Vec<Value> = chosen.iter().map(view).collect();
-            let permit = self.permit().await?;
             return Ok(answer::success(&json!({ "deadLetters": letters }), coding, Some(permit)));
         }
         let ids: HashSet<String> = chosen.into_iter().map(|letter| letter.id).collect();
         let backend = Arc::clone(&self.backend);
-        let resends = parts.method == Method::POST;
+        let resends = *method == Method::POST;
         // A task of its own: a client that goes away must not leave half of it behind.
         let settled = tokio::spawn(async move {
-            if resends {
+            let settled = if resends {
                 let sent = backend.resend(ids).await.into_iter();
                 sent.map(|(letter, sent)| settled(&letter, sent)).collect()
             } else {
                 backend.discard(ids).await.iter().map(view).collect::<Vec<_>>()
-            }
+            };
+            (settled, permit)
         });
-        let settled = settled.await.map_err(|_| internal("this request failed: see the log"))?;
-        Ok(answer::success(&json!({ "deadLetters": settled }), coding, None))
+        let (settled, permit) = settled.await.map_err(|_| internal("this request failed: see the log"))?;
+        Ok(answer::success(&json!({ "deadLetters": settled }), coding, Some(permit)))
     }
 }
 

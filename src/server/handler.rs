@@ -4,17 +4,18 @@
 //! rate, the password and, where it changes state, the control rules, before its path is looked at.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use hyper::{HeaderMap, Method, Request, StatusCode, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::access::Access;
 use super::activity::Activity;
@@ -23,14 +24,18 @@ use super::api::{self, Counts};
 use super::backend::{Backend, RuleView};
 use super::body::{self, Outgoing};
 use super::desk;
+use super::form;
 use super::landing;
 use super::metadata;
 use super::metrics_view;
-use super::negotiate::{coding, page_format};
+use super::negotiate::{Coding, coding, page_format};
+use super::peer::Peer;
+use super::permits::{Lane, Permit, Permits};
 use super::query::{Jobs, Parameters, bad_data};
 use super::registry::Registry;
-use super::routes::{ROUTES, Route, View};
+use super::routes::{ENDPOINTS, Endpoint, Route, View, without_repeated_slashes};
 use super::stats::Stats;
+use super::stream::Stream;
 use super::web::{Verdict, Verifier};
 use crate::exposition::Page;
 use crate::routing::Order;
@@ -49,7 +54,7 @@ pub(super) struct Shared {
     pub(super) registry: Arc<Registry>,
     pub(super) stats: Arc<Stats>,
     /// Pages and API answers that may be made and under way at once.
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
     /// What is answered from history.
     pub(super) jobs: Jobs,
     verifier: Verifier,
@@ -57,17 +62,70 @@ pub(super) struct Shared {
 
 type Result<T> = std::result::Result<T, Trouble>;
 
-/// A request's head, and the guard that keeps it under way.
-struct Asked<'a> {
-    peer: IpAddr,
-    route: Option<Route>,
-    parts: &'a hyper::http::request::Parts,
-    guard: &'a body::Request,
+/// How long a client that has said that it sends no more is waited for, before the work for it is
+/// given up: it may have left, or have closed only its half of the connection.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// What is at the other end of a request.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) peer: Peer,
+    pub(super) activity: Arc<Activity>,
+    pub(super) stream: Arc<Stream>,
+}
+
+/// A request, but for its body.
+pub(super) struct Asked<'a> {
+    pub(super) access: &'a Access,
+    peer: Peer,
+    stream: &'a Stream,
+    endpoint: Option<&'static Endpoint>,
+    /// The path, without repeated slashes.
+    pub(super) path: &'a str,
+    pub(super) parts: &'a hyper::http::request::Parts,
+    /// Keeps it under way.
+    pub(super) guard: &'a body::Request,
+}
+
+impl Asked<'_> {
+    /// The query part of the URL.
+    pub(super) fn query(&self) -> &str {
+        self.parts.uri.query().unwrap_or_default()
+    }
+
+    /// The parameters in the URL alone.
+    pub(super) fn parameters(&self) -> Parameters {
+        Parameters::new(self.query(), b"")
+    }
+
+    /// Does `work` unless the client leaves before it is done.
+    async fn unless_left<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let left = async {
+            self.stream.ended().await;
+            sleep(LEAVING).await;
+        };
+        tokio::select! {
+            done = work => done,
+            () = left => Err(Trouble::of_kind(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "canceled",
+                "the client has left",
+            )),
+        }
+    }
+
+    /// The coding of its answer.
+    ///
+    /// # Errors
+    /// It accepts none that is served.
+    pub(super) fn coding(&self) -> Result<Coding> {
+        coding(&self.parts.headers).ok_or_else(not_acceptable)
+    }
 }
 
 impl Shared {
     pub(super) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
-        let permits = Arc::new(Semaphore::new(*access.limits.max_concurrent_pages as usize));
+        let permits = Arc::new(Permits::new(*access.limits.max_concurrent_pages as usize));
         let (queries, connections) =
             (*access.query.max_concurrency, *access.limits.max_connections);
         let memory = access.query.total_memory();
@@ -86,103 +144,143 @@ impl Shared {
     /// Answers one request.
     pub(super) async fn handle(
         self: Arc<Self>,
-        peer: IpAddr,
-        activity: Arc<Activity>,
+        link: Link,
         request: Request<Incoming>,
     ) -> std::result::Result<Answer, Infallible> {
-        let guard = body::Request::begin(activity, Arc::clone(&self.registry));
         let started = Instant::now();
+        let Link { peer, activity, stream } = link;
         let (parts, body) = request.into_parts();
-        let route = Route::of(parts.uri.path());
-        let api = parts.uri.path().starts_with("/api/");
+        let path = without_repeated_slashes(parts.uri.path());
+        let endpoint = Endpoint::of(&path);
+        let scrape = endpoint.is_some_and(|endpoint| endpoint.route == Route::Metrics);
+        let mut guard = body::Request::begin(activity, Arc::clone(&self.registry), scrape);
         let access = self.access.load_full();
-        let asked = Asked { peer, route, parts: &parts, guard: &guard };
-        let answer = self.respond(&access, &asked, body).await;
-        let mut answer = answer.unwrap_or_else(|trouble| trouble.answer(api));
+        if !scrape {
+            guard.counted = self.registry.other_request(&access.limits);
+        }
+        let asked = Asked {
+            access: &access,
+            peer,
+            stream: &stream,
+            endpoint,
+            path: &path,
+            parts: &parts,
+            guard: &guard,
+        };
+        let mut body = Some(body).filter(|body| !body.is_end_stream());
+        let answer = if scrape || guard.counted.is_some() {
+            asked.unless_left(self.respond(&asked, &mut body)).await
+        } else {
+            self.stats.refused("busy");
+            Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way")
+                .header(RETRY_AFTER, "1"))
+        };
+        let full = !scrape && guard.counted.is_none();
+        let mut answer = answer.unwrap_or_else(|trouble| trouble.answer(path.starts_with("/api/")));
         for (name, value) in &access.web.headers {
             answer.headers_mut().insert(name, value.clone());
         }
-        let handler = route.map_or("other", Route::name);
+        // The one that the HTTP implementation sets is late after the clock was set back.
+        if let Some(date) = answer::date(self.backend.now().wall) {
+            answer.headers_mut().insert(DATE, date);
+        }
+        // What is left unread of a body ends the connection, and so does a queue for its place.
+        let unread = body.is_some_and(|body| !body.is_end_stream());
+        if parts.version < Version::HTTP_2 && (unread || full || self.registry.is_crowded()) {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let handler = endpoint.map_or("other", |endpoint| endpoint.name);
         self.stats.answered(handler, answer.status().as_u16(), started.elapsed());
         Ok(answer.map(|body| body.of(guard)))
     }
 
-    async fn respond(&self, access: &Access, asked: &Asked<'_>, body: Incoming) -> Result<Answer> {
-        let parts = asked.parts;
+    async fn respond(&self, asked: &Asked<'_>, body: &mut Option<Incoming>) -> Result<Answer> {
+        let Asked { access, parts, .. } = asked;
         if parts.version == Version::HTTP_11 && parts.headers.get_all(HOST).iter().count() != 1 {
             return Err(Trouble::new(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
         }
-        if !asked.route.is_some_and(Route::is_open) {
-            self.admit(access, asked).await?;
+        if !asked.endpoint.is_some_and(Endpoint::is_open) {
+            self.admit(asked).await?;
         }
-        let Some(route) = asked.route else { return Err(not_found()) };
-        if !route.takes(&parts.method) {
-            let message = format!("{} is not for {}", parts.uri.path(), parts.method);
-            return Err(
-                Trouble::new(StatusCode::METHOD_NOT_ALLOWED, message).header(ALLOW, route.allow())
-            );
+        let Some(endpoint) = asked.endpoint else { return Err(not_found()) };
+        if !endpoint.takes(&parts.method) {
+            let message = format!("{} is not for {}", asked.path, parts.method);
+            return Err(Trouble::new(StatusCode::METHOD_NOT_ALLOWED, message)
+                .header(ALLOW, endpoint.methods));
         }
-        if route.changes_state(&parts.method) {
-            let judged = access.control.judge(asked.peer, &parts.uri, &parts.headers);
-            judged.map_err(|refusal| {
-                self.stats.refused(refusal.reason);
-                let trouble = Trouble::new(refusal.status, refusal.message).hint(refusal.hint);
-                match refusal.status {
-                    StatusCode::UNAUTHORIZED => trouble.header(WWW_AUTHENTICATE, "Bearer"),
-                    _ => trouble,
-                }
-            })?;
+        if endpoint.changes_state(&parts.method) {
+            self.authorize(access, asked)?;
         }
-        match route {
+        match endpoint.route {
             Route::Landing => Ok(answer::html(landing::page(VERSION))),
-            Route::Metrics => self.metrics(parts).await,
+            Route::Metrics => self.metrics(asked).await,
             Route::Healthy => Ok(answer::text(StatusCode::OK, "Bellwether is healthy.\n")),
             Route::Ready => self.ready(),
-            Route::Reload => self.reload().await,
-            Route::Record => self.record(access, asked, body).await,
-            Route::Api(view) => self.api(view, parts).await,
-            Route::AlertHistory => self.alert_history(access, parts).await,
+            Route::Reload => self.reload(asked).await,
+            Route::Record => self.record(asked, body).await,
+            Route::Api(view) => self.api(view, asked, body).await,
+            Route::AlertHistory => self.alert_history(asked).await,
             Route::Silences if parts.method == Method::POST => {
-                let body = self.json_body(access, asked, body).await?;
-                self.order(parts, desk::silence(&body, self.backend.now().wall)?).await
+                let body = self.json_body(asked, body).await?;
+                self.order(asked, desk::silence(&body, self.backend.now().wall)?).await
             }
             Route::Silence => {
-                let id = route.part(parts.uri.path()).to_owned();
-                self.order(parts, Order::Expire(id)).await
+                let id = endpoint.part(asked.path).to_owned();
+                self.order(asked, Order::Expire(id)).await
             }
             Route::Acknowledge => {
-                let alert = route.part(parts.uri.path());
+                let alert = endpoint.part(asked.path);
                 let order = if parts.method == Method::DELETE {
                     Order::Release(desk::fingerprint(alert)?)
                 } else {
-                    let body = self.json_body(access, asked, body).await?;
+                    let body = self.json_body(asked, body).await?;
                     desk::acknowledge(alert, &body, self.backend.now().wall)?
                 };
-                self.order(parts, order).await
+                self.order(asked, order).await
             }
-            Route::Silences => self.api(View::Silences, parts).await,
-            Route::DeadLetters => self.dead_letters(parts).await,
-            Route::Past(what) => self.ask(what, access, parts, asked.guard, body).await,
-            Route::Analysis(what) => self.analyse(what, access, parts, asked.guard, body).await,
+            Route::Silences => self.api(View::Silences, asked, body).await,
+            Route::DeadLetters => self.dead_letters(asked).await,
+            Route::Past(what) => self.ask(what, asked, body).await,
+            Route::Analysis(what) => self.analyse(what, asked, body).await,
         }
     }
 
+    /// Whether a request that changes state may.
+    fn authorize(&self, access: &Access, asked: &Asked<'_>) -> Result<()> {
+        let Asked { peer, parts, .. } = asked;
+        let users = access.web.users.is_some();
+        let judged = access.control.judge(*peer, &parts.uri, &parts.headers, users);
+        judged.map_err(|refusal| {
+            self.stats.refused(refusal.reason);
+            let trouble = Trouble::new(refusal.status, refusal.message).hint(refusal.hint);
+            match refusal.status {
+                StatusCode::UNAUTHORIZED => trouble.header(WWW_AUTHENTICATE, "Bearer"),
+                _ => trouble,
+            }
+        })
+    }
+
     /// Rate and password.
-    async fn admit(&self, access: &Access, asked: &Asked<'_>) -> Result<()> {
+    async fn admit(&self, asked: &Asked<'_>) -> Result<()> {
+        let Asked { access, peer, parts, endpoint, .. } = asked;
+        // Who may open the Unix socket is the file system's business.
+        if *peer == Peer::Socket {
+            return Ok(());
+        }
         let web = &access.web;
         if web.rate.as_ref().is_some_and(|rate| !rate.take(self.registry.now())) {
             self.stats.refused("rate");
             return Err(Trouble::new(StatusCode::TOO_MANY_REQUESTS, "too many requests")
                 .header(RETRY_AFTER, "1"));
         }
-        let headers = &asked.parts.headers;
+        let headers = &parts.headers;
         let Some(users) = &web.users else { return Ok(()) };
-        if asked.route.is_some_and(|route| route.changes_state(&asked.parts.method))
+        if endpoint.is_some_and(|endpoint| endpoint.changes_state(&parts.method))
             && access.control.has_token(headers)
         {
             return Ok(());
         }
-        match self.verifier.check(users, asked.peer, headers).await {
+        match self.verifier.check(users, peer.client(), headers).await {
             Verdict::Granted => Ok(()),
             Verdict::Denied => {
                 self.stats.refused("password");
@@ -197,13 +295,13 @@ impl Shared {
         }
     }
 
-    async fn metrics(&self, parts: &hyper::http::request::Parts) -> Result<Answer> {
-        let format = page_format(&parts.headers);
-        let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
-        let body = if parts.method == Method::HEAD {
+    async fn metrics(&self, asked: &Asked<'_>) -> Result<Answer> {
+        let format = page_format(&asked.parts.headers);
+        let coding = asked.coding()?;
+        let body = if asked.parts.method == Method::HEAD {
             Outgoing::whole(Bytes::new())
         } else {
-            let permit = self.permit().await?;
+            let permit = self.permit_in(asked, Lane::Scrape).await?;
             let backend = Arc::clone(&self.backend);
             // The permit goes along: a client that leaves early must not make room for its next.
             let taken = blocking(move || {
@@ -220,21 +318,26 @@ impl Shared {
         Ok(answer)
     }
 
-    /// The right to make an answer that is not small. Where all are taken, clients that do not take
-    /// theirs give way.
-    pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+    /// The right to make an answer that is not small, or to change state.
+    pub(super) async fn permit(&self, asked: &Asked<'_>) -> Result<Permit> {
+        self.permit_in(asked, Lane::Other).await
+    }
+
+    /// The right to make an answer. Where all are taken, clients that do not take theirs give way.
+    async fn permit_in(&self, asked: &Asked<'_>, lane: Lane) -> Result<Permit> {
         let busy = || {
             Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "too many answers are being made")
                 .header(RETRY_AFTER, "5")
         };
+        let client = asked.peer.client();
         let wait = async {
-            let mut permit = std::pin::pin!(Arc::clone(&self.permits).acquire_owned());
+            let mut permit = std::pin::pin!(self.permits.acquire(client, lane));
             let mut patience = interval(STUCK);
             loop {
                 tokio::select! {
                     biased;
-                    permit = &mut permit => return permit.ok(),
-                    _ = patience.tick() => self.registry.evict_stuck(STUCK),
+                    permit = &mut permit => return permit,
+                    _ = patience.tick() => self.registry.evict_stuck(STUCK, client),
                 };
             }
         };
@@ -249,42 +352,47 @@ impl Shared {
         Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, message).header(RETRY_AFTER, "1"))
     }
 
-    async fn reload(&self) -> Result<Answer> {
+    async fn reload(&self, asked: &Asked<'_>) -> Result<Answer> {
+        let permit = self.permit(asked).await?;
         let backend = Arc::clone(&self.backend);
-        // A task of its own: a client that goes away must not leave half a reload behind.
-        match tokio::spawn(async move { backend.reload().await }).await {
-            Ok(Ok(message)) => {
+        // A task of its own: a client that goes away must not leave half a reload behind, nor make
+        // room for its next one.
+        let reload = async move { (backend.reload().await, permit) };
+        match tokio::spawn(reload).await {
+            Ok((Ok(message), _)) => {
                 Ok(answer::text(StatusCode::OK, format!("{}\n", message.trim_end())))
             }
-            Ok(Err(message)) => Err(internal(message.trim_end())),
+            Ok((Err(message), _)) => Err(internal(message.trim_end())),
             Err(_) => Err(internal("the reload failed: see the log")),
         }
     }
 
     /// The body of a request that changes state, which is JSON.
-    async fn json_body(&self, access: &Access, asked: &Asked<'_>, body: Incoming) -> Result<Bytes> {
+    async fn json_body(&self, asked: &Asked<'_>, body: &mut Option<Incoming>) -> Result<Bytes> {
         check_json(&asked.parts.headers)?;
-        read_body(access, asked.guard, body).await
+        read_body(asked, body).await
     }
 
     /// Has an order carried out.
-    async fn order(&self, parts: &hyper::http::request::Parts, order: Order) -> Result<Answer> {
+    async fn order(&self, asked: &Asked<'_>, order: Order) -> Result<Answer> {
+        let permit = self.permit(asked).await?;
         let backend = Arc::clone(&self.backend);
         // A task of its own: a client that goes away must not leave half of it behind.
-        let done = tokio::spawn(async move { backend.order(order).await });
-        let done = done.await.map_err(|_| internal("this request failed: see the log"))?;
+        let done = tokio::spawn(async move { (backend.order(order).await, permit) });
+        let (done, _permit) =
+            done.await.map_err(|_| internal("this request failed: see the log"))?;
         let id = done.map_err(|error| desk::refused(&error))?;
-        let coding = coding(&parts.headers).unwrap_or(super::negotiate::Coding::Identity);
+        let coding = coding(&asked.parts.headers).unwrap_or(Coding::Identity);
         Ok(answer::success(&serde_json::json!({ "id": id }), coding, None))
     }
 
-    async fn record(&self, access: &Access, asked: &Asked<'_>, body: Incoming) -> Result<Answer> {
-        let headers = &asked.parts.headers;
-        let body = self.json_body(access, asked, body).await?;
+    async fn record(&self, asked: &Asked<'_>, body: &mut Option<Incoming>) -> Result<Answer> {
+        let body = self.json_body(asked, body).await?;
+        let permit = self.permit(asked).await?;
         let backend = Arc::clone(&self.backend);
-        let recorded = blocking(move || backend.record(&body)).await?;
+        let (recorded, _permit) = blocking(move || (backend.record(&body), permit)).await?;
         let recorded = recorded.map_err(|error| Trouble::new(StatusCode::BAD_REQUEST, error))?;
-        let coding = coding(headers).unwrap_or(super::negotiate::Coding::Identity);
+        let coding = coding(&asked.parts.headers).unwrap_or(Coding::Identity);
         let mut answer = answer::success(&api::recorded(&recorded), coding, None);
         // A client that looks only at the status must not take a lost record for a stored one.
         if recorded.accepted == 0 && !recorded.refused.is_empty() {
@@ -293,14 +401,19 @@ impl Shared {
         Ok(answer)
     }
 
-    async fn api(&self, view: View, parts: &hyper::http::request::Parts) -> Result<Answer> {
-        let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
-        let query = parts.uri.query().unwrap_or_default().to_owned();
+    async fn api(
+        &self,
+        view: View,
+        asked: &Asked<'_>,
+        body: &mut Option<Incoming>,
+    ) -> Result<Answer> {
+        let coding = asked.coding()?;
+        let parameters = form::parameters(asked, body).await?;
         let backend = Arc::clone(&self.backend);
         let stats = Arc::clone(&self.stats);
-        let permit = self.permit().await?;
+        let permit = self.permit(asked).await?;
         let made = blocking(move || {
-            let data = data(view, &query, &*backend, &stats)?;
+            let data = data(view, &parameters, &*backend, &stats)?;
             Ok(answer::success(&data, coding, Some(permit)))
         });
         made.await?
@@ -309,14 +422,14 @@ impl Shared {
 
 fn data(
     view: View,
-    query: &str,
+    parameters: &Parameters,
     backend: &dyn Backend,
     stats: &Stats,
 ) -> Result<serde_json::Value> {
     let now = backend.now();
     Ok(match view {
         View::Metrics => {
-            let query = metrics_view::Query::parse(query).map_err(bad_data)?;
+            let query = metrics_view::Query::parse(parameters).map_err(bad_data)?;
             backend.refresh();
             metrics_view::view(&backend.store(), &query).map_err(|name| {
                 let message = format!("no metric is declared as {name:?}");
@@ -324,10 +437,10 @@ fn data(
             })?
         }
         View::Alerts => api::alerts(&backend.alerts()),
-        View::Rules => api::rules(&api::wanted(backend.rules(), query)),
+        View::Rules => api::rules(&api::wanted(backend.rules(), parameters)),
         View::Silences => desk::silences(&backend.silences(), now.wall),
-        View::Explain => explain(query, backend)?,
-        View::Metadata => metadata::view(backend.store().metrics(), query)?,
+        View::Explain => explain(parameters, backend)?,
+        View::Metadata => metadata::view(backend.store().metrics(), parameters)?,
         View::BuildInfo => metadata::build_info(VERSION),
         View::Exemplars => serde_json::Value::Array(Vec::new()),
         View::Health => api::health(&backend.health(), backend.ready(), VERSION, now),
@@ -347,8 +460,7 @@ fn data(
 }
 
 /// Rules and alerts that `query` asks about: `rule`, or `fingerprint`.
-fn explain(query: &str, backend: &dyn Backend) -> Result<serde_json::Value> {
-    let parameters = Parameters::new(query, b"");
+fn explain(parameters: &Parameters, backend: &dyn Backend) -> Result<serde_json::Value> {
     let given = |name| Some(parameters.text(name)).filter(|text| !text.is_empty());
     let only = given("fingerprint").map(desk::fingerprint).transpose()?;
     let named = given("rule");
@@ -400,24 +512,25 @@ fn check_json(headers: &HeaderMap) -> Result<()> {
 }
 
 /// The whole body, within size and time. One that says it is too big is refused unread.
-pub(super) async fn read_body(
-    access: &Access,
-    guard: &body::Request,
-    body: Incoming,
-) -> Result<Bytes> {
-    let limit = *access.limits.max_body_bytes;
+pub(super) async fn read_body(asked: &Asked<'_>, body: &mut Option<Incoming>) -> Result<Bytes> {
+    let limit = *asked.access.limits.max_body_bytes;
     let too_large = || {
         let message = format!("the body is larger than {limit} bytes");
         Trouble::new(StatusCode::PAYLOAD_TOO_LARGE, message)
             .hint("send it in parts, or raise prometheus.limits.max_body_bytes")
     };
-    if body.size_hint().lower() > limit {
+    let Some(unread) = body else { return Ok(Bytes::new()) };
+    if unread.size_hint().lower() > limit {
         return Err(too_large());
     }
-    let _waiting = guard.awaits_body();
-    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
-    match timeout(**access.limits.body_timeout, limited.collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+    let _waiting = asked.guard.awaits_body();
+    // It stays with the caller until it was read to its end.
+    let limited = Limited::new(unread, usize::try_from(limit).unwrap_or(usize::MAX));
+    match timeout(**asked.access.limits.body_timeout, limited.collect()).await {
+        Ok(Ok(read)) => {
+            *body = None;
+            Ok(read.to_bytes())
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => {
             Err(Trouble::new(StatusCode::BAD_REQUEST, format!("cannot read the body: {error}")))
@@ -436,6 +549,6 @@ pub(super) fn not_acceptable() -> Trouble {
 }
 
 fn not_found() -> Trouble {
-    let paths: Vec<&str> = ROUTES.iter().map(|(path, _)| *path).collect();
+    let paths: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
     Trouble::new(StatusCode::NOT_FOUND, format!("not found; there are {}", paths.join(", ")))
 }

@@ -1,21 +1,19 @@
 //! The page that a person sees first. Pure.
 
-use hyper::Method;
-
-use super::routes::{ROUTES, Route};
+use super::routes::ENDPOINTS;
 
 /// HTML with links to what can be read, and the version.
 pub(super) fn page(version: &str) -> String {
-    let links: String = ROUTES
+    let links: String = ENDPOINTS
         .iter()
-        .filter(|(path, route)| !route.changes_state(&Method::GET) && *path != "/")
-        .map(|(path, route)| {
-            let (path, about) = (escape(path), escape(route.about()));
-            if matches!(route, Route::Past(_)) {
+        .filter(|endpoint| endpoint.takes(&hyper::Method::GET) && endpoint.path != "/")
+        .map(|endpoint| {
+            let (path, about) = (escape(endpoint.path), escape(endpoint.about));
+            if endpoint.is_link() {
+                format!("<li><a href=\"{path}\">{path}</a> {about}</li>\n")
+            } else {
                 // Without parameters it would answer with an error.
                 format!("<li>{path} {about}</li>\n")
-            } else {
-                format!("<li><a href=\"{path}\">{path}</a> {about}</li>\n")
             }
         })
         .collect();

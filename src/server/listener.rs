@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, UnixListener, lookup_host};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -22,10 +22,14 @@ use tokio_util::task::TaskTracker;
 
 use super::access::Access;
 use super::backend::Backend;
-use super::handler::Shared;
-use super::registry::Place;
-use super::settings::{Limits, Prometheus};
+use super::handler::{Link, Shared};
+use super::peer::Peer;
+use super::registry::{LOOK, Place};
+use super::request_line::RequestLines;
+use super::settings::{Limits, LocalSocket, Prometheus};
+use super::socket;
 use super::stats::Stats;
+use super::stream::Stream;
 use super::watched::Watched;
 
 /// How often the web configuration and its certificates are looked at.
@@ -35,9 +39,9 @@ const REST: Duration = Duration::from_millis(100);
 /// How long a cut connection may take to end when the server stops.
 const LAST_BREATH: Duration = Duration::from_millis(500);
 /// Connections the kernel holds until they are accepted.
-const BACKLOG: i32 = 1024;
+const BACKLOG: i32 = 4096;
 
-/// What a client gets when every place is taken by a request under way.
+/// What a client gets when all places are taken and too many wait for one.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
 content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n\r\ntoo many connections\n";
 
@@ -56,6 +60,11 @@ impl fmt::Display for BindError {
                 "another Bellwether, or Pushgateway, which has the same default port? \
                  choose another with --web.listen-address",
             ),
+            io::ErrorKind::PermissionDenied if self.address.contains('/') => (
+                "permission denied".to_owned(),
+                "the folder of prometheus.control.socket must be writable, and its group one of \
+                 this user's",
+            ),
             io::ErrorKind::PermissionDenied => {
                 ("permission denied".to_owned(), "ports below 1024 need CAP_NET_BIND_SERVICE")
             }
@@ -63,6 +72,9 @@ impl fmt::Display for BindError {
                 "not an address of this host".to_owned(),
                 "0.0.0.0 listens on all, 127.0.0.1 only for this host",
             ),
+            _ if self.address.contains('/') => {
+                (self.error.to_string(), "check prometheus.control.socket")
+            }
             _ => (self.error.to_string(), "check prometheus.host and prometheus.port"),
         };
         write!(out, "cannot listen on {}: {reason}\n  hint: {hint}", self.address)
@@ -73,8 +85,30 @@ impl std::error::Error for BindError {}
 
 /// A server that listens and does not answer yet.
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     shared: Arc<Shared>,
+}
+
+/// A listening socket.
+enum Listener {
+    Tcp(TcpListener),
+    /// Its file goes with it.
+    Unix { listener: UnixListener, _file: socket::File },
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), peer.ip().into()))
+            }
+            Self::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), Peer::Socket))
+            }
+        }
+    }
 }
 
 /// Changes a server that runs.
@@ -86,6 +120,18 @@ impl Handle {
     /// on them are judged by the new rules; `max_concurrent_pages` stays as it was.
     pub fn apply(&self, access: Access) {
         self.0.access.store(Arc::new(access));
+    }
+
+    /// Opens the Unix socket that `settings` name, for the same answers. Blocks on the file system.
+    ///
+    /// # Errors
+    /// Another process listens on it, it cannot be made, or its owner cannot be set.
+    pub fn bind_socket(&self, settings: &LocalSocket) -> Result<Server, BindError> {
+        let address = settings.path.display().to_string();
+        let bound = socket::bind(settings);
+        let (listener, file) = bound.map_err(|error| BindError { address, error })?;
+        let listener = Listener::Unix { listener, _file: file };
+        Ok(Server { listener, shared: Arc::clone(&self.0) })
     }
 }
 
@@ -103,15 +149,19 @@ impl Server {
         let failed = |error| BindError { address: settings.address(), error };
         let address = resolve(settings).await.map_err(failed)?;
         let listener = listen(address).map_err(failed)?;
+        let listener = Listener::Tcp(listener);
         Ok(Self { listener, shared: Arc::new(Shared::new(access, backend, stats)) })
     }
 
     /// The address it listens on.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not tell, or it is a Unix socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        match &self.listener {
+            Listener::Tcp(listener) => listener.local_addr(),
+            Listener::Unix { .. } => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// To change it while it runs.
@@ -125,15 +175,20 @@ impl Server {
     pub async fn run(self, stop: CancellationToken, drain: Duration) {
         let Self { listener, shared } = self;
         let tracker = TaskTracker::new();
-        let helpers = stop.child_token();
-        let reaper = tokio::spawn(reap(Arc::clone(&shared), helpers.clone()));
-        let renewal = tokio::spawn(renew(Arc::clone(&shared), helpers.clone()));
+        let mut helpers = Vec::new();
+        // The Unix socket has those of the address beside it.
+        let alone = matches!(listener, Listener::Tcp(_));
+        if alone {
+            helpers.push(tokio::spawn(reap(Arc::clone(&shared), stop.child_token())));
+            helpers.push(tokio::spawn(let_in(Arc::clone(&shared), stop.child_token())));
+            helpers.push(tokio::spawn(renew(Arc::clone(&shared), stop.child_token())));
+        }
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => admit(&shared, stream, peer.ip(), &tracker, &stop),
+                    Ok((stream, peer)) => admit(&shared, stream, peer, &tracker, &stop),
                     Err(error) if is_of_connection(&error) => {}
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept connections");
@@ -144,14 +199,16 @@ impl Server {
             }
         }
         drop(listener);
-        shared.registry.close(true);
+        if alone {
+            shared.registry.close(true);
+        }
         tracker.close();
-        if timeout(drain, tracker.wait()).await.is_err() {
+        if timeout(drain, tracker.wait()).await.is_err() && alone {
             tracing::warn!(connections = tracker.len(), "requests did not end in time: cut");
             shared.registry.close(false);
             timeout(LAST_BREATH, tracker.wait()).await.ok();
         }
-        for helper in [reaper, renewal] {
+        for helper in helpers {
             helper.await.ok();
         }
     }
@@ -203,46 +260,55 @@ fn is_of_connection(error: &io::Error) -> bool {
 
 fn admit(
     shared: &Arc<Shared>,
-    stream: TcpStream,
-    peer: IpAddr,
+    stream: Stream,
+    peer: Peer,
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
     let access = shared.access.load_full();
-    match shared.registry.admit(peer, &access.limits) {
-        Some(place) => {
-            let (shared, stop) = (Arc::clone(shared), stop.clone());
-            tracker.spawn(async move {
-                let cut = place.cut.clone();
-                tokio::select! {
-                    () = cut.cancelled() => {}
-                    () = connection(&shared, &access, stream, peer, &place, &stop) => {}
-                }
-            });
-        }
-        None => {
+    let (shared, stop) = (Arc::clone(shared), stop.clone());
+    tracker.spawn(async move {
+        let registry = &shared.registry;
+        // A client that is not let in in that time has given up too.
+        let waiting = timeout(**access.limits.header_timeout, registry.place(peer, &access.limits));
+        let place = tokio::select! {
+            place = waiting => place.ok().flatten(),
+            () = stop.cancelled() => return,
+        };
+        let Some(place) = place else {
             shared.stats.one_rejected();
-            if !access.is_tls() {
+            if !access.is_tls() || peer == Peer::Socket {
                 stream.try_write(FULL).ok();
             }
+            return;
+        };
+        let cut = place.cut.clone();
+        // Boxed: many may wait for a place, and need little memory.
+        let served = Box::pin(connection(&shared, &access, stream, peer, &place, &stop));
+        tokio::select! {
+            () = cut.cancelled() => {}
+            () = served => {}
         }
-    }
+    });
 }
 
 /// Everything on one connection.
 async fn connection(
     shared: &Arc<Shared>,
     access: &Access,
-    stream: TcpStream,
-    peer: IpAddr,
+    stream: Stream,
+    peer: Peer,
     place: &Place,
     stop: &CancellationToken,
 ) {
-    stream.set_nodelay(true).ok();
+    stream.prepare();
+    let stream = Arc::new(stream);
     let activity = Arc::clone(&place.activity);
+    let link = Link { peer, activity: Arc::clone(&activity), stream: Arc::clone(&stream) };
     let stream = Watched::new(stream, activity, Arc::clone(&shared.registry));
-    let Some(tls) = &access.web.tls else {
-        return serve(shared, &access.limits, stream, peer, place, stop, false).await;
+    let tls = access.web.tls.as_ref().filter(|_| peer != Peer::Socket);
+    let Some(tls) = tls else {
+        return serve(shared, &access.limits, stream, &link, stop, false).await;
     };
     match TlsAcceptor::from(Arc::clone(tls)).accept(stream).await {
         Ok(stream) => {
@@ -250,7 +316,7 @@ async fn connection(
             if http2 {
                 place.activity.speaks_http2();
             }
-            serve(shared, &access.limits, stream, peer, place, stop, http2).await;
+            serve(shared, &access.limits, stream, &link, stop, http2).await;
         }
         Err(error) => {
             shared.stats.handshake_failed();
@@ -263,16 +329,14 @@ async fn serve(
     shared: &Arc<Shared>,
     limits: &Limits,
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    peer: IpAddr,
-    place: &Place,
+    link: &Link,
     stop: &CancellationToken,
     http2: bool,
 ) {
-    let service = service_fn(|request| {
-        Arc::clone(shared).handle(peer.to_canonical(), Arc::clone(&place.activity), request)
-    });
+    let service = service_fn(|request| Arc::clone(shared).handle(link.clone(), request));
     let builder = protocol(limits, http2);
-    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let lines = RequestLines::new(stream, Arc::clone(&link.activity), !http2);
+    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(lines), service));
     let result = tokio::select! {
         result = served.as_mut() => result,
         () = stop.cancelled() => {
@@ -281,7 +345,7 @@ async fn serve(
         }
     };
     if let Err(error) = result {
-        tracing::debug!(%peer, error, "a connection ended badly");
+        tracing::debug!(peer = %link.peer, error, "a connection ended badly");
     }
 }
 
@@ -293,7 +357,7 @@ fn protocol(limits: &Limits, http2: bool) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .half_close(false)
+        .half_close(true)
         .max_buf_size(head as usize);
     builder
         .http2()
@@ -312,6 +376,16 @@ async fn reap(shared: Arc<Shared>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(limits.resolution()) => shared.registry.reap(&limits),
+        }
+    }
+}
+
+/// Lets in connections that wait, where one that keeps the server waiting may give way.
+async fn let_in(shared: Arc<Shared>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(LOOK) => shared.registry.let_in(),
         }
     }
 }

@@ -17,8 +17,7 @@ const COMPATIBLE: &str = "3.0.0";
 ///
 /// # Errors
 /// `limit` is no number.
-pub(super) fn view(metrics: &[MetricDef], query: &str) -> Result<Value, Trouble> {
-    let parameters = Parameters::new(query, b"");
+pub(super) fn view(metrics: &[MetricDef], parameters: &Parameters) -> Result<Value, Trouble> {
     let (wanted, limit) = (parameters.text("metric"), parameters.limit("limit")?);
     let named: BTreeMap<&str, &MetricDef> =
         metrics.iter().map(|metric| (&*metric.exported, metric)).collect();

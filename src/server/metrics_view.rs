@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::api::{labels, number};
+use super::query::Parameters;
 use crate::model::{Kind, LabelValues, MetricDef};
 use crate::store::Store;
 
@@ -29,11 +30,11 @@ impl Query {
     ///
     /// # Errors
     /// What is wrong with the parameters.
-    pub(super) fn parse(query: &str) -> Result<Self, String> {
+    pub(super) fn parse(parameters: &Parameters) -> Result<Self, String> {
         let mut parsed = Self { names: Vec::new(), limit: DEFAULT_LIMIT };
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*key {
-                "metric" => parsed.names.push(value.into_owned()),
+        for (key, value) in parameters.pairs() {
+            match key {
+                "metric" => parsed.names.push(value.to_owned()),
                 "limit" => {
                     parsed.limit =
                         value.parse().ok().filter(|limit| *limit <= MAX_LIMIT).ok_or_else(
@@ -148,6 +149,10 @@ mod tests {
     use crate::model::{Batch, MetricId, Now, Origin};
     use crate::store::Options;
 
+    fn parse(query: &str) -> Result<Query, String> {
+        Query::parse(&Parameters::new(query, b""))
+    }
+
     fn store() -> Store {
         let def = |name: &str, kind, labels: &[&str]| MetricDef {
             name: name.into(),
@@ -176,7 +181,7 @@ mod tests {
     }
 
     fn ask(query: &str) -> Value {
-        view(&store(), &Query::parse(query).unwrap()).unwrap()
+        view(&store(), &parse(query).unwrap()).unwrap()
     }
 
     #[test]
@@ -206,12 +211,12 @@ mod tests {
 
     #[test]
     fn mistakes_are_told() {
-        let unknown = view(&store(), &Query::parse("metric=nope").unwrap()).unwrap_err();
+        let unknown = view(&store(), &parse("metric=nope").unwrap()).unwrap_err();
         assert_eq!(unknown, "nope");
         for limit in ["x", "-1", "10001"] {
-            let error = Query::parse(&format!("limit={limit}")).unwrap_err();
+            let error = parse(&format!("limit={limit}")).unwrap_err();
             assert!(error.contains("0 to 10000"), "{error}");
         }
-        assert!(Query::parse("metrics=a").unwrap_err().contains("unknown parameter"));
+        assert!(parse("metrics=a").unwrap_err().contains("unknown parameter"));
     }
 }

@@ -1,5 +1,7 @@
 //! What can be asked for, as one table: path, methods, who may.
 
+use std::borrow::Cow;
+
 use hyper::Method;
 
 use super::analysis::Analysis;
@@ -39,176 +41,269 @@ pub(super) enum View {
     Explain,
 }
 
-/// Every path there is.
-pub(super) const ROUTES: [(&str, Route); 33] = [
-    ("/", Route::Landing),
-    ("/metrics", Route::Metrics),
-    ("/-/healthy", Route::Healthy),
-    ("/-/ready", Route::Ready),
-    ("/-/reload", Route::Reload),
-    ("/api/v1/record", Route::Record),
-    ("/api/v1/metrics", Route::Api(View::Metrics)),
-    ("/api/v1/alerts", Route::Api(View::Alerts)),
-    ("/api/v1/alerts/history", Route::AlertHistory),
-    ("/api/v1/alerts/<fingerprint>/acknowledge", Route::Acknowledge),
-    ("/api/v1/silences", Route::Silences),
-    ("/api/v1/silences/<id>", Route::Silence),
-    ("/api/v1/dead-letters", Route::DeadLetters),
-    ("/api/v1/explain", Route::Api(View::Explain)),
-    ("/api/v1/rules", Route::Api(View::Rules)),
-    ("/api/v1/health", Route::Api(View::Health)),
-    ("/api/v1/summary", Route::Api(View::Summary)),
-    ("/api/v1/query", Route::Past(Past::Query)),
-    ("/api/v1/query_range", Route::Past(Past::QueryRange)),
-    ("/api/v1/series", Route::Past(Past::Series)),
-    ("/api/v1/labels", Route::Past(Past::Labels)),
-    ("/api/v1/label/<name>/values", Route::Past(Past::Values)),
-    ("/api/v1/metadata", Route::Api(View::Metadata)),
-    ("/api/v1/query_exemplars", Route::Api(View::Exemplars)),
-    ("/api/v1/status/buildinfo", Route::Api(View::BuildInfo)),
-    ("/api/v1/trends", Route::Analysis(Analysis::Trends)),
-    ("/api/v1/baseline", Route::Analysis(Analysis::Baseline)),
-    ("/api/v1/anomalies", Route::Analysis(Analysis::Anomalies)),
-    ("/api/v1/forecast", Route::Analysis(Analysis::Forecast)),
-    ("/api/v1/correlations", Route::Analysis(Analysis::Correlations)),
-    ("/api/v1/bottlenecks", Route::Analysis(Analysis::Bottlenecks)),
-    ("/api/v1/score", Route::Analysis(Analysis::Score)),
-    ("/api/v1/advise", Route::Analysis(Analysis::Advise)),
-];
+/// One path, and all that is known of it without answering.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// One part of it may stand in angle brackets for any text.
+    pub(super) path: &'static str,
+    pub(super) route: Route,
+    /// Value of the label `handler` in the self-metrics.
+    pub(super) name: &'static str,
+    /// Description for people.
+    pub(super) about: &'static str,
+    /// Methods, as `Allow` lists them.
+    pub(super) methods: &'static str,
+    /// Those of them that change state, which not everybody may.
+    changes: &'static str,
+    /// Whether a bare GET has no answer, because a parameter is needed.
+    pub(super) needs_parameters: bool,
+}
 
-impl Route {
-    /// The route of `path`.
-    pub(super) fn of(path: &str) -> Option<Self> {
-        ROUTES.iter().find(|(known, _)| fits(known, path)).map(|(_, route)| *route)
+const READ: &str = "GET, HEAD";
+const QUERY: &str = "GET, POST";
+
+/// What is shown as it is.
+const fn page(
+    path: &'static str,
+    route: Route,
+    name: &'static str,
+    about: &'static str,
+) -> Endpoint {
+    Endpoint { path, route, name, about, methods: READ, changes: "", needs_parameters: false }
+}
+
+/// What parameters are sent to, in the URL or in a form.
+const fn query(
+    path: &'static str,
+    route: Route,
+    name: &'static str,
+    about: &'static str,
+) -> Endpoint {
+    Endpoint { methods: QUERY, ..page(path, route, name, about) }
+}
+
+impl Endpoint {
+    const fn with(self, methods: &'static str, changes: &'static str) -> Self {
+        Self { methods, changes, ..self }
     }
 
-    /// What stands in `path` for the part of its own that differs: a name, an identity.
-    pub(super) fn part(self, path: &str) -> &str {
-        let known = ROUTES.iter().find(|(_, route)| *route == self);
-        known.and_then(|(known, _)| part(known, path)).unwrap_or_default()
+    const fn needs_parameters(self) -> Self {
+        Self { needs_parameters: true, ..self }
     }
 
-    /// The word for it in the self-metric's label.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Landing => "landing",
-            Self::Metrics => "metrics",
-            Self::Healthy => "healthy",
-            Self::Ready => "ready",
-            Self::Reload => "reload",
-            Self::Record => "record",
-            Self::Api(View::Metrics) => "api_metrics",
-            Self::Api(View::Alerts) => "api_alerts",
-            Self::AlertHistory => "api_alerts_history",
-            Self::Silences | Self::Silence => "api_silences",
-            Self::Acknowledge => "api_acknowledge",
-            Self::DeadLetters => "api_dead_letters",
-            Self::Api(View::Silences) => "api_silences",
-            Self::Api(View::Explain) => "api_explain",
-            Self::Api(View::Rules) => "api_rules",
-            Self::Api(View::Health) => "api_health",
-            Self::Api(View::Summary) => "api_summary",
-            Self::Api(View::Metadata) => "api_metadata",
-            Self::Api(View::BuildInfo) => "api_buildinfo",
-            Self::Api(View::Exemplars) => "api_query_exemplars",
-            Self::Past(Past::Query) => "api_query",
-            Self::Past(Past::QueryRange) => "api_query_range",
-            Self::Past(Past::Series) => "api_series",
-            Self::Past(Past::Labels) => "api_labels",
-            Self::Past(Past::Values) => "api_label_values",
-            Self::Analysis(what) => what.name(),
-        }
+    /// The endpoint of `path`.
+    pub(super) fn of(path: &str) -> Option<&'static Self> {
+        ENDPOINTS.iter().find(|endpoint| fits(endpoint.path, path))
     }
 
-    /// What it is, for people.
-    pub(super) fn about(self) -> &'static str {
-        match self {
-            Self::Landing => "this page",
-            Self::Metrics => "all series, for Prometheus",
-            Self::Healthy => "whether the process answers",
-            Self::Ready => "whether every collector has run",
-            Self::Reload => "read the declaration again",
-            Self::Record => "record values of applications",
-            Self::Api(View::Metrics) => "declared metrics and their values",
-            Self::Api(View::Alerts) => "pending and firing alerts",
-            Self::AlertHistory => {
-                "what became of alerts and notifications: start, end, rule, match[], state, channel"
-            }
-            Self::Silences | Self::Api(View::Silences) => {
-                "silences; POST makes one: matchers, duration, times, created_by, comment"
-            }
-            Self::Silence => "DELETE ends a silence",
-            Self::Acknowledge => "POST says who takes care of an alert: by, comment, duration",
-            Self::DeadLetters => {
-                "what channels gave up; POST sends it again, DELETE discards it: id, channel, all"
-            }
-            Self::Api(View::Explain) => {
-                "why a rule's alerts fire or not, and who is told: rule, fingerprint"
-            }
-            Self::Api(View::Rules) => "rules and their state",
-            Self::Api(View::Health) => "collectors and channels",
-            Self::Api(View::Summary) => "everything in short",
-            Self::Api(View::Metadata) => "type and help of each metric",
-            Self::Api(View::BuildInfo) => "which Prometheus this API is compatible with",
-            Self::Api(View::Exemplars) => "always empty: no exemplars are kept",
-            Self::Past(Past::Query) => "a PromQL expression at one time: query, time",
-            Self::Past(Past::QueryRange) => {
-                "a PromQL expression over time: query, start, end, step"
-            }
-            Self::Past(Past::Series) => "series in history: match[], start, end",
-            Self::Past(Past::Labels) => "names of labels in history",
-            Self::Past(Past::Values) => "values of a label in history",
-            Self::Analysis(what) => what.about(),
-        }
+    /// The text in `path` for the part in angle brackets: a name, an identity.
+    pub(super) fn part<'a>(&self, path: &'a str) -> &'a str {
+        part(self.path, path).unwrap_or_default()
     }
 
     /// Whether `method` changes state, which not everybody may.
-    pub(super) fn changes_state(self, method: &Method) -> bool {
-        match self {
-            Self::Reload | Self::Record | Self::Silence | Self::Acknowledge => true,
-            Self::Silences => *method == Method::POST,
-            Self::DeadLetters => matches!(*method, Method::POST | Method::DELETE),
-            _ => false,
-        }
+    pub(super) fn changes_state(&self, method: &Method) -> bool {
+        lists(self.changes, method)
     }
 
     /// Whether it is answered to anybody: load balancers and supervisors have no password.
-    pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::Healthy | Self::Ready)
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.route, Route::Healthy | Route::Ready)
     }
 
-    /// Whether `method` fits; `PUT` reloads too, as it does at Prometheus.
-    pub(super) fn takes(self, method: &Method) -> bool {
-        match self {
-            Self::Reload => matches!(*method, Method::POST | Method::PUT),
-            Self::Record => *method == Method::POST,
-            Self::Silences => matches!(*method, Method::GET | Method::HEAD | Method::POST),
-            Self::Silence => *method == Method::DELETE,
-            Self::Acknowledge => matches!(*method, Method::POST | Method::DELETE),
-            Self::DeadLetters => {
-                matches!(*method, Method::GET | Method::HEAD | Method::POST | Method::DELETE)
-            }
-            Self::Past(_) | Self::Analysis(_) | Self::Api(View::Exemplars) => {
-                matches!(*method, Method::GET | Method::POST)
-            }
-            _ => matches!(*method, Method::GET | Method::HEAD),
-        }
+    /// Whether `method` fits.
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        lists(self.methods, method)
     }
 
-    /// The methods that fit, as `Allow` lists them.
-    pub(super) fn allow(self) -> &'static str {
-        match self {
-            Self::Reload => "POST, PUT",
-            Self::Record => "POST",
-            Self::Silences => "GET, HEAD, POST",
-            Self::Silence => "DELETE",
-            Self::Acknowledge => "POST, DELETE",
-            Self::DeadLetters => "GET, HEAD, POST, DELETE",
-            Self::Past(_) | Self::Analysis(_) | Self::Api(View::Exemplars) => "GET, POST",
-            _ => "GET, HEAD",
-        }
+    /// Whether a browser that follows a link to it gets an answer.
+    pub(super) fn is_link(&self) -> bool {
+        lists(self.methods, &Method::GET) && !self.needs_parameters && !self.path.contains('<')
     }
 }
+
+/// Whether a list as in `Allow` has `method`.
+fn lists(methods: &str, method: &Method) -> bool {
+    methods.split(", ").any(|listed| listed == method.as_str())
+}
+
+/// `path` without repeated slashes, as clients write it that join a base URL ending in a slash.
+pub(super) fn without_repeated_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut out = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !out.ends_with('/') {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Every path there is.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    page("/", Route::Landing, "landing", "this page"),
+    page("/metrics", Route::Metrics, "metrics", "all series, for Prometheus"),
+    page("/-/healthy", Route::Healthy, "healthy", "whether the process answers"),
+    page("/-/ready", Route::Ready, "ready", "whether every collector has run"),
+    page("/-/reload", Route::Reload, "reload", "read the configuration again")
+        .with("POST, PUT", "POST, PUT"),
+    page("/api/v1/record", Route::Record, "record", "record values of applications")
+        .with("POST", "POST"),
+    page(
+        "/api/v1/metrics",
+        Route::Api(View::Metrics),
+        "api_metrics",
+        "declared metrics and their values",
+    ),
+    page(
+        "/api/v1/alerts",
+        Route::Api(View::Alerts),
+        "api_alerts",
+        "pending and firing alerts",
+    ),
+    page(
+        "/api/v1/alerts/history",
+        Route::AlertHistory,
+        "api_alerts_history",
+        "changes of alerts and notifications: start, end, rule, match[], state, channel",
+    ),
+    page(
+        "/api/v1/alerts/<fingerprint>/acknowledge",
+        Route::Acknowledge,
+        "api_acknowledge",
+        "POST acknowledges an alert: by, comment, duration; DELETE ends that",
+    )
+    .with("POST, DELETE", "POST, DELETE"),
+    page(
+        "/api/v1/silences",
+        Route::Silences,
+        "api_silences",
+        "silences; POST makes one: matchers, duration, times, created_by, comment",
+    )
+    .with("GET, HEAD, POST", "POST"),
+    page("/api/v1/silences/<id>", Route::Silence, "api_silences", "DELETE ends a silence")
+        .with("DELETE", "DELETE"),
+    page(
+        "/api/v1/dead-letters",
+        Route::DeadLetters,
+        "api_dead_letters",
+        "notifications that channels gave up; POST sends them again, DELETE discards them: id, \
+         channel, all",
+    )
+    .with("GET, HEAD, POST, DELETE", "POST, DELETE"),
+    page(
+        "/api/v1/explain",
+        Route::Api(View::Explain),
+        "api_explain",
+        "why a rule's alerts fire or not, and who is notified: rule, fingerprint",
+    )
+    .needs_parameters(),
+    page("/api/v1/rules", Route::Api(View::Rules), "api_rules", "rules and their state"),
+    page("/api/v1/health", Route::Api(View::Health), "api_health", "collectors and channels"),
+    page("/api/v1/summary", Route::Api(View::Summary), "api_summary", "everything in short"),
+    query(
+        "/api/v1/query",
+        Route::Past(Past::Query),
+        "api_query",
+        "a PromQL expression at one time: query, time",
+    )
+    .needs_parameters(),
+    query(
+        "/api/v1/query_range",
+        Route::Past(Past::QueryRange),
+        "api_query_range",
+        "a PromQL expression over time: query, start, end, step",
+    )
+    .needs_parameters(),
+    query(
+        "/api/v1/series",
+        Route::Past(Past::Series),
+        "api_series",
+        "series in history: match[], start, end",
+    )
+    .needs_parameters(),
+    query("/api/v1/labels", Route::Past(Past::Labels), "api_labels", "names of labels in history"),
+    query(
+        "/api/v1/label/<name>/values",
+        Route::Past(Past::Values),
+        "api_label_values",
+        "values of a label in history",
+    ),
+    page(
+        "/api/v1/metadata",
+        Route::Api(View::Metadata),
+        "api_metadata",
+        "type and help of each metric",
+    ),
+    query(
+        "/api/v1/query_exemplars",
+        Route::Api(View::Exemplars),
+        "api_query_exemplars",
+        "always empty: no exemplars are kept",
+    ),
+    page(
+        "/api/v1/status/buildinfo",
+        Route::Api(View::BuildInfo),
+        "api_buildinfo",
+        "which Prometheus this API is compatible with",
+    ),
+    query(
+        "/api/v1/trends",
+        Route::Analysis(Analysis::Trends),
+        "api_trends",
+        "where a metric goes: metric, window",
+    )
+    .needs_parameters(),
+    query(
+        "/api/v1/baseline",
+        Route::Analysis(Analysis::Baseline),
+        "api_baseline",
+        "what is usual by hour and weekday: metric",
+    )
+    .needs_parameters(),
+    query(
+        "/api/v1/anomalies",
+        Route::Analysis(Analysis::Anomalies),
+        "api_anomalies",
+        "what was unusual: metric, window",
+    )
+    .needs_parameters(),
+    query(
+        "/api/v1/forecast",
+        Route::Analysis(Analysis::Forecast),
+        "api_forecast",
+        "what comes next: metric, reaches, hours",
+    )
+    .needs_parameters(),
+    query(
+        "/api/v1/correlations",
+        Route::Analysis(Analysis::Correlations),
+        "api_correlations",
+        "what moved with it: metric or alert",
+    )
+    .needs_parameters(),
+    query(
+        "/api/v1/bottlenecks",
+        Route::Analysis(Analysis::Bottlenecks),
+        "api_bottlenecks",
+        "what holds things back, and what to do",
+    ),
+    query(
+        "/api/v1/score",
+        Route::Analysis(Analysis::Score),
+        "api_score",
+        "the health score, in one number",
+    ),
+    query(
+        "/api/v1/advise",
+        Route::Analysis(Analysis::Advise),
+        "api_advise",
+        "a threshold from history: metric, per_week",
+    )
+    .needs_parameters(),
+];
 
 /// Whether `path` is `known`, which may have one part in angle brackets that stands for any text.
 fn fits(known: &str, path: &str) -> bool {
@@ -238,18 +333,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn allow_says_what_is_taken() {
-        let all = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
-        for (path, route) in ROUTES {
-            let taken: Vec<&str> =
-                all.iter().filter(|method| route.takes(method)).map(Method::as_str).collect();
-            assert_eq!(taken.join(", "), route.allow(), "{path}");
-            assert_eq!(Route::of(path), Some(route));
+    fn every_path_is_found_and_changes_only_by_methods_it_takes() {
+        for endpoint in ENDPOINTS {
+            let Endpoint { path, methods, changes, .. } = endpoint;
+            assert_eq!(Endpoint::of(path).map(|found| found.path), Some(*path));
+            for method in changes.split(", ").filter(|method| !method.is_empty()) {
+                assert!(methods.split(", ").any(|taken| taken == method), "{path} {method}");
+            }
+            let names = ENDPOINTS.iter().filter(|other| other.name == endpoint.name);
+            assert!(names.count() == 1 || endpoint.name == "api_silences", "{path}");
         }
+        let reload = Endpoint::of("/-/reload").unwrap();
+        assert!(reload.takes(&Method::PUT) && reload.changes_state(&Method::POST));
+        assert!(!reload.takes(&Method::GET) && !reload.takes(&Method::PATCH));
         let values = Some(Route::Past(Past::Values));
-        assert_eq!(Route::of("/api/v1/label/__name__/values"), values);
+        let of = |path| Endpoint::of(path).map(|endpoint| endpoint.route);
+        assert_eq!(of("/api/v1/label/__name__/values"), values);
         for path in ["/metrics/", "/api/v1/label//values", "/api/v1/label/a/b/values"] {
-            assert_eq!(Route::of(path), None, "{path}");
+            assert_eq!(of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn repeated_slashes_are_one() {
+        for (path, expected) in [
+            ("/api/v1/query", "/api/v1/query"),
+            ("//api/v1/query", "/api/v1/query"),
+            ("/api///v1//query", "/api/v1/query"),
+            ("//", "/"),
+        ] {
+            assert_eq!(without_repeated_slashes(path), expected);
         }
     }
 }

@@ -33,7 +33,7 @@ section! {
         pub limits: Limits = Limits::default(),
         /// What a query of history may cost.
         pub query: QueryLimits = QueryLimits::default(),
-        /// Who may reload and record.
+        /// Who may change state: reload, record, silence, acknowledge, send dead letters again.
         pub control: Control = Control::default(),
     }
 }
@@ -41,11 +41,13 @@ section! {
 section! {
     /// What slow or huge clients may cost, so that a scrape is always answered.
     pub struct Limits {
-        /// Connections open at once. A newer one takes the place of the one that has kept the
-        /// server waiting longest.
+        /// Connections open at once. They are shared by address: a newer one takes the place of one
+        /// of an address that has more, else of one that has kept the server waiting, else it waits
+        /// for its turn. An eighth of them, at least 2, is for scrapes alone.
         pub max_connections: Spanned<u32> = Spanned::nowhere(256),
-        /// Pages and API answers under way at once. A newer one takes the place of one whose client
-        /// does not read it.
+        /// Pages and API answers under way at once, shared by address. A newer one takes the place
+        /// of one whose client does not read it. Scrapes have a quarter as many, at least 2, beside
+        /// them, of which one address takes one.
         pub max_concurrent_pages: Spanned<u32> = Spanned::nowhere(16),
         /// Size of a request's head in bytes.
         pub max_header_bytes: Spanned<u32> = Spanned::nowhere(16_384),
@@ -65,7 +67,9 @@ section! {
 }
 
 section! {
-    /// Who may reload and record. Without either key only this host may.
+    /// Who may change state: reload, record, silence, acknowledge, send dead letters again. Without
+    /// any key only clients on this host may, and where `basic_auth_users` are configured nobody
+    /// may: those are for reading, and a reverse proxy on this host looks like a client on it.
     pub struct Control {
         /// Networks whose clients may, such as `10.0.0.0/8`. They replace the loopback networks;
         /// list those too if they shall stay.
@@ -73,6 +77,41 @@ section! {
         /// File with a token that the client must send as `Authorization: Bearer`. Without
         /// `networks` any client that sends it may.
         pub token_file: Option<PathBuf> = None,
+        /// Unix socket on which processes of this host may read and change everything, without a
+        /// password or a token: its mode decides who. Commands on this host use it where it is
+        /// configured.
+        pub socket: Option<Spanned<LocalSocket>> = None,
+    }
+}
+
+section! {
+    /// A Unix socket, and who may open it.
+    pub struct LocalSocket {
+        /// Path of its file, such as `/run/bellwether/control.sock`. Its folder must be there.
+        pub path: PathBuf,
+        /// Mode of the file in octal digits.
+        pub mode: Spanned<String> = Spanned::nowhere("0660".to_owned()),
+        /// User that owns it, by name or number. Without it the one of the process.
+        pub owner: Option<String> = None,
+        /// Group that owns it, by name or number. Without it the one of the process.
+        pub group: Option<String> = None,
+    }
+}
+
+impl LocalSocket {
+    /// The mode as a number; for the owner alone where it is none.
+    pub(super) fn mode(&self) -> u32 {
+        let octal = self.mode.trim_start_matches("0o");
+        u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o777).unwrap_or(0o600)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        let octal = self.mode.trim_start_matches("0o");
+        if !u32::from_str_radix(octal, 8).is_ok_and(|mode| mode <= 0o777) {
+            problems
+                .error(&self.mode.at, format!("not the mode of a file: {:?}", *self.mode))
+                .hint("octal digits, such as \"0660\" for owner and group");
+        }
     }
 }
 
@@ -98,6 +137,9 @@ impl Prometheus {
         }
         self.limits.check(problems);
         self.query.check(**self.limits.request_timeout, problems);
+        if let Some(socket) = &self.control.socket {
+            socket.check(problems);
+        }
         for network in &self.control.networks {
             if let Err(error) = network.parse::<Network>() {
                 problems
@@ -232,7 +274,8 @@ mod tests {
         for host in ["\"::\"", "\"::1\"", "127.0.0.1", "localhost", "a-b.example.org", "host1"] {
             let yaml = format!(
                 "{{host: {host}, limits: {{idle_timeout: 1m}},
-                  control: {{networks: [10.0.0.0/8, \"::1/128\", 192.168.1.7], token_file: t}}}}"
+                  control: {{networks: [10.0.0.0/8, \"::1/128\", 192.168.1.7], token_file: t,
+                    socket: {{path: s, mode: \"0600\", group: adm}}}}}}"
             );
             assert_eq!(check(&yaml), Vec::<String>::new(), "{host}");
         }
@@ -262,6 +305,9 @@ mod tests {
             ("control: {networks: [10.0.0.1/8]}", "did you mean 10.0.0.0/8?"),
             ("control: {networks: [home]}", "not a network: \"home\""),
             ("control: {network: []}", "did you mean \"networks\"?"),
+            ("control: {socket: {path: s, mode: rw}}", "not the mode of a file: \"rw\""),
+            ("control: {socket: {path: s, mode: \"1777\"}}", "not the mode of a file"),
+            ("control: {socket: {mode: \"0600\"}}", "missing key \"path\""),
         ] {
             let problems = check(yaml);
             assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");

@@ -11,20 +11,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::activity::Activity;
 use super::registry::Registry;
+use super::stream::Stream;
 
 /// How long what still comes is thrown away.
 const LINGER: Duration = Duration::from_secs(1);
 /// How much of it at most.
 const LINGER_BYTES: usize = 8 << 20;
 
-/// One TCP connection, watched.
+/// One connection, watched.
 pub(super) struct Watched {
-    stream: TcpStream,
+    stream: Arc<Stream>,
     activity: Arc<Activity>,
     registry: Arc<Registry>,
     closing: Closing,
@@ -37,7 +37,11 @@ enum Closing {
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(
+        stream: Arc<Stream>,
+        activity: Arc<Activity>,
+        registry: Arc<Registry>,
+    ) -> Self {
         Self { stream, activity, registry, closing: Closing::No }
     }
 
@@ -48,12 +52,12 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        ready!(self.stream.poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
             self.activity.received(self.registry.now());
         }
@@ -63,37 +67,37 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let result = self.stream.poll_write(cx, &[io::IoSlice::new(bytes)]);
         self.note_write(&result);
         result
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        let result = self.stream.poll_write(cx, bytes);
         self.note_write(&result);
         result
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if let Closing::No = this.closing {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.stream.end()?;
             this.closing = Closing::Lingers { until: Box::pin(sleep(LINGER)), left: LINGER_BYTES };
         }
         let Closing::Lingers { until, left } = &mut this.closing else {
@@ -102,7 +106,7 @@ impl AsyncWrite for Watched {
         let mut bytes = [0; 4096];
         while *left > 0 && until.as_mut().poll(cx).is_pending() {
             let mut buffer = ReadBuf::new(&mut bytes);
-            match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer)) {
+            match ready!(this.stream.poll_read(cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {
                     *left = left.saturating_sub(buffer.filled().len());
                 }

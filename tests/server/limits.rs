@@ -1,5 +1,6 @@
 //! Slow, huge and malicious clients, and the scrape that is answered all the same.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use bellwether::declare::Span;
@@ -118,8 +119,9 @@ async fn who_reads_too_slowly_is_cut() {
 #[tokio::test]
 async fn clients_that_do_not_read_leave_room_for_a_page() {
     let server = limited(200_000, |limits| limits.max_concurrent_pages = 2.into()).await;
-    let deaf = deaf(&server, 2).await;
-    until("both pages", || server.stats.requests().values().map(|r| r.count).sum::<u64>() == 2)
+    // One of the reserve too: a scrape of the same address has none left.
+    let deaf = deaf(&server, 3).await;
+    until("the pages", || server.stats.requests().values().map(|r| r.count).sum::<u64>() == 3)
         .await;
     scrape(server.address).await;
     assert_eq!(cuts(&server, Cut::Evicted), 1);
@@ -127,37 +129,89 @@ async fn clients_that_do_not_read_leave_room_for_a_page() {
 }
 
 #[tokio::test]
-async fn when_all_are_served_a_newcomer_is_told() {
+async fn requests_that_hang_leave_places_for_scrapes() {
     let mut backend = TestBackend::new(1);
     backend.reload_gate = Semaphore::new(0);
     let settings = settings(|settings| settings.limits.max_connections = 8.into());
     let server = run(settings, backend).await;
     let mut busy = Vec::new();
-    for _ in 0..8 {
+    for begun in 1..=6 {
+        let mut client = connect(server.address).await;
+        client.write_all(request("POST", "/-/reload", &[], "").as_bytes()).await.unwrap();
+        busy.push(client);
+        until("the reload", || server.backend.reloads_begun.load(SeqCst) == begun).await;
+    }
+    let keep_alive = "GET /-/ready HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let reply = send(server.address, keep_alive).await;
+    assert_eq!((reply.status, reply.header("connection")), (503, "close"));
+    assert!(reply.text().contains("too many requests"), "{}", reply.text());
+    scrape(server.address).await;
+    server.backend.reload_gate.add_permits(6);
+    for mut client in busy {
+        assert!(read_all(&mut client).await.starts_with(b"HTTP/1.1 200 "));
+    }
+}
+
+#[tokio::test]
+async fn requests_that_change_state_are_few_at_once() {
+    let mut backend = TestBackend::new(1);
+    backend.reload_gate = Semaphore::new(0);
+    let settings = settings(|settings| settings.limits.max_concurrent_pages = 2.into());
+    let server = run(settings, backend).await;
+    let mut busy = Vec::new();
+    for _ in 0..5 {
         let mut client = connect(server.address).await;
         client.write_all(request("POST", "/-/reload", &[], "").as_bytes()).await.unwrap();
         busy.push(client);
     }
-    // Until all eight are being served, a newcomer takes the place of one that is not yet.
-    soon("a refusal", async {
-        loop {
-            let mut client = connect(server.address).await;
-            let mut bytes = Vec::new();
-            client.read_to_end(&mut bytes).await.ok();
-            if server.stats.rejected() > 0 {
-                assert!(bytes.starts_with(b"HTTP/1.1 503 "), "{bytes:?}");
-                return;
-            }
-        }
-    })
-    .await;
-    server.backend.reload_gate.add_permits(8);
-    let mut answered = 0;
-    for mut client in busy {
-        answered += usize::from(read_all(&mut client).await.starts_with(b"HTTP/1.1 200 "));
-    }
-    assert!(answered > 0);
+    until("two reloads", || server.backend.reloads_begun.load(SeqCst) == 2).await;
+    until("all connections", || server.stats.connections() == 5).await;
     scrape(server.address).await;
+    assert_eq!(server.backend.reloads_begun.load(SeqCst), 2);
+    server.backend.reload_gate.add_permits(5);
+    for mut client in busy {
+        assert!(read_all(&mut client).await.starts_with(b"HTTP/1.1 200 "));
+    }
+}
+
+#[tokio::test]
+async fn who_closes_only_its_half_gets_its_answer() {
+    let server = start().await;
+    for request in ["GET /metrics HTTP/1.0\r\n\r\n", "GET /api/v1/alerts HTTP/1.0\r\n\r\n"] {
+        let mut client = connect(server.address).await;
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(Reply::parse(&read_all(&mut client).await).0.status, 200, "{request}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_unread_says_that_the_connection_closes() {
+    let server = start().await;
+    let json = "content-type: application/json";
+    for (method, path, extra, status) in [
+        ("POST", "/-/reload", &["origin: https://evil.example"][..], 403),
+        ("POST", "/metrics", &[], 405),
+        ("POST", "/api/v1/record", &["content-type: text/plain"], 415),
+        ("POST", "/nowhere", &[json], 404),
+    ] {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
+        let extra: String = extra.iter().map(|line| format!("{line}\r\n")).collect();
+        let reply =
+            send(server.address, format!("{head}{extra}content-length: 3\r\n\r\n[1]")).await;
+        assert_eq!((reply.status, reply.header("connection")), (status, "close"), "{path}");
+    }
+    // What was read leaves the connection as it is.
+    let mut client = connect(server.address).await;
+    let record = format!("POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\n{json}\r\n");
+    for _ in 0..2 {
+        let request = format!("{record}content-length: 3\r\n\r\n[1]");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = [0; 4096];
+        let count = soon("an answer", client.read(&mut bytes)).await.unwrap();
+        let reply = Reply::parse(&bytes[..count]).0;
+        assert_eq!((reply.status, reply.header("connection")), (200, ""));
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy sees tests only inside of test functions
 
+mod attacks;
 mod control;
 mod limits;
 mod page;

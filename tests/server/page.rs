@@ -219,3 +219,50 @@ async fn both_families_of_addresses() {
         }
     }
 }
+
+#[tokio::test]
+async fn every_link_of_the_first_page_answers() {
+    let mut backend = TestBackend::new(3);
+    let history = bellwether::history::History::in_memory(100);
+    backend.history = Some(std::sync::Arc::new(history));
+    let server = run(settings(|_| {}), backend).await;
+    let page = get(server.address, "/", &[]).await;
+    let links: Vec<&str> = page.text().split("href=\"").skip(1).collect();
+    let links = links.iter().map(|rest| rest.split('"').next().unwrap());
+    // The history of alerts is the one thing that this server has none of.
+    let links: Vec<&str> = links.filter(|link| *link != "/api/v1/alerts/history").collect();
+    assert!(links.len() > 10, "{links:?}");
+    for link in links {
+        let reply = get(server.address, link, &[]).await;
+        assert_eq!(reply.status, 200, "{link}: {}", reply.text());
+    }
+    assert!(page.text().contains("<li>/api/v1/explain why"), "what needs a parameter is no link");
+}
+
+#[tokio::test]
+async fn repeated_slashes_and_unescaped_quotes_are_as_good() {
+    let server = start().await;
+    for path in ["//api/v1/alerts", "/api//v1/alerts", "//metrics", "///-/healthy"] {
+        assert_eq!(get(server.address, path, &[]).await.status, 200, "{path}");
+    }
+    let mut client = connect(server.address).await;
+    for _ in 0..2 {
+        let request = "GET /api/v1/metrics?metric=\"<x>\" HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = [0; 4096];
+        let count = tokio::io::AsyncReadExt::read(&mut client, &mut bytes).await.unwrap();
+        let reply = Reply::parse(&bytes[..count]).0;
+        assert_eq!(reply.status, 404);
+        assert!(reply.text().contains(r#"\"<x>\""#), "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn the_date_is_that_of_the_moment() {
+    let server = start().await;
+    let reply = get(server.address, "/-/healthy", &[]).await;
+    let printed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(reply.header("date"));
+    let apart = (jiff::Timestamp::now() - printed.unwrap()).get_seconds();
+    assert!((0..60).contains(&apart), "{}", reply.header("date"));
+    assert!(reply.header("date").ends_with(" GMT"), "{}", reply.header("date"));
+}

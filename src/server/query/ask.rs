@@ -1,18 +1,15 @@
 //! From a request's head and body to an answer from history.
 
-use hyper::body::{Bytes, Incoming};
-use hyper::header::CONTENT_TYPE;
-use hyper::http::request::Parts;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
+use hyper::body::Incoming;
 
 use super::params::Parameters;
 use super::views::{self, Past, Question, Reply};
 use crate::promql::{Guard, Queryable};
-use crate::server::access::Access;
 use crate::server::answer::{self, Answer, Trouble};
-use crate::server::body::{self, Outgoing};
-use crate::server::handler::{Shared, not_acceptable, read_body};
-use crate::server::negotiate::coding;
+use crate::server::body::Outgoing;
+use crate::server::form;
+use crate::server::handler::{Asked, Shared};
 
 impl Shared {
     /// Answers `what` from history.
@@ -22,18 +19,16 @@ impl Shared {
     pub(in crate::server) async fn ask(
         &self,
         what: Past,
-        access: &Access,
-        parts: &Parts,
-        request: &body::Request,
-        body: Incoming,
+        asked: &Asked<'_>,
+        body: &mut Option<Incoming>,
     ) -> Result<Answer, Trouble> {
-        let path = parts.uri.path().to_owned();
-        let (now, lookback) = (self.backend.now().wall, **access.query.lookback);
+        let path = asked.path.to_owned();
+        let (now, lookback) = (self.backend.now().wall, **asked.access.query.lookback);
         let work = move |parameters: &Parameters, source: &dyn Queryable, guard: &Guard| {
             let parameters = parameters.clone();
             views::answer(&Question { what, path, parameters, now, lookback }, source, guard)
         };
-        self.work(access, parts, request, body, work).await
+        self.work(asked, body, work).await
     }
 
     /// Makes an answer of the parameters and of history, as a job.
@@ -42,19 +37,16 @@ impl Shared {
     /// What `work` says, or why it cannot be done now.
     pub(in crate::server) async fn work(
         &self,
-        access: &Access,
-        parts: &Parts,
-        request: &body::Request,
-        body: Incoming,
+        asked: &Asked<'_>,
+        body: &mut Option<Incoming>,
         work: impl FnOnce(&Parameters, &dyn Queryable, &Guard) -> Result<Reply, Trouble>
         + Send
         + 'static,
     ) -> Result<Answer, Trouble> {
-        let coding = coding(&parts.headers).ok_or_else(not_acceptable)?;
+        let access = asked.access;
+        let coding = asked.coding()?;
         let history = self.backend.history().ok_or_else(no_history)?;
-        let form =
-            if is_form(parts) { read_body(access, request, body).await? } else { Bytes::new() };
-        let parameters = Parameters::new(parts.uri.query().unwrap_or_default(), &form);
+        let parameters = form::parameters(asked, body).await?;
         let query = &access.query;
         let most = query.time(**access.limits.request_timeout);
         let wanted = parameters.duration("timeout")?.unwrap_or(most);
@@ -62,7 +54,7 @@ impl Shared {
         let work = move |guard: &Guard| work(&parameters, &*history, guard);
         let made = self.jobs.run(limits, work).await?;
         // Until it may leave, others wait: what is made and not sent is bounded.
-        let permit = self.permit().await?;
+        let permit = self.permit(asked).await?;
         let failed = |error| {
             let message = format!("cannot compress the answer: {error}");
             Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, message)
@@ -78,13 +70,6 @@ impl Shared {
         answer::set_coding(&mut answer, coding);
         Ok(answer)
     }
-}
-
-/// Whether the body holds parameters.
-fn is_form(parts: &Parts) -> bool {
-    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    parts.method == Method::POST && media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 fn no_history() -> Trouble {

@@ -24,6 +24,17 @@ impl Parameters {
         Self(both.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
+    /// Takes the fields of a form as they are, and reads the query part of a URL.
+    pub(in crate::server) fn with_fields(url: &str, mut fields: Vec<(String, String)>) -> Self {
+        fields.extend(Self::new(url, b"").0);
+        Self(fields)
+    }
+
+    /// Names and values.
+    pub(in crate::server) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The first value of `name`, empty if there is none.
     pub(in crate::server) fn text(&self, name: &str) -> &str {
         self.all(name).next().unwrap_or_default()

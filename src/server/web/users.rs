@@ -1,14 +1,16 @@
 //! Users and their passwords.
 //!
 //! bcrypt is slow by design, so it must not be a lever: one check runs at a time, on a blocking
-//! thread; after a wrong password the next one waits three times as long as the check took, so
-//! that guessing costs at most a quarter of a core; each peer has few checks waiting; and a
-//! password that was right once is remembered (as a keyed hash), so that scrapes pass by the queue.
+//! thread; after a wrong password those who sent one before wait three times as long as the check
+//! took, so that guessing costs at most a quarter of a core; each client has few checks waiting; who
+//! has sent no wrong password goes before those who have, and takes their place in a full queue, so
+//! that guessers lock nobody out; and a password that was right once is remembered (as a keyed
+//! hash), so that scrapes pass by the queue.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,15 +19,20 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use parking_lot::Mutex;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use crate::declare::{Problems, Secret, Spanned};
+use crate::server::peer::Client;
 
-/// Checks that one peer may have waiting.
-const WAITING_PER_PEER: u32 = 4;
+/// Checks that one client may have waiting.
+const WAITING_PER_CLIENT: usize = 4;
 /// Checks that may wait in all.
-const WAITING: u32 = 32;
+const WAITING: usize = 32;
+/// How long a wrong password is held against a client.
+const GRUDGE: Duration = Duration::from_secs(600);
+/// Clients whose wrong passwords are counted.
+const COUNTED: usize = 4096;
 /// Remembered passwords; only right ones come in, so this is rarely reached.
 const REMEMBERED: usize = 1024;
 
@@ -89,24 +96,23 @@ pub(crate) struct Verifier {
     /// Made at the start, so a copy of the remembered hashes is of no use elsewhere.
     key: Option<hmac::Key>,
     remembered: Mutex<HashSet<[u8; 32]>>,
-    waiting: Arc<Mutex<HashMap<IpAddr, u32>>>,
-    one: Arc<Semaphore>,
+    queue: Arc<Queue>,
 }
 
 impl Verifier {
     pub(crate) fn new() -> Self {
         // Without randomness nothing is remembered, and each request pays for its check.
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
-        Self {
-            key,
-            remembered: Mutex::default(),
-            waiting: Arc::default(),
-            one: Arc::new(Semaphore::new(1)),
-        }
+        Self { key, remembered: Mutex::default(), queue: Arc::default() }
     }
 
     /// Judges the `Authorization` of a request.
-    pub(crate) async fn check(&self, users: &Users, peer: IpAddr, headers: &HeaderMap) -> Verdict {
+    pub(crate) async fn check(
+        &self,
+        users: &Users,
+        client: Client,
+        headers: &HeaderMap,
+    ) -> Verdict {
         let Some((user, password)) = credentials(headers) else { return Verdict::Denied };
         let known = users.hashes.get(&user);
         let hash = Arc::clone(known.unwrap_or(&users.decoy));
@@ -114,18 +120,14 @@ impl Verifier {
         if memory.is_some_and(|memory| self.remembered.lock().contains(&memory)) {
             return Verdict::Granted;
         }
-        let Some(waiting) = Waiting::enter(&self.waiting, peer) else { return Verdict::Busy };
-        let Ok(permit) = Arc::clone(&self.one).acquire_owned().await else { return Verdict::Busy };
+        let Some(turn) = Queue::turn(&self.queue, client).await else { return Verdict::Busy };
         // A task of its own: a guesser that leaves early must not make room for its next guess.
         let known = known.is_some();
         let check = tokio::spawn(async move {
             let start = Instant::now();
             let check = move || bcrypt::verify(password, &hash).unwrap_or(false);
             let right = tokio::task::spawn_blocking(check).await.unwrap_or(false) && known;
-            if !right {
-                sleep(start.elapsed() * 3).await;
-            }
-            drop((permit, waiting));
+            turn.end(right, start.elapsed());
             right
         });
         if !check.await.unwrap_or(false) {
@@ -146,33 +148,146 @@ impl Verifier {
     }
 }
 
-/// A place in the queue, given back when dropped.
-struct Waiting {
-    all: Arc<Mutex<HashMap<IpAddr, u32>>>,
-    peer: IpAddr,
+/// Who checks, and who waits to.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    /// Something has changed.
+    changed: Notify,
 }
 
-impl Waiting {
-    fn enter(all: &Arc<Mutex<HashMap<IpAddr, u32>>>, peer: IpAddr) -> Option<Self> {
-        let mut waiting = all.lock();
-        let own = waiting.get(&peer).copied().unwrap_or_default();
-        if own >= WAITING_PER_PEER || waiting.values().sum::<u32>() >= WAITING {
-            return None;
+#[derive(Default)]
+struct State {
+    busy: bool,
+    /// Before that only clients without a wrong password are checked.
+    pause: Option<Instant>,
+    waiting: BTreeMap<u64, Client>,
+    next: u64,
+    /// Wrong passwords by client, and when the last came.
+    wrong: HashMap<Client, (u32, Instant)>,
+}
+
+/// The right to one check.
+struct Turn {
+    queue: Arc<Queue>,
+    client: Client,
+}
+
+impl Turn {
+    /// The check has ended after `took`.
+    fn end(self, right: bool, took: Duration) {
+        if !right {
+            let now = Instant::now();
+            let mut state = self.queue.state.lock();
+            state.pause = Some(now + took * 3);
+            state.hold_against(self.client, now);
         }
-        waiting.insert(peer, own + 1);
-        Some(Self { all: Arc::clone(all), peer })
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Turn {
     fn drop(&mut self) {
-        let mut waiting = self.all.lock();
-        if let Some(own) = waiting.get_mut(&self.peer) {
-            *own -= 1;
-            if *own == 0 {
-                waiting.remove(&self.peer);
+        self.queue.state.lock().busy = false;
+        self.queue.changed.notify_waiters();
+    }
+}
+
+/// A place in the queue, left when dropped.
+struct Queued<'a> {
+    queue: &'a Queue,
+    ticket: u64,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.queue.state.lock().waiting.remove(&self.ticket);
+        self.queue.changed.notify_waiters();
+    }
+}
+
+impl Queue {
+    /// Waits for the turn of `client`; none where too many wait that go first.
+    async fn turn(self: &Arc<Self>, client: Client) -> Option<Turn> {
+        let ticket = self.state.lock().enter(client, Instant::now())?;
+        self.changed.notify_waiters();
+        let _queued = Queued { queue: self, ticket };
+        loop {
+            // Listens before it looks, so that no change goes by unseen.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let until = {
+                let mut state = self.state.lock();
+                let now = Instant::now();
+                if !state.waiting.contains_key(&ticket) {
+                    return None;
+                }
+                match state.next_turn(now) {
+                    Some(next) if next == ticket => {
+                        state.waiting.remove(&ticket);
+                        state.busy = true;
+                        return Some(Turn { queue: Arc::clone(self), client });
+                    }
+                    _ => state.pause.filter(|pause| *pause > now && !state.busy),
+                }
+            };
+            match until {
+                Some(until) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(until) => {}
+                },
+                None => changed.await,
             }
         }
+    }
+}
+
+impl State {
+    fn wrong(&self, client: Client, now: Instant) -> u32 {
+        let counted = self.wrong.get(&client);
+        counted.filter(|(_, at)| now - *at < GRUDGE).map_or(0, |(count, _)| *count)
+    }
+
+    fn hold_against(&mut self, client: Client, now: Instant) {
+        if self.wrong.len() >= COUNTED {
+            self.wrong.retain(|_, (_, at)| now - *at < GRUDGE);
+        }
+        if self.wrong.len() >= COUNTED {
+            let oldest = self.wrong.iter().min_by_key(|(_, (_, at))| *at);
+            let oldest = oldest.map(|(client, _)| *client);
+            oldest.map(|oldest| self.wrong.remove(&oldest));
+        }
+        let (count, at) = self.wrong.entry(client).or_insert((0, now));
+        (*count, *at) = (count.saturating_add(1), now);
+    }
+
+    /// A ticket for `client`, in place of one with more wrong passwords where the queue is full.
+    fn enter(&mut self, client: Client, now: Instant) -> Option<u64> {
+        let own = self.waiting.values().filter(|waiting| **waiting == client).count();
+        if own >= WAITING_PER_CLIENT {
+            return None;
+        }
+        if self.waiting.len() >= WAITING {
+            let rank = |(ticket, client): (&u64, &Client)| (self.wrong(*client, now), *ticket);
+            let (wrong, last) = self.waiting.iter().map(rank).max()?;
+            if wrong <= self.wrong(client, now) {
+                return None;
+            }
+            self.waiting.remove(&last);
+        }
+        let ticket = self.next;
+        self.next += 1;
+        self.waiting.insert(ticket, client);
+        Some(ticket)
+    }
+
+    /// Whose turn it is: of those with the fewest wrong passwords the first.
+    fn next_turn(&self, now: Instant) -> Option<u64> {
+        if self.busy {
+            return None;
+        }
+        let rank = |(ticket, client): (&u64, &Client)| (self.wrong(*client, now), *ticket);
+        let (wrong, ticket) = self.waiting.iter().map(rank).min()?;
+        (wrong == 0 || self.pause.is_none_or(|pause| pause <= now)).then_some(ticket)
     }
 }
 
@@ -202,7 +317,9 @@ mod tests {
     use super::*;
     use hyper::header::HeaderValue;
 
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    fn client(last: u8) -> Client {
+        crate::server::peer::Peer::from(std::net::IpAddr::from([10, 0, 0, last])).client()
+    }
 
     fn users(password: &str) -> Users {
         let hash = Spanned::nowhere(Secret::new(bcrypt::hash(password, 4).unwrap()));
@@ -217,7 +334,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_the_right_password_of_a_known_user_passes() {
         let (verifier, users) = (Verifier::new(), users("s3cret: ü"));
-        let check = async |headers: HeaderMap| verifier.check(&users, PEER, &headers).await;
+        let check = async |headers: HeaderMap| verifier.check(&users, client(1), &headers).await;
         assert_eq!(check(basic("alice", "s3cret: ü")).await, Verdict::Granted);
         assert_eq!(check(basic("alice", "s3cret: ü")).await, Verdict::Granted, "remembered");
         for (user, password) in [("alice", "wrong"), ("alice", ""), ("bob", "s3cret: ü"), ("", "")]
@@ -236,48 +353,79 @@ mod tests {
     async fn a_changed_password_is_not_remembered() {
         let verifier = Verifier::new();
         let headers = basic("alice", "old");
-        assert_eq!(verifier.check(&users("old"), PEER, &headers).await, Verdict::Granted);
-        assert_eq!(verifier.check(&users("new"), PEER, &headers).await, Verdict::Denied);
+        assert_eq!(verifier.check(&users("old"), client(1), &headers).await, Verdict::Granted);
+        assert_eq!(verifier.check(&users("new"), client(1), &headers).await, Verdict::Denied);
     }
 
-    #[tokio::test(start_paused = true)]
+    /// Waits until `count` checks wait.
+    async fn waiting(verifier: &Verifier, count: usize) {
+        while verifier.queue.state.lock().waiting.len() != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
     async fn a_guesser_neither_queues_up_nor_holds_up_who_is_known() {
         let (verifier, users) = (Arc::new(Verifier::new()), users("right"));
         let known = basic("alice", "right");
-        assert_eq!(verifier.check(&users, PEER, &known).await, Verdict::Granted);
-        let hold = Arc::clone(&verifier.one).acquire_owned().await.unwrap();
+        assert_eq!(verifier.check(&users, client(1), &known).await, Verdict::Granted);
+        let hold = Queue::turn(&verifier.queue, client(9)).await.unwrap();
         let guesses: Vec<_> = (0..20)
             .map(|guess| {
                 let (verifier, users) = (Arc::clone(&verifier), users.clone());
                 tokio::spawn(async move {
-                    verifier.check(&users, PEER, &basic("alice", &guess.to_string())).await
+                    verifier.check(&users, client(1), &basic("alice", &guess.to_string())).await
                 })
             })
             .collect();
-        tokio::task::yield_now().await;
-        assert_eq!(verifier.check(&users, PEER, &known).await, Verdict::Granted);
+        waiting(&verifier, WAITING_PER_CLIENT).await;
+        assert_eq!(verifier.check(&users, client(1), &known).await, Verdict::Granted);
         drop(hold);
         let mut busy = 0;
         for guess in guesses {
-            busy += u32::from(guess.await.unwrap() == Verdict::Busy);
+            busy += usize::from(guess.await.unwrap() == Verdict::Busy);
         }
-        assert_eq!(busy, 20 - WAITING_PER_PEER);
-        assert!(verifier.waiting.lock().is_empty());
+        assert_eq!(busy, 20 - WAITING_PER_CLIENT);
+        assert!(verifier.queue.state.lock().waiting.is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
+    async fn guessers_from_many_addresses_lock_nobody_out() {
+        let (verifier, users) = (Arc::new(Verifier::new()), users("right"));
+        // A pause that does not end in this test is for those alone who have guessed.
+        {
+            let mut state = verifier.queue.state.lock();
+            let now = Instant::now();
+            (1..=20).for_each(|last| state.hold_against(client(last), now));
+            state.pause = Some(now + Duration::from_secs(3600));
+        }
+        let guess = |last: u8| {
+            let (verifier, users) = (Arc::clone(&verifier), users.clone());
+            tokio::spawn(async move {
+                verifier.check(&users, client(last), &basic("alice", "wrong")).await
+            })
+        };
+        let guesses: Vec<_> = (1..=20).flat_map(|last| [guess(last), guess(last)]).collect();
+        waiting(&verifier, WAITING).await;
+        let scraper = verifier.check(&users, client(99), &basic("alice", "right")).await;
+        assert_eq!(scraper, Verdict::Granted);
+        waiting(&verifier, WAITING - 1).await;
+        guesses.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
     async fn a_guesser_that_leaves_makes_no_room_for_its_next_guess() {
         let (verifier, users) = (Verifier::new(), users("right"));
         let headers = basic("alice", "wrong");
-        tokio::select! {
-            biased;
-            _ = verifier.check(&users, PEER, &headers) => panic!("too early"),
-            () = tokio::task::yield_now() => {}
+        {
+            let mut check = Box::pin(verifier.check(&users, client(1), &headers));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(check.as_mut().poll(&mut context).is_pending(), "it has begun");
         }
-        assert_eq!((verifier.one.available_permits(), verifier.waiting.lock()[&PEER]), (0, 1));
-        let permit = verifier.one.acquire().await.unwrap();
-        assert!(verifier.waiting.lock().is_empty());
-        drop(permit);
+        assert!(verifier.queue.state.lock().busy);
+        let turn = Queue::turn(&verifier.queue, client(2)).await;
+        assert!(turn.is_some(), "it ended");
+        assert_eq!(verifier.queue.state.lock().wrong[&client(1)].0, 1);
     }
 
     #[test]
