@@ -10,6 +10,7 @@ mod label_set;
 mod labels;
 mod metric;
 mod names;
+mod nesting;
 mod record;
 mod time;
 
@@ -23,5 +24,6 @@ pub use label_set::{LabelSet, METRIC_NAME};
 pub use labels::{LabelValues, Labels, braced, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{is_label_name, is_metric_name};
+pub use nesting::MAX_NESTING;
 pub use record::{Recorded, RefusedRecord};
 pub use time::{Mono, Now, Wall};

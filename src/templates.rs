@@ -7,12 +7,15 @@
 mod functions;
 mod humanize;
 mod moment;
+mod nesting;
 mod printf;
 
 pub use functions::text;
 pub use humanize::{general, humanize};
 
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+use std::borrow::Cow;
+
+use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
 
 /// Most instructions of one rendering. A message of ten thousand alerts takes some hundred
 /// thousand; a template that loops for long ends here.
@@ -28,6 +31,32 @@ pub fn environment() -> Environment<'static> {
     environment.set_fuel(Some(FUEL));
     functions::add_to(&mut environment);
     environment
+}
+
+/// Adds the template `source` under `name`.
+///
+/// # Errors
+/// It is no template, or one that is nested too deep.
+pub fn compile(
+    environment: &mut Environment<'static>,
+    name: impl Into<Cow<'static, str>>,
+    source: impl Into<String>,
+) -> Result<(), Error> {
+    let source = source.into();
+    nesting::check(&source)?;
+    environment.add_template_owned(name, source)
+}
+
+/// The template `source`, which `environment` does not keep.
+///
+/// # Errors
+/// It is no template, or one that is nested too deep.
+pub fn parse<'env, 'source>(
+    environment: &'env Environment<'source>,
+    source: &'source str,
+) -> Result<Template<'env, 'source>, Error> {
+    nesting::check(source)?;
+    environment.template_from_str(source)
 }
 
 /// Whole numbers without `.0`; nothing where there is none.

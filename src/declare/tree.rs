@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
-/// Deepest nesting taken; a real declaration needs about ten.
-const MAX_DEPTH: usize = 64;
+use crate::model::MAX_NESTING;
+
 /// Most nodes that aliases may add, against files that double themselves.
 const MAX_ALIASED: usize = 100_000;
 
@@ -61,6 +61,17 @@ impl Node {
             Value::Scalar(_) => "a single value",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// Levels of lists and mappings below it.
+    fn height(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Scalar(_) => 0,
+            Value::List(items) => 1 + items.iter().map(Node::height).max().unwrap_or_default(),
+            Value::Map(entries) => {
+                1 + entries.iter().map(|(_, node)| node.height()).max().unwrap_or_default()
+            }
         }
     }
 
@@ -124,14 +135,12 @@ impl<'a> Builder<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, at: Pos, depth: usize) -> Parsed<Node> {
-        if depth > MAX_DEPTH {
-            return Err((at, format!("nested more than {MAX_DEPTH} levels deep")));
-        }
+        bounded(depth, at)?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (scalar(&text, style), anchor),
             Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
-            Event::Alias(anchor) => return self.alias(anchor, at),
+            Event::Alias(anchor) => return self.alias(anchor, at, depth),
             other => return Err((at, format!("unexpected YAML: {other:?}"))),
         };
         let node = Node { pos: at, value };
@@ -141,10 +150,11 @@ impl<'a> Builder<'a> {
         Ok(node)
     }
 
-    fn alias(&mut self, anchor: usize, at: Pos) -> Parsed<Node> {
+    fn alias(&mut self, anchor: usize, at: Pos, depth: usize) -> Parsed<Node> {
         let Some(node) = self.anchors.get(&anchor) else {
             return Err((at, "an alias inside its own anchor".into()));
         };
+        bounded(depth + node.height(), at)?;
         self.aliased += node.size();
         if self.aliased > MAX_ALIASED {
             return Err((at, format!("aliases add more than {MAX_ALIASED} values")));
@@ -191,6 +201,14 @@ impl<'a> Builder<'a> {
             merge(&mut entries, node)?;
         }
         Ok(Value::Map(entries))
+    }
+}
+
+/// Refuses what others cannot recurse over.
+fn bounded(depth: usize, at: Pos) -> Parsed<()> {
+    match depth > MAX_NESTING {
+        true => Err((at, format!("nested more than {MAX_NESTING} levels deep"))),
+        false => Ok(()),
     }
 }
 
@@ -262,6 +280,11 @@ mod tests {
             laughs += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
         }
         assert!(parse(&laughs).unwrap_err().1.contains("aliases add more than"));
+        let mut stairs = String::from("a0: &a0 [x]\n");
+        for level in 1..300 {
+            stairs += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
+        }
+        assert!(parse(&stairs).unwrap_err().1.contains("nested more than"));
     }
 
     #[test]

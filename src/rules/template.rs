@@ -135,7 +135,7 @@ impl Templates {
         self.check(source, scope)?;
         if self.kept < KEPT && self.environment.get_template(source).is_err() {
             let body = from_prometheus(source).into_owned();
-            let added = self.environment.add_template_owned(source.to_owned(), body);
+            let added = templates::compile(&mut self.environment, source.to_owned(), body);
             self.kept += usize::from(added.is_ok());
         }
         Ok(Text::Template(source.into()))
@@ -143,7 +143,7 @@ impl Templates {
 
     fn check(&self, source: &str, scope: Scope<'_>) -> Result<(), Refusal> {
         let body = from_prometheus(source);
-        let template = self.environment.template_from_str(&body).map_err(|error| Refusal {
+        let template = templates::parse(&self.environment, &body).map_err(|error| Refusal {
             message: format!("template: {}", described(&error)),
             hint: foreign(source),
         })?;
@@ -207,7 +207,7 @@ impl Templates {
             Ok(kept) => rendered(&kept, facts, ""),
             Err(_) => {
                 let body = from_prometheus(source);
-                rendered(&self.environment.template_from_str(&body)?, facts, "")
+                rendered(&templates::parse(&self.environment, &body)?, facts, "")
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
+use crate::model::MAX_NESTING;
+
 use super::Foreign;
 use super::lex::{Piece, Token};
 
@@ -80,6 +82,8 @@ pub(super) enum Base {
 
 struct Parser {
     pieces: IntoIter<Piece>,
+    /// Open blocks.
+    depth: usize,
 }
 
 type Parsed<T> = Result<T, Foreign>;
@@ -96,7 +100,7 @@ enum End {
 
 /// The tree of a template.
 pub(super) fn parse(pieces: Vec<Piece>) -> Parsed<Vec<Node>> {
-    let mut parser = Parser { pieces: pieces.into_iter() };
+    let mut parser = Parser { pieces: pieces.into_iter(), depth: 0 };
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Whole => Ok(nodes),
@@ -105,7 +109,24 @@ pub(super) fn parse(pieces: Vec<Piece>) -> Parsed<Vec<Node>> {
     }
 }
 
+/// Refuses what is nested deeper than others can recurse over.
+fn bounded(depth: usize, line: u32) -> Parsed<()> {
+    match depth > MAX_NESTING {
+        true => Err(Foreign::new(line, format!("nested deeper than {MAX_NESTING} levels"))),
+        false => Ok(()),
+    }
+}
+
 impl Parser {
+    /// What stands inside of a block that began on `line`.
+    fn inside(&mut self, line: u32) -> Parsed<(Vec<Node>, End)> {
+        self.depth += 1;
+        bounded(self.depth, line)?;
+        let nodes = self.nodes();
+        self.depth -= 1;
+        nodes
+    }
+
     fn nodes(&mut self) -> Parsed<(Vec<Node>, End)> {
         let mut nodes = Vec::new();
         while let Some(piece) = self.pieces.next() {
@@ -149,8 +170,9 @@ impl Parser {
         let (mut line, mut tokens) = (line, tokens);
         loop {
             let condition = pipe(line, tokens)?;
-            let (body, end) = self.nodes()?;
+            let (body, end) = self.inside(line)?;
             branches.push((condition, body));
+            bounded(self.depth + branches.len(), line)?;
             match end {
                 End::Closed => return Ok(Node::If(branches, Vec::new())),
                 End::Whole => return Err(Foreign::new(line, "an `if` without `end`")),
@@ -167,7 +189,7 @@ impl Parser {
 
     /// What stands between an `else` and its `end`.
     fn last(&mut self, line: u32) -> Parsed<Vec<Node>> {
-        match self.nodes()? {
+        match self.inside(line)? {
             (nodes, End::Closed) => Ok(nodes),
             _ => Err(Foreign::new(line, "an `else` without `end`")),
         }
@@ -179,7 +201,7 @@ impl Parser {
             None => (Vec::new(), tokens),
         };
         let pipe = pipe(line, tokens)?;
-        let (body, end) = self.nodes()?;
+        let (body, end) = self.inside(line)?;
         let otherwise = match end {
             End::Closed => Vec::new(),
             End::Else(_, rest) if rest.is_empty() => self.last(line)?,
@@ -209,7 +231,7 @@ fn shown(line: u32, tokens: Vec<Token>) -> Parsed<Node> {
 
 fn pipe(line: u32, tokens: Vec<Token>) -> Parsed<Pipe> {
     let mut tokens = tokens.into_iter().peekable();
-    let pipe = commands(line, &mut tokens)?;
+    let pipe = commands(line, &mut tokens, 0)?;
     match tokens.next() {
         None => Ok(pipe),
         Some(_) => Err(Foreign::new(line, "a parenthesis too many")),
@@ -217,16 +239,18 @@ fn pipe(line: u32, tokens: Vec<Token>) -> Parsed<Pipe> {
 }
 
 /// Commands up to the end or to a parenthesis that closes.
-fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>) -> Parsed<Pipe> {
+fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>, depth: usize) -> Parsed<Pipe> {
+    bounded(depth, line)?;
     let mut commands = vec![Vec::new()];
     while let Some(token) = tokens.next_if(|token| *token != Token::Sign(")")) {
         let base = match token {
             Token::Sign("|") => {
+                bounded(depth + commands.len(), line)?;
                 commands.push(Vec::new());
                 continue;
             }
             Token::Sign("(") => {
-                let inside = self::commands(line, tokens)?;
+                let inside = self::commands(line, tokens, depth + 1)?;
                 tokens.next().ok_or_else(|| Foreign::new(line, "an open parenthesis"))?;
                 Base::Paren(inside)
             }
@@ -241,7 +265,10 @@ fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>) -> Parsed<Pipe> {
                     .last_mut()
                     .and_then(|command: &mut Vec<Operand>| command.last_mut().filter(|_| joined));
                 match operand {
-                    Some(operand) => operand.fields.push(name),
+                    Some(operand) => {
+                        bounded(depth + operand.fields.len(), line)?;
+                        operand.fields.push(name);
+                    }
                     None => push(&mut commands, Operand { base: Base::Dot, fields: vec![name] }),
                 }
                 continue;

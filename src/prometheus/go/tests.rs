@@ -163,3 +163,25 @@ fn messages_of_alertmanager() {
         assert_eq!(translate(text, Dialect::Message).unwrap_err().what, expected, "{text}");
     }
 }
+
+#[test]
+fn what_is_deep_is_refused_before_anything_recurses_over_it() {
+    let n = 20_000;
+    for text in [
+        format!("{{{{ {}1{} }}}}", "(".repeat(n), ")".repeat(n)),
+        format!("{{{{ {}1{} }}}}", "(not ".repeat(n), ")".repeat(n)),
+        format!("{{{{ 1{} }}}}", " | print".repeat(n)),
+        format!("{{{{ $labels{} }}}}", ".x".repeat(n)),
+        format!("{}{}", "{{ if 1 }}".repeat(n), "{{ end }}".repeat(n)),
+        format!("{{{{ if 1 }}}}{}{{{{ end }}}}", "{{ else if 1 }}".repeat(n)),
+        format!("{}{}", "{{ with 1 }}".repeat(n), "{{ end }}".repeat(n)),
+        format!("{}{}", "{{ range .Labels }}".repeat(n), "{{ end }}".repeat(n)),
+        format!("{}{}", "{{ if 1 }}{{ else }}".repeat(n), "{{ end }}".repeat(n)),
+    ] {
+        let found = translate(&text, Dialect::Rule).unwrap_err();
+        assert_eq!(found.what, "nested deeper than 100 levels", "{}", &text[..40]);
+    }
+    // What is nested is written once, not twice at each level.
+    let equal = format!("{{{{ {}1{} }}}}", "(eq ".repeat(60), " 2 3)".repeat(60));
+    assert!(translate(&equal, Dialect::Rule).unwrap().len() < 2_000);
+}

@@ -52,9 +52,12 @@ pub(super) fn call(
     match (name, all.as_slice()) {
         ("true" | "false", []) => Ok(Value::new(name, Kind::Other)),
         ("nil", []) => Ok(Value::new("none", Kind::Other)),
+        ("eq", [a, b]) => Ok(operator(a, "==", b)),
+        // Each value is written once, so that what is nested does not double.
         ("eq", [first, others @ ..]) if !others.is_empty() => {
-            let equal = |other: &Value| format!("{} == {}", first.part(), other.part());
-            Ok(joined(others.iter().map(equal), " or "))
+            let others: Vec<_> = others.iter().map(|other| other.text.as_str()).collect();
+            let text = format!("{} in [{}]", first.part(), others.join(", "));
+            Ok(Value::compound(text, Kind::Other))
         }
         ("ne", [a, b]) => Ok(operator(a, "!=", b)),
         ("lt", [a, b]) => Ok(operator(a, "<", b)),
