@@ -6,20 +6,26 @@
 
 mod functions;
 mod humanize;
+mod label_map;
 mod moment;
 mod nesting;
 mod printf;
 
 pub use functions::text;
 pub use humanize::{general, humanize};
+pub use label_map::LabelMap;
 
 use std::borrow::Cow;
+use std::io;
 
 use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
 
 /// Most instructions of one rendering. A message of ten thousand alerts takes some hundred
 /// thousand; a template that loops for long ends here.
 const FUEL: u64 = 2_000_000;
+
+/// Longest text of one rendering, in bytes.
+const LONGEST: usize = 1 << 20;
 
 /// An environment with all functions: what is not there is empty at any depth, nothing is escaped,
 /// and no rendering goes on for ever.
@@ -57,6 +63,58 @@ pub fn parse<'env, 'source>(
 ) -> Result<Template<'env, 'source>, Error> {
     nesting::check(source)?;
     environment.template_from_str(source)
+}
+
+/// The text that `template` makes of `context`, which is not longer than any message needs.
+///
+/// # Errors
+/// What fails in it.
+pub fn rendered(template: &Template<'_, '_>, context: Value) -> Result<String, Error> {
+    let mut out = Bounded(Vec::new());
+    template.render_captured_to(context, &mut out)?;
+    Ok(String::from_utf8_lossy(&out.0).into_owned())
+}
+
+/// The same piece by piece, where the whole failed: a piece that fails is shown by `failed`, and
+/// the others are not lost with it.
+pub fn in_pieces(
+    environment: &Environment<'_>,
+    source: &str,
+    context: &Value,
+    failed: impl Fn(&str) -> String,
+) -> String {
+    let (mut out, mut set) = (String::new(), String::new());
+    for piece in nesting::pieces(source) {
+        let whole = format!("{set}{}", piece.source);
+        let shown = parse(environment, &whole).and_then(|t| rendered(&t, context.clone()));
+        match shown {
+            Ok(_) if piece.sets => set.push_str(piece.source),
+            Ok(shown) => out.push_str(&shown),
+            Err(_) if piece.sets => {}
+            Err(_) => out.push_str(&failed(piece.source)),
+        }
+        if out.len() > LONGEST {
+            break;
+        }
+    }
+    out
+}
+
+/// What is written, as long as it is not too long.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST {
+            return Err(io::Error::other(format!("longer than {} KiB", LONGEST >> 10)));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whole numbers without `.0`; nothing where there is none.

@@ -9,6 +9,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use crate::model::MAX_NESTING;
 
+use super::quotes;
+
 /// Most nodes that aliases may add, against files that double themselves.
 const MAX_ALIASED: usize = 100_000;
 
@@ -89,12 +91,23 @@ impl Node {
 /// # Errors
 /// The place and the reason where the text is no YAML, or YAML beyond the bounds above.
 pub fn parse(text: &str) -> Result<Node, (Pos, String)> {
-    let mut builder = Builder {
-        parser: Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        anchors: HashMap::new(),
-        aliased: 0,
-    };
-    builder.document()
+    match parse_first(text)? {
+        (node, None) => Ok(node),
+        (_, Some(at)) => Err((at, "a second YAML document: one file is one declaration".into())),
+    }
+}
+
+/// Parses the first document of `text`, as Prometheus does; with where a second one begins.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_first(text: &str) -> Result<(Node, Option<Pos>), (Pos, String)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Builder::of(text).document().or_else(|problem| {
+        // Lines of a text in quotes need no indentation to Go's parser.
+        let indented = quotes::indented(text).ok_or_else(|| problem.clone())?;
+        Builder::of(&indented).document().map_err(|_| problem)
+    })
 }
 
 struct Builder<'a> {
@@ -106,6 +119,11 @@ struct Builder<'a> {
 type Parsed<T> = Result<T, (Pos, String)>;
 
 impl<'a> Builder<'a> {
+    fn of(text: &'a str) -> Self {
+        let parser = Parser::new_from_str(text);
+        Self { parser, anchors: HashMap::new(), aliased: 0 }
+    }
+
     fn next(&mut self) -> Parsed<(Event<'a>, Pos)> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, pos(span.start))),
@@ -116,17 +134,21 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn document(&mut self) -> Parsed<Node> {
-        let mut root = None;
+    /// The first document, and where a second one begins.
+    fn document(&mut self) -> Parsed<(Node, Option<Pos>)> {
+        let mut root: Option<Node> = None;
         loop {
             let (event, at) = self.next()?;
+            if let (Event::DocumentStart(_), Some(root)) = (&event, &mut root) {
+                return Ok((
+                    std::mem::replace(root, Node { pos: at, value: Value::Null }),
+                    Some(at),
+                ));
+            }
             match event {
                 Event::StreamEnd => {
-                    return Ok(root
-                        .unwrap_or(Node { pos: Pos { line: 1, column: 1 }, value: Value::Null }));
-                }
-                Event::DocumentStart(_) if root.is_some() => {
-                    return Err((at, "a second YAML document: one file is one declaration".into()));
+                    let nothing = Node { pos: Pos { line: 1, column: 1 }, value: Value::Null };
+                    return Ok((root.unwrap_or(nothing), None));
                 }
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
                 event => root = Some(self.node(event, at, 0)?),

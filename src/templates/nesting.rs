@@ -15,38 +15,18 @@ const OPERATORS: [&str; 7] = ["not", "and", "or", "in", "is", "if", "else"];
 pub(super) fn check(source: &str) -> Result<(), Error> {
     // For each open block how many levels it adds: a branch is a block inside of the one before.
     let mut blocks: Vec<usize> = Vec::new();
-    let mut rest = source;
-    while let Some(open) =
-        rest.find("{{").into_iter().chain(rest.find("{%")).chain(rest.find("{#")).min()
-    {
-        let (kind, inside) = (&rest[open..open + 2], &rest[open + 2..]);
-        if kind == "{#" {
-            let Some(end) = inside.find("#}") else { return Ok(()) };
-            rest = &inside[end + 2..];
-            continue;
-        }
-        let tag = Tag::read(inside, if kind == "{{" { "}}" } else { "%}" });
-        rest = tag.rest;
-        if kind == "{%" {
-            match tag.first {
-                "raw" => {
-                    let Some(end) = end_of_raw(rest) else { return Ok(()) };
-                    rest = &rest[end..];
+    for part in parts(source) {
+        match part.step {
+            Step::Opens => blocks.push(1),
+            Step::Closes => drop(blocks.pop()),
+            Step::Branches => {
+                if let Some(levels) = blocks.last_mut() {
+                    *levels += 1;
                 }
-                "elif" => {
-                    if let Some(levels) = blocks.last_mut() {
-                        *levels += 1;
-                    }
-                }
-                "set" if !tag.assigns => blocks.push(1),
-                word if BLOCKS.contains(&word) => blocks.push(1),
-                word if word.starts_with("end") => {
-                    blocks.pop();
-                }
-                _ => {}
             }
+            Step::Sets | Step::None => {}
         }
-        if blocks.iter().sum::<usize>() + tag.deepest > MAX_NESTING {
+        if blocks.iter().sum::<usize>() + part.deepest > MAX_NESTING {
             return Err(Error::new(
                 ErrorKind::SyntaxError,
                 format!("nested deeper than {MAX_NESTING} levels"),
@@ -56,14 +36,105 @@ pub(super) fn check(source: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Where `{% endraw %}` begins.
+/// A stretch of a template that can be rendered by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece<'s> {
+    /// As it is written.
+    pub(super) source: &'s str,
+    /// Whether it shows nothing and sets a variable for those after it.
+    pub(super) sets: bool,
+}
+
+/// The template in pieces: texts, values and whole blocks.
+pub(super) fn pieces(source: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let (mut open, mut from) = (0_usize, 0);
+    let mut put = |from: usize, to: usize, sets| {
+        if from < to {
+            pieces.push(Piece { source: &source[from..to], sets });
+        }
+    };
+    for part in parts(source) {
+        if open == 0 {
+            put(from, part.start, false);
+            from = part.start;
+        }
+        match part.step {
+            Step::Opens => open += 1,
+            Step::Closes => open = open.saturating_sub(1),
+            Step::Sets | Step::Branches | Step::None => {}
+        }
+        if open == 0 {
+            put(from, part.end, part.step == Step::Sets);
+            from = part.end;
+        }
+    }
+    put(from, source.len(), false);
+    pieces
+}
+
+/// What a tag does to the blocks around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Opens,
+    Closes,
+    Branches,
+    Sets,
+    None,
+}
+
+/// A tag or a comment; of `raw` all up to its end.
+struct Part {
+    start: usize,
+    end: usize,
+    step: Step,
+    deepest: usize,
+}
+
+/// The tags of a template in their order.
+fn parts(source: &str) -> impl Iterator<Item = Part> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &source[at..];
+        let opens = ["{{", "{%", "{#"].into_iter().filter_map(|open| rest.find(open));
+        let start = at + opens.min()?;
+        let (kind, inside) = (&source[start..start + 2], &source[start + 2..]);
+        let whole = |end: Option<usize>| end.map_or(source.len(), |end| end);
+        let mut part = Part { start, end: source.len(), step: Step::None, deepest: 0 };
+        if kind == "{#" {
+            part.end = whole(inside.find("#}").map(|end| start + 2 + end + 2));
+        } else {
+            let tag = Tag::read(inside, if kind == "{{" { "}}" } else { "%}" });
+            part.end = source.len() - tag.rest.len();
+            part.deepest = tag.deepest;
+            if kind == "{%" {
+                part.step = match tag.first {
+                    "raw" => {
+                        part.end = whole(end_of_raw(tag.rest).map(|end| part.end + end));
+                        Step::None
+                    }
+                    "elif" => Step::Branches,
+                    "set" if tag.assigns => Step::Sets,
+                    "set" => Step::Opens,
+                    word if BLOCKS.contains(&word) => Step::Opens,
+                    word if word.starts_with("end") => Step::Closes,
+                    _ => Step::None,
+                };
+            }
+        }
+        at = part.end;
+        Some(part)
+    })
+}
+
+/// Where `{% endraw %}` ends.
 fn end_of_raw(text: &str) -> Option<usize> {
     let mut from = 0;
     while let Some(open) = text[from..].find("{%") {
         let at = from + open;
         let inside = text[at + 2..].trim_start_matches(['-', '+']).trim_start();
         if inside.starts_with("endraw") {
-            return Some(at);
+            return inside.find("%}").map(|end| text.len() - inside.len() + end + 2);
         }
         from = at + 2;
     }
@@ -213,6 +284,25 @@ mod tests {
             let error = compile(&mut environment, "deep", &source).unwrap_err();
             assert_eq!(error.detail(), Some("nested deeper than 100 levels"), "{}", &source[..40]);
         }
+    }
+
+    #[test]
+    fn a_template_comes_in_pieces() {
+        let source = "a {{ b }} c{% set x = '%}' %}{% if x %}{{ y }}{% else %}z{% endif %}\
+                      {# {{ #}{% raw %}{{{% endraw %} d";
+        let found = pieces(source);
+        let expected = [
+            "a ",
+            "{{ b }}",
+            " c",
+            "{% set x = '%}' %}",
+            "{% if x %}{{ y }}{% else %}z{% endif %}",
+            "{# {{ #}",
+            "{% raw %}{{{% endraw %}",
+            " d",
+        ];
+        assert_eq!(found.iter().map(|piece| piece.source).collect::<Vec<_>>(), expected);
+        assert!(found.iter().all(|piece| piece.sets == piece.source.contains("set x")));
     }
 
     #[test]

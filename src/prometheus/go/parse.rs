@@ -1,6 +1,8 @@
 //! Pieces to a tree.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
+use std::rc::Rc;
 use std::vec::IntoIter;
 
 use crate::model::MAX_NESTING;
@@ -30,6 +32,15 @@ pub(super) enum Node {
     Range(Block),
     /// `with`.
     With(Block),
+    /// `template`: what a definition gives for a value.
+    Template {
+        /// The line of the template, from 0.
+        line: u32,
+        /// Its name.
+        name: String,
+        /// What it is about.
+        about: Option<Pipe>,
+    },
 }
 
 /// `range` or `with`.
@@ -80,8 +91,9 @@ pub(super) enum Base {
     Paren(Pipe),
 }
 
-struct Parser {
+struct Parser<'d> {
     pieces: IntoIter<Piece>,
+    definitions: &'d mut Definitions,
     /// Open blocks.
     depth: usize,
 }
@@ -98,9 +110,12 @@ enum End {
     Else(u32, Vec<Token>),
 }
 
-/// The tree of a template.
-pub(super) fn parse(pieces: Vec<Piece>) -> Parsed<Vec<Node>> {
-    let mut parser = Parser { pieces: pieces.into_iter(), depth: 0 };
+/// What `define` gave, by name.
+pub(super) type Definitions = HashMap<String, Rc<[Node]>>;
+
+/// The tree of a template. What it defines is added to `definitions`.
+pub(super) fn parse(pieces: Vec<Piece>, definitions: &mut Definitions) -> Parsed<Vec<Node>> {
+    let mut parser = Parser { pieces: pieces.into_iter(), definitions, depth: 0 };
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Whole => Ok(nodes),
@@ -117,7 +132,7 @@ fn bounded(depth: usize, line: u32) -> Parsed<()> {
     }
 }
 
-impl Parser {
+impl Parser<'_> {
     /// What stands inside of a block that began on `line`.
     fn inside(&mut self, line: u32) -> Parsed<(Vec<Node>, End)> {
         self.depth += 1;
@@ -149,15 +164,23 @@ impl Parser {
                 Token::Word(word) if word == "with" => {
                     nodes.push(Node::With(self.block(line, rest())?));
                 }
-                Token::Word(word)
-                    if ["define", "template", "block", "break", "continue"]
-                        .contains(&word.as_str()) =>
-                {
-                    return Err(Foreign::hint(
-                        line,
-                        format!("`{word}`"),
-                        "write what it gives where it is used",
-                    ));
+                Token::Word(word) if word == "define" || word == "block" => {
+                    let (name, about) = named(line, &tokens)?;
+                    let (body, End::Closed) = self.inside(line)? else {
+                        return Err(Foreign::new(line, format!("a `{word}` without `end`")));
+                    };
+                    self.definitions.insert(name.clone(), body.into());
+                    if word == "block" {
+                        nodes.push(Node::Template { line, name, about });
+                    }
+                }
+                Token::Word(word) if word == "template" => {
+                    let (name, about) = named(line, &tokens)?;
+                    nodes.push(Node::Template { line, name, about });
+                }
+                Token::Word(word) if word == "break" || word == "continue" => {
+                    let hint = "write what it gives where it is used";
+                    return Err(Foreign::hint(line, format!("`{word}`"), hint));
                 }
                 _ => nodes.push(shown(line, tokens)?),
             }
@@ -209,6 +232,18 @@ impl Parser {
         };
         Ok(Block { names, pipe, body, otherwise })
     }
+}
+
+/// The name of a definition, and what it is about.
+fn named(line: u32, tokens: &[Token]) -> Parsed<(String, Option<Pipe>)> {
+    let Some(Token::Text(name)) = tokens.get(1) else {
+        return Err(Foreign::new(line, "a definition without a name"));
+    };
+    let about = match &tokens[2..] {
+        [] => None,
+        about => Some(pipe(line, about.to_vec())?),
+    };
+    Ok((name.clone(), about))
 }
 
 fn names(tokens: &[Token]) -> Vec<String> {

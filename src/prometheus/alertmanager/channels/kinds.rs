@@ -11,12 +11,12 @@ type Making<'m, 'n, 'a> = Maker<'m, 'n, 'a>;
 
 pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     let mut url = it.fields.clone();
-    let bot = ["app_token", "app_token_file"].into_iter().any(|key| url.take(key).is_some());
-    let own = ["api_url", "api_url_file"].into_iter().any(|key| url.take(key).is_some());
+    let bot = ["app_token", "app_token_file"].into_iter().any(|key| url.said(key).is_some());
+    let own = ["api_url", "api_url_file"].into_iter().any(|key| url.said(key).is_some());
     let posts = it.fields.clone().text("api_url");
     let method = posts.is_some_and(|(url, _)| url.ends_with("/chat.postMessage"));
     let (mut by_token, mut proof) = (false, Proof::Own);
-    if bot || (!own && it.global.clone().take("slack_app_token").is_some()) {
+    if bot || (!own && it.global.clone().said("slack_app_token").is_some()) {
         by_token = it.secret("app_token", "slack_app_token", "token");
         it.fields.take("app_url");
     } else if method {
@@ -31,7 +31,7 @@ pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     it.http(proof);
     if by_token {
         it.plain("channel", "channel");
-    } else if let Some((_, pos)) = it.fields.text("channel") {
+    } else if let Some((_, pos)) = it.fields.text("channel").filter(|(name, _)| !name.is_empty()) {
         let hint = "make a webhook for each channel, or use a bot's token";
         it.warn("channel", pos, "a webhook posts to the channel that it was made for", Some(hint));
     }
