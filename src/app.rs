@@ -94,7 +94,7 @@ struct App {
 /// The declaration is wrong, the log file or the port cannot be opened. What fails later is told
 /// in the log and in metrics, and does not end the process.
 pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
-    let plan = plan(&source, &overrides)?;
+    let plan = plan_at_start(&source, &overrides)?;
     let log = logging::start(&plan.root.logging)?;
     // The runtime has two threads: the work is small, and each thread costs memory.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -115,6 +115,15 @@ fn plan(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan> {
     let mut loaded = config::load(source, &process_environment)?;
     overrides.apply(&mut loaded)?;
     Ok(config::plan(loaded)?)
+}
+
+/// The same at a start, when nothing else would run: without rule files that are wrong. Blocks.
+fn plan_at_start(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan> {
+    config::plan_at_start(|| {
+        let mut loaded = config::load(source, &process_environment)?;
+        overrides.apply(&mut loaded)?;
+        Ok(loaded)
+    })
 }
 
 impl App {
@@ -322,6 +331,9 @@ impl App {
 fn warn_of(source: &Source, plan: &Plan) {
     for warning in &plan.warnings {
         warn!("{}", warning.told(source));
+    }
+    for problem in &plan.left_out {
+        error!("a rule file is left out: {}", problem.told(source));
     }
 }
 

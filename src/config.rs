@@ -11,7 +11,7 @@ mod print;
 mod reference;
 mod sections;
 
-pub use check::{Plan, alert_history_folder, history_folder, plan, state_directory};
+pub use check::{Plan, alert_history_folder, history_folder, plan, plan_at_start, state_directory};
 pub use files::{expanded, read_files};
 pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read};
 pub use metrics::metrics;

@@ -10,6 +10,7 @@ mod expand;
 mod matcher;
 mod names;
 mod problems;
+mod quotes;
 mod reference;
 mod scalars;
 mod section;
@@ -23,6 +24,6 @@ pub use problems::{At, Problem, Problems, did_you_mean};
 pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
 pub use scalars::{Raw, Secret, Size, Span, Spanned, format_duration, parse_duration};
 pub use section::{Section, key};
-pub use tree::{Key, Node, Pos, Value, parse};
+pub use tree::{Key, Node, Pos, Value, parse, parse_first};
 
 pub use crate::{choices, section};

@@ -14,3 +14,4 @@ mod to_go;
 pub use alertmanager::{Alertmanager, alertmanager};
 pub use export::{Exported, export};
 pub use import::{Extent, Imported, RuleFile, import};
+pub use severity::severity_of;

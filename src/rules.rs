@@ -49,6 +49,8 @@ pub use pace::Pace;
 pub use recording::Recording;
 pub use round::{Answered, Round};
 pub use rule::{Rule, RuleSet};
-pub use settings::{Anomaly, Forecast, Otherwise, RecordingSettings, RuleSettings, Thresholds};
+pub use settings::{
+    Anomaly, Forecast, Otherwise, RecordingSettings, RuleSettings, Thresholds, Wording,
+};
 pub use state_file::{StateFile, reread};
-pub use template::{Facts, Templates, Text};
+pub use template::{External, Facts, Templates, Text};

@@ -6,12 +6,16 @@
 
 mod functions;
 mod humanize;
+mod label_map;
 mod moment;
+mod nesting;
 mod printf;
 
 pub use functions::text;
 pub use humanize::{general, humanize};
+pub use label_map::LabelMap;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
@@ -30,6 +34,32 @@ pub fn environment() -> Environment<'static> {
     environment.set_fuel(Some(FUEL));
     functions::add_to(&mut environment);
     environment
+}
+
+/// Adds the template `source` under `name`.
+///
+/// # Errors
+/// It is no template, or one that is nested too deep.
+pub fn compile(
+    environment: &mut Environment<'static>,
+    name: impl Into<Cow<'static, str>>,
+    source: impl Into<String>,
+) -> Result<(), Error> {
+    let source = source.into();
+    nesting::check(&source)?;
+    environment.add_template_owned(name, source)
+}
+
+/// The template `source`, which `environment` does not keep.
+///
+/// # Errors
+/// It is no template, or one that is nested too deep.
+pub fn parse<'env, 'source>(
+    environment: &'env Environment<'source>,
+    source: &'source str,
+) -> Result<Template<'env, 'source>, Error> {
+    nesting::check(source)?;
+    environment.template_from_str(source)
 }
 
 /// What `template` makes of `fields`, up to `most` bytes: what is longer is cut there, with `...`.
@@ -73,6 +103,32 @@ impl Write for Page {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The same piece by piece, where the whole failed: a piece that fails is shown by `failed`, and
+/// the others are not lost with it.
+pub fn in_pieces(
+    environment: &Environment<'_>,
+    source: &str,
+    context: &Value,
+    most: usize,
+    failed: impl Fn(&str) -> String,
+) -> String {
+    let (mut out, mut set) = (String::new(), String::new());
+    for piece in nesting::pieces(source) {
+        let whole = format!("{set}{}", piece.source);
+        let shown = parse(environment, &whole).and_then(|t| rendered(&t, context.clone(), most));
+        match shown {
+            Ok(_) if piece.sets => set.push_str(piece.source),
+            Ok(shown) => out.push_str(&shown),
+            Err(_) if piece.sets => {}
+            Err(_) => out.push_str(&failed(piece.source)),
+        }
+        if out.len() > most {
+            break;
+        }
+    }
+    out
 }
 
 /// Whole numbers without `.0`; nothing where there is none.

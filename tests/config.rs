@@ -143,3 +143,41 @@ fn the_generated_docs_are_what_the_code_gives() {
         );
     }
 }
+
+#[test]
+fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let group = |expr: &str| {
+        format!("groups: [{{name: g, rules: [{{alert: {expr}, expr: '{expr}'}}]}}]")
+    };
+    write("a.yml", &group("good"));
+    write("b.yml", "groups: [");
+    write("c.yml", &group("sum("));
+    write("d.yml", "groups: [{nam: x}]");
+    fs::create_dir(folder.path().join("e.yml")).unwrap();
+    write("z.yml", &group("fine"));
+    let declaration = |more: &str| {
+        let text = format!("performance_monitor: {{alerting: {{rule_files: ['*.yml']{more}}}}}");
+        write("bellwether.yaml", &text);
+    };
+    let source = Source::File(folder.path().join("bellwether.yaml"));
+    let load = || config::load(&source, &|_| None);
+
+    declaration("");
+    let report = load().and_then(config::plan).err().unwrap();
+    let plan = config::plan_at_start(load).unwrap();
+    let names: Vec<&str> = plan.rules.rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(names, ["good", "fine"]);
+    for file in ["b.yml", "c.yml", "d.yml", "e.yml"] {
+        let told = |problems: &[bellwether::declare::Problem]| {
+            problems.iter().any(|problem| problem.told(&"x").contains(file))
+        };
+        assert!(told(&plan.left_out) && told(&report.problems), "{file}: {:?}", plan.left_out);
+    }
+    assert_eq!(plan.left_out.len(), 4, "{:?}", plan.left_out);
+
+    declaration(", rule_limit: x");
+    let report = config::plan_at_start(load).err().unwrap();
+    assert!(report.to_string().contains("rule_limit"), "{report}");
+}

@@ -1,6 +1,6 @@
 //! Gathers what the rooms count into what the self-metrics tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
 use super::App;
@@ -36,6 +36,13 @@ impl App {
             remote: self.outward.figures(),
             anomalies: anomalies(&running.lookout, self.clock.now()),
             reloads: (reloads.good, reloads.bad),
+            rule_files_left_out: running
+                .plan
+                .left_out
+                .iter()
+                .map(|problem| &problem.at.file)
+                .collect::<BTreeSet<_>>()
+                .len() as f64,
             last_reload_good: reloads.last.is_none_or(|(_, good)| good),
             loaded_at: reloads.loaded_at.0 as f64 / 1000.0,
             refused: running

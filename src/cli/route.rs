@@ -1,6 +1,6 @@
 //! `bellwether route`: where an alert would go, and when, without sending anything.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
 
@@ -9,11 +9,13 @@ use super::asking::{list, text};
 use super::when::When;
 use crate::clock::Clock;
 use crate::model::{Alert, Labels, Severity};
+use crate::prometheus::severity_of;
 use crate::server::way_view;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Labels of the alert: alertname=disk_full severity=critical mount_point=/data
+    /// Labels of the alert: alertname=disk_full severity=critical mount_point=/data. The severity
+    /// may be any word; without one it is that of an alert which has none
     #[arg(required = true, value_name = "NAME=VALUE")]
     labels: Vec<String>,
     /// At which time; now if it is not said.
@@ -47,10 +49,9 @@ fn alert(pairs: &[String]) -> anyhow::Result<Alert> {
         labels.insert(name.to_owned(), value.trim_matches('"').to_owned());
     }
     let rule = labels.remove("alertname").unwrap_or_default();
-    let word = labels.remove("severity").unwrap_or_else(|| "warning".into());
-    let Some(severity) = Severity::ALL.into_iter().find(|one| one.as_str() == word) else {
-        bail!("not a severity: {word:?}; one of info, warning, critical, emergency");
-    };
+    // As of a rule file: routes go by the label as it is, channels by what it means.
+    let word = labels.entry("severity".into()).or_default();
+    let severity = severity_of(word).unwrap_or(Severity::Warning);
     Ok(Alert::firing(&rule, severity, labels))
 }
 

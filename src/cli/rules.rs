@@ -92,7 +92,8 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
 /// Takes the labels out that a declaration must not set.
 fn reserved(rule: &mut RuleSettings) -> Vec<Problem> {
     let take = |name: &str| rule.add_labels.remove(name).map(|value| (name.to_owned(), value));
-    let taken: Vec<_> = ["alertname", "severity"].into_iter().filter_map(take).collect();
+    let mut taken: Vec<_> = ["alertname", "severity"].into_iter().filter_map(take).collect();
+    taken.retain(|(_, value)| !value.value.is_empty());
     let told = |(name, value): (String, crate::declare::Spanned<String>)| Problem {
         message: format!("the label {name}={:?} is not kept", value.value),
         hint: Some("a declaration has one rule of a name, and four severities".into()),

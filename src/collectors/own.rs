@@ -49,6 +49,8 @@ pub struct Figures {
     pub anomalies: Vec<AnomalyFigures>,
     /// Reloads that took effect, and that did not.
     pub reloads: (u64, u64),
+    /// Rule files that are wrong and were left out at the start.
+    pub rule_files_left_out: f64,
     /// Whether the last reload took effect; true before the first.
     pub last_reload_good: bool,
     /// When the declaration in effect was loaded, seconds since the epoch.
@@ -254,6 +256,8 @@ own_metrics! {
         "Range in which the latest value of a watched series would not have been odd by bound: low, high.";
     Reloads = "bellwether_reloads_total" Counter ["result"]
         "Reloads of the declaration by result: success, failure.";
+    RuleFilesLeftOut = "bellwether_rule_files_left_out" Gauge []
+        "Rule files that are wrong and were left out at the start.";
     ReloadGood = "bellwether_config_last_reload_successful" Gauge []
         "Whether the last reload took effect.";
     LoadedAt = "bellwether_config_last_reload_success_timestamp_seconds" Gauge []
@@ -436,6 +440,7 @@ impl Out<'_> {
         self.put(Id::PointsRefused, &[], figures.points_refused as f64);
         self.put(Id::Reloads, &["success"], figures.reloads.0 as f64);
         self.put(Id::Reloads, &["failure"], figures.reloads.1 as f64);
+        self.put(Id::RuleFilesLeftOut, &[], figures.rule_files_left_out);
         self.put(Id::ReloadGood, &[], f64::from(u8::from(figures.last_reload_good)));
         self.put(Id::LoadedAt, &[], figures.loaded_at);
         for (reason, count) in &figures.refused {

@@ -1,7 +1,7 @@
 //! Settings to a plan: what no room can see alone, and every room's own checks.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,30 @@ pub struct Plan {
     pub bottlenecks: Vec<Bottleneck>,
     /// What is odd but no error.
     pub warnings: Vec<Problem>,
+    /// What is wrong with rule files that were left out.
+    pub left_out: Vec<Problem>,
+}
+
+/// The plan at a start: a rule file that is wrong is left out and costs its own rules only. All
+/// else that is wrong is an error.
+///
+/// # Errors
+/// What `load` fails by, and all problems but those of rule files.
+pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> Result<Plan, E> {
+    let mut left_out: Vec<Problem> = Vec::new();
+    loop {
+        let mut loaded = load()?;
+        loaded.leave_out(&left_out);
+        let files: BTreeSet<String> =
+            loaded.rule_files.iter().map(|file| file.path.display().to_string()).collect();
+        let of_file =
+            |one: &Problem| one.at.file.as_ref().is_some_and(|file| files.contains(&**file));
+        match plan(loaded) {
+            Ok(plan) => return Ok(Plan { left_out, ..plan }),
+            Err(report) if report.problems.iter().all(of_file) => left_out.extend(report.problems),
+            Err(report) => return Err(report.into()),
+        }
+    }
 }
 
 /// Checks what was loaded.
@@ -159,6 +183,7 @@ impl<'a> Checker<'a> {
             routing: Arc::new(routing),
             bottlenecks,
             warnings,
+            left_out: Vec::new(),
         }
     }
 
@@ -331,6 +356,10 @@ impl<'a> Checker<'a> {
             limit: alerting.rule_limit,
         };
         let mut rules = rules::compile(&declared, self.problems);
+        rules.templates.set_external(rules::External {
+            labels: self.root.performance_monitor.prometheus.default_labels.value.clone(),
+            url: alerting.external_url.as_ref().map(|url| url.value.clone()).unwrap_or_default(),
+        });
         self.warnings.append(&mut rules.warnings);
         if alerting.enabled { rules } else { RuleSet::default() }
     }

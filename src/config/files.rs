@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::declare::{Problem, Spanned};
+use crate::declare::{At, Problem, Spanned};
 use crate::prometheus::{self, RuleFile};
 use crate::routing::read_silences;
 
@@ -16,8 +16,14 @@ pub fn read_files(loaded: &mut Loaded) {
     let Some(root) = &loaded.root else { return };
     let alerting = &root.performance_monitor.alerting;
     let (rules, silences) = (alerting.rule_files.clone(), alerting.silence_files.clone());
-    let rules = read_named(&rules, loaded).into_iter();
-    loaded.rule_files.extend(rules.map(|(path, text)| RuleFile { path, text }));
+    for (path, _) in named(&rules, loaded) {
+        let text = load::read(&path).unwrap_or_else(|(message, hint)| {
+            let file = Some(path.display().to_string().into());
+            loaded.problems.error(&At { file, ..At::default() }, message).hint_if(hint);
+            String::new()
+        });
+        loaded.rule_files.push(RuleFile { path, text });
+    }
     for (path, text) in read_named(&silences, loaded) {
         let read = read_silences(&path, &text, &mut loaded.problems);
         loaded.silences.extend(read);
@@ -35,7 +41,7 @@ fn read_alertmanager(loaded: &mut Loaded) {
     let Some(named) = alerting.alertmanager_config.take() else { return };
     let path = folder(source).join(&named.value);
     let mut read = match load::read(&path) {
-        Ok(text) => prometheus::alertmanager(&path, &text, problems),
+        Ok(text) => prometheus::alertmanager(&path, &text, &texts, problems),
         Err((message, hint)) => {
             let message = format!("{}: {message}", path.display());
             problems.error(&named.at, message).hint_if(hint);
@@ -55,14 +61,41 @@ fn read_alertmanager(loaded: &mut Loaded) {
     warnings.append(&mut read.warnings);
 }
 
+/// The texts of the files that `pattern` stands for; one that is not there is none.
+fn texts(pattern: &Path) -> Result<Vec<(PathBuf, String)>, String> {
+    let paths = expanded(pattern).map_err(|error| format!("{}: {error}", pattern.display()))?;
+    let there = paths.into_iter().filter(|path| path.exists());
+    there
+        .map(|path| match load::read(&path) {
+            Ok(text) => Ok((path, text)),
+            Err((message, _)) => Err(format!("{}: {message}", path.display())),
+        })
+        .collect()
+}
+
 /// The texts of the files that `names` stand for.
 fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, String)> {
+    let mut texts = Vec::new();
+    for (path, at) in named(names, loaded) {
+        match load::read(&path) {
+            Ok(text) => texts.push((path, text)),
+            Err((message, hint)) => {
+                let message = format!("{}: {message}", path.display());
+                loaded.problems.error(&at, message).hint_if(hint);
+            }
+        }
+    }
+    texts
+}
+
+/// The files that `names` stand for, each once, and where it is named.
+fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, At)> {
     let folder = folder(&loaded.source);
     let mut paths = Vec::new();
     for named in names {
         match expanded(&folder.join(&named.value)) {
             Ok(found) if found.is_empty() => loaded.warnings.push(no_file(named)),
-            Ok(found) => paths.extend(found.into_iter().map(|path| (path, &named.at))),
+            Ok(found) => paths.extend(found.into_iter().map(|path| (path, named.at.clone()))),
             Err(error) => {
                 let shown = named.value.display();
                 loaded.problems.error(&named.at, format!("cannot look for {shown}: {error}"));
@@ -72,17 +105,7 @@ fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, 
     // A file that two names stand for is read once.
     let mut seen = std::collections::BTreeSet::new();
     paths.retain(|(path, _)| seen.insert(path.clone()));
-    let mut texts = Vec::new();
-    for (path, at) in paths {
-        match load::read(&path) {
-            Ok(text) => texts.push((path, text)),
-            Err((message, hint)) => {
-                let message = format!("{}: {message}", path.display());
-                loaded.problems.error(at, message).hint_if(hint);
-            }
-        }
-    }
-    texts
+    paths
 }
 
 fn no_file(named: &Spanned<PathBuf>) -> Problem {

@@ -84,6 +84,15 @@ pub struct Loaded {
     pub host: Option<String>,
 }
 
+impl Loaded {
+    /// Takes the rule files out that `problems` are about, and what is wrong with them.
+    pub(super) fn leave_out(&mut self, problems: &[Problem]) {
+        let of = |file: &str| problems.iter().any(|one| one.at.file.as_deref() == Some(file));
+        self.rule_files.retain(|file| !of(&file.path.display().to_string()));
+        self.problems.retain(|one| !one.at.file.as_deref().is_some_and(of));
+    }
+}
+
 /// Reads and decodes `source`. Blocks on the file system.
 ///
 /// # Errors

@@ -47,7 +47,8 @@ fn said<T: Serialize + Decode>(
         all.iter().map(serde_yaml::to_value).collect::<Result<_, serde_yaml::Error>>()?;
     for value in &mut all {
         if let Value::Mapping(entries) = value {
-            entries.retain(|key, value| usual.get(key) != Some(value));
+            let needed = |key: &Value| required.iter().any(|(name, _)| key.as_str() == Some(name));
+            entries.retain(|key, value| needed(key) || usual.get(key) != Some(value));
             for (key, value) in entries.iter_mut() {
                 if !matches!(key.as_str(), Some("promql" | "expr" | "message" | "annotations")) {
                     escape(value);

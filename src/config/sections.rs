@@ -109,7 +109,8 @@ section! {
         pub rule_limit: u32 = 0,
         /// Rule files of Prometheus, which are read as they are and judged beside `rules`; names
         /// with `*`, `?` and `[...]` stand for all files that fit. What is relative begins at the
-        /// folder of this file.
+        /// folder of this file. At a start one that is wrong is left out, named and counted, and the
+        /// others are judged.
         pub rule_files: Vec<Spanned<PathBuf>> = Vec::new(),
         /// A configuration of Alertmanager, which is read as it is: its receivers become channels and
         /// receivers here, its tree of routes `routes`. What is relative begins at the folder of

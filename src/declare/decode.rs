@@ -317,11 +317,16 @@ impl<T: Decode> Decode for Spanned<T> {
     }
 }
 
+/// A key with nothing behind it is an empty list.
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let Value::List(items) = &node.value else {
-            cx.mismatch(node, "a list");
-            return None;
+        let items = match &node.value {
+            Value::List(items) => items.as_slice(),
+            Value::Null => &[],
+            _ => {
+                cx.mismatch(node, "a list");
+                return None;
+            }
         };
         // A broken item is told and left out, so that the others can still be checked.
         let decoded = items.iter().enumerate().filter_map(|(index, item)| {
@@ -334,11 +339,16 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
+/// A key with nothing behind it is an empty mapping.
 impl<T: Decode> Decode for BTreeMap<String, T> {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
-            cx.mismatch(node, "a mapping");
-            return None;
+        let entries = match &node.value {
+            Value::Map(entries) => entries.as_slice(),
+            Value::Null => &[],
+            _ => {
+                cx.mismatch(node, "a mapping");
+                return None;
+            }
         };
         let decoded = entries
             .iter()

@@ -86,6 +86,11 @@ impl Problems {
         self.found.is_empty()
     }
 
+    /// Keeps those for which `wanted` holds.
+    pub fn retain(&mut self, wanted: impl FnMut(&Problem) -> bool) {
+        self.found.retain(wanted);
+    }
+
     /// Number of problems so far.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -128,12 +133,50 @@ pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
+    let near = Near::to(word);
     candidates
         .into_iter()
+        .filter(|candidate| near.may_be(candidate))
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 3)
         .min()
         .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
+}
+
+/// What tells quickly that a word is far from another: among thousands of names few are near.
+struct Near {
+    length: usize,
+    letters: [i16; 64],
+    ascii: bool,
+}
+
+impl Near {
+    fn to(word: &str) -> Self {
+        Self { length: word.len(), letters: letters(word), ascii: word.is_ascii() }
+    }
+
+    /// Whether `other` may be near enough: each edit changes the count of two letters at most.
+    fn may_be(&self, other: &str) -> bool {
+        let most = self.length.max(other.len()) / 3;
+        if !self.ascii || !other.is_ascii() {
+            return true;
+        }
+        if self.length.abs_diff(other.len()) > most {
+            return false;
+        }
+        let letters = letters(other);
+        let differ = self.letters.iter().zip(&letters).map(|(a, b)| usize::from(a.abs_diff(*b)));
+        differ.sum::<usize>() <= 2 * most
+    }
+}
+
+/// How often each letter is there; some share a count.
+fn letters(word: &str) -> [i16; 64] {
+    let mut counts = [0_i16; 64];
+    for byte in word.bytes().take(10_000) {
+        counts[usize::from(byte & 63)] += 1;
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -146,5 +189,11 @@ mod tests {
         assert_eq!(did_you_mean("intervall", keys).as_deref(), Some("did you mean \"interval\"?"));
         assert_eq!(did_you_mean("hots", keys).as_deref(), Some("did you mean \"host\"?"));
         assert_eq!(did_you_mean("xyz", keys), None);
+        // What is passed over quickly is what would have been too far.
+        let words = ["interval", "intervall", "lavretni", "intrval", "ti", "é", "intervals_é", ""];
+        for (a, b) in words.iter().flat_map(|a| words.iter().map(move |b| (a, b))) {
+            let near = strsim::damerau_levenshtein(a, b) <= a.len().max(b.len()) / 3;
+            assert!(Near::to(a).may_be(b) || !near, "{a} {b}");
+        }
     }
 }

@@ -51,7 +51,8 @@ impl Serialize for Span {
     }
 }
 
-const UNITS: [(&str, u64); 6] = [
+const UNITS: [(&str, u64); 7] = [
+    ("y", 365 * 86_400_000),
     ("w", 604_800_000),
     ("d", 86_400_000),
     ("h", 3_600_000),
@@ -94,7 +95,7 @@ pub fn format_duration(span: Duration) -> String {
         return "0s".into();
     }
     let mut out = String::new();
-    for (unit, millis) in &UNITS[1..] {
+    for (unit, millis) in &UNITS[2..] {
         if left >= *millis {
             out += &format!("{}{unit}", left / millis);
             left %= millis;
@@ -259,6 +260,7 @@ mod tests {
             ("7d", 604_800.0),
             ("500ms", 0.5),
             ("1w2d", 777_600.0),
+            ("1y", 31_536_000.0),
         ] {
             assert_eq!(parse_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
         }

@@ -7,8 +7,10 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
-/// Deepest nesting taken; a real declaration needs about ten.
-const MAX_DEPTH: usize = 64;
+use crate::model::MAX_NESTING;
+
+use super::quotes;
+
 /// Most nodes that aliases may add, against files that double themselves.
 const MAX_ALIASED: usize = 100_000;
 
@@ -64,6 +66,17 @@ impl Node {
         }
     }
 
+    /// Levels of lists and mappings below it.
+    fn height(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Scalar(_) => 0,
+            Value::List(items) => 1 + items.iter().map(Node::height).max().unwrap_or_default(),
+            Value::Map(entries) => {
+                1 + entries.iter().map(|(_, node)| node.height()).max().unwrap_or_default()
+            }
+        }
+    }
+
     fn size(&self) -> usize {
         match &self.value {
             Value::Null | Value::Scalar(_) => 1,
@@ -78,12 +91,23 @@ impl Node {
 /// # Errors
 /// The place and the reason where the text is no YAML, or YAML beyond the bounds above.
 pub fn parse(text: &str) -> Result<Node, (Pos, String)> {
-    let mut builder = Builder {
-        parser: Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        anchors: HashMap::new(),
-        aliased: 0,
-    };
-    builder.document()
+    match parse_first(text)? {
+        (node, None) => Ok(node),
+        (_, Some(at)) => Err((at, "a second YAML document: one file is one declaration".into())),
+    }
+}
+
+/// Parses the first document of `text`, as Prometheus does; with where a second one begins.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_first(text: &str) -> Result<(Node, Option<Pos>), (Pos, String)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Builder::of(text).document().or_else(|problem| {
+        // Lines of a text in quotes need no indentation to Go's parser.
+        let indented = quotes::indented(text).ok_or_else(|| problem.clone())?;
+        Builder::of(&indented).document().map_err(|_| problem)
+    })
 }
 
 struct Builder<'a> {
@@ -95,6 +119,11 @@ struct Builder<'a> {
 type Parsed<T> = Result<T, (Pos, String)>;
 
 impl<'a> Builder<'a> {
+    fn of(text: &'a str) -> Self {
+        let parser = Parser::new_from_str(text);
+        Self { parser, anchors: HashMap::new(), aliased: 0 }
+    }
+
     fn next(&mut self) -> Parsed<(Event<'a>, Pos)> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, pos(span.start))),
@@ -105,17 +134,21 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn document(&mut self) -> Parsed<Node> {
-        let mut root = None;
+    /// The first document, and where a second one begins.
+    fn document(&mut self) -> Parsed<(Node, Option<Pos>)> {
+        let mut root: Option<Node> = None;
         loop {
             let (event, at) = self.next()?;
+            if let (Event::DocumentStart(_), Some(root)) = (&event, &mut root) {
+                return Ok((
+                    std::mem::replace(root, Node { pos: at, value: Value::Null }),
+                    Some(at),
+                ));
+            }
             match event {
                 Event::StreamEnd => {
-                    return Ok(root
-                        .unwrap_or(Node { pos: Pos { line: 1, column: 1 }, value: Value::Null }));
-                }
-                Event::DocumentStart(_) if root.is_some() => {
-                    return Err((at, "a second YAML document: one file is one declaration".into()));
+                    let nothing = Node { pos: Pos { line: 1, column: 1 }, value: Value::Null };
+                    return Ok((root.unwrap_or(nothing), None));
                 }
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
                 event => root = Some(self.node(event, at, 0)?),
@@ -124,14 +157,12 @@ impl<'a> Builder<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, at: Pos, depth: usize) -> Parsed<Node> {
-        if depth > MAX_DEPTH {
-            return Err((at, format!("nested more than {MAX_DEPTH} levels deep")));
-        }
+        bounded(depth, at)?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (scalar(&text, style), anchor),
             Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
-            Event::Alias(anchor) => return self.alias(anchor, at),
+            Event::Alias(anchor) => return self.alias(anchor, at, depth),
             other => return Err((at, format!("unexpected YAML: {other:?}"))),
         };
         let node = Node { pos: at, value };
@@ -141,10 +172,11 @@ impl<'a> Builder<'a> {
         Ok(node)
     }
 
-    fn alias(&mut self, anchor: usize, at: Pos) -> Parsed<Node> {
+    fn alias(&mut self, anchor: usize, at: Pos, depth: usize) -> Parsed<Node> {
         let Some(node) = self.anchors.get(&anchor) else {
             return Err((at, "an alias inside its own anchor".into()));
         };
+        bounded(depth + node.height(), at)?;
         self.aliased += node.size();
         if self.aliased > MAX_ALIASED {
             return Err((at, format!("aliases add more than {MAX_ALIASED} values")));
@@ -191,6 +223,14 @@ impl<'a> Builder<'a> {
             merge(&mut entries, node)?;
         }
         Ok(Value::Map(entries))
+    }
+}
+
+/// Refuses what others cannot recurse over.
+fn bounded(depth: usize, at: Pos) -> Parsed<()> {
+    match depth > MAX_NESTING {
+        true => Err((at, format!("nested more than {MAX_NESTING} levels deep"))),
+        false => Ok(()),
     }
 }
 
@@ -262,6 +302,11 @@ mod tests {
             laughs += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
         }
         assert!(parse(&laughs).unwrap_err().1.contains("aliases add more than"));
+        let mut stairs = String::from("a0: &a0 [x]\n");
+        for level in 1..300 {
+            stairs += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
+        }
+        assert!(parse(&stairs).unwrap_err().1.contains("nested more than"));
     }
 
     #[test]

@@ -99,7 +99,8 @@ pub struct Alert {
     /// How bad; of a rule with several thresholds, the level reached.
     pub severity: Severity,
     /// The series' labels and those the rule adds; `alertname` and `severity` only where these are
-    /// others than the rule's name and our word, as in a rule file of Prometheus.
+    /// others than the rule's name and our word, as in a rule file of Prometheus; there a
+    /// `severity` that is not said is empty.
     pub labels: Labels,
     /// What the rule adds for people, rendered.
     pub annotations: Labels,
@@ -162,13 +163,15 @@ impl Alert {
         }
     }
 
-    /// All labels, `alertname` and `severity` among them.
+    /// All labels, `alertname` and `severity` among them; an empty `severity` is none, as in
+    /// Prometheus.
     #[must_use]
     pub fn all_labels(&self) -> Labels {
         let mut labels = self.labels.clone();
         for name in ["alertname", "severity"] {
             labels.entry(name.to_owned()).or_insert_with(|| self.label(name).to_owned());
         }
+        labels.retain(|name, value| name != "severity" || !value.is_empty());
         labels
     }
 

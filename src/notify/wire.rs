@@ -234,6 +234,7 @@ pub(super) fn generator_url(sender: &Sender) -> String {
 fn with_sender(alert: &Alert, sender: &Sender) -> Labels {
     let mut labels = sender.labels.clone();
     labels.extend(alert.labels.iter().map(|(name, value)| (name.clone(), value.clone())));
+    labels.retain(|name, value| name != "severity" || !value.is_empty());
     labels
 }
 

@@ -12,13 +12,14 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::declare::{At, Cx, Decode, Node, Pos, Problem, Problems, Value, parse};
+use crate::declare::{At, Cx, Decode, Node, Pos, Problem, Problems, Value, parse_first};
 use crate::notify::ChannelSettings;
 use crate::routing::{InhibitRuleSettings, ReceiverSettings, Routes, TimeIntervalSettings};
 
+use super::go::Library;
 use fields::Fields;
 
 /// What a configuration of Alertmanager says, as settings of ours.
@@ -38,19 +39,34 @@ pub struct Alertmanager {
     pub warnings: Vec<Problem>,
 }
 
-/// Reads the configuration `text`, which is in `path`. What is wrong goes to `problems`.
-pub fn alertmanager(path: &Path, text: &str, problems: &mut Problems) -> Alertmanager {
+/// Reads the configuration `text`, which is in `path`; `beside` gives the files that a pattern of
+/// names stands for, or why there are none. What is wrong goes to `problems`.
+pub fn alertmanager(
+    path: &Path,
+    text: &str,
+    beside: &dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>,
+    problems: &mut Problems,
+) -> Alertmanager {
     let file: Arc<str> = path.display().to_string().into();
-    let node = match parse(text) {
-        Ok(node) => node,
+    let (node, second) = match parse_first(text) {
+        Ok(read) => read,
         Err((pos, message)) => {
             problems.error(&At { pos, file: Some(file), ..At::default() }, message);
             return Alertmanager::default();
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut report = Report { file, folder, problems, warnings: Vec::new() };
+    let (warnings, library) = (Vec::new(), Library::default());
+    let mut report = Report { file, folder, problems, warnings, library };
+    if let Some(pos) = second {
+        let message = "a second YAML document: only the first is read";
+        report.warn(&At { pos, ..At::default() }, message, None);
+    }
     let mut top = Fields::of(&node, "");
+    report.library.add(DEFAULTS);
+    for pattern in top.take("templates").map(items).unwrap_or_default() {
+        report.templates(&pattern, &top, beside);
+    }
     let (channels, receivers) = channels::all(&mut top, &mut report);
     let route = top.take("route").map(|route| routes::route(route, "route", true, &mut report));
     if route.is_none() {
@@ -65,10 +81,6 @@ pub fn alertmanager(path: &Path, text: &str, problems: &mut Problems) -> Alertma
     let inhibit: Vec<Node> = inhibit.into_iter().flat_map(items).collect();
     let inhibit = inhibit.iter().enumerate();
     let inhibit = inhibit.map(|(n, rule)| routes::inhibit_rule(rule, n, &mut report)).collect();
-    if let Some(templates) = top.take("templates").filter(|node| !items(node).is_empty()) {
-        let hint = "write what a template gives as `title` or `text` of the channel";
-        report.warn(&top.at_key("templates", templates.pos), "templates are not read", Some(hint));
-    }
     for key in ["tracing", "event_recorder"] {
         top.take(key);
     }
@@ -82,6 +94,36 @@ pub fn alertmanager(path: &Path, text: &str, problems: &mut Problems) -> Alertma
         warnings: report.warnings,
     }
 }
+
+/// Definitions of Alertmanager's own `default.tmpl` that others are made of. Those for whole
+/// messages are the channels' own words here.
+const DEFAULTS: &str = r#"
+{{ define "__alertmanager" }}Alertmanager{{ end }}
+{{ define "__alertmanagerURL" }}{{ .ExternalURL }}{{ end }}
+{{ define "__subject" }}[{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] {{ .GroupLabels.SortedPairs.Values | join " " }} {{ if gt (len .CommonLabels) (len .GroupLabels) }}({{ with .CommonLabels.Remove .GroupLabels.Names }}{{ .Values | join " " }}{{ end }}){{ end }}{{ end }}
+{{ define "__description" }}{{ end }}
+{{ define "__text_alert_list" }}{{ range . }}Labels:
+{{ range .Labels.SortedPairs }} - {{ .Name }} = {{ .Value }}
+{{ end }}Annotations:
+{{ range .Annotations.SortedPairs }} - {{ .Name }} = {{ .Value }}
+{{ end }}Source: {{ .GeneratorURL }}
+{{ end }}{{ end }}
+{{ define "slack.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "slack.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{ define "slack.default.username" }}Alertmanager{{ end }}
+{{ define "slack.default.pretext" }}{{ end }}
+{{ define "slack.default.text" }}{{ end }}
+{{ define "slack.default.footer" }}{{ end }}
+{{ define "slack.default.color" }}{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}{{ end }}
+{{ define "pagerduty.default.description" }}{{ template "__subject" . }}{{ end }}
+{{ define "pagerduty.default.instances" }}{{ template "__text_alert_list" . }}{{ end }}
+{{ define "opsgenie.default.message" }}{{ template "__subject" . }}{{ end }}
+{{ define "email.default.subject" }}{{ template "__subject" . }}{{ end }}
+{{ define "discord.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "msteams.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "msteamsv2.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "pushover.default.title" }}{{ template "__subject" . }}{{ end }}
+"#;
 
 /// The items of a list.
 fn items(node: &Node) -> Vec<Node> {
@@ -102,9 +144,37 @@ struct Report<'a> {
     folder: &'a Path,
     problems: &'a mut Problems,
     warnings: Vec<Problem>,
+    /// What templates may use.
+    library: Library,
 }
 
 impl Report<'_> {
+    /// Reads the files of `templates` that `pattern` stands for.
+    fn templates(
+        &mut self,
+        pattern: &Node,
+        top: &Fields<'_>,
+        beside: &dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>,
+    ) {
+        let Value::Scalar(name) = &pattern.value else { return };
+        let at = top.at_key("templates", pattern.pos);
+        match beside(&self.folder.join(name)) {
+            Ok(files) if files.is_empty() => {
+                self.warn(&at, format!("no file fits {name}"), None);
+            }
+            Ok(files) => {
+                for (path, text) in files {
+                    for foreign in self.library.add(&text) {
+                        let place = format!("{}:{}", path.display(), foreign.line + 1);
+                        let message = format!("{place}: cannot be read: {}", foreign.what);
+                        self.warn(&at, message, foreign.hint.as_deref());
+                    }
+                }
+            }
+            Err(why) => self.warn(&at, why, None),
+        }
+    }
+
     fn placed(&self, at: &At) -> At {
         At { file: Some(Arc::clone(&self.file)), ..at.clone() }
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::declare::{At, Problem, Spanned, format_duration};
 use crate::model::{Kind, METRIC_NAME, MetricDef};
-use crate::rules::{Otherwise, Recording, Rule, RuleSet, RuleSettings};
+use crate::rules::{Otherwise, Recording, Rule, RuleSet, RuleSettings, Wording};
 
 use super::to_go::{Known, literal, to_go};
 
@@ -90,7 +90,7 @@ impl Exporter<'_> {
             expr: settings.promql.value.trim().to_owned(),
             duration: None,
             keep_firing_for: None,
-            labels: labels.map(|(name, value)| (name.clone(), literal(&value.value))).collect(),
+            labels: labels.map(|(name, value)| (name.clone(), label(value))).collect(),
             annotations: BTreeMap::new(),
         };
         self.put(settings.interval.as_ref().map(|i| *i.value), notes, vec![written]);
@@ -141,19 +141,22 @@ impl Exporter<'_> {
             metric: &rule.subject,
         };
         let mut labels: BTreeMap<String, String> =
-            added.iter().map(|(name, value)| ((*name).to_owned(), literal(&value.value))).collect();
+            added.iter().map(|(name, value)| ((*name).to_owned(), label(value))).collect();
         labels.remove("alertname");
         labels.entry("severity".into()).or_insert_with(|| severity.to_owned());
-        let mut texts: BTreeMap<&str, &str> = settings
-            .annotations
-            .iter()
-            .map(|(name, text)| (name.as_str(), &*text.value.0))
-            .collect();
-        if let Some(message) = &settings.message {
-            texts.entry("summary").or_insert(&message.value.0);
+        labels.retain(|name, value| name != "severity" || !value.is_empty());
+        let mut texts: BTreeMap<&str, &Wording> =
+            settings.annotations.iter().map(|(name, text)| (name.as_str(), &text.value)).collect();
+        // That of a rule file is one of its annotations.
+        if let Some(message) = settings.message.as_ref().filter(|m| m.value.written.is_none()) {
+            texts.entry("summary").or_insert(&message.value);
         }
         let mut annotations = BTreeMap::new();
-        for (name, text) in texts {
+        for (name, Wording { template: text, written }) in texts {
+            if let Some(written) = written {
+                annotations.insert(name.to_owned(), written.clone());
+                continue;
+            }
             let translated = to_go(text, &known).unwrap_or_else(|| {
                 let hint = "only {{ value }}, {{ labels.x }} and pipes through functions can";
                 notes.add(
@@ -269,6 +272,11 @@ impl Notes {
         self.add(message, hint);
         self.at = at;
     }
+}
+
+/// A label; one that was read from a rule file is a template there already.
+fn label(value: &Spanned<String>) -> String {
+    if value.at.file.is_some() { value.value.clone() } else { literal(&value.value) }
 }
 
 /// Notes what a rule has that Prometheus has not.

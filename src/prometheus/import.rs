@@ -8,12 +8,12 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::declare::{At, Cx, Decode, Problem, Problems, Raw, Spanned, blank, parse};
+use crate::declare::{At, Cx, Decode, Problem, Problems, Raw, Spanned, blank, parse_first};
 use crate::model::Severity;
-use crate::rules::{RecordingSettings, RuleSettings, Templates};
+use crate::rules::{RecordingSettings, RuleSettings, Templates, Wording};
 
 use super::go::{self, Dialect, Foreign};
-use super::rule_file::{File, Group, Rule};
+use super::rule_file::{File, Group, Lasting, Rule, Words};
 use super::severity::severity_of;
 
 /// A rule file, read or not.
@@ -62,22 +62,12 @@ pub fn import<'a>(
         templates: Templates::default(),
     };
     for file in files {
-        if let Some(decoded) = read(file, importer.problems) {
+        if let Some(decoded) = importer.read(file) {
+            importer.names(&decoded);
             decoded.groups.iter().for_each(|group| importer.group(group));
         }
     }
     importer.imported
-}
-
-fn read(file: &RuleFile, problems: &mut Problems) -> Option<File> {
-    let name: Arc<str> = file.path.display().to_string().into();
-    match parse(&file.text) {
-        Ok(node) => File::decode(&node, &mut Cx::of_file(problems, name)),
-        Err((pos, message)) => {
-            problems.error(&At { pos, file: Some(name), ..At::default() }, message);
-            None
-        }
-    }
 }
 
 struct Importer<'a> {
@@ -90,13 +80,45 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
+    /// The file; of several documents in it the first, as in Prometheus.
+    fn read(&mut self, file: &RuleFile) -> Option<File> {
+        let name: Arc<str> = file.path.display().to_string().into();
+        let at = |pos| At { pos, file: Some(Arc::clone(&name)), ..At::default() };
+        match parse_first(&file.text) {
+            Ok((node, second)) => {
+                if let Some(pos) = second {
+                    let message = "a second YAML document: only the first is read";
+                    self.warn(&at(pos), message, Some("one file for each".into()));
+                }
+                File::decode(&node, &mut Cx::of_file(self.problems, Arc::clone(&name)))
+            }
+            Err((pos, message)) => {
+                self.problems.error(&at(pos), message);
+                None
+            }
+        }
+    }
+
+    /// Groups have names, each its own.
+    fn names(&mut self, file: &File) {
+        let mut seen = BTreeSet::new();
+        for Spanned { value: Words(name), at } in file.groups.iter().map(|group| &group.name) {
+            if name.is_empty() {
+                self.problems.error(at, "a group needs a name");
+            } else if !seen.insert(name) {
+                self.problems.error(at, format!("the group {name:?} is there twice"));
+            }
+        }
+    }
+
     fn group(&mut self, group: &Group) {
         let records = group.rules.iter().any(|rule| rule.record.is_some());
-        if let Some(limit) = group.limit.as_ref().filter(|limit| limit.value > 0 && records) {
+        if let Some(limit) = group.limit.as_ref().filter(|limit| limit.value.0 > 0 && records) {
             let hint = "it counts for the alerts of the group; max_series limits all of history";
             self.warn(&limit.at, "`limit` is not kept for what is recorded", Some(hint.into()));
         }
-        if let Some(offset) = group.query_offset.as_ref().filter(|offset| !offset.value.is_zero()) {
+        if let Some(offset) = group.query_offset.as_ref().filter(|offset| !offset.value.0.is_zero())
+        {
             let hint = "rules here are judged when a collection is done, so none waits for samples";
             self.warn(&offset.at, "`query_offset` is not kept", Some(hint.into()));
         }
@@ -114,7 +136,7 @@ impl Importer<'_> {
             }
         }
         self.imported.groups.push(Extent {
-            name: group.name.value.to_string(),
+            name: group.name.value.0.clone(),
             rules: before.0..self.imported.rules.len(),
             recordings: before.1..self.imported.recordings.len(),
         });
@@ -127,12 +149,18 @@ impl Importer<'_> {
 
     fn alert(&mut self, group: &Group, rule: &Rule, alert: &Spanned<Raw>) {
         let alertname = alert.value.to_string();
-        let name = self.free_name(&group.name.value, &alertname);
+        let name = self.free_name(&group.name.value.0, &alertname);
         let Some(mut settings) = blank::<RuleSettings>(&[("name", "x")]) else { return };
         let mut labels = self.labels(group, rule);
-        let severity = labels.get("severity").map(|word| self.severity(word));
+        let word = labels.get("severity").filter(|word| !word.value.is_empty());
+        let severity = word.map(|word| self.severity(word));
         if severity.as_ref().is_some_and(|severity| labels["severity"].value == severity.as_str()) {
             labels.remove("severity");
+        }
+        // Without one it is none, as in Prometheus: a warning to channels, `""` to routes.
+        if !labels.contains_key("severity") && severity.is_none() {
+            labels
+                .insert("severity".into(), Spanned { value: String::new(), at: alert.at.clone() });
         }
         if name != alertname {
             let value = alertname.clone();
@@ -140,10 +168,11 @@ impl Importer<'_> {
         }
         settings.name = Spanned { value: name, at: alert.at.clone() };
         settings.promql = Some(rule.expr.clone());
-        settings.interval.clone_from(&group.interval);
-        settings.limit = group.limit.as_ref().map(|limit| limit.value).filter(|limit| *limit > 0);
-        settings.duration = rule.r#for.clone().unwrap_or(settings.duration);
-        let keep = rule.keep_firing_for.clone();
+        settings.interval = interval(group);
+        let limit = group.limit.as_ref().and_then(|limit| u32::try_from(limit.value.0).ok());
+        settings.limit = limit.filter(|limit| *limit > 0);
+        settings.duration = rule.r#for.as_ref().map_or(settings.duration, Lasting::span);
+        let keep = rule.keep_firing_for.as_ref().map(Lasting::span);
         settings.keep_firing_for = keep.unwrap_or(settings.keep_firing_for);
         settings.severity = severity.map(|value| Spanned { value, at: alert.at.clone() });
         settings.add_labels = labels;
@@ -180,48 +209,53 @@ impl Importer<'_> {
     fn labels(&mut self, group: &Group, rule: &Rule) -> BTreeMap<String, Spanned<String>> {
         let mut labels = BTreeMap::new();
         for (name, text) in group.labels.iter().chain(&rule.labels) {
-            if text.value.contains("{{") {
+            if text.value.0.contains("{{") {
                 let hint = "make it with label_replace(...) in the expression";
                 let message = "labels are no templates here: it is taken as it stands";
                 self.warn(&text.at, message, Some(hint.into()));
             }
-            let value = Spanned { value: text.value.to_string(), at: text.at.clone() };
+            let value = Spanned { value: text.value.0.clone(), at: text.at.clone() };
             labels.insert(name.clone(), value);
         }
         labels
     }
 
-    fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<Raw>> {
+    fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<Wording>> {
         let texts = rule.annotations.iter();
         texts.map(|(name, text)| (name.clone(), self.text(text))).collect()
     }
 
-    /// A text as a template of ours; one that cannot be is kept as it stands.
-    fn text(&mut self, text: &Spanned<Raw>) -> Spanned<Raw> {
-        let translated = go::translate(&text.value, Dialect::Rule).and_then(|template| {
-            self.templates.refusal(&template).map_or(Ok(template), |refusal| {
-                Err(Foreign { line: 0, what: refusal.message, hint: refusal.hint })
-            })
-        });
-        let value = translated.unwrap_or_else(|foreign| {
-            let line = match foreign.line {
+    /// A text as a template of ours; what of it cannot be one stands as it is written.
+    fn text(&mut self, text: &Spanned<Words>) -> Spanned<Wording> {
+        let written = &text.value.0;
+        let (mut template, mut foreign) = go::translate_in_part(written, Dialect::Rule);
+        if let Some(refusal) = self.templates.refusal(&template) {
+            template = go::literal(written);
+            foreign = vec![Foreign { line: 0, what: refusal.message, hint: refusal.hint }];
+        }
+        for one in foreign {
+            let line = match one.line {
                 0 => String::new(),
                 line => format!(" (line {} of the text)", line + 1),
             };
-            let message = format!("cannot be translated: {}{line}", foreign.what);
-            let kept = "the text is shown as it stands";
-            let hint = foreign.hint.map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}"));
+            let message = format!("cannot be translated: {}{line}", one.what);
+            let kept = "it is shown as it stands";
+            let hint = one.hint.map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}"));
             self.warn(&text.at, message, Some(hint));
-            go::literal(&text.value)
-        });
-        Spanned { value: Raw(value), at: text.at.clone() }
+        }
+        let value = Wording { template, written: Some(written.clone()) };
+        Spanned { value, at: text.at.clone() }
     }
 
     fn record(&mut self, group: &Group, rule: &Rule, record: &Spanned<Raw>) {
         for (key, given) in [("for", &rule.r#for), ("keep_firing_for", &rule.keep_firing_for)] {
-            if let Some(span) = given {
+            if let Some(span) = given.as_ref().filter(|span| !span.value.0.is_zero()) {
                 self.problems.error(&span.at, format!("`{key}` beside `record`"));
             }
+        }
+        if let Some(text) = rule.annotations.values().next() {
+            let problem = self.problems.error(&text.at, "`annotations` beside `record`");
+            problem.hint("what is recorded tells nobody");
         }
         let Some(mut settings) = blank::<RecordingSettings>(&[("record", "x"), ("promql", "1")])
         else {
@@ -229,10 +263,15 @@ impl Importer<'_> {
         };
         settings.record = Spanned { value: record.value.to_string(), at: record.at.clone() };
         settings.promql = rule.expr.clone();
-        settings.interval.clone_from(&group.interval);
+        settings.interval = interval(group);
         settings.labels = self.labels(group, rule);
         self.imported.recordings.push(settings);
     }
+}
+
+/// How often a group is judged, where it says so.
+fn interval(group: &Group) -> Option<Spanned<crate::declare::Span>> {
+    group.interval.as_ref().filter(|interval| !interval.value.0.is_zero()).map(Lasting::span)
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ const WORDS: [(Severity, &[&str]); 4] = [
 ];
 
 /// What is meant by `word`, in whichever case; `None` where it is no common one.
-pub(super) fn severity_of(word: &str) -> Option<Severity> {
+#[must_use]
+pub fn severity_of(word: &str) -> Option<Severity> {
     let word = word.trim().to_ascii_lowercase();
     let (severity, _) = WORDS.iter().find(|(_, words)| words.contains(&word.as_str()))?;
     Some(*severity)

@@ -13,9 +13,9 @@ choices! {
         /// Below it.
         Less = "<" | "less_than",
         /// At or above it.
-        GreaterOrEqual = ">=" | "greater_or_equal",
+        GreaterOrEqual = ">=" | "greater_or_equal" | "greater_than_or_equal",
         /// At or below it.
-        LessOrEqual = "<=" | "less_or_equal",
+        LessOrEqual = "<=" | "less_or_equal" | "less_than_or_equal",
         /// Exactly it.
         Equals = "==" | "equals",
         /// Anything else than it.

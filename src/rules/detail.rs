@@ -1,6 +1,6 @@
 //! What a rule found beside a value: what was expected, or when something is reached.
 
-use crate::model::Labels;
+use crate::model::{LabelSet, Labels};
 use crate::templates::general;
 
 /// Digits of an expected range.
@@ -18,6 +18,8 @@ pub enum Detail {
     },
     /// A value will be reached: `in 3 h 10 min, 2 h 40 min to 4 h 5 min`.
     Forecast(String),
+    /// The labels of its series in the answer of a query, its name among them.
+    Series(LabelSet),
 }
 
 impl Detail {
@@ -31,6 +33,15 @@ impl Detail {
                 general(rounded(*low), DIGITS),
                 general(-rounded(-*high), DIGITS)
             )),
+            _ => None,
+        }
+    }
+
+    /// The labels of its series, where they are known beside those of the alert.
+    #[must_use]
+    pub fn series(&self) -> Option<&LabelSet> {
+        match self {
+            Self::Series(labels) => Some(labels),
             _ => None,
         }
     }
@@ -49,6 +60,7 @@ impl Detail {
         let (name, text) = match self {
             Self::Anomaly { .. } => ("expected", self.expected()),
             Self::Forecast(words) => ("forecast", Some(words.clone())),
+            Self::Series(_) => return,
         };
         if let Some(text) = text {
             annotations.entry(name.to_owned()).or_insert(text);

@@ -168,13 +168,19 @@ impl Engine {
     #[must_use]
     pub fn new(mut set: RuleSet, now: Now) -> Self {
         set.settings = Vec::new();
+        Self::of(Arc::new(set), now)
+    }
+
+    /// The same of rules that others have too.
+    #[must_use]
+    pub fn of(set: Arc<RuleSet>, now: Now) -> Self {
         let turns = Judgements::none(now.mono);
         let fresh = || Judged { since: now.mono, turns, ..Judged::default() };
         let kept = || Kept { turns, ..Kept::default() };
         Self {
             judged: set.rules.iter().map(|_| fresh()).collect(),
             recorded: set.recordings.iter().map(|_| kept()).collect(),
-            set: Arc::new(set),
+            set,
             leaving: Vec::new(),
             index: Index::default(),
             ticks: 0,
@@ -333,8 +339,15 @@ impl Engine {
     /// The alerts that are pending or firing, in the order of the rules.
     #[must_use]
     pub fn alerts(&self) -> Vec<Alert> {
+        self.alerts_of(|_| true)
+    }
+
+    /// Those of the rules that are `wanted`.
+    #[must_use]
+    pub fn alerts_of(&self, wanted: impl Fn(&Rule) -> bool) -> Vec<Alert> {
         let mut alerts = Vec::new();
-        for (rule, judged) in self.set.rules.iter().zip(&self.judged) {
+        let rules = self.set.rules.iter().zip(&self.judged);
+        for (rule, judged) in rules.filter(|(rule, _)| wanted(rule)) {
             let start = alerts.len();
             let shown =
                 judged.alerts.iter().filter(|(_, alert)| alert.phase() != AlertState::Inactive);

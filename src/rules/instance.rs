@@ -95,9 +95,15 @@ impl Instance {
             None if self.blind => None,
             None => rule.threshold(level),
         };
+        let series = match rule.has_templates() {
+            true => rule.series_labels(key, self.detail.as_ref()),
+            false => Labels::new(),
+        };
         let facts = Facts {
             labels: &labels,
-            value: self.value,
+            series: &series,
+            // What holds without a value is not a number: NaN compares with what is not equal to it.
+            value: self.value.or((!self.blind).then_some(f64::NAN)),
             fired_value: self.fired_value,
             peak: self.peak,
             threshold,

@@ -141,19 +141,24 @@ impl Question {
 
     fn values(&self, asking: &Asking<'_>, finding: Finding) -> Result<Rows, String> {
         let values = self.instant(asking)?.into_iter();
-        let row = |(key, value)| Row { key, value, finding, detail: None };
+        let row = |(key, labels, value)| Row {
+            key,
+            value,
+            finding,
+            detail: Some(Detail::Series(labels)),
+        };
         Ok(Rows { rows: values.map(row).collect(), note: None })
     }
 
-    /// The value of each series now.
-    fn instant(&self, asking: &Asking<'_>) -> Result<Vec<(LabelSet, f64)>, String> {
+    /// The value of each series now, what tells its alert apart, and all its labels.
+    fn instant(&self, asking: &Asking<'_>) -> Result<Vec<(LabelSet, LabelSet, f64)>, String> {
         let values = instant(&self.query, asking.memory, asking.at, self.lookback, asking.guard)?;
         let mut seen = HashSet::with_capacity(values.len());
         let mut told = Vec::with_capacity(values.len());
         for (labels, value) in values.into_iter().filter(|(labels, _)| self.passes(labels)) {
             let key = asking.names.key(&labels, asking.added);
             if seen.insert(key.clone()) {
-                told.push((key, value));
+                told.push((key, labels, value));
             } else if *asking.names == Names::OfSeries {
                 return Err(format!("two series of the result have the same labels: {key}"));
             }
@@ -196,7 +201,7 @@ impl Question {
         }
         let fresh = || Detector::new(&detection.settings, detection.interval);
         let mut rows = Vec::new();
-        for (key, value) in self.instant(asking)? {
+        for (key, _, value) in self.instant(asking)? {
             let detector = detectors.by_key.entry(key.clone()).or_insert_with(fresh);
             let seen = detector.observe(asking.at, value);
             let finding = match seen {

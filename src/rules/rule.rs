@@ -82,6 +82,12 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The name of its alerts: its own, unless it adds a label that says otherwise.
+    #[must_use]
+    pub fn alertname(&self) -> &str {
+        self.identity.add_labels.get("alertname").map_or(&*self.name, String::as_str)
+    }
+
     /// The severity of a level, where the rule may have had more levels before a reload.
     #[must_use]
     pub fn severity(&self, level: usize) -> Severity {
@@ -124,6 +130,27 @@ impl Rule {
         let mut labels = self.labels.labels(&LabelSet::default(), added);
         labels.insert(limit::OVERFLOW.to_owned(), "true".to_owned());
         labels
+    }
+
+    /// Whether any of its texts has variables in it.
+    #[must_use]
+    pub fn has_templates(&self) -> bool {
+        let texts = self.annotations.iter().map(|(_, text)| text).chain(&self.message);
+        texts.into_iter().any(|text| matches!(text, Text::Template(_)))
+    }
+
+    /// The labels of the series of the alert that `key` tells apart: those that the rule adds are
+    /// not among them.
+    #[must_use]
+    pub fn series_labels(&self, key: &LabelSet, detail: Option<&Detail>) -> Labels {
+        if self.overflow(key).is_some() {
+            return Labels::new();
+        }
+        let known = detail.and_then(Detail::series);
+        known.map_or_else(
+            || self.labels.labels(key, &Labels::new()),
+            |labels| labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        )
     }
 
     /// Whether `value` is further from good than `other`: beyond it where the condition has a

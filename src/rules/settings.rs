@@ -4,6 +4,7 @@
 //! `compile`.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use serde::{Serialize, Serializer};
 
@@ -196,7 +197,8 @@ section! {
         /// `anomaly`, `forecast`); by default each collection that concerns it is judged, a
         /// forecast once a minute.
         pub interval: Option<Spanned<Span>>,
-        /// How the value is compared with the threshold.
+        /// How the value is compared with the threshold; in words `greater_than`, `less_than`,
+        /// `greater_than_or_equal`, `less_than_or_equal`, `equals`, `not_equals`.
         pub condition: Option<Spanned<Condition>>,
         /// What it is compared with.
         pub threshold: Option<Spanned<f64>>,
@@ -243,12 +245,45 @@ section! {
         pub add_labels: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
         /// What people are told: a template with `{{ labels.x }}`, `{{ value }}`, `{{ threshold }}`,
         /// and once it fires `{{ fired_value }}` and `{{ peak }}`; of an anomaly also `{{ expected_low }}`, `{{ expected_high }}` and `{{ score }}`, of a
-        /// forecast `{{ forecast }}`.
-        pub message: Option<Spanned<Raw>>,
+        /// forecast `{{ forecast }}`. `{{ series_labels }}` are labels without those that the rule
+        /// adds, `{{ external_labels }}` and `{{ external_url }}` those of this process.
+        pub message: Option<Spanned<Wording>>,
         /// More for people, by name; templates too.
-        pub annotations: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
+        pub annotations: BTreeMap<String, Spanned<Wording>> = BTreeMap::new(),
         /// Whether it is judged at all.
         pub enabled: bool = true,
+    }
+}
+
+/// A text for people: a template, taken as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wording {
+    /// The template.
+    pub template: String,
+    /// What it was translated from, as it stands in a rule file of Prometheus.
+    pub written: Option<String>,
+}
+
+impl Deref for Wording {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.template
+    }
+}
+
+impl Decode for Wording {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        Raw::decode(node, cx).map(|Raw(template)| Self { template, written: None })
+    }
+
+    fn shape() -> Shape {
+        Raw::shape()
+    }
+}
+
+impl Serialize for Wording {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.template)
     }
 }
 

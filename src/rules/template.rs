@@ -1,24 +1,30 @@
 //! Messages and annotations: templates, rendered when an alert changes or is shown.
 //!
-//! Owns what a template may use and what Prometheus's spelling of it is turned into. A template
-//! that fails when it is rendered gives its own text: an alert is never lost to its wording.
+//! Owns what a template may use and what Prometheus's spelling of it is turned into. A part that
+//! fails when it is rendered gives its own text, and the rest is rendered: neither an alert nor its
+//! text is lost to one value.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use minijinja::value::{Enumerator, Object};
-use minijinja::{Environment, Error, Template, UndefinedBehavior, Value, context};
+use minijinja::value::ValueKind;
+use minijinja::{
+    Environment, Error, Template, UndefinedBehavior, Value, context, escape_formatter,
+};
 
 use crate::declare::did_you_mean;
 use crate::model::Labels;
-use crate::templates::{self, described, number};
+use crate::templates::{self, LabelMap, described, general, number};
 
 use super::detail::Detail;
 use super::reading::Refusal;
 
 /// What every template may use beside `labels`.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 13] = [
     "labels",
+    "series_labels",
+    "external_labels",
+    "external_url",
     "value",
     "fired_value",
     "peak",
@@ -54,6 +60,8 @@ impl Text {
 pub struct Facts<'a> {
     /// The alert's labels.
     pub labels: &'a Labels,
+    /// Those of its series, without what the rule adds.
+    pub series: &'a Labels,
     /// The judged value.
     pub value: Option<f64>,
     /// The value when it fired, once it has.
@@ -85,24 +93,6 @@ pub struct Scope<'a> {
     pub extra: &'static [&'static str],
 }
 
-/// The labels of an alert in a template. One that it lacks is empty, as in Prometheus.
-#[derive(Debug)]
-struct AlertLabels {
-    labels: Labels,
-    missing: &'static str,
-}
-
-impl Object for AlertLabels {
-    fn get_value(self: &Arc<Self>, name: &Value) -> Option<Value> {
-        let value = self.labels.get(name.as_str()?).map_or(self.missing, String::as_str);
-        Some(Value::from(value))
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.labels.keys().map(|name| Value::from(name.as_str())).collect())
-    }
-}
-
 /// How many templates are kept compiled, at 10 kB each; further ones are compiled as they are
 /// rendered, which takes a few microseconds.
 const KEPT: usize = 500;
@@ -116,13 +106,32 @@ pub struct Templates {
     /// It has the compiled ones by their sources, so rules with the same text share one.
     environment: Environment<'static>,
     kept: usize,
+    external: External,
+}
+
+/// What this process calls itself, for templates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct External {
+    /// The labels that it adds to all it hands on: `$externalLabels`.
+    pub labels: Labels,
+    /// Where people reach it: `$externalURL`.
+    pub url: String,
 }
 
 impl Default for Templates {
     fn default() -> Self {
         let mut environment = templates::environment();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        Self { environment, kept: 0 }
+        environment.set_formatter(|out, state, value| {
+            let number = (value.kind() == ValueKind::Number).then(|| f64::try_from(value.clone()));
+            match number {
+                Some(Ok(number)) if !number.is_finite() => {
+                    out.write_str(&general(number, 6)).map_err(Error::from)
+                }
+                _ => escape_formatter(out, state, value),
+            }
+        });
+        Self { environment, kept: 0, external: External::default() }
     }
 }
 
@@ -138,20 +147,25 @@ impl Templates {
         self.check(source, scope)?;
         if self.kept < KEPT && self.environment.get_template(source).is_err() {
             let body = from_prometheus(source).into_owned();
-            let added = self.environment.add_template_owned(source.to_owned(), body);
+            let added = templates::compile(&mut self.environment, source.to_owned(), body);
             self.kept += usize::from(added.is_ok());
         }
         Ok(Text::Template(source.into()))
     }
 
+    /// Sets what this process calls itself.
+    pub fn set_external(&mut self, external: External) {
+        self.external = external;
+    }
+
     fn check(&self, source: &str, scope: Scope<'_>) -> Result<(), Refusal> {
         let body = from_prometheus(source);
-        let template = self.environment.template_from_str(&body).map_err(|error| Refusal {
+        let template = templates::parse(&self.environment, &body).map_err(|error| Refusal {
             message: format!("template: {}", described(&error)),
             hint: foreign(source),
         })?;
         self.check_names(&template, scope)?;
-        try_out(&template, scope)
+        self.try_out(&template, scope)
     }
 
     /// What is wrong with a text of a rule whose alerts may have any labels.
@@ -192,7 +206,7 @@ impl Templates {
         Ok(())
     }
 
-    /// The text with its variables filled in; its source where that fails.
+    /// The text with its variables filled in; a part where that fails stands as it is written.
     #[must_use]
     pub fn render(&self, text: &Text, facts: Facts<'_>) -> String {
         match text {
@@ -200,81 +214,86 @@ impl Templates {
             Text::Template(source) => self.filled(source, facts).unwrap_or_else(|error| {
                 let error = described(&error);
                 tracing::warn!(rule = facts.rule, error, "cannot render a template");
-                source.to_string()
+                let context = self.context(facts, "");
+                let written = |piece: &str| piece.replace("series_labels", "$labels");
+                let body = from_prometheus(source);
+                templates::in_pieces(&self.environment, &body, &context, LONGEST, written)
             }),
         }
     }
 
     fn filled(&self, source: &str, facts: Facts<'_>) -> Result<String, Error> {
+        let context = self.context(facts, "");
         match self.environment.get_template(source) {
-            Ok(kept) => rendered(&kept, facts, ""),
+            Ok(kept) => templates::rendered(&kept, context, LONGEST),
             Err(_) => {
                 let body = from_prometheus(source);
-                rendered(&self.environment.template_from_str(&body)?, facts, "")
+                let template = templates::parse(&self.environment, &body)?;
+                templates::rendered(&template, context, LONGEST)
             }
         }
     }
-}
 
-/// Renders it once with made-up facts, which shows what names alone do not.
-fn try_out(template: &Template<'_, '_>, scope: Scope<'_>) -> Result<(), Refusal> {
-    let made_up = |label: &Arc<str>| (label.to_string(), "1".to_owned());
-    let labels = scope.labels.iter().map(made_up).collect();
-    let detail = match scope.extra {
-        ["forecast"] => Detail::Forecast("in 1 h".into()),
-        _ => Detail::Anomaly { score: 1.0, expected: Some((0.0, 1.0)) },
-    };
-    let facts = Facts {
-        labels: &labels,
-        value: Some(1.5),
-        fired_value: Some(1.5),
-        peak: Some(1.5),
-        threshold: Some(1.0),
-        rule: "",
-        severity: "warning",
-        state: "firing",
-        metric: "",
-        detail: Some(&detail),
-    };
-    match rendered(template, facts, "1") {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            Err(Refusal { message: format!("template: {}", described(&error)), hint: None })
+    /// Renders it once with made-up facts, which shows what names alone do not.
+    fn try_out(&self, template: &Template<'_, '_>, scope: Scope<'_>) -> Result<(), Refusal> {
+        let made_up = |label: &Arc<str>| (label.to_string(), "1".to_owned());
+        let labels = scope.labels.iter().map(made_up).collect();
+        let detail = match scope.extra {
+            ["forecast"] => Detail::Forecast("in 1 h".into()),
+            _ => Detail::Anomaly { score: 1.0, expected: Some((0.0, 1.0)) },
+        };
+        let facts = Facts {
+            labels: &labels,
+            series: &labels,
+            value: Some(1.5),
+            fired_value: Some(1.5),
+            peak: Some(1.5),
+            threshold: Some(1.0),
+            rule: "",
+            severity: "warning",
+            state: "firing",
+            metric: "",
+            detail: Some(&detail),
+        };
+        match templates::rendered(template, self.context(facts, "1"), LONGEST) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(Refusal { message: format!("template: {}", described(&error)), hint: None })
+            }
+        }
+    }
+
+    /// `missing` is what a label is that the alert lacks.
+    fn context(&self, facts: Facts<'_>, missing: &'static str) -> Value {
+        let (score, expected, forecast) = match facts.detail {
+            Some(Detail::Anomaly { score, expected }) => (Some(*score), *expected, ""),
+            Some(Detail::Forecast(words)) => (None, None, words.as_str()),
+            Some(Detail::Series(_)) | None => (None, None, ""),
+        };
+        context! {
+            labels => LabelMap::value(facts.labels.clone(), missing),
+            series_labels => LabelMap::value(facts.series.clone(), missing),
+            external_labels => LabelMap::value(self.external.labels.clone(), missing),
+            external_url => self.external.url.as_str(),
+            value => number(facts.value),
+            fired_value => number(facts.fired_value),
+            peak => number(facts.peak),
+            threshold => number(facts.threshold),
+            rule => facts.rule,
+            alertname => facts.labels.get("alertname").map_or(facts.rule, String::as_str),
+            severity => facts.severity,
+            state => facts.state,
+            metric => facts.metric,
+            score => number(score),
+            expected_low => number(expected.map(|(low, _)| low)),
+            expected_high => number(expected.map(|(_, high)| high)),
+            forecast => forecast,
         }
     }
 }
 
-/// `missing` is what a label is that the alert lacks.
-fn rendered(
-    template: &Template<'_, '_>,
-    facts: Facts<'_>,
-    missing: &'static str,
-) -> Result<String, Error> {
-    let (score, expected, forecast) = match facts.detail {
-        Some(Detail::Anomaly { score, expected }) => (Some(*score), *expected, ""),
-        Some(Detail::Forecast(words)) => (None, None, words.as_str()),
-        None => (None, None, ""),
-    };
-    let fields = context! {
-        labels => Value::from_object(AlertLabels { labels: facts.labels.clone(), missing }),
-        value => number(facts.value),
-        fired_value => number(facts.fired_value),
-        peak => number(facts.peak),
-        threshold => number(facts.threshold),
-        rule => facts.rule,
-        alertname => facts.labels.get("alertname").map_or(facts.rule, String::as_str),
-        severity => facts.severity,
-        state => facts.state,
-        metric => facts.metric,
-        score => number(score),
-        expected_low => number(expected.map(|(low, _)| low)),
-        expected_high => number(expected.map(|(_, high)| high)),
-        forecast => forecast,
-    };
-    templates::rendered(template, fields, LONGEST)
-}
-
-/// `$labels.x` and `$value` inside of braces are `labels.x` and `value`.
+/// Inside of braces `$labels.x` and `$value` are `labels.x` and `value`; `$labels` as a whole are
+/// those of the series, as in Prometheus.
 fn from_prometheus(source: &str) -> Cow<'_, str> {
     if !source.contains('$') {
         return Cow::Borrowed(source);
@@ -285,12 +304,34 @@ fn from_prometheus(source: &str) -> Cow<'_, str> {
         let close = rest[open..].find("}}").or_else(|| rest[open..].find("%}"));
         let end = close.map_or(rest.len(), |close| open + close + 2);
         out.push_str(&rest[..open]);
-        out.push_str(&rest[open..end].replace("$labels", "labels").replace("$value", "value"));
+        let mut tag = &rest[open..end];
+        while let Some(dollar) = tag.find('$') {
+            out.push_str(&tag[..dollar]);
+            tag = &tag[dollar..];
+            let own = PROMETHEUS.iter().find_map(|(theirs, ours)| {
+                let after = tag.strip_prefix(theirs)?;
+                let ends = !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+                ends.then_some((after, *ours))
+            });
+            let (after, ours) = own.unwrap_or((&tag[1..], "$"));
+            let one = after.trim_start().starts_with(['.', '[']);
+            out.push_str(if ours == "series_labels" && one { "labels" } else { ours });
+            tag = after;
+        }
+        out.push_str(tag);
         rest = &rest[end..];
     }
     out.push_str(rest);
     Cow::Owned(out)
 }
+
+/// Variables as Prometheus spells them.
+const PROMETHEUS: [(&str, &str); 4] = [
+    ("$labels", "series_labels"),
+    ("$value", "value"),
+    ("$externalLabels", "external_labels"),
+    ("$externalURL", "external_url"),
+];
 
 /// What to tell who wrote a Go template.
 fn foreign(source: &str) -> Option<String> {
@@ -314,6 +355,7 @@ mod tests {
         let text = templates.add(source, scope(&["mount_point".into()]))?;
         let facts = Facts {
             labels: &labels,
+            series: &labels,
             value: Some(91.27),
             fired_value: Some(88.0),
             peak: Some(97.5),
@@ -346,6 +388,8 @@ mod tests {
             ("{{ 90 | humanizeDuration }}", "1m 30s"),
             ("{{ 0 | humanizeTimestamp }}", "1970-01-01 00:00:00 +0000 UTC"),
             ("{% if value > 90 %}very {% endif %}full <&>", "very full <&>"),
+            ("{{ $labels }} {{ labels }}", "map[mount_point:/data] map[mount_point:/data]"),
+            ("{{ $externalLabels.gone }}{{ $externalURL }}.", "."),
         ] {
             assert_eq!(render(source).as_deref(), Ok(expected), "{source}");
         }
@@ -370,13 +414,13 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_fails_later_gives_its_source() {
+    fn what_fails_later_costs_its_own_part_and_not_the_text() {
         let mut templates = Templates::default();
-        let text = templates.add("{{ labels.size | humanize }}B", scope(&["size".into()])).unwrap();
         let labels: Labels = [("size".to_owned(), "large".to_owned())].into();
         let facts = Facts {
             labels: &labels,
-            value: None,
+            series: &labels,
+            value: Some(f64::NAN),
             fired_value: None,
             peak: None,
             threshold: None,
@@ -386,6 +430,21 @@ mod tests {
             metric: "m",
             detail: None,
         };
-        assert_eq!(templates.render(&text, facts), "{{ labels.size | humanize }}B");
+        for (source, expected) in [
+            ("{{ labels.size | humanize }}B", "{{ labels.size | humanize }}B"),
+            (
+                "{{ labels.size }}: {{ series_labels.size | humanize }} of {{ value }}",
+                "large: {{ $labels.size | humanize }} of NaN",
+            ),
+            (
+                "{% set x = labels.size %}{% if x %}{{ x }} {{ peak * 2 }}{% endif %}, {{ x }}",
+                "{% if x %}{{ x }} {{ peak * 2 }}{% endif %}, large",
+            ),
+            ("{{ value | humanizePercentage }} fail", "NaN% fail"),
+            ("{{ printf('%.2f', value) }} {{ value * 100 }}", "NaN NaN"),
+        ] {
+            let text = templates.add(source, scope(&["size".into()])).unwrap();
+            assert_eq!(templates.render(&text, facts), expected, "{source}");
+        }
     }
 }

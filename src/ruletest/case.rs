@@ -7,6 +7,7 @@ use crate::declare::{At, Spanned, format_duration};
 use crate::model::{LabelSet, METRIC_NAME};
 use crate::promql::{self, Guard, Options, Query, Value};
 use crate::replay::Pipeline;
+use crate::rules::{External, RuleSet};
 
 use super::beyond::Step;
 use super::diff::{Failure, Line, alerts, samples};
@@ -93,7 +94,7 @@ impl<'a> Running<'a> {
 
     fn run(&mut self) -> Result<(), String> {
         let case = self.case;
-        let rules = self.subject.rules(self.times.interval, self.times.evaluation)?;
+        let rules = self.rules()?;
         let queries: Vec<_> = case.promql_expr_test.iter().map(|test| self.query(test)).collect();
         let wants = Wants {
             alerts: queries.iter().flatten().any(asks_for_alerts),
@@ -131,6 +132,20 @@ impl<'a> Running<'a> {
         }
         self.notifications();
         Ok(())
+    }
+
+    /// The rules, which know this process as the test says.
+    fn rules(&self) -> Result<Arc<RuleSet>, String> {
+        let labels = self.case.external_labels.iter();
+        let sender = &self.subject.sender;
+        let external = External {
+            labels: match self.case.external_labels.is_empty() {
+                true => sender.labels.clone(),
+                false => labels.map(|(name, value)| (name.clone(), value.0.clone())).collect(),
+            },
+            url: self.case.external_url.as_ref().map_or(&sender.url, |url| &url.0).clone(),
+        };
+        self.subject.rules(self.times.interval, self.times.evaluation, external)
     }
 
     /// Steps and alerts that are looked at, by time.
@@ -172,7 +187,7 @@ impl<'a> Running<'a> {
         let (at_file, step) = (&step.at, &step.value);
         if let Some(restart) = &step.restart {
             let up = at + restart.value.0.0;
-            let rules = self.subject.rules(self.times.interval, self.times.evaluation)?;
+            let rules = self.rules()?;
             let (firing, ended) = stage.restart(at, up, rules)?;
             self.reconcile = Some(up + GRACE);
             if let Some(desk) = &mut self.desk {

@@ -85,8 +85,8 @@ section! {
 section! {
     /// The alerts of one name that fire at one time.
     pub struct AlertTest {
-        /// When.
-        pub eval_time: Spanned<Elapsed>,
+        /// When; at the start if it is not said.
+        pub eval_time: Spanned<Elapsed> = Spanned::nowhere(Elapsed::default()),
         /// The name of the alerts: that of their rule.
         pub alertname: Spanned<Raw>,
         /// Each of them; none: nothing of this name fires.
@@ -112,8 +112,8 @@ section! {
     pub struct QueryTest {
         /// The query.
         pub expr: Spanned<Raw>,
-        /// When.
-        pub eval_time: Spanned<Elapsed>,
+        /// When; at the start if it is not said.
+        pub eval_time: Spanned<Elapsed> = Spanned::nowhere(Elapsed::default()),
         /// Each series of the answer; none: there is none.
         pub exp_samples: Items<ExpectedSample> = Items::default(),
     }

@@ -139,7 +139,7 @@ impl<'a> Stage<'a> {
     /// Before the first collection.
     pub(super) fn new(
         subject: &'a Subject,
-        rules: RuleSet,
+        rules: Arc<RuleSet>,
         series: impl Iterator<Item = (&'a LabelSet, &'a Values)>,
         times: Times,
         wants: Wants,
@@ -169,7 +169,7 @@ impl<'a> Stage<'a> {
             origins: origins.into_iter().collect(),
             store: store(subject, &rules, &times, past.as_ref()),
             past,
-            engine: Engine::new(rules, times.at(Duration::ZERO)),
+            engine: Engine::of(rules, times.at(Duration::ZERO)),
             memory,
             alerts: wants.alerts.then(|| (History::in_memory(usize::MAX), BTreeSet::new())),
             failed: BTreeMap::new(),
@@ -208,7 +208,7 @@ impl<'a> Stage<'a> {
         &mut self,
         down: Duration,
         up: Duration,
-        rules: RuleSet,
+        rules: Arc<RuleSet>,
     ) -> Result<(Vec<Arc<Alert>>, Vec<Transition>), String> {
         let carried = reread(&self.engine.carried(), self.times.at(down))?;
         let now = self.times.at(up);
@@ -223,7 +223,7 @@ impl<'a> Stage<'a> {
         }
         self.store = store(self.subject, &rules, &self.times, self.past.as_ref());
         self.store.recall(now).map_err(|error| error.to_string())?;
-        self.engine = Engine::new(rules, now);
+        self.engine = Engine::of(rules, now);
         let ended = self.engine.restore(carried, now);
         let firing = self.alerts_now().into_iter().filter(|one| one.state == AlertState::Firing);
         Ok((firing.map(Arc::new).collect(), ended))
@@ -326,7 +326,7 @@ impl<'a> Stage<'a> {
 
     /// The alerts of this name that fire now.
     pub(super) fn firing(&self, name: &str) -> Vec<Alert> {
-        let mut alerts = self.engine.alerts();
+        let mut alerts = self.engine.alerts_of(|rule| rule.alertname() == name);
         alerts.retain(|alert| alert.alertname() == name && alert.state == AlertState::Firing);
         alerts
     }

@@ -1,18 +1,26 @@
 //! The rules under test: from declarations, lists of rules and rule files of Prometheus.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::analysis::AnomalyDetection;
 use crate::config::{self, EMBEDDED, Loaded, Plan, Report, Source};
-use crate::declare::{Cx, Decode, Environment, Key, Node, Pos, Problems, Value, parse, section};
+use crate::declare::{
+    Cx, Decode, Environment, Key, Node, Pos, Problems, Value, parse_first, section,
+};
 use crate::model::{Alert, Labels, MetricDef};
 use crate::notify::{ChannelSettings, Sender};
 use crate::prometheus::{self, RuleFile};
 use crate::routing::Routing;
-use crate::rules::{Declared, RecordingSettings, RuleSet, RuleSettings, compile};
+use crate::rules::{Declared, External, RecordingSettings, RuleSet, RuleSettings, compile};
 
 use super::settings::{Items, Suite};
+
+/// Times and names that rules were compiled for.
+type Setting = (Duration, Duration, External);
 
 /// Rules, and the metrics they are about.
 pub struct Subject {
@@ -21,6 +29,10 @@ pub struct Subject {
     /// Labels that every series on the page carries.
     pub(super) default_labels: Labels,
     rules: Vec<RuleSettings>,
+    /// By the names of their alerts, and by their own whether they say a severity.
+    names: OnceLock<(HashSet<String>, HashMap<String, bool>)>,
+    /// What was compiled last, and for what.
+    compiled: Mutex<Option<(Setting, Arc<RuleSet>)>>,
     recordings: Vec<RecordingSettings>,
     anomaly: AnomalyDetection,
     /// Most alerts of a rule that says nothing of it.
@@ -127,6 +139,8 @@ impl Subject {
             metrics: plan.metrics.to_vec(),
             default_labels: plan.default_labels.clone(),
             rules: Vec::new(),
+            names: OnceLock::new(),
+            compiled: Mutex::default(),
             recordings: Vec::new(),
             anomaly: plan.root.trend_analysis.anomaly_detection.clone(),
             limit: plan.root.performance_monitor.alerting.rule_limit,
@@ -151,29 +165,52 @@ impl Subject {
 
     /// Whether a rule makes alerts of this name.
     pub(super) fn has_alert(&self, name: &str) -> bool {
-        self.rules.iter().any(|rule| {
-            let label = rule.add_labels.get("alertname");
-            *label.map_or(&rule.name.value, |label| &label.value) == *name
+        self.names().0.contains(name)
+    }
+
+    fn names(&self) -> &(HashSet<String>, HashMap<String, bool>) {
+        self.names.get_or_init(|| {
+            let alerts = self.rules.iter().map(|rule| {
+                let label = rule.add_labels.get("alertname");
+                label.map_or(&rule.name.value, |label| &label.value).clone()
+            });
+            let says = |rule: &RuleSettings| rule.severity.is_some() || rule.thresholds.is_some();
+            let rules = self.rules.iter().map(|rule| (rule.name.value.clone(), says(rule)));
+            (alerts.collect(), rules.collect())
         })
     }
 
     /// The labels of an alert as its rule says them: `severity` only where it does.
     pub(super) fn labels(&self, alert: &Alert) -> Labels {
-        let says = |rule: &RuleSettings| rule.severity.is_some() || rule.thresholds.is_some();
-        let rule = self.rules.iter().find(|rule| *rule.name.value == *alert.rule);
+        let says = || self.names().1.get(&*alert.rule).is_some_and(|says| *says);
         let mut labels = alert.all_labels();
-        if !alert.labels.contains_key("severity") && !rule.is_some_and(says) {
+        if !alert.labels.contains_key("severity") && !says() {
             labels.remove("severity");
         }
         labels
     }
 
-    /// The rules where samples come every `interval` and history is asked every `evaluation`.
+    /// The rules where samples come every `interval` and history is asked every `evaluation`, and
+    /// what this process calls itself. Those of the test before serve again where that is the same.
     pub(super) fn rules(
         &self,
         interval: Duration,
         evaluation: Duration,
-    ) -> Result<RuleSet, String> {
+        external: External,
+    ) -> Result<Arc<RuleSet>, String> {
+        let wanted = (interval, evaluation, external);
+        let last = self.compiled.lock().clone();
+        if let Some((_, rules)) = last.filter(|(known, _)| *known == wanted) {
+            return Ok(rules);
+        }
+        let mut rules = self.compile(interval, evaluation)?;
+        rules.templates.set_external(wanted.2.clone());
+        let rules = Arc::new(rules);
+        *self.compiled.lock() = Some((wanted, Arc::clone(&rules)));
+        Ok(rules)
+    }
+
+    fn compile(&self, interval: Duration, evaluation: Duration) -> Result<RuleSet, String> {
         let metrics = self.metrics_every(interval.max(evaluation));
         let declared = Declared {
             rules: &self.rules,
@@ -256,7 +293,8 @@ fn of_prometheus(
 }
 
 fn form(file: &RuleFile) -> Result<Form, (Pos, String)> {
-    let mut node = parse(&file.text)?;
+    // Of several documents the first, as promtool does.
+    let (mut node, _) = parse_first(&file.text)?;
     // What says nothing but its rules needs no metrics of its own.
     let monitor = only(&node, "performance_monitor").unwrap_or(&node);
     if let Some(alerting) = only(monitor, "alerting") {

@@ -11,13 +11,14 @@ use parking_lot::Mutex;
 use regex::{Regex, RegexBuilder};
 
 use super::humanize;
-use super::moment::{self, Moment};
+use super::label_map::LabelMap;
+use super::moment::{self, Lasting, Moment};
 use super::printf;
 
 type Form = fn(&Value) -> Result<Value, Error>;
 
 /// Functions of one value.
-const FORMS: [(&str, Form); 20] = [
+const FORMS: [(&str, Form); 23] = [
     ("humanize", |value| form(value, humanize::humanize)),
     ("humanize1024", |value| form(value, humanize::humanize1024)),
     ("humanizeDuration", |value| form(value, humanize::duration)),
@@ -42,7 +43,10 @@ const FORMS: [(&str, Form); 20] = [
         Ok(length.unwrap_or_default().into())
     }),
     ("toTime", |value| Ok(Value::from_object(Moment::of(value)?))),
-    ("toDuration", |value| number(value).map(Value::from)),
+    ("toDuration", |value| number(value).map(|seconds| Value::from_object(Lasting(seconds)))),
+    ("graphLink", |value| Ok(link(&text(value), 0).into())),
+    ("tableLink", |value| Ok(link(&text(value), 1).into())),
+    ("urlPath", |value| Ok(url_path(&text(value)).into())),
     ("parseDuration", |value| moment::seconds(&text(value)).map(Value::from)),
 ];
 
@@ -56,6 +60,8 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("join", |list: Value, sep: Option<Value>| {
         join(&sep.unwrap_or_default(), &list)
     });
+    environment.add_function("slice", slice);
+    environment.add_function("without", |map: Value, names: Value| without(&map, &names));
     environment.add_function("stringSlice", |texts: Rest<Value>| Value::from(texts.0));
     environment.add_function("list", |items: Rest<Value>| Value::from(items.0));
     environment.add_function("print", |values: Rest<Value>| printf::print(&values));
@@ -141,7 +147,50 @@ pub(super) fn number(value: &Value) -> Result<f64, Error> {
     number
         .or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()))
         .or_else(|| value.downcast_object_ref::<Moment>().map(Moment::seconds))
+        .or_else(|| value.downcast_object_ref::<Lasting>().map(|lasting| lasting.0))
         .ok_or_else(|| invalid(format!("not a number: {value}")))
+}
+
+/// Where Prometheus shows a query, as a graph or as a table.
+fn link(query: &str, tab: u8) -> String {
+    format!("/graph?g0.expr={}&g0.tab={tab}", url_query_escape(query))
+}
+
+/// What follows the host of a URL.
+fn url_path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
+}
+
+/// As Go's `slice`: from one place of a text or a list up to another.
+fn slice(value: Value, bounds: Rest<usize>) -> Result<Value, Error> {
+    let (from, to) = match bounds.as_slice() {
+        [] => (0, None),
+        [from] => (*from, None),
+        [from, to] => (*from, Some(*to)),
+        _ => return Err(invalid("slice: two bounds at most".into())),
+    };
+    let beyond = || invalid(format!("slice: not within {value}"));
+    if let Some(text) = value.as_str() {
+        return text.get(from..to.unwrap_or(text.len())).map(Value::from).ok_or_else(beyond);
+    }
+    let items: Vec<Value> = value.try_iter()?.collect();
+    let items = items.get(from..to.unwrap_or(items.len())).ok_or_else(beyond)?;
+    Ok(Value::from(items.to_vec()))
+}
+
+/// The labels of `map` but for `names`.
+fn without(map: &Value, names: &Value) -> Result<Value, Error> {
+    let names: Vec<String> = names.try_iter()?.map(|name| text(&name)).collect();
+    let mut left = crate::model::Labels::new();
+    for name in map.try_iter()? {
+        let value = map.get_item(&name)?;
+        let name = text(&name);
+        if !names.contains(&name) {
+            left.insert(name, text(&value));
+        }
+    }
+    Ok(LabelMap::value(left, ""))
 }
 
 fn form(value: &Value, form: fn(f64) -> String) -> Result<Value, Error> {
@@ -272,6 +321,13 @@ mod tests {
             ("{{ '<b>' | safeHtml }} {{ list | toJson }} {{ list | len }}", "<b> [\"a\",\"b\"] 2"),
             ("{{ printf('%.2f %s', 1.5, 'x') }} {{ 3 | printf('%03d') }}", "1.50 x 003"),
             ("{{ '1h30m' | parseDuration }}", "5400.0"),
+            ("{{ 3661.5 | toDuration }} {{ 0.25 | toDuration }}", "1h1m1.5s 250ms"),
+            ("{{ 61 | toDuration | humanizeDuration }}", "1m 1s"),
+            ("{{ slice('abcdef', 1, 3) }} {{ slice(list, 1) | join }}", "bc b"),
+            ("{{ 'up > 0' | graphLink }}", "/graph?g0.expr=up+%3E+0&g0.tab=0"),
+            ("{{ 'https://h:1/a/b/' | urlPath }}{{ 'http://h' | urlPath }}", "/a/b"),
+            ("{{ without({'a': 1, 'b': 2}, ['a']) }}", "map[b:2]"),
+            ("{{ print({'b': [1, 'x'], 'a': none}) }}", "map[a:<nil> b:[1 x]]"),
             ("[{{ nothing.at.all }}{{ nothing | toUpper }}]", "[]"),
         ] {
             assert_eq!(render(source), expected, "{source}");

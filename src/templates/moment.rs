@@ -63,6 +63,48 @@ impl Object for Moment {
     }
 }
 
+/// A duration in seconds, which is shown as Go shows one: `1h2m3.5s`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lasting(pub(super) f64);
+
+impl Object for Lasting {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.abs();
+        if !seconds.is_finite() || seconds > 9e9 {
+            return write!(out, "{}s", self.0);
+        }
+        if self.0 < 0.0 {
+            out.write_str("-")?;
+        }
+        match seconds {
+            0.0 => out.write_str("0s"),
+            _ if seconds < 1e-6 => write!(out, "{}ns", (seconds * 1e9).round()),
+            _ if seconds < 1e-3 => write!(out, "{}µs", rounded(seconds * 1e6)),
+            _ if seconds < 1.0 => write!(out, "{}ms", rounded(seconds * 1e3)),
+            _ => {
+                let whole = seconds as u64;
+                let (hours, minutes) = (whole / 3600, whole / 60 % 60);
+                if hours > 0 {
+                    write!(out, "{hours}h")?;
+                }
+                if whole >= 60 {
+                    write!(out, "{minutes}m")?;
+                }
+                write!(out, "{}s", rounded(seconds - (whole / 60 * 60) as f64))
+            }
+        }
+    }
+}
+
+/// Without what the arithmetic of floats adds.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
 /// Parts of a layout of Go and what they are for strftime; of two that fit, the first counts.
 const PARTS: [(&str, &str); 36] = [
     ("January", "%B"),

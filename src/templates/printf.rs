@@ -7,6 +7,8 @@ use std::fmt::Write;
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
+use crate::model::MAX_NESTING;
+
 use super::functions::{invalid, number, text};
 use super::humanize::general;
 
@@ -176,8 +178,35 @@ impl Verb {
 
 /// As `%v` prints it.
 fn plain(value: &Value) -> String {
-    match (value.kind(), f64::try_from(value.clone())) {
-        (ValueKind::Number, Ok(number)) => shortest(number),
+    printed(value, 0)
+}
+
+fn printed(value: &Value, depth: usize) -> String {
+    let inside = |value: &Value| match value.kind() {
+        ValueKind::Undefined | ValueKind::None => "<nil>".to_owned(),
+        _ => printed(value, depth + 1),
+    };
+    match value.kind() {
+        _ if depth > MAX_NESTING => "...".into(),
+        ValueKind::Number => match f64::try_from(value.clone()) {
+            Ok(number) => shortest(number),
+            Err(_) => text(value),
+        },
+        ValueKind::Seq | ValueKind::Iterable => {
+            let items = value.try_iter().into_iter().flatten();
+            format!("[{}]", items.map(|item| inside(&item)).collect::<Vec<_>>().join(" "))
+        }
+        ValueKind::Map => {
+            let mut pairs: Vec<(String, String)> = value
+                .try_iter()
+                .into_iter()
+                .flatten()
+                .filter_map(|key| Some((text(&key), inside(&value.get_item(&key).ok()?))))
+                .collect();
+            pairs.sort();
+            let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}:{v}")).collect();
+            format!("map[{}]", pairs.join(" "))
+        }
         _ => text(value),
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use bellwether::config::{self, Plan, Source};
 use bellwether::declare::Problems;
 use bellwether::prometheus::{self, Exported, RuleFile};
+use bellwether::rules::{Declared, compile};
 
 use super::promtool;
 
@@ -229,4 +230,45 @@ groups:
     let again = plan(&printed);
     assert_eq!(again.rules.rules.len(), 1);
     assert_eq!(again.rules.recordings[0].labels["price"], "${10}");
+}
+
+#[test]
+fn what_was_read_from_a_rule_file_goes_out_as_it_was() {
+    let rules = r#"groups:
+  - name: g
+    rules:
+      - alert: A
+        expr: up == 0
+        labels: {team: "{{ $labels.team }}"}
+        annotations:
+          summary: "{{ $labels }}{{ if eq $labels.a \"b\" }} {{ $value | humanize }}{{ end }}\n"
+          description: "{{ with query \"up\" }}{{ . | first | value }}{{ end }} of {{ $externalLabels.x }}"
+      - {alert: B, expr: up > 1, labels: {severity: page}}
+      - {record: one, expr: 1}
+"#;
+    let mut problems = Problems::default();
+    let file = RuleFile { path: "rules.yml".into(), text: rules.into() };
+    let imported = prometheus::import(&[file], std::iter::empty(), &mut problems);
+    let declared = Declared {
+        recordings: &imported.recordings,
+        ..Declared::new(&imported.rules, &[])
+    };
+    let set = compile(&declared, &mut problems);
+    assert!(problems.is_empty(), "{:?}", problems.into_sorted());
+    let written = prometheus::export(&set, &[], "x");
+    let read = |text: &str| -> Vec<serde_json::Value> {
+        let file: serde_json::Value = serde_yaml::from_str(text).unwrap();
+        file["groups"][0]["rules"].as_array().unwrap().clone()
+    };
+    let (mut before, mut after) = (read(rules), read(&written.text));
+    for rule in before.iter_mut().chain(&mut after) {
+        rule["expr"] = rule["expr"].to_string().replace('"', "").into();
+    }
+    for rule in before {
+        assert!(after.contains(&rule), "{rule:#}\n{}", written.text);
+    }
+    assert_eq!(after.len(), 3);
+
+    let ours = config::print_rules(&set.settings, &imported.recordings).unwrap();
+    assert!(ours.contains("promql: '1'"), "{ours}");
 }

@@ -11,7 +11,7 @@ use bellwether::templates;
 use super::promtool;
 
 /// Each is an annotation of an alert whose value is that of the series.
-const TEXTS: [&str; 34] = [
+const TEXTS: [&str; 40] = [
     "{{ $labels.instance }} of {{$labels.job}} at {{ $value }}",
     "{{ .Labels.job }}: {{ .Value }}",
     "{{ $value | humanize }} {{ humanize1024 $value }} {{ humanizeDuration $value }}",
@@ -46,9 +46,16 @@ const TEXTS: [&str; 34] = [
     "{{ $labels.job | reReplaceAll \"o\" \"0\" | toUpper }}",
     "{{ parseDuration \"1h30m\" }}",
     "{{ println $labels.job }}x",
+    "{{ $labels }} {{ .Labels }} {{ printf \"%v\" $labels }}",
+    "{{ ne $labels.nothing \"\" }} {{ eq $labels.nothing \"\" }} {{ len $labels }}",
+    "{{ slice $labels.job 1 3 }} {{ slice $labels.job 2 }}",
+    "{{ graphLink \"up > 0\" }} {{ tableLink \"up\" }}",
+    "{{ $externalLabels.cluster }}{{ .ExternalLabels.cluster }}.",
+    "{{ define \"d\" }}<{{ . }}>{{ end }}{{ template \"d\" $labels.job }}",
 ];
 
-const VALUES: [f64; 7] = [1_234_567.5, 0.25, 3.0, 91.0, 123_456.789, 42_000_000.0, 0.000_012_5];
+const VALUES: [f64; 9] =
+    [1_234_567.5, 0.25, 3.0, 91.0, 123_456.789, 42_000_000.0, 0.000_012_5, f64::NAN, f64::INFINITY];
 
 #[test]
 fn promtool_renders_each_text_as_its_translation_here() {
@@ -70,14 +77,19 @@ fn promtool_renders_each_text_as_its_translation_here() {
     let mut test = String::from("rule_files: [rules.yml]\ntests:\n");
     for value in VALUES {
         let series = r#"x{instance="db1.example.org:9100",job="node"}"#;
+        let shown = value.to_string().replace("inf", "Inf");
         write!(
             test,
-            "  - input_series: [{{series: '{series}', values: '{value}'}}]\n    alert_rule_test:\n"
+            "  - input_series: [{{series: '{series}', values: '{shown}'}}]\n    alert_rule_test:\n"
         )
         .unwrap();
         for (number, rule) in imported.rules.iter().enumerate() {
-            let template = &rule.annotations["text"].value.0;
-            let context = minijinja::context! { labels => labels.clone(), value => templates::number(Some(value)) };
+            let template = &rule.annotations["text"].value.template;
+            let context = minijinja::context! {
+                series_labels => templates::LabelMap::value(labels.clone(), ""),
+                external_labels => templates::LabelMap::value(Labels::new(), ""),
+                value => templates::number(Some(value)),
+            };
             let shown = templates::environment()
                 .render_str(template, context)
                 .unwrap_or_else(|e| e.to_string());

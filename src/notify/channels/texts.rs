@@ -59,8 +59,7 @@ impl Texts {
         });
         for (name, template) in [("title", title), ("text", text)] {
             if let Some(template) = template.filter(|template| !is_blank(template)) {
-                environment
-                    .add_template_owned(name, template.value.to_string())
+                templates::compile(&mut environment, name, template.value.to_string())
                     .map_err(|error| format!("invalid template: {}", described(&error)))?;
             }
         }

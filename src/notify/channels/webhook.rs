@@ -117,7 +117,7 @@ impl WebhookChannel {
 
 fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = templates::environment();
-    environment.add_template_owned(TEMPLATE, template.to_owned())?;
+    templates::compile(&mut environment, TEMPLATE, template)?;
     Ok(environment)
 }
 

@@ -149,12 +149,13 @@ impl Maker<'_, '_, '_> {
 
     /// The value of `key`, or that of `general` in `global`.
     fn or_global(&mut self, key: &str, general: &str) -> Option<Node> {
-        self.fields.take(key).or_else(|| self.global.clone().take(general)).cloned()
+        let own = self.fields.said(key);
+        own.or_else(|| self.global.clone().said(general)).cloned()
     }
 
     /// A value that is the same here under the name `own`.
     fn same(&mut self, key: &str, own: &str) {
-        if let Some(node) = self.fields.take(key) {
+        if let Some(node) = self.fields.said(key) {
             self.made.put(own, node.clone());
         }
     }
@@ -204,10 +205,10 @@ impl Maker<'_, '_, '_> {
     fn secret(&mut self, key: &str, general: &str, own: &str) -> bool {
         let file = |key: &str| format!("{key}_file");
         let mut global = self.global.clone();
-        let found = self.fields.take(key).map(|node| (node, false));
-        let found = found.or_else(|| self.fields.take(&file(key)).map(|node| (node, true)));
-        let found = found.or_else(|| global.take(general).map(|node| (node, false)));
-        let found = found.or_else(|| global.take(&file(general)).map(|node| (node, true)));
+        let found = self.fields.said(key).map(|node| (node, false));
+        let found = found.or_else(|| self.fields.said(&file(key)).map(|node| (node, true)));
+        let found = found.or_else(|| global.said(general).map(|node| (node, false)));
+        let found = found.or_else(|| global.said(&file(general)).map(|node| (node, true)));
         match found {
             Some((node, false)) => self.made.put(own, node.clone()),
             Some((node, true)) => self.made.put(&file(own), self.report.path(node)),
@@ -227,7 +228,7 @@ impl Maker<'_, '_, '_> {
         if is_default(text) || text.is_empty() {
             return;
         }
-        match go::translate(text, Dialect::Message) {
+        match go::translate_with(text, Dialect::Message, &self.report.library) {
             Ok(template) => self.made.put_raw(own, scalar(&template, at.pos)),
             Err(foreign) => {
                 let message = format!("cannot be translated: {}", foreign.what);

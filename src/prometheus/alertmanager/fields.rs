@@ -35,6 +35,11 @@ impl<'n> Fields<'n> {
         (node.value != Value::Null).then_some(node)
     }
 
+    /// The same; an empty text is nothing too.
+    pub(super) fn said(&mut self, key: &str) -> Option<&'n Node> {
+        self.take(key).filter(|node| node.value != Value::Scalar(String::new()))
+    }
+
     /// The text of `key`, and where it stands.
     pub(super) fn text(&mut self, key: &str) -> Option<(&'n str, Pos)> {
         let node = self.take(key)?;

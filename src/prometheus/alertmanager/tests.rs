@@ -3,7 +3,12 @@ use crate::notify;
 
 fn read(text: &str) -> (Alertmanager, Vec<String>) {
     let mut problems = Problems::default();
-    let mut read = alertmanager(Path::new("/etc/am/alertmanager.yml"), text, &mut problems);
+    let beside = |path: &Path| match path.to_str() {
+        Some("/etc/am/t/*.tmpl") => Ok(vec![(path.to_owned(), TEMPLATES.to_owned())]),
+        _ => Ok(Vec::new()),
+    };
+    let path = Path::new("/etc/am/alertmanager.yml");
+    let mut read = alertmanager(path, text, &beside, &mut problems);
     let told = |problem: &Problem| problem.told(&"x").replace("/etc/am/alertmanager.yml:", "");
     let warnings = read.warnings.drain(..).map(|warning| format!("warning {}", told(&warning)));
     notify::check(&read.channels, &mut problems);
@@ -191,11 +196,11 @@ more: {}
     let told: Vec<&str> = told.iter().map(|told| told.lines().next().unwrap()).collect();
     assert!(!told.iter().any(|told| told.contains("missing key")), "{told:#?}");
     for expected in [
-        "warning 2:12: templates: templates are not read",
+        "warning 2:13: templates: no file fits *.tmpl",
         "warning 3:22: route.labels: `labels` is not kept",
         "warning 7:39: receivers[0].slack_configs[0].channel: a webhook posts to the channel that it was made for",
         "warning 7:45: receivers[0].slack_configs[0].actions: `actions` is not kept",
-        "warning 7:64: receivers[0].slack_configs[0].text: cannot be translated: `template`",
+        "warning 7:64: receivers[0].slack_configs[0].text: cannot be translated: the template \"mine\" is not there",
         "8:37: receivers[0].pagerduty_configs[0].service_key: the Events API v1 is not spoken",
         "9:3: receivers[0].pushover_configs: there is no channel for `pushover_configs`",
         "10:61: receivers[0].webhook_configs[0].http_config.oauth2: there is no OAuth 2.0",
@@ -206,6 +211,95 @@ more: {}
     ] {
         assert!(told.contains(&expected), "{expected}\n{told:#?}");
     }
+}
+
+const TEMPLATES: &str = r#"
+{{ define "broken" }}{{ query }}{{ break }}{{ end }}
+{{ define "team.title" -}}
+[{{ .Status | toUpper }}] {{ template "__who" .CommonLabels }}
+{{- if ne .CommonAnnotations.missing "" }} set{{ else }} empty{{ end }}
+{{- end }}
+{{ define "__who" }}{{ .team }}{{ end }}
+{{ define "loop" }}{{ template "loop" . }}{{ end }}
+"#;
+
+#[test]
+fn templates_of_files_and_the_title_that_most_copy() {
+    let text = |message: &str| {
+        let slack = format!("  slack_configs: [{{api_url: 'https://h/x', text: '{message}'}}]");
+        let text = format!(
+            "templates: ['t/*.tmpl']\nroute: {{receiver: r}}\nreceivers:\n- name: r\n{slack}"
+        );
+        let (read, told) = read(&text);
+        (serde_json::to_value(read.channels.first()).unwrap()["text"].clone(), told)
+    };
+    let broken = "warning 1:13: templates: /etc/am/t/*.tmpl:2: cannot be read: `break`";
+    let environment = crate::templates::environment();
+    let labels = json!({"alertname": "Disk", "team": "infra", "zone": "a"});
+    let context = json!({
+        "status": "firing", "groupLabels": {"alertname": "Disk"}, "commonLabels": labels,
+        "commonAnnotations": {}, "alerts": [{"status": "firing"}], "externalURL": "http://x",
+    });
+    for (message, expected) in [
+        (r#"{{ template "team.title" . }}!"#, "[FIRING] infra empty!"),
+        (r#"{{ template "slack.default.title" . }}"#, ""),
+        (
+            r#"{{ template "slack.default.title" . }} {{ .Status }}"#,
+            "[FIRING:1] Disk (infra a) firing",
+        ),
+        (
+            r#"{{ with .CommonLabels.Remove .GroupLabels.Names }}{{ range .SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}{{ end }}"#,
+            "team=infra zone=a ",
+        ),
+        (
+            r#"{{ if eq .CommonLabels.gone "" "x" }}none{{ end }}{{ printf "%s|" .CommonLabels.gone }}"#,
+            "none|",
+        ),
+        (
+            r#"{{ .CommonLabels }}{{ or .CommonLabels.gone "?" }}"#,
+            "map[alertname:Disk team:infra zone:a]?",
+        ),
+    ] {
+        let (template, told) = text(message);
+        assert_eq!(told[0].lines().next(), Some(broken));
+        assert_eq!(told.len(), 1, "{told:?}");
+        let shown = environment
+            .render_str(template.as_str().unwrap_or_default(), minijinja::value::Serde(&context));
+        assert_eq!(shown.unwrap(), expected, "{message}: {template}");
+    }
+    let (template, told) = text(r#"{{ template "loop" . }}"#);
+    assert_eq!(template, json!(null));
+    assert!(told[1].contains("the template \"loop\" is too large"), "{told:?}");
+}
+
+#[test]
+fn what_is_empty_is_absent() {
+    let (read, told) = read(
+        r#"
+global:
+  smtp_smarthost: 'localhost:25'
+  smtp_from: 'alertmanager@example.org'
+  smtp_auth_username: ''
+  smtp_auth_password: ''
+  smtp_hello: ''
+  slack_api_url: 'https://slack.com/webhook'
+templates:
+  - '/etc/alertmanager/template/*.tmpl'
+route:
+  receiver: team-X-mails
+receivers:
+  - name: 'team-X-mails'
+    email_configs:
+      - {to: 'team-X+alerts@example.org', from: '', hello: ''}
+    slack_configs:
+      - {api_url: '', channel: '', http_config: {proxy_url: '', tls_config: {ca_file: '', cert_file: ''}}}
+"#,
+    );
+    assert_eq!(told, ["warning 10:5: templates: no file fits /etc/alertmanager/template/*.tmpl"]);
+    let mail = serde_json::to_value(&read.channels[1]).unwrap();
+    assert_eq!((&mail["username"], &mail["password"]), (&json!(null), &json!(null)));
+    assert_eq!(mail["from"], "alertmanager@example.org");
+    assert_eq!(read.channels.len(), 2);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A template to pieces of text and actions, an action to tokens.
 
+use std::ops::Range;
+
 use super::Foreign;
 
 /// A stretch of the template.
@@ -37,6 +39,11 @@ pub(super) enum Token {
 
 /// Cuts a template up.
 pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Foreign> {
+    Ok(placed(text)?.into_iter().map(|(piece, _)| piece).collect())
+}
+
+/// The same, each piece with where it stands in `text`.
+pub(super) fn placed(text: &str) -> Result<Vec<(Piece, Range<usize>)>, Foreign> {
     let mut found = Vec::new();
     let (mut rest, mut line) = (text, 0);
     let mut trims = false;
@@ -45,19 +52,22 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Foreign> {
         let trimmed_left = if trims { before.trim_start() } else { before };
         let opens_with_trim = trims_after(inside);
         let shown = if opens_with_trim { trimmed_left.trim_end() } else { trimmed_left };
-        found.push(Piece::Text(shown.to_owned()));
+        let at = text.len() - rest.len();
+        found.push((Piece::Text(shown.to_owned()), at..at + open));
         line += lines(before);
         let (tokens, length) = action(if opens_with_trim { &inside[1..] } else { inside }, line)?;
         let length = length + usize::from(opens_with_trim);
         let body = &inside[..length];
         trims = body.ends_with('-') && body[..body.len() - 1].ends_with(char::is_whitespace);
         if !tokens.is_empty() {
-            found.push(Piece::Action(line, tokens));
+            let end = at + open + 2 + length + 2;
+            found.push((Piece::Action(line, tokens), at + open..end));
         }
         line += lines(body);
         rest = &inside[length + 2..];
     }
-    found.push(Piece::Text(if trims { rest.trim_start() } else { rest }.to_owned()));
+    let shown = if trims { rest.trim_start() } else { rest };
+    found.push((Piece::Text(shown.to_owned()), text.len() - rest.len()..text.len()));
     Ok(found)
 }
 

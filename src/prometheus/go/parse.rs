@@ -1,7 +1,11 @@
 //! Pieces to a tree.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
+use std::rc::Rc;
 use std::vec::IntoIter;
+
+use crate::model::MAX_NESTING;
 
 use super::Foreign;
 use super::lex::{Piece, Token};
@@ -28,6 +32,15 @@ pub(super) enum Node {
     Range(Block),
     /// `with`.
     With(Block),
+    /// `template`: what a definition gives for a value.
+    Template {
+        /// The line of the template, from 0.
+        line: u32,
+        /// Its name.
+        name: String,
+        /// What it is about.
+        about: Option<Pipe>,
+    },
 }
 
 /// `range` or `with`.
@@ -78,8 +91,11 @@ pub(super) enum Base {
     Paren(Pipe),
 }
 
-struct Parser {
+struct Parser<'d> {
     pieces: IntoIter<Piece>,
+    definitions: &'d mut Definitions,
+    /// Open blocks.
+    depth: usize,
 }
 
 type Parsed<T> = Result<T, Foreign>;
@@ -94,9 +110,12 @@ enum End {
     Else(u32, Vec<Token>),
 }
 
-/// The tree of a template.
-pub(super) fn parse(pieces: Vec<Piece>) -> Parsed<Vec<Node>> {
-    let mut parser = Parser { pieces: pieces.into_iter() };
+/// What `define` gave, by name.
+pub(super) type Definitions = HashMap<String, Rc<[Node]>>;
+
+/// The tree of a template. What it defines is added to `definitions`.
+pub(super) fn parse(pieces: Vec<Piece>, definitions: &mut Definitions) -> Parsed<Vec<Node>> {
+    let mut parser = Parser { pieces: pieces.into_iter(), definitions, depth: 0 };
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Whole => Ok(nodes),
@@ -105,7 +124,24 @@ pub(super) fn parse(pieces: Vec<Piece>) -> Parsed<Vec<Node>> {
     }
 }
 
-impl Parser {
+/// Refuses what is nested deeper than others can recurse over.
+fn bounded(depth: usize, line: u32) -> Parsed<()> {
+    match depth > MAX_NESTING {
+        true => Err(Foreign::new(line, format!("nested deeper than {MAX_NESTING} levels"))),
+        false => Ok(()),
+    }
+}
+
+impl Parser<'_> {
+    /// What stands inside of a block that began on `line`.
+    fn inside(&mut self, line: u32) -> Parsed<(Vec<Node>, End)> {
+        self.depth += 1;
+        bounded(self.depth, line)?;
+        let nodes = self.nodes();
+        self.depth -= 1;
+        nodes
+    }
+
     fn nodes(&mut self) -> Parsed<(Vec<Node>, End)> {
         let mut nodes = Vec::new();
         while let Some(piece) = self.pieces.next() {
@@ -128,15 +164,23 @@ impl Parser {
                 Token::Word(word) if word == "with" => {
                     nodes.push(Node::With(self.block(line, rest())?));
                 }
-                Token::Word(word)
-                    if ["define", "template", "block", "break", "continue"]
-                        .contains(&word.as_str()) =>
-                {
-                    return Err(Foreign::hint(
-                        line,
-                        format!("`{word}`"),
-                        "write what it gives where it is used",
-                    ));
+                Token::Word(word) if word == "define" || word == "block" => {
+                    let (name, about) = named(line, &tokens)?;
+                    let (body, End::Closed) = self.inside(line)? else {
+                        return Err(Foreign::new(line, format!("a `{word}` without `end`")));
+                    };
+                    self.definitions.insert(name.clone(), body.into());
+                    if word == "block" {
+                        nodes.push(Node::Template { line, name, about });
+                    }
+                }
+                Token::Word(word) if word == "template" => {
+                    let (name, about) = named(line, &tokens)?;
+                    nodes.push(Node::Template { line, name, about });
+                }
+                Token::Word(word) if word == "break" || word == "continue" => {
+                    let hint = "write what it gives where it is used";
+                    return Err(Foreign::hint(line, format!("`{word}`"), hint));
                 }
                 _ => nodes.push(shown(line, tokens)?),
             }
@@ -149,8 +193,9 @@ impl Parser {
         let (mut line, mut tokens) = (line, tokens);
         loop {
             let condition = pipe(line, tokens)?;
-            let (body, end) = self.nodes()?;
+            let (body, end) = self.inside(line)?;
             branches.push((condition, body));
+            bounded(self.depth + branches.len(), line)?;
             match end {
                 End::Closed => return Ok(Node::If(branches, Vec::new())),
                 End::Whole => return Err(Foreign::new(line, "an `if` without `end`")),
@@ -167,7 +212,7 @@ impl Parser {
 
     /// What stands between an `else` and its `end`.
     fn last(&mut self, line: u32) -> Parsed<Vec<Node>> {
-        match self.nodes()? {
+        match self.inside(line)? {
             (nodes, End::Closed) => Ok(nodes),
             _ => Err(Foreign::new(line, "an `else` without `end`")),
         }
@@ -179,7 +224,7 @@ impl Parser {
             None => (Vec::new(), tokens),
         };
         let pipe = pipe(line, tokens)?;
-        let (body, end) = self.nodes()?;
+        let (body, end) = self.inside(line)?;
         let otherwise = match end {
             End::Closed => Vec::new(),
             End::Else(_, rest) if rest.is_empty() => self.last(line)?,
@@ -187,6 +232,18 @@ impl Parser {
         };
         Ok(Block { names, pipe, body, otherwise })
     }
+}
+
+/// The name of a definition, and what it is about.
+fn named(line: u32, tokens: &[Token]) -> Parsed<(String, Option<Pipe>)> {
+    let Some(Token::Text(name)) = tokens.get(1) else {
+        return Err(Foreign::new(line, "a definition without a name"));
+    };
+    let about = match &tokens[2..] {
+        [] => None,
+        about => Some(pipe(line, about.to_vec())?),
+    };
+    Ok((name.clone(), about))
 }
 
 fn names(tokens: &[Token]) -> Vec<String> {
@@ -209,7 +266,7 @@ fn shown(line: u32, tokens: Vec<Token>) -> Parsed<Node> {
 
 fn pipe(line: u32, tokens: Vec<Token>) -> Parsed<Pipe> {
     let mut tokens = tokens.into_iter().peekable();
-    let pipe = commands(line, &mut tokens)?;
+    let pipe = commands(line, &mut tokens, 0)?;
     match tokens.next() {
         None => Ok(pipe),
         Some(_) => Err(Foreign::new(line, "a parenthesis too many")),
@@ -217,16 +274,18 @@ fn pipe(line: u32, tokens: Vec<Token>) -> Parsed<Pipe> {
 }
 
 /// Commands up to the end or to a parenthesis that closes.
-fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>) -> Parsed<Pipe> {
+fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>, depth: usize) -> Parsed<Pipe> {
+    bounded(depth, line)?;
     let mut commands = vec![Vec::new()];
     while let Some(token) = tokens.next_if(|token| *token != Token::Sign(")")) {
         let base = match token {
             Token::Sign("|") => {
+                bounded(depth + commands.len(), line)?;
                 commands.push(Vec::new());
                 continue;
             }
             Token::Sign("(") => {
-                let inside = self::commands(line, tokens)?;
+                let inside = self::commands(line, tokens, depth + 1)?;
                 tokens.next().ok_or_else(|| Foreign::new(line, "an open parenthesis"))?;
                 Base::Paren(inside)
             }
@@ -241,7 +300,10 @@ fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>) -> Parsed<Pipe> {
                     .last_mut()
                     .and_then(|command: &mut Vec<Operand>| command.last_mut().filter(|_| joined));
                 match operand {
-                    Some(operand) => operand.fields.push(name),
+                    Some(operand) => {
+                        bounded(depth + operand.fields.len(), line)?;
+                        operand.fields.push(name);
+                    }
                     None => push(&mut commands, Operand { base: Base::Dot, fields: vec![name] }),
                 }
                 continue;

@@ -1,6 +1,6 @@
 use super::{Dialect, literal, translate};
 use crate::model::Labels;
-use crate::templates::environment;
+use crate::templates::{LabelMap, environment};
 
 fn translated(text: &str) -> Result<String, String> {
     let told = |foreign: super::Foreign| format!("{}: {}", foreign.line, foreign.what);
@@ -15,7 +15,11 @@ fn rendered(text: &str) -> String {
     let labels: Labels = [("instance", "db-1:9100"), ("job", "node"), ("empty", "")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-    let context = minijinja::context! { labels => labels, value => 1_234_567.5 };
+    let external = Labels::from([("cluster".to_owned(), "c1".to_owned())]);
+    let context = minijinja::context! {
+        series_labels => LabelMap::value(labels, ""), value => 1_234_567.5,
+        external_labels => LabelMap::value(external, ""), external_url => "http://x:1/y",
+    };
     environment().render_str(&template, context).unwrap_or_else(|e| format!("{template}: {e}"))
 }
 
@@ -59,6 +63,26 @@ fn what_prometheus_gives() {
         ),
         ("{{ $labels.gone }}.", "."),
         ("{{ (printf \"%s\" $labels.job) | title }}", "Node"),
+        (
+            "{{ $labels }} {{ .Labels }}",
+            "map[empty: instance:db-1:9100 job:node] map[empty: instance:db-1:9100 job:node]",
+        ),
+        (
+            "{{ printf \"%v\" $labels }}{{ len $labels }}",
+            "map[empty: instance:db-1:9100 job:node]3",
+        ),
+        (
+            "{{ $externalLabels.cluster }}{{ .ExternalLabels.gone }} {{ $externalURL }}",
+            "c1 http://x:1/y",
+        ),
+        ("{{ externalURL }}{{ pathPrefix }} {{ urlQueryEscape \"a b\" }}", "http://x:1/y/y a+b"),
+        ("{{ toDuration 3661.5 }} {{ humanizeDuration (toDuration 61) }}", "1h1m1.5s 1m 1s"),
+        (
+            "{{ slice $labels.instance 0 2 }} {{ graphLink \"up > 0\" }}",
+            "db /graph?g0.expr=up+%3E+0&g0.tab=0",
+        ),
+        ("{{ ne $labels.gone \"\" }} {{ eq .Labels.gone \"\" }}", "false true"),
+        ("{{ define \"d\" }}<{{ . }}>{{ end }}{{ template \"d\" $labels.job }}", "<node>"),
     ] {
         assert_eq!(rendered(text), expected, "{text}\n{:?}", translated(text));
     }
@@ -69,7 +93,7 @@ fn translations_are_readable() {
     for (text, expected) in [
         (
             "{{ $labels.job }} at {{ $value | humanize }}",
-            "{{ labels.job }} at {{ value | humanize }}",
+            "{{ series_labels.job }} at {{ value | humanize }}",
         ),
         ("{{ printf \"%.1f\" $value }}", "{{ printf(\"%.1f\", value) }}"),
         ("{{ $value | humanize | toUpper }}", "{{ value | humanize | toUpper }}"),
@@ -82,8 +106,7 @@ fn translations_are_readable() {
 fn what_is_foreign_is_named_with_its_line() {
     for (text, expected) in [
         ("a\n{{ with query \"up\" }}x{{ end }}", "1: `query`"),
-        ("{{ template \"x\" . }}", "0: `template`"),
-        ("{{ $externalLabels.cluster }}", "0: unknown variable `$externalLabels`"),
+        ("{{ template \"x\" . }}", "0: the template \"x\" is not there"),
         ("{{ foo 1 }}", "0: the function `foo`"),
         ("{{ .Nothing }}", "0: `.Nothing`"),
         ("{{ $x }}", "0: unknown variable `$x`"),
@@ -96,11 +119,20 @@ fn what_is_foreign_is_named_with_its_line() {
         ("{{ $x := 1 }}{{ range .Labels }}{{ $x = 2 }}{{ end }}", "0: `$x =` inside of `range`"),
     ] {
         let found = translated(text).unwrap_err();
-        assert!(
-            found.starts_with(&expected.replace("unknown variable `$ext", "`$ext")),
-            "{text}: {found}"
-        );
+        assert!(found.starts_with(expected), "{text}: {found}");
     }
+}
+
+#[test]
+fn what_is_foreign_costs_its_own_part() {
+    let text = "{{ $x := 1 }}{{ $labels.a }} {{ with query `up` }}x{{ end }} {{ $x }}{{ foo }}";
+    let (template, foreign) = super::translate_in_part(text, Dialect::Rule);
+    assert_eq!(
+        template,
+        "{% set x = 1 %}{{ series_labels.a }} {{ \"{{ with query `up` }}x{{ end }}\" }} \
+         {{ print(x) }}{{ \"{{ foo }}\" }}"
+    );
+    assert_eq!(foreign.len(), 2);
 }
 
 #[test]
@@ -156,10 +188,31 @@ fn messages_of_alertmanager() {
         assert_eq!(shown, expected, "{text}\n{template}");
     }
     for (text, expected) in [
-        ("{{ .CommonLabels.Remove (stringSlice \"a\") }}", "`Remove` with arguments"),
         ("{{ .Alerts.Nothing }}", "`.Nothing`"),
-        ("{{ since .Alerts }}", "the function `since`"),
+        ("{{ .Alerts.Remove 1 }}", "`Remove` with arguments"),
     ] {
         assert_eq!(translate(text, Dialect::Message).unwrap_err().what, expected, "{text}");
     }
+}
+
+#[test]
+fn what_is_deep_is_refused_before_anything_recurses_over_it() {
+    let n = 20_000;
+    for text in [
+        format!("{{{{ {}1{} }}}}", "(".repeat(n), ")".repeat(n)),
+        format!("{{{{ {}1{} }}}}", "(not ".repeat(n), ")".repeat(n)),
+        format!("{{{{ 1{} }}}}", " | print".repeat(n)),
+        format!("{{{{ $labels{} }}}}", ".x".repeat(n)),
+        format!("{}{}", "{{ if 1 }}".repeat(n), "{{ end }}".repeat(n)),
+        format!("{{{{ if 1 }}}}{}{{{{ end }}}}", "{{ else if 1 }}".repeat(n)),
+        format!("{}{}", "{{ with 1 }}".repeat(n), "{{ end }}".repeat(n)),
+        format!("{}{}", "{{ range .Labels }}".repeat(n), "{{ end }}".repeat(n)),
+        format!("{}{}", "{{ if 1 }}{{ else }}".repeat(n), "{{ end }}".repeat(n)),
+    ] {
+        let found = translate(&text, Dialect::Rule).unwrap_err();
+        assert_eq!(found.what, "nested deeper than 100 levels", "{}", &text[..40]);
+    }
+    // What is nested is written once, not twice at each level.
+    let equal = format!("{{{{ {}1{} }}}}", "(eq ".repeat(60), " 2 3)".repeat(60));
+    assert!(translate(&equal, Dialect::Rule).unwrap().len() < 2_000);
 }

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::Foreign;
-use super::parse::{Base, Block, Node, Operand, Pipe};
+use super::lex::{Piece, Token};
+use super::parse::{Base, Block, Definitions, Node, Operand, Pipe, parse};
 
 mod call;
 mod value;
@@ -22,7 +24,7 @@ pub(in crate::prometheus) enum Dialect {
 }
 
 /// Words that no variable may be called: those of the language, and what templates may use.
-const TAKEN: [&str; 28] = [
+const TAKEN: [&str; 38] = [
     "and",
     "or",
     "not",
@@ -51,7 +53,23 @@ const TAKEN: [&str; 28] = [
     "commonLabels",
     "commonAnnotations",
     "externalURL",
+    "series_labels",
+    "external_labels",
+    "external_url",
+    "fired_value",
+    "peak",
+    "groupKey",
+    "truncatedAlerts",
+    "expected_low",
+    "expected_high",
+    "forecast",
 ];
+
+/// Longest translation, in bytes: definitions that use each other could double it many times.
+const LONGEST: usize = 1 << 18;
+
+/// Most definitions that are inside of each other.
+const MOST_INSIDE: usize = 20;
 
 /// A template without actions.
 pub(super) fn plain(text: &str) -> String {
@@ -63,30 +81,72 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// The template that the tree stands for.
-pub(super) fn write(nodes: &[Node], dialect: Dialect) -> Result<String, Foreign> {
-    let root = match dialect {
-        Dialect::Rule => Value::new("", Kind::Rule),
-        Dialect::Message => Value::new("", Kind::Message),
-    };
-    let mut writer = Writer {
-        out: String::new(),
-        root: root.clone(),
-        dots: vec![root],
-        variables: HashMap::new(),
-        loops: 0,
-        items: 0,
-    };
-    writer.known(dialect);
+pub(super) fn write(
+    nodes: &[Node],
+    dialect: Dialect,
+    definitions: &Definitions,
+) -> Result<String, Foreign> {
+    let mut writer = Writer::new(dialect, definitions);
     writer.nodes(nodes)?;
-    // The last line break of a template is not shown.
-    if writer.out.ends_with('\n') {
-        writer.out.pop();
-        writer.out.push_str("{{ \"\\n\" }}");
-    }
-    Ok(writer.out)
+    Ok(writer.finish())
 }
 
-struct Writer {
+/// The template that `pieces` of `text` stand for; what cannot be said stands as it is written.
+pub(super) fn write_in_part(
+    text: &str,
+    pieces: &[(Piece, Range<usize>)],
+    dialect: Dialect,
+) -> (String, Vec<Foreign>) {
+    let nothing = Definitions::new();
+    let mut writer = Writer::new(dialect, &nothing);
+    let mut foreign = Vec::new();
+    for chunk in wholes(pieces) {
+        let chunk = &pieces[chunk];
+        let whole = chunk.iter().map(|(piece, _)| piece.clone()).collect();
+        let before = (writer.out.len(), writer.variables.clone(), writer.dots.clone());
+        let nodes = parse(whole, &mut Definitions::new());
+        if let Err(what) = nodes.and_then(|nodes| writer.nodes(&nodes)) {
+            let (length, variables, dots) = before;
+            writer.out.truncate(length);
+            (writer.variables, writer.dots, writer.loops) = (variables, dots, 0);
+            let ends = chunk.first().zip(chunk.last());
+            let written = ends.map_or("", |((_, from), (_, to))| &text[from.start..to.end]);
+            writer.put(&format!("{{{{ {} }}}}", quoted(written)));
+            foreign.push(what);
+        }
+    }
+    (writer.finish(), foreign)
+}
+
+/// Stretches of `pieces` that can be read by themselves: texts, values and whole blocks.
+pub(super) fn wholes(pieces: &[(Piece, Range<usize>)]) -> Vec<Range<usize>> {
+    let (mut found, mut open, mut from) = (Vec::new(), 0_usize, 0);
+    for (index, (piece, _)) in pieces.iter().enumerate() {
+        match first_word(piece) {
+            "if" | "range" | "with" | "define" | "block" => open += 1,
+            "end" => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open == 0 || index + 1 == pieces.len() {
+            found.push(from..index + 1);
+            from = index + 1;
+        }
+    }
+    found
+}
+
+/// The word that an action begins with.
+fn first_word(piece: &Piece) -> &str {
+    match piece {
+        Piece::Action(_, tokens) => match tokens.first() {
+            Some(Token::Word(word)) => word,
+            _ => "",
+        },
+        Piece::Text(_) => "",
+    }
+}
+
+struct Writer<'d> {
     out: String,
     root: Value,
     /// What `.` is, innermost last.
@@ -95,15 +155,51 @@ struct Writer {
     variables: HashMap<String, (Value, usize)>,
     loops: usize,
     items: usize,
+    definitions: &'d Definitions,
+    /// How many definitions are open.
+    inside: usize,
 }
 
 type Written<T> = Result<T, Foreign>;
 
-impl Writer {
+impl<'d> Writer<'d> {
+    fn new(dialect: Dialect, definitions: &'d Definitions) -> Self {
+        let root = match dialect {
+            Dialect::Rule => Value::new("", Kind::Rule),
+            Dialect::Message => Value::new("", Kind::Message),
+        };
+        let mut writer = Self {
+            out: String::new(),
+            root: root.clone(),
+            dots: vec![root],
+            variables: HashMap::new(),
+            loops: 0,
+            items: 0,
+            definitions,
+            inside: 0,
+        };
+        writer.known(dialect);
+        writer
+    }
+
+    fn finish(mut self) -> String {
+        // The last line break of a template is not shown.
+        if self.out.ends_with('\n') {
+            self.out.pop();
+            self.out.push_str("{{ \"\\n\" }}");
+        }
+        self.out
+    }
+
     fn known(&mut self, dialect: Dialect) {
         if dialect == Dialect::Rule {
-            for (name, kind) in [("labels", Kind::Map), ("value", Kind::Number)] {
-                self.variables.insert(name.into(), (Value::new(name, kind), 0));
+            for (name, own, kind) in [
+                ("labels", "series_labels", Kind::Map),
+                ("value", "value", Kind::Number),
+                ("externalLabels", "external_labels", Kind::Map),
+                ("externalURL", "external_url", Kind::Text),
+            ] {
+                self.variables.insert(name.into(), (Value::new(own, kind), 0));
             }
         }
     }
@@ -132,7 +228,36 @@ impl Writer {
             }
             Node::Range(block) => self.range(block)?,
             Node::With(block) => self.with(block)?,
+            Node::Template { line, name, about } => self.definition(*line, name, about.as_ref())?,
         }
+        Ok(())
+    }
+
+    /// What the definition `name` gives, written where it is used.
+    fn definition(&mut self, line: u32, name: &str, about: Option<&Pipe>) -> Written<()> {
+        let Some(nodes) = self.definitions.get(name).cloned() else {
+            let hint = "define it in a file of `templates:`, or write what it gives";
+            return Err(Foreign::hint(line, format!("the template {name:?} is not there"), hint));
+        };
+        if self.inside == MOST_INSIDE || self.out.len() > LONGEST {
+            return Err(Foreign::new(line, format!("the template {name:?} is too large")));
+        }
+        let mut dot = match about {
+            Some(pipe) => self.pipe(pipe)?,
+            None => Value::new("none", Kind::Other),
+        };
+        if dot.compound {
+            let own = self.fresh("");
+            self.put(&format!("{{% set {own} = {} %}}", dot.text));
+            dot = Value { text: own, compound: false, ..dot };
+        }
+        let root = std::mem::replace(&mut self.root, dot.clone());
+        let dots = std::mem::replace(&mut self.dots, vec![dot]);
+        let variables = std::mem::take(&mut self.variables);
+        self.inside += 1;
+        self.nodes(&nodes)?;
+        self.inside -= 1;
+        (self.root, self.dots, self.variables) = (root, dots, variables);
         Ok(())
     }
 
@@ -170,7 +295,7 @@ impl Writer {
 
     fn set(&mut self, declares: bool, name: &str, pipe: &Pipe) -> Written<()> {
         let value = self.pipe(pipe)?;
-        let own = match self.variables.get(name) {
+        let own: String = match self.variables.get(name) {
             _ if declares => self.fresh(name),
             Some((known, loops)) if *loops == self.loops => known.text.clone(),
             Some(_) => {
@@ -183,7 +308,8 @@ impl Writer {
             None => return Err(Foreign::new(pipe.line, format!("unknown variable `${name}`"))),
         };
         self.put(&format!("{{% set {own} = {} %}}", value.text));
-        self.variables.insert(name.to_owned(), (Value::new(&own, value.kind), self.loops));
+        let value = Value { text: own, compound: false, ..value };
+        self.variables.insert(name.to_owned(), (value, self.loops));
         Ok(())
     }
 
@@ -191,8 +317,8 @@ impl Writer {
         let value = self.pipe(&block.pipe)?;
         let name = block.names.first().map_or("", String::as_str);
         let own = self.fresh(name);
-        let dot = Value::new(&own, value.kind);
         self.put(&format!("{{% set {own} = {} %}}{{% if {own} %}}", value.text));
+        let dot = Value { text: own, compound: false, ..value };
         let before = self.variables.clone();
         if !name.is_empty() {
             self.variables.insert(name.to_owned(), (dot.clone(), self.loops));
@@ -262,6 +388,16 @@ impl Writer {
             }
             return call::call(name, &given, piped, line);
         }
+        if let (Some((method, of)), [names]) = (first.fields.split_last(), arguments)
+            && method == "Remove"
+        {
+            let map = Operand { base: first.base.clone(), fields: of.to_vec() };
+            let (map, names) = (self.operand(&map, line)?, self.operand(names, line)?);
+            if map.kind == Kind::Map {
+                let text = format!("without({}, {})", map.text, names.text);
+                return Ok(Value { absent: map.absent, ..Value::new(&text, Kind::Map) });
+            }
+        }
         match (arguments, piped) {
             ([], None) => self.operand(first, line),
             _ => {
@@ -291,12 +427,6 @@ impl Writer {
     fn variable(&self, name: &str, line: u32) -> Written<Value> {
         match self.variables.get(name) {
             Some((value, _)) => Ok(value.clone()),
-            None if name.starts_with("external") => Err(Foreign::hint(
-                line,
-                format!("`${name}`"),
-                "write what it stands for; every notification has the default labels and the \
-                 address of this process anyway",
-            )),
             None => Err(Foreign::new(line, format!("unknown variable `${name}`"))),
         }
     }

@@ -57,7 +57,7 @@ fn groups_and_rules() {
     assert_eq!(labels(&imported.rules[1]), ["alertname=HighLoad", "team=infra", "tier=1"]);
     assert_eq!(
         &*first.message.as_ref().unwrap().value,
-        "{{ labels.instance }} at {{ value | humanize }}"
+        "{{ series_labels.instance }} at {{ value | humanize }}"
     );
     assert_eq!(imported.rules[2].severity.as_ref().unwrap().value, Severity::Warning);
     let recording = &imported.recordings[0];
@@ -83,7 +83,7 @@ fn what_cannot_be_taken_is_told_with_its_place() {
         expr: up == 0
         labels: {x: "{{ $labels.y }}"}
         annotations:
-          summary: "{{ with query \"up\" }}x{{ end }}"
+          summary: "{{ with query \"up\" }}x{{ end }} of {{ $labels.job }}"
 "#,
     );
     assert_eq!(problems, Vec::<String>::new());
@@ -98,7 +98,9 @@ fn what_cannot_be_taken_is_told_with_its_place() {
     }
     assert_eq!(warnings.len(), 4);
     let kept = &imported.rules[0].annotations["summary"].value;
-    assert_eq!(&**kept, r#"{{ "{{ with query \"up\" }}x{{ end }}" }}"#);
+    assert_eq!(&**kept, r#"{{ "{{ with query \"up\" }}x{{ end }}" }} of {{ series_labels.job }}"#);
+    let written = "{{ with query \"up\" }}x{{ end }} of {{ $labels.job }}";
+    assert_eq!(kept.written.as_deref(), Some(written));
 }
 
 #[test]
@@ -115,6 +117,17 @@ fn mistakes_are_errors_of_the_file() {
         ),
         ("groups: [{name: a, rules: [{record: b, expr: up, for: 5m}]}]", "`for` beside `record`"),
         ("groups: [{nam: a}]", "unknown key \"nam\""),
+        ("groups: [{name: ''}]", "a group needs a name"),
+        ("groups: [{name: a}, {name: a}]", "the group \"a\" is there twice"),
+        ("groups: [{name: a, rules: [{alert: A, expr: up, for: 5}]}]", "a duration of Prometheus"),
+        (
+            "groups: [{name: a, rules: [{alert: A, expr: up, for: 1.5h}]}]",
+            "a duration of Prometheus",
+        ),
+        (
+            "groups: [{name: a, rules: [{record: b, expr: up, annotations: {c: d}}]}]",
+            "`annotations` beside `record`",
+        ),
         ("groups: [", "rules.yml:2:1: not valid YAML"),
     ] {
         let (_, problems) = import_text(text);
@@ -127,4 +140,47 @@ fn a_name_of_the_declaration_stays_its_own() {
     let (imported, _) = import_text("groups: [{name: g, rules: [{alert: Declared, expr: up}]}]");
     assert_eq!(imported.rules[0].name.value, "g/Declared");
     assert_eq!(imported.rules[0].add_labels["alertname"].value, "Declared");
+}
+
+#[test]
+fn what_prometheus_takes_is_taken() {
+    let (imported, problems) = import_text(
+        "groups:
+- name: z
+  interval: 0s
+  limit: -1
+  labels:
+  rules:
+  - alert: A
+    expr: 'up{job=\"a\"
+    } == 0'
+    for: 1y
+    keep_firing_for: 0
+    labels:
+    annotations: {x: , y: ~}
+  - alert: B
+    expr: 1
+    for:
+    labels: {a: , b: 5, severity: }
+  - {record: c, expr: up, for: 0s}
+- name: h
+  rules:
+  limit:
+---
+what: {follows",
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    let [a, b] = imported.rules.as_slice() else { panic!("{:?}", imported.rules) };
+    assert_eq!(a.promql.as_ref().unwrap().value.0, "up{job=\"a\" } == 0");
+    assert_eq!(a.duration.value.to_string(), "365d");
+    assert_eq!((&a.interval, a.limit), (&None, None));
+    assert_eq!(&*a.annotations["x"].value, "");
+    // What has no severity is routed as one without, and is a warning to channels.
+    assert_eq!(b.add_labels["severity"].value, "");
+    assert_eq!((&b.severity, b.add_labels["b"].value.as_str()), (&None, "5"));
+    let warnings: Vec<String> = imported.warnings.iter().map(|w| w.told(&"x")).collect();
+    assert!(warnings[0].starts_with("rules.yml:22:1: a second YAML document"), "{warnings:?}");
+    for nothing in ["", "groups:", "groups: []", "---\n\n---\ngroups: x"] {
+        assert_eq!(import_text(nothing).1, Vec::<String>::new(), "{nothing}");
+    }
 }

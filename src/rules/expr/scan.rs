@@ -4,13 +4,12 @@
 //! parentheses only, and every operand keeps its place in the text.
 
 use super::Fault;
+use crate::model::MAX_NESTING;
 
 /// Longest expression taken, in characters.
 const MAX_LENGTH: usize = 4_000;
 /// Most tokens taken; bounds the depth of the tree and so the recursion over it.
 const MAX_TOKENS: usize = 200;
-/// Deepest nesting of parentheses taken.
-const MAX_NESTING: usize = 40;
 
 /// What a placeholder stands for.
 #[derive(Clone, Debug, PartialEq)]

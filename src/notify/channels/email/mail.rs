@@ -49,8 +49,7 @@ impl Templates {
             _ => AutoEscape::None,
         });
         for (name, template) in declared.iter().filter(|(_, template)| !is_blank(template)) {
-            environment
-                .add_template_owned(*name, template.value.to_string())
+            templates::compile(&mut environment, *name, template.value.to_string())
                 .map_err(|error| format!("invalid template: {}", described(&error)))?;
         }
         let text_only = declared.iter().any(|(name, text)| *name == HTML && text.trim().is_empty());

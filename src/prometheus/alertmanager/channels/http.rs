@@ -26,7 +26,7 @@ impl Maker<'_, '_, '_> {
         let path = if own.is_some() { &*path } else { "global.http_config" };
         let mut http = Fields::of(node, path);
         for key in ["proxy_url", "proxy_from_environment"] {
-            if let Some(value) = http.take(key) {
+            if let Some(value) = http.said(key) {
                 self.made.put(key, value.clone());
             }
         }
@@ -51,10 +51,10 @@ impl Maker<'_, '_, '_> {
     }
 
     pub(super) fn tls(&mut self, mut tls: Fields<'_>) {
-        if let Some(file) = tls.take("ca_file") {
+        if let Some(file) = tls.said("ca_file") {
             self.made.put("ca_file", self.report.path(file));
         }
-        if let Some(file) = tls.take("cert_file") {
+        if let Some(file) = tls.said("cert_file") {
             let at = tls.at_key("cert_file", file.pos);
             tls.take("key_file");
             self.report.error(&at, "there are no certificates of clients", Some("use a token"));
@@ -87,10 +87,10 @@ impl Maker<'_, '_, '_> {
             self.report.error(&at, format!("no authorization of type {kind:?}"), Some("Bearer"));
         }
         let own = if proof == Proof::Bot { "token" } else { "bearer_token" };
-        if let Some(credentials) = token.take("credentials") {
+        if let Some(credentials) = token.said("credentials") {
             self.made.put(own, credentials.clone());
         }
-        if let Some(file) = token.take("credentials_file") {
+        if let Some(file) = token.said("credentials_file") {
             self.made.put(&format!("{own}_file"), self.report.path(file));
         }
         self.report.left(token);

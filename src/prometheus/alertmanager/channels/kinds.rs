@@ -11,13 +11,13 @@ type Making<'m, 'n, 'a> = Maker<'m, 'n, 'a>;
 
 pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     let mut url = it.fields.clone();
-    let bot = ["app_token", "app_token_file"].into_iter().any(|key| url.take(key).is_some());
-    let own = ["api_url", "api_url_file"].into_iter().any(|key| url.take(key).is_some());
+    let bot = ["app_token", "app_token_file"].into_iter().any(|key| url.said(key).is_some());
+    let own = ["api_url", "api_url_file"].into_iter().any(|key| url.said(key).is_some());
     let posts = it.fields.clone().text("api_url");
     let general = it.global.clone().text("slack_api_url").filter(|_| !own);
     let method = posts.or(general).filter(|(url, _)| is_method(url));
     let (mut by_token, mut proof) = (false, Proof::Own);
-    if bot || (!own && it.global.clone().take("slack_app_token").is_some()) {
+    if bot || (!own && it.global.clone().said("slack_app_token").is_some()) {
         by_token = it.secret("app_token", "slack_app_token", "token");
         it.fields.take("app_url");
     } else if let Some((url, pos)) = method {
@@ -36,7 +36,7 @@ pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     }
     if by_token {
         it.addressed("channel", "channel");
-    } else if let Some((_, pos)) = it.fields.text("channel") {
+    } else if let Some((_, pos)) = it.fields.text("channel").filter(|(name, _)| !name.is_empty()) {
         let hint = "make a webhook for each channel, or use a bot's token";
         it.warn("channel", pos, "a webhook posts to the channel that it was made for", Some(hint));
     }

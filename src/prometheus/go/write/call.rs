@@ -4,7 +4,7 @@ use super::super::Foreign;
 use super::value::{Kind, Value};
 
 /// Functions that are there under the same name, and what they give.
-const SAME: [(&str, Kind); 26] = [
+const SAME: [(&str, Kind); 31] = [
     ("humanize", Kind::Text),
     ("humanize1024", Kind::Text),
     ("humanizeDuration", Kind::Text),
@@ -31,11 +31,15 @@ const SAME: [(&str, Kind); 26] = [
     ("toTime", Kind::Other),
     ("len", Kind::Number),
     ("parseDuration", Kind::Number),
+    ("toDuration", Kind::Other),
+    ("urlQueryEscape", Kind::Text),
+    ("graphLink", Kind::Text),
+    ("tableLink", Kind::Text),
+    ("slice", Kind::Other),
 ];
 
 /// Functions that ask a server again while a text is written.
-const ASKING: [&str; 7] =
-    ["query", "first", "value", "label", "strvalue", "sortByLabel", "tableLink"];
+const ASKING: [&str; 6] = ["query", "first", "value", "label", "strvalue", "sortByLabel"];
 
 /// `name` of `given`, and of what is piped, which comes last.
 pub(super) fn call(
@@ -52,16 +56,30 @@ pub(super) fn call(
     match (name, all.as_slice()) {
         ("true" | "false", []) => Ok(Value::new(name, Kind::Other)),
         ("nil", []) => Ok(Value::new("none", Kind::Other)),
+        ("externalURL", []) => Ok(Value::new("external_url", Kind::Text)),
+        ("pathPrefix", []) => Ok(Value::new("external_url | urlPath", Kind::Text)),
+        // A duration, which is shown as Go shows one.
+        ("since", [time]) => {
+            Ok(Value::new(&format!("{} | since | toDuration", time.part()), Kind::Other))
+        }
+        ("eq", [a, b]) => Ok(operator(a, "==", b)),
+        // Each value is written once, so that what is nested does not double.
         ("eq", [first, others @ ..]) if !others.is_empty() => {
-            let equal = |other: &Value| format!("{} == {}", first.part(), other.part());
-            Ok(joined(others.iter().map(equal), " or "))
+            let others: Vec<_> = others.iter().map(Value::given).collect();
+            let text = format!("{} in [{}]", first.given(), others.join(", "));
+            Ok(Value::compound(text, Kind::Other))
         }
         ("ne", [a, b]) => Ok(operator(a, "!=", b)),
         ("lt", [a, b]) => Ok(operator(a, "<", b)),
         ("le", [a, b]) => Ok(operator(a, "<=", b)),
         ("gt", [a, b]) => Ok(operator(a, ">", b)),
         ("ge", [a, b]) => Ok(operator(a, ">=", b)),
-        ("and" | "or", [_, ..]) => Ok(joined(all.iter().map(Value::part), &format!(" {name} "))),
+        ("and" | "or", [_, ..]) => {
+            let joined = joined(all.iter().map(Value::part), &format!(" {name} "));
+            // The last may be what it gives.
+            let absent = all.last().is_some_and(|last| last.absent);
+            Ok(Value { absent, ..joined })
+        }
         ("not", [value]) => Ok(Value::compound(format!("not {}", value.part()), Kind::Other)),
         ("index", [map, names @ ..]) => names.iter().try_fold(map.clone(), |of, name| {
             let kind = match of.kind {
@@ -69,7 +87,8 @@ pub(super) fn call(
                 Kind::Alerts => Kind::Alert,
                 _ => Kind::Other,
             };
-            Ok(Value::new(&format!("{}[{}]", of.part(), name.text), kind))
+            let text = format!("{}[{}]", of.part(), name.text);
+            Ok(Value { absent: kind == Kind::Text, ..Value::new(&text, kind) })
         }),
         ("print", _) => Ok(function("print", &all, None, Kind::Text)),
         ("println", _) => {
@@ -91,12 +110,13 @@ pub(super) fn call(
 /// As a filter where there is a value to begin with, else as a function.
 fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Value {
     let texts = |values: &[Value]| {
-        values.iter().map(|value| value.text.as_str()).collect::<Vec<_>>().join(", ")
+        let given = |value: &Value| if value.absent { value.given() } else { value.text.clone() };
+        values.iter().map(given).collect::<Vec<_>>().join(", ")
     };
     let text = match (given, piped) {
         ([], Some(piped)) => format!("{} | {name}", piped.part()),
         (given, Some(piped)) => format!("{} | {name}({})", piped.part(), texts(given)),
-        ([one], None) if !matches!(name, "print" | "printf" | "stringSlice" | "list") => {
+        ([one], None) if !matches!(name, "print" | "printf" | "stringSlice" | "list" | "slice") => {
             format!("{} | {name}", one.part())
         }
         (given, None) => return Value::new(&format!("{name}({})", texts(given)), kind),
@@ -106,7 +126,7 @@ fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Va
 }
 
 fn operator(a: &Value, operator: &str, b: &Value) -> Value {
-    Value::compound(format!("{} {operator} {}", a.part(), b.part()), Kind::Other)
+    Value::compound(format!("{} {operator} {}", a.given(), b.given()), Kind::Other)
 }
 
 fn joined(parts: impl Iterator<Item = String>, by: &str) -> Value {

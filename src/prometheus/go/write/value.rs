@@ -36,20 +36,30 @@ pub(super) struct Value {
     pub kind: Kind,
     /// Whether it must stand in parentheses to be a part of another.
     pub compound: bool,
+    /// Whether it may be absent, which is an empty text in Go.
+    pub absent: bool,
 }
 
 impl Value {
     pub(super) fn new(text: &str, kind: Kind) -> Self {
-        Self { text: text.to_owned(), kind, compound: false }
+        Self { text: text.to_owned(), kind, compound: false, absent: false }
     }
 
     pub(super) fn compound(text: String, kind: Kind) -> Self {
-        Self { text, kind, compound: true }
+        Self { text, kind, compound: true, absent: false }
     }
 
     /// As a part of another expression.
     pub(super) fn part(&self) -> String {
         if self.compound { format!("({})", self.text) } else { self.text.clone() }
+    }
+
+    /// As it is compared and handed to functions: what is absent is an empty text.
+    pub(super) fn given(&self) -> String {
+        match self.kind == Kind::Text && self.absent {
+            true => format!("({} | default(\"\"))", self.part()),
+            false => self.part(),
+        }
     }
 
     /// As it is shown: numbers as Go prints them.
@@ -74,8 +84,10 @@ impl Value {
     pub(super) fn field(&self, name: &str, line: u32) -> Result<Self, Foreign> {
         let unknown = || Foreign::new(line, format!("`.{name}`"));
         match (self.kind, name) {
-            (Kind::Rule, "Labels") => Ok(Self::new("labels", Kind::Map)),
+            (Kind::Rule, "Labels") => Ok(Self::new("series_labels", Kind::Map)),
             (Kind::Rule, "Value") => Ok(Self::new("value", Kind::Number)),
+            (Kind::Rule, "ExternalLabels") => Ok(Self::new("external_labels", Kind::Map)),
+            (Kind::Rule, "ExternalURL") => Ok(Self::new("external_url", Kind::Text)),
             (Kind::Map, "SortedPairs") => {
                 Ok(Self::compound(format!("{} | dictsort", self.part()), Kind::Pairs))
             }
@@ -139,7 +151,9 @@ impl Value {
             true => format!("{}.{name}", self.part()),
             false => format!("{}[{}]", self.part(), quoted(name)),
         };
-        Self::new(&text, Kind::Text)
+        // Labels of rules know what they lack; those of a document are absent.
+        let absent = !["series_labels", "external_labels"].contains(&&*self.text);
+        Self { absent, ..Self::new(&text, Kind::Text) }
     }
 }
 
