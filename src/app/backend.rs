@@ -115,6 +115,7 @@ impl Backend for View {
                 duration: health.duration,
                 last_success: health.last_success,
                 failure: health.failure,
+                notes: health.notes,
             };
             (origin, health)
         });

@@ -12,9 +12,11 @@ mod pool;
 mod rows;
 mod schedule;
 mod settings;
+mod skipped;
 mod statement;
 mod trouble;
 
 pub use collector::Neo4jCollector;
 pub use plan::Plan;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
+pub use skipped::SkippedRows;
