@@ -28,4 +28,9 @@ pub trait Collector: Send + 'static {
     /// Fills `batch`. What was filled is committed also when an error is returned, so one part
     /// that fails does not take the others along.
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a>;
+
+    /// What an operator should know although nothing failed, such as a query that never had a row.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -118,6 +118,7 @@ impl Backend for View {
                 duration: health.duration,
                 last_success: health.last_success,
                 failure: health.failure,
+                notes: health.notes,
             };
             (origin, health)
         });

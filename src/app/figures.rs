@@ -59,6 +59,7 @@ impl App {
                 .collect(),
             statsd: self.statsd.received(),
             skipped: running.skipped.counts().collect(),
+            skipped_rows: running.skipped_rows.counts().collect(),
             requests: self
                 .web
                 .stats()

@@ -13,7 +13,7 @@ use super::judge::Committer;
 use super::past;
 use crate::analysis::lookout::Lookout;
 use crate::collectors::application::Recorder;
-use crate::collectors::neo4j::Neo4jCollector;
+use crate::collectors::neo4j::{Neo4jCollector, SkippedRows};
 use crate::collectors::own::Own;
 use crate::collectors::{Build, Collector, Runner, Schedule, system};
 use crate::config::Plan;
@@ -39,6 +39,7 @@ pub(super) struct Running {
     pub(super) judgement: Arc<Judgement>,
     pub(super) recorder: Recorder,
     pub(super) skipped: Arc<system::Skipped>,
+    pub(super) skipped_rows: Arc<SkippedRows>,
     own: Mutex<Option<Own>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
@@ -74,6 +75,7 @@ impl Running {
             judgement,
             recorder,
             skipped: Arc::default(),
+            skipped_rows: Arc::default(),
             own: Mutex::default(),
             tasks: Mutex::default(),
             stop: CancellationToken::new(),
@@ -85,6 +87,8 @@ impl Running {
     /// Takes over what stays the same from the declaration before.
     pub(super) fn adopt(&self, old: &Running) {
         self.recorder.adopt(&old.recorder);
+        self.skipped.adopt(&old.skipped);
+        self.skipped_rows.adopt(&old.skipped_rows);
         self.store.adopt(&old.store);
     }
 
@@ -135,8 +139,9 @@ impl Running {
             let schedule =
                 Schedule { interval: plan.interval, deadline: plan.interval, settle: None };
             let seen = app.neo4j_seen.clone();
+            let skipped = self.skipped_rows.clone();
             let build = move || -> Box<dyn Collector> {
-                let collector = Neo4jCollector::new(&settings, plan.clone(), first);
+                let collector = Neo4jCollector::new(&settings, plan.clone(), first, skipped.clone());
                 Box::new(collector.remembering(seen.clone()))
             };
             self.spawn(app, Origin::Neo4j, schedule, Box::new(build));

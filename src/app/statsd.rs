@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 
+use crate::clock::Clock;
 use crate::collectors::application::{Recorder, Statsd, StatsdListener};
 use crate::config::Plan;
 
@@ -37,9 +38,12 @@ impl Intake {
             return Ok(Prepared::Same(settings));
         }
         let (recorder, address) = (recorder.clone(), settings.listen.value.clone());
+        let clock = Clock::start();
         // A host name may have to be asked for.
-        let started =
-            tokio::task::spawn_blocking(move || StatsdListener::start(&settings, recorder)).await;
+        let started = tokio::task::spawn_blocking(move || {
+            StatsdListener::start(&settings, recorder, move || clock.now().wall)
+        })
+        .await;
         let listener = started.map_err(|error| error.to_string())?;
         let told = |error| format!("cannot listen for StatsD on {address}: {error}");
         listener.map(Prepared::New).map_err(told)

@@ -47,6 +47,9 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         };
         let took = collector["lastDurationSeconds"].as_f64().unwrap_or_default() * 1000.0;
         out += &format!("  {name:<14} {took:>9.2} ms  {state}\n");
+        for note in collector["notes"].as_array().into_iter().flatten() {
+            out += &format!("  {:<14} {:>12}  {}\n", "", "", word(note));
+        }
     }
     out += &format!("\nhistory\n{}", history(&health["history"]));
     out += &alert_history(&health["alertHistory"]);

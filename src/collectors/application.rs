@@ -21,4 +21,4 @@ pub use record::{MAX_TOLD, Malformed, record_json};
 pub use recorder::Recorder;
 pub use refused::{MAX_VALUE_LEN, Reason, Refused};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
-pub use statsd::{Statsd, StatsdListener, StatsdMapping};
+pub use statsd::{Statsd, StatsdDialect, StatsdListener, StatsdMapping};

@@ -13,6 +13,7 @@ mod rows;
 mod schedule;
 mod seen;
 mod settings;
+mod skipped;
 mod statement;
 mod trouble;
 
@@ -20,3 +21,4 @@ pub use collector::Neo4jCollector;
 pub use plan::Plan;
 pub use seen::Seen;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
+pub use skipped::SkippedRows;

@@ -63,6 +63,8 @@ pub struct Figures {
     pub statsd: Option<(u64, u64)>,
     /// Parts of the host that were skipped: what, reason, how often.
     pub skipped: Vec<(&'static str, &'static str, u64)>,
+    /// Rows of Neo4j that were skipped: reason, how often.
+    pub skipped_rows: Vec<(&'static str, u64)>,
     /// HTTP requests by handler and status code.
     pub requests: Vec<(&'static str, u16, u64)>,
     /// HTTP connections, and the clients that were turned away.
@@ -272,6 +274,8 @@ own_metrics! {
         "StatsD lines received.";
     Skipped = "bellwether_system_skipped_total" Counter ["what", "reason"]
         "Parts of the host that could not be read and were skipped.";
+    SkippedRows = "bellwether_neo4j_rows_skipped_total" Counter ["reason"]
+        "Rows of Neo4j's answers that did not fit their metric and were skipped.";
     Requests = "bellwether_http_requests_total" Counter ["handler", "code"]
         "HTTP requests answered.";
     Connections = "bellwether_http_connections" Gauge []
@@ -455,6 +459,9 @@ impl Out<'_> {
         }
         for (what, reason, count) in &figures.skipped {
             self.put(Id::Skipped, &[what, reason], *count as f64);
+        }
+        for (reason, count) in &figures.skipped_rows {
+            self.put(Id::SkippedRows, &[reason], *count as f64);
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Health {
     pub last_success: Option<Now>,
     /// Why the last run failed.
     pub failure: Option<Failure>,
+    /// What is worth knowing although it is no failure.
+    pub notes: Vec<String>,
     /// Runs that ended, whatever their result.
     pub runs: u64,
     /// Failed runs by reason.
@@ -60,6 +62,10 @@ impl HealthBoard {
     /// Forgets a collector that no longer runs.
     pub fn forget(&self, origin: Origin) {
         self.0.lock().remove(&origin);
+    }
+
+    fn note(&self, origin: Origin, notes: Vec<String>) {
+        self.0.lock().entry(origin).or_default().notes = notes;
     }
 
     fn record(&self, origin: Origin, duration: Duration, result: Result<Now, Failure>) {
@@ -190,6 +196,7 @@ impl Runner {
                 if fresh {
                     let result = result.map(|()| now);
                     self.board.record(self.origin, started.elapsed(), result);
+                    self.board.note(self.origin, collector.notes());
                     self.sink.collected(self.origin, &batch, now);
                 }
                 batch.clear();

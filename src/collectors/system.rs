@@ -11,10 +11,10 @@ mod filter;
 mod globs;
 mod parse;
 mod probe;
-mod rates;
 mod resolve;
 mod settings;
 mod skipped;
+mod totals;
 
 pub use catalogue::{CATALOGUE, DEFAULT_EXCLUDES, Nature, Source};
 pub use collector::SystemCollector;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::analysis::bottleneck::{self, Bottleneck};
 use crate::collectors::{application, neo4j, own, system};
-use crate::declare::{At, Environment, Problem, Problems, check_metric_name};
+use crate::declare::{At, Environment, Problem, Problems, check_metric_name, format_duration};
 use crate::history::Backend;
 use crate::model::{Kind, Labels, MetricDef, MetricId};
 use crate::notify::Sender;
@@ -250,27 +250,41 @@ impl<'a> Checker<'a> {
     }
 
     /// A histogram `x` also writes `x_bucket`, `x_sum` and `x_count`: no other metric may. A
-    /// counter is `x` and `x_total` in OpenMetrics, however it is declared.
+    /// counter is `x` and `x_total` in OpenMetrics, however it is declared, and `x_created` is kept
+    /// there for all that count: its parsers refuse the whole page for a clash.
     fn series_names(&mut self) {
         let mut taken: BTreeMap<String, &MetricDef> = BTreeMap::new();
         for def in &self.metrics {
             let name = &*def.exported;
             let (stem, suffixes): (&str, &[&str]) = match def.kind {
-                Kind::Counter => (name.strip_suffix("_total").unwrap_or(name), &["", "_total"]),
+                Kind::Counter => {
+                    (name.strip_suffix("_total").unwrap_or(name), &["", "_total", "_created"])
+                }
                 Kind::Gauge => (name, &[""]),
-                Kind::Histogram => (name, &["", "_bucket", "_sum", "_count"]),
-                Kind::Summary => (name, &["", "_sum", "_count"]),
+                Kind::Histogram => (name, &["", "_bucket", "_sum", "_count", "_created"]),
+                Kind::Summary => (name, &["", "_sum", "_count", "_created"]),
             };
+            let mut clash = None;
             for suffix in suffixes {
                 let series = format!("{stem}{suffix}");
                 if let Some(other) = taken.insert(series.clone(), def)
                     && other.name != def.name
-                    && let Some(at) = self.declared.get(&*def.name)
                 {
-                    self.problems
-                        .error(at, format!("{series} is written by metric {:?} too", other.name))
-                        .hint("rename one of the two");
+                    clash.get_or_insert((series, other));
                 }
+            }
+            let Some((series, other)) = clash else { continue };
+            let declared = [def, other].into_iter().find_map(|def| self.declared.get(&*def.name));
+            if let Some(at) = declared {
+                let message = format!(
+                    "metrics {:?} and {:?} clash: on the page {series} belongs to both",
+                    other.name, def.name
+                );
+                let hint = format!(
+                    "rename one of them, {:?} for example to \"{}_value\"",
+                    def.name, def.name
+                );
+                self.problems.error(at, message).hint(hint);
             }
         }
     }
@@ -312,6 +326,20 @@ impl<'a> Checker<'a> {
         }
         let first = MetricId(self.metrics.len() as u32);
         let plan = settings.plan(prefix, interval);
+        let (connect, longest) = (&settings.connect_timeout, plan.longest_run());
+        // The default is cut as well, and nobody asked for it.
+        if connect.at.pos.line > 0 && connect.value.0 > longest {
+            self.warnings.push(Problem {
+                at: connect.at.clone(),
+                message: format!(
+                    "connect_timeout {} is cut to {}: a collection ends within four fifths of its \
+                     interval",
+                    format_duration(connect.value.0),
+                    format_duration(longest)
+                ),
+                hint: Some("take less, or a longer collection_interval".into()),
+            });
+        }
         self.metrics.extend(plan.metrics.iter().cloned());
         Some((first, plan))
     }

@@ -4,10 +4,10 @@ use super::decode::Cx;
 use super::problems::did_you_mean;
 use super::tree::Node;
 
-/// Decodes one of `choices`; an unknown word is a problem that names them all.
+/// Decodes one of `choices`, in capitals or not; an unknown word is a problem that names them all.
 pub fn decode_choice<T: Copy>(node: &Node, cx: &mut Cx<'_>, choices: &[(&str, T)]) -> Option<T> {
     let text = cx.text(node)?;
-    if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
+    if let Some((_, value)) = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
         return Some(*value);
     }
     let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();

@@ -67,7 +67,10 @@ fn resolve(
             let open = if close == '}' { "${" } else { "$<" };
             (
                 format!("environment variable {name} is not set"),
-                Some(format!("set it, or give a default: {open}{name}:-default{close}")),
+                Some(format!(
+                    "set it, give a default: {open}{name}:-default{close}, or write ${open} for \
+                     {open} itself"
+                )),
             )
         });
     }

@@ -85,6 +85,30 @@ fn push_header(out: &mut Vec<u8>, format: Format, def: &MetricDef) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Whether a line may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    /// Always.
+    None,
+    /// Where this number of the series is not negative.
+    Number(usize),
+    /// Never.
+    Omit,
+}
+
+/// OpenMetrics takes sums for counters, which are never negative, has no quantiles below zero and
+/// no count of a histogram without its sum; its parsers refuse the whole page for one of those.
+/// What is left out then, the buckets and the count of a summary tell as well.
+fn guard(def: &MetricDef, suffix: &str, number: usize) -> Guard {
+    let below_zero = def.buckets.first().is_some_and(|bound| *bound < 0.0);
+    match (def.kind, suffix) {
+        (Kind::Histogram, "_sum" | "_count") if below_zero => Guard::Omit,
+        (Kind::Histogram, "_sum" | "_count") => Guard::Number(def.width() - 1),
+        (Kind::Summary, "" | "_sum") => Guard::Number(number),
+        _ => Guard::None,
+    }
+}
+
 /// The lines of one series, without what differs between the series of a family.
 #[derive(Debug, Default)]
 struct Lines {
@@ -99,6 +123,8 @@ struct Line {
     tail: Range<usize>,
     /// Which of the series' numbers.
     number: usize,
+    /// The number that leaves the line out where it is negative.
+    guard: Option<usize>,
 }
 
 impl Lines {
@@ -109,6 +135,10 @@ impl Lines {
         let canonical = format == Format::OpenMetrics;
         let stem = family_name(def, format);
         for line in lines(def) {
+            let guard = if canonical { guard(def, line.suffix, line.number) } else { Guard::None };
+            if guard == Guard::Omit {
+                continue;
+            }
             let suffix = match def.kind {
                 Kind::Counter if canonical => "_total",
                 _ => line.suffix,
@@ -116,6 +146,9 @@ impl Lines {
             let last =
                 line.bound.map(|(label, value)| format!("{label}=\"{}\"", bound(value, canonical)));
             self.add(family, stem, suffix, last.as_deref(), line.number);
+            if let (Guard::Number(number), Some(line)) = (guard, self.lines.last_mut()) {
+                line.guard = Some(number);
+            }
         }
     }
 
@@ -140,7 +173,7 @@ impl Lines {
         }
         self.extend([if braces { "} " } else { " " }]);
         let (head, tail) = (start..middle, middle..self.text.len());
-        self.lines.push(Line { head, tail, number });
+        self.lines.push(Line { head, tail, number, guard: None });
     }
 
     fn extend<const N: usize>(&mut self, parts: [&str; N]) {
@@ -153,6 +186,9 @@ impl Lines {
         let (labels, slot) = family.layout.series(series);
         let numbers = &family.numbers[slot * family.def.width()..];
         for line in &self.lines {
+            if line.guard.is_some_and(|guard| numbers[guard] < 0.0) {
+                continue;
+            }
             out.extend_from_slice(&self.text[line.head.clone()]);
             out.extend_from_slice(labels.as_bytes());
             out.extend_from_slice(&self.text[line.tail.clone()]);
@@ -230,6 +266,27 @@ mod tests {
         assert_eq!(text, include_str!("../../tests/golden/kinds.txt"));
         let open = render(Format::OpenMetrics, &[("env", "t")], &families);
         assert_eq!(open, include_str!("../../tests/golden/kinds.openmetrics.txt"));
+    }
+
+    #[test]
+    fn openmetrics_has_no_sum_that_can_fall() {
+        let below = MetricDef { buckets: [-1.0, 1.0].into(), ..def("t", "", Kind::Histogram, &[]) };
+        let families: [Given<'_>; 3] = [
+            (
+                def("h", "", Kind::Histogram, &["l"]),
+                &[(&["a"], &[2.0, 2.0, 2.0, 2.0, -3.0]), (&["b"], &[2.0, 2.0, 2.0, 2.0, 0.5])],
+            ),
+            (def("s", "", Kind::Summary, &[]), &[(&[], &[-5.0, -5.0, 1.0, -5.0])]),
+            (below, &[(&[], &[0.0, 1.0, 1.0, 0.5])]),
+        ];
+        let open = render(Format::OpenMetrics, &[], &families);
+        let sums: Vec<_> = open.lines().filter(|line| line.contains("_sum")).collect();
+        assert_eq!(sums, ["app_h_sum{l=\"b\"} 0.5"], "{open}");
+        let counts: Vec<_> = open.lines().filter(|line| line.contains("_count")).collect();
+        assert_eq!(counts, ["app_h_count{l=\"b\"} 2", "app_s_count 1"], "a histogram has both");
+        assert!(!open.lines().any(|line| line.ends_with("-5")), "{open}");
+        let text = render(Format::Text, &[], &families);
+        assert_eq!(text.lines().filter(|line| line.contains("_sum")).count(), 4, "{text}");
     }
 
     #[test]

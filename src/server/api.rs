@@ -118,6 +118,7 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
                 "ageSeconds": collector.last_success.map(|last| now.mono.since(last.mono).as_secs_f64()),
                 "reason": collector.failure.as_ref().map(|failure| failure.reason),
                 "error": collector.failure.as_ref().map(|failure| failure.detail.as_str()),
+                "notes": collector.notes,
             });
             (origin.as_str(), view)
         })
@@ -410,11 +411,14 @@ mod tests {
         let good = CollectorHealth {
             success: Some(true),
             last_success: Some(at(99_000, 7_199_000)),
+            notes: vec!["no rows since the start: q".into()],
             ..CollectorHealth::default()
         };
         let mut all = Health { started: at(40_000, 7_140_000), ..Health::default() };
         all.collectors.insert(Origin::System, good.clone());
-        assert_eq!(health(&all, true, "1", now)["status"], "healthy");
+        let view = health(&all, true, "1", now);
+        assert_eq!(view["status"], "healthy");
+        assert_eq!(view["collectors"]["system"]["notes"][0], "no rows since the start: q");
         let away = RemoteHealth { last_error: Some("refused".into()), ..RemoteHealth::default() };
         let view = health(&Health { remote: vec![away], ..all.clone() }, true, "1", now);
         assert_eq!(

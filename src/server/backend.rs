@@ -160,6 +160,8 @@ pub struct CollectorHealth {
     pub last_success: Option<Now>,
     /// Why the last run failed.
     pub failure: Option<Failure>,
+    /// What is worth knowing although it is no failure.
+    pub notes: Vec<String>,
 }
 
 /// How a channel fares.

@@ -289,7 +289,8 @@ fn read(store: &Store) -> Model {
 }
 
 /// The samples that a page of `model` has to hold: name, labels, value.
-fn expected_samples(model: &Model) -> BTreeMap<(String, Labels), f64> {
+/// OpenMetrics has no sum below zero, and no count of a histogram without its sum.
+fn expected_samples(model: &Model, format: Format) -> BTreeMap<(String, Labels), f64> {
     let mut expected = BTreeMap::new();
     for ((id, values), series) in model {
         let names = ["a", "b"].map(String::from).into_iter();
@@ -303,6 +304,9 @@ fn expected_samples(model: &Model) -> BTreeMap<(String, Labels), f64> {
             let mut labels = labels.clone();
             labels.insert("le".into(), (*le).into());
             expected.insert(("x_histogram_bucket".into(), labels), *number);
+        }
+        if format == Format::OpenMetrics && series.numbers[2] < 0.0 {
+            continue;
         }
         expected.insert(("x_histogram_count".into(), labels.clone()), series.numbers[1]);
         expected.insert(("x_histogram_sum".into(), labels), series.numbers[2]);
@@ -356,7 +360,7 @@ proptest! {
             if matches!(step, Step::Pass(_)) {
                 let format = if now % 2 == 0 { Format::Text } else { Format::OpenMetrics };
                 let page = page(&store, format);
-                prop_assert_eq!(parsed_samples(&page, format), expected_samples(&model));
+                prop_assert_eq!(parsed_samples(&page, format), expected_samples(&model, format));
             }
         }
         prop_assert_eq!(store.refused(), 0);

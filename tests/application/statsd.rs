@@ -1,8 +1,10 @@
 //! `StatsD` and `DogStatsD` through a real socket.
 
+use std::io;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
+use bellwether::clock::Clock;
 use bellwether::collectors::application::{Recorder, Statsd, StatsdListener};
 use bellwether::declare::{self, Cx, Decode, Problems};
 
@@ -12,6 +14,11 @@ fn settings(yaml: &str) -> Statsd {
     let mut problems = Problems::default();
     let node = declare::parse(&format!("{{listen: '127.0.0.1:0', {yaml}}}")).unwrap();
     Statsd::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap()
+}
+
+fn start(settings: &Statsd, recorder: Recorder) -> io::Result<StatsdListener> {
+    let clock = Clock::start();
+    StatsdListener::start(settings, recorder, move || clock.now().wall)
 }
 
 /// Sends the packets one by one and waits until all of them were taken.
@@ -30,7 +37,7 @@ fn send(listener: &StatsdListener, packets: &[&[u8]]) {
 
 fn deliver(yaml: &str, packets: &[&str]) -> Recorder {
     let recorder = recorder();
-    let listener = StatsdListener::start(&settings(yaml), recorder.clone()).unwrap();
+    let listener = start(&settings(yaml), recorder.clone()).unwrap();
     send(&listener, &packets.iter().map(|packet| packet.as_bytes()).collect::<Vec<_>>());
     listener.stop();
     recorder
@@ -42,7 +49,7 @@ fn each_type_of_line_is_recorded_in_the_metric_s_unit() {
         "",
         &[
             "events:3|c\nevents:0.5|c\n",
-            "queue_length:10|g|#queue_name:q\nqueue_length:+5|g|#queue_name:q\nqueue_length:-7|g|#queue_name:q",
+            "queue_length:10|g|#queue_name:q\nqueue_length:+8|g|#queue_name:q",
             "queue_processing_time:320|ms|#queue_name:q\r\nqueue_processing_time:2|h|#queue_name:q",
             "latency:1:2:3|d|#op:x",
         ],
@@ -52,6 +59,47 @@ fn each_type_of_line_is_recorded_in_the_metric_s_unit() {
     assert_eq!(numbers(&recorder, "queue_processing_time{q}"), [1.0, 2.0, 2.32]);
     assert_eq!(numbers(&recorder, "latency{x}")[1..], [3.0, 3.0, 6.0]);
     assert_eq!(refused(&recorder), [].into());
+}
+
+#[test]
+fn a_sign_is_part_of_a_gauge_or_a_step_by_the_dialect() {
+    let plain = "mappings: [{match: g.*, metric: queue_length, labels: {queue_name: $1}}]";
+    let twice = ["g.q:-5|g", "g.q:-5|g"];
+    let tagged =
+        ["queue_length:-5|g|#queue_name:q", "other:1|c|#a\nqueue_length:-5|g|#queue_name:q"];
+    for (dialect, packets, expected) in [
+        ("auto", twice, -10.0),
+        ("statsd", twice, -10.0),
+        ("dogstatsd", twice, -5.0),
+        ("auto", tagged, -5.0),
+        ("dogstatsd", tagged, -5.0),
+        ("statsd", tagged, -10.0),
+    ] {
+        let recorder = deliver(&format!("dialect: {dialect}, {plain}"), &packets);
+        assert_eq!(numbers(&recorder, "queue_length{q}"), [expected], "{dialect} {packets:?}");
+    }
+    // Lines without tags beside one that has them are of the same client.
+    let recorder = deliver(plain, &["g.q:-5|g\nevents:1|c|#flag\ng.q:-5|g"]);
+    assert_eq!(numbers(&recorder, "queue_length{q}"), [-5.0]);
+}
+
+#[test]
+fn a_tag_without_a_value_costs_nothing() {
+    let recorder = deliver(
+        "ignored_tags: [env]",
+        &["cache_hits:1|c|#env,cache_name:x,production", "cache_hits:2|c|#cache_name"],
+    );
+    assert_eq!(numbers(&recorder, "cache_hits{x}"), [1.0]);
+    assert_eq!(numbers(&recorder, "cache_hits{}"), [2.0]);
+    assert_eq!(refused(&recorder), [].into());
+}
+
+#[test]
+fn values_of_another_time_are_refused() {
+    let now = Clock::start().now().wall.0 / 1000;
+    let recorder = deliver("", &[&format!("events:1|c|T{now}\nevents:2|c|T1656581400")]);
+    assert_eq!(numbers(&recorder, "events{}"), [1.0]);
+    assert_eq!(refused(&recorder), [("timestamp", 1)].into());
 }
 
 #[test]
@@ -108,7 +156,7 @@ fn refused_lines_are_counted_by_reason_and_stop_no_other() {
 #[test]
 fn random_bytes_leave_it_listening() {
     let recorder = recorder();
-    let listener = StatsdListener::start(&settings(""), recorder.clone()).unwrap();
+    let listener = start(&settings(""), recorder.clone()).unwrap();
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -129,19 +177,19 @@ fn random_bytes_leave_it_listening() {
 
 #[test]
 fn one_port_two_listeners_is_an_error() {
-    let first = StatsdListener::start(&settings(""), recorder()).unwrap();
+    let first = start(&settings(""), recorder()).unwrap();
     let mut taken = settings("");
     taken.listen = first.address().unwrap().to_string().into();
-    let error = StatsdListener::start(&taken, recorder()).unwrap_err();
+    let error = start(&taken, recorder()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     first.stop();
-    StatsdListener::start(&taken, recorder()).unwrap().stop();
+    start(&taken, recorder()).unwrap().stop();
 }
 
 #[test]
 fn a_reload_changes_mappings_and_keeps_the_socket() {
     let old = recorder();
-    let listener = StatsdListener::start(&settings(""), old.clone()).unwrap();
+    let listener = start(&settings(""), old.clone()).unwrap();
     send(&listener, &[b"events:1|c", b"a.b:1|c"]);
     let new = recorder_of("- {name: events, type: counter}");
     new.adopt(&old);

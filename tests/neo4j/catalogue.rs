@@ -32,8 +32,14 @@ async fn active_transactions_are_those_of_others() {
     let server = shared();
     let active = "queries: [{name: neo4j_transactions_active}]";
     let mut agent = Agent::of(&server, active);
+    let mut durations = Agent::of(
+        &server,
+        "queries: [{name: neo4j_transactions_longest}, {name: neo4j_transactions_elapsed_p95}]",
+    );
     let idle = agent.collect().await;
     assert_eq!(idle.good(), series(&[("neo4j_transactions_active", 0.0)]));
+    let none = series(&[("neo4j_transactions_longest", 0.0)]);
+    assert_eq!(durations.collect().await.good(), none);
     let others = client(&server);
     let mut open = Vec::new();
     for _ in 0..3 {
@@ -43,6 +49,10 @@ async fn active_transactions_are_those_of_others() {
     }
     let busy = agent.collect().await;
     assert_eq!(busy.good(), series(&[("neo4j_transactions_active", 3.0)]));
+    let elapsed = durations.collect().await;
+    let p95 = elapsed.get("neo4j_transactions_elapsed_p95").unwrap();
+    let longest = elapsed.get("neo4j_transactions_longest").unwrap();
+    assert!(0.0 < p95 && p95 <= longest, "{elapsed:?}");
     for transaction in open {
         transaction.rollback().await.unwrap();
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bellwether::collectors::Collector;
-use bellwether::collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan};
+use bellwether::collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan, SkippedRows};
 use bellwether::declare::{Cx, Decode, Problems, parse};
 use bellwether::model::{Batch, Failure, LabelValues, MetricId, Now};
 use neo4rs::{ConfigBuilder, Graph, query};
@@ -77,6 +77,7 @@ pub async fn ask(server: &Server, cypher: &str) -> i64 {
 pub struct Agent {
     collector: Neo4jCollector,
     plan: Plan,
+    skipped: Arc<SkippedRows>,
     now: Now,
 }
 
@@ -108,8 +109,20 @@ impl Agent {
         let settings = settings.expect("settings");
         let plan = settings.plan("", Duration::from_secs(30));
         // Not zero, to see that ids are counted from there.
-        let collector = Neo4jCollector::new(&settings, plan.clone(), MetricId(100));
-        Self { collector, plan, now: Now::default().after(Duration::from_secs(3600)) }
+        let skipped = Arc::new(SkippedRows::default());
+        let collector =
+            Neo4jCollector::new(&settings, plan.clone(), MetricId(100), skipped.clone());
+        Self { collector, plan, skipped, now: Now::default().after(Duration::from_secs(3600)) }
+    }
+
+    /// Rows that were left out, by reason.
+    pub fn skipped(&self) -> Vec<(&'static str, u64)> {
+        self.skipped.counts().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// What is worth knowing although it is no failure.
+    pub fn notes(&self) -> Vec<String> {
+        self.collector.notes()
     }
 
     /// Collects, 30 s of virtual time after the last time.

@@ -41,12 +41,9 @@ async fn a_broken_query_fails_alone_and_is_named() {
         r#"queries:
   - {name: good, query: "RETURN 1"}
   - {name: neo4j_query_duration_p95, type: gauge, query: "CALL dbms.queryJmx(...)", enabled: true}
-  - {name: nothing, query: "RETURN null"}
   - {name: listed, query: "RETURN [1, 2]"}
   - {name: dated, query: "RETURN datetime()"}
   - {name: spanned, query: "RETURN duration('P1D')"}
-  - {name: twice, labels: [l], query: "UNWIND ['a', 'a'] AS l RETURN l, 1"}
-  - {name: unlabelled, query: "UNWIND [1, 2] AS x RETURN x"}
   - {name: no_label, labels: [l], query: "RETURN 1"}
   - {name: no_procedure, query: "CALL no.such.thing()"}
   - {name: also_good, query: "RETURN 2"}
@@ -57,18 +54,83 @@ async fn a_broken_query_fails_alone_and_is_named() {
     assert_eq!(reason, "query");
     for expect in [
         "neo4j_query_duration_p95: Neo.ClientError.Statement.SyntaxError: Invalid input",
-        "nothing: value \"null\" is null, expected a number",
         "listed: value \"[1, 2]\" is a list, expected a number",
         "dated: value \"datetime()\" is a date and time",
         "spanned: value \"duration('P1D')\" is a duration",
-        "twice: two rows with the labels l=\"a\"",
-        "unlabelled: more than one row",
         "no_label: no column \"l\"",
         "no_procedure: Neo.ClientError.Procedure.ProcedureNotFound",
     ] {
         assert!(detail.contains(expect), "{expect} in {detail}");
     }
     assert_eq!(collected.others(), series(&[("also_good", 2.0), ("good", 1.0)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_costs_itself() {
+    let server = shared();
+    let mut agent = Agent::of(
+        &server,
+        r#"queries:
+  - {name: some, labels: [l], query: "UNWIND [['a', 1], ['b', null], ['c', 3], ['d', 'x'], ['a', 5], [null, 6],
+      [['e'], 7], ['f', 0.0 / 0.0]] AS x RETURN x[0] AS l, x[1] AS value"}
+  - {name: nothing, query: "MATCH (n:Nobody) RETURN max(n.x)"}
+  - {name: unlabelled, query: "UNWIND [1, 2] AS x RETURN x"}
+  - {name: falling, type: counter, labels: [l], query: "UNWIND [-1, 1] AS x RETURN toString(x) AS l, x AS value"}
+"#,
+    );
+    let expect = series(&[
+        ("falling{l=\"1\"}", 1.0),
+        ("some{l=\"\"}", 6.0),
+        ("some{l=\"a\"}", 1.0),
+        ("some{l=\"c\"}", 3.0),
+        ("unlabelled", 1.0),
+    ]);
+    assert_eq!(agent.collect().await.good(), expect);
+    let left_out = [
+        ("not_a_label", 1),
+        ("repeated_labels", 2),
+        ("not_a_number", 1),
+        ("not_finite", 1),
+        ("negative_counter", 1),
+    ];
+    assert_eq!(agent.skipped(), left_out);
+    assert_eq!(agent.notes(), ["no rows since the start: nothing"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bean_that_is_not_there_is_told() {
+    let server = shared();
+    let mut agent = Agent::of(
+        &server,
+        r#"queries:
+  - {name: bean, query: "CALL dbms.queryJmx('org.neo4j:name=Nothing') YIELD attributes
+      RETURN attributes.X.value AS value"}
+  - {name: good, query: "RETURN 1"}
+"#,
+    );
+    assert_eq!(agent.collect().await.good(), series(&[("good", 1.0)]));
+    assert_eq!(agent.notes(), ["no rows since the start: bean"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_system_database_is_left_out_of_what_it_cannot_tell() {
+    let server = shared();
+    let mut agent = Agent::of(
+        &server,
+        "databases: [neo4j, system]\nqueries:\n  - {name: neo4j_node_count, enabled: auto}\n  \
+         - {name: own, query: MATCH (n) RETURN count(n), enabled: auto}\n",
+    );
+    let expect =
+        series(&[("neo4j_node_count{database=\"neo4j\"}", 4.0), ("own{database=\"neo4j\"}", 4.0)]);
+    assert_eq!(agent.collect().await.good(), expect);
+    let mut asked = Agent::of(
+        &server,
+        "databases: [neo4j, system]\nqueries: [{name: own, query: MATCH (n) RETURN count(n)}]\n",
+    );
+    let collected = asked.collect().await;
+    let (reason, detail) = collected.failed();
+    assert_eq!(reason, "query");
+    assert!(detail.contains("own on system"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

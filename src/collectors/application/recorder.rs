@@ -117,6 +117,13 @@ impl Recorder {
         Ok(Gauge { cell, refusals })
     }
 
+    /// Whether the metric `name` is declared with this label.
+    pub(super) fn declares(&self, name: &str, label: &str) -> bool {
+        let registry = self.registry.load();
+        let labels = registry.find(name).map(|metric| &metric.declared.def.labels);
+        labels.is_ok_and(|labels| labels.iter().any(|declared| **declared == *label))
+    }
+
     /// Counts a record that was refused before it came here.
     pub(super) fn count_refused(&self, reason: Reason) {
         self.registry.load().refusals.count(reason);

@@ -33,6 +33,8 @@ pub enum Reason {
     Malformed,
     /// The record is of a kind that has no place here: `StatsD` sets, events, service checks.
     Unsupported,
+    /// The record is of another time; only current values are taken.
+    Timestamp,
 }
 
 /// Longest label value taken, in bytes. Longer ones are a mistake of the sender, and 10,000 of
@@ -41,7 +43,7 @@ pub const MAX_VALUE_LEN: usize = 1024;
 
 impl Reason {
     /// All, in the order of their declaration.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Self::UnknownMetric,
         Self::UnknownLabel,
         Self::MissingLabel,
@@ -54,6 +56,7 @@ impl Reason {
         Self::LabelTooLong,
         Self::Malformed,
         Self::Unsupported,
+        Self::Timestamp,
     ];
 
     /// The word used as a label value and in answers.
@@ -72,6 +75,7 @@ impl Reason {
             Self::LabelTooLong => "label_too_long",
             Self::Malformed => "malformed",
             Self::Unsupported => "unsupported",
+            Self::Timestamp => "timestamp",
         }
     }
 
@@ -89,6 +93,7 @@ impl Reason {
             Self::LabelTooLong => "the label's value is longer than 1024 bytes",
             Self::Malformed => "the record cannot be read",
             Self::Unsupported => "records of this kind are not supported",
+            Self::Timestamp => "the timestamp is more than a minute off",
         }
     }
 }

@@ -23,7 +23,9 @@ use tracing::{info, warn};
 use super::recorder::Recorder;
 use intake::Intake;
 use mapping::Translation;
-pub use settings::{Statsd, StatsdMapping};
+pub use settings::{Statsd, StatsdDialect, StatsdMapping};
+
+use crate::model::Wall;
 
 /// Largest payload of a UDP packet, and one byte more.
 const PACKET: usize = 65_536;
@@ -53,11 +55,15 @@ struct Shared {
 }
 
 impl StatsdListener {
-    /// Binds the address and starts to receive.
+    /// Binds the address and starts to receive. `clock` reads the wall clock.
     ///
     /// # Errors
     /// When the address cannot be resolved or bound, or no thread can be started.
-    pub fn start(settings: &Statsd, recorder: Recorder) -> io::Result<Self> {
+    pub fn start(
+        settings: &Statsd,
+        recorder: Recorder,
+        clock: impl Fn() -> Wall + Send + 'static,
+    ) -> io::Result<Self> {
         let socket = bind(&settings.listen)?;
         socket.set_read_timeout(Some(LOOK))?;
         size(&socket, settings);
@@ -70,7 +76,7 @@ impl StatsdListener {
         });
         let thread = thread::Builder::new().name("statsd".into()).spawn({
             let shared = shared.clone();
-            move || shared.receive(Intake::new(recorder))
+            move || shared.receive(Intake::new(recorder, Box::new(clock)))
         })?;
         info!(address = *settings.listen, "listening for StatsD");
         Ok(Self { shared, thread: Some(thread), listen: settings.listen.value.clone() })

@@ -87,9 +87,10 @@ impl Call {
                  RETURN row[0] AS what, row[1] AS name, row[2] AS value"
             }
             Call::Transactions => {
-                "SHOW TRANSACTIONS YIELD database, metaData \
+                "SHOW TRANSACTIONS YIELD database, metaData, elapsedTime \
                  WHERE database = $database AND coalesce(metaData.app, '') <> $app \
-                 RETURN count(*) AS value"
+                 RETURN count(*) AS value, coalesce(max(elapsedTime.milliseconds), 0) AS longest, \
+                 percentileDisc(elapsedTime.milliseconds, 0.95) AS p95"
             }
             Call::ApocTransactions => {
                 "CALL apoc.monitor.tx() YIELD totalTx, rolledBackTx \
@@ -122,7 +123,7 @@ const fn built_in(
 pub const UP: &str = "neo4j_up";
 
 /// All built-ins.
-pub const CATALOGUE: [BuiltIn; 14] = [
+pub const CATALOGUE: [BuiltIn; 16] = [
     built_in(
         UP,
         Kind::Gauge,
@@ -135,21 +136,21 @@ pub const CATALOGUE: [BuiltIn; 14] = [
         Kind::Gauge,
         &[],
         Source::Duration(0.50),
-        "Median duration of this agent's statements over the last 5 minutes, in milliseconds.",
+        "Median duration of this agent's own statements over the last 5 minutes, in milliseconds; for those of others: neo4j_transactions_longest.",
     ),
     built_in(
         "neo4j_query_duration_p95",
         Kind::Gauge,
         &[],
         Source::Duration(0.95),
-        "95th percentile of the duration of this agent's statements over the last 5 minutes, in milliseconds.",
+        "95th percentile of the duration of this agent's own statements over the last 5 minutes, in milliseconds; for those of others: neo4j_transactions_longest.",
     ),
     built_in(
         "neo4j_query_duration_p99",
         Kind::Gauge,
         &[],
         Source::Duration(0.99),
-        "99th percentile of the duration of this agent's statements over the last 5 minutes, in milliseconds.",
+        "99th percentile of the duration of this agent's own statements over the last 5 minutes, in milliseconds; for those of others: neo4j_transactions_longest.",
     ),
     built_in(
         "neo4j_database_size_bytes",
@@ -164,6 +165,20 @@ pub const CATALOGUE: [BuiltIn; 14] = [
         &[],
         Source::Rows(Call::Transactions, VALUE),
         "Running transactions, without those of this agent.",
+    ),
+    built_in(
+        "neo4j_transactions_longest",
+        Kind::Gauge,
+        &[],
+        Source::Rows(Call::Transactions, Pick { value: "longest", ..VALUE }),
+        "How long the longest running transaction has run, in milliseconds, without those of this agent; 0 where none runs.",
+    ),
+    built_in(
+        "neo4j_transactions_elapsed_p95",
+        Kind::Gauge,
+        &[],
+        Source::Rows(Call::Transactions, Pick { value: "p95", ..VALUE }),
+        "95th percentile of how long the running transactions have run, in milliseconds, without those of this agent; no series where none runs.",
     ),
     built_in(
         "neo4j_transactions_committed",

@@ -21,6 +21,7 @@ use super::pool::Pool;
 use super::schedule::Backoff;
 use super::seen::Seen;
 use super::settings::Neo4jMetrics;
+use super::skipped::SkippedRows;
 use super::statement::Statement;
 use super::trouble::{Kind, Trouble};
 
@@ -53,15 +54,21 @@ struct Database {
 impl Neo4jCollector {
     /// Connects to nothing yet. `plan` was made from `settings`; its metrics have ids from `first`
     /// on. A collection ends within four fifths of the plan's interval.
+    /// Rows that have to be left out are counted in `skipped`.
     #[must_use]
-    pub fn new(settings: &Neo4jMetrics, plan: Plan, first: MetricId) -> Self {
+    pub fn new(
+        settings: &Neo4jMetrics,
+        plan: Plan,
+        first: MetricId,
+        skipped: Arc<SkippedRows>,
+    ) -> Self {
         let (connect, query) = (settings.connect_timeout.value.0, settings.query_timeout.value.0);
         let longest =
             plan.jobs.iter().map(|job| job.timeout).fold(connect.max(query), Duration::max);
         let database = plan.databases.first().map_or("neo4j", |name| name);
         let own =
             plan.own.iter().map(|(index, source)| (MetricId(first.0 + *index as u32), *source));
-        let budget = (connect + query).min(plan.interval * 4 / 5);
+        let budget = (connect + query).min(plan.longest_run());
         Self {
             pool: Arc::new(Pool::new(settings, database, longest)),
             own: own.collect(),
@@ -79,7 +86,7 @@ impl Neo4jCollector {
                 .into_iter()
                 .map(|name| Database { name, up: false })
                 .collect(),
-            jobs: Jobs::new(plan.jobs, first, settings.row_limit.value as usize),
+            jobs: Jobs::new(plan.jobs, first, settings.row_limit.value as usize, skipped),
         }
     }
 
@@ -278,5 +285,13 @@ impl Neo4jCollector {
 impl Collector for Neo4jCollector {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
         Box::pin(self.collect_now(batch, now))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let empty: Vec<&str> = self.jobs.empty().collect();
+        match empty.as_slice() {
+            [] => Vec::new(),
+            empty => vec![format!("no rows since the start: {}", empty.join(", "))],
+        }
     }
 }

@@ -18,6 +18,7 @@ use super::plan::{Job, Reading};
 use super::pool::Pool;
 use super::rows::{Row, read};
 use super::schedule::Schedule;
+use super::skipped::SkippedRows;
 use super::statement::{Answer, Statement};
 use super::trouble::{Kind, Trouble};
 
@@ -31,6 +32,7 @@ pub(super) struct Jobs {
     tasks: HashMap<Id, usize>,
     first: MetricId,
     row_limit: usize,
+    skipped: Arc<SkippedRows>,
 }
 
 struct Progress {
@@ -44,27 +46,51 @@ struct Progress {
     planned: bool,
     /// What was wrong when it last ended.
     trouble: Option<Trouble>,
+    /// Whether a row that was left out was named in the log.
+    named: bool,
+    answers: Answers,
 }
 
+/// What the answers so far held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    /// There was none yet.
+    None,
+    /// No value in any of them.
+    Empty,
+    /// Values, in one of them at least.
+    Values,
+}
+
+#[derive(Default)]
 struct Done {
     points: Batch,
+    /// The first row that was left out.
+    left_out: Option<String>,
     trouble: Option<Trouble>,
     took: Option<Duration>,
 }
 
 impl Jobs {
     /// None has run yet. The plan's metrics have ids from `first` on.
-    pub(super) fn new(jobs: Vec<Job>, first: MetricId, row_limit: usize) -> Self {
+    pub(super) fn new(
+        jobs: Vec<Job>,
+        first: MetricId,
+        row_limit: usize,
+        skipped: Arc<SkippedRows>,
+    ) -> Self {
         let all = jobs.into_iter().map(|job| Progress {
             name: name(&job),
             schedule: Schedule::new(job.interval),
             running: false,
             planned: false,
             trouble: None,
+            named: false,
+            answers: Answers::None,
             job: Arc::new(job),
         });
         let (running, tasks) = (JoinSet::new(), HashMap::new());
-        Self { all: all.collect(), running, tasks, first, row_limit }
+        Self { all: all.collect(), running, tasks, first, row_limit, skipped }
     }
 
     /// Ends what runs and makes everything due: the connection is gone.
@@ -90,8 +116,10 @@ impl Jobs {
                 progress.schedule.started(now);
                 progress.running = true;
                 let (job, pool) = (progress.job.clone(), pool.clone());
-                let task =
-                    self.running.spawn(async move { run(&job, &pool, first, row_limit).await });
+                let skipped = self.skipped.clone();
+                let task = self
+                    .running
+                    .spawn(async move { run(&job, &pool, first, row_limit, &skipped).await });
                 self.tasks.insert(task.id(), index);
             }
         }
@@ -121,6 +149,7 @@ impl Jobs {
                 if let Some(took) = done.took.filter(|_| counts) {
                     durations.record(now, took);
                 }
+                progress.answered(&done);
                 progress.ended(done.trouble, now);
             }
         }
@@ -138,6 +167,12 @@ impl Jobs {
         })
     }
 
+    /// Statements that were answered, and never with a value.
+    pub(super) fn empty(&self) -> impl Iterator<Item = &str> {
+        let empty = |progress: &&Progress| progress.answers == Answers::Empty;
+        self.all.iter().filter(empty).map(|progress| progress.name.as_str())
+    }
+
     /// Forgets troubles that belong to a connection that is gone.
     pub(super) fn forgive(&mut self, kind: Kind) {
         for progress in &mut self.all {
@@ -150,6 +185,23 @@ impl Progress {
     /// Whether the server cannot tell it, and that is no failure.
     fn absent(&self) -> bool {
         self.job.auto && self.trouble.as_ref().is_some_and(|t| t.kind == Kind::Missing)
+    }
+
+    /// Notes what an answer held. What is left out of it, and that there is nothing in it, is said
+    /// once.
+    fn answered(&mut self, done: &Done) {
+        let (query, database) = (self.name.as_str(), &*self.job.database);
+        if let Some(row) = &done.left_out
+            && !std::mem::replace(&mut self.named, true)
+        {
+            warn!(query, database, row, "neo4j row left out; more are only counted");
+        }
+        if done.points.len() > 0 {
+            self.answers = Answers::Values;
+        } else if done.trouble.is_none() && self.answers == Answers::None {
+            info!(query, database, "neo4j query has no rows so far");
+            self.answers = Answers::Empty;
+        }
     }
 
     /// Notes the end of a run, and says so in the log once per change.
@@ -186,45 +238,74 @@ fn name(job: &Job) -> String {
 
 fn broken(error: JoinError) -> Done {
     let trouble = Some(Trouble::new(Kind::Query, format!("ended without a result: {error}")));
-    Done { points: Batch::default(), trouble, took: None }
+    Done { trouble, ..Done::default() }
 }
 
-async fn run(job: &Job, pool: &Arc<Pool>, first: MetricId, row_limit: usize) -> Done {
+async fn run(
+    job: &Job,
+    pool: &Arc<Pool>,
+    first: MetricId,
+    row_limit: usize,
+    skipped: &SkippedRows,
+) -> Done {
     let statement =
         Statement { cypher: &job.cypher, database: &job.database, timeout: job.timeout, row_limit };
     let (answer, took) = statement.ask(pool).await;
-    let mut points = Batch::default();
     match answer {
         Err(trouble) => {
+            let trouble = of_system(trouble, &job.database);
             // A statement that was refused says nothing about how long statements take.
             let took = took.filter(|_| trouble.kind == Kind::Timeout);
-            Done { points, trouble: Some(trouble), took }
+            Done { trouble: Some(trouble), took, ..Done::default() }
         }
         Ok(answer) => {
+            let mut done = Done { took, ..Done::default() };
             let mut wrong: Vec<String> = over(&answer, row_limit).into_iter().collect();
             for reading in &job.readings {
-                if let Err(error) = fill(&answer.rows, reading, first, &mut points) {
+                if let Err(error) = fill(&answer.rows, reading, first, skipped, &mut done) {
                     wrong.push(error);
                 }
             }
-            let trouble =
+            let wrong =
                 (!wrong.is_empty()).then(|| Trouble::new(Kind::Query, wrong.join(", and ")));
-            Done { points, trouble, took }
+            Done { trouble: wrong, ..done }
         }
     }
 }
 
+/// The database `system` takes administration commands only: whatever else it refuses as a
+/// statement, it cannot tell.
+fn of_system(trouble: Trouble, database: &str) -> Trouble {
+    let refused = trouble.text.starts_with("Neo.ClientError.Statement.");
+    let kind = match trouble.kind {
+        Kind::Query if refused && database.eq_ignore_ascii_case("system") => Kind::Missing,
+        kind => kind,
+    };
+    Trouble { kind, ..trouble }
+}
+
+/// A bad row costs itself; where all of them are bad, the answer as a whole is.
 fn fill(
     rows: &[Row],
     reading: &Reading,
     first: MetricId,
-    points: &mut Batch,
+    skipped: &SkippedRows,
+    done: &mut Done,
 ) -> Result<(), String> {
     let id = MetricId(first.0 + reading.metric as u32);
-    for (labels, value) in read(rows, reading)? {
-        points.push_packed(id, labels.packed(), &[value]);
+    let found = read(rows, reading)?;
+    found.bad.iter().for_each(|(why, _)| skipped.count(*why));
+    for (labels, value) in &found.points {
+        done.points.push_packed(id, labels.packed(), &[*value]);
     }
-    Ok(())
+    match found.bad.into_iter().next() {
+        Some((_, text)) if found.points.is_empty() => Err(text),
+        Some((_, text)) => {
+            done.left_out.get_or_insert(text);
+            Ok(())
+        }
+        None => Ok(()),
+    }
 }
 
 fn over(answer: &Answer, row_limit: usize) -> Option<String> {

@@ -53,6 +53,8 @@ pub(super) struct Reading {
     pub(super) what: Option<&'static str>,
     /// Columns of the labels, in the order of the declaration.
     pub(super) labels: Vec<Arc<str>>,
+    /// Whether the metric is a counter, which is never negative.
+    pub(super) counter: bool,
     /// Column of the value, where it is said.
     pub(super) value: Option<Arc<str>>,
     /// Value of the label `database`, which comes last.
@@ -96,6 +98,12 @@ impl Neo4jMetrics {
 }
 
 impl Plan {
+    /// Longest that one collection takes, whatever the timeouts are.
+    #[must_use]
+    pub fn longest_run(&self) -> Duration {
+        self.interval * 4 / 5
+    }
+
     fn add_up(&mut self) {
         if let Some(up) = catalogue::find(UP) {
             let labels = self.labels(&[], true);
@@ -151,13 +159,14 @@ impl Plan {
             }
         };
         self.define(&query.name, kind, help, labels, interval);
+        let counter = kind == Kind::Counter;
         let databases = match &query.database {
             Some(database) => vec![database.as_str().into()],
             None => self.databases.clone(),
         };
         for database in databases {
-            let reading =
-                Reading { database: self.labelled.then(|| database.clone()), ..reading.clone() };
+            let label = self.labelled.then(|| database.clone());
+            let reading = Reading { database: label, counter, ..reading.clone() };
             self.share(Job {
                 cypher: cypher.clone(),
                 database,

@@ -204,13 +204,30 @@ impl Pool {
         // connection stands; only refused credentials do not.
         let attempt = query("RETURN 1").extra("db", self.access.database.as_str());
         match graph.execute_read(attempt).await.map_err(Trouble::from) {
-            Err(trouble) if !trouble.answered() => Err(trouble),
+            Err(trouble) if !trouble.answered() => Err(self.access.with_scheme_hint(trouble)),
             _ => Ok(graph),
         }
     }
 }
 
 impl Access {
+    /// Names the other scheme where one side speaks TLS and the other does not.
+    fn with_scheme_hint(&self, trouble: Trouble) -> Trouble {
+        let scheme = self.uri.split_once("://").map_or("bolt", |(scheme, _)| scheme);
+        let stem = scheme.split('+').next().unwrap_or(scheme);
+        let encrypted = stem != scheme;
+        let hint = match trouble.text.as_str() {
+            text if !encrypted && text.contains("early eof") => {
+                format!("a server that expects TLS ends connections so: {stem}+s://")
+            }
+            text if encrypted && (text.contains("corrupt message") || text.contains("eof")) => {
+                format!("a server without TLS answers so: {stem}://")
+            }
+            _ => return trouble,
+        };
+        Trouble { text: format!("{} ({hint})", trouble.text), ..trouble }
+    }
+
     fn config(&self, password: &Secret) -> Result<Config, Trouble> {
         let builder = ConfigBuilder::new()
             .uri(&self.uri)

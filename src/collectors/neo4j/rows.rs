@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::model::LabelValues;
 
 use super::plan::Reading;
+use super::skipped::Why;
 
 /// One value of a result.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,23 +24,59 @@ pub(super) enum Cell {
 /// One row, by column.
 pub(super) type Row = BTreeMap<String, Cell>;
 
-/// Reads the points of one metric, in the order of the rows.
+/// What the rows of one result are for one metric.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Points {
+    /// In the order of the rows.
+    pub(super) points: Vec<(LabelValues, f64)>,
+    /// Rows that do not fit, and why; each costs itself.
+    pub(super) bad: Vec<(Why, String)>,
+}
+
+/// Reads the points of one metric. A value that is null is no data.
 ///
 /// # Errors
-/// The first row that does not fit; then none of the rows counts.
-pub(super) fn read(rows: &[Row], reading: &Reading) -> Result<Vec<(LabelValues, f64)>, String> {
-    let mut points = Vec::with_capacity(rows.len());
+/// When no row can fit, for the columns are others.
+pub(super) fn read(rows: &[Row], reading: &Reading) -> Result<Points, String> {
+    let mut found = Points::default();
     let mut seen = HashSet::with_capacity(rows.len());
     for row in rows.iter().filter(|row| picked(row, reading)) {
-        let labels = labels(row, reading)?;
-        let column = value_column(row, reading)?;
-        let value = number(row, column)?;
-        if !seen.insert(labels.clone()) {
-            return Err(repeated(&labels, reading));
+        let columns = columns(row, reading)?;
+        match point(&columns, reading) {
+            Ok(None) => {}
+            Ok(Some((labels, _))) if !seen.insert(labels.clone()) => {
+                found.bad.push((Why::RepeatedLabels, repeated(&labels, reading)));
+            }
+            Ok(Some(point)) => found.points.push(point),
+            Err(bad) => found.bad.push(bad),
         }
-        points.push((labels, value));
     }
-    Ok(points)
+    Ok(found)
+}
+
+/// The cells of a row that a reading needs.
+struct Columns<'a> {
+    labels: Vec<(&'a str, &'a Cell)>,
+    value: (&'a str, &'a Cell),
+}
+
+fn columns<'a>(row: &'a Row, reading: &'a Reading) -> Result<Columns<'a>, String> {
+    let cell = |column: &'a str| match row.get(column) {
+        Some(cell) => Ok((column, cell)),
+        None => Err(no_column(row, column)),
+    };
+    let labels = reading.labels.iter().map(|column| cell(column)).collect::<Result<_, _>>()?;
+    Ok(Columns { labels, value: cell(value_column(row, reading)?)? })
+}
+
+fn point(
+    columns: &Columns<'_>,
+    reading: &Reading,
+) -> Result<Option<(LabelValues, f64)>, (Why, String)> {
+    match number(columns.value, reading.counter)? {
+        Some(value) => Ok(Some((labels(&columns.labels, reading)?, value))),
+        None => Ok(None),
+    }
 }
 
 fn picked(row: &Row, reading: &Reading) -> bool {
@@ -50,18 +87,19 @@ fn picked(row: &Row, reading: &Reading) -> bool {
     }
 }
 
-fn labels(row: &Row, reading: &Reading) -> Result<LabelValues, String> {
-    let mut texts = Vec::with_capacity(reading.labels.len() + 1);
-    for column in &reading.labels {
-        texts.push(match row.get(&**column) {
-            None => return Err(no_column(row, column)),
-            Some(Cell::Null) => String::new(),
-            Some(Cell::Bool(value)) => value.to_string(),
-            Some(Cell::Int(value)) => value.to_string(),
-            Some(Cell::Float(value)) => value.to_string(),
-            Some(Cell::Text(text)) => text.clone(),
-            Some(Cell::Other(kind)) => {
-                return Err(format!("label {column:?} is {kind}, expected text"));
+fn labels(cells: &[(&str, &Cell)], reading: &Reading) -> Result<LabelValues, (Why, String)> {
+    let mut texts = Vec::with_capacity(cells.len() + 1);
+    for (column, cell) in cells {
+        texts.push(match cell {
+            // What a row has no value for is a label without one.
+            Cell::Null => String::new(),
+            Cell::Bool(value) => value.to_string(),
+            Cell::Int(value) => value.to_string(),
+            Cell::Float(value) => value.to_string(),
+            Cell::Text(text) => text.clone(),
+            Cell::Other(kind) => {
+                let text = format!("label {column:?} is {kind}, expected text");
+                return Err((Why::NotALabel, text));
             }
         });
     }
@@ -91,17 +129,27 @@ fn value_column<'a>(row: &'a Row, reading: &'a Reading) -> Result<&'a str, Strin
     }
 }
 
-fn number(row: &Row, column: &str) -> Result<f64, String> {
-    let found = match row.get(column) {
-        None => return Err(no_column(row, column)),
-        Some(Cell::Int(value)) => return Ok(*value as f64),
-        Some(Cell::Float(value)) => return Ok(*value),
-        Some(Cell::Bool(value)) => return Ok(f64::from(u8::from(*value))),
-        Some(Cell::Null) => "null",
-        Some(Cell::Text(_)) => "text",
-        Some(Cell::Other(kind)) => kind,
+fn number((column, cell): (&str, &Cell), counter: bool) -> Result<Option<f64>, (Why, String)> {
+    let value = match cell {
+        Cell::Null => return Ok(None),
+        Cell::Int(value) => *value as f64,
+        Cell::Float(value) => *value,
+        Cell::Bool(value) => f64::from(u8::from(*value)),
+        Cell::Text(_) => return Err(no_number(column, "text")),
+        Cell::Other(kind) => return Err(no_number(column, kind)),
     };
-    Err(format!("value {column:?} is {found}, expected a number"))
+    if !value.is_finite() {
+        return Err((Why::NotFinite, format!("value {column:?} is {value}, expected a number")));
+    }
+    if counter && value < 0.0 {
+        let text = format!("value {column:?} is {value}, and a counter is never negative");
+        return Err((Why::NegativeCounter, text));
+    }
+    Ok(Some(value))
+}
+
+fn no_number(column: &str, kind: &str) -> (Why, String) {
+    (Why::NotANumber, format!("value {column:?} is {kind}, expected a number"))
 }
 
 fn no_column(row: &Row, column: &str) -> String {
@@ -146,7 +194,11 @@ mod tests {
         let expect = expect.map_err(str::to_owned).map(|points| {
             points.iter().map(|(labels, value)| (LabelValues::new(labels), *value)).collect()
         });
-        assert_eq!(read(rows, reading), expect);
+        let found = read(rows, reading).and_then(|found| match found.bad.into_iter().next() {
+            None => Ok(found.points),
+            Some((_, text)) => Err(text),
+        });
+        assert_eq!(found, expect);
     }
 
     #[test]
@@ -167,6 +219,7 @@ mod tests {
         let rows = [
             row(&[("l", text("a")), ("n", Cell::Int(1))]),
             row(&[("l", Cell::Null), ("n", Cell::Int(2))]),
+            row(&[("l", text("b")), ("n", Cell::Null)]),
             row(&[("l", Cell::Int(7)), ("n", Cell::Int(3))]),
         ];
         let expect: [(&[&str], f64); 3] = [(&["a"], 1.0), (&[""], 2.0), (&["7"], 3.0)];
@@ -188,11 +241,48 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_row_costs_itself() {
+        let cells = [
+            (text("a"), Cell::Int(1)),
+            (text("b"), Cell::Null),
+            (text("c"), text("3")),
+            (text("d"), Cell::Float(f64::NAN)),
+            (text("e"), Cell::Float(f64::NEG_INFINITY)),
+            (Cell::Null, Cell::Int(6)),
+            (Cell::Null, Cell::Int(66)),
+            (Cell::Other("a list"), Cell::Int(7)),
+            (text("a"), Cell::Int(8)),
+            (text("h"), Cell::Int(-9)),
+            (text("i"), Cell::Int(10)),
+        ];
+        let rows: Vec<Row> =
+            cells.into_iter().map(|(label, value)| row(&[("l", label), ("n", value)])).collect();
+        let gauge = reading(&["l"], None);
+        let counter = Reading { counter: true, ..gauge.clone() };
+        let values = |reading: &Reading| {
+            let found = read(&rows, reading).unwrap();
+            let why: Vec<Why> = found.bad.iter().map(|(why, _)| *why).collect();
+            (found.points.iter().map(|(_, value)| *value).collect::<Vec<_>>(), why)
+        };
+        let bad = [
+            Why::NotANumber,
+            Why::NotFinite,
+            Why::NotFinite,
+            Why::RepeatedLabels,
+            Why::NotALabel,
+            Why::RepeatedLabels,
+        ];
+        assert_eq!(values(&gauge), (vec![1.0, 6.0, -9.0, 10.0], bad.to_vec()));
+        let bad = [&bad[..], &[Why::NegativeCounter]].concat();
+        assert_eq!(values(&counter), (vec![1.0, 6.0, 10.0], bad));
+    }
+
+    #[test]
     fn what_does_not_fit_is_told() {
         let plain = reading(&[], None);
         let labelled = reading(&["l"], None);
         let one = |cell: Cell| [row(&[("x", cell)])];
-        check(&one(Cell::Null), &plain, Err("value \"x\" is null, expected a number"));
+        check(&one(Cell::Null), &plain, Ok(&[]));
         check(&one(text("1")), &plain, Err("value \"x\" is text, expected a number"));
         check(&one(Cell::Other("a list")), &plain, Err("value \"x\" is a list, expected a number"));
         check(

@@ -32,7 +32,8 @@ section! {
         pub databases: Option<Spanned<Vec<Spanned<String>>>>,
         /// Connections.
         pub pool: Neo4jPool = Neo4jPool::default(),
-        /// Longest wait for a connection, and for the probe that begins a collection.
+        /// Longest wait for a connection, and for the probe that begins a collection; at most four
+        /// fifths of the interval, in which a collection ends.
         pub connect_timeout: Spanned<Span> = Span::secs(5).into(),
         /// Longest time one query may take, unless it says otherwise.
         pub query_timeout: Spanned<Span> = Span::secs(10).into(),
@@ -62,7 +63,10 @@ section! {
         pub r#type: Option<Neo4jType>,
         /// Help text.
         pub help: Option<String>,
-        /// Label names. Each is a column of the result, each row then one series.
+        /// Label names. Each is a column of the result, each row then one series; a null is a label
+        /// without a value. A row whose value is null is no data, one that does not fit (a value
+        /// that is no number, labels of an earlier row) is left out and counted in
+        /// `bellwether_neo4j_rows_skipped_total`.
         pub labels: Option<Vec<Spanned<String>>>,
         /// Cypher; it runs in a read-only transaction. `$database` holds the database's name.
         pub query: Option<Spanned<Raw>>,

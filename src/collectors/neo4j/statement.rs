@@ -99,7 +99,9 @@ impl Statement<'_> {
     /// Named parameters, the database, the server's own timeout, and who asks.
     fn query(&self) -> Query {
         let mut metadata = BoltMap::new();
+        // The library greets as itself; this is what the query log and SHOW TRANSACTIONS tell.
         metadata.put("app".into(), APP.into());
+        metadata.put("version".into(), env!("CARGO_PKG_VERSION").into());
         let millis = i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX).max(1);
         query(self.cypher)
             .param("database", self.database)

@@ -113,18 +113,8 @@ pub const DEFAULT_EXCLUDES: &[(&str, &[&str])] = &[
     (
         "disk",
         &[
-            "loop*",
-            "ram*",
-            "zram*",
-            "fd[0-9]*",
-            "sr[0-9]*",
-            "dm-*",
-            "md[0-9]*",
-            "md_*",
-            "bcache*",
-            "drbd*",
-            "zd[0-9]*",
-            "nvme*c*n*",
+            "loop*", "ram*", "zram*", "fd[0-9]*", "sr[0-9]*", "dm-*", "md[0-9]*", "md_*",
+            "bcache*", "drbd*", "zd[0-9]*",
         ],
     ),
 ];
@@ -134,9 +124,10 @@ pub const DEFAULT_EXCLUDES: &[(&str, &[&str])] = &[
 pub(super) enum Figure {
     Cpu(CpuFigure),
     Frequency,
-    Load(fn(&Load) -> f64),
-    Memory(fn(&Memory) -> f64),
-    Paging(fn(&Paging) -> f64),
+    /// `None`, here and below, where the line that says it is bad.
+    Load(fn(&Load) -> Option<f64>),
+    Memory(fn(&Memory) -> Option<f64>),
+    Paging(fn(&Paging) -> Option<f64>),
     /// `None` where the file system has no such figure.
     Mount(fn(&Usage) -> Option<f64>),
     /// Index into the totals of a disk.
@@ -145,8 +136,8 @@ pub(super) enum Figure {
     Sockets,
     Temperature,
     Pressure(PressureFigure),
-    Descriptors(fn(&Descriptors) -> f64),
-    Uptime(fn(&f64) -> f64),
+    Descriptors(fn(&Descriptors) -> Option<f64>),
+    Uptime(fn(&f64) -> Option<f64>),
 }
 
 /// Figures of the processors.
@@ -211,16 +202,16 @@ pub const CATALOGUE: &[Source] = &[
     level("cpu_freq_current", &[], Figure::Frequency, "Frequency of the processors in MHz, mean over those online"),
     level("processes_running", &[], Figure::Cpu(CpuFigure::Running), "Tasks that run or could, the collecting one included"),
     level("processes_blocked", &[], Figure::Cpu(CpuFigure::Blocked), "Tasks that wait for a disk"),
-    level("load_average_1m", &[], Figure::Load(|load| load[0]), "Tasks running or waiting for processor or disk, mean over 1 minute"),
-    level("load_average_5m", &[], Figure::Load(|load| load[1]), "Tasks running or waiting for processor or disk, mean over 5 minutes"),
-    level("load_average_15m", &[], Figure::Load(|load| load[2]), "Tasks running or waiting for processor or disk, mean over 15 minutes"),
+    level("load_average_1m", &[], Figure::Load(|load| Some(load[0])), "Tasks running or waiting for processor or disk, mean over 1 minute"),
+    level("load_average_5m", &[], Figure::Load(|load| Some(load[1])), "Tasks running or waiting for processor or disk, mean over 5 minutes"),
+    level("load_average_15m", &[], Figure::Load(|load| Some(load[2])), "Tasks running or waiting for processor or disk, mean over 15 minutes"),
     level("memory_percent", &[], Figure::Memory(Memory::used_percent), "Share of the memory that is not available to new work, in percent"),
-    level("memory_used_bytes", &[], Figure::Memory(|memory| memory.used() as f64), "Memory that is not available to new work, in bytes"),
-    level("memory_available_bytes", &[], Figure::Memory(|memory| memory.available as f64), "Memory available to new work without swapping, in bytes"),
-    level("memory_total_bytes", &[], Figure::Memory(|memory| memory.total as f64), "Memory of the host, in bytes"),
+    level("memory_used_bytes", &[], Figure::Memory(|memory| Some(memory.used()? as f64)), "Memory that is not available to new work, in bytes"),
+    level("memory_available_bytes", &[], Figure::Memory(|memory| Some(memory.available? as f64)), "Memory available to new work without swapping, in bytes"),
+    level("memory_total_bytes", &[], Figure::Memory(|memory| Some(memory.total? as f64)), "Memory of the host, in bytes"),
     level("swap_percent", &[], Figure::Memory(Memory::swap_percent), "Share of the swap space in use, in percent; 0 without swap space"),
-    level("swap_used_bytes", &[], Figure::Memory(|memory| memory.swap_used() as f64), "Swap space in use, in bytes"),
-    level("swap_total_bytes", &[], Figure::Memory(|memory| memory.swap_total as f64), "Swap space, in bytes"),
+    level("swap_used_bytes", &[], Figure::Memory(|memory| Some(memory.swap_used()? as f64)), "Swap space in use, in bytes"),
+    level("swap_total_bytes", &[], Figure::Memory(|memory| Some(memory.swap_total? as f64)), "Swap space, in bytes"),
     total("swap_in_bytes", &[], Figure::Paging(|paging| paging.swapped_in), "Bytes brought back from swap space"),
     total("swap_out_bytes", &[], Figure::Paging(|paging| paging.swapped_out), "Bytes put out to swap space"),
     mount("disk_usage_percent", Usage::used_percent, "Share of a file system in use as df reports it, in percent"),
@@ -241,12 +232,12 @@ pub const CATALOGUE: &[Source] = &[
     interface("network_dropped_in", |interface| interface.dropped_in, "Received packets that a network interface dropped"),
     interface("network_dropped_out", |interface| interface.dropped_out, "Packets to be sent that a network interface dropped"),
     level("network_connections", &["state"], Figure::Sockets, "TCP sockets in a state, IPv4 and IPv6"),
-    level("temperature_celsius", &["chip", "sensor"], Figure::Temperature, "Temperature that a hardware sensor reports, in degrees Celsius"),
+    level("temperature_celsius", &["chip", "sensor"], Figure::Temperature, "Temperature that a hardware sensor reports, in degrees Celsius; its chip is named by monitor and device, nvme-nvme0 for one"),
     level("pressure_percent", &["resource", "scope", "window"], Figure::Pressure(PressureFigure::Percent), "Share of the window in which some or all tasks waited for a resource, in percent"),
     total("pressure_stalled_seconds", &["resource", "scope"], Figure::Pressure(PressureFigure::StalledSeconds), "Time in which some or all tasks waited for a resource, in seconds"),
-    level("file_descriptors_open", &[], Figure::Descriptors(|handles| handles.open as f64), "File handles that the kernel has allocated"),
-    level("file_descriptors_max", &[], Figure::Descriptors(|handles| handles.max as f64), "File handles that the kernel allows"),
-    level("uptime_seconds", &[], Figure::Uptime(|seconds| *seconds), "Time since the host was booted, in seconds"),
+    level("file_descriptors_open", &[], Figure::Descriptors(|handles| Some(handles.open as f64)), "File handles that the kernel has allocated"),
+    level("file_descriptors_max", &[], Figure::Descriptors(|handles| Some(handles.max as f64)), "File handles that the kernel allows"),
+    level("uptime_seconds", &[], Figure::Uptime(|seconds| Some(*seconds)), "Time since the host was booted, in seconds"),
 ];
 
 #[cfg(test)]

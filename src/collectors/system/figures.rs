@@ -18,11 +18,11 @@ use crate::model::{Batch, Failure, Kind, MetricId, Now};
 use super::catalogue::{Figure, Nature};
 use super::file::HostFile;
 use super::filter::Filter;
-use super::parse::Malformed;
+use super::parse::{BadLines, Malformed};
 use super::probe::Prober;
-use super::rates::Rates;
 use super::resolve::Declared;
 use super::skipped::Skipped;
+use super::totals::Totals;
 
 pub(super) use mounts::Usage;
 pub(super) use sensors::Chip;
@@ -66,26 +66,41 @@ impl<'a> Run<'a> {
         self.fail("parse", path, what);
     }
 
+    /// Accounts for the bad lines of the file at `path`: a file of which nothing was of use is a
+    /// failure, single lines are counted and named once.
+    fn account(&mut self, path: &Path, bad: &BadLines, usable: bool) {
+        match bad.first() {
+            None => {}
+            Some(first) if !usable => self.malformed(path, first),
+            Some(_) => self.skipped.count_lines(path, bad),
+        }
+    }
+
     /// A file that every host has.
     fn required<'f>(&mut self, file: &'f mut HostFile) -> Option<(&'f [u8], &'f Path)> {
         self.read(file, false)
     }
 
-    /// A file that not every kernel, machine or container has: without it there are no series.
+    /// A file that not every kernel, machine or container has, or has filled: without it there are
+    /// no series.
     fn optional<'f>(&mut self, file: &'f mut HostFile) -> Option<(&'f [u8], &'f Path)> {
         self.read(file, true)
     }
 
     fn read<'f>(&mut self, file: &'f mut HostFile, may_lack: bool) -> Option<(&'f [u8], &'f Path)> {
-        match file.read().map(drop) {
-            Ok(()) => Some(file.content()),
+        let absent = match file.read() {
+            Ok(content) => content.trim_ascii().is_empty(),
+            Err(error) if may_lack && is_absent(&error) => true,
             Err(error) => {
-                if !(may_lack && is_absent(&error)) {
-                    self.fail("io", file.path(), &error);
-                }
-                None
+                self.fail("io", file.path(), &error);
+                return None;
             }
+        };
+        if may_lack && absent {
+            self.skipped.note_absent(file.path());
+            return None;
         }
+        Some(file.content())
     }
 }
 
@@ -100,7 +115,27 @@ pub(super) struct Metric<P> {
     id: MetricId,
     pick: P,
     filter: Filter,
-    rates: Option<Rates>,
+    reading: Reading,
+}
+
+/// How a metric's value comes from what was read.
+enum Reading {
+    /// As it is.
+    Level,
+    /// A running total, exported as one.
+    Counter(Totals),
+    /// A running total, exported as its rate per second.
+    Rate(Totals),
+}
+
+impl Reading {
+    fn of(metric: &Declared) -> Self {
+        match (metric.source.nature, metric.def.kind) {
+            (Nature::Level, _) => Self::Level,
+            (Nature::Total, Kind::Gauge) => Self::Rate(Totals::default()),
+            (Nature::Total, _) => Self::Counter(Totals::default()),
+        }
+    }
 }
 
 impl<P> Metric<P> {
@@ -110,12 +145,11 @@ impl<P> Metric<P> {
         pick: impl Fn(Figure) -> Option<P>,
     ) -> Vec<Self> {
         let of = |(id, metric): &(MetricId, Declared)| {
-            let as_rate = metric.source.nature == Nature::Total && metric.def.kind == Kind::Gauge;
             Some(Self {
                 id: *id,
                 pick: pick(metric.source.figure)?,
                 filter: metric.filter.clone(),
-                rates: as_rate.then(Rates::default),
+                reading: Reading::of(metric),
             })
         };
         declared.iter().filter_map(of).collect()
@@ -123,9 +157,10 @@ impl<P> Metric<P> {
 
     /// Adds the value, or its rate where that is what was declared and there is one.
     fn push(&mut self, labels: &[&str], value: f64, run: &mut Run<'_>) {
-        let value = match &mut self.rates {
-            None => Some(value),
-            Some(rates) => rates.step(labels, value, run.now.mono),
+        let value = match &mut self.reading {
+            Reading::Level => Some(value),
+            Reading::Counter(totals) => Some(totals.counter(labels, value, run.now.mono)),
+            Reading::Rate(totals) => totals.rate(labels, value, run.now.mono),
         };
         if let Some(value) = value {
             run.batch.push(self.id, labels, value);
@@ -139,10 +174,10 @@ impl<P> Metric<P> {
         }
     }
 
-    /// Ends a collection that succeeded: series that were not in it are forgotten.
-    fn finish(&mut self, run: &Run<'_>) {
-        if let Some(rates) = &mut self.rates {
-            rates.keep_only(run.now.mono);
+    /// Ends a reading: series that were not in it are forgotten, at once where it was `complete`.
+    fn finish(&mut self, run: &Run<'_>, complete: bool) {
+        if let Reading::Counter(totals) | Reading::Rate(totals) = &mut self.reading {
+            totals.keep_only(run.now.mono, complete);
         }
     }
 }

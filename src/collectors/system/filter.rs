@@ -35,6 +35,14 @@ impl Filter {
         })
     }
 
+    /// Whether one of these values is excluded, whatever is included.
+    pub(super) fn excludes(&self, values: &[&str]) -> bool {
+        self.tests.iter().any(|(index, _, excluded)| {
+            let value = values.get(*index).copied().unwrap_or_default();
+            excluded.as_ref().is_some_and(|globs| globs.matches(value))
+        })
+    }
+
     /// Whether the declaration picks values of the dimension `index` by name.
     pub(super) fn includes(&self, index: usize) -> bool {
         self.tests.iter().any(|(tested, included, _)| *tested == index && included.is_some())

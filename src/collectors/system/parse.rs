@@ -16,8 +16,8 @@ mod pressure;
 
 use std::fmt;
 
-pub(super) use cpu::{CpuTimes, MODES, cpu_times, mean_megahertz};
-pub(super) use disks::{Disk, TOTALS, disks, is_partition};
+pub(super) use cpu::{Core, CpuTimes, MODES, cpu_times, mean_megahertz};
+pub(super) use disks::{Disk, TOTALS, disks, is_partition, multipath_head};
 pub(super) use memory::{Memory, Paging, memory, paging};
 pub(super) use mounts::{Mount, mounts};
 pub(super) use network::{Interface, STATES, TcpStates, interfaces};
@@ -26,24 +26,66 @@ pub(super) use pressure::{SCOPES, Stall, WINDOWS, pressure};
 
 /// What is wrong with a file, as one clause: `line 3: expected a number, found "x"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Malformed(String);
+pub(super) struct Malformed {
+    /// 0 where it is about the file as a whole.
+    line: usize,
+    text: String,
+}
 
 impl Malformed {
     /// `line` counts from 1.
-    fn line(line: usize, expected: &str, found: &[u8]) -> Self {
+    pub(super) fn line(line: usize, expected: &str, found: &[u8]) -> Self {
         const SHOWN: usize = 60;
         let shown = String::from_utf8_lossy(&found[..found.len().min(SHOWN)]);
-        Self(format!("line {line}: expected {expected}, found {shown:?}"))
+        Self { line, text: format!("line {line}: expected {expected}, found {shown:?}") }
     }
 
     fn missing(what: &str) -> Self {
-        Self(format!("no {what} in it"))
+        Self { line: 0, text: format!("no {what} in it") }
     }
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(&self.text)
+    }
+}
+
+/// The lines of one file that could not be read: how many, and the first few of them. A line costs
+/// the figures that need it and no others.
+#[derive(Debug, Default)]
+pub(super) struct BadLines {
+    count: u64,
+    first: Vec<Malformed>,
+}
+
+impl BadLines {
+    /// Most lines that are kept to be named.
+    const MOST: usize = 3;
+
+    pub(super) fn add(&mut self, malformed: Malformed) {
+        self.count += 1;
+        if self.first.len() < Self::MOST {
+            self.first.push(malformed);
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The first of them.
+    pub(super) fn first(&self) -> Option<&Malformed> {
+        self.first.first()
+    }
+
+    /// Some of them with their lines.
+    pub(super) fn named(&self) -> impl Iterator<Item = (usize, &Malformed)> {
+        self.first.iter().map(|malformed| (malformed.line, malformed))
     }
 }
 
@@ -54,7 +96,7 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 /// Fields between blanks.
-fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty())
 }
 
@@ -69,17 +111,22 @@ fn number(field: &[u8]) -> Option<u64> {
     })
 }
 
+/// A running total. Larger ones than these are negative numbers that were printed without a sign.
+fn total(field: &[u8]) -> Option<u64> {
+    number(field).filter(|total| *total <= i64::MAX as u64)
+}
+
 /// A decimal number with a fraction.
 fn decimal(field: &[u8]) -> Option<f64> {
     let value: f64 = std::str::from_utf8(field).ok()?.parse().ok()?;
     value.is_finite().then_some(value)
 }
 
-/// Fills `into` from consecutive fields.
-fn numbers<'a, const N: usize>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Option<[u64; N]> {
+/// Consecutive fields that are running totals.
+fn totals<'a, const N: usize>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Option<[u64; N]> {
     let mut into = [0; N];
     for slot in &mut into {
-        *slot = number(fields.next()?)?;
+        *slot = total(fields.next()?)?;
     }
     Some(into)
 }
@@ -134,12 +181,23 @@ mod tests {
     }
 
     fn parse_all(input: &[u8]) {
-        let _ = cpu_times(input, &mut CpuTimes::default());
-        let _ =
-            (memory(input), paging(input), mean_megahertz(input), mounts(input), pressure(input));
-        let _ = (load(input), uptime(input), descriptors(input), number_file(input));
-        let _ = disks(input).count() + interfaces(input).count();
+        let bad = &mut BadLines::default();
+        cpu_times(input, &mut CpuTimes::default(), bad);
+        let _ = (memory(input, bad), paging(input, bad), mean_megahertz(input, bad));
+        let _ = (mounts(input, bad), pressure(input, bad), disks(input, bad));
+        let _ = (load(input, bad), uptime(input, bad), descriptors(input, bad));
+        let _ = (number_file(input), interfaces(input).count());
         let mut states = TcpStates::default();
         let _ = lines(input).try_for_each(|(at, line)| states.add_line(at, line));
+    }
+
+    #[test]
+    fn a_bad_line_is_counted_and_only_a_few_are_named() {
+        let mut bad = BadLines::default();
+        for line in 1..=5 {
+            bad.add(Malformed::line(line, "a number", b"x"));
+        }
+        assert_eq!((bad.count(), bad.named().count()), (5, BadLines::MOST));
+        assert_eq!(bad.first().unwrap().to_string(), "line 1: expected a number, found \"x\"");
     }
 }

@@ -54,6 +54,7 @@ fn resolve_one(
 ) -> Option<Declared> {
     let source = source_of(metric, problems)?;
     let kind = kind_of(metric, source, problems);
+    check_labels(metric, source, problems);
     let selections_fit = [&metric.include, &metric.exclude]
         .map(|selection| labels_exist(selection, source, problems))
         .into_iter()
@@ -118,6 +119,19 @@ fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Problems) -> O
     None
 }
 
+fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Problems) {
+    let Some(labels) = &metric.labels else { return };
+    let known = |label: &String| source.labels.contains(&label.as_str());
+    if labels.len() == source.labels.len() && labels.iter().all(known) {
+        return;
+    }
+    let hint = match source.labels {
+        [] => "leave labels out: it is one series without any".to_owned(),
+        labels => format!("labels: [{}], or leave them out", labels.join(", ")),
+    };
+    problems.error(&labels.at, format!("the labels of {} are fixed", source.name)).hint(hint);
+}
+
 fn labels_exist(selection: &Selection, source: &Source, problems: &mut Problems) -> bool {
     let mut fits = true;
     for (label, globs) in selection {
@@ -180,6 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn labels_may_be_given_as_they_are() {
+        for yaml in [
+            "- {name: disk_usage_percent, type: Gauge, labels: [mount_point]}",
+            "- {name: temperature_celsius, labels: [sensor, chip]}",
+            "- {name: cpu_percent, labels: []}",
+        ] {
+            assert_eq!(run(yaml).unwrap().len(), 1, "{yaml}");
+        }
+    }
+
+    #[test]
     fn disabled_entries_are_checked_and_left_out() {
         assert!(run("- {name: cpu_percent, enabled: false}").unwrap().is_empty());
         assert!(run("- {name: cpu_percnt, enabled: false}").is_err());
@@ -222,6 +247,16 @@ mod tests {
                 "- {name: disk_usage_percent, include: {mount_point: [/a, '[']}}",
                 "1:58: [0].include.mount_point: not a glob: \"[\": \
                  unclosed character class; missing ']'",
+            ),
+            (
+                "- {name: disk_usage_percent, labels: [mount]}",
+                "1:38: [0].labels: the labels of disk_usage_percent are fixed\n  \
+                 hint: labels: [mount_point], or leave them out",
+            ),
+            (
+                "- {name: cpu_percent, labels: [core]}",
+                "1:31: [0].labels: the labels of cpu_percent are fixed\n  \
+                 hint: leave labels out: it is one series without any",
             ),
             (
                 "- {name: disk_usage_percent, include: {mount_point: []}}",

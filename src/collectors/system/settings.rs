@@ -23,6 +23,8 @@ section! {
         pub enabled: bool = true,
         /// Figure of the catalogue; default: the name.
         pub source: Option<Spanned<String>>,
+        /// Its labels. They are those of the figure, and need not be given.
+        pub labels: Option<Spanned<Vec<String>>>,
         /// Text of `# HELP`; default: that of the catalogue.
         pub help: Option<String>,
         /// Label to glob or list of globs: only series whose value matches one are kept.

@@ -9,16 +9,24 @@ use super::mapping::{MAX_STARS, Translation};
 use crate::collectors::application::metric::MAX_LABELS;
 use crate::collectors::application::recorder::Recorder;
 use crate::collectors::application::refused::{Reason, Refused};
+use crate::model::Wall;
 
 /// Records the lines of packets. One thread uses it; its buffer is kept from line to line.
-#[derive(Debug)]
 pub(super) struct Intake {
     recorder: Recorder,
     /// The metric's name or the mapped label values of the line at hand.
     buffer: String,
     /// Reasons that were logged once.
     told: [bool; Reason::ALL.len()],
+    /// The wall clock.
+    clock: Clock,
 }
+
+/// Reads the wall clock.
+pub(super) type Clock = Box<dyn Fn() -> Wall + Send>;
+
+/// How far a line's timestamp may be off and its values still count as of now.
+const TIMELY_SECONDS: u64 = 60;
 
 /// Labels of the line at hand.
 struct Pairs<'a> {
@@ -36,27 +44,28 @@ impl<'a> Pairs<'a> {
 }
 
 impl Intake {
-    pub(super) fn new(recorder: Recorder) -> Self {
-        Self { recorder, buffer: String::new(), told: Default::default() }
+    pub(super) fn new(recorder: Recorder, clock: Clock) -> Self {
+        Self { recorder, buffer: String::new(), told: Default::default(), clock }
     }
 
     /// Records the lines of one packet; returns how many there were.
     pub(super) fn packet(&mut self, translation: &Translation, packet: &[u8]) -> u64 {
         let mut lines = 0;
+        let steps = translation.signs_are_steps(packet);
         for line in packet.split(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if !line.is_empty() {
                 lines += 1;
-                self.line(translation, line);
+                self.line(translation, line, steps);
             }
         }
         lines
     }
 
-    fn line(&mut self, translation: &Translation, bytes: &[u8]) {
+    fn line(&mut self, translation: &Translation, bytes: &[u8], steps: bool) {
         let read = std::str::from_utf8(bytes)
             .map_err(|_| Reason::Malformed)
-            .and_then(|text| self.read(translation, text));
+            .and_then(|text| self.read(translation, text, steps));
         match read {
             Ok(None) => {}
             Ok(Some(refused)) => self.tell(bytes, &refused),
@@ -69,8 +78,16 @@ impl Intake {
 
     /// Records a line's values. The recorder counts those it refuses, and the last one of them is
     /// returned; an error is a line that did not get as far.
-    fn read(&mut self, translation: &Translation, text: &str) -> Result<Option<Refused>, Reason> {
+    fn read(
+        &mut self,
+        translation: &Translation,
+        text: &str,
+        steps: bool,
+    ) -> Result<Option<Refused>, Reason> {
         let line = Line::parse(text)?;
+        if line.timestamp.is_some_and(|at| !self.is_timely(at)) {
+            return Err(Reason::Timestamp);
+        }
         let labels = tags_as_labels(line.tags);
         let (mut captures, mut ends) = ([""; MAX_STARS], [("", 0); MAX_LABELS]);
         let mut mapped = 0;
@@ -96,18 +113,24 @@ impl Intake {
             pairs.push(name, &self.buffer[start..*end])?;
             start = *end;
         }
-        for tag in tags(&labels) {
-            let (name, value) = tag?;
-            if !translation.ignores(name) {
-                pairs.push(name, value)?;
+        for (name, value) in tags(&labels).filter(|(name, _)| !translation.ignores(name)) {
+            match value {
+                Some(value) => pairs.push(name, value)?,
+                None if self.recorder.declares(metric, name) => pairs.push(name, "")?,
+                None => {}
             }
         }
         let mut last = None;
         for value in line.values.split(':') {
             let pairs = &pairs.pairs[..pairs.len];
-            last = record(&self.recorder, &line, value, metric, pairs, scale).err().or(last);
+            last =
+                record(&self.recorder, &line, value, metric, pairs, (scale, steps)).err().or(last);
         }
         Ok(last)
+    }
+
+    fn is_timely(&self, timestamp: i64) -> bool {
+        ((self.clock)().0 / 1000).abs_diff(timestamp) <= TIMELY_SECONDS
     }
 
     /// Logs the first refusal of each reason, so that a sender's mistake can be found and a
@@ -122,19 +145,21 @@ impl Intake {
     }
 }
 
-/// Records one value of a line.
+/// Records one value of a line, times a scale; whether a sign makes a step of a gauge.
 fn record(
     recorder: &Recorder,
     line: &Line<'_>,
     text: &str,
     metric: &str,
     labels: &[(&str, &str)],
-    scale: f64,
+    (scale, steps): (f64, bool),
 ) -> Result<(), Refused> {
     let value = text.parse().unwrap_or(f64::NAN) * scale;
     match line.kind {
         LineKind::Counter => recorder.inc(metric, labels, value / line.rate),
-        LineKind::Gauge if text.starts_with(['+', '-']) => recorder.add(metric, labels, value),
+        LineKind::Gauge if steps && text.starts_with(['+', '-']) => {
+            recorder.add(metric, labels, value)
+        }
         LineKind::Gauge => recorder.set(metric, labels, value),
         LineKind::Timer => {
             recorder.observe_weighted(metric, labels, value / 1000.0, 1.0 / line.rate)
@@ -168,7 +193,8 @@ mod tests {
         let declared = resolve(&metrics, "", Duration::from_secs(30), &mut Problems::default());
         let recorder = Recorder::new((0..).map(MetricId).zip(declared));
         let translation = Translation::new(&decoded::<Statsd>(STATSD));
-        let lines = Intake::new(recorder.clone()).packet(&translation, packet);
+        let clock = Box::new(|| Wall(1_700_000_000_000));
+        let lines = Intake::new(recorder.clone(), clock).packet(&translation, packet);
         let mut batch = Batch::default();
         recorder.fill(&mut batch);
         (lines, batch.len(), recorder.refused().iter().map(|(_, total)| total).sum())
@@ -187,6 +213,10 @@ mod tests {
             (&format!("c:1|c|#{many}"), 1, 0, 1),
             ("c:1|c|#a:x:y", 1, 1, 0),
             ("nope:1|c\nc:1|c\nc:1|c|#b:x", 3, 0, 3),
+            ("c:1|c|#a,flag\nc:1|c|#a:x,production", 2, 2, 0),
+            ("c:1|c|#flag\nc:1|c|#a,a:x", 2, 0, 2),
+            ("g:1|g|T1700000060", 1, 1, 0),
+            ("g:1|g|T1700000061\ng:1|g|T1699999939\ng:1|g|T-9223372036854775808", 3, 0, 3),
         ] {
             assert_eq!(take(packet.as_bytes()), (lines, FIRST + series, refused), "{packet}");
         }

@@ -1,7 +1,7 @@
 //! One line of `StatsD` or `DogStatsD`, taken apart without allocating.
 //!
-//! Owns the grammar `name:value[:value...]|type[|@rate][|#tag:value,...]` and nothing else: what
-//! the parts mean for a metric is not known here.
+//! Owns the grammar `name:value[:value...]|type[|@rate][|#tag:value,flag,...][|Ttimestamp]` and
+//! nothing else: what the parts mean for a metric is not known here.
 
 use std::borrow::Cow;
 
@@ -21,8 +21,10 @@ pub(super) struct Line<'a> {
     pub(super) kind: LineKind,
     /// Which part of the events was sent: above 0, at most 1.
     pub(super) rate: f64,
-    /// `tag:value` pairs between commas; may be empty.
+    /// `tag:value` pairs and tags without a value between commas; may be empty.
     pub(super) tags: &'a str,
+    /// Unix time in seconds that a `DogStatsD` client gives its values.
+    pub(super) timestamp: Option<i64>,
 }
 
 /// Types of lines that can be recorded.
@@ -30,7 +32,7 @@ pub(super) struct Line<'a> {
 pub(super) enum LineKind {
     /// `c`
     Counter,
-    /// `g`; a sign makes it a step instead of a value.
+    /// `g`; in the original dialect a sign makes it a step instead of a value.
     Gauge,
     /// `ms`: a duration in milliseconds.
     Timer,
@@ -59,7 +61,7 @@ impl<'a> Line<'a> {
         if name.is_empty() {
             return Err(Reason::Malformed);
         }
-        let mut line = Line { name, values, kind, rate: 1.0, tags: "" };
+        let mut line = Line { name, values, kind, rate: 1.0, tags: "", timestamp: None };
         while let Some(text) = rest {
             let (section, after) = cut(text);
             line.section(section)?;
@@ -78,7 +80,10 @@ impl<'a> Line<'a> {
                 self.rate = rate;
             }
             Some(b'#') => self.tags = &section[1..],
-            // Extensions of DogStatsD's later versions: container, timestamp, cardinality.
+            Some(b'T') => {
+                self.timestamp = Some(section[1..].parse().map_err(|_| Reason::Malformed)?);
+            }
+            // Extensions of DogStatsD's later versions: container, external data, cardinality.
             Some(letter) if letter.is_ascii_alphabetic() => {}
             _ => return Err(Reason::Malformed),
         }
@@ -94,11 +99,17 @@ fn cut(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Tags as label names and values, in their order.
-pub(super) fn tags(text: &str) -> impl Iterator<Item = Result<(&str, &str), Reason>> {
-    text.split(',').filter(|tag| !tag.is_empty()).map(|tag| {
-        let colon = memchr(b':', tag.as_bytes()).ok_or(Reason::Malformed)?;
-        Ok((&tag[..colon], &tag[colon + 1..]))
+/// Whether a packet is from a `DogStatsD` client: one of its lines has tags. A client sends all of
+/// its lines in one dialect.
+pub(super) fn has_tags(packet: &[u8]) -> bool {
+    memchr::memmem::find(packet, b"|#").is_some()
+}
+
+/// Tags as label names and values, in their order; a tag can be without a value.
+pub(super) fn tags(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    text.split(',').filter(|tag| !tag.is_empty()).map(|tag| match memchr(b':', tag.as_bytes()) {
+        Some(colon) => (&tag[..colon], Some(&tag[colon + 1..])),
+        None => (tag, None),
     })
 }
 
@@ -139,7 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(name: &'static str, values: &'static str, kind: LineKind) -> Line<'static> {
-        Line { name, values, kind, rate: 1.0, tags: "" }
+        Line { name, values, kind, rate: 1.0, tags: "", timestamp: None }
     }
 
     #[test]
@@ -154,7 +165,7 @@ mod tests {
             ("a:1|c|#x:1,y:2|@0.1", Line { rate: 0.1, tags: "x:1,y:2", ..line("a", "1", Counter) }),
             (
                 "a:1|c|#x:1|c:ci-1|T1656581400|card:low",
-                Line { tags: "x:1", ..line("a", "1", Counter) },
+                Line { tags: "x:1", timestamp: Some(1_656_581_400), ..line("a", "1", Counter) },
             ),
             ("a:1|c|#", line("a", "1", Counter)),
         ];
@@ -180,6 +191,8 @@ mod tests {
             "a:1|c|@nan",
             "a:1|c|@1e-300",
             "a:1|c|7",
+            "a:1|c|T",
+            "a:1|c|Tnow",
             "a:1|c:2|c",
         ];
         for text in malformed {
@@ -193,8 +206,8 @@ mod tests {
     #[test]
     fn tags_come_apart_at_their_first_colon() {
         let pairs: Vec<_> = tags("a:1,,url:http://x:80,e:").collect();
-        assert_eq!(pairs, [Ok(("a", "1")), Ok(("url", "http://x:80")), Ok(("e", ""))]);
-        assert_eq!(tags("flag").next(), Some(Err(Reason::Malformed)));
+        assert_eq!(pairs, [("a", Some("1")), ("url", Some("http://x:80")), ("e", Some(""))]);
+        assert_eq!(tags("flag").next(), Some(("flag", None)));
         assert_eq!(tags("").next(), None);
     }
 
@@ -210,7 +223,7 @@ mod tests {
             if let Ok(line) = Line::parse(&text) {
                 prop_assert!(line.rate > 0.0 && line.rate <= 1.0 && !line.name.is_empty());
                 let labels = tags_as_labels(line.tags);
-                prop_assert!(tags(&labels).flatten().all(|(name, _)| is_plain(name)));
+                prop_assert!(tags(&labels).all(|(name, _)| is_plain(name)));
             }
         }
     }

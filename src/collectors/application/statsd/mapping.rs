@@ -4,16 +4,18 @@
 
 use crate::declare::Raw;
 
-use super::settings::{Statsd, StatsdMapping};
+use super::line::has_tags;
+use super::settings::{Statsd, StatsdDialect, StatsdMapping};
 
 /// Most `*` in one glob.
 pub(super) const MAX_STARS: usize = 16;
 
 /// All that is done to lines before they are recorded.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Translation {
     mappings: Vec<Mapping>,
     ignored_tags: Vec<String>,
+    dialect: StatsdDialect,
 }
 
 /// One glob and what becomes of the names that it matches.
@@ -45,6 +47,16 @@ impl Translation {
         Self {
             mappings: settings.mappings.iter().filter_map(Mapping::new).collect(),
             ignored_tags: settings.ignored_tags.clone(),
+            dialect: settings.dialect,
+        }
+    }
+
+    /// Whether a sign makes a step of the gauges of `packet`.
+    pub(super) fn signs_are_steps(&self, packet: &[u8]) -> bool {
+        match self.dialect {
+            StatsdDialect::Statsd => true,
+            StatsdDialect::Dogstatsd => false,
+            StatsdDialect::Auto => !has_tags(packet),
         }
     }
 

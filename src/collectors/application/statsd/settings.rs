@@ -4,13 +4,21 @@ use std::collections::BTreeMap;
 
 use super::mapping::{Template, glob};
 use crate::collectors::application::settings::ApplicationMetric;
-use crate::declare::{Problems, Raw, Spanned, did_you_mean, section};
+use crate::declare::{Problems, Raw, Spanned, choices, did_you_mean, section};
 
 section! {
     /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
+    ///
+    /// A tag without a value is a label with an empty value where the metric declares it, and left
+    /// out elsewhere. A line with a timestamp (`|T`) counts as if it had none where that is at most
+    /// a minute off; others are refused, with the reason `timestamp`.
     pub struct Statsd {
         /// Address to listen on.
         pub listen: Spanned<String> = "127.0.0.1:8125".to_owned().into(),
+        /// What a sign means in a gauge. `statsd`, the original: `-5` takes 5 away from the gauge.
+        /// `dogstatsd`: `-5` is its value. `auto`: `dogstatsd` for packets in which a line has
+        /// tags, which only those clients send, and `statsd` for the others.
+        pub dialect: StatsdDialect = StatsdDialect::Auto,
         /// Size of the socket's receive buffer in bytes; the kernel may allow less.
         pub receive_buffer: Spanned<u32> = 4_194_304.into(),
         /// Tags left out before labels are looked up, such as those a client adds to everything.
@@ -18,6 +26,18 @@ section! {
         /// Dotted names to metrics; the first that matches is taken. A name that none matches
         /// names its metric itself, with `_` for each character that is no letter or digit.
         pub mappings: Vec<StatsdMapping> = Vec::new(),
+    }
+}
+
+choices! {
+    /// Dialects of `StatsD`.
+    pub enum StatsdDialect {
+        /// By the packet.
+        Auto = "auto",
+        /// The original one: a signed gauge is a step.
+        Statsd = "statsd",
+        /// Datadog's: a signed gauge is a value.
+        Dogstatsd = "dogstatsd",
     }
 }
 

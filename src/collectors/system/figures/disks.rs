@@ -1,11 +1,14 @@
 //! Traffic of the disks, summed over whole disks.
 
+use std::collections::HashMap;
+
 use crate::model::MetricId;
 
 use super::super::catalogue::Figure;
 use super::super::file::HostFile;
-use super::super::parse::{Disk, TOTALS, disks, is_partition};
+use super::super::parse::{BadLines, Disk, TOTALS, disks, is_partition, multipath_head};
 use super::super::resolve::Declared;
+use super::super::totals::Total;
 use super::{Group, Metric, Roots, Run};
 
 /// What each total is multiplied with: the last is in milliseconds.
@@ -15,19 +18,42 @@ struct Disks {
     file: HostFile,
     /// Each with the index of the total that it shows.
     metrics: Vec<Metric<usize>>,
-    /// Those of the file in its order, then those that are gone. Without these a sum would fall
-    /// when a disk is pulled out, and every reader would take the fall for a restart.
-    devices: Vec<Device>,
+    /// What each metric has added up, over disks that are gone and restarts of a disk's own
+    /// counters. Without that a sum would fall when a disk is pulled out, and every reader would
+    /// take the fall for a restart.
+    sums: Vec<f64>,
+    devices: Devices,
+}
+
+#[derive(Default)]
+struct Devices {
+    /// Those of the file in its order, then those that are gone.
+    all: Vec<Device>,
     present: usize,
+    /// Whether all lines could be read the last time. Where not, a device that is new now may have
+    /// been there, and what it counted until now is not new.
+    incomplete: bool,
 }
 
 struct Device {
     name: Box<[u8]>,
-    last: [u64; TOTALS],
-    /// Everything counted, over restarts of the device's own counters.
-    sums: [f64; TOTALS],
-    /// For each metric, whether it counts this device.
-    counted: Box<[bool]>,
+    /// `None` until its line could be read once.
+    totals: Option<[Total; TOTALS]>,
+    /// Of a path of NVMe's multipath: its disk, by its place among the devices.
+    head: Option<usize>,
+    /// Whether it is a disk that has such paths.
+    has_paths: bool,
+    /// For each metric, when it counts this device.
+    counted: Box<[Counted]>,
+}
+
+/// When a metric counts a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    Never,
+    Always,
+    /// A path whose disk is wanted: while that one counts nothing itself.
+    ForItsHead,
 }
 
 pub(super) fn group(
@@ -42,70 +68,126 @@ pub(super) fn group(
         return None;
     }
     let file = roots.proc("diskstats");
-    Some(Box::new(Disks { file, metrics, devices: Vec::new(), present: 0 }))
+    let sums = vec![0.0; metrics.len()];
+    Some(Box::new(Disks { file, metrics, sums, devices: Devices::default() }))
 }
 
 impl Group for Disks {
     fn collect(&mut self, run: &mut Run<'_>) {
         let Some((bytes, path)) = run.optional(&mut self.file) else { return };
-        let mut found = Vec::with_capacity(self.present);
-        for disk in disks(bytes) {
-            match disk {
-                Ok(disk) => found.push(disk),
-                // Totals without one of the disks would be wrong: better none.
-                Err(malformed) => return run.malformed(path, &malformed),
-            }
+        let mut bad = BadLines::default();
+        let found = disks(bytes, &mut bad);
+        let usable = found.iter().any(|disk| disk.totals.is_some());
+        run.account(path, &bad, usable);
+        if !usable {
+            return;
         }
-        let same = found.len() == self.present
-            && found.iter().zip(&self.devices).all(|(disk, device)| disk.name == &*device.name);
-        if !same {
-            arrange(&mut self.devices, &self.metrics, &found);
-            self.present = found.len();
-        }
-        for (disk, device) in found.iter().zip(&mut self.devices) {
-            device.advance(disk.totals);
-        }
-        for (index, metric) in self.metrics.iter_mut().enumerate() {
-            let counted = self.devices.iter().filter(|device| device.counted[index]);
-            let sum: f64 = counted.map(|device| device.sums[metric.pick]).sum();
+        self.devices.follow(&self.metrics, &found);
+        self.devices.add_up(&mut self.sums, &self.metrics, &found);
+        self.devices.incomplete = !bad.is_empty();
+        for (sum, metric) in self.sums.iter().zip(&mut self.metrics) {
             metric.push(&[], sum * UNITS[metric.pick], run);
-            metric.finish(run);
+            metric.finish(run, true);
         }
     }
 }
 
-/// Puts the devices in the order of the file; known ones keep their sums, also over an absence.
-fn arrange(devices: &mut Vec<Device>, metrics: &[Metric<usize>], found: &[Disk<'_>]) {
-    let mut before = std::mem::take(devices);
-    for disk in found {
-        let known = before.iter().position(|device| *device.name == *disk.name);
-        let mut device = Device::new(disk, metrics, found);
-        if let Some(known) = known.map(|place| before.swap_remove(place)) {
-            (device.last, device.sums) = (known.last, known.sums);
+impl Devices {
+    /// Puts the devices in the order of the file; known ones keep their totals, also over an
+    /// absence.
+    fn follow(&mut self, metrics: &[Metric<usize>], found: &[Disk<'_>]) {
+        let same = found.len() == self.present
+            && found.iter().zip(&self.all).all(|(disk, device)| disk.name == &*device.name);
+        if same {
+            return;
         }
-        devices.push(device);
+        self.present = found.len();
+        let places: HashMap<&[u8], usize> =
+            found.iter().enumerate().map(|(place, disk)| (disk.name, place)).collect();
+        let mut before: HashMap<Box<[u8]>, Device> =
+            self.all.drain(..).map(|device| (device.name.clone(), device)).collect();
+        for disk in found {
+            let mut device = Device::new(disk.name, metrics, &places);
+            if let Some(known) = before.remove(disk.name) {
+                device.totals = known.totals;
+            }
+            self.all.push(device);
+        }
+        let heads: Vec<usize> = self.all.iter().filter_map(|device| device.head).collect();
+        heads.into_iter().for_each(|head| self.all[head].has_paths = true);
+        self.all.extend(before.into_values());
     }
-    devices.append(&mut before);
+
+    fn add_up(&mut self, sums: &mut [f64], metrics: &[Metric<usize>], found: &[Disk<'_>]) {
+        // Decided on what was read before, so that of a disk that begins to count itself both do
+        // not count at the same time.
+        let silent: Vec<bool> =
+            found.iter().zip(&self.all).map(|(disk, device)| device.is_silent(disk)).collect();
+        for (place, (disk, device)) in found.iter().zip(&mut self.all).enumerate() {
+            let Some(totals) = disk.totals else { continue };
+            let added = device.advance(totals, !self.incomplete);
+            let for_head = device.head.is_none_or(|head| silent[head]);
+            let by_paths = device.has_paths && silent[place];
+            for (index, metric) in metrics.iter().enumerate() {
+                let counts = match device.counted[index] {
+                    Counted::Never => false,
+                    Counted::Always => !by_paths,
+                    Counted::ForItsHead => for_head,
+                };
+                sums[index] += if counts { added[metric.pick] } else { 0.0 };
+            }
+        }
+    }
 }
 
 impl Device {
-    fn new(disk: &Disk<'_>, metrics: &[Metric<usize>], all: &[Disk<'_>]) -> Self {
-        let whole = !is_partition(disk.name, |name| all.iter().any(|other| other.name == name));
-        let label = String::from_utf8_lossy(disk.name);
-        let counted = metrics.iter().map(|metric| whole && metric.filter.admits(&[&label]));
+    fn new(name: &[u8], metrics: &[Metric<usize>], places: &HashMap<&[u8], usize>) -> Self {
+        let whole = !is_partition(name, |other| places.contains_key(other));
+        let head = multipath_head(name);
+        let label = String::from_utf8_lossy(name);
+        let head_label = head.as_deref().map(String::from_utf8_lossy);
+        let counted = metrics.iter().map(|metric| match &head_label {
+            Some(head) if metric.filter.admits(&[head]) && !metric.filter.excludes(&[&label]) => {
+                Counted::ForItsHead
+            }
+            _ if whole && metric.filter.admits(&[&label]) => Counted::Always,
+            _ => Counted::Never,
+        });
         Self {
-            name: disk.name.into(),
-            last: [0; TOTALS],
-            sums: [0.0; TOTALS],
+            name: name.into(),
+            totals: None,
             counted: counted.collect(),
+            head: head.as_deref().and_then(|head| places.get(head).copied()),
+            has_paths: false,
         }
     }
 
-    fn advance(&mut self, totals: [u64; TOTALS]) {
-        for (index, total) in totals.into_iter().enumerate() {
-            let added = total.checked_sub(self.last[index]).unwrap_or(total);
-            self.sums[index] += added as f64;
-            self.last[index] = total;
+    /// Whether it has counted nothing until now, or in its first reading.
+    fn is_silent(&self, disk: &Disk<'_>) -> bool {
+        match (&self.totals, disk.totals) {
+            (Some(before), _) => before.iter().all(Total::is_zero),
+            (None, Some(first)) => first == [0; TOTALS],
+            (None, None) => false,
+        }
+    }
+
+    /// What each total rose by. All that a new device counted is new, unless it may have been
+    /// there before: then `complete` is false.
+    fn advance(&mut self, totals: [u64; TOTALS], complete: bool) -> [f64; TOTALS] {
+        let read = totals.map(|total| total as f64);
+        match &mut self.totals {
+            None if !complete => {
+                self.totals = Some(read.map(Total::new));
+                [0.0; TOTALS]
+            }
+            known => {
+                let known = known.get_or_insert_default();
+                let mut added = [0.0; TOTALS];
+                for ((total, read), added) in known.iter_mut().zip(read).zip(&mut added) {
+                    *added = total.advance(read);
+                }
+                added
+            }
         }
     }
 }

@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracing::debug;
-
 use crate::model::MetricId;
 
 use super::super::catalogue::Figure;
 use super::super::file::HostFile;
-use super::super::parse::{Mount, mounts, percent};
+use super::super::parse::{BadLines, Mount, mounts, percent};
 use super::super::probe::{Outcome, Prober};
 use super::super::resolve::Declared;
 use super::super::skipped::{What, Why};
@@ -114,12 +112,13 @@ impl Group for Mounts {
     fn collect(&mut self, run: &mut Run<'_>) {
         let Some((bytes, path)) = run.required(&mut self.file) else { return };
         if bytes.is_empty() || bytes != self.table {
-            let (mounts, malformed) = mounts(bytes);
+            let mut bad = BadLines::default();
+            let mounts = mounts(bytes, &mut bad);
+            run.account(path, &bad, !mounts.is_empty());
             self.targets = targets(mounts, &self.rootfs, &self.metrics);
-            match malformed {
-                // Not remembered, so that it is reported each time.
-                Some(malformed) => run.malformed(path, &malformed),
-                None => bytes.clone_into(&mut self.table),
+            // One with bad lines is not remembered, so that they are counted each time.
+            if bad.is_empty() {
+                bytes.clone_into(&mut self.table);
             }
         }
         let (targets, metrics) = (&self.targets, &mut self.metrics);
@@ -127,10 +126,11 @@ impl Group for Mounts {
         self.prober.ask(paths, |index, outcome| match outcome {
             Outcome::Answered(Ok(usage)) => push(&targets[index], metrics, &usage, run),
             Outcome::Answered(Err(error)) => {
-                debug!(path = targets[index].label, %error, "mount point skipped");
-                run.skipped.count(What::Mount, Why::of(&error));
+                run.skipped.count(What::Mount, Why::of(&error), &targets[index].path, &error);
             }
-            Outcome::Unanswered => run.skipped.count(What::Mount, Why::Timeout),
+            Outcome::Unanswered => {
+                run.skipped.count(What::Mount, Why::Timeout, &targets[index].path, &"no answer");
+            }
         });
     }
 }

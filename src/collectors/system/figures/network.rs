@@ -4,7 +4,7 @@ use crate::model::MetricId;
 
 use super::super::catalogue::Figure;
 use super::super::file::HostFile;
-use super::super::parse::{Interface, STATES, TcpStates, interfaces};
+use super::super::parse::{BadLines, Interface, STATES, TcpStates, interfaces};
 use super::super::resolve::Declared;
 use super::{Group, Metric, Roots, Run, is_absent};
 
@@ -40,13 +40,13 @@ pub(super) fn interfaces_group(
 
 impl Group for Interfaces {
     fn collect(&mut self, run: &mut Run<'_>) {
-        let Some((bytes, path)) = run.required(&mut self.file) else { return };
-        let mut place = 0;
+        let Some((bytes, path)) = run.optional(&mut self.file) else { return };
+        let (mut place, mut bad) = (0, BadLines::default());
         for interface in interfaces(bytes) {
             let interface = match interface {
                 Ok(interface) => interface,
                 Err(malformed) => {
-                    run.malformed(path, &malformed);
+                    bad.add(malformed);
                     continue;
                 }
             };
@@ -63,8 +63,9 @@ impl Group for Interfaces {
             }
         }
         self.known.truncate(place);
+        run.account(path, &bad, place > 0);
         for metric in &mut self.metrics {
-            metric.finish(run);
+            metric.finish(run, bad.is_empty());
         }
     }
 }
@@ -99,11 +100,10 @@ impl Group for Sockets {
         let mut states = TcpStates::default();
         let mut found = false;
         for file in &mut self.files {
-            let mut malformed = None;
-            let read = file.read_lines(|at, line| {
-                if let Err(error) = states.add_line(at, line) {
-                    malformed.get_or_insert(error);
-                }
+            let (mut bad, mut good) = (BadLines::default(), false);
+            let read = file.read_lines(|at, line| match states.add_line(at, line) {
+                Ok(()) => good = true,
+                Err(malformed) => bad.add(malformed),
             });
             match read {
                 Ok(()) => found = true,
@@ -111,8 +111,9 @@ impl Group for Sockets {
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return run.fail("io", file.path(), &error),
             }
-            if let Some(malformed) = malformed {
-                return run.malformed(file.path(), &malformed);
+            run.account(file.path(), &bad, good);
+            if !good && !bad.is_empty() {
+                return;
             }
         }
         if !found {

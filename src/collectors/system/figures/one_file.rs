@@ -4,42 +4,49 @@ use crate::model::MetricId;
 
 use super::super::catalogue::Figure;
 use super::super::file::HostFile;
-use super::super::parse::{Malformed, descriptors, load, memory, paging, uptime};
+use super::super::parse::{BadLines, descriptors, load, memory, paging, uptime};
 use super::super::resolve::Declared;
 use super::{Group, Metric, Roots, Run};
 
-type Pick<T> = fn(&T) -> f64;
+/// `None` where the line that says it is bad.
+type Pick<T> = fn(&T) -> Option<f64>;
+
+/// `None` where nothing in the file is of use.
+type Parse<T> = fn(&[u8], &mut BadLines) -> Option<T>;
 
 struct OneFile<T> {
     file: HostFile,
-    parse: fn(&[u8]) -> Result<T, Malformed>,
+    /// Whether there are kernels and containers without it.
+    may_lack: bool,
+    parse: Parse<T>,
     metrics: Vec<Metric<Pick<T>>>,
 }
 
 impl<T> Group for OneFile<T> {
     fn collect(&mut self, run: &mut Run<'_>) {
-        let Some((bytes, path)) = run.required(&mut self.file) else { return };
-        match (self.parse)(bytes) {
-            Err(malformed) => run.malformed(path, &malformed),
-            Ok(parsed) => {
-                for metric in &mut self.metrics {
-                    let value = (metric.pick)(&parsed);
-                    metric.push(&[], value, run);
-                }
+        let Some((bytes, path)) = run.read(&mut self.file, self.may_lack) else { return };
+        let mut bad = BadLines::default();
+        let parsed = (self.parse)(bytes, &mut bad);
+        run.account(path, &bad, parsed.is_some());
+        for metric in &mut self.metrics {
+            if let Some(value) = parsed.as_ref().and_then(metric.pick) {
+                metric.push(&[], value, run);
             }
+            metric.finish(run, bad.is_empty());
         }
     }
 }
 
 fn group<T: 'static>(
     file: HostFile,
-    parse: fn(&[u8]) -> Result<T, Malformed>,
+    may_lack: bool,
+    parse: Parse<T>,
     metrics: Vec<Metric<Pick<T>>>,
 ) -> Option<Box<dyn Group>> {
     if metrics.is_empty() {
         return None;
     }
-    Some(Box::new(OneFile { file, parse, metrics }))
+    Some(Box::new(OneFile { file, may_lack, parse, metrics }))
 }
 
 pub(super) fn memory_group(
@@ -50,7 +57,7 @@ pub(super) fn memory_group(
         Figure::Memory(pick) => Some(pick),
         _ => None,
     });
-    group(roots.proc("meminfo"), memory, metrics)
+    group(roots.proc("meminfo"), false, memory, metrics)
 }
 
 pub(super) fn paging_group(
@@ -61,7 +68,7 @@ pub(super) fn paging_group(
         Figure::Paging(pick) => Some(pick),
         _ => None,
     });
-    group(roots.proc("vmstat"), paging, metrics)
+    group(roots.proc("vmstat"), true, paging, metrics)
 }
 
 pub(super) fn load_group(
@@ -72,7 +79,7 @@ pub(super) fn load_group(
         Figure::Load(pick) => Some(pick),
         _ => None,
     });
-    group(roots.proc("loadavg"), load, metrics)
+    group(roots.proc("loadavg"), false, load, metrics)
 }
 
 pub(super) fn descriptors_group(
@@ -83,7 +90,7 @@ pub(super) fn descriptors_group(
         Figure::Descriptors(pick) => Some(pick),
         _ => None,
     });
-    group(roots.proc("sys/fs/file-nr"), descriptors, metrics)
+    group(roots.proc("sys/fs/file-nr"), true, descriptors, metrics)
 }
 
 pub(super) fn uptime_group(
@@ -94,5 +101,5 @@ pub(super) fn uptime_group(
         Figure::Uptime(pick) => Some(pick),
         _ => None,
     });
-    group(roots.proc("uptime"), uptime, metrics)
+    group(roots.proc("uptime"), false, uptime, metrics)
 }

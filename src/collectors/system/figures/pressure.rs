@@ -4,7 +4,7 @@ use crate::model::MetricId;
 
 use super::super::catalogue::{Figure, PressureFigure};
 use super::super::file::HostFile;
-use super::super::parse::{SCOPES, Stall, WINDOWS, pressure};
+use super::super::parse::{BadLines, SCOPES, Stall, WINDOWS, pressure};
 use super::super::resolve::Declared;
 use super::{Group, Metric, Roots, Run};
 
@@ -32,15 +32,13 @@ pub(super) fn group(
 
 impl Group for Pressures {
     fn collect(&mut self, run: &mut Run<'_>) {
+        let mut complete = true;
         for (resource, file) in RESOURCES.iter().zip(&mut self.files) {
             let Some((bytes, path)) = run.optional(file) else { continue };
-            let found = match pressure(bytes) {
-                Ok(found) => found,
-                Err(malformed) => {
-                    run.malformed(path, &malformed);
-                    continue;
-                }
-            };
+            let mut bad = BadLines::default();
+            let found = pressure(bytes, &mut bad);
+            run.account(path, &bad, found.iter().any(Option::is_some));
+            complete &= bad.is_empty();
             for (scope, stall) in SCOPES.iter().zip(found) {
                 for metric in &mut self.metrics {
                     if let Some(stall) = stall {
@@ -50,7 +48,7 @@ impl Group for Pressures {
             }
         }
         for metric in &mut self.metrics {
-            metric.finish(run);
+            metric.finish(run, complete);
         }
     }
 }

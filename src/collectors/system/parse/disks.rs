@@ -1,6 +1,8 @@
 //! /proc/diskstats.
 
-use super::{Malformed, fields, lines, numbers};
+use std::collections::HashSet;
+
+use super::{BadLines, Malformed, fields, lines, totals};
 
 /// /proc/diskstats counts in these, whatever the disk's own sectors are.
 const SECTOR: u64 = 512;
@@ -12,25 +14,54 @@ pub(in super::super) const TOTALS: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Disk<'a> {
     pub(in super::super) name: &'a [u8],
-    /// Bytes read, bytes written, reads, writes, milliseconds with work.
-    pub(in super::super) totals: [u64; TOTALS],
+    /// Bytes read, bytes written, reads, writes, milliseconds with work; `None` where they could
+    /// not be read.
+    pub(in super::super) totals: Option<[u64; TOTALS]>,
 }
 
-/// The devices of /proc/diskstats; a broken line is an error and ends nothing.
-pub(in super::super) fn disks(bytes: &[u8]) -> impl Iterator<Item = Result<Disk<'_>, Malformed>> {
-    lines(bytes).map(|(at, line)| {
-        disk(line).ok_or_else(|| Malformed::line(at, "a block device and its counters", line))
-    })
+/// The devices of /proc/diskstats, each once.
+pub(in super::super) fn disks<'a>(bytes: &'a [u8], bad: &mut BadLines) -> Vec<Disk<'a>> {
+    let mut names = HashSet::new();
+    let mut found = Vec::new();
+    for (at, line) in lines(bytes) {
+        let mut columns = fields(line).skip(2);
+        let name = columns.next().unwrap_or_default();
+        let disk = Disk { name, totals: counters(columns) };
+        let new = !name.is_empty() && names.insert(name);
+        if new {
+            found.push(disk);
+        }
+        if !new || disk.totals.is_none() {
+            bad.add(Malformed::line(at, "a block device and its counters", line));
+        }
+    }
+    found
 }
 
-fn disk(line: &[u8]) -> Option<Disk<'_>> {
-    let mut columns = fields(line).skip(2);
-    let name = columns.next()?;
-    let [reads, _, sectors_read, _, writes, _, sectors_written, _, _, working, _]: [u64; 11] =
-        numbers(&mut columns)?;
-    let read = sectors_read.wrapping_mul(SECTOR);
-    let written = sectors_written.wrapping_mul(SECTOR);
-    Some(Disk { name, totals: [read, written, reads, writes, working] })
+fn counters<'a>(mut columns: impl Iterator<Item = &'a [u8]>) -> Option<[u64; TOTALS]> {
+    let [reads, _, sectors_read, _, writes, _, sectors_written]: [u64; 7] = totals(&mut columns)?;
+    // Before the time with work come the time of writes and how many requests are under way,
+    // which some kernels let fall below zero.
+    let working = super::total(columns.nth(2)?)?;
+    columns.next()?;
+    let read = sectors_read.checked_mul(SECTOR)?;
+    let written = sectors_written.checked_mul(SECTOR)?;
+    Some([read, written, reads, writes, working])
+}
+
+/// Name of the disk that `name` is a path to: `nvme0n1` of `nvme0c1n1`. With native multipath the
+/// kernel counts on one of both, depending on its version.
+pub(in super::super) fn multipath_head(name: &[u8]) -> Option<Vec<u8>> {
+    let (subsystem, rest) = digits(name.strip_prefix(b"nvme")?)?;
+    let (_, rest) = digits(rest.strip_prefix(b"c")?)?;
+    let (_, end) = digits(rest.strip_prefix(b"n")?)?;
+    end.is_empty().then(|| [b"nvme", subsystem, rest].concat())
+}
+
+/// Leading digits, at least one, and the rest.
+fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (count > 0).then(|| text.split_at(count))
 }
 
 /// Whether `name` is a partition, which is so when what is left without its number, and without
@@ -83,19 +114,43 @@ mod tests {
     }
 
     #[test]
-    fn sectors_are_512_bytes() {
-        let line = b" 8 0 sda 10 0 4 0 20 0 8 0 0 7 0\n";
-        let found: Vec<_> = disks(line).collect();
-        assert_eq!(found, [Ok(Disk { name: b"sda", totals: [2048, 4096, 10, 20, 7] })]);
+    fn paths_of_nvme_have_a_head() {
+        for (path, head) in [
+            ("nvme0c1n2", Some("nvme0n2")),
+            ("nvme12c34n56", Some("nvme12n56")),
+            ("nvme0n1", None),
+            ("nvme0c1n1p1", None),
+            ("nvme0c1", None),
+            ("nvmec1n1", None),
+            ("sda", None),
+        ] {
+            assert_eq!(multipath_head(path.as_bytes()), head.map(|head| head.into()), "{path}");
+        }
     }
 
     #[test]
-    fn a_broken_line_leaves_the_others() {
-        let text = b" 8 0 sda 10 0 4 0 20 0 8 0 0 0 0\n 8 16 sdb 1 2\n 8 32 s\xffc 1 0 0 0 0 0 0 0 0 0 0\n";
-        let found: Vec<_> = disks(text).collect();
-        assert_eq!(found.iter().filter(|disk| disk.is_ok()).count(), 2);
+    fn sectors_are_512_bytes() {
+        let mut bad = BadLines::default();
+        let line = b" 8 0 sda 10 0 4 0 20 0 8 0 4294967295 7 0\n";
+        let found = disks(line, &mut bad);
+        assert_eq!(found, [Disk { name: b"sda", totals: Some([2048, 4096, 10, 20, 7]) }]);
+        assert!(bad.is_empty());
+    }
+
+    #[test]
+    fn a_bad_line_leaves_the_others_and_its_name() {
+        let text = b" 8 0 sda 10 0 4 0 20 0 8 0 0 0 0\n 8 16 sdb 1 2\n 8 32 s\xffc 1 0 0 0 0 0 0 0 0 0 0\n\
+            8 0 sda 1 1 1 1 1 1 1 1 1 1 1\n8 48 sdd 18446744073709551615 0 4 0 20 0 8 0 0 7 0\n8\n";
+        let mut bad = BadLines::default();
+        let found = disks(text, &mut bad);
+        let read: Vec<_> = found.iter().map(|disk| (disk.name, disk.totals.is_some())).collect();
         assert_eq!(
-            found[1].as_ref().unwrap_err().to_string(),
+            read,
+            [(&b"sda"[..], true), (b"sdb", false), (b"s\xffc", true), (b"sdd", false)]
+        );
+        assert_eq!(bad.count(), 4);
+        assert_eq!(
+            bad.first().unwrap().to_string(),
             "line 2: expected a block device and its counters, found \" 8 16 sdb 1 2\""
         );
     }

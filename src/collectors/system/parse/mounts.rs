@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::{Malformed, lines};
+use super::{BadLines, Malformed, lines};
 
 /// One mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +23,13 @@ pub(in super::super) struct Mount {
 }
 
 /// The mounts in their order; of several on one mount point only the last, which hides the
-/// others. What is wrong, if anything, stands beside those that could be read.
-pub(in super::super) fn mounts(bytes: &[u8]) -> (Vec<Mount>, Option<Malformed>) {
+/// others.
+pub(in super::super) fn mounts(bytes: &[u8], bad: &mut BadLines) -> Vec<Mount> {
     let mut found: Vec<Mount> = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
-    let mut wrong = None;
     for (at, line) in lines(bytes) {
         let Some(mount) = mount(line) else {
-            wrong = wrong.or_else(|| Some(Malformed::line(at, "a mount", line)));
+            bad.add(Malformed::line(at, "a mount", line));
             continue;
         };
         match places.get(&mount.point) {
@@ -41,10 +40,10 @@ pub(in super::super) fn mounts(bytes: &[u8]) -> (Vec<Mount>, Option<Malformed>) 
             }
         }
     }
-    if found.is_empty() {
-        wrong = wrong.or_else(|| Some(Malformed::missing("mount")));
+    if found.is_empty() && bad.is_empty() {
+        bad.add(Malformed::missing("mount"));
     }
-    (found, wrong)
+    found
 }
 
 /// `36 35 98:0 /root /point rw,noatime shared:1 - ext4 /dev/sda1 rw`: optional fields stand
@@ -89,12 +88,17 @@ mod tests {
 
     use super::*;
 
+    fn read(text: &[u8]) -> (Vec<Mount>, BadLines) {
+        let mut bad = BadLines::default();
+        (mounts(text, &mut bad), bad)
+    }
+
     #[test]
     fn fields_escapes_and_bytes() {
         let text = b"36 35 8:1 / /a\\040b rw shared:1 master:2 - ext4 /dev/sda1 rw\n\
             37 35 0:9 /sub /caf\xe9 rw - fuse.x  rw\n";
-        let (mounts, wrong) = mounts(text);
-        assert_eq!(wrong, None);
+        let (mounts, bad) = read(text);
+        assert!(bad.is_empty());
         assert_eq!(mounts[0].point, PathBuf::from("/a b"));
         assert_eq!((mounts[0].device.as_str(), mounts[0].fs_type.as_str()), ("/dev/sda1", "ext4"));
         assert_eq!((mounts[0].id.as_slice(), mounts[0].whole), (&b"8:1"[..], true));
@@ -107,16 +111,16 @@ mod tests {
     fn a_mount_hides_those_below_it() {
         let text = b"1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /m rw - ext4 b rw\n\
             3 1 8:3 / /m rw - nfs c rw\n";
-        let (mounts, wrong) = mounts(text);
-        assert_eq!(wrong, None);
+        let (mounts, bad) = read(text);
+        assert!(bad.is_empty());
         assert_eq!(mounts.iter().map(|m| m.device.as_str()).collect::<Vec<_>>(), ["a", "c"]);
     }
 
     #[test]
     fn a_broken_line_leaves_the_others() {
-        let (mounts, wrong) =
-            mounts(b"1 0 8:1 / / rw - ext4 a rw\n1 0 8:2 /\n3 1 8:3 / /m rw - nfs c rw\n");
-        assert_eq!((mounts.len(), wrong.is_some()), (2, true));
+        let (mounts, bad) =
+            read(b"1 0 8:1 / / rw - ext4 a rw\n1 0 8:2 /\n3 1 8:3 / /m rw - nfs c rw\n");
+        assert_eq!((mounts.len(), bad.count()), (2, 1));
     }
 
     #[test]
@@ -129,7 +133,7 @@ mod tests {
                 "line 1: expected a mount, found \"1 0 8:1 / x rw - a b c\"",
             ),
         ] {
-            assert_eq!(mounts(text.as_bytes()).1.unwrap().to_string(), expected);
+            assert_eq!(read(text.as_bytes()).1.first().unwrap().to_string(), expected);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! /proc/net/dev and the sockets of /proc/net/tcp.
 
-use super::{Malformed, fields, lines, numbers};
+use super::{Malformed, fields, lines, totals};
 
 /// One network interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ fn interface(line: &[u8]) -> Option<Interface<'_>> {
     // Old kernels print no blank behind the colon, and aliases have one in their name.
     let colon = line.iter().rposition(|byte| *byte == b':')?;
     let name = line[..colon].trim_ascii();
-    let columns: [u64; 12] = numbers(&mut fields(&line[colon + 1..]))?;
+    let columns: [u64; 12] = totals(&mut fields(&line[colon + 1..]))?;
     let [bytes_received, packets_received, errors_in, dropped_in, sent @ ..] = columns;
     let [.., bytes_sent, packets_sent, errors_out, dropped_out] = sent;
     (!name.is_empty()).then_some(Interface {
@@ -73,10 +73,10 @@ pub(in super::super) struct TcpStates {
 }
 
 impl TcpStates {
-    /// Counts one line of /proc/net/tcp or tcp6; the heading counts nothing.
+    /// Counts one line of /proc/net/tcp or tcp6; the heading and empty lines count nothing.
     pub(in super::super) fn add_line(&mut self, at: usize, line: &[u8]) -> Result<(), Malformed> {
         let state = fields(line).nth(3).unwrap_or_default();
-        if state == b"st" {
+        if state == b"st" || line.is_empty() {
             return Ok(());
         }
         let digits = std::str::from_utf8(state).ok();

@@ -1,27 +1,33 @@
 //! The files of one line: loadavg, uptime, file-nr, and single numbers of /sys.
 
-use super::{Malformed, decimal, fields, number};
+use super::{BadLines, Malformed, decimal, fields, number};
 
 /// The three means of /proc/loadavg: over 1, 5 and 15 minutes.
 pub(in super::super) type Load = [f64; 3];
 
 /// Reads /proc/loadavg. All five fields must be there, so that a cut number is not believed.
-pub(in super::super) fn load(bytes: &[u8]) -> Result<Load, Malformed> {
+pub(in super::super) fn load(bytes: &[u8], bad: &mut BadLines) -> Option<Load> {
     let mut columns = fields(bytes);
     let mut next = || columns.next().and_then(decimal);
     let load = [next(), next(), next()];
     match (load, columns.nth(1)) {
-        ([Some(one), Some(five), Some(fifteen)], Some(_)) => Ok([one, five, fifteen]),
-        _ => Err(Malformed::line(1, "three load averages, tasks and a pid", bytes)),
+        ([Some(one), Some(five), Some(fifteen)], Some(_)) => Some([one, five, fifteen]),
+        _ => refuse(bad, "three load averages, tasks and a pid", bytes),
     }
 }
 
+/// These files are one line, and it is bad.
+fn refuse<T>(bad: &mut BadLines, expected: &str, bytes: &[u8]) -> Option<T> {
+    bad.add(Malformed::line(1, expected, bytes));
+    None
+}
+
 /// Reads /proc/uptime: seconds since the boot.
-pub(in super::super) fn uptime(bytes: &[u8]) -> Result<f64, Malformed> {
+pub(in super::super) fn uptime(bytes: &[u8], bad: &mut BadLines) -> Option<f64> {
     let mut columns = fields(bytes);
     match (columns.next().and_then(decimal), columns.next().and_then(decimal)) {
-        (Some(up), Some(_)) if up >= 0.0 => Ok(up),
-        _ => Err(Malformed::line(1, "two times", bytes)),
+        (Some(up), Some(_)) if up >= 0.0 => Some(up),
+        _ => refuse(bad, "two times", bytes),
     }
 }
 
@@ -33,10 +39,11 @@ pub(in super::super) struct Descriptors {
 }
 
 /// Reads /proc/sys/fs/file-nr.
-pub(in super::super) fn descriptors(bytes: &[u8]) -> Result<Descriptors, Malformed> {
-    match super::numbers(&mut fields(bytes)) {
-        Some([open, _, max]) => Ok(Descriptors { open, max }),
-        None => Err(Malformed::line(1, "three numbers", bytes)),
+pub(in super::super) fn descriptors(bytes: &[u8], bad: &mut BadLines) -> Option<Descriptors> {
+    let mut columns = fields(bytes).map(number);
+    match (columns.next(), columns.nth(1)) {
+        (Some(Some(open)), Some(Some(max))) => Some(Descriptors { open, max }),
+        _ => refuse(bad, "three numbers", bytes),
     }
 }
 
@@ -57,28 +64,30 @@ mod tests {
 
     #[test]
     fn healthy_files() {
-        assert_eq!(load(b"0.57 0.28 0.20 3/102 15053\n"), Ok([0.57, 0.28, 0.2]));
-        assert_eq!(uptime(b"2466177.52 99.10\n"), Ok(2_466_177.52));
-        assert_eq!(
-            descriptors(b"969\t0\t2466177\n"),
-            Ok(Descriptors { open: 969, max: 2_466_177 })
-        );
+        let bad = &mut BadLines::default();
+        assert_eq!(load(b"0.57 0.28 0.20 3/102 15053\n", bad), Some([0.57, 0.28, 0.2]));
+        assert_eq!(uptime(b"2466177.52 99.10\n", bad), Some(2_466_177.52));
+        let expected = Descriptors { open: 969, max: 2_466_177 };
+        assert_eq!(descriptors(b"969\t0\t2466177\n", bad), Some(expected));
         assert_eq!(number_file(b"-5000\n"), Ok(-5000.0));
+        assert!(bad.is_empty());
     }
 
     #[test]
     fn cut_and_garbled_ones() {
+        let bad = &mut BadLines::default();
         for text in
             [&b""[..], b"1", b"0.57 x 0.2 1/1 1", b"0.57 0.28 0.2", b"nan 1 1 1/1 1", b"\xff"]
         {
-            assert!(load(text).is_err(), "{text:?}");
+            assert_eq!(load(text, bad), None, "{text:?}");
         }
         for text in [&b""[..], b"1.5", b"x 1", b"-1 1", b"\xff\xff"] {
-            assert!(uptime(text).is_err(), "{text:?}");
+            assert_eq!(uptime(text, bad), None, "{text:?}");
         }
         for text in [&b""[..], b"1 0", b"1 0 x", b"-1 0 1"] {
-            assert!(descriptors(text).is_err(), "{text:?}");
+            assert_eq!(descriptors(text, bad), None, "{text:?}");
         }
+        assert_eq!(bad.count(), 15, "each is counted");
         for text in [&b""[..], b"-", b"4x", b"--4", b"1 2", b"\xff"] {
             assert!(number_file(text).is_err(), "{text:?}");
         }

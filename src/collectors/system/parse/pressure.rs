@@ -1,6 +1,6 @@
 //! /proc/pressure/*.
 
-use super::{Malformed, decimal, fields, lines, number};
+use super::{BadLines, Malformed, decimal, fields, lines, total};
 
 /// Who waited: at least one task, or all that had work.
 pub(in super::super) const SCOPES: [&str; 2] = ["some", "full"];
@@ -16,11 +16,12 @@ pub(in super::super) struct Stall {
     pub(in super::super) total: u64,
 }
 
-/// In the order of [`SCOPES`]. `full` of the processors came with Linux 5.13.
+/// In the order of [`SCOPES`]; `None` where there is no such line, or a bad one. `full` of the
+/// processors came with Linux 5.13.
 pub(in super::super) type Pressure = [Option<Stall>; SCOPES.len()];
 
 /// Reads one of the files.
-pub(in super::super) fn pressure(bytes: &[u8]) -> Result<Pressure, Malformed> {
+pub(in super::super) fn pressure(bytes: &[u8], bad: &mut BadLines) -> Pressure {
     let mut found = Pressure::default();
     for (at, line) in lines(bytes) {
         let scope = fields(line).next().unwrap_or_default();
@@ -28,10 +29,15 @@ pub(in super::super) fn pressure(bytes: &[u8]) -> Result<Pressure, Malformed> {
         let Some(index) = SCOPES.iter().position(|known| known.as_bytes() == scope) else {
             continue;
         };
-        let stall = stall(line).ok_or_else(|| Malformed::line(at, "averages and a total", line))?;
-        found[index] = Some(stall);
+        found[index] = stall(line);
+        if found[index].is_none() {
+            bad.add(Malformed::line(at, "averages and a total", line));
+        }
     }
-    if found[0].is_none() { Err(Malformed::missing("line \"some\"")) } else { Ok(found) }
+    if found[0].is_none() && bad.is_empty() {
+        bad.add(Malformed::missing("line \"some\""));
+    }
+    found
 }
 
 fn stall(line: &[u8]) -> Option<Stall> {
@@ -42,7 +48,7 @@ fn stall(line: &[u8]) -> Option<Stall> {
             decimal(value(b"avg60=")?)?,
             decimal(value(b"avg300=")?)?,
         ],
-        total: number(value(b"total=")?)?,
+        total: total(value(b"total=")?)?,
     })
 }
 
@@ -50,14 +56,21 @@ fn stall(line: &[u8]) -> Option<Stall> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> (Pressure, BadLines) {
+        let mut bad = BadLines::default();
+        (pressure(text.as_bytes(), &mut bad), bad)
+    }
+
     #[test]
     fn with_and_without_full() {
         let some = "some avg10=4.50 avg60=0.91 avg300=0.00 total=681245\n";
         let both = format!("{some}full avg10=2.10 avg60=0.12 avg300=0.01 total=391926\n");
-        let found = pressure(both.as_bytes()).unwrap();
+        let found = read(&both).0;
         assert_eq!(found[0], Some(Stall { percent: [4.5, 0.91, 0.0], total: 681_245 }));
         assert_eq!(found[1], Some(Stall { percent: [2.1, 0.12, 0.01], total: 391_926 }));
-        assert_eq!(pressure(some.as_bytes()).unwrap()[1], None);
+        assert_eq!(read(some).0[1], None);
+        let (found, bad) = read(&both.replace("4.50", "x"));
+        assert_eq!((found[0], found[1].is_some(), bad.count()), (None, true, 1));
     }
 
     #[test]
@@ -71,7 +84,9 @@ mod tests {
                  \"some avg10=nan avg60=0 avg300=0 total=1\"",
             ),
         ] {
-            assert_eq!(pressure(text.as_bytes()).unwrap_err().to_string(), expected);
+            let (found, bad) = read(text);
+            assert_eq!(found, Pressure::default());
+            assert_eq!(bad.first().unwrap().to_string(), expected);
         }
     }
 }
