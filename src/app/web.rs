@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::server::{Access, Backend, Handle, Prometheus, Server, Stats};
+use crate::server::{Access, Backend, Handle, OpenSocket, Prometheus, Server, Stats};
 
 /// How long requests under way may take to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -34,7 +34,18 @@ impl Web {
         &self.stats
     }
 
-    /// Serves as `settings` say from now on. Where the address stays the same, connections stay.
+    /// Opens the socket that `settings` name, before anything else is touched, and looks whether
+    /// their files are good.
+    ///
+    /// # Errors
+    /// A file is wrong or the socket cannot be opened.
+    pub(super) async fn socket(settings: &Prometheus) -> Result<OpenSocket, String> {
+        load(settings).await?;
+        OpenSocket::open(settings).await.map_err(|error| error.to_string())
+    }
+
+    /// Serves as `settings` say from now on, on `socket` if one is open already. Where the address
+    /// stays the same, connections stay.
     ///
     /// # Errors
     /// A file is wrong or the socket cannot be opened; then all stays as it was.
@@ -42,12 +53,9 @@ impl Web {
         &self,
         settings: &Prometheus,
         backend: Arc<dyn Backend>,
+        socket: Option<OpenSocket>,
     ) -> Result<(), String> {
-        let access = {
-            let settings = settings.clone();
-            tokio::task::spawn_blocking(move || Access::load(&settings)).await
-        };
-        let access = access.map_err(|error| error.to_string())??;
+        let access = load(settings).await?;
         if let Some(open) = &mut *self.open.lock()
             && open.settings.host == settings.host
             && open.settings.port == settings.port
@@ -56,8 +64,11 @@ impl Web {
             open.settings = settings.clone();
             return Ok(());
         }
-        let server = Server::bind(settings, access, backend, self.stats.clone()).await;
-        let server = server.map_err(|error| error.to_string())?;
+        let socket = match socket {
+            Some(socket) => socket,
+            None => OpenSocket::open(settings).await.map_err(|error| error.to_string())?,
+        };
+        let server = Server::on(socket, access, backend, self.stats.clone());
         let address = server.local_addr().map_err(|error| error.to_string())?;
         info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         let stop = CancellationToken::new();
@@ -79,4 +90,11 @@ impl Web {
             timeout(LAST_REQUESTS * 2, task).await.ok();
         }
     }
+}
+
+/// The files of the page.
+async fn load(settings: &Prometheus) -> Result<Access, String> {
+    let settings = settings.clone();
+    let access = tokio::task::spawn_blocking(move || Access::load(&settings)).await;
+    access.map_err(|error| error.to_string())?
 }

@@ -77,6 +77,22 @@ pub struct Server {
     shared: Arc<Shared>,
 }
 
+/// An open socket on which nobody answers yet.
+#[derive(Debug)]
+pub struct OpenSocket(TcpListener);
+
+impl OpenSocket {
+    /// Opens the socket that `settings` name.
+    ///
+    /// # Errors
+    /// When the host has no address or the socket cannot be opened.
+    pub async fn open(settings: &Prometheus) -> Result<Self, BindError> {
+        let failed = |error| BindError { address: settings.address(), error };
+        let address = resolve(settings).await.map_err(failed)?;
+        listen(address).map(Self).map_err(failed)
+    }
+}
+
 /// Changes a server that runs.
 #[derive(Clone)]
 pub struct Handle(Arc<Shared>);
@@ -100,10 +116,18 @@ impl Server {
         backend: Arc<dyn Backend>,
         stats: Arc<Stats>,
     ) -> Result<Self, BindError> {
-        let failed = |error| BindError { address: settings.address(), error };
-        let address = resolve(settings).await.map_err(failed)?;
-        let listener = listen(address).map_err(failed)?;
-        Ok(Self { listener, shared: Arc::new(Shared::new(access, backend, stats)) })
+        Ok(Self::on(OpenSocket::open(settings).await?, access, backend, stats))
+    }
+
+    /// A server on a socket that is open.
+    #[must_use]
+    pub fn on(
+        socket: OpenSocket,
+        access: Access,
+        backend: Arc<dyn Backend>,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self { listener: socket.0, shared: Arc::new(Shared::new(access, backend, stats)) }
     }
 
     /// The address it listens on.
