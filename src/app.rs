@@ -17,7 +17,7 @@ mod systemd;
 mod watch;
 mod web;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,12 +32,11 @@ use crate::clock::Clock;
 use crate::collectors::HealthBoard;
 use crate::collectors::neo4j::Seen;
 use crate::config::{self, Plan, Source, process_environment};
-use crate::durable::Found;
+use crate::durable::{Found, Saver, StateFolder};
 use crate::history::History;
 use crate::logging;
 use crate::model::{AlertState, Now, Wall};
 use crate::notify::{self, Notifier};
-use crate::routing;
 use crate::rules::{Carried, Engine, StateFile};
 
 use account::Account;
@@ -70,6 +69,8 @@ struct App {
     overrides: Overrides,
     clock: Clock,
     started: Now,
+    /// The folder of what survives a restart; none: all of it ends with the process.
+    state: Option<Arc<StateFolder>>,
     board: HealthBoard,
     current: ArcSwap<Running>,
     judge: Arc<Judge>,
@@ -129,13 +130,17 @@ fn plan_at_start(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan>
 impl App {
     async fn main(source: Source, overrides: Overrides, plan: Plan) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
+        // What can fail comes before anything is written.
+        let settings = plan.root.performance_monitor.prometheus.clone();
+        let socket = Web::socket(&settings).await.map_err(anyhow::Error::msg)?;
+        statsd::probe(&plan).await.map_err(anyhow::Error::msg)?;
+        outward::probe(&plan).await.map_err(anyhow::Error::msg)?;
         let app = Self::build(source, overrides, plan).await?;
-        let settings = app.current.load().plan.root.performance_monitor.prometheus.clone();
         let backend = Arc::new(View(app.clone()));
         let running = app.current.load_full();
         let statsd = app.statsd.prepare(&running.plan, &running.recorder).await;
         let statsd = statsd.map_err(anyhow::Error::msg)?;
-        app.web.open(&settings, backend).await.map_err(anyhow::Error::msg)?;
+        app.web.open(&settings, backend, Some(socket)).await.map_err(anyhow::Error::msg)?;
         app.statsd.replace(statsd);
         let remote = app.outward.prepare(&running.plan).await.map_err(anyhow::Error::msg)?;
         app.outward.replace(remote, app.past.as_ref(), &running.plan).await;
@@ -174,9 +179,13 @@ impl App {
         let clock = Clock::start();
         let now = clock.now();
         warn_of(&source, &plan);
-        let state = state_directory(&plan).await;
-        let account = Account::open(&plan, state.as_deref(), clock).await;
         let channels = &plan.root.performance_monitor.alerting.notifications.channels;
+        let channels =
+            Notifier::prepare_with(Arc::new(move || clock.now()), channels, plan.sender.clone());
+        let channels = channels.await?;
+        let state = state_directory(&plan).await;
+        let kept = KeptIn::of(state.as_deref());
+        let account = Account::open(&plan, &kept, clock).await;
         let setup = notify::Setup {
             state: state.clone(),
             clock: Arc::new(move || clock.now()),
@@ -184,12 +193,16 @@ impl App {
             observer: account.as_ref().map_or_else(account::nobody, Account::observer),
         };
         let notifier = Arc::new(Notifier::new(setup));
-        notifier.replace(notifier.prepare(channels, plan.sender.clone()).await?).await;
-        let past = Past::open(&plan, state.as_deref(), clock).await;
-        let outward = Outward::new(state.clone(), clock);
-        let neo4j_seen = seen(state.as_ref().map(|folder| folder.join("neo4j.json"))).await;
-        let said = state.as_ref().map(|folder| routing::StateFile::new(folder.join("desk.json")));
-        let file = state.map(|folder| StateFile::new(folder.join("alerts.json")));
+        let neo4j_seen = seen(kept.folder.as_ref().map(|folder| folder.join("neo4j.json"))).await;
+        notifier.replace(channels).await;
+        let past = Past::open(&plan, &kept, clock).await;
+        let outward = Outward::new(kept.folder.clone(), clock);
+        let saver = |name: &str, what: &str| {
+            let folder = state.clone()?;
+            Some(Arc::new(Saver::new(folder, name, what)))
+        };
+        let said = saver("desk.json", "silences and acknowledgements");
+        let file = saver("alerts.json", "the state of the alerts");
         let (running, rules) = Running::new(plan, past.as_ref().map(|past| past.history.clone()));
         past::recall(running.store.clone(), clock.now()).await;
         let mut engine = Engine::new(rules, now);
@@ -212,6 +225,7 @@ impl App {
             overrides,
             clock,
             started: now,
+            state,
             board: HealthBoard::default(),
             current: ArcSwap::from_pointee(running),
             judge,
@@ -231,6 +245,18 @@ impl App {
     /// What was collected so far, if it is kept. The same one over all reloads.
     fn history(&self) -> Option<Arc<History>> {
         self.past.as_ref().map(|past| past.history.clone())
+    }
+
+    /// Why not all that must survive a restart is on disk, if so.
+    fn state_problem(&self) -> Option<String> {
+        let folder = self.state.as_ref()?.problem();
+        let mut problems: Vec<String> = match folder {
+            Some(problem) => vec![problem],
+            None => self.desk.problems().into_iter().chain(self.judge.problem()).collect(),
+        };
+        // What ails all of them is told once.
+        problems.dedup();
+        (!problems.is_empty()).then(|| problems.join("; "))
     }
 
     async fn until_stopped(self: &Arc<Self>, hangup: &mut Signal) -> anyhow::Result<()> {
@@ -285,7 +311,7 @@ impl App {
         let remote = self.outward.prepare(&plan).await?;
         let old = self.current.load_full();
         let statsd = self.statsd.prepare(&plan, &old.recorder).await?;
-        self.web.open(&monitor.prometheus, Arc::new(View(self.clone()))).await?;
+        self.web.open(&monitor.prometheus, Arc::new(View(self.clone())), None).await?;
 
         warn_of(&self.source, &plan);
         if plan.root.logging != old.plan.root.logging {
@@ -337,20 +363,41 @@ fn warn_of(source: &Source, plan: &Plan) {
     }
 }
 
-/// The folder for what survives a restart, made if it is missing; without one all is in memory.
-async fn state_directory(plan: &Plan) -> Option<PathBuf> {
-    let folder = config::state_directory(&plan.root, &process_environment)?;
-    let made = {
-        let folder = folder.clone();
-        tokio::task::spawn_blocking(move || std::fs::create_dir_all(folder)).await.ok()?
-    };
-    match made {
-        Ok(()) => Some(folder),
-        Err(error) => {
-            let folder = folder.display();
-            warn!(%folder, %error, "no state directory: alerts and queues end with the process");
-            None
+/// The folder for what survives a restart, claimed; without one all is in memory.
+async fn state_directory(plan: &Plan) -> Option<Arc<StateFolder>> {
+    let path = config::state_directory(&plan.root, &process_environment)?;
+    let opening = tokio::task::spawn_blocking(move || StateFolder::open(path));
+    let folder = Arc::new(opening.await.ok()?);
+    if let Some(problem) = folder.problem() {
+        warn!("alerts, silences and queues are in memory for now: {problem}");
+    }
+    Some(folder)
+}
+
+/// Where what is kept over time lies unless it is declared, and why there is no such place.
+struct KeptIn {
+    folder: Option<PathBuf>,
+    /// Why there is none.
+    missing: String,
+}
+
+impl KeptIn {
+    fn of(state: Option<&StateFolder>) -> Self {
+        match state {
+            None => Self { folder: None, missing: "there is no state directory".into() },
+            Some(state) if state.is_anothers() => Self {
+                folder: None,
+                missing: format!(
+                    "another Bellwether has the state directory {}",
+                    state.path().display()
+                ),
+            },
+            Some(state) => Self { folder: Some(state.path().to_owned()), missing: String::new() },
         }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 }
 
@@ -360,9 +407,10 @@ async fn seen(file: Option<PathBuf>) -> Seen {
 }
 
 /// The alerts that the process before left behind.
-async fn saved(file: StateFile) -> Vec<Carried> {
-    let path = file.path().display().to_string();
-    match tokio::task::spawn_blocking(move || file.load()).await {
+async fn saved(saver: Arc<Saver>) -> Vec<Carried> {
+    let path = saver.path().display().to_string();
+    let load = move || saver.load(|| StateFile::new(saver.path()).load());
+    match tokio::task::spawn_blocking(load).await {
         Ok(Ok(Found::State(carried))) => return carried,
         Ok(Ok(Found::Nothing)) => {}
         Ok(Ok(Found::Corrupt { aside, reason })) => {

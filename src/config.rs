@@ -7,6 +7,7 @@ mod exec;
 mod files;
 mod load;
 mod metrics;
+mod outside;
 mod print;
 mod reference;
 mod sections;
@@ -15,6 +16,7 @@ pub use check::{Plan, alert_history_folder, history_folder, plan, plan_at_start,
 pub use files::{expanded, read_files};
 pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read};
 pub use metrics::metrics;
+pub use outside::check_outside;
 pub use print::{print, print_rules};
 pub use reference::reference;
 pub use sections::{CollectorName, Root};

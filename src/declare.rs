@@ -19,7 +19,7 @@ mod tree;
 pub use choice::decode_choice;
 pub use decode::{Cx, Decode, Environment, MapReader, blank};
 pub use matcher::Matcher;
-pub use names::{check_label_names, check_metric_name, is_file_name};
+pub use names::{check_label_names, check_metric_name, is_file_name, is_host_name};
 pub use problems::{At, Problem, Problems, did_you_mean};
 pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
 pub use scalars::{Raw, Secret, Size, Span, Spanned, format_duration, parse_duration};

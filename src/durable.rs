@@ -5,7 +5,10 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+mod state_folder;
+
 use crate::files::{self, Output, beside};
+pub use state_folder::{Saver, StateFolder, is_at};
 
 /// What was found at the start.
 #[derive(Debug, PartialEq)]

@@ -15,6 +15,9 @@ pub const SMALL: u64 = 4 << 20;
 /// Most bytes of a file that Bellwether writes itself and reads as a whole.
 pub const STATE: u64 = 512 << 20;
 
+/// Most bytes of a part of history that is read as a whole.
+pub const LARGE: u64 = 2 << 30;
+
 /// Opens a regular file for reading. It is looked at before it is opened, because opening alone
 /// makes some devices act.
 ///

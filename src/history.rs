@@ -82,7 +82,7 @@ impl History {
         let mut logged = 0;
         let lock = match Lock::take(&folder) {
             Ok(lock) => {
-                match folder::load(&shared, &folder) {
+                match folder::load(&shared, &folder, now.0) {
                     Ok(replayed) => {
                         logged = replayed.logged;
                         recovery = found(&shared, &replayed);
@@ -100,6 +100,27 @@ impl History {
         let writer = Writer::start(&shared, folder, lock, logged, now.0);
         let writer = writer.map_err(|error| recovery.error = Some(error.to_string())).ok();
         (Self { shared, writer }, recovery)
+    }
+
+    /// Reads every block once, so that damage is known before a query meets it, and counts and logs
+    /// what is found. Rests as long as it works. Blocks for long: on a thread of its own.
+    pub fn verify(&self) {
+        for block in self.shared.blocks.all().iter() {
+            let began = std::time::Instant::now();
+            let series: std::collections::BTreeSet<u32> = block.series.iter().copied().collect();
+            let series: Vec<u32> = series.into_iter().collect();
+            let read = block.read(&series, i64::MIN, i64::MAX, &mut |_, _, _| Ok(()));
+            if let Ok(chunks) = read
+                && chunks > 0
+            {
+                tracing::warn!(
+                    "{}: {chunks} damaged pieces, which are left out of answers",
+                    block.path.display()
+                );
+                self.shared.counts.lost(Losses { chunks, ..Losses::default() });
+            }
+            std::thread::sleep(began.elapsed());
+        }
     }
 
     /// What is in `folder`, of which another process may be the owner: takes no lock, repairs

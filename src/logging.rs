@@ -97,6 +97,29 @@ fn subscribe(
     }
 }
 
+/// Looks whether the log's file could be opened; makes nothing.
+///
+/// # Errors
+/// Why it could not.
+pub fn check(settings: &Logging) -> Result<(), String> {
+    let Some(path) = &settings.file else { return Ok(()) };
+    let told = |error: io::Error| format!("cannot open {}: {error}", path.display());
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(told(io::ErrorKind::IsADirectory.into())),
+        Ok(found) if found.is_file() => files::append(path).map(drop).map_err(told),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // The nearest folder that is there must be one.
+            let folders = path.ancestors().skip(1);
+            match folders.map(fs::metadata).find_map(Result::ok) {
+                Some(found) if !found.is_dir() => Err(told(io::ErrorKind::NotADirectory.into())),
+                _ => Ok(()),
+            }
+        }
+        Err(error) => Err(told(error)),
+    }
+}
+
 /// A file that is renamed when it has grown to its limit. What is not a regular file, or is named
 /// by a descriptor, is only written to.
 struct Rotating {

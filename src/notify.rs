@@ -21,8 +21,6 @@ mod trial;
 mod wire;
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +42,7 @@ pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
 pub use trial::{Tried, try_channel};
 
+use crate::durable::StateFolder;
 use crate::model::{DeadLetter, Dispatch, Fingerprint, Mono, Remembered, Wall};
 use channels::Channel;
 use delivery::Delivery;
@@ -53,14 +52,31 @@ use mailbox::Mailbox;
 /// What the notifier is built with beside the channels.
 #[derive(Clone)]
 pub struct Setup {
-    /// Folder of the queues; without one they are in memory only.
-    pub state: Option<PathBuf>,
+    /// Folder of all state, where the queues are in `outbox`; without one they are in memory only.
+    pub state: Option<Arc<StateFolder>>,
     /// Reads the clocks.
     pub clock: Clock,
     /// Uniform from 0 to 1; the jitter of retries.
     pub random: fn() -> f64,
     /// Told what becomes of each notification.
     pub observer: Observer,
+}
+
+/// Builds a channel and drops it, to find what keeps it from being built. A client of Kafka would
+/// begin to connect, so of that one only the settings are looked at.
+///
+/// # Errors
+/// What keeps it from being built.
+pub fn try_build(name: &str, channel: &ChannelSettings, sender: &Sender) -> Result<(), BuildError> {
+    if channel.common.r#type == ChannelType::Kafka {
+        return Ok(());
+    }
+    let clock: WallClock = Arc::new(Wall::default);
+    let context = Context { name: name.to_owned(), sender: sender.clone(), clock };
+    match channel.kind.build(context) {
+        Ok(_) => Ok(()),
+        Err(message) => Err(BuildError { channel: name.to_owned(), message }),
+    }
 }
 
 /// The document that a webhook channel sends for `batch`.
@@ -74,8 +90,6 @@ pub fn webhook_document(batch: &Batch, channel: &str, sender: &Sender) -> serde_
 pub struct Notifier {
     setup: Setup,
     running: Mutex<Vec<Running>>,
-    /// Held as long as the queues on disk are this process's.
-    lock: Arc<Mutex<Option<File>>>,
 }
 
 /// Channels that are built and not yet in use.
@@ -123,7 +137,7 @@ impl Notifier {
     /// A notifier without channels; [`Notifier::replace`] gives it some.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        Self { setup, running: Mutex::default(), lock: Arc::default() }
+        Self { setup, running: Mutex::default() }
     }
 
     /// Builds the enabled ones of `channels`; nothing is in use yet.
@@ -135,8 +149,19 @@ impl Notifier {
         channels: &[ChannelSettings],
         sender: Sender,
     ) -> Result<Prepared, BuildError> {
+        Self::prepare_with(self.setup.clock.clone(), channels, sender).await
+    }
+
+    /// Builds the enabled ones of `channels` for a notifier that is not there yet.
+    ///
+    /// # Errors
+    /// The first that cannot be built.
+    pub async fn prepare_with(
+        clock: Clock,
+        channels: &[ChannelSettings],
+        sender: Sender,
+    ) -> Result<Prepared, BuildError> {
         let channels = channels.to_vec();
-        let clock = self.setup.clock.clone();
         let clock: WallClock = Arc::new(move || clock().wall);
         let build = move || {
             let enabled = settings::named(&channels);
@@ -176,16 +201,14 @@ impl Notifier {
             }
         };
         timeout(GRACE, halted).await.ok();
-        let folder = self.setup.state.as_ref().map(|state| state.join("outbox"));
-        let (lock, now) = (self.lock.clone(), (self.setup.clock)());
+        let (state, now) = (self.setup.state.clone(), (self.setup.clock)());
         let opened = tokio::task::spawn_blocking(move || {
             let Prepared(channels) = prepared;
-            let folder = folder.filter(|folder| journal::is_ours(folder, &mut lock.lock()));
             let opened = channels.into_iter().map(|(name, common, channel)| {
                 let known = mailboxes.iter().position(|mailbox| **mailbox.name() == *name);
                 let mailbox = match known {
                     Some(index) => mailboxes.swap_remove(index),
-                    None => Arc::new(Mailbox::open(&name, folder.clone(), now)),
+                    None => Arc::new(Mailbox::open(&name, state.clone(), now)),
                 };
                 (mailbox, common, channel)
             });
@@ -237,6 +260,18 @@ impl Notifier {
     pub async fn reconcile(&self, standing: &HashSet<Fingerprint>, now: Wall) {
         let standing = Arc::new(standing.clone());
         self.each(move |delivery| delivery.reconcile(&standing, now)).await;
+    }
+
+    /// Writes the queues anew that could not be written before, or that somebody deleted.
+    pub async fn save_what_is_due(&self) {
+        self.each(|delivery| delivery.mailbox.save_if_due()).await;
+    }
+
+    /// Why queues are not on disk.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let running = self.running.lock();
+        running.iter().filter_map(|running| running.delivery.mailbox.problem()).collect()
     }
 
     /// What any channel was told of alerts whose end is still to come.

@@ -24,4 +24,4 @@ pub use relabel::{Relabel, RelabelAction, RelabelConfig};
 pub use settings::{Protocol, RemoteQueue, RemoteWrite, check, named};
 pub use stats::{Figures, Stats};
 pub use tail::{Log, Pending, Tail};
-pub use writers::{Prepared, Setup, WallClock, Writers};
+pub use writers::{Prepared, Setup, WallClock, Writers, try_build};

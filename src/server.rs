@@ -43,11 +43,11 @@ pub use alert_history::{alert_history_data, alert_history_query};
 pub use analysis::Judgement;
 pub use backend::{
     AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth,
-    ReloadHealth, RemoteHealth, Resent, RuleView,
+    ReloadHealth, RemoteHealth, Resent, RuleView, StateHealth,
 };
 pub use control::read_token;
 pub use desk::way_view;
-pub use listener::{BindError, Handle, Server};
+pub use listener::{BindError, Handle, OpenSocket, Server};
 pub use network::Network;
 pub use query::{QueryLimits, QueryStats, answer_json};
 pub use settings::{Control, Limits, LocalSocket, Prometheus};

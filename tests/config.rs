@@ -78,14 +78,21 @@ fn good_declarations_load() {
 
 #[test]
 fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
-    for path in yaml_files("good") {
+    let mut files = [yaml_files("good"), yaml_files("odd"), yaml_files("../../config")].concat();
+    let mut examples = yaml_files("../../config/examples");
+    examples.retain(|path| !path.to_string_lossy().ends_with(".test.yaml"));
+    files.append(&mut examples);
+    for path in files {
         let text = fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let printed = config::print(&report(&name, &text).unwrap().root).unwrap();
-        if printed.contains("<secret>") {
-            continue;
+        if path.to_string_lossy().contains("environment.yaml") {
+            assert!(printed.contains("/$${NOT_SET}") && printed.contains("'${NOT_EXPANDED}'"));
         }
+        // What is hidden stands for itself; it is no address and no header any more.
+        let printed = printed.replace("<secret>", "http://secret");
         let again = config::print(&report(&name, &printed).unwrap().root).unwrap();
+        let again = again.replace("<secret>", "http://secret");
         assert_eq!(printed, again, "{name}");
     }
 }
@@ -124,6 +131,31 @@ fn secrets_are_not_printed() {
                 \"https://user:hunter2@example.org/hunter2\", bearer_token: hunter2}\n";
     let printed = config::print(&report("x.yaml", text).unwrap().root).unwrap();
     assert!(printed.contains("<secret>") && !printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn secrets_inside_of_addresses_and_headers_are_not_printed() {
+    let text = "performance_monitor:\n  alerting:\n    allow_exec: false\n    external_url: \
+                \"https://u:hunter2@example.org\"\n    notifications:\n      channels:\n        \
+                - {type: slack, channel: '#a', token: hunter2, api_url: \"https://u:hunter2@example.org\"}\n        \
+                - {type: email, smtp_server: mail.example.org, from: a@example.org, to: [b@example.org], \
+                headers: {X-Token: hunter2}}\n";
+    let printed = config::print(&report("x.yaml", text).unwrap().root).unwrap();
+    assert!(printed.contains("https://<secret>@example.org"), "{printed}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn a_list_or_a_mapping_with_nothing_behind_it_is_the_default() {
+    let text = "performance_monitor:\n  system_metrics:\n  enabled_collectors:\n  prometheus:\n    \
+                default_labels:\n  alerting:\n    rules:\n    notifications:\n      channels:\n\
+                remote_write:\nlogging:\n";
+    let plan = report("x.yaml", text).unwrap();
+    assert_eq!(plan.root.performance_monitor.system_metrics.len(), 0);
+    assert!(plan.root.remote_write.is_empty());
+    let text =
+        "performance_monitor:\n  alerting:\n    recording_rules:\n      - {record: a, promql: }\n";
+    assert!(report("x.yaml", text).is_err());
 }
 
 #[test]

@@ -12,6 +12,9 @@ use jiff::tz::TimeZone;
 
 use super::parts::Segment;
 
+/// Most bytes of a segment; they are begun anew far below that.
+const LARGEST: u64 = 64_000_000;
+
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;
 
@@ -67,7 +70,8 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<Segment>> {
         let name = entry.file_name();
         let Some((first, day)) = name.to_str().and_then(parse) else { continue };
         let metadata = entry.metadata()?;
-        if metadata.is_file() {
+        // One that is far larger than any that was ever written is not ours.
+        if metadata.is_file() && metadata.len() <= LARGEST {
             segments.push(Segment {
                 path: entry.path(),
                 first,

@@ -1,7 +1,6 @@
 //! Pieces of the history that are read one by one: segments on disk and chunks in memory.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use memchr::memchr_iter;
 
 use super::entry::Entry;
+use crate::files;
 
 /// A file of lines.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +77,7 @@ impl Part {
 impl Segment {
     /// What of it counts. One that is gone has nothing.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        let file = match File::open(&self.path) {
+        let file = match files::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             file => file?,
         };

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -58,6 +59,22 @@ pub(super) struct State {
     /// The number of the next record.
     pub next: u64,
     pub counts: Stats,
+    /// Since when a write is under way.
+    pub writing: Option<Instant>,
+}
+
+/// A write that takes longer than this is told.
+const SLOW: Duration = Duration::from_secs(30);
+
+impl State {
+    /// What is wrong with a write that does not end.
+    fn hangs(&self, now: Instant) -> Option<String> {
+        let took = now.saturating_duration_since(self.writing?);
+        (took >= SLOW).then(|| {
+            let took = took.as_secs();
+            format!("a write is under way for {took} s: the disk does not answer")
+        })
+    }
 }
 
 impl Shared {

@@ -81,6 +81,7 @@ impl Writer {
                 continue;
             }
             let taken = self.queue.take(self.patience());
+            self.shared.with(|state| state.writing = Some(Instant::now()));
             for batch in taken.records.chunks(BATCH) {
                 self.encode(batch);
                 self.write_down();
@@ -95,6 +96,7 @@ impl Writer {
                 self.settle(synced);
             }
             self.keep();
+            self.shared.with(|state| state.writing = None);
             for waits in taken.syncs {
                 waits.send(()).ok();
             }

@@ -1,13 +1,14 @@
 //! Keeps account of alerts and notifications: opens the history of alerts that a plan declares, and
 //! hands it what happens.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::KeptIn;
 use crate::alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
 use crate::clock::Clock;
 use crate::collectors::own::AlertHistoryFigures;
@@ -30,16 +31,18 @@ pub(super) struct Account {
 impl Account {
     /// The history of alerts of `plan`, by default in the state directory. `None`: it declares
     /// none, or it cannot even be in memory.
-    pub(super) async fn open(plan: &Plan, state: Option<&Path>, clock: Clock) -> Option<Self> {
+    pub(super) async fn open(plan: &Plan, kept: &KeptIn, clock: Clock) -> Option<Self> {
         let settings = &plan.root.alert_history;
         if !settings.enabled {
             return None;
         }
-        let folder: Option<PathBuf> = settings.folder(state);
+        let folder: Option<PathBuf> = settings.folder(kept.path());
         let problem = folder.is_none().then(|| {
-            "the history of alerts is in memory only: there is no state directory; set \
-             state_directory, or alert_history.path"
-                .to_owned()
+            format!(
+                "the history of alerts is in memory only: {}; set state_directory, or \
+                 alert_history.path",
+                kept.missing
+            )
         });
         if let Some(problem) = &problem {
             warn!("{problem}");

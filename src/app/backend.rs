@@ -19,6 +19,7 @@ use crate::routing::{Explanation, Order, OrderError, Silence};
 use crate::rules::{RecordingStatus, RuleStatus};
 use crate::server::{
     Backend, ChannelHealth, CollectorHealth, Health, Judgement, ReloadHealth, Resent, RuleView,
+    StateHealth,
 };
 use crate::store::Store;
 
@@ -139,6 +140,10 @@ impl Backend for View {
             remote: self.0.outward.health(),
             history: self.0.past.as_ref().map(Past::health),
             alert_history: self.0.account.as_ref().map(Account::health),
+            state: StateHealth {
+                folder: self.0.state.as_ref().map(|state| state.path().to_owned()),
+                problem: self.0.state_problem(),
+            },
             reload: self.0.reloads.lock().last.map(|(at, success)| ReloadHealth { at, success }),
         }
     }

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::account::Account;
 use crate::clock::Clock;
-use crate::durable::Found;
+use crate::durable::{Found, Saver};
 use crate::model::{Alert, Fingerprint, Mono, Transition};
 use crate::notify::Notifier;
 use crate::routing::{
@@ -26,7 +26,7 @@ pub(super) struct Desk {
     /// None: no history of alerts is kept.
     account: Option<Account>,
     /// What people said; `None`: it ends with the process.
-    file: Option<StateFile>,
+    file: Option<Arc<Saver>>,
     clock: Clock,
     /// Held from what is dispatched until it is queued.
     order: tokio::sync::Mutex<()>,
@@ -39,7 +39,7 @@ impl Desk {
         routing: Arc<Routing>,
         notifier: Arc<Notifier>,
         account: Option<Account>,
-        file: Option<StateFile>,
+        file: Option<Arc<Saver>>,
         clock: Clock,
     ) -> Self {
         let now = clock.now();
@@ -65,7 +65,8 @@ impl Desk {
         let Some(file) = &self.file else { return };
         let reading = file.clone();
         let path = file.path().display();
-        match tokio::task::spawn_blocking(move || reading.load()).await {
+        let load = move || reading.load(|| StateFile::new(reading.path()).load());
+        match tokio::task::spawn_blocking(load).await {
             Ok(Ok(Found::State((silences, acknowledgements)))) => {
                 self.dispatcher.lock().recall(silences, acknowledgements);
                 self.warn_of_dangling();
@@ -96,17 +97,35 @@ impl Desk {
 
     /// Writes down what people said. Acknowledgements of alerts that ended go with the next write.
     async fn save(&self) -> Result<(), String> {
-        let Some(file) = self.file.clone() else { return Ok(()) };
+        let Some(saver) = self.file.clone() else { return Ok(()) };
         let (silences, acknowledgements) = {
             let dispatcher = self.dispatcher.lock();
             (dispatcher.silences().clone(), dispatcher.acknowledgements().clone())
         };
-        let saving = move || file.save(&silences, &acknowledgements);
+        let saving =
+            move || saver.save(|| StateFile::new(saver.path()).save(&silences, &acknowledgements));
         match tokio::task::spawn_blocking(saving).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Saves what could not be saved before, or what somebody deleted: queues and silences.
+    pub(super) async fn save_what_is_due(&self) {
+        self.notifier.save_what_is_due().await;
+        if self.file.as_ref().is_some_and(|file| file.is_due()) {
+            let _one = self.order.lock().await;
+            // Told by the saver.
+            self.save().await.ok();
+        }
+    }
+
+    /// Why queues and silences are not on disk.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = self.notifier.problems();
+        problems.extend(self.file.as_ref().and_then(|file| file.problem()));
+        problems
     }
 
     /// The silences.

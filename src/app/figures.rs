@@ -108,6 +108,7 @@ impl App {
                 .map(|status| (status.rule.name.clone(), status.firing))
                 .collect(),
             save_failures: self.judge.save_failures(),
+            state_on_disk: self.state.is_some() && self.state_problem().is_none(),
         }
     }
 

@@ -14,13 +14,14 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::desk::Desk;
 use super::watch::Watch;
 use crate::analysis::lookout::Lookout;
 use crate::clock::Clock;
 use crate::collectors::Sink;
+use crate::durable::Saver;
 use crate::history::History;
 use crate::model::{Batch, Fingerprint, Now, Origin, Transition};
 use crate::rules::{Answered, Engine, Memory, RuleSet, StateFile, Tick};
@@ -28,6 +29,9 @@ use crate::store::Store;
 
 /// Longest time that running durations may be behind in the state file.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
+
+/// How often it is tried to save what could not be saved.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long after a start a channel's alert may be unknown to the rules: their data may not be
 /// there yet.
@@ -41,11 +45,11 @@ pub(super) struct Judge {
     wake: Notify,
     clock: Clock,
     desk: Arc<Desk>,
-    file: Option<StateFile>,
+    /// None: alerts end with the process.
+    file: Option<Arc<Saver>>,
     history: Option<Arc<History>>,
     watch: Arc<Watch>,
     missed: AtomicU64,
-    save_failures: AtomicU64,
 }
 
 /// What is judged, swapped together at a reload.
@@ -67,7 +71,7 @@ impl Judge {
         judged: Judged,
         clock: Clock,
         desk: Arc<Desk>,
-        file: Option<StateFile>,
+        file: Option<Arc<Saver>>,
         history: Option<Arc<History>>,
     ) -> Self {
         Self {
@@ -80,7 +84,6 @@ impl Judge {
             history,
             watch: Arc::default(),
             missed: AtomicU64::new(0),
-            save_failures: AtomicU64::new(0),
         }
     }
 
@@ -96,7 +99,12 @@ impl Judge {
 
     /// Times the state could not be saved.
     pub(super) fn save_failures(&self) -> u64 {
-        self.save_failures.load(Relaxed)
+        self.file.as_ref().map_or(0, |file| file.failures())
+    }
+
+    /// Why the state is not on disk, if so.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.file.as_ref()?.problem()
     }
 
     /// Judges other rules on another store from now on. The transitions tell of alerts whose rules
@@ -126,6 +134,7 @@ impl Judge {
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let started = self.clock.now();
         let mut last_save = started;
+        let mut last_look = started;
         // A round that is asked, and what was collected since it began.
         let mut asked: Option<JoinHandle<Answered>> = None;
         let mut waiting = BTreeSet::new();
@@ -156,6 +165,10 @@ impl Judge {
             if changed || late {
                 self.save().await;
                 last_save = now;
+            }
+            if now.mono.since(last_look.mono) >= LOOK_EVERY {
+                self.save_what_is_due().await;
+                last_look = now;
             }
             if late && now.mono.since(started.mono) >= GRACE {
                 self.reconcile().await;
@@ -239,17 +252,21 @@ impl Judge {
 
     /// Writes the state file on a blocking thread.
     pub(super) async fn save(&self) {
-        let Some(file) = self.file.clone() else { return };
+        let Some(saver) = self.file.clone() else { return };
         let now = self.clock.now();
         let alerts = self.engine.lock().engine.carried();
-        let result = tokio::task::spawn_blocking(move || file.save(&alerts, now)).await;
-        let error = match result {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        self.save_failures.fetch_add(1, Relaxed);
-        warn!(error, "cannot save the state of the alerts; after a restart they begin anew");
+        let saving = move || saver.save(|| StateFile::new(saver.path()).save(&alerts, now)).ok();
+        if let Err(error) = tokio::task::spawn_blocking(saving).await {
+            error!(%error, "saving the state of the alerts ended badly");
+        }
+    }
+
+    /// Saves what could not be saved before, or what somebody deleted: queues, silences, alerts.
+    async fn save_what_is_due(&self) {
+        self.desk.save_what_is_due().await;
+        if self.file.as_ref().is_some_and(|file| file.is_due()) {
+            self.save().await;
+        }
     }
 }
 

@@ -11,11 +11,21 @@ use crate::clock::Clock;
 use crate::collectors::own::RemoteFigures;
 use crate::config::Plan;
 use crate::model::Wall;
-use crate::remote::{Families, Prepared, Setup, Writers};
+use crate::remote::{self, Families, Prepared, Setup, Writers};
 use crate::server::RemoteHealth;
 
 /// The destinations, over all reloads.
 pub(super) struct Outward(Arc<Writers>);
+
+/// Looks whether the destinations of `plan` can be built.
+pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
+    let settings = plan.root.remote_write.clone();
+    let probing = tokio::task::spawn_blocking(move || {
+        let enabled = remote::named(&settings).into_iter().filter(|(_, one)| one.enabled);
+        enabled.map(|(name, one)| remote::try_build(&name, one)).collect()
+    });
+    probing.await.map_err(|error| error.to_string())?
+}
 
 impl Outward {
     /// None yet. `state` keeps how far each got.

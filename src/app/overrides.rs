@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::Loaded;
+use crate::declare::Spanned;
 use crate::logging::{Format, Level};
 
 /// Values of flags; an absent one leaves the declaration as it is.
@@ -33,7 +34,7 @@ impl Overrides {
             })?;
             let web = &mut root.performance_monitor.value.prometheus;
             web.port = port;
-            web.host.value = host;
+            web.host = Spanned::nowhere(host);
         }
         if let Some(file) = &self.web_config {
             root.performance_monitor.value.prometheus.web_config_file = Some(file.clone());

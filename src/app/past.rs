@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::KeptIn;
 use crate::analysis::lookout::Lookout;
 use crate::clock::Clock;
 use crate::collectors::own::HistoryFigures;
@@ -26,18 +27,20 @@ pub(super) struct Past {
     pub(super) history: Arc<History>,
     folder: Option<PathBuf>,
     problem: Option<String>,
+    /// Most series it takes.
+    max_series: u64,
 }
 
 impl Past {
     /// The history of `plan`, which by default is in the state directory. `None`: it declares none.
     /// Whatever is wrong with the folder, there is a history, in memory if need be, and it is tried
     /// again.
-    pub(super) async fn open(plan: &Plan, state: Option<&Path>, clock: Clock) -> Option<Self> {
+    pub(super) async fn open(plan: &Plan, kept: &KeptIn, clock: Clock) -> Option<Self> {
         let settings = &plan.root.trend_analysis;
         if !settings.enabled {
             return None;
         }
-        let (folder, problem) = folder(&settings.storage, state);
+        let (folder, problem) = folder(&settings.storage, kept);
         if let Some(problem) = &problem {
             warn!("{problem}");
         }
@@ -50,7 +53,10 @@ impl Past {
             (history, Recovery { error: Some(error.to_string()), ..recovery })
         });
         tell(folder.as_deref(), &recovery);
-        Some(Self { history: Arc::new(history), folder, problem })
+        let history = Arc::new(history);
+        verify(history.clone());
+        let max_series = u64::from(settings.storage.max_series.value);
+        Some(Self { history, folder, problem, max_series })
     }
 
     /// Whether there is a log on disk that can be sent on.
@@ -99,13 +105,29 @@ impl Past {
     /// How it fares.
     pub(super) fn health(&self) -> HistoryHealth {
         let stats = self.history.stats();
+        let at_limit = stats.refused.series_limit > 0 && stats.series >= self.max_series;
+        let limit = at_limit.then(|| {
+            format!(
+                "it holds as many series as it may, {}, and takes no new ones; hint: raise \
+                 trend_analysis.storage.max_series",
+                self.max_series
+            )
+        });
         HistoryHealth {
             folder: self.folder.clone(),
             series: stats.series,
             bytes: stats.wal_bytes + stats.block_bytes,
             oldest: stats.oldest,
-            problem: self.problem.clone().or(stats.last_error),
+            problem: self.problem.clone().or(stats.last_error).or(limit),
         }
+    }
+}
+
+/// Looks for damage in blocks while all else goes on. Ends with the process.
+fn verify(history: Arc<History>) {
+    let builder = std::thread::Builder::new().name("history-check".into());
+    if let Err(error) = builder.spawn(move || history.verify()) {
+        warn!(%error, "blocks of history are not looked through for damage");
     }
 }
 
@@ -139,12 +161,13 @@ pub(super) fn warn_of_change(old: &Plan, new: &Plan) {
 }
 
 /// The declared folder, and what is wrong where there is none although there should be.
-fn folder(storage: &TrendStorage, state: Option<&Path>) -> (Option<PathBuf>, Option<String>) {
-    let folder = storage.folder(state);
+fn folder(storage: &TrendStorage, kept: &KeptIn) -> (Option<PathBuf>, Option<String>) {
+    let folder = storage.folder(kept.path());
     let problem = (folder.is_none() && storage.backend == Backend::File).then(|| {
-        "history is in memory only: there is no state directory; set state_directory, or \
-         trend_analysis.storage.path"
-            .to_owned()
+        format!(
+            "history is in memory only: {}; set state_directory, or trend_analysis.storage.path",
+            kept.missing
+        )
     });
     (folder, problem)
 }
@@ -189,17 +212,17 @@ mod tests {
 
     #[test]
     fn the_folder_is_the_declared_one_or_in_the_state_directory() {
-        let state = Some(Path::new("/state"));
+        let state = &KeptIn { folder: Some("/state".into()), missing: String::new() };
+        let nothing = &KeptIn { folder: None, missing: "another has it".into() };
         let default = TrendStorage::default();
         assert_eq!(folder(&default, state), (Some("/state/history".into()), None));
-        let (none, problem) = folder(&default, None);
-        assert!(
-            none.is_none() && problem.is_some_and(|problem| problem.contains("state_directory"))
-        );
+        let (none, problem) = folder(&default, nothing);
+        let told = |problem: String| problem.contains("another has it; set state_directory");
+        assert!(none.is_none() && problem.is_some_and(told));
         let path = Some(Spanned::nowhere("here".into()));
         let named = TrendStorage { path, ..default.clone() };
         assert_eq!(folder(&named, state), (Some("here".into()), None));
-        assert_eq!(folder(&named, None), (Some("here".into()), None));
+        assert_eq!(folder(&named, nothing), (Some("here".into()), None));
         let memory = TrendStorage { backend: Backend::Memory, ..default };
         assert_eq!(folder(&memory, state), (None, None));
     }

@@ -22,6 +22,20 @@ pub(super) enum Prepared {
     New(StatsdListener),
 }
 
+/// Looks whether the address that `plan` names can be bound.
+pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
+    let declared = plan.root.performance_monitor.application.statsd.clone();
+    let Some(settings) = declared.filter(|_| plan.application.is_some()) else { return Ok(()) };
+    let probing = tokio::task::spawn_blocking(move || {
+        StatsdListener::probe(&settings).map_err(|error| cannot_listen(&settings.listen, &error))
+    });
+    probing.await.map_err(|error| error.to_string())?
+}
+
+fn cannot_listen(address: &str, error: &std::io::Error) -> String {
+    format!("cannot listen for StatsD on {address}: {error}")
+}
+
 impl Intake {
     /// Binds what `plan` asks for, if it is not bound already. `recorder` takes the lines; the
     /// next one may adopt it later.
@@ -45,8 +59,7 @@ impl Intake {
         })
         .await;
         let listener = started.map_err(|error| error.to_string())?;
-        let told = |error| format!("cannot listen for StatsD on {address}: {error}");
-        listener.map(Prepared::New).map_err(told)
+        listener.map(Prepared::New).map_err(|error| cannot_listen(&address, &error))
     }
 
     /// Puts it in place of what there was.

@@ -9,7 +9,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::server::{Access, Backend, Handle, LocalSocket, Prometheus, Server, Stats};
+use crate::server::{
+    Access, Backend, Handle, LocalSocket, OpenSocket, Prometheus, Server, Stats,
+};
 
 /// How long requests under way may take to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -27,10 +29,10 @@ struct Open {
     stop: CancellationToken,
     task: JoinHandle<()>,
     /// The Unix socket beside the address.
-    socket: Option<OpenSocket>,
+    local: Option<Local>,
 }
 
-struct OpenSocket {
+struct Local {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -46,7 +48,7 @@ impl Open {
     }
 }
 
-impl OpenSocket {
+impl Local {
     /// Serves on the socket that `settings` name, where they do.
     async fn new(
         settings: Option<&LocalSocket>,
@@ -70,7 +72,18 @@ impl Web {
         &self.stats
     }
 
-    /// Serves as `settings` say from now on. Where the address stays the same, connections stay.
+    /// Opens the socket that `settings` name, before anything else is touched, and looks whether
+    /// their files are good.
+    ///
+    /// # Errors
+    /// A file is wrong or the socket cannot be opened.
+    pub(super) async fn socket(settings: &Prometheus) -> Result<OpenSocket, String> {
+        load(settings).await?;
+        OpenSocket::open(settings).await.map_err(|error| error.to_string())
+    }
+
+    /// Serves as `settings` say from now on, on `socket` if one is open already. Where the address
+    /// stays the same, connections stay.
     ///
     /// # Errors
     /// A file is wrong or the socket cannot be opened; then all stays as it was.
@@ -78,42 +91,41 @@ impl Web {
         &self,
         settings: &Prometheus,
         backend: Arc<dyn Backend>,
+        socket: Option<OpenSocket>,
     ) -> Result<(), String> {
-        let access = {
-            let settings = settings.clone();
-            tokio::task::spawn_blocking(move || Access::load(&settings)).await
-        };
-        let access = access.map_err(|error| error.to_string())??;
-        let socket = settings.control.socket.as_ref().map(|socket| &socket.value);
+        let access = load(settings).await?;
+        let local = settings.control.socket.as_ref().map(|socket| &socket.value);
         let same = self.open.lock().as_ref().and_then(|open| open.stays(settings));
         if let Some((handle, same_socket)) = same {
-            let socket =
-                if same_socket { None } else { Some(OpenSocket::new(socket, &handle).await?) };
+            let local = if same_socket { None } else { Some(Local::new(local, &handle).await?) };
             if let Some(open) = &mut *self.open.lock() {
                 open.handle.apply(access);
                 open.settings = settings.clone();
-                if let Some(new) = socket
-                    && let Some(old) = std::mem::replace(&mut open.socket, new)
+                if let Some(new) = local
+                    && let Some(old) = std::mem::replace(&mut open.local, new)
                 {
                     old.stop.cancel();
                 }
             }
             return Ok(());
         }
-        let server = Server::bind(settings, access, backend, self.stats.clone()).await;
-        let server = server.map_err(|error| error.to_string())?;
+        let socket = match socket {
+            Some(socket) => socket,
+            None => OpenSocket::open(settings).await.map_err(|error| error.to_string())?,
+        };
+        let server = Server::on(socket, access, backend, self.stats.clone());
         let address = server.local_addr().map_err(|error| error.to_string())?;
         let handle = server.handle();
-        let socket = OpenSocket::new(socket, &handle).await?;
+        let local = Local::new(local, &handle).await?;
         info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
-        let open = Open { settings: settings.clone(), handle, stop, task, socket };
+        let open = Open { settings: settings.clone(), handle, stop, task, local };
         if let Some(old) = self.open.lock().replace(open) {
             // It ends its requests on its own: the one that asked for this reload is among them.
             old.stop.cancel();
-            if let Some(socket) = old.socket {
-                socket.stop.cancel();
+            if let Some(local) = old.local {
+                local.stop.cancel();
             }
         }
         Ok(())
@@ -122,13 +134,20 @@ impl Web {
     /// Stops serving; requests under way end first.
     pub(super) async fn close(&self) {
         let open = self.open.lock().take();
-        if let Some(Open { stop, task, socket, .. }) = open {
+        if let Some(Open { stop, task, local, .. }) = open {
             stop.cancel();
-            if let Some(socket) = socket {
-                socket.stop.cancel();
-                timeout(LAST_REQUESTS * 2, socket.task).await.ok();
+            if let Some(local) = local {
+                local.stop.cancel();
+                timeout(LAST_REQUESTS * 2, local.task).await.ok();
             }
             timeout(LAST_REQUESTS * 2, task).await.ok();
         }
     }
+}
+
+/// The files of the page.
+async fn load(settings: &Prometheus) -> Result<Access, String> {
+    let settings = settings.clone();
+    let access = tokio::task::spawn_blocking(move || Access::load(&settings)).await;
+    access.map_err(|error| error.to_string())?
 }

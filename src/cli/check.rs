@@ -6,7 +6,8 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{Global, process_environment};
-use crate::config::{self, Source};
+use crate::config::{self, Plan, Source};
+use crate::declare::Problem;
 use crate::server::Access;
 
 #[derive(Args)]
@@ -17,35 +18,52 @@ pub(super) struct Options {
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let source = options.file.clone().map_or_else(|| global.source(), Source::File);
-    match config::load(&source, &process_environment).and_then(config::plan) {
-        Ok(plan) => {
-            // The files that are read only when the page is served.
-            let web = &plan.root.performance_monitor.prometheus;
-            if let Err(problems) = Access::load(web) {
-                eprintln!("{problems}");
-                bail!("the page could not be served as declared");
-            }
-            for warning in &plan.warnings {
-                println!("{}", warning.told(&source));
-            }
-            let recordings = match plan.rules.recordings.len() {
-                0 => String::new(),
-                count => format!(", {count} recording rules"),
-            };
-            println!(
-                "{source}: good: {} metrics, {} rules{recordings}, {} channels",
-                plan.metrics.len(),
-                plan.rules.rules.len(),
-                plan.root.performance_monitor.alerting.notifications.channels.len(),
-            );
-            Ok(())
-        }
-        Err(report) => {
-            eprintln!("{report}");
-            match report.problems.len() {
-                1 => bail!("1 problem"),
-                count => bail!("{count} problems"),
-            }
+    let mut loaded = match config::load(&source, &process_environment) {
+        Ok(loaded) => loaded,
+        Err(report) => return refuse(&report.problems, &source),
+    };
+    // What `run` would take of the flags is looked at too.
+    global.overrides().apply(&mut loaded)?;
+    let plan = match config::plan(loaded) {
+        Ok(plan) => plan,
+        Err(report) => return refuse(&report.problems, &source),
+    };
+    let outside = config::check_outside(&plan);
+    if let Err(problems) = Access::load(&plan.root.performance_monitor.prometheus) {
+        eprintln!("{problems}");
+        if outside.is_empty() {
+            bail!("the page could not be served as declared");
         }
     }
+    if !outside.is_empty() {
+        return refuse(&outside, &source);
+    }
+    say_good(&plan, &source);
+    Ok(())
+}
+
+fn refuse(problems: &[Problem], source: &Source) -> anyhow::Result<()> {
+    for problem in problems {
+        eprintln!("{}", problem.told(source));
+    }
+    match problems.len() {
+        1 => bail!("1 problem"),
+        count => bail!("{count} problems"),
+    }
+}
+
+fn say_good(plan: &Plan, source: &Source) {
+    for warning in &plan.warnings {
+        println!("{}", warning.told(source));
+    }
+    let recordings = match plan.rules.recordings.len() {
+        0 => String::new(),
+        count => format!(", {count} recording rules"),
+    };
+    println!(
+        "{source}: good: {} metrics, {} rules{recordings}, {} channels",
+        plan.metrics.len(),
+        plan.rules.rules.len(),
+        plan.root.performance_monitor.alerting.notifications.channels.len(),
+    );
 }

@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::Value;
 
 use super::Global;
+use crate::files;
 use crate::server::{Access, read_token};
 
 /// Which Bellwether to ask.
@@ -146,7 +147,7 @@ impl Target {
                 client = client.unix_socket(socket);
             }
             if let Some(file) = &self.ca_file {
-                let pem = std::fs::read(file)
+                let pem = files::read(file, files::SMALL)
                     .with_context(|| format!("cannot read: {}", file.display()))?;
                 client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
             }

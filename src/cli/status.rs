@@ -51,6 +51,7 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
             out += &format!("  {:<14} {:>12}  {}\n", "", "", word(note));
         }
     }
+    out += &state(&health["state"]);
     out += &format!("\nhistory\n{}", history(&health["history"]));
     out += &alert_history(&health["alertHistory"]);
     out += "\nchannels\n";
@@ -88,6 +89,19 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         );
     }
     out
+}
+
+/// Where what must survive a restart is kept, and what is wrong with that; nothing where it is not
+/// told.
+fn state(state: &Value) -> String {
+    if state.is_null() {
+        return String::new();
+    }
+    let mut line = format!("\nstate\n  {}", state["folder"].as_str().unwrap_or("in memory"));
+    if let Some(problem) = state["problem"].as_str() {
+        line += &format!("  DEGRADED {problem}");
+    }
+    line + "\n"
 }
 
 /// What there is of the past, and what is wrong with it.
@@ -172,6 +186,7 @@ mod tests {
                     "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
                     "lastError": "refused"}],
                     "alertHistory": {"folder": "/a", "bytes": 7, "problem": null},
+                    "state": {"folder": "/s", "problem": "it is another's"},
                     "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0, "deadLetters": 0},
                     {"name": "pager", "sent": 1, "queued": 0, "dropped": 2, "deadLetters": 2}]}),
             &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
@@ -182,7 +197,7 @@ mod tests {
             "bellwether 1  healthy  up 3 s  7 series  2 rules\n\ncollectors\n  \
              neo4j               1.50 ms  FAILED connect: refused\n  \
              own                 0.00 ms  has not run yet\n  \
-             statsd              0.00 ms  not seen yet, and not missed: no answer\n\nhistory\n  \
+             statsd              0.00 ms  not seen yet, and not missed: no answer\n\nstate\n  /s  DEGRADED it is another's\n\nhistory\n  \
              /h  99 bytes  7 series  since 2026-11-21  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
              log            1 sent, 0 queued, 0 dropped\n  \
              pager          1 sent, 0 queued, 2 dropped, 2 dead letters\n\nremote write\n  \

@@ -103,6 +103,8 @@ pub struct RuleFigures {
     pub firing: Vec<(Arc<str>, usize)>,
     /// Times the state could not be saved.
     pub save_failures: u64,
+    /// Whether all that must survive a restart is on disk.
+    pub state_on_disk: bool,
 }
 
 /// The latest value of a series that is watched for anomalies.
@@ -226,6 +228,8 @@ own_metrics! {
         "Alerts of the rule that fire.";
     SaveFailures = "bellwether_state_save_failures_total" Counter []
         "Times the state of the alerts could not be saved.";
+    StateOnDisk = "bellwether_state_on_disk" Gauge []
+        "Whether alerts, silences and queues are on disk; 0 while they are in memory only.";
     Notifications = "bellwether_notifications_total" Counter ["channel", "result"]
         "Notifications by channel and result: sent, failed (one attempt), dropped.";
     NotificationsDropped = "bellwether_notifications_dropped_total" Counter ["channel", "reason"]
@@ -410,6 +414,7 @@ impl Out<'_> {
             self.put(Id::FiringByRule, &[rule], *firing as f64);
         }
         self.put(Id::SaveFailures, &[], rules.save_failures as f64);
+        self.put(Id::StateOnDisk, &[], f64::from(u8::from(rules.state_on_disk)));
     }
 
     fn channels(&mut self, channels: &BTreeMap<String, ChannelFigures>) {

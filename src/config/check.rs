@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -509,7 +511,9 @@ pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<Path
         .clone()
         // systemd may name several, separated by colons.
         .or_else(|| {
-            set("STATE_DIRECTORY").and_then(|list| list.split(':').next().map(PathBuf::from))
+            let list = set("STATE_DIRECTORY")?.into_encoded_bytes();
+            let first = list.split(|byte| *byte == b':').next()?;
+            Some(PathBuf::from(OsStr::from_bytes(first)))
         })
         .or_else(|| set("XDG_STATE_HOME").map(|home| PathBuf::from(home).join("bellwether")))
         .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state/bellwether")))

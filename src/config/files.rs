@@ -124,17 +124,25 @@ fn folder(source: &Source) -> PathBuf {
     }
 }
 
+/// Most files and folders that a pattern may stand for, at each of its steps.
+const MOST_FITTING: usize = 1000;
+
 /// The files that `pattern` stands for, in order; itself where it is none.
 ///
 /// # Errors
-/// It is no pattern.
+/// It is no pattern, or stands for more than [`MOST_FITTING`] files.
 pub fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         match matcher(component)? {
             None => found.iter_mut().for_each(|path| path.push(component)),
             Some(matcher) => {
-                found = found.iter().flat_map(|path| fitting(path, &matcher)).collect();
+                let fit = found.iter().flat_map(|path| fitting(path, &matcher));
+                found = fit.take(MOST_FITTING + 1).collect();
+                if found.len() > MOST_FITTING {
+                    let told = format!("it stands for more than {MOST_FITTING} files or folders");
+                    return Err(io::Error::other(told));
+                }
             }
         }
     }
@@ -147,6 +155,9 @@ fn matcher(component: Component<'_>) -> io::Result<Option<GlobMatcher>> {
     if !name.contains(['*', '?', '[']) {
         return Ok(None);
     }
+    if name.contains("**") {
+        return Err(io::Error::other("`**` is no pattern here; name each folder, or `*` for one"));
+    }
     let glob = GlobBuilder::new(&name).literal_separator(true).build();
     glob.map(|glob| Some(glob.compile_matcher())).map_err(io::Error::other)
 }
@@ -156,7 +167,9 @@ fn fitting(folder: &Path, matcher: &GlobMatcher) -> Vec<PathBuf> {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let entries = std::fs::read_dir(here).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name()).filter(|name| matcher.is_match(name));
-    let mut found: Vec<PathBuf> = names.map(|name| folder.join(name)).collect();
+    // Whoever asks gives up at more than this, and a folder may hold millions.
+    let mut found: Vec<PathBuf> =
+        names.take(MOST_FITTING + 1).map(|name| folder.join(name)).collect();
     found.sort();
     found
 }
@@ -179,5 +192,12 @@ mod tests {
         assert_eq!(found("a/none.yml"), [at("a/none.yml")]);
         assert_eq!(found("none/*.yml"), Vec::<PathBuf>::new());
         assert!(expanded(&at("a/[")).is_err());
+        let error = expanded(&at("**/x.yml")).unwrap_err().to_string();
+        assert!(error.contains("`**` is no pattern"), "{error}");
+        for number in 0..=MOST_FITTING {
+            std::fs::write(at(&format!("a/{number}.many")), "").unwrap();
+        }
+        let error = expanded(&at("a/*.many")).unwrap_err().to_string();
+        assert!(error.contains("more than 1000"), "{error}");
     }
 }

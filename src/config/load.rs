@@ -1,7 +1,7 @@
 //! A file, or the embedded declaration, to settings or to a report of all that is wrong.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::declare::{At, Cx, Decode, Environment, Problem, Problems, parse};
@@ -102,7 +102,7 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
         Source::Embedded => EMBEDDED.to_owned(),
         Source::File(path) => {
             let missing = "without --config the embedded declaration runs";
-            read(path).map_err(|(message, hint)| {
+            read_declaration(path).map_err(|(message, hint)| {
                 Report::whole(source, message, hint.or((!path.exists()).then_some(missing)))
             })?
         }
@@ -134,30 +134,31 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
 /// # Errors
 /// Why it cannot be read, and how to mend that.
 pub fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
-    let unreadable = |error: std::io::Error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => Some("make it readable for this user"),
-            _ => None,
-        };
-        (format!("cannot read: {error}"), hint)
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err((format!("larger than {} MiB", MAX_BYTES >> 20), None));
+    crate::files::read_text(path, MAX_BYTES).map_err(|error| unreadable(&error))
+}
+
+/// The text of the declaration itself, which a shell may also hand over as `<(command)`.
+fn read_declaration(path: &Path) -> Result<String, (String, Option<&'static str>)> {
+    crate::files::read_argument(path, MAX_BYTES).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &std::io::Error) -> (String, Option<&'static str>) {
+    use std::io::ErrorKind::{FileTooLarge, InvalidData, PermissionDenied};
+    match error.kind() {
+        FileTooLarge | InvalidData => (error.to_string(), None),
+        PermissionDenied => {
+            (format!("cannot read: {error}"), Some("make it readable for this user"))
+        }
+        _ => (format!("cannot read: {error}"), None),
     }
-    String::from_utf8(bytes).map_err(|error| {
-        (format!("not UTF-8 text: byte {}", error.utf8_error().valid_up_to()), None)
-    })
 }
 
 /// The process's environment; `HOSTNAME` falls back to the kernel's host name, because services
 /// have no such variable.
 #[must_use]
-pub fn process_environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().or_else(|| {
+pub fn process_environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name).or_else(|| {
         (name == "HOSTNAME")
-            .then(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+            .then(|| rustix::system::uname().nodename().to_string_lossy().into_owned().into())
     })
 }

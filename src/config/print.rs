@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_yaml::Value;
 
-use crate::declare::{Decode, blank};
+use crate::declare::{Decode, Shape, blank};
 use crate::rules::{RecordingSettings, RuleSettings};
 
 use super::sections::Root;
@@ -15,6 +15,8 @@ use super::sections::Root;
 pub fn print(root: &Root) -> Result<String, serde_yaml::Error> {
     let mut value = serde_yaml::to_value(root)?;
     prune(&mut value);
+    hide(&mut value);
+    escape(&mut value, Root::shape());
     serde_yaml::to_string(&value)
 }
 
@@ -49,25 +51,113 @@ fn said<T: Serialize + Decode>(
         if let Value::Mapping(entries) = value {
             let needed = |key: &Value| required.iter().any(|(name, _)| key.as_str() == Some(name));
             entries.retain(|key, value| needed(key) || usual.get(key) != Some(value));
-            for (key, value) in entries.iter_mut() {
-                if !matches!(key.as_str(), Some("promql" | "expr" | "message" | "annotations")) {
-                    escape(value);
-                }
-            }
         }
+        escape(value, T::shape());
         prune(value);
     }
     Ok(all)
 }
 
-/// Escapes what would be taken for a variable of the environment.
-fn escape(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = text.replace("${", "$${").replace("$<", "$$<"),
-        Value::Mapping(entries) => entries.iter_mut().for_each(|(_, value)| escape(value)),
-        Value::Sequence(items) => items.iter_mut().for_each(escape),
+/// Escapes what would be taken for a variable of the environment, but in text of which `shape` says
+/// that it is taken as written.
+fn escape(value: &mut Value, shape: Shape) {
+    match (value, shape) {
+        // A matcher is taken as written where it is a regular expression.
+        (Value::String(text), Shape::Word(words))
+            if words.contains("=~regex") && (text.starts_with("=~") || text.starts_with("!~")) => {}
+        (Value::String(text), shape) if !shape.is_raw() => {
+            *text = text.replace("${", "$${").replace("$<", "$$<");
+        }
+        (Value::Mapping(entries), Shape::Map(of)) => {
+            entries.iter_mut().for_each(|(_, value)| escape(value, of()));
+        }
+        (Value::Mapping(entries), Shape::Section(of)) => {
+            let doc = of();
+            // A channel has the keys of its type beside those of all.
+            let kind = entries.get("type").and_then(Value::as_str);
+            let kind = kind.map(|kind| format!("(type: {kind})")).unwrap_or_default();
+            let of_kind = doc.field(&kind).and_then(|field| field.shape.section());
+            for (key, value) in entries.iter_mut() {
+                let key = key.as_str().unwrap_or_default();
+                let field = doc.field(key).or_else(|| of_kind.as_ref()?.field(key));
+                escape(value, field.map_or(Shape::Word("text"), |field| field.shape));
+            }
+        }
+        (Value::Sequence(items), Shape::List(of)) => {
+            items.iter_mut().for_each(|item| escape(item, of()));
+        }
+        // What may be one value or several says so in words.
+        (Value::Sequence(items), shape) => items.iter_mut().for_each(|item| escape(item, shape)),
         _ => {}
     }
+}
+
+/// Hides what is secret inside of values that as a whole are not: users and passwords of addresses,
+/// tokens of their queries, and headers, of which nobody knows what they hold.
+fn hide(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(hidden) = hidden(text) {
+                *text = hidden;
+            }
+        }
+        Value::Mapping(entries) => {
+            for (key, value) in entries.iter_mut() {
+                match value {
+                    Value::Mapping(headers) if key.as_str() == Some("headers") => {
+                        headers.iter_mut().for_each(|(_, value)| *value = SECRET.into());
+                    }
+                    value => hide(value),
+                }
+            }
+        }
+        Value::Sequence(items) => items.iter_mut().for_each(hide),
+        _ => {}
+    }
+}
+
+const SECRET: &str = "<secret>";
+
+/// Parameters of a query that hold a secret, by a part of their name.
+const SECRET_PARAMETERS: [&str; 7] = ["token", "key", "secret", "pass", "pwd", "auth", "sig"];
+
+/// `text` without the secrets of the addresses in it; none where there are none.
+fn hidden(text: &str) -> Option<String> {
+    let (mut out, mut rest, mut found) = (String::new(), text, false);
+    while let Some(start) = rest.find("://").map(|at| at + 3) {
+        out += &rest[..start];
+        rest = &rest[start..];
+        let end = rest.find(|c: char| c.is_whitespace() || "\"'<>".contains(c));
+        let (address, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let host_end = address.find(['/', '?', '#']).unwrap_or(address.len());
+        let (authority, path) = address.split_at(host_end);
+        let host = match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                found = true;
+                out = out + SECRET + "@";
+                host
+            }
+            None => authority,
+        };
+        out += host;
+        match path.split_once('?') {
+            Some((path, query)) => {
+                out = out + path + "?";
+                for (index, parameter) in query.split('&').enumerate() {
+                    let separator = if index > 0 { "&" } else { "" };
+                    let name = parameter.split('=').next().unwrap_or_default();
+                    let lower = name.to_ascii_lowercase();
+                    let secret = SECRET_PARAMETERS.iter().any(|part| lower.contains(part));
+                    found |= secret;
+                    out += separator;
+                    out += &if secret { format!("{name}={SECRET}") } else { parameter.to_owned() };
+                }
+            }
+            None => out += path,
+        }
+        rest = behind;
+    }
+    found.then(|| out + rest)
 }
 
 fn prune(value: &mut Value) {
@@ -78,5 +168,28 @@ fn prune(value: &mut Value) {
         }
         Value::Sequence(items) => items.iter_mut().for_each(prune),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_inside_of_addresses_are_hidden() {
+        for (text, shown) in [
+            ("https://u:p@x.org:1/a?b=c", "https://<secret>@x.org:1/a?b=c"),
+            ("http://p@ss@x", "http://<secret>@x"),
+            ("https://x/?a=1&api_token=t&b=2", "https://x/?a=1&api_token=<secret>&b=2"),
+            (
+                "see https://u:p@x and https://v@y.",
+                "see https://<secret>@x and https://<secret>@y.",
+            ),
+        ] {
+            assert_eq!(hidden(text).as_deref(), Some(shown));
+        }
+        for text in ["https://x.org/a@b?c=d", "a@b.org", "https://x.org", "://", "a://?"] {
+            assert_eq!(hidden(text), None, "{text}");
+        }
     }
 }

@@ -86,8 +86,11 @@ section! {
         pub prometheus: Prometheus,
         /// Rules and channels.
         pub alerting: Alerting,
-        /// Folder for what must survive a restart: the state of alerts and what waits for
-        /// delivery. By default `$STATE_DIRECTORY`, which systemd sets, else
+        /// Folder for what must survive a restart: the state of alerts, silences and
+        /// acknowledgements, what waits for delivery, and history unless that has a folder of its
+        /// own. All of it belongs to the Bellwether that was there first: a second one with the
+        /// same folder keeps everything in memory, writes nothing into it, and says so in `status`.
+        /// What cannot be written is kept in memory, shown, and written once it can be. By default `$STATE_DIRECTORY`, which systemd sets, else
         /// `$XDG_STATE_HOME/bellwether`, else `~/.local/state/bellwether`.
         pub state_directory: Option<PathBuf>,
     }

@@ -1,6 +1,7 @@
 //! Tree to values, with every problem collected on the way.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,12 +10,12 @@ use crate::model::{Kind, Severity};
 use super::choice::decode_choice;
 use super::expand::expand;
 use super::problems::{At, Problem, Problems, did_you_mean};
-use super::reference::Shape;
+use super::reference::{RAW, Shape};
 use super::scalars::{Raw, Secret, Size, Span, Spanned, parse_duration};
 use super::tree::{Key, Node, Pos, Value};
 
 /// Answers what an environment variable holds.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// A value that a declaration can hold.
 pub trait Decode: Sized {
@@ -47,7 +48,7 @@ impl<'a> Cx<'a> {
 
     /// At the top of another file than the declaration, which knows no environment.
     pub fn of_file(problems: &'a mut Problems, file: Arc<str>) -> Self {
-        fn unset(_: &str) -> Option<String> {
+        fn unset(_: &str) -> Option<OsString> {
             None
         }
         Self { problems, environment: &unset, path: String::new(), file: Some(file) }
@@ -177,6 +178,15 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
             self.asked.push(key);
         }
         let found = self.entries.iter().find(|(known, _)| known.text == key);
+        // A list or a mapping of which all is commented out means what an absent one does.
+        let nothing = found.is_some_and(|(_, node)| matches!(node.value, Value::Null));
+        if nothing && matches!(T::shape(), Shape::List(_) | Shape::Map(_)) {
+            let usual = default.or_else(T::absent);
+            if usual.is_none() {
+                self.cx.error(self.node.pos, format!("nothing behind key {key:?}"));
+            }
+            return usual;
+        }
         let value = found.and_then(|(_, node)| self.cx.inside(key, node));
         let value = value.or(default).or_else(T::absent);
         if value.is_none() && found.is_none() {
@@ -242,7 +252,7 @@ impl Decode for Raw {
         cx.raw(node, "text").map(|text| Raw(text.to_owned()))
     }
     fn shape() -> Shape {
-        Shape::Word("text, taken as written")
+        Shape::Word(RAW)
     }
 }
 
@@ -262,7 +272,7 @@ impl Decode for PathBuf {
             cx.error(node.pos, format!("expected a path, found {text:?}"));
             return None;
         }
-        let home = (cx.environment)("HOME");
+        let home = (cx.environment)("HOME").and_then(|home| home.into_string().ok());
         Some(PathBuf::from(shellexpand::tilde_with_context(&text, || home).into_owned()))
     }
     fn shape() -> Shape {

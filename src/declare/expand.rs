@@ -3,13 +3,15 @@
 //! Anything else with a dollar stays as it is: `$1`, `${1}`, bare `$NAME`, Cypher's `$param`.
 //! `$${` and `$$<` stand for `${` and `$<`. What a variable holds is not expanded again.
 
+use std::ffi::OsString;
+
 /// Expands the references in `text`; `lookup` answers what a variable holds.
 ///
 /// # Errors
 /// A message and a hint where a reference is malformed or its variable is not set.
 pub fn expand(
     text: &str,
-    lookup: &dyn Fn(&str) -> Option<String>,
+    lookup: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<String, (String, Option<String>)> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -56,12 +58,20 @@ fn opening(text: &str) -> Option<(&str, char)> {
 fn resolve(
     reference: &str,
     close: char,
-    lookup: &dyn Fn(&str) -> Option<String>,
+    lookup: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<String, (String, Option<String>)> {
     let name_end =
         reference.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(reference.len());
     let (name, operator) = reference.split_at(name_end);
-    let value = lookup(name);
+    let value = match lookup(name).map(OsString::into_string).transpose() {
+        Ok(value) => value,
+        Err(_) => {
+            return Err((
+                format!("environment variable {name} is not UTF-8 text"),
+                Some("set it to text in UTF-8".into()),
+            ));
+        }
+    };
     if operator.is_empty() {
         return value.ok_or_else(|| {
             let open = if close == '}' { "${" } else { "$<" };
@@ -95,13 +105,16 @@ fn resolve(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn check(text: &str, expect: &str) {
         let env = |name: &str| match name {
-            "SET" => Some("value".to_owned()),
-            "EMPTY" => Some(String::new()),
-            "TRICKY" => Some("${SET} $1 }".to_owned()),
+            "SET" => Some("value".into()),
+            "EMPTY" => Some(OsString::new()),
+            "TRICKY" => Some("${SET} $1 }".into()),
+            "BYTES" => Some(OsString::from_vec(vec![b'a', 0xff])),
             _ => None,
         };
         match expand(text, &env) {
@@ -142,6 +155,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         check("${NOT}", "error: environment variable NOT is not set");
+        check("${BYTES:-default}", "error: environment variable BYTES is not UTF-8 text");
         check("${NOT:?give a name}", "error: environment variable NOT is not set: give a name");
         check("${SET", "error: unterminated reference: ${SET");
         check("${SET-x}", "error: malformed reference to SET: \"-x\" after the name");

@@ -34,6 +34,22 @@ pub fn is_file_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
+/// Whether `host` can be the name of a host.
+#[must_use]
+pub fn is_host_name(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // A last label of digits alone is a mistyped address, never a name.
+    let numeric = |host: &str| {
+        host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    host.len() <= 253 && host.split('.').all(label) && !numeric(host)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

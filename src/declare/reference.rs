@@ -30,6 +30,12 @@ impl Shape {
         }
     }
 
+    /// Whether it is text in which nothing is expanded.
+    #[must_use]
+    pub fn is_raw(self) -> bool {
+        matches!(self, Shape::Word(words) if words.contains("taken as written"))
+    }
+
     /// The section inside, through lists and mappings.
     #[must_use]
     pub fn section(self) -> Option<SectionDoc> {
@@ -41,6 +47,9 @@ impl Shape {
     }
 }
 
+/// The form of text in which nothing is expanded.
+pub const RAW: &str = "text, taken as written";
+
 /// One section: its name in the code, what it is for, its keys.
 pub struct SectionDoc {
     /// Name.
@@ -49,6 +58,14 @@ pub struct SectionDoc {
     pub doc: String,
     /// Its keys in the order of the code.
     pub fields: Vec<FieldDoc>,
+}
+
+impl SectionDoc {
+    /// What is said of `key`.
+    #[must_use]
+    pub fn field(&self, key: &str) -> Option<&FieldDoc> {
+        self.fields.iter().find(|field| field.key == key)
+    }
 }
 
 /// One key of a section.

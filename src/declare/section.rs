@@ -160,7 +160,7 @@ mod tests {
 
     fn decode(text: &str) -> Result<Outer, Vec<String>> {
         let mut problems = Problems::default();
-        let env = |name: &str| (name == "N").then(|| "7".to_owned());
+        let env = |name: &str| (name == "N").then(|| "7".into());
         let node = declare::parse(text).unwrap();
         let decoded = Outer::decode(&node, &mut Cx::new(&mut problems, &env));
         match decoded {

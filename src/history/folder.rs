@@ -49,13 +49,28 @@ pub(super) struct Replayed {
 }
 
 /// Reads all blocks and the log of a folder that is ours.
-pub(super) fn load(shared: &Shared, folder: &Path) -> io::Result<Replayed> {
+pub(super) fn load(shared: &Shared, folder: &Path, now: i64) -> io::Result<Replayed> {
     block::sweep(folder).ok();
     let losses = shared.rescan(folder, true)?;
+    let missing = missing_blocks(shared, folder, now);
     let mut replayed = replay(shared, folder, true)?;
     replayed.losses.chunks += losses.chunks;
     replayed.losses.blocks += losses.blocks;
+    replayed.losses.missing_blocks += missing;
     Ok(replayed)
+}
+
+/// How many blocks somebody took away since the process before looked.
+fn missing_blocks(shared: &Shared, folder: &Path, now: i64) -> u64 {
+    let retention = i64::try_from(shared.options.retention.as_millis()).unwrap_or(i64::MAX);
+    let blocks = shared.blocks.all();
+    let missing = block::inventory::missing(folder, &blocks, now.saturating_sub(retention));
+    for name in &missing {
+        warn!("a block of history is gone: {}", folder.join(name).display());
+    }
+    let missing_blocks = missing.len() as u64;
+    shared.counts.lost(Losses { missing_blocks, ..Losses::default() });
+    missing_blocks
 }
 
 /// Reads what is in a folder that is another's: the log first, since what leaves it meanwhile is

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::block::{self, Block};
 use super::folder::Lock;
 use super::keeper::{cut_due, prune};
 use super::shared::Shared;
@@ -70,6 +71,7 @@ impl Writer {
             logged_at: now,
             retry: None,
             looked: None,
+            listed: None,
         };
         let builder = std::thread::Builder::new().name("history".into());
         let thread = builder.spawn(move || work.run())?;
@@ -135,6 +137,8 @@ struct Work {
     /// When to try again, and how long was waited for it.
     retry: Option<(Instant, Duration)>,
     looked: Option<Instant>,
+    /// The blocks that are in the list on disk.
+    listed: Option<Arc<Vec<Arc<Block>>>>,
 }
 
 impl Work {
@@ -145,7 +149,9 @@ impl Work {
             let mut durable = false;
             let due = self.retry.is_none_or(|(at, _)| Instant::now() >= at);
             if due || stop {
+                self.shared.counts.begins();
                 let outcome = self.work();
+                self.shared.counts.ends();
                 durable = self.pending.is_empty();
                 self.note(outcome);
             }
@@ -201,6 +207,8 @@ impl Work {
                 .rescan(&self.folder, true)
                 .map_err(|error| said("can't look for blocks", error))?;
             prune(shared, &self.folder).map_err(|error| said("can't delete", error))?;
+            list_blocks(shared, &self.folder, &mut self.listed)
+                .map_err(|error| said("can't write the list of blocks", error))?;
         }
         if cut {
             shared.sweep();
@@ -225,4 +233,19 @@ impl Work {
             self.shared.evict(most / 8 * 7);
         }
     }
+}
+
+/// Writes down which blocks there are, where those are others than the `listed`.
+fn list_blocks(
+    shared: &Shared,
+    folder: &std::path::Path,
+    listed: &mut Option<Arc<Vec<Arc<Block>>>>,
+) -> std::io::Result<()> {
+    let blocks = shared.blocks.all();
+    let orders = |blocks: &[Arc<Block>]| blocks.iter().map(|one| one.order).collect::<Vec<_>>();
+    if listed.as_ref().is_none_or(|listed| orders(listed) != orders(&blocks)) {
+        block::inventory::write(folder, &blocks)?;
+        *listed = Some(blocks);
+    }
+    Ok(())
 }

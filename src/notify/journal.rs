@@ -3,16 +3,16 @@
 //! A line that does not read is counted and skipped, so a torn tail or a damaged place costs that
 //! line only. All of it blocks; callers use a blocking thread.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tracing::warn;
 
 use super::outbox::{Letter, Outbox, Record, Told};
 use crate::durable;
+use crate::files;
 use crate::model::{
     Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Now, Severity, Status, Wall,
 };
@@ -21,25 +21,6 @@ use crate::model::{
 /// twice the lines that its outbox needs, and these, is written anew. Both are a pass over the
 /// outbox, which may be large.
 const SLACK: usize = 1000;
-
-/// Whether the journals in `folder` are this process's, which `lock` then stands for. Another one
-/// with the same folder would write them anew below the first and deliver what is in them twice.
-pub(super) fn is_ours(folder: &Path, lock: &mut Option<File>) -> bool {
-    if lock.is_some() {
-        return true;
-    }
-    let taken = fs::create_dir_all(folder)
-        .and_then(|()| File::create(folder.join("lock")))
-        .and_then(|file| file.try_lock().map(|()| file).map_err(io::Error::from));
-    match taken {
-        Ok(file) => *lock = Some(file),
-        Err(error) => {
-            let folder = folder.display();
-            warn!(%folder, %error, "the queues are in memory only; does another process use them?");
-        }
-    }
-    lock.is_some()
-}
 
 /// An open journal.
 #[derive(Debug)]
@@ -53,18 +34,23 @@ pub(super) struct Journal {
 }
 
 impl Journal {
+    /// A journal at `path` of which nothing is known yet; the first [`Journal::append`] writes it.
+    pub(super) fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: None, lines: 0, look_at: 0 }
+    }
+
     /// Opens the journal at `path`, `now`, gives the outbox it holds and the number of lines that
     /// did not read, and writes it anew.
     ///
     /// # Errors
     /// The file cannot be read. That it cannot be written is told by the next [`Journal::append`].
     pub(super) fn open(path: &Path, now: Now) -> io::Result<(Self, Outbox, usize)> {
-        let (outbox, broken) = match fs::read(path) {
+        let (outbox, broken) = match files::read(path, files::STATE) {
             Ok(bytes) => read(&bytes, now),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(error),
         };
-        let mut journal = Self { path: path.to_owned(), file: None, lines: 0, look_at: 0 };
+        let mut journal = Self::at(path);
         journal.rewrite(&outbox.records()).ok();
         Ok((journal, outbox, broken))
     }
@@ -79,6 +65,8 @@ impl Journal {
         records: &[Record],
         whole: impl FnOnce() -> Vec<Record>,
     ) -> io::Result<()> {
+        // What is written into a file that somebody deleted is gone with it.
+        self.file.take_if(|file| !durable::is_at(file, &self.path));
         let Some(file) = &mut self.file else { return self.rewrite(&whole()) };
         let written = file.write_all(&lines(records)).and_then(|()| file.sync_data());
         if let Err(error) = written {
@@ -352,6 +340,8 @@ impl SavedAlert {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
 
     use super::super::outbox::GivenUp;
@@ -482,6 +472,20 @@ mod tests {
             }
         }
         assert!(passes <= lines / SLACK, "{passes} passes for {lines} lines");
+    }
+
+    #[test]
+    fn a_journal_that_somebody_deletes_is_written_anew() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("outbox/a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
+        for rule in ["a", "b"] {
+            fs::remove_dir_all(folder.path().join("outbox")).unwrap();
+            let records = outbox.offer(notification(rule, "/", Status::Firing));
+            append(&mut journal, &outbox, &records);
+        }
+        let (_, again, _) = Journal::open(&path, NOW).unwrap();
+        assert_eq!(again.len(), 2);
     }
 
     #[test]

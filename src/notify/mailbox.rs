@@ -1,7 +1,6 @@
 //! What stays of a channel over a reload: its outbox on disk, and what is counted.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,6 +9,7 @@ use tracing::warn;
 
 use super::journal::Journal;
 use super::outbox::{Letter, Outbox, Record};
+use crate::durable::{Saver, StateFolder};
 use crate::model::{DeadLetter, Fingerprint, Notification, Now, Wall};
 
 /// What one channel did so far.
@@ -47,8 +47,6 @@ pub(super) struct Counts {
     pub(super) held_since: Option<Wall>,
     /// Alerts of which a notification was refused, since somebody asked.
     refused: Vec<Fingerprint>,
-    /// Whether the journal could not be written the last time.
-    unwritten: bool,
 }
 
 /// What stays of a channel over a reload: its queue and its counts.
@@ -56,39 +54,56 @@ pub(super) struct Mailbox {
     name: Arc<str>,
     pub(super) outbox: Mutex<Outbox>,
     journal: Mutex<Option<Journal>>,
+    /// How writing the journal goes.
+    saver: Option<Saver>,
     pub(super) counts: Mutex<Counts>,
     pub(super) wake: Notify,
 }
 
 impl Mailbox {
-    /// Opens the queue of the channel `name` in `folder`, or one in memory, `now`. Blocks.
-    pub(super) fn open(name: &str, folder: Option<PathBuf>, now: Now) -> Self {
+    /// Opens the queue of the channel `name` in the `outbox` of `state`, or one in memory, `now`.
+    /// While it cannot be read or written it is in memory too, and tried again. Blocks.
+    pub(super) fn open(name: &str, state: Option<Arc<StateFolder>>, now: Now) -> Self {
         let mut outbox = Outbox::default();
-        let journal = folder.and_then(|folder| {
-            let path = folder.join(format!("{name}.jsonl"));
-            match Journal::open(&path, now) {
+        let saver = state.map(|state| {
+            let what = format!("the queue of channel {name}");
+            Saver::new(state, format!("outbox/{name}.jsonl"), what)
+        });
+        let journal = saver.as_ref().map(|saver| {
+            match saver.load(|| Journal::open(saver.path(), now)) {
                 Ok((journal, found, broken)) => {
                     if broken > 0 {
                         warn!(channel = name, lines = broken, "damaged lines in the queue's file");
                     }
                     outbox = found;
                     outbox.take_given_up(); // long ago
-                    Some(journal)
+                    journal
                 }
-                Err(error) => {
-                    let path = path.display();
-                    warn!(channel = name, %path, %error, "the queue is in memory only");
-                    None
-                }
+                Err(_) => Journal::at(saver.path()),
             }
         });
-        Self {
+        let mailbox = Self {
             name: name.into(),
             outbox: Mutex::new(outbox),
             journal: Mutex::new(journal),
+            saver,
             counts: Mutex::default(),
             wake: Notify::new(),
+        };
+        mailbox.save_if_due();
+        mailbox
+    }
+
+    /// Writes the journal anew where that failed before, or where somebody deleted it. Blocks.
+    pub(super) fn save_if_due(&self) {
+        if self.saver.as_ref().is_some_and(Saver::is_due) {
+            self.append(&mut self.journal.lock(), &[]);
         }
+    }
+
+    /// Why the queue is not on disk, if so.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.saver.as_ref()?.problem()
     }
 
     /// Its channel's name.
@@ -110,16 +125,9 @@ impl Mailbox {
     }
 
     fn append(&self, journal: &mut Option<Journal>, records: &[Record]) {
-        let Some(open) = journal.as_mut() else { return };
-        let result = open.append(records, || self.outbox.lock().records());
-        let mut counts = self.counts.lock();
-        let failed = result.is_err();
-        if let Err(error) = result
-            && !counts.unwritten
-        {
-            warn!(channel = &*self.name, %error, "cannot write the queue; it is in memory for now");
-        }
-        counts.unwritten = failed;
+        let (Some(open), Some(saver)) = (journal.as_mut(), &self.saver) else { return };
+        // Told by the saver; what is not on disk is kept in memory and written with the next.
+        saver.save(|| open.append(records, || self.outbox.lock().records())).ok();
     }
 
     /// Changes the outbox and writes the change down. Blocks.

@@ -8,6 +8,7 @@ use reqwest::{Client, RequestBuilder, Url};
 
 use super::answer::reasons;
 use crate::declare::{At, Problems, Secret, Span, Spanned};
+use crate::files;
 
 crate::section! {
     /// User and password of a receiver.
@@ -115,7 +116,7 @@ impl Access {
         }
         if let Some(path) = &self.ca_file {
             let told = |reason: String| format!("ca_file {}: {reason}", path.display());
-            let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
+            let pem = files::read(path, files::SMALL).map_err(|error| told(error.to_string()))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|error| told(reasons(&error)))?;
             if certificates.is_empty() {
@@ -186,7 +187,7 @@ pub fn parse_url(text: &Secret) -> Result<Url, String> {
 /// # Errors
 /// It cannot be read.
 pub fn read_secret(path: &Path) -> Result<Secret, String> {
-    match std::fs::read_to_string(path) {
+    match files::read_text(path, files::SMALL) {
         Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::durable;
+use crate::files;
 use crate::history::Cursor;
 
 /// How far a destination got.
@@ -35,7 +36,7 @@ impl ProgressFile {
 
     /// What it says; `None` where there is no such file.
     pub(super) fn load(&self) -> io::Result<Option<Progress>> {
-        match fs::read(&self.path) {
+        match files::read(&self.path, files::SMALL) {
             Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

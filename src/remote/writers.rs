@@ -51,6 +51,25 @@ struct Running {
 /// Destinations that are built and not yet in use.
 pub struct Prepared(Vec<(String, RemoteWrite, Sender, Relabel)>);
 
+/// Builds one destination and drops it, to find what keeps it from being built.
+///
+/// # Errors
+/// What keeps it from being built.
+pub fn try_build(name: &str, settings: &RemoteWrite) -> Result<(), String> {
+    build(name, settings, Arc::new(Wall::default)).map(drop)
+}
+
+fn build(
+    name: &str,
+    settings: &RemoteWrite,
+    clock: WallClock,
+) -> Result<(Sender, Relabel), String> {
+    let told = |message| format!("remote write {name}: {message}");
+    let sender = Sender::new(settings, clock).map_err(told)?;
+    let steps = settings.write_relabel_configs.iter().map(|step| &step.value);
+    Ok((sender, Relabel::new(steps).map_err(told)?))
+}
+
 impl Writers {
     /// None yet; [`Writers::replace`] gives it some.
     #[must_use]
@@ -66,10 +85,7 @@ impl Writers {
     pub fn prepare(&self, destinations: &[Spanned<RemoteWrite>]) -> Result<Prepared, String> {
         let enabled = named(destinations).into_iter().filter(|(_, settings)| settings.enabled);
         let built = enabled.map(|(name, settings)| {
-            let told = |message| format!("remote write {name}: {message}");
-            let sender = Sender::new(settings, self.setup.clock.clone()).map_err(told)?;
-            let steps = settings.write_relabel_configs.iter().map(|step| &step.value);
-            let relabel = Relabel::new(steps).map_err(told)?;
+            let (sender, relabel) = build(&name, settings, self.setup.clock.clone())?;
             Ok((name.clone(), settings.clone(), sender, relabel))
         });
         built.collect::<Result<_, String>>().map(Prepared)

@@ -282,7 +282,7 @@ impl Decode for Matchers {
 
     fn shape() -> Shape {
         Shape::Word(
-            "matchers: `a=\"b\"`, `a!=\"b\"`, `a=~\"regex\"`, `a!~\"regex\"`, or a list of them",
+            "matchers, taken as written: `a=\"b\"`, `a!=\"b\"`, `a=~\"regex\"`, `a!~\"regex\"`, or a list of them",
         )
     }
 

@@ -82,7 +82,7 @@ mod tests {
 
     fn matcher(yaml: &str) -> Result<Matcher, String> {
         let mut problems = Problems::default();
-        let env = |name: &str| (name == "DISK").then(|| "/data".to_owned());
+        let env = |name: &str| (name == "DISK").then(|| "/data".into());
         let decoded = Matcher::decode(&parse(yaml).unwrap(), &mut Cx::new(&mut problems, &env));
         decoded.ok_or_else(|| problems.into_sorted()[0].message.clone())
     }

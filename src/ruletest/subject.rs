@@ -73,7 +73,8 @@ impl Subject {
         suite: &Suite,
         beside: &dyn Fn(&mut Loaded),
     ) -> Result<Self, Vec<Report>> {
-        let environment = |name: &str| suite.environment.get(name).map(|value| value.0.clone());
+        let environment =
+            |name: &str| suite.environment.get(name).map(|value| value.0.clone().into());
         let mut reports = Vec::new();
         let mut read = Vec::new();
         let mut plan = None;

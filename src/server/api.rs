@@ -161,6 +161,10 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
                 "problem": history.problem,
             })
         }),
+        "state": {
+            "folder": health.state.folder,
+            "problem": health.state.problem,
+        },
         "lastReload": health.reload.as_ref().map(|reload| {
             json!({ "at": time(reload.at), "success": reload.success })
         }),
@@ -179,13 +183,14 @@ fn view_remote(remote: &RemoteHealth) -> Value {
 }
 
 /// `starting`, `healthy`, or `degraded` where a collector, a channel, remote write, history, that of
-/// alerts or the last reload failed.
+/// alerts, the state or the last reload failed.
 fn status(health: &Health, ready: bool) -> &'static str {
     let failing = failing_collectors(health).next().is_some()
         || health.channels.iter().any(|channel| channel.last_error.is_some())
         || health.remote.iter().any(|remote| remote.last_error.is_some())
         || health.history.as_ref().is_some_and(|history| history.problem.is_some())
         || health.alert_history.as_ref().is_some_and(|history| history.problem.is_some())
+        || health.state.problem.is_some()
         || health.reload.as_ref().is_some_and(|reload| !reload.success);
     match (ready, failing) {
         (false, _) => "starting",
@@ -306,7 +311,7 @@ pub(super) fn time(at: Wall) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::backend::{
-        AlertHistoryHealth, ChannelHealth, CollectorHealth, HistoryHealth,
+        AlertHistoryHealth, ChannelHealth, CollectorHealth, HistoryHealth, StateHealth,
     };
     use super::*;
     use std::time::Duration;
@@ -439,6 +444,12 @@ mod tests {
         let view = health(&Health { alert_history: Some(lost), ..all.clone() }, true, "1", now);
         assert_eq!(
             (&view["status"], &view["alertHistory"]["problem"]),
+            (&json!("degraded"), &json!("full"))
+        );
+        let state = StateHealth { folder: Some("/s".into()), problem: Some("full".into()) };
+        let view = health(&Health { state, ..all.clone() }, true, "1", now);
+        assert_eq!(
+            (&view["status"], &view["state"]["problem"]),
             (&json!("degraded"), &json!("full"))
         );
         let failure = Failure::new("connect", "refused");

@@ -145,8 +145,19 @@ pub struct Health {
     pub history: Option<HistoryHealth>,
     /// The history of alerts, where one is kept.
     pub alert_history: Option<AlertHistoryHealth>,
+    /// What must survive a restart.
+    pub state: StateHealth,
     /// The last reload, if there was one.
     pub reload: Option<ReloadHealth>,
+}
+
+/// Where alerts, silences and queues are kept, and what is wrong with that.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateHealth {
+    /// The folder; none if all of it is in memory.
+    pub folder: Option<PathBuf>,
+    /// Why not all of it is on disk, if so.
+    pub problem: Option<String>,
 }
 
 /// How a collector fares.

@@ -23,6 +23,7 @@ use super::network::Network;
 use super::peer::Peer;
 use super::secret::equal;
 use super::settings;
+use crate::files;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -199,7 +200,7 @@ impl Token {
 /// # Errors
 /// It cannot be read, or holds no usable token.
 pub fn read_token(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path)
+    let text = files::read_text(path, files::SMALL)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let token = text.trim();
     if token.is_empty() {

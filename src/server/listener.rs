@@ -111,6 +111,22 @@ impl Listener {
     }
 }
 
+/// An open socket on which nobody answers yet.
+#[derive(Debug)]
+pub struct OpenSocket(TcpListener);
+
+impl OpenSocket {
+    /// Opens the socket that `settings` name.
+    ///
+    /// # Errors
+    /// When the host has no address or the socket cannot be opened.
+    pub async fn open(settings: &Prometheus) -> Result<Self, BindError> {
+        let failed = |error| BindError { address: settings.address(), error };
+        let address = resolve(settings).await.map_err(failed)?;
+        listen(address).map(Self).map_err(failed)
+    }
+}
+
 /// Changes a server that runs.
 #[derive(Clone)]
 pub struct Handle(Arc<Shared>);
@@ -146,11 +162,18 @@ impl Server {
         backend: Arc<dyn Backend>,
         stats: Arc<Stats>,
     ) -> Result<Self, BindError> {
-        let failed = |error| BindError { address: settings.address(), error };
-        let address = resolve(settings).await.map_err(failed)?;
-        let listener = listen(address).map_err(failed)?;
-        let listener = Listener::Tcp(listener);
-        Ok(Self { listener, shared: Arc::new(Shared::new(access, backend, stats)) })
+        Ok(Self::on(OpenSocket::open(settings).await?, access, backend, stats))
+    }
+
+    /// A server on a socket that is open.
+    #[must_use]
+    pub fn on(
+        socket: OpenSocket,
+        access: Access,
+        backend: Arc<dyn Backend>,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self { listener: Listener::Tcp(socket.0), shared: Arc::new(Shared::new(access, backend, stats)) }
     }
 
     /// The address it listens on.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::network::Network;
 use super::query::QueryLimits;
-use crate::declare::{At, Problems, Span, Spanned};
+use crate::declare::{At, Problems, Span, Spanned, is_host_name};
 use crate::model::{is_label_name, is_metric_name};
 use crate::section;
 
@@ -231,20 +231,7 @@ fn at_least<T: PartialOrd + std::fmt::Display>(
 }
 
 fn valid_host(host: &str) -> bool {
-    if host.parse::<IpAddr>().is_ok() {
-        return true;
-    }
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    // A last label of digits alone is a mistyped address, never a name.
-    let numeric = |host: &str| {
-        host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    host.len() <= 253 && host.split('.').all(label) && !numeric(host)
+    host.parse::<IpAddr>().is_ok() || is_host_name(host)
 }
 
 #[cfg(test)]

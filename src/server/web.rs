@@ -20,6 +20,7 @@ use rustls::ServerConfig;
 pub use settings::WebConfig;
 
 use crate::declare::{self, Cx, Decode, Problem, Problems};
+use crate::files;
 pub(super) use rate::Rate;
 pub(super) use users::{Verdict, Verifier};
 
@@ -82,7 +83,7 @@ impl Web {
     fn read(path: &Path, problems: &mut Problems) -> Option<Self> {
         // The stamps come first: what changes while it is read is read again.
         let stamp_of_config = stamp(path);
-        let text = match std::fs::read_to_string(path) {
+        let text = match files::read_text(path, files::SMALL) {
             Ok(text) => text,
             Err(error) => {
                 problems.error(&declare::At::default(), format!("cannot read: {error}"));
@@ -96,7 +97,7 @@ impl Web {
                 return None;
             }
         };
-        let environment = |name: &str| std::env::var(name).ok();
+        let environment = |name: &str| std::env::var_os(name);
         let config = WebConfig::decode(&node, &mut Cx::new(problems, &environment))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let named = config.files().map(|file| directory.join(file));

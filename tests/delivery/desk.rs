@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bellwether::declare::{self, Cx, Decode, Problems};
+use bellwether::durable::StateFolder;
 use bellwether::model::{
     Alert, AlertState, Cause, Dispatch, Group, Labels, Mono, Notification, Now, Severity, Status,
     Transition, Wall,
@@ -49,7 +50,7 @@ pub async fn open_today(state: &Path, yaml: &str) -> Notifier {
 async fn open_at(state: &Path, yaml: &str, clock: fn() -> Wall) -> Notifier {
     let clock = move || Now { wall: clock(), mono: Mono(clock().0.cast_unsigned()) };
     let setup = Setup {
-        state: Some(state.to_owned()),
+        state: Some(Arc::new(StateFolder::open(state))),
         clock: Arc::new(clock),
         random: || 0.5,
         observer: Arc::new(|_| {}),

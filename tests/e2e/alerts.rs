@@ -144,5 +144,5 @@ fn a_full_disk_costs_neither_the_rules_nor_the_page_nor_the_notifications() {
     set_queue(&agent, "mail", 3.0);
     wait_for(&receiver, &[FIRING, RESOLVED]);
     agent.wait_for_value("bellwether_state_save_failures_total", |failures| failures >= 1.0);
-    agent.wait_for_log(&["cannot write the queue"]);
+    agent.wait_for_log(&["cannot save the queue of channel"]);
 }

@@ -246,12 +246,13 @@ fn a_command_that_writes_a_file_replaces_regular_files_alone() {
         link("/dev/null", "null");
         link("/dev/full", "full");
         assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
-        let reader = Command::new("cat").arg(at("fifo")).stdout(Stdio::piped()).spawn().unwrap();
+        let fifo = at("fifo");
+        let reader = std::thread::spawn(move || std::fs::read_to_string(fifo).unwrap());
         for name in ["new", "link", "null", "fifo"] {
             let output = command(&at(name));
             assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
         }
-        let through = text(&reader.wait_with_output().unwrap().stdout);
+        let through = reader.join().unwrap();
         assert!(through.contains(wanted), "{through}");
         for name in ["new", "target"] {
             assert!(std::fs::read_to_string(at(name)).unwrap().contains(wanted), "{name}");
@@ -317,4 +318,111 @@ fn what_cannot_be_printed_ends_a_command_with_one_line() {
         let output = command.args(&arguments).stderr(full).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stdout));
     }
+}
+
+#[test]
+fn check_finds_what_would_keep_run_from_starting_or_sending() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (missing, not_pem, empty, fifo) = (at("missing"), at("x.pem"), at("empty"), at("fifo"));
+    std::fs::write(&not_pem, "x\n").unwrap();
+    std::fs::write(&empty, "\n").unwrap();
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let here = folder.path().to_str().unwrap();
+    let channel = |keys: &str| {
+        format!(
+            "performance_monitor: {{alerting: {{notifications: {{channels: [{{{keys}}}]}}}}}}\n"
+        )
+    };
+    let hook = |keys: &str| channel(&format!("type: webhook, url: 'http://127.0.0.1:1', {keys}"));
+    let kafka = |security: &str| {
+        channel(&format!("type: kafka, brokers: 'k:9', topic: t, security: {{{security}}}"))
+    };
+    let neo4j = |keys: &str| format!("performance_monitor: {{neo4j_metrics: {{{keys}}}}}\n");
+    let remote = |keys: &str| format!("remote_write: [{{url: 'http://127.0.0.1:1/w', {keys}}}]\n");
+    let cases = [
+        (channel(&format!("type: webhook, url_file: {missing}")), "url_file: "),
+        (channel(&format!("type: webhook, url_file: {here}")), "a directory"),
+        (channel(&format!("type: webhook, url_file: {fifo}")), "a FIFO"),
+        (channel(&format!("type: webhook, url_file: {not_pem}")), "not a URL"),
+        (hook(&format!("ca_file: {missing}")), "ca_file: "),
+        (hook(&format!("ca_file: {not_pem}")), "no certificate in it"),
+        (hook("ca_file: /dev/zero"), "a device, not a regular file"),
+        (hook(&format!("bearer_token_file: {empty}")), "bearer_token_file: "),
+        (hook(&format!("basic_auth: {{username: u, password_file: {here}}}")), "password_file: "),
+        (
+            kafka(&format!("protocol: SASL_PLAINTEXT, user: u, password_file: {missing}")),
+            "password_file",
+        ),
+        (remote(&format!("bearer_token_file: {missing}")), "bearer_token_file: "),
+        (remote(&format!("ca_file: {not_pem}")), "no certificate in it"),
+        (neo4j(&format!("password_file: {missing}")), "neo4j_metrics.password_file: "),
+        (neo4j(&format!("password: x, ca_file: {empty}")), "no certificate in it"),
+        (neo4j("password: x, uri: '?'"), "no host in the address"),
+        (format!("logging: {{file: {here}}}\n"), "logging.file: cannot open"),
+        (
+            "performance_monitor: {application: {statsd: {listen: 'udp://127.0.0.1:1'}}}\n".into(),
+            "not an address with a port",
+        ),
+        (
+            format!("performance_monitor: {{prometheus: {{control: {{token_file: {fifo}}}}}}}\n"),
+            "a FIFO",
+        ),
+    ];
+    let file = at("x.yaml");
+    for (yaml, expected) in &cases {
+        std::fs::write(&file, yaml).unwrap();
+        let output = bellwether(&["check", &file]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{yaml}: {}", text(&output.stdout));
+        assert!(said.contains(expected), "{yaml}: {said}");
+    }
+    // What is switched off is not looked at.
+    std::fs::write(&file, hook(&format!("enabled: false, ca_file: {missing}"))).unwrap();
+    assert_eq!(bellwether(&["check", &file]).status.code(), Some(0));
+    for (flags, expected) in [
+        (["--web.config.file", missing.as_str()], "cannot read: No such file"),
+        (["--web.config.file", fifo.as_str()], "a FIFO"),
+        (["--web.listen-address", "nonsense"], "expected ADDRESS:PORT"),
+        (["--web.listen-address", "a b:9091"], "not an address or a host name"),
+    ] {
+        let output = bellwether(&["check", &file, flags[0], flags[1]]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{flags:?}");
+        assert!(said.contains(expected), "{flags:?}: {said}");
+    }
+}
+
+#[test]
+fn what_fails_cheaply_comes_before_anything_is_written() {
+    let folder = TempDir::new().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let file = folder.path().join("x.yaml");
+    std::fs::write(&file, queue_rule("{type: log}")).unwrap();
+    let state = folder.path().join("state");
+    let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(["run", "--web.listen-address", &address, "--config", file.to_str().unwrap()])
+        .env("STATE_DIRECTORY", &state)
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("address already in use"), "{said}");
+    assert!(!said.contains("WARN") && !state.exists(), "{said}");
+}
+
+#[test]
+fn an_environment_variable_that_is_not_text_is_named_as_such() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("x.yaml");
+    std::fs::write(&file, "performance_monitor: {collection_interval: '${ODD}'}\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(["check", file.to_str().unwrap()])
+        .env("ODD", std::ffi::OsStr::from_bytes(b"3\xff"))
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert!(said.contains("environment variable ODD is not UTF-8 text"), "{said}");
 }

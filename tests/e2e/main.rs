@@ -23,6 +23,7 @@ mod recording;
 mod reload;
 mod scrape;
 mod silences;
+mod state;
 
 /// A declaration with one gauge of queues, one rule on it and the channels in `channels`.
 fn queue_rule(channels: &str) -> String {

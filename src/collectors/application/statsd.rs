@@ -55,6 +55,14 @@ struct Shared {
 }
 
 impl StatsdListener {
+    /// Looks whether the address can be bound.
+    ///
+    /// # Errors
+    /// When it cannot be resolved or bound.
+    pub fn probe(settings: &Statsd) -> io::Result<()> {
+        bind(&settings.listen).map(drop)
+    }
+
     /// Binds the address and starts to receive. `clock` reads the wall clock.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::declare::{Secret, format_duration};
+use crate::files;
 
 use super::settings::Neo4jMetrics;
 use super::trouble::{Kind, Trouble};
@@ -136,7 +137,7 @@ impl Pool {
             return Ok(self.access.password.clone());
         };
         let name = file.display().to_string();
-        let read = spawn_blocking(move || std::fs::read_to_string(file)).await;
+        let read = spawn_blocking(move || files::read_text(&file, files::SMALL)).await;
         match read.map_err(std::io::Error::other).flatten() {
             Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
             Err(error) => Err(Trouble::new(Kind::Io, format!("password_file {name}: {error}"))),
@@ -192,6 +193,7 @@ impl Pool {
 
     async fn connect(&self, password: &Secret) -> Result<Graph, Trouble> {
         let config = self.access.config(password)?;
+        self.access.check_ca_file().await?;
         let graph = spawn_blocking(move || {
             // Reads certificates where the address asks for TLS, and panics then where the process
             // has not chosen who does the cryptography. It is no matter if it has.
@@ -226,6 +228,20 @@ impl Access {
             _ => return trouble,
         };
         Trouble { text: format!("{} ({hint})", trouble.text), ..trouble }
+    }
+
+    /// The library does not name the file that it cannot use, and takes an empty one.
+    async fn check_ca_file(&self) -> Result<(), Trouble> {
+        let Some(file) = self.ca_file.clone() else { return Ok(()) };
+        let name = file.display().to_string();
+        let read = spawn_blocking(move || files::read(&file, files::SMALL)).await;
+        let told = |why: String| Trouble::new(Kind::Io, format!("ca_file {name}: {why}"));
+        let pem = read.map_err(std::io::Error::other).flatten();
+        let pem = pem.map_err(|error| told(error.to_string()))?;
+        match String::from_utf8_lossy(&pem).contains("BEGIN CERTIFICATE") {
+            true => Ok(()),
+            false => Err(told("no certificate in it".into())),
+        }
     }
 
     fn config(&self, password: &Secret) -> Result<Config, Trouble> {

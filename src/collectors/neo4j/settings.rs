@@ -2,10 +2,12 @@
 //!
 //! Owns the keys, their defaults and what can be checked without asking the server.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use crate::declare::{
-    Problems, Raw, Secret, Span, Spanned, check_label_names, choices, did_you_mean, section,
+    Problems, Raw, Secret, Span, Spanned, check_label_names, choices, did_you_mean, is_host_name,
+    section,
 };
 use crate::model::Kind;
 
@@ -159,13 +161,11 @@ impl Neo4jMetrics {
         } else if rest.contains('@') {
             // The text is not repeated here: it may hold a password.
             problems.error(&self.uri.at, "the address holds a user").hint("use user and password");
-        } else if rest.is_empty() || rest.starts_with([':', '/']) {
-            problems.error(&self.uri.at, "no host in the address").hint(example);
-        } else if let Some((_, port)) = rest.trim_end_matches('/').rsplit_once(':')
-            && !port.ends_with(']')
-            && port.parse::<u16>().is_err()
-        {
-            problems.error(&self.uri.at, format!("not a port: {port:?}")).hint(example);
+        } else {
+            let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            if let Err(reason) = check_place(place) {
+                problems.error(&self.uri.at, reason).hint(example);
+            }
         }
     }
 
@@ -184,6 +184,27 @@ impl Neo4jMetrics {
                 problems.error(&database.at, format!("database {:?} twice", database.value));
             }
         }
+    }
+}
+
+/// Whether `place` is a host, or a host and a port.
+fn check_place(place: &str) -> Result<(), String> {
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (place, None),
+    };
+    if let Some(port) = port.filter(|port| port.parse::<u16>().is_err()) {
+        return Err(format!("not a port: {port:?}"));
+    }
+    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_host = v6.map_or_else(
+        || host.parse::<Ipv4Addr>().is_ok() || is_host_name(host),
+        |v6| v6.parse::<Ipv6Addr>().is_ok(),
+    );
+    match host {
+        "" => Err("no host in the address".into()),
+        _ if is_host => Ok(()),
+        _ => Err(format!("not a host: {host:?}")),
     }
 }
 

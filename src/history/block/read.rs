@@ -15,6 +15,7 @@ use super::group::{
     Column, Directory, END, Footer, Group, HEADER, read_directory, read_footer, read_labels,
 };
 use super::name::Order;
+use crate::files;
 use crate::history::chunk::{unpack_times, unpack_values};
 use crate::history::frame;
 use crate::model::LabelSet;
@@ -38,11 +39,11 @@ pub(super) struct Found {
 
 /// Reads what a block says of itself; if its end is damaged, what its groups say.
 pub(super) fn open(path: &Path) -> io::Result<Found> {
-    let file = File::open(path)?;
+    let file = files::open(path)?;
     let bytes = file.metadata()?.len();
     let (footer, mut damaged) = match footer(&file, bytes)? {
         Some(footer) => (footer, 0),
-        None => (salvage(&std::fs::read(path)?)?, 1),
+        None => (salvage(&files::read(path, files::LARGE)?)?, 1),
     };
     let mut found = Found { footer, labels: Vec::new(), bytes, damaged: 0 };
     let groups = std::mem::take(&mut found.footer.groups);
@@ -198,7 +199,7 @@ impl Block {
                 continue;
             }
             if file.is_none() {
-                file = File::open(&self.path).ok();
+                file = files::open(&self.path).ok();
             }
             let Some(file) = &file else {
                 return Ok(damaged + u64::from(!self.retired.load(Relaxed) && self.is_new(0)));

@@ -91,6 +91,46 @@ fn deleted_blocks_are_missed_and_the_rest_is_read() {
 }
 
 #[test]
+fn what_was_deleted_or_flipped_while_no_process_ran_is_told_at_the_start() {
+    let (folder, _) = filled();
+    let blocks = files(&folder, ".block");
+    std::fs::remove_file(&blocks[0]).unwrap();
+    let mut bytes = std::fs::read(&blocks[1]).unwrap();
+    let place = bytes.len() / 2;
+    bytes[place] ^= 1;
+    std::fs::write(&blocks[1], bytes).unwrap();
+    let (history, recovery) = open_at(&folder, START + 7 * HOUR);
+    assert_eq!(recovery.losses.missing_blocks, 1);
+    history.verify();
+    let losses = history.stats().losses;
+    assert_eq!(losses.missing_blocks, 1);
+    assert!(losses.chunks > 0, "{losses:?}");
+    history.verify();
+    assert_eq!(history.stats().losses, losses, "counted once");
+    drop(history);
+    let (_, recovery) = open_at(&folder, START + 7 * HOUR);
+    assert_eq!(recovery.losses.missing_blocks, 0, "told once");
+}
+
+#[test]
+fn what_is_no_regular_file_does_not_hold_up_the_start() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let (folder, expected) = filled();
+    let path = folder.path().join("history");
+    for name in ["0000000098-00000000.block", "0000000097.wal"] {
+        mknodat(CWD, path.join(name), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    }
+    std::os::unix::fs::symlink("/dev/zero", path.join("0000000096.wal")).unwrap();
+    let sparse = std::fs::File::create(path.join("0000000095.wal")).unwrap();
+    sparse.set_len(3 << 30).unwrap();
+    let (history, recovery) = open_at(&folder, START + 7 * HOUR);
+    assert_eq!((recovery.losses.blocks, recovery.losses.wal_frames), (1, 3));
+    assert_eq!(everything(&history), expected);
+    fill(&history, &refs(&history, 1), [START + 8 * HOUR]);
+    assert!(history.sync());
+}
+
+#[test]
 fn foreign_files_are_no_blocks() {
     let (folder, expected) = filled();
     let path = folder.path().join("history");

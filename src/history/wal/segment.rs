@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use hashbrown::HashMap;
 
 use super::record::Record;
+use crate::files;
 use crate::history::frame::{self, Scan};
 use crate::model::LabelSet;
 
@@ -40,7 +41,7 @@ pub(in super::super) struct Segment {
 impl Segment {
     /// Reads a segment, whatever state it is in.
     pub fn read(folder: &Path, number: u64) -> io::Result<Self> {
-        let bytes = std::fs::read(path(folder, number))?;
+        let bytes = files::read(&path(folder, number), files::STATE)?;
         let scan = frame::scan(&bytes, HEADER.len().min(bytes.len()));
         Ok(Self { number, bytes, scan })
     }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::log::Shelf;
 use super::record::{Record, Samples};
 use super::segment::{HEADER, Segment, path};
+use crate::files;
 use crate::history::frame;
 use crate::model::LabelSet;
 use crate::promql::SampledSeries;
@@ -179,7 +180,7 @@ impl Tail {
         }
         let folder = self.folder.as_deref().ok_or(io::ErrorKind::NotFound)?;
         let number = self.at.segment;
-        let file = File::open(path(folder, number))?;
+        let file = files::open(&path(folder, number))?;
         let series = Segment::read(folder, number)?.definitions();
         Ok(Open { number, file, series, ahead: Ahead::default() })
     }

@@ -193,7 +193,12 @@ pub struct TimeOfDay(pub(super) i16);
 
 impl TimeOfDay {
     fn parse(text: &str) -> Option<Self> {
-        let (hour, minute) = text.split_once(':')?;
+        let Some((hour, minute)) = text.split_once(':') else {
+            // What tools that follow YAML 1.1 make of 17:00 without quotes.
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let minutes = digits.then(|| text.parse::<i16>().ok()).flatten()?;
+            return (minutes <= 24 * 60).then_some(Self(minutes));
+        };
         let two = |text: &str| {
             let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
             digits.then(|| text.parse::<i16>().ok()).flatten()
@@ -206,11 +211,15 @@ impl TimeOfDay {
 
 impl Decode for TimeOfDay {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        cx.parsed(node, "a time of day from 00:00 to 24:00", Self::parse)
+        cx.parsed(
+            node,
+            "a time of day from \"00:00\" to \"24:00\", in quotes, or minutes since midnight",
+            Self::parse,
+        )
     }
 
     fn shape() -> Shape {
-        Shape::Word("time of day from 00:00 to 24:00")
+        Shape::Word("time of day from \"00:00\" to \"24:00\", or minutes since midnight")
     }
 }
 

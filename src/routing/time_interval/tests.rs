@@ -196,6 +196,7 @@ fn what_is_wrong_is_told_with_its_place_and_how_to_mend_it() {
         ("{years: ['2030:2026']}", "the earlier year comes first"),
         ("{years: ['1:2:3']}", "found \"2:3\""),
         ("{times: [{start_time: 9:00, end_time: 10:00}]}", "expected a time of day"),
+        ("{times: [{start_time: 540, end_time: 1441}]}", "expected a time of day"),
         ("{times: [{start_time: 09:00, end_time: 24:01}]}", "found \"24:01\""),
         ("{times: [{start_time: 22:00, end_time: 06:00}]}", "22:00 to 24:00 and 00:00 to 06:00"),
         ("{times: [{start_time: 09:00, end_time: 09:00}]}", "must be later than `start_time`"),
@@ -208,4 +209,15 @@ fn what_is_wrong_is_told_with_its_place_and_how_to_mend_it() {
     }
     let told = declared("[{name: x, time_intervals: [{}]}, {name: x, time_intervals: [{}]}]");
     assert_eq!(told.unwrap_err(), ["1:42: [1].name: time interval \"x\" is declared twice"]);
+}
+
+#[test]
+fn a_time_of_day_may_be_minutes_since_midnight() {
+    let decoded = |text: &str| {
+        let mut problems = Problems::default();
+        TimeOfDay::decode(&parse(text).unwrap(), &mut Cx::new(&mut problems, &|_| None))
+    };
+    assert_eq!(decoded("1020"), decoded("\"17:00\""));
+    assert_eq!(decoded("1440"), decoded("\"24:00\""));
+    assert!(decoded("0").is_some() && decoded("+9").is_none() && decoded("1.5").is_none());
 }

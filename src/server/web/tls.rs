@@ -18,6 +18,7 @@ use rustls::{
 use super::san;
 use super::settings::{ClientAuth, Curve, Suite, TlsServer, Version};
 use crate::declare::{At, Problems, Secret, Spanned};
+use crate::files;
 
 /// Builds the server's side of TLS. None where something is wrong with it, told in `problems`.
 pub(super) fn build(
@@ -96,7 +97,7 @@ impl Files<'_> {
 
     fn read(&self, file: &Spanned<std::path::PathBuf>, problems: &mut Problems) -> Option<Vec<u8>> {
         let path = self.directory.join(&file.value);
-        std::fs::read(&path)
+        files::read(&path, files::SMALL)
             .map_err(|error: io::Error| {
                 problems.error(&file.at, format!("cannot read {}: {error}", path.display()))
             })

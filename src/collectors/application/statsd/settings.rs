@@ -1,10 +1,13 @@
 //! What the declaration says of `StatsD`, and its check.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::mapping::{Template, glob};
 use crate::collectors::application::settings::ApplicationMetric;
-use crate::declare::{Problems, Raw, Spanned, choices, did_you_mean, section};
+use crate::declare::{
+    Problems, Raw, Spanned, choices, did_you_mean, is_host_name, section,
+};
 
 section! {
     /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
@@ -59,8 +62,7 @@ section! {
 impl Statsd {
     /// Notes all that is wrong, given the metrics that lines can be mapped to.
     pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
-        let port = self.listen.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if port.and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
+        if !is_address(&self.listen) {
             let message = format!("not an address with a port: {:?}", self.listen.value);
             problems.error(&self.listen.at, message).hint("for example 127.0.0.1:8125");
         }
@@ -70,6 +72,15 @@ impl Statsd {
         }
         self.mappings.iter().for_each(|mapping| mapping.check(metrics, problems));
     }
+}
+
+/// Whether `text` is an IP address or a host name with a port, an IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    if text.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| port.parse::<u16>().is_ok() && is_host_name(host))
 }
 
 impl StatsdMapping {
@@ -138,6 +149,9 @@ mod tests {
             ("listen: 8125".to_owned(), "not an address with a port: \"8125\""),
             ("listen: ':8125'".to_owned(), "not an address with a port"),
             ("listen: localhost:99999".to_owned(), "not an address with a port"),
+            ("listen: 'udp://127.0.0.1:8125'".to_owned(), "not an address with a port"),
+            ("listen: '::1:8125'".to_owned(), "not an address with a port"),
+            ("listen: '127.0.0.300:8125'".to_owned(), "not an address with a port"),
             ("receive_buffer: 1000".to_owned(), "must hold one packet"),
             (mapping("scale: 0"), "every value would be 0"),
             (mapping("labels: {endpoint: $2}"), "$2 refers to no `*` of the match: it has 1"),

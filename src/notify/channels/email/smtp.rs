@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::super::DeliveryError;
 use super::{EmailAuth, EmailChannel, EmailTls};
 use crate::declare::Secret;
+use crate::files;
 use crate::outbound::reasons;
 
 /// A server, and how it is spoken to.
@@ -47,7 +48,7 @@ pub(super) fn parameters(settings: &EmailChannel) -> Result<Option<TlsParameters
     let mut builder = TlsParameters::builder(settings.smtp_server.value.clone());
     if let Some(path) = &settings.ca_file {
         let told = |reason: String| format!("ca_file {}: {reason}", path.display());
-        let pem = std::fs::read(path).map_err(|error| told(error.to_string()))?;
+        let pem = files::read(path, files::SMALL).map_err(|error| told(error.to_string()))?;
         if !String::from_utf8_lossy(&pem).contains("BEGIN CERTIFICATE") {
             return Err(told("no certificate in it".into()));
         }

@@ -1,12 +1,11 @@
 //! An hour in which a receiver is away, on virtual time, with a journal on disk and a crash in the
 //! middle: attempts are few, what waits is bounded, and what was missed is told in order and once.
 
-use std::path::Path;
-
 use tempfile::TempDir;
 
 use super::super::super::samples::{START, alert, group};
 use super::*;
+use crate::durable::StateFolder;
 use crate::model::{Alert, AlertState, Cause};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,6 +50,7 @@ impl Channel for Away {
 /// One alert after the other fires, or ends, and the channel is told of it.
 struct World {
     folder: TempDir,
+    state: Arc<StateFolder>,
     began: Instant,
     /// Of the queue.
     capacity: usize,
@@ -65,10 +65,15 @@ struct World {
     changes: Vec<Vec<String>>,
 }
 
-fn open(folder: &Path, capacity: usize, began: Instant, heard: &Arc<Mutex<Log>>) -> Arc<Delivery> {
+fn open(
+    state: &Arc<StateFolder>,
+    capacity: usize,
+    began: Instant,
+    heard: &Arc<Mutex<Log>>,
+) -> Arc<Delivery> {
     let (delivery, _) = delivery(&format!("queue: {{capacity: {capacity}}}"), []);
     let Ok(mut delivery) = Arc::try_unwrap(delivery) else { panic!("nobody else has it") };
-    delivery.mailbox = Arc::new(Mailbox::open("test", Some(folder.to_owned()), now(began)));
+    delivery.mailbox = Arc::new(Mailbox::open("test", Some(state.clone()), now(began)));
     delivery.channel = Box::new(Away { from: began + SECOND * HOUR, heard: heard.clone() });
     delivery.clock = Arc::new(move || now(began));
     Arc::new(delivery)
@@ -82,16 +87,17 @@ fn now(began: Instant) -> Now {
 impl World {
     fn new(capacity: usize) -> Self {
         let (folder, began, heard) = (TempDir::new().unwrap(), Instant::now(), Arc::default());
-        let delivery = open(folder.path(), capacity, began, &heard);
+        let state = Arc::new(StateFolder::open(folder.path()));
+        let delivery = open(&state, capacity, began, &heard);
         let task = run(&delivery);
         let (firing, changes) = (vec![None; ALERTS], vec![Vec::new(); ALERTS]);
-        Self { folder, began, capacity, delivery, task, heard, passed: 0, firing, changes }
+        Self { folder, state, began, capacity, delivery, task, heard, passed: 0, firing, changes }
     }
 
     /// The process dies where it stands, and another one goes on.
     fn crash(&mut self) {
         self.task.abort();
-        self.delivery = open(self.folder.path(), self.capacity, self.began, &self.heard);
+        self.delivery = open(&self.state, self.capacity, self.began, &self.heard);
         self.task = run(&self.delivery);
     }
 
@@ -141,7 +147,7 @@ impl World {
 
     /// Lines of the journal, and how many it needs.
     fn lines(&self) -> (usize, usize) {
-        let text = std::fs::read_to_string(self.folder.path().join("test.jsonl")).unwrap();
+        let text = std::fs::read_to_string(self.folder.path().join("outbox/test.jsonl")).unwrap();
         (text.lines().count(), self.delivery.mailbox.outbox.lock().records().len())
     }
 

@@ -1,0 +1,133 @@
+//! What lies outside of the declaration and is named in it: files, certificates, programs. Looked at
+//! by `check`, which so finds what would keep `run` from starting or from sending later.
+
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use serde::Serialize;
+use serde_yaml::{Mapping, Value};
+
+use super::check::Plan;
+use crate::declare::{At, Problem, Problems};
+use crate::{files, logging, notify, remote};
+
+/// All that is wrong with what the enabled parts of `plan` name. Reads files; touches no network
+/// and writes nothing.
+#[must_use]
+pub fn check_outside(plan: &Plan) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    let monitor = &plan.root.performance_monitor;
+    for (name, channel) in notify::named(&monitor.alerting.notifications.channels) {
+        if !channel.common.enabled {
+            continue;
+        }
+        let at = &channel.at.0;
+        if check_files(channel, at, &mut problems)
+            && let Err(error) = notify::try_build(&name, channel, &plan.sender)
+        {
+            problems.error(at, error.to_string());
+        }
+    }
+    for (name, destination) in remote::named(&plan.root.remote_write) {
+        let at = plan.root.remote_write.iter().find(|one| std::ptr::eq(&one.value, destination));
+        let at = at.map(|one| one.at.clone()).unwrap_or_default();
+        if destination.enabled
+            && check_files(destination, &at, &mut problems)
+            && let Err(error) = remote::try_build(&name, destination)
+        {
+            problems.error(&at, error);
+        }
+    }
+    if let (Some(neo4j), Some(_)) = (&monitor.neo4j_metrics, &plan.neo4j) {
+        check_files(neo4j, &monitor.at.key("neo4j_metrics"), &mut problems);
+    }
+    if let Err(reason) = logging::check(&plan.root.logging) {
+        problems.error(&At::default().key("logging").key("file"), reason);
+    }
+    problems.into_sorted()
+}
+
+/// Checks the files that `settings`, which stand at `at`, name by a key that ends in `_file`;
+/// whether all are good.
+fn check_files(settings: &impl Serialize, at: &At, problems: &mut Problems) -> bool {
+    let before = problems.len();
+    if let Ok(value) = serde_yaml::to_value(settings) {
+        check_value(&value, at, problems);
+    }
+    problems.len() == before
+}
+
+fn check_value(value: &Value, at: &At, problems: &mut Problems) {
+    match value {
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                let key = key.as_str().unwrap_or_default();
+                match value.as_str() {
+                    Some(path) if key.ends_with("_file") => {
+                        if let Err(reason) = check_file(key, Path::new(path), entries) {
+                            problems.error(&at.key(key), format!("{path}: {reason}")).hint(HINT);
+                        }
+                    }
+                    _ => check_value(value, &at.key(key), problems),
+                }
+            }
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| check_value(item, at, problems)),
+        _ => {}
+    }
+}
+
+const HINT: &str =
+    "name a file that this user may read; a relative path begins at the working directory";
+
+/// Checks one file of the kind that its key says.
+fn check_file(key: &str, path: &Path, beside: &Mapping) -> Result<(), String> {
+    let content = files::read(path, files::SMALL).map_err(|error| error.to_string())?;
+    match key {
+        "ca_file" => check_authorities(&content),
+        "cert_file" => {
+            let chain = certificates(&content)?;
+            let key = beside.get("key_file").and_then(Value::as_str).map(PathBuf::from);
+            match key.filter(|_| beside.get("key_password").is_none_or(Value::is_null)) {
+                Some(key) => check_pair(chain, &key),
+                None => Ok(()),
+            }
+        }
+        _ if content.trim_ascii().is_empty() => Err("empty".into()),
+        _ => Ok(()),
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
+        Ok(chain) if chain.is_empty() => Err("no certificate in it".into()),
+        Ok(chain) => Ok(chain),
+        Err(error) => Err(format!("not a PEM certificate: {error}")),
+    }
+}
+
+fn check_authorities(pem: &[u8]) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem)? {
+        roots.add(certificate).map_err(|error| format!("not usable as an authority: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Whether the key at `path`, where it reads, is that of the first certificate.
+fn check_pair(chain: Vec<CertificateDer<'static>>, path: &Path) -> Result<(), String> {
+    // What is wrong with the key alone is told of its own key.
+    let Ok(pem) = files::read(path, files::SMALL) else { return Ok(()) };
+    let name = path.display();
+    let key = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|error| format!("key_file {name}: not a PEM key: {error}"))?;
+    // Who uses it may know types of keys that are not known here.
+    let Ok(key) = any_supported_type(&key) else { return Ok(()) };
+    CertifiedKey::new(chain, key)
+        .keys_match()
+        .map_err(|error| format!("does not fit key_file {name}: {error}"))
+}
