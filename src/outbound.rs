@@ -7,7 +7,9 @@
 mod access;
 mod answer;
 mod retry;
+mod trust;
 
 pub use access::{Access, BasicAuth, parse_url, read_secret};
 pub use answer::{Refusal, body_text, reasons, refusal};
 pub use retry::{next_delay, parse_retry_after};
+pub use trust::client_config;

@@ -1,6 +1,6 @@
 //! What the server asks of the rest.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use crate::alert_history::AlertHistory;
 use crate::collectors::application::record_json;
 use crate::model::{Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity};
 use crate::promql::Queryable;
-use crate::routing::{Explanation, Order, OrderError, Silence};
+use crate::routing::{Explanation, Order, OrderError, Silence, Suppression};
 use crate::rules::{RecordingStatus, RuleStatus};
 use crate::server::{
-    Backend, ChannelHealth, CollectorHealth, Health, Judgement, ReloadHealth, Resent, RuleView,
+    Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health, Judgement, ReloadHealth,
+    Resent, RuleView,
 };
 use crate::store::Store;
 
@@ -57,6 +58,10 @@ impl Backend for View {
 
     fn alerts(&self) -> Vec<Arc<Alert>> {
         self.0.judge.judged().engine.alerts().into_iter().map(Arc::new).collect()
+    }
+
+    fn suppressions(&self) -> HashMap<Fingerprint, Suppression> {
+        self.0.desk.suppressions()
     }
 
     fn alert_history(&self) -> Option<AlertHistory> {
@@ -128,6 +133,7 @@ impl Backend for View {
             dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
             last_error: channel.last_error,
         });
+        let reloads = self.0.reloads.lock().clone();
         Health {
             started: self.0.started,
             collectors: collectors.collect(),
@@ -135,7 +141,12 @@ impl Backend for View {
             remote: self.0.outward.health(),
             history: self.0.past.as_ref().map(Past::health),
             alert_history: self.0.account.as_ref().map(Account::health),
-            reload: self.0.reloads.lock().last.map(|(at, success)| ReloadHealth { at, success }),
+            reload: reloads.last.map(|(at, result)| ReloadHealth { at, error: result.err() }),
+            configuration: ConfigurationHealth {
+                source: self.0.source.to_string(),
+                checksum: self.0.current.load().plan.checksum,
+                loaded_at: reloads.loaded_at,
+            },
         }
     }
 }
