@@ -53,13 +53,13 @@ use web::Web;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// What became of the reloads so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Reloads {
     good: u64,
     bad: u64,
-    /// The last one: when, and whether it took effect.
-    last: Option<(Wall, bool)>,
-    /// When the declaration in effect was loaded.
+    /// The last one: when, and why it failed if it did.
+    last: Option<(Wall, Result<(), String>)>,
+    /// When the configuration in effect was loaded.
     loaded_at: Wall,
 }
 
@@ -282,7 +282,7 @@ impl App {
         systemd::ready();
         let now = self.clock.now().wall;
         let mut reloads = self.reloads.lock();
-        reloads.last = Some((now, result.is_ok()));
+        reloads.last = Some((now, result.as_ref().map(|_| ()).map_err(Clone::clone)));
         match &result {
             Ok(told) => {
                 reloads.good += 1;

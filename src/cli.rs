@@ -21,6 +21,8 @@ mod export;
 mod forecast;
 mod health;
 mod import;
+mod installed;
+mod nearby;
 mod notify_test;
 mod query;
 mod recorded;
@@ -39,7 +41,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::Overrides;
-use crate::config::{self as declaration, Plan, Source, process_environment};
+use crate::config::{self as declaration, Plan, Root, Source, process_environment};
 use crate::logging::Format;
 
 /// Measures a host, its applications and its databases; serves Prometheus; alerts by rules.
@@ -55,9 +57,14 @@ struct Cli {
 /// What every command understands.
 #[derive(Args)]
 struct Global {
-    /// The declaration; without it the embedded one is used.
+    /// Configuration file; without it, `BELLWETHER_CONFIG`, else /etc/bellwether/bellwether.yaml, else the
+    /// embedded one.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// File with further environment variables, as systemd's EnvironmentFile=; without it,
+    /// /etc/bellwether/environment where that and the configuration beside it are used.
+    #[arg(long = "env-file", global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
     /// Log everything down to debug, whatever the declaration says.
     #[arg(long, global = true)]
     debug: bool,
@@ -138,7 +145,7 @@ enum Command {
 
 impl Global {
     fn source(&self) -> Source {
-        self.config.clone().map_or(Source::Embedded, Source::File)
+        installed::source(self.config.as_deref())
     }
 
     fn overrides(&self) -> Overrides {
@@ -150,6 +157,17 @@ impl Global {
                 LogFormat::Text => Format::Text,
                 LogFormat::Json => Format::Json,
             }),
+        }
+    }
+
+    /// The settings of the configuration, with the flags over them, as far as they could be read: what else is
+    /// wrong there is no error here.
+    fn settings(&self) -> anyhow::Result<Root> {
+        let mut loaded = declaration::load(&self.source(), &process_environment)?;
+        self.overrides().apply(&mut loaded)?;
+        match loaded.root {
+            Some(root) => Ok(root),
+            None => Ok(declaration::plan(loaded)?.root),
         }
     }
 
@@ -176,6 +194,10 @@ pub fn main() -> ExitCode {
     if !matches!(command, Command::Run) {
         // Whoever has read enough (`| head`) ends a command in silence; the agent itself goes on.
         sigpipe::reset();
+    }
+    if let Err(error) = installed::read_environment(&global.source(), global.env_file.as_deref()) {
+        eprintln!("bellwether: {error:#}");
+        return ExitCode::FAILURE;
     }
     let result = match command {
         Command::Run => run::run(&global),
@@ -216,7 +238,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bellwether: {error:#}");
+            eprintln!("bellwether: {}", asking::printable_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -14,7 +14,10 @@ mod sections;
 
 pub use check::{Plan, alert_history_folder, history_folder, plan, plan_at_start, state_directory};
 pub use files::{expanded, read_files};
-pub use load::{EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read};
+pub use load::{
+    EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read,
+    set_fallback_environment,
+};
 pub use metrics::metrics;
 pub use outside::check_outside;
 pub use print::{print, print_rules};

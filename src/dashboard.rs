@@ -106,7 +106,7 @@ impl<'a> Drawing<'a> {
 /// Everything around the panels.
 fn document(panels: &[Value]) -> Value {
     json!({
-        "annotations": {"list": []},
+        "annotations": {"list": [annotation()]},
         "description": "Made by `bellwether dashboard` from the declaration: metrics, and the limits of the rules as dashed lines.",
         "editable": true,
         "graphTooltip": 1,
@@ -124,6 +124,22 @@ fn document(panels: &[Value]) -> Value {
         "uid": "bellwether",
         "version": 1,
         "weekStart": "",
+    })
+}
+
+/// Marks on all panels for the time in which a rule's alerts fire.
+fn annotation() -> Value {
+    json!({
+        "datasource": render::datasource(),
+        "enable": true,
+        "hide": false,
+        "iconColor": "red",
+        "name": "Firing alerts",
+        "target": {
+            "expr": "bellwether_rule_alerts_firing{job=~\"$job\", instance=~\"$instance\"} > 0",
+            "refId": "alerts",
+        },
+        "titleFormat": "{{rule}}",
     })
 }
 
@@ -153,7 +169,8 @@ fn variables() -> Value {
 /// A variable with several values at once; at the start all of them.
 fn choice(name: &str, label: &str, query: &str) -> Value {
     json!({
-        "allValue": ".+",
+        // History and remote write have no `job`; `.*` takes series without one, too.
+        "allValue": ".*",
         "current": {"selected": true, "text": ["All"], "value": ["$__all"]},
         "datasource": render::datasource(),
         "hide": 0,

@@ -5,6 +5,7 @@
 
 mod escape;
 mod format;
+mod go_quote;
 mod line;
 mod number;
 mod page;

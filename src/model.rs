@@ -21,7 +21,7 @@ pub use alert::{
 };
 pub use batch::{Batch, Failure, Point};
 pub use label_matcher::{LabelMatcher, ValueTest};
-pub use label_set::{LabelSet, METRIC_NAME};
+pub use label_set::{GoQuoted, LabelSet, METRIC_NAME};
 pub use labels::{LabelValues, Labels, braced, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{is_label_name, is_metric_name};

@@ -31,7 +31,7 @@ mod view;
 
 pub use acknowledge::{Acknowledgement, Acknowledgements};
 pub use dispatcher::{Advance, Dispatcher, Feedback, Kept, LastTold};
-pub use explain::{Explanation, Membership, Way};
+pub use explain::{Explanation, Membership, Suppression, Way};
 pub use flapping::FlappingSettings;
 pub use gate::Gate;
 pub use inhibit::InhibitRuleSettings;

@@ -42,8 +42,8 @@ pub use activity::Cut;
 pub use alert_history::{alert_history_data, alert_history_query};
 pub use analysis::Judgement;
 pub use backend::{
-    AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, Health, HistoryHealth,
-    ReloadHealth, RemoteHealth, Resent, RuleView, StateHealth,
+    AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health,
+    HistoryHealth, ReloadHealth, RemoteHealth, Resent, RuleView, StateHealth,
 };
 pub use control::read_token;
 pub use desk::way_view;

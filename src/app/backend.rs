@@ -1,6 +1,6 @@
 //! What the server asks of the rest.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::alert_history::AlertHistory;
 use crate::collectors::application::record_json;
 use crate::model::{Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity};
 use crate::promql::Queryable;
-use crate::routing::{Explanation, Order, OrderError, Silence};
+use crate::routing::{Explanation, Order, OrderError, Silence, Suppression};
 use crate::rules::{RecordingStatus, RuleStatus};
 use crate::server::{
-    Backend, ChannelHealth, CollectorHealth, Health, Judgement, ReloadHealth, Resent, RuleView,
-    StateHealth,
+    Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health, Judgement, ReloadHealth,
+    Resent, RuleView, StateHealth,
 };
 use crate::store::Store;
 
@@ -60,6 +60,10 @@ impl Backend for View {
 
     fn alerts(&self) -> Vec<Arc<Alert>> {
         self.0.judge.judged().engine.alerts().into_iter().map(Arc::new).collect()
+    }
+
+    fn suppressions(&self) -> HashMap<Fingerprint, Suppression> {
+        self.0.desk.suppressions()
     }
 
     fn alert_history(&self) -> Option<AlertHistory> {
@@ -133,6 +137,7 @@ impl Backend for View {
             dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
             last_error: channel.last_error,
         });
+        let reloads = self.0.reloads.lock().clone();
         Health {
             started: self.0.started,
             collectors: collectors.collect(),
@@ -144,7 +149,12 @@ impl Backend for View {
                 folder: self.0.state.as_ref().map(|state| state.path().to_owned()),
                 problem: self.0.state_problem(),
             },
-            reload: self.0.reloads.lock().last.map(|(at, success)| ReloadHealth { at, success }),
+            reload: reloads.last.map(|(at, result)| ReloadHealth { at, error: result.err() }),
+            configuration: ConfigurationHealth {
+                source: self.0.source.to_string(),
+                checksum: self.0.current.load().plan.checksum,
+                loaded_at: reloads.loaded_at,
+            },
         }
     }
 }

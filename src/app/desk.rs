@@ -2,7 +2,7 @@
 //!
 //! Owns the order: what is dispatched first is queued first, whoever asks.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::durable::{Found, Saver};
 use crate::model::{Alert, Fingerprint, Mono, Transition};
 use crate::notify::Notifier;
 use crate::routing::{
-    Dispatcher, Explanation, Feedback, Order, OrderError, Routing, Silence, StateFile,
+    Dispatcher, Explanation, Feedback, Order, OrderError, Routing, Silence, StateFile, Suppression,
 };
 
 /// Who is told, and the channels.
@@ -84,11 +84,16 @@ impl Desk {
     /// Carries out what somebody wants, and keeps it.
     pub(super) async fn order(&self, order: Order) -> Result<String, OrderError> {
         let _one = self.order.lock().await;
-        info!(?order, "ordered");
-        let id = {
+        let audit = order.to_string();
+        let done = {
             let random = u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..));
-            self.dispatcher.lock().order(order, random, self.clock.now())?
+            self.dispatcher.lock().order(order, random, self.clock.now())
         };
+        match &done {
+            Ok(id) => info!(id, "{audit}"),
+            Err(error) => warn!(%error, "refused: {audit}"),
+        }
+        let id = done?;
         self.save().await.map_err(|error| {
             OrderError::Invalid(format!("done, but not kept over a restart: {error}"))
         })?;
@@ -131,6 +136,11 @@ impl Desk {
     /// The silences.
     pub(super) fn silences(&self) -> Vec<Silence> {
         self.dispatcher.lock().silences().iter().cloned().collect()
+    }
+
+    /// The alerts that are silenced, inhibited or acknowledged now.
+    pub(super) fn suppressions(&self) -> HashMap<Fingerprint, Suppression> {
+        self.dispatcher.lock().suppressions(self.clock.now().wall)
     }
 
     /// What is known of an alert.

@@ -22,7 +22,7 @@ impl App {
 
     fn figures(&self) -> Figures {
         let running = self.current.load();
-        let reloads = *self.reloads.lock();
+        let reloads = self.reloads.lock().clone();
         Figures {
             collectors: self.board.all(),
             series: running.store.series(),
@@ -43,8 +43,9 @@ impl App {
                 .map(|problem| &problem.at.file)
                 .collect::<BTreeSet<_>>()
                 .len() as f64,
-            last_reload_good: reloads.last.is_none_or(|(_, good)| good),
+            last_reload_good: reloads.last.is_none_or(|(_, result)| result.is_ok()),
             loaded_at: reloads.loaded_at.0 as f64 / 1000.0,
+            config_checksum: running.plan.checksum,
             refused: running
                 .recorder
                 .refused()

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::asking::{Asking, list, text};
+use super::asking::{Asking, labels, list, text};
 use super::silence::user;
 
 #[derive(Args)]
@@ -63,9 +63,9 @@ fn fingerprint(global: &Global, options: &Options) -> anyhow::Result<String> {
         [one] => Ok(text(&one["fingerprint"])),
         [] => bail!("no alert {:?} fires; bellwether alerts lists those that do", options.alert),
         several => {
-            let each = several
-                .iter()
-                .map(|alert| format!("\n  {} {}", text(&alert["fingerprint"]), alert["labels"]));
+            let each = several.iter().map(|alert| {
+                format!("\n  {} {}", text(&alert["fingerprint"]), labels(&alert["labels"]))
+            });
             bail!(
                 "several alerts of {:?} fire; say which:{}",
                 options.alert,

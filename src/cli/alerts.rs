@@ -93,9 +93,17 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     match options.format {
         Format::Json => println!("{data:#}"),
         Format::Table if options.history => print!("{}", screen::story(&data, options.past.oldest)),
-        Format::Table => print!("{}", screen::active(&data, Clock::start().now().wall)),
+        Format::Table => {
+            print!("{}", screen::active(&data, Clock::start().now().wall, terminal_width()));
+        }
     }
     Ok(())
+}
+
+/// Columns of the terminal that the answer goes to; none for a file or a pipe.
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Those that are pending or firing, as far as they are wanted.

@@ -64,7 +64,7 @@ pub(super) fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
     match body {
         Ok(mut body) if answer.status == 200 => Ok(body["data"].take()),
         Ok(body) if body["error"].is_string() => bail!("{}", text(&body["error"])),
-        Ok(_) => bail!("{path}: {}: {}", answer.status, answer.body.trim()),
+        Ok(_) => bail!("{path}: {}: {}", answer.status, printable_lines(answer.body.trim())),
         Err(error) => Err(error).context(format!("{path}: not an answer of Bellwether")),
     }
 }
@@ -74,13 +74,33 @@ pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A text without quotes; a dash where there is none.
+/// A text without quotes, safe for a terminal; a dash where there is none.
 pub(super) fn text(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text),
         Value::Null => "-".to_owned(),
-        other => other.to_string(),
+        other => printable(&other.to_string()),
     }
+}
+
+/// `text` with control characters escaped: labels and messages come from outside, and a terminal would obey them.
+/// Characters that change the direction of the text are escaped, too.
+pub(super) fn printable(text: &str) -> String {
+    let directs = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || directs(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// `printable`, line by line.
+pub(super) fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// A number for people, with metric prefixes from a thousand on: `0.25`, `97.3`, `1.25G`.
@@ -106,7 +126,8 @@ pub(super) fn figure(value: &Value) -> String {
 /// `{a="b", c="d"}`; nothing where there are no labels.
 pub(super) fn labels(value: &Value) -> String {
     let pairs = value.as_object().into_iter().flatten();
-    let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
+    let pairs = pairs.map(|(name, value)| printable(&format!("{name}={value}")));
+    let pairs: Vec<String> = pairs.collect();
     if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(", ")) }
 }
 
@@ -181,6 +202,15 @@ mod tests {
         assert_eq!(time(&json!("2026-11-21T08:15:00.123Z")), "2026-11-21 08:15:00");
         assert_eq!(percent(&json!(0.0004)), "<0.1 %");
         assert_eq!(percent(&json!(0.25)), "25 %");
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_comes_from_outside() {
+        let hostile = "a\u{1b}]0;owned\u{7}\u{9b}2J\nfiring\r\u{202e}b";
+        let shown = r"a\u{1b}]0;owned\u{7}\u{9b}2J\nfiring\r\u{202e}b";
+        assert_eq!(text(&json!(hostile)), shown);
+        let labels = labels(&json!({ hostile: hostile }));
+        assert!(labels.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{labels}");
     }
 
     #[test]

@@ -1,70 +1,90 @@
-//! Asks a running Bellwether over HTTP.
+//! HTTP requests to a running Bellwether.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, Url};
 use serde_json::Value;
 
 use super::Global;
 use crate::files;
-use crate::server::{Access, read_token};
+use crate::outbound::{client_config, read_secret, reasons};
+use crate::server::{Access, Prometheus, read_token};
 
-/// Which Bellwether to ask.
+/// The Bellwether to ask, and how to reach it.
 #[derive(Args)]
+#[command(next_help_heading = "Connection")]
 pub(super) struct Target {
-    /// Its address, such as https://user:password@host:9091; without it the declaration's port on
-    /// this host.
-    #[arg(long)]
+    /// Address of the Bellwether, such as host:9091 or https://host:9091; without it, `BELLWETHER_URL`, else
+    /// the address that the configuration has, on this host.
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Trust this certificate authority (PEM).
+    /// User name for basic authentication; needs --password-file.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    user: Option<String>,
+    /// File that holds the password of --user.
+    #[arg(long = "password-file", value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// File with the certificates to trust (PEM): authorities, or the server's own if it is self-signed.
     #[arg(long = "ca-file", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// The token for what changes state, as prometheus.control.token_file of that Bellwether has
-    /// it; without --url it is read from there.
+    /// Trust any certificate of the server. Anyone on the way can read and change what is sent.
+    #[arg(long, conflicts_with = "ca_file")]
+    insecure: bool,
+    /// File that holds the token for requests that change state (`prometheus.control.token_file`); without it,
+    /// `BELLWETHER_TOKEN_FILE`, else the file that the configuration names if no URL is given.
     #[arg(long = "token-file", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
-/// What is asked of it.
+/// One request.
 struct Request<'a> {
     method: Method,
     path: &'a str,
     body: Option<&'a Value>,
-    patience: Duration,
+    timeout: Duration,
 }
 
-/// A status code and a body.
+/// Status code and body of an answer.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
 }
 
+/// A variable of the environment that holds something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 impl Target {
-    /// Whether an address was given.
-    pub(super) fn is_named(&self) -> bool {
-        self.url.is_some()
+    fn given_url(&self) -> Option<String> {
+        self.url.clone().or_else(|| variable("BELLWETHER_URL"))
     }
 
-    /// Where it is.
-    pub(super) fn address(&self, global: &Global) -> anyhow::Result<String> {
-        if let Some(url) = &self.url {
-            return Ok(url.trim_end_matches('/').to_owned());
+    /// Whether an address was given.
+    pub(super) fn is_named(&self) -> bool {
+        self.given_url().is_some()
+    }
+
+    /// Base URL of the Bellwether, without a slash at its end.
+    fn address(&self, global: &Global) -> anyhow::Result<Url> {
+        if let Some(url) = self.given_url() {
+            return parse_url(&url);
         }
-        let web = global.plan()?.root.performance_monitor.value.prometheus;
+        let web = prometheus(global)?;
         let host = match web.host.as_str() {
             "0.0.0.0" => "127.0.0.1".to_owned(),
             "::" => "[::1]".to_owned(),
             ipv6 if ipv6.contains(':') => format!("[{ipv6}]"),
             host => host.to_owned(),
         };
-        // Who may not read the files of the page is most likely kept from its key.
+        // A user who may not read the files of the server most likely may not read its key.
         let tls = Access::load(&web).map_or(web.web_config_file.is_some(), |web| web.is_tls());
         let scheme = if tls { "https" } else { "http" };
-        Ok(format!("{scheme}://{host}:{}", web.port))
+        Ok(Url::parse(&format!("{scheme}://{host}:{}", web.port))?)
     }
 
     /// The Unix socket of the Bellwether on this host, where its configuration names one that this
@@ -73,8 +93,7 @@ impl Target {
         if self.is_named() {
             return Ok(None);
         }
-        let control = global.plan()?.root.performance_monitor.value.prometheus.control;
-        let path = control.socket.map(|socket| socket.value.path);
+        let path = prometheus(global)?.control.socket.map(|socket| socket.value.path);
         Ok(path.filter(|path| std::os::unix::net::UnixStream::connect(path).is_ok()))
     }
 
@@ -83,17 +102,17 @@ impl Target {
         self.get_within(global, path, Duration::from_secs(10))
     }
 
-    /// GETs `path`, which may take `patience`.
+    /// GETs `path`, which may take as long as `timeout`.
     pub(super) fn get_within(
         &self,
         global: &Global,
         path: &str,
-        patience: Duration,
+        timeout: Duration,
     ) -> anyhow::Result<Answer> {
-        self.send(global, &Request { method: Method::GET, path, body: None, patience })
+        self.send(global, &Request { method: Method::GET, path, body: None, timeout })
     }
 
-    /// Has `path` changed by `method`, with a body in JSON where there is one.
+    /// Sends `method` to `path`, with a JSON body if there is one.
     pub(super) fn change(
         &self,
         global: &Global,
@@ -101,73 +120,187 @@ impl Target {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
-        let patience = Duration::from_secs(10);
-        self.send(global, &Request { method, path, body, patience })
+        let timeout = Duration::from_secs(10);
+        self.send(global, &Request { method, path, body, timeout })
     }
 
-    /// What goes with a change: the token, where one is named or declared. It stands in for a
-    /// password of the address.
-    fn authorization(&self, global: &Global) -> anyhow::Result<Option<HeaderValue>> {
-        let declared = match (&self.token_file, &self.url) {
-            (None, None) => {
-                global.plan()?.root.performance_monitor.value.prometheus.control.token_file
+    /// The `Authorization` header of a request: for a change the token if one is named, else user and password.
+    fn authorization(
+        &self,
+        global: &Global,
+        method: &Method,
+    ) -> anyhow::Result<Option<HeaderValue>> {
+        let token_file = self
+            .token_file
+            .clone()
+            .or_else(|| variable("BELLWETHER_TOKEN_FILE").map(PathBuf::from))
+            .or_else(|| match self.given_url() {
+                Some(_) => None,
+                None => prometheus(global).ok()?.control.token_file,
+            });
+        let credentials = match (&token_file, &self.user, &self.password_file) {
+            (Some(file), ..) if *method != Method::GET => format!("Bearer {}", token(file)?),
+            (_, Some(user), Some(file)) => {
+                let password = read_secret(file)
+                    .map_err(|error| anyhow::anyhow!("--password-file: {error}"))?;
+                basic(&format!("{user}:{}", password.expose()))
             }
-            _ => None,
+            _ => return Ok(None),
         };
-        let Some(file) = self.token_file.as_deref().or(declared.as_deref()) else {
-            return Ok(None);
-        };
-        let token = read_token(file).map_err(|error| {
-            anyhow::anyhow!(
-                "no token: {error}\nhint: give --token-file a file that this user may read and that \
-                 holds the token of prometheus.control.token_file"
-            )
-        })?;
-        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
+        let mut value = HeaderValue::from_str(&credentials)?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
 
+    fn client(
+        &self,
+        timeout: Duration,
+        socket: Option<PathBuf>,
+    ) -> anyhow::Result<reqwest::Client> {
+        let mut client = reqwest::Client::builder().timeout(timeout).no_proxy();
+        if let Some(socket) = socket {
+            client = client.unix_socket(socket);
+        }
+        if let Some(file) = &self.ca_file {
+            let pem = files::read(file, files::SMALL)
+                .with_context(|| format!("--ca-file: cannot read {}", file.display()))?;
+            let config = client_config(&pem)
+                .map_err(|error| anyhow::anyhow!("--ca-file {}: {error}", file.display()))?;
+            client = client.tls_backend_preconfigured(config);
+        } else if self.insecure {
+            eprintln!("warning: --insecure: the certificate of the server is not verified");
+            client = client.tls_danger_accept_invalid_certs(true);
+        }
+        Ok(client.build()?)
+    }
+
     fn send(&self, global: &Global, request: &Request<'_>) -> anyhow::Result<Answer> {
-        let Request { method, path, body, patience } = request;
+        let Request { method, path, body, timeout } = request;
         let socket = self.socket(global)?;
-        let address = match socket {
-            Some(_) => "http://localhost".to_owned(),
-            None => self.address(global)?,
+        let (address, authorization) = match socket {
+            Some(_) => (Url::parse("http://localhost")?, None),
+            None => (self.address(global)?, self.authorization(global, method)?),
         };
-        let authorization = match *method {
-            _ if socket.is_some() => None,
-            Method::GET => None,
-            _ => self.authorization(global)?,
-        };
+        let client = self.client(*timeout, socket)?;
+        let url = format!("{}{path}", address.as_str().trim_end_matches('/'));
+        let mut request = client.request(method.clone(), url);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let mut client = reqwest::Client::builder().timeout(*patience).no_proxy();
-            if let Some(socket) = socket {
-                client = client.unix_socket(socket);
-            }
-            if let Some(file) = &self.ca_file {
-                let pem = files::read(file, files::SMALL)
-                    .with_context(|| format!("cannot read: {}", file.display()))?;
-                client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
-            }
-            let mut request = client.build()?.request(method.clone(), format!("{address}{path}"));
-            if let Some(body) = body {
-                request = request.header("content-type", "application/json").body(body.to_string());
-            }
-            let (client, request) = request.build_split();
-            let mut request = request.map_err(reqwest::Error::without_url)?;
-            if let Some(authorization) = authorization {
-                request.headers_mut().insert(AUTHORIZATION, authorization);
-            }
-            let response = client.execute(request).await;
-            // The address may hold a password, so the error's own text must not name it.
-            let response = response.map_err(reqwest::Error::without_url).context(
-                "no answer; is it running? (bellwether run, or systemctl status bellwether)",
-            )?;
+        let answer = runtime.block_on(async {
+            let response = request.send().await?;
             let status = response.status().as_u16();
-            let body = response.text().await.map_err(reqwest::Error::without_url)?;
-            Ok(Answer { status, body })
-        })
+            Ok(Answer { status, body: response.text().await? })
+        });
+        let answer = answer.map_err(|error| unanswered(&address, *timeout, error))?;
+        match answer.status {
+            // A missing or wrong token is said by the server itself.
+            401 if answer.body.contains("token") => Ok(answer),
+            401 if self.user.is_none() && address.password().is_none() => bail!(
+                "{} wants a user and a password; hint: --user NAME --password-file FILE",
+                shown(&address)
+            ),
+            401 => bail!("{} refused the user or the password", shown(&address)),
+            _ => Ok(answer),
+        }
+    }
+}
+
+/// How the configuration has the server reached. Other parts of it may be wrong, or name variables that only the
+/// service has.
+fn prometheus(global: &Global) -> anyhow::Result<Prometheus> {
+    let root = global.settings()?;
+    Ok(root.performance_monitor.value.prometheus)
+}
+
+/// The URL that `text` names; without a scheme it is HTTP.
+fn parse_url(text: &str) -> anyhow::Result<Url> {
+    let text = text.trim();
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    // The text may hold a password, so it is not shown.
+    let url = Url::parse(&whole).map_err(|error| {
+        anyhow::anyhow!("--url: not a URL: {error}; hint: host:9091 or https://host:9091")
+    })?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => bail!("--url: {other:?} is neither http nor https; hint: host:9091"),
+    }
+}
+
+/// A URL without its user and password.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Says that no answer came: from where, why, and the likely cause.
+fn unanswered(address: &Url, timeout: Duration, error: reqwest::Error) -> anyhow::Error {
+    let place = shown(address);
+    let timed_out = error.is_timeout();
+    let error = error.without_url();
+    let reason = reasons(&error);
+    let lower = reason.to_ascii_lowercase();
+    let hint = if timed_out {
+        return anyhow::anyhow!(
+            "no answer from {place} within {} s; hint: is the address right, and does a firewall drop it?",
+            timeout.as_secs()
+        );
+    } else if lower.contains("connection refused") {
+        "nothing listens there: is it running? (bellwether run, or systemctl status bellwether); \
+         --url names another address"
+    } else if lower.contains("invalid peer certificate") {
+        "the certificate is not trusted: --ca-file FILE with its authority or, if it is self-signed, with itself"
+    } else if address.scheme() == "https" && error.is_connect() {
+        "TLS failed: does the server speak https there? http:// in --url if not"
+    } else if address.scheme() == "http" && !error.is_connect() {
+        "something listens there, but does not answer in HTTP: https:// in --url if it serves TLS, or another port"
+    } else if lower.contains("dns") || lower.contains("lookup") {
+        "the name is not known: check --url"
+    } else {
+        "is it running there? --url names another address"
+    };
+    anyhow::anyhow!("no answer from {place}: {reason}; hint: {hint}")
+}
+
+fn token(file: &Path) -> anyhow::Result<String> {
+    read_token(file).map_err(|error| {
+        anyhow::anyhow!(
+            "no token: {error}\nhint: give --token-file a file that this user may read and that \
+             holds the token of prometheus.control.token_file"
+        )
+    })
+}
+
+/// The value of an `Authorization` header for `user:password` (RFC 7617).
+fn basic(pair: &str) -> String {
+    use base64::Engine;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_no_scheme_and_is_shown_without_its_password() {
+        for (text, url) in [
+            ("localhost:9391", "http://localhost:9391"),
+            ("http://h:1/", "http://h:1"),
+            ("https://user:pass@h:1/sub/", "https://h:1/sub"),
+            ("[::1]:9091", "http://[::1]:9091"),
+            ("10.0.0.1", "http://10.0.0.1"),
+        ] {
+            assert_eq!(shown(&parse_url(text).unwrap()), url, "{text}");
+        }
+        for (text, error) in [("ftp://h", "neither http nor https"), ("http://", "not a URL")] {
+            let found = parse_url(text).unwrap_err().to_string();
+            assert!(found.contains(error), "{text}: {found}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::alerts::screen::story;
-use super::asking::{Asking, list, text};
+use super::asking::{Asking, labels, list, text};
 use super::route;
 use super::when::When;
 use crate::clock::Clock;
@@ -91,7 +91,7 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
         text(&alert["fingerprint"]),
         text(&alert["state"]),
         text(&alert["severity"]),
-        alert["labels"],
+        labels(&alert["labels"]),
         text(&alert["value"]),
         text(&alert["threshold"]),
         text(&alert["activeAt"]),

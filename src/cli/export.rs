@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::recorded::{Folder, bar};
 use super::when::When;
-use super::{Global, output};
+use super::{Global, nearby, output};
 use crate::clock::Clock;
 use crate::files;
 use crate::model::{LabelMatcher, LabelSet, Wall};
@@ -64,6 +64,12 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         bail!("--from is after --to");
     }
     let series = list(&history, &selectors, span.0, span.1)?;
+    if series.is_empty()
+        && let Some(names) = nearby::names(&history)
+        && let Some(hint) = nearby::hint(selectors.iter().map(Vec::as_slice), &names)
+    {
+        eprintln!("hint: {hint}");
+    }
     let write = |out: &mut dyn Write| {
         let bar = bar(series.len() as u64, "{bar:40} {pos}/{len} series  {eta} left");
         let done = pour(&history, &series, span, options.format, out, &mut || bar.inc(1));

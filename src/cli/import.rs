@@ -3,14 +3,20 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::Global;
-use super::recorded::{Folder, bar};
+use super::recorded::{Folder, bar, give_to_owner};
+use crate::clock::Clock;
+use crate::config::Root;
+use crate::history::History;
 use crate::model::Wall;
 use crate::transfer::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -43,8 +49,45 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     });
     let import = Import::new(format, options.skip_bad, CEILING);
     let done = into(&folder, &options.input, import)?;
-    tell(&options.input.display().to_string(), &done);
+    let name = options.input.display().to_string();
+    tell(&name, &done);
+    if done.samples == 0 {
+        bail!("{name} has no sample to import");
+    }
+    let now = Clock::start().now().wall;
+    let retention = global.settings().ok().filter(|_| options.folder.is_default());
+    let days = |root: Root| root.trend_analysis.storage.retention_days.value;
+    let retention = retention.map(|root| DAY * days(root));
+    warnings(&done, now, retention).iter().for_each(|warning| eprintln!("warning: {warning}"));
     Ok(())
+}
+
+/// Says which of the samples will not be seen: those older than `retention`, and those that a running Bellwether
+/// holds in memory itself.
+fn warnings(done: &Imported, now: Wall, retention: Option<Duration>) -> Vec<String> {
+    let Some((from, to)) = done.span else { return Vec::new() };
+    let mut warnings = Vec::new();
+    if let Some(retention) = retention.filter(|retention| from < now.before(*retention)) {
+        let (some, days) = (if to < now.before(retention) { "all" } else { "some" }, retention.as_secs() / DAY.as_secs());
+        warnings.push(format!(
+            "{some} samples are older than the retention of {days} days and will be deleted; hint: \
+             raise trend_analysis.storage.retention_days, restart, and import again"
+        ));
+    }
+    // A block is written five minutes after its end.
+    let in_memory = History::block_range(now.before(Duration::from_secs(300))).start;
+    if to >= in_memory {
+        warnings.push(format!(
+            "samples from {} on may be in the memory of a running Bellwether: where it has one of the same time, \
+             its own stays",
+            time(in_memory)
+        ));
+    }
+    warnings
+}
+
+fn time(at: Wall) -> String {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_string()
 }
 
 /// Imports a file, or standard input, into the history in `folder`.
@@ -57,7 +100,10 @@ pub(super) fn into(folder: &Path, input: &Path, mut import: Import) -> anyhow::R
         Err(ImportError::Line(bad)) => bail!("{}; nothing was imported", place(&name, &bad)),
         read => read?,
     }
-    import.write(folder).with_context(|| format!("history in {}", folder.display()))
+    let told = || format!("history in {}", folder.display());
+    let done = import.write(folder).with_context(told)?;
+    give_to_owner(folder).with_context(told)?;
+    Ok(done)
 }
 
 /// The input, its name and its size, as far as that is known.
@@ -76,7 +122,6 @@ fn place(name: &str, bad: &BadLine) -> String {
 }
 
 fn tell(name: &str, done: &Imported) {
-    let time = |at: Wall| jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_string();
     let span = done
         .span
         .map_or_else(String::new, |(from, to)| format!(", {} to {}", time(from), time(to)));
@@ -89,5 +134,24 @@ fn tell(name: &str, done: &Imported) {
     }
     if let Some(bad) = &done.first_bad {
         println!("left out {} bad lines; the first: {}", done.skipped, place(name, bad));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_will_not_be_seen_is_said() {
+        let now = Wall(1_795_435_200_000);
+        let of = |from: Duration, to: Duration| {
+            let span = Some((now.before(from), now.before(to)));
+            warnings(&Imported { span, ..Imported::default() }, now, Some(DAY * 15)).join("\n")
+        };
+        assert_eq!(of(DAY * 10, DAY), "");
+        assert!(of(DAY * 16, DAY).starts_with("some samples are older than the retention of 15 days"));
+        assert!(of(DAY * 20, DAY * 16).starts_with("all samples"));
+        assert!(of(DAY, Duration::ZERO).contains("its own stays"));
+        assert!(warnings(&Imported::default(), now, Some(DAY)).is_empty());
     }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use super::asking::{data, list, printable, printable_lines, text};
 use super::client::Target;
 use super::when::When;
-use super::{Global, output};
+use super::{Global, nearby, output};
 use crate::clock::Clock;
 use crate::declare::{format_duration, parse_duration};
 use crate::history::History;
@@ -45,7 +46,7 @@ pub(super) struct Options {
     #[arg(long, default_value = "table")]
     format: Form,
     /// Read the history in this folder, which a Bellwether may be writing, instead of asking one.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file", "insecure", "user"])]
     history: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
@@ -89,8 +90,16 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     };
     for (word, notes) in [("warning", &answer.warnings), ("info", &answer.infos)] {
         for note in notes {
-            eprintln!("{word}: {note}");
+            eprintln!("{word}: {}", printable(note));
         }
+    }
+    let is_empty = match &answer.value {
+        Value::Vector(samples) => samples.is_empty(),
+        Value::Matrix(series) => series.is_empty(),
+        _ => false,
+    };
+    if is_empty && let Some(hint) = nothing_found(global, options) {
+        eprintln!("hint: {hint}");
     }
     let text = match options.format {
         Form::Table => table::table(&answer.value),
@@ -146,9 +155,26 @@ fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<St
     let path = format!("/api/v1/{name}?{}", parameters.finish());
     let answer = options.target.get_within(global, &path, PATIENCE)?;
     if answer.status != 200 {
-        bail!("{}", read::error(answer.status, &answer.body));
+        bail!("{}", printable_lines(&read::error(answer.status, &answer.body)));
     }
     Ok(answer.body)
+}
+
+/// A hint for a query that found no series; none where the names of the series cannot be had.
+fn nothing_found(global: &Global, options: &Options) -> Option<String> {
+    let selectors = promql::parse(&options.expr).ok()?.selectors();
+    let names = match &options.history {
+        Some(folder) => {
+            let (history, _) = History::open_read_only(folder);
+            nearby::names(&history)?
+        }
+        None => {
+            let path = "/api/v1/label/__name__/values";
+            let names = data(path, &options.target.get(global, path).ok()?).ok()?;
+            list(&names).iter().map(text).collect()
+        }
+    };
+    nearby::hint(selectors.iter().map(|selector| &*selector.matchers), &names)
 }
 
 /// Asks the history in a folder.

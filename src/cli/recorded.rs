@@ -1,6 +1,7 @@
 //! The history that a command reads or writes, and how it shows that it is at work.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -19,6 +20,11 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// Whether it is the one of the configuration.
+    pub(super) fn is_default(&self) -> bool {
+        self.history.is_none()
+    }
+
     /// Where it is.
     pub(super) fn path(&self, global: &Global) -> anyhow::Result<PathBuf> {
         if let Some(folder) = &self.history {
@@ -37,6 +43,21 @@ impl Folder {
         }
         Ok(history)
     }
+}
+
+/// Gives the files that root made in `folder` to the folder's owner: the service could not read them.
+pub(super) fn give_to_owner(folder: &Path) -> std::io::Result<()> {
+    let owner = std::fs::metadata(folder)?;
+    if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.metadata()?.uid() == 0 {
+            std::os::unix::fs::lchown(entry.path(), Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    Ok(())
 }
 
 /// A bar on standard error, where that is a terminal.

@@ -114,10 +114,23 @@ impl Add {
 
 const PATH: &str = "/api/v1/silences";
 
-/// The user of this shell.
+/// The user of this shell; behind sudo, the one who called it.
 pub(super) fn user() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
-    named("SUDO_USER").or_else(|| named("USER")).unwrap_or_else(|| "somebody".into())
+    let variables = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(named);
+    variables.unwrap_or_else(|| {
+        let id = rustix::process::getuid().as_raw();
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        name_of(id, &users).unwrap_or_else(|| format!("uid {id}"))
+    })
+}
+
+/// The name of a user in the lines of passwd(5).
+fn name_of(id: u32, users: &str) -> Option<String> {
+    let id = id.to_string();
+    let mut users = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let user = users.find(|fields| fields.get(2) == Some(&&*id))?;
+    Some(user.first()?.to_string())
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -192,6 +205,13 @@ fn recurs(silence: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_without_variables_has_the_name_of_its_id() {
+        let users = "root:x:0:0:root:/root:/bin/sh\neva:x:1000:1000::/home/eva:/bin/sh\n";
+        assert_eq!(name_of(1000, users).as_deref(), Some("eva"));
+        assert_eq!(name_of(7, users), None);
+    }
 
     #[test]
     fn a_silence_is_shown_with_when_it_recurs_and_where_it_stands() {

@@ -1,44 +1,37 @@
 //! `bellwether status`: how a running Bellwether fares, on one screen.
 
-use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::Global;
+use super::alerts::screen::name;
+use super::asking::{data, printable, text};
 use super::client::Target;
 
 pub(super) fn run(global: &Global, target: &Target) -> anyhow::Result<()> {
-    let summary = fetch(global, target, "/api/v1/summary")?;
-    let health = fetch(global, target, "/api/v1/health")?;
-    let alerts = fetch(global, target, "/api/v1/alerts")?;
+    let get = |path: &str| data(path, &target.get(global, path)?);
+    let summary = get("/api/v1/summary")?;
+    let health = get("/api/v1/health")?;
+    let alerts = get("/api/v1/alerts")?;
     print!("{}", screen(&summary, &health, &alerts));
     Ok(())
-}
-
-fn fetch(global: &Global, target: &Target, path: &str) -> anyhow::Result<Value> {
-    let answer = target.get(global, path)?;
-    if answer.status != 200 {
-        bail!("{path}: {}: {}", answer.status, answer.body.trim());
-    }
-    let mut body: Value = serde_json::from_str(&answer.body)
-        .with_context(|| format!("{path}: not an answer of Bellwether"))?;
-    Ok(body["data"].take())
 }
 
 /// The whole screen.
 fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     let mut out = format!(
-        "bellwether {}  {}  up {} s  {} series  {} rules\n\ncollectors\n",
-        word(&summary["version"]),
-        word(&summary["status"]),
+        "bellwether {}  {}  up {} s  {} series  {} rules\n{}\ncollectors\n",
+        text(&summary["version"]),
+        text(&summary["status"]),
         summary["uptimeSeconds"].as_f64().unwrap_or_default().round(),
-        word(&summary["series"]),
-        word(&summary["rules"]),
+        text(&summary["series"]),
+        text(&summary["rules"]),
+        configuration(health),
     );
     for (name, collector) in entries(&health["collectors"]) {
         let state = match collector["success"].as_bool() {
             Some(true) => "ok".to_owned(),
             Some(false) => {
-                format!("FAILED {}: {}", word(&collector["reason"]), word(&collector["error"]))
+                format!("FAILED {}: {}", text(&collector["reason"]), text(&collector["error"]))
             }
             None => match collector["error"].as_str() {
                 Some(error) => format!("not seen yet, and not missed: {error}"),
@@ -48,7 +41,7 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         let took = collector["lastDurationSeconds"].as_f64().unwrap_or_default() * 1000.0;
         out += &format!("  {name:<14} {took:>9.2} ms  {state}\n");
         for note in collector["notes"].as_array().into_iter().flatten() {
-            out += &format!("  {:<14} {:>12}  {}\n", "", "", word(note));
+            out += &format!("  {:<14} {:>12}  {}\n", "", "", text(note));
         }
     }
     out += &state(&health["state"]);
@@ -58,34 +51,29 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     for channel in health["channels"].as_array().into_iter().flatten() {
         out += &format!(
             "  {:<14} {} sent, {} queued, {} dropped{}",
-            word(&channel["name"]),
-            word(&channel["sent"]),
-            word(&channel["queued"]),
-            word(&channel["dropped"]),
+            text(&channel["name"]),
+            text(&channel["sent"]),
+            text(&channel["queued"]),
+            text(&channel["dropped"]),
             match channel["deadLetters"].as_u64() {
                 Some(letters) if letters > 0 => format!(", {letters} dead letters"),
                 _ => String::new(),
             },
         );
         if let Some(error) = channel["lastError"].as_str() {
-            out += &format!("  FAILED {error}");
+            out += &format!("  FAILED {}", printable(error));
         }
         out.push('\n');
     }
     out += &remote_write(&health["remoteWrite"]);
     out += "\nalerts\n";
     for alert in alerts["alerts"].as_array().into_iter().flatten() {
-        let labels: Vec<String> = entries(&alert["labels"])
-            .filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"))
-            .map(|(name, value)| format!("{name}={}", word(value)))
-            .collect();
         out += &format!(
-            "  {:<8} {:<9} {} {}  {}\n",
-            word(&alert["state"]),
-            word(&alert["severity"]),
-            word(&alert["rule"]),
-            labels.join(","),
-            word(&alert["message"]),
+            "  {:<8} {:<9} {}  {}\n",
+            text(&alert["state"]),
+            text(&alert["severity"]),
+            name(&alert["labels"], &alert["rule"]),
+            text(&alert["message"]),
         );
     }
     out
@@ -104,18 +92,36 @@ fn state(state: &Value) -> String {
     line + "\n"
 }
 
+/// The configuration in effect, and why the last reload failed if it did.
+fn configuration(health: &Value) -> String {
+    let configuration = &health["configuration"];
+    let mut out = format!(
+        "configuration {}  hash {}  loaded {}\n",
+        text(&configuration["source"]),
+        text(&configuration["checksum"]),
+        text(&configuration["loadedAt"]),
+    );
+    let reload = &health["lastReload"];
+    if let Some(error) = reload["error"].as_str() {
+        let at = text(&reload["at"]);
+        out += &format!("reload at {at} FAILED, this configuration stays:\n");
+        error.lines().for_each(|line| out += &format!("  {}\n", printable(line)));
+    }
+    out
+}
+
 /// What there is of the past, and what is wrong with it.
 fn history(history: &Value) -> String {
     if history.is_null() {
         return "  none is kept\n".to_owned();
     }
     let mut line = match history["folder"].as_str() {
-        Some(folder) => format!("  {folder}  {} bytes", word(&history["bytes"])),
+        Some(folder) => format!("  {folder}  {} bytes", text(&history["bytes"])),
         None => "  in memory".to_owned(),
     };
-    line += &format!("  {} series  since {}", word(&history["series"]), word(&history["oldest"]));
+    line += &format!("  {} series  since {}", text(&history["series"]), text(&history["oldest"]));
     if let Some(problem) = history["problem"].as_str() {
-        line += &format!("  DEGRADED {problem}");
+        line += &format!("  DEGRADED {}", printable(problem));
     }
     line + "\n"
 }
@@ -126,9 +132,9 @@ fn alert_history(history: &Value) -> String {
         return String::new();
     }
     let folder = history["folder"].as_str().unwrap_or("in memory");
-    let mut line = format!("\nalert history\n  {folder}  {} bytes", word(&history["bytes"]));
+    let mut line = format!("\nalert history\n  {folder}  {} bytes", text(&history["bytes"]));
     if let Some(problem) = history["problem"].as_str() {
-        line += &format!("  DEGRADED {problem}");
+        line += &format!("  DEGRADED {}", printable(problem));
     }
     line + "\n"
 }
@@ -142,13 +148,13 @@ fn remote_write(destinations: &Value) -> String {
     for destination in destinations {
         out += &format!(
             "  {:<14} {} sent, {} lost, {} bytes wait",
-            word(&destination["name"]),
-            word(&destination["sent"]),
-            word(&destination["lost"]),
-            word(&destination["pendingBytes"]),
+            text(&destination["name"]),
+            text(&destination["sent"]),
+            text(&destination["lost"]),
+            text(&destination["pendingBytes"]),
         );
         if let Some(error) = destination["lastError"].as_str() {
-            out += &format!("  FAILED {error}");
+            out += &format!("  FAILED {}", printable(error));
         }
         out.push('\n');
     }
@@ -157,15 +163,6 @@ fn remote_write(destinations: &Value) -> String {
 
 fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
-}
-
-/// A value without quotes; a dash where there is none.
-fn word(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -185,6 +182,8 @@ mod tests {
                     "problem": "no space left"},
                     "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
                     "lastError": "refused"}],
+                    "configuration": {"source": "/b.yaml", "checksum": "00c0ffee", "loadedAt": "2026-11-21"},
+                    "lastReload": {"at": "2026-11-22", "success": false, "error": "b.yaml:1:2: a\n  hint: b"},
                     "alertHistory": {"folder": "/a", "bytes": 7, "problem": null},
                     "state": {"folder": "/s", "problem": "it is another's"},
                     "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0, "deadLetters": 0},
@@ -194,7 +193,10 @@ mod tests {
         );
         assert_eq!(
             screen,
-            "bellwether 1  healthy  up 3 s  7 series  2 rules\n\ncollectors\n  \
+            "bellwether 1  healthy  up 3 s  7 series  2 rules\n\
+             configuration /b.yaml  hash 00c0ffee  loaded 2026-11-21\n\
+             reload at 2026-11-22 FAILED, this configuration stays:\n  b.yaml:1:2: a\n    hint: b\n\n\
+             collectors\n  \
              neo4j               1.50 ms  FAILED connect: refused\n  \
              own                 0.00 ms  has not run yet\n  \
              statsd              0.00 ms  not seen yet, and not missed: no answer\n\nstate\n  /s  DEGRADED it is another's\n\nhistory\n  \
@@ -202,7 +204,7 @@ mod tests {
              log            1 sent, 0 queued, 0 dropped\n  \
              pager          1 sent, 0 queued, 2 dropped, 2 dead letters\n\nremote write\n  \
              mimir          5 sent, 0 lost, 9 bytes wait  FAILED refused\n\nalerts\n  \
-             firing   critical  disk mount_point=/  full\n"
+             firing   critical  disk{mount_point=\"/\"}  full\n"
         );
     }
 }

@@ -55,6 +55,8 @@ pub struct Figures {
     pub last_reload_good: bool,
     /// When the declaration in effect was loaded, seconds since the epoch.
     pub loaded_at: f64,
+    /// CRC-32 of the text of the configuration file in effect.
+    pub config_checksum: u32,
     /// Refused records, by reason.
     pub refused: Vec<(&'static str, u64)>,
     /// Records refused because their metric is at its ceiling of series, by metric.
@@ -268,6 +270,8 @@ own_metrics! {
         "Whether the last reload took effect.";
     LoadedAt = "bellwether_config_last_reload_success_timestamp_seconds" Gauge []
         "When the declaration in effect was loaded.";
+    ConfigHash = "bellwether_config_hash" Gauge []
+        "Hash of the configuration file in effect (CRC-32): equal on hosts with equal files.";
     Refused = "bellwether_application_refused_total" Counter ["reason"]
         "Application records refused.";
     Overflow = "bellwether_application_series_overflow_total" Counter ["metric"]
@@ -452,6 +456,7 @@ impl Out<'_> {
         self.put(Id::RuleFilesLeftOut, &[], figures.rule_files_left_out);
         self.put(Id::ReloadGood, &[], f64::from(u8::from(figures.last_reload_good)));
         self.put(Id::LoadedAt, &[], figures.loaded_at);
+        self.put(Id::ConfigHash, &[], f64::from(figures.config_checksum));
         for (reason, count) in &figures.refused {
             self.put(Id::Refused, &[reason], *count as f64);
         }

@@ -29,6 +29,8 @@ type Application = (MetricId, application::Declared);
 pub struct Plan {
     /// The settings it was made from.
     pub root: Root,
+    /// CRC-32 of the configuration file's text.
+    pub checksum: u32,
     /// All metrics; a [`MetricId`] is an index into it.
     pub metrics: Arc<[MetricDef]>,
     /// Labels that every series on the page carries.
@@ -86,14 +88,15 @@ pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> R
 /// # Errors
 /// All problems of the declaration, those of decoding included.
 pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
-    let Loaded { source, root, mut problems, rule_files, silences, warnings, host } = loaded;
+    let Loaded { source, checksum, root, mut problems, rule_files, silences, warnings, host } =
+        loaded;
     if let Some(root) = &root {
         exec::check(root, &source, &mut problems);
     }
     let plan = root.map(|root| {
         let checker = Checker::new(&root, &rule_files, &silences, warnings, &mut problems);
         let plan = Checker { host: host.as_deref(), ..checker }.plan();
-        plan(root)
+        plan(root, checksum)
     });
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
@@ -130,7 +133,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The plan, but for the settings themselves, which may be large.
-    fn plan(mut self) -> impl FnOnce(Root) -> Plan + use<> {
+    fn plan(mut self) -> impl FnOnce(Root, u32) -> Plan + use<> {
         let monitor = &self.root.performance_monitor;
         if monitor.at.pos.line == 0 {
             self.problems
@@ -170,8 +173,9 @@ impl<'a> Checker<'a> {
         self.remote_write();
         let default_labels = monitor.prometheus.default_labels.value.clone();
         let warnings = self.warnings;
-        move |root| Plan {
+        move |root, checksum| Plan {
             root,
+            checksum,
             metrics,
             default_labels,
             interval,

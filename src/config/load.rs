@@ -1,8 +1,10 @@
 //! A file, or the embedded declaration, to settings or to a report of all that is wrong.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::declare::{At, Cx, Decode, Environment, Problem, Problems, parse};
 use crate::prometheus::RuleFile;
@@ -70,6 +72,8 @@ impl std::error::Error for Report {}
 pub struct Loaded {
     /// Where it came from.
     pub source: Source,
+    /// CRC-32 of its text.
+    pub checksum: u32,
     /// The settings; defaults stand in for what is wrong.
     pub root: Option<Root>,
     /// What is wrong.
@@ -123,10 +127,10 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
             None
         }
     };
-    let source = source.clone();
+    let (source, checksum) = (source.clone(), crc32fast::hash(text.as_bytes()));
     let (rule_files, silences, warnings) = Default::default();
     let host = environment("HOSTNAME").filter(|host| !host.is_empty());
-    Loaded { source, root, problems, rule_files, silences, warnings, host }
+    Loaded { source, checksum, root, problems, rule_files, silences, warnings, host }
 }
 
 /// The text of a file that is not too large.
@@ -153,11 +157,20 @@ fn unreadable(error: &std::io::Error) -> (String, Option<&'static str>) {
     }
 }
 
-/// The process's environment; `HOSTNAME` falls back to the kernel's host name, because services
-/// have no such variable.
+/// Variables that stand in where the process's environment lacks them.
+static FALLBACK: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+
+/// Puts `variables` behind the process's environment, as those of an environment file; once, before the first load.
+pub fn set_fallback_environment(variables: BTreeMap<String, String>) {
+    FALLBACK.set(variables).ok();
+}
+
+/// The process's environment, with the fallback variables behind it; `HOSTNAME` falls back to the kernel's host
+/// name, because services have no such variable.
 #[must_use]
 pub fn process_environment(name: &str) -> Option<OsString> {
-    std::env::var_os(name).or_else(|| {
+    let fallback = || FALLBACK.get()?.get(name).map(OsString::from);
+    std::env::var_os(name).or_else(fallback).or_else(|| {
         (name == "HOSTNAME")
             .then(|| rustix::system::uname().nodename().to_string_lossy().into_owned().into())
     })

@@ -4,7 +4,7 @@ use super::format::Format;
 use super::number::push_value;
 use super::parse::exemplar;
 use super::scan::Scanner;
-use crate::model::{LabelSet, METRIC_NAME, is_label_name, is_metric_name};
+use crate::model::{LabelSet, METRIC_NAME};
 
 /// How a line writes its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,25 +15,43 @@ pub enum TimeUnit {
     Millis,
 }
 
-/// Reads the series that `line` begins with: `name{label="value"}`, or `{__name__="name"}` as
-/// `promtool tsdb dump` writes it, whose times are milliseconds. Returns what follows, too.
+/// Reads the series that `line` begins with, and returns what follows, too: `name{label="value"}` or
+/// `{"name",label="value"}` of OpenMetrics, or `{__name__="name"}` as `promtool tsdb dump` writes it, whose times are
+/// milliseconds. Names are any UTF-8, in quotes where they need them.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn read_series(line: &str) -> Result<(LabelSet, TimeUnit, &str), String> {
     if line.starts_with('{') {
-        let mut scanner = Scanner::new(line, Format::Text);
-        let labels = scanner.labels_named(|name| name == METRIC_NAME || is_label_name(name))?;
-        if !labels.get(METRIC_NAME).is_some_and(|name| is_metric_name(name)) {
+        let (mut scanner, unit) = match begins_with_name(line) {
+            true => (Scanner::new(line, Format::OpenMetrics), TimeUnit::Seconds),
+            false => (Scanner::of_dump(line), TimeUnit::Millis),
+        };
+        let labels = scanner.utf8_labels()?;
+        if labels.get(METRIC_NAME).is_none_or(String::is_empty) {
             return Err("no metric name: neither before the braces nor as __name__".into());
         }
-        return Ok((LabelSet::new(labels), TimeUnit::Millis, scanner.rest()));
+        return Ok((LabelSet::new(labels), unit, scanner.rest()));
     }
     let mut scanner = Scanner::new(line, Format::OpenMetrics);
-    let name = scanner.metric_name()?;
-    let labels = scanner.labels()?;
-    let name = (METRIC_NAME.to_owned(), name.to_owned());
-    Ok((LabelSet::new(labels.into_iter().chain([name])), TimeUnit::Seconds, scanner.rest()))
+    let name = scanner.metric_name()?.to_owned();
+    let mut labels = scanner.utf8_labels()?;
+    if labels.insert(METRIC_NAME.to_owned(), name).is_some() {
+        return Err("the metric is named twice".into());
+    }
+    Ok((LabelSet::new(labels), TimeUnit::Seconds, scanner.rest()))
+}
+
+/// Whether the first thing in braces is a quoted name without a value.
+fn begins_with_name(line: &str) -> bool {
+    let Some(quoted) = line.strip_prefix("{\"") else { return false };
+    let mut escaped = false;
+    let end = quoted.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    end.is_some_and(|end| quoted[end + 1..].starts_with([',', '}']))
 }
 
 /// Reads what follows a series: a value, and a time in milliseconds since the epoch. An exemplar
@@ -103,6 +121,19 @@ mod tests {
                 1_700_000_000_000,
             ),
             ("{__name__=\"up\"} +Inf 7", "up", f64::INFINITY, 7),
+            (
+                r#"{"A.b"="\x01\u00a0\t", __name__="http.requests"} 1 7"#,
+                r#"{"http.requests", "A.b"="\x01\u00a0\t"}"#,
+                1.0,
+                7,
+            ),
+            (
+                r#"{"http.requests","host-name"="a"} 1 7"#,
+                r#"{"http.requests", "host-name"="a"}"#,
+                1.0,
+                7000,
+            ),
+            (r#"foo{a="\foo"} 1 7"#, r#"foo{a="\\foo"}"#, 1.0, 7000),
         ] {
             assert_eq!(read(line), Ok((labels.to_owned(), value, at)), "{line}");
         }
@@ -117,7 +148,8 @@ mod tests {
             ("up 1 2 3", "text after the time: \" 3\""),
             ("9up 1 2", "bad metric name: \"9up\""),
             ("up{a=1} 1 2", "expected =\"value\" after the label name: a"),
-            ("up{__name__=\"a\"} 1 2", "bad label name: \"__name__\""),
+            ("up{__name__=\"a\"} 1 2", "the metric is named twice"),
+            (r#"{__name__="a",b="\q"} 1 2"#, "bad escape: \\q"),
             ("{job=\"x\"} 1 2", "no metric name: neither before the braces nor as __name__"),
             ("{__name__=\"up\"} 1 1.5", "bad timestamp: \"1.5\""),
             ("{__name__=\"up\"}1 1", "expected a space before: \"1 1\""),

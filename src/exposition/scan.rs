@@ -1,19 +1,33 @@
 //! Reads the pieces of one line: names, label sets, numbers. Strict, never panics.
 
+use std::collections::btree_map::Entry;
+
 use super::format::Format;
-use crate::model::{Labels, is_label_name, is_metric_name};
+use super::go_quote::unquote;
+use crate::model::{Labels, METRIC_NAME, is_label_name, is_metric_name};
 
 /// What is left of a line.
 #[derive(Clone, Copy)]
 pub(super) struct Scanner<'a> {
     rest: &'a str,
     format: Format,
+    /// Undoes the escapes of a label value.
+    unescape: fn(&str) -> Result<String, String>,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(line: &'a str, format: Format) -> Self {
         let rest = if format == Format::Text { line.trim_start_matches(BLANK) } else { line };
-        Self { rest, format }
+        let unescape: fn(&str) -> _ = match format {
+            Format::Text => |text| unescape(text, true),
+            Format::OpenMetrics => |text| Ok(unescape_leniently(text)),
+        };
+        Self { rest, format, unescape }
+    }
+
+    /// A line of `promtool tsdb dump`: as text, with values that Go has quoted.
+    pub(super) fn of_dump(line: &'a str) -> Self {
+        Self { unescape: unquote, ..Self::new(line, Format::Text) }
     }
 
     pub(super) fn rest(&self) -> &'a str {
@@ -82,33 +96,63 @@ impl<'a> Scanner<'a> {
 
     /// A label set in braces; none is an empty set.
     pub(super) fn labels(&mut self) -> Result<Labels, String> {
-        self.labels_named(is_label_name)
+        let mut labels = Labels::new();
+        self.braces(|line| {
+            let name = line.bare_name(is_label_name)?.to_owned();
+            let value = line.label_value(&name)?;
+            insert(&mut labels, name, value)
+        })?;
+        Ok(labels)
     }
 
-    /// The same, of labels whose names are `good`.
-    pub(super) fn labels_named(&mut self, good: fn(&str) -> bool) -> Result<Labels, String> {
+    /// The same with any UTF-8 names, in quotes where Prometheus needs them. A quoted name without a value is that
+    /// of the metric, and becomes the label `__name__`.
+    pub(super) fn utf8_labels(&mut self) -> Result<Labels, String> {
         let mut labels = Labels::new();
+        self.braces(|line| {
+            let name = match line.eat("\"") {
+                true => line.quoted()?,
+                false => {
+                    let good = |name: &str| name == METRIC_NAME || is_label_name(name);
+                    let name = line.bare_name(good)?.to_owned();
+                    let value = line.label_value(&name)?;
+                    return insert(&mut labels, name, value);
+                }
+            };
+            line.skip_blanks();
+            if line.rest.starts_with([',', '}']) {
+                return insert(&mut labels, METRIC_NAME.to_owned(), name);
+            }
+            let value = line.label_value(&name)?;
+            insert(&mut labels, name, value)
+        })?;
+        Ok(labels)
+    }
+
+    /// Reads what is in braces, one `each` between two commas; nothing without braces.
+    fn braces(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
         let before = *self;
         self.skip_blanks();
         if !self.eat("{") {
             *self = before;
-            return Ok(labels);
+            return Ok(());
         }
         self.skip_blanks();
+        let mut first = true;
         while !self.eat("}") {
-            if !labels.is_empty() {
+            if !std::mem::take(&mut first) {
                 self.comma()?;
                 if self.format == Format::Text && self.eat("}") {
                     break;
                 }
             }
-            let (name, value) = self.pair(good)?;
-            if labels.insert(name.to_owned(), value).is_some() {
-                return Err(format!("label given twice: {name}"));
-            }
+            each(self)?;
             self.skip_blanks();
         }
-        Ok(labels)
+        Ok(())
     }
 
     fn comma(&mut self) -> Result<(), String> {
@@ -119,18 +163,20 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn pair(&mut self, good: fn(&str) -> bool) -> Result<(&'a str, String), String> {
+    fn bare_name(&mut self, good: impl Fn(&str) -> bool) -> Result<&'a str, String> {
         let name = self.take_until(|c| c == '=' || c == '}' || BLANK.contains(&c));
-        if !good(name) {
-            return Err(format!("bad label name: {name:?}"));
-        }
+        if good(name) { Ok(name) } else { Err(format!("bad label name: {name:?}")) }
+    }
+
+    /// The value behind the label name `name`.
+    fn label_value(&mut self, name: &str) -> Result<String, String> {
         self.skip_blanks();
         let equals = self.eat("=");
         self.skip_blanks();
         if !equals || !self.eat("\"") {
             return Err(format!("expected =\"value\" after the label name: {name}"));
         }
-        Ok((name, self.quoted()?))
+        self.quoted()
     }
 
     fn quoted(&mut self) -> Result<String, String> {
@@ -141,7 +187,7 @@ impl<'a> Scanner<'a> {
             ends
         });
         let end = end.ok_or("label value without an end")?;
-        let value = unescape(&self.rest[..end], true)?;
+        let value = (self.unescape)(&self.rest[..end])?;
         self.rest = &self.rest[end + 1..];
         Ok(value)
     }
@@ -160,6 +206,32 @@ impl<'a> Scanner<'a> {
 }
 
 const BLANK: [char; 2] = [' ', '\t'];
+
+fn insert(labels: &mut Labels, name: String, value: String) -> Result<(), String> {
+    match labels.entry(name) {
+        Entry::Vacant(place) => {
+            place.insert(value);
+            Ok(())
+        }
+        Entry::Occupied(place) => Err(format!("label given twice: {}", place.key())),
+    }
+}
+
+/// Undoes the escaping of a label value in OpenMetrics, where a backslash before any other character stands for itself.
+fn unescape_leniently(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, chars.as_str().chars().next()) {
+            ('\\', Some(next @ ('\\' | 'n' | '"'))) => {
+                chars.next();
+                out.push(if next == 'n' { '\n' } else { next });
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
 
 /// Undoes the escaping of a label value or a help text. `quotes`: `\"` is an escape too.
 pub(super) fn unescape(text: &str, quotes: bool) -> Result<String, String> {

@@ -1,10 +1,11 @@
 //! All labels of one series, its name included, in one allocation.
 
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::labels::END;
+use super::names::{is_label_name, is_metric_name};
 
 /// The label that holds a series' name.
 pub const METRIC_NAME: &str = "__name__";
@@ -109,18 +110,51 @@ impl PartialOrd for LabelSet {
     }
 }
 
-/// As PromQL writes a series: `up{job="x"}`.
+/// A text in double quotes with the escapes of Go and PromQL; no control character is left in it.
+pub struct GoQuoted<'a>(pub &'a str);
+
+impl fmt::Display for GoQuoted<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("\"")?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(out, "\\{c}")?,
+                '\n' => out.write_str("\\n")?,
+                '\r' => out.write_str("\\r")?,
+                '\t' => out.write_str("\\t")?,
+                // Rust escapes what cannot be printed as Go does, in another form.
+                c if c.escape_debug().nth(1) != Some('u') => out.write_char(c)?,
+                c if (c as u32) < 0x80 => write!(out, "\\x{:02x}", c as u32)?,
+                c if (c as u32) < 0x1_0000 => write!(out, "\\u{:04x}", c as u32)?,
+                c => write!(out, "\\U{:08x}", c as u32)?,
+            }
+        }
+        out.write_str("\"")
+    }
+}
+
+/// As PromQL writes a series: `up{job="x"}`, or `{"http.requests", "host-name"="a"}` where a name needs quotes.
 impl fmt::Display for LabelSet {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())?;
-        let rest = self.iter().filter(|(name, _)| *name != METRIC_NAME);
+        let metric = self.name();
         let mut separator = "{";
-        for (name, value) in rest {
-            write!(out, "{separator}{name}={value:?}")?;
+        if is_metric_name(metric) {
+            out.write_str(metric)?;
+        } else if !metric.is_empty() {
+            write!(out, "{{{}", GoQuoted(metric))?;
+            separator = ", ";
+        }
+        for (name, value) in self.iter().filter(|(name, _)| *name != METRIC_NAME) {
+            out.write_str(separator)?;
+            match is_label_name(name) {
+                true => out.write_str(name)?,
+                false => GoQuoted(name).fmt(out)?,
+            }
+            write!(out, "={}", GoQuoted(value))?;
             separator = ", ";
         }
         match separator {
-            "{" if self.name().is_empty() => out.write_str("{}"),
+            "{" if metric.is_empty() => out.write_str("{}"),
             "{" => Ok(()),
             _ => out.write_str("}"),
         }
@@ -145,6 +179,8 @@ mod tests {
         assert_eq!(set, LabelSet::new([("__name__", "up"), ("job", "y")]));
         assert_eq!(set.to_string(), "up{job=\"y\"}");
         assert_eq!(LabelSet::default().to_string(), "{}");
+        let utf8 = LabelSet::new([("__name__", "http.requests"), ("host-name", "a\u{a0}"), ("b", "\u{1b}")]);
+        assert_eq!(utf8.to_string(), r#"{"http.requests", b="\x1b", "host-name"="a\u00a0"}"#);
     }
 
     #[test]

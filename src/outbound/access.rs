@@ -7,6 +7,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
 
 use super::answer::reasons;
+use super::trust::client_config;
 use crate::declare::{At, Problems, Secret, Span, Spanned};
 use crate::files;
 
@@ -117,12 +118,7 @@ impl Access {
         if let Some(path) = &self.ca_file {
             let told = |reason: String| format!("ca_file {}: {reason}", path.display());
             let pem = files::read(path, files::SMALL).map_err(|error| told(error.to_string()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| told(reasons(&error)))?;
-            if certificates.is_empty() {
-                return Err(told("no certificate in it".into()));
-            }
-            builder = builder.tls_certs_only(certificates);
+            builder = builder.tls_backend_preconfigured(client_config(&pem).map_err(told)?);
         } else if url.scheme() == "http" && self.lacks_authorities() {
             // Reading the system's authorities costs time and memory, and hosts without any exist.
             builder = builder.tls_certs_only([]);

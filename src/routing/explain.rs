@@ -1,5 +1,6 @@
 //! Where an alert goes and what keeps it from being told, as data for people.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,17 @@ pub struct Membership {
     pub fell_back: bool,
 }
 
+/// Reasons for which notifications about a firing alert are held, by the names of Alertmanager's API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suppression {
+    /// The silence.
+    pub silenced_by: Option<String>,
+    /// The alert that inhibits it.
+    pub inhibited_by: Option<Fingerprint>,
+    /// The person who acknowledged it.
+    pub acknowledged_by: Option<String>,
+}
+
 impl Routing {
     /// Where an alert with these labels would go at `at`.
     #[must_use]
@@ -110,6 +122,27 @@ impl Routing {
 }
 
 impl Dispatcher {
+    /// The alerts that are silenced, inhibited or acknowledged now.
+    #[must_use]
+    pub fn suppressions(&self, now: Wall) -> HashMap<Fingerprint, Suppression> {
+        let suppression = |fingerprint: Fingerprint, alert: &Alert| {
+            let view = View { alert, sender: &self.routing.sender };
+            Suppression {
+                silenced_by: self.silences.silencing(&view, now).map(|silence| silence.id.clone()),
+                inhibited_by: self.inhibitions.inhibitor(fingerprint, &view).map(|(_, by)| by),
+                acknowledged_by: self
+                    .acknowledgements
+                    .holding(fingerprint, now)
+                    .map(|acknowledgement| acknowledgement.by.clone()),
+            }
+        };
+        self.alerts
+            .iter()
+            .map(|(fingerprint, tracked)| (*fingerprint, suppression(*fingerprint, &tracked.alert)))
+            .filter(|(_, suppression)| *suppression != Suppression::default())
+            .collect()
+    }
+
     /// What is known of an alert; `None` if it neither fires nor did a short time ago.
     #[must_use]
     pub fn explain(&self, alert: Fingerprint, now: Now) -> Option<Explanation> {

@@ -6,7 +6,7 @@ use crate::model::{Fingerprint, Now, Wall};
 
 use super::acknowledge::{Acknowledgement, Acknowledgements};
 use super::dispatcher::Dispatcher;
-use super::silence::{SilenceDraft, SilenceError, Silences};
+use super::silence::{OPEN, SilenceDraft, SilenceError, Silences};
 
 /// One thing that somebody wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,46 @@ pub enum Order {
     },
     /// Nobody does any more.
     Release(Fingerprint),
+}
+
+/// The line of the audit log.
+impl fmt::Display for Order {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silence(draft) => {
+                match &draft.id {
+                    Some(id) => write!(out, "silence {id} changed to {}", draft.matchers)?,
+                    None => write!(out, "silence {}", draft.matchers)?,
+                }
+                if let Some(from) = draft.starts_at {
+                    write!(out, " from {}", utc(from))?;
+                }
+                if draft.ends_at != OPEN {
+                    write!(out, " until {}", utc(draft.ends_at))?;
+                }
+                said_by(out, &draft.created_by, &draft.comment)
+            }
+            Self::Expire(id) => write!(out, "silence {id} expired"),
+            Self::Acknowledge { alert, by, comment, until } => {
+                write!(out, "alert {alert} acknowledged")?;
+                if let Some(until) = until {
+                    write!(out, " until {}", utc(*until))?;
+                }
+                said_by(out, by, comment)
+            }
+            Self::Release(alert) => write!(out, "acknowledgement of alert {alert} removed"),
+        }
+    }
+}
+
+/// ` by NAME: COMMENT`; quoted, because a log line must not be forged by either.
+fn said_by(out: &mut fmt::Formatter<'_>, by: &str, comment: &str) -> fmt::Result {
+    write!(out, " by {by:?}")?;
+    if comment.is_empty() { Ok(()) } else { write!(out, ": {comment:?}") }
+}
+
+fn utc(at: Wall) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string())
 }
 
 /// Why an order is not carried out.
@@ -125,5 +165,43 @@ impl Dispatcher {
             true => Ok(()),
             false => Err(OrderError::Unknown(format!("no alert {alert} fires"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{Matchers, Recurs};
+
+    #[test]
+    fn the_audit_log_names_who_what_and_until_when() {
+        let draft = SilenceDraft {
+            id: None,
+            matchers: Matchers::parse("alertname=disk_full").unwrap(),
+            starts_at: None,
+            ends_at: Wall(1_795_435_200_000),
+            recurs: Recurs::default(),
+            created_by: "ada\nroot".into(),
+            comment: "disk is swapped".into(),
+        };
+        assert_eq!(
+            Order::Silence(draft.clone()).to_string(),
+            "silence {alertname=\"disk_full\"} until 2026-11-23T12:00:00Z by \"ada\\nroot\": \"disk is swapped\""
+        );
+        let changed =
+            SilenceDraft { id: Some("7".into()), ends_at: OPEN, comment: String::new(), ..draft };
+        assert_eq!(
+            Order::Silence(changed).to_string(),
+            "silence 7 changed to {alertname=\"disk_full\"} by \"ada\\nroot\""
+        );
+        let alert = Fingerprint(0xff);
+        let order =
+            Order::Acknowledge { alert, by: "eva".into(), comment: String::new(), until: None };
+        assert_eq!(order.to_string(), "alert 00000000000000ff acknowledged by \"eva\"");
+        assert_eq!(
+            Order::Release(alert).to_string(),
+            "acknowledgement of alert 00000000000000ff removed"
+        );
+        assert_eq!(Order::Expire("7".into()).to_string(), "silence 7 expired");
     }
 }

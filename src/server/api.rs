@@ -3,7 +3,7 @@
 //! Where Prometheus has the same endpoint (`alerts`, `rules`) the shape is its own, with fields
 //! added; so its users and tools feel at home.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,11 +11,31 @@ use serde_json::{Value, json};
 
 use super::backend::{Health, RemoteHealth, RuleView};
 use super::query::Parameters;
-use crate::model::{Alert, AlertState, Labels, Now, Recorded, Severity, Wall};
+use crate::model::{Alert, AlertState, Fingerprint, Labels, Now, Recorded, Severity, Wall};
+use crate::routing::Suppression;
 
-/// Data of `/api/v1/alerts`.
-pub(super) fn alerts(alerts: &[Arc<Alert>]) -> Value {
-    json!({ "alerts": alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>() })
+/// Data of `/api/v1/alerts`. An alert whose notifications are held has `silencedBy`, `inhibitedBy` or `acknowledgedBy`.
+pub(super) fn alerts(
+    alerts: &[Arc<Alert>],
+    suppressions: &HashMap<Fingerprint, Suppression>,
+) -> Value {
+    let view = |alert: &Arc<Alert>| {
+        let mut view = view_alert(alert);
+        if let Some(suppression) = suppressions.get(&alert.fingerprint) {
+            let inhibited_by = suppression.inhibited_by.map(|by| by.to_string());
+            for (key, by) in [
+                ("silencedBy", &suppression.silenced_by),
+                ("inhibitedBy", &inhibited_by),
+                ("acknowledgedBy", &suppression.acknowledged_by),
+            ] {
+                if let Some(by) = by {
+                    view[key] = json!(by);
+                }
+            }
+        }
+        view
+    };
+    json!({ "alerts": alerts.iter().map(view).collect::<Vec<_>>() })
 }
 
 /// One alert: Prometheus' fields, then ours.
@@ -166,8 +186,17 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
             "problem": health.state.problem,
         },
         "lastReload": health.reload.as_ref().map(|reload| {
-            json!({ "at": time(reload.at), "success": reload.success })
+            json!({
+                "at": time(reload.at),
+                "success": reload.error.is_none(),
+                "error": reload.error,
+            })
         }),
+        "configuration": {
+            "source": health.configuration.source,
+            "checksum": format!("{:08x}", health.configuration.checksum),
+            "loadedAt": time(health.configuration.loaded_at),
+        },
     })
 }
 
@@ -191,7 +220,7 @@ fn status(health: &Health, ready: bool) -> &'static str {
         || health.history.as_ref().is_some_and(|history| history.problem.is_some())
         || health.alert_history.as_ref().is_some_and(|history| history.problem.is_some())
         || health.state.problem.is_some()
-        || health.reload.as_ref().is_some_and(|reload| !reload.success);
+        || health.reload.as_ref().is_some_and(|reload| reload.error.is_some());
     match (ready, failing) {
         (false, _) => "starting",
         (true, false) => "healthy",
@@ -340,7 +369,11 @@ mod tests {
 
     #[test]
     fn an_alert_has_prometheus_fields() {
-        let view = &alerts(&[alert(AlertState::Firing, Some(91.0))])["alerts"][0];
+        let alert = alert(AlertState::Firing, Some(91.0));
+        let suppression = Suppression { silenced_by: Some("7".into()), ..Suppression::default() };
+        let suppressions = HashMap::from([(alert.fingerprint, suppression)]);
+        let view = &alerts(&[alert], &suppressions)["alerts"][0];
+        assert_eq!((&view["silencedBy"], &view["acknowledgedBy"]), (&json!("7"), &Value::Null));
         let expected =
             json!({"alertname": "disk_full", "severity": "critical", "mount_point": "/"});
         assert_eq!(view["labels"], expected);

@@ -2,7 +2,7 @@
 //!
 //! `app` implements it; nothing here knows how.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::model::{
     Wall,
 };
 use crate::promql::Queryable;
-use crate::routing::{Explanation, Order, OrderError, Silence};
+use crate::routing::{Explanation, Order, OrderError, Silence, Suppression};
 use crate::store::Store;
 
 /// The program behind the page.
@@ -48,6 +48,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// All alerts that are pending or firing.
     fn alerts(&self) -> Vec<Arc<Alert>>;
+
+    /// The alerts that are silenced, inhibited or acknowledged now.
+    fn suppressions(&self) -> HashMap<Fingerprint, Suppression>;
 
     /// What became of alerts and notifications so far, if that is kept.
     fn alert_history(&self) -> Option<AlertHistory>;
@@ -149,6 +152,8 @@ pub struct Health {
     pub state: StateHealth,
     /// The last reload, if there was one.
     pub reload: Option<ReloadHealth>,
+    /// The configuration in effect.
+    pub configuration: ConfigurationHealth,
 }
 
 /// Where alerts, silences and queues are kept, and what is wrong with that.
@@ -246,6 +251,17 @@ pub struct AlertHistoryHealth {
 pub struct ReloadHealth {
     /// When.
     pub at: Wall,
-    /// Whether the new declaration was swapped in.
-    pub success: bool,
+    /// Why the new configuration was not put into effect, if it was not.
+    pub error: Option<String>,
+}
+
+/// The configuration in effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigurationHealth {
+    /// Path of the file, or the embedded one.
+    pub source: String,
+    /// CRC-32 of its text as it was loaded.
+    pub checksum: u32,
+    /// Time of the load.
+    pub loaded_at: Wall,
 }

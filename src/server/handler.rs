@@ -436,7 +436,7 @@ fn data(
                 Trouble::new(StatusCode::NOT_FOUND, message).hint("/api/v1/metrics lists all")
             })?
         }
-        View::Alerts => api::alerts(&backend.alerts()),
+        View::Alerts => api::alerts(&backend.alerts(), &backend.suppressions()),
         View::Rules => api::rules(&api::wanted(backend.rules(), parameters)),
         View::Silences => desk::silences(&backend.silences(), now.wall),
         View::Explain => explain(parameters, backend)?,

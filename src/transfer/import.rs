@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::exposition::{TimeUnit, read_point, read_series};
 use crate::history::{BlockWriter, History};
 use crate::model::{LabelSet, Wall};
+use crate::promql::SampledSeries;
 
 use super::json;
 use super::sort::{Record, Sorted, Sorter};
@@ -156,10 +157,9 @@ impl Import {
         if line.is_empty() {
             return Ok(Ok(()));
         }
-        let format = *self.format.get_or_insert(if line.starts_with("{\"") {
-            InputFormat::Json
-        } else {
-            InputFormat::OpenMetrics
+        let format = *self.format.get_or_insert_with(|| match is_json(line) {
+            true => InputFormat::Json,
+            false => InputFormat::OpenMetrics,
         });
         let read = match format {
             InputFormat::Json => self.json(line),
@@ -217,7 +217,11 @@ impl Import {
             }
         };
         self.open.0 |= unit == TimeUnit::Seconds;
-        let (value, at) = read_point(rest, unit).map_err(|message| (message, HINT))?;
+        let (mut value, at) = read_point(rest, unit).map_err(|message| (message, HINT))?;
+        // A dump prints the marker of a series that ended as any other NaN.
+        if unit == TimeUnit::Millis && value.is_nan() {
+            value = SampledSeries::stale();
+        }
         if !within(at) {
             return Err(("its time is not in the years 1 to 9999".into(), "times are seconds"));
         }
@@ -265,6 +269,13 @@ impl Import {
 
 type Complaint = (String, &'static str);
 type Point = (u32, i64, f64);
+
+/// Whether a line is an object of JSON, and not a series with a quoted name.
+fn is_json(line: &str) -> bool {
+    let key = line.strip_prefix('{').map(str::trim_start).and_then(|rest| rest.strip_prefix('"'));
+    let behind = key.and_then(|rest| rest.split_once('"'));
+    behind.is_some_and(|(_, rest)| rest.trim_start().starts_with(':'))
+}
 
 fn within(at: i64) -> bool {
     (-LATEST..=LATEST).contains(&at)

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::exposition::write_value;
-use crate::model::{LabelSet, METRIC_NAME};
+use crate::model::{LabelSet, METRIC_NAME, is_label_name, is_metric_name};
 use crate::promql::SampledSeries;
 
 use super::json;
@@ -63,7 +63,10 @@ impl<'a> Writer<'a> {
     fn open_metrics(&mut self, series: &SampledSeries) -> io::Result<()> {
         let name = series.labels.name();
         if name != self.metric {
-            writeln!(self.out, "# TYPE {name} unknown")?;
+            match is_metric_name(name) {
+                true => writeln!(self.out, "# TYPE {name} unknown")?,
+                false => writeln!(self.out, "# TYPE \"{}\" unknown", escaped(name))?,
+            }
             name.clone_into(&mut self.metric);
         }
         let head = open_metrics_series(&series.labels);
@@ -108,29 +111,34 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// `name{label="value"}`, escaped.
+/// `name{label="value"}`, or `{"name","label"="value"}` where a name needs quotes.
 fn open_metrics_series(labels: &LabelSet) -> String {
-    let mut text = labels.name().to_owned();
-    let mut separator = '{';
+    let (mut text, mut separator) = (String::new(), '{');
+    let metric = labels.name();
+    if is_metric_name(metric) {
+        text += metric;
+    } else {
+        text += &format!("{{\"{}\"", escaped(metric));
+        separator = ',';
+    }
     for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
         text.push(separator);
         separator = ',';
-        text += name;
-        text += "=\"";
-        for c in value.chars() {
-            match c {
-                '\\' => text += "\\\\",
-                '"' => text += "\\\"",
-                '\n' => text += "\\n",
-                c => text.push(c),
-            }
+        match is_label_name(name) {
+            true => text += name,
+            false => text += &format!("\"{}\"", escaped(name)),
         }
-        text.push('"');
+        text += &format!("=\"{}\"", escaped(value));
     }
     if separator == ',' {
         text.push('}');
     }
     text
+}
+
+/// A name or value between its quotes.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// Milliseconds as seconds with three digits.

@@ -1,5 +1,5 @@
-//! Every query of every panel on a real Prometheus that scrapes a live Bellwether with the shipped
-//! declaration, under load from all three sources.
+//! Every query of every panel on three data sources: a Prometheus that scrapes a live Bellwether with the shipped
+//! configuration, a Prometheus that it writes to, and Bellwether itself; under load from all three collectors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,12 +25,27 @@ fn every_query_of_every_panel_gives_data() {
     let address = format!("bolt://{}", neo4j.address());
     fill(&address);
     let folder = TempDir::new().expect("folder");
-    let agent = Agent::start(folder.path(), &declaration(&address));
+    let receiver_folder = TempDir::new().expect("folder");
+    let receiver = Prometheus::start(receiver_folder.path(), "  []\n");
+    let remote_write = format!("\nremote_write:\n  - url: {}/api/v1/write\n", receiver.url());
+    let agent = Agent::start(folder.path(), &(declaration(&address) + &remote_write));
     let _load = Load::start(&agent);
     let prometheus = Prometheus::start(folder.path(), &scrape(&agent));
+    let own = |query: &str| {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let (status, body) = agent.get(&format!("/api/v1/query?query={encoded}"));
+        assert_eq!(status, 200, "{query}: {body}");
+        let answer: Value = serde_json::from_str(&body).expect("JSON");
+        answer["data"]["result"].as_array().expect("a vector").clone()
+    };
+    let sources: [(&str, &str, &dyn Fn(&str) -> Vec<Value>); 3] = [
+        ("scraped by Prometheus", "bellwether", &|query| prometheus.query(query)),
+        ("written to Prometheus", ".*", &|query| receiver.query(query)),
+        ("Bellwether", ".*", &own),
+    ];
 
-    let up = "bellwether_build_info{job=~\"bellwether\", instance=~\".+\"}";
-    assert_eq!(prometheus.wait_for(up).len(), 1, "what the variables of the dashboard list");
+    let up = "bellwether_build_info{job=~\"bellwether\", instance=~\".*\"}";
+    assert_eq!(prometheus.wait_for(up).len(), 1, "the series that the variables of the dashboard list");
     for panel in panels(&dashboard(EMBEDDED)) {
         for expression in expressions(panel) {
             let (_, page) = agent.get("/metrics");
@@ -40,13 +55,15 @@ fn every_query_of_every_panel_gives_data() {
             {
                 continue;
             }
-            let query = expression
-                .replace("$job", "bellwether")
-                .replace("$instance", ".+")
-                .replace("$__rate_interval", "5s")
-                .replace("$__range", "30s");
-            let what = format!("{}: numbers from {query}", text(&panel["title"]));
-            poll(&what, Duration::from_secs(60), || numbers(&prometheus.query(&query)));
+            for (source, job, ask) in &sources {
+                let query = expression
+                    .replace("$job", job)
+                    .replace("$instance", ".*")
+                    .replace("$__rate_interval", "5s")
+                    .replace("$__range", "30s");
+                let what = format!("{source}: {}: numbers from {query}", text(&panel["title"]));
+                poll(&what, Duration::from_secs(60), || numbers(&ask(&query)));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A running server with a backend made for tests, and a client that speaks raw HTTP.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use bellwether::model::{
     Origin, Recorded, RefusedRecord, Severity, Wall,
 };
 use bellwether::promql::Queryable;
-use bellwether::routing::{Explanation, Order, OrderError, Silence};
+use bellwether::routing::{Explanation, Order, OrderError, Silence, Suppression};
 use bellwether::server::{
     Access, Backend, Handle, Health, Judgement, Prometheus, Resent, RuleView, Server, Stats,
 };
@@ -165,6 +165,10 @@ impl Backend for TestBackend {
 
     fn alerts(&self) -> Vec<Arc<Alert>> {
         vec![alert()]
+    }
+
+    fn suppressions(&self) -> HashMap<Fingerprint, Suppression> {
+        HashMap::new()
     }
 
     fn silences(&self) -> Vec<Silence> {

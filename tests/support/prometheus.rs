@@ -29,6 +29,7 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", folder.join("prometheus").display()))
             .arg(format!("--web.listen-address={address}"))
             .arg("--query.lookback-delta=1m")
+            .arg("--web.enable-remote-write-receiver")
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.join("prometheus.log")).unwrap())
             .spawn()

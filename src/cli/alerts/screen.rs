@@ -1,20 +1,21 @@
-//! Alerts and their history for people, in a hundred columns.
+//! Alerts and their history for people.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::cli::asking::{figure, list, table, text};
+use crate::cli::asking::{figure, labels as series_labels, list, table, text};
 use crate::declare::format_duration;
 use crate::model::Wall;
 
+/// Columns of the history where they are broken into lines.
 const WIDTH: usize = 100;
-/// Most columns that the name of an alert takes.
+/// Most columns that the name of an alert takes in the history.
 const NAME: usize = 34;
 
-/// One line per alert, the worst and the oldest first.
-pub(super) fn active(data: &Value, now: Wall) -> String {
+/// One line per alert, the worst and the oldest first; messages are cut at `width` columns, if there is one.
+pub(super) fn active(data: &Value, now: Wall, width: Option<usize>) -> String {
     let mut alerts: Vec<&Value> = list(&data["alerts"]).iter().collect();
     if alerts.is_empty() {
         return "no alert is pending or firing\n".to_owned();
@@ -24,20 +25,35 @@ pub(super) fn active(data: &Value, now: Wall) -> String {
         let severity = order.iter().position(|word| alert["severity"] == *word);
         (alert["state"] != "firing", severity, text(&alert["activeAt"]))
     });
-    let mut rows =
-        vec![["STATE", "SEVERITY", "FOR", "ALERT", "MESSAGE"].map(str::to_owned).to_vec()];
+    let heads = ["FINGERPRINT", "STATE", "SEVERITY", "FOR", "ALERT", "MESSAGE"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(alerts.iter().map(|alert| {
         let since = if alert["firedAt"].is_null() { &alert["activeAt"] } else { &alert["firedAt"] };
         vec![
-            text(&alert["state"]),
+            text(&alert["fingerprint"]),
+            state(alert),
             text(&alert["severity"]),
             age(since, now),
-            shortened(&name(&alert["labels"], &alert["rule"]), NAME),
+            name(&alert["labels"], &alert["rule"]),
             text(&alert["message"]),
         ]
     }));
     let lines = table(&rows);
-    lines.lines().map(|line| shortened(line, WIDTH) + "\n").collect()
+    let cut = |line: &str| width.map_or_else(|| line.to_owned(), |width| shortened(line, width));
+    lines.lines().map(|line| cut(line) + "\n").collect()
+}
+
+/// `firing`, with what holds its notifications.
+fn state(alert: &Value) -> String {
+    let state = text(&alert["state"]);
+    let held = [
+        ("silencedBy", "silenced"),
+        ("inhibitedBy", "inhibited"),
+        ("acknowledgedBy", "acknowledged"),
+    ];
+    let held = held.into_iter().filter(|(key, _)| alert[key].is_string());
+    let held: Vec<&str> = held.map(|(_, word)| word).collect();
+    if held.is_empty() { state } else { format!("{state} ({})", held.join(", ")) }
 }
 
 fn age(since: &Value, now: Wall) -> String {
@@ -173,17 +189,12 @@ fn wrapped(out: &mut String, head: &str, sentence: &str) {
     writeln!(out, "{}", line.trim_end()).ok();
 }
 
-/// `rule{a=b}`, without the labels that every alert has.
-fn name(labels: &Value, rule: &Value) -> String {
-    let labels: Vec<String> = labels
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"))
-        .map(|(name, value)| format!("{name}={}", text(value)))
-        .collect();
-    let rule = text(rule);
-    if labels.is_empty() { rule } else { format!("{rule}{{{}}}", labels.join(",")) }
+/// `rule{a="b"}`, without the labels that every alert has.
+pub(in crate::cli) fn name(labels: &Value, rule: &Value) -> String {
+    let own = labels.as_object().into_iter().flatten();
+    let own = own.filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"));
+    let own: Map<String, Value> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+    format!("{}{}", text(rule), series_labels(&Value::Object(own)))
 }
 
 fn shortened(text: &str, most: usize) -> String {
@@ -240,16 +251,16 @@ mod tests {
         assert_eq!(
             shown,
             "2026-11-21 UTC\n  \
-             02:59:58  backlog{queue_name=mail}  pending, critical: queue_length 42 > 10\n  \
-             03:00:58  backlog{queue_name=mail}  FIRING, critical: queue_length 42 > 10 for 1m; 42 wait in mail\n  \
-             03:00:58  backlog{queue_name=mail}  -> pager: firing is queued\n  \
-             03:00:59  backlog{queue_name=mail}  -> pager: firing FAILED, attempt 1: connect: connection\n\
-             \x20                                       refused; again in 1.5s\n  \
-             03:01:01  backlog{queue_name=mail}  -> pager: firing delivered, attempt 2\n  \
-             03:02:00  backlog{queue_name=mail}  -> pager (ops): firing (repeat) is held back by silence:\n\
-             \x20                                       maintenance of mail by eva until 04:00\n\
+             02:59:58  backlog{queue_name=\"mail\"}  pending, critical: queue_length 42 > 10\n  \
+             03:00:58  backlog{queue_name=\"mail\"}  FIRING, critical: queue_length 42 > 10 for 1m; 42 wait in mail\n  \
+             03:00:58  backlog{queue_name=\"mail\"}  -> pager: firing is queued\n  \
+             03:00:59  backlog{queue_name=\"mail\"}  -> pager: firing FAILED, attempt 1: connect: connection\n\
+             \x20                                         refused; again in 1.5s\n  \
+             03:01:01  backlog{queue_name=\"mail\"}  -> pager: firing delivered, attempt 2\n  \
+             03:02:00  backlog{queue_name=\"mail\"}  -> pager (ops): firing (repeat) is held back by silence:\n\
+             \x20                                         maintenance of mail by eva until 04:00\n\
              2026-11-22 UTC\n  \
-             00:10:00  backlog{queue_name=mail}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n\
+             00:10:00  backlog{queue_name=\"mail\"}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n\
              there may be older ones: --cursor 7\n"
         );
     }
@@ -260,16 +271,22 @@ mod tests {
             json!({"state": state, "severity": severity, "rule": rule, "labels": {"m": "/"},
                    "activeAt": "2023-11-14T22:13:20Z", "firedAt": null, "message": "x".repeat(90)})
         };
-        let alerts = [
+        let mut alerts = [
             alert("pending", "critical", "a"),
             alert("firing", "warning", "b"),
             alert("firing", "critical", "c"),
         ];
-        let shown = active(&json!({ "alerts": alerts }), Wall(1_700_000_090_000));
+        alerts[2]["fingerprint"] = json!("00000000000000ff");
+        alerts[2]["silencedBy"] = json!("7");
+        let data = json!({ "alerts": alerts });
+        let shown = active(&data, Wall(1_700_000_090_000), None);
         let lines: Vec<&str> = shown.lines().collect();
-        assert!(lines[1].starts_with("firing   critical  1m30s  c{m=/}"), "{shown}");
-        assert!(lines[3].starts_with("pending  critical  1m30s  a{m=/}"), "{shown}");
-        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{shown}");
-        assert!(active(&json!({"alerts": []}), Wall(0)).starts_with("no alert"));
+        let first = "00000000000000ff  firing (silenced)  critical  1m30s  c{m=\"/\"}  xxx";
+        assert!(lines[1].starts_with(first), "{shown}");
+        assert!(lines[1].ends_with(&"x".repeat(90)), "{shown}");
+        assert!(lines[3].contains("pending            critical  1m30s  a{m=\"/\"}"), "{shown}");
+        let shown = active(&data, Wall(1_700_000_090_000), Some(100));
+        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+        assert!(active(&json!({"alerts": []}), Wall(0), None).starts_with("no alert"));
     }
 }

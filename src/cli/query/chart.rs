@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::super::output;
 use super::to_terminal;
+use crate::cli::asking::printable;
 use crate::promql::SampledSeries;
 
 /// Lines of the drawing.
@@ -79,7 +80,7 @@ pub(super) fn chart(all: &[SampledSeries], screen: Screen) -> String {
     for (index, one) in series.iter().enumerate() {
         let mark = if letters { letter(index) } else { '━' };
         let mark = coloured(mark, index, screen.colours);
-        out += &format!("{:MARGIN$}  {mark} {}\n", "", one.labels);
+        out += &format!("{:MARGIN$}  {mark} {}\n", "", printable(&one.labels.to_string()));
     }
     if all.len() > MOST {
         out += &format!("{:MARGIN$}  and {} more, not drawn\n", "", all.len() - MOST);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
+use crate::cli::asking::printable;
 use crate::model::{LabelSet, Wall};
 use crate::promql::{SampledSeries, Value};
 
@@ -11,10 +12,10 @@ use crate::promql::{SampledSeries, Value};
 pub(super) fn table(value: &Value) -> String {
     let rows: Vec<Vec<String>> = match value {
         Value::Scalar { value, .. } => return format!("{value}\n"),
-        Value::String { text, .. } => return format!("{text}\n"),
+        Value::String { text, .. } => return format!("{}\n", printable(text)),
         Value::Vector(samples) => samples
             .iter()
-            .map(|sample| vec![sample.labels.to_string(), sample.value.to_string()])
+            .map(|sample| vec![printable(&sample.labels.to_string()), sample.value.to_string()])
             .collect(),
         Value::Matrix(series) => {
             let heads = ["series", "values", "first", "last", "min", "mean", "max"];
@@ -50,7 +51,7 @@ fn summary(series: &SampledSeries) -> Vec<String> {
     let min = values.iter().copied().fold(f64::NAN, f64::min);
     let max = values.iter().copied().fold(f64::NAN, f64::max);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let mut cells = vec![series.labels.to_string(), values.len().to_string()];
+    let mut cells = vec![printable(&series.labels.to_string()), values.len().to_string()];
     cells.extend([ends[0], ends[1], min, mean, max].map(short));
     cells
 }

@@ -55,3 +55,24 @@ fn bad_lines_can_be_left_out() {
     assert_eq!((done.samples, done.skipped, done.series), (2, 3, 1));
     assert_eq!(done.first_bad.unwrap().line, 2);
 }
+
+#[test]
+fn an_export_with_any_names_comes_in_again() {
+    let text = "# TYPE \"http.requests\" unknown\n{\"http.requests\",\"host-name\"=\"a\\n\"} 1 1\n# EOF\n";
+    let done = read(text, false).unwrap();
+    assert_eq!((done.samples, done.series), (1, 1));
+    let dump = "{\"A.b\"=\"\\x01\", __name__=\"http.requests\"} 1 7\n";
+    assert_eq!(read(dump, false).unwrap().samples, 1);
+}
+
+#[test]
+fn a_nan_of_a_dump_ends_the_series() {
+    let mut import = Import::new(None, false, 3);
+    import.read(&mut &b"{__name__=\"up\"} NaN 7\n"[..], &mut |_| {}).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    import.write(folder.path()).unwrap();
+    let (history, _) = History::open_read_only(folder.path());
+    let (from, to) = (Wall(0), Wall(1000));
+    let found = crate::promql::Queryable::select(&history, &[], from, to, &Default::default()).unwrap();
+    assert!(SampledSeries::is_stale(found[0].values[0]), "{found:?}");
+}

@@ -1,0 +1,108 @@
+//! The installed service: where its configuration is, and the environment that systemd gives it.
+//!
+//! A command in a shell then reads the same configuration with the same variables and the same state folder as the
+//! service does.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::config::{Source, read, set_fallback_environment};
+
+/// The configuration of the installed service.
+const CONFIGURATION: &str = "/etc/bellwether/bellwether.yaml";
+/// `EnvironmentFile=` of the unit.
+const ENVIRONMENT: &str = "/etc/bellwether/environment";
+/// `StateDirectory=` of the unit.
+const STATE: &str = "/var/lib/bellwether";
+
+/// The configuration to use: that of `--config`, of `BELLWETHER_CONFIG`, of the installed service, or the embedded one.
+pub(super) fn source(flag: Option<&Path>) -> Source {
+    let variable = std::env::var_os("BELLWETHER_CONFIG").filter(|value| !value.is_empty());
+    let installed = Path::new(CONFIGURATION);
+    let file = flag
+        .map(Path::to_owned)
+        .or_else(|| variable.map(PathBuf::from))
+        // One that may not be looked at is not absent.
+        .or_else(|| installed.try_exists().unwrap_or(true).then(|| installed.to_owned()));
+    file.map_or(Source::Embedded, Source::File)
+}
+
+/// Puts the variables of the environment file behind those of the process, and for the installed configuration also
+/// the service's state folder.
+///
+/// # Errors
+/// `file` is given and cannot be read.
+pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::Result<()> {
+    let is_installed = *source == Source::File(CONFIGURATION.into());
+    let mut variables = match file {
+        Some(file) => {
+            let text = read(file).map_err(|(message, _)| anyhow::anyhow!(message));
+            parse(&text.with_context(|| format!("--env-file {}", file.display()))?)
+        }
+        // Most users may not read it, and need it only where the configuration names a variable.
+        None if is_installed => parse(&read(Path::new(ENVIRONMENT)).unwrap_or_default()),
+        None => return Ok(()),
+    };
+    if is_installed && Path::new(STATE).is_dir() {
+        variables.entry("STATE_DIRECTORY".to_owned()).or_insert_with(|| STATE.to_owned());
+    }
+    set_fallback_environment(variables);
+    Ok(())
+}
+
+/// The assignments of an environment file, by the rules of `EnvironmentFile=` in systemd.exec(5): lines that begin
+/// with `#` or `;` and lines without `=` are ignored, single and double quotes group, and a backslash escapes.
+fn parse(text: &str) -> BTreeMap<String, String> {
+    let text = text.replace("\\\n", "");
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.trim().to_owned(), unquoted(value.trim()))).collect()
+}
+
+/// A value without its quotes and escapes.
+fn unquoted(value: &str) -> String {
+    let mut out = String::new();
+    let mut quote = None;
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\'' | '"', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            ('\\', quote) if quote != Some('\'') => match chars.next() {
+                // Within double quotes a backslash escapes only what would end or expand there.
+                Some(next) if quote.is_some() && !"\"\\`$".contains(next) => {
+                    out.extend(['\\', next])
+                }
+                Some(next) => out.push(next),
+                None => out.push('\\'),
+            },
+            (c, _) => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_file_is_read_as_systemd_reads_it() {
+        let text = "# comment\n; comment\nno assignment\nA=1\n B = two words \nC='a \"b\" \\n'\nD=\"x\\\"y\\d\"\n\
+                    E=a\\ b\nF=one \\\ntwo\nG=\nH=https://h/?a=b\n";
+        let expected = [
+            ("A", "1"),
+            ("B", "two words"),
+            ("C", "a \"b\" \\n"),
+            ("D", "x\"y\\d"),
+            ("E", "a b"),
+            ("F", "one two"),
+            ("G", ""),
+            ("H", "https://h/?a=b"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(parse(text), BTreeMap::from(expected));
+    }
+}

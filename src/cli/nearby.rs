@@ -1,0 +1,81 @@
+//! Hints for a query that found nothing: the names of series that come near those it asks for.
+
+use crate::history::History;
+use crate::model::{LabelMatcher, METRIC_NAME, Wall};
+use crate::transfer::list;
+
+/// Names that a hint shows at most.
+const MOST: usize = 5;
+
+/// Why selectors may have found nothing, where `names` are those of all series.
+pub(super) fn hint<'a>(
+    selectors: impl IntoIterator<Item = &'a [LabelMatcher]>,
+    names: &[String],
+) -> Option<String> {
+    if names.is_empty() {
+        return Some("there are no series at all".into());
+    }
+    let wanted = selectors.into_iter().flatten().filter(|matcher| &*matcher.name == METRIC_NAME);
+    let mut wanted: Vec<&str> = wanted.filter_map(|matcher| matcher.test.exact()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let missing: Vec<&str> =
+        wanted.iter().copied().filter(|name| !names.iter().any(|one| one == name)).collect();
+    if missing.is_empty() {
+        let known = !wanted.is_empty();
+        return known.then(|| {
+            "series of that name exist, but not with these labels or at that time".into()
+        });
+    }
+    let lines = missing.into_iter().map(|name| {
+        let near = near(name, names);
+        match near.as_slice() {
+            [] => format!("no series is named {name}"),
+            near => format!("no series is named {name}; names near it: {}", near.join(", ")),
+        }
+    });
+    Some(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// The names of all series in `history`; none where it cannot be read.
+pub(super) fn names(history: &History) -> Option<Vec<String>> {
+    let series = list(history, &[Vec::new()], Wall(i64::MIN), Wall(i64::MAX)).ok()?;
+    let mut names: Vec<String> = series.iter().map(|labels| labels.name().to_owned()).collect();
+    names.dedup();
+    Some(names)
+}
+
+/// The names that contain `name`, then those that differ in few letters.
+fn near<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
+    let mut ranked: Vec<(usize, &str)> = names
+        .iter()
+        .filter_map(|candidate| {
+            let distance = strsim::damerau_levenshtein(name, candidate);
+            // A name without its prefix, or with its unit left out, is the usual mistake.
+            let contains = candidate.contains(name) || name.contains(&**candidate);
+            let close = distance <= candidate.len().max(name.len()) / 3;
+            (contains || close).then_some((distance, &**candidate))
+        })
+        .collect();
+    ranked.sort_unstable();
+    ranked.into_iter().take(MOST).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_its_prefix_is_found() {
+        let names = ["multi_agent_system_cpu_percent", "multi_agent_system_memory_percent", "up"];
+        let names = names.map(str::to_owned);
+        let hint = |name: &str| hint([[LabelMatcher::equal(METRIC_NAME, name)].as_slice()], &names);
+        assert_eq!(
+            hint("cpu_percent").as_deref(),
+            Some("no series is named cpu_percent; names near it: multi_agent_system_cpu_percent")
+        );
+        assert_eq!(hint("zzz").as_deref(), Some("no series is named zzz"));
+        assert!(hint("up").unwrap().contains("not with these labels"));
+        assert_eq!(super::hint([], &[]).as_deref(), Some("there are no series at all"));
+    }
+}
