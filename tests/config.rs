@@ -180,9 +180,8 @@ fn the_generated_docs_are_what_the_code_gives() {
 fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    let group = |expr: &str| {
-        format!("groups: [{{name: g, rules: [{{alert: {expr}, expr: '{expr}'}}]}}]")
-    };
+    let group =
+        |expr: &str| format!("groups: [{{name: g, rules: [{{alert: {expr}, expr: '{expr}'}}]}}]");
     write("a.yml", &group("good"));
     write("b.yml", "groups: [");
     write("c.yml", &group("sum("));

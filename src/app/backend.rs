@@ -1,6 +1,6 @@
 //! What the server asks of the rest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{self, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Backend for View {
         self.0.judge.judged().engine.alerts().into_iter().map(Arc::new).collect()
     }
 
-    fn suppressions(&self) -> HashMap<Fingerprint, Suppression> {
+    fn suppressions(&self) -> collections::HashMap<Fingerprint, Suppression> {
         self.0.desk.suppressions()
     }
 

@@ -141,7 +141,8 @@ impl Running {
             let seen = app.neo4j_seen.clone();
             let skipped = self.skipped_rows.clone();
             let build = move || -> Box<dyn Collector> {
-                let collector = Neo4jCollector::new(&settings, plan.clone(), first, skipped.clone());
+                let collector =
+                    Neo4jCollector::new(&settings, plan.clone(), first, skipped.clone());
                 Box::new(collector.remembering(seen.clone()))
             };
             self.spawn(app, Origin::Neo4j, schedule, Box::new(build));

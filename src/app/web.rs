@@ -9,9 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::server::{
-    Access, Backend, Handle, LocalSocket, OpenSocket, Prometheus, Server, Stats,
-};
+use crate::server::{Access, Backend, Handle, LocalSocket, OpenSocket, Prometheus, Server, Stats};
 
 /// How long requests under way may take to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -50,10 +48,7 @@ impl Open {
 
 impl Local {
     /// Serves on the socket that `settings` name, where they do.
-    async fn new(
-        settings: Option<&LocalSocket>,
-        handle: &Handle,
-    ) -> Result<Option<Self>, String> {
+    async fn new(settings: Option<&LocalSocket>, handle: &Handle) -> Result<Option<Self>, String> {
         let Some(settings) = settings.cloned() else { return Ok(None) };
         let (path, handle) = (settings.path.clone(), handle.clone());
         let server = tokio::task::spawn_blocking(move || handle.bind_socket(&settings)).await;

@@ -68,7 +68,10 @@ fn warnings(done: &Imported, now: Wall, retention: Option<Duration>) -> Vec<Stri
     let Some((from, to)) = done.span else { return Vec::new() };
     let mut warnings = Vec::new();
     if let Some(retention) = retention.filter(|retention| from < now.before(*retention)) {
-        let (some, days) = (if to < now.before(retention) { "all" } else { "some" }, retention.as_secs() / DAY.as_secs());
+        let (some, days) = (
+            if to < now.before(retention) { "all" } else { "some" },
+            retention.as_secs() / DAY.as_secs(),
+        );
         warnings.push(format!(
             "{some} samples are older than the retention of {days} days and will be deleted; hint: \
              raise trend_analysis.storage.retention_days, restart, and import again"
@@ -149,7 +152,9 @@ mod tests {
             warnings(&Imported { span, ..Imported::default() }, now, Some(DAY * 15)).join("\n")
         };
         assert_eq!(of(DAY * 10, DAY), "");
-        assert!(of(DAY * 16, DAY).starts_with("some samples are older than the retention of 15 days"));
+        assert!(
+            of(DAY * 16, DAY).starts_with("some samples are older than the retention of 15 days")
+        );
         assert!(of(DAY * 20, DAY * 16).starts_with("all samples"));
         assert!(of(DAY, Duration::ZERO).contains("its own stays"));
         assert!(warnings(&Imported::default(), now, Some(DAY)).is_empty());

@@ -179,7 +179,11 @@ mod tests {
         assert_eq!(set, LabelSet::new([("__name__", "up"), ("job", "y")]));
         assert_eq!(set.to_string(), "up{job=\"y\"}");
         assert_eq!(LabelSet::default().to_string(), "{}");
-        let utf8 = LabelSet::new([("__name__", "http.requests"), ("host-name", "a\u{a0}"), ("b", "\u{1b}")]);
+        let utf8 = LabelSet::new([
+            ("__name__", "http.requests"),
+            ("host-name", "a\u{a0}"),
+            ("b", "\u{1b}"),
+        ]);
         assert_eq!(utf8.to_string(), r#"{"http.requests", b="\x1b", "host-name"="a\u00a0"}"#);
     }
 

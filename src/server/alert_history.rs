@@ -41,10 +41,7 @@ impl Shared {
     ///
     /// # Errors
     /// What makes no sense about the request, or why it cannot be answered now.
-    pub(super) async fn alert_history(
-        &self,
-        asked: &Asked<'_>,
-    ) -> Result<Answer, Trouble> {
+    pub(super) async fn alert_history(&self, asked: &Asked<'_>) -> Result<Answer, Trouble> {
         let access = asked.access;
         let coding = asked.coding()?;
         let parameters = asked.parameters();

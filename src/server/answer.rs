@@ -103,11 +103,7 @@ pub(super) fn html(text: String) -> Answer {
 }
 
 /// `{"status":"success","data":...}`. `permit` is given back when the answer was taken.
-pub(super) fn success(
-    data: &Value,
-    coding: Coding,
-    permit: Option<Permit>,
-) -> Answer {
+pub(super) fn success(data: &Value, coding: Coding, permit: Option<Permit>) -> Answer {
     let body = json!({"status": "success", "data": data}).to_string();
     match Outgoing::coded(body.into_bytes(), coding, permit) {
         Ok((body, coding)) => {

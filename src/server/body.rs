@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
-use hyper::body::{Body, Bytes, Frame, SizeHint};
 use super::activity::Activity;
 use super::compress::Compressor;
 use super::negotiate::Coding;
 use super::permits::Permit;
 use super::registry::{OtherRequest, Registry};
 use crate::exposition::Page;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 /// Room for one rendered chunk, the line that ends it included.
 const CHUNK_ROOM: usize = 72 * 1024;
@@ -149,11 +149,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// When the compressor cannot be made.
-    pub(super) fn page(
-        page: Box<dyn Chunks>,
-        coding: Coding,
-        permit: Permit,
-    ) -> io::Result<Self> {
+    pub(super) fn page(page: Box<dyn Chunks>, coding: Coding, permit: Permit) -> io::Result<Self> {
         let compressor = Compressor::new(coding)?;
         let rendering = Rendering { page, compressor, yields: false };
         Ok(Self::new(Source::Page(Box::new(rendering)), Some(permit)))

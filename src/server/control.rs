@@ -340,7 +340,8 @@ mod tests {
         let local = Peer::from(IpAddr::from([127, 0, 0, 1]));
         let host = ["host: localhost"];
         let token = ["host: localhost", "authorization: Bearer s3cret"];
-        let users = |control: &Control, peer, headers: &[&str]| decide(control, peer, headers, true);
+        let users =
+            |control: &Control, peer, headers: &[&str]| decide(control, peer, headers, true);
         assert_eq!(users(&control(&[], None), local, &host), "users");
         assert_eq!(users(&control(&["127.0.0.0/8"], None), local, &host), "ok", "it was named");
         assert_eq!(users(&control(&[], Some("s3cret")), local, &token), "ok");
@@ -390,10 +391,8 @@ mod tests {
     #[test]
     fn an_unusable_token_file_is_an_error() {
         let load = |path: &Path| {
-            let settings = settings::Control {
-                token_file: Some(path.into()),
-                ..settings::Control::default()
-            };
+            let settings =
+                settings::Control { token_file: Some(path.into()), ..settings::Control::default() };
             Control::new(&settings).unwrap_err()
         };
         let directory = tempfile::tempdir().unwrap();

@@ -43,7 +43,8 @@ impl Shared {
             };
             (settled, permit)
         });
-        let (settled, permit) = settled.await.map_err(|_| internal("this request failed: see the log"))?;
+        let (settled, permit) =
+            settled.await.map_err(|_| internal("this request failed: see the log"))?;
         Ok(answer::success(&json!({ "deadLetters": settled }), coding, Some(permit)))
     }
 }

@@ -93,7 +93,10 @@ pub struct Server {
 enum Listener {
     Tcp(TcpListener),
     /// Its file goes with it.
-    Unix { listener: UnixListener, _file: socket::File },
+    Unix {
+        listener: UnixListener,
+        _file: socket::File,
+    },
 }
 
 impl Listener {
@@ -173,7 +176,10 @@ impl Server {
         backend: Arc<dyn Backend>,
         stats: Arc<Stats>,
     ) -> Self {
-        Self { listener: Listener::Tcp(socket.0), shared: Arc::new(Shared::new(access, backend, stats)) }
+        Self {
+            listener: Listener::Tcp(socket.0),
+            shared: Arc::new(Shared::new(access, backend, stats)),
+        }
     }
 
     /// The address it listens on.

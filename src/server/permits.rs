@@ -166,9 +166,8 @@ impl State {
     /// Whose turn it is, if anybody's: the client with the fewest permits, and of its requests the
     /// one that came first.
     fn grant(&mut self) -> Option<(Waiting, bool)> {
-        let may = |waiting: &Waiting| {
-            self.free > 0 || self.may_reserve(waiting.client, waiting.lane)
-        };
+        let may =
+            |waiting: &Waiting| self.free > 0 || self.may_reserve(waiting.client, waiting.lane);
         let (ticket, client, lane) = self
             .waiting
             .iter()

@@ -348,7 +348,8 @@ impl Inner {
             let waited = entry.activity.waited(now);
             let long = waited.is_some_and(|waited| u128::from(waited) >= GRACE.as_millis());
             let may_go = held >= own + 2 || (held >= own && long);
-            let rank = (waited.is_some(), !entry.activity.is_answering(), !entry.activity.scraped());
+            let rank =
+                (waited.is_some(), !entry.activity.is_answering(), !entry.activity.scraped());
             may_go.then_some((held, rank, waited, Reverse(*id)))
         });
         all.max().map(|(_, _, _, Reverse(id))| id)

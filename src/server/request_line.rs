@@ -151,7 +151,10 @@ mod tests {
     async fn only_the_query_of_the_request_line_is_escaped() {
         let rest = "Host: \"x\"\r\n\r\n<body> ?\"\r\n";
         for (line, expected) in [
-            ("GET /q?query=up{a=\"b\"}<1>2 HTTP/1.1\r\n", "GET /q?query=up{a=%22b%22}%3C1%3E2 HTTP/1.1\r\n"),
+            (
+                "GET /q?query=up{a=\"b\"}<1>2 HTTP/1.1\r\n",
+                "GET /q?query=up{a=%22b%22}%3C1%3E2 HTTP/1.1\r\n",
+            ),
             ("GET /\"q\" HTTP/1.1\r\n", "GET /\"q\" HTTP/1.1\r\n"),
             ("\r\nGET /?\" HTTP/1.1\n", "\r\nGET /?%22 HTTP/1.1\n"),
         ] {

@@ -157,12 +157,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "api_metrics",
         "declared metrics and their values",
     ),
-    page(
-        "/api/v1/alerts",
-        Route::Api(View::Alerts),
-        "api_alerts",
-        "pending and firing alerts",
-    ),
+    page("/api/v1/alerts", Route::Api(View::Alerts), "api_alerts", "pending and firing alerts"),
     page(
         "/api/v1/alerts/history",
         Route::AlertHistory,

@@ -51,8 +51,10 @@ pub(super) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, File)> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let owner = settings.owner.as_deref().map(|name| id(name, "/etc/passwd", "user")).transpose()?;
-    let group = settings.group.as_deref().map(|name| id(name, "/etc/group", "group")).transpose()?;
+    let owner =
+        settings.owner.as_deref().map(|name| id(name, "/etc/passwd", "user")).transpose()?;
+    let group =
+        settings.group.as_deref().map(|name| id(name, "/etc/group", "group")).transpose()?;
     let mut temporary = path.clone().into_os_string();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = PathBuf::from(temporary);

@@ -45,7 +45,11 @@ fn every_query_of_every_panel_gives_data() {
     ];
 
     let up = "bellwether_build_info{job=~\"bellwether\", instance=~\".*\"}";
-    assert_eq!(prometheus.wait_for(up).len(), 1, "the series that the variables of the dashboard list");
+    assert_eq!(
+        prometheus.wait_for(up).len(),
+        1,
+        "the series that the variables of the dashboard list"
+    );
     for panel in panels(&dashboard(EMBEDDED)) {
         for expression in expressions(panel) {
             let (_, page) = agent.get("/metrics");

@@ -249,10 +249,8 @@ fn what_was_read_from_a_rule_file_goes_out_as_it_was() {
     let mut problems = Problems::default();
     let file = RuleFile { path: "rules.yml".into(), text: rules.into() };
     let imported = prometheus::import(&[file], std::iter::empty(), &mut problems);
-    let declared = Declared {
-        recordings: &imported.recordings,
-        ..Declared::new(&imported.rules, &[])
-    };
+    let declared =
+        Declared { recordings: &imported.recordings, ..Declared::new(&imported.rules, &[]) };
     let set = compile(&declared, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     let written = prometheus::export(&set, &[], "x");

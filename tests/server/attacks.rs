@@ -40,13 +40,15 @@ async fn scrape_from(source: &str, address: SocketAddr, extra: &[&str]) -> Resul
         stream.read_to_end(&mut bytes).await?;
         Ok::<_, std::io::Error>(bytes)
     };
-    let bytes = timeout(SCRAPE_TIMEOUT, scrape).await.map_err(|_| "no answer in time".to_owned())?;
+    let bytes =
+        timeout(SCRAPE_TIMEOUT, scrape).await.map_err(|_| "no answer in time".to_owned())?;
     let bytes = bytes.map_err(|error| error.to_string())?;
     if bytes.is_empty() {
         return Err("closed without an answer".into());
     }
     // A page that was cut has no last chunk.
-    let reply = std::panic::catch_unwind(|| Reply::parse(&bytes).0).map_err(|_| "cut".to_owned())?;
+    let reply =
+        std::panic::catch_unwind(|| Reply::parse(&bytes).0).map_err(|_| "cut".to_owned())?;
     let whole = reply.text().contains("test_took_seconds_count 3\n");
     (reply.status == 200 && whole).then_some(()).ok_or(reply.head)
 }

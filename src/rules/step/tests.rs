@@ -123,11 +123,8 @@ fn a_missed_collection_neither_delays_nor_resets() {
 
 #[test]
 fn a_timer_that_ends_between_two_evaluations_ends_at_the_second() {
-    let policy = |duration| Policy {
-        duration: Duration::from_secs(duration),
-        consecutive: 1,
-        ..POLICY
-    };
+    let policy =
+        |duration| Policy { duration: Duration::from_secs(duration), consecutive: 1, ..POLICY };
     // Evaluated each 30 s: when it fires.
     let fires = |duration: u64| {
         let (mut state, mut at) = (State::INACTIVE, 0);

@@ -58,7 +58,8 @@ fn bad_lines_can_be_left_out() {
 
 #[test]
 fn an_export_with_any_names_comes_in_again() {
-    let text = "# TYPE \"http.requests\" unknown\n{\"http.requests\",\"host-name\"=\"a\\n\"} 1 1\n# EOF\n";
+    let text =
+        "# TYPE \"http.requests\" unknown\n{\"http.requests\",\"host-name\"=\"a\\n\"} 1 1\n# EOF\n";
     let done = read(text, false).unwrap();
     assert_eq!((done.samples, done.series), (1, 1));
     let dump = "{\"A.b\"=\"\\x01\", __name__=\"http.requests\"} 1 7\n";
@@ -73,6 +74,7 @@ fn a_nan_of_a_dump_ends_the_series() {
     import.write(folder.path()).unwrap();
     let (history, _) = History::open_read_only(folder.path());
     let (from, to) = (Wall(0), Wall(1000));
-    let found = crate::promql::Queryable::select(&history, &[], from, to, &Default::default()).unwrap();
+    let found =
+        crate::promql::Queryable::select(&history, &[], from, to, &Default::default()).unwrap();
     assert!(SampledSeries::is_stale(found[0].values[0]), "{found:?}");
 }

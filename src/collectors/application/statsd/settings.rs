@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 
 use super::mapping::{Template, glob};
 use crate::collectors::application::settings::ApplicationMetric;
-use crate::declare::{
-    Problems, Raw, Spanned, choices, did_you_mean, is_host_name, section,
-};
+use crate::declare::{Problems, Raw, Spanned, choices, did_you_mean, is_host_name, section};
 
 section! {
     /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
