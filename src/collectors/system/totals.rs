@@ -11,7 +11,7 @@ use crate::model::{Mono, pack};
 /// Share of a total by which it may fall and is still the same total, read while its parts moved.
 const SMALL_FALL: f64 = 0.01;
 
-/// How long a series that could not be read is remembered, so that one bad line in between does
+/// Time for which a series that could not be read is remembered, so that one bad line in between does
 /// not cost its rate.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
