@@ -29,7 +29,7 @@ pub trait Collector: Send + 'static {
     /// that fails does not take the others along.
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a>;
 
-    /// What an operator should know although nothing failed, such as a query that never had a row.
+    /// Notes for the operator although nothing failed, such as a query that never had a row.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }

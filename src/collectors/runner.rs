@@ -35,7 +35,7 @@ pub struct Health {
     pub last_success: Option<Now>,
     /// Why the last run failed.
     pub failure: Option<Failure>,
-    /// What is worth knowing although it is no failure.
+    /// Notes for the operator although nothing failed.
     pub notes: Vec<String>,
     /// Runs that ended, whatever their result.
     pub runs: u64,

@@ -85,12 +85,12 @@ fn push_header(out: &mut Vec<u8>, format: Format, def: &MetricDef) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Whether a line may be written.
+/// Condition under which a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Guard {
     /// Always.
     None,
-    /// Where this number of the series is not negative.
+    /// Only while this number of the series is not negative.
     Number(usize),
     /// Never.
     Omit,
@@ -98,7 +98,7 @@ enum Guard {
 
 /// OpenMetrics takes sums for counters, which are never negative, has no quantiles below zero and
 /// no count of a histogram without its sum; its parsers refuse the whole page for one of those.
-/// What is left out then, the buckets and the count of a summary tell as well.
+/// The buckets, and the count of a summary, tell what is left out then.
 fn guard(def: &MetricDef, suffix: &str, number: usize) -> Guard {
     let below_zero = def.buckets.first().is_some_and(|bound| *bound < 0.0);
     match (def.kind, suffix) {

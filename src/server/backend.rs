@@ -176,7 +176,7 @@ pub struct CollectorHealth {
     pub last_success: Option<Now>,
     /// Why the last run failed.
     pub failure: Option<Failure>,
-    /// What is worth knowing although it is no failure.
+    /// Notes for the operator although nothing failed.
     pub notes: Vec<String>,
 }
 

@@ -117,7 +117,7 @@ impl Recorder {
         Ok(Gauge { cell, refusals })
     }
 
-    /// Whether the metric `name` is declared with this label.
+    /// Tells whether the metric `name` is declared with this label.
     pub(super) fn declares(&self, name: &str, label: &str) -> bool {
         let registry = self.registry.load();
         let labels = registry.find(name).map(|metric| &metric.declared.def.labels);

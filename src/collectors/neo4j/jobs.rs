@@ -46,12 +46,12 @@ struct Progress {
     planned: bool,
     /// What was wrong when it last ended.
     trouble: Option<Trouble>,
-    /// Whether a row that was left out was named in the log.
+    /// Set once a row that was left out was named in the log.
     named: bool,
     answers: Answers,
 }
 
-/// What the answers so far held.
+/// Content of the answers so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answers {
     /// There was none yet.

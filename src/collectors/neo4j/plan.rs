@@ -53,7 +53,7 @@ pub(super) struct Reading {
     pub(super) what: Option<&'static str>,
     /// Columns of the labels, in the order of the declaration.
     pub(super) labels: Vec<Arc<str>>,
-    /// Whether the metric is a counter, which is never negative.
+    /// Set for a counter, which is never negative.
     pub(super) counter: bool,
     /// Column of the value, where it is said.
     pub(super) value: Option<Arc<str>>,

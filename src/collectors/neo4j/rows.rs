@@ -24,7 +24,7 @@ pub(super) enum Cell {
 /// One row, by column.
 pub(super) type Row = BTreeMap<String, Cell>;
 
-/// What the rows of one result are for one metric.
+/// Points of one metric in one result.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Points {
     /// In the order of the rows.
@@ -36,7 +36,7 @@ pub(super) struct Points {
 /// Reads the points of one metric. A value that is null is no data.
 ///
 /// # Errors
-/// When no row can fit, for the columns are others.
+/// No row can fit, for the columns are others.
 pub(super) fn read(rows: &[Row], reading: &Reading) -> Result<Points, String> {
     let mut found = Points::default();
     let mut seen = HashSet::with_capacity(rows.len());
@@ -91,7 +91,7 @@ fn labels(cells: &[(&str, &Cell)], reading: &Reading) -> Result<LabelValues, (Wh
     let mut texts = Vec::with_capacity(cells.len() + 1);
     for (column, cell) in cells {
         texts.push(match cell {
-            // What a row has no value for is a label without one.
+            // Prometheus has no null: a label without a value is the closest.
             Cell::Null => String::new(),
             Cell::Bool(value) => value.to_string(),
             Cell::Int(value) => value.to_string(),

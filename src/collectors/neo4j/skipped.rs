@@ -20,7 +20,7 @@ pub(super) enum Why {
 const WHY: [&str; 5] =
     ["not_a_label", "repeated_labels", "not_a_number", "not_finite", "negative_counter"];
 
-/// How many rows were left out, by reason. A value that is null is no data, and none of them.
+/// Counts of rows that were left out, by reason. A value that is null is no data, and none of them.
 #[derive(Debug, Default)]
 pub struct SkippedRows([AtomicU64; WHY.len()]);
 

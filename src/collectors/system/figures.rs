@@ -118,7 +118,7 @@ pub(super) struct Metric<P> {
     reading: Reading,
 }
 
-/// How a metric's value comes from what was read.
+/// Way from a reading to the metric's value.
 enum Reading {
     /// As it is.
     Level,

@@ -35,7 +35,7 @@ impl Filter {
         })
     }
 
-    /// Whether one of these values is excluded, whatever is included.
+    /// Tells whether one of these values is excluded, whatever is included.
     pub(super) fn excludes(&self, values: &[&str]) -> bool {
         self.tests.iter().any(|(index, _, excluded)| {
             let value = values.get(*index).copied().unwrap_or_default();

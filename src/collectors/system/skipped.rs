@@ -55,7 +55,7 @@ const MOST_NAMED: usize = 100;
 #[derive(Debug, Default)]
 pub struct Skipped {
     counts: [[AtomicU64; WHY.len()]; WHAT.len()],
-    /// What was named in the log: the path, and the line where it is one of a file.
+    /// Places that were named in the log: the path, and the line where it is one of a file.
     named: Mutex<HashSet<(PathBuf, usize)>>,
 }
 

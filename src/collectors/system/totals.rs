@@ -11,7 +11,7 @@ use crate::model::{Mono, pack};
 /// Share of a total by which it may fall and is still the same total, read while its parts moved.
 const SMALL_FALL: f64 = 0.01;
 
-/// How long a series that could not be read is remembered, so that one bad line in between does
+/// Time for which a series that could not be read is remembered, so that one bad line in between does
 /// not cost its rate.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
@@ -30,11 +30,11 @@ impl Total {
 
     /// Takes the next reading. Returns how much was added since the last one, never negative.
     pub(super) fn advance(&mut self, read: f64) -> f64 {
-        let added = increase(self.read, read);
-        let fall = self.read - read;
-        if added > 0.0 || read <= self.read / 2.0 {
-            self.fallen = if fall > 0.0 { 0.0 } else { self.fallen };
+        let (added, fall) = (increase(self.read, read), self.read - read);
+        if fall <= 0.0 {
             self.read = read;
+        } else if began_again(self.read, read) {
+            *self = Self::new(read);
         } else if fall > self.read * SMALL_FALL {
             self.fallen += fall;
             self.read = read;
@@ -58,11 +58,15 @@ impl Total {
 pub(super) fn increase(before: f64, after: f64) -> f64 {
     if after >= before {
         after - before
-    } else if after < before / 2.0 {
+    } else if began_again(before, after) {
         after
     } else {
         0.0
     }
+}
+
+fn began_again(before: f64, after: f64) -> bool {
+    after < before / 2.0
 }
 
 /// The totals of all series of one metric.
@@ -160,6 +164,8 @@ mod tests {
             (4010.0, 5492.9),
             (3.0, 3.0),
             (4.0, 4.0),
+            (2.0, 4.0),
+            (3.0, 5.0),
             (0.0, 0.0),
             (1.0, 1.0),
         ] {

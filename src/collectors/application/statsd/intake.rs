@@ -25,7 +25,7 @@ pub(super) struct Intake {
 /// Reads the wall clock.
 pub(super) type Clock = Box<dyn Fn() -> Wall + Send>;
 
-/// How far a line's timestamp may be off and its values still count as of now.
+/// Seconds by which a line's timestamp may be off and its values still count as of now.
 const TIMELY_SECONDS: u64 = 60;
 
 /// Labels of the line at hand.

@@ -99,7 +99,7 @@ fn cut(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a packet is from a `DogStatsD` client: one of its lines has tags. A client sends all of
+/// Tells a packet of a `DogStatsD` client: one of its lines has tags. A client sends all of
 /// its lines in one dialect.
 pub(super) fn has_tags(packet: &[u8]) -> bool {
     memchr::memmem::find(packet, b"|#").is_some()

@@ -51,7 +51,7 @@ impl Translation {
         }
     }
 
-    /// Whether a sign makes a step of the gauges of `packet`.
+    /// Tells whether a sign makes a step of the gauges of `packet`.
     pub(super) fn signs_are_steps(&self, packet: &[u8]) -> bool {
         match self.dialect {
             StatsdDialect::Statsd => true,

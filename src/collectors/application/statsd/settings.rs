@@ -16,7 +16,7 @@ section! {
     pub struct Statsd {
         /// Address to listen on.
         pub listen: Spanned<String> = "127.0.0.1:8125".to_owned().into(),
-        /// What a sign means in a gauge. `statsd`, the original: `-5` takes 5 away from the gauge.
+        /// Meaning of a sign in a gauge. `statsd`, the original: `-5` takes 5 away from the gauge.
         /// `dogstatsd`: `-5` is its value. `auto`: `dogstatsd` for packets in which a line has
         /// tags, which only those clients send, and `statsd` for the others.
         pub dialect: StatsdDialect = StatsdDialect::Auto,

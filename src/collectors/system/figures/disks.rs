@@ -18,7 +18,7 @@ struct Disks {
     file: HostFile,
     /// Each with the index of the total that it shows.
     metrics: Vec<Metric<usize>>,
-    /// What each metric has added up, over disks that are gone and restarts of a disk's own
+    /// Sum of each metric, over disks that are gone and restarts of a disk's own
     /// counters. Without that a sum would fall when a disk is pulled out, and every reader would
     /// take the fall for a restart.
     sums: Vec<f64>,
@@ -30,7 +30,7 @@ struct Devices {
     /// Those of the file in its order, then those that are gone.
     all: Vec<Device>,
     present: usize,
-    /// Whether all lines could be read the last time. Where not, a device that is new now may have
+    /// Set where a line could not be read the last time: a device that is new now may have
     /// been there, and what it counted until now is not new.
     incomplete: bool,
 }
@@ -41,13 +41,13 @@ struct Device {
     totals: Option<[Total; TOTALS]>,
     /// Of a path of NVMe's multipath: its disk, by its place among the devices.
     head: Option<usize>,
-    /// Whether it is a disk that has such paths.
+    /// Set for a disk that has such paths.
     has_paths: bool,
     /// For each metric, when it counts this device.
     counted: Box<[Counted]>,
 }
 
-/// When a metric counts a device.
+/// Condition under which a metric counts a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counted {
     Never,
@@ -162,7 +162,7 @@ impl Device {
         }
     }
 
-    /// Whether it has counted nothing until now, or in its first reading.
+    /// Tells whether it has counted nothing until now, or in its first reading.
     fn is_silent(&self, disk: &Disk<'_>) -> bool {
         match (&self.totals, disk.totals) {
             (Some(before), _) => before.iter().all(Total::is_zero),
@@ -171,7 +171,7 @@ impl Device {
         }
     }
 
-    /// What each total rose by. All that a new device counted is new, unless it may have been
+    /// Returns how much each total rose. All that a new device counted is new, unless it may have been
     /// there before: then `complete` is false.
     fn advance(&mut self, totals: [u64; TOTALS], complete: bool) -> [f64; TOTALS] {
         let read = totals.map(|total| total as f64);

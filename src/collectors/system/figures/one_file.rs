@@ -16,7 +16,7 @@ type Parse<T> = fn(&[u8], &mut BadLines) -> Option<T>;
 
 struct OneFile<T> {
     file: HostFile,
-    /// Whether there are kernels and containers without it.
+    /// Set where there are kernels and containers without it.
     may_lack: bool,
     parse: Parse<T>,
     metrics: Vec<Metric<Pick<T>>>,

@@ -73,10 +73,10 @@ pub(in super::super) struct TcpStates {
 }
 
 impl TcpStates {
-    /// Counts one line of /proc/net/tcp or tcp6; the heading and empty lines count nothing.
+    /// Counts one line of /proc/net/tcp or tcp6; the heading counts nothing.
     pub(in super::super) fn add_line(&mut self, at: usize, line: &[u8]) -> Result<(), Malformed> {
         let state = fields(line).nth(3).unwrap_or_default();
-        if state == b"st" || line.is_empty() {
+        if state == b"st" {
             return Ok(());
         }
         let digits = std::str::from_utf8(state).ok();
