@@ -78,10 +78,9 @@ fn good_declarations_load() {
 
 #[test]
 fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
-    let mut files = [yaml_files("good"), yaml_files("odd"), yaml_files("../../config")].concat();
-    let mut examples = yaml_files("../../config/examples");
-    examples.retain(|path| !path.to_string_lossy().ends_with(".test.yaml"));
-    files.append(&mut examples);
+    let folders = ["good", "odd", "../../config", "../../config/examples"];
+    let mut files: Vec<PathBuf> = folders.into_iter().flat_map(yaml_files).collect();
+    files.retain(|path| !path.to_string_lossy().ends_with(".test.yaml"));
     for path in files {
         let text = fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -138,7 +137,7 @@ fn secrets_inside_of_addresses_and_headers_are_not_printed() {
     let text = "performance_monitor:\n  alerting:\n    allow_exec: false\n    external_url: \
                 \"https://u:hunter2@example.org\"\n    notifications:\n      channels:\n        \
                 - {type: slack, channel: '#a', token: hunter2, api_url: \"https://u:hunter2@example.org\"}\n        \
-                - {type: email, smtp_server: mail.example.org, from: a@example.org, to: [b@example.org], \
+                - {type: email, smtp_server: mail.example.org, from: a@example.org, recipients: [b@example.org], \
                 headers: {X-Token: hunter2}}\n";
     let printed = config::print(&report("x.yaml", text).unwrap().root).unwrap();
     assert!(printed.contains("https://<secret>@example.org"), "{printed}");

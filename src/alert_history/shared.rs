@@ -103,6 +103,7 @@ impl Shared {
             disk_bytes: state.segments.iter().map(|segment| segment.bytes).sum(),
             memory_bytes: state.unwritten_bytes as u64,
             oldest: oldest.map(Wall),
+            problem: state.hangs(Instant::now()).or_else(|| state.counts.problem.clone()),
             ..state.counts.clone()
         }
     }
@@ -161,5 +162,20 @@ impl State {
                 surveyed: true,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_does_not_end_is_told() {
+        let later = Instant::now() + 2 * SLOW;
+        let mut state = State::default();
+        assert_eq!(state.hangs(later), None);
+        state.writing = Some(Instant::now());
+        assert!(state.hangs(later).is_some_and(|told| told.contains("does not answer")));
+        assert_eq!(state.hangs(Instant::now()), None);
     }
 }

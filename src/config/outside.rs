@@ -46,7 +46,7 @@ pub fn check_outside(plan: &Plan) -> Vec<Problem> {
         check_files(neo4j, &monitor.at.key("neo4j_metrics"), &mut problems);
     }
     if let Err(reason) = logging::check(&plan.root.logging) {
-        problems.error(&At::default().key("logging").key("file"), reason);
+        problems.error(&At { path: "logging.file".into(), ..At::default() }, reason);
     }
     problems.into_sorted()
 }
