@@ -18,7 +18,7 @@ pub use re2::translate;
 pub use replacement::Replacement;
 
 /// Largest automaton of one expression, in bytes.
-const MAX_AUTOMATON: usize = 1 << 20;
+const MAX_AUTOMATON: usize = 512 << 10;
 /// What one expression may need while it is read, in bytes.
 const MAX_READING: usize = 32 << 20;
 /// Most bytes that a search of one expression keeps for the next.
@@ -90,6 +90,9 @@ impl Pattern {
     /// No less than the bytes that [`Pattern::new`] needs while it reads `source`.
     #[must_use]
     pub fn reading(source: &str) -> usize {
+        if texts(source).is_some() {
+            return source.len().saturating_mul(4);
+        }
         // A class of Unicode is a list of up to some hundred ranges.
         let classes = source.matches("\\p").count() + source.matches("\\P").count();
         source.len().saturating_mul(256).saturating_add(classes.saturating_mul(16 << 10))

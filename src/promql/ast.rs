@@ -5,11 +5,18 @@ use std::time::Duration;
 use super::parse::Signature;
 use crate::model::LabelMatcher;
 
-/// Where something stands in the text, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where something stands in the text, in bytes. All places are equal: two expressions are the same
+/// wherever they stand.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
     pub(super) start: usize,
     pub(super) end: usize,
+}
+
+impl PartialEq for Span {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// An expression. Its parts are never deeper than the parser allows.
@@ -187,7 +194,7 @@ pub(super) enum AtModifier {
 pub(super) struct MatrixSelector {
     pub(super) vs: VectorSelector,
     pub(super) range: Duration,
-    pub(super) end: usize,
+    pub(super) at: Span,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -196,7 +203,7 @@ pub(super) struct SubqueryExpr {
     pub(super) range: Duration,
     pub(super) step: Option<Duration>,
     pub(super) moment: TimeModifiers,
-    pub(super) end: usize,
+    pub(super) at: Span,
 }
 
 impl Op {
@@ -332,8 +339,8 @@ impl Expr {
             Self::Aggregate(one) => one.at,
             Self::Call(one) => one.at,
             Self::VectorSelector(one) => one.at,
-            Self::MatrixSelector(one) => Span { start: one.vs.at.start, end: one.end },
-            Self::Subquery(one) => Span { start: one.expr.span().start, end: one.end },
+            Self::MatrixSelector(one) => one.at,
+            Self::Subquery(one) => one.at,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::ast::{BinModifier, BinaryExpr, Cardinality, Fill, LabelModifier, Op};
+use super::ast::{BinModifier, BinaryExpr, Cardinality, Expr, Fill, LabelModifier, Op};
 use super::eval::{ABSENT, Eval, Line, Out, absent};
 use super::labels::{drop, keep, shown, without_name};
 use super::query::QueryError;
@@ -46,7 +46,23 @@ fn result(op: Op, a: f64, b: f64, as_bool: bool, kept: f64) -> f64 {
 
 impl Eval<'_> {
     pub(super) fn binary(&self, binary: &BinaryExpr) -> Result<Out, QueryError> {
-        let (left, right) = (self.eval(&binary.lhs)?, self.eval(&binary.rhs)?);
+        // One after the other, not one within the other: hundreds of `or` are no deep stack.
+        let before = self.guard.held();
+        let (mut chain, mut first) = (vec![binary], &*binary.lhs);
+        while let Expr::Binary(inner) = first {
+            chain.push(inner);
+            first = &inner.lhs;
+        }
+        let mut left = self.eval(first)?;
+        while let Some(one) = chain.pop() {
+            let right = self.eval(&one.rhs)?;
+            left = self.finished(before, self.operated(one, left, right)?, false)?;
+        }
+        Ok(left)
+    }
+
+    /// One operator between two results.
+    fn operated(&self, binary: &BinaryExpr, left: Out, right: Out) -> Result<Out, QueryError> {
         let as_bool = binary.modifier.return_bool;
         let op = binary.op;
         Ok(match (left, right) {

@@ -175,16 +175,10 @@ impl Eval<'_> {
     }
 
     /// Takes off names at once, as Prometheus does unless it is told to wait.
-    fn nameless(&self, expr: &Expr, lines: Vec<Line>) -> Result<Vec<Line>, QueryError> {
+    fn nameless(&self, lines: Vec<Line>, by_series: bool) -> Result<Vec<Line>, QueryError> {
         if !lines.iter().any(|line| line.drop_name) {
             return Ok(lines);
         }
-        // What is calculated series by series cannot become one series in the end, in no step.
-        let by_series = match expr {
-            Expr::Unary(_) => true,
-            Expr::Call(call) => call.func.takes.contains(&ValueType::Matrix),
-            _ => false,
-        };
         let count = lines.len();
         let named = self.named(lines)?;
         if by_series && named.len() < count {
@@ -206,9 +200,25 @@ impl Eval<'_> {
     /// the query then holds what it held before, and the result.
     pub(super) fn eval(&self, expr: &Expr) -> Result<Out, QueryError> {
         let before = self.guard.held();
-        let mut out = self.evaluated(expr)?;
+        let out = self.evaluated(expr)?;
+        // What is calculated series by series cannot become one series in the end, in no step.
+        let by_series = match expr {
+            Expr::Unary(_) => true,
+            Expr::Call(call) => call.func.takes.contains(&ValueType::Matrix),
+            _ => false,
+        };
+        self.finished(before, out, by_series)
+    }
+
+    /// A result as others see it, charged to what was held `before`.
+    pub(super) fn finished(
+        &self,
+        before: Held,
+        mut out: Out,
+        by_series: bool,
+    ) -> Result<Out, QueryError> {
         if let (Out::Vector(lines), false) = (&mut out, self.options.delayed_name_removal) {
-            *lines = self.nameless(expr, std::mem::take(lines))?;
+            *lines = self.nameless(std::mem::take(lines), by_series)?;
         }
         self.guard.settle(before, out.held())?;
         Ok(out)

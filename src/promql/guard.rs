@@ -71,7 +71,7 @@ const TIMED_OUT: u8 = 2;
 /// Bytes of a sample: a time and a value.
 const SAMPLE: u64 = 16;
 /// Longest text of the labels of one series that a query makes.
-const MAX_LABELS: usize = 1 << 20;
+const MAX_LABELS: usize = 64 << 10;
 
 impl Pool {
     /// Limits all queries that share it to `max_bytes` bytes, samples included.

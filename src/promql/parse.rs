@@ -12,6 +12,8 @@ pub(super) use signature::Signature;
 
 use std::time::Duration;
 
+use hashbrown::HashSet;
+
 use self::lex::{Kind, Token};
 use super::ast::{
     AggregateExpr, Aggregation, AtModifier, BinModifier, BinaryExpr, Call, Cardinality, Expr,
@@ -24,7 +26,7 @@ use crate::model::{LabelMatcher, METRIC_NAME, Pattern, ValueTest};
 /// Deepest nesting of an expression: each operator holds what is before it.
 const MAX_DEPTH: usize = 500;
 /// Deepest nesting of brackets, signs and operators that wait for their right side.
-const MAX_INSIDE: usize = 200;
+const MAX_INSIDE: usize = 100;
 /// Longest duration, as Go has it: 2^63 nanoseconds.
 const MAX_DURATION: i64 = i64::MAX / 1_000_000;
 
@@ -217,7 +219,10 @@ impl<'t> Parser<'t> {
                     );
                 }
                 let twice = match &modifier.matching {
-                    Some(LabelModifier::Include(on)) => on.iter().find(|on| include.contains(on)),
+                    Some(LabelModifier::Include(on)) => {
+                        let included: HashSet<&String> = include.iter().collect();
+                        on.iter().find(|on| included.contains(on))
+                    }
                     _ => None,
                 };
                 if let Some(label) = twice {
@@ -344,8 +349,8 @@ impl<'t> Parser<'t> {
         let end = self.end();
         match expr {
             Expr::VectorSelector(one) => one.at.end = end,
-            Expr::MatrixSelector(one) => one.end = end,
-            Expr::Subquery(one) => one.end = end,
+            Expr::MatrixSelector(one) => one.at.end = end,
+            Expr::Subquery(one) => one.at.end = end,
             _ => {}
         }
     }
@@ -444,9 +449,10 @@ impl<'t> Parser<'t> {
                 let why = format!("subquery is only allowed on instant vector, got {kind} instead");
                 return fail(parsed.expr.span().start, why);
             }
-            let (expr, end) = (Box::new(parsed.expr), self.end());
+            let at = Span { start: parsed.expr.span().start, end: self.end() };
+            let expr = Box::new(parsed.expr);
             let moment = TimeModifiers::default();
-            let subquery = SubqueryExpr { expr, range, step, moment, end };
+            let subquery = SubqueryExpr { expr, range, step, moment, at };
             return Self::made(Expr::Subquery(subquery), parsed.depth);
         }
         self.closed("]", " in subquery or range selector, expected \":\" or \"]\"")?;
@@ -459,7 +465,8 @@ impl<'t> Parser<'t> {
                 fail(bracket.start, "no @ modifiers allowed before range")
             }
             Expr::VectorSelector(vs) => {
-                let matrix = MatrixSelector { vs, range, end };
+                let at = Span { end, ..vs.at };
+                let matrix = MatrixSelector { vs, range, at };
                 Ok(Parsed { expr: Expr::MatrixSelector(matrix), ..parsed })
             }
             _ => fail(bracket.start, "ranges only allowed for vector selectors"),

@@ -286,6 +286,8 @@ mod tests {
             ("query: {timeout: 0}", "query.timeout: must be more than zero"),
             ("query: {timeout: 60s}", "a query would be cut before it could time out"),
             ("query: {max_samples: 0}", "must be 1 or more, found 0"),
+            ("query: {max_memory: 0}", "query.max_memory: must be more than zero"),
+            ("query: {max_total_memory: 1MiB}", "less than `max_memory`"),
             ("query: {max_concurrency: 0}", "must be 1 or more, found 0"),
             ("query: {lookback: 0s}", "query.lookback: must be more than zero"),
             ("control: {networks: [10.0.0.0/33]}", "control.networks[0]: not a network"),

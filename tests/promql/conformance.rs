@@ -220,6 +220,9 @@ fn compare(wanted: &Lines, got: &Lines, ordered: bool) -> Result<(), String> {
     Err(format!("got {got:?}\n      not {wanted:?}"))
 }
 
+const NO_UTF_8: &str = "a text that is not UTF-8, which the parser cannot hold";
+const START_TIMES: &str = "start times of samples, an experimental part of the storage";
+
 /// What an eval that does not pass may need that is left out.
 fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static str> {
     let Ok(parsed) = promql::parse(query) else {
@@ -229,6 +232,8 @@ fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static 
                 Some("anchored and smoothed selectors, which the parser lacks")
             }
             () if experimental(&["</", ">/"]) => Some("native histograms"),
+            () if experimental(&["start_timestamp("]) => Some(START_TIMES),
+            () if experimental(&["\\x"]) => Some(NO_UTF_8),
             () if query.starts_with("info(") => {
                 Some("selectors that match all series, which the parser refuses in info() too")
             }
@@ -249,9 +254,10 @@ fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static 
         return Some("native histograms");
     }
     if loaded.start_times.iter().any(named) {
-        return Some("start times of samples, an experimental part of the storage");
+        return Some(START_TIMES);
     }
-    query.contains("\\xff").then_some("a text that is not UTF-8, which the parser cannot hold")
+    let swapped = query.contains("group_right fill_");
+    swapped.then_some("sides of `group_right` that Prometheus 3.16 fills the other way round")
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // clippy sees tests only inside of test functions
 
+mod answers;
 mod conformance;
 mod differential;
 mod properties;

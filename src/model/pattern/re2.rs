@@ -24,6 +24,7 @@ impl<'s> Reader<'s> {
     fn read(&mut self) -> Result<(), String> {
         let mut depth = 0_usize;
         let mut repeated = "";
+        let mut nothing = true;
         while let Some(next) = self.rest.chars().next() {
             let before = self.rest;
             let operator = match next {
@@ -61,12 +62,16 @@ impl<'s> Reader<'s> {
             };
             if !operator {
                 repeated = "";
+                nothing = matches!(next, '(' | '|');
                 continue;
             }
             if self.rest.starts_with('?') {
                 self.take(1);
             }
             let this = &before[..before.len() - self.rest.len()];
+            if nothing {
+                return Err(format!("missing argument to repetition operator: `{this}`"));
+            }
             if !repeated.is_empty() {
                 return Err(format!("invalid nested repetition operator: `{repeated}{this}`"));
             }
@@ -370,7 +375,7 @@ mod tests {
             ("[a\\-z]", "b", false),
             ("[[:alpha:]_]+", "a_", true),
             ("[[:^alpha:]]", "1", true),
-            ("[~~a--]", "~", true),
+            ("[~~a]", "~", true),
             ("a\\_b\\<", "a_b<", true),
             ("\\101", "A", true),
             ("\\x{41}\\x42", "AB", true),
@@ -406,7 +411,8 @@ mod tests {
             ("[a", "missing closing ]: `[a`"),
             ("a\\", "trailing backslash at end of expression"),
             ("a(", "unclosed group"),
-            ("*", "repetition operator missing expression"),
+            ("*", "missing argument to repetition operator: `*`"),
+            ("a|+", "missing argument to repetition operator: `+`"),
         ] {
             assert_eq!(Pattern::new(source).unwrap_err(), reason, "{source}");
         }

@@ -12,10 +12,15 @@ use super::params::no_answer;
 use super::select::{MOST, Selected, rates, storage};
 use crate::analysis::correlation::{Grid, Related, correlate};
 use crate::analysis::report::interval;
+<<<<<<< ours
 use crate::model::{Alert, AlertState, LabelMatcher, METRIC_NAME, Origin, ValueTest, Wall};
 use crate::promql::{SampledSeries, parse_selector};
+=======
+use crate::model::{Alert, AlertState, LabelMatcher, METRIC_NAME, ValueTest, Wall};
+use crate::promql::{SampledSeries, selector_within};
+>>>>>>> theirs
 use crate::server::answer::Trouble;
-use crate::server::query::{Parameters, bad_data};
+use crate::server::query::{Parameters, bad_data, trouble};
 
 /// The time looked at, where nothing else is said.
 const WINDOW: Duration = Duration::from_secs(3600);
@@ -103,7 +108,7 @@ fn others(
     to: Wall,
 ) -> Result<Vec<SampledSeries>, Trouble> {
     let mut alternatives = match params.given("match") {
-        Some(selector) => parse_selector(selector).map_err(|error| bad_data(error.to_string()))?,
+        Some(selector) => selector_within(selector, desk.guard).map_err(trouble)?,
         None => {
             vec![vec![LabelMatcher { name: METRIC_NAME.into(), test: ValueTest::equal("", true) }]]
         }
