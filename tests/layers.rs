@@ -30,7 +30,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("collectors", &["model", "clock", "declare"]),
     ("collectors::system", &["model", "declare", "collectors"]),
     ("collectors::application", &["model", "declare", "collectors"]),
+<<<<<<< ours
     ("collectors::neo4j", &["model", "files", "declare", "collectors"]),
+=======
+    ("collectors::neo4j", &["model", "durable", "declare", "collectors"]),
+>>>>>>> theirs
     ("collectors::own", &["model", "declare", "collectors"]),
     (
         "rules",

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether::model::{Batch, Kind, MetricDef, MetricId, Now, Origin, Severity, Transition};
-use bellwether::rules::{Carried, Declared, Engine, RuleSet, RuleSettings, compile, reread};
+use bellwether::model::{Batch, Kind, MetricDef, MetricId, Now, Origin, Severity};
+use bellwether::rules::{Carried, Declared, Engine, RuleSet, RuleSettings, Tick, compile, reread};
 use bellwether::store::{Options, Store};
 
 use super::declared::{ALERTS, decode};
 
-/// One metric and one rule of each name: one waits before it fires, one before it ends.
-const RULES: [(&str, &str); 3] =
-    [("down", ""), ("disk", "duration: 2s"), ("load", "keep_firing_for: 3s")];
+/// One metric and one rule of each name: one waits before it fires, one before it ends, and each
+/// has a policy of its own for series that go missing.
+const RULES: [(&str, &str); 3] = [
+    ("down", ""),
+    ("disk", "duration: 2s, on_no_data: ok"),
+    ("load", "keep_firing_for: 3s, resolve_missing_after: 20s"),
+];
 
 /// What is collected of each alert's series; `None`: nothing.
 pub type Values = [Option<f64>; ALERTS.len()];
@@ -60,7 +64,7 @@ impl Rules {
     }
 
     /// Collects `values`, and judges them.
-    pub fn judge(&mut self, values: &Values, now: Now) -> Vec<Transition> {
+    pub fn judge(&mut self, values: &Values, now: Now) -> Tick {
         let mut batch = Batch::default();
         for ((rule, host), value) in ALERTS.iter().zip(values) {
             let metric = RULES.iter().position(|(name, _)| name == rule).expect("its metric");
@@ -70,7 +74,7 @@ impl Rules {
         }
         self.store.commit(&batch, now);
         self.store.expire(now);
-        self.engine.judge(&self.store, now, Some(&[Origin::Application])).transitions
+        self.engine.judge(&self.store, now, Some(&[Origin::Application]))
     }
 }
 

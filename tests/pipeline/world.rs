@@ -11,6 +11,7 @@ use bellwether::notify::Preview;
 use bellwether::routing::{
     Acknowledgements, Dispatcher, Feedback, Matchers, Order, SilenceDraft, Silences, View,
 };
+use bellwether::rules::Tick;
 
 use super::contract::{Contract, Standing};
 use super::declared::{
@@ -249,12 +250,12 @@ impl World {
     }
 
     /// What the rules find.
-    fn judge(&mut self) -> Vec<Transition> {
+    fn judge(&mut self) -> Tick {
         if self.now.mono < self.data {
-            return Vec::new();
+            return Tick::default();
         }
         let found = self.rules.judge(&self.values, self.now);
-        for Transition { alert, from, .. } in &found {
+        for Transition { alert, from, .. } in &found.transitions {
             let index = index(alert.fingerprint);
             match (from, alert.state) {
                 (_, AlertState::Firing) => {
@@ -330,7 +331,8 @@ impl World {
             judged: self.now.mono,
         };
         let found = self.judge();
-        self.dispatcher.take(&found, self.now);
+        self.dispatcher.confirm(&found.confirmed, self.now.mono);
+        self.dispatcher.take(&found.transitions, self.now);
         let (outboxes, now) = (&self.outboxes, self.now.mono);
         let told = |channel: &str, alert| outboxes.last_told(channel, alert, now);
         let dispatches = self.dispatcher.advance(&feedback, &told, self.now).dispatches;

@@ -295,3 +295,33 @@ impl Collector for Neo4jCollector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::declare::{Cx, Decode, Problems, parse};
+
+    /// Whether there is a `neo4j_up` in a collection, and why it failed. Nobody listens.
+    async fn collect(seen: Option<Seen>) -> (bool, &'static str) {
+        let mut problems = Problems::default();
+        let node = parse("uri: bolt://127.0.0.1:1").unwrap();
+        let settings = Neo4jMetrics::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let plan = settings.plan("", Duration::from_secs(5));
+        let mut collector = Neo4jCollector::new(&settings, plan, MetricId(0));
+        if let Some(seen) = seen {
+            collector = collector.remembering(seen);
+        }
+        let mut batch = Batch::default();
+        let failure = collector.collect(&mut batch, Now::default()).await.unwrap_err();
+        (batch.len() == 1, failure.reason)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answered_is_not_down() {
+        let seen = Seen::default();
+        assert_eq!(collect(Some(seen.clone())).await, (false, UNSEEN));
+        assert!(seen.add("bolt://127.0.0.1:1"));
+        assert_eq!(collect(Some(seen)).await, (true, "connect"));
+        assert_eq!(collect(None).await, (true, "connect"));
+    }
+}

@@ -198,8 +198,10 @@ fn a_series_that_goes_missing_makes_one_alert_of_its_own() {
         let mut bench = Bench::rule(&format!("{rule}, message: '{{{{ labels.mount_point }}}}'"));
         let other: Point<'_> = (DISK, &["/"], &[1.0]);
         let others = || beside.then_some(other).into_iter().collect::<Vec<_>>();
+        let data: Point<'_> = (DISK, &["/data"], &[1.0]);
+        let all = || [vec![data], others()].concat();
         for _ in 0..3 {
-            bench.next(&[vec![(DISK, &["/data"], &[1.0])], others()].concat());
+            bench.next(&all());
         }
         assert!(bench.engine.alerts().is_empty(), "a series that is known is no alert");
         let told: Vec<String> = (0..10).flat_map(|_| bench.next(&others())).collect();
@@ -208,7 +210,7 @@ fn a_series_that_goes_missing_makes_one_alert_of_its_own() {
         assert_eq!(alert.message, "no data: disk_usage_percent");
         let missing = bench.engine.missing();
         assert_eq!(missing.keys().collect::<Vec<_>>(), [&alert.fingerprint]);
-        let back = bench.next(&[vec![(DISK, &["/data"], &[1.0])], others()].concat());
+        let back = bench.next(&all());
         assert_eq!(back.len(), 1, "{back:?}");
         assert!(back[0].starts_with("/data firing > inactive"), "{back:?}");
     }
