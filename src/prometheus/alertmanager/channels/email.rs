@@ -87,7 +87,9 @@ fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
     let mut headers = it.fields.within("headers");
     let mut kept: Vec<(Key, Node)> = Vec::new();
     for (name, at) in headers.clone().left() {
-        let Some((text, pos)) = headers.text(name) else { continue };
+        let Some((text, pos)) = headers.text(name).filter(|(text, _)| !text.is_empty()) else {
+            continue;
+        };
         if name.eq_ignore_ascii_case("subject") {
             it.put_message("subject", text, &At { pos, ..at });
         } else if name.eq_ignore_ascii_case("reply-to") && !text.contains("{{") {
