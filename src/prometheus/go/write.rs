@@ -103,12 +103,14 @@ pub(super) fn write_in_part(
     for chunk in wholes(pieces) {
         let chunk = &pieces[chunk];
         let whole = chunk.iter().map(|(piece, _)| piece.clone()).collect();
-        let before = (writer.out.len(), writer.variables.clone(), writer.dots.clone());
+        let before = (writer.out.len(), writer.variables.clone());
+        let root = writer.root.clone();
         let nodes = parse(whole, &mut Definitions::new());
         if let Err(what) = nodes.and_then(|nodes| writer.nodes(&nodes)) {
-            let (length, variables, dots) = before;
+            let (length, variables) = before;
             writer.out.truncate(length);
-            (writer.variables, writer.dots, writer.loops) = (variables, dots, 0);
+            (writer.dots, writer.root, writer.variables) = (vec![root.clone()], root, variables);
+            (writer.loops, writer.inside) = (0, 0);
             let ends = chunk.first().zip(chunk.last());
             let written = ends.map_or("", |((_, from), (_, to))| &text[from.start..to.end]);
             writer.put(&format!("{{{{ {} }}}}", quoted(written)));
