@@ -30,11 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("collectors", &["model", "clock", "declare"]),
     ("collectors::system", &["model", "declare", "collectors"]),
     ("collectors::application", &["model", "declare", "collectors"]),
-<<<<<<< ours
-    ("collectors::neo4j", &["model", "files", "declare", "collectors"]),
-=======
-    ("collectors::neo4j", &["model", "durable", "declare", "collectors"]),
->>>>>>> theirs
+    ("collectors::neo4j", &["model", "files", "durable", "declare", "collectors"]),
     ("collectors::own", &["model", "declare", "collectors"]),
     (
         "rules",

@@ -12,13 +12,8 @@ use super::params::no_answer;
 use super::select::{MOST, Selected, rates, storage};
 use crate::analysis::correlation::{Grid, Related, correlate};
 use crate::analysis::report::interval;
-<<<<<<< ours
 use crate::model::{Alert, AlertState, LabelMatcher, METRIC_NAME, Origin, ValueTest, Wall};
-use crate::promql::{SampledSeries, parse_selector};
-=======
-use crate::model::{Alert, AlertState, LabelMatcher, METRIC_NAME, ValueTest, Wall};
 use crate::promql::{SampledSeries, selector_within};
->>>>>>> theirs
 use crate::server::answer::Trouble;
 use crate::server::query::{Parameters, bad_data, trouble};
 
