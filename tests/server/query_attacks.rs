@@ -137,7 +137,7 @@ async fn warnings_made_of_labels_are_bounded() {
     let server = server(128 << 20).await;
     let text = "é".repeat(2_000);
     let malformed = format!(
-        r#"histogram_quantile(0.5, label_replace(g, "le", "$1{text}", "instance", "(.*)"))"#
+        r#"histogram_quantile(0.5, label_replace(g, "le", "${{1}}{text}", "instance", "(.*)"))"#
     );
     let reply = query(&server, &malformed).await;
     assert_eq!(reply.status, 200);
@@ -149,7 +149,7 @@ async fn warnings_made_of_labels_are_bounded() {
 #[tokio::test]
 async fn regular_expressions_are_charged() {
     let server = server(1_000_000).await;
-    let tests: Vec<String> = (0..100).map(|at| format!(r"b!~`(?i)\PL{{20}}x{at}`")).collect();
+    let tests: Vec<String> = (0..100).map(|at| format!(r"b!~`(?i)\pL{{4}}x{at}`")).collect();
     let selector = format!("g{{{}}}", tests.join(","));
     refused(&query(&server, &selector).await, "too many bytes");
     for path in ["/api/v1/series", "/api/v1/labels"] {
