@@ -182,7 +182,7 @@ fn what_was_known_before_the_start_counts_but_does_not_fire() {
 
 #[test]
 fn a_series_that_ends_resolves_as_it_did_live() {
-    let rule = "{name: disk, metric: disk_usage_percent, condition: '>', threshold: 80}";
+    let rule = "name: disk, metric: disk_usage_percent, condition: '>', threshold: 80";
     let history = History::in_memory(10);
     let mount = |mount| [("__name__", "x_disk_usage_percent"), ("mount_point", mount)];
     for second in (0..=600).step_by(15) {
@@ -192,8 +192,11 @@ fn a_series_that_ends_resolves_as_it_did_live() {
         }
     }
     record(&history, 360, &mount("/usb"), SampledSeries::stale());
-    let outcome = replayed(plan(rule), &history, 0, 600);
-    assert_eq!(spans(&outcome), [("disk", 0, Some(360))]);
+    let ends = |more: &str| {
+        let outcome = replayed(plan(&format!("{{{rule}{more}}}")), &history, 0, 600);
+        spans(&outcome)[0].2
+    };
+    assert_eq!([ends(""), ends(", resolve_missing_after: 1m")], [None, Some(420)]);
 }
 
 #[test]
