@@ -1,5 +1,6 @@
 # make run    build, and run with the shipped configuration
 # make test   every check there is, real servers included
+# make fuzz   every fuzz target for a bounded time
 # make bench  benchmarks, the comparison with node_exporter, client_golang and Prometheus, and hardship for minutes
 # make build, then make install or make uninstall (PREFIX, SYSCONFDIR, DESTDIR)
 
@@ -17,7 +18,7 @@ CARGO_TARGET_DIR ?= target
 BINARY           ?= $(CARGO_TARGET_DIR)/release/bellwether
 CONFIG           ?= config/bellwether.yaml
 
-.PHONY: build run test bench install uninstall
+.PHONY: build run test fuzz bench install uninstall
 
 build:
 	@scripts/need cargo cc c++ make
@@ -32,6 +33,15 @@ test:
 	cargo clippy --locked --all-targets -- -D warnings
 	scripts/deny
 	cargo test --locked --no-fail-fast --lib --bins --tests
+
+# With libFuzzer, which needs the nightly compiler and cargo-fuzz; FUZZ_SECONDS for each target.
+FUZZ_SECONDS ?= 30
+fuzz:
+	@scripts/need cargo cargo-fuzz
+	for target in $$(ls fuzz/corpus); do \
+	    mkdir -p $(CARGO_TARGET_DIR)/fuzz/$$target; \
+	    cargo +nightly fuzz run --fuzz-dir fuzz $$target $(CARGO_TARGET_DIR)/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=2048 -timeout=10 || exit 1; \
+	done
 
 bench:
 	@scripts/need cargo cc c++ make python3 bash java mvn aiosmtpd

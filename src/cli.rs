@@ -55,7 +55,7 @@ struct Cli {
 }
 
 /// What every command understands.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Global {
     /// Configuration file; without it, `BELLWETHER_CONFIG`, else /etc/bellwether/bellwether.yaml, else the
     /// embedded one.
@@ -105,7 +105,7 @@ enum Command {
     /// Tell what alerts there are, or what became of them and who was told.
     Alerts(alerts::Options),
     /// Tell how a running Bellwether fares.
-    Status(client::Target),
+    Status(status::Options),
     /// Tell where a metric goes.
     Trends(trends::Options),
     /// Tell what was unusual.
@@ -208,7 +208,7 @@ pub fn main() -> ExitCode {
         Command::Import(options) => import::run(&global, &options),
         Command::Query(options) => query::run(&global, &options),
         Command::Alerts(options) => alerts::run(&global, &options),
-        Command::Status(target) => status::run(&global, &target),
+        Command::Status(options) => status::run(&global, &options),
         Command::Trends(options) => trends::run(&global, &options),
         Command::Anomalies(options) => anomalies::run(&global, &options),
         Command::Forecast(options) => forecast::run(&global, &options),

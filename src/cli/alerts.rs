@@ -3,13 +3,13 @@
 pub(super) mod screen;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::asking::data;
+use super::asking::{Form, data};
 use super::client::Target;
 use super::when::When;
-use super::{Global, process_environment};
+use super::{Global, output, process_environment};
 use crate::alert_history::AlertHistory;
 use crate::clock::Clock;
 use crate::config;
@@ -40,9 +40,8 @@ pub(super) struct Options {
     state: Vec<String>,
     #[command(flatten)]
     past: Past,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     target: Target,
 }
@@ -51,11 +50,11 @@ pub(super) struct Options {
 #[derive(Args)]
 struct Past {
     /// From: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
-    #[arg(long, allow_hyphen_values = true, requires = "history")]
-    start: Option<When>,
-    /// To, as --start.
-    #[arg(long, allow_hyphen_values = true, requires = "history")]
-    end: Option<When>,
+    #[arg(long, alias = "start", allow_hyphen_values = true, requires = "history")]
+    from: Option<When>,
+    /// To, as --from.
+    #[arg(long, alias = "end", allow_hyphen_values = true, requires = "history")]
+    to: Option<When>,
     /// Only transitions of alerts, or only notifications.
     #[arg(long, requires = "history")]
     kind: Option<String>,
@@ -80,30 +79,17 @@ struct Past {
     cursor: Option<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Format {
-    /// For people.
-    Table,
-    /// The data of the API.
-    Json,
-}
-
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let data = if options.history { past(global, options)? } else { active(global, options)? };
-    match options.format {
-        Format::Json => println!("{data:#}"),
-        Format::Table if options.history => print!("{}", screen::story(&data, options.past.oldest)),
-        Format::Table => {
-            print!("{}", screen::active(&data, Clock::start().now().wall, terminal_width()));
-        }
+    if options.form.is_json() {
+        println!("{data:#}");
+    } else if options.history {
+        print!("{}", screen::story(&data, options.past.oldest));
+    } else {
+        let columns = output::columns().map(usize::from);
+        print!("{}", screen::active(&data, Clock::start().now().wall, columns));
     }
     Ok(())
-}
-
-/// Columns of the terminal that the answer goes to; none for a file or a pipe.
-fn terminal_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Those that are pending or firing, as far as they are wanted.
@@ -174,8 +160,8 @@ impl Options {
             }
         }
         let single = [
-            ("start", past.start.map(seconds)),
-            ("end", past.end.map(seconds)),
+            ("start", past.from.map(seconds)),
+            ("end", past.to.map(seconds)),
             ("kind", past.kind.clone()),
             ("cursor", past.cursor.clone()),
             ("order", past.oldest.then(|| "oldest".to_owned())),

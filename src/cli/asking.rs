@@ -1,7 +1,7 @@
 //! What the commands share that put a question to the API of a running Bellwether.
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -14,9 +14,34 @@ use crate::templates::humanize;
 pub(super) struct Asking {
     #[command(flatten)]
     target: Target,
-    /// Print the data of the API as JSON instead of text.
-    #[arg(long)]
+    #[command(flatten)]
+    form: Form,
+}
+
+/// Form of what a command prints.
+#[derive(Args)]
+pub(super) struct Form {
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    format: Format,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Text for people.
+    Table,
+    /// JSON, as the API has it.
+    Json,
+}
+
+impl Form {
+    /// Whether JSON is asked for.
+    pub(super) fn is_json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
 }
 
 impl Asking {
@@ -50,7 +75,7 @@ impl Asking {
 
     /// Prints `data`: as JSON, or as `screen` shows it.
     pub(super) fn show(&self, data: &Value, screen: impl FnOnce(&Value) -> String) {
-        if self.json {
+        if self.form.is_json() {
             println!("{data:#}");
         } else {
             print!("{}", screen(data));

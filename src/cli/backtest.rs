@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::asking::Form;
 use super::client::Target;
 use super::recorded::{Folder, bar};
 use super::when::When;
@@ -48,9 +49,8 @@ pub(super) struct Options {
     /// Read from the API of the server at --url: a Prometheus, a VictoriaMetrics, a Bellwether.
     #[command(flatten)]
     server: Target,
-    /// Print JSON instead of text.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// One declaration, tried.
@@ -77,14 +77,20 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             import::into(scratch.path(), file, Import::new(None, false, CEILING))?;
             Box::new(History::open_read_only(scratch.path()).0)
         }
-        None if options.server.is_named() => Box::new(Server { global, target: &options.server }),
-        None => Box::new(options.folder.open(global)?),
+        None if options.server.is_named() && options.folder.is_default() => {
+            Box::new(Server { global, target: &options.server })
+        }
+        // A configuration that is tried names its own state directory.
+        None => {
+            let config = global.config.clone().or_else(|| options.rules.clone());
+            Box::new(options.folder.open(&Global { config, ..global.clone() })?)
+        }
     };
     let trial = Trial { source: &*source, matchers: &matchers, range };
     let rules = options.rules.clone().map_or_else(|| global.source(), Source::File);
     let first = trial.of(&rules)?;
     let second = options.against.clone().map(|file| trial.of(&Source::File(file))).transpose()?;
-    let text = match (&second, options.json) {
+    let text = match (&second, options.form.is_json()) {
         (None, false) => report::text(&first, range),
         (None, true) => report::json(&first, range),
         (Some(second), false) => report::difference(&first, second, range),

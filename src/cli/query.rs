@@ -45,6 +45,9 @@ pub(super) struct Options {
     /// Form of the answer.
     #[arg(long, default_value = "table")]
     format: Form,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Read the history in this folder, which a Bellwether may be writing, instead of asking one.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file", "insecure", "user"])]
     history: Option<PathBuf>,
@@ -77,11 +80,12 @@ enum Times {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let format = if options.json { Form::Json } else { options.format };
     let times = options.times(Clock::start().now().wall)?;
     let answer = match &options.history {
         Some(folder) => local(folder, &options.expr, times)?,
         None => match remote(global, options, times)? {
-            text if options.format == Form::Json => {
+            text if format == Form::Json => {
                 println!("{text}");
                 return Ok(());
             }
@@ -101,7 +105,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if is_empty && let Some(hint) = nothing_found(global, options) {
         eprintln!("hint: {hint}");
     }
-    let text = match options.format {
+    let text = match format {
         Form::Table => table::table(&answer.value),
         Form::Csv => table::csv(&answer.value),
         Form::Json => String::from_utf8(answer_json(answer))? + "\n",

@@ -1,18 +1,33 @@
 //! `bellwether status`: how a running Bellwether fares, on one screen.
 
-use serde_json::Value;
+use clap::Args;
+use serde_json::{Value, json};
 
 use super::Global;
 use super::alerts::screen::name;
-use super::asking::{data, printable, text};
+use super::asking::{Form, data, printable, text};
 use super::client::Target;
 
-pub(super) fn run(global: &Global, target: &Target) -> anyhow::Result<()> {
-    let get = |path: &str| data(path, &target.get(global, path)?);
+/// The Bellwether to ask, and the form of the answer.
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    form: Form,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    let get = |path: &str| data(path, &options.target.get(global, path)?);
     let summary = get("/api/v1/summary")?;
     let health = get("/api/v1/health")?;
     let alerts = get("/api/v1/alerts")?;
-    print!("{}", screen(&summary, &health, &alerts));
+    if options.form.is_json() {
+        let all = json!({ "summary": summary, "health": health, "alerts": alerts["alerts"] });
+        println!("{all:#}");
+    } else {
+        print!("{}", screen(&summary, &health, &alerts));
+    }
     Ok(())
 }
 
@@ -168,7 +183,6 @@ fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn failures_and_alerts_are_on_the_screen() {

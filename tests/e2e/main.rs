@@ -19,6 +19,7 @@ mod kafka;
 mod neo4j;
 mod promql_rules;
 mod query;
+mod readme;
 mod recording;
 mod reload;
 mod scrape;

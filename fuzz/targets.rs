@@ -1,0 +1,142 @@
+//! The fuzz targets: each takes any bytes, and must neither panic, hang nor grow without a limit.
+//!
+//! `make fuzz` runs them with libFuzzer, and `tests/fuzz.rs` for a short time over the corpora with fixed seeds.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bellwether::collectors::application::{Recorder, record_json};
+use bellwether::config::{self, EMBEDDED, Source};
+use bellwether::declare::Problems;
+use bellwether::exposition::{self, Format};
+use bellwether::history::History;
+use bellwether::model::{LabelSet, Wall};
+use bellwether::prometheus::{self, RuleFile};
+use bellwether::promql::{self, Guard, Queryable};
+use bellwether::templates;
+use bellwether::transfer::Import;
+
+/// A name, which is also that of its corpus, and the function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("configuration", configuration),
+    ("expansion", expansion),
+    ("exposition", exposition),
+    ("promql", promql),
+    ("import", import),
+    ("record", record),
+    ("alertmanager", alertmanager),
+    ("rule_file", rule_file),
+    ("template", template),
+    ("log", log),
+    ("block", block),
+];
+
+/// A configuration file: read, and checked as `bellwether check` does.
+pub fn configuration(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    check(text);
+}
+
+/// `${NAME:-default}` in a value.
+pub fn expansion(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    // A string of JSON is one of YAML.
+    let Ok(quoted) = serde_json::to_string(text) else { return };
+    check(&format!("performance_monitor: {{prometheus: {{default_labels: {{a: {quoted}}}}}}}\n"));
+}
+
+fn check(text: &str) {
+    let environment = |name: &str| (name.len() < 5).then(|| "${VALUE}".to_owned());
+    config::plan(config::decode(&Source::Embedded, text, &environment)).ok();
+}
+
+/// A page of metrics, in both formats.
+pub fn exposition(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for format in [Format::Text, Format::OpenMetrics] {
+        exposition::parse(text, format).ok();
+    }
+}
+
+/// A query: read, printed, and asked over a few series.
+pub fn promql(bytes: &[u8]) {
+    static HISTORY: OnceLock<History> = OnceLock::new();
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(query) = promql::parse(text) else { return };
+    let history = HISTORY.get_or_init(|| {
+        let history = History::in_memory(10);
+        for (job, step) in [("a", 1.0), ("b", -0.5)] {
+            let labels = LabelSet::new([("__name__", "up"), ("job", job), ("le", "1")]);
+            let Ok(series) = history.series_ref(&labels) else { continue };
+            (0..20).for_each(|at| history.append(Wall(at * 15_000), &[(series, at as f64 * step)]));
+        }
+        history
+    });
+    assert!(!query.to_string().is_empty());
+    let (options, guard) = (promql::Options::default(), Guard::default());
+    query.instant(history, Wall(300_000), &options, &guard).ok();
+    let step = Duration::from_secs(30);
+    query.range(history, Wall(0), Wall(300_000), step, &options, &guard).ok();
+}
+
+/// A file to import: OpenMetrics, a dump of promtool, or lines of JSON.
+pub fn import(bytes: &[u8]) {
+    let mut import = Import::new(None, true, 10_000);
+    import.read(&mut &bytes[..], &mut |_| {}).ok();
+}
+
+/// A body of `POST /api/v1/record`.
+pub fn record(bytes: &[u8]) {
+    static RECORDER: OnceLock<Recorder> = OnceLock::new();
+    let recorder = RECORDER.get_or_init(|| {
+        let loaded = config::decode(&Source::Embedded, EMBEDDED, &|_| None);
+        let application = config::plan(loaded).ok().and_then(|plan| plan.application);
+        Recorder::new(application.unwrap_or_default())
+    });
+    record_json(recorder, bytes).ok();
+}
+
+/// A configuration of Alertmanager.
+pub fn alertmanager(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    prometheus::alertmanager(Path::new("alertmanager.yml"), text, &mut Problems::default());
+}
+
+/// A rule file of Prometheus, its templates among it.
+pub fn rule_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let file = RuleFile { path: PathBuf::from("rules.yml"), text: text.to_owned() };
+    prometheus::import(&[file], std::iter::empty(), &mut Problems::default());
+}
+
+/// A template of a message.
+pub fn template(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let environment = templates::environment();
+    let Ok(template) = environment.template_from_str(text) else { return };
+    let labels = std::collections::BTreeMap::from([("job", "a"), ("instance", "b")]);
+    template.render(serde_json::json!({ "labels": labels, "value": 0.5, "threshold": null })).ok();
+}
+
+/// A segment of history's write-ahead log.
+pub fn log(bytes: &[u8]) {
+    history_file("0000000001.wal", bytes);
+}
+
+/// A block of history.
+pub fn block(bytes: &[u8]) {
+    history_file("1-00000001.block", bytes);
+}
+
+fn history_file(name: &str, bytes: &[u8]) {
+    let Ok(folder) = tempfile::tempdir() else { return };
+    if std::fs::write(folder.path().join(name), bytes).is_err() {
+        return;
+    }
+    let (history, _) = History::open_read_only(folder.path());
+    history.select(&[], Wall(0), Wall(i64::MAX), &Guard::default()).ok();
+}
