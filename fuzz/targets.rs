@@ -16,6 +16,7 @@ use bellwether::prometheus::{self, RuleFile};
 use bellwether::promql::{self, Guard, Queryable};
 use bellwether::templates;
 use bellwether::transfer::Import;
+use minijinja::Value;
 
 /// A name, which is also that of its corpus, and the function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -50,7 +51,7 @@ pub fn expansion(bytes: &[u8]) {
 }
 
 fn check(text: &str) {
-    let environment = |name: &str| (name.len() < 5).then(|| "${VALUE}".to_owned());
+    let environment = |name: &str| (name.len() < 5).then(|| "${VALUE}".into());
     config::plan(config::decode(&Source::Embedded, text, &environment)).ok();
 }
 
@@ -71,7 +72,7 @@ pub fn promql(bytes: &[u8]) {
         let history = History::in_memory(10);
         for (job, step) in [("a", 1.0), ("b", -0.5)] {
             let labels = LabelSet::new([("__name__", "up"), ("job", job), ("le", "1")]);
-            let Ok(series) = history.series_ref(&labels) else { continue };
+            let Some(series) = history.series_ref(&labels) else { continue };
             (0..20).for_each(|at| history.append(Wall(at * 15_000), &[(series, at as f64 * step)]));
         }
         history
@@ -103,7 +104,9 @@ pub fn record(bytes: &[u8]) {
 /// A configuration of Alertmanager.
 pub fn alertmanager(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    prometheus::alertmanager(Path::new("alertmanager.yml"), text, &mut Problems::default());
+    let no_files = |_: &Path| Ok(Vec::new());
+    let mut problems = Problems::default();
+    prometheus::alertmanager(Path::new("alertmanager.yml"), text, &no_files, &mut problems);
 }
 
 /// A rule file of Prometheus, its templates among it.
@@ -117,9 +120,9 @@ pub fn rule_file(bytes: &[u8]) {
 pub fn template(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let environment = templates::environment();
-    let Ok(template) = environment.template_from_str(text) else { return };
-    let labels = std::collections::BTreeMap::from([("job", "a"), ("instance", "b")]);
-    template.render(serde_json::json!({ "labels": labels, "value": 0.5, "threshold": null })).ok();
+    let Ok(template) = templates::parse(&environment, text) else { return };
+    let facts = serde_json::json!({ "labels": {"job": "a"}, "value": 0.5, "threshold": null });
+    templates::rendered(&template, Value::from_serialize(facts), 1 << 15).ok();
 }
 
 /// A segment of history's write-ahead log.
