@@ -254,6 +254,7 @@ mod tests {
             task.await.unwrap();
         }
         assert_eq!(*order.lock(), [2, 3, 1, 1]);
-        assert_eq!((permits.0.lock().free, permits.0.lock().held.len()), (2, 0));
+        let state = permits.0.lock();
+        assert_eq!((state.free, state.held.len()), (2, 0));
     }
 }

@@ -472,7 +472,7 @@ mod tests {
         }
         let wait = |last: u8| {
             let registry = Arc::clone(&registry);
-            tokio::spawn(async move { registry.place(ip(last), &limits(2)).await.is_some() })
+            tokio::spawn(async move { registry.place(ip(last), &limits(2)).await })
         };
         let mut waiting = Vec::new();
         for _ in 0..8 {
@@ -482,8 +482,8 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
-        assert!(!wait(9).await.unwrap(), "the client with the most is turned away");
-        assert!(wait(3).await.unwrap(), "and another is let in");
+        assert!(wait(9).await.unwrap().is_none(), "the client with the most is turned away");
+        let _place = wait(3).await.unwrap().expect("another is let in");
         assert_eq!(registry.inner.lock().waiting.len(), 8);
     }
 

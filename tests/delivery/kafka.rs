@@ -195,9 +195,11 @@ async fn cloud_events_in_both_modes() {
 /// Key and certificate of a broker on 127.0.0.1 as one PEM file, and the authority's certificate.
 #[cfg(any(feature = "kafka-ssl", feature = "kafka-ssl-vendored"))]
 fn keystore(folder: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf) {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // OpenSSL takes a certificate that names itself as its issuer for one that signed itself.
+    params.distinguished_name.push(DnType::CommonName, "authority of the test");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();

@@ -19,7 +19,10 @@ use super::support::{Reply, Running, TestBackend, request, run, settings};
 use super::web_config::hash;
 
 /// Clients of an attack: more than there are places.
-const CLIENTS: usize = 400;
+const CLIENTS: usize = 300;
+/// Places, and clients, where each answer costs much in a debug build.
+const FEW_PLACES: u32 = 32;
+const FEW_CLIENTS: usize = 48;
 /// Scrapes that must be answered.
 const SCRAPES: usize = 10;
 /// What a scraper allows a scrape. A tenth of it is usual even in a debug build on a busy machine.
@@ -98,19 +101,21 @@ async fn hangs(address: SocketAddr, request: Arc<Vec<u8>>) {
 
 /// Scrapes beside `CLIENTS` clients; `own_address` too from the address that these have.
 async fn survives<F: Future<Output = ()> + Send + 'static>(
-    server: &Running,
+    server: &Attacked,
     request: impl Into<Vec<u8>>,
     own_address: bool,
     extra: &[&str],
     client: fn(SocketAddr, Arc<Vec<u8>>) -> F,
 ) {
+    let few = server.few_places;
     let request = Arc::new(request.into());
     let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
+    for _ in 0..if few { FEW_CLIENTS } else { CLIENTS } {
         clients.spawn(client(server.address, Arc::clone(&request)));
     }
     // So many that all places are taken.
-    super::support::until("the attack", || server.stats.connections() > 200).await;
+    let most = if few { u64::from(FEW_PLACES) * 3 / 4 } else { 200 };
+    super::support::until("the attack", || server.stats.connections() > most).await;
     let sources: &[&str] = if own_address { &["127.0.0.2", "127.0.0.1"] } else { &["127.0.0.2"] };
     for source in sources {
         for number in 1..=SCRAPES {
@@ -121,8 +126,34 @@ async fn survives<F: Future<Output = ()> + Send + 'static>(
     clients.shutdown().await;
 }
 
-async fn attacked(series: usize, change: impl FnOnce(&mut Prometheus)) -> Running {
-    run(settings(change), TestBackend::new(series)).await
+/// A server, and whether it has few places.
+struct Attacked {
+    running: Running,
+    few_places: bool,
+}
+
+impl std::ops::Deref for Attacked {
+    type Target = Running;
+    fn deref(&self) -> &Running {
+        &self.running
+    }
+}
+
+async fn attacked(series: usize, change: impl FnOnce(&mut Prometheus)) -> Attacked {
+    Attacked { running: run(settings(change), TestBackend::new(series)).await, few_places: false }
+}
+
+async fn attacked_with(backend: TestBackend) -> Attacked {
+    Attacked { running: run(settings(|_| {}), backend).await, few_places: false }
+}
+
+/// For answers of megabytes.
+async fn attacked_with_few_places(series: usize) -> Attacked {
+    let few = |settings: &mut Prometheus| {
+        settings.limits.max_connections = FEW_PLACES.into();
+        settings.limits.max_concurrent_pages = 4.into();
+    };
+    Attacked { running: run(settings(few), TestBackend::new(series)).await, few_places: true }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,7 +171,7 @@ async fn clients_that_keep_their_connection_busy() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_of_the_api() {
-    let server = attacked(1000, |_| {}).await;
+    let server = attacked(100, |_| {}).await;
     survives(&server, request("GET", "/api/v1/metrics", &[], ""), true, &[], loops).await;
 }
 
@@ -160,7 +191,7 @@ async fn clients_that_query_history() {
     }
     let mut backend = TestBackend::new(100);
     backend.history = Some(Arc::new(history));
-    let server = run(settings(|_| {}), backend).await;
+    let server = attacked_with(backend).await;
     let path = "/api/v1/query_range?query=avg_over_time(load[5m])&start=0&end=1000&step=1";
     survives(&server, request("GET", path, &[], ""), true, &[], loops).await;
 }
@@ -175,25 +206,25 @@ async fn clients_that_reload() {
 async fn clients_whose_reloads_hang() {
     let mut backend = TestBackend::new(100);
     backend.reload_gate = tokio::sync::Semaphore::new(0);
-    let server = run(settings(|_| {}), backend).await;
+    let server = attacked_with(backend).await;
     survives(&server, request("POST", "/-/reload", &[], ""), true, &[], loops).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_ask_for_a_page_of_megabytes() {
-    let server = attacked(100_000, |_| {}).await;
+    let server = attacked_with_few_places(40_000).await;
     survives(&server, request("GET", "/metrics", &[], ""), false, &[], loops).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_do_not_read_the_page() {
-    let server = attacked(100_000, |_| {}).await;
+    let server = attacked_with_few_places(40_000).await;
     survives(&server, request("GET", "/metrics", &[], ""), false, &[], hangs).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_do_not_read_the_api() {
-    let server = attacked(20_000, |_| {}).await;
+    let server = attacked_with_few_places(20_000).await;
     let request = request("GET", "/api/v1/metrics?limit=10000", &[], "");
     survives(&server, request, true, &[], hangs).await;
 }
