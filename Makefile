@@ -20,21 +20,21 @@ CONFIG           ?= config/bellwether.yaml
 .PHONY: build run test bench install uninstall
 
 build:
-	@scripts/need cargo cc c++ make
+	@scripts/need cargo cc c++ make perl
 	cargo build --release --locked
 
 run: build
 	$(BINARY) run --config $(CONFIG)
 
 test:
-	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	scripts/deny
 	cargo test --locked --no-fail-fast --lib --bins --tests
 
 bench:
-	@scripts/need cargo cc c++ make python3 bash java mvn aiosmtpd
+	@scripts/need cargo cc c++ make perl python3 bash java mvn aiosmtpd
 	cargo build --release --locked
 	cargo bench --locked
 	BELLWETHER=$(abspath $(BINARY)) python3 -B benches/peers

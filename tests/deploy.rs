@@ -77,6 +77,18 @@ fn the_unit_can_do_what_the_agent_needs() {
     }
 }
 
+/// A managed Kafka is reached by TLS and SCRAM only.
+#[test]
+fn what_is_shipped_speaks_tls_to_kafka() {
+    let read = |path| fs::read_to_string(shipped(path)).expect(path);
+    let default = "default = [\"kafka-ssl-vendored\"]";
+    assert!(read("Cargo.toml").lines().any(|line| line == default), "not by default");
+    for path in ["Makefile", "deploy/Dockerfile"] {
+        assert!(read(path).contains("cargo build --release --locked"), "{path}");
+        assert!(!read(path).contains("--no-default-features"), "{path}");
+    }
+}
+
 #[test]
 fn prometheus_takes_its_file() {
     let file = shipped("deploy/prometheus.yml");

@@ -85,8 +85,8 @@ crate::section! {
 }
 
 crate::section! {
-    /// Encryption and authentication towards Kafka. `ssl`, `sasl_ssl` and the SCRAM mechanisms
-    /// need a build with the feature `kafka-ssl` or `kafka-ssl-vendored`.
+    /// Encryption and authentication towards Kafka. A build without the features `kafka-ssl` and
+    /// `kafka-ssl-vendored`, of which the second is a default, has neither TLS nor SCRAM.
     pub struct KafkaSecurity {
         /// How brokers are spoken to.
         pub protocol: KafkaProtocol = KafkaProtocol::Plaintext,
