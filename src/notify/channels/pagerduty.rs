@@ -198,7 +198,9 @@ impl PagerDuty {
             let said = taken.said.unwrap_or_default();
             let said = serde_json::from_str::<Value>(&said).unwrap_or_default();
             match said["status"].as_str() {
-                None | Some("success" | "ok") => Ok(()),
+                None | Some("success" | "ok" | "accepted" | "queued" | "processed") => Ok(()),
+                // Others that take its events have words of their own for a success.
+                Some(_) if said["dedup_key"].is_string() => Ok(()),
                 Some(other) => Err(self.endpoint.unsuccessful(false, &one_line(other, 200))),
             }
         });

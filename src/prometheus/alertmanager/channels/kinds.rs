@@ -173,6 +173,10 @@ fn for_each_severity(it: &mut Making<'_, '_, '_>, own: &str, word: &str, pos: Po
 }
 
 pub(super) fn webhook(it: &mut Making<'_, '_, '_>) {
+    let url = it.fields.clone().text("url");
+    if let Some((_, pos)) = url.filter(|(url, _)| url.contains("{{")) {
+        it.error("url", pos, "no template can stand here", Some("a webhook for each, and routes"));
+    }
     if !it.secret("url", "", "url") {
         it.error("url", it.pos, "missing key \"url\"", None);
     }
