@@ -307,7 +307,7 @@ mod tests {
         let node = parse("uri: bolt://127.0.0.1:1").unwrap();
         let settings = Neo4jMetrics::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
         let plan = settings.plan("", Duration::from_secs(5));
-        let mut collector = Neo4jCollector::new(&settings, plan, MetricId(0));
+        let mut collector = Neo4jCollector::new(&settings, plan, MetricId(0), Arc::default());
         if let Some(seen) = seen {
             collector = collector.remembering(seen);
         }
