@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use regex_automata::meta;
 use regex_automata::util::syntax;
 
+use super::nesting::MAX_NESTING;
+
 pub use re2::translate;
 pub use replacement::Replacement;
 
@@ -23,8 +25,6 @@ const MAX_AUTOMATON: usize = 512 << 10;
 const MAX_READING: usize = 32 << 20;
 /// Most bytes that a search of one expression keeps for the next.
 const MAX_CACHE: usize = 256 << 10;
-/// Deepest nesting of groups.
-const MAX_DEPTH: u32 = 200;
 /// Bytes of compiled expressions that are kept.
 const MAX_KEPT: usize = 16 << 20;
 
@@ -173,7 +173,7 @@ fn regex(source: &str) -> Result<meta::Regex, String> {
         .onepass_size_limit(Some(MAX_CACHE))
         .hybrid_cache_capacity(MAX_CACHE);
     // Borders of words are those of bytes, which may be within a character.
-    let syntax = syntax::Config::new().utf8(false).nest_limit(MAX_DEPTH);
+    let syntax = syntax::Config::new().utf8(false).nest_limit(MAX_NESTING as u32);
     let built = meta::Builder::new().configure(config).syntax(syntax).build(&pattern);
     built.map_err(|error| match error.syntax_error() {
         _ if error.size_limit().is_some() => TOO_LARGE.into(),

@@ -21,12 +21,11 @@ use super::ast::{
     TimeModifiers, UnaryExpr, ValueType, VectorSelector,
 };
 use super::guard::{Guard, Stopped};
-use crate::model::{LabelMatcher, METRIC_NAME, Pattern, ValueTest};
+use crate::model::{LabelMatcher, MAX_NESTING, METRIC_NAME, Pattern, ValueTest};
 
-/// Deepest nesting of an expression: each operator holds what is before it.
+/// Deepest expression: each operator holds what is before it. Brackets, signs and operators that
+/// wait for their right side are nested [`MAX_NESTING`] deep at the most.
 const MAX_DEPTH: usize = 500;
-/// Deepest nesting of brackets, signs and operators that wait for their right side.
-const MAX_INSIDE: usize = 100;
 /// Longest duration, as Go has it: 2^63 nanoseconds.
 const MAX_DURATION: i64 = i64::MAX / 1_000_000;
 
@@ -150,7 +149,11 @@ impl<'t> Parser<'t> {
 
     fn deeper(&mut self) -> Result<()> {
         self.inside += 1;
-        if self.inside > MAX_INSIDE { Err(too_deep(self.peek().start, MAX_INSIDE)) } else { Ok(()) }
+        if self.inside > MAX_NESTING {
+            Err(too_deep(self.peek().start, MAX_NESTING))
+        } else {
+            Ok(())
+        }
     }
 
     /// An expression of `parts`, the deepest of which is `depth` deep.
