@@ -7,7 +7,10 @@ mod account;
 mod backend;
 mod desk;
 mod figures;
+mod flags;
+mod groups;
 mod judge;
+mod made;
 mod outward;
 mod overrides;
 mod past;
@@ -24,6 +27,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -43,6 +47,7 @@ use account::Account;
 use backend::View;
 use desk::Desk;
 use judge::{Judge, Judged};
+use made::Made;
 use outward::Outward;
 pub use overrides::Overrides;
 use past::Past;
@@ -74,6 +79,7 @@ struct App {
     board: HealthBoard,
     current: ArcSwap<Running>,
     judge: Arc<Judge>,
+    made: Arc<Made>,
     notifier: Arc<Notifier>,
     desk: Arc<Desk>,
     /// None: the declaration in effect at the start keeps none.
@@ -97,6 +103,7 @@ struct App {
 pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
     let plan = plan_at_start(&source, &overrides)?;
     let log = logging::start(&plan.root.logging)?;
+    raise_descriptors();
     // The runtime has two threads: the work is small, and each thread costs memory.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -109,6 +116,20 @@ pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
     runtime.shutdown_timeout(Duration::from_millis(500));
     drop(log);
     result
+}
+
+/// Descriptors that are enough for the connections that wait for a place beside those that have one.
+const DESCRIPTORS: u64 = 65_536;
+
+/// Lets the process open as many files and sockets as it may, as programs in Go do: the usual
+/// limit of 1,024 is for those that use `select`.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < most) {
+        // Where it is not allowed, connections are refused earlier; nothing else is lost.
+        setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit }).ok();
+    }
 }
 
 /// The declaration as it is on disk now, with what the command line says over it. Blocks.
@@ -203,7 +224,8 @@ impl App {
         };
         let said = saver("desk.json", "silences and acknowledgements");
         let file = saver("alerts.json", "the state of the alerts");
-        let (running, rules) = Running::new(plan, past.as_ref().map(|past| past.history.clone()));
+        let (running, rules) =
+            Running::new(plan, past.as_ref().map(|past| past.history.clone()), &source);
         past::recall(running.store.clone(), clock.now()).await;
         let mut engine = Engine::new(rules, now);
         let ended = match &file {
@@ -218,7 +240,8 @@ impl App {
         let desk = Arc::new(Desk::new(routed, notifying, account.clone(), said, clock));
         desk.restore(standing);
         desk.recall().await;
-        let judge = Arc::new(Judge::new(judged, clock, desk.clone(), file, history));
+        let made = Arc::new(Made::new(history.clone(), running.plan.default_labels.clone()));
+        let judge = Arc::new(Judge::new(judged, clock, desk.clone(), file, history, made.clone()));
         judge.tell(&ended).await;
         Ok(Arc::new(Self {
             source,
@@ -229,6 +252,7 @@ impl App {
             board: HealthBoard::default(),
             current: ArcSwap::from_pointee(running),
             judge,
+            made,
             notifier,
             desk,
             past,
@@ -320,7 +344,7 @@ impl App {
         past::warn_of_change(&old.plan, &plan);
         account::warn_of_change(&old.plan, &plan);
         let told = format!("{} metrics, {} rules", plan.metrics.len(), plan.rules.rules.len());
-        let (next, rules) = Running::new(plan, self.history());
+        let (next, rules) = Running::new(plan, self.history(), &self.source);
         let next = Arc::new(next);
         old.stop().await;
         next.adopt(&old);
@@ -329,10 +353,12 @@ impl App {
         self.notifier.replace(channels).await;
         let ended = self.judge.replace(rules, next.store.clone());
         self.desk.replace(next.plan.routing.clone());
+        self.made.relabel(&next.plan.default_labels, self.clock.now().wall);
         self.judge.tell(&ended).await;
         self.judge.save().await;
         for origin in old.origins().filter(|origin| !next.origins().any(|new| new == *origin)) {
             self.board.forget(origin);
+            self.made.forget(origin, self.clock.now().wall);
         }
         self.current.store(next.clone());
         self.outward.replace(remote, self.past.as_ref(), &next.plan).await;

@@ -12,7 +12,9 @@ mod print;
 mod reference;
 mod sections;
 
-pub use check::{Plan, alert_history_folder, history_folder, plan, plan_at_start, state_directory};
+pub use check::{
+    Plan, RuleGroup, alert_history_folder, history_folder, plan, plan_at_start, state_directory,
+};
 pub use files::{expanded, read_files};
 pub use load::{
     EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read,

@@ -19,6 +19,7 @@ mod query;
 mod queryable;
 mod selector;
 mod sum;
+mod tree;
 
 pub use guard::{Guard, Held, Pool, Stopped};
 pub use query::{

@@ -13,6 +13,7 @@ mod backend;
 mod body;
 mod compress;
 mod control;
+mod cors;
 mod dead_letters;
 mod desk;
 mod form;
@@ -29,10 +30,12 @@ mod query;
 mod registry;
 mod request_line;
 mod routes;
+mod rules_view;
 mod secret;
 mod settings;
 mod socket;
 mod stats;
+mod status;
 mod stream;
 mod watched;
 mod web;
@@ -43,7 +46,7 @@ pub use alert_history::{alert_history_data, alert_history_query};
 pub use analysis::Judgement;
 pub use backend::{
     AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health,
-    HistoryHealth, ReloadHealth, RemoteHealth, Resent, RuleView, StateHealth,
+    HistoryHealth, ReloadHealth, RemoteHealth, Resent, RuleGroup, RuleView, StateHealth,
 };
 pub use control::read_token;
 pub use desk::way_view;

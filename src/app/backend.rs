@@ -1,6 +1,6 @@
 //! What the server asks of the rest.
 
-use std::collections::{self, HashSet};
+use std::collections::{self, BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use super::App;
 use super::account::Account;
+use super::flags;
 use super::past::Past;
 use crate::alert_history::AlertHistory;
 use crate::collectors::application::record_json;
@@ -19,7 +20,7 @@ use crate::routing::{Explanation, Order, OrderError, Silence, Suppression};
 use crate::rules::{RecordingStatus, RuleStatus};
 use crate::server::{
     Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health, Judgement, ReloadHealth,
-    Resent, RuleView, StateHealth,
+    Resent, RuleGroup, RuleView, StateHealth,
 };
 use crate::store::Store;
 
@@ -104,12 +105,34 @@ impl Backend for View {
         let judged = self.0.judge.judged();
         let mut alerts = self.alerts_by_rule(judged.engine.alerts());
         let missing = judged.engine.missing();
-        let recordings = judged.engine.recordings().map(|status| recording_view(&status));
+        let running = self.0.current.load();
+        let groups = &running.groups;
+        let recordings = judged.engine.recordings().map(|status| {
+            let group = groups.of_recording(&status.rule.settings);
+            recording_view(&status, group)
+        });
+        let metrics = &running.plan.metrics;
         let rules = judged.engine.rules().map(|status| {
             let alerts = alerts.remove(&status.rule.name).unwrap_or_default();
-            rule_view(&status, alerts, &missing, judged.last_tick)
+            let view = rule_view(&status, alerts, &missing, judged.last_tick);
+            // One that asks history is in PromQL as it stands.
+            let native = status.rule.question().is_none();
+            let promql = if native { status.rule.promql(0, metrics).ok() } else { None };
+            RuleView { group: groups.of_rule(&status.rule.name), promql, ..view }
         });
         recordings.chain(rules).collect()
+    }
+
+    fn configuration(&self) -> Result<String, String> {
+        self.0.current.load().configuration()
+    }
+
+    fn flags(&self) -> BTreeMap<&'static str, String> {
+        flags::flags(&self.0.source, &self.0.current.load().plan, self.0.past.as_ref())
+    }
+
+    fn alertmanagers(&self) -> Vec<String> {
+        flags::alertmanagers(&self.0.current.load().plan)
     }
 
     fn judgement(&self) -> Arc<Judgement> {
@@ -117,8 +140,14 @@ impl Backend for View {
     }
 
     fn health(&self) -> Health {
+        let running = self.0.current.load();
+        let reloads = *self.0.reloads.lock();
         let collectors = self.0.board.all().into_iter().map(|(origin, health)| {
+            let schedule = running.schedule(origin);
             let health = CollectorHealth {
+                last_run: health.last_run,
+                interval: schedule.interval,
+                deadline: schedule.deadline,
                 success: health.success,
                 duration: health.duration,
                 last_success: health.last_success,
@@ -182,6 +211,8 @@ fn rule_view(
     let rule = status.rule;
     let texts = rule.annotations.iter();
     RuleView {
+        group: Arc::default(),
+        promql: None,
         records: false,
         name: rule.name.to_string(),
         query: rule.condition(),
@@ -208,9 +239,11 @@ fn rule_view(
     }
 }
 
-fn recording_view(status: &RecordingStatus<'_>) -> RuleView {
+fn recording_view(status: &RecordingStatus<'_>, group: Arc<RuleGroup>) -> RuleView {
     let rule = status.rule;
     RuleView {
+        group,
+        promql: None,
         records: true,
         name: rule.record.to_string(),
         query: rule.settings.promql.value.0.clone(),

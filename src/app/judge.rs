@@ -17,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::desk::Desk;
+use super::made::Made;
 use super::watch::Watch;
 use crate::analysis::lookout::Lookout;
 use crate::clock::Clock;
-use crate::collectors::Sink;
+use crate::collectors::{HealthBoard, Sink};
 use crate::durable::Saver;
 use crate::history::History;
 use crate::model::{Batch, Fingerprint, Now, Origin, Transition};
@@ -49,6 +50,7 @@ pub(super) struct Judge {
     file: Option<Arc<Saver>>,
     history: Option<Arc<History>>,
     watch: Arc<Watch>,
+    made: Arc<Made>,
     missed: AtomicU64,
 }
 
@@ -73,8 +75,10 @@ impl Judge {
         desk: Arc<Desk>,
         file: Option<Arc<Saver>>,
         history: Option<Arc<History>>,
+        made: Arc<Made>,
     ) -> Self {
         Self {
+            made,
             engine: Mutex::new(judged),
             due: Mutex::default(),
             wake: Notify::new(),
@@ -199,7 +203,17 @@ impl Judge {
             }
             tick
         };
+        // Once an interval, and at once where anything has changed.
+        if origin == Origin::Own || !tick.transitions.is_empty() {
+            self.remember_alerts();
+        }
         self.follow(tick).await
+    }
+
+    /// Appends the state of all alerts to history.
+    fn remember_alerts(&self) {
+        let alerts = self.engine.lock().engine.alerts();
+        self.made.evaluated(&alerts, self.clock.now().wall);
     }
 
     /// Begins to ask history what the rules want to know that look at what was `filled`.
@@ -224,6 +238,9 @@ impl Judge {
             }
         };
         let tick = self.engine.lock().engine.answered(answered);
+        if !tick.transitions.is_empty() {
+            self.remember_alerts();
+        }
         self.follow(tick).await
     }
 
@@ -283,11 +300,15 @@ pub(super) struct Committer {
     pub(super) store: Arc<Store>,
     pub(super) lookout: Arc<Lookout>,
     pub(super) judge: Arc<Judge>,
+    pub(super) made: Arc<Made>,
+    pub(super) board: HealthBoard,
 }
 
 impl Sink for Committer {
     fn collected(&self, origin: Origin, batch: &Batch, now: Now) {
         self.store.commit(batch, now);
+        let up = self.board.is_up(origin).unwrap_or_default();
+        self.made.collected(origin, up, now.wall);
         self.store.expire(now);
         self.lookout.observe(batch, now);
         self.judge.collected(origin);

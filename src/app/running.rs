@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
+use super::groups::Groups;
 use super::judge::Committer;
 use super::past;
 use crate::analysis::lookout::Lookout;
@@ -16,7 +17,7 @@ use crate::collectors::application::Recorder;
 use crate::collectors::neo4j::{Neo4jCollector, SkippedRows};
 use crate::collectors::own::Own;
 use crate::collectors::{Build, Collector, Runner, Schedule, system};
-use crate::config::Plan;
+use crate::config::{self, Plan, Source};
 use crate::history::History;
 use crate::model::{Batch, Now, Origin};
 use crate::rules::RuleSet;
@@ -40,6 +41,9 @@ pub(super) struct Running {
     pub(super) recorder: Recorder,
     pub(super) skipped: Arc<system::Skipped>,
     pub(super) skipped_rows: Arc<SkippedRows>,
+    pub(super) groups: Groups,
+    /// The configuration as YAML without its secrets, compressed.
+    printed: Result<Vec<u8>, String>,
     own: Mutex<Option<Own>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
@@ -50,8 +54,17 @@ pub(super) struct Running {
 impl Running {
     /// The parts of `plan`, not started, and the rules to judge. What is collected goes to
     /// `history` too.
-    pub(super) fn new(mut plan: Plan, history: Option<Arc<History>>) -> (Self, RuleSet) {
+    pub(super) fn new(
+        mut plan: Plan,
+        history: Option<Arc<History>>,
+        source: &Source,
+    ) -> (Self, RuleSet) {
         let rules = std::mem::take(&mut plan.rules);
+        let printed = config::print(&plan.root).map_err(|error| error.to_string());
+        let printed = printed.and_then(|text| {
+            zstd::encode_all(text.as_bytes(), 0).map_err(|error| error.to_string())
+        });
+        let groups = Groups::new(&plan, source.to_string());
         // Each rule has its settings; ten thousand of them need not be kept twice.
         plan.root.performance_monitor.value.alerting.rules = Vec::new();
         let options = Options {
@@ -76,12 +89,37 @@ impl Running {
             recorder,
             skipped: Arc::default(),
             skipped_rows: Arc::default(),
+            groups,
+            printed,
             own: Mutex::default(),
             tasks: Mutex::default(),
             stop: CancellationToken::new(),
             scratch: Mutex::default(),
         };
         (running, rules)
+    }
+
+    /// The configuration as YAML, without its secrets.
+    ///
+    /// # Errors
+    /// It cannot be printed.
+    pub(super) fn configuration(&self) -> Result<String, String> {
+        let packed = self.printed.as_ref().map_err(Clone::clone)?;
+        let bytes = zstd::decode_all(&packed[..]).map_err(|error| error.to_string())?;
+        String::from_utf8(bytes).map_err(|error| error.to_string())
+    }
+
+    /// When the collector of `origin` runs.
+    pub(super) fn schedule(&self, origin: Origin) -> Schedule {
+        let (interval, deadline) = (self.plan.interval, self.plan.deadline);
+        match (&self.plan.neo4j, origin) {
+            // It has timeouts of its own and ends within its interval, slow queries or not.
+            (Some((_, plan)), Origin::Neo4j) => {
+                Schedule { interval: plan.interval, deadline: plan.interval, settle: None }
+            }
+            (_, Origin::System) => Schedule { interval, deadline, settle: Some(SETTLE) },
+            _ => Schedule { interval, deadline, settle: None },
+        }
     }
 
     /// Takes over what stays the same from the declaration before.
@@ -105,14 +143,12 @@ impl Running {
 
     /// Starts its collectors.
     pub(super) fn start(&self, app: &Arc<App>) {
-        let (interval, deadline) = (self.plan.interval, self.plan.deadline);
-        let usual = Schedule { interval, deadline, settle: None };
         if let Some(past) = &app.past {
             past::teach(self.lookout.clone(), past.history.clone(), app.clock.now());
         }
         let own = Own::new(self.plan.own, app.gatherer());
         *self.own.lock() = Some(own.clone());
-        self.spawn(app, Origin::Own, usual, Box::new(move || Box::new(own.clone())));
+        self.spawn(app, Origin::Own, Box::new(move || Box::new(own.clone())));
         if let Some(metrics) = &self.plan.system {
             let metrics: Arc<[_]> = metrics.clone().into();
             let settings = self.plan.root.performance_monitor.system.clone();
@@ -121,13 +157,12 @@ impl Running {
                 let (settings, metrics) = (settings.clone(), metrics.clone());
                 Box::new(system::SystemCollector::new(settings, metrics, skipped.clone()))
             };
-            let schedule = Schedule { settle: Some(SETTLE), ..usual };
-            self.spawn(app, Origin::System, schedule, Box::new(build));
+            self.spawn(app, Origin::System, Box::new(build));
         }
         if self.plan.application.is_some() {
             let recorder = self.recorder.clone();
             let build = Box::new(move || -> Box<dyn Collector> { Box::new(recorder.clone()) });
-            self.spawn(app, Origin::Application, usual, build);
+            self.spawn(app, Origin::Application, build);
         }
         self.start_neo4j(app);
     }
@@ -135,9 +170,6 @@ impl Running {
     fn start_neo4j(&self, app: &Arc<App>) {
         let settings = self.plan.root.performance_monitor.neo4j_metrics.clone();
         if let (Some((first, plan)), Some(settings)) = (self.plan.neo4j.clone(), settings) {
-            // It has timeouts of its own and ends within its interval, slow queries or not.
-            let schedule =
-                Schedule { interval: plan.interval, deadline: plan.interval, settle: None };
             let seen = app.neo4j_seen.clone();
             let skipped = self.skipped_rows.clone();
             let build = move || -> Box<dyn Collector> {
@@ -145,16 +177,17 @@ impl Running {
                     Neo4jCollector::new(&settings, plan.clone(), first, skipped.clone());
                 Box::new(collector.remembering(seen.clone()))
             };
-            self.spawn(app, Origin::Neo4j, schedule, Box::new(build));
+            self.spawn(app, Origin::Neo4j, Box::new(build));
         }
     }
 
-    fn spawn(&self, app: &Arc<App>, origin: Origin, schedule: Schedule, build: Build) {
+    fn spawn(&self, app: &Arc<App>, origin: Origin, build: Build) {
         let (store, lookout) = (self.store.clone(), self.lookout.clone());
-        let sink = Committer { store, lookout, judge: app.judge.clone() };
+        let (judge, made) = (app.judge.clone(), app.made.clone());
+        let sink = Committer { store, lookout, judge, made, board: app.board.clone() };
         let runner = Runner {
             origin,
-            schedule,
+            schedule: self.schedule(origin),
             build,
             board: app.board.clone(),
             sink: Arc::new(sink),

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{Collector, UNSEEN};
 use crate::clock::Clock;
-use crate::model::{Batch, Failure, Now, Origin};
+use crate::model::{Batch, Failure, Now, Origin, Wall};
 
 /// Takes what was collected.
 pub trait Sink: Send + Sync + 'static {
@@ -33,6 +33,8 @@ pub struct Health {
     pub duration: Duration,
     /// When it last succeeded.
     pub last_success: Option<Now>,
+    /// When its last run began.
+    pub last_run: Option<Wall>,
     /// Why the last run failed.
     pub failure: Option<Failure>,
     /// Notes for the operator although nothing failed.
@@ -68,14 +70,21 @@ impl HealthBoard {
         self.0.lock().entry(origin).or_default().notes = notes;
     }
 
-    fn record(&self, origin: Origin, duration: Duration, result: Result<Now, Failure>) {
+    /// Whether the last run of `origin` succeeded.
+    #[must_use]
+    pub fn is_up(&self, origin: Origin) -> Option<bool> {
+        self.0.lock().get(&origin)?.success
+    }
+
+    fn record(&self, origin: Origin, duration: Duration, now: Now, result: Result<(), Failure>) {
         let mut board = self.0.lock();
         let health = board.entry(origin).or_default();
         health.runs += 1;
+        health.last_run = Some(now.wall);
         health.duration = duration;
         let before = health.failure.take();
         match result {
-            Ok(now) => {
+            Ok(()) => {
                 if let Some(before) = before {
                     info!(
                         collector = origin.as_str(),
@@ -194,8 +203,7 @@ impl Runner {
         match ended {
             Ok((collector, mut batch, result)) => {
                 if fresh {
-                    let result = result.map(|()| now);
-                    self.board.record(self.origin, started.elapsed(), result);
+                    self.board.record(self.origin, started.elapsed(), now, result);
                     self.board.note(self.origin, collector.notes());
                     self.sink.collected(self.origin, &batch, now);
                 }
@@ -210,7 +218,7 @@ impl Runner {
     }
 
     fn fail(&self, duration: Duration, failure: Failure, now: Now) {
-        self.board.record(self.origin, duration, Err(failure));
+        self.board.record(self.origin, duration, now, Err(failure));
         self.sink.collected(self.origin, &Batch::default(), now);
     }
 }

@@ -49,6 +49,8 @@ pub struct Plan {
     pub own: MetricId,
     /// Rules to judge; empty where alerting is off.
     pub rules: RuleSet,
+    /// The groups of rules in files of Prometheus.
+    pub rule_groups: Vec<RuleGroup>,
     /// Who speaks in notifications.
     pub sender: Sender,
     /// Who is told of alerts.
@@ -81,6 +83,23 @@ pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> R
             Err(report) => return Err(report.into()),
         }
     }
+}
+
+/// A group of rules in a file of Prometheus.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleGroup {
+    /// Its name.
+    pub name: String,
+    /// The file.
+    pub file: String,
+    /// How often its rules are evaluated, where it says so.
+    pub interval: Option<Duration>,
+    /// Most alerts of one of its rules; zero where that is not limited.
+    pub limit: u32,
+    /// The names of its rules that alert.
+    pub rules: Vec<String>,
+    /// The places of those that record: several may record one series.
+    pub recordings: Vec<At>,
 }
 
 /// Checks what was loaded.
@@ -117,6 +136,7 @@ struct Checker<'a> {
     declared: BTreeMap<String, At>,
     /// The name of this host.
     host: Option<&'a str>,
+    rule_groups: Vec<RuleGroup>,
 }
 
 impl<'a> Checker<'a> {
@@ -128,8 +148,18 @@ impl<'a> Checker<'a> {
         problems: &'a mut Problems,
     ) -> Self {
         let (metrics, declared) = (Vec::new(), BTreeMap::new());
-        let host = None;
-        Self { root, rule_files, silences, problems, warnings, metrics, declared, host }
+        let (host, rule_groups) = (None, Vec::new());
+        Self {
+            root,
+            rule_files,
+            silences,
+            problems,
+            warnings,
+            metrics,
+            declared,
+            host,
+            rule_groups,
+        }
     }
 
     /// The plan, but for the settings themselves, which may be large.
@@ -172,7 +202,7 @@ impl<'a> Checker<'a> {
         let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
         self.remote_write();
         let default_labels = monitor.prometheus.default_labels.value.clone();
-        let warnings = self.warnings;
+        let (warnings, rule_groups) = (self.warnings, self.rule_groups);
         move |root, checksum| Plan {
             root,
             checksum,
@@ -185,6 +215,7 @@ impl<'a> Checker<'a> {
             neo4j,
             own,
             rules,
+            rule_groups,
             sender,
             routing: Arc::new(routing),
             bottlenecks,
@@ -375,6 +406,8 @@ impl<'a> Checker<'a> {
         let names = alerting.rules.iter().map(|rule| rule.name.value.as_str());
         let mut imported = prometheus::import(self.rule_files, names, self.problems);
         self.warnings.append(&mut imported.warnings);
+        self.rule_groups =
+            imported.groups.iter().map(|group| rule_group(&imported, group)).collect();
         if !imported.rules.is_empty() {
             judged.to_mut().append(&mut imported.rules);
         }
@@ -535,4 +568,16 @@ pub fn history_folder(root: &Root, environment: Environment<'_>) -> Option<PathB
 pub fn alert_history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
     let settings = root.alert_history.enabled.then_some(&root.alert_history)?;
     settings.folder(state_directory(root, environment).as_deref())
+}
+fn rule_group(imported: &prometheus::Imported, group: &prometheus::Extent) -> RuleGroup {
+    let rules = imported.rules.get(group.rules.clone()).unwrap_or_default();
+    let recordings = imported.recordings.get(group.recordings.clone()).unwrap_or_default();
+    RuleGroup {
+        name: group.name.clone(),
+        file: group.file.clone(),
+        interval: group.interval,
+        limit: group.limit,
+        rules: rules.iter().map(|rule| rule.name.value.clone()).collect(),
+        recordings: recordings.iter().map(|rule| rule.record.at.clone()).collect(),
+    }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::declare::{At, Cx, Decode, Problem, Problems, Raw, Spanned, blank, parse_first};
 use crate::model::Severity;
@@ -43,6 +44,12 @@ pub struct Imported {
 pub struct Extent {
     /// The name of the group.
     pub name: String,
+    /// The file it stands in.
+    pub file: String,
+    /// How often its rules are evaluated, where it says so.
+    pub interval: Option<Duration>,
+    /// Most alerts of one of its rules; zero where that is not limited.
+    pub limit: u32,
     /// Those that alert.
     pub rules: Range<usize>,
     /// Those that record.
@@ -64,7 +71,11 @@ pub fn import<'a>(
     for file in files {
         if let Some(decoded) = importer.read(file) {
             importer.names(&decoded);
+            let before = importer.imported.groups.len();
             decoded.groups.iter().for_each(|group| importer.group(group));
+            for group in &mut importer.imported.groups[before..] {
+                group.file = file.path.display().to_string();
+            }
         }
     }
     importer.imported
@@ -137,6 +148,9 @@ impl Importer<'_> {
         }
         self.imported.groups.push(Extent {
             name: group.name.value.0.clone(),
+            file: String::new(),
+            interval: group.interval.as_ref().map(|interval| *interval.value),
+            limit: group.limit.as_ref().map_or(0, |limit| limit.value),
             rules: before.0..self.imported.rules.len(),
             recordings: before.1..self.imported.recordings.len(),
         });

@@ -23,7 +23,7 @@ const MAX_STEPS: i64 = 11_000;
 /// A query that was read.
 #[derive(Clone)]
 pub struct Query {
-    expr: Arc<Expr>,
+    pub(super) expr: Arc<Expr>,
 }
 
 /// Why a text is no query.

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use regex::Regex;
+
 use super::control::Control;
 use super::query::QueryLimits;
 use super::settings::{Limits, Prometheus};
@@ -15,6 +17,8 @@ pub struct Access {
     pub(super) query: QueryLimits,
     pub(super) control: Arc<Control>,
     pub(super) web: Arc<Web>,
+    /// Origins whose pages may read; none where no page may.
+    pub(super) cors: Option<Regex>,
 }
 
 impl Access {
@@ -28,8 +32,12 @@ impl Access {
             Some(path) => Web::load(path).map_err(|error| error.to_string()),
             None => Ok(Web::default()),
         };
+        let origin = settings.cors_origin.value.as_str();
+        let cors = (!origin.is_empty()).then(|| Regex::new(&format!("^(?:{origin})$")));
+        let cors = cors.transpose().map_err(|error| format!("prometheus.cors_origin: {error}"))?;
         match (control, web) {
             (Ok(control), Ok(web)) => Ok(Self {
+                cors,
                 limits: settings.limits.clone(),
                 query: settings.query.clone(),
                 control: Arc::new(control),

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::backend::{Health, RemoteHealth, RuleView};
-use super::query::Parameters;
+use super::backend::{Health, RemoteHealth};
 use crate::model::{Alert, AlertState, Fingerprint, Labels, Now, Recorded, Severity, Wall};
 use crate::routing::Suppression;
 
@@ -39,7 +38,7 @@ pub(super) fn alerts(
 }
 
 /// One alert: Prometheus' fields, then ours.
-fn view_alert(alert: &Alert) -> Value {
+pub(super) fn view_alert(alert: &Alert) -> Value {
     json!({
         "labels": alert.all_labels(),
         "annotations": alert.annotations,
@@ -54,74 +53,6 @@ fn view_alert(alert: &Alert) -> Value {
         "firedAt": alert.fired_at.map(time),
         "valueAtFire": alert.fired_value.map(number),
         "peak": alert.peak.map(number),
-    })
-}
-
-/// Those of `rules` that a request for `/api/v1/rules` wants: of one `type`, `alert` or `record`, and
-/// of the names in `rule_name[]`.
-pub(super) fn wanted(rules: Vec<RuleView>, parameters: &Parameters) -> Vec<RuleView> {
-    let names: Vec<&str> = parameters.all("rule_name[]").collect();
-    let kind = parameters.text("type");
-    let of_kind = |rule: &RuleView| match kind {
-        "alert" => !rule.records,
-        "record" => rule.records,
-        _ => true,
-    };
-    let named = |rule: &RuleView| names.is_empty() || names.contains(&&*rule.name);
-    rules.into_iter().filter(|rule| of_kind(rule) && named(rule)).collect()
-}
-
-/// Data of `/api/v1/rules`.
-pub(super) fn rules(rules: &[RuleView]) -> Value {
-    let last = rules.iter().filter_map(|rule| rule.last_evaluation).max();
-    let took: f64 = rules.iter().map(|rule| rule.evaluation_time.as_secs_f64()).sum();
-    json!({ "groups": [{
-        "name": "bellwether",
-        "file": "",
-        "rules": rules.iter().map(view_rule).collect::<Vec<_>>(),
-        // Each rule is judged when its collector has run.
-        "interval": 0,
-        "limit": 0,
-        "evaluationTime": took,
-        "lastEvaluation": last.map(time),
-    }]})
-}
-
-fn view_rule(rule: &RuleView) -> Value {
-    let mut labels = rule.labels.clone();
-    labels.insert("severity".into(), rule.severity.as_str().into());
-    let health = match (&rule.last_error, rule.last_evaluation) {
-        (Some(_), _) => "err",
-        (None, Some(_)) => "ok",
-        (None, None) => "unknown",
-    };
-    if rule.records {
-        return json!({
-            "type": "recording",
-            "name": rule.name,
-            "query": rule.query,
-            "labels": rule.labels,
-            "health": health,
-            "lastError": rule.last_error.as_deref().unwrap_or_default(),
-            "evaluationTime": rule.evaluation_time.as_secs_f64(),
-            "lastEvaluation": rule.last_evaluation.map(time),
-        });
-    }
-    json!({
-        "type": "alerting",
-        "name": rule.name,
-        "query": rule.query,
-        "state": rule.state.as_str(),
-        "duration": rule.duration.as_secs_f64(),
-        "keepFiringFor": rule.keep_firing_for.as_secs_f64(),
-        "labels": labels,
-        "annotations": rule.annotations,
-        "alerts": rule.alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>(),
-        "health": health,
-        "lastError": rule.last_error.as_deref().unwrap_or_default(),
-        "note": rule.note,
-        "evaluationTime": rule.evaluation_time.as_secs_f64(),
-        "lastEvaluation": rule.last_evaluation.map(time),
     })
 }
 
@@ -343,7 +274,6 @@ mod tests {
         AlertHistoryHealth, ChannelHealth, CollectorHealth, HistoryHealth, StateHealth,
     };
     use super::*;
-    use std::time::Duration;
 
     use crate::model::{Failure, Fingerprint, Mono, Origin};
 
@@ -397,48 +327,6 @@ mod tests {
         ] {
             assert_eq!(exponent(value), expected);
         }
-    }
-
-    #[test]
-    fn a_rule_tells_its_state_and_what_failed() {
-        let rule = RuleView {
-            on_missing: String::new(),
-            missing: Default::default(),
-            records: false,
-            name: "disk_full".into(),
-            query: "disk_usage_percent > 90".into(),
-            metric: Some("disk_usage_percent".into()),
-            state: AlertState::Pending,
-            duration: Duration::from_secs(300),
-            keep_firing_for: Duration::ZERO,
-            severity: Severity::Critical,
-            labels: Labels::new(),
-            annotations: Labels::new(),
-            alerts: vec![alert(AlertState::Pending, None)],
-            last_evaluation: Some(Wall(0)),
-            evaluation_time: Duration::from_micros(5),
-            last_error: None,
-            note: None,
-        };
-        let broken = RuleView { last_error: Some("no such label".into()), ..rule.clone() };
-        let fresh = RuleView { last_evaluation: None, ..rule.clone() };
-        let records = RuleView { records: true, ..broken.clone() };
-        let data = rules(&[rule, broken, fresh, records]);
-        let group = &data["groups"][0];
-        assert_eq!(group["lastEvaluation"], "1970-01-01T00:00:00Z");
-        let [rule, broken, fresh] = [0, 1, 2].map(|index| &group["rules"][index]);
-        assert_eq!(rule["type"], "alerting");
-        assert_eq!(rule["duration"], 300.0);
-        assert_eq!(rule["alerts"][0]["value"], "NaN");
-        assert_eq!(rule["health"], "ok");
-        assert_eq!(
-            (&broken["health"], &broken["lastError"]),
-            (&json!("err"), &json!("no such label"))
-        );
-        assert_eq!(fresh["health"], "unknown");
-        let recording = &group["rules"][3];
-        assert_eq!((&recording["type"], &recording["state"]), (&json!("recording"), &json!(null)));
-        assert_eq!(recording["health"], "err");
     }
 
     #[test]

@@ -86,6 +86,18 @@ pub trait Backend: Send + Sync + 'static {
     /// How the parts fare.
     fn health(&self) -> Health;
 
+    /// The configuration in effect as YAML, without its secrets.
+    ///
+    /// # Errors
+    /// It cannot be printed.
+    fn configuration(&self) -> Result<String, String>;
+
+    /// Settings under the names that flags of Prometheus have.
+    fn flags(&self) -> BTreeMap<&'static str, String>;
+
+    /// Addresses of the Alertmanagers that are notified, without passwords.
+    fn alertmanagers(&self) -> Vec<String>;
+
     /// How series are judged over time.
     fn judgement(&self) -> Arc<Judgement>;
 }
@@ -94,15 +106,32 @@ pub trait Backend: Send + Sync + 'static {
 /// is not.
 pub type Resent = Vec<(DeadLetter, bool)>;
 
+/// A group of rules, as Prometheus has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RuleGroup {
+    /// Its name, one of its own in its file.
+    pub name: String,
+    /// The file that it stands in.
+    pub file: String,
+    /// How often its rules are evaluated.
+    pub interval: Duration,
+    /// Most alerts that one of its rules may have; zero where that is not limited.
+    pub limit: u32,
+}
+
 /// A rule as others see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleView {
+    /// The group it is in.
+    pub group: Arc<RuleGroup>,
     /// Whether it records series and makes no alerts.
     pub records: bool,
     /// Its name, or that of the series it records.
     pub name: String,
     /// What it judges, as one line: `avg(cpu_percent[5m]) > 85`.
     pub query: String,
+    /// The same in PromQL, where it can be written so and is not already.
+    pub promql: Option<String>,
     /// The metric it judges, as declared, where it is a single one.
     pub metric: Option<String>,
     /// The worst state of its alerts.
@@ -131,6 +160,32 @@ pub struct RuleView {
     pub last_error: Option<String>,
     /// What it could not tell that is no failure: too few samples for a forecast.
     pub note: Option<String>,
+}
+
+impl Default for RuleView {
+    fn default() -> Self {
+        Self {
+            group: Arc::default(),
+            records: false,
+            name: String::new(),
+            query: String::new(),
+            promql: None,
+            metric: None,
+            state: AlertState::Inactive,
+            duration: Duration::ZERO,
+            keep_firing_for: Duration::ZERO,
+            severity: Severity::Warning,
+            labels: Labels::new(),
+            annotations: Labels::new(),
+            alerts: Vec::new(),
+            on_missing: String::new(),
+            missing: BTreeMap::new(),
+            last_evaluation: None,
+            evaluation_time: Duration::ZERO,
+            last_error: None,
+            note: None,
+        }
+    }
 }
 
 /// How the parts of the program fare.
@@ -174,6 +229,12 @@ pub struct CollectorHealth {
     pub duration: Duration,
     /// When it last succeeded.
     pub last_success: Option<Now>,
+    /// When the last run ended.
+    pub last_run: Option<Wall>,
+    /// From one run to the next.
+    pub interval: Duration,
+    /// How long a run may take.
+    pub deadline: Duration,
     /// Why the last run failed.
     pub failure: Option<Failure>,
     /// Notes for the operator although nothing failed.

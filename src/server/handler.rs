@@ -23,6 +23,7 @@ use super::answer::{self, Answer, Trouble};
 use super::api::{self, Counts};
 use super::backend::{Backend, RuleView};
 use super::body::{self, Outgoing};
+use super::cors;
 use super::desk;
 use super::form;
 use super::landing;
@@ -31,10 +32,12 @@ use super::metrics_view;
 use super::negotiate::{Coding, coding, page_format};
 use super::peer::Peer;
 use super::permits::{Lane, Permit, Permits};
-use super::query::{Jobs, Parameters, bad_data};
+use super::query::{Jobs, Parameters, bad_data, invalid};
 use super::registry::Registry;
 use super::routes::{ENDPOINTS, Endpoint, Route, View, without_repeated_slashes};
+use super::rules_view;
 use super::stats::Stats;
+use super::status;
 use super::stream::Stream;
 use super::web::{Verdict, Verifier};
 use crate::exposition::Page;
@@ -180,6 +183,9 @@ impl Shared {
         for (name, value) in &access.web.headers {
             answer.headers_mut().insert(name, value.clone());
         }
+        if path.starts_with("/api/") {
+            cors::allow(&access, &parts.headers, answer.headers_mut());
+        }
         // The one that the HTTP implementation sets is late after the clock was set back.
         if let Some(date) = answer::date(self.backend.now().wall) {
             answer.headers_mut().insert(DATE, date);
@@ -198,6 +204,14 @@ impl Shared {
         let Asked { access, parts, .. } = asked;
         if parts.version == Version::HTTP_11 && parts.headers.get_all(HOST).iter().count() != 1 {
             return Err(Trouble::new(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
+        }
+        // A browser that asks what a page may do sends no password along.
+        let reads = |endpoint: &Endpoint| endpoint.takes(&Method::GET);
+        if parts.method == Method::OPTIONS
+            && asked.path.starts_with("/api/")
+            && asked.endpoint.is_some_and(reads)
+        {
+            return Ok(answer::text(StatusCode::NO_CONTENT, ""));
         }
         if !asked.endpoint.is_some_and(Endpoint::is_open) {
             self.admit(asked).await?;
@@ -268,7 +282,7 @@ impl Shared {
             return Ok(());
         }
         let web = &access.web;
-        if web.rate.as_ref().is_some_and(|rate| !rate.take(self.registry.now())) {
+        if web.rate.as_ref().is_some_and(|rate| !rate.take(peer.client(), self.registry.now())) {
             self.stats.refused("rate");
             return Err(Trouble::new(StatusCode::TOO_MANY_REQUESTS, "too many requests")
                 .header(RETRY_AFTER, "1"));
@@ -437,11 +451,27 @@ fn data(
             })?
         }
         View::Alerts => api::alerts(&backend.alerts(), &backend.suppressions()),
-        View::Rules => api::rules(&api::wanted(backend.rules(), parameters)),
+        View::Rules => rules_view::view(backend.rules(), parameters)?,
         View::Silences => desk::silences(&backend.silences(), now.wall),
         View::Explain => explain(parameters, backend)?,
         View::Metadata => metadata::view(backend.store().metrics(), parameters)?,
         View::BuildInfo => metadata::build_info(VERSION),
+        View::Config => {
+            let yaml = backend.configuration().map_err(internal)?;
+            serde_json::json!({ "yaml": yaml })
+        }
+        View::Flags => status::flags(backend.flags()),
+        View::RuntimeInfo => status::runtime_info(backend),
+        View::WalReplay => serde_json::json!({ "min": 0, "max": 0, "current": 0, "state": "done" }),
+        View::Targets => status::targets(&backend.health(), parameters)?,
+        View::ScrapePools => status::scrape_pools(&backend.health()),
+        View::Alertmanagers => status::alertmanagers(&backend.alertmanagers()),
+        View::FormatQuery => {
+            let query = parsed(parameters)?;
+            let pretty = query.pretty();
+            serde_json::Value::String(pretty)
+        }
+        View::ParseQuery => parsed(parameters)?.tree(),
         View::Exemplars => serde_json::Value::Array(Vec::new()),
         View::Health => api::health(&backend.health(), backend.ready(), VERSION, now),
         View::Summary => {
@@ -457,6 +487,12 @@ fn data(
             api::summary(&health, backend.ready(), &alerts, &counts, VERSION, now)
         }
     })
+}
+
+/// The expression in `query`.
+fn parsed(parameters: &Parameters) -> Result<crate::promql::Query> {
+    let query = crate::promql::parse(parameters.text("query"));
+    query.map_err(|error| invalid("query", &error.to_string()))
 }
 
 /// Rules and alerts that `query` asks about: `rule`, or `fingerprint`.

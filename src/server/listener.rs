@@ -295,11 +295,12 @@ fn admit(
     stop: &CancellationToken,
 ) {
     let access = shared.access.load_full();
-    let (shared, stop) = (Arc::clone(shared), stop.clone());
+    let (shared, stop, stream) = (Arc::clone(shared), stop.clone(), Arc::new(stream));
     tracker.spawn(async move {
         let registry = &shared.registry;
         // A client that is not let in in that time has given up too.
-        let waiting = timeout(**access.limits.header_timeout, registry.place(peer, &access.limits));
+        let place = registry.place(peer, Some(&stream), &access.limits);
+        let waiting = timeout(**access.limits.header_timeout, place);
         let place = tokio::select! {
             place = waiting => place.ok().flatten(),
             () = stop.cancelled() => return,
@@ -325,13 +326,12 @@ fn admit(
 async fn connection(
     shared: &Arc<Shared>,
     access: &Access,
-    stream: Stream,
+    stream: Arc<Stream>,
     peer: Peer,
     place: &Place,
     stop: &CancellationToken,
 ) {
     stream.prepare();
-    let stream = Arc::new(stream);
     let activity = Arc::clone(&place.activity);
     let link = Link { peer, activity: Arc::clone(&activity), stream: Arc::clone(&stream) };
     let stream = Watched::new(stream, activity, Arc::clone(&shared.registry));

@@ -7,12 +7,14 @@
 //! [`Reply`] of a [`Question`] and a source of samples.
 
 mod ask;
+mod counting;
 mod jobs;
 mod number;
 mod params;
 mod settings;
 mod stats;
 mod text;
+mod tsdb;
 mod views;
 
 pub(super) use jobs::Jobs;

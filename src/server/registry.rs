@@ -23,12 +23,15 @@ use super::activity::{Activity, Cut};
 use super::peer::{Client, Peer};
 use super::settings::Limits;
 use super::stats::Stats;
+use super::stream::Stream;
 
 /// How long a connection may keep the server waiting before one of a client with as many takes its
 /// place.
 const GRACE: Duration = Duration::from_millis(100);
 /// How often those that wait are looked at, beside each time a place becomes free.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
+/// Connections whose sockets are looked at before one is closed.
+const LOOKED_AT: usize = 16;
 /// How many may wait for each place.
 const WAITING_PER_PLACE: usize = 4;
 
@@ -56,13 +59,25 @@ struct Inner {
 #[derive(Debug)]
 struct Entry {
     peer: Peer,
+    stream: Option<Arc<Stream>>,
     activity: Arc<Activity>,
     cut: CancellationToken,
+}
+
+impl Entry {
+    /// For how long the client has kept the server waiting, in milliseconds. What it has sent and
+    /// nobody has read yet is none of its doing.
+    fn waited(&self, now: u64) -> Option<u64> {
+        let waited = self.activity.waited(now)?;
+        let unread = || self.stream.as_ref().is_some_and(|stream| stream.has_unread());
+        (!self.activity.is_quiet() || !unread()).then_some(waited)
+    }
 }
 
 #[derive(Debug)]
 struct Waiting {
     peer: Peer,
+    stream: Option<Arc<Stream>>,
     placed: oneshot::Sender<Place>,
 }
 
@@ -131,13 +146,18 @@ impl Registry {
     }
 
     /// A place for a new connection, which it may have to wait for. None when too many wait.
-    pub(super) async fn place(self: &Arc<Self>, peer: Peer, limits: &Limits) -> Option<Place> {
+    pub(super) async fn place(
+        self: &Arc<Self>,
+        peer: Peer,
+        stream: Option<&Arc<Stream>>,
+        limits: &Limits,
+    ) -> Option<Place> {
         let (ticket, placed) = {
             let mut inner = self.inner.lock();
             inner.places = *limits.max_connections as usize;
             // Who waits goes first, but for one whose client has less.
             if inner.is_lightest(peer.client())
-                && let Some(place) = self.try_place(&mut inner, peer)
+                && let Some(place) = self.try_place(&mut inner, peer, stream)
             {
                 return Some(place);
             }
@@ -148,7 +168,8 @@ impl Registry {
             let (sender, placed) = oneshot::channel();
             let ticket = inner.next;
             inner.next += 1;
-            inner.waiting.insert(ticket, Waiting { peer, placed: sender });
+            let stream = stream.cloned();
+            inner.waiting.insert(ticket, Waiting { peer, stream, placed: sender });
             self.crowd.store(inner.waiting.len(), Relaxed);
             (ticket, placed)
         };
@@ -170,18 +191,26 @@ impl Registry {
         {
             let mut inner = self.inner.lock();
             while let Some((ticket, peer)) = inner.first() {
-                let Some(place) = self.try_place(&mut inner, peer) else { break };
+                let stream = inner.waiting.get(&ticket).and_then(|first| first.stream.clone());
+                let Some(place) = self.try_place(&mut inner, peer, stream.as_ref()) else { break };
                 placed.push((inner.waiting.remove(&ticket), place));
             }
             self.crowd.store(inner.waiting.len(), Relaxed);
         }
         for (waiting, place) in placed {
             // One that has left in the meantime gives it back at once.
-            waiting.map(|waiting| drop(waiting.placed.send(place)));
+            if let Some(waiting) = waiting {
+                drop(waiting.placed.send(place));
+            }
         }
     }
 
-    fn try_place(self: &Arc<Self>, inner: &mut Inner, peer: Peer) -> Option<Place> {
+    fn try_place(
+        self: &Arc<Self>,
+        inner: &mut Inner,
+        peer: Peer,
+        stream: Option<&Arc<Stream>>,
+    ) -> Option<Place> {
         let now = self.now();
         if inner.open.len() >= inner.places {
             let victim = inner.victim(now, peer.client())?;
@@ -191,7 +220,13 @@ impl Registry {
         inner.next += 1;
         let activity = Arc::new(Activity::new(now));
         let cut = CancellationToken::new();
-        inner.open.insert(id, Entry { peer, activity: Arc::clone(&activity), cut: cut.clone() });
+        let entry = Entry {
+            peer,
+            stream: stream.cloned(),
+            activity: Arc::clone(&activity),
+            cut: cut.clone(),
+        };
+        inner.open.insert(id, entry);
         *inner.held.entry(peer.client()).or_default() += 1;
         self.stats.one_opened();
         Some(Place { id, registry: Arc::clone(self), activity, cut })
@@ -234,7 +269,7 @@ impl Registry {
             inner.waiting.remove(&last);
             self.crowd.store(inner.waiting.len(), Relaxed);
         }
-        if let Some(victim) = inner.longest(|entry| entry.activity.waited(now)) {
+        if let Some(victim) = inner.longest(|entry| entry.waited(now)) {
             self.cut(&mut inner, victim, Cut::Evicted);
         }
     }
@@ -343,16 +378,25 @@ impl Inner {
     /// was last scraped on goes after those that were not.
     fn victim(&self, now: u64, client: Client) -> Option<u64> {
         let own = self.held(client);
-        let all = self.open.iter().filter_map(|(id, entry)| {
-            let held = self.held(entry.peer.client());
-            let waited = entry.activity.waited(now);
+        let rank = |entry: &Entry, waited: Option<u64>| {
             let long = waited.is_some_and(|waited| u128::from(waited) >= GRACE.as_millis());
+            let held = self.held(entry.peer.client());
             let may_go = held >= own + 2 || (held >= own && long);
-            let rank =
-                (waited.is_some(), !entry.activity.is_answering(), !entry.activity.scraped());
-            may_go.then_some((held, rank, waited, Reverse(*id)))
+            let (answering, scraped) = (entry.activity.is_answering(), entry.activity.scraped());
+            may_go.then_some((held, waited.is_some(), !answering, !scraped, waited))
+        };
+        let all = self.open.iter();
+        let ranked = all.filter_map(|(id, entry)| {
+            Some((rank(entry, entry.activity.waited(now))?, Reverse(*id)))
         });
-        all.max().map(|(_, _, _, Reverse(id))| id)
+        let mut best: Vec<_> = ranked.collect();
+        best.sort_unstable();
+        // The sockets of few are looked at.
+        let looked = best.iter().rev().take(LOOKED_AT).filter_map(|(_, Reverse(id))| {
+            let entry = self.open.get(id)?;
+            Some((rank(entry, entry.waited(now))?, Reverse(*id)))
+        });
+        looked.max().map(|(_, Reverse(id))| id)
     }
 }
 
@@ -383,7 +427,7 @@ mod tests {
     /// A place that is there at once.
     fn place(registry: &Arc<Registry>, last: u8, max: u32) -> Option<Place> {
         let limits = limits(max);
-        let mut waiting = std::pin::pin!(registry.place(ip(last), &limits));
+        let mut waiting = std::pin::pin!(registry.place(ip(last), None, &limits));
         match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(place) => place,
             Poll::Pending => None,
@@ -446,7 +490,7 @@ mod tests {
         let mut order = Vec::new();
         let wait = |last: u8| {
             let registry = Arc::clone(&registry);
-            tokio::spawn(async move { registry.place(ip(last), &limits(4)).await })
+            tokio::spawn(async move { registry.place(ip(last), None, &limits(4)).await })
         };
         let (first, second) = (wait(1), wait(1));
         while registry.inner.lock().waiting.len() < 2 {
@@ -472,7 +516,7 @@ mod tests {
         }
         let wait = |last: u8| {
             let registry = Arc::clone(&registry);
-            tokio::spawn(async move { registry.place(ip(last), &limits(2)).await })
+            tokio::spawn(async move { registry.place(ip(last), None, &limits(2)).await })
         };
         let mut waiting = Vec::new();
         for _ in 0..8 {

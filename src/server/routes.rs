@@ -39,6 +39,15 @@ pub(super) enum View {
     Exemplars,
     Silences,
     Explain,
+    Config,
+    Flags,
+    RuntimeInfo,
+    WalReplay,
+    Targets,
+    ScrapePools,
+    Alertmanagers,
+    FormatQuery,
+    ParseQuery,
 }
 
 /// One path, and all that is known of it without answering.
@@ -243,6 +252,69 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         Route::Api(View::BuildInfo),
         "api_buildinfo",
         "which Prometheus this API is compatible with",
+    ),
+    query(
+        "/api/v1/format_query",
+        Route::Api(View::FormatQuery),
+        "api_format_query",
+        "a PromQL expression as it is usually written: query",
+    )
+    .needs_parameters(),
+    query(
+        "/api/v1/parse_query",
+        Route::Api(View::ParseQuery),
+        "api_parse_query",
+        "a PromQL expression as a tree: query",
+    )
+    .needs_parameters(),
+    page(
+        "/api/v1/targets",
+        Route::Api(View::Targets),
+        "api_targets",
+        "collectors, as Prometheus shows targets: state, scrapePool",
+    ),
+    page(
+        "/api/v1/scrape_pools",
+        Route::Api(View::ScrapePools),
+        "api_scrape_pools",
+        "names of collectors",
+    ),
+    page(
+        "/api/v1/alertmanagers",
+        Route::Api(View::Alertmanagers),
+        "api_alertmanagers",
+        "Alertmanagers that are notified",
+    ),
+    page(
+        "/api/v1/status/config",
+        Route::Api(View::Config),
+        "api_config",
+        "the configuration in effect, without its secrets",
+    ),
+    page(
+        "/api/v1/status/flags",
+        Route::Api(View::Flags),
+        "api_flags",
+        "settings under the names of Prometheus' flags",
+    ),
+    page(
+        "/api/v1/status/runtimeinfo",
+        Route::Api(View::RuntimeInfo),
+        "api_runtimeinfo",
+        "the process: since when it runs, for how long it keeps history",
+    ),
+    query(
+        "/api/v1/status/tsdb",
+        Route::Past(Past::Tsdb),
+        "api_tsdb",
+        "series in history by metric and label: limit",
+    )
+    .with(READ, ""),
+    page(
+        "/api/v1/status/walreplay",
+        Route::Api(View::WalReplay),
+        "api_walreplay",
+        "always done: history is read before anything is answered",
     ),
     query(
         "/api/v1/trends",

@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use regex::Regex;
+
 use super::network::Network;
 use super::query::QueryLimits;
 use crate::declare::{At, Problems, Span, Spanned, is_host_name};
@@ -29,6 +31,10 @@ section! {
         /// TLS, client certificates and users, in the form of Prometheus' exporter-toolkit. A
         /// relative path is relative to the working directory, the paths in the file to the file.
         pub web_config_file: Option<PathBuf> = None,
+        /// Web pages that may read the API from a browser, as Prometheus' `--web.cors.origin`: a
+        /// regular expression for the whole of their origin, such as `https?://grafana\\.example`.
+        /// Empty for none. None of them may change state, and browsers send them no password.
+        pub cors_origin: Spanned<String> = Spanned::nowhere(".*".to_owned()),
         /// What slow or huge clients may cost.
         pub limits: Limits = Limits::default(),
         /// What a query of history may cost.
@@ -134,6 +140,9 @@ impl Prometheus {
         for name in self.default_labels.keys() {
             let at = self.default_labels.at.key(name);
             check_default_label(name, &at, problems);
+        }
+        if let Err(error) = Regex::new(&self.cors_origin) {
+            problems.error(&self.cors_origin.at, format!("not a regular expression: {error}"));
         }
         self.limits.check(problems);
         self.query.check(**self.limits.request_timeout, problems);

@@ -97,6 +97,16 @@ impl Stream {
         }
     }
 
+    /// Whether the client has sent something that was not read yet: then it is the server's turn.
+    pub(super) fn has_unread(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let peeked = match self {
+            Self::Tcp(stream) => socket2::SockRef::from(stream).peek(&mut byte),
+            Self::Unix(stream) => socket2::SockRef::from(stream).peek(&mut byte),
+        };
+        peeked.is_ok_and(|count| count > 0)
+    }
+
     /// Says that nothing more is written.
     pub(super) fn end(&self) -> io::Result<()> {
         match self {

@@ -3,13 +3,15 @@
 use std::io::Write;
 use std::sync::atomic::Ordering::SeqCst;
 
-use bellwether::server::{Access, Prometheus};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpSocket;
+use bellwether::server::{Access, LocalSocket, Prometheus};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, UnixStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::support::{
-    Reply, TestBackend, connect, get, read_all, request, run, send, settings, start, until,
+    PATIENCE, Reply, TestBackend, connect, get, read_all, request, run, send, settings, soon,
+    start, until,
 };
 
 const JSON: &str = "content-type: application/json";
@@ -132,4 +134,47 @@ async fn declared_networks_and_tokens_decide() {
         assert_eq!(reload_from(source, server.address, extra).await, status, "{source} {extra:?}");
     }
     assert_eq!(server.stats.refusals()["token"], 2);
+}
+
+#[tokio::test]
+async fn with_users_only_token_and_socket_change_state_on_this_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("web.yml");
+    let users = format!("basic_auth_users: {{ada: {}}}\n", super::web_config::hash("s3cret"));
+    std::fs::write(&file, users).unwrap();
+    let path = directory.path().join("control.sock");
+    let server =
+        run(settings(|settings| settings.web_config_file = Some(file)), TestBackend::new(1)).await;
+    // What a plain proxy_pass sends for a stranger who knows a password for reading.
+    let password = "authorization: Basic YWRhOnMzY3JldA==";
+    let reply = send(server.address, request("POST", "/-/reload", &[password], "")).await;
+    assert_eq!(reply.status, 403);
+    assert!(reply.text().contains("control.socket"), "{}", reply.text());
+    assert_eq!(server.stats.refusals()["users"], 1);
+    assert_eq!(get(server.address, "/metrics", &[password]).await.status, 200);
+
+    let socket = LocalSocket {
+        path: path.clone(),
+        mode: "0600".to_owned().into(),
+        owner: None,
+        group: None,
+    };
+    let stop = CancellationToken::new();
+    let listening = server.handle.bind_socket(&socket).unwrap();
+    let task = tokio::spawn(listening.run(stop.clone(), PATIENCE));
+    let over_socket = async |request: String| {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        soon("the answer", stream.read_to_end(&mut bytes)).await.unwrap();
+        Reply::parse(&bytes).0.status
+    };
+    assert_eq!(over_socket(request("POST", "/-/reload", &[], "")).await, 200);
+    assert_eq!(over_socket(request("GET", "/metrics", &[], "")).await, 200);
+    let forwarded = ["x-forwarded-for: 203.0.113.9"];
+    assert_eq!(over_socket(request("POST", "/-/reload", &forwarded, "")).await, 403);
+    stop.cancel();
+    soon("the end", task).await.unwrap();
+    assert!(!path.exists(), "its file went with it");
+    assert_eq!(get(server.address, "/metrics", &[password]).await.status, 200, "the address stays");
 }

@@ -267,3 +267,78 @@ async fn the_date_is_that_of_the_moment() {
     assert!((0..60).contains(&apart), "{}", reply.header("date"));
     assert!(reply.header("date").ends_with(" GMT"), "{}", reply.header("date"));
 }
+
+#[tokio::test]
+async fn what_clients_of_prometheus_ask_for_is_there() {
+    let mut backend = TestBackend::new(3);
+    let history = bellwether::history::History::in_memory(100);
+    let labels = bellwether::model::LabelSet::new([("__name__", "load"), ("host", "a")]);
+    let series = history.series_ref(&labels).unwrap();
+    history.append(bellwether::model::Wall(1000), &[(series, 1.0)]);
+    backend.history = Some(std::sync::Arc::new(history));
+    let server = run(settings(|_| {}), backend).await;
+    let ask = async |path: &str| {
+        let reply = get(server.address, &format!("/api/v1/{path}"), &[]).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        reply.json()["data"].clone()
+    };
+    assert!(ask("status/config").await["yaml"].as_str().unwrap().contains("prometheus"));
+    assert_eq!(ask("status/flags").await["storage.tsdb.retention.time"], "15d");
+    let info = ask("status/runtimeinfo").await;
+    assert_eq!(
+        (&info["storageRetention"], &info["reloadConfigSuccess"]),
+        (&"15d".into(), &true.into())
+    );
+    assert!(info["startTime"].as_str().unwrap().ends_with('Z'));
+    let tsdb = ask("status/tsdb").await;
+    assert_eq!(tsdb["headStats"]["numSeries"], 1);
+    assert_eq!(tsdb["seriesCountByMetricName"][0], serde_json::json!({"name": "load", "value": 1}));
+    assert_eq!(ask("status/walreplay").await["state"], "done");
+    assert!(ask("targets").await["activeTargets"].is_array());
+    let manager = &ask("alertmanagers").await["activeAlertmanagers"][0];
+    assert_eq!(manager["url"], "http://alertmanager:9093/api/v2/alerts");
+    assert_eq!(ask("format_query?query=foo/bar").await, "foo / bar");
+    assert_eq!(ask("parse_query?query=foo").await["type"], "vectorSelector");
+    assert_eq!(ask("query_exemplars?query=foo").await, serde_json::json!([]));
+    let stats = &ask("query?query=load&time=1&stats=all").await["stats"];
+    assert_eq!(stats["samples"]["totalQueryableSamples"], 1, "{stats}");
+    assert!(stats["timings"]["evalTotalTime"].is_f64());
+    assert!(ask("query?query=load&time=1").await.get("stats").is_none());
+    for path in ["format_query?query=foo(", "parse_query", "rules?type=foo", "targets?state=x"] {
+        let reply = get(server.address, &format!("/api/v1/{path}"), &[]).await;
+        assert_eq!((reply.status, &reply.json()["errorType"]), (400, &"bad_data".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_multipart_form_is_as_good() {
+    let server = start().await;
+    let form = "--x\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\na+b\r\n--x--\r\n";
+    let kind = "content-type: multipart/form-data; boundary=x";
+    let reply = send(server.address, request("POST", "/api/v1/format_query", &[kind], form)).await;
+    assert_eq!((reply.status, &reply.json()["data"]), (200, &"a + b".into()));
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_read() {
+    let server = run(
+        settings(|settings| settings.cors_origin.value = "https?://grafana\\.example".into()),
+        TestBackend::new(1),
+    )
+    .await;
+    let allowed = "origin: https://grafana.example";
+    for method in ["GET", "OPTIONS"] {
+        let reply = send(server.address, request(method, "/api/v1/alerts", &[allowed], "")).await;
+        assert_eq!(reply.status, if method == "GET" { 200 } else { 204 });
+        assert_eq!(reply.header("access-control-allow-origin"), "https://grafana.example");
+        assert_eq!(reply.header("access-control-allow-methods"), "GET, POST, OPTIONS");
+    }
+    for origin in ["origin: https://grafana.example.evil", "origin: https://evil", "x-none: 1"] {
+        let reply = get(server.address, "/api/v1/alerts", &[origin]).await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, ""));
+    }
+    let reply = get(server.address, "/metrics", &[allowed]).await;
+    assert_eq!(reply.header("access-control-allow-origin"), "", "the API alone");
+    let reload = send(server.address, request("POST", "/-/reload", &[allowed], "")).await;
+    assert_eq!(reload.status, 403, "no page changes state");
+}

@@ -1,6 +1,6 @@
 //! A running server with a backend made for tests, and a client that speaks raw HTTP.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -203,22 +203,29 @@ impl Backend for TestBackend {
 
     fn rules(&self) -> Vec<RuleView> {
         vec![RuleView {
-            records: false,
-            note: None,
             name: "too_hot".into(),
             query: "load > 85".into(),
             metric: Some("load".into()),
             state: AlertState::Firing,
             duration: Duration::from_secs(300),
-            keep_firing_for: Duration::ZERO,
             severity: Severity::Critical,
-            labels: Labels::new(),
-            annotations: Labels::new(),
             alerts: vec![alert()],
             last_evaluation: Some(Wall(1_700_000_000_000)),
             evaluation_time: Duration::from_micros(3),
-            last_error: None,
+            ..RuleView::default()
         }]
+    }
+
+    fn configuration(&self) -> Result<String, String> {
+        Ok("performance_monitor:\n  prometheus: {}\n".into())
+    }
+
+    fn flags(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([("storage.tsdb.retention.time", "15d".to_owned())])
+    }
+
+    fn alertmanagers(&self) -> Vec<String> {
+        vec!["http://alertmanager:9093/api/v2/alerts".into()]
     }
 
     fn judgement(&self) -> Arc<Judgement> {

@@ -65,6 +65,25 @@ const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 const MOST_ENDS: usize = 10_000;
 
 impl AlertmanagerChannel {
+    /// Where alerts are posted to, without what may be secret: user, password and query.
+    #[must_use]
+    pub fn shown_urls(&self) -> Vec<String> {
+        let urls = self.urls.iter().filter_map(|url| parse_url(url).ok());
+        let shown = urls.map(|mut url| {
+            url.set_query(None);
+            url.set_username("").ok();
+            url.set_password(None).ok();
+            let path = format!(
+                "{}/{}/api/v2/alerts",
+                url.path().trim_end_matches('/'),
+                self.path_prefix.trim_matches('/')
+            );
+            url.set_path(&path.replace("//", "/"));
+            url.to_string()
+        });
+        shown.collect()
+    }
+
     pub(super) fn check(&self, at: &At, problems: &mut Problems) {
         if self.urls.is_empty() {
             problems.error(&at.key("urls"), "no Alertmanager").hint("urls: [http://host:9093]");

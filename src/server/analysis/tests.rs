@@ -118,23 +118,11 @@ fn alert() -> Arc<Alert> {
 
 fn rule() -> RuleView {
     RuleView {
-        records: false,
-        note: None,
         name: "cpu_high".into(),
         query: "cpu_percent > 90".into(),
         metric: Some("cpu_percent".into()),
         state: AlertState::Firing,
-        duration: Duration::ZERO,
-        keep_firing_for: Duration::ZERO,
-        severity: Severity::Warning,
-        labels: Labels::new(),
-        annotations: Labels::new(),
-        on_missing: String::new(),
-        missing: Default::default(),
-        alerts: Vec::new(),
-        last_evaluation: None,
-        evaluation_time: Duration::ZERO,
-        last_error: None,
+        ..RuleView::default()
     }
 }
 

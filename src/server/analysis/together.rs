@@ -23,6 +23,8 @@ const WINDOW: Duration = Duration::from_secs(3600);
 const LAG: usize = 10;
 /// How series of Bellwether itself begin.
 const OWN: &str = "bellwether_";
+/// Series that Prometheus makes of its own working.
+const MADE: [&str; 3] = ["up", "ALERTS", "ALERTS_FOR_STATE"];
 /// Series told of.
 const TOP: usize = 10;
 
@@ -112,6 +114,10 @@ fn others(
     for matchers in &mut alternatives {
         matchers.push(LabelMatcher { name: "le".into(), test: ValueTest::equal("", false) });
         found.extend(desk.source.select(matchers, from, to, desk.guard).map_err(storage)?);
+    }
+    // What follows from an alert explains nothing of it.
+    if params.given("match").is_none() {
+        found.retain(|series| !MADE.contains(&series.labels.name()));
     }
     found.sort_by(|a, b| a.labels.cmp(&b.labels));
     found.dedup_by(|a, b| a.labels == b.labels);

@@ -24,9 +24,14 @@ impl Shared {
     ) -> Result<Answer, Trouble> {
         let path = asked.path.to_owned();
         let (now, lookback) = (self.backend.now().wall, **asked.access.query.lookback);
+        let oldest = match what {
+            Past::Tsdb => self.backend.health().history.and_then(|history| history.oldest),
+            _ => None,
+        };
         let work = move |parameters: &Parameters, source: &dyn Queryable, guard: &Guard| {
             let parameters = parameters.clone();
-            views::answer(&Question { what, path, parameters, now, lookback }, source, guard)
+            let question = Question { what, path, parameters, now, lookback, oldest };
+            views::answer(&question, source, guard)
         };
         self.work(asked, body, work).await
     }

@@ -76,6 +76,15 @@ impl Text {
         }
     }
 
+    /// With the statistics of the query, where they were asked for.
+    pub(super) fn with_stats(mut self, stats: Option<serde_json::Value>) -> Self {
+        if let Some(stats) = stats {
+            // Behind the result, within `data`.
+            self.after.splice(..2, format!("],\"stats\":{stats}}}").into_bytes());
+        }
+        self
+    }
+
     /// A list of series.
     pub(super) fn series(series: Vec<LabelSet>, notes: &Notes) -> Self {
         Self::new("[", Parts::Labels(series.into_iter()), "]", notes)

@@ -1,12 +1,14 @@
 //! What each endpoint answers from history, in Prometheus's words (web/api/v1/api.go).
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
+use super::counting::Counting;
 use super::params::{Parameters, bad_data, invalid};
 use super::text::{Notes, Text};
+use super::tsdb;
 use crate::model::{LabelMatcher, LabelSet, Wall};
 use crate::promql::{
     Answer, Guard, Options, Query, QueryError, Queryable, Stopped, Value, parse_within,
@@ -26,6 +28,7 @@ pub(in crate::server) enum Past {
     Series,
     Labels,
     Values,
+    Tsdb,
 }
 
 /// A request that was read.
@@ -35,6 +38,8 @@ pub(in crate::server) struct Question {
     pub(in crate::server) parameters: Parameters,
     pub(in crate::server) now: Wall,
     pub(in crate::server) lookback: Duration,
+    /// The oldest sample, if there is one.
+    pub(in crate::server) oldest: Option<Wall>,
 }
 
 /// An answer on its way out.
@@ -69,6 +74,7 @@ pub(in crate::server) fn answer(
         Past::Series => series(question, source, guard),
         Past::Labels => labels(question, source, guard),
         Past::Values => values(question, source, guard),
+        Past::Tsdb => return tsdb::view(question, source, guard).map(|data| Reply::json(&data)),
     };
     Ok(text?.into())
 }
@@ -78,9 +84,12 @@ fn instant(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Te
     let limit = parameters.limit("limit")?;
     let at = parameters.time("time")?.unwrap_or(asked.now);
     let options = asked.options()?;
+    let began = Instant::now();
     let query = asked.query(guard)?;
-    let answer = query.instant(source, at, &options, guard).map_err(trouble)?;
-    Ok(Text::answer(truncated(answer, limit)))
+    let counting = Counting::new(source, began);
+    let answer = query.instant(&counting, at, &options, guard).map_err(trouble)?;
+    let stats = counting.stats(parameters, 1);
+    Ok(Text::answer(truncated(answer, limit)).with_stats(stats))
 }
 
 fn range(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Text, Trouble> {
@@ -104,15 +113,19 @@ fn range(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Text
         ));
     }
     let options = asked.options()?;
+    let began = Instant::now();
     let query = asked.query(guard)?;
-    let answer = query.range(source, start, end, step, &options, guard).map_err(|error| {
+    let counting = Counting::new(source, began);
+    let answer = query.range(&counting, start, end, step, &options, guard).map_err(|error| {
         match error {
             // What is left of it can only be a type that has no range.
             QueryError::BadData(why) => invalid("query", &why),
             error => trouble(error),
         }
     })?;
-    Ok(Text::answer(truncated(answer, limit)))
+    let steps = end.since(start).as_millis() / step.as_millis() + 1;
+    let stats = counting.stats(parameters, steps as usize);
+    Ok(Text::answer(truncated(answer, limit)).with_stats(stats))
 }
 
 fn series(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Text, Trouble> {

@@ -65,8 +65,8 @@ section! {
 }
 
 section! {
-    /// A bucket that holds `burst` requests and gains one each `interval`. Health endpoints are
-    /// exempt.
+    /// A bucket for each client address that holds `burst` requests and gains one each `interval`.
+    /// Health endpoints are exempt.
     pub struct RateLimit {
         /// Time in which one more request is allowed; 0 for no limit.
         pub interval: Span = Span::secs(0),

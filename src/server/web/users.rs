@@ -253,8 +253,9 @@ impl State {
         }
         if self.wrong.len() >= COUNTED {
             let oldest = self.wrong.iter().min_by_key(|(_, (_, at))| *at);
-            let oldest = oldest.map(|(client, _)| *client);
-            oldest.map(|oldest| self.wrong.remove(&oldest));
+            if let Some(oldest) = oldest.map(|(client, _)| *client) {
+                self.wrong.remove(&oldest);
+            }
         }
         let (count, at) = self.wrong.entry(client).or_insert((0, now));
         (*count, *at) = (count.saturating_add(1), now);

@@ -1,0 +1,175 @@
+//! Series that Prometheus makes by itself, in history: `up`, `ALERTS` and `ALERTS_FOR_STATE`.
+//!
+//! They are for queries, rules and dashboards. They are not on the page, as in Prometheus.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::history::{History, SeriesRef};
+use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, METRIC_NAME, Origin, Wall};
+use crate::promql::SampledSeries;
+
+/// Name of the label with the state of an alert.
+const STATE: &str = "alertstate";
+
+/// Appends them.
+pub(super) struct Made {
+    history: Option<Arc<History>>,
+    /// Labels that every series carries.
+    labels: Mutex<Labels>,
+    up: Mutex<BTreeMap<Origin, Option<SeriesRef>>>,
+    alerts: Mutex<HashMap<(Fingerprint, AlertState), Pair>>,
+}
+
+/// `ALERTS` and `ALERTS_FOR_STATE` of one alert in one state.
+type Pair = [Option<SeriesRef>; 2];
+
+impl Made {
+    pub(super) fn new(history: Option<Arc<History>>, labels: Labels) -> Self {
+        Self { history, labels: Mutex::new(labels), up: Mutex::default(), alerts: Mutex::default() }
+    }
+
+    /// Takes other labels for every series, after a reload. Series with the old ones end.
+    pub(super) fn relabel(&self, labels: &Labels, at: Wall) {
+        if *self.labels.lock() == *labels {
+            return;
+        }
+        self.labels.lock().clone_from(labels);
+        let up = std::mem::take(&mut *self.up.lock());
+        let alerts = std::mem::take(&mut *self.alerts.lock());
+        self.end(up.into_values().chain(alerts.into_values().flatten()), at);
+    }
+
+    /// `origin` was collected at `at`, in whole or not.
+    pub(super) fn collected(&self, origin: Origin, success: bool, at: Wall) {
+        let Some(history) = &self.history else { return };
+        let mut up = self.up.lock();
+        let series = up.entry(origin).or_default();
+        if series.is_none() {
+            let own = [(METRIC_NAME, "up"), ("collector", origin.as_str())];
+            *series = history.series_ref(&self.label_set(own.into_iter()));
+        }
+        if let Some(series) = series {
+            history.append(at, &[(*series, f64::from(u8::from(success)))]);
+        }
+    }
+
+    /// `origin` is collected no more.
+    pub(super) fn forget(&self, origin: Origin, at: Wall) {
+        let series = self.up.lock().remove(&origin).flatten();
+        self.end([series].into_iter(), at);
+    }
+
+    /// These are all alerts that are pending or firing at `at`.
+    pub(super) fn evaluated(&self, alerts: &[Alert], at: Wall) {
+        let Some(history) = &self.history else { return };
+        let mut known = self.alerts.lock();
+        let mut samples = Vec::with_capacity(alerts.len() * 2);
+        let mut current = HashMap::with_capacity(alerts.len());
+        for alert in alerts {
+            let key = (alert.fingerprint, alert.state);
+            let pair = known.remove(&key).unwrap_or([None, None]);
+            let pair = if pair.contains(&None) { self.series(history, alert) } else { pair };
+            let values = [1.0, (alert.active_at.0 as f64 / 1000.0).floor()];
+            let found = pair.iter().zip(values);
+            samples.extend(found.filter_map(|(series, value)| Some(((*series)?, value))));
+            current.insert(key, pair);
+        }
+        // That since when it is active goes on where only its state has changed.
+        let going_on: std::collections::HashSet<SeriesRef> =
+            current.values().filter_map(|[_, since]| *since).collect();
+        let gone = known.drain().flat_map(|(_, pair)| pair).flatten();
+        let gone = gone.filter(|series| !going_on.contains(series));
+        samples.extend(gone.map(|series| (series, SampledSeries::stale())));
+        *known = current;
+        if !samples.is_empty() {
+            history.append(at, &samples);
+        }
+    }
+
+    fn series(&self, history: &History, alert: &Alert) -> Pair {
+        let labels = alert.all_labels();
+        let own = || labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let state = [(METRIC_NAME, "ALERTS"), (STATE, alert.state.as_str())];
+        let since = [(METRIC_NAME, "ALERTS_FOR_STATE")];
+        [
+            history.series_ref(&self.label_set(own().chain(state))),
+            history.series_ref(&self.label_set(own().chain(since))),
+        ]
+    }
+
+    /// `own` labels, and of those that every series carries the others.
+    fn label_set<'a>(&self, own: impl Iterator<Item = (&'a str, &'a str)>) -> LabelSet {
+        let own: BTreeMap<&str, &str> = own.collect();
+        let usual = self.labels.lock();
+        let usual = usual.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let usual: Vec<_> = usual.filter(|(name, _)| !own.contains_key(name)).collect();
+        LabelSet::new(own.iter().map(|(name, value)| (*name, *value)).chain(usual))
+    }
+
+    fn end(&self, series: impl Iterator<Item = Option<SeriesRef>>, at: Wall) {
+        let Some(history) = &self.history else { return };
+        let ended: Vec<_> =
+            series.flatten().map(|series| (series, SampledSeries::stale())).collect();
+        if !ended.is_empty() {
+            history.append(at, &ended);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Severity;
+    use crate::promql::{Guard, Options, Value, parse};
+
+    fn ask(history: &History, query: &str, seconds: i64) -> Vec<(String, f64)> {
+        let query = parse(query).unwrap();
+        let at = Wall(seconds * 1000);
+        let answer = query.instant(history, at, &Options::default(), &Guard::default()).unwrap();
+        let Value::Vector(samples) = answer.value else { panic!("no vector") };
+        samples.iter().map(|sample| (sample.labels.to_string(), sample.value)).collect()
+    }
+
+    #[test]
+    fn collectors_are_up_or_down() {
+        let history = Arc::new(History::in_memory(100));
+        let labels = Labels::from([("instance".to_owned(), "here".to_owned())]);
+        let made = Made::new(Some(history.clone()), labels);
+        made.collected(Origin::System, true, Wall(1000));
+        made.collected(Origin::Neo4j, false, Wall(1000));
+        let up = [
+            ("up{collector=\"neo4j\", instance=\"here\"}".to_owned(), 0.0),
+            ("up{collector=\"system\", instance=\"here\"}".to_owned(), 1.0),
+        ];
+        let mut found = ask(&history, "up", 2);
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(found, up);
+        made.forget(Origin::Neo4j, Wall(2000));
+        assert_eq!(ask(&history, "up", 3).len(), 1);
+    }
+
+    #[test]
+    fn alerts_are_series_as_long_as_they_are_active() {
+        let history = Arc::new(History::in_memory(100));
+        let made = Made::new(Some(history.clone()), Labels::new());
+        let labels = Labels::from([("host".to_owned(), "a".to_owned())]);
+        let firing =
+            Alert { active_at: Wall(500_000), ..Alert::firing("hot", Severity::Critical, labels) };
+        let pending = Alert { state: AlertState::Pending, ..firing.clone() };
+        let states = |seconds| {
+            let found = ask(&history, "sum by (alertname, alertstate, host) (ALERTS)", seconds);
+            found.into_iter().map(|(labels, _)| labels).collect::<Vec<_>>()
+        };
+        made.evaluated(&[pending], Wall(500_000));
+        assert_eq!(states(501), ["{alertname=\"hot\", alertstate=\"pending\", host=\"a\"}"]);
+        made.evaluated(std::slice::from_ref(&firing), Wall(510_000));
+        assert_eq!(states(511), ["{alertname=\"hot\", alertstate=\"firing\", host=\"a\"}"]);
+        let since = ask(&history, "ALERTS_FOR_STATE", 511);
+        assert_eq!((since.len(), since[0].1), (1, 500.0));
+        made.evaluated(&[], Wall(520_000));
+        assert_eq!((states(521), ask(&history, "ALERTS_FOR_STATE", 521)), (vec![], vec![]));
+    }
+}
