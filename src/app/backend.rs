@@ -141,7 +141,6 @@ impl Backend for View {
 
     fn health(&self) -> Health {
         let running = self.0.current.load();
-        let reloads = *self.0.reloads.lock();
         let collectors = self.0.board.all().into_iter().map(|(origin, health)| {
             let schedule = running.schedule(origin);
             let health = CollectorHealth {

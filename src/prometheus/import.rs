@@ -149,8 +149,11 @@ impl Importer<'_> {
         self.imported.groups.push(Extent {
             name: group.name.value.0.clone(),
             file: String::new(),
-            interval: group.interval.as_ref().map(|interval| *interval.value),
-            limit: group.limit.as_ref().map_or(0, |limit| limit.value),
+            interval: interval(group).map(|interval| interval.value.0),
+            limit: group
+                .limit
+                .as_ref()
+                .map_or(0, |limit| u32::try_from(limit.value.0).unwrap_or(0)),
             rules: before.0..self.imported.rules.len(),
             recordings: before.1..self.imported.recordings.len(),
         });
