@@ -32,7 +32,7 @@ section! {
         /// relative path is relative to the working directory, the paths in the file to the file.
         pub web_config_file: Option<PathBuf> = None,
         /// Web pages that may read the API from a browser, as Prometheus' `--web.cors.origin`: a
-        /// regular expression for the whole of their origin, such as `https?://grafana\\.example`.
+        /// regular expression for the whole of their origin, such as `https?://grafana\.example`.
         /// Empty for none. None of them may change state, and browsers send them no password.
         pub cors_origin: Spanned<String> = Spanned::nowhere(".*".to_owned()),
         /// What slow or huge clients may cost.
