@@ -4,7 +4,7 @@
 //! `cargo bench --bench history_crash`; `BELLWETHER_KILLS=N` for another number of kills. It
 //! measures nothing; it ends with an error if a sample is missing or wrong.
 
-#![allow(clippy::print_stdout, clippy::expect_used)]
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::disallowed_methods)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -50,7 +50,7 @@ pub async fn open_today(state: &Path, yaml: &str) -> Notifier {
 async fn open_at(state: &Path, yaml: &str, clock: fn() -> Wall) -> Notifier {
     let clock = move || Now { wall: clock(), mono: Mono(clock().0.cast_unsigned()) };
     let setup = Setup {
-        state: Some(Arc::new(StateFolder::open(state))),
+        state: Some(claimed(state).await),
         clock: Arc::new(clock),
         random: || 0.5,
         observer: Arc::new(|_| {}),
@@ -59,6 +59,18 @@ async fn open_at(state: &Path, yaml: &str, clock: fn() -> Wall) -> Notifier {
     let prepared = prepare(&notifier, yaml).await;
     notifier.replace(prepared).await;
     notifier
+}
+
+/// The folder, once the notifier before has let go of it: its tasks end a moment after it.
+async fn claimed(path: &Path) -> Arc<StateFolder> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let folder = StateFolder::open(path);
+        if !folder.is_anothers() || Instant::now() > deadline {
+            return Arc::new(folder);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// The channels of a YAML list, built and not yet in use.

@@ -339,7 +339,11 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
         channel(&format!("type: kafka, brokers: 'k:9', topic: t, security: {{{security}}}"))
     };
     let neo4j = |keys: &str| format!("performance_monitor: {{neo4j_metrics: {{{keys}}}}}\n");
-    let remote = |keys: &str| format!("remote_write: [{{url: 'http://127.0.0.1:1/w', {keys}}}]\n");
+    let remote = |keys: &str| {
+        format!(
+            "performance_monitor: {{}}\nremote_write: [{{url: 'http://127.0.0.1:1/w', {keys}}}]\n"
+        )
+    };
     let cases = [
         (channel(&format!("type: webhook, url_file: {missing}")), "url_file: "),
         (channel(&format!("type: webhook, url_file: {here}")), "a directory"),
@@ -359,7 +363,10 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
         (neo4j(&format!("password_file: {missing}")), "neo4j_metrics.password_file: "),
         (neo4j(&format!("password: x, ca_file: {empty}")), "no certificate in it"),
         (neo4j("password: x, uri: '?'"), "no host in the address"),
-        (format!("logging: {{file: {here}}}\n"), "logging.file: cannot open"),
+        (
+            format!("performance_monitor: {{}}\nlogging: {{file: {here}}}\n"),
+            "logging.file: cannot open",
+        ),
         (
             "performance_monitor: {application: {statsd: {listen: 'udp://127.0.0.1:1'}}}\n".into(),
             "not an address with a port",
