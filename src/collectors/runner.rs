@@ -338,13 +338,13 @@ mod tests {
     fn what_was_never_seen_is_no_failure_until_it_was_there() {
         let board = HealthBoard::default();
         let run = |result| {
-            board.record(Origin::Neo4j, Duration::ZERO, result);
+            board.record(Origin::Neo4j, Duration::ZERO, Now::default(), result);
             board.all().remove(&Origin::Neo4j).unwrap()
         };
         let unseen = run(Err(Failure::new(UNSEEN, "bolt://localhost:7687: refused")));
         assert_eq!((unseen.success, unseen.runs, unseen.failures.len()), (None, 1, 0));
         assert_eq!(unseen.failure.unwrap().detail, "bolt://localhost:7687: refused");
-        assert_eq!(run(Ok(Now::default())).success, Some(true));
+        assert_eq!(run(Ok(())).success, Some(true));
         let down = run(Err(Failure::new("connect", "refused")));
         assert_eq!((down.success, down.failures["connect"]), (Some(false), 1));
     }
