@@ -16,9 +16,10 @@ pub fn read_files(loaded: &mut Loaded) {
     let Some(root) = &loaded.root else { return };
     let alerting = &root.performance_monitor.alerting;
     let (rules, silences) = (alerting.rule_files.clone(), alerting.silence_files.clone());
-    for (path, _) in named(&rules, loaded) {
+    for (path, at) in named(&rules, loaded) {
         let text = load::read(&path).unwrap_or_else(|(message, hint)| {
             let file = Some(path.display().to_string().into());
+            let message = format!("{message}, named on {}", at.words());
             loaded.problems.error(&At { file, ..At::default() }, message).hint_if(hint);
             String::new()
         });

@@ -138,9 +138,14 @@ pub fn did_you_mean<'a>(
         .into_iter()
         .filter(|candidate| near.may_be(candidate))
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 3)
+        .filter(|(distance, candidate)| *distance <= farthest(candidate.len().max(word.len())))
         .min()
         .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
+}
+
+/// Most edits between words of this length that are still taken for a slip.
+fn farthest(length: usize) -> usize {
+    (length / 3).min(5)
 }
 
 /// What tells quickly that a word is far from another: among thousands of names few are near.
@@ -157,7 +162,7 @@ impl Near {
 
     /// Whether `other` may be near enough: each edit changes the count of two letters at most.
     fn may_be(&self, other: &str) -> bool {
-        let most = self.length.max(other.len()) / 3;
+        let most = farthest(self.length.max(other.len()));
         if !self.ascii || !other.is_ascii() {
             return true;
         }
@@ -192,7 +197,7 @@ mod tests {
         // What is passed over quickly is what would have been too far.
         let words = ["interval", "intervall", "lavretni", "intrval", "ti", "é", "intervals_é", ""];
         for (a, b) in words.iter().flat_map(|a| words.iter().map(move |b| (a, b))) {
-            let near = strsim::damerau_levenshtein(a, b) <= a.len().max(b.len()) / 3;
+            let near = strsim::damerau_levenshtein(a, b) <= farthest(a.len().max(b.len()));
             assert!(Near::to(a).may_be(b) || !near, "{a} {b}");
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::analysis::AnomalyDetection;
-use crate::declare::{At, Problem, Problems, did_you_mean, format_duration};
+use crate::declare::{At, Problem, Problems, Spanned, did_you_mean, format_duration};
 use crate::model::{Labels, MetricDef, MetricId, is_label_name};
 
 use super::aggregate::Aggregation;
@@ -19,7 +19,7 @@ use super::pace::Pace;
 use super::question::{Look, Question};
 use super::reading::{self, Reading, Refusal};
 use super::rule::{Identity, Rule, RuleSet, Source};
-use super::settings::{COMPONENT, Otherwise, RecordingSettings, RuleSettings};
+use super::settings::{COMPONENT, Otherwise, RecordingSettings, RuleSettings, Wording};
 use super::step::Policy;
 use super::template::{Scope, Templates, Text};
 
@@ -426,18 +426,24 @@ impl Compiler<'_> {
         let any_label = *labels == Names::OfSeries;
         let labels: Vec<Arc<str>> = labels.fixed().iter().cloned().chain(added).collect();
         let scope = Scope { labels: &labels, any_label, extra };
-        let mut add = |source: &str, at: &At| match templates.add(source, scope) {
-            Ok(text) => Some(text),
-            Err(refusal) => {
-                self.refuse(at, refusal);
-                None
+        let mut add = |text: &Spanned<Wording>| {
+            // What was translated was checked as it was.
+            if text.value.written.is_some() {
+                return Some(templates.keep(&text.value));
+            }
+            match templates.add(&text.value, scope) {
+                Ok(text) => Some(text),
+                Err(refusal) => {
+                    self.refuse(&text.at, refusal);
+                    None
+                }
             }
         };
-        let message = rule.message.as_ref().and_then(|text| add(&text.value, &text.at));
+        let message = rule.message.as_ref().and_then(&mut add);
         let annotations: Vec<_> = rule
             .annotations
             .iter()
-            .filter_map(|(name, text)| Some((name.clone(), add(&text.value, &text.at)?)))
+            .filter_map(|(name, text)| Some((name.clone(), add(text)?)))
             .collect();
         for (name, text) in rule.annotations.iter().filter(|(name, _)| !is_label_name(name)) {
             self.problems

@@ -141,16 +141,24 @@ impl Templates {
     /// # Errors
     /// Where it is no template, or uses what is not there.
     pub fn add(&mut self, source: &str, scope: Scope<'_>) -> Result<Text, Refusal> {
-        if !["{{", "{%", "{#"].iter().any(|open| source.contains(open)) {
+        if !is_template(source) {
             return Ok(Text::Plain(source.into()));
         }
         self.check(source, scope)?;
+        Ok(self.keep(source))
+    }
+
+    /// Takes a text that [`Self::refusal`] found nothing wrong with.
+    pub fn keep(&mut self, source: &str) -> Text {
+        if !is_template(source) {
+            return Text::Plain(source.into());
+        }
         if self.kept < KEPT && self.environment.get_template(source).is_err() {
             let body = from_prometheus(source).into_owned();
             let added = templates::compile(&mut self.environment, source.to_owned(), body);
             self.kept += usize::from(added.is_ok());
         }
-        Ok(Text::Template(source.into()))
+        Text::Template(source.into())
     }
 
     /// Sets what this process calls itself.
@@ -169,8 +177,10 @@ impl Templates {
     }
 
     /// What is wrong with a text of a rule whose alerts may have any labels.
-    pub fn refusal(&mut self, source: &str) -> Option<Refusal> {
-        self.add(source, Scope { labels: &[], any_label: true, extra: &[] }).err()
+    #[must_use]
+    pub fn refusal(&self, source: &str) -> Option<Refusal> {
+        let scope = Scope { labels: &[], any_label: true, extra: &[] };
+        is_template(source).then(|| self.check(source, scope).err()).flatten()
     }
 
     fn check_names(&self, template: &Template<'_, '_>, scope: Scope<'_>) -> Result<(), Refusal> {
@@ -290,6 +300,11 @@ impl Templates {
             forecast => forecast,
         }
     }
+}
+
+/// Whether there is anything but text in it.
+fn is_template(source: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|open| source.contains(open))
 }
 
 /// Inside of braces `$labels.x` and `$value` are `labels.x` and `value`; `$labels` as a whole are

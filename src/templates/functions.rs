@@ -162,7 +162,8 @@ fn url_path(url: &str) -> &str {
     rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
 }
 
-/// As Go's `slice`: from one place of a text or a list up to another.
+/// As Go's `slice`: from one place of a text or a list up to another. What is shorter gives less,
+/// where Go would fail.
 fn slice(value: Value, bounds: Rest<usize>) -> Result<Value, Error> {
     let (from, to) = match bounds.as_slice() {
         [] => (0, None),
@@ -170,13 +171,16 @@ fn slice(value: Value, bounds: Rest<usize>) -> Result<Value, Error> {
         [from, to] => (*from, Some(*to)),
         _ => return Err(invalid("slice: two bounds at most".into())),
     };
-    let beyond = || invalid(format!("slice: not within {value}"));
+    let within = |length: usize| {
+        let to = to.map_or(length, |to| to.min(length));
+        from.min(to)..to
+    };
     if let Some(text) = value.as_str() {
-        return text.get(from..to.unwrap_or(text.len())).map(Value::from).ok_or_else(beyond);
+        let bytes = &text.as_bytes()[within(text.len())];
+        return Ok(Value::from(String::from_utf8_lossy(bytes).into_owned()));
     }
     let items: Vec<Value> = value.try_iter()?.collect();
-    let items = items.get(from..to.unwrap_or(items.len())).ok_or_else(beyond)?;
-    Ok(Value::from(items.to_vec()))
+    Ok(Value::from(items[within(items.len())].to_vec()))
 }
 
 /// The labels of `map` but for `names`.
@@ -324,6 +328,7 @@ mod tests {
             ("{{ 3661.5 | toDuration }} {{ 0.25 | toDuration }}", "1h1m1.5s 250ms"),
             ("{{ 61 | toDuration | humanizeDuration }}", "1m 1s"),
             ("{{ slice('abcdef', 1, 3) }} {{ slice(list, 1) | join }}", "bc b"),
+            ("{{ slice('ab', 1, 9) }}{{ slice('ab', 5) }}{{ slice('ab', 1, 0) }}", "b"),
             ("{{ 'up > 0' | graphLink }}", "/graph?g0.expr=up+%3E+0&g0.tab=0"),
             ("{{ 'https://h:1/a/b/' | urlPath }}{{ 'http://h' | urlPath }}", "/a/b"),
             ("{{ without({'a': 1, 'b': 2}, ['a']) }}", "map[b:2]"),

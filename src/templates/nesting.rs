@@ -96,8 +96,8 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = &source[at..];
-        let opens = ["{{", "{%", "{#"].into_iter().filter_map(|open| rest.find(open));
-        let start = at + opens.min()?;
+        let opens = |brace: &usize| rest[brace + 1..].starts_with(['{', '%', '#']);
+        let start = at + rest.match_indices('{').map(|(brace, _)| brace).find(opens)?;
         let (kind, inside) = (&source[start..start + 2], &source[start + 2..]);
         let whole = |end: Option<usize>| end.map_or(source.len(), |end| end);
         let mut part = Part { start, end: source.len(), step: Step::None, deepest: 0 };
@@ -226,6 +226,10 @@ impl<'s> Tag<'s> {
             at += length;
             let depth = levels.iter().map(|level| 1 + level.operators + level.after).sum();
             tag.deepest = tag.deepest.max(depth);
+            // What follows makes it no less deep.
+            if depth > MAX_NESTING {
+                return tag;
+            }
         }
         tag
     }

@@ -216,9 +216,9 @@ groups:
       severity: critical
       add_labels:
         team: infra
-      message: '{{ labels.queue }}: {{ value | humanize }} of ${TOTAL}'
+      message: '{{ series_labels.queue }}: {{ value | humanize }} of ${TOTAL}'
       annotations:
-        summary: '{{ labels.queue }}: {{ value | humanize }} of ${TOTAL}'
+        summary: '{{ series_labels.queue }}: {{ value | humanize }} of ${TOTAL}'
     recording_rules:
     - record: queue:all
       promql: sum(app_queue_length)

@@ -29,7 +29,6 @@ fn what_is_no_test_is_refused_with_its_place() {
         ("tests: [{interval: -1m}]", "tests[0].interval: expected a time"),
         ("evaluation_interval: 0s\ntests: [{}]", "1:22: evaluation_interval: an interval of no"),
         ("tests: [{alert_rule_test: [{eval_time: -5m, alertname: a}]}]", "not negative"),
-        ("tests: [{alert_rule_test: [{alertname: a}]}]", "missing key \"eval_time\""),
         ("tests: [{alert_rule_test: [{eval_time: 1m}]}]", "missing key \"alertname\""),
         ("tests: [{input_series: [{series: 'a{', values: 1}]}]", "character 3: "),
         ("tests: [{input_series: [{series: a, values: '1 1 x'}]}]", "character 5: no value"),

@@ -140,6 +140,7 @@ fn a_literal_shows_itself() {
     let text = "{{ $labels.x }} {% raw %} \"quoted\\\" \n{{ query \"$value\" }}";
     assert_eq!(environment().render_str(&literal(text), ()).unwrap(), text);
     assert!(!literal(text).contains("$labels"));
+    assert!(!literal("{{ query $externalLabels }}").contains("$external"));
 }
 
 #[test]

@@ -161,7 +161,7 @@ impl Value {
 pub(in crate::prometheus::go) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
-    let variable = text.contains("$labels") || text.contains("$value");
+    let variable = ["$labels", "$value", "$external"].iter().any(|name| text.contains(name));
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
