@@ -16,7 +16,7 @@ use bellwether::prometheus::{self, RuleFile};
 use bellwether::promql::{self, Guard, Queryable};
 use bellwether::templates;
 use bellwether::transfer::Import;
-use minijinja::Value;
+use minijinja::context;
 
 /// A name, which is also that of its corpus, and the function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -121,8 +121,9 @@ pub fn template(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let environment = templates::environment();
     let Ok(template) = templates::parse(&environment, text) else { return };
-    let facts = serde_json::json!({ "labels": {"job": "a"}, "value": 0.5, "threshold": null });
-    templates::rendered(&template, Value::from_serialize(facts), 1 << 15).ok();
+    let labels = std::collections::BTreeMap::from([("job", "a")]);
+    let facts = context! { labels => labels, value => 0.5 };
+    templates::rendered(&template, facts, 1 << 15).ok();
 }
 
 /// A segment of history's write-ahead log.
