@@ -123,7 +123,9 @@ impl fmt::Display for GoQuoted<'_> {
                 '\r' => out.write_str("\\r")?,
                 '\t' => out.write_str("\\t")?,
                 // Rust escapes what cannot be printed as Go does, in another form.
-                c if c.escape_debug().nth(1) != Some('u') => out.write_char(c)?,
+                c if !c.is_control() && c.escape_debug().nth(1) != Some('u') => {
+                    out.write_char(c)?
+                }
                 c if (c as u32) < 0x80 => write!(out, "\\x{:02x}", c as u32)?,
                 c if (c as u32) < 0x1_0000 => write!(out, "\\u{:04x}", c as u32)?,
                 c => write!(out, "\\U{:08x}", c as u32)?,

@@ -156,7 +156,7 @@ mod tests {
             ("up{job=\"x\"}", "up{job=\"x\"}"),
             ("a:b{ job = 'x' , b=`\\n`, }", "a:b{b=\"\\\\n\", job=\"x\"}"),
             ("{__name__=\"up\",a=\"\"}", "up"),
-            ("{\"http.requests\", \"a.b\"=\"c\"}", "http.requests{a.b=\"c\"}"),
+            ("{\"http.requests\", \"a.b\"=\"c\"}", "{\"http.requests\", \"a.b\"=\"c\"}"),
             ("x{a=\"\\\"\\x41\\u00e9\\\\}\"}", "x{a=\"\\\"Aé\\\\}\"}"),
         ] {
             let read = parse(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));

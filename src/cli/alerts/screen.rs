@@ -252,7 +252,8 @@ mod tests {
             shown,
             "2026-11-21 UTC\n  \
              02:59:58  backlog{queue_name=\"mail\"}  pending, critical: queue_length 42 > 10\n  \
-             03:00:58  backlog{queue_name=\"mail\"}  FIRING, critical: queue_length 42 > 10 for 1m; 42 wait in mail\n  \
+             03:00:58  backlog{queue_name=\"mail\"}  FIRING, critical: queue_length 42 > 10 for 1m; 42 wait in\n\
+             \x20                                         mail\n  \
              03:00:58  backlog{queue_name=\"mail\"}  -> pager: firing is queued\n  \
              03:00:59  backlog{queue_name=\"mail\"}  -> pager: firing FAILED, attempt 1: connect: connection\n\
              \x20                                         refused; again in 1.5s\n  \

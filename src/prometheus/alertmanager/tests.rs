@@ -350,15 +350,15 @@ fn keys_that_alertmanager_expands_are_expanded() {
         ("webhook_configs: [{url: 'http://a/{{ .Status }}'}]", "url: no template can stand here"),
         (
             "slack_configs: [{app_token: x, channel: '{{ template \"mine\" . }}'}]",
-            "slack_configs[0].channel: cannot be translated: `template`",
+            "slack_configs[0].channel: cannot be translated: the template \"mine\" is not there",
         ),
         (
             "pagerduty_configs: [{routing_key: '{{ template \"mine\" . }}'}]",
-            "pagerduty_configs[0].routing_key: cannot be translated: `template`",
+            "pagerduty_configs[0].routing_key: cannot be translated: the template \"mine\" is not there",
         ),
         (
             "opsgenie_configs: [{api_key: k, responders: [{type: team, name: '{{ template \"mine\" . }}'}]}]",
-            "opsgenie_configs[0].responders[0].name: cannot be translated: `template`",
+            "opsgenie_configs[0].responders[0].name: cannot be translated: the template \"mine\" is not there",
         ),
         ("opsgenie_configs: [{api_key: '{{ .Status }}'}]", "api_key: no template can stand here"),
     ] {

@@ -342,7 +342,7 @@ fn errors_say_how_to_mend() {
             Anomalies,
             "metric=cpu_percent&algorithm=magic",
             400,
-            "parameter \"algorithm\" must be one of auto, zscore, iqr, mad, not \"magic\"",
+            "parameter \"algorithm\" must be one of auto, zscore, iqr, mad, seasonal, not \"magic\"",
         ),
         (Forecast, "metric=cpu_percent&within=4h", 400, "parameter \"reaches\" is missing"),
         (
