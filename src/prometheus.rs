@@ -11,7 +11,7 @@ mod rule_file;
 mod severity;
 mod to_go;
 
-pub use alertmanager::{Alertmanager, alertmanager};
+pub use alertmanager::{Alertmanager, Beside, alertmanager};
 pub use export::{Exported, export};
 pub use import::{Extent, Imported, RuleFile, import};
 pub use severity::severity_of;

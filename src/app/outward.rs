@@ -21,8 +21,8 @@ pub(super) struct Outward(Arc<Writers>);
 pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
     let settings = plan.root.remote_write.clone();
     let probing = tokio::task::spawn_blocking(move || {
-        let enabled = remote::named(&settings).into_iter().filter(|(_, one)| one.enabled);
-        enabled.map(|(name, one)| remote::try_build(&name, one)).collect()
+        let mut enabled = remote::named(&settings).into_iter().filter(|(_, one)| one.enabled);
+        enabled.try_for_each(|(name, one)| remote::try_build(&name, one))
     });
     probing.await.map_err(|error| error.to_string())?
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, list, table, text};
+use super::asking::{Asking, figure, list, printable_lines, table, text};
 use super::trends::seconds;
 use super::when::When;
 use crate::analysis::forecast::span;
@@ -83,6 +83,7 @@ fn screen(data: &Value) -> String {
             figure(&tried["alertsPerWeekAtMost"]),
         ]);
     }
-    out += &format!("tried\n{}\nrule for alerting.rules\n{}", table(&rows), text(&data["rule"]));
+    let rule = printable_lines(data["rule"].as_str().unwrap_or_default());
+    out += &format!("tried\n{}\nrule for alerting.rules\n{rule}\n", table(&rows));
     out
 }

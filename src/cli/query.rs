@@ -135,7 +135,13 @@ impl Options {
             bail!("--from is after --to");
         }
         let whole = |span: Duration| Duration::from_secs(span.as_secs().max(1));
-        let step = self.step.unwrap_or_else(|| whole(to.since(from) / STEPS));
+        let Some(step) = self.step else {
+            // So that the last step is the end of the range, where the newest samples are.
+            let step = whole(to.since(from) / STEPS);
+            let steps = to.since(from).as_millis() / step.as_millis();
+            let from = to.before(step * u32::try_from(steps).unwrap_or(u32::MAX));
+            return Ok(Times::Range { from, to, step });
+        };
         Ok(Times::Range { from, to, step })
     }
 }
@@ -228,11 +234,13 @@ mod tests {
         assert!(matches!(times("up"), Ok(Times::At(Wall(1_700_000_000_000)))));
         assert!(matches!(times("up --at -1h"), Ok(Times::At(Wall(1_699_996_400_000)))));
         let hour = (1_699_996_400_000, 1_700_000_000_000);
+        // 257 steps of 14 s.
+        let steps = (1_699_996_402_000, 1_700_000_000_000);
         for (arguments, span, seconds) in [
-            ("up --from -1h", hour, 14),
-            ("up --format chart", hour, 14),
+            ("up --from -1h", steps, 14),
+            ("up --format chart", steps, 14),
             ("up --step 1m", hour, 60),
-            ("up --to 1700000000", hour, 14),
+            ("up --to 1700000000", steps, 14),
             ("up --from -2s", (1_699_999_998_000, 1_700_000_000_000), 1),
         ] {
             let Ok(Times::Range { from, to, step }) = times(arguments) else {

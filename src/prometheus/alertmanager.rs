@@ -39,12 +39,15 @@ pub struct Alertmanager {
     pub warnings: Vec<Problem>,
 }
 
+/// Paths and texts of the files that a pattern of names stands for, or why there are none.
+pub type Beside<'a> = &'a dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>;
+
 /// Reads the configuration `text`, which is in `path`; `beside` gives the files that a pattern of
 /// names stands for, or why there are none. What is wrong goes to `problems`.
 pub fn alertmanager(
     path: &Path,
     text: &str,
-    beside: &dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>,
+    beside: Beside<'_>,
     problems: &mut Problems,
 ) -> Alertmanager {
     let file: Arc<str> = path.display().to_string().into();
@@ -150,12 +153,7 @@ struct Report<'a> {
 
 impl Report<'_> {
     /// Reads the files of `templates` that `pattern` stands for.
-    fn templates(
-        &mut self,
-        pattern: &Node,
-        top: &Fields<'_>,
-        beside: &dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>,
-    ) {
+    fn templates(&mut self, pattern: &Node, top: &Fields<'_>, beside: Beside<'_>) {
         let Value::Scalar(name) = &pattern.value else { return };
         let at = top.at_key("templates", pattern.pos);
         match beside(&self.folder.join(name)) {

@@ -121,7 +121,7 @@ impl Eval<'_> {
             self.guard.check()?;
             let there = |side: &[Line]| side.iter().any(|line| !absent(line.values[step]));
             // Nothing can match, so nothing is amiss either.
-            if !filled && !(there(&many) && there(&one)) {
+            if !(filled || there(&many) && there(&one)) {
                 continue;
             }
             groups.fill(Group::default());

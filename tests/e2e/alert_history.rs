@@ -81,7 +81,7 @@ fn what_became_of_an_alert_is_told_by_api_and_command_line_also_after_kill_9() {
     wait_for_events(&agent, &began);
     let url = format!("http://{}", agent.address());
     let now = alerts(folder.path(), &["--url", &url]);
-    assert!(now.contains("firing") && now.contains("backlog{queue_name=mail}"), "{now}");
+    assert!(now.contains("firing") && now.contains("backlog{queue_name=\"mail\"}"), "{now}");
     assert!(!alerts(folder.path(), &["--url", &url, "--state", "pending"]).contains("backlog"));
     set_queue(&agent, "mail", 3.0);
     let whole = [&began[..], &["resolved", "queued", "delivered"]].concat();

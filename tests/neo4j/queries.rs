@@ -120,9 +120,18 @@ async fn the_system_database_is_left_out_of_what_it_cannot_tell() {
         "databases: [neo4j, system]\nqueries:\n  - {name: neo4j_node_count, enabled: auto}\n  \
          - {name: own, query: MATCH (n) RETURN count(n), enabled: auto}\n",
     );
-    let expect =
-        series(&[("neo4j_node_count{database=\"neo4j\"}", 4.0), ("own{database=\"neo4j\"}", 4.0)]);
-    assert_eq!(agent.collect().await.good(), expect);
+    let collected = agent.collect().await;
+    assert_eq!(collected.failure, None);
+    for (name, value) in [
+        ("neo4j_up{database=\"neo4j\"}", Some(1.0)),
+        ("neo4j_up{database=\"system\"}", Some(1.0)),
+        ("neo4j_node_count{database=\"neo4j\"}", Some(4.0)),
+        ("own{database=\"neo4j\"}", Some(4.0)),
+        ("neo4j_node_count{database=\"system\"}", None),
+        ("own{database=\"system\"}", None),
+    ] {
+        assert_eq!(collected.get(name), value, "{name}");
+    }
     let mut asked = Agent::of(
         &server,
         "databases: [neo4j, system]\nqueries: [{name: own, query: MATCH (n) RETURN count(n)}]\n",

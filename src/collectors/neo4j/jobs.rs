@@ -196,7 +196,7 @@ impl Progress {
         {
             warn!(query, database, row, "neo4j row left out; more are only counted");
         }
-        if done.points.len() > 0 {
+        if !done.points.is_empty() {
             self.answers = Answers::Values;
         } else if done.trouble.is_none() && self.answers == Answers::None {
             info!(query, database, "neo4j query has no rows so far");

@@ -278,14 +278,13 @@ fn number(text: &str) -> (&str, &str) {
     (text[..end].trim_start_matches('0'), &text[end..])
 }
 
-/// The buckets of each histogram in a vector: its labels without `le`, and its lines with their
-/// bounds.
-fn histograms<'a>(
-    eval: &Eval<'_>,
-    lines: &'a [Line],
-) -> Result<Vec<(LabelSet, Vec<(f64, &'a Line)>)>, QueryError> {
+/// Labels of a histogram without `le`, and its lines with their bounds.
+type Histogram<'a> = (LabelSet, Vec<(f64, &'a Line)>);
+
+/// The buckets of each histogram in a vector.
+fn histograms<'a>(eval: &Eval<'_>, lines: &'a [Line]) -> Result<Vec<Histogram<'a>>, QueryError> {
     let mut numbers = HashMap::new();
-    let mut all: Vec<(LabelSet, Vec<(f64, &Line)>)> = Vec::new();
+    let mut all: Vec<Histogram<'_>> = Vec::new();
     for line in lines {
         let le = line.labels.get(LE);
         let Ok(bound) = le.parse::<f64>() else {

@@ -41,7 +41,7 @@ pub(in crate::promql) fn shown(millis: i64) -> String {
     for (unit, length) in UNITS {
         let length = length.unsigned_abs();
         // Years and weeks only where nothing is left over.
-        let whole = !matches!(unit, "y" | "w") || left % length == 0;
+        let whole = !matches!(unit, "y" | "w") || left.is_multiple_of(length);
         if left >= length && whole {
             out += &format!("{}{unit}", left / length);
             left %= length;

@@ -103,7 +103,10 @@ fn marks_of_labels_and_messages_are_none() {
         let text = texts(&message).join("\n") + message["text"].as_str().unwrap();
         assert!(!text.contains("*x*") && !text.contains("_x_") && !text.contains("`x`"), "{text}");
         // Ours are in pairs.
-        assert!(text.matches('*').count() == 2 && text.matches('`').count() % 2 == 0, "{text}");
+        assert!(
+            text.matches('*').count() == 2 && text.matches('`').count().is_multiple_of(2),
+            "{text}"
+        );
     }
 }
 
