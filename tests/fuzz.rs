@@ -1,6 +1,8 @@
 //! The fuzz targets over their corpora, and over inputs made from them by fixed seeds: what libFuzzer found once
 //! stays found, without a nightly compiler.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "../fuzz/targets.rs"]
 mod targets;
 

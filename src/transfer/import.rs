@@ -218,9 +218,8 @@ impl Import {
         };
         self.open.0 |= unit == TimeUnit::Seconds;
         let (mut value, at) = read_point(rest, unit).map_err(|message| (message, HINT))?;
-        // A dump prints the marker of a series that ended as any other NaN.
         if unit == TimeUnit::Millis && value.is_nan() {
-            value = SampledSeries::stale();
+            value = f64::from_bits(DUMPED_NAN);
         }
         if !within(at) {
             return Err(("its time is not in the years 1 to 9999".into(), "times are seconds"));
@@ -289,6 +288,19 @@ fn line_of(bytes: &[u8]) -> Result<&str, String> {
     Ok(line.trim_end_matches(['\r', '\n']))
 }
 
+/// A NaN of a dump, which prints the marker of a series that ended as any other NaN.
+const DUMPED_NAN: u64 = 0x7ff8_0000_0000_0d09;
+
+/// Tells staleness markers of a dump from other NaNs: no marker follows another, so a single NaN is taken for one.
+fn settle_nans(values: &mut [f64]) {
+    let dumped: Vec<bool> = values.iter().map(|value| value.to_bits() == DUMPED_NAN).collect();
+    for (index, value) in values.iter_mut().enumerate().filter(|(index, _)| dumped[*index]) {
+        let before = index.checked_sub(1).is_some_and(|before| dumped[before]);
+        let in_a_row = before || dumped.get(index + 1) == Some(&true);
+        *value = if in_a_row { f64::NAN } else { SampledSeries::stale() };
+    }
+}
+
 /// The samples of one series in one block.
 struct Column {
     times: Vec<i64>,
@@ -318,6 +330,7 @@ impl Column {
             column.values.push(value);
             next = sorted.next()?;
         }
+        settle_nans(&mut column.values);
         Ok(column)
     }
 }

@@ -16,6 +16,9 @@ use super::support::prometheus::Prometheus;
 use super::support::servers::{PASSWORD, Server};
 use super::{dashboard, expressions, panels, selectors, text};
 
+/// The result of an instant query.
+type Ask<'a> = &'a dyn Fn(&str) -> Vec<Value>;
+
 /// What not every machine tells: virtual ones hide the frequency of their processors.
 const HARDWARE: &[&str] = &["multi_agent_system_cpu_freq_current"];
 
@@ -38,7 +41,7 @@ fn every_query_of_every_panel_gives_data() {
         let answer: Value = serde_json::from_str(&body).expect("JSON");
         answer["data"]["result"].as_array().expect("a vector").clone()
     };
-    let sources: [(&str, &str, &dyn Fn(&str) -> Vec<Value>); 3] = [
+    let sources: [(&str, &str, Ask<'_>); 3] = [
         ("scraped by Prometheus", "bellwether", &|query| prometheus.query(query)),
         ("written to Prometheus", ".*", &|query| receiver.query(query)),
         ("Bellwether", ".*", &own),

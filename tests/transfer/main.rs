@@ -168,7 +168,9 @@ fn promtool_and_prometheus_take_it_and_give_it_back() {
     let dump = promtool(&["tsdb", "dump", data.to_str().unwrap()]);
     assert!(dump.starts_with("{__name__=\""), "{}", &dump[..100]);
     run(&["import", "-"], &path("again"), &dump);
-    assert_eq!(export(&path("again")), page);
+    // A single NaN of a dump is taken for a staleness marker, for which OpenMetrics has no word.
+    let numbers = page.split_inclusive('\n').filter(|line| !line.contains(" NaN "));
+    assert_eq!(export(&path("again")), numbers.collect::<String>());
 }
 
 #[test]

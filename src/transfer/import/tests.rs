@@ -67,14 +67,18 @@ fn an_export_with_any_names_comes_in_again() {
 }
 
 #[test]
-fn a_nan_of_a_dump_ends_the_series() {
+fn a_single_nan_of_a_dump_ends_the_series() {
     let mut import = Import::new(None, false, 3);
-    import.read(&mut &b"{__name__=\"up\"} NaN 7\n"[..], &mut |_| {}).unwrap();
+    let dump = "{__name__=\"up\"} NaN 7\n{__name__=\"up\"} 1 8\n{__name__=\"up\"} NaN 9\n{__name__=\"up\"} NaN 10\n";
+    import.read(&mut dump.as_bytes(), &mut |_| {}).unwrap();
     let folder = tempfile::tempdir().unwrap();
     import.write(folder.path()).unwrap();
     let (history, _) = History::open_read_only(folder.path());
     let (from, to) = (Wall(0), Wall(1000));
     let found =
         crate::promql::Queryable::select(&history, &[], from, to, &Default::default()).unwrap();
-    assert!(SampledSeries::is_stale(found[0].values[0]), "{found:?}");
+    let stale: Vec<bool> =
+        found[0].values.iter().map(|value| SampledSeries::is_stale(*value)).collect();
+    assert_eq!(stale, [true, false, false, false], "{found:?}");
+    assert!(found[0].values[2].is_nan() && found[0].values[3].is_nan());
 }
