@@ -43,6 +43,7 @@ fn declared(names: &[&str]) -> Arc<[(MetricId, Declared)]> {
     let metrics: Vec<SystemMetric> = names
         .iter()
         .map(|name| SystemMetric {
+            labels: None,
             name: Spanned::nowhere((*name).to_owned()),
             r#type: None,
             enabled: true,

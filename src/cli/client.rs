@@ -1,6 +1,7 @@
 //! HTTP requests to a running Bellwether.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -168,7 +169,10 @@ impl Target {
                 .map_err(|error| anyhow::anyhow!("--ca-file {}: {error}", file.display()))?;
             client = client.tls_backend_preconfigured(config);
         } else if self.insecure {
-            eprintln!("warning: --insecure: the certificate of the server is not verified");
+            static WARNED: Once = Once::new();
+            WARNED.call_once(|| {
+                eprintln!("warning: --insecure: the certificate of the server is not verified");
+            });
             client = client.tls_danger_accept_invalid_certs(true);
         }
         Ok(client.build()?)
