@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellwether::declare::{Cx, Decode, Problems, parse};
+use bellwether::durable::StateFolder;
 use bellwether::model::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transition, Wall};
 use bellwether::notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
 use bellwether::routing::{
@@ -211,7 +212,7 @@ fn memory_child() {
 async fn on_disk() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
     let setup = Setup {
-        state: Some(folder.path().to_owned()),
+        state: Some(Arc::new(StateFolder::open(folder.path()))),
         clock: Arc::new(start),
         random: || 0.5,
         observer: Arc::new(|_| {}),

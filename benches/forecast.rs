@@ -33,7 +33,7 @@ fn quality(_: &mut Criterion) {
         Err(missing) => return println!("seasonal forecast not scored, {missing}"),
     };
     let (mut offered, mut told, mut naive) = (0, 0.0, 0.0);
-    let (mut inside, mut hours) = (0, 0);
+    let (mut inside, mut hours) = (0_usize, 0_usize);
     for series in &all {
         let last = last_day(&series.known);
         naive += m4::smape(&series.came, &last);
@@ -54,7 +54,7 @@ fn quality(_: &mut Criterion) {
          offered for {offered}, the others count as a day before; bands of 90 % hold {:.1} %",
         told / count as f64,
         naive / count as f64,
-        100.0 * f64::from(inside) / f64::from(hours),
+        100.0 * inside as f64 / hours as f64,
     );
 }
 

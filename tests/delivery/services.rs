@@ -428,7 +428,8 @@ async fn nothing_is_sent_blank() {
         "{% for a in alerts %}{{ a.annotations.description }}{% endfor %}\\n",
         "{{ '\u{200b} ' }}",
     ];
-    let services: [(fn() -> Service, &[&str]); 7] = [
+    type Texts<'a> = (fn() -> Service, &'a [&'a str]);
+    let services: [Texts<'_>; 7] = [
         (slack, &["title", "text"]),
         (slack_bot, &["title", "text", "username", "icon_emoji"]),
         (discord, &["title", "text", "username", "avatar_url"]),

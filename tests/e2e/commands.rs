@@ -236,8 +236,8 @@ fn a_command_that_writes_a_file_replaces_regular_files_alone() {
     let junit = |output: &std::path::Path| {
         bellwether(&["test", "--junit", output.to_str().unwrap(), test.to_str().unwrap()])
     };
-    let commands: [(&dyn Fn(&std::path::Path) -> Output, &str); 2] =
-        [(&export, "x 1"), (&junit, "<testsuites")];
+    type Export<'a> = &'a dyn Fn(&std::path::Path) -> Output;
+    let commands: [(Export<'_>, &str); 2] = [(&export, "x 1"), (&junit, "<testsuites")];
     for (command, wanted) in commands {
         let link = |to: &str, name: &str| symlink(to, at(name)).unwrap();
         std::fs::write(at("target"), "old").unwrap();
