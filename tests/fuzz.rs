@@ -13,7 +13,7 @@ use targets::{TARGETS, Target};
 
 /// Stack of a worker thread of the agent: depth that passes here passes there.
 const STACK: usize = 2 << 20;
-/// Longest input that is made.
+/// Longest input that is made of shorter ones.
 const LONGEST: usize = 4096;
 /// What the grammars are made of.
 const WORDS: &[&str] = &[
@@ -88,6 +88,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
 /// An input a few changes away from one of the corpus.
 fn mutated(corpus: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
     let mut input = corpus[random.usize(..corpus.len())].clone();
+    let longest = input.len().max(LONGEST);
     for _ in 0..random.usize(1..6) {
         let at = random.usize(..=input.len());
         let end = random.usize(at..=input.len());
@@ -112,7 +113,7 @@ fn mutated(corpus: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
             5 => input.truncate(end),
             _ => input.insert(at, random.u8(..)),
         }
-        input.truncate(LONGEST);
+        input.truncate(longest);
     }
     input
 }
