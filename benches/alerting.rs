@@ -12,14 +12,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellwether::declare::{Cx, Decode, Problems, parse};
-use bellwether::durable::StateFolder;
-use bellwether::model::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transition, Wall};
-use bellwether::notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
-use bellwether::routing::{
+use bellwether_core::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transition, Wall};
+use bellwether_files::durable::StateFolder;
+use bellwether_notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
+use bellwether_routing::{
     Declared, Dispatcher, Feedback, FlappingSettings, HeartbeatSettings, InhibitRuleSettings,
     Matchers, Order, ReceiverSettings, Routes, Routing, SilenceDraft, Traits,
 };
+use bellwether_schema::{Cx, Decode, Problems, parse};
 use resident::resident;
 
 /// As in the binary.

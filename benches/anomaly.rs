@@ -16,10 +16,10 @@ mod rivals;
 use std::hint::black_box;
 use std::time::Duration;
 
-use bellwether::analysis::Algorithm;
-use bellwether::analysis::anomaly::{Detector, Settings};
-use bellwether::analysis::trend::{Baselines, Options, trend};
-use bellwether::model::Wall;
+use bellwether_analysis::Algorithm;
+use bellwether_analysis::anomaly::{Detector, Settings};
+use bellwether_analysis::trend::{Baselines, Options, trend};
+use bellwether_core::Wall;
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
 use nab::{File, Profile, Score};

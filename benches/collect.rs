@@ -10,11 +10,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether::collectors::Collector;
-use bellwether::collectors::own::Process;
-use bellwether::collectors::system::{Declared, System, SystemCollector, SystemMetric, resolve};
-use bellwether::declare::{Problems, Spanned};
-use bellwether::model::{Batch, MetricId, Mono, Now};
+use bellwether_collectors::Collector;
+use bellwether_collectors::own::Process;
+use bellwether_collectors::system::{Declared, System, SystemCollector, SystemMetric, resolve};
+use bellwether_core::{Batch, MetricId, Mono, Now};
+use bellwether_schema::{Problems, Spanned};
 use criterion::{Criterion, criterion_group, criterion_main};
 use procfs::{Current, CurrentSI};
 

@@ -21,10 +21,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use backtest::{Backtest, Tally};
-use bellwether::analysis::correlation::{Grid, correlate};
-use bellwether::analysis::forecast::{continue_hours, last_day, linear};
-use bellwether::model::{LabelSet, Wall};
-use bellwether::promql::SampledSeries;
+use bellwether_analysis::correlation::{Grid, correlate};
+use bellwether_analysis::forecast::{continue_hours, last_day, linear};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_promql::SampledSeries;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn quality(_: &mut Criterion) {
@@ -89,7 +89,7 @@ fn warnings(_: &mut Criterion) {
         show(&format!("M4 hourly, within {} h", hours.max(12)), told);
         let mut told = Tally::default();
         for file in nab::files().iter().flatten() {
-            let step = bellwether::analysis::report::interval(&file.times).as_millis() as i64;
+            let step = bellwether_analysis::report::interval(&file.times).as_millis() as i64;
             let target = near_the_top(&file.values);
             told.add(Backtest { step, values: &file.values, target, within }.run(6));
         }

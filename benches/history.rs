@@ -13,9 +13,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bellwether::history::{BlockWriter, History, Options, SeriesRef};
-use bellwether::model::{LabelMatcher, LabelSet, Wall};
-use bellwether::promql::{Guard, Queryable};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable};
+use bellwether_tsdb::history::{BlockWriter, History, Options, SeriesRef};
 use criterion::{Criterion, criterion_group};
 use resident::resident;
 use rustix::time::{ClockId, clock_gettime};

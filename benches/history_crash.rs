@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use bellwether::history::{History, Options, Recovery, SeriesRef};
-use bellwether::model::{LabelSet, Wall};
-use bellwether::promql::{Guard, Queryable};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_promql::{Guard, Queryable};
+use bellwether_tsdb::history::{History, Options, Recovery, SeriesRef};
 use tempfile::TempDir;
 
 const FOLDER: &str = "BELLWETHER_CRASH_FOLDER";

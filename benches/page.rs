@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether::exposition::{Format, Page};
-use bellwether::history::History;
-use bellwether::model::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin};
-use bellwether::store::{Options, Store};
+use bellwether_core::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin};
+use bellwether_exposition::{Format, Page};
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::{Options, Store};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use prometheus::{Encoder, GaugeVec, Opts, Registry, TextEncoder};
 

@@ -6,9 +6,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use bellwether::history::History;
-use bellwether::model::{LabelSet, Wall};
-use bellwether::promql::{Guard, Options, Query, parse};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_promql::{Guard, Options, Query, parse};
+use bellwether_tsdb::history::History;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const SERIES: usize = 10_000;

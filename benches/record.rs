@@ -14,9 +14,10 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use bellwether::collectors::application::{ApplicationMetric, Recorder, record_json, resolve};
-use bellwether::declare::{self, Cx, Decode, Problems};
-use bellwether::model::{Batch, MetricId};
+use bellwether_collectors::application::{ApplicationMetric, record_json, resolve};
+use bellwether_core::{Batch, MetricId};
+use bellwether_recorder::Recorder;
+use bellwether_schema::{Cx, Decode, Problems};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use rustix::time::{ClockId, clock_gettime};
@@ -34,7 +35,7 @@ const REVERSED: [(&str, &str); 3] =
 
 fn recorder() -> Recorder {
     let mut problems = Problems::default();
-    let node = declare::parse(METRICS).expect("good YAML");
+    let node = bellwether_schema::parse(METRICS).expect("good YAML");
     let metrics: Vec<ApplicationMetric> =
         Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None)).expect("good metrics");
     let declared = resolve(&metrics, "app", Duration::from_secs(30), &mut problems);

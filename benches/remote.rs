@@ -11,10 +11,10 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellwether::declare::{self, Cx, Decode, Problems, Spanned};
-use bellwether::history::{History, Options};
-use bellwether::model::{LabelSet, Wall};
-use bellwether::remote::{Families, RemoteWrite, Setup, Writers};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_remote_write::{Families, RemoteWrite, Setup, Writers};
+use bellwether_schema::{Cx, Decode, Problems, Spanned};
+use bellwether_tsdb::history::{History, Options};
 
 use support::sink::{Reply, Sink};
 use support::storage::Storage;
@@ -73,7 +73,7 @@ fn fill(history: &History, now: i64) {
 fn report(
     what: &str,
     history: &Arc<History>,
-    start: bellwether::history::Cursor,
+    start: bellwether_tsdb::history::Cursor,
     url: &str,
     protocol: &str,
 ) {
@@ -86,7 +86,7 @@ fn report(
         Setup { state: Some(state.path().to_owned()), clock: Arc::new(|| Wall(0)), random: || 0.5 };
     let text = format!("[{{url: '{url}', name: bench, protocol: '{protocol}'}}]");
     let mut problems = Problems::default();
-    let node = declare::parse(&text).unwrap();
+    let node = bellwether_schema::parse(&text).unwrap();
     let settings: Vec<Spanned<RemoteWrite>> =
         Decode::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

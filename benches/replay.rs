@@ -6,9 +6,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bellwether::config::{self, Source};
-use bellwether::model::{LabelMatcher, LabelSet, METRIC_NAME, Wall};
-use bellwether::promql::{Guard, Queryable, SampledSeries, StorageError};
 use bellwether::replay::{self, Setup};
+use bellwether_core::{LabelSet, METRIC_NAME, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const STEP_MS: i64 = 15_000;

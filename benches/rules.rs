@@ -12,11 +12,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellwether::declare::{Cx, Decode, Problems, parse};
-use bellwether::history::{History, SeriesRef};
-use bellwether::model::{Batch, Kind, LabelSet, MetricDef, MetricId, Now, Origin};
-use bellwether::rules::{Declared, Engine, RuleSet, RuleSettings, compile};
-use bellwether::store::{Options, Store};
+use bellwether_core::{Batch, Kind, LabelSet, MetricDef, MetricId, Now, Origin};
+use bellwether_rules::{Declared, Engine, RuleSet, RuleSettings, compile};
+use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_tsdb::history::{History, SeriesRef};
+use bellwether_tsdb::store::{Options, Store};
 use criterion::{Criterion, criterion_group};
 use resident::resident;
 

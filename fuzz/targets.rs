@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use bellwether::collectors::application::{Recorder, record_json};
 use bellwether::config::{self, EMBEDDED, Source};
-use bellwether::declare::Problems;
-use bellwether::exposition::{self, Format};
-use bellwether::history::History;
-use bellwether::model::{LabelSet, Wall};
-use bellwether::prometheus::{self, RuleFile};
-use bellwether::promql::{self, Guard, Queryable};
-use bellwether::templates;
-use bellwether::transfer::Import;
+use bellwether_collectors::application::record_json;
+use bellwether_compat::RuleFile;
+use bellwether_core::{LabelSet, Wall};
+use bellwether_exposition::Format;
+use bellwether_promql::{Guard, Queryable};
+use bellwether_recorder::Recorder;
+use bellwether_schema::Problems;
+use bellwether_template as templates;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::transfer::Import;
 use minijinja::context;
 
 /// A name, which is also that of its corpus, and the function.
@@ -59,7 +60,7 @@ fn check(text: &str) {
 pub fn exposition(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for format in [Format::Text, Format::OpenMetrics] {
-        exposition::parse(text, format).ok();
+        bellwether_exposition::parse(text, format).ok();
     }
 }
 
@@ -67,7 +68,7 @@ pub fn exposition(bytes: &[u8]) {
 pub fn promql(bytes: &[u8]) {
     static HISTORY: OnceLock<History> = OnceLock::new();
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(query) = promql::parse(text) else { return };
+    let Ok(query) = bellwether_promql::parse(text) else { return };
     let history = HISTORY.get_or_init(|| {
         let history = History::in_memory(10);
         for (job, step) in [("a", 1.0), ("b", -0.5)] {
@@ -78,7 +79,7 @@ pub fn promql(bytes: &[u8]) {
         history
     });
     assert!(!query.to_string().is_empty());
-    let (options, guard) = (promql::Options::default(), Guard::default());
+    let (options, guard) = (bellwether_promql::Options::default(), Guard::default());
     query.instant(history, Wall(300_000), &options, &guard).ok();
     let step = Duration::from_secs(30);
     query.range(history, Wall(0), Wall(300_000), step, &options, &guard).ok();
@@ -106,14 +107,14 @@ pub fn alertmanager(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let no_files = |_: &Path| Ok(Vec::new());
     let mut problems = Problems::default();
-    prometheus::alertmanager(Path::new("alertmanager.yml"), text, &no_files, &mut problems);
+    bellwether_compat::alertmanager(Path::new("alertmanager.yml"), text, &no_files, &mut problems);
 }
 
 /// A rule file of Prometheus, its templates among it.
 pub fn rule_file(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let file = RuleFile { path: PathBuf::from("rules.yml"), text: text.to_owned() };
-    prometheus::import(&[file], std::iter::empty(), &mut Problems::default());
+    bellwether_compat::import(&[file], std::iter::empty(), &mut Problems::default());
 }
 
 /// A template of a message.

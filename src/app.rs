@@ -32,16 +32,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::clock::Clock;
-use crate::collectors::HealthBoard;
-use crate::collectors::neo4j::Seen;
 use crate::config::{self, Plan, Source, process_environment};
-use crate::durable::{Found, Saver, StateFolder};
-use crate::history::History;
 use crate::logging;
-use crate::model::{AlertState, Now, Wall};
-use crate::notify::{self, Notifier};
-use crate::rules::{Carried, Engine, StateFile};
+use bellwether_collectors::HealthBoard;
+use bellwether_collectors::neo4j::Seen;
+use bellwether_core::{AlertState, Now, Wall};
+use bellwether_files::durable::{Found, Saver, StateFolder};
+use bellwether_notify::Notifier;
+use bellwether_rules::{Carried, Engine, StateFile};
+use bellwether_runtime::Clock;
+use bellwether_tsdb::history::History;
 
 use account::Account;
 use backend::View;
@@ -207,7 +207,7 @@ impl App {
         let state = state_directory(&plan).await;
         let kept = KeptIn::of(state.as_deref());
         let account = Account::open(&plan, &kept, clock).await;
-        let setup = notify::Setup {
+        let setup = bellwether_notify::Setup {
             state: state.clone(),
             clock: Arc::new(move || clock.now()),
             random: fastrand::f64,

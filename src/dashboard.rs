@@ -12,7 +12,7 @@ mod threshold;
 use serde_json::{Value, json};
 
 use crate::config::Plan;
-use crate::model::MetricDef;
+use bellwether_core::MetricDef;
 
 use layout::Drawn;
 use panels::{Panel, Query, ROWS, Row};

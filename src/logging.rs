@@ -11,8 +11,8 @@ use anyhow::Context;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::declare::{choices, section};
-use crate::files;
+use bellwether_files as files;
+use bellwether_schema::{choices, section};
 
 /// Lines that may wait for the thread; a burst beyond them leaves some out.
 const BUFFERED_LINES: usize = 32_768;

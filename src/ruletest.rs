@@ -19,7 +19,7 @@ pub use diff::{Failure, Line};
 pub use settings::{Case, Suite};
 pub use subject::Subject;
 
-use crate::declare::{At, Cx, Decode, Problem, Problems, parse};
+use bellwether_schema::{At, Cx, Decode, Problem, Problems, parse};
 
 /// Reads a file of tests.
 ///

@@ -10,7 +10,7 @@ mod m4;
 use std::time::Duration;
 
 use backtest::{Backtest, Tally};
-use bellwether::analysis::forecast::{continue_hours, last_day};
+use bellwether_analysis::forecast::{continue_hours, last_day};
 
 #[test]
 fn the_seasonal_forecast_beats_the_last_day_again() {

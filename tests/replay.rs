@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether::config::{self, Plan, Source};
-use bellwether::history::History;
-use bellwether::model::{Batch, LabelMatcher, LabelSet, MetricId, Mono, Now, Wall};
-use bellwether::promql::{Guard, SampledSeries};
 use bellwether::replay::{self, Change, Outcome, Setup};
-use bellwether::rules::Engine;
-use bellwether::store::{Options, Store};
+use bellwether_core::{Batch, LabelSet, MetricId, Mono, Now, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, SampledSeries};
+use bellwether_rules::Engine;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::{Options, Store};
 
 const START: Wall = Wall(1_700_000_000_000);
 const INTERVAL: u64 = 15;
@@ -152,7 +153,7 @@ fn a_replay_does_what_happened_live() {
                 let pending =
                     rule.episodes.iter().any(|one| one.active_at == *at && one.fired_at != *at);
                 let level = name == "levels"
-                    && *from == bellwether::model::AlertState::Firing
+                    && *from == bellwether_core::AlertState::Firing
                     && !rule.episodes.iter().any(|one| one.resolved_at == Some(*at));
                 !pending && !level
             })

@@ -9,14 +9,14 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::KeptIn;
-use crate::alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
-use crate::clock::Clock;
-use crate::collectors::own::AlertHistoryFigures;
 use crate::config::Plan;
-use crate::model::{Cause, Status, Transition, Wall};
-use crate::notify::{Event, Observer, Outcome};
-use crate::routing::{Gate, Kept};
-use crate::server::AlertHistoryHealth;
+use bellwether_alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
+use bellwether_collectors::own::AlertHistoryFigures;
+use bellwether_core::{Cause, Status, Transition, Wall};
+use bellwether_notify::{Event, Observer, Outcome};
+use bellwether_routing::{Gate, Kept};
+use bellwether_runtime::Clock;
+use bellwether_server::AlertHistoryHealth;
 
 /// How long the last writes may take, on the way out.
 const CLOSE: Duration = Duration::from_secs(5);

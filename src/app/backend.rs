@@ -12,17 +12,19 @@ use super::App;
 use super::account::Account;
 use super::flags;
 use super::past::Past;
-use crate::alert_history::AlertHistory;
-use crate::collectors::application::record_json;
-use crate::model::{Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity};
-use crate::promql::Queryable;
-use crate::routing::{Explanation, Order, OrderError, Silence, Suppression};
-use crate::rules::{RecordingStatus, RuleStatus};
-use crate::server::{
+use bellwether_alert_history::AlertHistory;
+use bellwether_collectors::application::record_json;
+use bellwether_core::{
+    Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity,
+};
+use bellwether_promql::Queryable;
+use bellwether_routing::{Explanation, Order, OrderError, Silence, Suppression};
+use bellwether_rules::{RecordingStatus, RuleStatus};
+use bellwether_server::{
     Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health, Judgement, ReloadHealth,
     Resent, RuleGroup, RuleView, StateHealth,
 };
-use crate::store::Store;
+use bellwether_tsdb::store::Store;
 
 /// The app as the server sees it.
 pub(super) struct View(pub(super) Arc<App>);

@@ -11,13 +11,13 @@ use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use super::account::Account;
-use crate::clock::Clock;
-use crate::durable::{Found, Saver};
-use crate::model::{Alert, Fingerprint, Mono, Transition};
-use crate::notify::Notifier;
-use crate::routing::{
+use bellwether_core::{Alert, Fingerprint, Mono, Transition};
+use bellwether_files::durable::{Found, Saver};
+use bellwether_notify::Notifier;
+use bellwether_routing::{
     Dispatcher, Explanation, Feedback, Order, OrderError, Routing, Silence, StateFile, Suppression,
 };
+use bellwether_runtime::Clock;
 
 /// Who is told, and the channels.
 pub(super) struct Desk {

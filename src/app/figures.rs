@@ -6,12 +6,12 @@ use std::sync::{Arc, Weak};
 use super::App;
 use super::account::Account;
 use super::past::Past;
-use crate::analysis::lookout::{Lookout, Watched};
-use crate::collectors::own::{
+use bellwether_analysis::lookout::{Lookout, Watched};
+use bellwether_collectors::own::{
     AnomalyFigures, ChannelFigures, Figures, Gather, HttpFigures, Process, QueryFigures,
     RuleFigures,
 };
-use crate::model::Now;
+use bellwether_core::Now;
 
 impl App {
     /// Gathers at each call; empty once the app is gone.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::past::Past;
 use crate::config::{Plan, Source};
-use crate::declare::Span;
-use crate::notify::KindSettings;
+use bellwether_notify::KindSettings;
+use bellwether_schema::Span;
 
 /// What `/api/v1/status/flags` shows.
 pub(super) fn flags(

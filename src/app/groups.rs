@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::Plan;
-use crate::declare::Pos;
-use crate::rules::RecordingSettings;
-use crate::server::RuleGroup;
+use bellwether_rules::RecordingSettings;
+use bellwether_schema::Pos;
+use bellwether_server::RuleGroup;
 
 /// Name of the group of the rules that stand in the configuration itself.
 const OWN: &str = "bellwether";

@@ -19,14 +19,14 @@ use tracing::{error, info};
 use super::desk::Desk;
 use super::made::Made;
 use super::watch::Watch;
-use crate::analysis::lookout::Lookout;
-use crate::clock::Clock;
-use crate::collectors::{HealthBoard, Sink};
-use crate::durable::Saver;
-use crate::history::History;
-use crate::model::{Batch, Fingerprint, Now, Origin, Transition};
-use crate::rules::{Answered, Engine, Memory, RuleSet, StateFile, Tick};
-use crate::store::Store;
+use bellwether_analysis::lookout::Lookout;
+use bellwether_collectors::{HealthBoard, Sink};
+use bellwether_core::{Batch, Fingerprint, Now, Origin, Transition};
+use bellwether_files::durable::Saver;
+use bellwether_rules::{Answered, Engine, Memory, RuleSet, StateFile, Tick};
+use bellwether_runtime::Clock;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::Store;
 
 /// Longest time that running durations may be behind in the state file.
 const SAVE_EVERY: Duration = Duration::from_secs(30);

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::history::{History, SeriesRef};
-use crate::model::{Alert, AlertState, Fingerprint, LabelSet, Labels, METRIC_NAME, Origin, Wall};
-use crate::promql::SampledSeries;
+use bellwether_core::{
+    Alert, AlertState, Fingerprint, LabelSet, Labels, METRIC_NAME, Origin, Wall,
+};
+use bellwether_promql::SampledSeries;
+use bellwether_tsdb::history::{History, SeriesRef};
 
 /// Name of the label with the state of an alert.
 const STATE: &str = "alertstate";
@@ -122,8 +124,8 @@ impl Made {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Severity;
-    use crate::promql::{Guard, Options, Value, parse};
+    use bellwether_core::Severity;
+    use bellwether_promql::{Guard, Options, Value, parse};
 
     fn ask(history: &History, query: &str, seconds: i64) -> Vec<(String, f64)> {
         let query = parse(query).unwrap();

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::past::Past;
-use crate::clock::Clock;
-use crate::collectors::own::RemoteFigures;
 use crate::config::Plan;
-use crate::model::Wall;
-use crate::remote::{self, Families, Prepared, Setup, Writers};
-use crate::server::RemoteHealth;
+use bellwether_collectors::own::RemoteFigures;
+use bellwether_core::Wall;
+use bellwether_remote_write::{Families, Prepared, Setup, Writers};
+use bellwether_runtime::Clock;
+use bellwether_server::RemoteHealth;
 
 /// The destinations, over all reloads.
 pub(super) struct Outward(Arc<Writers>);
@@ -21,8 +21,9 @@ pub(super) struct Outward(Arc<Writers>);
 pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
     let settings = plan.root.remote_write.clone();
     let probing = tokio::task::spawn_blocking(move || {
-        let mut enabled = remote::named(&settings).into_iter().filter(|(_, one)| one.enabled);
-        enabled.try_for_each(|(name, one)| remote::try_build(&name, one))
+        let mut enabled =
+            bellwether_remote_write::named(&settings).into_iter().filter(|(_, one)| one.enabled);
+        enabled.try_for_each(|(name, one)| bellwether_remote_write::try_build(&name, one))
     });
     probing.await.map_err(|error| error.to_string())?
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::config::Loaded;
-use crate::declare::Spanned;
 use crate::logging::{Format, Level};
+use bellwether_schema::Spanned;
 
 /// Values of flags; an absent one leaves the declaration as it is.
 #[derive(Clone, Debug, Default)]

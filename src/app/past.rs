@@ -8,14 +8,14 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::KeptIn;
-use crate::analysis::lookout::Lookout;
-use crate::clock::Clock;
-use crate::collectors::own::HistoryFigures;
 use crate::config::Plan;
-use crate::history::{Backend, History, Losses, Options, Recovery, TrendStorage};
-use crate::model::Now;
-use crate::server::HistoryHealth;
-use crate::store::Store;
+use bellwether_analysis::lookout::Lookout;
+use bellwether_collectors::own::HistoryFigures;
+use bellwether_core::Now;
+use bellwether_runtime::Clock;
+use bellwether_server::HistoryHealth;
+use bellwether_tsdb::history::{Backend, History, Losses, Options, Recovery, TrendStorage};
+use bellwether_tsdb::store::Store;
 
 /// How long the last writes may take, on the way out.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -208,7 +208,7 @@ fn tell(folder: Option<&Path>, recovery: &Recovery) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::declare::Spanned;
+    use bellwether_schema::Spanned;
 
     #[test]
     fn the_folder_is_the_declared_one_or_in_the_state_directory() {

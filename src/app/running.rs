@@ -12,17 +12,17 @@ use super::App;
 use super::groups::Groups;
 use super::judge::Committer;
 use super::past;
-use crate::analysis::lookout::Lookout;
-use crate::collectors::application::Recorder;
-use crate::collectors::neo4j::{Neo4jCollector, SkippedRows};
-use crate::collectors::own::Own;
-use crate::collectors::{Build, Collector, Runner, Schedule, system};
 use crate::config::{self, Plan, Source};
-use crate::history::History;
-use crate::model::{Batch, Now, Origin};
-use crate::rules::RuleSet;
-use crate::server::Judgement;
-use crate::store::{Options, Store};
+use bellwether_analysis::lookout::Lookout;
+use bellwether_collectors::neo4j::{Neo4jCollector, SkippedRows};
+use bellwether_collectors::own::Own;
+use bellwether_collectors::{Build, Collector, Runner, Schedule, system};
+use bellwether_core::{Batch, Now, Origin};
+use bellwether_recorder::Recorder;
+use bellwether_rules::RuleSet;
+use bellwether_server::Judgement;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::{Options, Store};
 
 /// When host figures that are the difference of two readings are first there, such as
 /// `cpu_percent`.

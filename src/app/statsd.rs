@@ -2,9 +2,10 @@
 
 use parking_lot::Mutex;
 
-use crate::clock::Clock;
-use crate::collectors::application::{Recorder, Statsd, StatsdListener};
 use crate::config::Plan;
+use bellwether_collectors::application::{Statsd, StatsdListener};
+use bellwether_recorder::Recorder;
+use bellwether_runtime::Clock;
 
 /// The listener, where one is declared.
 #[derive(Default)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::promql::Guard;
-use crate::rules;
+use bellwether_promql::Guard;
+use bellwether_rules as rules;
 
 /// How long history may take to answer one rule.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,7 +9,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::server::{Access, Backend, Handle, LocalSocket, OpenSocket, Prometheus, Server, Stats};
+use bellwether_server::{
+    Access, Backend, Handle, LocalSocket, OpenSocket, Prometheus, Server, Stats,
+};
 
 /// How long requests under way may take to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);

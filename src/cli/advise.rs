@@ -9,7 +9,7 @@ use super::Global;
 use super::asking::{Asking, figure, list, printable_lines, table, text};
 use super::trends::seconds;
 use super::when::When;
-use crate::analysis::forecast::span;
+use bellwether_analysis::forecast::span;
 
 #[derive(Args)]
 pub(super) struct Options {

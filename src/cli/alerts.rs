@@ -10,12 +10,12 @@ use super::asking::{Form, data};
 use super::client::Target;
 use super::when::When;
 use super::{Global, output, process_environment};
-use crate::alert_history::AlertHistory;
-use crate::clock::Clock;
 use crate::config;
-use crate::model::LabelMatcher;
-use crate::promql::parse_selector;
-use crate::server::{alert_history_data, alert_history_query};
+use bellwether_alert_history::AlertHistory;
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::parse_selector;
+use bellwether_runtime::Clock;
+use bellwether_server::{alert_history_data, alert_history_query};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -105,7 +105,7 @@ fn active(global: &Global, options: &Options) -> anyhow::Result<Value> {
     };
     let accepted = |alert: &Value| {
         let label = |name: &str| {
-            let name = if name == crate::model::METRIC_NAME { "alertname" } else { name };
+            let name = if name == bellwether_core::METRIC_NAME { "alertname" } else { name };
             alert["labels"][name].as_str().unwrap_or_default()
         };
         let all = |all: &Vec<LabelMatcher>| {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Global;
 use super::client::{Answer, Target};
-use crate::templates::humanize;
+use bellwether_template::humanize;
 
 /// Whom to ask, and how to print the answer.
 #[derive(Args)]

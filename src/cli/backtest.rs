@@ -13,14 +13,15 @@ use super::client::Target;
 use super::recorded::{Folder, bar};
 use super::when::When;
 use super::{Global, import, process_environment};
-use crate::clock::Clock;
 use crate::config::{self, Plan, Source};
-use crate::declare::{Span, Spanned, format_duration};
-use crate::history::History;
-use crate::model::{LabelMatcher, Wall};
-use crate::promql::{self, Guard, Queryable};
 use crate::replay::{self, Outcome, Setup};
-use crate::transfer::{CEILING, Import};
+use bellwether_core::Wall;
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable};
+use bellwether_runtime::Clock;
+use bellwether_schema::{Span, Spanned, format_duration};
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::transfer::{CEILING, Import};
 use prometheus::Server;
 
 #[derive(Args)]
@@ -101,8 +102,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 fn selected(selector: &str) -> anyhow::Result<Vec<LabelMatcher>> {
-    let mut alternatives =
-        promql::parse_selector(selector).with_context(|| format!("--match {selector}"))?;
+    let mut alternatives = bellwether_promql::parse_selector(selector)
+        .with_context(|| format!("--match {selector}"))?;
     match alternatives.len() {
         1 => Ok(alternatives.remove(0)),
         _ => bail!("--match {selector}: one selector without `or`"),

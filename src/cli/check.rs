@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::{Global, process_environment};
 use crate::config::{self, Plan, Source};
-use crate::declare::Problem;
-use crate::server::Access;
+use bellwether_schema::Problem;
+use bellwether_server::Access;
 
 #[derive(Args)]
 pub(super) struct Options {

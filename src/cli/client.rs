@@ -11,9 +11,9 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use super::Global;
-use crate::files;
-use crate::outbound::{client_config, read_secret, reasons};
-use crate::server::{Access, Prometheus, read_token};
+use bellwether_files as files;
+use bellwether_http::{client_config, read_secret, reasons};
+use bellwether_server::{Access, Prometheus, read_token};
 
 /// The Bellwether to ask, and how to reach it.
 #[derive(Args)]

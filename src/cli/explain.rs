@@ -8,7 +8,7 @@ use super::alerts::screen::story;
 use super::asking::{Asking, labels, list, text};
 use super::route;
 use super::when::When;
-use crate::clock::Clock;
+use bellwether_runtime::Clock;
 
 #[derive(Args)]
 pub(super) struct Options {

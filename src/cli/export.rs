@@ -9,11 +9,12 @@ use clap::{Args, ValueEnum};
 use super::recorded::{Folder, bar};
 use super::when::When;
 use super::{Global, nearby, output};
-use crate::clock::Clock;
-use crate::files;
-use crate::model::{LabelMatcher, LabelSet, Wall};
-use crate::promql::parse_selector;
-use crate::transfer::{ExportError, Exported, OutputFormat, export, list};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_files as files;
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::parse_selector;
+use bellwether_runtime::Clock;
+use bellwether_tsdb::transfer::{ExportError, Exported, OutputFormat, export, list};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -87,7 +88,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 fn pour(
-    history: &crate::history::History,
+    history: &bellwether_tsdb::history::History,
     series: &[LabelSet],
     span: (Wall, Wall),
     format: Format,

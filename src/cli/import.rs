@@ -10,11 +10,11 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::recorded::{Folder, bar, give_to_owner};
-use crate::clock::Clock;
 use crate::config::Root;
-use crate::history::History;
-use crate::model::Wall;
-use crate::transfer::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
+use bellwether_core::Wall;
+use bellwether_runtime::Clock;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::transfer::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -1,8 +1,9 @@
 //! Hints for a query that found nothing: the names of series that come near those it asks for.
 
-use crate::history::History;
-use crate::model::{LabelMatcher, METRIC_NAME, Wall};
-use crate::transfer::list;
+use bellwether_core::{METRIC_NAME, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::transfer::list;
 
 /// Names that a hint shows at most.
 const MOST: usize = 5;

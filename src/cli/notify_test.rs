@@ -6,9 +6,9 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::Global;
-use crate::clock::Clock;
-use crate::model::{Severity, Status};
-use crate::notify::{ChannelSettings, Tried, WallClock, named, try_channel};
+use bellwether_core::{Severity, Status};
+use bellwether_notify::{ChannelSettings, Tried, WallClock, named, try_channel};
+use bellwether_runtime::Clock;
 
 #[derive(Args)]
 pub(super) struct Options {

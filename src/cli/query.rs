@@ -14,12 +14,12 @@ use super::asking::{data, list, printable, printable_lines, text};
 use super::client::Target;
 use super::when::When;
 use super::{Global, nearby, output};
-use crate::clock::Clock;
-use crate::declare::{format_duration, parse_duration};
-use crate::history::History;
-use crate::model::Wall;
-use crate::promql::{self, Answer, Guard, Value};
-use crate::server::answer_json;
+use bellwether_core::Wall;
+use bellwether_promql::{Answer, Guard, Value};
+use bellwether_runtime::Clock;
+use bellwether_schema::{format_duration, parse_duration};
+use bellwether_server::answer_json;
+use bellwether_tsdb::history::History;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -172,7 +172,7 @@ fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<St
 
 /// A hint for a query that found no series; none where the names of the series cannot be had.
 fn nothing_found(global: &Global, options: &Options) -> Option<String> {
-    let selectors = promql::parse(&options.expr).ok()?.selectors();
+    let selectors = bellwether_promql::parse(&options.expr).ok()?.selectors();
     let names = match &options.history {
         Some(folder) => {
             let (history, _) = History::open_read_only(folder);
@@ -192,12 +192,12 @@ fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<A
     if !folder.is_dir() {
         bail!("no history in {}: there is no such folder", folder.display());
     }
-    let query = promql::parse(expr)?;
+    let query = bellwether_promql::parse(expr)?;
     let (history, recovery) = History::open_read_only(folder);
     if let Some(error) = recovery.error {
         bail!("cannot read the history in {}: {error}", folder.display());
     }
-    let (options, guard) = (promql::Options::default(), Guard::default());
+    let (options, guard) = (bellwether_promql::Options::default(), Guard::default());
     Ok(match times {
         Times::At(at) => query.instant(&history, at, &options, &guard)?,
         Times::Range { from, to, step } => {

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Global, process_environment};
 use crate::config;
-use crate::history::History;
+use bellwether_tsdb::history::History;
 
 /// Which history.
 #[derive(Args)]

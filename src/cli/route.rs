@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::Global;
 use super::asking::{list, text};
 use super::when::When;
-use crate::clock::Clock;
-use crate::model::{Alert, Labels, Severity};
-use crate::prometheus::severity_of;
-use crate::server::way_view;
+use bellwether_compat::severity_of;
+use bellwether_core::{Alert, Labels, Severity};
+use bellwether_runtime::Clock;
+use bellwether_server::way_view;
 
 #[derive(Args)]
 pub(super) struct Options {

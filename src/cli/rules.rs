@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use crate::config::{self, Plan};
-use crate::declare::{Problem, Problems};
-use crate::prometheus::{self, RuleFile};
-use crate::rules::{self, RecordingSettings, RuleSet, RuleSettings};
+use bellwether_compat::RuleFile;
+use bellwether_rules::{RecordingSettings, RuleSet, RuleSettings};
+use bellwether_schema::{Problem, Problems};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -39,7 +39,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     };
     let set = imported.as_ref().unwrap_or(&plan.rules);
     if let Format::Prometheus = options.format {
-        let exported = prometheus::export(set, &plan.metrics, &source.to_string());
+        let exported = bellwether_compat::export(set, &plan.metrics, &source.to_string());
         exported.unsaid.iter().for_each(|problem| eprintln!("{}", problem.told(&source)));
         print!("{}", exported.text);
         return Ok(());
@@ -71,12 +71,12 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
     };
     let files: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
     let mut problems = Problems::default();
-    let imported = prometheus::import(&files, std::iter::empty(), &mut problems);
-    let declared = rules::Declared {
+    let imported = bellwether_compat::import(&files, std::iter::empty(), &mut problems);
+    let declared = bellwether_rules::Declared {
         recordings: &imported.recordings,
-        ..rules::Declared::new(&imported.rules, &plan.metrics)
+        ..bellwether_rules::Declared::new(&imported.rules, &plan.metrics)
     };
-    let mut set = rules::compile(&declared, &mut problems);
+    let mut set = bellwether_rules::compile(&declared, &mut problems);
     for warning in imported.warnings.iter().chain(&std::mem::take(&mut set.warnings)) {
         eprintln!("{}", warning.told(&""));
     }
@@ -94,7 +94,7 @@ fn reserved(rule: &mut RuleSettings) -> Vec<Problem> {
     let take = |name: &str| rule.add_labels.remove(name).map(|value| (name.to_owned(), value));
     let mut taken: Vec<_> = ["alertname", "severity"].into_iter().filter_map(take).collect();
     taken.retain(|(_, value)| !value.value.is_empty());
-    let told = |(name, value): (String, crate::declare::Spanned<String>)| Problem {
+    let told = |(name, value): (String, bellwether_schema::Spanned<String>)| Problem {
         message: format!("the label {name}={:?} is not kept", value.value),
         hint: Some("a declaration has one rule of a name, and four severities".into()),
         at: value.at,

@@ -12,11 +12,11 @@ use std::time::Duration;
 use clap::Args;
 use regex::Regex;
 
-use crate::clock::Clock;
 use crate::config;
-use crate::declare::{Problem, Problems};
-use crate::files;
 use crate::ruletest::{self, Failure, Line, Subject, Verdict};
+use bellwether_files as files;
+use bellwether_runtime::Clock;
+use bellwether_schema::{Problem, Problems};
 
 #[derive(Args)]
 pub(super) struct Options {

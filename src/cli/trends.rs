@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Global;
 use super::asking::{Asking, figure, labels, list, percent, table, text};
 use super::when::When;
-use crate::clock::Clock;
+use bellwether_runtime::Clock;
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use crate::declare::parse_duration;
-use crate::model::Wall;
+use bellwether_core::Wall;
+use bellwether_schema::parse_duration;
 
 /// A point in time as it was written: `now`, `-1h` (before now), Unix seconds, RFC 3339, or a date
 /// with or without a time, which is UTC.

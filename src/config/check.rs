@@ -8,22 +8,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::analysis::bottleneck::{self, Bottleneck};
-use crate::collectors::{application, neo4j, own, system};
-use crate::declare::{At, Environment, Problem, Problems, check_metric_name, format_duration};
-use crate::history::Backend;
-use crate::model::{Kind, Labels, MetricDef, MetricId};
-use crate::notify::Sender;
-use crate::prometheus::{self, RuleFile};
-use crate::routing::{self, Routing, RuleTraits, WrittenSilence};
-use crate::rules::{self, RuleSet, RuleSettings};
+use bellwether_analysis::bottleneck::{self, Bottleneck};
+use bellwether_collectors::{application, neo4j, own, system};
+use bellwether_compat::RuleFile;
+use bellwether_core::{Kind, Labels, MetricDef, MetricId};
+use bellwether_notify::Sender;
+use bellwether_routing::{Routing, RuleTraits, WrittenSilence};
+use bellwether_rules::{RuleSet, RuleSettings};
+use bellwether_schema::{At, Environment, Problem, Problems, check_metric_name, format_duration};
+use bellwether_tsdb::history::Backend;
 
 use super::exec;
 use super::load::{Loaded, Report};
 use super::sections::{CollectorName, Root};
 
 /// An application metric and its id.
-type Application = (MetricId, application::Declared);
+type Application = (MetricId, bellwether_recorder::Declared);
 
 /// Everything the app needs to run one declaration.
 pub struct Plan {
@@ -404,7 +404,7 @@ impl<'a> Checker<'a> {
             });
         }
         let names = alerting.rules.iter().map(|rule| rule.name.value.as_str());
-        let mut imported = prometheus::import(self.rule_files, names, self.problems);
+        let mut imported = bellwether_compat::import(self.rule_files, names, self.problems);
         self.warnings.append(&mut imported.warnings);
         self.rule_groups =
             imported.groups.iter().map(|group| rule_group(&imported, group)).collect();
@@ -413,7 +413,7 @@ impl<'a> Checker<'a> {
         }
         let mut recordings = alerting.recording_rules.clone();
         recordings.append(&mut imported.recordings);
-        let declared = rules::Declared {
+        let declared = bellwether_rules::Declared {
             rules: &judged,
             recordings: &recordings,
             metrics,
@@ -422,8 +422,8 @@ impl<'a> Checker<'a> {
             history: self.root.trend_analysis.enabled,
             limit: alerting.rule_limit,
         };
-        let mut rules = rules::compile(&declared, self.problems);
-        rules.templates.set_external(rules::External {
+        let mut rules = bellwether_rules::compile(&declared, self.problems);
+        rules.templates.set_external(bellwether_rules::External {
             labels: self.root.performance_monitor.prometheus.default_labels.value.clone(),
             url: alerting.external_url.as_ref().map(|url| url.value.clone()).unwrap_or_default(),
         });
@@ -447,7 +447,7 @@ impl<'a> Checker<'a> {
 
     fn channels(&mut self) {
         let channels = &self.root.performance_monitor.alerting.notifications.channels;
-        crate::notify::check(channels, self.problems);
+        bellwether_notify::check(channels, self.problems);
     }
 
     /// A rule that every channel finds too mild.
@@ -486,7 +486,7 @@ impl<'a> Checker<'a> {
     fn routing(&mut self) -> Routing {
         let monitor = &self.root.performance_monitor;
         let alerting = &monitor.alerting;
-        let channels: Vec<_> = crate::notify::named(&alerting.notifications.channels)
+        let channels: Vec<_> = bellwether_notify::named(&alerting.notifications.channels)
             .into_iter()
             .map(|(name, channel)| (name, channel.common.enabled))
             .collect();
@@ -496,7 +496,7 @@ impl<'a> Checker<'a> {
             let cooldown = rule.cooldown_period.map(|span| span.0);
             (rule.name.as_str().into(), RuleTraits { cooldown, interval })
         });
-        let declared = routing::Declared {
+        let declared = bellwether_routing::Declared {
             receivers: &alerting.receivers,
             routes: alerting.routes.as_ref(),
             time_intervals: &alerting.time_intervals,
@@ -528,7 +528,7 @@ impl<'a> Checker<'a> {
 
     fn remote_write(&mut self) {
         let destinations = &self.root.remote_write;
-        crate::remote::check(destinations, self.problems);
+        bellwether_remote_write::check(destinations, self.problems);
         let history = &self.root.trend_analysis;
         let in_files = history.enabled && history.storage.backend == Backend::File;
         if let (Some(first), false) = (destinations.first(), in_files) {
@@ -569,7 +569,10 @@ pub fn alert_history_folder(root: &Root, environment: Environment<'_>) -> Option
     let settings = root.alert_history.enabled.then_some(&root.alert_history)?;
     settings.folder(state_directory(root, environment).as_deref())
 }
-fn rule_group(imported: &prometheus::Imported, group: &prometheus::Extent) -> RuleGroup {
+fn rule_group(
+    imported: &bellwether_compat::Imported,
+    group: &bellwether_compat::Extent,
+) -> RuleGroup {
     let rules = imported.rules.get(group.rules.clone()).unwrap_or_default();
     let recordings = imported.recordings.get(group.recordings.clone()).unwrap_or_default();
     RuleGroup {

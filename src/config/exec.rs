@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::declare::Problems;
-use crate::notify::ChannelType;
+use bellwether_notify::ChannelType;
+use bellwether_schema::Problems;
 
 use super::load::Source;
 use super::sections::Root;

@@ -5,9 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::declare::{At, Problem, Spanned};
-use crate::prometheus::{self, RuleFile};
-use crate::routing::read_silences;
+use bellwether_compat::RuleFile;
+use bellwether_routing::read_silences;
+use bellwether_schema::{At, Problem, Spanned};
 
 use super::load::{self, Loaded, Source};
 
@@ -42,7 +42,7 @@ fn read_alertmanager(loaded: &mut Loaded) {
     let Some(named) = alerting.alertmanager_config.take() else { return };
     let path = folder(source).join(&named.value);
     let mut read = match load::read(&path) {
-        Ok(text) => prometheus::alertmanager(&path, &text, &texts, problems),
+        Ok(text) => bellwether_compat::alertmanager(&path, &text, &texts, problems),
         Err((message, hint)) => {
             let message = format!("{}: {message}", path.display());
             problems.error(&named.at, message).hint_if(hint);

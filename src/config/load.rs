@@ -6,9 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::declare::{At, Cx, Decode, Environment, Problem, Problems, parse};
-use crate::prometheus::RuleFile;
-use crate::routing::WrittenSilence;
+use bellwether_compat::RuleFile;
+use bellwether_routing::WrittenSilence;
+use bellwether_schema::{At, Cx, Decode, Environment, Problem, Problems, parse};
 
 use super::files;
 use super::sections::Root;
@@ -139,12 +139,12 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
 /// # Errors
 /// Why it cannot be read, and how to mend that.
 pub fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
-    crate::files::read_text(path, MAX_BYTES).map_err(|error| unreadable(&error))
+    bellwether_files::read_text(path, MAX_BYTES).map_err(|error| unreadable(&error))
 }
 
 /// The text of the declaration itself, which a shell may also hand over as `<(command)`.
 fn read_declaration(path: &Path) -> Result<String, (String, Option<&'static str>)> {
-    crate::files::read_argument(path, MAX_BYTES).map_err(|error| unreadable(&error))
+    bellwether_files::read_argument(path, MAX_BYTES).map_err(|error| unreadable(&error))
 }
 
 fn unreadable(error: &std::io::Error) -> (String, Option<&'static str>) {

@@ -4,10 +4,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::collectors::system::Nature;
-use crate::collectors::{neo4j, own, system};
-use crate::declare::{Cx, Decode, Problems, parse};
-use crate::model::Kind;
+use bellwether_collectors::system::Nature;
+use bellwether_collectors::{neo4j, own, system};
+use bellwether_core::Kind;
+use bellwether_schema::{Cx, Decode, Problems, parse};
 
 use super::load::EMBEDDED;
 use super::sections::Root;

@@ -12,8 +12,11 @@ use serde::Serialize;
 use serde_yaml::{Mapping, Value};
 
 use super::check::Plan;
-use crate::declare::{At, Problem, Problems};
-use crate::{files, logging, notify, remote};
+use crate::logging;
+use bellwether_files as files;
+use bellwether_notify as notify;
+use bellwether_remote_write as remote;
+use bellwether_schema::{At, Problem, Problems};
 
 /// All that is wrong with what the enabled parts of `plan` name. Reads files; touches no network
 /// and writes nothing.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_yaml::Value;
 
-use crate::declare::{Decode, Shape, blank};
-use crate::rules::{RecordingSettings, RuleSettings};
+use bellwether_rules::{RecordingSettings, RuleSettings};
+use bellwether_schema::{Decode, Shape, blank};
 
 use super::sections::Root;
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::declare::{Section, SectionDoc, sections_below};
+use bellwether_schema::{Section, SectionDoc, sections_below};
 
 use super::sections::Root;
-use crate::server::WebConfig;
+use bellwether_server::WebConfig;
 
 /// Markdown: one heading and one table for each section.
 #[must_use]

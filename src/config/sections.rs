@@ -2,25 +2,25 @@
 
 use std::path::PathBuf;
 
-use crate::alert_history::AlertHistorySettings;
-use crate::analysis::AnomalyDetection;
-use crate::analysis::bottleneck::BottleneckSettings;
-use crate::analysis::health::HealthSettings;
-use crate::collectors::application::{Application, ApplicationMetric};
-use crate::collectors::neo4j::Neo4jMetrics;
-use crate::collectors::system::{System, SystemMetric};
-use crate::declare::{Span, Spanned, choices, section};
-use crate::history::TrendStorage;
 use crate::logging::Logging;
-use crate::model::Origin;
-use crate::notify::ChannelSettings;
-use crate::remote::RemoteWrite;
-use crate::routing::{
+use bellwether_alert_history::AlertHistorySettings;
+use bellwether_analysis::AnomalyDetection;
+use bellwether_analysis::bottleneck::BottleneckSettings;
+use bellwether_analysis::health::HealthSettings;
+use bellwether_collectors::application::{Application, ApplicationMetric};
+use bellwether_collectors::neo4j::Neo4jMetrics;
+use bellwether_collectors::system::{System, SystemMetric};
+use bellwether_core::Origin;
+use bellwether_notify::ChannelSettings;
+use bellwether_remote_write::RemoteWrite;
+use bellwether_routing::{
     FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
     ReceiverSettings, Routes, TimeIntervalSettings,
 };
-use crate::rules::{RecordingSettings, RuleSettings};
-use crate::server::Prometheus;
+use bellwether_rules::{RecordingSettings, RuleSettings};
+use bellwether_schema::{Span, Spanned, choices, section};
+use bellwether_server::Prometheus;
+use bellwether_tsdb::history::TrendStorage;
 
 choices! {
     /// A collector that can be enabled.

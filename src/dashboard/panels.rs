@@ -9,7 +9,7 @@ mod neo4j;
 mod own;
 mod system;
 
-use crate::model::{Kind, MetricDef, Origin};
+use bellwether_core::{Kind, MetricDef, Origin};
 
 use super::layout::Drawn;
 use super::threshold::{self, Limit};

@@ -1,6 +1,6 @@
 //! `PromQL` for one metric, in the few shapes that panels have.
 
-use crate::model::{Kind, MetricDef, Origin};
+use bellwether_core::{Kind, MetricDef, Origin};
 
 use super::panels::{Query, Target};
 

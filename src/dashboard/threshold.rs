@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{MetricDef, Severity};
-use crate::rules::{Aggregate, Rule, RuleSet, RuleSettings};
+use bellwether_core::{MetricDef, Severity};
+use bellwether_rules::{Aggregate, Rule, RuleSet, RuleSettings};
 
 use super::panels::Query;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::model::{LabelMatcher, LabelSet, Wall};
-use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
 /// How far it reads beyond what is asked.
 const AHEAD: Duration = Duration::from_secs(3_600);
@@ -85,7 +86,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
-    use crate::history::History;
+    use bellwether_tsdb::history::History;
 
     /// Counts how often it is asked.
     struct Counted(History, AtomicUsize);

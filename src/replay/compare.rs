@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Episode, Outcome};
-use crate::model::{Labels, Wall};
+use bellwether_core::{Labels, Wall};
 
 /// One difference between two outcomes over the same time.
 #[derive(Clone, Debug, PartialEq)]

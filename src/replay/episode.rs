@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::RuleOutcome;
 use super::pipeline::Sent;
-use crate::model::{
+use bellwether_core::{
     AlertState, Cause, Fingerprint, Labels, Notification, Severity, Status, Transition, Wall,
 };
-use crate::rules::{Engine, RuleSet};
+use bellwether_rules::{Engine, RuleSet};
 
 /// One alert from its firing to its end.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::Setup;
 use super::part::Part;
-use crate::model::{
-    Batch, LabelMatcher, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Origin, Wall,
+use bellwether_core::{
+    Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Origin, Wall,
 };
-use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
 /// Samples of one collector that are no further apart than this part of its interval came
 /// together: other programs that record us scrape targets one after the other.

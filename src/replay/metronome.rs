@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{Origin, Wall};
-use crate::rules::{Pace, RuleSet};
+use bellwether_core::{Origin, Wall};
+use bellwether_rules::{Pace, RuleSet};
 
 /// Beats at a steady pace.
 pub(super) struct Metronome {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::feed::Feed;
-use crate::model::Wall;
-use crate::promql::{Guard, Queryable, StorageError};
+use bellwether_core::Wall;
+use bellwether_promql::{Guard, Queryable, StorageError};
 
 /// Samples held at once, about; 16 bytes each.
 const SAMPLES: usize = 4_000_000;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Kind, LabelSet, MetricDef, MetricId};
+use bellwether_core::{Kind, LabelSet, MetricDef, MetricId};
 
 /// A number of a metric's row, and the recorded name that holds it.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::model::{Alert, Fingerprint, Group, Mono, Notification, Now, Transition};
-use crate::notify::{ChannelSettings, Preview};
-use crate::routing::{Dispatcher, Feedback, Routing, Silences};
+use bellwether_core::{Alert, Fingerprint, Group, Mono, Notification, Now, Transition};
+use bellwether_notify::{ChannelSettings, Preview};
+use bellwether_routing::{Dispatcher, Feedback, Routing, Silences};
 
 /// The way of notifications of one declaration.
 pub struct Pipeline {

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::declare::{
+use bellwether_core::{Cause, Labels, Status};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql as promql;
+use bellwether_routing::Matchers;
+use bellwether_schema::{
     At, Cx, Decode, Node, Problems, Raw, Shape, Spanned, Value, choices, decode_choice, section,
 };
-use crate::model::{Cause, LabelMatcher, Labels, Status};
-use crate::promql;
-use crate::routing::Matchers;
 
 use super::settings::{Elapsed, Items};
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::declare::{At, Spanned, format_duration};
-use crate::model::{LabelSet, METRIC_NAME};
-use crate::promql::{self, Guard, Options, Query, Value};
 use crate::replay::Pipeline;
-use crate::rules::{External, RuleSet};
+use bellwether_core::{LabelSet, METRIC_NAME};
+use bellwether_promql::{Guard, Options, Query, Value};
+use bellwether_rules::{External, RuleSet};
+use bellwether_schema::{At, Spanned, format_duration};
 
 use super::beyond::Step;
 use super::diff::{Failure, Line, alerts, samples};
@@ -233,7 +233,7 @@ impl<'a> Running<'a> {
     }
 
     fn query(&mut self, test: &Spanned<QueryTest>) -> Option<Query> {
-        match promql::parse(&test.value.expr.value) {
+        match bellwether_promql::parse(&test.value.expr.value) {
             Ok(query) => Some(query),
             Err(error) => {
                 let failure = Failure::new(&test.value.expr.at, "query", error.to_string());

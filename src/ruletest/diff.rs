@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::declare::{At, Raw};
-use crate::model::{Alert, LabelSet, Labels};
+use bellwether_core::{Alert, LabelSet, Labels};
+use bellwether_schema::{At, Raw};
 
 use super::settings::{AlertTest, QueryTest};
 

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::declare::{At, Spanned, format_duration};
-use crate::model::{
+use crate::replay::{Pipeline, Sent};
+use bellwether_core::{
     Alert, AlertState, Cause, Fingerprint, Labels, Notification, Now, Transition, Wall,
 };
-use crate::notify::{Batch, Sender, webhook_document};
-use crate::replay::{Pipeline, Sent};
-use crate::routing::{OPEN, Order, SilenceDraft};
-use crate::rules::Tick;
+use bellwether_notify::{Batch, Sender, webhook_document};
+use bellwether_routing::{OPEN, Order, SilenceDraft};
+use bellwether_rules::Tick;
+use bellwether_schema::{At, Spanned, format_duration};
 
 use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, SilenceStep, labels};
 use super::diff::{Failure, Line};

@@ -1,6 +1,6 @@
 //! The name and labels of a series as promtool writes them: `up{job="x"}`, `{}`.
 
-use crate::model::{LabelSet, METRIC_NAME, is_label_name};
+use bellwether_core::{LabelSet, METRIC_NAME, is_label_name};
 
 use super::notation::Fault;
 

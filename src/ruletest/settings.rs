@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::declare::{
+use bellwether_core::{LabelSet, Wall};
+use bellwether_schema::{
     At, Cx, Decode, Node, Problems, Raw, Shape, Spanned, Value, format_duration, section,
 };
-use crate::model::{LabelSet, Wall};
 
 use super::beyond::{ExpectedMessage, Step};
 use super::notation::{Fault, Values};

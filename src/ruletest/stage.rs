@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::history::{History, SeriesRef};
-use crate::model::{
-    Alert, AlertState, Batch, LabelMatcher, LabelSet, LabelValues, METRIC_NAME, MetricDef,
-    MetricId, Mono, Now, Origin, Transition, Wall,
-};
-use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
 use crate::replay::Part;
-use crate::rules::{Engine, Memory, RuleSet, Tick, Unwatched, reread};
-use crate::store::{Options, Store};
+use bellwether_core::{
+    Alert, AlertState, Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Mono, Now,
+    Origin, Transition, Wall,
+};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+use bellwether_rules::{Engine, Memory, RuleSet, Tick, Unwatched, reread};
+use bellwether_tsdb::history::{History, SeriesRef};
+use bellwether_tsdb::store::{Options, Store};
 
 use super::notation::{Cursor, Point, Values};
 use super::subject::Subject;

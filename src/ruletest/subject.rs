@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::analysis::AnomalyDetection;
 use crate::config::{self, EMBEDDED, Loaded, Plan, Report, Source};
-use crate::declare::{
+use bellwether_analysis::AnomalyDetection;
+use bellwether_compat::RuleFile;
+use bellwether_core::{Alert, Labels, MetricDef};
+use bellwether_notify::{ChannelSettings, Sender};
+use bellwether_routing::Routing;
+use bellwether_rules::{Declared, External, RecordingSettings, RuleSet, RuleSettings, compile};
+use bellwether_schema::{
     Cx, Decode, Environment, Key, Node, Pos, Problems, Value, parse_first, section,
 };
-use crate::model::{Alert, Labels, MetricDef};
-use crate::notify::{ChannelSettings, Sender};
-use crate::prometheus::{self, RuleFile};
-use crate::routing::Routing;
-use crate::rules::{Declared, External, RecordingSettings, RuleSet, RuleSettings, compile};
 
 use super::settings::{Items, Suite};
 
@@ -281,7 +281,8 @@ fn of_prometheus(
     problems: &mut Problems,
     warnings: &mut Vec<String>,
 ) -> Vec<Group> {
-    let mut imported = prometheus::import(std::slice::from_ref(file), [].into_iter(), problems);
+    let mut imported =
+        bellwether_compat::import(std::slice::from_ref(file), [].into_iter(), problems);
     warnings.extend(imported.warnings.iter().map(|one| one.told(&file.path.display())));
     imported.rules.iter_mut().for_each(|rule| rule.interval = None);
     imported.recordings.iter_mut().for_each(|rule| rule.interval = None);

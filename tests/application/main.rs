@@ -9,9 +9,10 @@ mod statsd;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bellwether::collectors::application::{ApplicationMetric, Recorder, resolve};
-use bellwether::declare::{self, Cx, Decode, Problems};
-use bellwether::model::{Batch, LabelValues, Mono, Now};
+use bellwether_collectors::application::{ApplicationMetric, resolve};
+use bellwether_core::{Batch, LabelValues, Mono, Now};
+use bellwether_recorder::Recorder;
+use bellwether_schema::{Cx, Decode, Problems};
 
 /// Metrics of each type; those of the core document with the names its helpers use.
 const METRICS: &str = "
@@ -41,7 +42,7 @@ fn recorder() -> Recorder {
 
 fn recorder_of(yaml: &str) -> Recorder {
     let mut problems = Problems::default();
-    let node = declare::parse(yaml).unwrap();
+    let node = bellwether_schema::parse(yaml).unwrap();
     let metrics: Vec<ApplicationMetric> =
         Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
     let declared = resolve(&metrics, "app", Duration::from_secs(30), &mut problems);
@@ -49,8 +50,8 @@ fn recorder_of(yaml: &str) -> Recorder {
     Recorder::new(declared.into_iter().enumerate().map(|(id, metric)| (id_of(id), metric)))
 }
 
-fn id_of(index: usize) -> bellwether::model::MetricId {
-    bellwether::model::MetricId(u32::try_from(index).unwrap())
+fn id_of(index: usize) -> bellwether_core::MetricId {
+    bellwether_core::MetricId(u32::try_from(index).unwrap())
 }
 
 /// All series as `name{values}` by the order of `METRICS`, with their numbers.
@@ -58,7 +59,7 @@ fn series(recorder: &Recorder) -> BTreeMap<String, Vec<f64>> {
     let names: Vec<_> = recorder.ceilings().into_iter().map(|(name, ..)| name).collect();
     let mut batch = Batch::default();
     recorder.fill(&mut batch);
-    let row = |point: bellwether::model::Point<'_>| {
+    let row = |point: bellwether_core::Point<'_>| {
         let values: Vec<String> =
             LabelValues::from_packed(point.labels).iter().map(str::to_owned).collect();
         let name = &names[point.metric.0 as usize];

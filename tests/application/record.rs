@@ -1,7 +1,7 @@
 //! Records as JSON.
 
-use bellwether::collectors::application::{MAX_TOLD, record_json};
-use bellwether::model::Recorded;
+use bellwether_collectors::application::{MAX_TOLD, record_json};
+use bellwether_core::Recorded;
 use proptest::prelude::*;
 
 use super::{numbers, recorder, refused, series};

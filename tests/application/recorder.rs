@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bellwether::collectors::application::{Reason, Recorder};
-use bellwether::model::Batch;
+use bellwether_core::Batch;
+use bellwether_recorder::{Reason, Recorder};
 
 use super::{at, numbers, recorder, recorder_of, refused, series};
 
@@ -26,7 +26,7 @@ fn labels_come_in_any_order() {
 
 #[test]
 fn each_refusal_has_its_reason_and_is_counted() {
-    type Act = fn(&Recorder) -> Result<(), bellwether::collectors::application::Refused>;
+    type Act = fn(&Recorder) -> Result<(), bellwether_recorder::Refused>;
     let long = "x".repeat(2000);
     let cases: [(Act, Reason, &str); 11] = [
         (|r| r.inc("nope", &[], 1.0), Reason::UnknownMetric, "nope"),

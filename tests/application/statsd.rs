@@ -4,15 +4,16 @@ use std::io;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use bellwether::clock::Clock;
-use bellwether::collectors::application::{Recorder, Statsd, StatsdListener};
-use bellwether::declare::{self, Cx, Decode, Problems};
+use bellwether_collectors::application::{Statsd, StatsdListener};
+use bellwether_recorder::Recorder;
+use bellwether_runtime::Clock;
+use bellwether_schema::{Cx, Decode, Problems};
 
 use super::{numbers, recorder, recorder_of, refused};
 
 fn settings(yaml: &str) -> Statsd {
     let mut problems = Problems::default();
-    let node = declare::parse(&format!("{{listen: '127.0.0.1:0', {yaml}}}")).unwrap();
+    let node = bellwether_schema::parse(&format!("{{listen: '127.0.0.1:0', {yaml}}}")).unwrap();
     Statsd::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap()
 }
 

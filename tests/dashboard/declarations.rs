@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bellwether::config::EMBEDDED;
-use bellwether::model::{Kind, Origin};
+use bellwether_core::{Kind, Origin};
 use serde_json::{Value, json};
 
 use super::{dashboard, expressions, panel, panels, plan, rows, selectors, text};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bellwether::model::Wall;
+use bellwether_core::Wall;
 use serde_json::Value;
 use tempfile::TempDir;
 

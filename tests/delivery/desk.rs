@@ -4,18 +4,18 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bellwether::declare::{self, Cx, Decode, Problems};
-use bellwether::durable::StateFolder;
-use bellwether::model::{
+use bellwether_core::{
     Alert, AlertState, Cause, Dispatch, Group, Labels, Mono, Notification, Now, Severity, Status,
     Transition, Wall,
 };
-use bellwether::notify::{ChannelSettings, ChannelStats, Notifier, Prepared, Sender, Setup, check};
+use bellwether_files::durable::StateFolder;
+use bellwether_notify::{ChannelSettings, ChannelStats, Notifier, Prepared, Sender, Setup, check};
+use bellwether_schema::{Cx, Decode, Problems};
 
 /// The channels of a YAML list, checked.
 pub fn settings(yaml: &str) -> Vec<ChannelSettings> {
     let mut problems = Problems::default();
-    let node = declare::parse(yaml).unwrap();
+    let node = bellwether_schema::parse(yaml).unwrap();
     let channels = Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None));
     if let Some(channels) = &channels {
         check(channels, &mut problems);

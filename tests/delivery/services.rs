@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether::model::{Dispatch, Group};
+use bellwether_core::{Dispatch, Group};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
-use bellwether::model::{Mono, Wall};
-use bellwether::notify::ChannelStats;
+use bellwether_core::{Mono, Wall};
+use bellwether_notify::ChannelStats;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

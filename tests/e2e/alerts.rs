@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::queue_rule;
+use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::poll;
 use crate::support::receiver::{Mood, Receiver};
-use crate::{queue_rule, set_queue};
 
 const FIRING: &str = "firing backlog queue_name=mail,severity=critical";
 const RESOLVED: &str = "resolved backlog queue_name=mail,severity=critical";

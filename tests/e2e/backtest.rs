@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bellwether::history::{History, Options};
-use bellwether::model::{LabelSet, Wall};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_tsdb::history::{History, Options};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::queue_rule;
+use crate::set_queue;
 use crate::support::agent::{Agent, request};
 use crate::support::poll;
 use crate::support::receiver::{Mood, Receiver};
-use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bellwether::history::History;
-use bellwether::model::{LabelMatcher, Wall};
-use bellwether::promql::{Guard, Queryable, SampledSeries};
+use bellwether_core::Wall;
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries};
+use bellwether_tsdb::history::History;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::queue_rule;
+use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::poll;
-use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 

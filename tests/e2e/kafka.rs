@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::queue_rule;
+use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::kafka::{Message, Topic};
 use crate::support::poll;
 use crate::support::servers::Server;
-use crate::{queue_rule, set_queue};
 
 /// Everything on the topic so far, from its beginning.
 struct Reader {

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
+use crate::queue_rule;
+use crate::set_queue;
 use crate::support::agent::Agent;
-use crate::{queue_rule, set_queue};
 
 #[test]
 fn counters_and_alerts_survive_reloads_under_load() {

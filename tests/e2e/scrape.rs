@@ -5,9 +5,10 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::queue_rule;
+use crate::set_queue;
 use crate::support::agent::{Agent, request};
 use crate::support::prometheus::Prometheus;
-use crate::{queue_rule, set_queue};
 
 const HOST: &str = r"
 performance_monitor:

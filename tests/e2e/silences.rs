@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::queue_rule;
+use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::poll;
 use crate::support::receiver::Receiver;
-use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 

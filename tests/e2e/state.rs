@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::queue_rule;
+use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::poll;
-use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 

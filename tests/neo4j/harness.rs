@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bellwether::collectors::Collector;
-use bellwether::collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan, SkippedRows};
-use bellwether::declare::{Cx, Decode, Problems, parse};
-use bellwether::model::{Batch, Failure, LabelValues, MetricId, Now};
+use bellwether_collectors::Collector;
+use bellwether_collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan, SkippedRows};
+use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now};
+use bellwether_schema::{Cx, Decode, Problems, parse};
 use neo4rs::{ConfigBuilder, Graph, query};
 
 use super::support::servers::{PASSWORD, Server};

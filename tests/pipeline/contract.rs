@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use bellwether::model::{Cause, Fingerprint, Notification, Severity, Status, Wall};
+use bellwether_core::{Cause, Fingerprint, Notification, Severity, Status, Wall};
 
 use super::declared::REPEAT;
 

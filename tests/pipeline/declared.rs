@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bellwether::declare::{self, Cx, Decode, Problems};
-use bellwether::model::{Alert, Labels, Severity, Wall};
-use bellwether::notify::ChannelSettings;
-use bellwether::routing::{
+use bellwether_core::{Alert, Labels, Severity, Wall};
+use bellwether_notify::ChannelSettings;
+use bellwether_routing::{
     Declared, FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
     ReceiverSettings, Routes, Routing, RuleTraits, TimeIntervalSettings,
 };
+use bellwether_schema::{Cx, Decode, Problems};
 
 /// Rules and hosts.
 pub const ALERTS: [(&str, &str); 7] = [
@@ -88,7 +88,7 @@ routes:
 ",
 ];
 
-bellwether::section! {
+bellwether_schema::section! {
     /// The part of `alerting` that is tried.
     pub struct Alerting {
         /// Receivers.
@@ -110,7 +110,7 @@ bellwether::section! {
 
 pub fn decode<T: Decode>(yaml: &str) -> T {
     let mut problems = Problems::default();
-    let node = declare::parse(yaml).expect("YAML");
+    let node = bellwether_schema::parse(yaml).expect("YAML");
     let decoded = T::decode(&node, &mut Cx::new(&mut problems, &|_| None));
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     decoded.expect("a declaration")

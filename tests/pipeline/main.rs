@@ -18,7 +18,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use declared::{ALERTS, CHANNELS, ROUTES, SILENCED};
 use world::{Crash, World};
 
-use bellwether::model::Severity;
+use bellwether_core::Severity;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]

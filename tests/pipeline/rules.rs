@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether::model::{Batch, Kind, MetricDef, MetricId, Now, Origin, Severity};
-use bellwether::rules::{Carried, Declared, Engine, RuleSet, RuleSettings, Tick, compile, reread};
-use bellwether::store::{Options, Store};
+use bellwether_core::{Batch, Kind, MetricDef, MetricId, Now, Origin, Severity};
+use bellwether_rules::{Carried, Declared, Engine, RuleSet, RuleSettings, Tick, compile, reread};
+use bellwether_tsdb::store::{Options, Store};
 
 use super::declared::{ALERTS, decode};
 
@@ -99,7 +99,7 @@ fn rules(metrics: &[MetricDef]) -> RuleSet {
         format!("- {{name: {name}, metric: {name}, {levels}, {more}}}\n")
     };
     let settings: Vec<RuleSettings> = decode(&RULES.map(line).concat());
-    let mut problems = bellwether::declare::Problems::default();
+    let mut problems = bellwether_schema::Problems::default();
     let set = compile(&Declared::new(&settings, metrics), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     set

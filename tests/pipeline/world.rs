@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether::model::{
+use bellwether_core::{
     AlertState, Fingerprint, Labels, Mono, Notification, Now, Severity, Transition, Wall,
 };
-use bellwether::notify::Preview;
-use bellwether::routing::{
+use bellwether_notify::Preview;
+use bellwether_routing::{
     Acknowledgements, Dispatcher, Feedback, Matchers, Order, SilenceDraft, Silences, View,
 };
-use bellwether::rules::Tick;
+use bellwether_rules::Tick;
 
 use super::contract::{Contract, Standing};
 use super::declared::{

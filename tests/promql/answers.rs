@@ -1,8 +1,8 @@
 //! Answers that Prometheus 3.16 gives, where ours once were others.
 
-use bellwether::history::History;
-use bellwether::model::{LabelSet, Wall};
-use bellwether::promql::{self, Answer, Guard, Options, Value};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_promql::{Answer, Guard, Options, Value};
+use bellwether_tsdb::history::History;
 
 const MINUTE: i64 = 60_000;
 
@@ -31,7 +31,7 @@ fn data() -> History {
 }
 
 fn ask(query: &str) -> Result<Answer, String> {
-    let query = promql::parse(query).map_err(|error| error.to_string())?;
+    let query = bellwether_promql::parse(query).map_err(|error| error.to_string())?;
     let (options, guard) = (Options::default(), Guard::default());
     query.instant(&data(), Wall(10 * MINUTE), &options, &guard).map_err(|error| error.to_string())
 }

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bellwether::history::History;
-use bellwether::model::{LabelSet, METRIC_NAME, Wall};
-use bellwether::promql::{self, Answer, Guard, Options, QueryError, SampledSeries, Value};
+use bellwether_core::{LabelSet, METRIC_NAME, Wall};
+use bellwether_promql::{Answer, Guard, Options, QueryError, SampledSeries, Value};
+use bellwether_tsdb::history::History;
 
 use crate::script::{self, Command, Expected, Point, Series, When};
 
@@ -78,7 +78,7 @@ impl Loaded {
     }
 
     fn ask(&self, when: When, query: &str) -> Result<Answer, String> {
-        let query = promql::parse(query).map_err(|error| error.to_string())?;
+        let query = bellwether_promql::parse(query).map_err(|error| error.to_string())?;
         // As the scripts' own runner has it.
         let options = Options { delayed_name_removal: true, ..Options::default() };
         let guard = Guard::default();
@@ -225,7 +225,7 @@ const START_TIMES: &str = "start times of samples, an experimental part of the s
 
 /// What an eval that does not pass may need that is left out.
 fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static str> {
-    let Ok(parsed) = promql::parse(query) else {
+    let Ok(parsed) = bellwether_promql::parse(query) else {
         let experimental = |words: &[&str]| words.iter().any(|word| query.contains(word));
         return match () {
             () if experimental(&["anchored", "smoothed"]) => {

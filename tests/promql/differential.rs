@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bellwether::history::History;
-use bellwether::model::{LabelSet, Wall};
-use bellwether::promql::{self, Guard, Options, Value};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_promql::{Guard, Options, Value};
+use bellwether_tsdb::history::History;
 use serde_json::Value as Json;
 
 use crate::support::prometheus::Prometheus;
@@ -170,7 +170,7 @@ fn told(answer: &Json) -> Answer {
     Ok(series.collect())
 }
 
-fn calculated(answer: Result<promql::Answer, promql::QueryError>) -> Answer {
+fn calculated(answer: Result<bellwether_promql::Answer, bellwether_promql::QueryError>) -> Answer {
     let answer = answer.map_err(|error| error.kind().to_owned())?;
     Ok(match answer.value {
         Value::Scalar { at, value } => [(String::new(), vec![(at.0, value)])].into(),
@@ -232,7 +232,7 @@ fn answers_are_those_of_prometheus() {
         asked += 1;
         let ask = |when: Option<(Wall, Wall)>| {
             let guard = Guard::default();
-            let query = promql::parse(text).map_err(|_| "bad_data".to_owned())?;
+            let query = bellwether_promql::parse(text).map_err(|_| "bad_data".to_owned())?;
             calculated(match when {
                 None => query.instant(&ours, Wall(INSTANT * 1000), &options, &guard),
                 Some((from, to)) => {

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use bellwether::history::History;
-use bellwether::model::{LabelSet, Wall};
-use bellwether::promql::{self, Guard, Options, SampledSeries, Stopped, Value};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_promql::{Guard, Options, SampledSeries, Stopped, Value};
+use bellwether_tsdb::history::History;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -202,7 +202,7 @@ proptest! {
     #[test]
     fn an_instant_is_a_step_of_a_range(text in query(), minute in 0_i64..32) {
         let (history, options) = (data(), Options::default());
-        let parsed = promql::parse(&text);
+        let parsed = bellwether_promql::parse(&text);
         prop_assume!(parsed.is_ok());
         let parsed = parsed.expect("read");
         let time = minute * MINUTE;
@@ -222,15 +222,15 @@ proptest! {
 
     #[test]
     fn what_is_shown_reads_the_same(text in query()) {
-        if let Ok(parsed) = promql::parse(&text) {
+        if let Ok(parsed) = bellwether_promql::parse(&text) {
             let shown = parsed.to_string();
-            prop_assert_eq!(promql::parse(&shown), Ok(parsed), "{}", shown);
+            prop_assert_eq!(bellwether_promql::parse(&shown), Ok(parsed), "{}", shown);
         }
     }
 
     #[test]
     fn no_text_makes_it_panic(text in hostile()) {
-        if let Ok(parsed) = promql::parse(&text) {
+        if let Ok(parsed) = bellwether_promql::parse(&text) {
             let (history, options) = (data(), Options::default());
             let guard = Guard::new(1_000_000);
             let _ = parsed.instant(&history, Wall(i64::MAX), &options, &guard);
@@ -261,7 +261,7 @@ fn nesting_is_limited_and_never_exhausts_the_stack() {
             wrapped("[", "", "]"),
         ];
         for text in texts {
-            let parsed = promql::parse(&text);
+            let parsed = bellwether_promql::parse(&text);
             let Ok(query) = parsed else { continue };
             assert!(deep < 500, "{deep} levels are read: {}...", &text[..20]);
             let answer =
@@ -275,7 +275,7 @@ fn nesting_is_limited_and_never_exhausts_the_stack() {
 fn a_query_holds_to_its_guard() {
     let history = data();
     let ask = |text: &str, guard: &Guard| {
-        let query = promql::parse(text).expect("a query");
+        let query = bellwether_promql::parse(text).expect("a query");
         let (from, to) = (Wall(0), Wall(30 * MINUTE));
         let step = Duration::from_secs(1);
         let answer = query.range(&history, from, to, step, &Options::default(), guard);

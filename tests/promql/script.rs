@@ -1,8 +1,8 @@
 //! The language of Prometheus's test scripts (promql/promqltest/README.md): commands, series and
 //! their values.
 
-use bellwether::declare::parse_duration;
-use bellwether::model::{LabelSet, METRIC_NAME};
+use bellwether_core::{LabelSet, METRIC_NAME};
+use bellwether_schema::parse_duration;
 use regex::Regex;
 
 /// A sample of a series in a script.

@@ -3,12 +3,13 @@
 
 use std::fmt::Write;
 
-use bellwether::declare::{Cx, Decode, Problems, parse};
-use bellwether::history::History;
-use bellwether::model::{AlertState, LabelMatcher, LabelSet, Mono, Now, Wall};
-use bellwether::promql::{Guard, Queryable, SampledSeries};
-use bellwether::rules::{Declared, Engine, Memory, RecordingSettings, RuleSettings, compile};
-use bellwether::store::{Options, Store};
+use bellwether_core::{AlertState, LabelSet, Mono, Now, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries};
+use bellwether_rules::{Declared, Engine, Memory, RecordingSettings, RuleSettings, compile};
+use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::{Options, Store};
 use proptest::prelude::*;
 
 use super::Files;

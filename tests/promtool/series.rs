@@ -11,10 +11,10 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether::declare::{Cx, Decode, Problems, parse};
-use bellwether::model::{AlertState, Batch, Kind, MetricDef, MetricId, Now, Origin};
-use bellwether::rules::{Declared, Engine, RuleSet, RuleSettings, compile};
-use bellwether::store::{Options, Store};
+use bellwether_core::{AlertState, Batch, Kind, MetricDef, MetricId, Now, Origin};
+use bellwether_rules::{Declared, Engine, RuleSet, RuleSettings, compile};
+use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_tsdb::store::{Options, Store};
 use proptest::prelude::*;
 
 use super::Files;

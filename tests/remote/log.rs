@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use bellwether::history::{Cursor, TailBatch};
-use bellwether::model::LabelSet;
-use bellwether::promql::SampledSeries;
-use bellwether::remote::{Log, Pending, Tail};
+use bellwether_core::LabelSet;
+use bellwether_promql::SampledSeries;
+use bellwether_remote_write::{Log, Pending, Tail};
+use bellwether_tsdb::history::{Cursor, TailBatch};
 
 /// Collections, each a record of the log.
 #[derive(Clone, Default)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use bellwether::declare::{self, Cx, Decode, Problems, Spanned};
-use bellwether::model::{Kind, MetricDef, Origin, Wall};
-use bellwether::promql::SampledSeries;
-use bellwether::remote::{Families, Figures, RemoteWrite, Setup, Writers, check};
+use bellwether_core::{Kind, MetricDef, Origin, Wall};
+use bellwether_promql::SampledSeries;
+use bellwether_remote_write::{Families, Figures, RemoteWrite, Setup, Writers, check};
+use bellwether_schema::{Cx, Decode, Problems, Spanned};
 
 use super::log::Memory;
 use super::protobuf::{metadata, samples};
@@ -19,7 +19,7 @@ const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
 fn settings(yaml: &str) -> Vec<Spanned<RemoteWrite>> {
     let mut problems = Problems::default();
-    let node = declare::parse(yaml).unwrap();
+    let node = bellwether_schema::parse(yaml).unwrap();
     let settings: Vec<Spanned<RemoteWrite>> =
         Decode::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
     check(&settings, &mut problems);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use bellwether::config::{self, Plan, Source};
-use bellwether::model::{Alert, Labels, Severity};
-use bellwether::routing::View;
+use bellwether_core::{Alert, Labels, Severity};
+use bellwether_routing::View;
 
 /// Matchers of every form, routes that go on, and routes that nothing more reaches.
 const CONFIG: &str = r#"

@@ -3,9 +3,9 @@
 use std::fs;
 
 use bellwether::config::{self, Plan, Source};
-use bellwether::declare::Problems;
-use bellwether::prometheus::{self, Exported, RuleFile};
-use bellwether::rules::{Declared, compile};
+use bellwether_compat::{Exported, RuleFile};
+use bellwether_rules::{Declared, compile};
+use bellwether_schema::Problems;
 
 use super::promtool;
 
@@ -57,7 +57,7 @@ fn plan(text: &str) -> Plan {
 
 fn exported(text: &str) -> Exported {
     let plan = plan(text);
-    prometheus::export(&plan.rules, &plan.metrics, "bellwether.yaml")
+    bellwether_compat::export(&plan.rules, &plan.metrics, "bellwether.yaml")
 }
 
 #[test]
@@ -202,7 +202,7 @@ groups:
 "#;
     let file = RuleFile { path: "rules.yml".into(), text: text.into() };
     let mut problems = Problems::default();
-    let imported = prometheus::import(&[file], std::iter::empty(), &mut problems);
+    let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
     let printed = config::print_rules(&imported.rules, &imported.recordings).unwrap();
     assert_eq!(
         printed,
@@ -248,12 +248,12 @@ fn what_was_read_from_a_rule_file_goes_out_as_it_was() {
 "#;
     let mut problems = Problems::default();
     let file = RuleFile { path: "rules.yml".into(), text: rules.into() };
-    let imported = prometheus::import(&[file], std::iter::empty(), &mut problems);
+    let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
     let declared =
         Declared { recordings: &imported.recordings, ..Declared::new(&imported.rules, &[]) };
     let set = compile(&declared, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    let written = prometheus::export(&set, &[], "x");
+    let written = bellwether_compat::export(&set, &[], "x");
     let read = |text: &str| -> Vec<serde_json::Value> {
         let file: serde_json::Value = serde_yaml::from_str(text).unwrap();
         file["groups"][0]["rules"].as_array().unwrap().clone()

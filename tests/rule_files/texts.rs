@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::fs;
 
-use bellwether::declare::Problems;
-use bellwether::model::Labels;
-use bellwether::prometheus::{self, RuleFile};
-use bellwether::templates;
+use bellwether_compat::RuleFile;
+use bellwether_core::Labels;
+use bellwether_schema::Problems;
+use bellwether_template as templates;
 
 use super::promtool;
 
@@ -68,7 +68,7 @@ fn promtool_renders_each_text_as_its_translation_here() {
     }
     let mut problems = Problems::default();
     let file = RuleFile { path: "rules.yml".into(), text: rules.clone() };
-    let imported = prometheus::import(&[file], std::iter::empty(), &mut problems);
+    let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
     assert!(problems.is_empty() && imported.warnings.is_empty(), "{:?}", imported.warnings);
 
     let labels: Labels = [("instance", "db1.example.org:9100"), ("job", "node")]

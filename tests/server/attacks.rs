@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether::history::History;
-use bellwether::model::{LabelSet, Wall};
-use bellwether::server::Prometheus;
+use bellwether_core::{LabelSet, Wall};
+use bellwether_server::Prometheus;
+use bellwether_tsdb::history::History;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::Ordering::SeqCst;
 
-use bellwether::server::{Access, LocalSocket, Prometheus};
+use bellwether_server::{Access, LocalSocket, Prometheus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UnixStream};
 use tokio::sync::Semaphore;

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use bellwether::declare::Span;
-use bellwether::server::{Cut, Limits};
+use bellwether_schema::Span;
+use bellwether_server::{Cut, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;

@@ -223,7 +223,7 @@ async fn both_families_of_addresses() {
 #[tokio::test]
 async fn every_link_of_the_first_page_answers() {
     let mut backend = TestBackend::new(3);
-    let history = bellwether::history::History::in_memory(100);
+    let history = bellwether_tsdb::history::History::in_memory(100);
     backend.history = Some(std::sync::Arc::new(history));
     let server = run(settings(|_| {}), backend).await;
     let page = get(server.address, "/", &[]).await;
@@ -271,10 +271,10 @@ async fn the_date_is_that_of_the_moment() {
 #[tokio::test]
 async fn what_clients_of_prometheus_ask_for_is_there() {
     let mut backend = TestBackend::new(3);
-    let history = bellwether::history::History::in_memory(100);
-    let labels = bellwether::model::LabelSet::new([("__name__", "load"), ("host", "a")]);
+    let history = bellwether_tsdb::history::History::in_memory(100);
+    let labels = bellwether_core::LabelSet::new([("__name__", "load"), ("host", "a")]);
     let series = history.series_ref(&labels).unwrap();
-    history.append(bellwether::model::Wall(1000), &[(series, 1.0)]);
+    history.append(bellwether_core::Wall(1000), &[(series, 1.0)]);
     backend.history = Some(std::sync::Arc::new(history));
     let server = run(settings(|_| {}), backend).await;
     let ask = async |path: &str| {

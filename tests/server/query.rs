@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use bellwether::history::History;
-use bellwether::model::{LabelMatcher, LabelSet, Wall};
-use bellwether::promql::{Guard, Queryable, SampledSeries, StorageError};
-use bellwether::server::Prometheus;
+use bellwether_core::{LabelSet, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+use bellwether_server::Prometheus;
+use bellwether_tsdb::history::History;
 use serde_json::{Value, json};
 
 use crate::support::{

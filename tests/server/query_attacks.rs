@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use bellwether::declare::Size;
-use bellwether::history::History;
-use bellwether::model::{LabelSet, Wall};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_schema::Size;
+use bellwether_tsdb::history::History;
 use serde_json::json;
 
 use crate::support::{Reply, Running, TestBackend, request, run, send, settings, until};

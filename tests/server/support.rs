@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use bellwether::alert_history::AlertHistory;
-use bellwether::clock::Clock;
-use bellwether::declare::Spanned;
-use bellwether::model::{
+use bellwether_alert_history::AlertHistory;
+use bellwether_core::{
     Alert, AlertState, Batch, DeadLetter, Fingerprint, Kind, Labels, MetricDef, MetricId, Now,
     Origin, Recorded, RefusedRecord, Severity, Wall,
 };
-use bellwether::promql::Queryable;
-use bellwether::routing::{Explanation, Order, OrderError, Silence, Suppression};
-use bellwether::server::{
+use bellwether_promql::Queryable;
+use bellwether_routing::{Explanation, Order, OrderError, Silence, Suppression};
+use bellwether_runtime::Clock;
+use bellwether_schema::Spanned;
+use bellwether_server::{
     Access, Backend, Handle, Health, Judgement, Prometheus, Resent, RuleView, Server, Stats,
 };
-use bellwether::store::{Options, Store};
+use bellwether_tsdb::store::{Options, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bellwether::server::{Access, Cut};
+use bellwether_server::{Access, Cut};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -295,7 +295,7 @@ async fn a_handshake_that_does_not_come_is_cut() {
     let path = pki.tls("");
     let settings = settings(|settings| {
         settings.web_config_file = Some(path);
-        settings.limits.header_timeout = bellwether::declare::Span::millis(100).into();
+        settings.limits.header_timeout = bellwether_schema::Span::millis(100).into();
     });
     let server = run(settings, TestBackend::new(1)).await;
     let mut silent = connect(server.address).await;

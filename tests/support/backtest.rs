@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use bellwether::analysis::forecast::{Direction, Horizon, Outlook, Target};
-use bellwether::model::Wall;
+use bellwether_analysis::forecast::{Direction, Horizon, Outlook, Target};
+use bellwether_core::Wall;
 
 /// What became of the forecasts that would have fired.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "tests and benches use their own part")]
 
-use bellwether::analysis::Algorithm;
-use bellwether::analysis::anomaly::{Detector, Settings};
-use bellwether::analysis::report::interval;
-use bellwether::model::Wall;
+use bellwether_analysis::Algorithm;
+use bellwether_analysis::anomaly::{Detector, Settings};
+use bellwether_analysis::report::interval;
+use bellwether_core::Wall;
 
 use super::nab::{File, Profile, Score};
 

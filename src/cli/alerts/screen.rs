@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::cli::asking::{figure, labels as series_labels, list, table, text};
-use crate::declare::format_duration;
-use crate::model::Wall;
+use bellwether_core::Wall;
+use bellwether_schema::format_duration;
 
 /// Columns of the history where they are broken into lines.
 const WIDTH: usize = 100;

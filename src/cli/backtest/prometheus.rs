@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use crate::cli::Global;
 use crate::cli::client::Target;
-use crate::model::{LabelMatcher, LabelSet, Wall};
-use crate::promql::{Guard, Queryable, SampledSeries, StorageError};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
 /// The server behind a [`Target`].
 pub(super) struct Server<'a> {

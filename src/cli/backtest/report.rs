@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Tried;
-use crate::declare::format_duration;
-use crate::model::{Labels, Status, Wall};
 use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
+use bellwether_core::{Labels, Status, Wall};
+use bellwether_schema::format_duration;
 
 /// Episodes of one rule that are listed; the rest is counted.
 const LISTED: usize = 20;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::output;
 use super::to_terminal;
 use crate::cli::asking::printable;
-use crate::promql::SampledSeries;
+use bellwether_promql::SampledSeries;
 
 /// Lines of the drawing.
 const LINES: usize = 15;
@@ -171,7 +171,7 @@ fn clock(millis: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::LabelSet;
+    use bellwether_core::LabelSet;
 
     const PLAIN: Screen = Screen { width: 60, colours: false };
 

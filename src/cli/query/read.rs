@@ -3,8 +3,8 @@
 use anyhow::{Context, bail};
 use serde_json::Value as Json;
 
-use crate::model::{LabelSet, Wall};
-use crate::promql::{Answer, Sample, SampledSeries, Value};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_promql::{Answer, Sample, SampledSeries, Value};
 
 /// The answer in `text`.
 pub(super) fn answer(text: &str) -> anyhow::Result<Answer> {
@@ -76,7 +76,7 @@ fn time(json: &Json) -> anyhow::Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::answer_json;
+    use bellwether_server::answer_json;
 
     #[test]
     fn what_the_server_writes_is_read_back() {

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use crate::cli::asking::printable;
-use crate::model::{LabelSet, Wall};
-use crate::promql::{SampledSeries, Value};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_promql::{SampledSeries, Value};
 
 /// Columns that are as wide as their widest cell; the first is text, the others numbers.
 pub(super) fn table(value: &Value) -> String {
@@ -120,7 +120,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::promql::Sample;
+    use bellwether_promql::Sample;
 
     fn labels(host: &str) -> LabelSet {
         LabelSet::new([("__name__", "load"), ("host", host)])

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::config;
-use crate::declare::{Problems, Spanned};
-use crate::prometheus::RuleFile;
 use crate::ruletest::Suite;
+use bellwether_compat::RuleFile;
+use bellwether_schema::{Problems, Spanned};
 
 /// The files that `suite`, which stands in `file`, is about; each once.
 pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Problems) -> Vec<RuleFile> {

@@ -1,0 +1,109 @@
+//! A bounded sample of a series' past.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bellwether_core::Wall;
+
+/// Most values held: 4 KiB for them, as much for their order.
+const CAPACITY: usize = 512;
+
+/// Values of the last `span`, evenly thinned once they are too many: at most [`CAPACITY`], at
+/// least half as many once there were that many. About 12 KiB.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    span: i64,
+    /// Least time between two values that are held.
+    stride: i64,
+    /// The stride at which [`CAPACITY`] values are `span`.
+    widest: i64,
+    held: VecDeque<(i64, f64)>,
+    summary: Option<Summary>,
+    scratch: Vec<f64>,
+}
+
+/// What is known of a sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    pub mean: f64,
+    /// Standard deviation.
+    pub deviation: f64,
+    pub median: f64,
+    pub q1: f64,
+    pub q3: f64,
+    /// Median of the distances from the median.
+    pub mad: f64,
+}
+
+impl Sample {
+    pub fn new(span: Duration, interval: Duration) -> Self {
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 4);
+        let span = millis(span).max(1);
+        Self {
+            span,
+            stride: 1,
+            widest: (span / CAPACITY as i64).max(millis(interval) / 2),
+            held: VecDeque::new(),
+            summary: None,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Takes a value, later than all before it; one that is not is ignored.
+    pub fn push(&mut self, at: Wall, value: f64) {
+        if self.held.back().is_some_and(|(last, _)| at.0 < last.saturating_add(self.stride)) {
+            return;
+        }
+        while self.held.front().is_some_and(|(first, _)| at.0.saturating_sub(*first) > self.span) {
+            self.held.pop_front();
+        }
+        if self.held.len() == CAPACITY {
+            self.thin();
+        }
+        self.held.push_back((at.0, value));
+        self.summary = None;
+    }
+
+    /// Makes room: leaves out every other value, or the oldest where they are thin enough.
+    fn thin(&mut self) {
+        let time = |held: Option<&(i64, f64)>| held.map_or(0, |(at, _)| *at);
+        let covered = time(self.held.back()).saturating_sub(time(self.held.front()));
+        let apart = covered / (CAPACITY as i64 - 1);
+        if apart >= self.widest {
+            self.held.pop_front();
+            return;
+        }
+        self.stride = (apart * 3 / 2).max(self.stride);
+        let mut keep = false;
+        self.held.retain(|_| {
+            keep = !keep;
+            keep
+        });
+    }
+
+    /// Its summary; `None` while it is empty.
+    pub fn summary(&mut self) -> Option<Summary> {
+        if self.summary.is_none() && !self.held.is_empty() {
+            self.summary = Some(self.summarize());
+        }
+        self.summary
+    }
+
+    fn summarize(&mut self) -> Summary {
+        let sorted = &mut self.scratch;
+        sorted.clear();
+        sorted.extend(self.held.iter().map(|(_, value)| *value));
+        let count = sorted.len() as f64;
+        let mean = sorted.iter().map(|value| value / count).sum::<f64>();
+        let variance = sorted.iter().map(|value| (value - mean).powi(2) / count).sum::<f64>();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let rank = |part: f64| sorted[((sorted.len() - 1) as f64 * part).round() as usize];
+        let (q1, median, q3) = (rank(0.25), rank(0.5), rank(0.75));
+        for value in sorted.iter_mut() {
+            *value = (*value - median).abs();
+        }
+        let middle = (sorted.len() - 1) / 2;
+        let (_, mad, _) = sorted.select_nth_unstable_by(middle, f64::total_cmp);
+        Summary { mean, deviation: variance.sqrt(), median, q1, q3, mad: *mad }
+    }
+}

@@ -1,0 +1,69 @@
+//! Series of any times brought to the same ones.
+
+use std::time::Duration;
+
+use bellwether_core::Wall;
+use bellwether_promql::SampledSeries;
+
+/// Equal pieces of a window of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Where the first begins.
+    pub from: Wall,
+    /// Milliseconds of each.
+    pub step: i64,
+    /// How many there are.
+    pub cells: usize,
+}
+
+impl Grid {
+    /// Cells at most: a day in pieces of two minutes.
+    const MOST: i64 = 720;
+
+    /// The window `from..to` in pieces that `finest` fits into and that are not too many.
+    #[must_use]
+    pub fn over(from: Wall, to: Wall, finest: Duration) -> Self {
+        let width = to.0.saturating_sub(from.0).max(0);
+        let finest = u64::try_from(finest.as_millis()).unwrap_or(u64::MAX).max(1);
+        let pieces = (width / Self::MOST).max(1).unsigned_abs().div_ceil(finest);
+        let step = i64::try_from(pieces.saturating_mul(finest)).unwrap_or(i64::MAX);
+        let cells = usize::try_from(width / step).unwrap_or(0);
+        Self { from, step, cells }
+    }
+
+    /// The mean of each cell; one without samples has that of the cell before. What only grows is
+    /// taken as its increase. `None` where less than half of the cells have samples.
+    pub(super) fn fill(&self, series: &SampledSeries) -> Option<Vec<f64>> {
+        let mut sums = vec![(0.0, 0_u32); self.cells];
+        for (time, value) in series.times.iter().zip(&series.values) {
+            let index = time.saturating_sub(self.from.0).div_euclid(self.step);
+            let cell = usize::try_from(index).ok().and_then(|index| sums.get_mut(index));
+            if let (Some(cell), true) = (cell, value.is_finite()) {
+                cell.0 += value;
+                cell.1 += 1;
+            }
+        }
+        let known = sums.iter().filter(|(_, count)| *count > 0).count();
+        let first = sums.iter().find(|(_, count)| *count > 0)?;
+        if known * 2 < self.cells {
+            return None;
+        }
+        let mut last = first.0 / f64::from(first.1);
+        let filled = sums.iter().map(|(sum, count)| {
+            if *count > 0 {
+                last = sum / f64::from(*count);
+            }
+            last
+        });
+        Some(increases(filled.collect()))
+    }
+}
+
+/// The steps of what never goes down; everything else as it is.
+fn increases(cells: Vec<f64>) -> Vec<f64> {
+    if cells.windows(2).any(|two| two[1] < two[0]) {
+        return cells;
+    }
+    let steps = cells.windows(2).map(|two| two[1] - two[0]);
+    steps.clone().next().into_iter().chain(steps).collect()
+}

@@ -1,0 +1,87 @@
+//! Forecasts for people.
+
+use std::time::Duration;
+
+use super::linear::Reach;
+use bellwether_core::Wall;
+
+impl Reach {
+    /// `in 3 h 10 min, 2 h 40 min to 4 h 5 min`, seen from `now`.
+    #[must_use]
+    pub fn describe(&self, now: Wall) -> String {
+        let until = |at: Wall| span(at.since(now));
+        let latest = self.latest.map_or_else(|| "never".to_owned(), until);
+        let (middle, earliest) = (until(self.reaches_at), until(self.earliest));
+        if earliest == middle && latest == middle {
+            return format!("in {middle}");
+        }
+        format!("in {middle}, {earliest} to {latest}")
+    }
+}
+
+/// A span of time in its two largest units, rounded: `45 s`, `3 h 10 min`, `12 d`.
+#[must_use]
+pub fn span(span: Duration) -> String {
+    const UNITS: [(&str, u64, u64); 3] = [("d", 86_400, 3600), ("h", 3600, 60), ("min", 60, 1)];
+    const NAMES: [&str; 3] = ["h", "min", "s"];
+    let seconds = (span.as_millis() as f64 / 1000.0).round() as u64;
+    for ((unit, size, part), name) in UNITS.iter().zip(NAMES) {
+        if seconds < *size {
+            continue;
+        }
+        let parts = (seconds as f64 / *part as f64).round() as u64;
+        let (whole, rest) = (parts * part / size, parts * part % size / part);
+        // From ten on the smaller unit says nothing any more.
+        return if rest == 0 || whole >= 10 && *unit != "h" {
+            format!("{} {unit}", (seconds as f64 / *size as f64).round())
+        } else {
+            format!("{whole} {unit} {rest} {name}")
+        };
+    }
+    format!("{seconds} s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_two_units() {
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (660, "11 min"),
+            (3599, "60 min"),
+            (3600, "1 h"),
+            (11_400, "3 h 10 min"),
+            (11_429, "3 h 10 min"),
+            (86_399, "24 h"),
+            (90_000, "1 d 1 h"),
+            (1_036_800, "12 d"),
+            (1_080_000, "13 d"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_forecast_tells_its_band() {
+        let minutes = |minutes: i64| Wall(minutes * 60_000);
+        let reach = Reach {
+            reaches_at: minutes(190),
+            earliest: minutes(160),
+            latest: Some(minutes(245)),
+            slope: 1.0,
+            confidence: 1.0,
+            level: 0.0,
+            since: Wall(0),
+        };
+        assert_eq!(reach.describe(Wall(0)), "in 3 h 10 min, 2 h 40 min to 4 h 5 min");
+        let never = Reach { latest: None, ..reach };
+        assert_eq!(never.describe(Wall(0)), "in 3 h 10 min, 2 h 40 min to never");
+        let sharp = Reach { earliest: minutes(190), latest: Some(minutes(190)), ..reach };
+        assert_eq!(sharp.describe(Wall(0)), "in 3 h 10 min");
+    }
+}

@@ -1,0 +1,228 @@
+//! Records as JSON, the body of `POST /api/v1/record`.
+//!
+//! Owns the format. One bad record never stops the others; a body that is no JSON array records
+//! nothing at all, so that a cut one can be sent again.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use bellwether_core::{Recorded, RefusedRecord};
+use bellwether_recorder::Recorder;
+use bellwether_recorder::{Reason, Refused};
+
+/// Refused records told one by one in an [`Recorded`]; further ones are only counted, so that the
+/// answer to a large body stays small.
+pub const MAX_TOLD: usize = 1000;
+
+/// The body is no JSON array; nothing of it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a JSON array of records: {0}")]
+pub struct Malformed(String);
+
+/// Records each element of a JSON array such as
+/// `[{"metric":"queue_length","labels":{"queue_name":"mail"},"set":42}]`: one of `observe`,
+/// `inc`, `set` and `add` with its value. Label values are text, numbers or booleans.
+///
+/// # Errors
+/// When `body` as a whole is no JSON array.
+pub fn record_json(recorder: &Recorder, body: &[u8]) -> Result<Recorded, Malformed> {
+    let malformed = |error: serde_json::Error| Malformed(error.to_string());
+    // Read twice: the syntax first, so that a cut body records nothing.
+    serde_json::from_slice::<Syntax>(body).map_err(malformed)?;
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    reader.deserialize_seq(Records(recorder)).map_err(malformed)
+}
+
+/// An array of anything.
+struct Syntax;
+
+impl<'de> Deserialize<'de> for Syntax {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Elements;
+        impl<'de> Visitor<'de> for Elements {
+            type Value = Syntax;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Syntax, A::Error> {
+                while array.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Syntax)
+            }
+        }
+        from.deserialize_seq(Elements)
+    }
+}
+
+/// Records the elements one by one; none is kept.
+struct Records<'r>(&'r Recorder);
+
+impl<'de> Visitor<'de> for Records<'_> {
+    type Value = Recorded;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Recorded, A::Error> {
+        let mut answer = Recorded::default();
+        let mut index = 0;
+        while let Some(record) = array.next_element::<&'de RawValue>()? {
+            match record_one(self.0, record.get()) {
+                Ok(()) => answer.accepted += 1,
+                Err(refused) => refuse(&mut answer, index, &refused),
+            }
+            index += 1;
+        }
+        Ok(answer)
+    }
+}
+
+fn refuse(answer: &mut Recorded, index: u64, refused: &Refused) {
+    answer.refused_total += 1;
+    if answer.refused.len() < MAX_TOLD {
+        let (reason, message) = (refused.reason.as_str(), refused.to_string());
+        answer.refused.push(RefusedRecord { index, reason, message });
+    }
+}
+
+fn record_one(recorder: &Recorder, text: &str) -> Result<(), Refused> {
+    let malformed = |why: String| {
+        recorder.count_refused(Reason::Malformed);
+        Err(Refused::new(Reason::Malformed, why))
+    };
+    let record: Record<'_> = match serde_json::from_str(text) {
+        Ok(record) => record,
+        Err(error) => return malformed(without_place(&error)),
+    };
+    let labels: Vec<(&str, &str)> =
+        record.labels.0.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let name = &*record.metric;
+    match (record.observe, record.inc, record.set, record.add) {
+        (Some(value), None, None, None) => recorder.observe(name, &labels, value.0),
+        (None, Some(by), None, None) => recorder.inc(name, &labels, by.0),
+        (None, None, Some(value), None) => recorder.set(name, &labels, value.0),
+        (None, None, None, Some(by)) => recorder.add(name, &labels, by.0),
+        (None, None, None, None) => malformed("none of observe, inc, set and add is given".into()),
+        _ => malformed("only one of observe, inc, set and add may be given".into()),
+    }
+}
+
+/// The error without its line and column, which count from the start of the record.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned())
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record<'a> {
+    #[serde(borrow)]
+    metric: Cow<'a, str>,
+    #[serde(borrow, default)]
+    labels: LabelPairs<'a>,
+    #[serde(default, deserialize_with = "given")]
+    observe: Option<Number>,
+    #[serde(default, deserialize_with = "given")]
+    inc: Option<Number>,
+    #[serde(default, deserialize_with = "given")]
+    set: Option<Number>,
+    #[serde(default, deserialize_with = "given")]
+    add: Option<Number>,
+}
+
+/// `null` is a value that is not a number, and not an absent one: what JavaScript makes of NaN.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Number>, D::Error> {
+    Number::deserialize(from).map(Some)
+}
+
+/// A number, or the text of one that JSON cannot write: `"NaN"`, `"+Inf"`.
+struct Number(f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Value;
+        impl Visitor<'_> for Value {
+            type Value = Number;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a number")
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Number, E> {
+                Ok(Number(value))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
+                Ok(Number(value as f64))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
+                Ok(Number(value as f64))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Number, E> {
+                Ok(Number(text.parse().unwrap_or(f64::NAN)))
+            }
+            fn visit_unit<E>(self) -> Result<Number, E> {
+                Ok(Number(f64::NAN))
+            }
+        }
+        from.deserialize_any(Value)
+    }
+}
+
+/// Labels as written, repeated ones included: those are the recorder's to refuse.
+#[derive(Default)]
+struct LabelPairs<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for LabelPairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = LabelPairs<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object of labels")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((Text(name), Text(value))) = map.next_entry()? {
+                    pairs.push((name, value));
+                }
+                Ok(LabelPairs(pairs))
+            }
+        }
+        from.deserialize_map(Pairs)
+    }
+}
+
+/// Text, a number or a boolean, as text.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Scalar;
+        impl<'de> Visitor<'de> for Scalar {
+            type Value = Text<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a label value: text, a number or a boolean")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(if value { "true" } else { "false" })))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(value.to_string())))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(value.to_string())))
+            }
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(value.to_string())))
+            }
+        }
+        from.deserialize_any(Scalar)
+    }
+}

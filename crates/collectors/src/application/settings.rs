@@ -1,0 +1,256 @@
+//! What the declaration says of application metrics, and its check.
+//!
+//! Owns the keys `application_metrics` and `application`; turns the former into what the
+//! recorder takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::statsd::Statsd;
+use bellwether_core::{Kind, MetricDef, Origin, exported_name};
+use bellwether_recorder::{Declared, MAX_LABELS};
+use bellwether_schema::{Problems, Span, Spanned, check_label_names, choices, section};
+
+choices! {
+    /// Types of application metrics.
+    pub enum ApplicationType {
+        /// A running total: `inc`.
+        Counter = "counter",
+        /// Goes up and down: `set`, `add`.
+        Gauge = "gauge",
+        /// Observations counted into buckets: `observe`.
+        Histogram = "histogram",
+        /// Quantiles over recent observations: `observe`.
+        Summary = "summary",
+    }
+}
+
+section! {
+    /// A metric that applications record.
+    pub struct ApplicationMetric {
+        /// Name.
+        pub name: Spanned<String>,
+        /// Type.
+        pub r#type: ApplicationType,
+        /// Label names; every record gives a value for each.
+        pub labels: Vec<Spanned<String>> = Vec::new(),
+        /// Upper bounds of a histogram's buckets, ascending; `+Inf` is always there. By default
+        /// those of Prometheus's clients, from 5 ms to 10 s.
+        pub buckets: Option<Spanned<Vec<f64>>>,
+        /// Quantiles of a summary, each between 0 and 1; by default 0.5, 0.9 and 0.99. They are
+        /// off by at most 1.6 % of the value.
+        pub quantiles: Option<Spanned<Vec<f64>>>,
+        /// How far back a summary's quantiles look; by default 10m.
+        pub max_age: Option<Spanned<Span>>,
+        /// Text of `# HELP`.
+        pub help: Option<String>,
+        /// Whether it is recorded and served.
+        pub enabled: bool = true,
+        /// Most series it may have. Records of further ones are refused and counted.
+        pub max_series: Spanned<u32> = 10_000.into(),
+        /// Series that nobody recorded to for this long are forgotten; by default never.
+        pub expire_after: Option<Spanned<Span>>,
+    }
+}
+
+section! {
+    /// Further ways in for application metrics.
+    pub struct Application {
+        /// Receives `StatsD` and `DogStatsD` lines; absent, no port is open.
+        pub statsd: Option<Statsd>,
+    }
+}
+
+/// Buckets of Prometheus's client libraries.
+const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Resolves the enabled ones of `metrics`, in their order. Every entry is checked, disabled ones
+/// too. That names are unique is the business of the whole declaration, and checked there.
+pub fn resolve(
+    metrics: &[ApplicationMetric],
+    prefix: &str,
+    interval: Duration,
+    problems: &mut Problems,
+) -> Vec<Declared> {
+    metrics.iter().for_each(|metric| metric.check(problems));
+    let enabled = metrics.iter().filter(|metric| metric.enabled);
+    enabled.map(|metric| metric.resolve(prefix, interval)).collect()
+}
+
+impl From<ApplicationType> for Kind {
+    fn from(kind: ApplicationType) -> Self {
+        match kind {
+            ApplicationType::Counter => Kind::Counter,
+            ApplicationType::Gauge => Kind::Gauge,
+            ApplicationType::Histogram => Kind::Histogram,
+            ApplicationType::Summary => Kind::Summary,
+        }
+    }
+}
+
+impl ApplicationMetric {
+    fn resolve(&self, prefix: &str, interval: Duration) -> Declared {
+        let kind = Kind::from(self.r#type);
+        let numbers = |given: &Option<Spanned<Vec<f64>>>, default: &[f64], wanted: Kind| {
+            let numbers = given.as_ref().map_or(default, |given| given.value.as_slice());
+            if kind == wanted { Arc::from(numbers) } else { Arc::from([]) }
+        };
+        let def = MetricDef {
+            name: self.name.as_str().into(),
+            exported: exported_name(prefix, &self.name),
+            help: self.help.as_deref().unwrap_or("Recorded by applications.").into(),
+            kind,
+            labels: self.labels.iter().map(|label| label.as_str().into()).collect(),
+            buckets: numbers(&self.buckets, &DEFAULT_BUCKETS, Kind::Histogram),
+            quantiles: numbers(&self.quantiles, &DEFAULT_QUANTILES, Kind::Summary),
+            origin: Origin::Application,
+            interval,
+        };
+        Declared {
+            def,
+            max_series: *self.max_series as usize,
+            max_age: self.max_age.as_ref().map_or(DEFAULT_MAX_AGE, |age| ***age),
+            expire_after: self.expire_after.as_ref().map(|age| ***age),
+        }
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        check_label_names(&self.labels, problems);
+        self.check_labels(problems);
+        self.check_buckets(problems);
+        self.check_quantiles(problems);
+        if *self.max_series == 0 {
+            problems.error(&self.max_series.at, "must be at least 1: 0").hint("or enabled: false");
+        }
+        for age in [&self.max_age, &self.expire_after].into_iter().flatten() {
+            if age.is_zero() {
+                problems.error(&age.at, "must be longer than 0s");
+            }
+        }
+        if let Some(age) = self.max_age.as_ref().filter(|_| self.r#type != ApplicationType::Summary)
+        {
+            problems.error(&age.at, format!("a {} has no max_age", self.r#type.as_str()));
+        }
+    }
+
+    /// `le` and `quantile` are labels that the page itself adds.
+    fn check_labels(&self, problems: &mut Problems) {
+        let taken = match self.r#type {
+            ApplicationType::Histogram => "le",
+            ApplicationType::Summary => "quantile",
+            ApplicationType::Counter | ApplicationType::Gauge => "",
+        };
+        for label in self.labels.iter().filter(|label| label.as_str() == taken) {
+            let kind = self.r#type.as_str();
+            problems.error(&label.at, format!("a {kind} has the label {taken:?} already"));
+        }
+        if let Some(label) = self.labels.get(MAX_LABELS) {
+            problems.error(&label.at, format!("more than {MAX_LABELS} labels"));
+        }
+    }
+
+    fn check_buckets(&self, problems: &mut Problems) {
+        let Some(buckets) = &self.buckets else { return };
+        if self.r#type != ApplicationType::Histogram {
+            let message = format!("a {} has no buckets", self.r#type.as_str());
+            problems.error(&buckets.at, message).hint("type: histogram");
+        }
+        if buckets.is_empty() {
+            problems.error(&buckets.at, "at least one bucket is needed");
+        }
+        for pair in buckets.windows(2).filter(|pair| pair[0] >= pair[1]) {
+            let message = format!("buckets must ascend: {} comes before {}", pair[0], pair[1]);
+            problems.error(&buckets.at, message);
+        }
+    }
+
+    fn check_quantiles(&self, problems: &mut Problems) {
+        let Some(quantiles) = &self.quantiles else { return };
+        if self.r#type != ApplicationType::Summary {
+            let message = format!("a {} has no quantiles", self.r#type.as_str());
+            problems.error(&quantiles.at, message).hint("type: summary");
+        }
+        for quantile in quantiles.iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)) {
+            let problem = problems.error(&quantiles.at, format!("not from 0 to 1: {quantile}"));
+            problem.hint("0.95 for the 95th percentile");
+        }
+        for pair in quantiles.windows(2).filter(|pair| pair[0] >= pair[1]) {
+            let message = format!("quantiles must ascend: {} comes before {}", pair[0], pair[1]);
+            problems.error(&quantiles.at, message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_schema::{Cx, Decode};
+
+    fn check(yaml: &str) -> (Vec<Declared>, Vec<String>) {
+        let mut problems = Problems::default();
+        let node = bellwether_schema::parse(yaml).unwrap();
+        let decoded =
+            Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap_or_default();
+        let declared = resolve(&decoded, "app", Duration::from_secs(30), &mut problems);
+        (declared, problems.into_sorted().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_core_document_s_histogram_resolves() {
+        let (declared, problems) = check(
+            "- {name: agent_execution_time, type: histogram, labels: [agent_name, status], \
+             buckets: [0.1, 1.0, 5.0, 10.0], enabled: true}",
+        );
+        assert_eq!(problems, [""; 0]);
+        let Declared { def, max_series, expire_after, .. } = &declared[0];
+        assert_eq!(&*def.exported, "app_agent_execution_time");
+        assert_eq!((def.kind, def.width(), def.origin), (Kind::Histogram, 6, Origin::Application));
+        assert_eq!((*max_series, *expire_after), (10_000, None));
+    }
+
+    #[test]
+    fn defaults_are_prometheus_s_and_disabled_ones_are_left_out() {
+        let (declared, problems) = check(
+            "- {name: a, type: histogram}\n- {name: b, type: summary}\n\
+             - {name: c, type: gauge, enabled: false}",
+        );
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(declared.len(), 2);
+        assert_eq!(*declared[0].def.buckets, DEFAULT_BUCKETS);
+        assert!(declared[0].def.quantiles.is_empty());
+        assert_eq!(*declared[1].def.quantiles, DEFAULT_QUANTILES);
+        assert_eq!(declared[1].max_age, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn every_mistake_is_told_also_of_disabled_metrics() {
+        let cases = [
+            ("name: a, type: gauge, labels: [__x]", "[0].labels[0]: not a label name"),
+            ("name: a, type: gauge, labels: [x, x]", "[0].labels[1]: label \"x\" is declared"),
+            ("name: a, type: histogram, labels: [le]", "a histogram has the label \"le\" already"),
+            ("name: a, type: summary, labels: [quantile]", "has the label \"quantile\" already"),
+            ("name: a, type: gauge, buckets: [1]", "[0].buckets: a gauge has no buckets"),
+            ("name: a, type: histogram, buckets: []", "at least one bucket is needed"),
+            ("name: a, type: histogram, buckets: [1, 1]", "must ascend: 1 comes before 1"),
+            ("name: a, type: histogram, buckets: [1, .inf]", "expected a number"),
+            ("name: a, type: counter, quantiles: [0.5]", "a counter has no quantiles"),
+            ("name: a, type: summary, quantiles: [95]", "not from 0 to 1: 95"),
+            ("name: a, type: summary, quantiles: [0.9, 0.5]", "0.9 comes before 0.5"),
+            ("name: a, type: counter, max_age: 5m", "a counter has no max_age"),
+            ("name: a, type: summary, max_age: 0", "must be longer than 0s"),
+            ("name: a, type: gauge, expire_after: 0", "must be longer than 0s"),
+            ("name: a, type: gauge, max_series: 0", "must be at least 1: 0"),
+        ];
+        for (entry, expected) in cases {
+            let (_, problems) = check(&format!("- {{{entry}, enabled: false}}"));
+            assert_eq!(problems.len(), 1, "{entry}: {problems:?}");
+            assert!(problems[0].contains(expected), "{entry}: {problems:?}");
+        }
+        let labels: Vec<String> = (0..=MAX_LABELS).map(|n| format!("l{n}")).collect();
+        let (_, problems) =
+            check(&format!("- {{name: a, type: gauge, labels: [{}]}}", labels.join(",")));
+        assert!(problems[0].contains("more than 32 labels"), "{problems:?}");
+    }
+}

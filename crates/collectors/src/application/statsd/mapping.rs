@@ -1,0 +1,243 @@
+//! Dotted names to declared metrics with labels.
+//!
+//! Owns the globs and the `$1` templates. Pure: settings in, text out.
+
+use bellwether_schema::Raw;
+
+use super::line::has_tags;
+use super::settings::{Statsd, StatsdDialect, StatsdMapping};
+
+/// Most `*` in one glob.
+pub(super) const MAX_STARS: usize = 16;
+
+/// All that is done to lines before they are recorded.
+#[derive(Debug)]
+pub(super) struct Translation {
+    mappings: Vec<Mapping>,
+    ignored_tags: Vec<String>,
+    dialect: StatsdDialect,
+}
+
+/// One glob and what becomes of the names that it matches.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    /// Parts between dots; `None` is a `*`.
+    parts: Vec<Option<Box<str>>>,
+    pub(super) metric: Box<str>,
+    pub(super) scale: f64,
+    labels: Vec<(Box<str>, Template)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Template(Vec<Segment>);
+
+#[derive(Debug, PartialEq)]
+enum Segment {
+    Text(String),
+    /// What the star at this index, from 0, stands for.
+    Capture(usize),
+}
+
+/// What the stars of a glob stood for.
+pub(super) type Captures<'a> = [&'a str; MAX_STARS];
+
+impl Translation {
+    /// Settings that passed their check; what did not is left out.
+    pub(super) fn new(settings: &Statsd) -> Self {
+        Self {
+            mappings: settings.mappings.iter().filter_map(Mapping::new).collect(),
+            ignored_tags: settings.ignored_tags.clone(),
+            dialect: settings.dialect,
+        }
+    }
+
+    /// Tells whether a sign makes a step of the gauges of `packet`.
+    pub(super) fn signs_are_steps(&self, packet: &[u8]) -> bool {
+        match self.dialect {
+            StatsdDialect::Statsd => true,
+            StatsdDialect::Dogstatsd => false,
+            StatsdDialect::Auto => !has_tags(packet),
+        }
+    }
+
+    /// The first mapping that matches `name`; fills `captures`.
+    pub(super) fn find<'a>(&self, name: &'a str, captures: &mut Captures<'a>) -> Option<&Mapping> {
+        self.mappings.iter().find(|mapping| mapping.matches(name, captures))
+    }
+
+    /// Whether tags of this name are left out.
+    pub(super) fn ignores(&self, tag: &str) -> bool {
+        self.ignored_tags.iter().any(|ignored| ignored == tag)
+    }
+}
+
+impl Mapping {
+    fn new(settings: &StatsdMapping) -> Option<Self> {
+        let parts = glob(&settings.r#match).ok()?;
+        let stars = parts.iter().filter(|part| part.is_none()).count();
+        let labels = settings.labels.iter().map(|(name, template)| {
+            Some((name.as_str().into(), Template::parse(template, stars).ok()?))
+        });
+        Some(Self {
+            labels: labels.collect::<Option<_>>()?,
+            parts,
+            metric: settings.metric.as_str().into(),
+            scale: *settings.scale,
+        })
+    }
+
+    fn matches<'a>(&self, name: &'a str, captures: &mut Captures<'a>) -> bool {
+        let (mut given, mut star) = (name.split('.'), 0);
+        self.parts.iter().all(|part| match (part, given.next()) {
+            (Some(part), Some(text)) => **part == *text,
+            (None, Some(text)) => {
+                if let Some(capture) = captures.get_mut(star) {
+                    *capture = text;
+                }
+                star += 1;
+                true
+            }
+            (_, None) => false,
+        }) && given.next().is_none()
+    }
+
+    /// Appends the label values to `buffer` one after the other and calls `ended` with each
+    /// label's name and where its value ends.
+    pub(super) fn render<'m>(
+        &'m self,
+        captures: &Captures<'_>,
+        buffer: &mut String,
+        mut ended: impl FnMut(&'m str, usize),
+    ) {
+        for (name, template) in &self.labels {
+            for segment in &template.0 {
+                buffer.push_str(match segment {
+                    Segment::Text(text) => text,
+                    Segment::Capture(star) => captures.get(*star).copied().unwrap_or_default(),
+                });
+            }
+            ended(name, buffer.len());
+        }
+    }
+}
+
+/// The parts of a glob, or what is wrong with it.
+pub(super) fn glob(text: &Raw) -> Result<Vec<Option<Box<str>>>, &'static str> {
+    let part = |part: &str| match part {
+        "" => Err("a part between dots is empty"),
+        "*" => Ok(None),
+        part if part.contains('*') => Err("`*` stands for one whole part between dots"),
+        part => Ok(Some(part.into())),
+    };
+    let parts: Vec<_> = text.split('.').map(part).collect::<Result<_, _>>()?;
+    let stars = parts.iter().filter(|part| part.is_none()).count();
+    if stars > MAX_STARS { Err("more than 16 `*`") } else { Ok(parts) }
+}
+
+impl Template {
+    /// Reads `x-$1`, `${2}` and `$$`; `stars` is how many there are to refer to.
+    pub(super) fn parse(text: &str, stars: usize) -> Result<Self, String> {
+        let (mut segments, mut literal, mut rest) = (Vec::new(), String::new(), text);
+        while let Some(dollar) = rest.find('$') {
+            literal.push_str(&rest[..dollar]);
+            rest = &rest[dollar + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                literal.push('$');
+                rest = after;
+                continue;
+            }
+            let (number, after) =
+                reference(rest).ok_or_else(|| format!("`$` without a number: {text:?}"))?;
+            if !(1..=stars).contains(&number) {
+                return Err(format!("${number} refers to no `*` of the match: it has {stars}"));
+            }
+            if !literal.is_empty() {
+                segments.push(Segment::Text(std::mem::take(&mut literal)));
+            }
+            segments.push(Segment::Capture(number - 1));
+            rest = after;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            segments.push(Segment::Text(literal));
+        }
+        Ok(Self(segments))
+    }
+}
+
+/// The number after a `$`, in braces or not, and what follows.
+fn reference(text: &str) -> Option<(usize, &str)> {
+    let (digits, rest) = match text.strip_prefix('{') {
+        Some(braced) => braced.split_once('}')?,
+        None => text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())),
+    };
+    Some((digits.parse().ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(glob: &str, labels: &[(&str, &str)]) -> StatsdMapping {
+        StatsdMapping {
+            r#match: Raw(glob.into()).into(),
+            metric: "m".to_owned().into(),
+            labels: labels
+                .iter()
+                .map(|(name, template)| ((*name).to_owned(), Raw((*template).into()).into()))
+                .collect(),
+            scale: 1.0.into(),
+        }
+    }
+
+    fn rendered(mapping: &StatsdMapping, name: &str) -> Option<Vec<String>> {
+        let mapping = Mapping::new(mapping).unwrap();
+        let (mut captures, mut buffer, mut start) = ([""; MAX_STARS], String::new(), 0);
+        let mut ends = Vec::new();
+        mapping.matches(name, &mut captures).then(|| {
+            mapping.render(&captures, &mut buffer, |label, end| ends.push((label, end)));
+            ends.iter()
+                .map(|(label, end)| {
+                    let value = &buffer[start..*end];
+                    start = *end;
+                    format!("{label}={value}")
+                })
+                .collect()
+        })
+    }
+
+    #[test]
+    fn stars_stand_for_whole_parts() {
+        let mapping = mapping("api.*.*.time", &[("endpoint", "/$1"), ("method", "${2}X$$")]);
+        assert_eq!(
+            rendered(&mapping, "api.users.get.time").unwrap(),
+            ["endpoint=/users", "method=getX$"]
+        );
+        for other in ["api.users.get", "api.users.get.time.x", "api.users.time", "x.a.b.time", ""] {
+            assert_eq!(rendered(&mapping, other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_first_that_matches_is_taken() {
+        let mut first = mapping("a.*", &[]);
+        first.metric = "first".to_owned().into();
+        let settings = Statsd { mappings: vec![first, mapping("*.*", &[])], ..Statsd::default() };
+        let translation = Translation::new(&settings);
+        let find =
+            |name| translation.find(name, &mut [""; MAX_STARS]).map(|m| m.metric.to_string());
+        assert_eq!(find("a.b").as_deref(), Some("first"));
+        assert_eq!(find("b.b").as_deref(), Some("m"));
+        assert_eq!(find("b"), None);
+    }
+
+    #[test]
+    fn bad_globs_and_templates_are_told() {
+        for bad in ["", "a..b", "a.b*", "*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*"] {
+            assert!(glob(&Raw(bad.into())).is_err(), "{bad}");
+        }
+        for bad in ["$0", "$2", "$x", "${1", "${}", "$", "$99999999999999999999"] {
+            assert!(Template::parse(bad, 1).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What the declaration says of `StatsD`, and its check.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::mapping::{Template, glob};
+use crate::application::settings::ApplicationMetric;
+use bellwether_schema::{Problems, Raw, Spanned, choices, did_you_mean, is_host_name, section};
+
+section! {
+    /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
+    ///
+    /// A tag without a value is a label with an empty value where the metric declares it, and left
+    /// out elsewhere. A line with a timestamp (`|T`) counts as if it had none where that is at most
+    /// a minute off; others are refused, with the reason `timestamp`.
+    pub struct Statsd {
+        /// Address to listen on.
+        pub listen: Spanned<String> = "127.0.0.1:8125".to_owned().into(),
+        /// Meaning of a sign in a gauge. `statsd`, the original: `-5` takes 5 away from the gauge.
+        /// `dogstatsd`: `-5` is its value. `auto`: `dogstatsd` for packets in which a line has
+        /// tags, which only those clients send, and `statsd` for the others.
+        pub dialect: StatsdDialect = StatsdDialect::Auto,
+        /// Size of the socket's receive buffer in bytes; the kernel may allow less.
+        pub receive_buffer: Spanned<u32> = 4_194_304.into(),
+        /// Tags left out before labels are looked up, such as those a client adds to everything.
+        pub ignored_tags: Vec<String> = Vec::new(),
+        /// Dotted names to metrics; the first that matches is taken. A name that none matches
+        /// names its metric itself, with `_` for each character that is no letter or digit.
+        pub mappings: Vec<StatsdMapping> = Vec::new(),
+    }
+}
+
+choices! {
+    /// Dialects of `StatsD`.
+    pub enum StatsdDialect {
+        /// By the packet.
+        Auto = "auto",
+        /// The original one: a signed gauge is a step.
+        Statsd = "statsd",
+        /// Datadog's: a signed gauge is a value.
+        Dogstatsd = "dogstatsd",
+    }
+}
+
+section! {
+    /// Maps `StatsD` names to a declared metric.
+    pub struct StatsdMapping {
+        /// Dotted name; `*` stands for one whole part: `api.*.*.time`.
+        pub r#match: Spanned<Raw>,
+        /// Metric of `application_metrics`.
+        pub metric: Spanned<String>,
+        /// Label values; `$1` is what the first `*` stands for. Labels not given here come from
+        /// the tags.
+        pub labels: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
+        /// Factor for the values. Timers (`ms`) are in seconds before it is applied.
+        pub scale: Spanned<f64> = 1.0.into(),
+    }
+}
+
+impl Statsd {
+    /// Notes all that is wrong, given the metrics that lines can be mapped to.
+    pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+        if !is_address(&self.listen) {
+            let message = format!("not an address with a port: {:?}", self.listen.value);
+            problems.error(&self.listen.at, message).hint("for example 127.0.0.1:8125");
+        }
+        if *self.receive_buffer < 65_536 {
+            let message = format!("must hold one packet, 65536 bytes: {}", *self.receive_buffer);
+            problems.error(&self.receive_buffer.at, message);
+        }
+        self.mappings.iter().for_each(|mapping| mapping.check(metrics, problems));
+    }
+}
+
+/// Whether `text` is an IP address or a host name with a port, an IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    if text.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| port.parse::<u16>().is_ok() && is_host_name(host))
+}
+
+impl StatsdMapping {
+    fn check(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+        let parts = glob(&self.r#match).unwrap_or_else(|why| {
+            problems.error(&self.r#match.at, format!("{why}: {:?}", self.r#match.0));
+            Vec::new()
+        });
+        let stars = parts.iter().filter(|part| part.is_none()).count();
+        for template in self.labels.values().filter(|_| !parts.is_empty()) {
+            if let Err(why) = Template::parse(template, stars) {
+                problems.error(&template.at, why).hint("$$ is a plain $");
+            }
+        }
+        if *self.scale == 0.0 {
+            problems.error(&self.scale.at, "every value would be 0");
+        }
+        self.check_target(metrics, problems);
+    }
+
+    fn check_target(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+        let wanted = &self.metric;
+        let Some(metric) = metrics.iter().find(|metric| metric.name == *wanted) else {
+            let names = metrics.iter().map(|metric| metric.name.as_str());
+            let message = format!("no application metric is named {:?}", wanted.value);
+            problems.error(&wanted.at, message).hint_if(did_you_mean(wanted, names));
+            return;
+        };
+        let declared = || metric.labels.iter().map(|label| label.as_str());
+        for (name, template) in &self.labels {
+            if !declared().any(|label| label == name) {
+                let message = format!("{:?} has no label {name:?}", wanted.value);
+                problems.error(&template.at, message).hint_if(did_you_mean(name, declared()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_schema::{Cx, Decode};
+
+    fn check(yaml: &str) -> Vec<String> {
+        let metrics = "[{name: api_time, type: summary, labels: [endpoint]}]";
+        let mut problems = Problems::default();
+        let mut cx = Cx::new(&mut problems, &|_| None);
+        let metrics: Vec<ApplicationMetric> =
+            Vec::decode(&bellwether_schema::parse(metrics).unwrap(), &mut cx).unwrap();
+        let statsd = Statsd::decode(&bellwether_schema::parse(yaml).unwrap(), &mut cx).unwrap();
+        statsd.check(&metrics, &mut problems);
+        problems.into_sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn good_settings_have_no_problems() {
+        let mapping = "{match: api.*.time, metric: api_time, labels: {endpoint: $1}, scale: 2}";
+        assert_eq!(check("{}"), [""; 0]);
+        assert_eq!(check(&format!("{{listen: '[::1]:0', mappings: [{mapping}]}}")), [""; 0]);
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        let mapping = |body: &str| format!("mappings: [{{match: a.*, metric: api_time, {body}}}]");
+        let cases = [
+            ("listen: 8125".to_owned(), "not an address with a port: \"8125\""),
+            ("listen: ':8125'".to_owned(), "not an address with a port"),
+            ("listen: localhost:99999".to_owned(), "not an address with a port"),
+            ("listen: 'udp://127.0.0.1:8125'".to_owned(), "not an address with a port"),
+            ("listen: '::1:8125'".to_owned(), "not an address with a port"),
+            ("listen: '127.0.0.300:8125'".to_owned(), "not an address with a port"),
+            ("receive_buffer: 1000".to_owned(), "must hold one packet"),
+            (mapping("scale: 0"), "every value would be 0"),
+            (mapping("labels: {endpoint: $2}"), "$2 refers to no `*` of the match: it has 1"),
+            (mapping("labels: {endpont: $1}"), "has no label \"endpont\""),
+            ("mappings: [{match: a.b*, metric: api_time}]".to_owned(), "one whole part"),
+            (
+                "mappings: [{match: a, metric: api_tme}]".to_owned(),
+                "no application metric is named \"api_tme\"\n  hint: did you mean \"api_time\"?",
+            ),
+        ];
+        for (yaml, expected) in cases {
+            let problems = check(&yaml);
+            assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
+            assert!(problems[0].contains(expected), "{yaml}: {problems:?}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Declaration to work: which metrics there are, and which statements fill them.
+//!
+//! Pure. Built-ins that come from the same statement share one job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{Kind, MetricDef, Origin, exported_name};
+
+use super::catalogue::{self, Call, Source, UP};
+use super::settings::{DATABASE_LABEL, Enabled, Neo4jMetrics, Neo4jQuery};
+
+/// What the declaration comes to.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The metrics.
+    pub metrics: Vec<MetricDef>,
+    /// How often to collect: the collection interval, or the shortest interval of a query.
+    pub interval: Duration,
+    /// Databases that are probed; the first stands for the server.
+    pub(super) databases: Vec<Arc<str>>,
+    /// Whether metrics carry the database's name as their last label.
+    pub(super) labelled: bool,
+    /// Metrics that need no statement, as indexes into `metrics`.
+    pub(super) own: Vec<(usize, Source)>,
+    /// Statements to run.
+    pub(super) jobs: Vec<Job>,
+    prefix: Arc<str>,
+}
+
+/// One statement on one database, and the metrics that its rows fill.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) cypher: Arc<str>,
+    pub(super) database: Arc<str>,
+    pub(super) interval: Duration,
+    pub(super) timeout: Duration,
+    /// Whether a server that cannot tell is no failure.
+    pub(super) auto: bool,
+    pub(super) readings: Vec<Reading>,
+    /// The built-in statement, by which jobs are shared.
+    call: Option<Call>,
+}
+
+/// How one metric is read from rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Reading {
+    /// Index into the plan's metrics.
+    pub(super) metric: usize,
+    /// The metric's name, for messages.
+    pub(super) name: Arc<str>,
+    /// Only rows whose column `what` says this.
+    pub(super) what: Option<&'static str>,
+    /// Columns of the labels, in the order of the declaration.
+    pub(super) labels: Vec<Arc<str>>,
+    /// Set for a counter, which is never negative.
+    pub(super) counter: bool,
+    /// Column of the value, where it is said.
+    pub(super) value: Option<Arc<str>>,
+    /// Value of the label `database`, which comes last.
+    pub(super) database: Option<Arc<str>>,
+}
+
+impl Neo4jMetrics {
+    /// Resolves the declaration: names on the page begin with `prefix`, and a query is asked every
+    /// `collection_interval` unless it says otherwise. Expects that [`Neo4jMetrics::check`] found nothing.
+    #[must_use]
+    pub fn plan(&self, prefix: &str, collection_interval: Duration) -> Plan {
+        let labelled = self.databases.as_ref();
+        let databases = match labelled {
+            Some(databases) => databases.iter().map(|name| name.as_str().into()).collect(),
+            None => vec![self.database.as_str().into()],
+        };
+        let asked = || self.queries.iter().filter(|query| query.enabled != Enabled::No);
+        let intervals =
+            asked().filter_map(|query| query.interval.as_ref().map(|span| span.value.0));
+        let mut plan = Plan {
+            metrics: Vec::new(),
+            interval: intervals.fold(collection_interval, Duration::min),
+            databases,
+            labelled: labelled.is_some(),
+            own: Vec::new(),
+            jobs: Vec::new(),
+            prefix: prefix.into(),
+        };
+        if !self
+            .queries
+            .iter()
+            .any(|query| query.built_in().is_some_and(|b| b.source == Source::Up))
+        {
+            plan.add_up();
+        }
+        for query in asked() {
+            plan.add(query, collection_interval, self.query_timeout.value.0);
+        }
+        plan
+    }
+}
+
+impl Plan {
+    /// Longest that one collection takes, whatever the timeouts are.
+    #[must_use]
+    pub fn longest_run(&self) -> Duration {
+        self.interval * 4 / 5
+    }
+
+    fn add_up(&mut self) {
+        if let Some(up) = catalogue::find(UP) {
+            let labels = self.labels(&[], true);
+            self.own.push((self.metrics.len(), up.source));
+            self.define(up.name, up.kind, up.help, labels, self.interval);
+        }
+    }
+
+    fn define(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        labels: Arc<[Arc<str>]>,
+        interval: Duration,
+    ) {
+        self.metrics.push(MetricDef {
+            name: name.into(),
+            exported: exported_name(&self.prefix, name),
+            help: help.into(),
+            kind,
+            labels,
+            buckets: Arc::default(),
+            quantiles: Arc::default(),
+            origin: Origin::Neo4j,
+            interval,
+        });
+    }
+
+    fn labels(&self, names: &[Arc<str>], per_database: bool) -> Arc<[Arc<str>]> {
+        let database = (self.labelled && per_database).then(|| Arc::from(DATABASE_LABEL));
+        names.iter().cloned().chain(database).collect()
+    }
+
+    fn add(&mut self, query: &Neo4jQuery, interval: Duration, timeout: Duration) {
+        let interval = query.interval.as_ref().map_or(interval, |span| span.value.0);
+        let timeout = query.timeout.as_ref().map_or(timeout, |span| span.value.0);
+        let metric = self.metrics.len();
+        let built_in = query.built_in();
+        let names: Vec<Arc<str>> = match (&query.labels, built_in) {
+            (_, Some(built_in)) => built_in.labels.iter().map(|name| Arc::from(*name)).collect(),
+            (Some(labels), None) => labels.iter().map(|name| Arc::from(name.as_str())).collect(),
+            (None, None) => Vec::new(),
+        };
+        let labels = self.labels(&names, built_in.is_none_or(|b| b.source.per_database()));
+        let kind = query.r#type.map(Kind::from).or(built_in.map(|b| b.kind)).unwrap_or(Kind::Gauge);
+        let help = query.help.as_deref().or(built_in.map(|b| b.help)).unwrap_or("Asked of Neo4j.");
+        let (cypher, call, reading) = match question(query, metric, names) {
+            Ok(question) => question,
+            Err(source) => {
+                self.own.push((metric, source));
+                return self.define(&query.name, kind, help, labels, self.interval);
+            }
+        };
+        self.define(&query.name, kind, help, labels, interval);
+        let counter = kind == Kind::Counter;
+        let databases = match &query.database {
+            Some(database) => vec![database.as_str().into()],
+            None => self.databases.clone(),
+        };
+        for database in databases {
+            let label = self.labelled.then(|| database.clone());
+            let reading = Reading { database: label, counter, ..reading.clone() };
+            self.share(Job {
+                cypher: cypher.clone(),
+                database,
+                interval,
+                timeout,
+                auto: query.enabled == Enabled::Auto,
+                readings: vec![reading],
+                call,
+            });
+        }
+    }
+
+    /// Adds the job's readings to the job that asks the same already, or adds the job.
+    fn share(&mut self, job: Job) {
+        let same = |other: &&mut Job| {
+            other.call.is_some()
+                && (other.call, &other.database, other.interval, other.timeout, other.auto)
+                    == (job.call, &job.database, job.interval, job.timeout, job.auto)
+        };
+        match self.jobs.iter_mut().find(same) {
+            Some(other) => other.readings.extend(job.readings),
+            None => self.jobs.push(job),
+        }
+    }
+}
+
+/// What to ask for a query, and how to read the answer; its source where nothing is asked.
+fn question(
+    query: &Neo4jQuery,
+    metric: usize,
+    labels: Vec<Arc<str>>,
+) -> Result<(Arc<str>, Option<Call>, Reading), Source> {
+    let reading = Reading { metric, name: query.name.as_str().into(), ..Reading::default() };
+    match (&query.query, query.built_in().map(|built_in| built_in.source)) {
+        (None, Some(Source::Rows(call, pick))) => {
+            let labels = pick.labels.iter().map(|column| Arc::from(*column)).collect();
+            let value = Some(pick.value.into());
+            let reading = Reading { what: pick.what, labels, value, ..reading };
+            Ok((call.cypher().into(), Some(call), reading))
+        }
+        (None, Some(source)) => Err(source),
+        (cypher, _) => {
+            let cypher = cypher.as_ref().map_or("", |cypher| &cypher.value);
+            let value = query.value.as_ref().map(|column| column.as_str().into());
+            Ok((cypher.into(), None, Reading { labels, value, ..reading }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_schema::{Cx, Decode, Problems, parse};
+
+    fn plan(text: &str) -> Plan {
+        let mut problems = Problems::default();
+        let node = parse(text).unwrap();
+        let settings = Neo4jMetrics::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        settings.check(&mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        settings.plan("app", Duration::from_secs(30))
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        plan.metrics.iter().map(|metric| &*metric.name).collect()
+    }
+
+    #[test]
+    fn up_is_always_there_and_only_once() {
+        let up = plan("{}");
+        assert_eq!((names(&up), &*up.metrics[0].exported), (vec![UP], "app_neo4j_up"));
+        assert_eq!(names(&plan("queries: [{name: a, query: x}]")), [UP, "a"]);
+        assert_eq!(names(&plan("queries: [{name: n, source: neo4j_up}]")), ["n"]);
+    }
+
+    #[test]
+    fn built_ins_of_one_statement_share_a_job() {
+        let plan = plan(
+            "queries: [{name: neo4j_node_count}, {name: neo4j_label_count}, \
+             {name: neo4j_relationship_count, interval: 5m}, {name: neo4j_transactions_committed}, \
+             {name: neo4j_connection_pool_idle}, {name: off, query: x, enabled: false}]",
+        );
+        let jobs: Vec<Vec<&str>> =
+            plan.jobs.iter().map(|job| job.readings.iter().map(|r| &*r.name).collect()).collect();
+        assert_eq!(
+            jobs,
+            [
+                vec!["neo4j_node_count", "neo4j_label_count"],
+                vec!["neo4j_relationship_count"],
+                vec!["neo4j_transactions_committed"]
+            ]
+        );
+        assert_eq!(plan.own, [(0, Source::Up), (5, Source::PoolIdle)]);
+        assert_eq!(plan.metrics[4].kind, Kind::Counter);
+        assert_eq!(*plan.metrics[2].labels, ["label".into()]);
+        assert_eq!(plan.metrics[3].interval, Duration::from_secs(300));
+        assert_eq!(plan.interval, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn several_databases_are_told_apart_by_a_label() {
+        let plan = plan(
+            "databases: [a, b]\nqueries: [{name: q, query: x, labels: [l]}, \
+             {name: p, query: x, database: c}, {name: neo4j_connection_pool_total}]",
+        );
+        let labels: Vec<String> = plan.metrics.iter().map(|m| m.labels.join(",")).collect();
+        assert_eq!(labels, ["database", "l,database", "database", ""]);
+        let asked: Vec<(&str, &str)> = plan
+            .jobs
+            .iter()
+            .map(|job| (&*job.database, job.readings[0].database.as_deref().unwrap()))
+            .collect();
+        assert_eq!(asked, [("a", "a"), ("b", "b"), ("c", "c")]);
+    }
+
+    #[test]
+    fn the_shortest_interval_sets_the_pace() {
+        let plan =
+            plan("queries: [{name: a, query: x, interval: 5s, timeout: 2s}, {name: b, query: x}]");
+        assert_eq!(plan.interval, Duration::from_secs(5));
+        let of: Vec<_> =
+            plan.jobs.iter().map(|job| (job.interval.as_secs(), job.timeout.as_secs())).collect();
+        assert_eq!(of, [(5, 2), (30, 10)]);
+    }
+}

@@ -1,0 +1,80 @@
+//! The servers that ever answered, over restarts: one that never did is not missed.
+//!
+//! Owns the file. Reading and writing it blocks.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use bellwether_files::durable::{self, Found};
+
+/// Addresses of servers that answered at least once since installation.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    addresses: Mutex<BTreeSet<String>>,
+    /// None: they are known as long as the process runs.
+    file: Option<PathBuf>,
+}
+
+impl Seen {
+    /// Those of the file, where there is one. A file that makes no sense counts as none.
+    #[must_use]
+    pub fn load(file: Option<PathBuf>) -> Self {
+        let read = |text: &[u8]| {
+            serde_json::from_slice(text).map_err(|error: serde_json::Error| error.to_string())
+        };
+        let found = file.as_ref().map(|file| durable::load(file, read));
+        let addresses = match found {
+            Some(Ok(Found::State(addresses))) => addresses,
+            _ => BTreeSet::new(),
+        };
+        Self(Arc::new(Inner { addresses: Mutex::new(addresses), file }))
+    }
+
+    /// Whether the server at `address` ever answered.
+    #[must_use]
+    pub fn contains(&self, address: &str) -> bool {
+        self.0.addresses.lock().contains(address)
+    }
+
+    /// Notes that the server at `address` answered; whether that is news, which `save` keeps.
+    #[must_use]
+    pub fn add(&self, address: &str) -> bool {
+        self.0.addresses.lock().insert(address.to_owned())
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// If it cannot be replaced.
+    pub fn save(&self) -> std::io::Result<()> {
+        let Some(file) = &self.0.file else { return Ok(()) };
+        let text = serde_json::to_vec(&*self.0.addresses.lock()).map_err(std::io::Error::other)?;
+        durable::replace(file, &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_known_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Some(folder.path().join("neo4j.json"));
+        let seen = Seen::load(file.clone());
+        assert!(!seen.contains("bolt://a:7687"));
+        assert!(seen.add("bolt://a:7687") && !seen.add("bolt://a:7687"));
+        seen.save().unwrap();
+        let seen = Seen::load(file.clone());
+        assert!(seen.contains("bolt://a:7687") && !seen.contains("bolt://b:7687"));
+        std::fs::write(file.as_ref().unwrap(), "nonsense").unwrap();
+        assert!(!Seen::load(file).contains("bolt://a:7687"));
+        assert!(Seen::load(None).save().is_ok());
+    }
+}

@@ -1,0 +1,168 @@
+//! What can go wrong between this agent and a server, in few kinds.
+//!
+//! Pure: turns the client library's errors into a kind and one line of text without secrets.
+
+use neo4rs::{Error, Neo4jClientErrorKind, Neo4jErrorKind, Neo4jSecurityErrorKind};
+
+/// Kinds of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No connection, or it broke.
+    Connect,
+    /// The server refused user or password.
+    Auth,
+    /// No answer in time.
+    Timeout,
+    /// A file could not be read.
+    Io,
+    /// All connections are in use.
+    Busy,
+    /// The server refused this statement, or its result does not fit.
+    Query,
+    /// The server cannot tell: a procedure is not there or not allowed.
+    Missing,
+}
+
+/// One trouble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) kind: Kind,
+    /// One line.
+    pub(super) text: String,
+}
+
+impl Trouble {
+    pub(super) fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// The word for [`bellwether_core::Failure`].
+    pub(super) fn reason(&self) -> &'static str {
+        match self.kind {
+            Kind::Connect => "connect",
+            Kind::Auth => "auth",
+            Kind::Timeout | Kind::Busy => "timeout",
+            Kind::Io => "io",
+            Kind::Query | Kind::Missing => "query",
+        }
+    }
+
+    /// Whether the server answered, so that the connection is still good.
+    pub(super) fn answered(&self) -> bool {
+        matches!(self.kind, Kind::Query | Kind::Missing)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Neo4j(refused) => {
+                let kind = refusal(refused.kind(), refused.code(), refused.message());
+                return Self::new(kind, format!("{}: {}", refused.code(), line(refused.message())));
+            }
+            Error::AuthenticationError(message) if !is_passing(message) => Kind::Auth,
+            Error::ConnectionTimedOut => Kind::Timeout,
+            Error::UnknownType(_) | Error::DeserializationError(_) | Error::ConversionError => {
+                Kind::Query
+            }
+            _ => Kind::Connect,
+        };
+        let text = match &error {
+            Error::IOError { detail } => line(&detail.to_string()),
+            other => line(&other.to_string()),
+        };
+        Self::new(kind, text)
+    }
+}
+
+fn refusal(kind: Neo4jErrorKind, code: &str, message: &str) -> Kind {
+    use Neo4jSecurityErrorKind as Security;
+    // Functions, unlike procedures, have no code of their own.
+    let unknown_function =
+        code == "Neo.ClientError.Statement.SyntaxError" && message.starts_with("Unknown function");
+    if code == "Neo.ClientError.Procedure.ProcedureNotFound" || unknown_function {
+        return Kind::Missing;
+    }
+    if code.starts_with("Neo.ClientError.Transaction.TransactionTimedOut") {
+        return Kind::Timeout;
+    }
+    match kind {
+        Neo4jErrorKind::Client(Neo4jClientErrorKind::Security(security)) => match security {
+            Security::Forbidden => Kind::Missing,
+            Security::Authentication
+            | Security::AuthorizationExpired
+            | Security::TokenExpired
+            | Security::Other
+            | Security::Unknown => Kind::Auth,
+        },
+        _ => Kind::Query,
+    }
+}
+
+/// The client keeps only the text of a refused greeting. A server that starts or stops refuses
+/// too, and that is nothing to back off from.
+fn is_passing(message: &str) -> bool {
+    ["unavailable", "not available", "starting", "shutting down", "shutdown", "stopp"]
+        .iter()
+        .any(|word| message.contains(word))
+}
+
+/// The first line, cut to a length that suits a log. The server quotes the statement below it.
+fn line(text: &str) -> String {
+    const MOST: usize = 240;
+    let first = text.lines().next().unwrap_or_default().trim();
+    match first.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &first[..end]),
+        None => first.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_code(code: &str, message: &str) -> Kind {
+        refusal(Neo4jErrorKind::from(code), code, message)
+    }
+
+    #[test]
+    fn refusals_by_code() {
+        for (code, message, kind) in [
+            ("Neo.ClientError.Statement.SyntaxError", "Invalid input", Kind::Query),
+            ("Neo.ClientError.Statement.SyntaxError", "Unknown function 'apoc.x'", Kind::Missing),
+            ("Neo.ClientError.Statement.AccessMode", "Writing in read", Kind::Query),
+            ("Neo.ClientError.Procedure.ProcedureNotFound", "", Kind::Missing),
+            ("Neo.ClientError.Security.Forbidden", "", Kind::Missing),
+            ("Neo.ClientError.Security.Unauthorized", "", Kind::Auth),
+            ("Neo.ClientError.Security.CredentialsExpired", "", Kind::Auth),
+            (
+                "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
+                "",
+                Kind::Timeout,
+            ),
+            ("Neo.ClientError.Database.DatabaseNotFound", "", Kind::Query),
+            ("Neo.TransientError.General.DatabaseUnavailable", "", Kind::Query),
+            ("Neo.DatabaseError.General.UnknownError", "", Kind::Query),
+        ] {
+            assert_eq!(of_code(code, message), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn greetings_that_were_refused() {
+        let kind = |message: &str| Trouble::from(Error::AuthenticationError(message.into())).kind;
+        assert_eq!(kind("The client is unauthorized due to authentication failure."), Kind::Auth);
+        assert_eq!(kind("Database 'system' is unavailable."), Kind::Connect);
+    }
+
+    #[test]
+    fn texts_are_one_line_of_bounded_length() {
+        assert_eq!(
+            line("Invalid input (line 1)\n\"RETURN 'secret'\"\n  ^"),
+            "Invalid input (line 1)"
+        );
+        assert_eq!(line(&"é".repeat(500)).chars().count(), 243);
+        let refused = Trouble::from(Error::from(std::io::Error::other("nobody there")));
+        assert_eq!(refused, Trouble::new(Kind::Connect, "nobody there"));
+    }
+}

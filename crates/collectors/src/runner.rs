@@ -1,0 +1,358 @@
+//! Runs one collector on its schedule: deadline, panic isolation, success, duration and age.
+//!
+//! A run that misses its deadline is left alone and no second one is started beside it; what it
+//! brings later is thrown away. So a collector that hangs costs itself and one waiting task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Collector, UNSEEN};
+use bellwether_core::{Batch, Failure, Now, Origin, Wall};
+use bellwether_runtime::Clock;
+
+/// Takes what was collected.
+pub trait Sink: Send + Sync + 'static {
+    /// `batch` was collected by `origin` at `now`. Empty after a failure that brought nothing.
+    fn collected(&self, origin: Origin, batch: &Batch, now: Now);
+}
+
+/// How a collector fares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Health {
+    /// Whether the last run succeeded; `None` before the first has ended, and where what it
+    /// collects from was never seen.
+    pub success: Option<bool>,
+    /// How long the last finished run took.
+    pub duration: Duration,
+    /// When it last succeeded.
+    pub last_success: Option<Now>,
+    /// When its last run began.
+    pub last_run: Option<Wall>,
+    /// Why the last run failed.
+    pub failure: Option<Failure>,
+    /// Notes for the operator although nothing failed.
+    pub notes: Vec<String>,
+    /// Runs that ended, whatever their result.
+    pub runs: u64,
+    /// Failed runs by reason.
+    pub failures: BTreeMap<&'static str, u64>,
+}
+
+/// The health of every collector, shared between the runners and those who tell of it.
+#[derive(Clone, Debug, Default)]
+pub struct HealthBoard(Arc<Mutex<BTreeMap<Origin, Health>>>);
+
+impl HealthBoard {
+    /// All collectors as they stand.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<Origin, Health> {
+        self.0.lock().clone()
+    }
+
+    /// Makes room for a collector that has not run yet.
+    pub fn expect(&self, origin: Origin) {
+        self.0.lock().entry(origin).or_default();
+    }
+
+    /// Forgets a collector that no longer runs.
+    pub fn forget(&self, origin: Origin) {
+        self.0.lock().remove(&origin);
+    }
+
+    fn note(&self, origin: Origin, notes: Vec<String>) {
+        self.0.lock().entry(origin).or_default().notes = notes;
+    }
+
+    /// Whether the last run of `origin` succeeded.
+    #[must_use]
+    pub fn is_up(&self, origin: Origin) -> Option<bool> {
+        self.0.lock().get(&origin)?.success
+    }
+
+    fn record(&self, origin: Origin, duration: Duration, now: Now, result: Result<(), Failure>) {
+        let mut board = self.0.lock();
+        let health = board.entry(origin).or_default();
+        health.runs += 1;
+        health.last_run = Some(now.wall);
+        health.duration = duration;
+        let before = health.failure.take();
+        match result {
+            Ok(()) => {
+                if let Some(before) = before {
+                    info!(
+                        collector = origin.as_str(),
+                        after = before.reason,
+                        "collector recovered"
+                    );
+                }
+                health.success = Some(true);
+                health.last_success = Some(now);
+            }
+            Err(failure) => {
+                // Once per change of reason, not every interval.
+                let news = before.as_ref().map(|failure| failure.reason) != Some(failure.reason);
+                let unseen = failure.reason == UNSEEN;
+                let (collector, reason) = (origin.as_str(), failure.reason);
+                let error = failure.detail.as_str();
+                match (news, unseen) {
+                    (true, true) => info!(collector, error, "not seen yet; it is not missed"),
+                    (true, false) => warn!(collector, reason, error, "collector failed"),
+                    (false, _) => {}
+                }
+                health.success = (!unseen).then_some(false);
+                if !unseen {
+                    *health.failures.entry(failure.reason).or_default() += 1;
+                }
+                health.failure = Some(failure);
+            }
+        }
+    }
+}
+
+/// Makes a collector, at the start and again after a panic.
+pub type Build = Box<dyn FnMut() -> Box<dyn Collector> + Send>;
+
+type Job = JoinHandle<(Box<dyn Collector>, Batch, Result<(), Failure>)>;
+
+/// When a collector runs, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// From the start of one run to the start of the next.
+    pub interval: Duration,
+    /// How long a run may take.
+    pub deadline: Duration,
+    /// A second run this soon after the first, for figures that are the difference of two.
+    pub settle: Option<Duration>,
+}
+
+/// One collector with its schedule.
+pub struct Runner {
+    /// Whose figures these are.
+    pub origin: Origin,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// Makes the collector.
+    pub build: Build,
+    /// Where its health is told.
+    pub board: HealthBoard,
+    /// Takes the batches.
+    pub sink: Arc<dyn Sink>,
+    /// The clocks.
+    pub clock: Clock,
+}
+
+/// What a runner holds between two ticks.
+enum State {
+    Idle(Box<dyn Collector>, Batch),
+    /// A run that missed its deadline and is still under way.
+    Overdue(Job),
+}
+
+impl Runner {
+    /// Collects at once and then every interval, until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        self.board.expect(self.origin);
+        let mut ticks = interval(self.schedule.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut state = State::Idle((self.build)(), Batch::default());
+        ticks.tick().await;
+        let mut settle = self.schedule.settle.filter(|settle| *settle < self.schedule.interval);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                next = self.tick(state) => state = next,
+            }
+            let next = async {
+                match settle.take() {
+                    // What needs two runs begins with the second, and so does the grid.
+                    Some(settle) => {
+                        sleep(settle).await;
+                        ticks.reset();
+                    }
+                    None => {
+                        ticks.tick().await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = next => {}
+            }
+        }
+    }
+
+    async fn tick(&mut self, state: State) -> State {
+        let now = self.clock.now();
+        let (fresh, mut job) = match state {
+            State::Idle(collector, batch) => (true, start(collector, batch, now)),
+            State::Overdue(job) => (false, job),
+        };
+        let started = Instant::now();
+        let Ok(ended) = timeout(self.schedule.deadline, &mut job).await else {
+            let detail = format!("not done after {:?}", self.schedule.deadline);
+            self.fail(started.elapsed(), Failure::new("timeout", detail), now);
+            return State::Overdue(job);
+        };
+        match ended {
+            Ok((collector, mut batch, result)) => {
+                if fresh {
+                    self.board.record(self.origin, started.elapsed(), now, result);
+                    self.board.note(self.origin, collector.notes());
+                    self.sink.collected(self.origin, &batch, now);
+                }
+                batch.clear();
+                State::Idle(collector, batch)
+            }
+            Err(error) => {
+                self.fail(started.elapsed(), panicked(error), now);
+                State::Idle((self.build)(), Batch::default())
+            }
+        }
+    }
+
+    fn fail(&self, duration: Duration, failure: Failure, now: Now) {
+        self.board.record(self.origin, duration, now, Err(failure));
+        self.sink.collected(self.origin, &Batch::default(), now);
+    }
+}
+
+/// A task of its own, so that a panic ends there.
+fn start(mut collector: Box<dyn Collector>, mut batch: Batch, now: Now) -> Job {
+    tokio::spawn(async move {
+        let result = collector.collect(&mut batch, now).await;
+        (collector, batch, result)
+    })
+}
+
+fn panicked(error: JoinError) -> Failure {
+    let detail = match error.try_into_panic() {
+        Ok(payload) => payload
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap_or_else(|| "without a message".to_owned()),
+        Err(error) => error.to_string(),
+    };
+    Failure::new("panic", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Collecting;
+    use bellwether_core::MetricId;
+
+    /// Does what its script says, one word a run.
+    struct Scripted(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Collector for Scripted {
+        fn collect<'a>(&'a mut self, batch: &'a mut Batch, _: Now) -> Collecting<'a> {
+            let step = self.0.lock().pop().unwrap_or("good");
+            Box::pin(async move {
+                match step {
+                    "panic" => panic!("boom"),
+                    "hang" => tokio::time::sleep(Duration::from_secs(25)).await,
+                    _ => {}
+                }
+                batch.push(MetricId(0), &[], 1.0);
+                if step == "partial" { Err(Failure::new("query", "one of two")) } else { Ok(()) }
+            })
+        }
+    }
+
+    #[derive(Default)]
+    struct Sizes(Mutex<Vec<usize>>);
+
+    impl Sink for Sizes {
+        fn collected(&self, _: Origin, batch: &Batch, _: Now) {
+            self.0.lock().push(batch.len());
+        }
+    }
+
+    /// Runs `script` (last word first) for `seconds` of virtual time.
+    async fn drive(script: &[&'static str], seconds: u64) -> (Health, Vec<usize>) {
+        drive_settling(script, seconds, None).await
+    }
+
+    async fn drive_settling(
+        script: &[&'static str],
+        seconds: u64,
+        settle: Option<Duration>,
+    ) -> (Health, Vec<usize>) {
+        let (board, sink) = (HealthBoard::default(), Arc::new(Sizes::default()));
+        let script = Arc::new(Mutex::new(script.to_vec()));
+        let runner = Runner {
+            origin: Origin::System,
+            schedule: Schedule {
+                interval: Duration::from_secs(10),
+                deadline: Duration::from_secs(5),
+                settle,
+            },
+            build: Box::new(move || Box::new(Scripted(script.clone()))),
+            board: board.clone(),
+            sink: sink.clone(),
+            clock: Clock::start(),
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(runner.run(stop.clone()));
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        stop.cancel();
+        task.await.unwrap();
+        let sizes = sink.0.lock().clone();
+        (board.all().remove(&Origin::System).unwrap(), sizes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_run_follows_soon_where_the_first_needs_one() {
+        let settle = Some(Duration::from_secs(1));
+        assert_eq!(drive_settling(&[], 2, settle).await.0.runs, 2);
+        assert_eq!(drive_settling(&[], 10, settle).await.0.runs, 2);
+        assert_eq!(drive_settling(&[], 12, settle).await.0.runs, 3);
+        assert_eq!(drive_settling(&[], 22, settle).await.0.runs, 4);
+        assert_eq!(drive_settling(&[], 9, Some(Duration::from_secs(10))).await.0.runs, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_counted_and_the_next_run_is_good() {
+        let (health, sizes) = drive(&["panic"], 11).await;
+        assert_eq!((health.success, health.runs, sizes), (Some(true), 2, vec![0, 1]));
+        assert_eq!(health.failures, BTreeMap::from([("panic", 1)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hang_is_not_run_twice_and_what_it_brings_late_is_dropped() {
+        // Hangs from 0 to 25 s: overdue at 0 and 10, ended within the tick at 20, fresh at 30.
+        let (health, sizes) = drive(&["hang"], 31).await;
+        assert_eq!(health.failures, BTreeMap::from([("timeout", 2)]));
+        assert_eq!((health.success, sizes), (Some(true), vec![0, 0, 1]));
+    }
+
+    #[test]
+    fn what_was_never_seen_is_no_failure_until_it_was_there() {
+        let board = HealthBoard::default();
+        let run = |result| {
+            board.record(Origin::Neo4j, Duration::ZERO, Now::default(), result);
+            board.all().remove(&Origin::Neo4j).unwrap()
+        };
+        let unseen = run(Err(Failure::new(UNSEEN, "bolt://localhost:7687: refused")));
+        assert_eq!((unseen.success, unseen.runs, unseen.failures.len()), (None, 1, 0));
+        assert_eq!(unseen.failure.unwrap().detail, "bolt://localhost:7687: refused");
+        assert_eq!(run(Ok(())).success, Some(true));
+        let down = run(Err(Failure::new("connect", "refused")));
+        assert_eq!((down.success, down.failures["connect"]), (Some(false), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn partial_results_are_delivered_with_the_failure() {
+        let (health, sizes) = drive(&["partial"], 5).await;
+        assert_eq!((health.success, sizes), (Some(false), vec![1]));
+        assert_eq!(health.failure.unwrap().reason, "query");
+    }
+}

@@ -1,0 +1,210 @@
+//! Processors: how busy, how many, how fast.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use bellwether_core::MetricId;
+
+use super::super::catalogue::{CpuFigure, Figure};
+use super::super::file::HostFile;
+use super::super::parse::{
+    BadLines, Core, CpuTimes, MODES, cpu_times, fields, mean_megahertz, number_file,
+};
+use super::super::resolve::Declared;
+use super::{Group, Metric, Roots, Run};
+
+struct Cpu {
+    file: HostFile,
+    metrics: Vec<Metric<CpuFigure>>,
+    times: CpuTimes,
+    before: Before,
+    ticks_per_second: f64,
+}
+
+/// The last ticks that could be read. Before the first collection there are none, and shares have
+/// no value: the mean since the boot would be one, but of another time than the rules ask about.
+#[derive(Default)]
+struct Before {
+    all: Option<Core>,
+    cores: HashMap<u32, Core>,
+}
+
+impl Before {
+    /// Two collections within one tick measure nothing, and a bad line is none: the older reading
+    /// stays. A core that went offline starts anew.
+    fn follow(&mut self, times: &CpuTimes) {
+        self.all = times.all.or(self.all);
+        let online = |id: &u32| times.cores.binary_search_by_key(id, |(id, _)| *id).is_ok();
+        self.cores.retain(|id, _| online(id));
+        self.cores.extend(times.cores.iter().filter_map(|(id, core)| Some((*id, (*core)?))));
+    }
+}
+
+pub(super) fn group(
+    roots: &Roots<'_>,
+    declared: &[(MetricId, Declared)],
+) -> Option<Box<dyn Group>> {
+    let metrics = Metric::all(declared, |figure| match figure {
+        Figure::Cpu(figure) => Some(figure),
+        _ => None,
+    });
+    if metrics.is_empty() {
+        return None;
+    }
+    Some(Box::new(Cpu {
+        file: roots.proc("stat"),
+        metrics,
+        times: CpuTimes::default(),
+        before: Before::default(),
+        ticks_per_second: procfs::ticks_per_second() as f64,
+    }))
+}
+
+impl Group for Cpu {
+    fn collect(&mut self, run: &mut Run<'_>) {
+        let Some((bytes, path)) = run.required(&mut self.file) else { return };
+        let mut bad = BadLines::default();
+        cpu_times(bytes, &mut self.times, &mut bad);
+        let (times, before) = (&self.times, &self.before);
+        run.account(path, &bad, times.all.is_some() || !times.cores.is_empty());
+        for metric in &mut self.metrics {
+            match metric.pick {
+                CpuFigure::Percent => push(metric, share(times, before, Core::busy_percent), run),
+                CpuFigure::IoWaitPercent => {
+                    push(metric, share(times, before, Core::waiting_percent), run);
+                }
+                CpuFigure::CorePercent => core_percents(metric, times, before, run),
+                CpuFigure::Seconds => seconds(metric, times, self.ticks_per_second, run),
+                CpuFigure::Running => push(metric, times.running.map(|count| count as f64), run),
+                CpuFigure::Blocked => push(metric, times.blocked.map(|count| count as f64), run),
+                CpuFigure::Count => {
+                    let count = times.cores.len();
+                    push(metric, (count > 0).then_some(count as f64), run);
+                }
+            }
+            metric.finish(run, bad.is_empty());
+        }
+        self.before.follow(&self.times);
+    }
+}
+
+type CpuMetric = Metric<CpuFigure>;
+
+fn push(metric: &mut CpuMetric, value: Option<f64>, run: &mut Run<'_>) {
+    if let Some(value) = value {
+        metric.push(&[], value, run);
+    }
+}
+
+fn share(
+    times: &CpuTimes,
+    before: &Before,
+    of: impl Fn(&Core, &Core) -> Option<f64>,
+) -> Option<f64> {
+    of(&times.all?, &before.all?)
+}
+
+fn core_percents(metric: &mut CpuMetric, times: &CpuTimes, before: &Before, run: &mut Run<'_>) {
+    for (id, core) in &times.cores {
+        let busy = core.zip(before.cores.get(id)).and_then(|(core, then)| core.busy_percent(then));
+        if let Some(busy) = busy {
+            metric.push_if_admitted(&[&id.to_string()], busy, run);
+        }
+    }
+}
+
+fn seconds(metric: &mut CpuMetric, times: &CpuTimes, ticks_per_second: f64, run: &mut Run<'_>) {
+    let Some(all) = times.all else { return };
+    for (mode, ticks) in MODES.iter().zip(all.ticks) {
+        metric.push_if_admitted(&[mode], ticks as f64 / ticks_per_second, run);
+    }
+}
+
+struct Frequency {
+    /// Holds one folder for each set of cores that change their frequency together.
+    folder: PathBuf,
+    policies: Vec<Policy>,
+    /// Asked where the machine leaves frequencies to nobody, as virtual ones do.
+    cpuinfo: HostFile,
+    metrics: Vec<Metric<()>>,
+}
+
+struct Policy {
+    frequency: HostFile,
+    /// The cores it holds for now.
+    cores: HostFile,
+}
+
+impl Policy {
+    /// Its frequency in MHz and how many cores run at it; one whose cores are all offline has none.
+    fn read(&mut self) -> Option<(f64, usize)> {
+        let kilohertz = number_file(self.frequency.read().ok()?).ok()?;
+        let cores = self.cores.read().map_or(1, |text| fields(text).count());
+        (kilohertz > 0.0).then_some((kilohertz / 1000.0, cores.max(1)))
+    }
+}
+
+pub(super) fn frequency_group(
+    roots: &Roots<'_>,
+    declared: &[(MetricId, Declared)],
+) -> Option<Box<dyn Group>> {
+    let metrics = Metric::all(declared, |figure| matches!(figure, Figure::Frequency).then_some(()));
+    if metrics.is_empty() {
+        return None;
+    }
+    Some(Box::new(Frequency {
+        folder: roots.sysfs.join("devices/system/cpu/cpufreq"),
+        policies: Vec::new(),
+        cpuinfo: roots.proc("cpuinfo"),
+        metrics,
+    }))
+}
+
+impl Group for Frequency {
+    fn collect(&mut self, run: &mut Run<'_>) {
+        if self.policies.is_empty() {
+            self.find_policies();
+        }
+        let megahertz = self.read_policies().or_else(|| self.read_cpuinfo(run));
+        if let Some(megahertz) = megahertz {
+            for metric in &mut self.metrics {
+                metric.push(&[], megahertz, run);
+            }
+        }
+    }
+}
+
+impl Frequency {
+    fn find_policies(&mut self) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let policies = entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("policy"));
+        let policies = policies.map(|entry| Policy {
+            frequency: HostFile::new(entry.path().join("scaling_cur_freq")),
+            cores: HostFile::new(entry.path().join("affected_cpus")),
+        });
+        self.policies = policies.collect();
+    }
+
+    /// Mean over the cores of those policies that can be read.
+    fn read_policies(&mut self) -> Option<f64> {
+        let read: Vec<_> = self.policies.iter_mut().filter_map(Policy::read).collect();
+        if read.len() != self.policies.len() {
+            // Cores come and go: look again next time.
+            self.policies.clear();
+        }
+        let cores: usize = read.iter().map(|(_, cores)| cores).sum();
+        let sum: f64 = read.iter().map(|(megahertz, cores)| megahertz * *cores as f64).sum();
+        (cores > 0).then(|| sum / cores as f64)
+    }
+
+    fn read_cpuinfo(&mut self, run: &mut Run<'_>) -> Option<f64> {
+        let (bytes, path) = run.optional(&mut self.cpuinfo)?;
+        let mut bad = BadLines::default();
+        let mean = mean_megahertz(bytes, &mut bad);
+        run.account(path, &bad, mean.is_some());
+        mean
+    }
+}

@@ -1,0 +1,80 @@
+//! A set of globs as a declaration holds them: one, or a list.
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use bellwether_schema::{Cx, Decode, Node, Shape, Value};
+
+/// One or more globs, compiled. `*` also matches `/`, so `/data*` holds for `/data/1`.
+#[derive(Clone, Debug)]
+pub struct Globs {
+    patterns: Vec<String>,
+    set: GlobSet,
+}
+
+impl Globs {
+    /// Compiles `patterns`.
+    ///
+    /// # Errors
+    /// The first pattern that is no glob, and why.
+    pub fn new(patterns: Vec<String>) -> Result<Self, globset::Error> {
+        let mut set = GlobSetBuilder::new();
+        for pattern in &patterns {
+            set.add(Glob::new(pattern)?);
+        }
+        Ok(Self { set: set.build()?, patterns })
+    }
+
+    /// Whether one of the globs matches the whole of `text`.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        self.set.is_match(text)
+    }
+}
+
+impl PartialEq for Globs {
+    fn eq(&self, other: &Self) -> bool {
+        self.patterns == other.patterns
+    }
+}
+
+impl serde::Serialize for Globs {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.patterns.serialize(serializer)
+    }
+}
+
+impl Decode for Globs {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let items = match &node.value {
+            Value::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        if items.is_empty() {
+            cx.error(node.pos, "expected a glob or a list of globs, found an empty list");
+            return None;
+        }
+        let decoded: Vec<Option<String>> = items.iter().map(|item| glob(item, cx)).collect();
+        let patterns = decoded.into_iter().collect::<Option<Vec<_>>>()?;
+        match Self::new(patterns) {
+            Ok(globs) => Some(globs),
+            Err(error) => {
+                cx.error(node.pos, format!("cannot compile these globs: {}", error.kind()));
+                None
+            }
+        }
+    }
+
+    fn shape() -> Shape {
+        Shape::Word("glob or list of globs")
+    }
+}
+
+/// One pattern, checked here so that a broken one is reported at its own place.
+fn glob(node: &Node, cx: &mut Cx<'_>) -> Option<String> {
+    let text = cx.text(node)?;
+    if let Err(error) = Glob::new(&text) {
+        cx.error(node.pos, format!("not a glob: {text:?}: {}", error.kind()));
+        return None;
+    }
+    Some(text)
+}

@@ -1,0 +1,270 @@
+//! Declared host metrics to what is collected. Pure: settings and catalogue in, problems out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{Kind, MetricDef, Origin, exported_name};
+use bellwether_schema::{Problems, Spanned, did_you_mean};
+
+use super::catalogue::{CATALOGUE, Nature, Source, find};
+use super::filter::Filter;
+use super::settings::{Selection, SystemMetric};
+
+/// One metric to collect: what others see of it, and how it is read.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// Its definition.
+    pub def: MetricDef,
+    /// The figure of the catalogue.
+    pub(super) source: &'static Source,
+    /// Which of its series are kept.
+    pub(super) filter: Filter,
+}
+
+impl Declared {
+    /// Name of the figure of the catalogue that it exports.
+    #[must_use]
+    pub fn figure(&self) -> &'static str {
+        self.source.name
+    }
+}
+
+/// Resolves the enabled metrics of `declared`, in their order. Every entry is checked, disabled
+/// ones too. Names are the business of the whole declaration, and checked there.
+pub fn resolve(
+    declared: &[SystemMetric],
+    prefix: &str,
+    interval: Duration,
+    problems: &mut Problems,
+) -> Vec<Declared> {
+    declared
+        .iter()
+        .filter_map(|metric| {
+            let resolved = resolve_one(metric, prefix, interval, problems);
+            resolved.filter(|_| metric.enabled)
+        })
+        .collect()
+}
+
+fn resolve_one(
+    metric: &SystemMetric,
+    prefix: &str,
+    interval: Duration,
+    problems: &mut Problems,
+) -> Option<Declared> {
+    let source = source_of(metric, problems)?;
+    let kind = kind_of(metric, source, problems);
+    check_labels(metric, source, problems);
+    let selections_fit = [&metric.include, &metric.exclude]
+        .map(|selection| labels_exist(selection, source, problems))
+        .into_iter()
+        .all(|fits| fits);
+    let kind = kind.filter(|_| selections_fit)?;
+    let per_second = match (kind, source.nature) {
+        (Kind::Gauge, Nature::Total) => ", per second",
+        _ => "",
+    };
+    Some(Declared {
+        def: MetricDef {
+            name: metric.name.as_str().into(),
+            exported: exported_name(prefix, &metric.name),
+            help: match &metric.help {
+                Some(help) => help.as_str().into(),
+                None => format!("{}{per_second}", source.help).into(),
+            },
+            kind,
+            labels: source.labels.iter().map(|label| Arc::from(*label)).collect(),
+            buckets: [].into(),
+            quantiles: [].into(),
+            origin: Origin::System,
+            interval,
+        },
+        source,
+        filter: Filter::new(source, &metric.include, &metric.exclude),
+    })
+}
+
+fn source_of(metric: &SystemMetric, problems: &mut Problems) -> Option<&'static Source> {
+    let named: &Spanned<String> = metric.source.as_ref().unwrap_or(&metric.name);
+    let source = find(named);
+    if source.is_none() {
+        let names = CATALOGUE.iter().map(|source| source.name);
+        let hint = did_you_mean(named, names).unwrap_or_else(|| {
+            "`source` names the figure of the catalogue where `name` is your own".into()
+        });
+        problems.error(&named.at, format!("unknown system metric {:?}", named.value)).hint(hint);
+    }
+    source
+}
+
+fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Problems) -> Option<Kind> {
+    let Some(declared) = &metric.r#type else {
+        return Some(match source.nature {
+            Nature::Level => Kind::Gauge,
+            Nature::Total => Kind::Counter,
+        });
+    };
+    let (possible, hint) = match source.nature {
+        Nature::Level => (&[Kind::Gauge][..], "it goes up and down: type gauge"),
+        Nature::Total => (
+            &[Kind::Counter, Kind::Gauge][..],
+            "counter for the running total, gauge for the rate per second",
+        ),
+    };
+    if possible.contains(&declared.value) {
+        return Some(declared.value);
+    }
+    let message = format!("{} cannot be a {}", source.name, declared.value.as_str());
+    problems.error(&declared.at, message).hint(hint);
+    None
+}
+
+fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Problems) {
+    let Some(labels) = &metric.labels else { return };
+    let known = |label: &String| source.labels.contains(&label.as_str());
+    if labels.len() == source.labels.len() && labels.iter().all(known) {
+        return;
+    }
+    let hint = match source.labels {
+        [] => "leave labels out: it is one series without any".to_owned(),
+        labels => format!("labels: [{}], or leave them out", labels.join(", ")),
+    };
+    problems.error(&labels.at, format!("the labels of {} are fixed", source.name)).hint(hint);
+}
+
+fn labels_exist(selection: &Selection, source: &Source, problems: &mut Problems) -> bool {
+    let mut fits = true;
+    for (label, globs) in selection {
+        if source.dimensions().any(|known| known == label) {
+            continue;
+        }
+        fits = false;
+        let known: Vec<&str> = source.dimensions().collect();
+        let hint = match known.as_slice() {
+            [] => format!("{} is one series without labels", source.name),
+            known => did_you_mean(label, known.iter().copied())
+                .unwrap_or_else(|| format!("one of {}", known.join(", "))),
+        };
+        let message = format!("{} has no label {label:?}", source.name);
+        problems.error(&globs.at, message).hint(hint);
+    }
+    fits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_schema::{Cx, Decode, parse};
+
+    fn run(yaml: &str) -> Result<Vec<Declared>, String> {
+        let mut problems = Problems::default();
+        let tree = parse(yaml).unwrap();
+        let metrics = Vec::<SystemMetric>::decode(&tree, &mut Cx::new(&mut problems, &|_| None));
+        let resolved =
+            resolve(&metrics.unwrap_or_default(), "pre", Duration::from_secs(30), &mut problems);
+        if problems.is_empty() {
+            return Ok(resolved);
+        }
+        let texts: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
+        Err(texts.join("\n"))
+    }
+
+    #[test]
+    fn every_source_resolves_under_its_own_name_as_what_it_is() {
+        for source in CATALOGUE {
+            let yaml = format!("- {{name: {}}}", source.name);
+            let resolved = run(&yaml).unwrap();
+            let expected = match source.nature {
+                Nature::Level => Kind::Gauge,
+                Nature::Total => Kind::Counter,
+            };
+            assert_eq!(resolved[0].def.kind, expected);
+            assert_eq!(&*resolved[0].def.exported, format!("pre_{}", source.name));
+            assert_eq!(&*resolved[0].def.help, source.help);
+            assert_eq!(resolved[0].def.labels.len(), source.labels.len());
+        }
+    }
+
+    #[test]
+    fn a_gauge_of_a_total_is_its_rate() {
+        let resolved = run("- {name: rx, source: network_bytes_recv, type: gauge}").unwrap();
+        assert_eq!(&*resolved[0].def.name, "rx");
+        assert_eq!(resolved[0].def.kind, Kind::Gauge);
+        assert_eq!(&*resolved[0].def.help, "Bytes received by a network interface, per second");
+    }
+
+    #[test]
+    fn labels_may_be_given_as_they_are() {
+        for yaml in [
+            "- {name: disk_usage_percent, type: Gauge, labels: [mount_point]}",
+            "- {name: temperature_celsius, labels: [sensor, chip]}",
+            "- {name: cpu_percent, labels: []}",
+        ] {
+            assert_eq!(run(yaml).unwrap().len(), 1, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn disabled_entries_are_checked_and_left_out() {
+        assert!(run("- {name: cpu_percent, enabled: false}").unwrap().is_empty());
+        assert!(run("- {name: cpu_percnt, enabled: false}").is_err());
+    }
+
+    #[test]
+    fn problems_name_their_place_and_a_way_out() {
+        for (yaml, expected) in [
+            (
+                "- {name: cpu_percnt, type: gauge}",
+                "1:10: [0].name: unknown system metric \"cpu_percnt\"\n  \
+                 hint: did you mean \"cpu_percent\"?",
+            ),
+            (
+                "- {name: mine, source: whatever_this_is}",
+                "1:24: [0].source: unknown system metric \"whatever_this_is\"\n  hint: `source` \
+                 names the figure of the catalogue where `name` is your own",
+            ),
+            (
+                "- {name: cpu_percent, type: counter}",
+                "1:29: [0].type: cpu_percent cannot be a counter\n  \
+                 hint: it goes up and down: type gauge",
+            ),
+            (
+                "- {name: network_bytes_sent, type: histogram}",
+                "1:36: [0].type: network_bytes_sent cannot be a histogram\n  \
+                 hint: counter for the running total, gauge for the rate per second",
+            ),
+            (
+                "- {name: disk_usage_percent, include: {mount: /data}}",
+                "1:47: [0].include.mount: disk_usage_percent has no label \"mount\"\n  \
+                 hint: one of mount_point, device, fs_type",
+            ),
+            (
+                "- {name: uptime_seconds, exclude: {core: '1'}}",
+                "1:42: [0].exclude.core: uptime_seconds has no label \"core\"\n  \
+                 hint: uptime_seconds is one series without labels",
+            ),
+            (
+                "- {name: disk_usage_percent, include: {mount_point: [/a, '[']}}",
+                "1:58: [0].include.mount_point: not a glob: \"[\": \
+                 unclosed character class; missing ']'",
+            ),
+            (
+                "- {name: disk_usage_percent, labels: [mount]}",
+                "1:38: [0].labels: the labels of disk_usage_percent are fixed\n  \
+                 hint: labels: [mount_point], or leave them out",
+            ),
+            (
+                "- {name: cpu_percent, labels: [core]}",
+                "1:31: [0].labels: the labels of cpu_percent are fixed\n  \
+                 hint: leave labels out: it is one series without any",
+            ),
+            (
+                "- {name: disk_usage_percent, include: {mount_point: []}}",
+                "1:53: [0].include.mount_point: \
+                 expected a glob or a list of globs, found an empty list",
+            ),
+        ] {
+            assert_eq!(run(yaml).unwrap_err(), expected, "{yaml}");
+        }
+    }
+}

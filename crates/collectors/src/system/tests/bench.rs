@@ -1,0 +1,142 @@
+//! A host on a copy of a fixture.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::collector::{Host, Setup};
+use super::super::figures::Usage;
+use super::super::probe::Question;
+use super::super::*;
+use bellwether_core::{Batch, Failure, LabelValues, MetricId, Mono, Now};
+use bellwether_schema::{Cx, Decode, Problems, Span, parse};
+
+pub(super) const STEP: Duration = Duration::from_secs(10);
+
+/// A host on a copy of a fixture, and the time there.
+pub(super) struct Bench {
+    pub(super) folder: tempfile::TempDir,
+    host: Host,
+    names: Vec<(String, Vec<String>)>,
+    skipped: Arc<Skipped>,
+    now: Now,
+}
+
+pub(super) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => copy(&entry.path(), &target),
+            kind if kind.is_symlink() => {
+                let link = fs::read_link(entry.path()).unwrap();
+                std::os::unix::fs::symlink(link, target).unwrap();
+            }
+            _ => {
+                fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+}
+
+/// A list of metrics, resolved.
+pub(super) fn declared(declaration: &str) -> Vec<Declared> {
+    let mut problems = Problems::default();
+    let tree = parse(declaration).unwrap();
+    let metrics = Vec::<SystemMetric>::decode(&tree, &mut Cx::new(&mut problems, &|_| None));
+    let declared = resolve(&metrics.unwrap_or_default(), "", STEP, &mut problems);
+    assert!(problems.is_empty(), "{problems:?}");
+    declared
+}
+
+/// Fixed figures, and trouble by name.
+pub(super) fn statvfs(path: &Path) -> io::Result<Usage> {
+    if path.ends_with("denied") {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let inodes = if path.ends_with("boot") { 0 } else { 1000 };
+    let (block_size, blocks, free, available) = (4096, 1_000_000, 300_000, 250_000);
+    Ok(Usage { block_size, blocks, free, available, inodes, inodes_free: inodes / 4 })
+}
+
+impl Bench {
+    pub(super) fn new(fixture_name: &str, declaration: &str) -> Self {
+        Self::with(fixture_name, declaration, "/", Arc::new(statvfs))
+    }
+
+    pub(super) fn with(
+        fixture_name: &str,
+        declaration: &str,
+        rootfs: &str,
+        statvfs: Question<Usage>,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&fixture(fixture_name), folder.path());
+        let declared = declared(declaration);
+        let names = declared.iter().map(|metric| {
+            let labels = metric.def.labels.iter().map(|label| label.to_string()).collect();
+            (metric.def.name.to_string(), labels)
+        });
+        let names = names.collect();
+        let skipped = Arc::new(Skipped::default());
+        let setup = Setup {
+            settings: System {
+                procfs: folder.path().join("proc"),
+                sysfs: folder.path().join("sys"),
+                rootfs: rootfs.into(),
+                probe_timeout: Span::millis(500),
+            },
+            declared: (0..).map(MetricId).zip(declared).collect(),
+            skipped: Arc::clone(&skipped),
+            statvfs,
+        };
+        let now = Now { mono: Mono(1_000), ..Now::default() };
+        Self { host: Host::new(&setup), folder, names, skipped, now }
+    }
+
+    /// Collects, ten seconds after the last time.
+    pub(super) fn collect(&mut self) -> (BTreeMap<String, f64>, Result<(), Failure>) {
+        let mut batch = Batch::default();
+        let result = self.host.collect(&mut batch, self.now);
+        self.now = self.now.after(STEP);
+        let mut values = BTreeMap::new();
+        for point in batch.iter() {
+            let (name, labels) = &self.names[point.metric.0 as usize];
+            let held = LabelValues::from_packed(point.labels);
+            let pairs: Vec<_> =
+                labels.iter().zip(held.iter()).map(|(k, v)| format!("{k}={v:?}")).collect();
+            let series = match pairs.as_slice() {
+                [] => name.clone(),
+                pairs => format!("{name}{{{}}}", pairs.join(",")),
+            };
+            assert!(values.insert(series, point.numbers[0]).is_none(), "a series twice");
+        }
+        (values, result)
+    }
+
+    pub(super) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.folder.path().join(path), text).unwrap();
+    }
+
+    pub(super) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.folder.path().join(path)).unwrap()
+    }
+
+    pub(super) fn replace(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "{from} is not in {path}");
+        self.write(path, text.replace(from, to));
+    }
+
+    pub(super) fn skips(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.skipped.counts().filter(|(_, _, count)| *count > 0).collect()
+    }
+}

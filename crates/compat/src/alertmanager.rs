@@ -1,0 +1,215 @@
+//! An Alertmanager configuration, read as it is, to routes, receivers and channels of ours.
+//!
+//! Pure. The file's tree becomes a tree of our keys, each at its place in the file, which the rooms
+//! that own the keys decode and judge as always. What would be told in other words only is a
+//! warning; what could not be delivered at all is an error: no alert is lost in silence.
+//!
+//! Source: Alertmanager, "Configuration".
+
+mod channels;
+mod fields;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bellwether_notify::ChannelSettings;
+use bellwether_routing::{InhibitRuleSettings, ReceiverSettings, Routes, TimeIntervalSettings};
+use bellwether_schema::{At, Cx, Decode, Node, Pos, Problem, Problems, Value, parse_first};
+
+use super::go::Library;
+use fields::Fields;
+
+/// What a configuration of Alertmanager says, as settings of ours.
+#[derive(Debug, Default)]
+pub struct Alertmanager {
+    /// One for each integration of a receiver.
+    pub channels: Vec<ChannelSettings>,
+    /// Its receivers.
+    pub receivers: Vec<ReceiverSettings>,
+    /// Its tree of routes.
+    pub routes: Option<Routes>,
+    /// Its time intervals.
+    pub time_intervals: Vec<TimeIntervalSettings>,
+    /// Its inhibition rules.
+    pub inhibit_rules: Vec<InhibitRuleSettings>,
+    /// What could not be taken as it is.
+    pub warnings: Vec<Problem>,
+}
+
+/// Paths and texts of the files that a pattern of names stands for, or why there are none.
+pub type Beside<'a> = &'a dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>;
+
+/// Reads the configuration `text`, which is in `path`; `beside` gives the files that a pattern of
+/// names stands for, or why there are none. What is wrong goes to `problems`.
+pub fn alertmanager(
+    path: &Path,
+    text: &str,
+    beside: Beside<'_>,
+    problems: &mut Problems,
+) -> Alertmanager {
+    let file: Arc<str> = path.display().to_string().into();
+    let (node, second) = match parse_first(text) {
+        Ok(read) => read,
+        Err((pos, message)) => {
+            problems.error(&At { pos, file: Some(file), ..At::default() }, message);
+            return Alertmanager::default();
+        }
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let (warnings, library) = (Vec::new(), Library::default());
+    let mut report = Report { file, folder, problems, warnings, library };
+    if let Some(pos) = second {
+        let message = "a second YAML document: only the first is read";
+        report.warn(&At { pos, ..At::default() }, message, None);
+    }
+    let mut top = Fields::of(&node, "");
+    report.library.add(DEFAULTS);
+    for pattern in top.take("templates").map(items).unwrap_or_default() {
+        report.templates(&pattern, &top, beside);
+    }
+    let (channels, receivers) = channels::all(&mut top, &mut report);
+    let route = top.take("route").map(|route| routes::route(route, "route", true, &mut report));
+    if route.is_none() {
+        report.error(&top.at(node.pos), "missing key \"route\"", None);
+    }
+    let intervals: Vec<Node> = ["time_intervals", "mute_time_intervals"]
+        .into_iter()
+        .filter_map(|key| top.take(key))
+        .flat_map(items)
+        .collect();
+    let inhibit = top.take("inhibit_rules");
+    let inhibit: Vec<Node> = inhibit.into_iter().flat_map(items).collect();
+    let inhibit = inhibit.iter().enumerate();
+    let inhibit = inhibit.map(|(n, rule)| routes::inhibit_rule(rule, n, &mut report)).collect();
+    for key in ["tracing", "event_recorder"] {
+        top.take(key);
+    }
+    report.left(top);
+    Alertmanager {
+        channels: report.decoded(&list(channels)),
+        receivers: report.decoded(&list(receivers)),
+        routes: route.and_then(|node| report.decode(&node)),
+        time_intervals: report.decoded(&list(intervals)),
+        inhibit_rules: report.decoded(&list(inhibit)),
+        warnings: report.warnings,
+    }
+}
+
+/// Definitions of Alertmanager's own `default.tmpl` that others are made of. Those for whole
+/// messages are the channels' own words here.
+const DEFAULTS: &str = r#"
+{{ define "__alertmanager" }}Alertmanager{{ end }}
+{{ define "__alertmanagerURL" }}{{ .ExternalURL }}{{ end }}
+{{ define "__subject" }}[{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] {{ .GroupLabels.SortedPairs.Values | join " " }} {{ if gt (len .CommonLabels) (len .GroupLabels) }}({{ with .CommonLabels.Remove .GroupLabels.Names }}{{ .Values | join " " }}{{ end }}){{ end }}{{ end }}
+{{ define "__description" }}{{ end }}
+{{ define "__text_alert_list" }}{{ range . }}Labels:
+{{ range .Labels.SortedPairs }} - {{ .Name }} = {{ .Value }}
+{{ end }}Annotations:
+{{ range .Annotations.SortedPairs }} - {{ .Name }} = {{ .Value }}
+{{ end }}Source: {{ .GeneratorURL }}
+{{ end }}{{ end }}
+{{ define "slack.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "slack.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{ define "slack.default.username" }}Alertmanager{{ end }}
+{{ define "slack.default.pretext" }}{{ end }}
+{{ define "slack.default.text" }}{{ end }}
+{{ define "slack.default.footer" }}{{ end }}
+{{ define "slack.default.color" }}{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}{{ end }}
+{{ define "pagerduty.default.description" }}{{ template "__subject" . }}{{ end }}
+{{ define "pagerduty.default.instances" }}{{ template "__text_alert_list" . }}{{ end }}
+{{ define "opsgenie.default.message" }}{{ template "__subject" . }}{{ end }}
+{{ define "email.default.subject" }}{{ template "__subject" . }}{{ end }}
+{{ define "discord.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "msteams.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "msteamsv2.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "pushover.default.title" }}{{ template "__subject" . }}{{ end }}
+"#;
+
+/// The items of a list.
+fn items(node: &Node) -> Vec<Node> {
+    match &node.value {
+        Value::List(items) => items.clone(),
+        _ => Vec::new(),
+    }
+}
+
+fn list(items: Vec<Node>) -> Node {
+    Node { pos: items.first().map_or(Pos::default(), |first| first.pos), value: Value::List(items) }
+}
+
+/// What is wrong or odd in one file.
+struct Report<'a> {
+    file: Arc<str>,
+    /// Where relative paths begin.
+    folder: &'a Path,
+    problems: &'a mut Problems,
+    warnings: Vec<Problem>,
+    /// What templates may use.
+    library: Library,
+}
+
+impl Report<'_> {
+    /// Reads the files of `templates` that `pattern` stands for.
+    fn templates(&mut self, pattern: &Node, top: &Fields<'_>, beside: Beside<'_>) {
+        let Value::Scalar(name) = &pattern.value else { return };
+        let at = top.at_key("templates", pattern.pos);
+        match beside(&self.folder.join(name)) {
+            Ok(files) if files.is_empty() => {
+                self.warn(&at, format!("no file fits {name}"), None);
+            }
+            Ok(files) => {
+                for (path, text) in files {
+                    for foreign in self.library.add(&text) {
+                        let place = format!("{}:{}", path.display(), foreign.line + 1);
+                        let message = format!("{place}: cannot be read: {}", foreign.what);
+                        self.warn(&at, message, foreign.hint.as_deref());
+                    }
+                }
+            }
+            Err(why) => self.warn(&at, why, None),
+        }
+    }
+
+    fn placed(&self, at: &At) -> At {
+        At { file: Some(Arc::clone(&self.file)), ..at.clone() }
+    }
+
+    fn error(&mut self, at: &At, message: impl Into<String>, hint: Option<&str>) {
+        let at = self.placed(at);
+        self.problems.error(&at, message).hint_if(hint);
+    }
+
+    fn warn(&mut self, at: &At, message: impl Into<String>, hint: Option<&str>) {
+        let (at, hint) = (self.placed(at), hint.map(str::to_owned));
+        self.warnings.push(Problem { at, message: message.into(), hint });
+    }
+
+    /// Warns of the keys that nobody took.
+    fn left(&mut self, fields: Fields<'_>) {
+        for (key, at) in fields.left() {
+            self.warn(&at, format!("`{key}` is not kept"), None);
+        }
+    }
+
+    fn decode<T: Decode>(&mut self, node: &Node) -> Option<T> {
+        T::decode(node, &mut Cx::of_file(self.problems, Arc::clone(&self.file)))
+    }
+
+    fn decoded<T: Decode>(&mut self, node: &Node) -> Vec<T> {
+        self.decode(node).unwrap_or_default()
+    }
+
+    /// `path` as it is meant: relative to the file.
+    fn path(&self, node: &Node) -> Node {
+        match &node.value {
+            Value::Scalar(path) => {
+                let joined = self.folder.join(path).display().to_string();
+                Node { pos: node.pos, value: Value::Scalar(joined) }
+            }
+            _ => node.clone(),
+        }
+    }
+}

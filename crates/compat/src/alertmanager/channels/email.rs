@@ -1,0 +1,114 @@
+//! Mail: `email_configs`, and the `smtp_` keys of `global`.
+
+use bellwether_schema::{At, Key, Node, Value};
+
+use super::super::fields::map;
+use super::{Maker, Otherwise, split};
+use bellwether_notify::owned_header;
+
+pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
+    let to = it.fields.text("to");
+    match to {
+        Some((to, pos)) if to.contains("{{") => {
+            it.error("to", pos, "no template can stand here", Some("a channel for each recipient"));
+        }
+        Some((to, pos)) => it.made.put("recipients", split(to, pos)),
+        None => it.error("to", it.pos, "missing key \"to\"", None),
+    }
+    match it.or_global("from", "smtp_from") {
+        Some(from) => it.made.put("from", from),
+        None => it.error("from", it.pos, "neither `from` nor `smtp_from` in `global`", None),
+    }
+    let port = host(it);
+    encryption(it, port.as_deref());
+    for (key, general, own) in
+        [("hello", "smtp_hello", "hello"), ("auth_username", "smtp_auth_username", "username")]
+    {
+        if let Some(node) = it.or_global(key, general) {
+            it.made.put(own, node);
+        }
+    }
+    it.secret("auth_password", "smtp_auth_password", "password");
+    for key in ["auth_secret", "auth_secret_file"] {
+        if let Some(node) = it.or_global(key, &format!("smtp_{key}")) {
+            it.warn(key, node.pos, "there is no CRAM-MD5", Some("give `auth_password`"));
+        }
+    }
+    if let Some(node) = it.or_global("auth_identity", "smtp_auth_identity") {
+        it.warn("auth_identity", node.pos, "`auth_identity` is not kept", None);
+    }
+    if it.fields.clone().text("html").is_some_and(|(html, _)| html.is_empty())
+        && let Some(html) = it.fields.take("html")
+    {
+        it.made.put_raw("html", html.clone());
+    }
+    it.message("html", "html");
+    it.message("text", "text");
+    headers(it, to.map(|(to, _)| to));
+}
+
+/// Takes the server; its port.
+fn host(it: &mut Maker<'_, '_, '_>) -> Option<String> {
+    let Some(Node { value: Value::Scalar(address), pos }) =
+        it.or_global("smarthost", "smtp_smarthost")
+    else {
+        it.error("smarthost", it.pos, "neither `smarthost` nor `smtp_smarthost` in `global`", None);
+        return None;
+    };
+    let (host, port) = address.rsplit_once(':').unwrap_or((&address, "25"));
+    it.made.put_text("smtp_server", host.trim_start_matches('[').trim_end_matches(']'), pos);
+    it.made.put_text("smtp_port", port, pos);
+    Some(port.to_owned())
+}
+
+fn encryption(it: &mut Maker<'_, '_, '_>, port: Option<&str>) {
+    let word = |node: Option<Node>| match node.map(|node| node.value) {
+        Some(Value::Scalar(word)) => Some(word),
+        _ => None,
+    };
+    let implicit = word(it.or_global("force_implicit_tls", "smtp_force_implicit_tls"));
+    let required = word(it.or_global("require_tls", "smtp_require_tls"));
+    let tls = match (implicit.as_deref(), required.as_deref()) {
+        (Some("true"), _) => "tls",
+        (None, _) if port == Some("465") => "tls",
+        (_, Some("false")) => "opportunistic",
+        _ => "starttls",
+    };
+    it.made.put_text("tls", tls, it.pos);
+    let own = it.fields.within("tls_config");
+    let general = it.global.clone().within("smtp_tls_config");
+    let settings = if own.left().next().is_some() { own } else { general };
+    it.tls(settings);
+}
+
+/// The subject, who answers go to, and further headers. `To` and the like name people there, and
+/// send nothing to them; here each recipient is named by the channel.
+fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
+    let mut headers = it.fields.within("headers");
+    let mut kept: Vec<(Key, Node)> = Vec::new();
+    for (name, at) in headers.clone().left() {
+        let Some((text, pos)) = headers.text(name).filter(|(text, _)| !text.is_empty()) else {
+            continue;
+        };
+        if name.eq_ignore_ascii_case("subject") {
+            it.put_message("subject", text, &At { pos, ..at });
+        } else if name.eq_ignore_ascii_case("reply-to") && !text.contains("{{") {
+            it.made.put_text("reply_to", text, pos);
+        } else if let Some(hint) = owned_header(name) {
+            let people = ["to", "cc", "bcc"].contains(&name.to_ascii_lowercase().as_str());
+            if !(people && to == Some(text)) {
+                let hint = if people { "mail goes to whom `to` names" } else { hint };
+                let message = format!("the channel writes the header {name:?} itself");
+                it.report.warn(&at, message, Some(hint));
+            }
+        } else if let Some(text) =
+            it.translated(&format!("headers.{name}"), text, pos, Otherwise::Warn)
+        {
+            let value = super::scalar(&text, pos);
+            kept.push((Key { text: name.to_owned(), pos }, value));
+        }
+    }
+    if !kept.is_empty() {
+        it.made.put("headers", map(it.pos, kept));
+    }
+}

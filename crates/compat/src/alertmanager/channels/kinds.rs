@@ -1,0 +1,262 @@
+//! What the keys of each integration over HTTP are here.
+
+use bellwether_core::Severity;
+use bellwether_schema::{Key, Node, Pos, Value};
+
+use super::super::fields::{Fields, map, scalar};
+use super::http::Proof;
+use super::{Maker, Otherwise, items, split};
+
+type Making<'m, 'n, 'a> = Maker<'m, 'n, 'a>;
+
+pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
+    let mut url = it.fields.clone();
+    let bot = ["app_token", "app_token_file"].into_iter().any(|key| url.said(key).is_some());
+    let own = ["api_url", "api_url_file"].into_iter().any(|key| url.said(key).is_some());
+    let posts = it.fields.clone().text("api_url");
+    let general = it.global.clone().text("slack_api_url").filter(|_| !own);
+    let method = posts.or(general).filter(|(url, _)| is_method(url));
+    let (mut by_token, mut proof) = (false, Proof::Own);
+    if bot || (!own && it.global.clone().said("slack_app_token").is_some()) {
+        by_token = it.secret("app_token", "slack_app_token", "token");
+        it.fields.take("app_url");
+    } else if let Some((url, pos)) = method {
+        // The method of a bot, whose token is in `http_config`.
+        it.fields.take("api_url");
+        let api = url.trim_end_matches('/').trim_end_matches("/chat.postMessage");
+        it.made.put_text("api_url", api, pos);
+        (by_token, proof) = (true, Proof::Bot);
+    } else if !it.secret("api_url", "slack_api_url", "url") {
+        it.error("api_url", it.pos, "neither `api_url` nor `slack_api_url` in `global`", None);
+    }
+    it.http(proof);
+    if by_token && !it.made.has("token") && !it.made.has("token_file") {
+        let hint = "`http_config.authorization.credentials`, or `app_token`";
+        it.error("api_url", it.pos, "a bot needs a token to post", Some(hint));
+    }
+    if by_token {
+        it.addressed("channel", "channel");
+    } else if let Some((_, pos)) = it.fields.text("channel").filter(|(name, _)| !name.is_empty()) {
+        let hint = "make a webhook for each channel, or use a bot's token";
+        it.warn("channel", pos, "a webhook posts to the channel that it was made for", Some(hint));
+    }
+    it.expanded("username", "username");
+    it.expanded("icon_emoji", "icon_emoji");
+    it.message("title", "title");
+    it.message("text", "text");
+    it.same("timeout", "timeout");
+    leave_defaults(it, &["color", "title_link", "pretext", "fallback", "footer", "icon_url"]);
+}
+
+pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
+    for key in ["service_key", "service_key_file"] {
+        if let Some(node) = it.fields.take(key) {
+            let hint = "make an integration \"Events API v2\" and write its key as `routing_key`";
+            it.error(key, node.pos, "the Events API v1 is not spoken", Some(hint));
+            return;
+        }
+    }
+    let templated = it.fields.clone().text("routing_key").is_some_and(|(k, _)| k.contains("{{"));
+    if templated {
+        it.addressed("routing_key", "routing_key");
+    } else if !it.secret("routing_key", "", "routing_key") {
+        it.error("routing_key", it.pos, "missing key \"routing_key\"", None);
+    }
+    // Alertmanager has one incident for a group.
+    it.made.put_text("incident_per", "group", it.pos);
+    if let Some(Node { value: Value::Scalar(url), pos }) = it.or_global("url", "pagerduty_url") {
+        let host = url.trim_end_matches('/').trim_end_matches("/v2/enqueue");
+        it.made.put_text("api_url", host, pos);
+    }
+    it.message("description", "title");
+    if let Some((severity, pos)) = it.fields.text("severity") {
+        for_each_severity(it, "severities", severity, pos);
+    }
+    details(it);
+    it.http(Proof::Own);
+    it.same("timeout", "timeout");
+    leave_defaults(it, &["client", "client_url", "source"]);
+}
+
+pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
+    if !it.secret("api_key", "opsgenie_api_key", "api_key") {
+        it.error("api_key", it.pos, "neither `api_key` nor `opsgenie_api_key` in `global`", None);
+    }
+    if let Some(Node { value: Value::Scalar(url), pos }) =
+        it.or_global("api_url", "opsgenie_api_url")
+    {
+        it.made.put_text("api_url", url.trim_end_matches('/'), pos);
+    }
+    it.message("message", "title");
+    it.message("description", "text");
+    if let Some(node) = it.fields.take("responders") {
+        let all = items(node);
+        let each = all.iter().enumerate().map(|(number, node)| responder(it, number, node));
+        let responders = each.collect();
+        it.made.put("responders", Node { pos: node.pos, value: Value::List(responders) });
+    }
+    if let Some((tags, pos)) = it.fields.text("tags") {
+        if !tags.contains("{{") {
+            it.made.put("tags", split(tags, pos));
+        } else if let Some(tags) = it.translated("tags", tags, pos, Otherwise::Warn) {
+            // One template may give several.
+            it.made.put("tags", Node { pos, value: Value::List(vec![scalar(&tags, pos)]) });
+        }
+    }
+    details(it);
+    if let Some((priority, pos)) = it.fields.text("priority") {
+        for_each_severity(it, "priorities", priority, pos);
+    }
+    it.http(Proof::Own);
+    it.same("timeout", "timeout");
+    leave_defaults(it, &["source"]);
+}
+
+/// Further details, each of which is a template.
+fn details(it: &mut Making<'_, '_, '_>) {
+    let mut details = it.fields.within("details");
+    let mut kept: Vec<(Key, Node)> = Vec::new();
+    for (name, at) in details.clone().left() {
+        let Some((text, pos)) = details.text(name).filter(|(text, _)| !text.is_empty()) else {
+            continue;
+        };
+        let path = format!("details.{name}");
+        if let Some(text) = it.translated(&path, text, pos, Otherwise::Warn) {
+            kept.push((Key { text: name.to_owned(), pos: at.pos }, scalar(&text, pos)));
+        }
+    }
+    if !kept.is_empty() {
+        it.made.put_raw("details", map(it.pos, kept));
+    }
+}
+
+/// Somebody whom Opsgenie calls; a user is named by `username` there.
+fn responder(it: &mut Making<'_, '_, '_>, number: usize, node: &Node) -> Node {
+    let Value::Map(entries) = &node.value else { return node.clone() };
+    let mut made = Vec::new();
+    for (key, value) in entries {
+        let text = if key.text == "username" { "name" } else { &key.text };
+        let path = format!("responders[{number}].{}", key.text);
+        let value = match &value.value {
+            Value::Scalar(text) if text.is_empty() => continue,
+            Value::Scalar(text) => {
+                let text = it.translated(&path, text, value.pos, Otherwise::Refuse);
+                text.map_or_else(|| value.clone(), |text| scalar(&text, value.pos))
+            }
+            _ => value.clone(),
+        };
+        made.push((Key { text: text.to_owned(), pos: key.pos }, value));
+    }
+    map(node.pos, made)
+}
+
+/// Whether `url` is that of Slack's method for bots.
+fn is_method(url: &str) -> bool {
+    url.trim_end_matches('/').ends_with("/chat.postMessage")
+}
+
+/// One word for each of our severities, where it is no template.
+fn for_each_severity(it: &mut Making<'_, '_, '_>, own: &str, word: &str, pos: Pos) {
+    let key = if own == "priorities" { "priority" } else { "severity" };
+    if word.contains("{{") {
+        it.warn(
+            key,
+            pos,
+            "it follows the severity of the alert here",
+            Some("see `severities` and `priorities` of the channels"),
+        );
+        return;
+    }
+    let each = Severity::ALL
+        .map(|severity| (Key { text: severity.as_str().to_owned(), pos }, scalar(word, pos)));
+    it.made.put(own, map(pos, each.to_vec()));
+}
+
+pub(super) fn webhook(it: &mut Making<'_, '_, '_>) {
+    let url = it.fields.clone().text("url");
+    if let Some((_, pos)) = url.filter(|(url, _)| url.contains("{{")) {
+        it.error("url", pos, "no template can stand here", Some("a webhook for each, and routes"));
+    }
+    if !it.secret("url", "", "url") {
+        it.error("url", it.pos, "missing key \"url\"", None);
+    }
+    it.http(Proof::Any);
+    match it.fields.text("max_alerts") {
+        Some(("0", pos)) => it.made.put_text("max_alerts", MANY, pos),
+        Some((most, pos)) => it.made.put_text("max_alerts", most, pos),
+        None => it.made.put_text("max_alerts", MANY, it.pos),
+    }
+    if let Some((timeout, pos)) = it.fields.text("timeout").filter(|(timeout, _)| *timeout != "0s")
+    {
+        it.made.put_text("timeout", timeout, pos);
+    }
+}
+
+/// Alerts of one request where Alertmanager has no limit.
+const MANY: &str = "10000";
+
+pub(super) fn telegram(it: &mut Making<'_, '_, '_>) {
+    if !it.secret("bot_token", "telegram_bot_token", "token") {
+        it.error("bot_token", it.pos, "neither `bot_token` nor one in `global`", None);
+    }
+    if let Some(url) = it.or_global("api_url", "telegram_api_url") {
+        it.made.put("api_url", url);
+    }
+    it.same("chat_id", "chat_id");
+    it.same("message_thread_id", "message_thread_id");
+    it.same("disable_notifications", "disable_notification");
+    let mode = it.fields.text("parse_mode");
+    match mode.filter(|(mode, _)| !mode.eq_ignore_ascii_case("html")) {
+        None => it.message("message", "text"),
+        Some((mode, pos)) => {
+            let hint = "write `message` in HTML; the channel's own words are told";
+            it.warn("parse_mode", pos, &format!("messages are HTML, not {mode:?}"), Some(hint));
+            it.fields.take("message");
+        }
+    }
+    it.http(Proof::Own);
+}
+
+pub(super) fn discord(it: &mut Making<'_, '_, '_>) {
+    if !it.secret("webhook_url", "", "url") {
+        it.error("webhook_url", it.pos, "missing key \"webhook_url\"", None);
+    }
+    it.message("title", "title");
+    it.message("message", "text");
+    it.expanded("username", "username");
+    it.expanded("avatar_url", "avatar_url");
+    it.http(Proof::Own);
+    leave_defaults(it, &["content"]);
+}
+
+pub(super) fn msteams(it: &mut Making<'_, '_, '_>) {
+    let hint = "make a workflow in Teams, and `msteamsv2_configs` with its URL";
+    it.warn(
+        "webhook_url",
+        it.pos,
+        "connectors of Teams are retired: cards go to a workflow",
+        Some(hint),
+    );
+    teams(it);
+}
+
+pub(super) fn teams(it: &mut Making<'_, '_, '_>) {
+    if !it.secret("webhook_url", "", "url") {
+        it.error("webhook_url", it.pos, "missing key \"webhook_url\"", None);
+    }
+    it.message("title", "title");
+    it.message("text", "text");
+    it.http(Proof::Own);
+    it.same("timeout", "timeout");
+    leave_defaults(it, &["summary"]);
+}
+
+/// Takes those of `keys` that say what Alertmanager says by itself.
+fn leave_defaults(it: &mut Making<'_, '_, '_>, keys: &[&str]) {
+    for key in keys {
+        let given: Option<(&str, Pos)> = Fields::text(&mut it.fields.clone(), key);
+        if given.is_some_and(|(text, _)| text.is_empty() || super::is_default(text)) {
+            it.fields.take(key);
+        }
+    }
+}

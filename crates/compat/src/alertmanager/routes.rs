@@ -1,0 +1,90 @@
+//! Routes and inhibition rules, the older forms of their matchers included.
+
+use bellwether_schema::{Node, Value};
+
+use super::fields::{Fields, Made, scalar};
+use super::{Report, items};
+
+/// Keys that are the same here and there.
+const SAME: [&str; 8] = [
+    "receiver",
+    "group_by",
+    "continue",
+    "group_wait",
+    "group_interval",
+    "repeat_interval",
+    "mute_time_intervals",
+    "active_time_intervals",
+];
+
+/// A route and those below it.
+pub(super) fn route(node: &Node, path: &str, top: bool, report: &mut Report<'_>) -> Node {
+    let mut fields = Fields::of(node, path);
+    let mut made = Made::at(node.pos);
+    let mut grouped = false;
+    for key in SAME {
+        if let Some(value) = fields.take(key) {
+            grouped |= key == "group_by";
+            made.put(key, value.clone());
+        }
+    }
+    // There all alerts of the top are one group if nothing is said.
+    if top && !grouped {
+        made.put("group_by", Node { pos: node.pos, value: Value::List(Vec::new()) });
+    }
+    matchers(&mut fields, "", "matchers", &mut made);
+    if let Some(below) = fields.take("routes") {
+        let routes = items(below).into_iter().enumerate().map(|(number, route)| {
+            self::route(&route, &format!("{path}.routes[{number}]"), false, report)
+        });
+        let routes = Value::List(routes.collect());
+        made.put_raw("routes", Node { pos: below.pos, value: routes });
+    }
+    report.left(fields);
+    made.node()
+}
+
+/// An inhibition rule.
+pub(super) fn inhibit_rule(node: &Node, number: usize, report: &mut Report<'_>) -> Node {
+    let mut fields = Fields::of(node, &format!("inhibit_rules[{number}]"));
+    let mut made = Made::at(node.pos);
+    for key in ["name", "equal"] {
+        if let Some(value) = fields.take(key) {
+            made.put(key, value.clone());
+        }
+    }
+    matchers(&mut fields, "source_", "source_matchers", &mut made);
+    matchers(&mut fields, "target_", "target_matchers", &mut made);
+    report.left(fields);
+    made.node()
+}
+
+/// `matchers`, `match` and `match_re` of `fields`, with `prefix` before their names, as one list.
+fn matchers(fields: &mut Fields<'_>, prefix: &str, key: &str, made: &mut Made) {
+    let mut all = Vec::new();
+    let mut place = None;
+    if let Some(node) = fields.take(&format!("{prefix}matchers")) {
+        place = Some(node.pos);
+        match &node.value {
+            Value::List(items) => all.extend(items.iter().cloned()),
+            _ => all.push(node.clone()),
+        }
+    }
+    for (name, operator) in [("match", "="), ("match_re", "=~")] {
+        let Some(node) = fields.take(&format!("{prefix}{name}")) else { continue };
+        place = place.or(Some(node.pos));
+        let Value::Map(labels) = &node.value else { continue };
+        for (label, value) in labels {
+            let text = match &value.value {
+                Value::Scalar(text) => text.as_str(),
+                _ => "",
+            };
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let matcher = format!("{:?}{operator}\"{text}\"", label.text);
+            all.push(scalar(&matcher, value.pos));
+        }
+    }
+    if let Some(pos) = place {
+        made.put_raw(key, Node { pos, value: Value::List(all) });
+    }
+}

@@ -1,0 +1,314 @@
+//! Rules of ours as a rule file of Prometheus.
+//!
+//! Owns what a rule of ours is there. What cannot be said is listed with the place of the rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use bellwether_core::{Kind, METRIC_NAME, MetricDef};
+use bellwether_rules::{Otherwise, Recording, Rule, RuleSet, RuleSettings, Wording};
+use bellwether_schema::{At, Problem, Spanned, format_duration};
+
+use super::to_go::{Known, literal, to_go};
+
+/// A rule file, and what could not be said in it.
+#[derive(Debug, Default)]
+pub struct Exported {
+    /// The file.
+    pub text: String,
+    /// What is not in it, or not as it is here.
+    pub unsaid: Vec<Problem>,
+}
+
+/// A rule as it is written.
+#[derive(Serialize)]
+struct Written {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<String>,
+    expr: String,
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    duration: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_firing_for: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+}
+
+/// The rules that are judged at one pace.
+#[derive(Default)]
+struct Group {
+    rules: Vec<(Vec<String>, Option<Written>)>,
+}
+
+const HEADER: &str = "\
+# For a Prometheus that scrapes this process. What differs for all of them:
+# - Missing data resolves an alert there; here an alert stays as it is unless `on_no_data` says otherwise.
+# - rate and increase are extrapolated there to the ends of their window.
+";
+
+/// The rules of `set`, which were compiled against `metrics`; `source` is their declaration.
+#[must_use]
+pub fn export(set: &RuleSet, metrics: &[MetricDef], source: &str) -> Exported {
+    let mut exporter = Exporter { metrics, source, groups: BTreeMap::new(), unsaid: Vec::new() };
+    for recording in &set.recordings {
+        exporter.recording(recording);
+    }
+    for (rule, settings) in set.declared() {
+        exporter.rule(rule, settings);
+    }
+    exporter.finish()
+}
+
+struct Exporter<'a> {
+    metrics: &'a [MetricDef],
+    source: &'a str,
+    /// By the interval of their rules; zero where they have none.
+    groups: BTreeMap<Duration, Group>,
+    unsaid: Vec<Problem>,
+}
+
+impl Exporter<'_> {
+    fn recording(&mut self, recording: &Recording) {
+        let settings = &recording.settings;
+        let mut notes = Notes { at: settings.record.at.clone(), found: Vec::new() };
+        if !recording.enabled {
+            notes.add("it is switched off", None);
+            return self.put(settings.interval.as_ref().map(|i| *i.value), notes, Vec::new());
+        }
+        self.counters(&recording.query, &mut notes);
+        let labels = settings.labels.iter();
+        let written = Written {
+            alert: None,
+            record: Some(settings.record.value.clone()),
+            expr: settings.promql.value.trim().to_owned(),
+            duration: None,
+            keep_firing_for: None,
+            labels: labels.map(|(name, value)| (name.clone(), label(value))).collect(),
+            annotations: BTreeMap::new(),
+        };
+        self.put(settings.interval.as_ref().map(|i| *i.value), notes, vec![written]);
+    }
+
+    fn rule(&mut self, rule: &Rule, settings: &RuleSettings) {
+        let mut notes = Notes { at: settings.place(), found: Vec::new() };
+        let interval = settings.interval.as_ref().map(|interval| *interval.value);
+        let mut written = Vec::new();
+        if rule.enabled {
+            for level in 0..rule.judge.levels.len() {
+                match rule.promql(level, self.metrics) {
+                    Ok(expr) => written.push(self.alert((rule, settings), level, expr, &mut notes)),
+                    Err(why) => {
+                        notes.add(format!("it is not in this file: {why}"), None);
+                        break;
+                    }
+                }
+            }
+            if !written.is_empty() {
+                unsaid(rule, settings, &mut notes);
+                if let Some(question) = rule.question() {
+                    self.counters(&question.query, &mut notes);
+                }
+            }
+        } else {
+            notes.add("it is switched off", None);
+        }
+        self.put(interval, notes, written);
+    }
+
+    fn alert(
+        &self,
+        (rule, settings): (&Rule, &RuleSettings),
+        level: usize,
+        expr: String,
+        notes: &mut Notes,
+    ) -> Written {
+        let severity = rule.severity(level).as_str();
+        let added = settings.added_labels();
+        let value = |name: &str| added.get(name).map(|value| value.value.as_str());
+        let alertname = value("alertname").unwrap_or(&rule.name);
+        let known = Known {
+            threshold: rule.threshold(level),
+            rule: &rule.name,
+            alertname,
+            severity,
+            metric: &rule.subject,
+        };
+        let mut labels: BTreeMap<String, String> =
+            added.iter().map(|(name, value)| ((*name).to_owned(), label(value))).collect();
+        labels.remove("alertname");
+        labels.entry("severity".into()).or_insert_with(|| severity.to_owned());
+        labels.retain(|name, value| name != "severity" || !value.is_empty());
+        let mut texts: BTreeMap<&str, &Wording> =
+            settings.annotations.iter().map(|(name, text)| (name.as_str(), &text.value)).collect();
+        // That of a rule file is one of its annotations.
+        if let Some(message) = settings.message.as_ref().filter(|m| m.value.written.is_none()) {
+            texts.entry("summary").or_insert(&message.value);
+        }
+        let mut annotations = BTreeMap::new();
+        for (name, Wording { template: text, written }) in texts {
+            if let Some(written) = written {
+                annotations.insert(name.to_owned(), written.clone());
+                continue;
+            }
+            let translated = to_go(text, &known).unwrap_or_else(|| {
+                let hint = "only {{ value }}, {{ labels.x }} and pipes through functions can";
+                notes.add(
+                    format!("its text {name:?} cannot be said and stands as it is"),
+                    Some(hint),
+                );
+                literal(text)
+            });
+            annotations.insert(name.to_owned(), translated);
+        }
+        Written {
+            alert: Some(alertname.to_owned()),
+            record: None,
+            expr,
+            duration: lasting(rule.policy.duration),
+            keep_firing_for: lasting(rule.policy.keep_firing_for),
+            labels,
+            annotations,
+        }
+    }
+
+    /// Notes counters that a scrape names otherwise than history.
+    fn counters(&self, query: &bellwether_promql::Query, notes: &mut Notes) {
+        let names: BTreeSet<String> = query
+            .selectors()
+            .iter()
+            .flat_map(|selector| selector.matchers.iter())
+            .filter(|matcher| &*matcher.name == METRIC_NAME)
+            .filter_map(|matcher| matcher.test.exact().map(str::to_owned))
+            .collect();
+        for def in self.metrics.iter().filter(|def| def.kind == Kind::Counter) {
+            if names.contains(&*def.exported) && !def.exported.ends_with("_total") {
+                notes.add(
+                    format!("a scrape in OpenMetrics has {0} as {0}_total", def.exported),
+                    Some("declare the counter under that name"),
+                );
+            }
+        }
+    }
+
+    fn put(&mut self, interval: Option<Duration>, notes: Notes, written: Vec<Written>) {
+        let said = notes.found.iter().map(|problem| {
+            let told = problem.told(&self.source);
+            told.lines().next().unwrap_or_default().to_owned()
+        });
+        let said: Vec<String> = said.collect();
+        let group = self.groups.entry(interval.unwrap_or_default()).or_default();
+        let mut written = written.into_iter();
+        group.rules.push((said, written.next()));
+        group.rules.extend(written.map(|rule| (Vec::new(), Some(rule))));
+        self.unsaid.extend(notes.found);
+    }
+
+    fn finish(self) -> Exported {
+        let mut text = String::from(HEADER);
+        text.push_str("groups:\n");
+        for (interval, group) in &self.groups {
+            group.write(*interval, &mut text);
+        }
+        if self.groups.is_empty() {
+            text = text.replace("groups:\n", "groups: []\n");
+        }
+        Exported { text, unsaid: self.unsaid }
+    }
+}
+
+impl Group {
+    fn write(&self, interval: Duration, out: &mut String) {
+        match lasting(interval) {
+            None => out.push_str("  - name: bellwether\n    rules:\n"),
+            Some(every) => {
+                let head =
+                    format!("  - name: bellwether-{every}\n    interval: {every}\n    rules:\n");
+                out.push_str(&head);
+            }
+        }
+        if self.rules.iter().all(|(_, rule)| rule.is_none()) {
+            out.truncate(out.trim_end().len());
+            out.push_str(" []\n");
+        }
+        for (notes, rule) in &self.rules {
+            for note in notes {
+                writeln!(out, "      # {note}").unwrap_or_default();
+            }
+            let Some(yaml) = rule.as_ref().and_then(|rule| serde_yaml::to_string(rule).ok()) else {
+                continue;
+            };
+            for (index, line) in yaml.lines().enumerate() {
+                let begin = if index == 0 { "      - " } else { "        " };
+                writeln!(out, "{begin}{line}").unwrap_or_default();
+            }
+        }
+    }
+}
+
+/// What cannot be said of one rule.
+struct Notes {
+    at: At,
+    found: Vec<Problem>,
+}
+
+impl Notes {
+    fn add(&mut self, message: impl Into<String>, hint: Option<&str>) {
+        let problem =
+            Problem { at: self.at.clone(), message: message.into(), hint: hint.map(str::to_owned) };
+        if !self.found.contains(&problem) {
+            self.found.push(problem);
+        }
+    }
+
+    fn add_at<T>(&mut self, place: &Spanned<T>, message: &str, hint: Option<&str>) {
+        let at = std::mem::replace(&mut self.at, place.at.clone());
+        self.add(message, hint);
+        self.at = at;
+    }
+}
+
+/// A label; one that was read from a rule file is a template there already.
+fn label(value: &Spanned<String>) -> String {
+    if value.at.file.is_some() { value.value.clone() } else { literal(&value.value) }
+}
+
+/// Notes what a rule has that Prometheus has not.
+fn unsaid(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
+    if let Some(resolve) = &settings.resolve_threshold {
+        let hint = "keep_firing_for holds an alert that comes and goes";
+        notes.add_at(
+            resolve,
+            "`resolve_threshold` is not kept: it resolves below its threshold",
+            Some(hint),
+        );
+    }
+    if settings.consecutive.value > 1 {
+        notes.add_at(&settings.consecutive, "`consecutive` is not kept", Some("`duration` is"));
+    }
+    if rule.judge.levels.len() > 1 {
+        notes.add("its levels are alerts of their own, which fire side by side", None);
+    }
+    if settings.limit.is_some_and(|limit| limit > 0) {
+        notes.add("`limit` is not kept: there a group beyond it has no alert at all", None);
+    }
+    for (key, otherwise) in [("on_no_data", settings.on_no_data), ("on_error", settings.on_error)] {
+        if otherwise == Otherwise::Alert {
+            notes.add(
+                format!("`{key}: alert` is not kept"),
+                Some("absent(...) in a rule of its own"),
+            );
+        }
+    }
+}
+
+/// As Prometheus reads it; nothing where it is zero.
+fn lasting(span: Duration) -> Option<String> {
+    (!span.is_zero()).then(|| format_duration(span))
+}

@@ -1,0 +1,178 @@
+//! Values: what they are written as, and which fields they have.
+
+use super::super::Foreign;
+
+/// What kind of value stands somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A text.
+    Text,
+    /// A number.
+    Number,
+    /// Labels or annotations.
+    Map,
+    /// The labels of a map, ordered.
+    Pairs,
+    /// One of them.
+    Pair,
+    /// What a template of a rule is given.
+    Rule,
+    /// What a message of Alertmanager is given.
+    Message,
+    /// The alerts of a message.
+    Alerts,
+    /// One of them.
+    Alert,
+    /// Anything else.
+    Other,
+}
+
+/// A value, as it is written in a template of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    /// The expression.
+    pub text: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it must stand in parentheses to be a part of another.
+    pub compound: bool,
+    /// Whether it may be absent, which is an empty text in Go.
+    pub absent: bool,
+}
+
+impl Value {
+    pub(super) fn new(text: &str, kind: Kind) -> Self {
+        Self { text: text.to_owned(), kind, compound: false, absent: false }
+    }
+
+    pub(super) fn compound(text: String, kind: Kind) -> Self {
+        Self { text, kind, compound: true, absent: false }
+    }
+
+    /// As a part of another expression.
+    pub(super) fn part(&self) -> String {
+        if self.compound { format!("({})", self.text) } else { self.text.clone() }
+    }
+
+    /// As it is compared and handed to functions: what is absent is an empty text.
+    pub(super) fn given(&self) -> String {
+        match self.kind == Kind::Text && self.absent {
+            true => format!("({} | default(\"\"))", self.part()),
+            false => self.part(),
+        }
+    }
+
+    /// As it is shown: numbers as Go prints them.
+    pub(super) fn shown(&self) -> String {
+        match self.kind {
+            Kind::Text => self.text.clone(),
+            _ => format!("print({})", self.text),
+        }
+    }
+
+    /// What a loop over it goes over, and what an item of that is.
+    pub(super) fn items(&self) -> (String, Kind) {
+        match self.kind {
+            Kind::Map => (format!("{} | dictsort", self.part()), Kind::Pair),
+            Kind::Pairs => (self.text.clone(), Kind::Pair),
+            Kind::Alerts => (self.text.clone(), Kind::Alert),
+            _ => (self.text.clone(), Kind::Other),
+        }
+    }
+
+    /// A field of it.
+    pub(super) fn field(&self, name: &str, line: u32) -> Result<Self, Foreign> {
+        let unknown = || Foreign::new(line, format!("`.{name}`"));
+        match (self.kind, name) {
+            (Kind::Rule, "Labels") => Ok(Self::new("series_labels", Kind::Map)),
+            (Kind::Rule, "Value") => Ok(Self::new("value", Kind::Number)),
+            (Kind::Rule, "ExternalLabels") => Ok(Self::new("external_labels", Kind::Map)),
+            (Kind::Rule, "ExternalURL") => Ok(Self::new("external_url", Kind::Text)),
+            (Kind::Map, "SortedPairs") => {
+                Ok(Self::compound(format!("{} | dictsort", self.part()), Kind::Pairs))
+            }
+            (Kind::Map, "Names") => {
+                Ok(Self::compound(format!("{} | list | sort", self.part()), Kind::Other))
+            }
+            (Kind::Map, "Values") => self.field("SortedPairs", line)?.field("Values", line),
+            (Kind::Pairs, "Names" | "Values") => {
+                let at = if name == "Names" { "first" } else { "last" };
+                Ok(Self::compound(format!("{} | map(\"{at}\") | list", self.text), Kind::Other))
+            }
+            (Kind::Map, "Remove") => Err(unknown()),
+            (Kind::Map, label) => Ok(self.entry(label)),
+            (Kind::Pair, "Name") => Ok(Self::new(&format!("{}[0]", self.text), Kind::Text)),
+            (Kind::Pair, "Value") => Ok(Self::new(&format!("{}[1]", self.text), Kind::Text)),
+            (Kind::Message, _) => self.of_message(name).ok_or_else(unknown),
+            (Kind::Alerts, "Firing" | "Resolved") => {
+                let status = name.to_lowercase();
+                let chosen = format!("selectattr(\"status\", \"equalto\", \"{status}\")");
+                Ok(Self::compound(format!("{} | {chosen} | list", self.part()), Kind::Alerts))
+            }
+            (Kind::Alert, _) => self.of_alert(name).ok_or_else(unknown),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn of_message(&self, name: &str) -> Option<Self> {
+        Some(match name {
+            "Receiver" => Self::new("receiver", Kind::Text),
+            "Status" => Self::new("status", Kind::Text),
+            "ExternalURL" => Self::new("externalURL", Kind::Text),
+            "GroupKey" => Self::new("groupKey", Kind::Text),
+            "TruncatedAlerts" => Self::new("truncatedAlerts", Kind::Number),
+            "GroupLabels" => Self::new("groupLabels", Kind::Map),
+            "CommonLabels" => Self::new("commonLabels", Kind::Map),
+            "CommonAnnotations" => Self::new("commonAnnotations", Kind::Map),
+            "Alerts" => Self::new("alerts", Kind::Alerts),
+            _ => return None,
+        })
+    }
+
+    fn of_alert(&self, name: &str) -> Option<Self> {
+        let (key, kind) = match name {
+            "Status" => ("status", Kind::Text),
+            "Labels" => ("labels", Kind::Map),
+            "Annotations" => ("annotations", Kind::Map),
+            "StartsAt" => ("startsAt", Kind::Text),
+            "EndsAt" => ("endsAt", Kind::Text),
+            "GeneratorURL" => ("generatorURL", Kind::Text),
+            "Fingerprint" => ("fingerprint", Kind::Text),
+            _ => return None,
+        };
+        Some(Self::new(&format!("{}.{key}", self.part()), kind))
+    }
+
+    /// The entry of a map.
+    pub(super) fn entry(&self, name: &str) -> Self {
+        let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let text = match plain {
+            true => format!("{}.{name}", self.part()),
+            false => format!("{}[{}]", self.part(), quoted(name)),
+        };
+        // Labels of rules know what they lack; those of a document are absent.
+        let absent = !["series_labels", "external_labels"].contains(&&*self.text);
+        Self { absent, ..Self::new(&text, Kind::Text) }
+    }
+}
+
+/// A text in quotes. A dollar that could be taken for a variable of Prometheus is escaped.
+pub(in crate::go) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    let variable = ["$labels", "$value", "$external"].iter().any(|name| text.contains(name));
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '$' if variable => out.push_str("\\u0024"),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}

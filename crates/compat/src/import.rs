@@ -1,0 +1,295 @@
+//! Rule files of Prometheus to settings of ours, so that the same engine judges them.
+//!
+//! Owns what a key there is here. An alert is never lost for its wording: a text that cannot be
+//! translated is kept as it stands, and told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::Severity;
+use bellwether_rules::{RecordingSettings, RuleSettings, Templates, Wording};
+use bellwether_schema::{At, Cx, Decode, Problem, Problems, Raw, Spanned, blank, parse_first};
+
+use super::go::{self, Dialect, Foreign};
+use super::rule_file::{File, Group, Lasting, Rule, Words};
+use super::severity::severity_of;
+
+/// A rule file, read or not.
+#[derive(Clone, Debug)]
+pub struct RuleFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub text: String,
+}
+
+/// The rules of all files.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// Those that alert.
+    pub rules: Vec<RuleSettings>,
+    /// Those that record.
+    pub recordings: Vec<RecordingSettings>,
+    /// What of them is of which group, in order.
+    pub groups: Vec<Extent>,
+    /// What could not be taken as it is.
+    pub warnings: Vec<Problem>,
+}
+
+/// Where the rules of one group are among all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The name of the group.
+    pub name: String,
+    /// The file it stands in.
+    pub file: String,
+    /// How often its rules are evaluated, where it says so.
+    pub interval: Option<Duration>,
+    /// Most alerts of one of its rules; zero where that is not limited.
+    pub limit: u32,
+    /// Those that alert.
+    pub rules: Range<usize>,
+    /// Those that record.
+    pub recordings: Range<usize>,
+}
+
+/// Reads `files`; no rule gets a name that `declared` has. What is wrong goes to `problems`.
+pub fn import<'a>(
+    files: &[RuleFile],
+    declared: impl Iterator<Item = &'a str>,
+    problems: &mut Problems,
+) -> Imported {
+    let mut importer = Importer {
+        taken: declared.map(str::to_owned).collect(),
+        imported: Imported::default(),
+        problems,
+        templates: Templates::default(),
+    };
+    for file in files {
+        if let Some(decoded) = importer.read(file) {
+            importer.names(&decoded);
+            let before = importer.imported.groups.len();
+            decoded.groups.iter().for_each(|group| importer.group(group));
+            for group in &mut importer.imported.groups[before..] {
+                group.file = file.path.display().to_string();
+            }
+        }
+    }
+    importer.imported
+}
+
+struct Importer<'a> {
+    /// Names of rules so far.
+    taken: BTreeSet<String>,
+    imported: Imported,
+    problems: &'a mut Problems,
+    /// Where translated texts are tried.
+    templates: Templates,
+}
+
+impl Importer<'_> {
+    /// The file; of several documents in it the first, as in Prometheus.
+    fn read(&mut self, file: &RuleFile) -> Option<File> {
+        let name: Arc<str> = file.path.display().to_string().into();
+        let at = |pos| At { pos, file: Some(Arc::clone(&name)), ..At::default() };
+        match parse_first(&file.text) {
+            Ok((node, second)) => {
+                if let Some(pos) = second {
+                    let message = "a second YAML document: only the first is read";
+                    self.warn(&at(pos), message, Some("one file for each".into()));
+                }
+                File::decode(&node, &mut Cx::of_file(self.problems, Arc::clone(&name)))
+            }
+            Err((pos, message)) => {
+                self.problems.error(&at(pos), message);
+                None
+            }
+        }
+    }
+
+    /// Groups have names, each its own.
+    fn names(&mut self, file: &File) {
+        let mut seen = BTreeSet::new();
+        for Spanned { value: Words(name), at } in file.groups.iter().map(|group| &group.name) {
+            if name.is_empty() {
+                self.problems.error(at, "a group needs a name");
+            } else if !seen.insert(name) {
+                self.problems.error(at, format!("the group {name:?} is there twice"));
+            }
+        }
+    }
+
+    fn group(&mut self, group: &Group) {
+        let records = group.rules.iter().any(|rule| rule.record.is_some());
+        if let Some(limit) = group.limit.as_ref().filter(|limit| limit.value.0 > 0 && records) {
+            let hint = "it counts for the alerts of the group; max_series limits all of history";
+            self.warn(&limit.at, "`limit` is not kept for what is recorded", Some(hint.into()));
+        }
+        if let Some(offset) = group.query_offset.as_ref().filter(|offset| !offset.value.0.is_zero())
+        {
+            let hint = "rules here are judged when a collection is done, so none waits for samples";
+            self.warn(&offset.at, "`query_offset` is not kept", Some(hint.into()));
+        }
+        let before = (self.imported.rules.len(), self.imported.recordings.len());
+        for rule in &group.rules {
+            match (&rule.alert, &rule.record) {
+                (Some(alert), None) => self.alert(group, rule, alert),
+                (None, Some(record)) => self.record(group, rule, record),
+                (Some(_), Some(record)) => {
+                    self.problems.error(&record.at, "both `alert` and `record`").hint("keep one");
+                }
+                (None, None) => {
+                    self.problems.error(&rule.expr.at, "neither `alert` nor `record`");
+                }
+            }
+        }
+        self.imported.groups.push(Extent {
+            name: group.name.value.0.clone(),
+            file: String::new(),
+            interval: interval(group).map(|interval| interval.value.0),
+            limit: group
+                .limit
+                .as_ref()
+                .map_or(0, |limit| u32::try_from(limit.value.0).unwrap_or(0)),
+            rules: before.0..self.imported.rules.len(),
+            recordings: before.1..self.imported.recordings.len(),
+        });
+    }
+
+    fn warn(&mut self, at: &At, message: impl Into<String>, hint: Option<String>) {
+        let problem = Problem { at: at.clone(), message: message.into(), hint };
+        self.imported.warnings.push(problem);
+    }
+
+    fn alert(&mut self, group: &Group, rule: &Rule, alert: &Spanned<Raw>) {
+        let alertname = alert.value.to_string();
+        let name = self.free_name(&group.name.value.0, &alertname);
+        let Some(mut settings) = blank::<RuleSettings>(&[("name", "x")]) else { return };
+        let mut labels = self.labels(group, rule);
+        let word = labels.get("severity").filter(|word| !word.value.is_empty());
+        let severity = word.map(|word| self.severity(word));
+        if severity.as_ref().is_some_and(|severity| labels["severity"].value == severity.as_str()) {
+            labels.remove("severity");
+        }
+        // Without one it is none, as in Prometheus: a warning to channels, `""` to routes.
+        if !labels.contains_key("severity") && severity.is_none() {
+            labels
+                .insert("severity".into(), Spanned { value: String::new(), at: alert.at.clone() });
+        }
+        if name != alertname {
+            let value = alertname.clone();
+            labels.insert("alertname".into(), Spanned { value, at: alert.at.clone() });
+        }
+        settings.name = Spanned { value: name, at: alert.at.clone() };
+        settings.promql = Some(rule.expr.clone());
+        settings.interval = interval(group);
+        let limit = group.limit.as_ref().and_then(|limit| u32::try_from(limit.value.0).ok());
+        settings.limit = limit.filter(|limit| *limit > 0);
+        settings.duration = rule.r#for.as_ref().map_or(settings.duration, Lasting::span);
+        let keep = rule.keep_firing_for.as_ref().map(Lasting::span);
+        settings.keep_firing_for = keep.unwrap_or(settings.keep_firing_for);
+        settings.severity = severity.map(|value| Spanned { value, at: alert.at.clone() });
+        settings.add_labels = labels;
+        settings.annotations = self.annotations(rule);
+        let shown = ["summary", "description", "message"];
+        let mut texts = shown.iter().filter_map(|name| settings.annotations.get(*name));
+        settings.message = texts.next().cloned();
+        self.imported.rules.push(settings);
+    }
+
+    /// The name of the alert; one that others have too is told apart by the group, and then by a
+    /// number.
+    fn free_name(&mut self, group: &str, alertname: &str) -> String {
+        let in_group = format!("{group}/{alertname}");
+        let numbered = (2..).map(|number| format!("{in_group}#{number}"));
+        let mut names = [alertname.to_owned(), in_group.clone()].into_iter().chain(numbered);
+        let free = names.find(|name| !self.taken.contains(name)).unwrap_or(in_group);
+        self.taken.insert(free.clone());
+        free
+    }
+
+    fn severity(&mut self, word: &Spanned<String>) -> Severity {
+        severity_of(&word.value).unwrap_or_else(|| {
+            self.warn(
+                &word.at,
+                format!("unknown severity {:?} counts as warning", word.value),
+                Some("the label stays; for channels: info, warning, critical, emergency".into()),
+            );
+            Severity::Warning
+        })
+    }
+
+    /// The labels of the group, overruled by those of the rule.
+    fn labels(&mut self, group: &Group, rule: &Rule) -> BTreeMap<String, Spanned<String>> {
+        let mut labels = BTreeMap::new();
+        for (name, text) in group.labels.iter().chain(&rule.labels) {
+            if text.value.0.contains("{{") {
+                let hint = "make it with label_replace(...) in the expression";
+                let message = "labels are no templates here: it is taken as it stands";
+                self.warn(&text.at, message, Some(hint.into()));
+            }
+            let value = Spanned { value: text.value.0.clone(), at: text.at.clone() };
+            labels.insert(name.clone(), value);
+        }
+        labels
+    }
+
+    fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<Wording>> {
+        let texts = rule.annotations.iter();
+        texts.map(|(name, text)| (name.clone(), self.text(text))).collect()
+    }
+
+    /// A text as a template of ours; what of it cannot be one stands as it is written.
+    fn text(&mut self, text: &Spanned<Words>) -> Spanned<Wording> {
+        let written = &text.value.0;
+        let (mut template, mut foreign) = go::translate_in_part(written, Dialect::Rule);
+        if let Some(refusal) = self.templates.refusal(&template) {
+            template = go::literal(written);
+            foreign = vec![Foreign { line: 0, what: refusal.message, hint: refusal.hint }];
+        }
+        for one in foreign {
+            let line = match one.line {
+                0 => String::new(),
+                line => format!(" (line {} of the text)", line + 1),
+            };
+            let message = format!("cannot be translated: {}{line}", one.what);
+            let kept = "it is shown as it stands";
+            let hint = one.hint.map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}"));
+            self.warn(&text.at, message, Some(hint));
+        }
+        let value = Wording { template, written: Some(written.clone()) };
+        Spanned { value, at: text.at.clone() }
+    }
+
+    fn record(&mut self, group: &Group, rule: &Rule, record: &Spanned<Raw>) {
+        for (key, given) in [("for", &rule.r#for), ("keep_firing_for", &rule.keep_firing_for)] {
+            if let Some(span) = given.as_ref().filter(|span| !span.value.0.is_zero()) {
+                self.problems.error(&span.at, format!("`{key}` beside `record`"));
+            }
+        }
+        if let Some(text) = rule.annotations.values().next() {
+            let problem = self.problems.error(&text.at, "`annotations` beside `record`");
+            problem.hint("what is recorded tells nobody");
+        }
+        let Some(mut settings) = blank::<RecordingSettings>(&[("record", "x"), ("promql", "1")])
+        else {
+            return;
+        };
+        settings.record = Spanned { value: record.value.to_string(), at: record.at.clone() };
+        settings.promql = rule.expr.clone();
+        settings.interval = interval(group);
+        settings.labels = self.labels(group, rule);
+        self.imported.recordings.push(settings);
+    }
+}
+
+/// How often a group is judged, where it says so.
+fn interval(group: &Group) -> Option<Spanned<bellwether_schema::Span>> {
+    group.interval.as_ref().filter(|interval| !interval.value.0.is_zero()).map(Lasting::span)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! Renders a snapshot, a chunk at a time.
+//!
+//! Nothing is allocated per series: what the lines of a family have in common is made once per
+//! family, and a line is three copies and a number.
+
+use std::ops::Range;
+
+use super::escape::push_help;
+use super::format::Format;
+use super::number::{bound, push_value};
+use super::series::lines;
+use super::snapshot::{FamilyView, Snapshot};
+use bellwether_core::{Kind, MetricDef};
+
+/// A chunk is handed out once it holds this many bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// A page on its way out.
+#[derive(Debug)]
+pub struct Page {
+    snapshot: Snapshot,
+    format: Format,
+    family: usize,
+    series: usize,
+    lines: Lines,
+    ended: bool,
+}
+
+impl Page {
+    /// The page of `snapshot`, from its first line.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, format: Format) -> Self {
+        let lines = Lines::default();
+        Self { snapshot, format, family: 0, series: 0, lines, ended: false }
+    }
+
+    /// Appends the next chunk, about 64 KiB, to `out`; `false` if there was nothing left to append.
+    pub fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {
+        if self.ended {
+            return false;
+        }
+        let before = out.len();
+        let full = before + CHUNK;
+        while let Some(family) = self.snapshot.family(self.family) {
+            if self.series == 0 {
+                push_header(out, self.format, family.def);
+                self.lines.prepare(&family, self.format);
+            }
+            while self.series < family.layout.len() && out.len() < full {
+                self.lines.push(out, &family, self.series);
+                self.series += 1;
+            }
+            if self.series < family.layout.len() {
+                return true;
+            }
+            self.family += 1;
+            self.series = 0;
+        }
+        self.ended = true;
+        if self.format == Format::OpenMetrics {
+            out.extend_from_slice(b"# EOF\n");
+        }
+        out.len() > before
+    }
+}
+
+/// Name of the family in `# TYPE`. OpenMetrics takes `_total` off a counter.
+fn family_name(def: &MetricDef, format: Format) -> &str {
+    let name = &*def.exported;
+    match (format, def.kind) {
+        (Format::OpenMetrics, Kind::Counter) => name.strip_suffix("_total").unwrap_or(name),
+        _ => name,
+    }
+}
+
+fn push_header(out: &mut Vec<u8>, format: Format, def: &MetricDef) {
+    let name = family_name(def, format);
+    let mut text = String::new();
+    if !def.help.is_empty() {
+        text.extend(["# HELP ", name, " "]);
+        push_help(&mut text, &def.help, format == Format::OpenMetrics);
+        text.push('\n');
+    }
+    text.extend(["# TYPE ", name, " ", def.kind.as_str(), "\n"]);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Condition under which a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    /// Always.
+    None,
+    /// Only while this number of the series is not negative.
+    Number(usize),
+    /// Never.
+    Omit,
+}
+
+/// OpenMetrics takes sums for counters, which are never negative, has no quantiles below zero and
+/// no count of a histogram without its sum; its parsers refuse the whole page for one of those.
+/// The buckets, and the count of a summary, tell what is left out then.
+fn guard(def: &MetricDef, suffix: &str, number: usize) -> Guard {
+    let below_zero = def.buckets.first().is_some_and(|bound| *bound < 0.0);
+    match (def.kind, suffix) {
+        (Kind::Histogram, "_sum" | "_count") if below_zero => Guard::Omit,
+        (Kind::Histogram, "_sum" | "_count") => Guard::Number(def.width() - 1),
+        (Kind::Summary, "" | "_sum") => Guard::Number(number),
+        _ => Guard::None,
+    }
+}
+
+/// The lines of one series, without what differs between the series of a family.
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<u8>,
+    lines: Vec<Line>,
+}
+
+/// `head`, the series' labels, `tail`, a number: `name_bucket{`, `path="/"`, `,le="0.1"} `, `3`.
+#[derive(Debug)]
+struct Line {
+    head: Range<usize>,
+    tail: Range<usize>,
+    /// Which of the series' numbers.
+    number: usize,
+    /// The number that leaves the line out where it is negative.
+    guard: Option<usize>,
+}
+
+impl Lines {
+    fn prepare(&mut self, family: &FamilyView<'_>, format: Format) {
+        self.text.clear();
+        self.lines.clear();
+        let def = family.def;
+        let canonical = format == Format::OpenMetrics;
+        let stem = family_name(def, format);
+        for line in lines(def) {
+            let guard = if canonical { guard(def, line.suffix, line.number) } else { Guard::None };
+            if guard == Guard::Omit {
+                continue;
+            }
+            let suffix = match def.kind {
+                Kind::Counter if canonical => "_total",
+                _ => line.suffix,
+            };
+            let last =
+                line.bound.map(|(label, value)| format!("{label}=\"{}\"", bound(value, canonical)));
+            self.add(family, stem, suffix, last.as_deref(), line.number);
+            if let (Guard::Number(number), Some(line)) = (guard, self.lines.last_mut()) {
+                line.guard = Some(number);
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        family: &FamilyView<'_>,
+        name: &str,
+        suffix: &str,
+        last: Option<&str>,
+        number: usize,
+    ) {
+        let labelled = !family.def.labels.is_empty();
+        let constant = Some(family.constant).filter(|text| !text.is_empty());
+        let braces = labelled || constant.is_some() || last.is_some();
+        let start = self.text.len();
+        self.extend([name, suffix, if braces { "{" } else { "" }]);
+        let middle = self.text.len();
+        let mut separate = labelled;
+        for label in constant.into_iter().chain(last) {
+            self.extend([if separate { "," } else { "" }, label]);
+            separate = true;
+        }
+        self.extend([if braces { "} " } else { " " }]);
+        let (head, tail) = (start..middle, middle..self.text.len());
+        self.lines.push(Line { head, tail, number, guard: None });
+    }
+
+    fn extend<const N: usize>(&mut self, parts: [&str; N]) {
+        for part in parts {
+            self.text.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    fn push(&self, out: &mut Vec<u8>, family: &FamilyView<'_>, series: usize) {
+        let (labels, slot) = family.layout.series(series);
+        let numbers = &family.numbers[slot * family.def.width()..];
+        for line in &self.lines {
+            if line.guard.is_some_and(|guard| numbers[guard] < 0.0) {
+                continue;
+            }
+            out.extend_from_slice(&self.text[line.head.clone()]);
+            out.extend_from_slice(labels.as_bytes());
+            out.extend_from_slice(&self.text[line.tail.clone()]);
+            push_value(out, numbers[line.number]);
+            out.push(b'\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::{Layout, constant_labels};
+    use super::*;
+    use bellwether_core::{LabelValues, Labels, MetricId, Origin};
+
+    /// Label values and numbers of one series.
+    type Row<'a> = (&'a [&'a str], &'a [f64]);
+    type Given<'a> = (MetricDef, &'a [Row<'a>]);
+
+    fn def(name: &str, help: &str, kind: Kind, labels: &[&str]) -> MetricDef {
+        MetricDef {
+            name: name.into(),
+            exported: format!("app_{name}").into(),
+            help: help.into(),
+            kind,
+            labels: labels.iter().map(|label| Arc::from(*label)).collect(),
+            buckets: if kind == Kind::Histogram { [0.5, 1.0, 1e6].into() } else { [].into() },
+            quantiles: if kind == Kind::Summary { [0.5, 0.99].into() } else { [].into() },
+            origin: Origin::Application,
+            interval: Duration::from_secs(1),
+        }
+    }
+
+    fn render(format: Format, defaults: &[(&str, &str)], families: &[Given<'_>]) -> String {
+        let defaults: Labels =
+            defaults.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let metrics: Arc<[MetricDef]> = families.iter().map(|(def, _)| def.clone()).collect();
+        let mut snapshot = Snapshot::new(metrics, 0);
+        for (index, (def, series)) in families.iter().enumerate() {
+            let labels: Vec<_> =
+                series.iter().map(|(values, _)| LabelValues::new(values)).collect();
+            let slots = labels.iter().enumerate().map(|(slot, labels)| (slot as u32, labels));
+            let layout = Arc::new(Layout::new(&def.labels, slots));
+            let numbers: Vec<f64> =
+                series.iter().flat_map(|(_, numbers)| numbers.iter().copied()).collect();
+            let constant = constant_labels(&defaults, def);
+            snapshot.push(MetricId(index as u32), &constant, layout, &numbers);
+        }
+        let mut page = Page::new(snapshot, format);
+        let mut out = Vec::new();
+        while page.next_chunk(&mut out) {}
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_kind_in_both_formats() {
+        let families: [Given<'_>; 6] = [
+            (def("bare", "", Kind::Gauge, &[]), &[(&[], &[f64::NAN])]),
+            (def("hits_total", "Hits \\ \"all\"\n.", Kind::Counter, &[]), &[(&[], &[3.0])]),
+            (
+                def("load", "Load.", Kind::Gauge, &["host"]),
+                &[(&["a\"\\\n"], &[1.5]), (&["é"], &[f64::NEG_INFINITY])],
+            ),
+            (def("none", "Nothing yet.", Kind::Histogram, &[]), &[]),
+            (
+                def("time", "Time.", Kind::Histogram, &["path"]),
+                &[(&["/"], &[1.0, 2.0, 2.0, 3.0, 1e9])],
+            ),
+            (def("took", "Took.", Kind::Summary, &[]), &[(&[], &[0.25, 1.0, 7.0, 2.5])]),
+        ];
+        let text = render(Format::Text, &[("env", "t")], &families);
+        assert_eq!(text, include_str!("../../../tests/golden/kinds.txt"));
+        let open = render(Format::OpenMetrics, &[("env", "t")], &families);
+        assert_eq!(open, include_str!("../../../tests/golden/kinds.openmetrics.txt"));
+    }
+
+    #[test]
+    fn openmetrics_has_no_sum_that_can_fall() {
+        let below = MetricDef { buckets: [-1.0, 1.0].into(), ..def("t", "", Kind::Histogram, &[]) };
+        let families: [Given<'_>; 3] = [
+            (
+                def("h", "", Kind::Histogram, &["l"]),
+                &[(&["a"], &[2.0, 2.0, 2.0, 2.0, -3.0]), (&["b"], &[2.0, 2.0, 2.0, 2.0, 0.5])],
+            ),
+            (def("s", "", Kind::Summary, &[]), &[(&[], &[-5.0, -5.0, 1.0, -5.0])]),
+            (below, &[(&[], &[0.0, 1.0, 1.0, 0.5])]),
+        ];
+        let open = render(Format::OpenMetrics, &[], &families);
+        let sums: Vec<_> = open.lines().filter(|line| line.contains("_sum")).collect();
+        assert_eq!(sums, ["app_h_sum{l=\"b\"} 0.5"], "{open}");
+        let counts: Vec<_> = open.lines().filter(|line| line.contains("_count")).collect();
+        assert_eq!(counts, ["app_h_count{l=\"b\"} 2", "app_s_count 1"], "a histogram has both");
+        assert!(!open.lines().any(|line| line.ends_with("-5")), "{open}");
+        let text = render(Format::Text, &[], &families);
+        assert_eq!(text.lines().filter(|line| line.contains("_sum")).count(), 4, "{text}");
+    }
+
+    #[test]
+    fn without_any_label_there_are_no_braces() {
+        let families: [Given<'_>; 1] = [(def("up", "", Kind::Gauge, &[]), &[(&[], &[1.0])])];
+        assert_eq!(render(Format::Text, &[], &families), "# TYPE app_up gauge\napp_up 1\n");
+    }
+
+    #[test]
+    fn declared_labels_win_over_default_ones() {
+        let families: [Given<'_>; 2] = [
+            (def("up", "", Kind::Gauge, &["env"]), &[(&["own"], &[1.0])]),
+            (def("q", "", Kind::Summary, &[]), &[(&[], &[0.5, 0.9, 2.0, 3.0])]),
+        ];
+        let text = render(Format::Text, &[("env", "default"), ("quantile", "x")], &families);
+        assert!(text.contains("app_up{env=\"own\",quantile=\"x\"} 1\n"), "{text}");
+        assert!(text.contains("app_q{env=\"default\",quantile=\"0.5\"} 0.5\n"), "{text}");
+    }
+
+    #[test]
+    fn a_page_comes_in_chunks_that_join_to_the_whole() {
+        let names: Vec<String> = (0..5000).map(|index| format!("series number {index}")).collect();
+        let series: Vec<([&str; 1], [f64; 1])> =
+            names.iter().map(|name| ([name.as_str()], [1.0])).collect();
+        let borrowed: Vec<Row<'_>> =
+            series.iter().map(|(labels, numbers)| (&labels[..], &numbers[..])).collect();
+        let gauge = def("g", "G.", Kind::Gauge, &["name"]);
+        let whole = render(Format::OpenMetrics, &[], &[(gauge, &borrowed)]);
+        assert_eq!(whole.lines().count(), 5000 + 3);
+        assert!(whole.ends_with("# EOF\n"));
+
+        let labels: Vec<_> = names.iter().map(|name| LabelValues::new(&[name])).collect();
+        let gauge = def("g", "G.", Kind::Gauge, &["name"]);
+        let slots = labels.iter().enumerate().map(|(slot, labels)| (slot as u32, labels));
+        let layout = Arc::new(Layout::new(&gauge.labels, slots));
+        let mut snapshot = Snapshot::new([gauge].into(), 0);
+        snapshot.push(MetricId(0), &"".into(), layout, &[1.0; 5000]);
+        let mut page = Page::new(snapshot, Format::OpenMetrics);
+        let (mut joined, mut chunk, mut chunks) = (Vec::new(), Vec::new(), 0);
+        while page.next_chunk(&mut chunk) {
+            assert!(chunk.len() < CHUNK + 100, "chunk of {} bytes", chunk.len());
+            joined.append(&mut chunk);
+            chunks += 1;
+        }
+        assert_eq!(joined, whole.as_bytes());
+        assert_eq!(chunks, whole.len() / CHUNK + 1);
+    }
+}

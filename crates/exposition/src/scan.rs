@@ -1,0 +1,262 @@
+//! Reads the pieces of one line: names, label sets, numbers. Strict, never panics.
+
+use std::collections::btree_map::Entry;
+
+use super::format::Format;
+use super::go_quote::unquote;
+use bellwether_core::{Labels, METRIC_NAME, is_label_name, is_metric_name};
+
+/// What is left of a line.
+#[derive(Clone, Copy)]
+pub(super) struct Scanner<'a> {
+    rest: &'a str,
+    format: Format,
+    /// Undoes the escapes of a label value.
+    unescape: fn(&str) -> Result<String, String>,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(line: &'a str, format: Format) -> Self {
+        let rest = if format == Format::Text { line.trim_start_matches(BLANK) } else { line };
+        let unescape: fn(&str) -> _ = match format {
+            Format::Text => |text| unescape(text, true),
+            Format::OpenMetrics => |text| Ok(unescape_leniently(text)),
+        };
+        Self { rest, format, unescape }
+    }
+
+    /// A line of `promtool tsdb dump`: as text, with values that Go has quoted.
+    pub(super) fn of_dump(line: &'a str) -> Self {
+        Self { unescape: unquote, ..Self::new(line, Format::Text) }
+    }
+
+    pub(super) fn rest(&self) -> &'a str {
+        self.rest
+    }
+
+    /// Whether the line ends here; trailing blanks do not count in text.
+    pub(super) fn at_end(&self) -> bool {
+        match self.format {
+            Format::Text => self.rest.trim_start_matches(BLANK).is_empty(),
+            Format::OpenMetrics => self.rest.is_empty(),
+        }
+    }
+
+    /// Steps over the separator: one space in OpenMetrics, one or more blanks in text.
+    pub(super) fn gap(&mut self) -> Result<(), String> {
+        let rest = match self.format {
+            Format::Text => self.rest.trim_start_matches(BLANK),
+            Format::OpenMetrics => self.rest.strip_prefix(' ').unwrap_or(self.rest),
+        };
+        if rest.len() == self.rest.len() {
+            return Err(format!("expected a space before: {:?}", self.rest));
+        }
+        self.rest = rest;
+        Ok(())
+    }
+
+    /// Steps over `prefix` if it comes next.
+    pub(super) fn eat(&mut self, prefix: &str) -> bool {
+        match self.rest.strip_prefix(prefix) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The text up to the next blank.
+    pub(super) fn word(&mut self) -> &'a str {
+        self.take_until(|c| BLANK.contains(&c))
+    }
+
+    pub(super) fn metric_name(&mut self) -> Result<&'a str, String> {
+        let name = self.take_until(|c| c == '{' || BLANK.contains(&c));
+        if is_metric_name(name) { Ok(name) } else { Err(format!("bad metric name: {name:?}")) }
+    }
+
+    pub(super) fn value(&mut self) -> Result<f64, String> {
+        let word = self.word();
+        number(word).ok_or_else(|| format!("bad number: {word:?}"))
+    }
+
+    /// A timestamp, in milliseconds since the epoch. Text writes it so, OpenMetrics in seconds.
+    pub(super) fn timestamp(&mut self) -> Result<i64, String> {
+        let word = self.word();
+        let millis = match self.format {
+            Format::Text => word.parse().ok(),
+            Format::OpenMetrics => number(word)
+                .map(|seconds| (seconds * 1000.0).round())
+                .filter(|millis| millis.is_finite())
+                .map(|millis| millis as i64),
+        };
+        millis.ok_or_else(|| format!("bad timestamp: {word:?}"))
+    }
+
+    /// A label set in braces; none is an empty set.
+    pub(super) fn labels(&mut self) -> Result<Labels, String> {
+        let mut labels = Labels::new();
+        self.braces(|line| {
+            let name = line.bare_name(is_label_name)?.to_owned();
+            let value = line.label_value(&name)?;
+            insert(&mut labels, name, value)
+        })?;
+        Ok(labels)
+    }
+
+    /// The same with any UTF-8 names, in quotes where Prometheus needs them. A quoted name without a value is that
+    /// of the metric, and becomes the label `__name__`.
+    pub(super) fn utf8_labels(&mut self) -> Result<Labels, String> {
+        let mut labels = Labels::new();
+        self.braces(|line| {
+            let name = match line.eat("\"") {
+                true => line.quoted()?,
+                false => {
+                    let good = |name: &str| name == METRIC_NAME || is_label_name(name);
+                    let name = line.bare_name(good)?.to_owned();
+                    let value = line.label_value(&name)?;
+                    return insert(&mut labels, name, value);
+                }
+            };
+            line.skip_blanks();
+            if line.rest.starts_with([',', '}']) {
+                return insert(&mut labels, METRIC_NAME.to_owned(), name);
+            }
+            let value = line.label_value(&name)?;
+            insert(&mut labels, name, value)
+        })?;
+        Ok(labels)
+    }
+
+    /// Reads what is in braces, one `each` between two commas; nothing without braces.
+    fn braces(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let before = *self;
+        self.skip_blanks();
+        if !self.eat("{") {
+            *self = before;
+            return Ok(());
+        }
+        self.skip_blanks();
+        let mut first = true;
+        while !self.eat("}") {
+            if !std::mem::take(&mut first) {
+                self.comma()?;
+                if self.format == Format::Text && self.eat("}") {
+                    break;
+                }
+            }
+            each(self)?;
+            self.skip_blanks();
+        }
+        Ok(())
+    }
+
+    fn comma(&mut self) -> Result<(), String> {
+        if !self.eat(",") {
+            return Err(format!("expected ',' or '}}' before: {:?}", self.rest));
+        }
+        self.skip_blanks();
+        Ok(())
+    }
+
+    fn bare_name(&mut self, good: impl Fn(&str) -> bool) -> Result<&'a str, String> {
+        let name = self.take_until(|c| c == '=' || c == '}' || BLANK.contains(&c));
+        if good(name) { Ok(name) } else { Err(format!("bad label name: {name:?}")) }
+    }
+
+    /// The value behind the label name `name`.
+    fn label_value(&mut self, name: &str) -> Result<String, String> {
+        self.skip_blanks();
+        let equals = self.eat("=");
+        self.skip_blanks();
+        if !equals || !self.eat("\"") {
+            return Err(format!("expected =\"value\" after the label name: {name}"));
+        }
+        self.quoted()
+    }
+
+    fn quoted(&mut self) -> Result<String, String> {
+        let mut escaped = false;
+        let end = self.rest.find(|c| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        let end = end.ok_or("label value without an end")?;
+        let value = (self.unescape)(&self.rest[..end])?;
+        self.rest = &self.rest[end + 1..];
+        Ok(value)
+    }
+
+    fn skip_blanks(&mut self) {
+        if self.format == Format::Text {
+            self.rest = self.rest.trim_start_matches(BLANK);
+        }
+    }
+
+    fn take_until(&mut self, stop: impl Fn(char) -> bool) -> &'a str {
+        let (taken, rest) = self.rest.split_at(self.rest.find(stop).unwrap_or(self.rest.len()));
+        self.rest = rest;
+        taken
+    }
+}
+
+const BLANK: [char; 2] = [' ', '\t'];
+
+fn insert(labels: &mut Labels, name: String, value: String) -> Result<(), String> {
+    match labels.entry(name) {
+        Entry::Vacant(place) => {
+            place.insert(value);
+            Ok(())
+        }
+        Entry::Occupied(place) => Err(format!("label given twice: {}", place.key())),
+    }
+}
+
+/// Undoes the escaping of a label value in OpenMetrics, where a backslash before any other character stands for itself.
+fn unescape_leniently(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, chars.as_str().chars().next()) {
+            ('\\', Some(next @ ('\\' | 'n' | '"'))) => {
+                chars.next();
+                out.push(if next == 'n' { '\n' } else { next });
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Undoes the escaping of a label value or a help text. `quotes`: `\"` is an escape too.
+pub(super) fn unescape(text: &str, quotes: bool) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('\\') => out.push('\\'),
+            Some('n') => out.push('\n'),
+            Some('"') if quotes => out.push('"'),
+            Some(other) => return Err(format!("bad escape: \\{other}")),
+            None => return Err("lone backslash at the end".into()),
+        }
+    }
+    Ok(out)
+}
+
+/// A number as both formats spell it: decimal, or a word for infinity and NaN in any case.
+pub(super) fn number(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let word = ["inf", "infinity", "nan"].iter().any(|word| unsigned.eq_ignore_ascii_case(word));
+    let digits = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    if word || digits { text.parse().ok() } else { None }
+}

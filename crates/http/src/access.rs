@@ -1,0 +1,198 @@
+//! How a receiver is reached: address, TLS, authorization, headers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, RequestBuilder, Url};
+
+use super::answer::reasons;
+use super::trust::client_config;
+use bellwether_files as files;
+use bellwether_schema::{At, Problems, Secret, Span, Spanned};
+
+bellwether_schema::section! {
+    /// User and password of a receiver.
+    pub struct BasicAuth {
+        /// User name.
+        pub username: String,
+        /// Password.
+        pub password: Option<Secret>,
+        /// File that holds the password; read again for each request.
+        pub password_file: Option<PathBuf>,
+    }
+}
+
+/// What the keys of these names say in the section that declares a receiver.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Further headers.
+    pub headers: BTreeMap<String, Spanned<Secret>>,
+    /// Token sent as `Authorization: Bearer`.
+    pub bearer_token: Option<Secret>,
+    /// File that holds the token; read again for each request.
+    pub bearer_token_file: Option<PathBuf>,
+    /// User and password.
+    pub basic_auth: Option<BasicAuth>,
+    /// How long a request may take, answer included.
+    pub timeout: Span,
+    /// PEM file with the only authorities the receiver's certificate is checked against.
+    pub ca_file: Option<PathBuf>,
+    /// The proxy that requests go through.
+    pub proxy_url: Option<Spanned<Secret>>,
+    /// Whether the proxies of the environment hold.
+    pub proxy_from_environment: bool,
+}
+
+impl Access {
+    /// Judges what needs no file and no network.
+    pub fn check(&self, at: &At, problems: &mut Problems) {
+        self.check_authorization(at, problems);
+        for (name, value) in &self.headers {
+            if HeaderName::try_from(name).is_err() {
+                problems.error(&value.at, format!("not a header name: {name:?}"));
+            } else if HeaderValue::from_str(value.expose()).is_err() {
+                problems.error(&value.at, format!("not a header value: that of {name:?}"));
+            }
+        }
+        if self.timeout.is_zero() {
+            problems.error(&at.key("timeout"), "must be longer than 0s");
+        }
+        if let Some(proxy) = &self.proxy_url {
+            if let Err(reason) = parse_url(proxy) {
+                problems.error(&proxy.at, reason).hint("such as http://proxy:3128");
+            }
+            if self.proxy_from_environment {
+                problems
+                    .error(&proxy.at, "both `proxy_url` and `proxy_from_environment`")
+                    .hint("keep one");
+            }
+        }
+    }
+
+    fn check_authorization(&self, at: &At, problems: &mut Problems) {
+        let header = self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+        let ways = [
+            header,
+            self.bearer_token.is_some(),
+            self.bearer_token_file.is_some(),
+            self.basic_auth.is_some(),
+        ];
+        if ways.into_iter().filter(|way| *way).count() > 1 {
+            problems.error(at, "more than one kind of authorization").hint(
+                "keep one of `bearer_token`, `bearer_token_file`, `basic_auth` and the header",
+            );
+        }
+        if let Some(basic) = &self.basic_auth
+            && basic.password.is_some()
+            && basic.password_file.is_some()
+        {
+            problems
+                .error(&at.key("basic_auth"), "both `password` and `password_file`")
+                .hint("keep one");
+        }
+    }
+
+    /// A client for `url`. Reads files, so it runs on a blocking thread.
+    ///
+    /// # Errors
+    /// The authorities' file cannot be read, or holds none.
+    pub fn client(&self, url: &Url) -> Result<Client, String> {
+        // Fails only where the process has a provider already.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let mut builder = Client::builder()
+            .timeout(*self.timeout)
+            // By itself it would turn a POST into a GET; see `Client`.
+            .redirect(reqwest::redirect::Policy::none())
+            // Who sends is the only one that tries again, so that each attempt counts.
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(1)
+            .user_agent(concat!("bellwether/", env!("CARGO_PKG_VERSION")));
+        if !self.proxy_from_environment {
+            builder = builder.no_proxy();
+        }
+        if let Some(proxy) = &self.proxy_url {
+            let proxy = reqwest::Proxy::all(parse_url(proxy)?);
+            builder = builder.proxy(proxy.map_err(|error| reasons(&error.without_url()))?);
+        }
+        if let Some(path) = &self.ca_file {
+            let told = |reason: String| format!("ca_file {}: {reason}", path.display());
+            let pem = files::read(path, files::SMALL).map_err(|error| told(error.to_string()))?;
+            builder = builder.tls_backend_preconfigured(client_config(&pem).map_err(told)?);
+        } else if url.scheme() == "http" && self.lacks_authorities() {
+            // Reading the system's authorities costs time and memory, and hosts without any exist.
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build().map_err(|error| reasons(&error))
+    }
+
+    /// Whether a client for `http` has no authorities.
+    pub(super) fn lacks_authorities(&self) -> bool {
+        self.ca_file.is_none() && self.proxy_url.is_none() && !self.proxy_from_environment
+    }
+
+    /// The declared headers.
+    ///
+    /// # Errors
+    /// One that is no header; its value is not shown.
+    pub fn header_map(&self) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let told = || format!("invalid header {name:?}");
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| told())?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::try_from(name).map_err(|_| told())?, value);
+        }
+        Ok(headers)
+    }
+
+    /// Says who sends `request`; secrets in files are read anew.
+    ///
+    /// # Errors
+    /// A secret's file cannot be read.
+    pub async fn authorize(&self, request: RequestBuilder) -> Result<RequestBuilder, String> {
+        if let Some(token) = &self.bearer_token {
+            return Ok(request.bearer_auth(token.expose()));
+        }
+        if let Some(path) = &self.bearer_token_file {
+            return Ok(request.bearer_auth(fresh_secret(path.clone()).await?.expose()));
+        }
+        let Some(basic) = &self.basic_auth else { return Ok(request) };
+        let password = match &basic.password_file {
+            Some(path) => Some(fresh_secret(path.clone()).await?),
+            None => basic.password.clone(),
+        };
+        Ok(request.basic_auth(&basic.username, password.as_ref().map(Secret::expose)))
+    }
+}
+
+/// The URL, or why it is none, without showing it.
+///
+/// # Errors
+/// Why it is no HTTP URL.
+pub fn parse_url(text: &Secret) -> Result<Url, String> {
+    let url = Url::parse(text.expose().trim()).map_err(|error| format!("not a URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(format!("not an HTTP URL: its scheme is {other:?}")),
+    }
+}
+
+/// The secret in a file, without the end of its line. Blocks.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_secret(path: &Path) -> Result<Secret, String> {
+    match files::read_text(path, files::SMALL) {
+        Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
+}
+
+/// The secret of a file that may be replaced at any time.
+async fn fresh_secret(path: PathBuf) -> Result<Secret, String> {
+    match tokio::task::spawn_blocking(move || read_secret(&path)).await {
+        Ok(read) => read,
+        Err(_) => Err("the reading of a secret's file was cut off".into()),
+    }
+}

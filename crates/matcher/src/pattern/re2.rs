@@ -1,0 +1,420 @@
+//! The syntax of RE2, which Prometheus has, as that of the `regex` crate.
+
+use std::fmt::Write as _;
+
+/// Most repetitions of one part.
+const MAX_REPEAT: u32 = 1000;
+
+/// `source` with what means something else to the `regex` crate said in its way.
+///
+/// # Errors
+/// What RE2 refuses, in Go's words; what both refuse alike is left to the crate.
+pub fn translate(source: &str) -> Result<String, String> {
+    let mut reader = Reader { rest: source, out: String::with_capacity(source.len() + 16) };
+    reader.read()?;
+    Ok(reader.out)
+}
+
+struct Reader<'s> {
+    rest: &'s str,
+    out: String,
+}
+
+impl<'s> Reader<'s> {
+    fn read(&mut self) -> Result<(), String> {
+        let mut depth = 0_usize;
+        let mut repeated = "";
+        let mut nothing = true;
+        while let Some(next) = self.rest.chars().next() {
+            let before = self.rest;
+            let operator = match next {
+                '\\' => {
+                    self.escaped()?;
+                    false
+                }
+                '[' => {
+                    self.class()?;
+                    false
+                }
+                '(' => {
+                    depth += usize::from(self.group()?);
+                    false
+                }
+                ')' => {
+                    depth = depth.checked_sub(1).ok_or("unexpected )")?;
+                    self.take(1);
+                    false
+                }
+                '*' | '+' | '?' => {
+                    self.take(1);
+                    true
+                }
+                '{' => self.counted()?,
+                ']' | '}' => {
+                    self.out.push('\\');
+                    self.take(1);
+                    false
+                }
+                _ => {
+                    self.take(next.len_utf8());
+                    false
+                }
+            };
+            if !operator {
+                repeated = "";
+                nothing = matches!(next, '(' | '|');
+                continue;
+            }
+            if self.rest.starts_with('?') {
+                self.take(1);
+            }
+            let this = &before[..before.len() - self.rest.len()];
+            if nothing {
+                return Err(format!("missing argument to repetition operator: `{this}`"));
+            }
+            if !repeated.is_empty() {
+                return Err(format!("invalid nested repetition operator: `{repeated}{this}`"));
+            }
+            repeated = this;
+        }
+        if depth > 0 {
+            // In the words of the crate, which are shorter than Go's.
+            return Err("unclosed group".into());
+        }
+        Ok(())
+    }
+
+    /// Takes `length` bytes as they are.
+    fn take(&mut self, length: usize) {
+        let (taken, rest) = self.rest.split_at(length);
+        self.out.push_str(taken);
+        self.rest = rest;
+    }
+
+    fn skip(&mut self, length: usize) {
+        self.rest = &self.rest[length..];
+    }
+
+    /// A character that means itself.
+    fn literal(&mut self, c: char) {
+        if c.is_ascii_punctuation() {
+            self.out.push('\\');
+        }
+        self.out.push(c);
+    }
+
+    /// The opening of a group; false where it is one of flags, which opens nothing.
+    fn group(&mut self) -> Result<bool, String> {
+        let Some(behind) = self.rest.strip_prefix("(?") else {
+            self.take(1);
+            return Ok(true);
+        };
+        if behind.starts_with("P<") || behind.starts_with('<') {
+            let named = !behind.starts_with("<=") && !behind.starts_with("<!");
+            let end = behind.find('>').filter(|_| named);
+            let end = end.ok_or_else(|| unsupported(self.rest, 4))?;
+            self.take(2 + end + 1);
+            return Ok(true);
+        }
+        let flags = behind.find(|c: char| !matches!(c, 'i' | 'm' | 's' | 'U' | '-'));
+        let end = flags.filter(|end| matches!(behind.as_bytes()[*end], b':' | b')'));
+        let end = end.ok_or_else(|| unsupported(self.rest, 3 + flags.unwrap_or_default()))?;
+        self.take(2 + end + 1);
+        Ok(behind.as_bytes()[end] == b':')
+    }
+
+    /// `{2}`, `{2,}`, `{2,3}`; anything else in braces is a text.
+    fn counted(&mut self) -> Result<bool, String> {
+        let end = self.rest.find('}');
+        let inner = end.map(|end| &self.rest[1..end]);
+        let numbers = inner.and_then(|inner| {
+            let (least, most) = inner.split_once(',').unwrap_or((inner, inner));
+            let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+            (!least.is_empty() && digits(least) && digits(most)).then_some((least, most))
+        });
+        let (Some(end), Some((least, most))) = (end, numbers) else {
+            self.skip(1);
+            self.literal('{');
+            return Ok(false);
+        };
+        let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number <= MAX_REPEAT);
+        let most = if most.is_empty() { Some(MAX_REPEAT) } else { number(most) };
+        if number(least).zip(most).is_none_or(|(least, most)| least > most) {
+            return Err(format!("invalid repeat count: `{}`", &self.rest[..=end]));
+        }
+        self.take(end + 1);
+        Ok(true)
+    }
+
+    fn escaped(&mut self) -> Result<(), String> {
+        if let Some(quoted) = self.rest.strip_prefix("\\Q") {
+            let (text, rest) = quoted.split_once("\\E").unwrap_or((quoted, ""));
+            text.chars().for_each(|c| self.literal(c));
+            self.rest = rest;
+            return Ok(());
+        }
+        let Some(kind) = self.rest.chars().nth(1) else {
+            return Err("trailing backslash at end of expression".into());
+        };
+        let class = match kind {
+            'A' | 'z' => Some(if kind == 'A' { "\\A" } else { "\\z" }),
+            'b' => Some("(?-u:\\b)"),
+            'B' => Some("(?-u:\\B)"),
+            _ => None,
+        };
+        if let Some(class) = class {
+            self.out.push_str(class);
+            self.skip(2);
+        } else if let Some(set) = perl(kind) {
+            write!(self.out, "[{set}]").ok();
+            self.skip(2);
+        } else if matches!(kind, 'p' | 'P') {
+            self.property()?;
+        } else {
+            let c = self.character()?;
+            self.literal(c);
+        }
+        Ok(())
+    }
+
+    /// `\pL`, `\p{Greek}`, `\p{^Greek}`.
+    fn property(&mut self) -> Result<(), String> {
+        let negated = self.rest.starts_with("\\P");
+        let behind = &self.rest[2..];
+        let (name, length) = match behind.strip_prefix('{') {
+            Some(inner) => {
+                let end = inner.find('}').ok_or_else(|| range(self.rest))?;
+                (&inner[..end], end + 4)
+            }
+            None => {
+                let first = behind.chars().next().ok_or_else(|| range(self.rest))?;
+                (&behind[..first.len_utf8()], 2 + first.len_utf8())
+            }
+        };
+        let (name, turned) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
+        let letter = if negated == turned { 'p' } else { 'P' };
+        write!(self.out, "\\{letter}{{{name}}}").ok();
+        self.skip(length);
+        Ok(())
+    }
+
+    /// One character, escaped or not.
+    fn character(&mut self) -> Result<char, String> {
+        let mut chars = self.rest.chars();
+        let first = chars.next().ok_or_else(|| "missing closing ]".to_owned())?;
+        if first != '\\' {
+            self.skip(first.len_utf8());
+            return Ok(first);
+        }
+        let invalid = |rest: &str, length: usize| {
+            let shown: String = rest.chars().take(length).collect();
+            format!("invalid escape sequence: `{shown}`")
+        };
+        let Some(kind) = chars.next() else {
+            return Err("trailing backslash at end of expression".into());
+        };
+        let behind = chars.as_str();
+        let (c, length) = match kind {
+            'a' => ('\u{7}', 2),
+            'f' => ('\u{c}', 2),
+            't' => ('\t', 2),
+            'n' => ('\n', 2),
+            'r' => ('\r', 2),
+            'v' => ('\u{b}', 2),
+            'x' => {
+                let (digits, length) = match behind.strip_prefix('{') {
+                    Some(inner) => {
+                        let end = inner.find('}').ok_or_else(|| invalid(self.rest, 3))?;
+                        (&inner[..end], end + 4)
+                    }
+                    None => (behind.get(..2).ok_or_else(|| invalid(self.rest, 3))?, 4),
+                };
+                let number = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+                (number.ok_or_else(|| invalid(self.rest, length))?, length)
+            }
+            '0'..='7' => {
+                let digits = behind.bytes().take(2).take_while(|b| matches!(b, b'0'..=b'7'));
+                let count = digits.count();
+                if kind != '0' && count == 0 {
+                    return Err(invalid(self.rest, 2));
+                }
+                let text = &self.rest[1..2 + count];
+                let number = u32::from_str_radix(text, 8).ok().and_then(char::from_u32);
+                (number.ok_or_else(|| invalid(self.rest, 2))?, 2 + count)
+            }
+            kind if kind.is_ascii_punctuation() => (kind, 2),
+            _ => return Err(invalid(self.rest, 2)),
+        };
+        self.skip(length);
+        Ok(c)
+    }
+
+    /// `[...]`: only a closing bracket, a range and an escape mean anything in it.
+    fn class(&mut self) -> Result<(), String> {
+        let whole = self.rest;
+        self.take(1);
+        if self.rest.starts_with('^') {
+            self.take(1);
+        }
+        let mut first = true;
+        while first || !self.rest.starts_with(']') {
+            first = false;
+            if self.rest.is_empty() {
+                return Err(format!("missing closing ]: `{whole}`"));
+            }
+            if let Some(end) = self.rest.strip_prefix("[:").and_then(|rest| rest.find(":]")) {
+                self.named(end + 4)?;
+                continue;
+            }
+            let kind = self.rest.strip_prefix('\\').and_then(|rest| rest.chars().next());
+            if matches!(kind, Some('p' | 'P')) {
+                self.property()?;
+                continue;
+            }
+            if let Some(set) = kind.and_then(perl) {
+                let negated = set.starts_with('^');
+                write!(
+                    self.out,
+                    "{}{set}{}",
+                    if negated { "[" } else { "" },
+                    if negated { "]" } else { "" }
+                )
+                .ok();
+                self.skip(2);
+                continue;
+            }
+            let from = self.rest;
+            let low = self.character()?;
+            let ranged = self
+                .rest
+                .strip_prefix('-')
+                .is_some_and(|rest| !rest.starts_with(']') && !rest.is_empty());
+            let high = if ranged {
+                self.skip(1);
+                self.character()?
+            } else {
+                low
+            };
+            if high < low {
+                return Err(range(&from[..from.len() - self.rest.len()]));
+            }
+            write!(self.out, "\\x{{{:x}}}-\\x{{{:x}}}", u32::from(low), u32::from(high)).ok();
+        }
+        self.take(1);
+        Ok(())
+    }
+
+    /// `[:alpha:]` of `length` bytes.
+    fn named(&mut self, length: usize) -> Result<(), String> {
+        const NAMES: [&str; 14] = [
+            "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print",
+            "punct", "space", "upper", "word", "xdigit",
+        ];
+        let whole = &self.rest[..length];
+        let name = &whole[2..length - 2];
+        if !NAMES.contains(&name.strip_prefix('^').unwrap_or(name)) {
+            return Err(range(whole));
+        }
+        self.take(length);
+        Ok(())
+    }
+}
+
+/// What `\d` and its like stand for, without brackets: ASCII, as in RE2.
+fn perl(kind: char) -> Option<&'static str> {
+    Some(match kind {
+        'd' => "0-9",
+        'D' => "^0-9",
+        's' => "\\t\\n\\f\\r ",
+        'S' => "^\\t\\n\\f\\r ",
+        'w' => "0-9A-Za-z_",
+        'W' => "^0-9A-Za-z_",
+        _ => return None,
+    })
+}
+
+fn range(text: &str) -> String {
+    format!("invalid character class range: `{text}`")
+}
+
+fn unsupported(text: &str, length: usize) -> String {
+    let shown: String = text.chars().take(length).collect();
+    format!("invalid or unsupported Perl syntax: `{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Pattern;
+
+    /// Checked with Go's `regexp`.
+    #[test]
+    fn expressions_mean_what_they_mean_to_prometheus() {
+        for (source, text, expected) in [
+            ("\\Qa.b*\\E+", "a.b**", true),
+            ("\\Qa.b", "a.b", true),
+            ("\\Qa.b", "axb", false),
+            ("[[a]k", "[k", true),
+            ("[[a]k", "ak", true),
+            ("[a-z&&[^b]]", "&]", true),
+            ("[a-z&&[^b]]", "b]", true),
+            ("[a-z&&[^b]]", "a", false),
+            ("k{,3}", "k{,3}", true),
+            ("k{,3}", "kk", false),
+            ("k{2,3}", "kkk", true),
+            ("{", "{", true),
+            ("a{x}", "a{x}", true),
+            ("\\d+", "٣", false),
+            ("\\w", "é", false),
+            ("\\W", "é", true),
+            ("[\\W]", "é", true),
+            ("[^\\d]", "1", false),
+            ("\\s", "\u{b}", false),
+            ("[]a]", "]", true),
+            ("[^]a]", "]", false),
+            ("[a-]", "-", true),
+            ("[a\\-z]", "b", false),
+            ("[[:alpha:]_]+", "a_", true),
+            ("[[:^alpha:]]", "1", true),
+            ("[~~a]", "~", true),
+            ("a\\_b\\<", "a_b<", true),
+            ("\\101", "A", true),
+            ("\\x{41}\\x42", "AB", true),
+            ("\\p{^Greek}", "a", true),
+            ("\\pN", "٣", true),
+            ("(?i)straße", "STRASSE", false),
+            ("(?i)abc|d", "ABC", true),
+            ("(?P<x>a)(?<y>b)", "ab", true),
+            (".", "\n", true),
+            ("a b#", "a b#", true),
+            ("x\\b.*", "x y", true),
+            ("a}]", "a}]", true),
+            ("(?i:A)b", "ab", true),
+            ("(?s)a(?-s).", "a\n", false),
+        ] {
+            let pattern = Pattern::new(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+            assert_eq!(pattern.is_match(text), expected, "{source} on {text:?}");
+        }
+        for (source, reason) in [
+            ("a)|(b", "unexpected )"),
+            ("a**", "invalid nested repetition operator: `**`"),
+            ("a*?+", "invalid nested repetition operator: `*?+`"),
+            ("a{1001}", "invalid repeat count: `{1001}`"),
+            ("a{3,2}", "invalid repeat count: `{3,2}`"),
+            ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
+            ("(?<!a)", "invalid or unsupported Perl syntax: `(?<!`"),
+            ("(?x)a", "invalid or unsupported Perl syntax: `(?x`"),
+            ("\\C", "invalid escape sequence: `\\C`"),
+            ("\\y", "invalid escape sequence: `\\y`"),
+            ("\\8", "invalid escape sequence: `\\8`"),
+            ("[z-a]", "invalid character class range: `z-a`"),
+            ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
+            ("[a", "missing closing ]: `[a`"),
+            ("a\\", "trailing backslash at end of expression"),
+            ("a(", "unclosed group"),
+            ("*", "missing argument to repetition operator: `*`"),
+            ("a|+", "missing argument to repetition operator: `+`"),
+        ] {
+            assert_eq!(Pattern::new(source).unwrap_err(), reason, "{source}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! A batch as a mail. Pure.
+//!
+//! Names and values that come from labels reach a header only on one line, and HTML only escaped.
+//! RFC 5322 (form, threads by `References`), RFC 3834 (`Auto-Submitted`), RFC 2076 (`Precedence`).
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use lettre::Message;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Value, context};
+use ring::digest::{SHA256, digest};
+
+use super::super::brief::{self, Markup, Plain, Tone, one_line};
+use super::super::texts::{Key, is_blank, judged};
+use super::super::{Batch, Context};
+use crate::wire::Webhook;
+use bellwether_core::{Severity, Wall};
+use bellwether_schema::{Raw, Spanned};
+use bellwether_template::described;
+
+pub(super) const SUBJECT: &str = "subject";
+pub(super) const TEXT: &str = "text";
+pub(super) const HTML: &str = "html";
+
+/// Longest subject, in characters.
+const LONGEST_SUBJECT: usize = 200;
+/// Longest text, and longest HTML, in bytes; servers take ten times that.
+const LONGEST_BODY: usize = 1 << 20;
+
+/// What is declared of subject, text and HTML, compiled.
+pub(super) struct Templates {
+    environment: Environment<'static>,
+    text_only: bool,
+}
+
+impl Templates {
+    /// Compiles what is declared.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is no template.
+    pub(super) fn new(declared: &[(&'static str, &Spanned<Raw>)]) -> Result<Self, String> {
+        let mut environment = bellwether_template::environment();
+        environment.set_auto_escape_callback(|name| match name {
+            HTML => AutoEscape::Html,
+            _ => AutoEscape::None,
+        });
+        for (name, template) in declared.iter().filter(|(_, template)| !is_blank(template)) {
+            bellwether_template::compile(&mut environment, *name, template.value.to_string())
+                .map_err(|error| format!("invalid template: {}", described(&error)))?;
+        }
+        let text_only = declared.iter().any(|(name, text)| *name == HTML && text.trim().is_empty());
+        Ok(Self { environment, text_only })
+    }
+}
+
+/// What all mails of a channel have in common.
+pub(super) struct Letter {
+    pub(super) from: Mailbox,
+    pub(super) to: Vec<Mailbox>,
+    pub(super) cc: Vec<Mailbox>,
+    pub(super) reply_to: Option<Mailbox>,
+    pub(super) headers: Vec<Key>,
+    pub(super) templates: Templates,
+    pub(super) max_alerts: usize,
+    pub(super) context: Context,
+}
+
+impl Letter {
+    /// The mail that tells of `batch`.
+    pub(super) fn write(&self, batch: &Batch) -> Result<Message, String> {
+        let mut trouble = Vec::new();
+        let mut rendered = |name| match self.render(name, batch)? {
+            Ok(text) => Some(text),
+            Err(error) => {
+                trouble.push(format!("The template `{name}` {error}"));
+                None
+            }
+        };
+        let subject = rendered(SUBJECT).unwrap_or_else(|| brief::title(batch));
+        let (text, html) = (rendered(TEXT), rendered(HTML));
+        let mut text = text.unwrap_or_else(|| self.usual_text(batch));
+        let html = html.unwrap_or_else(|| self.usual_html(batch));
+        for line in trouble {
+            text += &format!("\n\n{}", one_line(&line, LONGEST_SUBJECT));
+        }
+        let text = tidy(&text[..text.floor_char_boundary(LONGEST_BODY)]);
+        let builder = self.head(batch, &one_line(&subject, LONGEST_SUBJECT));
+        let message = if self.templates.text_only || html.len() > LONGEST_BODY {
+            builder.singlepart(SinglePart::plain(text))
+        } else {
+            builder.multipart(MultiPart::alternative_plain_html(text, tidy(&html)))
+        };
+        message.map_err(|error| format!("the mail cannot be written: {error}"))
+    }
+
+    fn head(&self, batch: &Batch, subject: &str) -> MessageBuilder {
+        let domain = self.from.email.domain();
+        let thread = format!("<{}@{domain}>", self.thread(batch));
+        let mut builder = Message::builder()
+            .from(self.from.clone())
+            .date(system_time((self.context.clock)()))
+            .raw_header(header(HeaderName::new_from_ascii_str("Subject"), subject))
+            .message_id(Some(format!("<{}@{domain}>", self.identity(batch))))
+            .in_reply_to(thread.clone())
+            .references(thread);
+        for to in &self.to {
+            builder = builder.to(to.clone());
+        }
+        for cc in &self.cc {
+            builder = builder.cc(cc.clone());
+        }
+        if let Some(reply_to) = &self.reply_to {
+            builder = builder.reply_to(reply_to.clone());
+        }
+        let urgent =
+            matches!(brief::tone(batch), Tone::Firing(level) if level >= Severity::Critical);
+        let own = [
+            ("Auto-Submitted", "auto-generated"),
+            ("Precedence", "bulk"),
+            ("X-Auto-Response-Suppress", "All"),
+            ("Importance", if urgent { "high" } else { "normal" }),
+        ];
+        let own = own.into_iter().filter(|(own, _)| {
+            !self.headers.iter().any(|header| header.name().eq_ignore_ascii_case(own))
+        });
+        let own = own.map(|(name, value)| (name, value.to_owned()));
+        // A header whose template gives nothing is left out.
+        let declared = self.headers.iter().filter_map(|header| {
+            let value = header.of(batch, &self.context).ok()?;
+            Some((header.name(), one_line(&value, LONGEST_SUBJECT)))
+        });
+        for (name, value) in own.chain(declared) {
+            // What is no name was refused with the declaration.
+            if let Ok(name) = HeaderName::new_from_ascii(name.to_owned()) {
+                builder = builder.raw_header(header(name, &value));
+            }
+        }
+        builder
+    }
+
+    /// The same for all mails of a group.
+    fn thread(&self, batch: &Batch) -> String {
+        let Context { name, sender, .. } = &self.context;
+        let labels = sender.labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let group = batch.group();
+        hash([name.as_str(), &group.receiver, &group.key].into_iter().chain(labels))
+    }
+
+    /// The same for each attempt, so that who gets a mail twice can tell.
+    fn identity(&self, batch: &Batch) -> String {
+        let thread = self.thread(batch);
+        hash([thread.as_str()].into_iter().chain(batch.news.iter().map(|one| one.id.as_str())))
+    }
+
+    /// What a template makes of `batch`, where there is one.
+    fn render(&self, name: &str, batch: &Batch) -> Option<Result<String, String>> {
+        let template = self.templates.environment.get_template(name).ok()?;
+        let Context { name: channel, sender, clock } = &self.context;
+        let most = self.max_alerts.saturating_mul(2);
+        let document = Webhook::new(batch, channel, sender, most);
+        let now = clock().0 as f64 / 1000.0;
+        let fields = context! { now, ..Value::from(Serde(&document)) };
+        Some(judged(template.render(fields)))
+    }
+
+    fn usual_text(&self, batch: &Batch) -> String {
+        let sender = &self.context.sender;
+        let told = brief::paragraphs(batch, sender, &Plain, LONGEST_BODY / 4, str::len);
+        format!("{}\n\n{}\n", brief::title(batch), told.join("\n\n"))
+    }
+
+    fn usual_html(&self, batch: &Batch) -> String {
+        let sender = &self.context.sender;
+        let told = brief::paragraphs(batch, sender, &Html, LONGEST_BODY / 4, str::len);
+        let told: String =
+            told.iter().map(|text| format!("<p>{}</p>\n", text.replace('\n', "<br>\n"))).collect();
+        let (title, colour) = (escaped(&brief::title(batch)), brief::tone(batch).colour());
+        format!(
+            "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
+             <body style=\"font-family:sans-serif;line-height:1.4\">\n\
+             <h2 style=\"border-left:6px solid #{colour:06x};padding-left:10px\">{title}</h2>\n\
+             {told}</body></html>\n"
+        )
+    }
+}
+
+/// A header. What looks like an encoded word (RFC 2047) in a label or a message is none, so all is
+/// encoded then, and nobody reads another text than was sent.
+fn header(name: HeaderName, value: &str) -> HeaderValue {
+    if !value.contains("=?") {
+        return HeaderValue::new(name, value.to_owned());
+    }
+    // As Base64 with what is around it, less than the 75 characters of a word.
+    const PIECE: usize = 39;
+    let (mut words, mut rest) = (Vec::new(), value);
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
+        words.push(format!("=?utf-8?b?{}?=", BASE64.encode(piece)));
+        rest = after;
+    }
+    HeaderValue::dangerous_new_pre_encoded(name, value.to_owned(), words.join("\r\n "))
+}
+
+/// HTML, of which nothing that is told can become markup.
+struct Html;
+
+impl Markup for Html {
+    fn text(&self, plain: &str) -> String {
+        escaped(plain)
+    }
+
+    fn bold(&self, plain: &str) -> String {
+        format!("<b>{}</b>", escaped(plain))
+    }
+
+    fn code(&self, plain: &str) -> String {
+        format!("<code>{}</code>", escaped(plain))
+    }
+
+    fn link(&self, url: &str, plain: &str) -> String {
+        format!("<a href=\"{}\">{}</a>", escaped(url), escaped(plain))
+    }
+}
+
+fn escaped(plain: &str) -> String {
+    let mut out = String::with_capacity(plain.len());
+    for c in plain.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Without control characters but for the ends of lines and tabs.
+fn tidy(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+/// 32 hexadecimal digits.
+fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(part.as_bytes());
+        bytes.push(0xFF);
+    }
+    digest(&SHA256, &bytes).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn system_time(at: Wall) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or_default())
+}

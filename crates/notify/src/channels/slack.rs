@@ -1,0 +1,337 @@
+//! The channel that posts to Slack: by an incoming webhook, or as a bot by `chat.postMessage`.
+//!
+//! A message is its title and one attachment of the severity's colour with a block for each alert.
+//! Limits and refusals are those of <https://api.slack.com/reference/block-kit/blocks> (a section
+//! 3,000 characters, 50 blocks), <https://api.slack.com/methods/chat.postMessage> (200 with
+//! `"ok": false`), <https://api.slack.com/docs/rate-limits> (429 with `Retry-After`) and
+//! <https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>. That all
+//! blocks together may have some 13,000 characters is only known from
+//! <https://github.com/slackapi/bolt-js/issues/2509>.
+
+use std::path::PathBuf;
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::brief::{self, Markup, shorten, width};
+use super::http::{Endpoint, Failed, check_literal, check_secret, check_url, secret};
+use super::texts::{Key, Texts, Told, cut};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use bellwether_core::{Notification, Wall};
+use bellwether_http::{Access, parse_url};
+use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+
+bellwether_schema::section! {
+    /// Channel of type `slack`: posts a message per group, coloured by severity. Either `url` of an
+    /// incoming webhook, or `token` of a bot with the scope `chat:write` and the `channel` that it
+    /// posts to.
+    pub struct SlackChannel {
+        /// URL of an incoming webhook. Never shown.
+        pub url: Option<Spanned<Secret>>,
+        /// File that holds the URL.
+        pub url_file: Option<PathBuf>,
+        /// Token of a bot: `xoxb-...`. Never shown.
+        pub token: Option<Spanned<Secret>>,
+        /// File that holds the token; read again for each request.
+        pub token_file: Option<PathBuf>,
+        /// Where the bot posts: a channel's id, or `#name`; may be a template, such as
+        /// `#{{ commonLabels.team }}`.
+        pub channel: Option<Spanned<String>>,
+        /// Where Slack's methods are, for a bot.
+        pub api_url: Spanned<String> = Spanned::nowhere("https://slack.com/api".to_owned()),
+        /// Name to post under, where Slack allows it; may be a template.
+        pub username: Option<Spanned<String>>,
+        /// Emoji to post under: `:rotating_light:`; may be a template.
+        pub icon_emoji: Option<Spanned<String>>,
+        /// Title, as a minijinja template over Alertmanager's document. Plain text.
+        pub title: Option<Spanned<Raw>>,
+        /// Text, as a template. What it says is Slack's mrkdwn, so it may mention somebody
+        /// (`<!here>`); what it fills in is escaped unless it is marked `safe`.
+        pub text: Option<Spanned<Raw>>,
+        /// How long a request may take, answer included.
+        pub timeout: Span = Span::secs(10),
+        /// PEM file with the only authorities the receiver's certificate is checked against.
+        /// Without it, those of the system.
+        pub ca_file: Option<PathBuf>,
+        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
+        pub proxy_url: Option<Spanned<Secret>>,
+        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        pub proxy_from_environment: bool = false,
+    }
+}
+
+/// Widest section, less a reserve.
+const SECTION: usize = 2900;
+/// Widest blocks together.
+const BLOCKS: usize = 11_000;
+/// Widest title, before it is escaped; Slack's own advice for `text` is 4,000.
+const TITLE: usize = 400;
+
+impl SlackChannel {
+    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+        let bot = self.token.is_some() || self.token_file.is_some();
+        let webhook = self.url.is_some() || self.url_file.is_some();
+        match (webhook, bot) {
+            (true, true) => {
+                problems.error(at, "both `url` and `token`").hint(
+                    "`url` of an incoming webhook, or `token` and `channel` of a bot: keep one",
+                );
+            }
+            (false, true) => {
+                check_secret("token", self.token.as_ref(), self.token_file.as_ref(), at, problems);
+                if self.channel.is_none() {
+                    problems
+                        .error(at, "missing key \"channel\"")
+                        .hint("a bot posts to a channel: its id, or \"#name\"");
+                }
+                if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
+                    problems.error(&self.api_url.at, reason);
+                }
+            }
+            (false, false) if self.channel.is_some() => {
+                problems
+                    .error(at, "missing key \"token\"")
+                    .hint("or `token_file` of the bot that posts to the channel");
+            }
+            _ => {
+                check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
+                let url = self.url.as_ref();
+                if let Some(url) = url.filter(|url| is_method(url.expose())) {
+                    problems
+                        .error(&url.at, OF_A_BOT)
+                        .hint("`token` (or `token_file`) and `channel` of the bot, without `url`");
+                }
+                if let Some(channel) = &self.channel {
+                    problems
+                        .error(
+                            &channel.at,
+                            "an incoming webhook posts to the channel it is made for",
+                        )
+                        .hint("leave it out, or use `token` of a bot");
+                }
+            }
+        }
+        for key in [&self.channel, &self.username, &self.icon_emoji].into_iter().flatten() {
+            Key::check(key, &key.at, problems);
+        }
+        check_literal(self.token.as_ref(), problems);
+        // Which of `token` and `token_file` holds is judged above.
+        Access { bearer_token_file: None, ..self.access() }.check(at, problems);
+        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            bearer_token: self.token.as_ref().map(|token| token.value.clone()),
+            bearer_token_file: self.token_file.clone(),
+            timeout: self.timeout,
+            ca_file: self.ca_file.clone(),
+            proxy_url: self.proxy_url.clone(),
+            proxy_from_environment: self.proxy_from_environment,
+            ..Access::default()
+        }
+    }
+
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+        let bot = self.token.is_some() || self.token_file.is_some();
+        let url = if bot {
+            let method = format!("{}/chat.postMessage", self.api_url.trim_end_matches('/'));
+            Url::parse(&method).map_err(|error| format!("api_url: {error}"))?
+        } else {
+            let url = secret("url", self.url.as_ref(), self.url_file.as_ref())?;
+            if is_method(url.expose()) {
+                return Err(OF_A_BOT.into());
+            }
+            parse_url(&url)?
+        };
+        let mut endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+        if let Some(token) = &self.token {
+            endpoint = endpoint.hiding(token);
+        }
+        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
+        let keys = [
+            ("channel", self.channel.as_ref()),
+            ("username", self.username.as_ref()),
+            ("icon_emoji", self.icon_emoji.as_ref()),
+        ];
+        let keys = keys.into_iter().map(|(name, key)| Key::declared(name, key));
+        let keys = keys.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok(Box::new(Slack { bot, context, endpoint, texts, keys }))
+    }
+}
+
+const OF_A_BOT: &str = "chat.postMessage is a method for bots, and needs a bot's token";
+
+/// Whether `url` is that of the method, and not of an incoming webhook.
+fn is_method(url: &str) -> bool {
+    url.trim().trim_end_matches('/').ends_with("/chat.postMessage")
+}
+
+struct Slack {
+    bot: bool,
+    context: Context,
+    endpoint: Endpoint,
+    texts: Texts,
+    /// Where to, and as who.
+    keys: Vec<Key>,
+}
+
+impl Channel for Slack {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
+        Box::pin(async move {
+            let message = self.message(batch)?.to_string();
+            let taken = self.endpoint.post(message).await.map_err(limited)?;
+            if !self.bot {
+                return Ok(());
+            }
+            match serde_json::from_str::<Value>(&taken.said?) {
+                Ok(said) if said["ok"] == true => Ok(()),
+                _ => Err(self.endpoint.unsuccessful(true, "something that is not Slack's")),
+            }
+        })
+    }
+
+    fn max_batch(&self) -> usize {
+        1000
+    }
+
+    fn joins(&self, first: &Notification, next: &Notification) -> bool {
+        same_group(first, next)
+    }
+}
+
+/// What a method says of its failure.
+#[derive(Deserialize)]
+struct Said {
+    error: String,
+}
+
+/// Whether an error of Slack's may pass.
+fn passes(error: &str) -> bool {
+    const PASSING: [&str; 8] = [
+        "ratelimited",
+        "rate_limited",
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+        "team_added_to_org",
+        "rollup_error",
+    ];
+    PASSING.contains(&error)
+}
+
+/// A webhook names its errors in the body, whatever the status; a method in its `error`.
+fn limited(failed: Failed) -> DeliveryError {
+    let error = serde_json::from_str::<Said>(&failed.body).map(|said| said.error);
+    let passes = passes(error.as_deref().unwrap_or(&failed.body).trim());
+    DeliveryError { retryable: failed.error.retryable || passes, ..failed.error }
+}
+
+impl Slack {
+    fn message(&self, batch: &Batch) -> Result<Value, DeliveryError> {
+        let sender = &self.context.sender;
+        let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let title = title.unwrap_or_else(|| brief::title(batch));
+        let title = escape(&shorten(&title, TITLE));
+        let mut texts = match text {
+            Some(text) => vec![cut(&text, SECTION, |_| String::new())],
+            None => brief::paragraphs(batch, sender, &Mrkdwn, BLOCKS, |text| match width(text) {
+                width if width > SECTION => usize::MAX / 4,
+                // Fifty blocks at most, however short they are.
+                width => width.max(BLOCKS / 40),
+            }),
+        };
+        texts.extend(trouble.iter().map(|reason| escape(reason)));
+        let section = |text: &String| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
+        let mut blocks: Vec<Value> = texts.iter().map(section).collect();
+        if let Some(url) = brief::web_link(&sender.url) {
+            let link = Mrkdwn.link(&url, "Bellwether");
+            blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]}));
+        }
+        let colour = format!("#{:06x}", brief::tone(batch).colour());
+        let mut message = json!({
+            "text": title,
+            "attachments": [{"color": colour, "fallback": title, "blocks": blocks}],
+            "unfurl_links": false,
+            "unfurl_media": false,
+        });
+        for key in &self.keys {
+            match key.of(batch, &self.context) {
+                Ok(value) => message[key.name()] = json!(value),
+                Err(error) if key.name() == "channel" => return Err(error),
+                // It is told under another name rather than not at all.
+                Err(_) => {}
+            }
+        }
+        Ok(message)
+    }
+}
+
+/// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters make a mention,
+/// a link or an entity. Of the marks that make bold, italic, struck or code none can be escaped, so
+/// characters that look like them stand in their place; an underscore within a word is no mark. At
+/// the beginning of a line `>` makes a quotation, even as an entity.
+fn escape(plain: &str) -> String {
+    let mut text = String::with_capacity(plain.len());
+    let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let (mut before, mut begun) = (None, false);
+    let mut chars = plain.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' => text.push('∗'),
+            '`' => text.push('ˋ'),
+            '~' => text.push('∼'),
+            '_' if !word(before) || !word(chars.peek().copied()) => text.push('ˍ'),
+            '>' if !begun => text.push('›'),
+            c => text += &entity(c),
+        }
+        begun = c != '\n' && (begun || !c.is_whitespace());
+        before = Some(c);
+    }
+    text
+}
+
+fn entity(c: char) -> String {
+    match c {
+        '&' => "&amp;".into(),
+        '<' => "&lt;".into(),
+        '>' => "&gt;".into(),
+        c => c.into(),
+    }
+}
+
+/// A link's URL.
+fn entities(plain: &str) -> String {
+    plain.chars().map(entity).collect()
+}
+
+/// Slack's own markup.
+struct Mrkdwn;
+
+impl Markup for Mrkdwn {
+    fn text(&self, plain: &str) -> String {
+        escape(plain)
+    }
+
+    fn bold(&self, plain: &str) -> String {
+        format!("*{}*", escape(plain))
+    }
+
+    fn code(&self, plain: &str) -> String {
+        format!("`{}`", escape(plain))
+    }
+
+    fn link(&self, url: &str, plain: &str) -> String {
+        format!("<{}|{}>", entities(url), escape(&plain.replace('|', "/")))
+    }
+
+    fn time(&self, at: Wall) -> String {
+        let seconds = at.0.div_euclid(1000);
+        format!("<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{}>", brief::utc(at))
+    }
+}
+
+#[cfg(test)]
+mod tests;

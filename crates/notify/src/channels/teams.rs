@@ -1,0 +1,216 @@
+//! The channel that posts to Microsoft Teams by the webhook of a workflow.
+//!
+//! A message is one Adaptive Card:
+//! <https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>.
+//! It may have some 28 KB (<https://learn.microsoft.com/en-us/connectors/teams/>, "Message size
+//! limit"). A workflow answers 202; connectors of old answer 200 and name an error in the text,
+//! <https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using#rate-limiting-for-connectors>.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::brief::{self, Markup, Tone, shorten};
+use super::http::{Endpoint, check_url, secret};
+use super::texts::{Texts, Told, cut};
+use super::{Attempt, Batch, Channel, Context, same_group};
+use bellwether_core::{Notification, Severity};
+use bellwether_http::{Access, parse_url};
+use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+
+bellwether_schema::section! {
+    /// Channel of type `teams`: posts a card per group by the webhook of a workflow of Microsoft
+    /// Teams ("Post to a channel when a webhook request is received").
+    pub struct TeamsChannel {
+        /// URL of the workflow. Never shown.
+        pub url: Option<Spanned<Secret>>,
+        /// File that holds the URL.
+        pub url_file: Option<PathBuf>,
+        /// Title, as a minijinja template over Alertmanager's document. Plain text.
+        pub title: Option<Spanned<Raw>>,
+        /// Text, as a template. What it says is the Markdown of Adaptive Cards; what it fills in is
+        /// escaped unless it is marked `safe`.
+        pub text: Option<Spanned<Raw>>,
+        /// How long a request may take, answer included.
+        pub timeout: Span = Span::secs(20),
+        /// PEM file with the only authorities the receiver's certificate is checked against.
+        /// Without it, those of the system.
+        pub ca_file: Option<PathBuf>,
+        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
+        pub proxy_url: Option<Spanned<Secret>>,
+        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        pub proxy_from_environment: bool = false,
+    }
+}
+
+/// Bytes of the texts, as JSON; the rest of 28 KB is for the card around them.
+const TEXTS: usize = 22_000;
+const TITLE: usize = 300;
+
+impl TeamsChannel {
+    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+        check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
+        self.access().check(at, problems);
+        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            timeout: self.timeout,
+            ca_file: self.ca_file.clone(),
+            proxy_url: self.proxy_url.clone(),
+            proxy_from_environment: self.proxy_from_environment,
+            ..Access::default()
+        }
+    }
+
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+        let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
+        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
+        Ok(Box::new(Teams { context, endpoint, texts }))
+    }
+}
+
+struct Teams {
+    context: Context,
+    endpoint: Endpoint,
+    texts: Texts,
+}
+
+impl Channel for Teams {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
+        Box::pin(async move {
+            let said = self.endpoint.post(self.message(batch).to_string()).await?.said?;
+            match hidden_error(&said) {
+                None => Ok(()),
+                Some(retryable) => {
+                    Err(self.endpoint.unsuccessful(retryable, &brief::one_line(&said, 200)))
+                }
+            }
+        })
+    }
+
+    fn max_batch(&self) -> usize {
+        1000
+    }
+
+    fn joins(&self, first: &Notification, next: &Notification) -> bool {
+        same_group(first, next)
+    }
+}
+
+/// Whether the failure may pass that a success names in its text: `Webhook message delivery failed
+/// with error: ... returned HTTP error 429 with ...`.
+fn hidden_error(said: &str) -> Option<bool> {
+    let status = said.split_once("HTTP error ").and_then(|(_, after)| after.get(..3)?.parse().ok());
+    let passes = |status: u16| status >= 500 || matches!(status, 408 | 412 | 429);
+    let failed = said.contains("delivery failed");
+    status.map(passes).or(failed.then_some(true))
+}
+
+impl Teams {
+    fn message(&self, batch: &Batch) -> Value {
+        let sender = &self.context.sender;
+        let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let title = title.unwrap_or_else(|| brief::title(batch));
+        let title = escape(&shorten(&title, TITLE));
+        let mut texts = match text {
+            // As JSON a character has six bytes at most.
+            Some(text) => vec![cut(&text, TEXTS / 6, |_| String::new())],
+            None => {
+                brief::paragraphs(batch, sender, &CardText, TEXTS, |text| json_bytes(text) + 90)
+            }
+        };
+        texts.extend(trouble.iter().map(|reason| escape(reason)));
+        let block = |text: &String| {
+            // A line of its own is a paragraph in Markdown.
+            let text = text.replace('\n', "\n\n");
+            json!({"type": "TextBlock", "text": text, "wrap": true, "separator": true})
+        };
+        let heading = json!({
+            "type": "Container",
+            "style": style(brief::tone(batch)),
+            "bleed": true,
+            "items": [{
+                "type": "TextBlock", "text": title, "wrap": true, "size": "Large", "weight": "Bolder",
+            }],
+        });
+        let body: Vec<Value> = std::iter::once(heading).chain(texts.iter().map(block)).collect();
+        let mut card = json!({
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+            "type": "AdaptiveCard",
+            "version": "1.4",
+            "fallbackText": title,
+            "body": body,
+            "msteams": {"width": "Full"},
+        });
+        let actions = actions(batch, &sender.url);
+        if !actions.is_empty() {
+            card["actions"] = Value::Array(actions);
+        }
+        json!({
+            "type": "message",
+            "attachments": [{
+                "contentType": "application/vnd.microsoft.card.adaptive",
+                "contentUrl": null,
+                "content": card,
+            }],
+        })
+    }
+}
+
+/// Buttons: Bellwether's page, and the links of an alert that is told alone.
+fn actions(batch: &Batch, page: &str) -> Vec<Value> {
+    let page = brief::web_link(page).map(|url| ("Bellwether".to_owned(), url));
+    let alone = (batch.news.len() == 1).then(|| brief::links(&batch.news[0].alert).take(4));
+    let all = page.into_iter().chain(alone.into_iter().flatten());
+    let open = |(title, url)| json!({"type": "Action.OpenUrl", "title": title, "url": url});
+    all.map(open).collect()
+}
+
+fn json_bytes(text: &str) -> usize {
+    // A line's end is written as two.
+    json!(text.replace('\n', "\n\n")).to_string().len()
+}
+
+fn style(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "good",
+        Tone::Calm | Tone::Firing(Severity::Info) => "accent",
+        Tone::Firing(Severity::Warning) => "warning",
+        Tone::Firing(Severity::Critical | Severity::Emergency) => "attention",
+    }
+}
+
+/// A backslash before every mark of Markdown but in URLs; a function of the card's own, such as
+/// `{{DATE(`, is broken up.
+fn escape(plain: &str) -> String {
+    let marks = |text: &str| brief::backslashed(text, "\\*_~`|[]()#<>");
+    brief::outside_urls(plain, marks).replace("{{", "{\u{200b}{")
+}
+
+/// The Markdown of Adaptive Cards,
+/// <https://learn.microsoft.com/en-us/adaptive-cards/authoring-cards/text-features>.
+struct CardText;
+
+impl Markup for CardText {
+    fn text(&self, plain: &str) -> String {
+        escape(plain)
+    }
+
+    fn bold(&self, plain: &str) -> String {
+        format!("**{}**", escape(plain))
+    }
+
+    fn code(&self, plain: &str) -> String {
+        escape(plain)
+    }
+
+    fn link(&self, url: &str, plain: &str) -> String {
+        format!("[{}]({url})", escape(plain))
+    }
+}
+
+#[cfg(test)]
+mod tests;

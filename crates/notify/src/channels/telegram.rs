@@ -1,0 +1,262 @@
+//! The channel that sends to Telegram as a bot.
+//!
+//! Text is HTML as <https://core.telegram.org/bots/api#html-style> has it, at most 4,096 characters
+//! "after entities parsing" (<https://core.telegram.org/bots/api#sendmessage>); ours are counted
+//! before it. A refusal is `"ok": false` with a description and, of a 429, `retry_after`:
+//! <https://core.telegram.org/bots/api#responseparameters>. The token is a part of the URL.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::brief::{self, Markup, Tone, shorten, width};
+use super::http::{Endpoint, Failed, Taken, check_literal, check_secret, secret};
+use super::texts::{Texts, Told, cut};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use bellwether_core::{Notification, Severity};
+use bellwether_http::{Access, parse_url};
+use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+
+bellwether_schema::section! {
+    /// Channel of type `telegram`: sends a message per group to a chat, as a bot.
+    pub struct TelegramChannel {
+        /// Token of the bot, as @BotFather gives it. Never shown.
+        pub token: Option<Spanned<Secret>>,
+        /// File that holds the token.
+        pub token_file: Option<PathBuf>,
+        /// Chat: its number (of a group below zero), or `@name` of a public one.
+        pub chat_id: Spanned<String>,
+        /// Topic of a forum to send to.
+        pub message_thread_id: Option<u32>,
+        /// Whether messages come without a sound.
+        pub disable_notification: bool = false,
+        /// Where the Bot API is.
+        pub api_url: Spanned<String> = Spanned::nowhere("https://api.telegram.org".to_owned()),
+        /// Title, as a minijinja template over Alertmanager's document. Plain text.
+        pub title: Option<Spanned<Raw>>,
+        /// Text, as a template. What it says is Telegram's HTML; what it fills in is escaped unless
+        /// it is marked `safe`.
+        pub text: Option<Spanned<Raw>>,
+        /// How long a request may take, answer included.
+        pub timeout: Span = Span::secs(10),
+        /// PEM file with the only authorities the receiver's certificate is checked against.
+        /// Without it, those of the system.
+        pub ca_file: Option<PathBuf>,
+        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
+        pub proxy_url: Option<Spanned<Secret>>,
+        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        pub proxy_from_environment: bool = false,
+    }
+}
+
+const MESSAGE: usize = 4096;
+const TITLE: usize = 300;
+
+impl TelegramChannel {
+    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+        check_secret("token", self.token.as_ref(), self.token_file.as_ref(), at, problems);
+        check_literal(self.token.as_ref(), problems);
+        let number = self.chat_id.parse::<i64>().is_ok();
+        let letters = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let name = self.chat_id.strip_prefix('@').is_some_and(|n| !n.is_empty() && letters(n));
+        if !number && !name {
+            problems
+                .error(&self.chat_id.at, format!("not a chat: {:?}", self.chat_id.value))
+                .hint("a number such as -1001234567890, or \"@name\"");
+        }
+        if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
+            problems.error(&self.api_url.at, reason);
+        }
+        self.access().check(at, problems);
+        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            timeout: self.timeout,
+            ca_file: self.ca_file.clone(),
+            proxy_url: self.proxy_url.clone(),
+            proxy_from_environment: self.proxy_from_environment,
+            ..Access::default()
+        }
+    }
+
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+        let token = secret("token", self.token.as_ref(), self.token_file.as_ref())?;
+        let base = self.api_url.trim_end_matches('/');
+        let url = Url::parse(&format!("{base}/bot{}/sendMessage", token.expose().trim()));
+        // The error of a URL does not quote it.
+        let url = url.map_err(|error| format!("api_url and token make no URL: {error}"))?;
+        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.hiding(&token);
+        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
+        Ok(Box::new(Telegram { settings: self.clone(), context, endpoint, texts }))
+    }
+}
+
+struct Telegram {
+    settings: TelegramChannel,
+    context: Context,
+    endpoint: Endpoint,
+    texts: Texts,
+}
+
+impl Channel for Telegram {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
+        Box::pin(async move {
+            let (text, own) = self.text(batch);
+            match self.endpoint.post(self.message(&text, true)).await {
+                Ok(taken) => self.confirmed(taken),
+                // Markup of a template that Telegram does not understand must not cost the alert.
+                Err(failed) if !own && failed.body.contains("can't parse entities") => {
+                    let plain = self.message(&text, false);
+                    self.confirmed(self.endpoint.post(plain).await.map_err(limited)?)
+                }
+                Err(failed) => Err(limited(failed)),
+            }
+        })
+    }
+
+    fn max_batch(&self) -> usize {
+        1000
+    }
+
+    fn joins(&self, first: &Notification, next: &Notification) -> bool {
+        same_group(first, next)
+    }
+}
+
+/// What the Bot API says of a refusal.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+#[derive(Default, Deserialize)]
+struct Parameters {
+    retry_after: Option<u64>,
+    migrate_to_chat_id: Option<i64>,
+}
+
+fn limited(failed: Failed) -> DeliveryError {
+    let mut error = failed.error;
+    if let Ok(Said { parameters }) = serde_json::from_str(&failed.body) {
+        let wait = parameters.retry_after.map(Duration::from_secs);
+        error.retry_after = error.retry_after.max(wait.filter(|_| error.retryable));
+        if let Some(chat) = parameters.migrate_to_chat_id {
+            error.message += &format!("; the group has moved: set `chat_id` to {chat}");
+        }
+    }
+    error
+}
+
+impl Telegram {
+    /// Whether the Bot API says that it took the message; what says nothing of it is not its answer.
+    fn confirmed(&self, taken: Taken) -> Result<(), DeliveryError> {
+        let said = taken.said?;
+        match serde_json::from_str::<Value>(&said) {
+            Ok(said) if said["ok"] == true => Ok(()),
+            _ => Err(self.endpoint.unsuccessful(true, "something that is not Telegram's")),
+        }
+    }
+
+    fn message(&self, text: &str, html: bool) -> String {
+        let settings = &self.settings;
+        let chat = settings.chat_id.parse::<i64>().map(Value::from);
+        let mut message = json!({
+            "chat_id": chat.unwrap_or_else(|_| json!(settings.chat_id.value)),
+            "text": text,
+            "link_preview_options": {"is_disabled": true},
+        });
+        if html {
+            message["parse_mode"] = json!("HTML");
+        }
+        if settings.disable_notification {
+            message["disable_notification"] = json!(true);
+        }
+        if let Some(thread) = settings.message_thread_id {
+            message["message_thread_id"] = json!(thread);
+        }
+        message.to_string()
+    }
+
+    /// Title and text, and whether all of the markup is ours.
+    fn text(&self, batch: &Batch) -> (String, bool) {
+        let sender = &self.context.sender;
+        let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let title = shorten(&title.unwrap_or_else(|| brief::title(batch)), TITLE);
+        let title = format!("{} <b>{}</b>", mark(brief::tone(batch)), escape(&title));
+        let mut end: Vec<_> = trouble.iter().map(|reason| escape(reason)).collect();
+        end.extend(brief::web_link(&sender.url).map(|url| Html.link(&url, "Bellwether")));
+        let end = end.join("\n");
+        let room = MESSAGE.saturating_sub(width(&title) + width(&end) + 4);
+        let own = text.is_none();
+        let body = match text {
+            Some(text) => cut(&text, room, closing),
+            None => {
+                let cost = |text: &str| width(text) + 2;
+                brief::paragraphs(batch, sender, &Html, room, cost).join("\n\n")
+            }
+        };
+        let parts = [title, body, end].into_iter().filter(|part| !part.is_empty());
+        (parts.collect::<Vec<_>>().join("\n\n"), own)
+    }
+}
+
+/// A chat without colours.
+fn mark(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "🟢",
+        Tone::Calm | Tone::Firing(Severity::Info) => "🔵",
+        Tone::Firing(Severity::Warning) => "🟠",
+        Tone::Firing(Severity::Critical) => "🔴",
+        Tone::Firing(Severity::Emergency) => "🚨",
+    }
+}
+
+fn escape(plain: &str) -> String {
+    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The ends of the tags that are open at the end of `html`.
+fn closing(html: &str) -> String {
+    let mut open: Vec<&str> = Vec::new();
+    for tag in html.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
+        match tag.strip_prefix('/') {
+            Some(name) => {
+                if let Some(at) = open.iter().rposition(|other| *other == name.trim()) {
+                    open.remove(at);
+                }
+            }
+            None => open.extend(tag.split_whitespace().next()),
+        }
+    }
+    open.iter().rev().map(|name| format!("</{name}>")).collect()
+}
+
+/// The HTML that Telegram knows.
+struct Html;
+
+impl Markup for Html {
+    fn text(&self, plain: &str) -> String {
+        escape(plain)
+    }
+
+    fn bold(&self, plain: &str) -> String {
+        format!("<b>{}</b>", escape(plain))
+    }
+
+    fn code(&self, plain: &str) -> String {
+        format!("<code>{}</code>", escape(plain))
+    }
+
+    fn link(&self, url: &str, plain: &str) -> String {
+        format!("<a href=\"{}\">{}</a>", escape(url), escape(plain))
+    }
+}
+
+#[cfg(test)]
+mod tests;

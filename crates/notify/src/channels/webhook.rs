@@ -1,0 +1,277 @@
+//! The channel that sends HTTP requests: Alertmanager's webhook document, or a template of it.
+//!
+//! Owns the document and its templates; the request itself is [`http`](super::http)'s.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use minijinja::Environment;
+use minijinja::value::Serde;
+use reqwest::Method;
+
+use crate::wire::Webhook;
+use bellwether_core::Notification;
+use bellwether_http::{Access, BasicAuth, parse_url};
+use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_template as templates;
+
+use super::http::{Endpoint, check_url, secret};
+use super::texts::{is_blank, judged};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+
+bellwether_schema::choices! {
+    /// HTTP methods of a webhook.
+    pub enum WebhookMethod {
+        /// The usual one.
+        Post = "POST" | "post",
+        /// For receivers that ask for it.
+        Put = "PUT" | "put",
+    }
+}
+
+bellwether_schema::section! {
+    /// Channel of type `webhook`: sends an HTTP request per group of notifications of one rule.
+    /// The body is Alertmanager's webhook document, version 4, or what `template` makes of it.
+    /// Taken is what is answered with 2xx, unless the answer is JSON that says it failed, such as
+    /// `{"ok": false}`. Network errors, 408, 429 and 5xx are tried again; other answers are not.
+    pub struct WebhookChannel {
+        /// Where to: `http://` or `https://`. Never shown.
+        pub url: Option<Spanned<Secret>>,
+        /// File that holds the URL.
+        pub url_file: Option<PathBuf>,
+        /// Method.
+        pub method: WebhookMethod = WebhookMethod::Post,
+        /// Further headers. Values are never shown.
+        pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
+        /// Token sent as `Authorization: Bearer`.
+        pub bearer_token: Option<Secret>,
+        /// File that holds the token; read again for each request.
+        pub bearer_token_file: Option<PathBuf>,
+        /// User and password.
+        pub basic_auth: Option<BasicAuth>,
+        /// Whether redirects are followed. The same request is made where 301, 302, 307 and 308
+        /// lead, a GET where 303 does; never from `https` to `http`, and another host or port gets
+        /// neither credentials nor `headers`.
+        pub follow_redirects: bool = true,
+        /// How long a request may take, answer included.
+        pub timeout: Span = Span::secs(10),
+        /// Body as a minijinja template over the fields of Alertmanager's document:
+        /// `{"text": {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` where it tells one.
+        /// Where it fails or gives nothing, Alertmanager's document is sent.
+        pub template: Option<Spanned<Raw>>,
+        /// Most alerts of one request.
+        pub max_alerts: usize = 64,
+        /// PEM file with the only authorities the receiver's certificate is checked against.
+        /// Without it, those of the system.
+        pub ca_file: Option<PathBuf>,
+        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
+        pub proxy_url: Option<Spanned<Secret>>,
+        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        pub proxy_from_environment: bool = false,
+    }
+}
+
+const TEMPLATE: &str = "template";
+
+impl WebhookChannel {
+    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+        check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
+        self.access().check(at, problems);
+        if self.max_alerts == 0 {
+            problems.error(&at.key("max_alerts"), "must be at least 1");
+        }
+        if let Some(template) = &self.template
+            && let Err(error) = compile(template)
+        {
+            problems.error(&template.at, format!("invalid template: {error}"));
+        }
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            headers: self.headers.clone(),
+            bearer_token: self.bearer_token.clone(),
+            bearer_token_file: self.bearer_token_file.clone(),
+            basic_auth: self.basic_auth.clone(),
+            timeout: self.timeout,
+            ca_file: self.ca_file.clone(),
+            proxy_url: self.proxy_url.clone(),
+            proxy_from_environment: self.proxy_from_environment,
+        }
+    }
+
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+        let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
+        let template = self.template.as_ref().filter(|template| !is_blank(template));
+        let template = template.map(|template| compile(template)).transpose();
+        Ok(Box::new(Receiver {
+            endpoint: Endpoint::open(url, self.access(), context.clock.clone())?
+                .of_anybody()
+                .following(self.follow_redirects),
+            template: template.map_err(|error| format!("invalid template: {error}"))?,
+            settings: self.clone(),
+            context,
+        }))
+    }
+}
+
+fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
+    let mut environment = templates::environment();
+    templates::compile(&mut environment, TEMPLATE, template)?;
+    Ok(environment)
+}
+
+struct Receiver {
+    settings: WebhookChannel,
+    context: Context,
+    endpoint: Endpoint,
+    template: Option<Environment<'static>>,
+}
+
+impl Channel for Receiver {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
+        Box::pin(async move {
+            let (body, trouble) = self.body(batch)?;
+            let method = match self.settings.method {
+                WebhookMethod::Post => Method::POST,
+                WebhookMethod::Put => Method::PUT,
+            };
+            let sent = self.endpoint.send(method, self.endpoint.url().clone(), body).await;
+            let mut error = match sent {
+                Ok(_) => return Ok(()),
+                Err(failed) => failed.error,
+            };
+            if let Some(trouble) = trouble {
+                error.message += &format!("; {trouble}");
+            }
+            Err(error)
+        })
+    }
+
+    fn max_batch(&self) -> usize {
+        self.settings.max_alerts
+    }
+
+    fn joins(&self, first: &Notification, next: &Notification) -> bool {
+        same_group(first, next)
+    }
+}
+
+impl Receiver {
+    /// The body, and what is wrong with the template where it is not its.
+    fn body(&self, batch: &Batch) -> Result<(String, Option<String>), DeliveryError> {
+        let Context { name, sender, .. } = &self.context;
+        let document = Webhook::new(batch, name, sender, self.settings.max_alerts);
+        let trouble = match &self.template {
+            None => None,
+            Some(environment) => {
+                let template = environment.get_template(TEMPLATE);
+                match judged(template.and_then(|template| template.render(Serde(&document)))) {
+                    Ok(body) => return Ok((body, None)),
+                    Err(error) => Some(format!("the template {error}")),
+                }
+            }
+        };
+        if let Some(error) = &trouble {
+            tracing::warn!(channel = name, error, "Alertmanager's document is sent instead");
+        }
+        let body = serde_json::to_string(&document);
+        let body = body.map_err(|error| DeliveryError::permanent(error.to_string()))?;
+        Ok((body, trouble))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Sender, WallClock};
+    use super::*;
+    use crate::samples::{batch, notification};
+    use bellwether_core::{Status, Wall};
+    use bellwether_schema::{Cx, Decode};
+
+    fn decode(text: &str) -> (WebhookChannel, Vec<String>) {
+        let mut problems = Problems::default();
+        let node = bellwether_schema::parse(text).unwrap();
+        let mut cx = Cx::new(&mut problems, &|_| None);
+        let channel = WebhookChannel::decode(&node, &mut cx).unwrap();
+        channel.check(&At::default(), &mut problems);
+        (channel, problems.into_sorted().iter().map(ToString::to_string).collect())
+    }
+
+    fn receiver(text: &str) -> Receiver {
+        let (settings, problems) = decode(text);
+        assert_eq!(problems, [""; 0]);
+        let url = parse_url(settings.url.as_ref().unwrap()).unwrap();
+        let clock: WallClock = Arc::new(Wall::default);
+        Receiver {
+            endpoint: Endpoint::open(url, settings.access(), clock.clone()).unwrap(),
+            template: settings.template.as_ref().map(|template| compile(template).unwrap()),
+            settings,
+            context: Context { name: "pager".into(), sender: Sender::default(), clock },
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_judged() {
+        for (text, expected) in [
+            ("{}", "missing key \"url\""),
+            ("{url: 'http://a', url_file: /b}", "both `url` and `url_file`"),
+            ("{url: a}", "1:7: url: not a URL: relative URL without a base"),
+            ("{url: 'ftp://user:pass@a'}", "url: not an HTTP URL: its scheme is \"ftp\""),
+            ("{url: 'http://a', headers: {'a b': x}}", "not a header name: \"a b\""),
+            ("{url: 'http://a', headers: {x: \"a\\nb\"}}", "not a header value: that of \"x\""),
+            ("{url: 'http://a', timeout: 0}", "timeout: must be longer than 0s"),
+            ("{url: 'http://a', max_alerts: 0}", "max_alerts: must be at least 1"),
+            ("{url: 'http://a', template: '{{ a'}", "template: invalid template: syntax error"),
+            (
+                "{url: 'http://a', bearer_token: t, headers: {Authorization: x}}",
+                "more than one kind of authorization",
+            ),
+            (
+                "{url: 'http://a', basic_auth: {username: u, password: p, password_file: f}}",
+                "basic_auth: both `password` and `password_file`",
+            ),
+        ] {
+            let (_, problems) = decode(text);
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            assert!(problems[0].contains(expected), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let (channel, _) = decode(
+            "{url: 'http://user:hunter2@a/hunter2', headers: {x-key: hunter2}, \
+             bearer_token: hunter2}",
+        );
+        let printed = format!("{channel:?} {}", serde_json::to_string(&channel).unwrap());
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
+
+    #[test]
+    fn a_template_sees_the_document() {
+        let one = receiver(
+            "{url: 'http://a', template: '{\"text\": {{ alerts[0].message | tojson }}, \
+             \"who\": \"{{ receiver }}\", \"none\": \"{{ alerts[0].labels.no.such }}\"}'}",
+        );
+        let mut firing = notification("disk", "/data", Status::Firing);
+        let mut alert = (*firing.alert).clone();
+        alert.message = "a \"quoted\" one".into();
+        firing.alert = Arc::new(alert);
+        assert_eq!(
+            one.body(&batch([firing])).unwrap().0,
+            "{\"text\": \"a \\\"quoted\\\" one\", \"who\": \"pager\", \"none\": \"\"}"
+        );
+    }
+
+    #[test]
+    fn a_request_tells_of_one_group() {
+        let receiver = receiver("{url: 'http://a'}");
+        let first = notification("disk", "/data", Status::Firing);
+        assert!(receiver.joins(&first, &notification("disk", "/home", Status::Firing)));
+        assert!(receiver.joins(&first, &notification("disk", "/home", Status::Resolved)));
+        assert!(!receiver.joins(&first, &notification("cpu", "/data", Status::Firing)));
+    }
+}

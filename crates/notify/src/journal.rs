@@ -1,0 +1,520 @@
+//! The file behind an outbox: one JSON line per record, synced before anybody relies on it.
+//!
+//! A line that does not read is counted and skipped, so a torn tail or a damaged place costs that
+//! line only. All of it blocks; callers use a blocking thread.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::outbox::{Letter, Outbox, Record, Told};
+use bellwether_core::{
+    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Now, Severity, Status, Wall,
+};
+use bellwether_files as files;
+use bellwether_files::durable;
+
+/// Every so many lines it is looked whether a journal could be much smaller: one with more than
+/// twice the lines that its outbox needs, and these, is written anew. Both are a pass over the
+/// outbox, which may be large.
+const SLACK: usize = 1000;
+
+/// An open journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    /// `None` after a failed write: what is on disk may end in half a line.
+    file: Option<File>,
+    lines: usize,
+    /// At how many lines it is looked next whether it could be smaller.
+    look_at: usize,
+}
+
+impl Journal {
+    /// A journal at `path` of which nothing is known yet; the first [`Journal::append`] writes it.
+    pub(super) fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: None, lines: 0, look_at: 0 }
+    }
+
+    /// Opens the journal at `path`, `now`, gives the outbox it holds and the number of lines that
+    /// did not read, and writes it anew.
+    ///
+    /// # Errors
+    /// The file cannot be read. That it cannot be written is told by the next [`Journal::append`].
+    pub(super) fn open(path: &Path, now: Now) -> io::Result<(Self, Outbox, usize)> {
+        let (outbox, broken) = match files::read(path, files::STATE) {
+            Ok(bytes) => read(&bytes, now),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
+            Err(error) => return Err(error),
+        };
+        let mut journal = Self::at(path);
+        journal.rewrite(&outbox.records()).ok();
+        Ok((journal, outbox, broken))
+    }
+
+    /// Appends `records` and syncs them. After a failure, or where the journal has grown far
+    /// beyond its outbox, it writes all of `whole` anew instead, which has `records` in it.
+    ///
+    /// # Errors
+    /// They are not on disk; the next call tries to write everything.
+    pub(super) fn append(
+        &mut self,
+        records: &[Record],
+        whole: impl FnOnce() -> Vec<Record>,
+    ) -> io::Result<()> {
+        // What is written into a file that somebody deleted is gone with it.
+        self.file.take_if(|file| !durable::is_at(file, &self.path));
+        let Some(file) = &mut self.file else { return self.rewrite(&whole()) };
+        let written = file.write_all(&lines(records)).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            self.file = None;
+            return Err(error);
+        }
+        self.lines += records.len();
+        if self.lines > self.look_at {
+            let whole = whole();
+            if self.lines > 2 * whole.len() + SLACK {
+                return self.rewrite(&whole);
+            }
+            self.look_at = self.lines + SLACK;
+        }
+        Ok(())
+    }
+
+    /// Replaces the file whole; a crash leaves the old one or the new one.
+    fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
+        self.file = None;
+        durable::replace(&self.path, &lines(records))?;
+        self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
+        self.lines = records.len();
+        self.look_at = self.lines + SLACK;
+        Ok(())
+    }
+}
+
+/// The outbox that `lines` hold, `now`, and how many of them do not read.
+pub(super) fn read(lines: &[u8], now: Now) -> (Outbox, usize) {
+    let (mut outbox, mut broken) = (Outbox::default(), 0);
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice(line).ok().and_then(|line: Line| line.record(now)) {
+            Some(record) => {
+                outbox.apply(record);
+            }
+            None => broken += 1,
+        }
+    }
+    outbox.drop_orphans();
+    (outbox, broken)
+}
+
+/// `records` as they lie on disk.
+pub(super) fn lines(records: &[Record]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for record in records {
+        // Plain data: there is nothing in it that could fail to serialize.
+        if serde_json::to_writer(&mut bytes, &Line::of(record)).is_ok() {
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+/// A record as it lies on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Episode {
+        id: u64,
+        told: Option<(i64, i64)>,
+        open: bool,
+        alert: Box<SavedAlert>,
+        group: SavedGroup,
+    },
+    Push {
+        seq: u64,
+        episode: u64,
+        notification: Box<Saved>,
+    },
+    Done {
+        seq: u64,
+        at: i64,
+    },
+    Drop(u64),
+    Close(u64),
+    Letter {
+        seq: u64,
+        at: i64,
+        reason: String,
+        error: String,
+        notification: Box<Saved>,
+        end: Option<Box<Saved>>,
+    },
+    Forget(u64),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    id: String,
+    resolved: bool,
+    #[serde(default)]
+    cause: String,
+    #[serde(default)]
+    group: SavedGroup,
+    reason: String,
+    at: i64,
+    alert: SavedAlert,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct SavedGroup {
+    key: String,
+    receiver: String,
+    labels: Labels,
+    whole: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedAlert {
+    fingerprint: u64,
+    rule: String,
+    severity: String,
+    labels: Labels,
+    annotations: Labels,
+    message: String,
+    value: Option<f64>,
+    #[serde(default)]
+    fired_value: Option<f64>,
+    #[serde(default)]
+    peak: Option<f64>,
+    threshold: Option<f64>,
+    firing: bool,
+    active_at: i64,
+    fired_at: Option<i64>,
+    resolved_at: Option<i64>,
+}
+
+impl Line {
+    fn of(record: &Record) -> Self {
+        match record {
+            Record::Episode { id, told, open, alert, group } => Self::Episode {
+                id: *id,
+                told: told.map(|told| (told.first.wall.0, told.last.wall.0)),
+                open: *open,
+                alert: Box::new(SavedAlert::of(alert)),
+                group: SavedGroup::of(group),
+            },
+            Record::Push { seq, episode, notification } => Self::Push {
+                seq: *seq,
+                episode: *episode,
+                notification: Box::new(Saved::of(notification)),
+            },
+            Record::Done { seq, at } => Self::Done { seq: *seq, at: at.wall.0 },
+            Record::Drop(seq) => Self::Drop(*seq),
+            Record::Close(episode) => Self::Close(*episode),
+            Record::Letter(letter) => Self::Letter {
+                seq: letter.seq,
+                at: letter.at.0,
+                reason: letter.reason.clone(),
+                error: letter.error.clone(),
+                notification: Box::new(Saved::of(&letter.notification)),
+                end: letter.end.as_ref().map(|end| Box::new(Saved::of(end))),
+            },
+            Record::Forget(letter) => Self::Forget(*letter),
+        }
+    }
+
+    /// What it says, read `now`.
+    fn record(self, now: Now) -> Option<Record> {
+        let past = |at| now.at(Wall(at));
+        Some(match self {
+            Self::Episode { id, told, open, alert, group } => Record::Episode {
+                id,
+                told: told.map(|(first, last)| Told { first: past(first), last: past(last) }),
+                open,
+                alert: Arc::new(alert.alert()?),
+                group: Arc::new(group.group()),
+            },
+            Self::Push { seq, episode, notification } => {
+                Record::Push { seq, episode, notification: notification.notification()? }
+            }
+            Self::Done { seq, at } => Record::Done { seq, at: past(at) },
+            Self::Drop(seq) => Record::Drop(seq),
+            Self::Close(episode) => Record::Close(episode),
+            Self::Letter { seq, at, reason, error, notification, end } => {
+                let notification = notification.notification()?;
+                let end = match end {
+                    Some(end) => Some(end.notification()?),
+                    None => None,
+                };
+                let at = Wall(at);
+                Record::Letter(Box::new(Letter { seq, at, reason, error, notification, end }))
+            }
+            Self::Forget(letter) => Record::Forget(letter),
+        })
+    }
+}
+
+impl Saved {
+    fn of(notification: &Notification) -> Self {
+        Self {
+            id: notification.id.clone(),
+            resolved: notification.status == Status::Resolved,
+            cause: notification.cause.as_str().to_owned(),
+            group: SavedGroup::of(&notification.group),
+            reason: notification.reason.clone(),
+            at: notification.at.0,
+            alert: SavedAlert::of(&notification.alert),
+        }
+    }
+
+    fn notification(self) -> Option<Notification> {
+        let known = |cause: &Cause| cause.as_str() == self.cause;
+        Some(Notification {
+            id: self.id,
+            status: if self.resolved { Status::Resolved } else { Status::Firing },
+            cause: Cause::ALL.into_iter().find(known).unwrap_or(Cause::Change),
+            group: Arc::new(self.group.group()),
+            alert: Arc::new(self.alert.alert()?),
+            reason: self.reason,
+            at: Wall(self.at),
+        })
+    }
+}
+
+impl SavedGroup {
+    fn of(group: &Group) -> Self {
+        let Group { key, receiver, labels, whole } = group.clone();
+        Self { key, receiver, labels, whole }
+    }
+
+    fn group(self) -> Group {
+        let Self { key, receiver, labels, whole } = self;
+        Group { key, receiver, labels, whole }
+    }
+}
+
+impl SavedAlert {
+    fn of(alert: &Alert) -> Self {
+        Self {
+            fingerprint: alert.fingerprint.0,
+            rule: alert.rule.to_string(),
+            severity: alert.severity.as_str().to_owned(),
+            labels: alert.labels.clone(),
+            annotations: alert.annotations.clone(),
+            message: alert.message.clone(),
+            // JSON has no infinity; a value that is none is left out.
+            value: alert.value.filter(|value| value.is_finite()),
+            fired_value: alert.fired_value.filter(|value| value.is_finite()),
+            peak: alert.peak.filter(|value| value.is_finite()),
+            threshold: alert.threshold,
+            firing: alert.state == AlertState::Firing,
+            active_at: alert.active_at.0,
+            fired_at: alert.fired_at.map(|at| at.0),
+            resolved_at: alert.resolved_at.map(|at| at.0),
+        }
+    }
+
+    fn alert(self) -> Option<Alert> {
+        let severity = Severity::ALL.into_iter().find(|one| one.as_str() == self.severity)?;
+        Some(Alert {
+            fingerprint: Fingerprint(self.fingerprint),
+            rule: self.rule.into(),
+            severity,
+            labels: self.labels,
+            annotations: self.annotations,
+            message: self.message,
+            value: self.value,
+            fired_value: self.fired_value,
+            peak: self.peak,
+            threshold: self.threshold,
+            state: if self.firing { AlertState::Firing } else { AlertState::Inactive },
+            active_at: Wall(self.active_at),
+            fired_at: self.fired_at.map(Wall),
+            resolved_at: self.resolved_at.map(Wall),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::super::outbox::GivenUp;
+    use super::super::samples::notification;
+    use super::*;
+    use bellwether_core::Mono;
+
+    const NOW: Now = Now { mono: Mono(1_000_000), wall: Wall(1_795_233_600_000) };
+
+    fn append(journal: &mut Journal, outbox: &Outbox, records: &[Record]) {
+        journal.append(records, || outbox.records()).unwrap();
+    }
+
+    #[test]
+    fn an_outbox_comes_back_as_it_was() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("outbox/a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
+        for (rule, status) in
+            [("a", Status::Firing), ("b", Status::Firing), ("a", Status::Resolved)]
+        {
+            let records = outbox.offer(notification(rule, "/é\n\"", status));
+            append(&mut journal, &outbox, &records);
+        }
+        let first = outbox.queue().next().unwrap().seq;
+        let records = outbox.done(first, NOW);
+        append(&mut journal, &outbox, &records);
+        let why = GivenUp { reason: "refused", error: "\"no\"", at: Wall(2), keep: 9 };
+        let given_up = outbox.queue().next().unwrap().seq;
+        let records = outbox.give_up(given_up, &why);
+        append(&mut journal, &outbox, &records);
+        assert_eq!(outbox.letters().count(), 1);
+        let (_, again, broken) = Journal::open(&path, NOW).unwrap();
+        assert_eq!((again.records(), broken), (outbox.records(), 0));
+    }
+
+    /// Another process has another monotonic clock, and knows the time between by the wall clock.
+    #[test]
+    fn when_something_was_told_outlives_the_process() {
+        let mut outbox = Outbox::default();
+        outbox.offer(notification("a", "/", Status::Firing));
+        let first = outbox.queue().next().unwrap().clone();
+        outbox.done(first.seq, NOW);
+        let next = Now { mono: Mono(7_000_000), wall: Wall(NOW.wall.0 + 60_000) };
+        let (again, _) = read(&lines(&outbox.records()), next);
+        let last = again.last_told(first.notification.alert.fingerprint, next.mono);
+        assert_eq!(last, Some(Mono(7_000_000 - 60_000)));
+        let earlier = Now { wall: Wall(NOW.wall.0 - 60_000), ..next };
+        let (again, _) = read(&lines(&outbox.records()), earlier);
+        let last = again.last_told(first.notification.alert.fingerprint, next.mono);
+        assert_eq!(last, Some(next.mono), "the wall clock was set back");
+    }
+
+    /// A crash can end the file anywhere, also within a character.
+    #[test]
+    fn a_journal_cut_at_any_byte_opens_to_a_state_that_was() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
+        let mut states = vec![outbox.records()];
+        let mut steps: Vec<Vec<Record>> = Vec::new();
+        for status in [Status::Firing, Status::Resolved] {
+            steps.push(outbox.offer(notification("a", "/é", status)));
+            append(&mut journal, &outbox, steps.last().unwrap());
+            states.push(outbox.records());
+        }
+        for _ in 0..2 {
+            let seq = outbox.queue().next().unwrap().seq;
+            let records = outbox.done(seq, NOW);
+            append(&mut journal, &outbox, &records);
+            states.push(outbox.records());
+        }
+        let whole = fs::read(&path).unwrap();
+        for length in 0..=whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let (_, again, broken) = Journal::open(&path, NOW).unwrap();
+            assert!(states.contains(&again.records()), "cut at {length}: {again:?}");
+            assert!(broken <= 1);
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_costs_only_itself() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
+        for rule in ["a", "b", "c"] {
+            let records = outbox.offer(notification(rule, "/", Status::Firing));
+            append(&mut journal, &outbox, &records);
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 20;
+        bytes[second..second + 4].fill(0xFF);
+        fs::write(&path, bytes).unwrap();
+        let (_, again, broken) = Journal::open(&path, NOW).unwrap();
+        let rules: Vec<_> =
+            again.queue().map(|entry| entry.notification.alert.rule.to_string()).collect();
+        assert_eq!((rules, broken), (vec!["a".to_owned(), "c".to_owned()], 1));
+    }
+
+    /// A storm fills it with lines that are all needed; what each costs must not grow with them.
+    #[test]
+    fn a_large_outbox_is_not_gone_through_for_every_line() {
+        let folder = TempDir::new().unwrap();
+        let (mut journal, mut outbox, _) =
+            Journal::open(&folder.path().join("a.jsonl"), NOW).unwrap();
+        let (mut passes, mut lines) = (0, 0);
+        let mut write = |outbox: &Outbox, records: &[Record]| {
+            lines += records.len();
+            let whole = || {
+                passes += 1;
+                outbox.records()
+            };
+            journal.append(records, whole).unwrap();
+        };
+        let alerts: Vec<String> = (0..2 * SLACK).map(|number| number.to_string()).collect();
+        for status in [Status::Firing, Status::Resolved] {
+            for some in alerts.chunks(50) {
+                let told = some.iter().map(|mount| notification("a", mount, status));
+                let records: Vec<_> = told.flat_map(|one| outbox.offer(one)).collect();
+                write(&outbox, &records);
+            }
+            while outbox.len() > 0 {
+                let some: Vec<u64> = outbox.queue().take(50).map(|entry| entry.seq).collect();
+                let done = some.into_iter().flat_map(|seq| outbox.done(seq, NOW));
+                let records: Vec<_> = done.collect();
+                write(&outbox, &records);
+            }
+        }
+        assert!(passes <= lines / SLACK, "{passes} passes for {lines} lines");
+    }
+
+    #[test]
+    fn a_journal_that_somebody_deletes_is_written_anew() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("outbox/a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
+        for rule in ["a", "b"] {
+            fs::remove_dir_all(folder.path().join("outbox")).unwrap();
+            let records = outbox.offer(notification(rule, "/", Status::Firing));
+            append(&mut journal, &outbox, &records);
+        }
+        let (_, again, _) = Journal::open(&path, NOW).unwrap();
+        assert_eq!(again.len(), 2);
+    }
+
+    #[test]
+    fn it_stays_small_and_recovers_from_a_disk_that_was_full() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("sub/a.jsonl");
+        let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
+        for _ in 0..SLACK {
+            let mut records = outbox.offer(notification("a", "/", Status::Firing));
+            records.extend(outbox.offer(notification("a", "/", Status::Resolved)));
+            append(&mut journal, &outbox, &records);
+            for _ in 0..2 {
+                let seq = outbox.queue().next().unwrap().seq;
+                let records = outbox.done(seq, NOW);
+                append(&mut journal, &outbox, &records);
+            }
+        }
+        assert!(fs::read_to_string(&path).unwrap().lines().count() <= 2 * SLACK + 4);
+
+        // A folder that is gone stands for a disk that takes nothing.
+        fs::remove_dir_all(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("sub"), "").unwrap();
+        journal.file = None;
+        let records = outbox.offer(notification("b", "/", Status::Firing));
+        assert!(journal.append(&records, || outbox.records()).is_err());
+        fs::remove_file(folder.path().join("sub")).unwrap();
+        let more = outbox.offer(notification("c", "/", Status::Firing));
+        append(&mut journal, &outbox, &more);
+        let (_, again, _) = Journal::open(&path, NOW).unwrap();
+        assert_eq!(again.len(), 2);
+    }
+}

@@ -1,0 +1,120 @@
+//! The rate limit of a channel: a token bucket with a part kept for what is urgent. Pure.
+
+use std::time::Duration;
+
+use bellwether_schema::{At, Problems, Span};
+
+bellwether_schema::section! {
+    /// How many messages a channel is sent. What is over the limit waits; once there is room, one
+    /// message tells of all that waited, and what began and ended meanwhile is only counted.
+    pub struct RateLimit {
+        /// Most messages in `per`.
+        pub messages: u32,
+        /// In which time.
+        pub per: Span = Span::minutes(1),
+        /// How many of them are kept for critical and emergency alerts; by default a quarter.
+        pub reserve: Option<u32>,
+    }
+}
+
+impl RateLimit {
+    fn reserved(&self) -> u32 {
+        self.reserve.unwrap_or(self.messages / 4)
+    }
+
+    /// Judges what decoding cannot.
+    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+        if self.messages == 0 {
+            problems
+                .error(&at.key("messages"), "must be at least 1")
+                .hint("set `enabled: false` for a channel that is not to be told");
+        } else if self.reserved() >= self.messages {
+            problems
+                .error(&at.key("reserve"), "must be less than `messages`")
+                .hint("or nothing that is not critical would ever be sent");
+        }
+        if self.per.is_zero() {
+            problems.error(&at.key("per"), "must be longer than 0");
+        }
+    }
+}
+
+/// How many messages may be sent now. Full at the start.
+#[derive(Clone, Debug)]
+pub(super) struct Bucket {
+    tokens: f64,
+    /// When `tokens` was right.
+    at: Duration,
+}
+
+impl Bucket {
+    pub(super) fn new(limit: &RateLimit) -> Self {
+        Self { tokens: f64::from(limit.messages), at: Duration::ZERO }
+    }
+
+    /// Takes one message, or says how long to wait for it. `now` is a time since any fixed moment.
+    pub(super) fn take(
+        &mut self,
+        limit: &RateLimit,
+        urgent: bool,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        let rate = f64::from(limit.messages) / limit.per.as_secs_f64();
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.tokens = (self.tokens + passed * rate).min(f64::from(limit.messages));
+        self.at = self.at.max(now);
+        let least = if urgent { 1.0 } else { 1.0 + f64::from(limit.reserved()) };
+        if self.tokens >= least {
+            self.tokens -= 1.0;
+            return Ok(());
+        }
+        // A millisecond more, so that rounding does not make it too early.
+        Err(Duration::from_secs_f64((least - self.tokens) / rate) + Duration::from_millis(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: RateLimit = RateLimit { messages: 4, per: Span::secs(60), reserve: Some(2) };
+
+    #[test]
+    fn the_reserve_is_for_what_is_urgent() {
+        let mut bucket = Bucket::new(&LIMIT);
+        let zero = Duration::ZERO;
+        assert_eq!(bucket.take(&LIMIT, false, zero), Ok(()));
+        assert_eq!(bucket.take(&LIMIT, false, zero), Ok(()));
+        assert_eq!(bucket.take(&LIMIT, false, zero), Err(Duration::from_millis(15_001)));
+        assert_eq!(bucket.take(&LIMIT, true, zero), Ok(()));
+        assert_eq!(bucket.take(&LIMIT, true, zero), Ok(()));
+        assert_eq!(bucket.take(&LIMIT, true, zero), Err(Duration::from_millis(15_001)));
+    }
+
+    #[test]
+    fn it_fills_with_time_up_to_its_size() {
+        let mut bucket = Bucket::new(&LIMIT);
+        for _ in 0..4 {
+            bucket.take(&LIMIT, true, Duration::ZERO).unwrap();
+        }
+        let wait = bucket.take(&LIMIT, false, Duration::ZERO).unwrap_err();
+        assert_eq!(bucket.take(&LIMIT, false, wait), Ok(()));
+        let day = Duration::from_secs(86_400);
+        let taken = (0..10).take_while(|_| bucket.take(&LIMIT, true, day).is_ok()).count();
+        assert_eq!(taken, 4);
+    }
+
+    #[test]
+    fn a_limit_leaves_room_for_what_is_not_urgent() {
+        let problems = |limit: RateLimit| {
+            let mut problems = Problems::default();
+            limit.check(&At::default(), &mut problems);
+            problems.len()
+        };
+        assert_eq!(problems(LIMIT), 0);
+        assert_eq!(problems(RateLimit { messages: 1, reserve: None, ..LIMIT }), 0);
+        assert_eq!(problems(RateLimit { messages: 0, ..LIMIT }), 1);
+        assert_eq!(problems(RateLimit { reserve: Some(4), ..LIMIT }), 1);
+        assert_eq!(problems(RateLimit { per: Span::secs(0), ..LIMIT }), 1);
+    }
+}

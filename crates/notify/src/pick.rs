@@ -1,0 +1,128 @@
+//! What of a queue goes into the next message. Pure.
+
+use std::collections::HashSet;
+
+use super::channels::Channel;
+use super::outbox::{Entry, Outbox};
+use bellwether_core::{Fingerprint, Notification, Severity};
+
+/// How far down the queue is looked for notifications that join the first.
+const SCAN: usize = 4096;
+
+/// What may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The oldest, and those that join it.
+    Oldest,
+    /// The oldest about an alert that is critical or worse, and those that join it.
+    Urgent,
+    /// The oldest of whatever group.
+    Any,
+}
+
+/// The numbers and notifications of the next message, oldest first, each alert once and none
+/// before what waits for it already; at most `most`.
+pub(super) fn pick(
+    outbox: &Outbox,
+    channel: &dyn Channel,
+    which: Which,
+    most: usize,
+) -> Vec<(u64, Notification)> {
+    let mut picked: Vec<(u64, Notification)> = Vec::new();
+    // Of an alert that was passed over, nothing younger may go before.
+    let mut seen: HashSet<Fingerprint> = HashSet::new();
+    for entry in outbox.queue().take(SCAN) {
+        let next = &entry.notification;
+        let free = seen.insert(next.alert.fingerprint);
+        let suits = match (picked.first(), which) {
+            (_, Which::Any) | (None, Which::Oldest) => true,
+            (None, Which::Urgent) => is_urgent(entry),
+            (Some((_, first)), _) => channel.joins(first, next),
+        };
+        if free && suits {
+            picked.push((entry.seq, next.clone()));
+        }
+        // What a group is told stays in order.
+        let next_message = suits && !free && which != Which::Any && !picked.is_empty();
+        if picked.len() >= most || next_message {
+            break;
+        }
+    }
+    picked
+}
+
+fn is_urgent(entry: &Entry) -> bool {
+    entry.notification.alert.severity >= Severity::Critical
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::channels::{Attempt, Batch, same_group};
+    use super::super::samples::notification;
+    use super::*;
+    use bellwether_core::{Alert, Status};
+
+    /// Tells of one group in a message.
+    struct Chat;
+
+    impl Channel for Chat {
+        fn deliver<'a>(&'a self, _: &'a Batch) -> Attempt<'a> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+        fn max_batch(&self) -> usize {
+            100
+        }
+        fn joins(&self, first: &Notification, next: &Notification) -> bool {
+            same_group(first, next)
+        }
+    }
+
+    fn outbox(told: &[(&str, &str, Severity, Status)]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for (rule, mount, severity, status) in told {
+            let mut one = notification(rule, mount, *status);
+            one.alert = Arc::new(Alert { severity: *severity, ..Alert::clone(&one.alert) });
+            outbox.offer(one);
+        }
+        outbox
+    }
+
+    fn picked(outbox: &Outbox, which: Which) -> Vec<String> {
+        let text = |(_, one): &(u64, Notification)| {
+            format!("{} {} {}", one.status.as_str(), one.alert.rule, one.alert.labels["mount"])
+        };
+        pick(outbox, &Chat, which, 100).iter().map(text).collect()
+    }
+
+    use Severity::{Critical, Warning};
+    use Status::{Firing, Resolved};
+
+    #[test]
+    fn a_group_is_gathered_from_the_queue_up_to_what_comes_after_it() {
+        let outbox = outbox(&[
+            ("a", "/1", Warning, Firing),
+            ("b", "/1", Warning, Firing),
+            ("a", "/2", Warning, Firing),
+            ("a", "/1", Warning, Resolved),
+            ("a", "/3", Warning, Firing),
+        ]);
+        assert_eq!(picked(&outbox, Which::Oldest), ["firing a /1", "firing a /2"]);
+        assert_eq!(picked(&outbox, Which::Any).len(), 4);
+        assert_eq!(pick(&outbox, &Chat, Which::Any, 2).len(), 2);
+    }
+
+    #[test]
+    fn what_is_urgent_goes_first_but_not_before_what_its_alert_waits_for() {
+        let mixed = outbox(&[
+            ("a", "/1", Warning, Firing),
+            ("b", "/1", Warning, Firing),
+            ("b", "/1", Critical, Firing),
+            ("c", "/1", Critical, Firing),
+        ]);
+        assert_eq!(picked(&mixed, Which::Urgent), ["firing c /1"]);
+        let calm = outbox(&[("a", "/1", Warning, Firing)]);
+        assert_eq!(picked(&calm, Which::Urgent), [""; 0]);
+    }
+}

@@ -1,0 +1,174 @@
+//! Alerts for the tests of this room.
+
+use std::sync::Arc;
+
+use super::channels::{Batch, Channel, Context, Sender};
+use super::settings::{ChannelSettings, check};
+use bellwether_core::{
+    Alert, AlertState, Cause, Group, Labels, Notification, Severity, Status, Transition, Wall,
+};
+use bellwether_schema::{Cx, Decode, Problems, parse};
+
+/// 2026-11-21T04:00:00Z.
+pub(super) const START: Wall = Wall(1_795_233_600_000);
+
+/// When the sample alerts fired.
+pub(super) const FIRED: Wall = Wall(START.0 + 300_250);
+
+/// A firing alert of `rule` on one mount point.
+pub(super) fn alert(rule: &str, mount: &str) -> Alert {
+    let labels = Labels::from([("mount".to_owned(), mount.to_owned())]);
+    Alert {
+        annotations: Labels::from([("runbook".to_owned(), format!("https://example.org/{rule}"))]),
+        message: format!("{rule} of {mount}"),
+        value: Some(91.5),
+        fired_value: Some(91.5),
+        peak: Some(91.5),
+        threshold: Some(85.0),
+        active_at: START,
+        fired_at: Some(FIRED),
+        ..Alert::firing(rule, Severity::Warning, labels)
+    }
+}
+
+/// The alert as it fires.
+pub(super) fn firing(rule: &str, mount: &str) -> Transition {
+    Transition {
+        alert: Arc::new(alert(rule, mount)),
+        from: AlertState::Pending,
+        reason: format!("{rule} 91 > 85 for 5m"),
+        at: FIRED,
+    }
+}
+
+/// The alert as it ends.
+pub(super) fn resolved(rule: &str, mount: &str) -> Transition {
+    let at = Wall(START.0 + 600_000);
+    let alert = Alert {
+        state: AlertState::Inactive,
+        value: Some(80.0),
+        peak: Some(97.25),
+        resolved_at: Some(at),
+        ..alert(rule, mount)
+    };
+    Transition {
+        alert: Arc::new(alert),
+        from: AlertState::Firing,
+        reason: format!("{rule} 80 is no longer > 85"),
+        at,
+    }
+}
+
+/// The firing alert at another severity.
+pub(super) fn level(rule: &str, mount: &str, severity: Severity, minute: i64) -> Transition {
+    Transition {
+        alert: Arc::new(Alert { severity, ..alert(rule, mount) }),
+        from: AlertState::Firing,
+        reason: format!("now {}", severity.as_str()),
+        at: Wall(FIRED.0 + minute * 60_000),
+    }
+}
+
+/// The group of a rule's alerts, where there are no routes.
+pub(super) fn group(rule: &str) -> Group {
+    Group {
+        key: format!("{{}}:{{alertname={rule:?}}}"),
+        labels: Labels::from([("alertname".to_owned(), rule.to_owned())]),
+        ..Group::default()
+    }
+}
+
+/// What is handed over in one attempt.
+pub(super) fn batch(news: impl Into<Vec<Notification>>) -> Batch {
+    Batch { news: news.into(), standing: Vec::new(), digest: None }
+}
+
+/// A notification about the alert.
+pub(super) fn notification(rule: &str, mount: &str, status: Status) -> Notification {
+    let transition = match status {
+        Status::Firing => firing(rule, mount),
+        Status::Resolved => resolved(rule, mount),
+    };
+    let number = if status == Status::Firing { 1 } else { 2 };
+    Notification {
+        id: format!("{}-{}-{number}", transition.alert.fingerprint, FIRED.0),
+        status,
+        cause: Cause::Change,
+        group: Arc::new(group(rule)),
+        alert: transition.alert,
+        reason: transition.reason,
+        at: transition.at,
+    }
+}
+
+/// What is told of a transition where there are no routes.
+pub(super) fn told(transition: &Transition) -> Notification {
+    let status = match transition.alert.state {
+        AlertState::Firing => Status::Firing,
+        _ => Status::Resolved,
+    };
+    Notification {
+        id: format!("{}-{}-{}", transition.alert.fingerprint, FIRED.0, transition.at.0),
+        status,
+        cause: Cause::Change,
+        group: Arc::new(group(&transition.alert.rule)),
+        alert: transition.alert.clone(),
+        reason: transition.reason.clone(),
+        at: transition.at,
+    }
+}
+
+/// What would be markup, a mention or the end of a quotation in some chat.
+pub(super) const HOSTILE: &str = "<!channel> <@U1> @everyone *b* _i_ ~s~ `c` |x| [y](http://evil.test) \
+     </b><a href=\"http://evil.test\"> &amp; {{DATE(x)}} # é🦀";
+
+/// A firing alert, all of whose texts are hostile.
+pub(super) fn hostile() -> Notification {
+    let mut one = notification("disk", HOSTILE, Status::Firing);
+    let mut alert = (*one.alert).clone();
+    alert.message = HOSTILE.repeat(3);
+    alert.annotations.insert("description".into(), HOSTILE.into());
+    alert.annotations.insert("dashboard_url".into(), "https://example.org/a|b)*`<x>'".into());
+    one.alert = Arc::new(alert);
+    one.reason = HOSTILE.into();
+    one
+}
+
+/// A batch of `count` alerts, every third of which is over, with as many that stand.
+pub(super) fn crowd(count: usize) -> Batch {
+    let each = |index: usize| {
+        let status = if index % 3 == 2 { Status::Resolved } else { Status::Firing };
+        let mut one = notification("disk", &format!("/{index}"), status);
+        if index.is_multiple_of(7) {
+            let mut alert = (*one.alert).clone();
+            alert.message = format!("{index}: {}", HOSTILE.repeat(40));
+            alert.labels = (0..40).map(|n| (format!("label_{n}"), HOSTILE.repeat(5))).collect();
+            one.alert = Arc::new(alert);
+        }
+        one
+    };
+    let standing = (0..count).map(|index| Arc::new(alert("disk", &format!("/standing{index}"))));
+    Batch { news: (0..count).map(each).collect(), standing: standing.collect(), digest: None }
+}
+
+/// What a channel is built with.
+pub(super) fn context() -> Context {
+    let sender = Sender {
+        labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
+        url: "http://host-1:9091".into(),
+    };
+    Context { name: "ops".into(), sender, clock: Arc::new(Wall::default) }
+}
+
+/// A channel as declared, and what is wrong with it.
+pub(super) fn declared(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) {
+    let mut problems = Problems::default();
+    let node = parse(yaml).unwrap();
+    let settings = ChannelSettings::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    if let Some(settings) = &settings {
+        check(std::slice::from_ref(settings), &mut problems);
+    }
+    let found: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
+    let sound = settings.filter(|_| found.is_empty());
+    (sound.map(|settings| settings.kind.build(context()).unwrap()), found)
+}

@@ -1,0 +1,294 @@
+//! What the declaration says of channels: the keys all have, and those of each type.
+//!
+//! Owns decoding and the checks that need no file and no network. Builds nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use globset::Glob;
+use serde::Serialize;
+
+use bellwether_core::Severity;
+use bellwether_schema::{
+    At, Cx, Decode, FieldDoc, MapReader, Matcher, Node, Problems, Section, SectionDoc, Shape, Span,
+    Spanned, is_file_name,
+};
+
+use super::channels::{ChannelType, KindSettings};
+use super::limit::RateLimit;
+
+bellwether_schema::section! {
+    /// What every channel has, whatever its type.
+    pub struct ChannelCommon {
+        /// Type of the channel.
+        pub r#type: ChannelType,
+        /// Name in the log, in metrics and of the queue's file: letters, digits, `-`, `_` and `.`.
+        /// Without one it is the type, and for the second of a type `webhook-2`.
+        pub name: Option<Spanned<String>>,
+        /// Whether anything is sent to it.
+        pub enabled: bool = true,
+        /// Alerts below this severity are not sent. One that falls below it after it was sent is
+        /// sent as resolved.
+        pub min_severity: Severity = Severity::Info,
+        /// Globs of rule names; alerts of other rules are not sent. Empty: all rules.
+        pub rules: Vec<Spanned<String>> = Vec::new(),
+        /// Globs of the label `component`; alerts of other components, and of none, are not sent.
+        /// Empty: all.
+        pub components: Vec<Spanned<String>> = Vec::new(),
+        /// Matchers of labels (`alertname` and `severity` among them); all must accept.
+        pub labels: BTreeMap<String, Matcher> = BTreeMap::new(),
+        /// Whether the end of an alert is sent too.
+        pub send_resolved: bool = true,
+        /// The queue of what is not delivered yet.
+        pub queue: Queue,
+        /// When to try again after a failure.
+        pub retry: Retry,
+        /// Most messages it is sent; by default as many as there are.
+        pub rate_limit: Option<RateLimit>,
+    }
+}
+
+bellwether_schema::section! {
+    /// Queue of a channel. It is kept on disk, so what is in it survives a restart.
+    pub struct Queue {
+        /// Most notifications kept. Beyond that go alerts that began and ended unsent, then
+        /// outdated severities, then the oldest alerts, each with its end. The end of an alert
+        /// that was sent is always kept.
+        pub capacity: usize = 10_000,
+        /// Most dead letters kept: notifications that were given up, to be looked at and sent
+        /// again. Beyond that the oldest go; 0 keeps none.
+        pub dead_letters: usize = 1_000,
+    }
+}
+
+bellwether_schema::section! {
+    /// Retry of a channel: the wait is a random part of a span that doubles with each failure;
+    /// a `Retry-After` of the receiver is kept to.
+    pub struct Retry {
+        /// Longest wait after the first failure.
+        pub initial: Span = Span::secs(1),
+        /// Longest wait at all.
+        pub max: Span = Span::minutes(5),
+        /// An alert that is over and could not be sent for this long is not sent any more. One
+        /// that still fires, and the end of one that was sent, are tried without end.
+        pub give_up_after: Span = Span::secs(86_400),
+    }
+}
+
+/// One channel as declared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChannelSettings {
+    /// What every channel has.
+    #[serde(flatten)]
+    pub common: ChannelCommon,
+    /// What this type has.
+    #[serde(flatten)]
+    pub kind: KindSettings,
+    /// Its place in the file.
+    #[serde(skip)]
+    pub at: Place,
+}
+
+/// A place that does not count when settings are compared: a channel that only moved in the file
+/// did not change.
+#[derive(Clone, Debug, Default)]
+pub struct Place(pub At);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Decode for ChannelSettings {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let mut map = MapReader::open(node, cx)?;
+        let at = Place(map.at());
+        let kind = map.field::<ChannelType>("type", None)?;
+        let kind = KindSettings::read(kind, &mut map);
+        let common = ChannelCommon::read(&mut map);
+        map.finish();
+        Some(Self { common: common?, kind: kind?, at })
+    }
+
+    fn shape() -> Shape {
+        Shape::Section(doc)
+    }
+}
+
+/// The common keys, then one line per type that leads to its own keys.
+fn doc() -> SectionDoc {
+    let mut doc = ChannelCommon::doc();
+    doc.name = "Channel";
+    "A channel: where notifications go.".clone_into(&mut doc.doc);
+    for (key, shape) in KindSettings::shapes() {
+        doc.fields.push(FieldDoc {
+            key,
+            doc: "Further keys of this type.".into(),
+            shape,
+            default: Some("{}".into()),
+        });
+    }
+    doc
+}
+
+/// Each channel with its name, in the order of the declaration. The first of a type without a name
+/// takes the type's, so adding another does not rename its queue.
+#[must_use]
+pub fn named(channels: &[ChannelSettings]) -> Vec<(String, &ChannelSettings)> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    channels
+        .iter()
+        .map(|channel| {
+            let kind = channel.common.r#type.as_str();
+            let name = match &channel.common.name {
+                Some(name) => name.value.clone(),
+                None => {
+                    let count = seen.entry(kind).or_default();
+                    *count += 1;
+                    if *count == 1 { kind.to_owned() } else { format!("{kind}-{count}") }
+                }
+            };
+            (name, channel)
+        })
+        .collect()
+}
+
+/// Judges what decoding cannot: names, globs, waits, and what each type asks for. Reads no file
+/// and touches no network.
+pub fn check(channels: &[ChannelSettings], problems: &mut Problems) {
+    let mut names = BTreeSet::new();
+    for (name, channel) in named(channels) {
+        let at = match &channel.common.name {
+            Some(name) => &name.at,
+            None => &channel.at.0,
+        };
+        if !is_file_name(&name) {
+            problems
+                .error(at, format!("not a channel name: {name:?}"))
+                .hint("use 1 to 64 letters, digits, '-', '_' and '.', not '.' first");
+        } else if !names.insert(name.clone()) {
+            problems.error(at, format!("a second channel named {name:?}")).hint("set `name`");
+        }
+        check_common(&channel.common, &channel.at.0, problems);
+        channel.kind.check(&channel.at.0, problems);
+    }
+}
+
+fn check_common(common: &ChannelCommon, at: &At, problems: &mut Problems) {
+    for (globs, what) in [(&common.rules, "rule"), (&common.components, "component")] {
+        for glob in globs {
+            if let Err(error) = Glob::new(glob) {
+                problems
+                    .error(&glob.at, format!("invalid glob {:?}: {}", glob.value, error.kind()))
+                    .hint(format!("use the name of a {what}, or * and ? and [a-z] in it"));
+            }
+        }
+    }
+    if common.queue.capacity == 0 {
+        problems.error(&at.key("queue.capacity"), "must be at least 1");
+    }
+    let retry = &common.retry;
+    if *retry.initial < Duration::from_millis(10) {
+        problems.error(&at.key("retry.initial"), "must be at least 10ms");
+    }
+    if retry.max < retry.initial {
+        problems.error(
+            &at.key("retry.max"),
+            format!("{} is shorter than `initial`, {}", retry.max, retry.initial),
+        );
+    }
+    if let Some(limit) = &common.rate_limit {
+        limit.check(&at.key("rate_limit"), problems);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_schema as declare;
+
+    fn decode(text: &str) -> Result<Vec<ChannelSettings>, Vec<String>> {
+        let mut problems = Problems::default();
+        let node = declare::parse(text).unwrap();
+        let channels =
+            Vec::<ChannelSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+        if let Some(channels) = &channels {
+            check(channels, &mut problems);
+        }
+        match channels {
+            Some(channels) if problems.is_empty() => Ok(channels),
+            _ => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    #[test]
+    fn the_shape_of_the_core_document() {
+        let channels = decode(
+            "- {type: log, level: warning, enabled: true}\n\
+             - {type: kafka, brokers: 'localhost:9092', topic: alerts, enabled: false}\n\
+             - {type: webhook, url: 'https://example.org/hook', timeout: 5s, enabled: false}\n",
+        )
+        .unwrap();
+        let names: Vec<_> =
+            named(&channels).into_iter().map(|(name, c)| (name, c.common.enabled)).collect();
+        assert_eq!(
+            names,
+            [("log".into(), true), ("kafka".into(), false), ("webhook".into(), false)]
+        );
+    }
+
+    #[test]
+    fn a_second_channel_of_a_type_does_not_rename_the_first() {
+        let channels = decode(
+            "- {type: webhook, url: 'http://a'}\n\
+             - {type: webhook, url: 'http://b', name: pager}\n\
+             - {type: webhook, url: 'http://c'}\n",
+        )
+        .unwrap();
+        let names: Vec<_> = named(&channels).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["webhook", "pager", "webhook-2"]);
+    }
+
+    #[test]
+    fn problems_name_the_key() {
+        let problems = decode(
+            "- {type: log, name: ../x, rules: ['a[']}\n\
+             - {type: log, name: a, retry: {initial: 1s, max: 500ms}, queue: {capacity: 0}}\n\
+             - {type: log, name: a}\n",
+        )
+        .unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "1:21: [0].name: not a channel name: \"../x\"\n  hint: use 1 to 64 letters, digits, \
+                 '-', '_' and '.', not '.' first",
+                "1:35: [0].rules[0]: invalid glob \"a[\": unclosed character class; missing ']'\
+                 \n  hint: use the name of a rule, or * and ? and [a-z] in it",
+                "2:3: [1].queue.capacity: must be at least 1",
+                "2:3: [1].retry.max: 500ms is shorter than `initial`, 1s",
+                "3:21: [2].name: a second channel named \"a\"\n  hint: set `name`",
+            ]
+        );
+    }
+
+    #[test]
+    fn keys_of_another_type_are_unknown() {
+        let problems = decode("- {type: log, topic: x}\n").unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("unknown key \"topic\""), "{problems:?}");
+        let problems = decode("- {type: pigeon, topic: x}\n").unwrap_err();
+        let expected =
+            "1:10: [0].type: unknown value \"pigeon\"\n  hint: one of log, kafka, webhook";
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{problems:?}");
+    }
+
+    #[test]
+    fn a_printed_channel_reads_like_a_declared_one() {
+        let channels = decode("- {type: kafka, brokers: 'h:1', topic: t}\n").unwrap();
+        let printed = serde_json::to_value(&channels[0]).unwrap();
+        assert_eq!(printed["type"], "kafka");
+        assert_eq!(printed["topic"], "t");
+        assert_eq!(printed["retry"]["max"], "5m");
+    }
+}

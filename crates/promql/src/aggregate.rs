@@ -1,0 +1,327 @@
+//! Aggregations: many series to one per group, or a choice among those of a group.
+
+use hashbrown::HashMap;
+
+use super::ast::{AggregateExpr, Aggregation, Expr, LabelModifier};
+use super::eval::{ABSENT, Eval, Line, absent};
+use super::functions::{number_text, short_text};
+use super::labels::{drop, keep, with};
+use super::query::QueryError;
+use super::sum::{Mean, Spread, Sum, order, quantile};
+use bellwether_core::LabelSet;
+
+impl Eval<'_> {
+    pub(super) fn aggregate(&self, aggregate: &AggregateExpr) -> Result<Vec<Line>, QueryError> {
+        let op = aggregate.op;
+        let lines = self.lines(&aggregate.expr)?;
+        let groups = Grouped::new(self, &lines, aggregate.modifier.as_ref())?;
+        let param = aggregate.param.as_deref();
+        match op {
+            Aggregation::CountValues => self.count_values(&lines, &groups, param),
+            Aggregation::Topk
+            | Aggregation::Bottomk
+            | Aggregation::Limitk
+            | Aggregation::LimitRatio => self.chosen(op, lines, &groups, &self.number(param)?),
+            Aggregation::Quantile => {
+                let q = self.number(param)?;
+                for q in q.iter().filter(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
+                    self.notes.warn(format!(
+                        "quantile value should be between 0 and 1, got {}",
+                        short_text(*q)
+                    ));
+                }
+                groups.each_step(self, &lines, |step, values| quantile(q[step], values))
+            }
+            _ => groups.each_step(self, &lines, |_, values| reduce(op, values)),
+        }
+    }
+
+    fn number(&self, param: Option<&Expr>) -> Result<Vec<f64>, QueryError> {
+        match param {
+            Some(param) => self.scalar(param),
+            None => Err(QueryError::BadData("the aggregation needs a parameter".into())),
+        }
+    }
+
+    /// One series per value that occurs in a group, with how often it does.
+    fn count_values(
+        &self,
+        lines: &[Line],
+        groups: &Grouped,
+        param: Option<&Expr>,
+    ) -> Result<Vec<Line>, QueryError> {
+        let label = match param {
+            Some(param) => self.string(param)?,
+            None => String::new(),
+        };
+        if label.is_empty() {
+            return Err(QueryError::Execution(format!("invalid label name {label:?}")));
+        }
+        let mut made = HashMap::<LabelSet, usize>::new();
+        let mut counts: Vec<Line> = Vec::new();
+        for (line, group) in lines.iter().zip(&groups.of) {
+            self.guard.check()?;
+            for (step, value) in
+                line.values.iter().enumerate().filter(|(_, value)| !absent(**value))
+            {
+                let labels = with(&groups.labels[*group], &label, &number_text(*value));
+                let index = match made.get(&labels) {
+                    Some(index) => *index,
+                    None => {
+                        // As many series as there are values: they may be too many.
+                        made.insert(labels.clone(), counts.len());
+                        counts.push(self.new_line(self.made(labels)?, false)?);
+                        counts.len() - 1
+                    }
+                };
+                let count = &mut counts[index].values[step];
+                *count = if absent(*count) { 1.0 } else { *count + 1.0 };
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Some series of each group, unchanged.
+    fn chosen(
+        &self,
+        op: Aggregation,
+        mut lines: Vec<Line>,
+        groups: &Grouped,
+        param: &[f64],
+    ) -> Result<Vec<Line>, QueryError> {
+        let members = groups.members();
+        let mut order_of_first = Vec::new();
+        let mut stays = vec![false; lines.len()];
+        for (step, param) in param.iter().enumerate() {
+            let size = self.size(op, *param)?;
+            for members in &members {
+                self.guard.check()?;
+                let mut there: Vec<usize> =
+                    members.iter().copied().filter(|at| !absent(lines[*at].values[step])).collect();
+                let value = |at: &usize| lines[*at].values[step];
+                match (op, size) {
+                    (Aggregation::LimitRatio, Size::Ratio(ratio)) => {
+                        there.retain(|at| sampled(&lines[*at].labels, ratio));
+                    }
+                    (_, Size::Count(count)) => match op {
+                        Aggregation::Topk => {
+                            there = best(&there, count, |a, b| before(value(a), value(b)));
+                            there.sort_by(|a, b| falling(value(a), value(b)));
+                        }
+                        Aggregation::Bottomk => {
+                            there = best(&there, count, |a, b| before(-value(a), -value(b)));
+                            there.sort_by(|a, b| rising(value(a), value(b)));
+                        }
+                        _ => there.truncate(count),
+                    },
+                    _ => {}
+                }
+                there.iter().for_each(|at| stays[*at] = true);
+                for at in members {
+                    if !std::mem::take(&mut stays[*at]) {
+                        lines[*at].values[step] = ABSENT;
+                    }
+                }
+                if step == 0 {
+                    order_of_first.extend(there);
+                }
+            }
+        }
+        if self.grid.steps() == 1 {
+            let mut taken: Vec<Option<Line>> = lines.into_iter().map(Some).collect();
+            return Ok(order_of_first.into_iter().filter_map(|at| taken[at].take()).collect());
+        }
+        lines.retain(|line| !line.values.iter().copied().all(absent));
+        Ok(lines)
+    }
+
+    fn size(&self, op: Aggregation, param: f64) -> Result<Size, QueryError> {
+        if op != Aggregation::LimitRatio {
+            if param.is_nan() {
+                return Err(QueryError::Execution("Parameter value is NaN".into()));
+            }
+            if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_807.0).contains(&param) {
+                let text = short_text(param);
+                return Err(QueryError::Execution(format!("Scalar value {text} overflows int64")));
+            }
+            return Ok(Size::Count(param.max(0.0) as usize));
+        }
+        if param.is_nan() {
+            return Err(QueryError::Execution("Ratio value is NaN".into()));
+        }
+        let ratio = param.clamp(-1.0, 1.0);
+        if ratio != param {
+            self.notes.warn(format!(
+                "ratio value should be between -1 and 1, got {}, capping to {}",
+                short_text(param),
+                short_text(ratio)
+            ));
+        }
+        Ok(Size::Ratio(ratio))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Size {
+    Count(usize),
+    Ratio(f64),
+}
+
+/// Whether a value is worse than another where the greatest are wanted; NaN is the worst.
+fn before(a: f64, b: f64) -> bool {
+    a.is_nan() || a < b
+}
+
+/// The `count` best of `items`, by the heap that Prometheus has: which of equals stay, and in which
+/// order, is up to it. `worse` says which of two is worse.
+fn best(items: &[usize], count: usize, worse: impl Fn(&usize, &usize) -> bool) -> Vec<usize> {
+    let mut heap: Vec<usize> = Vec::with_capacity(count.min(items.len()));
+    for item in items {
+        if heap.len() < count {
+            heap.push(*item);
+            let mut at = heap.len() - 1;
+            while at > 0 && worse(&heap[at], &heap[(at - 1) / 2]) {
+                heap.swap(at, (at - 1) / 2);
+                at = (at - 1) / 2;
+            }
+        } else if let Some(worst) = heap.first()
+            && worse(worst, item)
+            && !worse(item, worst)
+        {
+            heap[0] = *item;
+            let mut at = 0;
+            loop {
+                let mut child = 2 * at + 1;
+                if child + 1 < heap.len() && worse(&heap[child + 1], &heap[child]) {
+                    child += 1;
+                }
+                if child >= heap.len() || !worse(&heap[child], &heap[at]) {
+                    break;
+                }
+                heap.swap(at, child);
+                at = child;
+            }
+        }
+    }
+    heap
+}
+
+/// Largest first, NaN last.
+fn falling(a: f64, b: f64) -> std::cmp::Ordering {
+    order(b, a)
+}
+
+/// Smallest first, NaN last.
+fn rising(a: f64, b: f64) -> std::cmp::Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// Whether a series is in a sample of this ratio; with a negative ratio, in the rest of one.
+fn sampled(labels: &LabelSet, ratio: f64) -> bool {
+    let place = super::hash::place(labels);
+    if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio }
+}
+
+/// The groups of the series.
+struct Grouped {
+    /// By group.
+    labels: Vec<LabelSet>,
+    /// By series: its group.
+    of: Vec<usize>,
+}
+
+impl Grouped {
+    fn new(
+        eval: &Eval<'_>,
+        lines: &[Line],
+        modifier: Option<&LabelModifier>,
+    ) -> Result<Self, QueryError> {
+        let mut numbers = HashMap::new();
+        let mut all = Vec::new();
+        let mut of = Vec::with_capacity(lines.len());
+        for line in lines {
+            let labels = match modifier {
+                None => LabelSet::default(),
+                Some(LabelModifier::Include(names)) => keep(&line.labels, names),
+                Some(LabelModifier::Exclude(names)) => drop(&line.labels, names),
+            };
+            let labels = eval.made(labels)?;
+            of.push(*numbers.entry(labels.clone()).or_insert_with(|| {
+                all.push(labels);
+                all.len() - 1
+            }));
+        }
+        Ok(Self { labels: all, of })
+    }
+
+    /// By group: its series.
+    fn members(&self) -> Vec<Vec<usize>> {
+        let mut members = vec![Vec::new(); self.labels.len()];
+        for (series, group) in self.of.iter().enumerate() {
+            members[*group].push(series);
+        }
+        members
+    }
+
+    /// Reduces the values of each group in each step to one.
+    fn each_step(
+        &self,
+        eval: &Eval<'_>,
+        lines: &[Line],
+        mut reduce: impl FnMut(usize, &mut [f64]) -> f64,
+    ) -> Result<Vec<Line>, QueryError> {
+        let mut out = Vec::with_capacity(self.labels.len());
+        let mut present = Vec::new();
+        for (labels, members) in self.labels.iter().zip(self.members()) {
+            let drop_name = members.iter().any(|at| lines[*at].drop_name);
+            let mut one = eval.new_line(labels.clone(), drop_name)?;
+            for (step, slot) in one.values.iter_mut().enumerate() {
+                eval.guard.check()?;
+                present.clear();
+                let there = members.iter().map(|at| lines[*at].values[step]);
+                present.extend(there.filter(|value| !absent(*value)));
+                if !present.is_empty() {
+                    *slot = reduce(step, &mut present);
+                }
+            }
+            out.push(one);
+        }
+        Ok(out)
+    }
+}
+
+/// One number of the values of a group, of which there is at least one.
+fn reduce(op: Aggregation, values: &mut [f64]) -> f64 {
+    let first = values[0];
+    let best =
+        |better: fn(f64, f64) -> bool| {
+            values.iter().fold(first, |best, value| {
+                if better(*value, best) || best.is_nan() { *value } else { best }
+            })
+        };
+    match op {
+        Aggregation::Sum => {
+            let mut sum = Sum::default();
+            values.iter().for_each(|value| sum.add(*value));
+            sum.total()
+        }
+        Aggregation::Avg => {
+            let mut mean = Mean::default();
+            values.iter().for_each(|value| mean.add(*value));
+            mean.mean()
+        }
+        Aggregation::Count => values.len() as f64,
+        Aggregation::Group => 1.0,
+        Aggregation::Max => best(|a, b| a > b),
+        Aggregation::Min => best(|a, b| a < b),
+        Aggregation::Stddev => spread(values).sqrt(),
+        Aggregation::Stdvar => spread(values),
+        _ => f64::NAN,
+    }
+}
+
+fn spread(values: &[f64]) -> f64 {
+    let mut spread = Spread::default();
+    values.iter().for_each(|value| spread.add(*value));
+    spread.variance()
+}

@@ -1,0 +1,270 @@
+//! The functions of the language, as one table: a name and what it does.
+
+mod date;
+mod info;
+mod math;
+mod over_time;
+mod series;
+
+use super::ast::{Call, Expr};
+use super::eval::{ABSENT, Eval, Line, Out, absent};
+use super::query::QueryError;
+
+/// What a step sees of a series in a range.
+pub(super) struct Window<'a> {
+    /// Never empty, ascending.
+    pub(super) times: &'a [i64],
+    pub(super) values: &'a [f64],
+    /// The range is `start..=end` without `start`.
+    pub(super) start: i64,
+    pub(super) end: i64,
+    /// The time of the step itself, whatever the range's offset.
+    pub(super) step: i64,
+}
+
+/// How a function is called.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// On what each step sees of a series; the scalars that go with it by step.
+    OverTime(fn(&Window<'_>, &[f64]) -> Option<f64>),
+    /// The same; the name stays.
+    OverTimeNamed(fn(&Window<'_>, &[f64]) -> Option<f64>),
+    /// On each value, with scalars.
+    Map(fn(f64, &[f64]) -> f64),
+    /// On each value as a time in seconds; without an argument on the time of the step.
+    Date(fn(f64) -> f64),
+    /// On the call as a whole.
+    Special(fn(&Eval<'_>, &Call) -> Result<Out, QueryError>),
+}
+
+use Kind::{Date, Map, OverTime, OverTimeNamed, Special};
+
+/// All functions. Those that take native histograms only see no values in floats.
+const TABLE: &[(&str, Kind)] = &[
+    ("abs", Map(|v, _| v.abs())),
+    ("absent", Special(series::absent)),
+    ("absent_over_time", Special(series::absent_over_time)),
+    ("acos", Map(|v, _| v.acos())),
+    ("acosh", Map(|v, _| v.acosh())),
+    ("asin", Map(|v, _| v.asin())),
+    ("asinh", Map(|v, _| v.asinh())),
+    ("atan", Map(|v, _| v.atan())),
+    ("atanh", Map(|v, _| v.atanh())),
+    ("avg_over_time", OverTime(over_time::avg)),
+    ("ceil", Map(|v, _| v.ceil())),
+    ("changes", OverTime(over_time::changes)),
+    ("clamp", Special(math::clamp)),
+    ("clamp_max", Map(|v, s| math::least(v, s[0]))),
+    ("clamp_min", Map(|v, s| math::most(v, s[0]))),
+    ("cos", Map(|v, _| v.cos())),
+    ("cosh", Map(|v, _| v.cosh())),
+    ("count_over_time", OverTime(|w, _| Some(w.values.len() as f64))),
+    ("day_of_month", Date(date::day_of_month)),
+    ("day_of_week", Date(date::day_of_week)),
+    ("day_of_year", Date(date::day_of_year)),
+    ("days_in_month", Date(date::days_in_month)),
+    ("deg", Map(|v, _| v * 180.0 / std::f64::consts::PI)),
+    ("delta", OverTime(over_time::delta)),
+    ("deriv", OverTime(over_time::deriv)),
+    ("double_exponential_smoothing", Special(over_time::smoothed)),
+    ("end", Special(series::end)),
+    ("exp", Map(|v, _| v.exp())),
+    ("first_over_time", OverTimeNamed(|w, _| w.values.first().copied())),
+    ("floor", Map(|v, _| v.floor())),
+    ("histogram_avg", Special(series::nothing)),
+    ("histogram_count", Special(series::nothing)),
+    ("histogram_fraction", Special(series::histogram_fraction)),
+    ("histogram_quantile", Special(series::histogram_quantile)),
+    ("histogram_quantiles", Special(series::histogram_quantiles)),
+    ("histogram_stddev", Special(series::nothing)),
+    ("histogram_stdvar", Special(series::nothing)),
+    ("histogram_sum", Special(series::nothing)),
+    ("hour", Date(date::hour)),
+    ("idelta", OverTime(over_time::idelta)),
+    ("increase", OverTime(over_time::increase)),
+    ("info", Special(info::info)),
+    ("irate", OverTime(over_time::irate)),
+    ("label_join", Special(series::label_join)),
+    ("label_replace", Special(series::label_replace)),
+    ("last_over_time", OverTimeNamed(|w, _| w.values.last().copied())),
+    ("ln", Map(|v, _| v.ln())),
+    ("log10", Map(|v, _| v.log10())),
+    ("log2", Map(|v, _| v.log2())),
+    ("mad_over_time", OverTime(over_time::mad)),
+    ("max_of", Special(|eval, call| math::better(eval, call, math::most))),
+    ("max_over_time", OverTime(over_time::max)),
+    ("min_of", Special(|eval, call| math::better(eval, call, math::least))),
+    ("min_over_time", OverTime(over_time::min)),
+    ("minute", Date(date::minute)),
+    ("month", Date(date::month)),
+    ("pi", Special(|eval, _| Ok(Out::Scalar(vec![std::f64::consts::PI; eval.grid.steps()])))),
+    ("predict_linear", OverTime(over_time::predict_linear)),
+    ("present_over_time", OverTime(|_, _| Some(1.0))),
+    ("quantile_over_time", Special(over_time::quantiles)),
+    ("rad", Map(|v, _| v * std::f64::consts::PI / 180.0)),
+    ("range", Special(series::range)),
+    ("rate", OverTime(over_time::rate)),
+    ("resets", OverTime(over_time::resets)),
+    ("round", Map(math::round)),
+    ("scalar", Special(series::scalar)),
+    ("sgn", Map(|v, _| math::sign(v))),
+    ("sin", Map(|v, _| v.sin())),
+    ("sinh", Map(|v, _| v.sinh())),
+    ("sort", Special(|eval, call| series::sort(eval, call, false))),
+    ("sort_by_label", Special(|eval, call| series::sort_by_label(eval, call, false))),
+    ("sort_by_label_desc", Special(|eval, call| series::sort_by_label(eval, call, true))),
+    ("sort_desc", Special(|eval, call| series::sort(eval, call, true))),
+    ("sqrt", Map(|v, _| v.sqrt())),
+    ("start", Special(series::start)),
+    ("stddev_over_time", OverTime(|w, _| Some(over_time::variance(w).sqrt()))),
+    ("stdvar_over_time", OverTime(|w, _| Some(over_time::variance(w)))),
+    ("step", Special(series::step)),
+    ("sum_over_time", OverTime(over_time::sum)),
+    ("tan", Map(|v, _| v.tan())),
+    ("tanh", Map(|v, _| v.tanh())),
+    ("time", Special(series::time)),
+    ("timestamp", Special(series::timestamp)),
+    ("ts_of_first_over_time", OverTime(|w, _| w.times.first().map(|t| *t as f64 / 1e3))),
+    ("ts_of_last_over_time", OverTime(|w, _| w.times.last().map(|t| *t as f64 / 1e3))),
+    ("ts_of_max_over_time", OverTime(over_time::ts_of_max)),
+    ("ts_of_min_over_time", OverTime(over_time::ts_of_min)),
+    ("vector", Special(series::vector)),
+    ("year", Date(date::year)),
+];
+
+/// Calls a function.
+pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+    let name = call.func.name;
+    let Some((_, kind)) = TABLE.iter().find(|(known, _)| *known == name) else {
+        return Err(QueryError::BadData(format!("unknown function with name {name:?}")));
+    };
+    match kind {
+        OverTime(function) => over_time(eval, call, false, *function),
+        OverTimeNamed(function) => over_time(eval, call, true, *function),
+        Map(function) => {
+            let scalars = scalars(eval, &call.args[1..])?;
+            map(eval.lines(&call.args[0])?, &scalars, *function)
+        }
+        Date(function) => {
+            let Some(argument) = call.args.first() else {
+                let labels = bellwether_core::LabelSet::default();
+                let values = eval.grid.times().map(|at| function(at.div_euclid(1000) as f64));
+                let values = values.collect();
+                return Ok(Out::Vector(vec![Line { labels, drop_name: false, values }]));
+            };
+            let lines = eval.lines(argument)?;
+            Ok(Out::Vector(mapped(lines, |_, value| function(value))))
+        }
+        Special(function) => function(eval, call),
+    }
+}
+
+/// The scalars among the arguments, by step.
+fn scalars(eval: &Eval<'_>, arguments: &[Expr]) -> Result<Vec<Vec<f64>>, QueryError> {
+    arguments.iter().map(|argument| eval.scalar(argument)).collect()
+}
+
+fn over_time(
+    eval: &Eval<'_>,
+    call: &Call,
+    keep_name: bool,
+    function: fn(&Window<'_>, &[f64]) -> Option<f64>,
+) -> Result<Out, QueryError> {
+    let scalars = scalars(eval, &call.args[1..])?;
+    let ranges = eval.ranges(&call.args[0])?;
+    let is_rate = matches!(call.func.name, "rate" | "increase");
+    let name = ranges.series.first().filter(|_| is_rate).map(|one| one.labels.name().to_owned());
+    let mut now = vec![0.0; scalars.len()];
+    let lines = eval.over_time(ranges, keep_name, |step, window| {
+        for (now, by_step) in now.iter_mut().zip(&scalars) {
+            *now = by_step[step];
+        }
+        function(window, &now)
+    })?;
+    let ends = ["_total", "_sum", "_count", "_bucket"];
+    if let Some(name) = name.filter(|name| !name.is_empty())
+        && !lines.is_empty()
+        && !ends.iter().any(|end| name.ends_with(end))
+    {
+        eval.notes.info(format!(
+            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
+        ));
+    }
+    Ok(Out::Vector(lines))
+}
+
+fn map(
+    lines: Vec<Line>,
+    scalars: &[Vec<f64>],
+    function: fn(f64, &[f64]) -> f64,
+) -> Result<Out, QueryError> {
+    let mut now = vec![0.0; scalars.len()];
+    Ok(Out::Vector(mapped(lines, |step, value| {
+        for (now, by_step) in now.iter_mut().zip(scalars) {
+            *now = by_step[step];
+        }
+        function(value, &now)
+    })))
+}
+
+/// Changes every value that is there; the name goes.
+fn mapped(mut lines: Vec<Line>, mut function: impl FnMut(usize, f64) -> f64) -> Vec<Line> {
+    for line in &mut lines {
+        line.drop_name = true;
+        for (step, value) in line.values.iter_mut().enumerate() {
+            *value = if absent(*value) { ABSENT } else { function(step, *value) };
+        }
+    }
+    lines
+}
+
+/// A number as Go prints it in the shortest way, which is how Prometheus tells it: `1e+06`.
+pub(super) fn short_text(value: f64) -> String {
+    let exponent = value.abs().log10().floor();
+    if value == 0.0 || !value.is_finite() || (-4.0..6.0).contains(&exponent) {
+        return number_text(value);
+    }
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
+    format!("{digits}e{sign}{exponent:0>2}")
+}
+
+/// A quantile as OpenMetrics writes it in a label: `1.0`.
+fn quantile_text(value: f64) -> String {
+    let text = short_text(value);
+    let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if whole { text + ".0" } else { text }
+}
+
+/// A number as Go prints it without an exponent, which is how Prometheus makes labels of numbers.
+pub(super) fn number_text(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
+    match value {
+        f64::INFINITY => "+Inf".into(),
+        f64::NEG_INFINITY => "-Inf".into(),
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_go_does() {
+        let shown = [0.0, 1.0, -0.5, 999_999.0, 1e6, 1_234_567.0, 1e-4, 1.5e-7, f64::INFINITY];
+        assert_eq!(
+            shown.map(short_text),
+            ["0", "1", "-0.5", "999999", "1e+06", "1.234567e+06", "0.0001", "1.5e-07", "+Inf"]
+        );
+        assert_eq!([0.0, -1.0, 0.25, 1e6].map(quantile_text), ["0.0", "-1.0", "0.25", "1e+06"]);
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_holds_each_function_once() {
+        assert!(TABLE.windows(2).all(|two| two[0].0 < two[1].0));
+    }
+}

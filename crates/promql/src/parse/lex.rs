@@ -1,0 +1,312 @@
+//! The words of a query.
+
+use std::borrow::Cow;
+
+use super::Failed;
+use crate::ast::{Aggregation, Span};
+
+/// A word and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Token<'t> {
+    pub(super) kind: Kind,
+    /// As it is written; quotes included.
+    pub(super) text: &'t str,
+    pub(super) start: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Identifier,
+    Number,
+    Duration,
+    String,
+    /// An operator, a bracket, a comma: what it is, is its text.
+    Symbol,
+    End,
+}
+
+impl Token<'_> {
+    pub(super) fn span(&self) -> Span {
+        Span { start: self.start, end: self.start + self.text.len() }
+    }
+
+    pub(super) fn is(&self, symbol: &str) -> bool {
+        self.kind == Kind::Symbol && self.text == symbol
+    }
+
+    /// Whether it is the keyword `word`, in any case.
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        self.kind == Kind::Identifier && self.text.eq_ignore_ascii_case(word)
+    }
+
+    /// In Prometheus's words.
+    pub(super) fn described(&self) -> Cow<'static, str> {
+        let word = self.text.to_ascii_lowercase();
+        let named = match self.kind {
+            Kind::End => return "end of input".into(),
+            Kind::Number => "number",
+            Kind::Duration => "duration",
+            Kind::String => "string",
+            Kind::Symbol if "(){}[],:=".contains(self.text) => {
+                return format!("{:?}", self.text).into();
+            }
+            Kind::Symbol => return format!("<op:{}>", self.text).into(),
+            Kind::Identifier if matches!(&*word, "and" | "or" | "unless" | "atan2") => {
+                return format!("<op:{}>", self.text).into();
+            }
+            Kind::Identifier if Aggregation::ALL.iter().any(|(name, _)| *name == word) => {
+                return format!("<aggr:{}>", self.text).into();
+            }
+            Kind::Identifier if is_keyword(&word) => return format!("<{}>", self.text).into(),
+            Kind::Identifier if self.text.contains(':') => "metric identifier",
+            Kind::Identifier => "identifier",
+        };
+        let most = if self.kind == Kind::Identifier { 200 } else { 10 };
+        let short: String = self.text.chars().take(most).collect();
+        let more = if short.len() < self.text.len() { "..." } else { "" };
+        format!("{named} {short:?}{more}").into()
+    }
+}
+
+fn is_keyword(word: &str) -> bool {
+    matches!(
+        word,
+        "offset" | "by" | "without" | "on" | "ignoring" | "group_left" | "group_right" | "bool"
+    )
+}
+
+/// All words of `text`, the end last; or those before what is none, and why it is none.
+pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Failed>) {
+    let mut tokens = Vec::new();
+    let failed = read(text, &mut tokens).err();
+    let start = failed.as_ref().map_or(text.len(), |(at, _)| *at);
+    tokens.push(Token { kind: Kind::End, text: "", start });
+    (tokens, failed)
+}
+
+fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), Failed> {
+    let mut at = 0;
+    // Braces hold matchers, brackets durations: a colon is part of a name elsewhere.
+    let [mut parens, mut braces, mut brackets] = [0_usize; 3];
+    while let Some(first) = text[at..].chars().next() {
+        let rest = &text[at..];
+        if first.is_ascii_whitespace() {
+            at += 1;
+            continue;
+        }
+        if first == '#' {
+            at += rest.find('\n').unwrap_or(rest.len());
+            continue;
+        }
+        let failed = |why| (at, why);
+        let (kind, length) = match first {
+            '"' | '\'' | '`' => (Kind::String, quoted(rest, first).map_err(failed)?),
+            '0'..='9' => number(rest).map_err(failed)?,
+            '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+                number(rest).map_err(failed)?
+            }
+            ':' if brackets > 0 => (Kind::Symbol, 1),
+            _ if is_letter(first) || (first == ':' && braces == 0) => {
+                let colon = braces == 0;
+                let end = |c: char| !(is_letter(c) || c.is_ascii_digit() || (colon && c == ':'));
+                (Kind::Identifier, rest.find(end).unwrap_or(rest.len()))
+            }
+            _ => (Kind::Symbol, symbol(rest, braces > 0).map_err(failed)?),
+        };
+        let open = match (kind, first) {
+            (Kind::Symbol, '(' | ')') => Some((&mut parens, "parenthesis")),
+            (Kind::Symbol, '{' | '}') => Some((&mut braces, "brace")),
+            (Kind::Symbol, '[' | ']') => Some((&mut brackets, "bracket")),
+            _ => None,
+        };
+        match open {
+            Some((open, _)) if matches!(first, '(' | '{' | '[') => *open += 1,
+            Some((open, name)) => match open.checked_sub(1) {
+                Some(less) => *open = less,
+                None if first == '}' => return Err((at, "unexpected character: '}'".into())),
+                None => return Err((at, format!("unexpected right {name} {first:?}"))),
+            },
+            None => {}
+        }
+        tokens.push(Token { kind, text: &rest[..length], start: at });
+        at += length;
+    }
+    match (parens, braces, brackets) {
+        (_, 1.., _) => Err((at, "unexpected end of input inside braces".into())),
+        (_, _, 1..) => Err((at, "unclosed left bracket".into())),
+        (1.., ..) => Err((at, "unclosed left parenthesis".into())),
+        _ => Ok(()),
+    }
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_'
+}
+
+fn symbol(rest: &str, in_braces: bool) -> Result<usize, String> {
+    let known: &[&str] = if in_braces {
+        &["!=", "=~", "!~", "=", ",", "}"]
+    } else {
+        &[
+            "==", "!=", ">=", "<=", "(", ")", "{", "}", "[", "]", ",", "@", "+", "-", "*", "/",
+            "%", "^", ">", "<", "=", ":",
+        ]
+    };
+    let first = rest.chars().next().unwrap_or_default();
+    let second = rest.chars().nth(1);
+    match (known.iter().find(|symbol| rest.starts_with(**symbol)), second) {
+        (Some(&"="), Some('~')) => Err("unexpected character after '=': '~'".into()),
+        (Some(symbol), _) => Ok(symbol.len()),
+        (None, Some(second)) if first == '!' => {
+            Err(format!("unexpected character after '!': {second:?}"))
+        }
+        (None, _) if first == '{' => Err("unexpected left brace '{'".into()),
+        (None, _) if in_braces => Err(format!("unexpected character inside braces: {first:?}")),
+        (None, _) => Err(format!("unexpected character: {first:?}")),
+    }
+}
+
+/// Length of the quoted text in front, with its quotes.
+fn quoted(text: &str, quote: char) -> Result<usize, String> {
+    let mut chars = text.char_indices().skip(1);
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' if quote != '`' => drop(chars.next()),
+            '\n' if quote != '`' => break,
+            c if c == quote => return Ok(at + 1),
+            _ => {}
+        }
+    }
+    Err(if quote == '`' { "unterminated raw string" } else { "unterminated quoted string" }.into())
+}
+
+/// A number or a duration in front.
+fn number(text: &str) -> Result<(Kind, usize), String> {
+    let word = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')));
+    let mut end = word.unwrap_or(text.len());
+    let hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+    // An exponent may have a sign.
+    if !hexadecimal
+        && text[..end].ends_with(['e', 'E'])
+        && text[..end].bytes().filter(u8::is_ascii_alphabetic).count() == 1
+        && text[end..].starts_with(['+', '-'])
+    {
+        let rest = &text[end + 1..];
+        let more = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')));
+        end += 1 + more.unwrap_or(rest.len());
+    }
+    let word = &text[..end];
+    if value(word).is_some() {
+        Ok((Kind::Number, end))
+    } else if super::duration::parse(word).is_some() {
+        Ok((Kind::Duration, end))
+    } else {
+        // As in Go, `1.2.3` is `1.2` and `.3`; both are told as what they are.
+        Err(format!("bad number or duration syntax: {word:?}"))
+    }
+}
+
+/// A number as Go writes it: `1_000`, `0x1F`, `017`, `1e3`, `.5`.
+pub(super) fn value(word: &str) -> Option<f64> {
+    let lower = word.to_ascii_lowercase();
+    if let Some(digits) = lower.strip_prefix("0x") {
+        let digits = digits.strip_prefix('_').unwrap_or(digits);
+        let separated = digits
+            .split('_')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let digit = |sum: f64, c: char| sum * 16.0 + f64::from(c.to_digit(16).unwrap_or_default());
+        return separated.then(|| digits.chars().filter(|c| *c != '_').fold(0.0, digit));
+    }
+    // An underscore stands between digits.
+    let bytes = lower.as_bytes();
+    let between = |at: usize| {
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        at > 0 && digit(at - 1) && digit(at + 1)
+    };
+    if bytes.iter().enumerate().any(|(at, byte)| *byte == b'_' && !between(at)) {
+        return None;
+    }
+    let plain = lower.replace('_', "");
+    let known = plain
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'+' | b'-'));
+    if !known {
+        return None;
+    }
+    // A leading zero makes it octal.
+    let octal = plain.len() > 1
+        && plain.starts_with('0')
+        && plain.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    if octal && let Ok(number) = i64::from_str_radix(&plain, 8) {
+        return Some(number as f64);
+    }
+    plain.parse().ok()
+}
+
+/// Whether a number as it is written is one that Go can hold.
+pub(super) fn in_range(word: &str) -> bool {
+    value(word).is_some_and(f64::is_finite)
+}
+
+/// What a quoted text says; as Go reads it, except that single quotes may hold any number of
+/// characters, and raw between backticks.
+pub(super) fn unquoted(token: &Token<'_>) -> Result<String, Failed> {
+    let text = token.text;
+    let quote = text.chars().next().unwrap_or_default();
+    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+    if quote == '`' {
+        // As in Go, where a source file may have carriage returns.
+        return Ok(inner.replace('\r', ""));
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        let escape = &rest[at + 1..];
+        let place = token.start;
+        let kind = escape.chars().next().unwrap_or_default();
+        let plain = match kind {
+            'a' => Some(7),
+            'b' => Some(8),
+            'f' => Some(12),
+            'n' => Some(b'\n'),
+            'r' => Some(b'\r'),
+            't' => Some(b'\t'),
+            'v' => Some(11),
+            '\\' => Some(b'\\'),
+            c if c == quote => Some(c as u8),
+            _ => None,
+        };
+        if let Some(byte) = plain {
+            out.push(byte);
+            rest = &escape[1..];
+            continue;
+        }
+        let (digits, radix, skip) = match kind {
+            'x' => (2, 16, 1),
+            'u' => (4, 16, 1),
+            'U' => (8, 16, 1),
+            '0'..='7' => (3, 8, 0),
+            kind => {
+                let why = format!("unknown escape sequence U+{:04X} {kind:?}", u32::from(kind));
+                return Err((token.start, why));
+            }
+        };
+        let number = escape
+            .get(skip..skip + digits)
+            .filter(|digits| digits.chars().all(|digit| digit.is_digit(radix)))
+            .and_then(|digits| u32::from_str_radix(digits, radix).ok());
+        let number = number.ok_or_else(|| (place, "invalid escape sequence".to_owned()))?;
+        if matches!(kind, 'u' | 'U') {
+            let c = char::from_u32(number);
+            let c = c.ok_or_else(|| (place, "escape sequence is no character".to_owned()))?;
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        } else {
+            let byte = u8::try_from(number);
+            out.push(byte.map_err(|_| (place, "escape sequence is no byte".to_owned()))?);
+        }
+        rest = &escape[skip + digits..];
+    }
+    out.extend_from_slice(rest.as_bytes());
+    String::from_utf8(out).map_err(|_| (token.start, "a text that is not UTF-8".to_owned()))
+}

@@ -1,0 +1,146 @@
+//! How each function is called.
+
+use crate::ast::ValueType::{self, Matrix, Scalar, String, Vector};
+
+/// How a function is called.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Signature {
+    pub(crate) name: &'static str,
+    /// The types of its arguments; the last stands for all that follow.
+    pub(crate) takes: &'static [ValueType],
+    /// Fewest and most arguments.
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+    pub(crate) returns: ValueType,
+}
+
+const fn of(name: &'static str, takes: &'static [ValueType]) -> Signature {
+    Signature { name, takes, least: takes.len(), most: takes.len(), returns: Vector }
+}
+
+/// With the last argument left out, or given.
+const fn optional(name: &'static str, takes: &'static [ValueType]) -> Signature {
+    Signature { least: takes.len() - 1, ..of(name, takes) }
+}
+
+/// With the last argument any number of times from `least` arguments in all on.
+const fn many(
+    name: &'static str,
+    takes: &'static [ValueType],
+    least: usize,
+    most: usize,
+) -> Signature {
+    Signature { least, most, ..of(name, takes) }
+}
+
+const fn number(name: &'static str, takes: &'static [ValueType]) -> Signature {
+    Signature { returns: Scalar, ..of(name, takes) }
+}
+
+/// All, sorted by name.
+static ALL: [Signature; 89] = [
+    of("abs", &[Vector]),
+    of("absent", &[Vector]),
+    of("absent_over_time", &[Matrix]),
+    of("acos", &[Vector]),
+    of("acosh", &[Vector]),
+    of("asin", &[Vector]),
+    of("asinh", &[Vector]),
+    of("atan", &[Vector]),
+    of("atanh", &[Vector]),
+    of("avg_over_time", &[Matrix]),
+    of("ceil", &[Vector]),
+    of("changes", &[Matrix]),
+    of("clamp", &[Vector, Scalar, Scalar]),
+    of("clamp_max", &[Vector, Scalar]),
+    of("clamp_min", &[Vector, Scalar]),
+    of("cos", &[Vector]),
+    of("cosh", &[Vector]),
+    of("count_over_time", &[Matrix]),
+    optional("day_of_month", &[Vector]),
+    optional("day_of_week", &[Vector]),
+    optional("day_of_year", &[Vector]),
+    optional("days_in_month", &[Vector]),
+    of("deg", &[Vector]),
+    of("delta", &[Matrix]),
+    of("deriv", &[Matrix]),
+    of("double_exponential_smoothing", &[Matrix, Scalar, Scalar]),
+    number("end", &[]),
+    of("exp", &[Vector]),
+    of("first_over_time", &[Matrix]),
+    of("floor", &[Vector]),
+    of("histogram_avg", &[Vector]),
+    of("histogram_count", &[Vector]),
+    of("histogram_fraction", &[Scalar, Scalar, Vector]),
+    of("histogram_quantile", &[Scalar, Vector]),
+    many("histogram_quantiles", &[Vector, String, Scalar], 3, 12),
+    of("histogram_stddev", &[Vector]),
+    of("histogram_stdvar", &[Vector]),
+    of("histogram_sum", &[Vector]),
+    optional("hour", &[Vector]),
+    of("idelta", &[Matrix]),
+    of("increase", &[Matrix]),
+    optional("info", &[Vector, Vector]),
+    of("irate", &[Matrix]),
+    many("label_join", &[Vector, String, String, String], 3, usize::MAX),
+    of("label_replace", &[Vector, String, String, String, String]),
+    of("last_over_time", &[Matrix]),
+    of("ln", &[Vector]),
+    of("log10", &[Vector]),
+    of("log2", &[Vector]),
+    of("mad_over_time", &[Matrix]),
+    number("max_of", &[Scalar, Scalar]),
+    of("max_over_time", &[Matrix]),
+    number("min_of", &[Scalar, Scalar]),
+    of("min_over_time", &[Matrix]),
+    optional("minute", &[Vector]),
+    optional("month", &[Vector]),
+    number("pi", &[]),
+    of("predict_linear", &[Matrix, Scalar]),
+    of("present_over_time", &[Matrix]),
+    of("quantile_over_time", &[Scalar, Matrix]),
+    of("rad", &[Vector]),
+    number("range", &[]),
+    of("rate", &[Matrix]),
+    of("resets", &[Matrix]),
+    optional("round", &[Vector, Scalar]),
+    number("scalar", &[Vector]),
+    of("sgn", &[Vector]),
+    of("sin", &[Vector]),
+    of("sinh", &[Vector]),
+    of("sort", &[Vector]),
+    many("sort_by_label", &[Vector, String], 1, usize::MAX),
+    many("sort_by_label_desc", &[Vector, String], 1, usize::MAX),
+    of("sort_desc", &[Vector]),
+    of("sqrt", &[Vector]),
+    number("start", &[]),
+    of("stddev_over_time", &[Matrix]),
+    of("stdvar_over_time", &[Matrix]),
+    number("step", &[]),
+    of("sum_over_time", &[Matrix]),
+    of("tan", &[Vector]),
+    of("tanh", &[Vector]),
+    number("time", &[]),
+    of("timestamp", &[Vector]),
+    of("ts_of_first_over_time", &[Matrix]),
+    of("ts_of_last_over_time", &[Matrix]),
+    of("ts_of_max_over_time", &[Matrix]),
+    of("ts_of_min_over_time", &[Matrix]),
+    of("vector", &[Scalar]),
+    optional("year", &[Vector]),
+];
+
+/// The function called `name`.
+pub(super) fn find(name: &str) -> Option<&'static Signature> {
+    ALL.binary_search_by(|known| known.name.cmp(name)).ok().map(|at| &ALL[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_sorted_by_name() {
+        assert!(ALL.windows(2).all(|two| two[0].name < two[1].name));
+    }
+}

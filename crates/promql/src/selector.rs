@@ -1,0 +1,121 @@
+//! Selectors: which series, which times, and the samples of each step.
+
+use std::time::Duration;
+
+use super::ast::{AtModifier, TimeModifiers, VectorSelector};
+use super::eval::{ABSENT, Eval, Line};
+use super::query::QueryError;
+use super::queryable::SampledSeries;
+use bellwether_core::{METRIC_NAME, Wall};
+use bellwether_matcher::LabelMatcher;
+
+/// The matchers of a selector; one list per alternative of an `or`.
+pub(super) fn matchers_of(selector: &VectorSelector) -> Vec<Vec<LabelMatcher>> {
+    let name = selector.name.as_ref().map(|name| LabelMatcher::equal(METRIC_NAME, name));
+    let all = |matchers: &Vec<LabelMatcher>| name.iter().chain(matchers).cloned().collect();
+    selector.matchers.iter().map(all).collect()
+}
+
+/// When a selector looks, relative to each step: at a fixed time or at the step's, less an offset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    fixed: Option<i64>,
+    offset: i64,
+}
+
+impl Moment {
+    pub(super) fn new(eval: &Eval<'_>, modifiers: &TimeModifiers) -> Self {
+        let fixed = modifiers.at.map(|at| match at {
+            AtModifier::Start => eval.whole.start,
+            AtModifier::End => eval.whole.end,
+            AtModifier::At(millis) => millis,
+        });
+        Self { fixed, offset: modifiers.offset.unwrap_or_default() }
+    }
+
+    /// The time looked at in a step.
+    pub(super) fn at(&self, step: i64) -> i64 {
+        self.fixed.unwrap_or(step).saturating_sub(self.offset)
+    }
+}
+
+pub(super) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Eval<'_> {
+    /// The samples that a selector sees in any step, looking back `span` from each; sorted by
+    /// labels.
+    pub(super) fn read(
+        &self,
+        selector: &VectorSelector,
+        moment: Moment,
+        span: i64,
+    ) -> Result<Vec<SampledSeries>, QueryError> {
+        let (first, last) = (moment.at(self.grid.start), moment.at(self.grid.last()));
+        // Ranges are open on the left.
+        let from = first.saturating_sub(span).saturating_add(1);
+        let mut series = Vec::new();
+        let alternatives = matchers_of(selector);
+        let several = alternatives.len() > 1;
+        for matchers in alternatives {
+            series.extend(self.select(&matchers, from, last)?);
+        }
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        if several {
+            series.dedup_by(|a, b| a.labels == b.labels);
+        }
+        Ok(series)
+    }
+
+    /// The samples of `from..=to`.
+    pub(super) fn select(
+        &self,
+        matchers: &[LabelMatcher],
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<SampledSeries>, QueryError> {
+        Ok(self.source.select(matchers, Wall(from), Wall(to), self.guard)?)
+    }
+
+    /// An instant vector selector: of each series the last sample within the lookback.
+    pub(super) fn vector(&self, selector: &VectorSelector) -> Result<Vec<Line>, QueryError> {
+        self.last_samples(selector, |_, value| value)
+    }
+
+    /// When the samples of a selector were taken, in seconds.
+    pub(super) fn timestamps(&self, selector: &VectorSelector) -> Result<Vec<Line>, QueryError> {
+        self.last_samples(selector, |time, _| time as f64 / 1000.0)
+    }
+
+    fn last_samples(
+        &self,
+        selector: &VectorSelector,
+        value: impl Fn(i64, f64) -> f64,
+    ) -> Result<Vec<Line>, QueryError> {
+        let moment = Moment::new(self, &selector.moment);
+        let lookback = millis(self.options.lookback);
+        let mut lines = Vec::new();
+        for series in self.read(selector, moment, lookback)? {
+            self.guard.check()?;
+            let mut values = vec![ABSENT; self.grid.steps()];
+            let (mut next, mut seen) = (0, false);
+            for (slot, step) in values.iter_mut().zip(self.grid.times()) {
+                let at = moment.at(step);
+                next += series.times[next..].partition_point(|time| *time <= at);
+                let Some(last) = next.checked_sub(1) else { continue };
+                let (time, sample) = (series.times[last], series.values[last]);
+                if time > at.saturating_sub(lookback) && !SampledSeries::is_stale(sample) {
+                    *slot = value(time, sample);
+                    seen = true;
+                }
+            }
+            self.guard.release(series.times.len());
+            if seen {
+                self.guard.charge(values.len())?;
+                lines.push(Line { labels: series.labels, drop_name: false, values });
+            }
+        }
+        Ok(lines)
+    }
+}

@@ -1,0 +1,343 @@
+//! The value of one series, recorded by many threads at once.
+//!
+//! Owns the numbers and their arithmetic; knows nothing of labels and of the metrics' names.
+//!
+//! Counters and gauges are atomics. Histograms and summaries hold a lock for the few
+//! nanoseconds that an observation takes: uncontended it costs as much as the two atomic
+//! additions it replaces, and buckets, count and sum are always read as of one moment.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::refused::Reason;
+use super::sketch::Sketch;
+use bellwether_core::Kind;
+
+/// One series' value.
+#[derive(Debug)]
+pub(super) struct Cell {
+    value: Value,
+    /// Recorded to since `take_touched` was last asked.
+    touched: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Value {
+    Counter(Counter),
+    Gauge(AtomicU64),
+    Histogram(Mutex<Histogram>),
+    /// In a box, since it is several times larger than the others, whose series are many.
+    Summary(Box<Mutex<Summary>>),
+}
+
+/// Whole increments, nearly all there are, go to `whole`, which needs no retry under contention.
+#[derive(Debug, Default)]
+struct Counter {
+    whole: AtomicU64,
+    /// Bits of an `f64`.
+    fraction: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Histogram {
+    /// Observations of each bucket alone; the last one is `+Inf`'s.
+    buckets: Box<[u64]>,
+    sum: f64,
+    /// Part of an observation left over by fractional weights.
+    carry: f64,
+}
+
+#[derive(Debug, Default)]
+struct Summary {
+    sketch: Sketch,
+    count: u64,
+    sum: f64,
+    carry: f64,
+}
+
+/// What a cell needs to know of its metric.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape<'a> {
+    pub(super) buckets: &'a [f64],
+    pub(super) quantiles: &'a [f64],
+    /// Number of the current slot of summaries.
+    pub(super) slot: u64,
+}
+
+impl Cell {
+    /// An empty cell for a metric of `kind` with this many bucket bounds.
+    pub(super) fn new(kind: Kind, bounds: usize) -> Self {
+        let value = match kind {
+            Kind::Counter => Value::Counter(Counter::default()),
+            Kind::Gauge => Value::Gauge(AtomicU64::new(0)),
+            Kind::Histogram => Value::Histogram(Mutex::new(Histogram {
+                buckets: vec![0; bounds + 1].into_boxed_slice(),
+                sum: 0.0,
+                carry: 0.0,
+            })),
+            Kind::Summary => Value::Summary(Box::default()),
+        };
+        Self { value, touched: AtomicBool::new(true) }
+    }
+
+    /// Adds an observation that stands for `weight` ones, at least 1 (sampled `StatsD` lines).
+    pub(super) fn observe(&self, shape: Shape<'_>, value: f64, weight: f64) -> Result<(), Reason> {
+        finite(value)?;
+        match &self.value {
+            Value::Histogram(histogram) => histogram.lock().observe(shape.buckets, value, weight),
+            Value::Summary(summary) => summary.lock().observe(shape.slot, value, weight),
+            Value::Counter(_) | Value::Gauge(_) => Err(Reason::WrongKind),
+        }?;
+        self.touch();
+        Ok(())
+    }
+
+    /// Raises a counter.
+    pub(super) fn inc(&self, by: f64) -> Result<(), Reason> {
+        let Value::Counter(counter) = &self.value else { return Err(Reason::WrongKind) };
+        counter.inc(by)?;
+        self.touch();
+        Ok(())
+    }
+
+    /// Sets a gauge; infinities are values like others.
+    pub(super) fn set(&self, value: f64) -> Result<(), Reason> {
+        let Value::Gauge(gauge) = &self.value else { return Err(Reason::WrongKind) };
+        if value.is_nan() {
+            return Err(Reason::NotANumber);
+        }
+        gauge.store(value.to_bits(), Ordering::Relaxed);
+        self.touch();
+        Ok(())
+    }
+
+    /// Moves a gauge up, or down if `by` is negative.
+    pub(super) fn add(&self, by: f64) -> Result<(), Reason> {
+        let Value::Gauge(gauge) = &self.value else { return Err(Reason::WrongKind) };
+        finite(by)?;
+        add_to(gauge, by)?;
+        self.touch();
+        Ok(())
+    }
+
+    /// Appends the numbers in the order of `MetricDef::width`.
+    pub(super) fn read(
+        &self,
+        shape: Shape<'_>,
+        scratch: &mut Vec<(i32, u32)>,
+        numbers: &mut Vec<f64>,
+    ) {
+        match &self.value {
+            Value::Counter(counter) => numbers.push(counter.total()),
+            Value::Gauge(gauge) => numbers.push(load(gauge)),
+            Value::Histogram(histogram) => histogram.lock().read(numbers),
+            Value::Summary(summary) => summary.lock().read(shape, scratch, numbers),
+        }
+    }
+
+    /// Whether anything was recorded since this was last asked.
+    pub(super) fn take_touched(&self) -> bool {
+        self.touched.swap(false, Ordering::Relaxed)
+    }
+
+    /// Reads first, so that busy series do not pass the cache line from core to core for it.
+    fn touch(&self) {
+        if !self.touched.load(Ordering::Relaxed) {
+            self.touched.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Counter {
+    fn inc(&self, by: f64) -> Result<(), Reason> {
+        /// Largest increment that an integer addition takes: 2^53, where `f64` stops being exact.
+        const WHOLE: f64 = 9_007_199_254_740_992.0;
+        finite(by)?;
+        if by < 0.0 {
+            return Err(Reason::NegativeCounter);
+        }
+        let whole = by as u64;
+        if by <= WHOLE && whole as f64 == by {
+            self.whole.fetch_add(whole, Ordering::Relaxed);
+            Ok(())
+        } else {
+            add_to(&self.fraction, by)
+        }
+    }
+
+    fn total(&self) -> f64 {
+        self.whole.load(Ordering::Relaxed) as f64 + load(&self.fraction)
+    }
+}
+
+impl Histogram {
+    fn observe(&mut self, bounds: &[f64], value: f64, weight: f64) -> Result<(), Reason> {
+        let times = whole_weight(weight, &mut self.carry);
+        self.sum = finite(self.sum + value * times as f64)?;
+        let bucket = bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.buckets.get_mut(bucket) {
+            *count = count.saturating_add(times);
+        }
+        Ok(())
+    }
+
+    fn read(&self, numbers: &mut Vec<f64>) {
+        let mut cumulative = 0;
+        numbers.extend(self.buckets.iter().map(|count| {
+            cumulative += count;
+            cumulative as f64
+        }));
+        numbers.push(self.sum);
+    }
+}
+
+impl Summary {
+    fn observe(&mut self, slot: u64, value: f64, weight: f64) -> Result<(), Reason> {
+        let times = whole_weight(weight, &mut self.carry);
+        self.sum = finite(self.sum + value * times as f64)?;
+        self.count = self.count.saturating_add(times);
+        self.sketch.observe(value, u32::try_from(times).unwrap_or(u32::MAX), slot);
+        Ok(())
+    }
+
+    fn read(&mut self, shape: Shape<'_>, scratch: &mut Vec<(i32, u32)>, numbers: &mut Vec<f64>) {
+        let start = numbers.len();
+        numbers.resize(start + shape.quantiles.len(), f64::NAN);
+        self.sketch.quantiles(shape.quantiles, shape.slot, scratch, &mut numbers[start..]);
+        numbers.extend([self.count as f64, self.sum]);
+    }
+}
+
+/// Counts must be whole: rounds the weight down and carries the rest over to the next one, so
+/// that a sample rate of 0.3 counts right in the long run.
+fn whole_weight(weight: f64, carry: &mut f64) -> u64 {
+    let weight = weight + *carry;
+    let whole = weight as u64;
+    *carry = weight - whole as f64;
+    whole
+}
+
+fn finite(value: f64) -> Result<f64, Reason> {
+    match value {
+        _ if value.is_finite() => Ok(value),
+        _ if value.is_nan() => Err(Reason::NotANumber),
+        _ => Err(Reason::Infinite),
+    }
+}
+
+fn load(bits: &AtomicU64) -> f64 {
+    f64::from_bits(bits.load(Ordering::Relaxed))
+}
+
+/// Refuses a step that would leave the range of finite numbers, for nothing leads back.
+fn add_to(bits: &AtomicU64, by: f64) -> Result<(), Reason> {
+    bits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
+        let sum = f64::from_bits(old) + by;
+        sum.is_finite().then(|| sum.to_bits())
+    })
+    .map(drop)
+    .map_err(|_| Reason::Infinite)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape<'_> = Shape { buckets: &[1.0, 5.0], quantiles: &[0.5, 0.9], slot: 0 };
+
+    fn numbers(cell: &Cell) -> Vec<f64> {
+        let mut numbers = Vec::new();
+        cell.read(SHAPE, &mut Vec::new(), &mut numbers);
+        numbers
+    }
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket_and_buckets_are_cumulative() {
+        let cell = Cell::new(Kind::Histogram, 2);
+        for value in [-3.0, 1.0, 1.5, 5.0, 7.0] {
+            cell.observe(SHAPE, value, 1.0).unwrap();
+        }
+        assert_eq!(numbers(&cell), [2.0, 4.0, 5.0, 11.5]);
+    }
+
+    #[test]
+    fn a_summary_reads_quantiles_count_and_sum() {
+        let cell = Cell::new(Kind::Summary, 0);
+        (1..=3).for_each(|value| cell.observe(SHAPE, f64::from(value), 1.0).unwrap());
+        let got = numbers(&cell);
+        assert!((got[0] - 2.0).abs() < 0.04, "{got:?}");
+        assert_eq!(got[1..], [3.0, 3.0, 6.0]);
+    }
+
+    #[test]
+    fn fractional_weights_count_right_in_the_long_run() {
+        let cell = Cell::new(Kind::Histogram, 2);
+        for _ in 0..300 {
+            cell.observe(SHAPE, 2.0, 1.0 / 0.3).unwrap();
+        }
+        let got = numbers(&cell);
+        assert!((got[2] - 1000.0).abs() <= 1.0, "{got:?}");
+        assert_eq!(got[3], got[2] * 2.0);
+    }
+
+    #[test]
+    fn counters_take_fractions_and_never_fall() {
+        let cell = Cell::new(Kind::Counter, 0);
+        for by in [1.0, 0.25, 2.0_f64.powi(60), 0.0] {
+            cell.inc(by).unwrap();
+        }
+        assert_eq!(numbers(&cell), [2.0_f64.powi(60) + 1.25]);
+        assert_eq!(cell.inc(-0.1), Err(Reason::NegativeCounter));
+        assert_eq!(cell.inc(f64::NAN), Err(Reason::NotANumber));
+        assert_eq!(cell.inc(f64::INFINITY), Err(Reason::Infinite));
+    }
+
+    #[test]
+    fn gauges_move_both_ways_and_may_be_infinite() {
+        let cell = Cell::new(Kind::Gauge, 0);
+        cell.set(5.0).unwrap();
+        cell.add(-7.5).unwrap();
+        assert_eq!(numbers(&cell), [-2.5]);
+        cell.set(f64::NEG_INFINITY).unwrap();
+        assert_eq!(numbers(&cell), [f64::NEG_INFINITY]);
+        assert_eq!(cell.set(f64::NAN), Err(Reason::NotANumber));
+        assert_eq!(cell.add(f64::INFINITY), Err(Reason::Infinite));
+    }
+
+    #[test]
+    fn sums_stay_finite() {
+        let counter = Cell::new(Kind::Counter, 0);
+        counter.inc(f64::MAX).unwrap();
+        assert_eq!(counter.inc(f64::MAX), Err(Reason::Infinite));
+        assert_eq!(numbers(&counter), [f64::MAX]);
+        let histogram = Cell::new(Kind::Histogram, 2);
+        histogram.observe(SHAPE, f64::MAX, 1.0).unwrap();
+        assert_eq!(histogram.observe(SHAPE, f64::MAX, 1.0), Err(Reason::Infinite));
+        assert_eq!(numbers(&histogram), [0.0, 0.0, 1.0, f64::MAX]);
+    }
+
+    #[test]
+    fn operations_of_another_kind_are_refused() {
+        let kinds = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];
+        for kind in kinds {
+            let cell = Cell::new(kind, 2);
+            let observed = cell.observe(SHAPE, 1.0, 1.0).is_ok();
+            assert_eq!(observed, matches!(kind, Kind::Histogram | Kind::Summary));
+            assert_eq!(cell.inc(1.0).is_ok(), kind == Kind::Counter);
+            assert_eq!(cell.set(1.0).is_ok(), kind == Kind::Gauge);
+            assert_eq!(cell.add(1.0).is_ok(), kind == Kind::Gauge);
+        }
+    }
+
+    #[test]
+    fn touched_says_whether_anything_came_since() {
+        let cell = Cell::new(Kind::Gauge, 0);
+        assert!(cell.take_touched());
+        assert!(!cell.take_touched());
+        assert!(cell.set(f64::NAN).is_err());
+        assert!(!cell.take_touched(), "a refused value does not count");
+        cell.set(1.0).unwrap();
+        assert!(cell.take_touched());
+    }
+}

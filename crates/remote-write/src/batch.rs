@@ -1,0 +1,134 @@
+//! Samples of the tail, relabelled and cut into the requests that carry them: pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::family::{Families, Family};
+use super::relabel::Relabel;
+use super::tail::TailSample;
+use bellwether_core::LabelSet;
+
+/// A series of one request, its samples in the order in which they were appended.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Series {
+    pub(super) labels: LabelSet,
+    pub(super) samples: Vec<(i64, f64)>,
+    pub(super) family: Option<Family>,
+}
+
+/// What one request carries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Chunk {
+    pub(super) series: Vec<Series>,
+    pub(super) samples: usize,
+    /// The latest time in it, milliseconds since the epoch.
+    pub(super) newest: i64,
+}
+
+/// What a series becomes on its way out.
+type Outward = Option<(LabelSet, Option<Family>)>;
+
+/// Cuts samples into requests. The same samples always give the same requests, so that a receiver
+/// takes one that comes again for what it is.
+pub(super) struct Cutter {
+    relabel: Relabel,
+    families: Arc<Families>,
+    largest: usize,
+    /// Relabelling costs far more than a look-up.
+    known: HashMap<LabelSet, Outward>,
+}
+
+/// Most series remembered; beyond it all are looked at anew.
+const MOST_KNOWN: usize = 100_000;
+
+impl Cutter {
+    /// Requests hold at most `largest` samples.
+    pub(super) fn new(relabel: Relabel, families: Arc<Families>, largest: usize) -> Self {
+        Self { relabel, families, largest, known: HashMap::new() }
+    }
+
+    /// The requests for `samples`, and how many of those no request carries because relabelling
+    /// dropped their series.
+    pub(super) fn cut(&mut self, samples: &[TailSample]) -> (Vec<Chunk>, u64) {
+        let (mut chunks, mut dropped) = (Vec::new(), 0);
+        let mut chunk = Chunk::default();
+        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        for sample in samples {
+            let Some((labels, family)) = self.outward(&sample.labels) else {
+                dropped += 1;
+                continue;
+            };
+            if chunk.samples == self.largest {
+                chunks.push(std::mem::take(&mut chunk));
+                places.clear();
+            }
+            if chunk.samples == 0 {
+                chunk.newest = sample.at;
+            }
+            let place = *places.entry(labels).or_insert_with_key(|labels| {
+                let labels = labels.clone();
+                chunk.series.push(Series { labels, samples: Vec::new(), family });
+                chunk.series.len() - 1
+            });
+            chunk.series[place].samples.push((sample.at, sample.value));
+            chunk.samples += 1;
+            chunk.newest = chunk.newest.max(sample.at);
+        }
+        if chunk.samples > 0 {
+            chunks.push(chunk);
+        }
+        (chunks, dropped)
+    }
+
+    fn outward(&mut self, labels: &LabelSet) -> Outward {
+        if let Some(known) = self.known.get(labels) {
+            return known.clone();
+        }
+        if self.known.len() >= MOST_KNOWN {
+            self.known.clear();
+        }
+        let family = self.families.of(labels.name()).cloned();
+        let outward = self.relabel.apply(labels).map(|labels| (labels, family));
+        self.known.insert(labels.clone(), outward.clone());
+        outward
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(name: &str, at: i64) -> TailSample {
+        let labels = LabelSet::new([("__name__", name), ("job", "x")]);
+        TailSample { labels, at, value: at as f64 }
+    }
+
+    #[test]
+    fn requests_are_full_and_keep_the_order_of_each_series() {
+        let step = super::super::relabel::RelabelConfig {
+            source_labels: vec!["__name__".into()],
+            regex: bellwether_schema::Raw("gone".into()).into(),
+            modulus: 0,
+            separator: ";".into(),
+            target_label: bellwether_schema::Raw::default(),
+            replacement: bellwether_schema::Raw("$1".into()),
+            action: super::super::relabel::RelabelAction::Drop,
+        };
+        let relabel = Relabel::new([&step]).unwrap();
+        let mut cutter = Cutter::new(relabel, Arc::default(), 3);
+        let samples =
+            [sample("a", 1), sample("gone", 1), sample("b", 1), sample("a", 2), sample("b", 2)];
+        let (chunks, dropped) = cutter.cut(&samples);
+        assert_eq!(dropped, 1);
+        let told: Vec<String> = chunks
+            .iter()
+            .map(|chunk| {
+                let series = chunk.series.iter();
+                let series = series.map(|one| format!("{}{:?}", one.labels.name(), one.samples));
+                format!("{} {} {}", chunk.samples, chunk.newest, series.collect::<String>())
+            })
+            .collect();
+        assert_eq!(told, ["3 2 a[(1, 1.0), (2, 2.0)]b[(1, 1.0)]", "1 2 b[(2, 2.0)]"]);
+        assert_eq!(cutter.cut(&samples).0, chunks);
+    }
+}

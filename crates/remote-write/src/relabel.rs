@@ -1,0 +1,206 @@
+//! Relabelling as Prometheus has it (`model/relabel/relabel.go`): pure.
+
+use std::collections::BTreeMap;
+
+use bellwether_core::{LabelSet, is_metric_name};
+use bellwether_matcher::{Pattern, Replacement};
+use bellwether_schema::{At, Problems, Raw, Spanned};
+
+bellwether_schema::choices! {
+    /// What a step of relabelling does.
+    pub enum RelabelAction {
+        /// Sets `target_label` to `replacement` where `regex` matches.
+        Replace = "replace",
+        /// Keeps only series that `regex` matches.
+        Keep = "keep",
+        /// Drops series that `regex` matches.
+        Drop = "drop",
+        /// Keeps only series whose `target_label` is what the source labels are.
+        KeepEqual = "keepequal",
+        /// Drops series whose `target_label` is what the source labels are.
+        DropEqual = "dropequal",
+        /// Sets `target_label` to a hash of the source labels, modulo `modulus`.
+        HashMod = "hashmod",
+        /// Copies labels whose name `regex` matches to the name `replacement`.
+        LabelMap = "labelmap",
+        /// Removes labels whose name `regex` matches.
+        LabelDrop = "labeldrop",
+        /// Removes labels whose name `regex` does not match.
+        LabelKeep = "labelkeep",
+        /// Sets `target_label` to the source labels in lower case.
+        Lowercase = "lowercase",
+        /// Sets `target_label` to the source labels in upper case.
+        Uppercase = "uppercase",
+    }
+}
+
+bellwether_schema::section! {
+    /// A step of relabelling, as Prometheus's `relabel_config`. The name of a series is its label
+    /// `__name__`.
+    pub struct RelabelConfig {
+        /// Labels whose values are looked at, joined by `separator`.
+        pub source_labels: Vec<String> = Vec::new(),
+        /// What joins them.
+        pub separator: String = ";".into(),
+        /// What must match the joined values (or a label's name) as a whole.
+        pub regex: Spanned<Raw> = Spanned::nowhere(Raw("(.*)".into())),
+        /// For `hashmod`.
+        pub modulus: u64 = 0,
+        /// The label that is set or compared; `replace` fills in `$1`, `${name}` of the match.
+        pub target_label: Raw = Raw(String::new()),
+        /// What it is set to, `$1` and `${name}` of the match filled in; empty removes the label.
+        pub replacement: Raw = Raw("$1".into()),
+        /// What is done.
+        pub action: RelabelAction = RelabelAction::Replace,
+    }
+}
+
+use RelabelAction as Action;
+
+impl RelabelConfig {
+    /// Judges one step, as Prometheus does.
+    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+        let word = self.action.as_str();
+        if let Err(error) = Pattern::new(&self.regex) {
+            problems.error(&self.regex.at, format!("not a regular expression: {error}"));
+        }
+        if self.action == Action::HashMod && self.modulus == 0 {
+            problems.error(at, "hashmod without `modulus`").hint("set it to 1 or more");
+        }
+        let target = &*self.target_label;
+        match self.action {
+            Action::Replace if target.contains('$') => {}
+            Action::Replace
+            | Action::HashMod
+            | Action::Lowercase
+            | Action::Uppercase
+            | Action::KeepEqual
+            | Action::DropEqual => {
+                if target.is_empty() {
+                    problems
+                        .error(at, format!("{word} without `target_label`"))
+                        .hint("name the label that it sets or compares");
+                } else if !is_label(target) {
+                    problems
+                        .error(&at.key("target_label"), format!("not a label name: {target:?}"))
+                        .hint("letters, digits and underscores, not starting with a digit");
+                }
+            }
+            _ => {}
+        }
+        let unused = match self.action {
+            Action::LabelDrop | Action::LabelKeep => {
+                !self.source_labels.is_empty() || !target.is_empty()
+            }
+            Action::KeepEqual | Action::DropEqual => &**self.regex != "(.*)",
+            _ => false,
+        };
+        if unused {
+            let takes = match self.action {
+                Action::LabelDrop | Action::LabelKeep => "`regex` alone",
+                _ => "`source_labels` and `target_label` alone",
+            };
+            problems.error(at, format!("{word} takes {takes}")).hint("leave the others out");
+        }
+    }
+}
+
+/// Steps ready to apply.
+#[derive(Debug, Default)]
+pub struct Relabel(Vec<(RelabelConfig, Pattern)>);
+
+impl Relabel {
+    /// Compiles `steps`, which are applied in their order.
+    ///
+    /// # Errors
+    /// A regular expression that is none.
+    pub fn new<'a>(steps: impl IntoIterator<Item = &'a RelabelConfig>) -> Result<Self, String> {
+        let compiled = steps
+            .into_iter()
+            .map(|step| Pattern::new(&step.regex).map(|regex| (step.clone(), regex)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self(compiled))
+    }
+
+    /// The series under its new labels; `None` where a step drops it, or no label is left.
+    #[must_use]
+    pub fn apply(&self, labels: &LabelSet) -> Option<LabelSet> {
+        if self.0.is_empty() {
+            return Some(labels.clone());
+        }
+        let mut set: Labels =
+            labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let kept = self.0.iter().all(|(step, regex)| step.apply(regex, &mut set));
+        (kept && !set.is_empty()).then(|| LabelSet::new(set))
+    }
+}
+
+type Labels = BTreeMap<String, String>;
+
+impl RelabelConfig {
+    /// Changes `set`; false drops the series.
+    fn apply(&self, regex: &Pattern, set: &mut Labels) -> bool {
+        let get = |name: &str| set.get(name).map_or("", String::as_str);
+        let values: Vec<&str> = self.source_labels.iter().map(|name| get(name)).collect();
+        let value = values.join(&self.separator);
+        let target = &*self.target_label;
+        match self.action {
+            Action::Keep => return regex.is_match(&value),
+            Action::Drop => return !regex.is_match(&value),
+            Action::KeepEqual => return get(target) == value,
+            Action::DropEqual => return get(target) != value,
+            Action::Replace => self.replace(regex, &value, set),
+            Action::Lowercase => put(set, target, value.to_lowercase()),
+            Action::Uppercase => put(set, target, value.to_uppercase()),
+            Action::HashMod => put(set, target, hash_mod(&value, self.modulus)),
+            Action::LabelMap => self.map(regex, set),
+            Action::LabelDrop => set.retain(|name, _| !regex.is_match(name)),
+            Action::LabelKeep => set.retain(|name, _| regex.is_match(name)),
+        }
+        true
+    }
+
+    fn replace(&self, regex: &Pattern, value: &str, set: &mut Labels) {
+        let Some(found) = regex.captures(value) else { return };
+        let target = Replacement::new(&self.target_label).expand(&found);
+        if is_label(&target) {
+            put(set, &target, Replacement::new(&self.replacement).expand(&found));
+        }
+    }
+
+    fn map(&self, regex: &Pattern, set: &mut Labels) {
+        let replacement = Replacement::new(&self.replacement);
+        let mapped = set.iter().filter_map(|(name, value)| {
+            let found = regex.captures(name)?;
+            Some((replacement.expand(&found), value.clone()))
+        });
+        let mapped: Vec<(String, String)> = mapped.collect();
+        for (name, value) in mapped {
+            put(set, &name, value);
+        }
+    }
+}
+
+/// A label's name, `__name__` and other reserved ones among them.
+fn is_label(name: &str) -> bool {
+    is_metric_name(name) && !name.contains(':')
+}
+
+/// A label with an empty value is none.
+fn put(set: &mut Labels, name: &str, value: String) {
+    if value.is_empty() {
+        set.remove(name);
+    } else {
+        set.insert(name.to_owned(), value);
+    }
+}
+
+/// The last 8 bytes of the MD5, big-endian, modulo `modulus`: what Prometheus shards by.
+fn hash_mod(value: &str, modulus: u64) -> String {
+    let digest = md5::compute(value);
+    let last = digest.0[8..].iter().fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+    last.checked_rem(modulus).unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests;

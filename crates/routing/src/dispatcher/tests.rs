@@ -1,0 +1,843 @@
+//! Scenes on virtual time: what happens, and what each channel is sent.
+
+use super::*;
+use crate::acknowledge::Acknowledgement;
+use crate::flapping::FlappingSettings;
+use crate::inhibit::InhibitRuleSettings;
+use crate::matchers::Matchers;
+use crate::order::Order;
+use crate::plan::Declared;
+use crate::samples::{after, alert, ends, fires};
+use crate::settings::{HeartbeatSettings, ReceiverSettings, Routes};
+use crate::silence::SilenceDraft;
+use crate::tree::{RuleTraits, Traits};
+use bellwether_core::{Cause, Severity, Status};
+use bellwether_schema::{Cx, Decode, Problems};
+
+bellwether_schema::section! {
+    /// What the scenes declare.
+    pub struct Scenery {
+        /// Receivers.
+        pub receivers: Vec<ReceiverSettings> = Vec::new(),
+        /// Routes.
+        pub routes: Option<Routes> = None,
+        /// Inhibition.
+        pub inhibit_rules: Vec<InhibitRuleSettings> = Vec::new(),
+        /// Flapping.
+        pub flapping: FlappingSettings = FlappingSettings::default(),
+        /// Heartbeat.
+        pub heartbeat: HeartbeatSettings = HeartbeatSettings::default(),
+    }
+}
+
+fn routing(yaml: &str) -> Arc<Routing> {
+    let mut problems = Problems::default();
+    let node = bellwether_schema::parse(yaml).unwrap();
+    let scenery = Scenery::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+    let channels = ["log", "chat", "pager", "mail"].map(|name| (name.to_owned(), true));
+    let traits = RuleTraits { cooldown: None, interval: Duration::from_secs(10) };
+    let declared = Declared {
+        receivers: &scenery.receivers,
+        routes: scenery.routes.as_ref(),
+        time_intervals: &[],
+        inhibit_rules: &scenery.inhibit_rules,
+        maintenance: &[],
+        silences: &[],
+        flapping: &scenery.flapping,
+        heartbeat: &scenery.heartbeat,
+        cooldown: Duration::ZERO,
+        channels: &channels,
+        sender: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
+        traits: Traits::from([("disk".into(), traits)]),
+    };
+    let routing = Routing::compile(declared, &mut problems);
+    assert!(problems.is_empty(), "{:?}", problems.into_sorted());
+    Arc::new(routing)
+}
+
+/// A dispatcher, and what it sent so far: `30s chat: firing disk/a change`.
+struct Scene {
+    dispatcher: Dispatcher,
+    feedback: Feedback,
+    /// When a channel takes what it is offered at a second; most at once.
+    takes: fn(&str, u64) -> Option<u64>,
+    /// When each will have taken the last firing.
+    taken: HashMap<(String, Fingerprint), Mono>,
+    sent: Vec<String>,
+    gates: Vec<String>,
+    at: u64,
+}
+
+impl Scene {
+    fn new(yaml: &str) -> Self {
+        Self {
+            dispatcher: Dispatcher::new(routing(yaml), after(0)),
+            feedback: Feedback { judged: Mono::NEVER, ..Feedback::default() },
+            takes: |_, second| Some(second),
+            taken: HashMap::new(),
+            sent: Vec::new(),
+            gates: Vec::new(),
+            at: 0,
+        }
+    }
+
+    fn advance(&mut self, second: u64) -> Advance {
+        let now = after(second);
+        let told = |channel: &str, alert| {
+            self.taken.get(&(channel.to_owned(), alert)).map(|at| *at.min(&now.mono))
+        };
+        self.dispatcher.advance(&self.feedback, &told, now)
+    }
+
+    fn turn(&mut self, second: u64) {
+        let advance = self.advance(second);
+        for dispatch in advance.dispatches {
+            // To whom it may concern: nothing of it is news.
+            let Some(to) = dispatch.to else { continue };
+            for one in dispatch.notifications {
+                let (status, rule, cause) =
+                    (one.status.as_str(), &one.alert.rule, one.cause.as_str());
+                let mount = one.alert.labels.get("mount").map_or("", String::as_str);
+                for channel in to.iter().filter(|_| one.status == Status::Firing) {
+                    let key = (channel.to_string(), one.alert.fingerprint);
+                    // What is no news it has taken already.
+                    let knows = one.cause == Cause::Change && self.taken.contains_key(&key);
+                    if let Some(at) = (self.takes)(channel, second).filter(|_| !knows) {
+                        self.taken.insert(key, after(at).mono);
+                    }
+                }
+                self.sent
+                    .push(format!("{second}s {}: {status} {rule}{mount} {cause}", to.join("+")));
+            }
+        }
+        for kept in advance.gates {
+            let gate = kept.gate.as_ref().map_or("none", Gate::name);
+            self.gates.push(format!("{second}s {}: {gate}", kept.alert.rule));
+        }
+    }
+
+    /// Goes on to `second`, a second at a time.
+    fn until(&mut self, second: u64) -> &mut Self {
+        while self.at < second {
+            self.at += 1;
+            self.turn(self.at);
+        }
+        self
+    }
+
+    fn at(&mut self, second: u64, transitions: &[Transition]) -> &mut Self {
+        self.until(second);
+        self.dispatcher.take(transitions, after(second));
+        self.turn(second);
+        self
+    }
+
+    fn take_sent(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.sent)
+    }
+}
+
+fn disk(mount: &str) -> Alert {
+    alert("disk", &[("mount", mount)])
+}
+
+fn critical(mut alert: Alert) -> Alert {
+    alert.severity = Severity::Critical;
+    alert
+}
+
+const NO_WAIT: &str = "group_wait: 0s, group_interval: 1s";
+
+#[test]
+fn without_routes_every_channel_is_told_at_once_and_once() {
+    let mut scene = Scene::new("{}");
+    let (a, b) = (disk("/a"), disk("/b"));
+    scene.at(1, &[fires(&a, after(1)), fires(&b, after(1))]);
+    scene.at(2, &[ends(&a, after(2))]).until(100_000);
+    assert_eq!(
+        scene.sent,
+        [
+            "1s log+chat+pager+mail: firing disk/a change",
+            "1s log+chat+pager+mail: firing disk/b change",
+            "2s log+chat+pager+mail: resolved disk/a change",
+        ]
+    );
+}
+
+#[test]
+fn the_first_route_that_matches_takes_an_alert_and_continue_goes_on() {
+    let mut scene = Scene::new(
+        "routes:
+  receiver: log
+  group_wait: 0s
+  routes:
+    - {receiver: pager, matchers: [severity=critical], continue: true}
+    - {receiver: chat, matchers: ['mount=~\"/a.*\"']}
+    - {receiver: mail, matchers: [instance=host-1, mount=/b]}",
+    );
+    let worse = critical(disk("/a"));
+    let all = [fires(&worse, after(1)), fires(&disk("/b"), after(1)), fires(&disk("/c"), after(1))];
+    scene.at(1, &all);
+    let mut sent = scene.take_sent();
+    sent.sort();
+    assert_eq!(
+        sent,
+        [
+            "1s chat: firing disk/a change",
+            "1s log: firing disk/c change",
+            "1s mail: firing disk/b change",
+            "1s pager: firing disk/a change",
+        ]
+    );
+}
+
+#[test]
+fn a_group_waits_gathers_and_repeats() {
+    let mut scene = Scene::new(
+        "routes: {receiver: chat, group_by: [alertname], group_wait: 30s, group_interval: 5m,
+                  repeat_interval: 1h}",
+    );
+    scene.at(1, &[fires(&disk("/a"), after(1))]).at(20, &[fires(&disk("/b"), after(20))]);
+    scene.until(100);
+    assert_eq!(
+        scene.take_sent(),
+        ["31s chat: firing disk/a change", "31s chat: firing disk/b change"]
+    );
+    // Later ones wait for the interval, and for each other.
+    scene.at(101, &[fires(&disk("/c"), after(101))]).at(102, &[ends(&disk("/a"), after(102))]);
+    scene.until(1000);
+    assert_eq!(
+        scene.take_sent(),
+        ["331s chat: firing disk/c change", "331s chat: resolved disk/a change"]
+    );
+    // What fires on is repeated; one that comes long after is told after group_wait.
+    scene.until(4000);
+    assert_eq!(
+        scene.take_sent(),
+        ["3931s chat: firing disk/b repeat", "3931s chat: firing disk/c repeat"]
+    );
+    scene.at(5000, &[ends(&disk("/b"), after(5000)), ends(&disk("/c"), after(5000))]).until(20_000);
+    assert_eq!(
+        scene.take_sent(),
+        ["5030s chat: resolved disk/b change", "5030s chat: resolved disk/c change"]
+    );
+    assert!(scene.dispatcher.groups.is_empty() && scene.dispatcher.alerts.is_empty());
+}
+
+#[test]
+fn what_ends_before_it_was_told_is_not_told() {
+    let mut scene = Scene::new("routes: {receiver: chat, group_wait: 30s}");
+    scene
+        .at(1, &[fires(&disk("/a"), after(1))])
+        .at(10, &[ends(&disk("/a"), after(10))])
+        .until(1000);
+    assert_eq!(scene.sent, [""; 0]);
+}
+
+#[test]
+fn an_alert_that_gets_worse_moves_to_the_route_for_it() {
+    let mut scene = Scene::new(&format!(
+        "routes: {{receiver: chat, {NO_WAIT}, routes: [{{receiver: pager, matchers: [severity=critical]}}]}}"
+    ));
+    let mild = disk("/a");
+    let worse = critical(disk("/a"));
+    scene.at(1, &[fires(&mild, after(1))]);
+    let rise = Transition { from: AlertState::Firing, ..fires(&worse, after(5)) };
+    scene.at(5, &[rise]).at(9, &[ends(&worse, after(9))]).until(60);
+    assert_eq!(
+        scene.sent,
+        [
+            "1s chat: firing disk/a change",
+            "5s pager: firing disk/a change",
+            "9s pager: resolved disk/a change",
+        ]
+    );
+}
+
+/// Everybody who was told hears of the end, wherever the alert is by then.
+#[test]
+fn the_end_of_an_alert_is_offered_to_every_channel() {
+    let mut scene = Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}}}"));
+    scene.dispatcher.take(&[fires(&disk("/a"), after(1))], after(1));
+    scene.turn(1);
+    scene.dispatcher.take(&[ends(&disk("/a"), after(2)), ends(&disk("/x"), after(2))], after(2));
+    let advance = scene.advance(2);
+    let to_all = advance.dispatches.iter().filter(|dispatch| dispatch.to.is_none());
+    let told: Vec<_> = to_all.flat_map(|dispatch| &dispatch.notifications).collect();
+    assert_eq!(told.len(), 1, "the unknown one");
+    let advance = scene.advance(3);
+    assert_eq!(advance.dispatches.len(), 1, "the one that left its last group");
+    assert_eq!(advance.dispatches[0].to, None);
+}
+
+#[test]
+fn an_inhibited_alert_is_told_once_nothing_stands_for_it() {
+    let mut scene = Scene::new(&format!(
+        "{{inhibit_rules: [{{source_matchers: [alertname=host_down], target_matchers: [alertname=disk]}}],
+           routes: {{receiver: chat, {NO_WAIT}}}}}"
+    ));
+    let down = alert("host_down", &[]);
+    // Both in one judgement, the target first.
+    scene.at(1, &[fires(&disk("/a"), after(1)), fires(&down, after(1))]).until(100);
+    assert_eq!(scene.take_sent(), ["1s chat: firing host_down change"]);
+    scene.at(101, &[ends(&down, after(101))]).until(200);
+    let sent = scene.take_sent();
+    assert_eq!(sent[0], "101s chat: resolved host_down change");
+    assert!(sent[1].ends_with("chat: firing disk/a change") && sent.len() == 2, "{sent:?}");
+    assert_eq!(scene.gates[0], "1s disk: inhibited");
+    assert!(scene.gates[1].ends_with("disk: none"), "{:?}", scene.gates);
+}
+
+/// A member that is held back is looked at again and again; what changes of the others keeps to the
+/// times of the group all the same.
+#[test]
+fn one_that_is_held_back_does_not_hurry_the_others() {
+    let yaml = "{inhibit_rules: [{source_matchers: [alertname=host_down], target_matchers: [mount=/a]}],
+           routes: {receiver: chat, group_by: [alertname], routes: [{receiver: log, matchers: [alertname=host_down]}]}}";
+    let mut scene = Scene::new(yaml);
+    let down = alert("host_down", &[]);
+    scene.at(1, &[fires(&down, after(1)), fires(&disk("/a"), after(1))]);
+    scene.at(120, &[fires(&disk("/b"), after(120))]).at(180, &[fires(&disk("/c"), after(180))]);
+    scene.until(600);
+    let mut sent = scene.take_sent();
+    sent.retain(|line| line.contains("chat"));
+    assert_eq!(sent, ["150s chat: firing disk/b change", "450s chat: firing disk/c change"]);
+    scene.at(700, &[ends(&down, after(700))]).until(1000);
+    let sent = scene.take_sent();
+    assert!(sent.iter().any(|line| line.contains("chat: firing disk/a change")), "{sent:?}");
+}
+
+#[test]
+fn the_end_is_told_through_inhibition() {
+    let mut scene = Scene::new(&format!(
+        "{{inhibit_rules: [{{source_matchers: [alertname=host_down], target_matchers: [alertname=disk]}}],
+           routes: {{receiver: chat, {NO_WAIT}}}}}"
+    ));
+    scene.at(1, &[fires(&disk("/a"), after(1))]);
+    scene.at(5, &[fires(&alert("host_down", &[]), after(5))]).at(9, &[ends(&disk("/a"), after(9))]);
+    scene.until(60);
+    assert_eq!(
+        scene.sent,
+        [
+            "1s chat: firing disk/a change",
+            "5s chat: firing host_down change",
+            "9s chat: resolved disk/a change",
+        ]
+    );
+}
+
+#[test]
+fn nobody_is_told_again_of_what_is_acknowledged_and_escalation_stops() {
+    let yaml = format!(
+        "{{receivers: [{{name: boss, channels: [mail]}}],
+           routes: {{receiver: chat, {NO_WAIT}, repeat_interval: 10m,
+             escalation: [{{after: 15m, receiver: pager, min_severity: critical}}, {{after: 30m, receiver: boss}}]}}}}"
+    );
+    let (mild, worse) = (disk("/a"), critical(disk("/b")));
+    let mut scene = Scene::new(&yaml);
+    scene.at(0, &[fires(&mild, after(0)), fires(&worse, after(0))]).until(1900);
+    let mut sent = scene.take_sent();
+    sent.retain(|line| !line.contains("repeat"));
+    assert_eq!(
+        sent,
+        [
+            "0s chat: firing disk/a change",
+            "0s chat: firing disk/b change",
+            "900s pager: firing disk/b escalation",
+            "1800s mail: firing disk/a escalation",
+            "1800s mail: firing disk/b escalation",
+        ]
+    );
+    scene.at(1901, &[ends(&mild, after(1901)), ends(&worse, after(1901))]).until(2000);
+    assert_eq!(
+        scene.take_sent(),
+        [
+            "1901s chat+mail+pager: resolved disk/a change",
+            "1901s chat+mail+pager: resolved disk/b change"
+        ]
+    );
+
+    let mut scene = Scene::new(&yaml);
+    scene.at(0, &[fires(&worse, after(0))]);
+    let (by, comment) = ("ada".to_owned(), "on it".to_owned());
+    let until = Some(after(3600).wall);
+    let ack = Acknowledgement { by, comment, at: after(60).wall, until };
+    scene.dispatcher.acknowledgements.set(worse.fingerprint, ack);
+    scene.until(3500);
+    assert_eq!(scene.take_sent(), ["0s chat: firing disk/b change"]);
+    scene.until(3700);
+    let sent = scene.take_sent();
+    for expected in ["pager: firing disk/b escalation", "chat: firing disk/b repeat"] {
+        assert!(sent.iter().any(|line| line.ends_with(expected)), "{expected}: {sent:?}");
+    }
+}
+
+#[test]
+fn the_fallback_is_told_once_all_channels_of_a_receiver_fail_or_one_refuses() {
+    let yaml = format!(
+        "{{receivers: [{{name: team, channels: [chat, pager], fallback: mail, fallback_after: 5m}}],
+           routes: {{receiver: team, {NO_WAIT}}}}}"
+    );
+    let failing = |channels: &[(&str, u64)]| {
+        let long = |(name, seconds): &(&str, u64)| ((*name).into(), Duration::from_secs(*seconds));
+        channels.iter().map(long).collect::<HashMap<Arc<str>, Duration>>()
+    };
+    let mut scene = Scene::new(&yaml);
+    scene.at(1, &[fires(&disk("/a"), after(1))]);
+    scene.feedback.failing = failing(&[("chat", 400)]);
+    scene.until(10);
+    scene.feedback.failing = failing(&[("chat", 400), ("pager", 299)]);
+    scene.until(20);
+    assert_eq!(scene.take_sent(), ["1s chat+pager: firing disk/a change"]);
+    scene.feedback.failing = failing(&[("chat", 400), ("pager", 300)]);
+    scene.until(30).at(31, &[ends(&disk("/a"), after(31))]);
+    assert_eq!(
+        scene.take_sent(),
+        ["21s mail: firing disk/a fallback", "31s chat+mail+pager: resolved disk/a change"]
+    );
+
+    let mut scene = Scene::new(&yaml);
+    scene.at(1, &[fires(&disk("/a"), after(1))]);
+    scene.feedback.refused = vec![("pager".into(), disk("/a").fingerprint)];
+    scene.until(2);
+    assert_eq!(scene.take_sent()[1..], ["2s mail: firing disk/a fallback"]);
+}
+
+#[test]
+fn of_flapping_the_beginning_and_the_end_are_told() {
+    let mut scene = Scene::new(&format!(
+        "{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}}}}"
+    ));
+    let disk = disk("/a");
+    for round in 0..8 {
+        let second = 20 + round * 20;
+        scene.at(second, &[fires(&disk, after(second))]);
+        scene.at(second + 10, &[ends(&disk, after(second + 10))]);
+    }
+    scene.until(1000);
+    let kinds =
+        |sent: &[String], what: &str| sent.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(kinds(&scene.sent, "firing disk/a flapping"), 1, "{:?}", scene.sent);
+    assert_eq!(
+        kinds(&scene.sent, "firing"),
+        kinds(&scene.sent, "resolved") + 1,
+        "{:?}",
+        scene.sent
+    );
+    assert!(scene.sent.len() < 10, "{:?}", scene.sent);
+    assert!(scene.sent.last().unwrap().contains("resolved"), "{:?}", scene.sent);
+}
+
+#[test]
+fn who_takes_care_of_what_flaps_does_so_until_it_is_calm() {
+    let yaml = format!("{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}}}}");
+    let mut scene = Scene::new(&yaml);
+    let disk = disk("/a");
+    for round in 0..8 {
+        let second = 20 + round * 20;
+        scene.at(second, &[fires(&disk, after(second))]);
+        scene.at(second + 10, &[ends(&disk, after(second + 10))]);
+    }
+    let (by, comment) = ("ada".into(), "on it".into());
+    let order = Order::Acknowledge { alert: disk.fingerprint, by, comment, until: None };
+    scene.dispatcher.order(order, 1, after(171)).unwrap();
+    let held = |scene: &Scene| {
+        let known = scene.dispatcher.acknowledgements();
+        known.holding(disk.fingerprint, after(scene.at).wall).is_some()
+    };
+    assert!(held(scene.until(175)));
+    assert!(!held(scene.until(1000)));
+}
+
+#[test]
+fn what_only_flaps_stands_for_no_other_after_a_reload() {
+    let yaml = format!(
+        "{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}},
+           inhibit_rules: [{{source_matchers: [mount=/a], target_matchers: [mount=/b]}}]}}"
+    );
+    let mut scene = Scene::new(&yaml);
+    for round in 0..8 {
+        let second = 20 + round * 20;
+        scene.at(second, &[fires(&disk("/a"), after(second))]);
+        scene.at(second + 10, &[ends(&disk("/a"), after(second + 10))]);
+    }
+    assert!(scene.take_sent().iter().any(|line| line.ends_with("flapping")));
+    let next = Dispatcher::new(routing(&yaml), after(171));
+    let before = std::mem::replace(&mut scene.dispatcher, next);
+    scene.dispatcher.succeed(before, HashMap::new(), after(171));
+    scene.at(172, &[fires(&disk("/b"), after(172))]).until(180);
+    let sent = scene.take_sent();
+    assert!(sent.iter().any(|line| line.ends_with("firing disk/b change")), "{sent:?}");
+}
+
+#[test]
+fn a_cooldown_holds_back_what_fires_again_too_soon() {
+    let mut scene =
+        Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}, cooldown_period: 5m}}"));
+    let disk = disk("/a");
+    scene.at(1, &[fires(&disk, after(1))]).at(10, &[ends(&disk, after(10))]);
+    scene.at(20, &[fires(&disk, after(20))]).at(30, &[ends(&disk, after(30))]);
+    scene.at(40, &[fires(&disk, after(40))]).until(600);
+    let sent = scene.take_sent();
+    assert_eq!(sent[..2], ["1s chat: firing disk/a change", "10s chat: resolved disk/a change"]);
+    let at: u64 = sent[2].split_once('s').unwrap().0.parse().unwrap();
+    assert!((330..=335).contains(&at) && sent.len() == 3, "{sent:?}");
+}
+
+#[test]
+fn after_a_restart_what_was_told_stays_quiet_until_its_repeat() {
+    let yaml = "routes: {receiver: chat, group_wait: 30s, repeat_interval: 1h}";
+    let mut scene = Scene::new(yaml);
+    let told = Remembered {
+        first: after(0).mono.before(Duration::from_secs(1800)),
+        last: after(0).mono.before(Duration::from_secs(1800)),
+        severity: Severity::Warning,
+    };
+    let (known, fresh) = (disk("/known"), disk("/fresh"));
+    let standing = vec![Arc::new(known.clone()), Arc::new(fresh.clone())];
+    scene.dispatcher.restore(standing, [(known.fingerprint, told)].into(), after(0));
+    scene.until(1000);
+    // Both are offered once their data had time to come; the outbox knows the one.
+    let sent = scene.take_sent();
+    assert!(sent.iter().all(|line| line.ends_with("change")) && sent.len() == 2, "{sent:?}");
+    let second = |line: &String| line.split_once('s').unwrap().0.parse::<u64>().unwrap();
+    assert!(sent.iter().all(|line| second(line) >= 60), "{sent:?}");
+    scene.until(8000);
+    assert!(scene.take_sent().iter().all(|line| line.contains("repeat")));
+}
+
+#[test]
+fn an_alert_that_waited_at_a_restart_is_told_once_its_data_are_there() {
+    let routing = routing("{routes: {receiver: chat, group_wait: 30s}}");
+    // A process that lives for 20 s, again and again, from when the alert fired.
+    let fired = Alert { fired_at: Some(after(0).wall), ..disk("a") };
+    let mut told = Vec::new();
+    for start in [10_u64, 30, 50] {
+        let mut dispatcher = Dispatcher::new(routing.clone(), after(start));
+        dispatcher.restore(vec![Arc::new(fired.clone())], HashMap::new(), after(start));
+        for second in start + 1..start + 20 {
+            if second == start + 2 {
+                dispatcher.confirm(&[fired.fingerprint], after(second).mono);
+            }
+            let now = after(second);
+            let out = dispatcher.advance(&Feedback::default(), &|_: &str, _| None, now);
+            told.extend(out.dispatches.iter().map(|_| second));
+        }
+        if !told.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(told, [32], "once its group waited for 30 s, and it was confirmed");
+    // Without data it waits for a minute.
+    let mut dispatcher = Dispatcher::new(routing, after(40));
+    dispatcher.restore(vec![Arc::new(fired)], HashMap::new(), after(40));
+    let sent = |second: &u64| {
+        let out = dispatcher.advance(&Feedback::default(), &|_: &str, _| None, after(*second));
+        !out.dispatches.is_empty()
+    };
+    let first = (41..200).find(sent).unwrap();
+    assert!((100..=105).contains(&first), "{first}");
+}
+
+#[test]
+fn flapping_is_told_as_such_whether_it_begins_with_an_end_or_with_a_firing() {
+    let yaml = format!("{{flapping: {{enabled: true}}, routes: {{receiver: chat, {NO_WAIT}}}}}");
+    let disk = disk("/a");
+    for begins_firing in [false, true] {
+        let mut scene = Scene::new(&yaml);
+        let mut start = 20;
+        if begins_firing {
+            scene.at(1, &[fires(&disk, after(1))]);
+            scene.at(400, &[ends(&disk, after(400))]);
+            start = 420;
+        }
+        for round in 0..8 {
+            let second = start + round * 20;
+            scene.at(second, &[fires(&disk, after(second))]);
+            scene.at(second + 10, &[ends(&disk, after(second + 10))]);
+        }
+        let sent = scene.take_sent();
+        let told = sent.iter().filter(|line| line.contains("firing disk/a flapping")).count();
+        assert_eq!(told, 1, "begins firing: {begins_firing}, {sent:?}");
+    }
+}
+
+/// Chat took it at once, the pager was down for a while, the mail refuses it.
+#[test]
+fn each_channel_is_told_again_an_interval_after_what_it_took() {
+    let mut scene = Scene::new(&format!(
+        "{{receivers: [{{name: team, channels: [chat, pager, mail]}}, {{name: lead, channels: [log]}}],
+           routes: {{receiver: team, {NO_WAIT}, repeat_interval: 10m,
+             escalation: [{{after: 5m, receiver: lead}}]}}}}"
+    ));
+    scene.takes = |channel, second| match channel {
+        "chat" => Some(second + 1),
+        "pager" => Some(second.max(400)),
+        "mail" => None,
+        _ => Some(second),
+    };
+    scene.at(1, &[fires(&disk("/a"), after(1))]).until(1210);
+    assert_eq!(
+        scene.take_sent(),
+        [
+            "1s chat+pager+mail: firing disk/a change",
+            "301s log: firing disk/a escalation",
+            "601s mail: firing disk/a repeat",
+            "602s chat: firing disk/a repeat",
+            "901s log: firing disk/a repeat",
+            "1000s pager: firing disk/a repeat",
+            "1203s chat: firing disk/a repeat",
+        ]
+    );
+}
+
+#[test]
+fn after_a_restart_each_channel_is_told_again_an_interval_after_what_it_took() {
+    let yaml = "receivers: [{name: team, channels: [chat, pager]}]
+routes: {receiver: team, group_wait: 0s, repeat_interval: 10m}";
+    let mut scene = Scene::new(yaml);
+    let ago = |seconds| after(0).mono.before(Duration::from_secs(seconds));
+    let known = Remembered { first: ago(590), last: ago(5), severity: Severity::Warning };
+    let disk = disk("/a");
+    for (channel, at) in [("chat", known.first), ("pager", known.last)] {
+        scene.taken.insert((channel.into(), disk.fingerprint), at);
+    }
+    scene.dispatcher.restore(
+        vec![Arc::new(disk.clone())],
+        [(disk.fingerprint, known)].into(),
+        after(0),
+    );
+    scene.until(600);
+    let mut sent = scene.take_sent();
+    sent.retain(|line| line.ends_with("repeat"));
+    assert_eq!(sent, ["61s chat: firing disk/a repeat", "595s pager: firing disk/a repeat"]);
+}
+
+#[test]
+fn a_reload_moves_what_stands_to_its_new_route_and_ends_what_ended() {
+    let mut scene = Scene::new("routes: {receiver: chat, group_wait: 0s, group_interval: 5m}");
+    let (a, b) = (disk("/a"), disk("/b"));
+    scene.at(1, &[fires(&a, after(1)), fires(&b, after(1))]).at(2, &[ends(&b, after(2))]);
+    assert_eq!(scene.take_sent().len(), 2);
+    let mut next = Dispatcher::new(routing("routes: {receiver: mail, group_wait: 0s}"), after(3));
+    let told =
+        Remembered { first: after(1).mono, last: after(1).mono, severity: Severity::Warning };
+    let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(routing("{}"), after(3)));
+    next.succeed(before, [(a.fingerprint, told), (b.fingerprint, told)].into(), after(3));
+    scene.dispatcher = next;
+    let advance = scene.advance(3);
+    let lines: Vec<_> = advance
+        .dispatches
+        .iter()
+        .flat_map(|dispatch| dispatch.notifications.iter().map(|one| (dispatch.to.clone(), one)))
+        .map(|(to, one)| {
+            (to.map(|to| to.join("+")), one.status.as_str(), one.alert.labels["mount"].clone())
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [(None, "resolved", "/b".to_owned()), (Some("mail".to_owned()), "firing", "/a".to_owned()),]
+    );
+}
+
+#[test]
+fn a_heartbeat_beats_while_rules_are_judged_and_channels_deliver() {
+    let mut scene = Scene::new("{heartbeat: {receiver: pager, interval: 10s, tolerate: 1m}}");
+    scene.until(35);
+    let beats = |scene: &mut Scene| {
+        let sent = scene.take_sent();
+        assert!(
+            sent.iter().all(|line| line.ends_with("pager: firing Heartbeat heartbeat")),
+            "{sent:?}"
+        );
+        sent.len()
+    };
+    assert_eq!(beats(&mut scene), 4);
+    scene.feedback.failing = [("chat".into(), Duration::from_secs(59))].into();
+    assert_eq!(beats(scene.until(65)), 3);
+    scene.feedback.failing = [("chat".into(), Duration::from_secs(60))].into();
+    assert_eq!(beats(scene.until(95)), 0);
+    scene.feedback.failing.clear();
+    assert_eq!(beats(scene.until(105)), 1);
+    scene.feedback.judged = after(105).mono;
+    assert_eq!(beats(scene.until(200)), 1, "nothing was judged since");
+}
+
+#[test]
+fn what_does_not_go_together_is_told_with_its_place() {
+    let compile = |yaml: &str| {
+        let mut problems = Problems::default();
+        let node = bellwether_schema::parse(yaml).unwrap();
+        let scenery = Scenery::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let channels = [("chat".to_owned(), true), ("off".to_owned(), false)];
+        let declared = Declared {
+            receivers: &scenery.receivers,
+            routes: scenery.routes.as_ref(),
+            time_intervals: &[],
+            inhibit_rules: &scenery.inhibit_rules,
+            maintenance: &[],
+            silences: &[],
+            flapping: &scenery.flapping,
+            heartbeat: &scenery.heartbeat,
+            cooldown: Duration::ZERO,
+            channels: &channels,
+            sender: Labels::new(),
+            traits: Traits::new(),
+        };
+        let routing = Routing::compile(declared, &mut problems);
+        let errors: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
+        let warnings: Vec<_> = routing.warnings.iter().map(ToString::to_string).collect();
+        (errors, warnings)
+    };
+    for (yaml, expected) in [
+        (
+            "routes: {receiver: chta}",
+            "1:20: routes.receiver: no receiver \"chta\"\n  hint: did you mean",
+        ),
+        ("receivers: [{name: a, channels: [no]}]", "receivers[0].channels[0]: no channel \"no\""),
+        ("receivers: [{name: a}, {name: a}]", "receiver \"a\" is declared twice"),
+        ("receivers: [{name: a, fallback: a}]", "a receiver cannot be its own fallback"),
+        ("routes: {matchers: [a=b]}", "the top route takes every alert"),
+        ("routes: {continue: true}", "the top route must not have `continue`"),
+        ("routes: {group_by: [a, a]}", "label \"a\" twice"),
+        ("routes: {group_by: [a, '...']}", "`...` stands for all labels"),
+        ("routes: {group_interval: 0}", "`group_interval` must be longer than 0"),
+        ("routes: [{mute_time_intervals: [night]}]", "no time interval \"night\""),
+        ("heartbeat: {receiver: chat, interval: 1ms}", "too short: 1ms"),
+    ] {
+        let (errors, _) = compile(yaml);
+        assert!(errors.iter().any(|error| error.contains(expected)), "{yaml}: {errors:?}");
+    }
+    for (yaml, expected) in [
+        ("receivers: [{name: a, channels: [chat]}]", "receiver \"a\" is not used"),
+        (
+            "routes: [{receiver: chat, matchers: [a=b]}, {receiver: off, matchers: [a=b, c=d]}]",
+            "route routes[1] is never reached: routes[0] takes all of its alerts",
+        ),
+        ("routes: {repeat_interval: 1m}", "repeat_interval 1m is shorter than group_interval 5m"),
+    ] {
+        let (errors, warnings) = compile(yaml);
+        assert_eq!(errors, [""; 0], "{yaml}");
+        assert!(warnings.iter().any(|warning| warning.contains(expected)), "{yaml}: {warnings:?}");
+    }
+}
+
+/// Ten thousand at once, and their cost; the figure itself is the bench's matter.
+#[test]
+fn each_alert_of_a_storm_is_told_once_with_its_group() {
+    let mut scene = Scene::new("routes: {receiver: chat, group_by: [mount], group_wait: 10s}");
+    let storm: Vec<_> = (0..10_000)
+        .map(|n| fires(&alert(&format!("r{n}"), &[("mount", &format!("/{}", n % 100))]), after(1)))
+        .collect();
+    scene.at(1, &storm).until(60);
+    assert_eq!(scene.sent.len(), 10_000);
+    assert!(
+        scene
+            .sent
+            .iter()
+            .all(|line| line.starts_with("11s chat: firing")
+                && line.ends_with(Cause::Change.as_str()))
+    );
+    assert_eq!(scene.dispatcher.groups.len(), 100);
+}
+
+fn silenced(matchers: &str, until: u64) -> Order {
+    let matchers = Matchers::parse(matchers).unwrap();
+    let (ends_at, by) = (after(until).wall, "ada".to_owned());
+    Order::Silence(SilenceDraft { matchers, ends_at, created_by: by, ..SilenceDraft::default() })
+}
+
+#[test]
+fn who_a_reload_brings_is_told_once_the_silence_is_over() {
+    let mut scene = Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}}}"));
+    scene.at(1, &[fires(&disk("/a"), after(1))]);
+    scene.dispatcher.order(silenced("alertname=disk", 60), 1, after(2)).unwrap();
+    assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
+    let moment = after(3).mono;
+    let told = Remembered { first: moment, last: moment, severity: Severity::Warning };
+    let other = routing(&format!("routes: {{receiver: mail, {NO_WAIT}}}"));
+    let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(other, after(3)));
+    scene.dispatcher.succeed(before, [(disk("/a").fingerprint, told)].into(), after(3));
+    scene.until(59);
+    assert_eq!(scene.take_sent(), [""; 0]);
+    scene.until(70);
+    let sent = scene.take_sent();
+    assert!(sent.len() == 1 && sent[0].ends_with("mail: firing disk/a change"), "{sent:?}");
+}
+
+#[test]
+fn the_fallback_is_not_told_of_what_is_silenced() {
+    let mut scene = Scene::new(&format!(
+        "{{receivers: [{{name: team, channels: [chat], fallback: mail}}],
+           routes: {{receiver: team, {NO_WAIT}}}}}"
+    ));
+    scene.at(1, &[fires(&disk("/a"), after(1))]);
+    scene.dispatcher.order(silenced("alertname=disk", 60), 1, after(2)).unwrap();
+    scene.feedback.refused = vec![("chat".into(), disk("/a").fingerprint)];
+    scene.until(3);
+    scene.feedback.refused.clear();
+    scene.until(59);
+    assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
+    scene.until(70);
+    let sent = scene.take_sent();
+    assert!(sent.len() == 1 && sent[0].ends_with("chat: firing disk/a change"), "{sent:?}");
+}
+
+#[test]
+fn an_acknowledgement_of_what_ended_since_is_not_taken_up_after_a_restart() {
+    let ack = Acknowledgement {
+        by: "ada".into(),
+        comment: String::new(),
+        at: after(5).wall,
+        until: None,
+    };
+    let held = |fired: u64| {
+        let mut scene = Scene::new("{}");
+        let alert = Alert { fired_at: Some(after(fired).wall), ..disk("/a") };
+        let key = alert.fingerprint;
+        let mut known = Acknowledgements::default();
+        known.set(key, ack.clone());
+        scene.dispatcher.restore(vec![Arc::new(alert)], HashMap::new(), after(20));
+        scene.dispatcher.recall(Silences::default(), known);
+        scene.dispatcher.acknowledgements().holding(key, after(20).wall).is_some()
+    };
+    assert!(held(4));
+    assert!(!held(6));
+}
+
+#[test]
+fn what_was_told_before_a_restart_does_not_hide_a_later_level() {
+    let mut scene =
+        Scene::new(&format!("routes: {{receiver: chat, group_by: ['...'], {NO_WAIT}}}"));
+    let told =
+        Remembered { first: after(0).mono, last: after(0).mono, severity: Severity::Warning };
+    let disk = disk("/a");
+    let known = [(disk.fingerprint, told)].into();
+    scene.dispatcher.restore(vec![Arc::new(disk.clone())], known, after(0));
+    scene.until(100).take_sent();
+    scene.at(101, &[fires(&critical(disk.clone()), after(101))]);
+    scene.at(102, &[fires(&disk, after(102))]).until(110);
+    let sent = scene.take_sent();
+    assert!(sent.len() == 2 && sent.iter().all(|line| line.ends_with("change")), "{sent:?}");
+}
+
+#[test]
+fn an_alert_is_known_until_all_were_told_of_its_end() {
+    let mut scene = Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}}}"));
+    scene.at(1, &[fires(&disk("/a"), after(1))]).at(3, &[ends(&disk("/a"), after(3))]);
+    assert_eq!(scene.dispatcher.known().count(), 1);
+    scene.until(4);
+    assert_eq!(scene.dispatcher.known().count(), 0);
+}
+
+#[test]
+fn what_is_told_of_an_alert_after_a_restart_has_an_id_that_was_not_used() {
+    let mut scene = Scene::new("routes: {receiver: chat}");
+    // As a warning it was told when it fired, under that moment's id.
+    let worse = critical(disk("/a"));
+    scene.dispatcher.restore(vec![Arc::new(worse.clone())], HashMap::new(), after(100));
+    let restored = &scene.dispatcher.alerts[&worse.fingerprint];
+    let told = restored.notification(Cause::Change, &Arc::default(), after(200).wall);
+    assert_eq!(told.id, worse.change_id(after(100).wall));
+    assert_ne!(told.id, worse.change_id(worse.starts()));
+}

@@ -1,0 +1,69 @@
+//! What keeps an alert from being told on one route at one moment.
+
+use bellwether_core::{Now, Wall};
+
+use super::dispatcher::Dispatcher;
+use super::gate::Gate;
+use super::group::Judge;
+use super::time_interval::TimeIntervals;
+use super::tracked::Tracked;
+use super::tree::Route;
+use super::view::View;
+
+/// The gates of one route, in the order of Alertmanager: inhibition, time intervals, silences.
+pub(super) struct Gates<'a> {
+    pub(super) dispatcher: &'a Dispatcher,
+    pub(super) route: &'a Route,
+    pub(super) now: Now,
+}
+
+impl Gates<'_> {
+    fn cooldown(&self, alert: &Tracked) -> Option<Gate> {
+        let routing = &self.dispatcher.routing;
+        let own = routing.traits.get(&alert.alert.rule).and_then(|rule| rule.cooldown);
+        let until = alert.resolved?.after(own.unwrap_or(self.route.cooldown));
+        let left = until.since(self.now.mono);
+        let wall = Wall(self.now.wall.0.saturating_add(left.as_millis() as i64));
+        (!left.is_zero()).then_some(Gate::Cooling { until: wall })
+    }
+}
+
+impl Route {
+    /// The time interval that keeps its alerts from being told at `at`.
+    pub(super) fn hours(&self, intervals: &TimeIntervals, at: Wall) -> Option<Gate> {
+        let holds = |name: &String| intervals.contains(name, at);
+        if !self.active.is_empty() && !self.active.iter().any(holds) {
+            return Some(Gate::Inactive { intervals: self.active.clone() });
+        }
+        let mute = self.mute.iter().find(|name| holds(name));
+        mute.map(|interval| Gate::Muted { interval: interval.clone() })
+    }
+}
+
+impl Judge for Gates<'_> {
+    fn gate(&self, alert: &Tracked) -> Option<Gate> {
+        let Dispatcher { routing, silences, .. } = self.dispatcher;
+        if alert.restored_until.is_some_and(|until| self.now.mono < until) {
+            return Some(Gate::Restored);
+        }
+        let view = View { alert: &alert.alert, sender: &routing.sender };
+        let inhibitor = || {
+            let by = self.dispatcher.inhibitions.inhibitor(alert.alert.fingerprint, &view);
+            by.map(|(rule, by)| Gate::Inhibited { rule, by })
+        };
+        let silenced = || {
+            silences.silencing(&view, self.now.wall).map(|silence| Gate::Silenced {
+                id: silence.id.clone(),
+                by: silence.created_by.clone(),
+                comment: silence.comment.clone(),
+            })
+        };
+        let hours = || self.route.hours(&routing.intervals, self.now.wall);
+        inhibitor().or_else(hours).or_else(silenced).or_else(|| self.cooldown(alert))
+    }
+
+    fn acknowledged(&self, alert: &Tracked) -> Option<Gate> {
+        let known = &self.dispatcher.acknowledgements;
+        known.holding(alert.alert.fingerprint, self.now.wall).cloned().map(Gate::Acknowledged)
+    }
+}

@@ -1,0 +1,45 @@
+//! Alerts for the tests of this room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{Alert, AlertState, Labels, Mono, Now, Severity, Transition, Wall};
+
+/// 2026-11-23T12:00:00Z, a Monday.
+pub(super) const NOON: Wall = Wall(1_795_435_200_000);
+
+/// So long after noon; the monotonic clock stood at an hour then.
+pub(super) fn after(seconds: u64) -> Now {
+    let start = Now { mono: Mono(3_600_000), wall: NOON };
+    start.after(Duration::from_secs(seconds))
+}
+
+/// A firing alert of `rule`, a warning.
+pub(super) fn alert(rule: &str, labels: &[(&str, &str)]) -> Alert {
+    let labels: Labels =
+        labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Alert {
+        value: Some(91.0),
+        threshold: Some(85.0),
+        fired_value: Some(91.0),
+        peak: Some(91.0),
+        active_at: NOON,
+        fired_at: Some(NOON),
+        ..Alert::firing(rule, Severity::Warning, labels)
+    }
+}
+
+/// `alert` fires.
+pub(super) fn fires(alert: &Alert, now: Now) -> Transition {
+    let alert = Alert { fired_at: Some(now.wall), ..alert.clone() };
+    let reason = format!("{} 91 > 85", alert.rule);
+    Transition { alert: Arc::new(alert), from: AlertState::Pending, reason, at: now.wall }
+}
+
+/// `alert` ends.
+pub(super) fn ends(alert: &Alert, now: Now) -> Transition {
+    let resolved_at = Some(now.wall);
+    let over = Alert { state: AlertState::Inactive, resolved_at, ..alert.clone() };
+    let reason = format!("{} 80 is no longer > 85", over.rule);
+    Transition { alert: Arc::new(over), from: AlertState::Firing, reason, at: now.wall }
+}

@@ -1,0 +1,111 @@
+use std::fs;
+
+use super::*;
+use crate::samples::NOON;
+use crate::silence::SilenceDraft;
+use crate::time_interval::TimeIntervals;
+
+fn said() -> (Silences, Acknowledgements) {
+    let mut silences = Silences::default();
+    let draft = SilenceDraft {
+        matchers: Matchers::parse("host=~\"a|b \\\"c\\\"\",mount!=\"/data\"").unwrap(),
+        ends_at: Wall(NOON.0 + 86_400_000),
+        recurs: from_json(
+            br#"{"times": [{"weekdays": ["monday:friday"], "location": "Europe/Berlin",
+                            "times": [{"start_time": "01:00", "end_time": "05:00"}]}]}"#,
+        )
+        .unwrap(),
+        created_by: "ann".into(),
+        comment: "disk \"swap\"\n".into(),
+        ..SilenceDraft::default()
+    };
+    silences.set(draft, 7, NOON).unwrap();
+    let mut known = Acknowledgements::default();
+    let one =
+        |until| Acknowledgement { by: "bob".into(), comment: "on it".into(), at: NOON, until };
+    known.set(Fingerprint(u64::MAX), one(None));
+    known.set(Fingerprint(1), one(Some(Wall(NOON.0 + 5))));
+    (silences, known)
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_saved_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path().join("new/said.json"));
+    assert!(matches!(file.load().unwrap(), Found::Nothing));
+    let (silences, known) = said();
+    file.save(&Silences::default(), &Acknowledgements::default()).unwrap();
+    file.save(&silences, &known).unwrap();
+    let Found::State((mut found, acknowledged)) = file.load().unwrap() else { panic!("no state") };
+    assert_eq!(acknowledged, known);
+    found.declare(&[], &TimeIntervals::default());
+    // Tuesday 02:00 in Berlin.
+    let hold = |all: &Silences| all.made().all(|one| one.holds(Wall(NOON.0 + 13 * 3_600_000)));
+    assert!(hold(&found) && hold(&silences));
+    let (found, saved) = (found.made().next().unwrap(), silences.made().next().unwrap());
+    assert_eq!((&found.matchers, &found.recurs), (&saved.matchers, &saved.recurs));
+    let plain = |one: &Silence| {
+        let (recurs, times) = (Recurs::default(), Vec::new());
+        format!("{:?}", Silence { recurs, times, ..one.clone() })
+    };
+    assert_eq!(plain(found), plain(saved));
+    assert_eq!(files(&directory.path().join("new")), ["said.json"]);
+}
+
+#[test]
+fn a_file_cut_anywhere_is_set_aside_and_never_half_read() {
+    let (silences, known) = said();
+    let whole = write(&silences, &known).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path().join("said.json"));
+    for end in 0..whole.len() {
+        fs::write(file.path(), &whole[..end]).unwrap();
+        let Found::Corrupt { aside, reason } = file.load().unwrap() else { panic!("at {end}") };
+        assert!(!reason.is_empty() && fs::read(aside).unwrap() == whole[..end]);
+        assert_eq!(files(directory.path()), ["said.json.corrupt"]);
+    }
+    assert!(matches!(file.load().unwrap(), Found::Nothing));
+}
+
+#[test]
+fn a_file_of_another_version_or_sense_is_set_aside() {
+    let (silences, known) = said();
+    let text = String::from_utf8(write(&silences, &known).unwrap()).unwrap();
+    for (from, to, reason) in [
+        ("\"version\":1", "\"version\":2", "version 2 is not known here"),
+        ("ffffffffffffffff", "somewhere", "\"somewhere\" is no fingerprint"),
+        ("host=~", "host", "matchers of silence"),
+        ("\"comment\":", "\"remark\":", "missing field `comment`"),
+    ] {
+        let broken = text.replacen(from, to, 1);
+        assert_ne!(broken, text, "{from}");
+        let error = read(broken.as_bytes()).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_leaves_the_old_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path().join("said.json"));
+    let (silences, known) = said();
+    file.save(&silences, &known).unwrap();
+    // The draft's name is taken by a directory: nothing can be written there.
+    fs::create_dir(directory.path().join("said.json.new")).unwrap();
+    assert!(file.save(&Silences::default(), &Acknowledgements::default()).is_err());
+    let Found::State((found, _)) = file.load().unwrap() else { panic!("no state") };
+    assert_eq!(found.made().count(), 1);
+    // A draft that cannot be put in place does not stay.
+    let blocked = StateFile::new(directory.path().join("taken"));
+    fs::create_dir_all(directory.path().join("taken/by")).unwrap();
+    assert!(blocked.save(&silences, &known).is_err());
+    assert!(!files(directory.path()).contains(&"taken.new".to_owned()));
+}

@@ -1,0 +1,282 @@
+//! The single parts of a recurring time as they are written: ranges of days, months and years,
+//! times of day and locations.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
+
+use bellwether_schema::{Cx, Decode, Node, Shape, Value, did_you_mean};
+
+/// What a range counts.
+pub trait Unit {
+    /// What is expected, for the reference and for problems.
+    const EXPECTED: &'static str;
+    /// Names of members, if they have any, and the number of the first of them.
+    const NAMES: (&'static [&'static str], i16);
+    /// Whether members may be written as numbers, and which; 0 never counts.
+    const NUMBERS: Option<(i16, i16)>;
+
+    /// What is wrong with a range that begins and ends so, and how to mend it.
+    fn check(begin: i16, end: i16) -> Result<(), (&'static str, &'static str)>;
+}
+
+/// Days of the week; Sunday is 0 and the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weekday;
+
+impl Unit for Weekday {
+    const EXPECTED: &'static str = "a weekday such as monday, or a range such as monday:friday";
+    const NAMES: (&'static [&'static str], i16) =
+        (&["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"], 0);
+    const NUMBERS: Option<(i16, i16)> = None;
+
+    fn check(begin: i16, end: i16) -> Result<(), (&'static str, &'static str)> {
+        let hint = "the week begins on sunday; name the days one by one: [saturday, sunday]";
+        if begin > end { Err(("ends before it begins", hint)) } else { Ok(()) }
+    }
+}
+
+/// Days of the month from its begin (1 to 31) or from its end (-1 to -31).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonthDay;
+
+impl Unit for MonthDay {
+    const EXPECTED: &'static str = "a day of the month from 1 to 31 or from -1 (the last) to -31, \
+                                    or a range such as 1:5 or -3:-1";
+    const NAMES: (&'static [&'static str], i16) = (&[], 0);
+    const NUMBERS: Option<(i16, i16)> = Some((-31, 31));
+
+    fn check(begin: i16, end: i16) -> Result<(), (&'static str, &'static str)> {
+        if begin < 0 && end > 0 {
+            let hint = "write two: the end of the month, -3:-1, and its begin, 1:5";
+            return Err(("begins at the end of the month and ends at its begin", hint));
+        }
+        // The shortest month decides: what holds in no month at all is a mistake.
+        let day = |day: i16| if day < 0 { 28 + day } else { day };
+        if day(begin) > day(end) {
+            return Err(("ends before it begins", "the earlier day comes first: 1:5, -3:-1"));
+        }
+        Ok(())
+    }
+}
+
+/// Months; January is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Month;
+
+impl Unit for Month {
+    const EXPECTED: &'static str = "a month such as may or 5, or a range such as may:august or 5:8";
+    const NAMES: (&'static [&'static str], i16) = (
+        &[
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ],
+        1,
+    );
+    const NUMBERS: Option<(i16, i16)> = Some((1, 12));
+
+    fn check(begin: i16, end: i16) -> Result<(), (&'static str, &'static str)> {
+        let hint = "write two: [november:december, january:february]";
+        if begin > end { Err(("ends before it begins", hint)) } else { Ok(()) }
+    }
+}
+
+/// Years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Year;
+
+impl Unit for Year {
+    const EXPECTED: &'static str = "a year such as 2026, or a range such as 2026:2030";
+    const NAMES: (&'static [&'static str], i16) = (&[], 0);
+    const NUMBERS: Option<(i16, i16)> = Some((1, 9999));
+
+    fn check(begin: i16, end: i16) -> Result<(), (&'static str, &'static str)> {
+        let hint = "the earlier year comes first";
+        if begin > end { Err(("ends before it begins", hint)) } else { Ok(()) }
+    }
+}
+
+/// One member of a unit or several that follow each other, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range<U> {
+    pub(super) begin: i16,
+    pub(super) end: i16,
+    unit: PhantomData<U>,
+}
+
+impl<U> Range<U> {
+    /// Whether `member` lies within.
+    pub(super) fn contains(self, member: i16) -> bool {
+        (self.begin..=self.end).contains(&member)
+    }
+}
+
+fn member<U: Unit>(text: &str) -> Option<i16> {
+    let text = text.trim();
+    let (names, first) = U::NAMES;
+    if let Some(index) = names.iter().position(|name| *name == text) {
+        return Some(first + index as i16);
+    }
+    let (least, most) = U::NUMBERS?;
+    text.parse().ok().filter(|number| *number != 0 && (least..=most).contains(number))
+}
+
+impl<U: Unit> Decode for Range<U> {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        if !matches!(node.value, Value::Scalar(_)) {
+            cx.error(node.pos, format!("expected {}", U::EXPECTED));
+            return None;
+        }
+        let text = cx.text(node)?.to_lowercase();
+        let (begin, end) = text.split_once(':').unwrap_or((&text, &text));
+        for part in [begin, end] {
+            if member::<U>(part).is_none() {
+                let hint = did_you_mean(part.trim(), U::NAMES.0.iter().copied());
+                cx.error(node.pos, format!("expected {}, found {part:?}", U::EXPECTED))
+                    .hint_if(hint);
+                return None;
+            }
+        }
+        let (begin, end) = (member::<U>(begin)?, member::<U>(end)?);
+        if let Err((message, hint)) = U::check(begin, end) {
+            cx.error(node.pos, format!("{text:?} {message}")).hint(hint);
+            return None;
+        }
+        Some(Self { begin, end, unit: PhantomData })
+    }
+
+    fn shape() -> Shape {
+        Shape::Word(U::EXPECTED)
+    }
+}
+
+impl<U: Unit> fmt::Display for Range<U> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (names, first) = U::NAMES;
+        let write = |out: &mut fmt::Formatter<'_>, member: i16| {
+            let index = usize::try_from(member - first).ok();
+            match index.and_then(|index| names.get(index)) {
+                Some(name) => out.write_str(name),
+                None => write!(out, "{member}"),
+            }
+        };
+        write(out, self.begin)?;
+        if self.end != self.begin {
+            out.write_str(":")?;
+            write(out, self.end)?;
+        }
+        Ok(())
+    }
+}
+
+impl<U: Unit> Serialize for Range<U> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A time of day in minutes, from 00:00 to 24:00.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay(pub(super) i16);
+
+impl TimeOfDay {
+    fn parse(text: &str) -> Option<Self> {
+        let Some((hour, minute)) = text.split_once(':') else {
+            // What tools that follow YAML 1.1 make of 17:00 without quotes.
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let minutes = digits.then(|| text.parse::<i16>().ok()).flatten()?;
+            return (minutes <= 24 * 60).then_some(Self(minutes));
+        };
+        let two = |text: &str| {
+            let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+            digits.then(|| text.parse::<i16>().ok()).flatten()
+        };
+        let (hour, minute) = (two(hour)?, two(minute)?);
+        let minutes = hour * 60 + minute;
+        (minute < 60 && minutes <= 24 * 60).then_some(Self(minutes))
+    }
+}
+
+impl Decode for TimeOfDay {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        cx.parsed(
+            node,
+            "a time of day from \"00:00\" to \"24:00\", in quotes, or minutes since midnight",
+            Self::parse,
+        )
+    }
+
+    fn shape() -> Shape {
+        Shape::Word("time of day from \"00:00\" to \"24:00\", or minutes since midnight")
+    }
+}
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:02}:{:02}", self.0 / 60, self.0 % 60))
+    }
+}
+
+/// Whose clocks count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Location {
+    name: String,
+    zone: TimeZone,
+}
+
+/// UTC.
+impl Default for Location {
+    fn default() -> Self {
+        Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
+    }
+}
+
+impl Location {
+    /// Its clocks.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+}
+
+impl Decode for Location {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let name = cx.text(node)?;
+        let zone = match name.as_str() {
+            "" | "UTC" => TimeZone::UTC,
+            "Local" => TimeZone::system(),
+            name => match TimeZone::get(name) {
+                Ok(zone) => zone,
+                Err(_) => {
+                    cx.error(node.pos, format!("unknown location {name:?}")).hint(
+                        "a name of the time zone database such as Europe/Berlin, Local or UTC; \
+                         the database is the host's (package tzdata)",
+                    );
+                    return None;
+                }
+            },
+        };
+        Some(Self { name, zone })
+    }
+
+    fn shape() -> Shape {
+        Shape::Word("IANA time zone")
+    }
+}
+
+impl Serialize for Location {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.name)
+    }
+}

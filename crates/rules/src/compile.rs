@@ -1,0 +1,515 @@
+//! Settings to rules: every mistake is told, with its place, before anything runs.
+//!
+//! Owns what makes sense together in one rule and over all of them. Reads no series.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bellwether_analysis::AnomalyDetection;
+use bellwether_core::{Labels, MetricDef, MetricId, is_label_name};
+use bellwether_schema::{At, Problem, Problems, Spanned, did_you_mean, format_duration};
+
+use super::aggregate::Aggregation;
+use super::expr::{self, Formula, Number, Outcome};
+use super::input::Input;
+use super::levels;
+use super::names::{Names, RESERVED};
+use super::pace::Pace;
+use super::question::{Look, Question};
+use super::reading::{self, Reading, Refusal};
+use super::rule::{Identity, Rule, RuleSet, Source};
+use super::settings::{COMPONENT, Otherwise, RecordingSettings, RuleSettings, Wording};
+use super::step::Policy;
+use super::template::{Scope, Templates, Text};
+
+mod history;
+mod known;
+mod lint;
+mod recording;
+
+use known::Known;
+
+/// What the texts of an anomaly rule may use beside what all may.
+const ANOMALY_FACTS: &[&str] = &["expected_low", "expected_high", "score"];
+/// And those of a forecast.
+const FORECAST_FACTS: &[&str] = &["forecast"];
+
+/// Longest window: samples live in memory.
+const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
+/// How many intervals two sightings of a condition may be apart and still vouch for the time
+/// between: as many as a series lives without being refreshed.
+pub(super) const TOLERANCE: u32 = 3;
+/// And at least this long: a host too busy to collect every second must still be able to fire.
+const LEAST_TOLERANCE: Duration = Duration::from_secs(60);
+/// After how long a missing series counts as gone, where a rule says nothing of it.
+const RESOLVE_MISSING_AFTER: Duration = Duration::from_secs(3_600);
+
+/// What rules are compiled from.
+#[derive(Clone, Copy, Debug)]
+pub struct Declared<'a> {
+    /// Rules that alert.
+    pub rules: &'a [RuleSettings],
+    /// Rules that record.
+    pub recordings: &'a [RecordingSettings],
+    /// The metrics; their indexes are the [`MetricId`]s of the store.
+    pub metrics: &'a [MetricDef],
+    /// How often is collected where no metric says otherwise.
+    pub interval: Duration,
+    /// How anomalies are found where a rule says nothing.
+    pub anomaly: &'a AnomalyDetection,
+    /// Whether history is kept.
+    pub history: bool,
+    /// Most alerts of a rule that says nothing of it; 0 for any number.
+    pub limit: u32,
+}
+
+impl<'a> Declared<'a> {
+    /// These rules over these metrics, nothing recorded and all else as usual.
+    #[must_use]
+    pub fn new(rules: &'a [RuleSettings], metrics: &'a [MetricDef]) -> Self {
+        static USUAL: LazyLock<AnomalyDetection> = LazyLock::new(AnomalyDetection::default);
+        let interval = Duration::from_secs(30);
+        Self { rules, recordings: &[], metrics, interval, anomaly: &USUAL, history: true, limit: 0 }
+    }
+}
+
+/// Checks rules against the declared metrics. What is wrong goes to `problems`; rules with a
+/// problem are left out of the result.
+pub fn compile(declared: &Declared<'_>, problems: &mut Problems) -> RuleSet {
+    let mut set = RuleSet::default();
+    set.rules.reserve_exact(declared.rules.len());
+    set.settings.reserve_exact(declared.rules.len());
+    let mut known = Known::new(declared);
+    recording::compile(declared, &mut known, &mut set, problems);
+    let mut names: HashMap<&str, &RuleSettings> = HashMap::new();
+    for rule in declared.rules {
+        if rule.name.trim().is_empty() {
+            problems.error(&rule.name.at, "a rule needs a name");
+        } else if let Some(first) = names.insert(&rule.name.value, rule) {
+            problems
+                .error(&rule.name.at, format!("duplicate rule {:?}", rule.name.value))
+                .hint(format!("the first is on {}", first.name.at.words()));
+        }
+        let metrics = declared.metrics;
+        let warnings = &mut set.warnings;
+        let compiler = Compiler { rule, metrics, declared, known: &known, problems, warnings };
+        if let Some(compiled) = compiler.rule(&mut set.templates) {
+            set.rules.push(compiled);
+            set.settings.push(rule.clone());
+        }
+    }
+    set
+}
+
+struct Compiler<'a> {
+    rule: &'a RuleSettings,
+    metrics: &'a [MetricDef],
+    declared: &'a Declared<'a>,
+    known: &'a Known,
+    problems: &'a mut Problems,
+    warnings: &'a mut Vec<Problem>,
+}
+
+/// What a rule judges.
+struct Judged {
+    source: Source,
+    /// In words.
+    subject: String,
+    labels: Names,
+    pace: Pace,
+}
+
+impl Compiler<'_> {
+    fn rule(mut self, templates: &mut Templates) -> Option<Rule> {
+        let rule = self.rule;
+        let before = self.problems.len();
+        let Judged { source, subject, labels, pace } = self.judged()?;
+        let judge = levels::check(rule, &source, self.problems);
+        self.added_labels(labels.fixed());
+        let extra = match &source {
+            Source::History(Question { look: Look::Anomaly(_), .. }) => ANOMALY_FACTS,
+            Source::History(Question { look: Look::Forecast(_), .. }) => FORECAST_FACTS,
+            _ => &[],
+        };
+        let (message, annotations) = self.texts(templates, &labels, extra);
+        if rule.consecutive.value == 0 {
+            self.problems.error(&rule.consecutive.at, "consecutive must be at least 1");
+        }
+        let resolve_missing_after = self.resolve_missing_after();
+        let judge = judge.filter(|_| self.problems.len() == before)?;
+        if rule.enabled {
+            self.lint(&source, &pace);
+        }
+        Some(Rule {
+            name: rule.name.value.as_str().into(),
+            enabled: rule.enabled,
+            metric: rule.metric.as_ref().map(|metric| metric.value.as_str().into()),
+            identity: identity(rule),
+            subject,
+            judge,
+            policy: Policy {
+                duration: *rule.duration.value,
+                keep_firing_for: *rule.keep_firing_for.value,
+                consecutive: rule.consecutive.value,
+                tolerance: (pace.interval * TOLERANCE).max(LEAST_TOLERANCE),
+                interval: pace.interval,
+            },
+            limit: Some(rule.limit.unwrap_or(self.declared.limit) as usize).filter(|n| *n > 0),
+            on_no_data: rule.on_no_data,
+            resolve_missing_after,
+            on_error: rule.on_error,
+            labels,
+            message,
+            annotations,
+            pace,
+            source,
+        })
+    }
+
+    /// After how long a missing series counts as gone.
+    fn resolve_missing_after(&mut self) -> Option<Duration> {
+        let rule = self.rule;
+        match (&rule.resolve_missing_after, rule.on_no_data) {
+            (Some(after), Otherwise::Ok) => {
+                self.problems
+                    .error(&after.at, "`resolve_missing_after` beside `on_no_data: ok`")
+                    .hint("without data it resolves at once; leave one of them out");
+                None
+            }
+            (Some(after), _) => Some(*after.value).filter(|after| !after.is_zero()),
+            (None, Otherwise::Alert) => None,
+            (None, _) => Some(RESOLVE_MISSING_AFTER),
+        }
+    }
+
+    /// What is judged: of the store, or of history.
+    fn judged(&mut self) -> Option<Judged> {
+        let rule = self.rule;
+        self.one_source()?;
+        if self.any_broken(&["anomaly", "forecast"]) {
+            return None;
+        }
+        if let Some(query) = &rule.promql {
+            return self.of_query(&query.value, &query.at);
+        }
+        if rule.wants_anomaly() || rule.forecast.is_some() {
+            return self.of_samples();
+        }
+        if let Some(interval) = &rule.interval {
+            self.problems
+                .error(&interval.at, "it is judged whenever its metric is collected")
+                .hint("leave `interval` out; it is for `promql`, `anomaly` and `forecast`");
+        }
+        let (mut formula, subject) = self.formula()?;
+        self.matchers(&mut formula);
+        let defs = formula.inputs.iter().map(|input| &self.metrics[input.metric.0 as usize]);
+        let mut origins: Vec<_> = defs.clone().map(|def| def.origin).collect();
+        origins.sort_unstable();
+        origins.dedup();
+        let interval = defs.map(|def| def.interval).max().unwrap_or_default();
+        Some(Judged {
+            labels: Names::Fixed(joined_labels(&formula.inputs).into()),
+            source: Source::Series(formula),
+            subject,
+            pace: Pace { origins, interval, least: Duration::ZERO },
+        })
+    }
+
+    /// Notes where it is not clear what is judged; `None`: it cannot be judged.
+    fn one_source(&mut self) -> Option<()> {
+        let rule = self.rule;
+        let given = [
+            ("metric", rule.metric.as_ref().map(|metric| &metric.at)),
+            ("expr", rule.expr.as_ref().map(|expr| &expr.at)),
+            ("promql", rule.promql.as_ref().map(|query| &query.at)),
+        ];
+        let given: Vec<(&str, &At)> =
+            given.iter().filter_map(|(k, at)| Some((*k, (*at)?))).collect();
+        match given.as_slice() {
+            [_] => Some(()),
+            [(first, _), .., (last, at)] => {
+                self.problems
+                    .error(at, format!("both `{first}` and `{last}`"))
+                    .hint("keep one of them");
+                None
+            }
+            [] if self.any_broken(&["metric", "expr", "promql"]) => None,
+            [] => {
+                self.problems
+                    .error(&rule.place(), "neither `metric` nor `expr` nor `promql`")
+                    .hint("`metric: cpu_percent`, or `expr: \"a / b > 0.5\"`");
+                None
+            }
+        }
+    }
+
+    fn any_broken(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.rule.is_broken(key, self.problems))
+    }
+
+    /// What is judged, and its name for people.
+    fn formula(&mut self) -> Option<(Formula, String)> {
+        let rule = self.rule;
+        let (formula, subject) = match (&rule.metric, &rule.expr) {
+            (Some(metric), _) => self.of_metric(&metric.value, &metric.at)?,
+            (None, expr) => {
+                let expr = expr.as_ref()?;
+                self.of_expression(&expr.value, &expr.at)?
+            }
+        };
+        let windows = formula.inputs.iter().filter_map(|input| input.reading.window());
+        if let Some(window) = windows.max().filter(|window| *window > LONGEST_WINDOW) {
+            let at = rule.window.as_ref().map_or(&rule.name.at, |window| &window.at);
+            let longest = format_duration(LONGEST_WINDOW);
+            self.problems
+                .error(at, format!("the window {} is too long", format_duration(window)))
+                .hint(format!("samples are kept in memory: at most {longest}"));
+        }
+        Some((formula, subject))
+    }
+
+    fn of_metric(&mut self, name: &str, at: &At) -> Option<(Formula, String)> {
+        let (id, reading, subject) = self.reading(name, at)?;
+        let inputs = vec![Input::whole(id, &self.metrics[id.0 as usize], reading)];
+        Some((Formula { inputs, outcome: Outcome::Number(Number::Input(0)) }, subject))
+    }
+
+    /// How the rule reads its metric, and that in words.
+    fn reading(&mut self, name: &str, at: &At) -> Option<(MetricId, Reading, String)> {
+        let Some(index) = self.metrics.iter().position(|def| &*def.name == name) else {
+            self.problems
+                .error(at, format!("unknown metric {name:?}"))
+                .hint_if(did_you_mean(name, self.metrics.iter().map(|def| &*def.name)));
+            return None;
+        };
+        let (id, def) = (MetricId(index as u32), &self.metrics[index]);
+        if self.any_broken(&["aggregation", "window"]) {
+            return None;
+        }
+        let aggregation = self.rule.aggregation.as_ref();
+        let place = aggregation.map_or(at, |aggregation| &aggregation.at).clone();
+        let window = self.window(aggregation.map(|aggregation| &aggregation.value))?;
+        let aggregate = aggregation.map(|aggregation| aggregation.aggregate);
+        match reading::resolve(def, aggregate, window) {
+            Ok(reading) => {
+                Some((id, reading, described(name, aggregation.map(|a| &a.value), &reading)))
+            }
+            Err(refusal) => {
+                self.refuse(&place, refusal);
+                None
+            }
+        }
+    }
+
+    /// The window that the rule or the name of its aggregation gives.
+    fn window(&mut self, aggregation: Option<&Aggregation>) -> Option<Option<Duration>> {
+        let named = aggregation.and_then(|aggregation| aggregation.window);
+        match (&self.rule.window, named) {
+            (Some(window), Some(named)) if *window.value != named => {
+                self.problems
+                    .error(&window.at, "the aggregation's name has another window")
+                    .hint("keep one of them");
+                None
+            }
+            (Some(window), _) if window.value.is_zero() => {
+                self.problems.error(&window.at, "a window of no length");
+                None
+            }
+            (window, named) => Some(window.as_ref().map(|window| *window.value).or(named)),
+        }
+    }
+
+    fn of_expression(&mut self, text: &str, at: &At) -> Option<(Formula, String)> {
+        self.misplaced("expr", "write it in the expression: rate(x, \"5m\")");
+        match expr::compile(text, self.metrics) {
+            Ok(formula) => Some((formula, shown(text))),
+            Err(fault) => {
+                let place =
+                    fault.column.map(|column| format!("character {column}: ")).unwrap_or_default();
+                self.problems.error(at, format!("{place}{}", fault.message)).hint_if(fault.hint);
+                None
+            }
+        }
+    }
+
+    /// Notes keys that go with `metric` only.
+    fn misplaced(&mut self, beside: &str, hint: &str) {
+        let rule = self.rule;
+        let keys = [
+            ("aggregation", rule.aggregation.as_ref().map(|aggregation| &aggregation.at)),
+            ("window", rule.window.as_ref().map(|window| &window.at)),
+        ];
+        for (key, at) in keys {
+            if let Some(at) = at {
+                self.problems.error(at, format!("`{key}` beside `{beside}`")).hint(hint);
+            }
+        }
+        let keys = [
+            ("anomaly", rule.anomaly.as_ref().map(|anomaly| &anomaly.at)),
+            ("forecast", rule.forecast.as_ref().map(|forecast| &forecast.at)),
+        ];
+        for (key, at) in keys {
+            if let Some(at) = at {
+                let problem = self.problems.error(at, format!("`{key}` beside `{beside}`"));
+                problem.hint("it goes with `metric`");
+            }
+        }
+    }
+
+    /// Hands each matcher to the inputs that have its label.
+    fn matchers(&mut self, formula: &mut Formula) {
+        for (label, matcher) in &self.rule.labels {
+            let mut known = false;
+            for input in &mut formula.inputs {
+                let def = &self.metrics[input.metric.0 as usize];
+                if let Some(index) = def.labels.iter().position(|one| &**one == label) {
+                    input.matchers.push((index, matcher.value.clone()));
+                    known = true;
+                }
+            }
+            if !known {
+                let defs = formula.inputs.iter().map(|i| &self.metrics[i.metric.0 as usize]);
+                self.no_label(label, &matcher.at, defs.flat_map(|def| def.labels.iter()));
+            }
+        }
+    }
+
+    /// Notes a matcher for a label that none of `known` is.
+    fn no_label<'l>(&mut self, label: &str, at: &At, known: impl Iterator<Item = &'l Arc<str>>) {
+        let names: Vec<&str> = known.map(|name| &**name).collect();
+        let hint =
+            did_you_mean(label, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
+                [] => "it has no labels".into(),
+                names => format!("labels: {}", names.join(", ")),
+            });
+        let message = match &self.rule.metric {
+            Some(metric) => format!("metric {:?} has no label {label:?}", metric.value),
+            None => format!("no metric of the expression has the label {label:?}"),
+        };
+        self.problems.error(at, message).hint(hint);
+    }
+
+    fn added_labels(&mut self, labels: &[Arc<str>]) {
+        let rule = self.rule;
+        if let (Some(_), Some(twice)) = (&rule.component, rule.add_labels.get(COMPONENT)) {
+            self.problems
+                .error(&twice.at, "the rule has a key `component` too")
+                .hint("keep one of them");
+        }
+        for (name, value) in rule.added_labels() {
+            // What a file of Prometheus calls an alert, or how bad it is, stays what it is.
+            let foreign = value.at.file.is_some();
+            if RESERVED.contains(&name) && !foreign {
+                self.problems
+                    .error(&value.at, format!("the label {name:?} is set by Bellwether"))
+                    .hint("`severity` is a key of the rule; `alertname` is its name");
+            } else if labels.iter().any(|label| **label == *name) {
+                self.problems
+                    .error(&value.at, format!("the series have the label {name:?} already"));
+            } else if !is_label_name(name) {
+                self.problems
+                    .error(&value.at, format!("not a label name: {name:?}"))
+                    .hint("letters, digits and _, not beginning with a digit or __");
+            }
+        }
+    }
+
+    fn texts(
+        &mut self,
+        templates: &mut Templates,
+        labels: &Names,
+        extra: &'static [&'static str],
+    ) -> (Option<Text>, Vec<(String, Text)>) {
+        let rule = self.rule;
+        let added = rule.added_labels().into_keys().map(Arc::from);
+        let any_label = *labels == Names::OfSeries;
+        let labels: Vec<Arc<str>> = labels.fixed().iter().cloned().chain(added).collect();
+        let scope = Scope { labels: &labels, any_label, extra };
+        let mut add = |text: &Spanned<Wording>| {
+            // What was translated was checked as it was.
+            if text.value.written.is_some() {
+                return Some(templates.keep(&text.value));
+            }
+            match templates.add(&text.value, scope) {
+                Ok(text) => Some(text),
+                Err(refusal) => {
+                    self.refuse(&text.at, refusal);
+                    None
+                }
+            }
+        };
+        let message = rule.message.as_ref().and_then(&mut add);
+        let annotations: Vec<_> = rule
+            .annotations
+            .iter()
+            .filter_map(|(name, text)| Some((name.clone(), add(text)?)))
+            .collect();
+        for (name, text) in rule.annotations.iter().filter(|(name, _)| !is_label_name(name)) {
+            self.problems
+                .error(&text.at, format!("not an annotation name: {name:?}"))
+                .hint("letters, digits and _, not beginning with a digit or __");
+        }
+        (message, annotations)
+    }
+
+    fn refuse(&mut self, at: &At, refusal: Refusal) {
+        self.problems.error(at, refusal.message).hint_if(refusal.hint);
+    }
+}
+
+fn identity(rule: &RuleSettings) -> Identity {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let source = match (&rule.metric, &rule.expr, &rule.promql) {
+        (Some(metric), ..) if rule.wants_anomaly() => format!("anomaly {}", metric.value),
+        (Some(metric), ..) if rule.forecast.is_some() => format!("forecast {}", metric.value),
+        (Some(metric), ..) => format!("metric {}", metric.value),
+        (None, Some(expr), _) => format!("expr {}", words(&expr.value)),
+        (None, None, Some(query)) => format!("promql {}", words(&query.value)),
+        (None, None, None) => String::new(),
+    };
+    let added = rule.added_labels().into_iter();
+    let add_labels: Labels =
+        added.map(|(name, value)| (name.to_owned(), value.value.clone())).collect();
+    Identity {
+        name: rule.name.value.as_str().into(),
+        source,
+        matchers: serde_json::to_string(&rule.labels).unwrap_or_default(),
+        add_labels,
+    }
+}
+
+/// The labels of the joined rows: those of the first input, then what each further one adds.
+fn joined_labels(inputs: &[Input]) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for label in inputs.iter().flat_map(|input| &input.labels) {
+        if !names.contains(label) {
+            names.push(Arc::clone(label));
+        }
+    }
+    names
+}
+
+fn described(name: &str, aggregation: Option<&Aggregation>, reading: &Reading) -> String {
+    match (aggregation, reading.window()) {
+        (Some(aggregation), Some(window)) => {
+            format!("{} of {name} over {}", aggregation.aggregate.name(), format_duration(window))
+        }
+        (Some(aggregation), None) if aggregation.aggregate.name() != "last" => {
+            format!("{} of {name}", aggregation.aggregate.name())
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// An expression in a sentence, on one line and not too long.
+fn shown(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(120) {
+        Some((end, _)) => format!("`{}…`", &line[..end]),
+        None => format!("`{line}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

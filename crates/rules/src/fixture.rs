@@ -1,0 +1,123 @@
+//! What the tests of this room share: a few metrics, rules from YAML, virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{Batch, Kind, LabelSet, METRIC_NAME, MetricDef, MetricId, Now, Origin, Wall};
+use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::{Options, Store};
+
+use super::compile::{Declared, compile};
+use super::rule::RuleSet;
+use super::settings::{RecordingSettings, RuleSettings};
+
+/// Index of each metric in [`metrics`].
+pub(super) const CPU: MetricId = MetricId(0);
+pub(super) const DISK: MetricId = MetricId(1);
+pub(super) const ERRORS: MetricId = MetricId(2);
+pub(super) const LATENCY: MetricId = MetricId(3);
+pub(super) const MISSES: MetricId = MetricId(4);
+pub(super) const HITS: MetricId = MetricId(5);
+pub(super) const DURATIONS: MetricId = MetricId(6);
+
+/// How often all of them are collected.
+pub(super) const INTERVAL: Duration = Duration::from_secs(30);
+
+pub(super) fn metrics() -> Arc<[MetricDef]> {
+    let metric = |name: &str, kind, labels: &[&str], origin| MetricDef {
+        name: name.into(),
+        exported: name.into(),
+        help: "".into(),
+        kind,
+        labels: labels.iter().map(|label| (*label).into()).collect(),
+        buckets: if kind == Kind::Histogram { [0.1, 1.0].into() } else { [].into() },
+        quantiles: if kind == Kind::Summary { [0.5, 0.95].into() } else { [].into() },
+        origin,
+        interval: INTERVAL,
+    };
+    [
+        metric("cpu_percent", Kind::Gauge, &[], Origin::System),
+        metric("disk_usage_percent", Kind::Gauge, &["mount_point"], Origin::System),
+        metric("api_errors", Kind::Counter, &["endpoint", "kind"], Origin::Application),
+        metric("api_duration", Kind::Histogram, &["endpoint"], Origin::Application),
+        metric("cache_misses", Kind::Counter, &["cache"], Origin::Application),
+        metric("cache_hits", Kind::Counter, &["cache"], Origin::Application),
+        metric("query_duration", Kind::Summary, &[], Origin::Neo4j),
+    ]
+    .into()
+}
+
+/// Compiles a YAML list of rules; on failure the problems as printed.
+pub(super) fn rules(yaml: &str) -> Result<RuleSet, Vec<String>> {
+    rules_over(&metrics(), yaml)
+}
+
+/// Like [`rules`], over other metrics.
+pub(super) fn rules_over(metrics: &[MetricDef], yaml: &str) -> Result<RuleSet, Vec<String>> {
+    let mut problems = Problems::default();
+    let node = parse(yaml).expect("YAML");
+    let settings = Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None))
+        .unwrap_or_default();
+    let set = compile(&Declared::new(&settings, metrics), &mut problems);
+    match problems.is_empty() {
+        true => Ok(set),
+        false => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+    }
+}
+
+/// Compiles a YAML mapping of `rules` and `recording_rules`.
+pub(super) fn both(yaml: &str) -> Result<RuleSet, Vec<String>> {
+    bellwether_schema::section! {
+        /// Both lists.
+        pub struct Both {
+            /// Rules.
+            pub rules: Vec<RuleSettings> = Vec::new(),
+            /// Recording rules.
+            pub recording_rules: Vec<RecordingSettings> = Vec::new(),
+        }
+    }
+    let mut problems = Problems::default();
+    let node = parse(yaml).expect("YAML");
+    let both = Both::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap_or_default();
+    let metrics = metrics();
+    let declared =
+        Declared { recordings: &both.recording_rules, ..Declared::new(&both.rules, &metrics) };
+    let set = compile(&declared, &mut problems);
+    match problems.is_empty() {
+        true => Ok(set),
+        false => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+    }
+}
+
+/// Appends one sample for each series, written as PromQL writes it.
+pub(super) fn remember(history: &History, now: Now, samples: &[(&str, f64)]) {
+    for (series, value) in samples {
+        let (name, rest) = series.split_once('{').unwrap_or((series, "}"));
+        let pairs = rest.trim_end_matches('}').split(',').filter_map(|pair| pair.split_once('='));
+        let pairs = pairs.map(|(name, value)| (name.trim(), value.trim_matches('"')));
+        let labels = LabelSet::new(pairs.chain([(METRIC_NAME, name)]));
+        let series = history.series_ref(&labels).expect("room");
+        history.append(now.wall, &[(series, *value)]);
+    }
+}
+
+/// A store that keeps what `set` needs.
+pub(super) fn store(set: &RuleSet) -> Store {
+    Store::new(metrics(), Options { windows: set.windows(), ..Options::default() })
+}
+
+/// `seconds` after an arbitrary start.
+pub(super) fn at(seconds: u64) -> Now {
+    Now { wall: Wall(1_700_000_000_000), ..Now::default() }
+        .after(Duration::from_secs(3_600 + seconds))
+}
+
+/// Commits one value per series.
+pub(super) fn commit(store: &Store, now: Now, points: &[(MetricId, &[&str], &[f64])]) {
+    let mut batch = Batch::default();
+    for (metric, labels, numbers) in points {
+        batch.push_numbers(*metric, labels, numbers);
+    }
+    store.commit(&batch, now);
+}

@@ -1,0 +1,195 @@
+//! The comparison of a rule: condition, thresholds, dead band, checked against each other.
+
+use bellwether_core::Severity;
+use bellwether_schema::Problems;
+
+use super::condition::{Condition, Judge, Level};
+use super::expr::{Formula, Outcome};
+use super::question::{Look, Question};
+use super::rule::Source;
+use super::settings::RuleSettings;
+
+/// Checks the comparison of `rule`, whose values come from `source`; `None` where it is broken.
+pub(super) fn check(
+    rule: &RuleSettings,
+    source: &Source,
+    problems: &mut Problems,
+) -> Option<Judge> {
+    let before = problems.len();
+    let severity = rule.severity.as_ref().map_or(Severity::Warning, |severity| severity.value);
+    let single = |threshold| vec![Level { severity, threshold }];
+    let (condition, levels) = match source {
+        Source::Series(Formula { outcome: Outcome::Number(_), .. })
+        | Source::History(Question { look: Look::Compared, .. }) => {
+            declared(rule, severity, problems)?
+        }
+        Source::Series(Formula { outcome: Outcome::Compared(_, condition, threshold), .. }) => {
+            compared_already(rule, EXPRESSION, problems);
+            (*condition, single(Some(*threshold)))
+        }
+        Source::Series(Formula { outcome: Outcome::Test(_), .. }) => {
+            compared_already(rule, EXPRESSION, problems);
+            if let Some(resolve) = &rule.resolve_threshold {
+                problems
+                    .error(&resolve.at, "the expression is true or false and has no threshold")
+                    .hint("compare with a number: `expr: \"a / b > 0.5\"`");
+            }
+            (Condition::NotEquals, single(None))
+        }
+        Source::History(Question { look, .. }) => {
+            let key = if matches!(look, Look::Forecast(_)) { "forecast" } else { "anomaly" };
+            compared_already(rule, key, problems);
+            if let Some(resolve) = &rule.resolve_threshold {
+                problems
+                    .error(&resolve.at, format!("`resolve_threshold` beside `{key}`"))
+                    .hint("an alert that comes and goes is held by `keep_firing_for`");
+            }
+            (Condition::NotEquals, single(None))
+        }
+    };
+    check_band(rule, condition, &levels, problems);
+    let resolve = rule.resolve_threshold.as_ref().map(|resolve| resolve.value);
+    (problems.len() == before).then_some(Judge { condition, levels, resolve })
+}
+
+const EXPRESSION: &str = "expr";
+
+/// Notes a comparison beside `key`, which is a condition itself.
+fn compared_already(rule: &RuleSettings, key: &str, problems: &mut Problems) {
+    let places = [
+        ("condition", rule.condition.as_ref().map(|c| &c.at)),
+        ("threshold", rule.threshold.as_ref().map(|t| &t.at)),
+        ("thresholds", rule.thresholds.as_ref().map(|t| &t.at)),
+    ];
+    for (given, at) in places {
+        let Some(at) = at else { continue };
+        if key == EXPRESSION {
+            problems
+                .error(at, "the expression compares already")
+                .hint(format!("leave out `{given}`, or the comparison in `expr`"));
+        } else {
+            problems
+                .error(at, format!("`{given}` beside `{key}`"))
+                .hint(format!("`{key}` is a condition itself: leave it out"));
+        }
+    }
+}
+
+fn declared(
+    rule: &RuleSettings,
+    severity: Severity,
+    problems: &mut Problems,
+) -> Option<(Condition, Vec<Level>)> {
+    if rule.condition.is_none() && !rule.is_broken("condition", problems) {
+        problems
+            .error(&rule.place(), "missing key \"condition\"")
+            .hint("one of >, <, >=, <=, ==, !=");
+    }
+    let levels = match (&rule.threshold, &rule.thresholds) {
+        (Some(threshold), None) => Some(vec![Level { severity, threshold: Some(threshold.value) }]),
+        (None, Some(_)) => several(rule, problems),
+        (Some(_), Some(thresholds)) => {
+            problems
+                .error(&thresholds.at, "both `threshold` and `thresholds`")
+                .hint("keep one of them");
+            None
+        }
+        (None, None)
+            if ["threshold", "thresholds"].iter().any(|key| rule.is_broken(key, problems)) =>
+        {
+            None
+        }
+        (None, None) => {
+            problems
+                .error(&rule.place(), "missing key \"threshold\"")
+                .hint("`threshold: 85`, or `thresholds: {warning: 80, critical: 95}`");
+            None
+        }
+    };
+    Some((rule.condition.as_ref()?.value, levels?))
+}
+
+fn several(rule: &RuleSettings, problems: &mut Problems) -> Option<Vec<Level>> {
+    let thresholds = rule.thresholds.as_ref()?;
+    let before = problems.len();
+    if let Some(severity) = &rule.severity {
+        problems
+            .error(&severity.at, "`severity` beside `thresholds`")
+            .hint("each threshold is a severity of its own: leave `severity` out");
+    }
+    let all = [
+        (Severity::Warning, thresholds.warning),
+        (Severity::Critical, thresholds.critical),
+        (Severity::Emergency, thresholds.emergency),
+    ];
+    let given = all.into_iter().filter(|(_, threshold)| threshold.is_some());
+    let levels: Vec<Level> =
+        given.map(|(severity, threshold)| Level { severity, threshold }).collect();
+    if levels.is_empty() {
+        problems
+            .error(&thresholds.at, "no threshold")
+            .hint("give one or more of warning, critical, emergency");
+    }
+    let condition = rule.condition.as_ref()?.value;
+    for pair in levels.windows(2) {
+        let [mild, bad] = pair else { continue };
+        let (a, b) = (mild.threshold.unwrap_or_default(), bad.threshold.unwrap_or_default());
+        match condition.beyond(b, a) {
+            Some(true) => {}
+            Some(false) => {
+                let order = if condition.holds(1.0, 0.0) { "rise" } else { "fall" };
+                let (mild, bad) = (mild.severity.as_str(), bad.severity.as_str());
+                problems
+                    .error(&thresholds.at, format!("{bad} {b} is not beyond {mild} {a}"))
+                    .hint(format!("with `{}` thresholds must {order}", condition.as_str()));
+            }
+            None => {
+                problems
+                    .error(
+                        &thresholds.at,
+                        format!("several thresholds for `{}`", condition.as_str()),
+                    )
+                    .hint("use >, >=, < or <=");
+                break;
+            }
+        }
+    }
+    (problems.len() == before).then_some(levels)
+}
+
+fn check_band(
+    rule: &RuleSettings,
+    condition: Condition,
+    levels: &[Level],
+    problems: &mut Problems,
+) {
+    let (Some(resolve), Some(threshold)) =
+        (&rule.resolve_threshold, levels.first().and_then(|level| level.threshold))
+    else {
+        return;
+    };
+    match condition.beyond(resolve.value, threshold) {
+        Some(false) => {}
+        Some(true) => {
+            let side = if condition.holds(1.0, 0.0) { "at most" } else { "at least" };
+            problems
+                .error(
+                    &resolve.at,
+                    format!(
+                        "an alert that fires at {} {threshold} could never resolve at {}",
+                        condition.as_str(),
+                        resolve.value
+                    ),
+                )
+                .hint(format!("resolve_threshold must be {side} {threshold}"));
+        }
+        None => {
+            problems
+                .error(
+                    &resolve.at,
+                    format!("resolve_threshold means nothing with `{}`", condition.as_str()),
+                )
+                .hint("use >, >=, < or <=");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! One round of questions to history: recording rules first, then those that alert.
+//!
+//! A [`Round`] is taken from the engine, asked without it (it may take a while) and handed back as
+//! [`Answered`]; so nobody who looks at alerts waits for a query.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashSet;
+
+use bellwether_core::{LabelSet, Now};
+use bellwether_promql::SampledSeries;
+
+use super::memory::{Memory, Watch};
+use super::question::{Asking, Detectors, Question, Rows};
+use super::rule::{Rule, RuleSet};
+
+/// What is told where rules ask for the past and none is kept.
+const NO_HISTORY: &str = "no history is kept";
+
+/// Questions that are due.
+pub struct Round {
+    pub(super) set: Arc<RuleSet>,
+    pub(super) now: Now,
+    /// Series of recording rules that are gone: they end.
+    pub(super) leaving: Vec<LabelSet>,
+    /// Recording rules, by number, and the series they recorded last.
+    pub(super) recordings: Vec<(usize, HashSet<LabelSet>)>,
+    /// Rules, by number.
+    pub(super) rules: Vec<(usize, Detectors)>,
+}
+
+/// The answers to a round.
+pub struct Answered {
+    pub(super) set: Arc<RuleSet>,
+    pub(super) now: Now,
+    pub(super) recordings: Vec<Recorded>,
+    pub(super) rules: Vec<Found>,
+}
+
+/// What became of one recording rule.
+pub(super) struct Recorded {
+    pub(super) number: usize,
+    pub(super) series: HashSet<LabelSet>,
+    pub(super) error: Option<String>,
+    pub(super) took: Duration,
+}
+
+/// What was found for one rule.
+pub(super) struct Found {
+    pub(super) number: usize,
+    pub(super) detectors: Detectors,
+    pub(super) rows: Result<Rows, String>,
+    pub(super) took: Duration,
+}
+
+impl Round {
+    /// Whether there is nothing to ask.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.recordings.is_empty() && self.rules.is_empty() && self.leaving.is_empty()
+    }
+
+    /// Asks all of `memory`, one after the other, `watch` limiting each. Reads files: never on an
+    /// async thread.
+    #[must_use]
+    pub fn ask(self, memory: Option<&dyn Memory>, watch: &dyn Watch) -> Answered {
+        let Round { set, now, leaving, recordings, rules } = self;
+        if let (Some(memory), false) = (memory, leaving.is_empty()) {
+            let stale = |labels| (labels, SampledSeries::stale());
+            memory.record(now.wall, &leaving.into_iter().map(stale).collect::<Vec<_>>());
+        }
+        let record = |(number, before): (usize, HashSet<LabelSet>)| {
+            let recording = &set.recordings[number];
+            let guard = watch.begin();
+            let result = memory
+                .ok_or_else(|| NO_HISTORY.to_owned())
+                .and_then(|memory| recording.record(memory, now.wall, &guard, &before));
+            let took = watch.end();
+            match result {
+                Ok(series) => Recorded { number, series, error: None, took },
+                Err(error) => Recorded { number, series: before, error: Some(error), took },
+            }
+        };
+        let recordings = recordings.into_iter().map(record).collect();
+        let find = |(number, mut detectors)| {
+            let rule: &Rule = &set.rules[number];
+            let guard = watch.begin();
+            let rows = match (memory, rule.question()) {
+                (Some(memory), Some(question)) => {
+                    let asking = Asking {
+                        memory,
+                        at: now.wall,
+                        guard: &guard,
+                        names: &rule.labels,
+                        added: &rule.identity.add_labels,
+                    };
+                    Question::rows(question, &asking, &mut detectors)
+                }
+                _ => Err(NO_HISTORY.to_owned()),
+            };
+            Found { number, detectors, rows, took: watch.end() }
+        };
+        let rules = rules.into_iter().map(find).collect();
+        Answered { set, now, recordings, rules }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod bench;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! Words from a fixed set.
+
+use super::decode::Cx;
+use super::problems::did_you_mean;
+use super::tree::Node;
+
+/// Decodes one of `choices`, in capitals or not; an unknown word is a problem that names them all.
+pub fn decode_choice<T: Copy>(node: &Node, cx: &mut Cx<'_>, choices: &[(&str, T)]) -> Option<T> {
+    let text = cx.text(node)?;
+    if let Some((_, value)) = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
+        return Some(*value);
+    }
+    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+    let hint = did_you_mean(&text, words.iter().copied())
+        .unwrap_or_else(|| format!("one of {}", words.join(", ")));
+    cx.error(node.pos, format!("unknown value {text:?}")).hint(hint);
+    None
+}
+
+/// Declares an enum whose values are words of the YAML file. The first spelling of each is the
+/// canonical one; others are accepted.
+#[macro_export]
+macro_rules! choices {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $word:literal $(| $other:literal)* ),+ $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $( $(#[$vmeta])* $variant ),+ }
+
+        impl $name {
+            /// Each of them with its canonical word.
+            #[allow(dead_code, reason = "not every choice is asked for by word")]
+            pub const WORDS: &[(&str, Self)] = &[ $( ($word, Self::$variant) ),+ ];
+
+            /// The canonical word.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word ),+ }
+            }
+        }
+
+        impl $crate::Decode for $name {
+            fn decode(node: &$crate::Node, cx: &mut $crate::Cx<'_>) -> Option<Self> {
+                $crate::decode_choice(
+                    node, cx, &[ $( ($word, Self::$variant), $( ($other, Self::$variant), )* )+ ])
+            }
+            fn shape() -> $crate::Shape {
+                $crate::Shape::Choice(&[ $( $word ),+ ])
+            }
+        }
+
+        impl $crate::serde::Serialize for $name {
+            fn serialize<S: $crate::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}

@@ -1,0 +1,224 @@
+//! The `section!` macro: one declaration gives the struct, its decoding and its reference.
+
+use super::decode::MapReader;
+use super::reference::SectionDoc;
+
+/// A mapping with known keys.
+pub trait Section: Sized {
+    /// Reads its own keys and leaves the others; `finish` of the reader judges those.
+    fn read(map: &mut MapReader<'_, '_, '_>) -> Option<Self>;
+
+    /// The value with every key absent; `None` where a key is required.
+    fn from_defaults() -> Option<Self>;
+
+    /// What the reference says of it.
+    fn doc() -> SectionDoc;
+}
+
+/// Declares a section of the YAML file.
+///
+/// A field with `= default` is optional, so is an `Option`, so is a section whose fields all are;
+/// any other is required. Where every field has a default the struct has `Default` too. Doc
+/// comments become the configuration reference.
+#[macro_export]
+macro_rules! section {
+    (
+        $(#[doc = $doc:literal])*
+        pub struct $name:ident {
+            $( $(#[doc = $fdoc:literal])* pub $field:ident : $type:ty = $default:expr ),* $(,)?
+        }
+    ) => {
+        $crate::section! { @body [$($doc)*] $name { $( [$($fdoc)*] $field : $type = (Some($default)) ),* } }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $( $field: $default ),* }
+            }
+        }
+    };
+    (
+        $(#[doc = $doc:literal])*
+        pub struct $name:ident {
+            $( $(#[doc = $fdoc:literal])* pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
+        }
+    ) => {
+        $crate::section! { @body [$($doc)*] $name {
+            $( [$($fdoc)*] $field : $type = ($crate::section!(@default $($default)?)) ),*
+        } }
+    };
+    (@default $default:expr) => { Some($default) };
+    (@default) => { None };
+    (@body [$($doc:literal)*] $name:ident {
+        $( [$($fdoc:literal)*] $field:ident : $type:ty = ($default:expr) ),*
+    }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        pub struct $name {
+            $( $(#[doc = $fdoc])* pub $field: $type ),*
+        }
+
+        impl $crate::Section for $name {
+            fn read(map: &mut $crate::MapReader<'_, '_, '_>) -> Option<Self> {
+                // All fields are read before any missing one ends it: every problem is found.
+                $( let $field: Option<$type> =
+                    map.field($crate::key(stringify!($field)), $default); )*
+                Some(Self { $( $field: $field? ),* })
+            }
+
+            fn from_defaults() -> Option<Self> {
+                Some(Self { $( $field: {
+                    let default: Option<$type> = $default;
+                    default.or_else(<$type as $crate::Decode>::absent)?
+                } ),* })
+            }
+
+            fn doc() -> $crate::SectionDoc {
+                $crate::SectionDoc {
+                    name: stringify!($name),
+                    doc: $crate::join_doc(&[$($doc),*]),
+                    fields: vec![ $( $crate::FieldDoc {
+                        key: $crate::key(stringify!($field)),
+                        doc: $crate::join_doc(&[$($fdoc),*]),
+                        shape: <$type as $crate::Decode>::shape(),
+                        default: {
+                            let default: Option<$type> = $default;
+                            default
+                                .or_else(<$type as $crate::Decode>::absent)
+                                .and_then(|value| $crate::json(&value))
+                        },
+                    } ),* ],
+                }
+            }
+        }
+
+        impl $crate::Decode for $name {
+            fn decode(node: &$crate::Node, cx: &mut $crate::Cx<'_>) -> Option<Self> {
+                let mut map = $crate::MapReader::open(node, cx)?;
+                let section = <Self as $crate::Section>::read(&mut map);
+                map.finish();
+                section
+            }
+            fn shape() -> $crate::Shape {
+                $crate::Shape::Section(<Self as $crate::Section>::doc)
+            }
+            fn absent() -> Option<Self> {
+                <Self as $crate::Section>::from_defaults()
+            }
+        }
+    };
+}
+
+/// A field's name as a key: `r#type` is `type`.
+#[must_use]
+pub fn key(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::{Cx, Decode, Problems, Raw, Secret, Section, Span, Spanned};
+
+    crate::choices! {
+        /// Colours.
+        pub enum Colour { /// red
+            Red = "red" | "rouge", /// green
+            Green = "green" }
+    }
+
+    section! {
+        /// All have defaults.
+        pub struct Pool {
+            /// How many.
+            pub size: u32 = 10,
+            /// How long.
+            pub wait: Span = Span::secs(5),
+        }
+    }
+
+    section! {
+        /// The outer one.
+        pub struct Outer {
+            /// Which type.
+            pub r#type: Colour,
+            /// Its name,
+            /// over two lines.
+            pub name: Spanned<String>,
+            /// Never expanded.
+            pub query: Raw = Raw::default(),
+            /// Optional.
+            pub password: Option<Secret>,
+            /// Nested.
+            pub pool: Pool,
+            /// More.
+            pub items: Vec<Pool> = Vec::new(),
+            /// Free names.
+            pub map: BTreeMap<String, f64> = BTreeMap::new(),
+        }
+    }
+
+    fn decode(text: &str) -> Result<Outer, Vec<String>> {
+        let mut problems = Problems::default();
+        let env = |name: &str| (name == "N").then(|| "7".into());
+        let node = crate::parse(text).unwrap();
+        let decoded = Outer::decode(&node, &mut Cx::new(&mut problems, &env));
+        match decoded {
+            Some(value) if problems.is_empty() => Ok(value),
+            _ => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    #[test]
+    fn defaults_nesting_and_expansion() {
+        let outer = decode(
+            "type: rouge\nname: \"${N}${N}\"\nquery: \"${N} $p\"\npool: {size: \"${N}\"}\nitems: [{wait: 1m}]\n",
+        )
+        .unwrap();
+        assert_eq!(outer.r#type, Colour::Red);
+        assert_eq!(*outer.name, "77");
+        assert_eq!(outer.name.at.pos.line, 2);
+        assert_eq!(&*outer.query, "${N} $p");
+        assert_eq!(outer.pool, Pool { size: 7, wait: Span::secs(5) });
+        assert_eq!(outer.items, [Pool { size: 10, wait: Span::minutes(1) }]);
+        assert_eq!(outer.password, None);
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_place() {
+        let problems = decode(
+            "type: rd\npool: {sise: 3, wait: soon}\nitems:\n  - 5\n  - size: x\nmap: {a: b}\n",
+        )
+        .unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "1:1: missing key \"name\"",
+                "1:7: type: unknown value \"rd\"\n  hint: did you mean \"red\"?",
+                "2:8: pool.sise: unknown key \"sise\"\n  hint: did you mean \"size\"?",
+                "2:23: pool.wait: expected a duration such as 30, 30s, 5m, 1h30m or 7d, found \"soon\"",
+                "4:5: items[0]: expected a mapping, found a single value",
+                "5:11: items[1].size: expected a whole number from 0 to 4294967295, found \"x\"",
+                "6:10: map.a: expected a number, found \"b\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_reference_comes_from_the_declaration() {
+        let sections = crate::sections_below(Outer::doc());
+        assert_eq!(sections.iter().map(|s| s.name).collect::<Vec<_>>(), ["Outer", "Pool"]);
+        let fields: Vec<_> = sections[0]
+            .fields
+            .iter()
+            .map(|f| format!("{}|{}|{}|{:?}", f.key, f.doc, f.shape.describe(), f.default))
+            .collect();
+        assert_eq!(fields[0], "type|Which type.|`red`, `green`|None");
+        assert_eq!(fields[1], "name|Its name, over two lines.|text|None");
+        assert_eq!(fields[3], "password|Optional.|secret text|Some(\"null\")");
+        assert_eq!(
+            fields[4],
+            "pool|Nested.|Pool|Some(\"{\\\"size\\\":10,\\\"wait\\\":\\\"5s\\\"}\")"
+        );
+    }
+}

@@ -1,0 +1,317 @@
+//! YAML text to a tree in which every key and value knows its place.
+//!
+//! Scalars keep their text as written, so `0123` stays `0123` for a text field. Aliases and merge
+//! keys are resolved here, within bounds; duplicate keys are errors.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
+
+use bellwether_core::MAX_NESTING;
+
+use super::quotes;
+
+/// Most nodes that aliases may add, against files that double themselves.
+const MAX_ALIASED: usize = 100_000;
+
+/// Line and column, both from 1; zero where there is no place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pos {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+}
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where it begins.
+    pub pos: Pos,
+    /// What it is.
+    pub value: Value,
+}
+
+/// The forms of a YAML value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Nothing, `null` or `~`.
+    Null,
+    /// A scalar as written, without its quotes.
+    Scalar(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping in the order of the file.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key of a mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// Its text.
+    pub text: String,
+    /// Where it stands.
+    pub pos: Pos,
+}
+
+impl Node {
+    /// What it is, for messages: `a list`.
+    #[must_use]
+    pub fn form(&self) -> &'static str {
+        match self.value {
+            Value::Null => "nothing",
+            Value::Scalar(_) => "a single value",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// Levels of lists and mappings below it.
+    fn height(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Scalar(_) => 0,
+            Value::List(items) => 1 + items.iter().map(Node::height).max().unwrap_or_default(),
+            Value::Map(entries) => {
+                1 + entries.iter().map(|(_, node)| node.height()).max().unwrap_or_default()
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Scalar(_) => 1,
+            Value::List(items) => 1 + items.iter().map(Node::size).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|(_, node)| node.size()).sum::<usize>(),
+        }
+    }
+}
+
+/// Parses the one document of `text`. An empty file is [`Value::Null`].
+///
+/// # Errors
+/// The place and the reason where the text is no YAML, or YAML beyond the bounds above.
+pub fn parse(text: &str) -> Result<Node, (Pos, String)> {
+    match parse_first(text)? {
+        (node, None) => Ok(node),
+        (_, Some(at)) => Err((at, "a second YAML document: one file is one declaration".into())),
+    }
+}
+
+/// Parses the first document of `text`, as Prometheus does; with where a second one begins.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_first(text: &str) -> Result<(Node, Option<Pos>), (Pos, String)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Builder::of(text).document().or_else(|problem| {
+        // Lines of a text in quotes need no indentation to Go's parser.
+        let indented = quotes::indented(text).ok_or_else(|| problem.clone())?;
+        Builder::of(&indented).document().map_err(|_| problem)
+    })
+}
+
+struct Builder<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    anchors: HashMap<usize, Node>,
+    aliased: usize,
+}
+
+type Parsed<T> = Result<T, (Pos, String)>;
+
+impl<'a> Builder<'a> {
+    fn of(text: &'a str) -> Self {
+        let parser = Parser::new_from_str(text);
+        Self { parser, anchors: HashMap::new(), aliased: 0 }
+    }
+
+    fn next(&mut self) -> Parsed<(Event<'a>, Pos)> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, pos(span.start))),
+            Some(Err(error)) => {
+                Err((pos(*error.marker()), format!("not valid YAML: {}", error.info())))
+            }
+            None => Ok((Event::StreamEnd, Pos::default())),
+        }
+    }
+
+    /// The first document, and where a second one begins.
+    fn document(&mut self) -> Parsed<(Node, Option<Pos>)> {
+        let mut root: Option<Node> = None;
+        loop {
+            let (event, at) = self.next()?;
+            if let (Event::DocumentStart(_), Some(root)) = (&event, &mut root) {
+                return Ok((
+                    std::mem::replace(root, Node { pos: at, value: Value::Null }),
+                    Some(at),
+                ));
+            }
+            match event {
+                Event::StreamEnd => {
+                    let nothing = Node { pos: Pos { line: 1, column: 1 }, value: Value::Null };
+                    return Ok((root.unwrap_or(nothing), None));
+                }
+                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
+                event => root = Some(self.node(event, at, 0)?),
+            }
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, at: Pos, depth: usize) -> Parsed<Node> {
+        bounded(depth, at)?;
+        let (value, anchor) = match event {
+            Event::Scalar(text, style, anchor, _) => (scalar(&text, style), anchor),
+            Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
+            Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
+            Event::Alias(anchor) => return self.alias(anchor, at, depth),
+            other => return Err((at, format!("unexpected YAML: {other:?}"))),
+        };
+        let node = Node { pos: at, value };
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn alias(&mut self, anchor: usize, at: Pos, depth: usize) -> Parsed<Node> {
+        let Some(node) = self.anchors.get(&anchor) else {
+            return Err((at, "an alias inside its own anchor".into()));
+        };
+        bounded(depth + node.height(), at)?;
+        self.aliased += node.size();
+        if self.aliased > MAX_ALIASED {
+            return Err((at, format!("aliases add more than {MAX_ALIASED} values")));
+        }
+        Ok(node.clone())
+    }
+
+    fn list(&mut self, depth: usize) -> Parsed<Value> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(Value::List(items)),
+                (event, at) => items.push(self.node(event, at, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Parsed<Value> {
+        let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut first_at: HashMap<String, u32> = HashMap::new();
+        let mut merged = Vec::new();
+        loop {
+            let (event, key_pos) = self.next()?;
+            if event == Event::MappingEnd {
+                break;
+            }
+            let text = match self.node(event, key_pos, depth + 1)?.value {
+                Value::Scalar(text) => text,
+                Value::Null => "null".into(),
+                _ => return Err((key_pos, "a key must be a single value".into())),
+            };
+            let (event, at) = self.next()?;
+            let node = self.node(event, at, depth + 1)?;
+            if text == "<<" {
+                merged.push(node);
+                continue;
+            }
+            if let Some(line) = first_at.insert(text.clone(), key_pos.line) {
+                return Err((key_pos, format!("duplicate key {text:?}, first on line {line}")));
+            }
+            entries.push((Key { text, pos: key_pos }, node));
+        }
+        for node in merged {
+            merge(&mut entries, node)?;
+        }
+        Ok(Value::Map(entries))
+    }
+}
+
+/// Refuses what others cannot recurse over.
+fn bounded(depth: usize, at: Pos) -> Parsed<()> {
+    match depth > MAX_NESTING {
+        true => Err((at, format!("nested more than {MAX_NESTING} levels deep"))),
+        false => Ok(()),
+    }
+}
+
+/// Adds what `entries` does not have yet, as the merge key `<<` says.
+fn merge(entries: &mut Vec<(Key, Node)>, from: Node) -> Parsed<()> {
+    match from.value {
+        Value::Map(added) => {
+            for (key, node) in added {
+                if !entries.iter().any(|(known, _)| known.text == key.text) {
+                    entries.push((key, node));
+                }
+            }
+            Ok(())
+        }
+        Value::List(items) => items.into_iter().try_for_each(|item| merge(entries, item)),
+        _ => Err((from.pos, "<< merges a mapping or a list of mappings".into())),
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle) -> Value {
+    let null = style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL");
+    if null { Value::Null } else { Value::Scalar(text.to_owned()) }
+}
+
+fn pos(marker: saphyr_parser::Marker) -> Pos {
+    Pos { line: marker.line() as u32, column: marker.col() as u32 + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scalar_at<'a>(node: &'a Node, key: &str) -> (&'a str, Pos) {
+        let Value::Map(entries) = &node.value else { panic!("not a map: {node:?}") };
+        let (_, node) = entries.iter().find(|(k, _)| k.text == key).unwrap();
+        let Value::Scalar(text) = &node.value else { panic!("not a scalar: {node:?}") };
+        (text, node.pos)
+    }
+
+    #[test]
+    fn values_keep_their_text_and_place() {
+        let root = parse("a: 0123\nb:   \"x: y\"\n").unwrap();
+        assert_eq!(scalar_at(&root, "a"), ("0123", Pos { line: 1, column: 4 }));
+        assert_eq!(scalar_at(&root, "b"), ("x: y", Pos { line: 2, column: 6 }));
+    }
+
+    #[test]
+    fn a_duplicate_key_is_an_error_at_its_place() {
+        let (pos, message) = parse("a: 1\nb: 2\na: 3\n").unwrap_err();
+        assert_eq!((pos.line, pos.column), (3, 1));
+        assert_eq!(message, "duplicate key \"a\", first on line 1");
+    }
+
+    #[test]
+    fn merge_keys_add_what_is_missing() {
+        let root = parse("base: &b {x: 1, y: 2}\nthis:\n  <<: *b\n  y: 3\n").unwrap();
+        let Value::Map(entries) = &root.value else { panic!() };
+        assert_eq!(scalar_at(&entries[1].1, "x").0, "1");
+        assert_eq!(scalar_at(&entries[1].1, "y").0, "3");
+    }
+
+    #[test]
+    fn bombs_are_refused() {
+        let deep = "[".repeat(100_000);
+        assert!(parse(&deep).is_err());
+        let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..9 {
+            let below = format!("*a{}", level - 1);
+            laughs += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
+        }
+        assert!(parse(&laughs).unwrap_err().1.contains("aliases add more than"));
+        let mut stairs = String::from("a0: &a0 [x]\n");
+        for level in 1..300 {
+            stairs += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
+        }
+        assert!(parse(&stairs).unwrap_err().1.contains("nested more than"));
+    }
+
+    #[test]
+    fn an_empty_file_is_null_and_two_documents_are_refused() {
+        assert_eq!(parse("# only a comment\n").unwrap().value, Value::Null);
+        assert!(parse("a: 1\n---\nb: 2\n").unwrap_err().1.contains("second YAML document"));
+    }
+}

@@ -1,0 +1,314 @@
+//! Bodies of answers: whole ones and pages that are rendered while they leave.
+//!
+//! Owns the way from chunks over the compressor to the connection. Never holds a whole page: one
+//! chunk is rendered and compressed when the connection asks for it, and between two chunks other
+//! tasks get their turn.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use super::activity::Activity;
+use super::compress::Compressor;
+use super::negotiate::Coding;
+use super::permits::Permit;
+use super::registry::{OtherRequest, Registry};
+use bellwether_exposition::Page;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+
+/// Room for one rendered chunk, the line that ends it included.
+const CHUNK_ROOM: usize = 72 * 1024;
+
+/// Size of the pieces of a whole body.
+const PIECE: usize = 64 * 1024;
+
+/// A body below this many bytes is sent as it is: its header would outweigh what is saved.
+const WORTH_COMPRESSING: usize = 1024;
+
+/// A text that is made while it is sent.
+pub(super) trait Chunks: Send {
+    /// Appends the next piece; false where there is none.
+    fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool;
+}
+
+impl Chunks for Page {
+    fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {
+        Page::next_chunk(self, out)
+    }
+}
+
+/// Body of an answer.
+pub(super) struct Outgoing {
+    source: Source,
+    /// How many answers that are not small may be under way; given back with the body.
+    _permit: Option<Permit>,
+    /// Told of progress and of the end.
+    request: Option<Request>,
+}
+
+enum Source {
+    /// Handed over in pieces too, so that a big answer is under way until its last piece is taken.
+    Whole(Bytes),
+    Page(Box<Rendering>),
+}
+
+struct Rendering {
+    page: Box<dyn Chunks>,
+    compressor: Compressor,
+    /// The last call gave bytes; others go first.
+    yields: bool,
+}
+
+/// A request under way, from its head to the last byte of the answer.
+pub(super) struct Request {
+    activity: Arc<Activity>,
+    registry: Arc<Registry>,
+    /// One of its own among the requests of the process.
+    id: u64,
+    answered: bool,
+    /// Counts it among those that are no scrapes.
+    pub(super) counted: Option<OtherRequest>,
+}
+
+impl Request {
+    pub(super) fn begin(activity: Arc<Activity>, registry: Arc<Registry>, scrape: bool) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        activity.begin(registry.now());
+        activity.is_scrape(scrape);
+        let id = NEXT.fetch_add(1, Relaxed);
+        Self { activity, registry, id, answered: false, counted: None }
+    }
+
+    fn answered(&mut self) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.activity.answered();
+        }
+    }
+
+    fn progress(&self) {
+        self.activity.progress(self.id, self.registry.now());
+    }
+
+    /// Says that the client owes its body, until the guard is dropped.
+    pub(super) fn awaits_body(&self) -> AwaitsBody<'_> {
+        self.activity.awaits_body(Some(self.registry.now()));
+        AwaitsBody(&self.activity)
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.answered();
+        self.activity.end(self.id, self.registry.now());
+    }
+}
+
+/// While it lives the server waits for a request's body.
+pub(super) struct AwaitsBody<'a>(&'a Activity);
+
+impl Drop for AwaitsBody<'_> {
+    fn drop(&mut self) {
+        self.0.awaits_body(None);
+    }
+}
+
+impl Outgoing {
+    fn new(source: Source, permit: Option<Permit>) -> Self {
+        Self { source, _permit: permit, request: None }
+    }
+
+    /// Bytes as they are.
+    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::new(Source::Whole(bytes.into()), None)
+    }
+
+    /// Bytes, compressed where that pays; tells whether it did. `permit` is given back with
+    /// the body.
+    ///
+    /// # Errors
+    /// When the compressor fails.
+    pub(super) fn coded(
+        bytes: Vec<u8>,
+        coding: Coding,
+        permit: Option<Permit>,
+    ) -> io::Result<(Self, Coding)> {
+        let (bytes, coding) = if bytes.len() < WORTH_COMPRESSING || coding == Coding::Identity {
+            (bytes, Coding::Identity)
+        } else {
+            let mut compressor = Compressor::new(coding)?;
+            let mut out = compressor.push(bytes)?;
+            out.extend(compressor.finish()?);
+            (out, coding)
+        };
+        Ok((Self::new(Source::Whole(bytes.into()), permit), coding))
+    }
+
+    /// A page or another long text, rendered and compressed while it is sent.
+    ///
+    /// # Errors
+    /// When the compressor cannot be made.
+    pub(super) fn page(page: Box<dyn Chunks>, coding: Coding, permit: Permit) -> io::Result<Self> {
+        let compressor = Compressor::new(coding)?;
+        let rendering = Rendering { page, compressor, yields: false };
+        Ok(Self::new(Source::Page(Box::new(rendering)), Some(permit)))
+    }
+
+    /// Keeps `request` under way until the body is gone.
+    pub(super) fn of(mut self, mut request: Request) -> Self {
+        request.answered();
+        request.progress();
+        self.request = Some(request);
+        self
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let rendering = match &mut self.source {
+            Source::Whole(bytes) => {
+                let piece = bytes.split_to(bytes.len().min(PIECE));
+                return Poll::Ready((!piece.is_empty()).then_some(Ok(piece)));
+            }
+            Source::Page(rendering) => rendering,
+        };
+        if std::mem::take(&mut rendering.yields) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut chunk = Vec::with_capacity(CHUNK_ROOM);
+        if rendering.page.next_chunk(&mut chunk) {
+            rendering.yields = true;
+            return Poll::Ready(Some(rendering.compressor.push(chunk).map(Bytes::from)));
+        }
+        match self.end_page() {
+            Ok(()) => self.next(cx),
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    /// Leaves of a page only what the compressor kept back.
+    fn end_page(&mut self) -> io::Result<()> {
+        let nothing = Source::Whole(Bytes::new());
+        if let Source::Page(rendering) = std::mem::replace(&mut self.source, nothing) {
+            self.source = Source::Whole(rendering.compressor.finish()?.into());
+        }
+        Ok(())
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(request) = &self.request {
+            request.progress();
+        }
+        loop {
+            match self.next(cx) {
+                // A compressor that keeps its bytes back has nothing to send yet.
+                Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => {}
+                Poll::Ready(bytes) => {
+                    return Poll::Ready(bytes.map(|bytes| bytes.map(Frame::data)));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.source, Source::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Page(_) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::task::Waker;
+
+    use bellwether_core::{Kind, LabelValues, MetricDef, MetricId, Origin};
+    use bellwether_exposition::{Format, Layout, Snapshot};
+
+    fn page(series: usize) -> Page {
+        let def = MetricDef {
+            name: "load".into(),
+            exported: "load".into(),
+            help: "Load.".into(),
+            kind: Kind::Gauge,
+            labels: [Arc::from("host")].into(),
+            buckets: [].into(),
+            quantiles: [].into(),
+            origin: Origin::Application,
+            interval: std::time::Duration::from_secs(1),
+        };
+        let labels: Vec<LabelValues> =
+            (0..series).map(|index| LabelValues::new(&[&format!("host-{index:06}")])).collect();
+        let slots = labels.iter().enumerate().map(|(slot, labels)| (slot as u32, labels));
+        let layout = Arc::new(Layout::new(&def.labels, slots));
+        let mut snapshot = Snapshot::new([def].into(), series);
+        snapshot.push(MetricId(0), &Arc::from(""), layout, &vec![1.5; series]);
+        Page::new(snapshot, Format::Text)
+    }
+
+    fn permit() -> Permit {
+        Permit::of_none()
+    }
+
+    #[tokio::test]
+    async fn a_page_leaves_in_chunks_whatever_the_coding() {
+        let mut plain = Vec::new();
+        let mut whole = page(20_000);
+        while whole.next_chunk(&mut plain) {}
+        for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+            let mut body = Outgoing::page(Box::new(page(20_000)), coding, permit()).unwrap();
+            let (mut sent, mut frames) = (Vec::new(), 0);
+            while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                let data = frame.unwrap().into_data().unwrap();
+                assert!(!data.is_empty() && data.len() < 256 * 1024);
+                sent.extend(data);
+                frames += 1;
+            }
+            assert!(body.is_end_stream() && frames > 1, "{coding:?} {frames}");
+            let sent = match coding {
+                Coding::Identity => sent,
+                Coding::Gzip => {
+                    let mut out = Vec::new();
+                    io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&sent[..]), &mut out)
+                        .unwrap();
+                    out
+                }
+                Coding::Zstd => zstd::decode_all(&sent[..]).unwrap(),
+            };
+            assert_eq!(sent, plain);
+        }
+    }
+
+    #[test]
+    fn between_two_chunks_others_get_their_turn() {
+        let mut body = Outgoing::page(Box::new(page(20_000)), Coding::Identity, permit()).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn only_what_pays_is_compressed() {
+        let (_, coding) = Outgoing::coded(vec![b'x'; 100], Coding::Gzip, None).unwrap();
+        assert_eq!(coding, Coding::Identity);
+        let (body, coding) = Outgoing::coded(vec![b'x'; 10_000], Coding::Zstd, None).unwrap();
+        assert_eq!(coding, Coding::Zstd);
+        assert!(body.size_hint().exact().unwrap() < 100);
+    }
+}

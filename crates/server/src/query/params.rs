@@ -1,0 +1,198 @@
+//! Parameters of a request, from its URL and its form, as Prometheus reads them
+//! (web/api/v1/api.go, `parseTime`, `parseDuration`, `parseLimitParam`).
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+
+use crate::answer::Trouble;
+use bellwether_core::Wall;
+use bellwether_schema::parse_duration;
+
+/// Times are kept within what a double counts exactly, far from any overflow.
+const FARTHEST: i64 = 1 << 53;
+
+/// Names and values in the order they came, those of the form before those of the URL.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads the query part of a URL, and the form in a body.
+    pub(crate) fn new(url: &str, form: &[u8]) -> Self {
+        let both = form_urlencoded::parse(form).chain(form_urlencoded::parse(url.as_bytes()));
+        Self(both.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    /// Takes the fields of a form as they are, and reads the query part of a URL.
+    pub(crate) fn with_fields(url: &str, mut fields: Vec<(String, String)>) -> Self {
+        fields.extend(Self::new(url, b"").0);
+        Self(fields)
+    }
+
+    /// Names and values.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The first value of `name`, empty if there is none.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// The names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Every value of `name`.
+    pub(crate) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A point in time: Unix seconds or RFC 3339.
+    ///
+    /// # Errors
+    /// It is none. `None` where it is not given.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Wall>, Trouble> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // Prometheus says it twice where a time may be left out.
+        let wrong = |why: String| invalid(name, &format!("Invalid time value for '{name}': {why}"));
+        parse_time(text).map(Some).map_err(wrong)
+    }
+
+    /// A point in time that must be given.
+    ///
+    /// # Errors
+    /// It is not, or it is none.
+    pub(crate) fn needed_time(&self, name: &str) -> Result<Wall, Trouble> {
+        parse_time(self.text(name)).map_err(|why| invalid(name, &why))
+    }
+
+    /// From `start` to `end`; all of time where neither is given.
+    ///
+    /// # Errors
+    /// One is no time.
+    pub(crate) fn times(&self) -> Result<(Wall, Wall), Trouble> {
+        let start = self.time("start")?.unwrap_or(Wall(-FARTHEST));
+        let end = self.time("end")?.unwrap_or(Wall(FARTHEST));
+        if end < start {
+            return Err(invalid("end", "end timestamp must not be before start time"));
+        }
+        Ok((start, end))
+    }
+
+    /// A duration: seconds, or a text such as `1h30m`. One below zero is zero. `None` where it is
+    /// not given.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<Duration>, Trouble> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let negative = text.parse::<f64>().is_ok_and(|seconds| seconds < 0.0);
+        let span = if negative { Some(Duration::ZERO) } else { parse_duration(text) };
+        let wrong = || invalid(name, &format!("cannot parse {text:?} to a valid duration"));
+        span.map(Some).ok_or_else(wrong)
+    }
+
+    /// How much to answer with at most; all where `name` is absent or zero.
+    ///
+    /// # Errors
+    /// It is no such number.
+    pub(crate) fn limit(&self, name: &str) -> Result<usize, Trouble> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(usize::MAX);
+        }
+        match text.parse::<i64>() {
+            Ok(0) => Ok(usize::MAX),
+            Ok(limit) if limit > 0 => Ok(limit as usize),
+            Ok(_) => Err(invalid(name, "limit must be non-negative")),
+            Err(_) => Err(invalid(name, &format!("cannot parse {text:?} to a whole number"))),
+        }
+    }
+}
+
+fn parse_time(text: &str) -> Result<Wall, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
+    let millis = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
+    let stamp = || text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
+    let millis = millis.or_else(stamp);
+    let millis = millis.ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))?;
+    Ok(Wall(millis.clamp(-FARTHEST, FARTHEST)))
+}
+
+/// A parameter that makes no sense, in Prometheus's words.
+pub(crate) fn invalid(name: &str, why: &str) -> Trouble {
+    bad_data(format!("invalid parameter {name:?}: {why}"))
+}
+
+/// A request that makes no sense.
+pub(crate) fn bad_data(message: impl Into<String>) -> Trouble {
+    Trouble::new(StatusCode::BAD_REQUEST, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &str, value: &str) -> Parameters {
+        Parameters(vec![(name.into(), value.into())])
+    }
+
+    #[test]
+    fn a_form_goes_before_the_url() {
+        let both = Parameters::new("match[]=a&match%5B%5D=b+c&x=1", b"x=2&y=%C3%A9");
+        assert_eq!(both.all("match[]").collect::<Vec<_>>(), ["a", "b c"]);
+        assert_eq!((both.text("x"), both.text("y"), both.text("z")), ("2", "é", ""));
+        assert_eq!(Parameters::new("", b"\xFF=%FF&&=").text("y"), "");
+    }
+
+    #[test]
+    fn times() {
+        for (text, millis) in [
+            ("1435781430.781", 1_435_781_430_781),
+            ("-1.5", -1500),
+            ("0", 0),
+            ("1e3", 1_000_000),
+            ("2015-07-01T20:10:30.781Z", 1_435_781_430_781),
+            ("2015-07-01T22:10:30+02:00", 1_435_781_430_000),
+            ("1e300", FARTHEST),
+        ] {
+            assert_eq!(of("time", text).time("time").unwrap(), Some(Wall(millis)), "{text}");
+        }
+        for text in ["now", "NaN", "inf", "2015-07-01", "5m"] {
+            let told = of("end", text).needed_time("end").unwrap_err().message;
+            let why = format!("cannot parse {text:?} to a valid timestamp");
+            assert_eq!(told, format!("invalid parameter \"end\": {why}"));
+            let told = of("end", text).time("end").unwrap_err().message;
+            assert!(told.ends_with(&format!("Invalid time value for 'end': {why}")), "{told}");
+        }
+        assert_eq!(of("time", "").time("time").unwrap(), None);
+        assert!(of("end", "").needed_time("end").is_err());
+        assert!(Parameters::new("start=2&end=1", b"").times().is_err());
+    }
+
+    #[test]
+    fn durations_and_limits() {
+        for (text, millis) in [("15", 15_000), ("0.5", 500), ("1h30m", 5_400_000), ("-1", 0)] {
+            let span = of("step", text).duration("step").unwrap().unwrap();
+            assert_eq!(span.as_millis(), millis, "{text}");
+        }
+        assert!(of("step", "soon").duration("step").is_err());
+        assert!(of("step", "1e99").duration("step").is_err());
+        assert_eq!(of("limit", "7").limit("limit").unwrap(), 7);
+        for text in ["", "0"] {
+            assert_eq!(of("limit", text).limit("limit").unwrap(), usize::MAX);
+        }
+        for text in ["-1", "x", "1.5"] {
+            assert!(of("limit", text).limit("limit").is_err(), "{text}");
+        }
+    }
+}

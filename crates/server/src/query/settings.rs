@@ -1,0 +1,84 @@
+//! What a query may cost: section `prometheus.query`.
+
+use std::time::Duration;
+
+use bellwether_schema::section;
+use bellwether_schema::{Problems, Size, Span, Spanned};
+
+use super::jobs::Limits;
+
+section! {
+    /// What a query of history may cost.
+    pub struct QueryLimits {
+        /// Time for a query, its wait for others included. A request may ask for less.
+        pub timeout: Spanned<Span> = Spanned::nowhere(Span::secs(30)),
+        /// Samples that one query may hold in memory, 16 bytes each.
+        pub max_samples: Spanned<u64> = Spanned::nowhere(5_000_000),
+        /// Bytes of labels, texts and regular expressions that one query may hold in memory beside
+        /// its samples.
+        pub max_memory: Spanned<Size> = Spanned::nowhere(Size(128 << 20)),
+        /// Bytes that all queries together may hold in memory, samples and what is not yet sent
+        /// included; at least what one may hold. Queries of rules have limits of their own. A
+        /// change takes effect when the address changes or at the next start.
+        pub max_total_memory: Spanned<Size> = Spanned::nowhere(Size(512 << 20)),
+        /// Queries that run at once. Others wait for their turn, and too many are refused. A change
+        /// takes effect when the address changes or at the next start.
+        pub max_concurrency: Spanned<u32> = Spanned::nowhere(4),
+        /// Age up to which the last sample of a series counts as its value.
+        pub lookback: Spanned<Span> = Spanned::nowhere(Span::minutes(5)),
+    }
+}
+
+impl QueryLimits {
+    /// Time for a query of a request that lives for at most `request`: the rest is for its answer.
+    pub(crate) fn time(&self, request: Duration) -> Duration {
+        (**self.timeout).min(request * 3 / 4)
+    }
+
+    /// The limits of a query that may take `timeout`.
+    pub(crate) fn limits(&self, timeout: Duration) -> Limits {
+        Limits { timeout, max_samples: *self.max_samples, max_bytes: self.max_memory.0 }
+    }
+
+    /// Bytes that all queries may hold: no fewer than one may.
+    pub(crate) fn total_memory(&self) -> u64 {
+        let one = self.max_samples.saturating_mul(16).saturating_add(self.max_memory.0);
+        self.max_total_memory.0.max(one)
+    }
+
+    /// Checks what each key alone cannot say; a request lives for at most `request`.
+    pub(crate) fn check(&self, request: Duration, problems: &mut Problems) {
+        for span in [&self.timeout, &self.lookback] {
+            if span.is_zero() {
+                problems.error(&span.at, "must be more than zero").hint("such as 30s");
+            }
+        }
+        // A request that may take less than our default is fine: its queries may take less too.
+        let declared = self.timeout.value != Self::default().timeout.value;
+        if declared && **self.timeout > self.time(request) {
+            problems
+                .error(&self.timeout.at, "a query would be cut before it could time out")
+                .hint("three quarters of prometheus.limits.request_timeout at most, or raise that");
+        }
+        if *self.max_samples == 0 {
+            problems.error(&self.max_samples.at, "must be 1 or more, found 0");
+        }
+        if self.max_memory.0 == 0 {
+            problems.error(&self.max_memory.at, "must be more than zero").hint("such as 128MiB");
+        }
+        let declared = self.max_total_memory.value != Self::default().max_total_memory.value;
+        if declared && self.max_total_memory.0 < self.max_memory.0 {
+            problems
+                .error(
+                    &self.max_total_memory.at,
+                    "less than `max_memory`, which one query may hold",
+                )
+                .hint("raise it, or lower prometheus.query.max_memory");
+        }
+        if *self.max_concurrency == 0 {
+            problems
+                .error(&self.max_concurrency.at, "must be 1 or more, found 0")
+                .hint("trend_analysis: {enabled: false} keeps no history to query");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What the declaration says about the page and who may reach it: section `prometheus`.
+//!
+//! Owns the shape and the checks that need no other room. `metric_prefix` and `default_labels`
+//! belong to the section and are used by whoever resolves metrics.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex::Regex;
+
+use super::network::Network;
+use super::query::QueryLimits;
+use bellwether_core::{is_label_name, is_metric_name};
+use bellwether_schema::section;
+use bellwether_schema::{At, Problems, Span, Spanned, is_host_name};
+
+section! {
+    /// Where the page is served, under which names, to whom and within which limits.
+    pub struct Prometheus {
+        /// Address to listen on: an IP address, `::` for IPv6 and IPv4 together, or a host name.
+        pub host: Spanned<String> = Spanned::nowhere("0.0.0.0".to_owned()),
+        /// Port to listen on.
+        pub port: u16 = 9091,
+        /// Put before every metric's name, with an underscore between.
+        pub metric_prefix: Spanned<String> = Spanned::nowhere(String::new()),
+        /// Labels that every series and every notification carries. Where `instance` is not among
+        /// them, notifications carry the name of this host as that; `instance: ""` leaves it out.
+        pub default_labels: Spanned<BTreeMap<String, String>> = Spanned::nowhere(BTreeMap::new()),
+        /// TLS, client certificates and users, in the form of Prometheus' exporter-toolkit. A
+        /// relative path is relative to the working directory, the paths in the file to the file.
+        pub web_config_file: Option<PathBuf> = None,
+        /// Web pages that may read the API from a browser, as Prometheus' `--web.cors.origin`: a
+        /// regular expression for the whole of their origin, such as `https?://grafana\.example`.
+        /// Empty for none. None of them may change state, and browsers send them no password.
+        pub cors_origin: Spanned<String> = Spanned::nowhere(".*".to_owned()),
+        /// What slow or huge clients may cost.
+        pub limits: Limits = Limits::default(),
+        /// What a query of history may cost.
+        pub query: QueryLimits = QueryLimits::default(),
+        /// Who may change state: reload, record, silence, acknowledge, send dead letters again.
+        pub control: Control = Control::default(),
+    }
+}
+
+section! {
+    /// What slow or huge clients may cost, so that a scrape is always answered.
+    pub struct Limits {
+        /// Connections open at once. They are shared by address: a newer one takes the place of one
+        /// of an address that has more, else of one that has kept the server waiting, else it waits
+        /// for its turn. An eighth of them, at least 2, is for scrapes alone.
+        pub max_connections: Spanned<u32> = Spanned::nowhere(256),
+        /// Pages and API answers under way at once, shared by address. A newer one takes the place
+        /// of one whose client does not read it. Scrapes have a quarter as many, at least 2, beside
+        /// them, of which one address takes one.
+        pub max_concurrent_pages: Spanned<u32> = Spanned::nowhere(16),
+        /// Size of a request's head in bytes.
+        pub max_header_bytes: Spanned<u32> = Spanned::nowhere(16_384),
+        /// Size of a request's body in bytes.
+        pub max_body_bytes: Spanned<u64> = Spanned::nowhere(1_048_576),
+        /// Time for a complete request head; on a new connection the TLS handshake included.
+        pub header_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        /// Time for a complete request body.
+        pub body_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        /// Time in which the client must take some of the answer.
+        pub write_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        /// Time for a whole request, from its head to the last byte of the answer.
+        pub request_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(60)),
+        /// Time a kept-alive connection may stay without a request.
+        pub idle_timeout: Spanned<Span> = Spanned::nowhere(Span::minutes(5)),
+    }
+}
+
+section! {
+    /// Who may change state: reload, record, silence, acknowledge, send dead letters again. Without
+    /// any key only clients on this host may, and where `basic_auth_users` are configured nobody
+    /// may: those are for reading, and a reverse proxy on this host looks like a client on it.
+    pub struct Control {
+        /// Networks whose clients may, such as `10.0.0.0/8`. They replace the loopback networks;
+        /// list those too if they shall stay.
+        pub networks: Vec<Spanned<String>> = Vec::new(),
+        /// File with a token that the client must send as `Authorization: Bearer`. Without
+        /// `networks` any client that sends it may.
+        pub token_file: Option<PathBuf> = None,
+        /// Unix socket on which processes of this host may read and change everything, without a
+        /// password or a token: its mode decides who. Commands on this host use it where it is
+        /// configured.
+        pub socket: Option<Spanned<LocalSocket>> = None,
+    }
+}
+
+section! {
+    /// A Unix socket, and who may open it.
+    pub struct LocalSocket {
+        /// Path of its file, such as `/run/bellwether/control.sock`. Its folder must be there.
+        pub path: PathBuf,
+        /// Mode of the file in octal digits.
+        pub mode: Spanned<String> = Spanned::nowhere("0660".to_owned()),
+        /// User that owns it, by name or number. Without it the one of the process.
+        pub owner: Option<String> = None,
+        /// Group that owns it, by name or number. Without it the one of the process.
+        pub group: Option<String> = None,
+    }
+}
+
+impl LocalSocket {
+    /// The mode as a number; for the owner alone where it is none.
+    pub(super) fn mode(&self) -> u32 {
+        let octal = self.mode.trim_start_matches("0o");
+        u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o777).unwrap_or(0o600)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        let octal = self.mode.trim_start_matches("0o");
+        if !u32::from_str_radix(octal, 8).is_ok_and(|mode| mode <= 0o777) {
+            problems
+                .error(&self.mode.at, format!("not the mode of a file: {:?}", *self.mode))
+                .hint("octal digits, such as \"0660\" for owner and group");
+        }
+    }
+}
+
+impl Prometheus {
+    /// Checks what each key alone cannot say.
+    pub fn check(&self, problems: &mut Problems) {
+        if !valid_host(&self.host) {
+            problems
+                .error(&self.host.at, format!("not an address or a host name: {:?}", *self.host))
+                .hint("an address such as 0.0.0.0, 127.0.0.1 or ::, without the port");
+        }
+        if !self.metric_prefix.is_empty() && !is_metric_name(&self.metric_prefix) {
+            problems
+                .error(
+                    &self.metric_prefix.at,
+                    format!("not a valid metric name prefix: {:?}", *self.metric_prefix),
+                )
+                .hint("letters, digits, underscores and colons, no digit first");
+        }
+        for name in self.default_labels.keys() {
+            let at = self.default_labels.at.key(name);
+            check_default_label(name, &at, problems);
+        }
+        if let Err(error) = Regex::new(&self.cors_origin) {
+            problems.error(&self.cors_origin.at, format!("not a regular expression: {error}"));
+        }
+        self.limits.check(problems);
+        self.query.check(**self.limits.request_timeout, problems);
+        if let Some(socket) = &self.control.socket {
+            socket.check(problems);
+        }
+        for network in &self.control.networks {
+            if let Err(error) = network.parse::<Network>() {
+                problems
+                    .error(&network.at, format!("not a network: {:?}: {error}", **network))
+                    .hint("an address and a prefix length, such as 10.0.0.0/8 or fd00::/8");
+            }
+        }
+    }
+
+    /// Takes `address`, as `--web.listen-address` has it, in place of host and port: `host:port`,
+    /// `[::1]:port` or `:port` for all addresses.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn listen_on(&mut self, address: &str) -> Result<(), String> {
+        let wrong = || format!("not an address to listen on: {address:?}: expected host:port");
+        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host = match (host, bracketed) {
+            ("", _) => "::",
+            (_, Some(v6)) if v6.parse::<Ipv6Addr>().is_ok() => v6,
+            (host, None) if valid_host(host) && !host.contains(':') => host,
+            _ => return Err(wrong()),
+        };
+        self.port = port.parse().map_err(|_| wrong())?;
+        self.host = Spanned::nowhere(host.to_owned());
+        Ok(())
+    }
+
+    /// `host:port` as one writes it, an IPv6 address in brackets.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self.host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(host)) => format!("[{host}]:{}", self.port),
+            _ => format!("{}:{}", *self.host, self.port),
+        }
+    }
+}
+
+fn check_default_label(name: &str, at: &At, problems: &mut Problems) {
+    if !is_label_name(name) {
+        problems
+            .error(at, format!("not a label name: {name:?}"))
+            .hint("letters, digits and underscores, not starting with a digit or __");
+    }
+}
+
+impl Limits {
+    /// How often to look for connections that have passed a limit: often enough that none passes
+    /// it by much, and no more than a few times a second.
+    pub(super) fn resolution(&self) -> Duration {
+        let shortest =
+            [&self.header_timeout, &self.write_timeout, &self.request_timeout, &self.idle_timeout]
+                .into_iter()
+                .map(|span| ***span)
+                .min();
+        let quarter = shortest.unwrap_or_default() / 4;
+        quarter.clamp(Duration::from_millis(20), Duration::from_secs(1))
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        // Below 8 KiB the HTTP implementation cannot go.
+        at_least(&self.max_header_bytes, 8_192, problems);
+        at_least(&self.max_connections, 8, problems);
+        at_least(&self.max_concurrent_pages, 1, problems);
+        at_least(&self.max_body_bytes, 1, problems);
+        for span in [
+            &self.header_timeout,
+            &self.body_timeout,
+            &self.write_timeout,
+            &self.request_timeout,
+            &self.idle_timeout,
+        ] {
+            if span.is_zero() {
+                problems.error(&span.at, "must be more than zero").hint("such as 10s");
+            }
+        }
+    }
+}
+
+fn at_least<T: PartialOrd + std::fmt::Display>(
+    value: &Spanned<T>,
+    least: T,
+    problems: &mut Problems,
+) {
+    if **value < least {
+        problems.error(&value.at, format!("must be {least} or more, found {}", **value));
+    }
+}
+
+fn valid_host(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok() || is_host_name(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_schema::{Cx, Decode, parse};
+
+    fn check(yaml: &str) -> Vec<String> {
+        let mut problems = Problems::default();
+        let node = parse(yaml).unwrap();
+        if let Some(settings) = Prometheus::decode(&node, &mut Cx::new(&mut problems, &|_| None)) {
+            settings.check(&mut problems);
+        }
+        problems.into_sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_shape_of_the_core_document() {
+        let yaml = "{host: 0.0.0.0, port: 9091, metric_prefix: multi_agent_system,
+                     default_labels: {environment: dev, instance: here}}";
+        assert_eq!(check(yaml), Vec::<String>::new());
+        assert_eq!(check(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn everything_and_more_hosts() {
+        for host in ["\"::\"", "\"::1\"", "127.0.0.1", "localhost", "a-b.example.org", "host1"] {
+            let yaml = format!(
+                "{{host: {host}, limits: {{idle_timeout: 1m}},
+                  control: {{networks: [10.0.0.0/8, \"::1/128\", 192.168.1.7], token_file: t,
+                    socket: {{path: s, mode: \"0600\", group: adm}}}}}}"
+            );
+            assert_eq!(check(&yaml), Vec::<String>::new(), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for (yaml, expected) in [
+            ("host: 1.2.3.999", "not an address or a host name: \"1.2.3.999\""),
+            ("host: \"0.0.0.0:9091\"", "not an address or a host name"),
+            ("host: \"\"", "not an address or a host name"),
+            ("port: 70000", "port: expected a whole number from 0 to 65535"),
+            ("metric_prefix: 9lives", "not a valid metric name prefix: \"9lives\""),
+            ("metric_prefix: a-b", "not a valid metric name prefix"),
+            ("default_labels: {a-b: c}", "default_labels.a-b: not a label name"),
+            ("default_labels: {__name__: c}", "not a label name"),
+            ("default_labels: {a:b: c}", "not a label name: \"a:b\""),
+            ("limits: {max_header_bytes: 100}", "must be 8192 or more, found 100"),
+            ("limits: {max_connections: 0}", "must be 8 or more, found 0"),
+            ("limits: {write_timeout: 0}", "limits.write_timeout: must be more than zero"),
+            ("query: {timeout: 0}", "query.timeout: must be more than zero"),
+            ("query: {timeout: 60s}", "a query would be cut before it could time out"),
+            ("query: {max_samples: 0}", "must be 1 or more, found 0"),
+            ("query: {max_memory: 0}", "query.max_memory: must be more than zero"),
+            ("query: {max_total_memory: 1MiB}", "less than `max_memory`"),
+            ("query: {max_concurrency: 0}", "must be 1 or more, found 0"),
+            ("query: {lookback: 0s}", "query.lookback: must be more than zero"),
+            ("control: {networks: [10.0.0.0/33]}", "control.networks[0]: not a network"),
+            ("control: {networks: [10.0.0.1/8]}", "did you mean 10.0.0.0/8?"),
+            ("control: {networks: [home]}", "not a network: \"home\""),
+            ("control: {network: []}", "did you mean \"networks\"?"),
+            ("control: {socket: {path: s, mode: rw}}", "not the mode of a file: \"rw\""),
+            ("control: {socket: {path: s, mode: \"1777\"}}", "not the mode of a file"),
+            ("control: {socket: {mode: \"0600\"}}", "missing key \"path\""),
+        ] {
+            let problems = check(yaml);
+            assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
+            assert!(problems[0].contains(expected), "{yaml}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_the_command_line() {
+        for (text, host, port) in [
+            ("127.0.0.1:9", "127.0.0.1", 9),
+            (":9091", "::", 9091),
+            ("[::1]:80", "::1", 80),
+            ("localhost:0", "localhost", 0),
+        ] {
+            let mut settings = Prometheus::default();
+            settings.listen_on(text).unwrap();
+            assert_eq!((settings.host.as_str(), settings.port), (host, port));
+        }
+        for text in ["", "9091", "localhost", "::1:80", "[::1]", "a b:1", "h:65536", "[h]:1", "h:"]
+        {
+            assert!(Prometheus::default().listen_on(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_as_one_types_them() {
+        let address = |host: &str| {
+            let host = Spanned::nowhere(host.to_owned());
+            Prometheus { host, ..Prometheus::default() }.address()
+        };
+        assert_eq!(address("0.0.0.0"), "0.0.0.0:9091");
+        assert_eq!(address("::"), "[::]:9091");
+        assert_eq!(address("localhost"), "localhost:9091");
+    }
+}

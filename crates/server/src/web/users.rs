@@ -1,0 +1,439 @@
+//! Users and their passwords.
+//!
+//! bcrypt is slow by design, so it must not be a lever: one check runs at a time, on a blocking
+//! thread; after a wrong password those who sent one before wait three times as long as the check
+//! took, so that guessing costs at most a quarter of a core; each client has few checks waiting; who
+//! has sent no wrong password goes before those who have, and takes their place in a full queue, so
+//! that guessers lock nobody out; and a password that was right once is remembered (as a keyed
+//! hash), so that scrapes pass by the queue.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bcrypt::HashParts;
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use parking_lot::Mutex;
+use ring::hmac;
+use ring::rand::SystemRandom;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::peer::Client;
+use bellwether_schema::{Problems, Secret, Spanned};
+
+/// Checks that one client may have waiting.
+const WAITING_PER_CLIENT: usize = 4;
+/// Checks that may wait in all.
+const WAITING: usize = 32;
+/// How long a wrong password is held against a client.
+const GRUDGE: Duration = Duration::from_secs(600);
+/// Clients whose wrong passwords are counted.
+const COUNTED: usize = 4096;
+/// Remembered passwords; only right ones come in, so this is rarely reached.
+const REMEMBERED: usize = 1024;
+
+/// Names and hashes.
+#[derive(Clone)]
+pub(crate) struct Users {
+    hashes: BTreeMap<String, Arc<str>>,
+    /// Checked for names that are not there, so that these take as long.
+    decoy: Arc<str>,
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_set().entries(self.hashes.keys()).finish()
+    }
+}
+
+impl Users {
+    /// None where there are none.
+    pub(super) fn new(
+        declared: &BTreeMap<String, Spanned<Secret>>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut cost = 4;
+        let mut hashes = BTreeMap::new();
+        for (name, hash) in declared {
+            if name.contains(':') {
+                problems.error(&hash.at, format!("user name with a colon: {name:?}"));
+            }
+            match hash.expose().parse::<HashParts>() {
+                Ok(parts) => {
+                    cost = cost.max(parts.get_cost());
+                    hashes.insert(name.clone(), Arc::from(hash.expose()));
+                }
+                Err(_) => {
+                    problems
+                        .error(&hash.at, "not a bcrypt hash")
+                        .hint("make one with: htpasswd -nBC 10 \"\" | tr -d ':\\n'");
+                }
+            }
+        }
+        // A salt and a hash that no password is known for.
+        let decoy = format!("$2b${cost:02}$abcdefghijklmnopqrstuuC0tcG3v0ZCzEmXnLzgWzIjLxr1LkbPy");
+        (!declared.is_empty()).then(|| Self { hashes, decoy: decoy.into() })
+    }
+}
+
+/// What became of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The user is known and the password right.
+    Granted,
+    /// It is not, or there was none.
+    Denied,
+    /// Too many checks are waiting.
+    Busy,
+}
+
+/// Checks passwords. Lives as long as the server, over changes of the users.
+pub(crate) struct Verifier {
+    /// Made at the start, so a copy of the remembered hashes is of no use elsewhere.
+    key: Option<hmac::Key>,
+    remembered: Mutex<HashSet<[u8; 32]>>,
+    queue: Arc<Queue>,
+}
+
+impl Verifier {
+    pub(crate) fn new() -> Self {
+        // Without randomness nothing is remembered, and each request pays for its check.
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
+        Self { key, remembered: Mutex::default(), queue: Arc::default() }
+    }
+
+    /// Judges the `Authorization` of a request.
+    pub(crate) async fn check(
+        &self,
+        users: &Users,
+        client: Client,
+        headers: &HeaderMap,
+    ) -> Verdict {
+        let Some((user, password)) = credentials(headers) else { return Verdict::Denied };
+        let known = users.hashes.get(&user);
+        let hash = Arc::clone(known.unwrap_or(&users.decoy));
+        let memory = self.key.as_ref().and_then(|key| memory(key, &user, &hash, &password));
+        if memory.is_some_and(|memory| self.remembered.lock().contains(&memory)) {
+            return Verdict::Granted;
+        }
+        let Some(turn) = Queue::turn(&self.queue, client).await else { return Verdict::Busy };
+        // A task of its own: a guesser that leaves early must not make room for its next guess.
+        let known = known.is_some();
+        let check = tokio::spawn(async move {
+            let start = Instant::now();
+            let check = move || bcrypt::verify(password, &hash).unwrap_or(false);
+            let right = tokio::task::spawn_blocking(check).await.unwrap_or(false) && known;
+            turn.end(right, start.elapsed());
+            right
+        });
+        if !check.await.unwrap_or(false) {
+            return Verdict::Denied;
+        }
+        if let Some(memory) = memory {
+            self.remember(memory);
+        }
+        Verdict::Granted
+    }
+
+    fn remember(&self, memory: [u8; 32]) {
+        let mut remembered = self.remembered.lock();
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(memory);
+    }
+}
+
+/// Who checks, and who waits to.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    /// Something has changed.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    busy: bool,
+    /// Before that only clients without a wrong password are checked.
+    pause: Option<Instant>,
+    waiting: BTreeMap<u64, Client>,
+    next: u64,
+    /// Wrong passwords by client, and when the last came.
+    wrong: HashMap<Client, (u32, Instant)>,
+}
+
+/// The right to one check.
+struct Turn {
+    queue: Arc<Queue>,
+    client: Client,
+}
+
+impl Turn {
+    /// The check has ended after `took`.
+    fn end(self, right: bool, took: Duration) {
+        if !right {
+            let now = Instant::now();
+            let mut state = self.queue.state.lock();
+            state.pause = Some(now + took * 3);
+            state.hold_against(self.client, now);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.queue.state.lock().busy = false;
+        self.queue.changed.notify_waiters();
+    }
+}
+
+/// A place in the queue, left when dropped.
+struct Queued<'a> {
+    queue: &'a Queue,
+    ticket: u64,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.queue.state.lock().waiting.remove(&self.ticket);
+        self.queue.changed.notify_waiters();
+    }
+}
+
+impl Queue {
+    /// Waits for the turn of `client`; none where too many wait that go first.
+    async fn turn(self: &Arc<Self>, client: Client) -> Option<Turn> {
+        let ticket = self.state.lock().enter(client, Instant::now())?;
+        self.changed.notify_waiters();
+        let _queued = Queued { queue: self, ticket };
+        loop {
+            // Listens before it looks, so that no change goes by unseen.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let until = {
+                let mut state = self.state.lock();
+                let now = Instant::now();
+                if !state.waiting.contains_key(&ticket) {
+                    return None;
+                }
+                match state.next_turn(now) {
+                    Some(next) if next == ticket => {
+                        state.waiting.remove(&ticket);
+                        state.busy = true;
+                        return Some(Turn { queue: Arc::clone(self), client });
+                    }
+                    _ => state.pause.filter(|pause| *pause > now && !state.busy),
+                }
+            };
+            match until {
+                Some(until) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(until) => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+}
+
+impl State {
+    fn wrong(&self, client: Client, now: Instant) -> u32 {
+        let counted = self.wrong.get(&client);
+        counted.filter(|(_, at)| now - *at < GRUDGE).map_or(0, |(count, _)| *count)
+    }
+
+    fn hold_against(&mut self, client: Client, now: Instant) {
+        if self.wrong.len() >= COUNTED {
+            self.wrong.retain(|_, (_, at)| now - *at < GRUDGE);
+        }
+        if self.wrong.len() >= COUNTED {
+            let oldest = self.wrong.iter().min_by_key(|(_, (_, at))| *at);
+            if let Some(oldest) = oldest.map(|(client, _)| *client) {
+                self.wrong.remove(&oldest);
+            }
+        }
+        let (count, at) = self.wrong.entry(client).or_insert((0, now));
+        (*count, *at) = (count.saturating_add(1), now);
+    }
+
+    /// A ticket for `client`, in place of one with more wrong passwords where the queue is full.
+    fn enter(&mut self, client: Client, now: Instant) -> Option<u64> {
+        let own = self.waiting.values().filter(|waiting| **waiting == client).count();
+        if own >= WAITING_PER_CLIENT {
+            return None;
+        }
+        if self.waiting.len() >= WAITING {
+            let rank = |(ticket, client): (&u64, &Client)| (self.wrong(*client, now), *ticket);
+            let (wrong, last) = self.waiting.iter().map(rank).max()?;
+            if wrong <= self.wrong(client, now) {
+                return None;
+            }
+            self.waiting.remove(&last);
+        }
+        let ticket = self.next;
+        self.next += 1;
+        self.waiting.insert(ticket, client);
+        Some(ticket)
+    }
+
+    /// Whose turn it is: of those with the fewest wrong passwords the first.
+    fn next_turn(&self, now: Instant) -> Option<u64> {
+        if self.busy {
+            return None;
+        }
+        let rank = |(ticket, client): (&u64, &Client)| (self.wrong(*client, now), *ticket);
+        let (wrong, ticket) = self.waiting.iter().map(rank).min()?;
+        (wrong == 0 || self.pause.is_none_or(|pause| pause <= now)).then_some(ticket)
+    }
+}
+
+/// User and password of `Authorization: Basic`.
+fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// What stands for this user, hash and password; none for one that is too long to be real.
+fn memory(key: &hmac::Key, user: &str, hash: &str, password: &str) -> Option<[u8; 32]> {
+    let mut context = hmac::Context::with_key(key);
+    for part in [user, hash, password] {
+        context.update(&(part.len() as u64).to_le_bytes());
+        context.update(part.as_bytes());
+    }
+    context.sign().as_ref().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    fn client(last: u8) -> Client {
+        crate::peer::Peer::from(std::net::IpAddr::from([10, 0, 0, last])).client()
+    }
+
+    fn users(password: &str) -> Users {
+        let hash = Spanned::nowhere(Secret::new(bcrypt::hash(password, 4).unwrap()));
+        Users::new(&BTreeMap::from([("alice".to_owned(), hash)]), &mut Problems::default()).unwrap()
+    }
+
+    fn basic(user: &str, password: &str) -> HeaderMap {
+        let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&value).unwrap())])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_right_password_of_a_known_user_passes() {
+        let (verifier, users) = (Verifier::new(), users("s3cret: ü"));
+        let check = async |headers: HeaderMap| verifier.check(&users, client(1), &headers).await;
+        assert_eq!(check(basic("alice", "s3cret: ü")).await, Verdict::Granted);
+        assert_eq!(check(basic("alice", "s3cret: ü")).await, Verdict::Granted, "remembered");
+        for (user, password) in [("alice", "wrong"), ("alice", ""), ("bob", "s3cret: ü"), ("", "")]
+        {
+            assert_eq!(check(basic(user, password)).await, Verdict::Denied, "{user} {password}");
+        }
+        assert_eq!(check(HeaderMap::new()).await, Verdict::Denied);
+        for value in ["Basic", "Basic !", "Basic YQ==", "Bearer YTpi", "Basic /w=="] {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
+            assert_eq!(check(headers).await, Verdict::Denied, "{value}");
+        }
+        assert_eq!(verifier.remembered.lock().len(), 1, "wrong ones are not remembered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_password_is_not_remembered() {
+        let verifier = Verifier::new();
+        let headers = basic("alice", "old");
+        assert_eq!(verifier.check(&users("old"), client(1), &headers).await, Verdict::Granted);
+        assert_eq!(verifier.check(&users("new"), client(1), &headers).await, Verdict::Denied);
+    }
+
+    /// Waits until `count` checks wait.
+    async fn waiting(verifier: &Verifier, count: usize) {
+        while verifier.queue.state.lock().waiting.len() != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guesser_neither_queues_up_nor_holds_up_who_is_known() {
+        let (verifier, users) = (Arc::new(Verifier::new()), users("right"));
+        let known = basic("alice", "right");
+        assert_eq!(verifier.check(&users, client(1), &known).await, Verdict::Granted);
+        let hold = Queue::turn(&verifier.queue, client(9)).await.unwrap();
+        let guesses: Vec<_> = (0..20)
+            .map(|guess| {
+                let (verifier, users) = (Arc::clone(&verifier), users.clone());
+                tokio::spawn(async move {
+                    verifier.check(&users, client(1), &basic("alice", &guess.to_string())).await
+                })
+            })
+            .collect();
+        waiting(&verifier, WAITING_PER_CLIENT).await;
+        assert_eq!(verifier.check(&users, client(1), &known).await, Verdict::Granted);
+        drop(hold);
+        let mut busy = 0;
+        for guess in guesses {
+            busy += usize::from(guess.await.unwrap() == Verdict::Busy);
+        }
+        assert_eq!(busy, 20 - WAITING_PER_CLIENT);
+        assert!(verifier.queue.state.lock().waiting.is_empty());
+    }
+
+    #[tokio::test]
+    async fn guessers_from_many_addresses_lock_nobody_out() {
+        let (verifier, users) = (Arc::new(Verifier::new()), users("right"));
+        // A pause that does not end in this test is for those alone who have guessed.
+        {
+            let mut state = verifier.queue.state.lock();
+            let now = Instant::now();
+            (1..=20).for_each(|last| state.hold_against(client(last), now));
+            state.pause = Some(now + Duration::from_secs(3600));
+        }
+        let guess = |last: u8| {
+            let (verifier, users) = (Arc::clone(&verifier), users.clone());
+            tokio::spawn(async move {
+                verifier.check(&users, client(last), &basic("alice", "wrong")).await
+            })
+        };
+        let guesses: Vec<_> = (1..=20).flat_map(|last| [guess(last), guess(last)]).collect();
+        waiting(&verifier, WAITING).await;
+        let scraper = verifier.check(&users, client(99), &basic("alice", "right")).await;
+        assert_eq!(scraper, Verdict::Granted);
+        waiting(&verifier, WAITING - 1).await;
+        guesses.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn a_guesser_that_leaves_makes_no_room_for_its_next_guess() {
+        let (verifier, users) = (Verifier::new(), users("right"));
+        let headers = basic("alice", "wrong");
+        {
+            let mut check = Box::pin(verifier.check(&users, client(1), &headers));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(check.as_mut().poll(&mut context).is_pending(), "it has begun");
+        }
+        assert!(verifier.queue.state.lock().busy);
+        let turn = Queue::turn(&verifier.queue, client(2)).await;
+        assert!(turn.is_some(), "it ended");
+        assert_eq!(verifier.queue.state.lock().wrong[&client(1)].0, 1);
+    }
+
+    #[test]
+    fn the_decoy_is_a_hash_of_the_same_cost() {
+        let users = users("x");
+        assert_eq!(users.decoy.parse::<HashParts>().unwrap().get_cost(), 4);
+        assert!(!bcrypt::verify("", &users.decoy).unwrap());
+        assert!(!format!("{users:?}").contains("$2"));
+    }
+}

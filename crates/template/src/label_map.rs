@@ -1,0 +1,45 @@
+//! Labels as templates see them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::Value;
+use minijinja::value::{Enumerator, Object};
+
+use bellwether_core::Labels;
+
+/// Labels by name. One that is not there is empty, as in Prometheus; as a whole they are shown as
+/// Go shows a map: `map[instance:db-1 job:node]`.
+#[derive(Debug)]
+pub struct LabelMap {
+    labels: Labels,
+    missing: &'static str,
+}
+
+impl LabelMap {
+    /// A value of `labels`; `missing` is what a label is that is not there.
+    #[must_use]
+    pub fn value(labels: Labels, missing: &'static str) -> Value {
+        Value::from_object(Self { labels, missing })
+    }
+}
+
+impl Object for LabelMap {
+    fn get_value(self: &Arc<Self>, name: &Value) -> Option<Value> {
+        let value = self.labels.get(name.as_str()?).map_or(self.missing, String::as_str);
+        Some(Value::from(value))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.labels.keys().map(|name| Value::from(name.as_str())).collect())
+    }
+
+    fn render(self: &Arc<Self>, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("map[")?;
+        for (index, (name, value)) in self.labels.iter().enumerate() {
+            let space = if index > 0 { " " } else { "" };
+            write!(out, "{space}{name}:{value}")?;
+        }
+        out.write_str("]")
+    }
+}

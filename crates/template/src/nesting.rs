@@ -1,0 +1,331 @@
+//! How deep a template is nested, found before it is parsed.
+//!
+//! minijinja bounds brackets and blocks, but signs, branches and operators in a row it takes at
+//! any length, and its parser, its code generator and its destructors recurse over them.
+
+use minijinja::{Error, ErrorKind};
+
+use bellwether_core::MAX_NESTING;
+
+/// Blocks that an `end...` closes; `set` is one where nothing is assigned.
+const BLOCKS: [&str; 8] = ["if", "for", "with", "macro", "call", "filter", "block", "autoescape"];
+const OPERATORS: [&str; 7] = ["not", "and", "or", "in", "is", "if", "else"];
+
+/// Refuses a template that is nested deeper than [`MAX_NESTING`].
+pub(super) fn check(source: &str) -> Result<(), Error> {
+    // For each open block how many levels it adds: a branch is a block inside of the one before.
+    let mut blocks: Vec<usize> = Vec::new();
+    for part in parts(source) {
+        match part.step {
+            Step::Opens => blocks.push(1),
+            Step::Closes => drop(blocks.pop()),
+            Step::Branches => {
+                if let Some(levels) = blocks.last_mut() {
+                    *levels += 1;
+                }
+            }
+            Step::Sets | Step::None => {}
+        }
+        if blocks.iter().sum::<usize>() + part.deepest > MAX_NESTING {
+            return Err(Error::new(
+                ErrorKind::SyntaxError,
+                format!("nested deeper than {MAX_NESTING} levels"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A stretch of a template that can be rendered by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece<'s> {
+    /// As it is written.
+    pub(super) source: &'s str,
+    /// Whether it shows nothing and sets a variable for those after it.
+    pub(super) sets: bool,
+}
+
+/// The template in pieces: texts, values and whole blocks.
+pub(super) fn pieces(source: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let (mut open, mut from) = (0_usize, 0);
+    let mut put = |from: usize, to: usize, sets| {
+        if from < to {
+            pieces.push(Piece { source: &source[from..to], sets });
+        }
+    };
+    for part in parts(source) {
+        if open == 0 {
+            put(from, part.start, false);
+            from = part.start;
+        }
+        match part.step {
+            Step::Opens => open += 1,
+            Step::Closes => open = open.saturating_sub(1),
+            Step::Sets | Step::Branches | Step::None => {}
+        }
+        if open == 0 {
+            put(from, part.end, part.step == Step::Sets);
+            from = part.end;
+        }
+    }
+    put(from, source.len(), false);
+    pieces
+}
+
+/// What a tag does to the blocks around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Opens,
+    Closes,
+    Branches,
+    Sets,
+    None,
+}
+
+/// A tag or a comment; of `raw` all up to its end.
+struct Part {
+    start: usize,
+    end: usize,
+    step: Step,
+    deepest: usize,
+}
+
+/// The tags of a template in their order.
+fn parts(source: &str) -> impl Iterator<Item = Part> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &source[at..];
+        let opens = |brace: &usize| rest[brace + 1..].starts_with(['{', '%', '#']);
+        let start = at + rest.match_indices('{').map(|(brace, _)| brace).find(opens)?;
+        let (kind, inside) = (&source[start..start + 2], &source[start + 2..]);
+        let whole = |end: Option<usize>| end.map_or(source.len(), |end| end);
+        let mut part = Part { start, end: source.len(), step: Step::None, deepest: 0 };
+        if kind == "{#" {
+            part.end = whole(inside.find("#}").map(|end| start + 2 + end + 2));
+        } else {
+            let tag = Tag::read(inside, if kind == "{{" { "}}" } else { "%}" });
+            part.end = source.len() - tag.rest.len();
+            part.deepest = tag.deepest;
+            if kind == "{%" {
+                part.step = match tag.first {
+                    "raw" => {
+                        part.end = whole(end_of_raw(tag.rest).map(|end| part.end + end));
+                        Step::None
+                    }
+                    "elif" => Step::Branches,
+                    "set" if tag.assigns => Step::Sets,
+                    "set" => Step::Opens,
+                    word if BLOCKS.contains(&word) => Step::Opens,
+                    word if word.starts_with("end") => Step::Closes,
+                    _ => Step::None,
+                };
+            }
+        }
+        at = part.end;
+        Some(part)
+    })
+}
+
+/// Where `{% endraw %}` ends.
+fn end_of_raw(text: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(open) = text[from..].find("{%") {
+        let at = from + open;
+        let inside = text[at + 2..].trim_start_matches(['-', '+']).trim_start();
+        if inside.starts_with("endraw") {
+            return inside.find("%}").map(|end| text.len() - inside.len() + end + 2);
+        }
+        from = at + 2;
+    }
+    None
+}
+
+/// One pair of brackets, or the tag itself.
+#[derive(Default)]
+struct Level {
+    /// Operators since the last comma.
+    operators: usize,
+    /// What follows a value: `.x`, `[x]`, `(x)`.
+    after: usize,
+}
+
+struct Tag<'s> {
+    first: &'s str,
+    assigns: bool,
+    deepest: usize,
+    /// What follows the tag.
+    rest: &'s str,
+}
+
+impl<'s> Tag<'s> {
+    /// Reads up to `close`.
+    fn read(text: &'s str, close: &str) -> Self {
+        let mut tag = Tag { first: "", assigns: false, deepest: 0, rest: "" };
+        let mut levels = vec![Level::default()];
+        let mut after_value = false;
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            let rest = &text[at..];
+            if rest.starts_with(close) && (close == "%}" || levels.len() == 1) {
+                tag.rest = &rest[2..];
+                return tag;
+            }
+            let top = levels.len() - 1;
+            let mut length = c.len_utf8();
+            match c {
+                '"' | '\'' => {
+                    length = quoted(rest, c);
+                    after_value = true;
+                }
+                '(' | '[' | '{' => {
+                    levels[top].after += usize::from(after_value);
+                    levels.push(Level::default());
+                    after_value = false;
+                }
+                ')' | ']' | '}' => {
+                    if top > 0 {
+                        levels.pop();
+                    }
+                    after_value = true;
+                }
+                ',' | ':' => {
+                    levels[top] = Level::default();
+                    after_value = false;
+                }
+                '=' if !rest.starts_with("==") => {
+                    tag.assigns |= top == 0;
+                    levels[top] = Level::default();
+                    after_value = false;
+                }
+                '.' => levels[top].after += 1,
+                '0'..='9' => {
+                    length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+                    after_value = true;
+                }
+                _ if c.is_alphabetic() || c == '_' => {
+                    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+                    let word = &rest[..end.unwrap_or(rest.len())];
+                    length = word.len();
+                    if tag.first.is_empty() {
+                        tag.first = word;
+                    }
+                    after_value = !OPERATORS.contains(&word);
+                    if !after_value {
+                        levels[top] = Level { operators: levels[top].operators + 1, after: 0 };
+                    }
+                }
+                '-' | '+' | '*' | '/' | '%' | '~' | '=' | '!' | '<' | '>' | '|' => {
+                    let two = ["**", "//", "==", "!=", "<=", ">="];
+                    length = if two.iter().any(|two| rest.starts_with(two)) { 2 } else { 1 };
+                    levels[top] = Level { operators: levels[top].operators + 1, after: 0 };
+                    after_value = false;
+                }
+                _ => {}
+            }
+            at += length;
+            let depth = levels.iter().map(|level| 1 + level.operators + level.after).sum();
+            tag.deepest = tag.deepest.max(depth);
+            // What follows makes it no less deep.
+            if depth > MAX_NESTING {
+                return tag;
+            }
+        }
+        tag
+    }
+}
+
+/// How long the text in quotes is that begins here.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{compile, environment};
+
+    #[test]
+    fn what_recurses_is_counted() {
+        let deep = |n: usize| {
+            [
+                format!("{{{{ {}1 }}}}", "-".repeat(n)),
+                format!("{{{{ {}1 }}}}", "not ".repeat(n)),
+                format!("{{{{ {}1{} }}}}", "(".repeat(n), ")".repeat(n)),
+                format!("{{{{ {}1{} }}}}", "[".repeat(n), "]".repeat(n)),
+                format!("{{{{ {}1{} }}}}", "{'a': ".repeat(n), "}".repeat(n)),
+                format!("{{{{ x{} }}}}", "[0]".repeat(n)),
+                format!("{{{{ x{} }}}}", ".y".repeat(n)),
+                format!("{{{{ x{} }}}}", "()".repeat(n)),
+                format!("{{{{ x{} }}}}", " | upper".repeat(n)),
+                format!("{{{{ 1{} }}}}", " + 1".repeat(n)),
+                format!("{{{{ 1{} }}}}", " ~ 'a'".repeat(n)),
+                format!("{{{{ 1{} }}}}", " if 1 else 1".repeat(n)),
+                format!("{{{{ 1{} }}}}", " is defined".repeat(n)),
+                format!("{{{{ {}1{} }}}}", "abs(".repeat(n), ")".repeat(n)),
+                format!("{}{}", "{% if 1 %}".repeat(n), "{% endif %}".repeat(n)),
+                format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(n)),
+                format!("{}{}", "{% for x in y %}".repeat(n), "{% endfor %}".repeat(n)),
+                format!("{}{}", "{% with %}".repeat(n), "{%- endwith -%}".repeat(n)),
+                format!("{}{}", "{% filter upper %}".repeat(n), "{% endfilter %}".repeat(n)),
+                format!("{}{}", "{% set x %}".repeat(n), "{% endset %}".repeat(n)),
+            ]
+        };
+        let mut environment = environment();
+        for source in deep(30) {
+            compile(&mut environment, "deep", &source).unwrap_or_else(|e| panic!("{source}: {e}"));
+        }
+        for source in deep(20_000) {
+            let error = compile(&mut environment, "deep", &source).unwrap_err();
+            assert_eq!(error.detail(), Some("nested deeper than 100 levels"), "{}", &source[..40]);
+        }
+    }
+
+    #[test]
+    fn a_template_comes_in_pieces() {
+        let source = "a {{ b }} c{% set x = '%}' %}{% if x %}{{ y }}{% else %}z{% endif %}\
+                      {# {{ #}{% raw %}{{{% endraw %} d";
+        let found = pieces(source);
+        let expected = [
+            "a ",
+            "{{ b }}",
+            " c",
+            "{% set x = '%}' %}",
+            "{% if x %}{{ y }}{% else %}z{% endif %}",
+            "{# {{ #}",
+            "{% raw %}{{{% endraw %}",
+            " d",
+        ];
+        assert_eq!(found.iter().map(|piece| piece.source).collect::<Vec<_>>(), expected);
+        assert!(found.iter().all(|piece| piece.sets == piece.source.contains("set x")));
+    }
+
+    #[test]
+    fn what_is_long_and_not_deep_is_taken() {
+        for source in [
+            "{{ labels.a }} -- ".repeat(1_000),
+            "{% if a %}x{% endif %}".repeat(1_000),
+            "{% set x = 1 %}".repeat(1_000),
+            format!("{{{{ [{}] }}}}", "-1, ".repeat(1_000)),
+            format!("{{{{ '{}' }}}}", "(".repeat(1_000)),
+            format!("{{{{ \"\\\"{}\" }}}}", "-".repeat(1_000)),
+            format!(
+                "{{# {} #}}{{% raw %}}{}{{% endraw %}}",
+                "{{ ((".repeat(200),
+                "{{ ((".repeat(200)
+            ),
+            "((".repeat(1_000),
+        ] {
+            assert!(check(&source).is_ok(), "{}", &source[..40]);
+        }
+    }
+}

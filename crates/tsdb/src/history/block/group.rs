@@ -1,0 +1,203 @@
+//! How a block is laid out.
+//!
+//! A block is a run of groups and a footer. A group is up to 256 series: a frame with their labels
+//! (zstd), a frame with the directory, and the packed columns and chunks that the directory lists,
+//! one after another, each with its CRC there. Series that were collected together share a column
+//! of times. The footer, a frame too, lists the groups; its length and a mark end the file. Without
+//! the footer all groups are still found by their frames, so what is cut off or damaged costs what
+//! it held and no more.
+
+use std::ops::Range;
+
+use super::super::bytes::{Reader, put_signed, put_varint};
+use super::super::frame;
+use bellwether_core::LabelSet;
+
+/// What a block begins with.
+pub(super) const HEADER: &[u8; 8] = b"BWBLK 1\n";
+/// What it ends with, behind the length of the footer.
+pub(super) const END: &[u8; 4] = b"BWBE";
+
+/// Series of one group.
+pub(super) const SERIES: usize = 256;
+/// Samples of one chunk.
+pub(super) const CHUNK: usize = 1024;
+
+const LABELS: u8 = 3;
+const DIRECTORY: u8 = 4;
+const FOOTER: u8 = 5;
+
+const ZSTD_LEVEL: i32 = 3;
+/// Longest labels of a group, unpacked.
+const LONGEST: usize = 1 << 26;
+
+/// A column of times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Column {
+    pub start: i64,
+    pub end: i64,
+    pub count: usize,
+    pub bytes: Range<u64>,
+    pub sum: u32,
+}
+
+/// Values of one series at the times of one column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Which series of the group.
+    pub series: usize,
+    pub column: usize,
+    pub bytes: Range<u64>,
+    pub sum: u32,
+}
+
+/// What the directory of a group says. Bytes are counted from the end of the directory's frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Directory {
+    pub columns: Vec<Column>,
+    pub entries: Vec<Entry>,
+}
+
+impl Directory {
+    /// Bytes of all columns and chunks.
+    pub fn data(&self) -> u64 {
+        let last = self.entries.last().map(|entry| entry.bytes.end);
+        last.or(self.columns.last().map(|column| column.bytes.end)).unwrap_or(0)
+    }
+}
+
+pub(super) fn put_labels(out: &mut Vec<u8>, series: &[LabelSet]) -> std::io::Result<()> {
+    let mut plain = Vec::new();
+    for labels in series {
+        put_varint(&mut plain, labels.packed().len() as u64);
+        plain.extend_from_slice(labels.packed());
+    }
+    let packed = zstd::bulk::compress(&plain, ZSTD_LEVEL)?;
+    frame::put(out, |out| {
+        out.push(LABELS);
+        out.extend_from_slice(&packed);
+    });
+    Ok(())
+}
+
+/// The labels of a group, if `content` is that of such a frame.
+pub(super) fn read_labels(content: &[u8]) -> Option<Vec<LabelSet>> {
+    let packed = content.strip_prefix(&[LABELS])?;
+    let plain = zstd::bulk::decompress(packed, LONGEST).ok()?;
+    let mut reader = Reader(&plain);
+    let mut series = Vec::new();
+    while !reader.0.is_empty() {
+        series.push(LabelSet::from_packed(reader.sized()?)?);
+    }
+    Some(series)
+}
+
+pub(super) fn put_directory(out: &mut Vec<u8>, directory: &Directory) {
+    frame::put(out, |out| {
+        out.push(DIRECTORY);
+        put_varint(out, directory.columns.len() as u64);
+        let mut last = 0;
+        for column in &directory.columns {
+            put_signed(out, column.start.wrapping_sub(last));
+            put_signed(out, column.end.wrapping_sub(column.start));
+            put_varint(out, column.count as u64);
+            put_varint(out, column.bytes.end - column.bytes.start);
+            out.extend_from_slice(&column.sum.to_le_bytes());
+            last = column.start;
+        }
+        put_varint(out, directory.entries.len() as u64);
+        let (mut series, mut column) = (0, 0);
+        for entry in &directory.entries {
+            put_varint(out, (entry.series - series) as u64);
+            put_signed(out, entry.column as i64 - column);
+            put_varint(out, entry.bytes.end - entry.bytes.start);
+            out.extend_from_slice(&entry.sum.to_le_bytes());
+            (series, column) = (entry.series, entry.column as i64);
+        }
+    });
+}
+
+/// The directory of a group, if `content` is that of such a frame.
+pub(super) fn read_directory(content: &[u8]) -> Option<Directory> {
+    let mut reader = Reader(content.strip_prefix(&[DIRECTORY])?);
+    let mut directory = Directory::default();
+    let (mut offset, mut last) = (0_u64, 0_i64);
+    for _ in 0..reader.varint()? {
+        let start = last.wrapping_add(reader.signed()?);
+        let end = start.wrapping_add(reader.signed()?);
+        let count = reader.size()?;
+        let bytes = offset..offset.checked_add(reader.varint()?)?;
+        (offset, last) = (bytes.end, start);
+        directory.columns.push(Column { start, end, count, bytes, sum: reader.u32()? });
+    }
+    let (mut series, mut column) = (0_usize, 0_i64);
+    for _ in 0..reader.varint()? {
+        series = series.checked_add(reader.size()?)?;
+        column = column.checked_add(reader.signed()?)?;
+        let bytes = offset..offset.checked_add(reader.varint()?)?;
+        offset = bytes.end;
+        let column = usize::try_from(column).ok().filter(|at| *at < directory.columns.len())?;
+        directory.entries.push(Entry { series, column, bytes, sum: reader.u32()? });
+    }
+    Some(directory)
+}
+
+/// One group of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Where its labels are in the file.
+    pub labels: Range<u64>,
+    /// Where its directory is.
+    pub directory: Range<u64>,
+    /// The first and last time.
+    pub start: i64,
+    pub end: i64,
+}
+
+/// What a block says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Footer {
+    pub groups: Vec<Group>,
+    pub samples: u64,
+    /// Its samples of this range are all that segments of the write-ahead log below `segment` had.
+    pub covers: Range<i64>,
+    pub segment: u64,
+}
+
+pub(super) fn put_footer(out: &mut Vec<u8>, footer: &Footer) {
+    let start = out.len();
+    frame::put(out, |out| {
+        out.push(FOOTER);
+        put_varint(out, footer.samples);
+        put_signed(out, footer.covers.start);
+        put_signed(out, footer.covers.end);
+        put_varint(out, footer.segment);
+        for group in &footer.groups {
+            put_varint(out, group.labels.start);
+            put_varint(out, group.labels.end - group.labels.start);
+            put_varint(out, group.directory.end - group.directory.start);
+            put_signed(out, group.start);
+            put_signed(out, group.end);
+        }
+    });
+    let length = (out.len() - start) as u32;
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(END);
+}
+
+/// The footer, if `content` is that of such a frame.
+pub(super) fn read_footer(content: &[u8]) -> Option<Footer> {
+    let mut reader = Reader(content.strip_prefix(&[FOOTER])?);
+    let samples = reader.varint()?;
+    let covers = reader.signed()?..reader.signed()?;
+    let segment = reader.varint()?;
+    let mut groups = Vec::new();
+    while !reader.0.is_empty() {
+        let start = reader.varint()?;
+        let middle = start.checked_add(reader.varint()?)?;
+        let end = middle.checked_add(reader.varint()?)?;
+        let (labels, directory) = (start..middle, middle..end);
+        groups.push(Group { labels, directory, start: reader.signed()?, end: reader.signed()? });
+    }
+    Some(Footer { groups, samples, covers, segment })
+}

@@ -1,0 +1,317 @@
+//! Reading a block, also one that is damaged.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use hashbrown::{HashMap, HashSet};
+use parking_lot::Mutex;
+
+use super::group::{
+    Column, Directory, END, Footer, Group, HEADER, read_directory, read_footer, read_labels,
+};
+use super::name::Order;
+use crate::history::chunk::{unpack_times, unpack_values};
+use crate::history::frame;
+use bellwether_core::LabelSet;
+use bellwether_files as files;
+use bellwether_promql::StorageError;
+
+/// Takes a chunk: the place of its series among those wanted, times, values.
+type Take<'a> = dyn FnMut(usize, &[i64], &[f64]) -> Result<(), StorageError> + 'a;
+
+/// Chunks that are so close together are read at once.
+const SPAN: u64 = 1 << 20;
+
+/// A block as it was found.
+pub(super) struct Found {
+    pub footer: Footer,
+    /// The series of each group.
+    pub labels: Vec<Vec<LabelSet>>,
+    pub bytes: u64,
+    /// Pieces that are missing or damaged.
+    pub damaged: u64,
+}
+
+/// Reads what a block says of itself; if its end is damaged, what its groups say.
+pub(super) fn open(path: &Path) -> io::Result<Found> {
+    let file = files::open(path)?;
+    let bytes = file.metadata()?.len();
+    let (footer, mut damaged) = match footer(&file, bytes)? {
+        Some(footer) => (footer, 0),
+        None => (salvage(&files::read(path, files::LARGE)?)?, 1),
+    };
+    let mut found = Found { footer, labels: Vec::new(), bytes, damaged: 0 };
+    let groups = std::mem::take(&mut found.footer.groups);
+    for group in groups {
+        match frame_at(&file, &group.labels)?.and_then(|content| read_labels(&content)) {
+            Some(labels) => {
+                found.labels.push(labels);
+                found.footer.groups.push(group);
+            }
+            None => damaged += 1,
+        }
+    }
+    found.damaged = damaged;
+    Ok(found)
+}
+
+fn footer(file: &File, bytes: u64) -> io::Result<Option<Footer>> {
+    let Some(end) = bytes.checked_sub(8) else { return Ok(None) };
+    let mut last = [0; 8];
+    file.read_exact_at(&mut last, end)?;
+    let [a, b, c, d, mark @ ..] = last;
+    let length = u64::from(u32::from_le_bytes([a, b, c, d]));
+    match end.checked_sub(length) {
+        Some(start) if mark == *END => {
+            Ok(frame_at(file, &(start..end))?.and_then(|content| read_footer(&content)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The content of the frame there, if it is whole.
+fn frame_at(file: &File, place: &Range<u64>) -> io::Result<Option<Vec<u8>>> {
+    let bytes = read(file, place)?;
+    Ok(frame::content(&bytes, 0).map(|content| bytes[content].to_vec()))
+}
+
+/// What is there; less at the end of the file.
+fn read(file: &File, place: &Range<u64>) -> io::Result<Vec<u8>> {
+    let length = file.metadata()?.len().min(place.end).saturating_sub(place.start);
+    let mut bytes = vec![0; length as usize];
+    file.read_exact_at(&mut bytes, place.start)?;
+    Ok(bytes)
+}
+
+/// Finds the groups of a block whose footer is lost.
+fn salvage(bytes: &[u8]) -> io::Result<Footer> {
+    let mut footer = Footer::default();
+    let mut at = HEADER.len();
+    while let Some(start) = frame::next(bytes, at) {
+        let Some(labels) = frame::content(bytes, start) else { break };
+        at = labels.end;
+        let Some(inside) = frame::content(bytes, labels.end) else { continue };
+        let Some(directory) = read_directory(&bytes[inside.clone()]) else { continue };
+        if read_labels(&bytes[labels.clone()]).is_none() {
+            continue;
+        }
+        footer.samples += directory
+            .entries
+            .iter()
+            .map(|entry| directory.columns[entry.column].count as u64)
+            .sum::<u64>();
+        footer.groups.push(Group {
+            labels: start as u64..labels.end as u64,
+            directory: labels.end as u64..inside.end as u64,
+            start: directory.columns.iter().map(|column| column.start).min().unwrap_or(0),
+            end: directory.columns.iter().map(|column| column.end).max().unwrap_or(0),
+        });
+        at = inside.end.saturating_add(directory.data() as usize);
+    }
+    if footer.groups.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no part of it is whole"));
+    }
+    Ok(footer)
+}
+
+/// A block that is ready to be read. Of its file only what all queries need is in memory.
+#[derive(Debug)]
+pub(in super::super) struct Block {
+    pub order: Order,
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub samples: u64,
+    /// The first and last time.
+    pub start: i64,
+    pub end: i64,
+    pub covers: Range<i64>,
+    pub segment: u64,
+    /// The series of all groups, by their numbers in this process.
+    pub series: Arc<[u32]>,
+    groups: Vec<(Group, Range<usize>)>,
+    /// It was deleted, and by whom it should be.
+    pub retired: AtomicBool,
+    /// Damaged pieces that have been counted: where they are.
+    damaged: Mutex<HashSet<u64>>,
+}
+
+impl Block {
+    /// `found` with its series numbered in order.
+    pub(super) fn new(order: Order, path: PathBuf, found: Found, series: Arc<[u32]>) -> Self {
+        let mut first = 0;
+        let groups: Vec<_> = found
+            .footer
+            .groups
+            .into_iter()
+            .zip(&found.labels)
+            .map(|(group, labels)| {
+                let range = first..first + labels.len();
+                first = range.end;
+                (group, range)
+            })
+            .collect();
+        Self {
+            order,
+            path,
+            bytes: found.bytes,
+            samples: found.footer.samples,
+            start: groups.iter().map(|(group, _)| group.start).min().unwrap_or(i64::MAX),
+            end: groups.iter().map(|(group, _)| group.end).max().unwrap_or(i64::MIN),
+            covers: found.footer.covers,
+            segment: found.footer.segment,
+            series,
+            groups,
+            retired: AtomicBool::new(false),
+            damaged: Mutex::default(),
+        }
+    }
+
+    pub fn overlaps(&self, from: i64, to: i64) -> bool {
+        self.start <= to && self.end >= from
+    }
+
+    /// Hands the samples of `wanted` (ascending) around `from..=to` to `take`, chunk by chunk: the
+    /// place in `wanted`, times, values. Damaged pieces are left out; returns how many were found
+    /// for the first time.
+    pub fn read(
+        &self,
+        wanted: &[u32],
+        from: i64,
+        to: i64,
+        take: &mut Take,
+    ) -> Result<u64, StorageError> {
+        let mut file = None;
+        let mut damaged = 0;
+        for (group, range) in &self.groups {
+            if group.start > to || group.end < from {
+                continue;
+            }
+            let places: Vec<Option<usize>> = self.series[range.clone()]
+                .iter()
+                .map(|series| wanted.binary_search(series).ok())
+                .collect();
+            if places.iter().all(Option::is_none) {
+                continue;
+            }
+            if file.is_none() {
+                file = files::open(&self.path).ok();
+            }
+            let Some(file) = &file else {
+                return Ok(damaged + u64::from(!self.retired.load(Relaxed) && self.is_new(0)));
+            };
+            damaged += self.read_group(file, group, &places, from, to, take)?;
+        }
+        Ok(damaged)
+    }
+
+    /// Whether the piece there was not yet counted as damaged.
+    fn is_new(&self, place: u64) -> bool {
+        self.damaged.lock().insert(place)
+    }
+
+    fn read_group(
+        &self,
+        file: &File,
+        group: &Group,
+        places: &[Option<usize>],
+        from: i64,
+        to: i64,
+        take: &mut Take,
+    ) -> Result<u64, StorageError> {
+        let directory = frame_at(file, &group.directory).ok().flatten();
+        let Some(directory) = directory.and_then(|content| read_directory(&content)) else {
+            return Ok(u64::from(self.is_new(group.directory.start)));
+        };
+        let mut pieces = Pieces::new(file, group.directory.end, &directory, |entry| {
+            let column = &directory.columns[entry.column];
+            let wanted = places.get(entry.series).copied().flatten();
+            wanted.filter(|_| column.start <= to && column.end >= from)
+        });
+        let mut damaged = 0;
+        while let Some((place, entry)) = pieces.next_wanted() {
+            match pieces.read(entry) {
+                Some((times, values)) => take(place, times, &values)?,
+                None => {
+                    let at = group.directory.end + directory.entries[entry].bytes.start;
+                    damaged += u64::from(self.is_new(at));
+                }
+            }
+        }
+        Ok(damaged)
+    }
+}
+
+/// The wanted chunks of one group, on their way from the file.
+struct Pieces<'a> {
+    file: &'a File,
+    base: u64,
+    directory: &'a Directory,
+    /// Place of the series among those wanted, and which entry.
+    wanted: std::vec::IntoIter<(usize, usize)>,
+    /// What was read at once, and where it begins.
+    span: (u64, Vec<u8>),
+    columns: HashMap<usize, Option<Vec<i64>>>,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(
+        file: &'a File,
+        base: u64,
+        directory: &'a Directory,
+        place: impl Fn(&super::group::Entry) -> Option<usize>,
+    ) -> Self {
+        let entries = directory.entries.iter().enumerate();
+        let wanted: Vec<(usize, usize)> =
+            entries.filter_map(|(at, entry)| Some((place(entry)?, at))).collect();
+        let start = wanted.first().map_or(0, |(_, at)| directory.entries[*at].bytes.start);
+        let end = wanted.last().map_or(0, |(_, at)| directory.entries[*at].bytes.end);
+        let span = if end - start <= SPAN {
+            read(file, &(base + start..base + end)).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let columns = HashMap::new();
+        Self { file, base, directory, wanted: wanted.into_iter(), span: (start, span), columns }
+    }
+
+    fn next_wanted(&mut self) -> Option<(usize, usize)> {
+        self.wanted.next()
+    }
+
+    /// Times and values of an entry, if they are whole.
+    fn read(&mut self, entry: usize) -> Option<(&[i64], Vec<f64>)> {
+        let entry = &self.directory.entries[entry];
+        let place = &entry.bytes;
+        let start = (place.start - self.span.0) as usize;
+        let length = (place.end - place.start) as usize;
+        let values = match self.span.1.get(start..start + length) {
+            Some(packed) => unpack_checked(packed, entry.sum, unpack_values),
+            None => {
+                let packed = read(self.file, &(self.base + place.start..self.base + place.end));
+                unpack_checked(&packed.ok()?, entry.sum, unpack_values)
+            }
+        }?;
+        let column = &self.directory.columns[entry.column];
+        let times = self
+            .columns
+            .entry(entry.column)
+            .or_insert_with(|| read_column(self.file, self.base, column));
+        let times = times.as_deref()?;
+        (times.len() == values.len()).then_some((times, values))
+    }
+}
+
+fn read_column(file: &File, base: u64, column: &Column) -> Option<Vec<i64>> {
+    let place = base + column.bytes.start..base + column.bytes.end;
+    let packed = read(file, &place).ok()?;
+    unpack_checked(&packed, column.sum, unpack_times)
+}
+
+fn unpack_checked<T>(packed: &[u8], sum: u32, unpack: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    if crc32fast::hash(packed) == sum { unpack(packed) } else { None }
+}

@@ -1,0 +1,185 @@
+//! Writing a block: to a temporary file, and into place once it is whole and on disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::group::{
+    CHUNK, Column, Directory, Entry, Footer, Group, HEADER, SERIES, put_directory, put_footer,
+    put_labels,
+};
+use super::name;
+use crate::history::chunk::{pack_times, pack_values};
+use crate::history::wal::sync_folder;
+use bellwether_core::{LabelSet, Wall};
+
+/// Time columns to compare with: as many as a series has chunks, and some.
+const REMEMBERED: usize = 16;
+
+/// Writes one block. Nothing is seen of it before [`BlockWriter::finish`]; dropped before that it
+/// leaves nothing.
+#[derive(Debug)]
+pub struct BlockWriter {
+    range: Range<Wall>,
+    folder: PathBuf,
+    temporary: PathBuf,
+    file: Option<File>,
+    offset: u64,
+    footer: Footer,
+    group: Pending,
+}
+
+/// The group that is being gathered.
+#[derive(Debug, Default)]
+struct Pending {
+    series: Vec<LabelSet>,
+    /// Times as they are, and packed.
+    columns: Vec<(Vec<i64>, Vec<u8>)>,
+    /// Series, column, packed values.
+    chunks: Vec<(usize, usize, Vec<u8>)>,
+}
+
+impl BlockWriter {
+    /// A block of samples of `range` in `folder`, which is made if it is missing. Blocks may
+    /// overlap; where two have a sample of one series at one time, the block written later counts.
+    ///
+    /// # Errors
+    /// The file can't be made.
+    pub fn create(folder: &Path, range: Range<Wall>) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let temporary = folder.join(name::temporary());
+        let mut file = OpenOptions::new().append(true).create_new(true).open(&temporary)?;
+        let written = file.write_all(HEADER);
+        let writer = Self {
+            range,
+            folder: folder.to_owned(),
+            temporary,
+            file: Some(file),
+            offset: HEADER.len() as u64,
+            footer: Footer::default(),
+            group: Pending::default(),
+        };
+        written.map(|()| writer)
+    }
+
+    /// Adds the samples of one series, each series once; `times` are milliseconds, ascending, within
+    /// the range, `values` as many.
+    ///
+    /// # Errors
+    /// They are not so, or can't be written.
+    pub fn add(&mut self, labels: &LabelSet, times: &[i64], values: &[f64]) -> io::Result<()> {
+        let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
+        let within = self.range.start.0 <= *first && *last < self.range.end.0;
+        let ascending = times.windows(2).all(|two| two[0] < two[1]);
+        if !within || !ascending || times.len() != values.len() {
+            let message = format!("samples of {labels} are not ascending, or not of this block");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let series = self.group.series.len();
+        self.group.series.push(labels.clone());
+        for (times, values) in times.chunks(CHUNK).zip(values.chunks(CHUNK)) {
+            let column = self.group.column(times);
+            self.group.chunks.push((series, column, pack_values(values)));
+        }
+        self.footer.samples += times.len() as u64;
+        if self.group.series.len() >= SERIES { self.flush() } else { Ok(()) }
+    }
+
+    /// Says that the block holds all samples of its range that segments below `segment` have.
+    pub(in super::super) fn covers(&mut self, segment: u64) {
+        self.footer.covers = self.range.start.0..self.range.end.0;
+        self.footer.segment = segment;
+    }
+
+    /// Makes the block durable and puts it into place; a [`History`](crate::history::History) that
+    /// is open on the folder finds it within a minute. Returns where it is.
+    ///
+    /// # Errors
+    /// That failed; nothing is left in place.
+    pub fn finish(mut self) -> io::Result<PathBuf> {
+        self.flush()?;
+        let mut end = Vec::new();
+        put_footer(&mut end, &self.footer);
+        self.write(&end)?;
+        if let Some(file) = self.file.take() {
+            file.sync_all()?;
+        }
+        let path = self.folder.join(name::next(&self.folder)?);
+        std::fs::rename(&self.temporary, &path)?;
+        sync_folder(&self.folder)?;
+        Ok(path)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            file.write_all(bytes)?;
+        }
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let group = std::mem::take(&mut self.group);
+        if group.series.is_empty() {
+            return Ok(());
+        }
+        let directory = group.directory();
+        let mut bytes = Vec::new();
+        put_labels(&mut bytes, &group.series)?;
+        let middle = self.offset + bytes.len() as u64;
+        put_directory(&mut bytes, &directory);
+        let end = self.offset + bytes.len() as u64;
+        self.footer.groups.push(Group {
+            labels: self.offset..middle,
+            directory: middle..end,
+            start: directory.columns.iter().map(|column| column.start).min().unwrap_or(0),
+            end: directory.columns.iter().map(|column| column.end).max().unwrap_or(0),
+        });
+        bytes.extend(group.columns.iter().flat_map(|(_, packed)| packed));
+        bytes.extend(group.chunks.iter().flat_map(|(_, _, packed)| packed));
+        self.write(&bytes)
+    }
+}
+
+impl Pending {
+    /// The column of these times, which a neighbour mostly has too.
+    fn column(&mut self, times: &[i64]) -> usize {
+        let start = self.columns.len().saturating_sub(REMEMBERED);
+        let known = self.columns[start..].iter().rposition(|(known, _)| known == times);
+        known.map_or_else(
+            || {
+                self.columns.push((times.to_vec(), pack_times(times)));
+                self.columns.len() - 1
+            },
+            |known| start + known,
+        )
+    }
+
+    fn directory(&self) -> Directory {
+        let mut offset = 0;
+        let mut place = |packed: &[u8]| {
+            let bytes = offset..offset + packed.len() as u64;
+            offset = bytes.end;
+            (bytes, crc32fast::hash(packed))
+        };
+        let columns = self.columns.iter().map(|(times, packed)| {
+            let (bytes, sum) = place(packed);
+            let (start, end) = (times[0], times[times.len() - 1]);
+            Column { start, end, count: times.len(), bytes, sum }
+        });
+        let columns = columns.collect();
+        let entries = self.chunks.iter().map(|(series, column, packed)| {
+            let (bytes, sum) = place(packed);
+            Entry { series: *series, column: *column, bytes, sum }
+        });
+        Directory { columns, entries: entries.collect() }
+    }
+}
+
+impl Drop for BlockWriter {
+    fn drop(&mut self) {
+        // Renamed, if it was finished.
+        std::fs::remove_file(&self.temporary).ok();
+    }
+}

@@ -1,0 +1,129 @@
+//! Keeps history within its limits: cuts blocks, deletes what is too old or too much.
+
+use std::io;
+use std::path::Path;
+
+use super::block::BlockWriter;
+use super::head::{Unpacker, window_end};
+use super::merge::Merge;
+use super::shared::Shared;
+use super::wal::Log;
+use bellwether_core::Wall;
+
+/// Milliseconds for which samples stay in memory after their block has ended: the time that rules
+/// look back.
+const GRACE: i64 = 5 * 60 * 1000;
+
+/// Keeps a history in memory within its limits.
+pub(super) fn keep_memory(shared: &Shared) {
+    let most = shared.options.max_memory;
+    if !shared.squeeze(most) {
+        shared.evict(most / 8 * 7);
+    }
+    if let Some(expired) = expired(shared) {
+        let mut head = shared.head.write();
+        if head.windows().next().is_some_and(|first| window_end(first) < expired) {
+            head.evict(expired);
+            drop(head);
+            shared.sweep();
+        }
+    }
+}
+
+/// Before when samples are too old, if the clock can be trusted with that.
+fn expired(shared: &Shared) -> Option<i64> {
+    let now = shared.steady.lock().now()?;
+    let retention = i64::try_from(shared.options.retention.as_millis()).unwrap_or(i64::MAX);
+    Some(now.saturating_sub(retention))
+}
+
+/// Writes what is due into blocks: what belongs to another time than the last collection, and
+/// everything if memory or the log is full. `logged`: the time of the last collection that is in
+/// the log. Returns whether a block was written.
+///
+/// # Errors
+/// A block could not be written; its samples stay in memory.
+pub(super) fn cut_due(
+    shared: &Shared,
+    log: &mut Log,
+    folder: &Path,
+    logged: i64,
+) -> io::Result<bool> {
+    let options = &shared.options;
+    let logged_bytes = shared.wal.bytes_in_head(|window| shared.head.read().has_window(window));
+    let full = !shared.squeeze(options.max_memory) || logged_bytes > options.max_bytes / 4;
+    let windows: Vec<i64> = shared.head.read().windows().collect();
+    // Looked at behind the windows, so that none is ahead of it but by a jump of the clock. A block
+    // waits for the log: what is logged behind it would be read twice at the next start.
+    let latest = shared.steady.lock().last().unwrap_or(logged);
+    let over = logged.min(latest).saturating_sub(GRACE);
+    let ahead = logged.max(latest).saturating_add(GRACE);
+    let due = |window: &i64| full || window_end(*window) <= over || *window > ahead;
+    let mut cut_some = false;
+    for window in windows.into_iter().filter(due) {
+        cut(shared, log, folder, window)?;
+        cut_some = true;
+    }
+    Ok(cut_some)
+}
+
+fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: i64) -> io::Result<()> {
+    let segment = log.close_window(window, &shared.wal);
+    let closed = shared.head.write().close_window(window);
+    let mut sorted: Vec<_> = {
+        let index = shared.index.read();
+        let labels = |number: u32| index.labels(number).cloned();
+        closed.iter().filter_map(|(number, chunks)| Some((labels(*number)?, chunks))).collect()
+    };
+    sorted.sort_by(|a, b| a.0.packed().cmp(b.0.packed()));
+    let end = window_end(window);
+    let mut writer = BlockWriter::create(folder, Wall(window)..Wall(end))?;
+    writer.covers(segment);
+    let mut unpacker = Unpacker::default();
+    for (labels, chunks) in sorted {
+        let mut merge = Merge::default();
+        for chunk in chunks {
+            unpacker.read(chunk, window, end, &mut merge);
+        }
+        let (times, values) = merge.finish();
+        writer.add(&labels, &times, &values)?;
+    }
+    writer.finish()?;
+    shared.rescan(folder, true)?;
+    shared.head.write().drop_window(window, &closed);
+    Ok(())
+}
+
+/// Deletes what is too old, too much or no longer needed.
+///
+/// # Errors
+/// Something could not be deleted.
+pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
+    let in_head = |window| shared.head.read().has_window(window);
+    for number in shared.wal.free(in_head) {
+        shared.wal.delete(folder, number)?;
+    }
+    if let Some(expired) = expired(shared) {
+        for block in shared.blocks.all().iter().filter(|block| block.end < expired) {
+            shared.blocks.delete(block)?;
+        }
+    }
+    loop {
+        let blocks = shared.blocks.all();
+        let bytes = blocks.iter().map(|block| block.bytes).sum::<u64>() + shared.wal.bytes();
+        if bytes <= shared.options.max_bytes {
+            break;
+        }
+        let block = blocks.iter().min_by_key(|block| block.end);
+        let segment = shared.wal.oldest_held(in_head);
+        match (block, segment) {
+            (Some(block), Some((_, window))) if block.end < window => {
+                shared.blocks.delete(block)?
+            }
+            (_, Some((number, _))) => shared.wal.delete(folder, number)?,
+            (Some(block), None) => shared.blocks.delete(block)?,
+            (None, None) => break,
+        }
+    }
+    Ok(())
+}

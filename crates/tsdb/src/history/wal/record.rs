@@ -1,0 +1,104 @@
+//! What frames of the write-ahead log hold: which series a number stands for, and the samples of
+//! one collection.
+
+use super::super::bytes::{Reader, put_signed, put_varint};
+use super::super::frame;
+use bellwether_core::LabelSet;
+
+const DEFINITIONS: u8 = 1;
+const SAMPLES: u8 = 2;
+
+/// The content of one frame.
+#[derive(Debug)]
+pub(in super::super) enum Record<'a> {
+    Definitions(Definitions<'a>),
+    Samples(Samples<'a>),
+}
+
+impl<'a> Record<'a> {
+    pub fn read(content: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader(content);
+        Some(match reader.byte()? {
+            DEFINITIONS => Self::Definitions(Definitions(reader)),
+            SAMPLES => Self::Samples(Samples::read(reader)?),
+            _ => return None,
+        })
+    }
+}
+
+/// Series by the numbers that they have in this segment.
+#[derive(Debug)]
+pub(in super::super) struct Definitions<'a>(Reader<'a>);
+
+impl Iterator for Definitions<'_> {
+    type Item = (u32, LabelSet);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let number = u32::try_from(self.0.varint()?).ok()?;
+        Some((number, LabelSet::from_packed(self.0.sized()?)?))
+    }
+}
+
+/// Appends a frame of definitions.
+pub(super) fn put_definitions<'a>(
+    out: &mut Vec<u8>,
+    series: impl Iterator<Item = (u32, &'a LabelSet)>,
+) {
+    frame::put(out, |out| {
+        out.push(DEFINITIONS);
+        for (number, labels) in series {
+            put_varint(out, u64::from(number));
+            put_varint(out, labels.packed().len() as u64);
+            out.extend_from_slice(labels.packed());
+        }
+    });
+}
+
+/// Samples of one time.
+#[derive(Debug)]
+pub(in super::super) struct Samples<'a> {
+    pub at: i64,
+    /// How many samples were logged before these, since the log began: a gap tells what is lost.
+    pub before: u64,
+    /// How many there are.
+    pub count: usize,
+    numbers: Reader<'a>,
+    values: &'a [[u8; 8]],
+}
+
+impl<'a> Samples<'a> {
+    fn read(mut reader: Reader<'a>) -> Option<Self> {
+        let at = reader.u64()? as i64;
+        let before = reader.u64()?;
+        let count = reader.size()?;
+        let values = reader.take(count.checked_mul(8)?)?.as_chunks().0;
+        Some(Self { at, before, count, numbers: reader, values })
+    }
+
+    /// Numbers and values.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, f64)> + use<'a> {
+        let mut numbers = self.numbers;
+        let mut last = 0_i64;
+        self.values.iter().map_while(move |bits| {
+            last = last.wrapping_add(numbers.signed()?);
+            Some((u32::try_from(last).ok()?, f64::from_bits(u64::from_le_bytes(*bits))))
+        })
+    }
+}
+
+/// Appends a frame of samples.
+pub(super) fn put_samples(out: &mut Vec<u8>, at: i64, before: u64, samples: &[(u32, f64)]) {
+    frame::put(out, |out| {
+        out.push(SAMPLES);
+        out.extend_from_slice(&at.to_le_bytes());
+        out.extend_from_slice(&before.to_le_bytes());
+        put_varint(out, samples.len() as u64);
+        out.extend(samples.iter().flat_map(|(_, value)| value.to_bits().to_le_bytes()));
+        let mut last = 0;
+        for (number, _) in samples {
+            let number = i64::from(*number);
+            put_signed(out, number - last);
+            last = number;
+        }
+    });
+}

@@ -1,0 +1,174 @@
+//! Out: series by series, so that memory holds a week of one series at most.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use bellwether_core::{LabelSet, Wall};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+
+use super::write::{OutputFormat, Writer};
+
+/// How much of a series is held at once, milliseconds.
+const WINDOW: i64 = 7 * 24 * 3600 * 1000;
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Series with at least one sample.
+    pub series: u64,
+    /// Samples.
+    pub samples: u64,
+    /// Staleness markers that were left out, because the format has no word for them.
+    pub left_out: u64,
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Samples cannot be read.
+    #[error("cannot read the samples: {0}")]
+    Read(#[from] StorageError),
+    /// They cannot be written.
+    #[error("cannot write: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// The series that one of `selectors` accepts, by name and then by labels.
+///
+/// # Errors
+/// They cannot be read.
+pub fn list(
+    source: &dyn Queryable,
+    selectors: &[Vec<LabelMatcher>],
+    from: Wall,
+    to: Wall,
+) -> Result<Vec<LabelSet>, StorageError> {
+    let mut found = BTreeSet::new();
+    for matchers in selectors {
+        found.extend(source.series(matchers, from, to, &Guard::default())?);
+    }
+    let mut found: Vec<LabelSet> = found.into_iter().collect();
+    // The name first: a label in capitals would come before it. Stable, so labels order the rest.
+    found.sort_by(|a, b| a.name().cmp(b.name()));
+    Ok(found)
+}
+
+/// Writes the samples in `from..=to` of `series`, in their order. `progress` is told after each.
+///
+/// # Errors
+/// They cannot be read, or not be written.
+pub fn export(
+    source: &dyn Queryable,
+    series: &[LabelSet],
+    (from, to): (Wall, Wall),
+    format: OutputFormat,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(),
+) -> Result<Exported, ExportError> {
+    let mut writer = Writer::new(format, out)?;
+    let mut written = 0;
+    for labels in series {
+        let before = writer.samples;
+        let mut start = from.0;
+        while start <= to.0 {
+            let end = start.saturating_add(WINDOW - 1).min(to.0);
+            if let Some(piece) = piece(source, labels, Wall(start), Wall(end))? {
+                writer.series(&piece)?;
+            }
+            start = end.saturating_add(1);
+        }
+        written += u64::from(writer.samples > before);
+        progress();
+    }
+    let (samples, left_out) = (writer.samples, writer.left_out);
+    writer.finish()?;
+    Ok(Exported { series: written, samples, left_out })
+}
+
+/// The samples of the one series with these labels and no others.
+fn piece(
+    source: &dyn Queryable,
+    labels: &LabelSet,
+    from: Wall,
+    to: Wall,
+) -> Result<Option<SampledSeries>, StorageError> {
+    let matchers: Vec<LabelMatcher> =
+        labels.iter().map(|(name, value)| LabelMatcher::equal(name, value)).collect();
+    let found = source.select(&matchers, from, to, &Guard::default())?;
+    Ok(found.into_iter().find(|series| series.labels == *labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::History;
+
+    fn history() -> History {
+        let history = History::in_memory(10);
+        let up = LabelSet::new([("__name__", "up"), ("job", "a\"\n\\")]);
+        let other = LabelSet::new([("__name__", "up"), ("job", "a\"\n\\"), ("Zone", "é")]);
+        let bare = LabelSet::new([("__name__", "http_total")]);
+        for (labels, samples) in [
+            (up, vec![(1000, 1.0), (2001, f64::NAN), (3000, SampledSeries::stale())]),
+            (other, vec![(1000, 0.1), (WINDOW + 5000, -f64::INFINITY)]),
+            (bare, vec![(1_700_000_000_123, 1e300)]),
+        ] {
+            let series = history.series_ref(&labels).unwrap();
+            for (at, value) in samples {
+                history.append(Wall(at), &[(series, value)]);
+            }
+        }
+        history
+    }
+
+    fn exported(format: OutputFormat, selectors: &[Vec<LabelMatcher>]) -> (String, Exported) {
+        let (history, mut out, mut told) = (history(), Vec::new(), 0);
+        let span = (Wall(0), Wall(1_800_000_000_000));
+        let series = list(&history, selectors, span.0, span.1).unwrap();
+        let done = export(&history, &series, span, format, &mut out, &mut || told += 1).unwrap();
+        assert_eq!(told, series.len());
+        (String::from_utf8(out).unwrap(), done)
+    }
+
+    #[test]
+    fn open_metrics_is_sorted_by_name_and_keeps_names() {
+        let (text, done) = exported(OutputFormat::OpenMetrics, &[vec![]]);
+        assert_eq!(
+            text,
+            "# TYPE http_total unknown\nhttp_total 1e+300 1700000000.123\n# TYPE up unknown\n\
+             up{Zone=\"é\",job=\"a\\\"\\n\\\\\"} 0.1 1.000\n\
+             up{Zone=\"é\",job=\"a\\\"\\n\\\\\"} -Inf 604805.000\n\
+             up{job=\"a\\\"\\n\\\\\"} 1 1.000\nup{job=\"a\\\"\\n\\\\\"} NaN 2.001\n# EOF\n"
+        );
+        assert_eq!(done, Exported { series: 3, samples: 5, left_out: 1 });
+    }
+
+    #[test]
+    fn selectors_add_up_and_a_series_comes_once() {
+        let selectors = [
+            vec![LabelMatcher::equal("__name__", "up"), LabelMatcher::equal("Zone", "")],
+            vec![LabelMatcher::equal("__name__", "up")],
+        ];
+        let (text, done) = exported(OutputFormat::Csv, &selectors);
+        let name = "\"up{job=\"\"a\\\"\"\\n\\\\\"\"}\"";
+        let other = "\"up{Zone=\"\"é\"\", job=\"\"a\\\"\"\\n\\\\\"\"}\"";
+        assert_eq!(
+            text,
+            format!(
+                "time,series,value\r\n1970-01-01T00:00:01.000Z,{other},0.1\r\n\
+                 1970-01-08T00:00:05.000Z,{other},-Inf\r\n\
+                 1970-01-01T00:00:01.000Z,{name},1\r\n1970-01-01T00:00:02.001Z,{name},NaN\r\n"
+            )
+        );
+        assert_eq!(done, Exported { series: 2, samples: 4, left_out: 1 });
+    }
+
+    #[test]
+    fn json_has_everything() {
+        let (text, done) = exported(OutputFormat::Json, &[vec![LabelMatcher::equal("Zone", "")]]);
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.contains("\"values\":[\"NaN\",null],\"timestamps\":[2001,3000]"), "{text}");
+        assert_eq!(done, Exported { series: 2, samples: 4, left_out: 0 });
+    }
+}

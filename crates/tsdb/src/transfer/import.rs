@@ -1,0 +1,350 @@
+//! In: text to blocks. Everything is read and sorted before the first block is written, so a bad
+//! line leaves nothing behind.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, Read};
+use std::path::Path;
+
+use crate::history::{BlockWriter, History};
+use bellwether_core::{LabelSet, Wall};
+use bellwether_exposition::{TimeUnit, read_point, read_series};
+use bellwether_promql::SampledSeries;
+
+use super::json;
+use super::sort::{Record, Sorted, Sorter};
+
+/// Formats of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputFormat {
+    /// OpenMetrics with a time on every line, or the lines of `promtool tsdb dump`.
+    OpenMetrics,
+    /// Lines of JSON, as VictoriaMetrics exports them.
+    Json,
+}
+
+/// A line that does not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}; hint: {hint}")]
+pub struct BadLine {
+    /// Counted from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub hint: &'static str,
+}
+
+/// Why an import failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A line does not read.
+    #[error("line {line}: {0}", line = .0.line)]
+    Line(BadLine),
+    /// The input cannot be read.
+    #[error("cannot read the input: {0}")]
+    Read(io::Error),
+    /// Memory was full, and the disk does not take what was in it.
+    #[error("cannot sort in {folder}: {0}", folder = std::env::temp_dir().display())]
+    Spill(io::Error),
+    /// A block cannot be written; those before it are in place.
+    #[error("cannot write a block: {0}")]
+    Write(io::Error),
+}
+
+/// What was imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Samples.
+    pub samples: u64,
+    /// Samples that a later line gave another value.
+    pub replaced: u64,
+    /// Series.
+    pub series: usize,
+    /// Blocks written.
+    pub blocks: u64,
+    /// The time of the first and of the last sample.
+    pub span: Option<(Wall, Wall)>,
+    /// Bad lines that were left out.
+    pub skipped: u64,
+    /// The first of them.
+    pub first_bad: Option<BadLine>,
+}
+
+/// Most samples held in memory, 40 bytes each.
+pub const CEILING: usize = 1_000_000;
+/// Longest line: more than VictoriaMetrics writes of one series.
+const LONGEST: u64 = 256 << 20;
+/// The end of the year 9999.
+const LATEST: i64 = 253_402_300_799_999;
+
+/// An import under way.
+pub struct Import {
+    format: Option<InputFormat>,
+    skip_bad: bool,
+    sorter: Sorter,
+    series: Vec<LabelSet>,
+    numbers: HashMap<LabelSet, u32>,
+    /// The series of the line before, as it was written: most lines have the same.
+    last: Option<(String, u32, TimeUnit)>,
+    /// Whether lines of OpenMetrics came, and its end.
+    open: (bool, bool),
+    read: u64,
+    done: Imported,
+}
+
+impl Import {
+    /// Of `format`; `None`: told by the first line. `skip_bad`: bad lines are counted and left
+    /// out. At most `ceiling` samples are held in memory.
+    #[must_use]
+    pub fn new(format: Option<InputFormat>, skip_bad: bool, ceiling: usize) -> Self {
+        Self {
+            format,
+            skip_bad,
+            sorter: Sorter::new(ceiling),
+            series: Vec::new(),
+            numbers: HashMap::new(),
+            last: None,
+            open: (false, false),
+            read: 0,
+            done: Imported::default(),
+        }
+    }
+
+    /// Reads all of `input`. `progress` is told of bytes now and then.
+    ///
+    /// # Errors
+    /// The first bad line, unless those are left out; or it cannot be read, or not be sorted.
+    pub fn read(
+        &mut self,
+        input: &mut dyn BufRead,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), ImportError> {
+        let (mut bytes, mut number) = (Vec::new(), 0);
+        loop {
+            bytes.clear();
+            let taken = input.take(LONGEST).read_until(b'\n', &mut bytes);
+            let taken = taken.map_err(ImportError::Read)? as u64;
+            if taken == 0 {
+                break;
+            }
+            progress(taken);
+            number += 1;
+            let told = match line_of(&bytes) {
+                Ok(line) => self.line(line)?,
+                Err(message) => Err((message, "a line ends with a line feed")),
+            };
+            self.judge(number, told)?;
+        }
+        if self.open == (true, false) {
+            let hint = "it was cut off; --skip-bad takes what there is";
+            self.judge(number + 1, Err(("no # EOF at the end".into(), hint)))?;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, line: u64, told: Result<(), Complaint>) -> Result<(), ImportError> {
+        let Err((message, hint)) = told else { return Ok(()) };
+        let bad = BadLine { line, message, hint };
+        if !self.skip_bad {
+            return Err(ImportError::Line(bad));
+        }
+        self.done.skipped += 1;
+        self.done.first_bad.get_or_insert(bad);
+        Ok(())
+    }
+
+    fn line(&mut self, line: &str) -> Result<Result<(), Complaint>, ImportError> {
+        if line.is_empty() {
+            return Ok(Ok(()));
+        }
+        let format = *self.format.get_or_insert_with(|| match is_json(line) {
+            true => InputFormat::Json,
+            false => InputFormat::OpenMetrics,
+        });
+        let read = match format {
+            InputFormat::Json => self.json(line),
+            InputFormat::OpenMetrics => self.open_metrics(line),
+        };
+        match read {
+            Ok(samples) => {
+                for (series, at, value) in samples {
+                    let record = Record::new(series, at, value, self.read);
+                    self.read += 1;
+                    self.sorter.push(record).map_err(ImportError::Spill)?;
+                }
+                Ok(Ok(()))
+            }
+            Err(complaint) => Ok(Err(complaint)),
+        }
+    }
+
+    fn json(&mut self, line: &str) -> Result<Vec<Point>, Complaint> {
+        const HINT: &str =
+            "{\"metric\":{\"__name__\":\"up\"},\"values\":[1],\"timestamps\":[1700000000000]}";
+        let series = json::read(line).map_err(|message| (message, HINT))?;
+        let number = self.number(&series.labels);
+        let samples = series.times.into_iter().zip(series.values);
+        samples
+            .map(|(at, value)| match within(at) {
+                true => Ok((number, at, value)),
+                false => Err((format!("no such time: {at}"), "milliseconds since 1970")),
+            })
+            .collect()
+    }
+
+    fn open_metrics(&mut self, line: &str) -> Result<Vec<Point>, Complaint> {
+        const HINT: &str = "name{label=\"value\"} VALUE SECONDS, or a line of promtool tsdb dump";
+        const AFTER: &str = "an OpenMetrics file ends there; import a second one by itself";
+        if line.starts_with('#') {
+            self.open.1 |= line == "# EOF";
+            return Ok(Vec::new());
+        }
+        if self.open.1 {
+            return Err(("text after # EOF".into(), AFTER));
+        }
+        let known = self.last.as_ref().and_then(|(text, number, unit)| {
+            let rest = line.strip_prefix(text.as_str()).filter(|rest| rest.starts_with(' '))?;
+            Some((*number, *unit, rest))
+        });
+        let (number, unit, rest) = match known {
+            Some(known) => known,
+            None => {
+                let (labels, unit, rest) = read_series(line).map_err(|message| (message, HINT))?;
+                let number = self.number(&labels);
+                let text = line[..line.len() - rest.len()].to_owned();
+                self.last = Some((text, number, unit));
+                (number, unit, rest)
+            }
+        };
+        self.open.0 |= unit == TimeUnit::Seconds;
+        let (mut value, at) = read_point(rest, unit).map_err(|message| (message, HINT))?;
+        if unit == TimeUnit::Millis && value.is_nan() {
+            value = f64::from_bits(DUMPED_NAN);
+        }
+        if !within(at) {
+            return Err(("its time is not in the years 1 to 9999".into(), "times are seconds"));
+        }
+        Ok(vec![(number, at, value)])
+    }
+
+    fn number(&mut self, labels: &LabelSet) -> u32 {
+        if let Some(number) = self.numbers.get(labels) {
+            return *number;
+        }
+        let number = self.series.len() as u32;
+        self.series.push(labels.clone());
+        self.numbers.insert(labels.clone(), number);
+        number
+    }
+
+    /// Writes what was read to the history in `folder`, a block at a time, each whole or not at
+    /// all. Importing the same again changes nothing.
+    ///
+    /// # Errors
+    /// A block cannot be written; or what was spilled cannot be read back.
+    pub fn write(self, folder: &Path) -> Result<Imported, ImportError> {
+        let mut done = self.done;
+        let mut sorted = self.sorter.into_sorted().map_err(ImportError::Spill)?;
+        let mut seen = vec![false; self.series.len()];
+        let mut next = sorted.next().map_err(ImportError::Spill)?;
+        while let Some(first) = next {
+            let range = History::block_range(Wall(first.at));
+            let mut block = BlockWriter::create(folder, range).map_err(ImportError::Write)?;
+            while let Some(begin) = next.filter(|record| record.block == first.block) {
+                let column = Column::read(begin, &mut sorted).map_err(ImportError::Spill)?;
+                seen[begin.series as usize] = true;
+                let labels = &self.series[begin.series as usize];
+                block.add(labels, &column.times, &column.values).map_err(ImportError::Write)?;
+                done.note(&column);
+                next = column.next;
+            }
+            block.finish().map_err(ImportError::Write)?;
+            done.blocks += 1;
+        }
+        done.series = seen.into_iter().filter(|seen| *seen).count();
+        Ok(done)
+    }
+}
+
+type Complaint = (String, &'static str);
+type Point = (u32, i64, f64);
+
+/// Whether a line is an object of JSON, and not a series with a quoted name.
+fn is_json(line: &str) -> bool {
+    let key = line.strip_prefix('{').map(str::trim_start).and_then(|rest| rest.strip_prefix('"'));
+    let behind = key.and_then(|rest| rest.split_once('"'));
+    behind.is_some_and(|(_, rest)| rest.trim_start().starts_with(':'))
+}
+
+fn within(at: i64) -> bool {
+    (-LATEST..=LATEST).contains(&at)
+}
+
+fn line_of(bytes: &[u8]) -> Result<&str, String> {
+    if bytes.len() as u64 >= LONGEST {
+        return Err(format!("longer than {} MiB", LONGEST >> 20));
+    }
+    let line = str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
+    Ok(line.trim_end_matches(['\r', '\n']))
+}
+
+/// A NaN of a dump, which prints the marker of a series that ended as any other NaN.
+const DUMPED_NAN: u64 = 0x7ff8_0000_0000_0d09;
+
+/// Tells staleness markers of a dump from other NaNs: no marker follows another, so a single NaN is taken for one.
+fn settle_nans(values: &mut [f64]) {
+    let dumped: Vec<bool> = values.iter().map(|value| value.to_bits() == DUMPED_NAN).collect();
+    for (index, value) in values.iter_mut().enumerate().filter(|(index, _)| dumped[*index]) {
+        let before = index.checked_sub(1).is_some_and(|before| dumped[before]);
+        let in_a_row = before || dumped.get(index + 1) == Some(&true);
+        *value = if in_a_row { f64::NAN } else { SampledSeries::stale() };
+    }
+}
+
+/// The samples of one series in one block.
+struct Column {
+    times: Vec<i64>,
+    values: Vec<f64>,
+    replaced: u64,
+    /// The first sample behind it.
+    next: Option<Record>,
+}
+
+impl Column {
+    fn read(first: Record, sorted: &mut Sorted) -> io::Result<Self> {
+        let mut column = Self { times: Vec::new(), values: Vec::new(), replaced: 0, next: None };
+        let mut next = Some(first);
+        while let Some(record) = next {
+            if (record.block, record.series) != (first.block, first.series) {
+                column.next = next;
+                break;
+            }
+            let value = f64::from_bits(record.bits);
+            match column.times.last() {
+                Some(at) if *at == record.at => {
+                    column.replaced += 1;
+                    column.values.pop();
+                }
+                _ => column.times.push(record.at),
+            }
+            column.values.push(value);
+            next = sorted.next()?;
+        }
+        settle_nans(&mut column.values);
+        Ok(column)
+    }
+}
+
+impl Imported {
+    fn note(&mut self, column: &Column) {
+        self.samples += column.times.len() as u64;
+        self.replaced += column.replaced;
+        if let (Some(first), Some(last)) = (column.times.first(), column.times.last()) {
+            let (from, to) = self.span.unwrap_or((Wall(*first), Wall(*last)));
+            self.span = Some((from.min(Wall(*first)), to.max(Wall(*last))));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Samples in order of block, series and time, however many there are: sorted in memory up to a
+//! ceiling, beyond it in sorted runs on disk that are merged at the end.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::history::History;
+use bellwether_core::Wall;
+
+/// A sample on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Record {
+    /// Start of its block, milliseconds since the epoch.
+    pub(super) block: i64,
+    /// Number of its series.
+    pub(super) series: u32,
+    /// Milliseconds since the epoch.
+    pub(super) at: i64,
+    /// When it was read; of two at one time the later counts.
+    nth: u64,
+    /// Its value's bits.
+    pub(super) bits: u64,
+}
+
+/// Bytes of a record in a run.
+const SIZE: usize = 28;
+
+impl Record {
+    pub(super) fn new(series: u32, at: i64, value: f64, nth: u64) -> Self {
+        let block = History::block_range(Wall(at)).start.0;
+        Self { block, series, at, nth, bits: value.to_bits() }
+    }
+
+    fn put(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.series.to_le_bytes())?;
+        for word in [self.at as u64, self.nth, self.bits] {
+            out.write_all(&word.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The next of a run; `None` at its end.
+    fn take(run: &mut impl Read) -> io::Result<Option<Self>> {
+        let mut bytes = [0; SIZE];
+        match run.read_exact(&mut bytes) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let mut series = [0; 4];
+        series.copy_from_slice(&bytes[..4]);
+        let word = |index: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[4 + 8 * index..12 + 8 * index]);
+            u64::from_le_bytes(word)
+        };
+        let at = word(0) as i64;
+        let value = f64::from_bits(word(2));
+        Ok(Some(Self::new(u32::from_le_bytes(series), at, value, word(1))))
+    }
+}
+
+/// Takes samples in any order.
+pub(super) struct Sorter {
+    ceiling: usize,
+    buffer: Vec<Record>,
+    runs: Vec<File>,
+}
+
+impl Sorter {
+    /// Keeps at most `ceiling` samples in memory.
+    pub(super) fn new(ceiling: usize) -> Self {
+        Self { ceiling: ceiling.max(1), buffer: Vec::new(), runs: Vec::new() }
+    }
+
+    /// Takes a sample.
+    pub(super) fn push(&mut self, record: Record) -> io::Result<()> {
+        self.buffer.push(record);
+        if self.buffer.len() >= self.ceiling { self.spill() } else { Ok(()) }
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        self.buffer.sort_unstable();
+        let mut file = BufWriter::new(nameless(&std::env::temp_dir())?);
+        for record in &self.buffer {
+            record.put(&mut file)?;
+        }
+        let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        self.runs.push(file);
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Hands out all samples, in order.
+    pub(super) fn into_sorted(mut self) -> io::Result<Sorted> {
+        self.buffer.sort_unstable();
+        let mut sorted = Sorted {
+            heads: BinaryHeap::new(),
+            runs: self.runs.into_iter().map(BufReader::new).collect(),
+            rest: self.buffer.into_iter(),
+        };
+        for run in 0..=sorted.runs.len() {
+            sorted.refill(run)?;
+        }
+        Ok(sorted)
+    }
+}
+
+/// All samples, in order of block, series and time.
+pub(super) struct Sorted {
+    /// The next of each run.
+    heads: BinaryHeap<Reverse<(Record, usize)>>,
+    runs: Vec<BufReader<File>>,
+    /// What never went to disk; counts as the last run.
+    rest: std::vec::IntoIter<Record>,
+}
+
+impl Sorted {
+    /// The next sample.
+    pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
+        let Some(Reverse((record, run))) = self.heads.pop() else { return Ok(None) };
+        self.refill(run)?;
+        Ok(Some(record))
+    }
+
+    fn refill(&mut self, run: usize) -> io::Result<()> {
+        let next = match self.runs.get_mut(run) {
+            Some(run) => Record::take(run)?,
+            None => self.rest.next(),
+        };
+        self.heads.extend(next.map(|record| Reverse((record, run))));
+        Ok(())
+    }
+}
+
+/// A file in `folder` that goes with the process, however that ends.
+fn nameless(folder: &Path) -> io::Result<File> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let path = folder.join(format!("bellwether-import-{}-{number}", std::process::id()));
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_over_disk_comes_back_in_the_same_order() {
+        let samples = (0..1000_u64).map(|nth| {
+            let mixed = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            Record::new((mixed % 7) as u32, (mixed >> 40) as i64 - 5_000_000, nth as f64, nth)
+        });
+        let sorted = |ceiling| {
+            let mut sorter = Sorter::new(ceiling);
+            samples.clone().for_each(|record| sorter.push(record).unwrap());
+            let mut sorted = sorter.into_sorted().unwrap();
+            std::iter::from_fn(|| sorted.next().unwrap()).collect::<Vec<_>>()
+        };
+        let expected = sorted(usize::MAX);
+        assert_eq!(expected.len(), 1000);
+        assert!(expected.is_sorted_by_key(|record| (record.block, record.series, record.at)));
+        for ceiling in [1, 7, 100, 1000] {
+            assert_eq!(sorted(ceiling), expected, "{ceiling}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Samples as text, in each format.
+
+use std::io::{self, Write};
+
+use bellwether_core::{LabelSet, METRIC_NAME, is_label_name, is_metric_name};
+use bellwether_exposition::write_value;
+use bellwether_promql::SampledSeries;
+
+use super::json;
+
+/// Formats of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// OpenMetrics 1.0, as `promtool tsdb create-blocks-from openmetrics` takes it. Every metric
+    /// is of type `unknown`, the one whose samples carry the name of their metric unchanged.
+    OpenMetrics,
+    /// Lines of JSON, as VictoriaMetrics exports and imports them.
+    Json,
+    /// A header, then a line per sample.
+    Csv,
+}
+
+/// Writes series one after the other.
+pub(super) struct Writer<'a> {
+    format: OutputFormat,
+    out: &'a mut dyn Write,
+    /// The metric whose samples come now.
+    metric: String,
+    /// Staleness markers left out, because the format has no word for them.
+    pub(super) left_out: u64,
+    /// Samples written.
+    pub(super) samples: u64,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(format: OutputFormat, out: &'a mut dyn Write) -> io::Result<Self> {
+        if format == OutputFormat::Csv {
+            out.write_all(b"time,series,value\r\n")?;
+        }
+        Ok(Self { format, out, metric: String::new(), left_out: 0, samples: 0 })
+    }
+
+    /// Writes the samples of one series; more of the same series may follow.
+    pub(super) fn series(&mut self, series: &SampledSeries) -> io::Result<()> {
+        match self.format {
+            OutputFormat::Json => {
+                self.samples += series.times.len() as u64;
+                json::write(self.out, series)
+            }
+            OutputFormat::OpenMetrics => self.open_metrics(series),
+            OutputFormat::Csv => self.csv(series),
+        }
+    }
+
+    /// Writes what ends the file.
+    pub(super) fn finish(self) -> io::Result<()> {
+        if self.format == OutputFormat::OpenMetrics {
+            self.out.write_all(b"# EOF\n")?;
+        }
+        self.out.flush()
+    }
+
+    fn open_metrics(&mut self, series: &SampledSeries) -> io::Result<()> {
+        let name = series.labels.name();
+        if name != self.metric {
+            match is_metric_name(name) {
+                true => writeln!(self.out, "# TYPE {name} unknown")?,
+                false => writeln!(self.out, "# TYPE \"{}\" unknown", escaped(name))?,
+            }
+            name.clone_into(&mut self.metric);
+        }
+        let head = open_metrics_series(&series.labels);
+        self.lines(series, |line, at, value| {
+            line.extend_from_slice(head.as_bytes());
+            line.push(b' ');
+            write_value(line, value);
+            line.push(b' ');
+            push_seconds(line, at);
+            line.push(b'\n');
+        })
+    }
+
+    fn csv(&mut self, series: &SampledSeries) -> io::Result<()> {
+        let name = series.labels.to_string().replace('"', "\"\"");
+        self.lines(series, |line, at, value| {
+            let time = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+            line.extend_from_slice(format!("{time:.3},\"{name}\",").as_bytes());
+            write_value(line, value);
+            line.extend_from_slice(b"\r\n");
+        })
+    }
+
+    /// One line per sample but the staleness markers.
+    fn lines(
+        &mut self,
+        series: &SampledSeries,
+        write: impl Fn(&mut Vec<u8>, i64, f64),
+    ) -> io::Result<()> {
+        let mut line = Vec::new();
+        for (at, value) in series.times.iter().zip(&series.values) {
+            if SampledSeries::is_stale(*value) {
+                self.left_out += 1;
+                continue;
+            }
+            line.clear();
+            write(&mut line, *at, *value);
+            self.out.write_all(&line)?;
+            self.samples += 1;
+        }
+        Ok(())
+    }
+}
+
+/// `name{label="value"}`, or `{"name","label"="value"}` where a name needs quotes.
+fn open_metrics_series(labels: &LabelSet) -> String {
+    let (mut text, mut separator) = (String::new(), '{');
+    let metric = labels.name();
+    if is_metric_name(metric) {
+        text += metric;
+    } else {
+        text += &format!("{{\"{}\"", escaped(metric));
+        separator = ',';
+    }
+    for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
+        text.push(separator);
+        separator = ',';
+        match is_label_name(name) {
+            true => text += name,
+            false => text += &format!("\"{}\"", escaped(name)),
+        }
+        text += &format!("=\"{}\"", escaped(value));
+    }
+    if separator == ',' {
+        text.push('}');
+    }
+    text
+}
+
+/// A name or value between its quotes.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Milliseconds as seconds with three digits.
+fn push_seconds(out: &mut Vec<u8>, millis: i64) {
+    if millis < 0 {
+        out.push(b'-');
+    }
+    let millis = millis.unsigned_abs();
+    out.extend_from_slice(itoa::Buffer::new().format(millis / 1000).as_bytes());
+    out.extend_from_slice(format!(".{:03}", millis % 1000).as_bytes());
+}
