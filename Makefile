@@ -29,10 +29,10 @@ run: build
 
 test:
 	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	scripts/deny
-	cargo test --locked --no-fail-fast --lib --bins --tests
+	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
 
 # With libFuzzer, which needs the nightly compiler and cargo-fuzz; FUZZ_SECONDS for each target.
 FUZZ_SECONDS ?= 30
