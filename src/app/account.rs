@@ -122,11 +122,13 @@ impl Account {
 
     /// How it fares.
     pub(super) fn health(&self) -> AlertHistoryHealth {
-        let Stats { folder, disk_bytes, memory_bytes, oldest, problem, .. } = self.history.stats();
+        let Stats { folder, disk_bytes, memory_bytes, oldest, damaged, problem, .. } =
+            self.history.stats();
         AlertHistoryHealth {
             folder,
             bytes: disk_bytes + memory_bytes,
             oldest,
+            damaged,
             problem: self.problem.clone().or(problem),
         }
     }

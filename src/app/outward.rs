@@ -15,7 +15,11 @@ use bellwether_runtime::Clock;
 use bellwether_server::RemoteHealth;
 
 /// The destinations, over all reloads.
-pub(super) struct Outward(Arc<Writers>);
+pub(super) struct Outward {
+    writers: Arc<Writers>,
+    /// Since when this process counts.
+    started: Wall,
+}
 
 /// Looks whether the destinations of `plan` can be built.
 pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
@@ -31,13 +35,15 @@ pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
 impl Outward {
     /// None yet. `state` keeps how far each got.
     pub(super) fn new(state: Option<PathBuf>, clock: Clock) -> Self {
+        let started = clock.now().wall;
         let clock = Arc::new(move || clock.now().wall);
-        Self(Arc::new(Writers::new(Setup { state, clock, random: fastrand::f64 })))
+        let writers = Writers::new(Setup { state, clock, random: fastrand::f64 });
+        Self { writers: Arc::new(writers), started }
     }
 
     /// Builds the destinations of `plan`; nothing is sent yet.
     pub(super) async fn prepare(&self, plan: &Plan) -> Result<Prepared, String> {
-        let (writers, settings) = (self.0.clone(), plan.root.remote_write.clone());
+        let (writers, settings) = (self.writers.clone(), plan.root.remote_write.clone());
         let prepared = tokio::task::spawn_blocking(move || writers.prepare(&settings)).await;
         prepared.map_err(|error| error.to_string())?
     }
@@ -46,8 +52,8 @@ impl Outward {
     pub(super) async fn replace(&self, prepared: Prepared, past: Option<&Past>, plan: &Plan) {
         match past {
             Some(past) if past.is_on_disk() => {
-                let families = Families::new(&plan.metrics);
-                self.0.replace(prepared, Arc::new(past.history.clone()), families).await;
+                let families = Families::new(&plan.metrics, self.started);
+                self.writers.replace(prepared, Arc::new(past.history.clone()), families).await;
             }
             _ if plan.root.remote_write.is_empty() => {}
             _ => {
@@ -57,11 +63,11 @@ impl Outward {
     }
 
     pub(super) async fn stop(&self) {
-        self.0.stop().await;
+        self.writers.stop().await;
     }
 
     pub(super) fn figures(&self) -> BTreeMap<String, RemoteFigures> {
-        let figures = self.0.figures().into_iter().map(|(name, figures)| {
+        let figures = self.writers.figures().into_iter().map(|(name, figures)| {
             let figures = RemoteFigures {
                 sent: figures.sent,
                 failed: figures.failed,
@@ -81,7 +87,7 @@ impl Outward {
         let lost = |dropped: &[(&str, u64)]| {
             dropped.iter().find(|(reason, _)| *reason == "lost").map_or(0, |(_, count)| *count)
         };
-        let health = self.0.figures().into_iter().map(|(name, figures)| RemoteHealth {
+        let health = self.writers.figures().into_iter().map(|(name, figures)| RemoteHealth {
             name,
             sent: figures.sent,
             lost: figures.failed + lost(&figures.dropped),

@@ -89,6 +89,7 @@ impl Past {
             lost: vec![("not_written", stats.dropped), ("memory", stats.evicted)],
             damage: vec![
                 ("wal_frame", losses.wal_frames),
+                ("wal_segment", losses.wal_segments),
                 ("chunk", losses.chunks),
                 ("block", losses.blocks),
                 ("missing_block", losses.missing_blocks),
@@ -118,6 +119,7 @@ impl Past {
             series: stats.series,
             bytes: stats.wal_bytes + stats.block_bytes,
             oldest: stats.oldest,
+            damaged: stats.losses.pieces(),
             problem: self.problem.clone().or(stats.last_error).or(limit),
         }
     }
@@ -193,10 +195,12 @@ fn tell(folder: Option<&Path>, recovery: &Recovery) {
         (None, None) => {}
     }
     if !losses.none() {
-        let Losses { torn_bytes, wal_frames, chunks, blocks, missing_blocks } = losses;
+        let Losses { torn_bytes, wal_frames, wal_segments, chunks, blocks, missing_blocks } =
+            losses;
         warn!(
             torn_bytes,
             wal_frames,
+            wal_segments,
             chunks,
             blocks,
             missing_blocks,

@@ -135,6 +135,7 @@ fn history(history: &Value) -> String {
         None => "  in memory".to_owned(),
     };
     line += &format!("  {} series  since {}", text(&history["series"]), text(&history["oldest"]));
+    line += &damaged(&history["damaged"], "pieces");
     if let Some(problem) = history["problem"].as_str() {
         line += &format!("  DEGRADED {}", printable(problem));
     }
@@ -148,10 +149,19 @@ fn alert_history(history: &Value) -> String {
     }
     let folder = history["folder"].as_str().unwrap_or("in memory");
     let mut line = format!("\nalert history\n  {folder}  {} bytes", text(&history["bytes"]));
+    line += &damaged(&history["damaged"], "records");
     if let Some(problem) = history["problem"].as_str() {
         line += &format!("  DEGRADED {}", printable(problem));
     }
     line + "\n"
+}
+
+/// How much was found damaged or missing since the start; nothing where all is whole.
+fn damaged(count: &Value, what: &str) -> String {
+    match count.as_u64() {
+        None | Some(0) => String::new(),
+        Some(count) => format!("  {count} {what} damaged or missing, see the log"),
+    }
 }
 
 /// One line per destination of remote write; nothing where there is none.
@@ -193,7 +203,7 @@ mod tests {
                     "own": {"success": null, "error": null, "lastDurationSeconds": 0},
                     "statsd": {"success": null, "error": "no answer", "lastDurationSeconds": 0}},
                     "history": {"folder": "/h", "series": 7, "bytes": 99, "oldest": "2026-11-21",
-                    "problem": "no space left"},
+                    "damaged": 3, "problem": "no space left"},
                     "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
                     "lastError": "refused"}],
                     "configuration": {"source": "/b.yaml", "checksum": "00c0ffee", "loadedAt": "2026-11-21"},
@@ -214,7 +224,7 @@ mod tests {
              neo4j               1.50 ms  FAILED connect: refused\n  \
              own                 0.00 ms  has not run yet\n  \
              statsd              0.00 ms  not seen yet, and not missed: no answer\n\nstate\n  /s  DEGRADED it is another's\n\nhistory\n  \
-             /h  99 bytes  7 series  since 2026-11-21  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
+             /h  99 bytes  7 series  since 2026-11-21  3 pieces damaged or missing, see the log  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
              log            1 sent, 0 queued, 0 dropped\n  \
              pager          1 sent, 0 queued, 2 dropped, 2 dead letters\n\nremote write\n  \
              mimir          5 sent, 0 lost, 9 bytes wait  FAILED refused\n\nalerts\n  \

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// `name{label="value"} time value` of each sample of a request, in its order. The value is shown
-/// by its bits where it is NaN.
+/// by its bits where it is NaN; `since TIME` behind it where it has a start.
 pub fn samples(content_type: &str, body: &[u8]) -> Vec<String> {
     let message = snap::raw::Decoder::new().decompress_vec(body).expect("a Snappy block");
     match content_type {
@@ -145,18 +145,21 @@ fn shown(labels: &[(String, String)]) -> String {
 }
 
 fn lines(name: &str, series: &[(u64, Field<'_>)], tag: u64) -> Vec<String> {
-    let samples: Vec<(u64, f64)> = series
+    let samples: Vec<(u64, f64, u64)> = series
         .iter()
         .filter(|(other, _)| *other == tag)
         .map(|(_, sample)| {
             let sample = fields(sample.bytes());
-            (number(&sample, 2), f64::from_bits(number(&sample, 1)))
+            (number(&sample, 2), f64::from_bits(number(&sample, 1)), number(&sample, 3))
         })
         .collect();
     assert!(samples.is_sorted_by(|a, b| a.0 <= b.0), "samples out of order: {samples:?}");
-    let line = |(at, value): (u64, f64)| match value.is_nan() {
-        true => format!("{name} {at} {:#x}", value.to_bits()),
-        false => format!("{name} {at} {value}"),
+    let line = |(at, value, since): (u64, f64, u64)| {
+        let since = if since > 0 { format!(" since {since}") } else { String::new() };
+        match value.is_nan() {
+            true => format!("{name} {at} {:#x}{since}", value.to_bits()),
+            false => format!("{name} {at} {value}{since}"),
+        }
     };
     samples.into_iter().map(line).collect()
 }

@@ -38,17 +38,20 @@ async fn send(writers: &Writers, yaml: &str, log: &Memory) {
 }
 
 fn families() -> Families {
-    Families::new(&[MetricDef {
-        name: "a".into(),
-        exported: "a".into(),
-        help: "What a is.".into(),
-        kind: Kind::Counter,
-        labels: [].into(),
-        buckets: [].into(),
-        quantiles: [].into(),
-        origin: Origin::Application,
-        interval: Duration::from_secs(1),
-    }])
+    Families::new(
+        &[MetricDef {
+            name: "a".into(),
+            exported: "a".into(),
+            help: "What a is.".into(),
+            kind: Kind::Counter,
+            labels: [].into(),
+            buckets: [].into(),
+            quantiles: [].into(),
+            origin: Origin::Application,
+            interval: Duration::from_secs(1),
+        }],
+        Wall(900),
+    )
 }
 
 fn one(address: impl std::fmt::Display, more: &str) -> String {
@@ -134,7 +137,7 @@ async fn version_2_with_symbols_and_metadata() {
     assert_eq!(
         told(&requests),
         [
-            "{__name__=\"a\",instance=\"a\"} 1000 1.5 # 1 What a is.",
+            "{__name__=\"a\",instance=\"a\"} 1000 1.5 since 900 # 1 What a is.",
             "{__name__=\"b\",instance=\"a\"} 1000 2",
         ]
     );
@@ -209,6 +212,27 @@ async fn failures_that_may_pass_are_tried_again_in_order() {
         told(&requests[4..]).into_iter().filter(|line| line.contains("\"a\",")).collect();
     let times: Vec<&str> = a.iter().filter_map(|line| line.split(' ').nth(1)).collect();
     assert_eq!(times, ["1", "2", "3", "4"]);
+    writers.stop().await;
+}
+
+/// Over an outage the receiver is told them with the first request that it takes, and then not again
+/// for a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn types_and_help_are_sent_until_they_are_taken() {
+    let count = AtomicUsize::new(0);
+    let sink = Sink::start(move |_| match count.fetch_add(1, SeqCst) {
+        0..2 => status(503),
+        _ => status(204),
+    });
+    let (log, writers) = (Memory::default(), writers(None));
+    send(&writers, &one(sink.address(), ""), &log).await;
+    log.collect(1000, &[("a", 1.0)]);
+    until(&writers, "the first", |figures| figures.sent == 1).await;
+    log.collect(2000, &[("a", 2.0)]);
+    until(&writers, "the second", |figures| figures.sent == 2).await;
+    let told: Vec<usize> =
+        sink.requests().iter().map(|request| metadata(&request.body).len()).collect();
+    assert_eq!(told, [1, 1, 1, 0]);
     writers.stop().await;
 }
 

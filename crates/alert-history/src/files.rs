@@ -61,33 +61,54 @@ pub(super) fn path(folder: &Path, first: u64, day: i64) -> PathBuf {
     folder.join(format!("{first:020}-{date}.jsonl"))
 }
 
-/// The segments of `folder`, the oldest first. Of each but the last, how many records it holds
-/// follows from the next one's name.
-pub(super) fn list(folder: &Path) -> io::Result<Vec<Segment>> {
-    let mut segments = Vec::new();
+/// What there is in a folder.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// The segments, the oldest first. Of each but the last, how many records it holds follows from
+    /// the next one's name.
+    pub segments: Vec<Segment>,
+    /// What is called as they are and cannot be read: path, number of the first record, and why.
+    pub unusable: Vec<(PathBuf, u64, String)>,
+}
+
+/// What there is in `folder`.
+pub(super) fn list(folder: &Path) -> io::Result<Listed> {
+    let mut listed = Listed::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let Some((first, day)) = name.to_str().and_then(parse) else { continue };
-        let metadata = entry.metadata()?;
-        // One that is far larger than any that was ever written is not ours.
-        if metadata.is_file() && metadata.len() <= LARGEST {
-            segments.push(Segment {
-                path: entry.path(),
+        let path = entry.path();
+        match length(&path) {
+            Ok(bytes) => listed.segments.push(Segment {
+                path,
                 first,
                 records: u64::MAX,
-                bytes: metadata.len(),
+                bytes,
                 from: day,
                 to: day + DAY - 1,
                 surveyed: false,
-            });
+            }),
+            // Another process may have deleted it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => listed.unusable.push((path, first, error.to_string())),
         }
     }
+    let segments = &mut listed.segments;
     segments.sort_by(|a, b| (a.first, &a.path).cmp(&(b.first, &b.path)));
     for index in 1..segments.len() {
         segments[index - 1].records = segments[index].first - segments[index - 1].first;
     }
-    Ok(segments)
+    Ok(listed)
+}
+
+/// Bytes of a segment. One that is far larger than any that was ever written is not ours.
+fn length(path: &Path) -> io::Result<u64> {
+    let bytes = bellwether_files::open(path)?.metadata()?.len();
+    match bytes <= LARGEST {
+        true => Ok(bytes),
+        false => Err(io::Error::new(io::ErrorKind::FileTooLarge, "far too large")),
+    }
 }
 
 fn parse(name: &str) -> Option<(u64, i64)> {

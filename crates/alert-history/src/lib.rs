@@ -10,6 +10,7 @@
 
 mod entry;
 mod files;
+mod mark;
 mod parts;
 mod query;
 mod queue;
@@ -95,7 +96,8 @@ impl AlertHistory {
     /// # Errors
     /// The folder cannot be read.
     pub fn read(folder: &Path, query: &Query) -> io::Result<Page> {
-        let parts = files::list(folder)?.into_iter().map(parts::Part::File).collect::<Vec<_>>();
+        let parts = files::list(folder)?.segments;
+        let parts = parts.into_iter().map(parts::Part::File).collect::<Vec<_>>();
         query.run(&parts, &|| false).map_err(|Stopped| io::ErrorKind::Interrupted.into())
     }
 

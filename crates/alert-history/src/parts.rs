@@ -86,7 +86,8 @@ impl Segment {
         Ok(bytes)
     }
 
-    /// Reads it to know its times, how many lines it has and how many of them are damaged.
+    /// Reads it to know its times, how many lines it has, and how many of its records are damaged or
+    /// missing: those up to the next segment that are in no line.
     pub fn survey(&mut self) -> io::Result<u64> {
         let bytes = self.read()?;
         let (mut lines, mut damaged) = (0, 0);
@@ -105,7 +106,7 @@ impl Segment {
         if self.records == u64::MAX {
             self.records = lines;
         }
-        Ok(damaged)
+        Ok(damaged + self.records.saturating_sub(lines))
     }
 }
 

@@ -127,9 +127,10 @@ impl State {
         }
     }
 
-    /// Takes over what is on disk. What is in memory goes behind it.
-    pub fn adopt(&mut self, segments: Vec<Segment>) {
+    /// Takes over what is on disk. What is in memory goes behind it, at `least` with this number.
+    pub fn adopt(&mut self, segments: Vec<Segment>, least: u64) {
         let behind = segments.last().map_or(0, |last| last.first.saturating_add(last.records));
+        let behind = behind.max(least);
         let first = self.unwritten.front().map_or(self.next, |chunk| chunk.first);
         let shift = behind.saturating_sub(first);
         for chunk in &mut self.unwritten {

@@ -102,6 +102,7 @@ fn short(entry: &Entry<'_>) -> String {
 fn segments(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
     found.sort();
     found
 }
@@ -242,7 +243,7 @@ fn a_torn_tail_and_damaged_lines_cost_only_themselves() {
     let offline = AlertHistory::read(folder.path(), &Query::default()).unwrap();
     assert_eq!((offline.entries.len(), offline.damaged), (8, 1));
     let history = open(folder.path());
-    assert_eq!(history.stats().damaged, 1);
+    assert_eq!(history.stats().damaged, 2, "one is damaged, and one is missing: the torn one");
     assert!(history.stats().torn_bytes > 100);
     history.record(fired(10));
     history.sync();
@@ -394,4 +395,83 @@ fn in_memory_it_is_bounded() {
     assert!(stats.memory_bytes <= 16_000_000 && stats.evicted > 10_000, "{stats:?}");
     let newest = history.query(&Query { limit: 1, ..Query::default() }, &|| false).unwrap();
     assert_eq!(short(&newest.entries[0]), "firing /9999");
+}
+
+/// Three segments of three days, one record each but the last, which has three.
+fn three_days(folder: &Path) {
+    let history = open(folder);
+    for (day, records) in [(0, 1), (1, 1), (2, 3)] {
+        history.record_all((0..records).map(|number| {
+            let at = START + day * 86_400_000 + number;
+            change("disk", day as usize, AlertState::Pending, AlertState::Firing, at)
+        }));
+        history.sync();
+    }
+    history.close();
+    assert_eq!(segments(folder).len(), 3);
+}
+
+/// Whatever becomes of a segment while no process runs is counted, and costs nothing else.
+#[test]
+fn a_segment_that_was_cut_or_taken_away_is_missed() {
+    type Harm = (&'static str, fn(&Path));
+    let harms: [Harm; 5] = [
+        ("emptied", |path| fs::write(path, b"").unwrap()),
+        ("cut to a byte", |path| fs::write(path, b"{").unwrap()),
+        ("deleted", |path| fs::remove_file(path).unwrap()),
+        ("a dangling link", |path| {
+            fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink("nowhere", path).unwrap();
+        }),
+        ("a directory", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+    ];
+    for segment in 0..3 {
+        for (harm, work) in harms {
+            let folder = TempDir::new().unwrap();
+            three_days(folder.path());
+            work(&segments(folder.path())[segment]);
+            let history = open(folder.path());
+            let what = format!("segment {segment} {harm}");
+            // Nothing tells how many there were before the first.
+            let first_is_gone = segment == 0 && harm == "deleted";
+            if !first_is_gone {
+                until(&what, || history.stats().damaged > 0);
+            }
+            let lost = if segment == 2 { 3 } else { 1 };
+            assert_eq!(all(&history).len(), 5 - lost, "{what}");
+            history.record(fired(7));
+            history.sync();
+            assert_eq!(history.stats().problem, None, "{what}");
+            assert_eq!(all(&history).len(), 5 - lost + 1, "{what}");
+            history.close();
+            assert_eq!(all(&open(folder.path())).len(), 5 - lost + 1, "{what}");
+        }
+    }
+}
+
+fn until(what: &str, done: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(std::time::Instant::now() < deadline, "not within 20 s: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_whole_is_not_missed() {
+    let folder = TempDir::new().unwrap();
+    three_days(folder.path());
+    for number in 0..3 {
+        let history = open(folder.path());
+        until("all is looked through", || {
+            history.shared.with(|state| state.segments.iter().all(|segment| segment.surveyed))
+        });
+        let stats = history.stats();
+        assert_eq!((stats.damaged, stats.torn_bytes), (0, 0));
+        history.record(fired(number));
+        history.sync();
+    }
 }

@@ -11,8 +11,9 @@ use tracing::{info, warn};
 
 use super::Clock;
 use super::entry::{Entry, Record};
-use super::files::{self, Lock, day_of};
-use super::parts::Chunk;
+use super::files::{self, Listed, Lock, day_of};
+use super::mark::Mark;
+use super::parts::{Chunk, Segment};
 use super::queue::Queue;
 use super::shared::Shared;
 use bellwether_core::Mono;
@@ -43,6 +44,8 @@ pub(super) struct Writer {
     retry_at: Option<Instant>,
     /// Since when the segment with this number is too old.
     too_old: Option<(u64, Mono)>,
+    /// What this process wrote down of the newest segment.
+    marked: Option<Mark>,
 }
 
 struct Current {
@@ -50,6 +53,8 @@ struct Current {
     path: PathBuf,
     day: i64,
     bytes: u64,
+    /// The number of its first record.
+    first: u64,
     /// The number of the record that may follow.
     next: u64,
 }
@@ -66,6 +71,7 @@ impl Writer {
             unsynced: None,
             retry_at: None,
             too_old: None,
+            marked: None,
         };
         if let Some(folder) = writer.shared.options.folder.clone() {
             let opened = writer.open_folder(&folder);
@@ -101,6 +107,7 @@ impl Writer {
                 waits.send(()).ok();
             }
             if taken.stop {
+                self.mark(true);
                 return;
             }
         }
@@ -176,7 +183,13 @@ impl Writer {
     fn open_folder(&mut self, folder: &std::path::Path) -> Result<(), String> {
         let said = |error: io::Error| format!("can't read: {}: {error}", folder.display());
         let lock = Lock::take(folder)?;
-        let mut segments = files::list(folder).map_err(said)?;
+        let Listed { mut segments, unusable } = files::list(folder).map_err(said)?;
+        let least = unusable.iter().map(|(_, first, _)| first.saturating_add(1)).max();
+        for (path, _, why) in &unusable {
+            let path = path.display();
+            warn!("a part of the history of alerts is left out: {path}: {why}");
+            self.shared.with(|state| state.counts.damaged += 1);
+        }
         if let Some(last) = segments.last_mut() {
             let whole = last.read().map_err(said)?;
             let end = memchr::memrchr(b'\n', &whole).map_or(0, |end| end as u64 + 1);
@@ -188,15 +201,59 @@ impl Writer {
                 state.counts.damaged += damaged;
             });
             if torn > 0 || damaged > 0 {
+                let path = last.path.display();
                 warn!(
                     torn,
-                    damaged, "parts of the history of alerts were damaged and are left out"
+                    damaged,
+                    %path, "parts of the history of alerts were damaged and are left out"
                 );
             }
         }
-        self.shared.with(|state| state.adopt(segments));
+        self.miss_the_end(folder, segments.last());
+        self.shared.with(|state| state.adopt(segments, least.unwrap_or(0)));
         self.lock = Some(lock);
         Ok(())
+    }
+
+    /// Tells of records that were there when the process before wrote down how far it was.
+    fn miss_the_end(&mut self, folder: &std::path::Path, last: Option<&Segment>) {
+        let mark = match Mark::read(folder) {
+            Ok(Some(mark)) => mark,
+            Ok(None) => return,
+            Err(error) => {
+                warn!("{error}; whether the newest records of alerts were taken away is not known");
+                return;
+            }
+        };
+        let end = last.map_or(0, |last| last.first.saturating_add(last.records));
+        let missing = mark.end().saturating_sub(end.max(mark.first));
+        let whose = last.filter(|last| last.first >= mark.first);
+        if missing > 0 {
+            let what = match whose {
+                Some(last) => format!("{} was cut", last.path.display()),
+                None => format!("{}/{:020}-*.jsonl is gone", folder.display(), mark.first),
+            };
+            warn!(
+                missing,
+                "the newest records of the history of alerts are missing: {what}; hint: to have \
+                 them back, stop Bellwether, put the whole file there and start again"
+            );
+            self.shared.with(|state| state.counts.damaged += missing);
+        }
+    }
+
+    /// Writes down how far the newest segment is, once for each and `anew`.
+    fn mark(&mut self, anew: bool) {
+        let Some(folder) = &self.shared.options.folder else { return };
+        let Some(Current { first, next, .. }) = self.current else { return };
+        let done = self
+            .marked
+            .is_some_and(|marked| if anew { marked.end() == next } else { marked.first == first });
+        let mark = Mark { first, records: next - first };
+        // Tried again with the next sync; that the disk takes nothing is told by other writes.
+        if !done && mark.write(folder).is_ok() {
+            self.marked = Some(mark);
+        }
     }
 
     fn write_to(&mut self, folder: &std::path::Path) -> Result<(), String> {
@@ -258,16 +315,16 @@ impl Writer {
             let next = last.first.saturating_add(last.records);
             next == first && last.path == files::path(folder, last.first, day) && last.bytes < full
         });
-        let (path, bytes) = match &fits {
-            Some(last) => (last.path.clone(), last.bytes),
-            None => (files::path(folder, first, day), 0),
+        let (path, bytes, begins) = match &fits {
+            Some(last) => (last.path.clone(), last.bytes, last.first),
+            None => (files::path(folder, first, day), 0, first),
         };
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         file.set_len(bytes)?;
         if let Some(lock) = &self.lock {
             lock.sync()?;
         }
-        Ok(Current { file, path, day, bytes, next: first })
+        Ok(Current { file, path, day, bytes, first: begins, next: first })
     }
 
     fn sync(&mut self) -> Result<(), String> {
@@ -288,19 +345,23 @@ impl Writer {
             self.current = None;
             return Err(error);
         }
+        self.mark(false);
         Ok(())
     }
 
     /// Reads one segment that nobody read so far; whether there was one.
     fn survey_one(&mut self) -> bool {
-        let next = |segments: &[super::parts::Segment]| {
-            segments.iter().rev().find(|segment| !segment.surveyed).cloned()
-        };
+        let next =
+            |segments: &[Segment]| segments.iter().rev().find(|segment| !segment.surveyed).cloned();
         let Some(mut segment) = self.shared.with(|state| next(&state.segments)) else {
             return false;
         };
         let damaged = segment.survey().unwrap_or(segment.records);
         segment.surveyed = true;
+        if damaged > 0 {
+            let path = segment.path.display();
+            warn!(damaged, %path, "records of the history of alerts are damaged or missing");
+        }
         self.shared.with(|state| {
             state.counts.damaged += damaged;
             if let Some(known) = state.segments.iter_mut().find(|known| known.path == segment.path)

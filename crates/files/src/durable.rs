@@ -48,6 +48,26 @@ pub fn load<T>(path: &Path, read: impl FnOnce(&[u8]) -> Result<T, String>) -> io
     }
 }
 
+/// Reads the file at `path` by `read`, where what it holds can be done without: nothing where there is
+/// no file.
+///
+/// # Errors
+/// What is wrong with it, in words. One that makes no sense is no longer in the way.
+pub fn load_if_whole<T>(
+    path: &Path,
+    read: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    let place = path.display();
+    match load(path, read) {
+        Ok(Found::Nothing) => Ok(None),
+        Ok(Found::State(state)) => Ok(Some(state)),
+        Ok(Found::Corrupt { aside, reason }) => {
+            Err(format!("{place}: {reason}; it is now {}", aside.display()))
+        }
+        Err(error) => Err(format!("{place}: {error}")),
+    }
+}
+
 /// Replaces the file at `path` by one that holds `text`; its folder is made where it is missing.
 ///
 /// # Errors

@@ -21,15 +21,24 @@ pub const STATE: u64 = 512 << 20;
 pub const LARGE: u64 = 2 << 30;
 
 /// Opens a regular file for reading. It is looked at before it is opened, because opening alone
-/// makes some devices act.
+/// makes some devices act. A symbolic link to nothing is there, and is no regular file.
 ///
 /// # Errors
 /// It cannot be opened, or is no regular file.
 pub fn open(path: &Path) -> io::Result<File> {
-    regular(&fs::metadata(path)?)?;
+    regular(&look_at(path)?)?;
     let file = OpenOptions::new().read(true).custom_flags(nonblocking()).open(path)?;
     regular(&file.metadata()?)?;
     Ok(file)
+}
+
+fn look_at(path: &Path) -> io::Result<Metadata> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::symlink_metadata(path).map_err(|_| error)
+        }
+        found => found,
+    }
 }
 
 /// Reads a regular file of at most `limit` bytes.
@@ -312,6 +321,11 @@ mod tests {
         let told = |path: &Path| read_text(path, 5).map_err(|error| error.to_string());
         assert_eq!(told(&at("text")).as_deref(), Ok("12345"));
         assert_eq!(told(&at("link")).as_deref(), Ok("12345"));
+        std::os::unix::fs::symlink("nothing", at("dangling")).unwrap();
+        let dangling = "a symbolic link to nothing, not a regular file";
+        assert_eq!(told(&at("dangling")), Err(dangling.into()));
+        let absent = read(&at("absent"), 5).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
         assert_eq!(told(&at("fifo")), Err("a FIFO, not a regular file".into()));
         assert_eq!(told(&at("zero")), Err("a device, not a regular file".into()));
         assert_eq!(told(folder.path()), Err("a directory, not a regular file".into()));

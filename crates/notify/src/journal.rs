@@ -1,7 +1,7 @@
 //! The file behind an outbox: one JSON line per record, synced before anybody relies on it.
 //!
 //! A line that does not read is counted and skipped, so a torn tail or a damaged place costs that
-//! line only. All of it blocks; callers use a blocking thread.
+//! line only. The first line says that it is a journal, so that one without a line was emptied. All of it blocks; callers use a blocking thread.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -21,6 +21,9 @@ use bellwether_files::durable;
 /// twice the lines that its outbox needs, and these, is written anew. Both are a pass over the
 /// outbox, which may be large.
 const SLACK: usize = 1000;
+
+/// The first line.
+const HEAD: &[u8] = b"\"outbox\"";
 
 /// An open journal.
 #[derive(Debug)]
@@ -87,7 +90,7 @@ impl Journal {
     /// Replaces the file whole; a crash leaves the old one or the new one.
     fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
         self.file = None;
-        durable::replace(&self.path, &lines(records))?;
+        durable::replace(&self.path, &[HEAD, b"\n", &lines(records)].concat())?;
         self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
         self.lines = records.len();
         self.look_at = self.lines + SLACK;
@@ -95,10 +98,12 @@ impl Journal {
     }
 }
 
-/// The outbox that `lines` hold, `now`, and how many of them do not read.
+/// The outbox that `lines` hold, `now`, and how many of them do not read. None at all counts as one
+/// that does not.
 pub(super) fn read(lines: &[u8], now: Now) -> (Outbox, usize) {
-    let (mut outbox, mut broken) = (Outbox::default(), 0);
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    let (mut outbox, mut broken) = (Outbox::default(), usize::from(lines.is_empty()));
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && *line != HEAD)
+    {
         match serde_json::from_slice(line).ok().and_then(|line: Line| line.record(now)) {
             Some(record) => {
                 outbox.apply(record);
@@ -424,6 +429,22 @@ mod tests {
     }
 
     #[test]
+    fn an_emptied_journal_is_not_taken_for_one_that_holds_nothing() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let open = || Journal::open(&path, NOW).map(|(_, outbox, broken)| (outbox.len(), broken));
+        assert_eq!((open().unwrap(), open().unwrap()), ((0, 0), (0, 0)));
+        for left in ["", "{"] {
+            fs::write(&path, left).unwrap();
+            assert_eq!(open().unwrap(), (0, 1), "{left:?}");
+            assert_eq!(open().unwrap(), (0, 0), "told once");
+        }
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nothing", &path).unwrap();
+        assert!(open().unwrap_err().to_string().contains("a symbolic link to nothing"));
+    }
+
+    #[test]
     fn a_damaged_line_costs_only_itself() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("a.jsonl");
@@ -433,7 +454,9 @@ mod tests {
             append(&mut journal, &outbox, &records);
         }
         let mut bytes = fs::read(&path).unwrap();
-        let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 20;
+        let mut ends = (0..bytes.len()).filter(|at| bytes[*at] == b'\n');
+        // Behind the line that says what it is, and that of "a".
+        let second = ends.nth(1).unwrap() + 20;
         bytes[second..second + 4].fill(0xFF);
         fs::write(&path, bytes).unwrap();
         let (_, again, broken) = Journal::open(&path, NOW).unwrap();

@@ -73,7 +73,14 @@ impl Mailbox {
             match saver.load(|| Journal::open(saver.path(), now)) {
                 Ok((journal, found, broken)) => {
                     if broken > 0 {
-                        warn!(channel = name, lines = broken, "damaged lines in the queue's file");
+                        let path = saver.path().display();
+                        warn!(
+                            channel = name,
+                            lines = broken,
+                            %path,
+                            "the queue's file is damaged: what those lines held is not sent, and \
+                             ends of what they told may be missing"
+                        );
                     }
                     outbox = found;
                     outbox.take_given_up(); // long ago

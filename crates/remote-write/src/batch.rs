@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::family::{Families, Family};
+use super::family::{Counting, Families, Family};
 use super::relabel::Relabel;
+use super::starts::Starts;
 use super::tail::TailSample;
 use bellwether_core::LabelSet;
 
@@ -12,8 +13,18 @@ use bellwether_core::LabelSet;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Series {
     pub(super) labels: LabelSet,
-    pub(super) samples: Vec<(i64, f64)>,
+    pub(super) samples: Vec<Point>,
     pub(super) family: Option<Family>,
+}
+
+/// One sample of a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Point {
+    /// Milliseconds since the epoch.
+    pub(super) at: i64,
+    pub(super) value: f64,
+    /// Since when its counter counts; 0 where nobody knows.
+    pub(super) since: i64,
 }
 
 /// What one request carries.
@@ -26,16 +37,21 @@ pub(super) struct Chunk {
 }
 
 /// What a series becomes on its way out.
-type Outward = Option<(LabelSet, Option<Family>)>;
+#[derive(Clone)]
+struct Outward {
+    labels: LabelSet,
+    family: Option<Family>,
+    counting: Option<Counting>,
+}
 
-/// Cuts samples into requests. The same samples always give the same requests, so that a receiver
-/// takes one that comes again for what it is.
+/// Cuts samples into requests. The same samples always give the same requests, but for starts, so
+/// that a receiver takes one that comes again for what it is.
 pub(super) struct Cutter {
     relabel: Relabel,
     families: Arc<Families>,
     largest: usize,
     /// Relabelling costs far more than a look-up.
-    known: HashMap<LabelSet, Outward>,
+    known: HashMap<LabelSet, Option<Outward>>,
 }
 
 /// Most series remembered; beyond it all are looked at anew.
@@ -48,13 +64,17 @@ impl Cutter {
     }
 
     /// The requests for `samples`, and how many of those no request carries because relabelling
-    /// dropped their series.
-    pub(super) fn cut(&mut self, samples: &[TailSample]) -> (Vec<Chunk>, u64) {
+    /// dropped their series. `starts` tells since when counters count, where that is sent.
+    pub(super) fn cut(
+        &mut self,
+        samples: &[TailSample],
+        mut starts: Option<&mut Starts>,
+    ) -> (Vec<Chunk>, u64) {
         let (mut chunks, mut dropped) = (Vec::new(), 0);
         let mut chunk = Chunk::default();
         let mut places: HashMap<LabelSet, usize> = HashMap::new();
         for sample in samples {
-            let Some((labels, family)) = self.outward(&sample.labels) else {
+            let Some(Outward { labels, family, counting }) = self.outward(&sample.labels) else {
                 dropped += 1;
                 continue;
             };
@@ -70,7 +90,12 @@ impl Cutter {
                 chunk.series.push(Series { labels, samples: Vec::new(), family });
                 chunk.series.len() - 1
             });
-            chunk.series[place].samples.push((sample.at, sample.value));
+            let since = match (&mut starts, counting) {
+                (Some(starts), Some(counting)) => starts.of(sample, counting),
+                _ => 0,
+            };
+            let point = Point { at: sample.at, value: sample.value, since };
+            chunk.series[place].samples.push(point);
             chunk.samples += 1;
             chunk.newest = chunk.newest.max(sample.at);
         }
@@ -80,7 +105,7 @@ impl Cutter {
         (chunks, dropped)
     }
 
-    fn outward(&mut self, labels: &LabelSet) -> Outward {
+    fn outward(&mut self, labels: &LabelSet) -> Option<Outward> {
         if let Some(known) = self.known.get(labels) {
             return known.clone();
         }
@@ -88,7 +113,9 @@ impl Cutter {
             self.known.clear();
         }
         let family = self.families.of(labels.name()).cloned();
-        let outward = self.relabel.apply(labels).map(|labels| (labels, family));
+        let counting = self.families.counting(labels.name());
+        let outward = self.relabel.apply(labels);
+        let outward = outward.map(|labels| Outward { labels, family, counting });
         self.known.insert(labels.clone(), outward.clone());
         outward
     }
@@ -118,17 +145,20 @@ mod tests {
         let mut cutter = Cutter::new(relabel, Arc::default(), 3);
         let samples =
             [sample("a", 1), sample("gone", 1), sample("b", 1), sample("a", 2), sample("b", 2)];
-        let (chunks, dropped) = cutter.cut(&samples);
+        let (chunks, dropped) = cutter.cut(&samples, None);
         assert_eq!(dropped, 1);
         let told: Vec<String> = chunks
             .iter()
             .map(|chunk| {
                 let series = chunk.series.iter();
-                let series = series.map(|one| format!("{}{:?}", one.labels.name(), one.samples));
+                let series = series.map(|one| {
+                    let samples: Vec<_> = one.samples.iter().map(|p| (p.at, p.value)).collect();
+                    format!("{}{samples:?}", one.labels.name())
+                });
                 format!("{} {} {}", chunk.samples, chunk.newest, series.collect::<String>())
             })
             .collect();
         assert_eq!(told, ["3 2 a[(1, 1.0), (2, 2.0)]b[(1, 1.0)]", "1 2 b[(2, 2.0)]"]);
-        assert_eq!(cutter.cut(&samples).0, chunks);
+        assert_eq!(cutter.cut(&samples, None).0, chunks);
     }
 }

@@ -76,7 +76,7 @@ impl Destination {
         let repeats = self.progress.sending == Some(tailed.next);
         self.progress.sending = Some(tailed.next);
         self.save().await;
-        let (chunks, dropped) = self.cutter.cut(&tailed.samples);
+        let (chunks, dropped) = self.cut(&tailed);
         for chunk in &chunks {
             self.deliver(chunk, repeats, stop).await?;
         }
@@ -88,6 +88,12 @@ impl Destination {
         } else {
             Ok(repeats || tailed.samples.len() >= enough)
         }
+    }
+
+    fn cut(&mut self, tailed: &Tailed) -> (Vec<Chunk>, u64) {
+        let mut starts = self.stats.starts.lock();
+        let starts = (self.sender.speaks() == Protocol::V2).then_some(&mut *starts);
+        self.cutter.cut(&tailed.samples, starts)
     }
 
     async fn read(&mut self, enough: usize) -> Option<Tailed> {
@@ -122,12 +128,18 @@ impl Destination {
         let (samples, mut failures, mut unsure) = (chunk.samples as u64, 0, repeats);
         loop {
             let families = self.families.clone();
-            let metadata = if self.metadata_due() { families.all() } else { &[] };
+            let metadata_due = self.diary.metadata_due(Instant::now());
+            let metadata = if metadata_due { families.all() } else { &[] };
             let outcome = tokio::select! {
                 outcome = self.sender.send(chunk, metadata) => outcome,
                 () = cut_off(stop) => return Err(Stopped),
             };
             self.tell_fall_back();
+            // What a receiver refuses as a whole waits for the next time: were it the metadata that
+            // it does not like, all that follows would be refused too.
+            if metadata_due && !matches!(outcome, Outcome::Later { .. }) {
+                self.diary.metadata = Some(Instant::now());
+            }
             match outcome {
                 Outcome::Taken { bytes, refused } => {
                     self.taken(chunk, bytes, refused);
@@ -179,15 +191,6 @@ impl Destination {
         *self.stats.last_error.lock() = Some(message);
     }
 
-    fn metadata_due(&mut self) -> bool {
-        let now = Instant::now();
-        let due = self.diary.metadata.is_none_or(|last| now - last >= METADATA_EVERY);
-        if due {
-            self.diary.metadata = Some(now);
-        }
-        due
-    }
-
     fn tell_fall_back(&self) {
         let fell_back = self.sender.speaks() != self.declared;
         if fell_back && !self.stats.fell_back.swap(true, Relaxed) {
@@ -219,13 +222,18 @@ impl Destination {
 pub(super) struct Diary {
     /// The last failure that was logged.
     last: Option<Instant>,
-    /// When types and help were sent.
+    /// When types and help were answered.
     metadata: Option<Instant>,
     /// Whether the progress moved since it was saved.
     unsaved: bool,
 }
 
 impl Diary {
+    /// Whether types and help are to go along.
+    fn metadata_due(&self, now: Instant) -> bool {
+        self.metadata.is_none_or(|last| now - last >= METADATA_EVERY)
+    }
+
     /// Whether a failure is to be logged: the first, then one a minute.
     fn due(&mut self, now: Instant) -> bool {
         const EVERY: Duration = Duration::from_secs(60);

@@ -10,6 +10,7 @@ use super::message::{
     Label, Metadata, MetricMetadata, Request, Sample, TimeSeries, TimeSeriesV2, WriteRequest,
 };
 use super::settings::Protocol;
+use bellwether_promql::SampledSeries;
 
 /// The body of a request: the message in Snappy's block format. `metadata` goes along in 1.0;
 /// 2.0 has it beside each series.
@@ -35,7 +36,7 @@ fn first(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {
             .iter()
             .map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() })
             .collect(),
-        samples: samples(series),
+        samples: samples(series).map(|sample| Sample { start_timestamp: 0, ..sample }).collect(),
     });
     let metadata = metadata.iter().map(|family| MetricMetadata {
         r#type: family.kind_number(),
@@ -57,7 +58,7 @@ fn second(chunk: &Chunk) -> Request {
                 .iter()
                 .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
                 .collect(),
-            samples: samples(series),
+            samples: samples(series).collect(),
             metadata: series.family.as_ref().map(|family| Metadata {
                 r#type: family.kind_number(),
                 help_ref: symbols.reference(&family.help),
@@ -68,9 +69,19 @@ fn second(chunk: &Chunk) -> Request {
     Request { symbols: symbols.texts, timeseries }
 }
 
-fn samples(series: &Series) -> Vec<Sample> {
-    let samples = series.samples.iter();
-    samples.map(|(timestamp, value)| Sample { value: *value, timestamp: *timestamp }).collect()
+/// The NaN that is a value, as Prometheus has it (model/value/value.go). Receivers tell it from the
+/// staleness marker by its bits.
+const NORMAL_NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
+
+fn samples(series: &Series) -> impl Iterator<Item = Sample> {
+    series.samples.iter().map(|point| {
+        let is_value = point.value.is_nan() && !SampledSeries::is_stale(point.value);
+        Sample {
+            value: if is_value { NORMAL_NAN } else { point.value },
+            timestamp: point.at,
+            start_timestamp: point.since,
+        }
+    })
 }
 
 /// Every text once.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bellwether_core::{Kind, MetricDef};
+use bellwether_core::{Kind, MetricDef, Origin, Wall};
 
 /// A metric as a receiver is told of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,15 @@ pub struct Family {
     pub kind: Kind,
     /// Its help.
     pub help: Arc<str>,
+}
+
+/// What is known of a series that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counting {
+    /// Since when it counts, where that is known beforehand.
+    pub(super) since: Option<Wall>,
+    /// Whether it may fall without having begun again: a sum.
+    pub(super) falls: bool,
 }
 
 impl Family {
@@ -32,13 +41,13 @@ impl Family {
 #[derive(Debug, Default)]
 pub struct Families {
     all: Vec<Family>,
-    by_series: HashMap<String, usize>,
+    by_series: HashMap<String, (usize, Option<Counting>)>,
 }
 
 impl Families {
-    /// Those of a plan.
+    /// Those of a plan, in a process that runs since `started`.
     #[must_use]
-    pub fn new(metrics: &[MetricDef]) -> Self {
+    pub fn new(metrics: &[MetricDef], started: Wall) -> Self {
         let mut families = Self::default();
         for (index, metric) in metrics.iter().enumerate() {
             let suffixes: &[&str] = match metric.kind {
@@ -47,7 +56,8 @@ impl Families {
                 Kind::Summary => &["", "_count", "_sum"],
             };
             for suffix in suffixes {
-                families.by_series.insert(format!("{}{suffix}", metric.exported), index);
+                let known = (index, counting(metric, suffix, started));
+                families.by_series.insert(format!("{}{suffix}", metric.exported), known);
             }
             families.all.push(Family {
                 name: metric.exported.clone(),
@@ -61,7 +71,12 @@ impl Families {
     /// The metric that a series of this name belongs to.
     #[must_use]
     pub fn of(&self, series: &str) -> Option<&Family> {
-        self.by_series.get(series).map(|index| &self.all[*index])
+        self.by_series.get(series).map(|(index, _)| &self.all[*index])
+    }
+
+    /// What is known of the series of this name, if it counts.
+    pub(super) fn counting(&self, series: &str) -> Option<Counting> {
+        self.by_series.get(series)?.1
     }
 
     /// All of them.
@@ -69,4 +84,16 @@ impl Families {
     pub fn all(&self) -> &[Family] {
         &self.all
     }
+}
+
+/// What is known of the series of `metric` with this suffix, if it counts: what this process counts
+/// itself was 0 when it `started`; since when others count they do not say.
+fn counting(metric: &MetricDef, suffix: &str, started: Wall) -> Option<Counting> {
+    let counts = match metric.kind {
+        Kind::Counter | Kind::Histogram => true,
+        Kind::Summary => !suffix.is_empty(),
+        Kind::Gauge => false,
+    };
+    let ours = matches!(metric.origin, Origin::Application | Origin::Own);
+    counts.then(|| Counting { since: ours.then_some(started), falls: suffix == "_sum" })
 }

@@ -15,6 +15,7 @@ mod message;
 mod relabel;
 mod sender;
 mod settings;
+mod starts;
 mod stats;
 mod tail;
 mod writers;

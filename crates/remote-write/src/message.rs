@@ -29,13 +29,16 @@ pub(super) struct Label {
     pub(super) value: String,
 }
 
-/// The same in both versions. The time is in milliseconds since the epoch.
+/// The same in both versions, but that 1.0 has no start. Times are in milliseconds since the epoch.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct Sample {
     #[prost(double, tag = "1")]
     pub(super) value: f64,
     #[prost(int64, tag = "2")]
     pub(super) timestamp: i64,
+    /// Since when the counter counts; 0 where nobody knows.
+    #[prost(int64, tag = "3")]
+    pub(super) start_timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]

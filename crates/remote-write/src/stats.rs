@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-/// Counters of one destination; they live over reloads.
+use super::starts::Starts;
+
+/// Counters of one destination, and what is known of those it is sent; they live over reloads.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub(super) sent: AtomicU64,
@@ -21,6 +23,8 @@ pub struct Stats {
     pub(super) pending_bytes: AtomicU64,
     pub(super) fell_back: AtomicBool,
     pub(super) last_error: Mutex<Option<String>>,
+    /// Of the counters it is sent.
+    pub(super) starts: Mutex<Starts>,
 }
 
 /// The counters at one moment.

@@ -101,6 +101,7 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
                 "series": history.series,
                 "bytes": history.bytes,
                 "oldest": history.oldest.map(time),
+                "damaged": history.damaged,
                 "problem": history.problem,
             })
         }),
@@ -109,6 +110,7 @@ pub(super) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
                 "folder": history.folder,
                 "bytes": history.bytes,
                 "oldest": history.oldest.map(time),
+                "damaged": history.damaged,
                 "problem": history.problem,
             })
         }),

@@ -290,6 +290,8 @@ pub struct HistoryHealth {
     pub bytes: u64,
     /// The oldest sample.
     pub oldest: Option<Wall>,
+    /// Pieces that were found damaged or missing since the start, and left out.
+    pub damaged: u64,
     /// Why it does not do what was declared, if so.
     pub problem: Option<String>,
 }
@@ -303,6 +305,8 @@ pub struct AlertHistoryHealth {
     pub bytes: u64,
     /// The oldest record, or its day.
     pub oldest: Option<Wall>,
+    /// Records that were found damaged or missing since the start.
+    pub damaged: u64,
     /// Why it does not do what was declared, if so.
     pub problem: Option<String>,
 }

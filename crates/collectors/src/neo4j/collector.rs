@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use crate::{Collecting, Collector, UNSEEN};
+use crate::Collecting;
+use crate::Collector;
+use crate::UNSEEN;
 use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now};
 use bellwether_schema::format_duration;
 

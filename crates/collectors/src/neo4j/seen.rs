@@ -3,10 +3,11 @@
 //! Owns the file. Reading and writing it blocks.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tracing::warn;
 
 use bellwether_files::durable::{self, Found};
 
@@ -31,7 +32,11 @@ impl Seen {
         let found = file.as_ref().map(|file| durable::load(file, read));
         let addresses = match found {
             Some(Ok(Found::State(addresses))) => addresses,
-            _ => BTreeSet::new(),
+            Some(Ok(Found::Corrupt { aside, reason })) => forgotten(&reason, &aside),
+            Some(Err(error)) => {
+                forgotten(&error.to_string(), file.as_deref().unwrap_or(Path::new("")))
+            }
+            Some(Ok(Found::Nothing)) | None => BTreeSet::new(),
         };
         Self(Arc::new(Inner { addresses: Mutex::new(addresses), file }))
     }
@@ -57,6 +62,15 @@ impl Seen {
         let text = serde_json::to_vec(&*self.0.addresses.lock()).map_err(std::io::Error::other)?;
         durable::replace(file, &text)
     }
+}
+
+fn forgotten(reason: &str, file: &Path) -> BTreeSet<String> {
+    let file = file.display();
+    warn!(
+        reason,
+        %file, "which Neo4j servers ever answered is lost: one that is away is not missed until it answers"
+    );
+    BTreeSet::new()
 }
 
 #[cfg(test)]

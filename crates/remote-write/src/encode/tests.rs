@@ -1,22 +1,30 @@
 use std::sync::Arc;
 
+use super::super::batch::Point;
 use super::*;
 use bellwether_core::{Kind, LabelSet};
-use bellwether_promql::SampledSeries;
 
 fn chunk() -> Chunk {
+    chunk_of(&[(1, 2.0, 0), (300, SampledSeries::stale(), 0)])
+}
+
+fn chunk_of(samples: &[(i64, f64, i64)]) -> Chunk {
     let family = Family { name: "up".into(), kind: Kind::Gauge, help: Arc::from("Is it up.") };
     let labels = LabelSet::new([("__name__", "up"), ("job", "up")]);
-    let samples = vec![(1, 2.0), (300, SampledSeries::stale())];
+    let points = samples.iter().map(|&(at, value, since)| Point { at, value, since });
     Chunk {
-        series: vec![Series { labels, samples, family: Some(family) }],
-        samples: 2,
+        series: vec![Series { labels, samples: points.collect(), family: Some(family) }],
+        samples: samples.len(),
         newest: 300,
     }
 }
 
 fn decompressed(protocol: Protocol, metadata: &[Family]) -> Vec<u8> {
-    let body = body(&chunk(), protocol, metadata).unwrap();
+    message_of(&chunk(), protocol, metadata)
+}
+
+fn message_of(chunk: &Chunk, protocol: Protocol, metadata: &[Family]) -> Vec<u8> {
+    let body = body(chunk, protocol, metadata).unwrap();
     snap::raw::Decoder::new().decompress_vec(&body).unwrap()
 }
 
@@ -53,4 +61,38 @@ fn version_2_byte_for_byte() {
     let metadata = [0x08, 2, 0x18, 4];
     let series = [field(1, &[1, 2, 3, 2]), samples_by_hand(), field(5, &metadata)].concat();
     assert_eq!(decompressed(Protocol::V2, &[]), [symbols, field(5, &series)].concat());
+}
+
+/// A sample by hand: value, time, and since when its counter counts, each time below 128.
+fn by_hand(bits: u64, at: u8, since: Option<u8>) -> Vec<u8> {
+    let since = since.map_or(vec![], |since| vec![0x18, since]);
+    field(2, &[&[0x09][..], &bits.to_le_bytes(), &[0x10, at], &since].concat())
+}
+
+fn contains(message: &[u8], part: &[u8]) -> bool {
+    message.windows(part.len()).any(|window| window == part)
+}
+
+#[test]
+fn nan_is_the_normal_one_whatever_its_bits() {
+    let nan = [f64::NAN, -f64::NAN, f64::from_bits(0x7ff0_0000_0000_0001)];
+    for value in nan {
+        let chunk = chunk_of(&[(1, value, 0), (2, SampledSeries::stale(), 0)]);
+        let samples =
+            [by_hand(0x7ff8_0000_0000_0001, 1, None), by_hand(0x7ff0_0000_0000_0002, 2, None)];
+        for protocol in [Protocol::V1, Protocol::V2] {
+            let message = message_of(&chunk, protocol, &[]);
+            assert!(contains(&message, &samples.concat()), "{protocol:?} {:#x}", value.to_bits());
+        }
+    }
+}
+
+#[test]
+fn version_2_alone_says_since_when_a_counter_counts() {
+    let chunk = chunk_of(&[(9, 2.0, 7), (10, 3.0, 0)]);
+    let bits = [2.0_f64.to_bits(), 3.0_f64.to_bits()];
+    let second = [by_hand(bits[0], 9, Some(7)), by_hand(bits[1], 10, None)].concat();
+    let first = [by_hand(bits[0], 9, None), by_hand(bits[1], 10, None)].concat();
+    assert!(contains(&message_of(&chunk, Protocol::V2, &[]), &second));
+    assert!(contains(&message_of(&chunk, Protocol::V1, &[]), &first));
 }

@@ -32,6 +32,7 @@ impl Counts {
         let mut losses = self.losses.lock();
         losses.torn_bytes += more.torn_bytes;
         losses.wal_frames += more.wal_frames;
+        losses.wal_segments += more.wal_segments;
         losses.chunks += more.chunks;
         losses.blocks += more.blocks;
         losses.missing_blocks += more.missing_blocks;

@@ -100,7 +100,9 @@ fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: i64) -> io::Result
 /// Something could not be deleted.
 pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
     let in_head = |window| shared.head.read().has_window(window);
-    for number in shared.wal.free(in_head) {
+    let free = shared.wal.free(in_head);
+    leave_list(shared, folder, &free);
+    for number in free {
         shared.wal.delete(folder, number)?;
     }
     if let Some(expired) = expired(shared) {
@@ -120,10 +122,21 @@ pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
             (Some(block), Some((_, window))) if block.end < window => {
                 shared.blocks.delete(block)?
             }
-            (_, Some((number, _))) => shared.wal.delete(folder, number)?,
+            (_, Some((number, _))) => {
+                leave_list(shared, folder, &[number]);
+                shared.wal.delete(folder, number)?;
+            }
             (Some(block), None) => shared.blocks.delete(block)?,
             (None, None) => break,
         }
     }
     Ok(())
+}
+
+/// Takes segments off the list before they are deleted, so that none is missed after a crash. Where
+/// that fails they are deleted nevertheless: the disk may be full.
+fn leave_list(shared: &Shared, folder: &Path, leaving: &[u64]) {
+    if !leaving.is_empty() {
+        shared.wal.list(folder, leaving, false).ok();
+    }
 }

@@ -58,6 +58,8 @@ pub struct Losses {
     pub torn_bytes: u64,
     /// Damaged places in the write-ahead log: skipped.
     pub wal_frames: u64,
+    /// Segments of the write-ahead log that are gone, cut short or can't be read.
+    pub wal_segments: u64,
     /// Damaged pieces of blocks: left out of answers.
     pub chunks: u64,
     /// Blocks that nothing could be read of: moved aside as `.damaged`.
@@ -71,6 +73,12 @@ impl Losses {
     #[must_use]
     pub fn none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Pieces that are damaged or missing; an unfinished write is none.
+    #[must_use]
+    pub fn pieces(&self) -> u64 {
+        self.wal_frames + self.wal_segments + self.chunks + self.blocks + self.missing_blocks
     }
 }
 

@@ -150,7 +150,7 @@ impl Work {
             let due = self.retry.is_none_or(|(at, _)| Instant::now() >= at);
             if due || stop {
                 self.shared.counts.begins();
-                let outcome = self.work();
+                let outcome = self.work(stop);
                 self.shared.counts.ends();
                 durable = self.pending.is_empty();
                 self.note(outcome);
@@ -179,8 +179,8 @@ impl Work {
         (std::mem::take(&mut waiting.syncs), skipped, waiting.stop)
     }
 
-    /// Writes what waits, and what is due.
-    fn work(&mut self) -> Result<(), String> {
+    /// Writes what waits, and what is due. At a `stop` the list says how long each segment has become.
+    fn work(&mut self, stop: bool) -> Result<(), String> {
         if self.lock.is_none() {
             self.lock = Some(Lock::take(&self.folder)?);
         }
@@ -213,7 +213,10 @@ impl Work {
         if cut {
             shared.sweep();
         }
-        Ok(())
+        shared
+            .wal
+            .list(&self.folder, &[], stop)
+            .map_err(|error| said("can't write the list of the log", error))
     }
 
     fn note(&mut self, outcome: Result<(), String>) {

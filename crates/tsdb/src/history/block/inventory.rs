@@ -5,15 +5,21 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::read::Block;
+use bellwether_files::durable;
 use bellwether_files::{self as files, Output};
 
 /// Name of the list in the folder.
 const NAME: &str = "blocks.list";
+/// Begins its first line, which says how many follow.
+const HEAD: &str = "blocks ";
 
 /// Writes down which blocks there are, with the times of their last samples.
 pub(in super::super) fn write(folder: &Path, blocks: &[Arc<Block>]) -> io::Result<()> {
     let mut list = Output::state(&folder.join(NAME))?;
+    writeln!(list, "{HEAD}{}", blocks.len())?;
     for block in blocks {
         let name = block.path.file_name().unwrap_or_default().to_string_lossy();
         writeln!(list, "{name} {}", block.end)?;
@@ -22,23 +28,46 @@ pub(in super::super) fn write(folder: &Path, blocks: &[Arc<Block>]) -> io::Resul
 }
 
 /// The blocks that are in the list and not among `blocks`. Those whose last sample is older than
-/// `expired` may have been deleted for their age right before a crash.
-pub(in super::super) fn missing(folder: &Path, blocks: &[Arc<Block>], expired: i64) -> Vec<String> {
-    let Ok(list) = files::read_text(&folder.join(NAME), files::SMALL) else { return Vec::new() };
+/// `expired` may have been deleted for their age right before a crash. With the times of their last
+/// samples.
+pub(in super::super) fn missing(
+    folder: &Path,
+    blocks: &[Arc<Block>],
+    expired: i64,
+) -> Vec<(String, i64)> {
+    let path = folder.join(NAME);
+    let read = |list: &[u8]| {
+        let list = str::from_utf8(list).ok().filter(|list| is_whole(list));
+        list.map(str::to_owned).ok_or_else(|| "it is damaged".to_owned())
+    };
+    let list = durable::load_if_whole(&path, read).unwrap_or_else(|error| {
+        warn!("{error}; whether blocks of history were taken away is not known");
+        None
+    });
+    let list = list.unwrap_or_default();
     let is_there = |name: &str| {
         blocks.iter().any(|block| block.path.file_name().is_some_and(|there| there == name))
     };
     let mut missing = Vec::new();
     for line in list.lines() {
         if let Some((name, end)) = line.split_once(' ')
-            && end.parse::<i64>().is_ok_and(|end| end >= expired)
+            && super::name::order(name).is_some()
+            && let Ok(end) = end.parse::<i64>()
+            && end >= expired
             && !is_there(name)
-            // What could not be read was moved aside, and told.
+            // What could not be read was told, and moved aside where it is no block.
             && !files::beside(&folder.join(name), super::name::DAMAGED).exists()
-            && !folder.join(name).exists()
+            && std::fs::symlink_metadata(folder.join(name)).is_err()
         {
-            missing.push(name.to_owned());
+            missing.push((name.to_owned(), end));
         }
     }
     missing
+}
+
+/// Whether nothing was cut off the list.
+fn is_whole(list: &str) -> bool {
+    let head = list.lines().next().and_then(|head| head.strip_prefix(HEAD));
+    let count = head.and_then(|count| count.parse::<usize>().ok());
+    count == Some(list.lines().count().saturating_sub(1)) && list.ends_with('\n')
 }

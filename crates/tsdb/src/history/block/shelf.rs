@@ -100,7 +100,10 @@ fn share(series: Vec<u32>, neighbour: Option<&Arc<Block>>) -> Arc<[u32]> {
 
 /// Takes what is no block out of the way; what may be one, but can't be read, stays.
 fn set_aside(path: &Path, error: &io::Error, repair: bool) {
-    warn!("{}: {error}; it is left out", path.display());
+    warn!(
+        "{}: {error}; it is left out; hint: put a whole copy there if you have one",
+        path.display()
+    );
     if repair && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
         let mut aside = path.as_os_str().to_owned();
         aside.push(name::DAMAGED);

@@ -124,7 +124,7 @@ fn what_is_no_regular_file_does_not_hold_up_the_start() {
     let sparse = std::fs::File::create(path.join("0000000095.wal")).unwrap();
     sparse.set_len(3 << 30).unwrap();
     let (history, recovery) = open_at(&folder, START + 7 * HOUR);
-    assert_eq!((recovery.losses.blocks, recovery.losses.wal_frames), (1, 3));
+    assert_eq!((recovery.losses.blocks, recovery.losses.wal_segments), (1, 3));
     assert_eq!(everything(&history), expected);
     fill(&history, &refs(&history, 1), [START + 8 * HOUR]);
     assert!(history.sync());
@@ -147,4 +147,150 @@ fn foreign_files_are_no_blocks() {
     fill(&history, &refs(&history, 1), [START + 8 * HOUR]);
     assert!(history.sync());
     assert_eq!(count(&everything(&history)), count(&expected) + 1);
+}
+
+/// A folder with a log of two segments that nothing of is in a block yet, and what is in it.
+fn logged() -> (TempDir, Model) {
+    let folder = TempDir::new().unwrap();
+    let (history, _) = open(&folder);
+    let series = refs(&history, 3);
+    // Five minutes behind the end of its two hours a block is written: not yet.
+    fill(&history, &series, every(60, START + HOUR, START + 2 * HOUR + 120_000));
+    assert!(history.sync());
+    let all = everything(&history);
+    history.close();
+    assert_eq!((files(&folder, ".wal").len(), files(&folder, ".block").len()), (2, 0));
+    (folder, all)
+}
+
+type Harm = (&'static str, fn(&std::path::Path));
+
+const HARMS: [Harm; 5] = [
+    ("emptied", |path| std::fs::write(path, b"").unwrap()),
+    ("cut to a byte", |path| std::fs::write(path, b"B").unwrap()),
+    ("cut between two frames", |path| {
+        let bytes = std::fs::read(path).unwrap();
+        let scan = frame::scan(&bytes, 8);
+        std::fs::write(path, &bytes[..scan.contents[scan.contents.len() - 2].end]).unwrap();
+    }),
+    ("a dangling link", |path| {
+        std::fs::remove_file(path).unwrap();
+        std::os::unix::fs::symlink("nowhere", path).unwrap();
+    }),
+    ("deleted", |path| std::fs::remove_file(path).unwrap()),
+];
+
+/// Whatever becomes of a segment while no process runs is told once, costs nothing else, and history
+/// goes on.
+#[test]
+fn a_segment_that_was_cut_or_taken_away_is_missed() {
+    let (whole, expected) = logged();
+    let in_first = |at: i64| at < START + 2 * HOUR;
+    for segment in 0..2 {
+        for (harm, work) in HARMS {
+            let folder = disk::killed(&whole);
+            work(&files(&folder, ".wal")[segment]);
+            let (history, recovery) = open_at(&folder, START + 2 * HOUR + 180_000);
+            let what = format!("segment {segment} {harm}");
+            assert_eq!(recovery.error, None, "{what}");
+            assert_eq!(recovery.losses.wal_segments, 1, "{what}: {:?}", recovery.losses);
+            assert_eq!(recovery.losses.missing_blocks + recovery.losses.blocks, 0, "{what}");
+            assert_eq!(history.stats().losses.pieces(), 1, "{what}");
+            let found = everything(&history);
+            assert!(is_part(&found, &expected), "{what}");
+            let others = |model: &Model| -> usize {
+                let samples = model.values().flat_map(BTreeMap::keys);
+                samples.filter(|at| in_first(**at) != (segment == 0)).count()
+            };
+            assert_eq!(others(&found), others(&expected), "{what}");
+            fill(&history, &refs(&history, 3), [START + 2 * HOUR + 180_000]);
+            assert!(history.sync(), "{what}: {:?}", history.stats());
+            let now = everything(&history);
+            history.close();
+            let (history, recovery) = open_at(&folder, START + 2 * HOUR + 240_000);
+            assert_eq!(everything(&history), now, "{what}");
+            let again = u64::from(harm == "a dangling link");
+            assert_eq!(
+                recovery.losses.wal_segments, again,
+                "{what}: told once, unless it is there"
+            );
+        }
+    }
+}
+
+/// A reader that was in the segment that is gone goes on behind it, and takes nothing twice.
+#[test]
+fn a_log_whose_end_was_taken_away_goes_on_behind_it() {
+    let (folder, _) = logged();
+    let (history, _) = open_at(&folder, START + 2 * HOUR + 180_000);
+    let end = history.wal_end();
+    history.close();
+    drop(history);
+    let last = files(&folder, ".wal").pop().unwrap();
+    std::fs::remove_file(&last).unwrap();
+    let (history, _) = open_at(&folder, START + 2 * HOUR + 180_000);
+    assert_eq!(history.wal_end().segment, end.segment);
+    fill(&history, &refs(&history, 3), [START + 2 * HOUR + 180_000]);
+    assert!(history.sync());
+    assert!(history.wal_end().segment > end.segment && !last.exists());
+    let batch = history.wal_tail(end).next(1).unwrap();
+    assert_eq!(batch.series[0].times, [START + 2 * HOUR + 180_000]);
+}
+
+/// What a crash leaves of a segment that was begun and of which nothing was acknowledged is no
+/// damage; nor is one that history deleted right before.
+#[test]
+fn what_a_crash_leaves_is_no_damage() {
+    let (folder, expected) = logged();
+    std::fs::write(folder.path().join("history/0000000003.wal"), b"").unwrap();
+    let (history, recovery) = open_at(&folder, START + 2 * HOUR + 180_000);
+    assert!(recovery.losses.none(), "{recovery:?}");
+    assert_eq!(everything(&history), expected);
+    // Its block is written and its segments go.
+    fill(&history, &refs(&history, 3), [START + 5 * HOUR]);
+    assert!(history.sync());
+    assert_eq!(files(&folder, ".wal").len(), 1);
+    let (_, recovery) = open_at(&disk::killed(&folder), START + 5 * HOUR);
+    assert!(recovery.losses.none(), "{recovery:?}");
+}
+
+#[test]
+fn a_damaged_list_costs_only_what_it_tells() {
+    for name in ["log.list", "blocks.list"] {
+        for (harm, work) in HARMS {
+            let (folder, expected) = filled();
+            work_on_text(&folder.path().join("history").join(name), harm, work);
+            let (history, recovery) = open_at(&folder, START + 7 * HOUR);
+            assert!(recovery.losses.none(), "{name} {harm}: {recovery:?}");
+            assert_eq!(everything(&history), expected, "{name} {harm}");
+            fill(&history, &refs(&history, 1), [START + 7 * HOUR]);
+            assert!(history.sync(), "{name} {harm}");
+            assert_eq!(history.stats().last_error, None, "{name} {harm}: it is written anew");
+        }
+    }
+}
+
+fn work_on_text(path: &std::path::Path, harm: &str, work: fn(&std::path::Path)) {
+    match harm {
+        "cut between two frames" => {
+            let text = std::fs::read_to_string(path).unwrap();
+            let cut = text.trim_end().rfind('\n').unwrap() + 1;
+            std::fs::write(path, &text[..cut]).unwrap();
+        }
+        _ => work(path),
+    }
+}
+
+#[test]
+fn a_block_that_is_emptied_or_a_dangling_link_is_told_once() {
+    for (harm, work) in HARMS.into_iter().filter(|(harm, _)| !harm.contains("frames")) {
+        let (folder, expected) = filled();
+        work(&files(&folder, ".block")[1]);
+        let (history, recovery) = open_at(&folder, START + 7 * HOUR);
+        let losses = recovery.losses;
+        assert_eq!(losses.blocks + losses.missing_blocks, 1, "{harm}: {losses:?}");
+        let found = everything(&history);
+        assert!(is_part(&found, &expected), "{harm}");
+        assert_eq!(count(&expected) - count(&found), 300 * 30, "{harm}");
+    }
 }

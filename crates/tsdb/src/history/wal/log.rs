@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
+use super::inventory::{self, Listed};
 use super::record::{put_definitions, put_samples};
 use super::segment::{HEADER, list, path};
 use super::tail::Cursor;
@@ -36,13 +37,17 @@ struct Inner {
     /// Up to where all is on disk.
     end: Cursor,
     holds: HashMap<String, Cursor>,
+    /// The segments that are in the list on disk, once this process has written it.
+    listed: Option<Vec<u64>>,
 }
 
 #[derive(Debug, Default)]
 struct Info {
     bytes: u64,
-    /// The blocks that its samples belong to.
+    /// The blocks that its samples belong to, where those may not be written yet.
     windows: BTreeSet<i64>,
+    /// The times of its earliest and its latest sample.
+    times: Option<(i64, i64)>,
 }
 
 impl Shelf {
@@ -52,6 +57,39 @@ impl Shelf {
         let info = inner.segments.entry(number).or_default();
         info.bytes = bytes;
         info.windows.extend(windows);
+    }
+
+    /// Takes note of when samples of a segment are from.
+    pub fn saw(&self, number: u64, times: impl IntoIterator<Item = i64>) {
+        let mut inner = self.inner.lock();
+        let info = inner.segments.entry(number).or_default();
+        for at in times {
+            let (first, last) = info.times.unwrap_or((at, at));
+            info.times = Some((first.min(at), last.max(at)));
+        }
+    }
+
+    /// Writes down in `folder` which segments hold samples, without those that are `leaving`, if
+    /// that changed or `anew`. A segment is in the list only once samples in it are durable.
+    pub fn list(&self, folder: &Path, leaving: &[u64], anew: bool) -> io::Result<()> {
+        let (segments, numbers) = {
+            let inner = self.inner.lock();
+            let stay = inner.segments.iter().filter(|(number, _)| !leaving.contains(number));
+            let segments: Vec<Listed> = stay
+                .filter_map(|(number, info)| {
+                    let (first, last) = info.times?;
+                    Some(Listed { number: *number, first, last, bytes: info.bytes })
+                })
+                .collect();
+            let numbers: Vec<u64> = segments.iter().map(|segment| segment.number).collect();
+            if !anew && inner.listed.as_ref() == Some(&numbers) {
+                return Ok(());
+            }
+            (segments, numbers)
+        };
+        inventory::write(folder, &segments)?;
+        self.inner.lock().listed = Some(numbers);
+        Ok(())
     }
 
     /// All before `end` is on disk.
@@ -185,7 +223,7 @@ impl Log {
         }
         let mut current = match self.current.take() {
             Some(current) => current,
-            None => self.begin(window(first.at))?,
+            None => self.begin(window(first.at), shelf.end().segment)?,
         };
         let same = entries.iter().take_while(|entry| window(entry.at) == current.window).count();
         self.buffer.clear();
@@ -212,6 +250,7 @@ impl Log {
             current.length += self.buffer.len() as u64;
             self.logged = logged;
             shelf.note(current.number, current.length, [current.window]);
+            shelf.saw(current.number, entries[..count].iter().map(|entry| entry.at));
             shelf.reached(Cursor {
                 segment: current.number,
                 offset: current.length,
@@ -245,9 +284,11 @@ impl Log {
         self.logged += samples;
     }
 
-    fn begin(&mut self, window: i64) -> io::Result<Current> {
+    /// Begins a segment behind all there are, and behind `last`: whoever reads the log must not
+    /// take it for one that was there before.
+    fn begin(&mut self, window: i64, last: u64) -> io::Result<Current> {
         std::fs::create_dir_all(&self.folder)?;
-        let number = list(&self.folder)?.last().map_or(1, |last| last + 1);
+        let number = list(&self.folder)?.last().map_or(last, |there| last.max(*there)) + 1;
         let path = path(&self.folder, number);
         let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
         let ready = file.write_all(HEADER).and_then(|()| sync_folder(&self.folder));

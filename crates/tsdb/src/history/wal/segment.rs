@@ -14,7 +14,7 @@ use bellwether_files as files;
 pub(super) const HEADER: &[u8; 8] = b"BWWAL 1\n";
 
 /// Where the segment with this number is.
-pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
+pub(in super::super) fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}.wal"))
 }
 
