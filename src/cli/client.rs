@@ -1,7 +1,7 @@
 //! HTTP requests to a running Bellwether.
 
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -9,10 +9,12 @@ use clap::Args;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use super::Global;
 use bellwether_files as files;
 use bellwether_http::{client_config, read_secret, reasons};
+use bellwether_schema::Secret;
 use bellwether_server::{Access, Prometheus, read_token};
 
 /// The Bellwether to ask, and how to reach it.
@@ -39,6 +41,21 @@ pub(super) struct Target {
     /// `BELLWETHER_TOKEN_FILE`, else the file that the configuration names if no URL is given.
     #[arg(long = "token-file", value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// What the configuration says of the server, once it was asked.
+    #[arg(skip)]
+    declared: OnceLock<Prometheus>,
+    /// The way to it, once something was sent.
+    #[arg(skip)]
+    link: OnceLock<Link>,
+}
+
+/// The way to a Bellwether, for all requests of a command.
+struct Link {
+    address: Url,
+    /// Whether it is a socket, which asks for no credentials.
+    local: bool,
+    client: reqwest::Client,
+    runtime: Runtime,
 }
 
 /// One request.
@@ -75,7 +92,7 @@ impl Target {
         if let Some(url) = self.given_url() {
             return parse_url(&url);
         }
-        let web = prometheus(global)?;
+        let web = self.declared(global)?;
         let host = match web.host.as_str() {
             "0.0.0.0" => "127.0.0.1".to_owned(),
             "::" => "[::1]".to_owned(),
@@ -83,7 +100,7 @@ impl Target {
             host => host.to_owned(),
         };
         // A user who may not read the files of the server most likely may not read its key.
-        let tls = Access::load(&web).map_or(web.web_config_file.is_some(), |web| web.is_tls());
+        let tls = Access::load(web).map_or(web.web_config_file.is_some(), |web| web.is_tls());
         let scheme = if tls { "https" } else { "http" };
         Ok(Url::parse(&format!("{scheme}://{host}:{}", web.port))?)
     }
@@ -94,7 +111,8 @@ impl Target {
         if self.is_named() {
             return Ok(None);
         }
-        let path = prometheus(global)?.control.socket.map(|socket| socket.value.path);
+        let socket = self.declared(global)?.control.socket.as_ref();
+        let path = socket.map(|socket| socket.value.path.clone());
         Ok(path.filter(|path| std::os::unix::net::UnixStream::connect(path).is_ok()))
     }
 
@@ -137,7 +155,7 @@ impl Target {
             .or_else(|| variable("BELLWETHER_TOKEN_FILE").map(PathBuf::from))
             .or_else(|| match self.given_url() {
                 Some(_) => None,
-                None => prometheus(global).ok()?.control.token_file,
+                None => self.declared(global).ok()?.control.token_file.clone(),
             });
         let credentials = match (&token_file, &self.user, &self.password_file) {
             (Some(file), ..) if *method != Method::GET => format!("Bearer {}", token(file)?),
@@ -153,12 +171,8 @@ impl Target {
         Ok(Some(value))
     }
 
-    fn client(
-        &self,
-        timeout: Duration,
-        socket: Option<PathBuf>,
-    ) -> anyhow::Result<reqwest::Client> {
-        let mut client = reqwest::Client::builder().timeout(timeout).no_proxy();
+    fn client(&self, socket: Option<PathBuf>) -> anyhow::Result<reqwest::Client> {
+        let mut client = reqwest::Client::builder().no_proxy();
         if let Some(socket) = socket {
             client = client.unix_socket(socket);
         }
@@ -169,70 +183,79 @@ impl Target {
                 .map_err(|error| anyhow::anyhow!("--ca-file {}: {error}", file.display()))?;
             client = client.tls_backend_preconfigured(config);
         } else if self.insecure {
-            static WARNED: Once = Once::new();
-            WARNED.call_once(|| {
-                eprintln!("warning: --insecure: the certificate of the server is not verified");
-            });
+            eprintln!("warning: --insecure: the certificate of the server is not verified");
             client = client.tls_danger_accept_invalid_certs(true);
         }
         Ok(client.build()?)
     }
 
+    /// What the configuration says of the server. Other parts of it may be wrong, or name variables
+    /// that only the service has.
+    fn declared(&self, global: &Global) -> anyhow::Result<&Prometheus> {
+        if let Some(declared) = self.declared.get() {
+            return Ok(declared);
+        }
+        let root = global.settings()?;
+        Ok(self.declared.get_or_init(|| root.performance_monitor.value.prometheus))
+    }
+
+    fn link(&self, global: &Global) -> anyhow::Result<&Link> {
+        if let Some(link) = self.link.get() {
+            return Ok(link);
+        }
+        let socket = self.socket(global)?;
+        let link = Link {
+            address: match socket {
+                Some(_) => Url::parse("http://localhost")?,
+                None => self.address(global)?,
+            },
+            local: socket.is_some(),
+            client: self.client(socket)?,
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+        };
+        Ok(self.link.get_or_init(|| link))
+    }
+
     fn send(&self, global: &Global, request: &Request<'_>) -> anyhow::Result<Answer> {
         let Request { method, path, body, timeout } = request;
-        let socket = self.socket(global)?;
-        let (address, authorization) = match socket {
-            Some(_) => (Url::parse("http://localhost")?, None),
-            None => (self.address(global)?, self.authorization(global, method)?),
+        let Link { address, local, client, runtime } = self.link(global)?;
+        let authorization = match local {
+            true => None,
+            false => self.authorization(global, method)?,
         };
-        let client = self.client(*timeout, socket)?;
         let url = format!("{}{path}", address.as_str().trim_end_matches('/'));
-        let mut request = client.request(method.clone(), url);
+        let mut request = client.request(method.clone(), url).timeout(*timeout);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let answer = runtime.block_on(async {
             let response = request.send().await?;
             let status = response.status().as_u16();
             Ok(Answer { status, body: response.text().await? })
         });
-        let answer = answer.map_err(|error| unanswered(&address, *timeout, error))?;
+        let answer = answer.map_err(|error| unanswered(address, *timeout, error))?;
         match answer.status {
             // A missing or wrong token is said by the server itself.
             401 if answer.body.contains("token") => Ok(answer),
             401 if self.user.is_none() && address.password().is_none() => bail!(
                 "{} wants a user and a password; hint: --user NAME --password-file FILE",
-                shown(&address)
+                shown(address)
             ),
-            401 => bail!("{} refused the user or the password", shown(&address)),
+            401 => bail!("{} refused the user or the password", shown(address)),
             _ => Ok(answer),
         }
     }
-}
-
-/// How the configuration has the server reached. Other parts of it may be wrong, or name variables that only the
-/// service has.
-fn prometheus(global: &Global) -> anyhow::Result<Prometheus> {
-    let root = global.settings()?;
-    Ok(root.performance_monitor.value.prometheus)
 }
 
 /// The URL that `text` names; without a scheme it is HTTP.
 fn parse_url(text: &str) -> anyhow::Result<Url> {
     let text = text.trim();
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    // The text may hold a password, so it is not shown.
-    let url = Url::parse(&whole).map_err(|error| {
-        anyhow::anyhow!("--url: not a URL: {error}; hint: host:9091 or https://host:9091")
-    })?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        other => bail!("--url: {other:?} is neither http nor https; hint: host:9091"),
-    }
+    bellwether_http::parse_url(&Secret::new(whole))
+        .map_err(|reason| anyhow::anyhow!("--url: {reason}; hint: host:9091 or https://host:9091"))
 }
 
 /// A URL without its user and password.
@@ -302,7 +325,7 @@ mod tests {
         ] {
             assert_eq!(shown(&parse_url(text).unwrap()), url, "{text}");
         }
-        for (text, error) in [("ftp://h", "neither http nor https"), ("http://", "not a URL")] {
+        for (text, error) in [("ftp://h", "not an HTTP URL"), ("http://", "not a URL")] {
             let found = parse_url(text).unwrap_err().to_string();
             assert!(found.contains(error), "{text}: {found}");
         }

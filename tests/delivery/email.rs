@@ -42,6 +42,20 @@ impl Certificates {
         }
     }
 
+    /// A server's certificate that is its own authority, as `openssl req -x509` makes it.
+    fn self_signed(folder: &Path) -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let (certificate_file, key_file) = (folder.join("own.pem"), folder.join("own-key.pem"));
+        fs::write(&certificate_file, certificate.pem()).unwrap();
+        fs::write(&key_file, key.serialize_pem()).unwrap();
+        let certificate = certificate_file.display().to_string();
+        Self { authority: certificate.clone(), certificate, key: key_file.display().to_string() }
+    }
+
     fn server(&self, folder: &Path, tls: &str, more: &[&str]) -> Smtp {
         let own = ["--tls", tls, "--cert", &self.certificate, "--key", &self.key];
         Smtp::start(folder, &[&own, more].concat())
@@ -105,6 +119,30 @@ async fn starttls_and_a_user_and_the_end_in_the_thread_of_the_beginning() {
     let (plain, html) = (firing["plain"].as_str().unwrap(), firing["html"].as_str().unwrap());
     assert!(plain.contains("/ü<b>") && html.contains("/ü&lt;b&gt;"), "{firing:#}");
     assert!(!html.contains("<b>,") && html.starts_with("<!DOCTYPE html>"), "{html}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_self_signed_certificate_is_trusted_where_ca_file_holds_it() {
+    let folder = TempDir::new().unwrap();
+    let own = Certificates::self_signed(folder.path());
+    let others = Certificates::write(folder.path(), "other");
+    for (tls, key) in [("starttls", "starttls"), ("implicit", "tls")] {
+        let server = own.server(folder.path(), tls, &[]);
+        let state = folder.path().join(tls);
+        fs::create_dir(&state).unwrap();
+        let more = |name: &str, ca: &str| format!("name: {name}, tls: {key}, ca_file: {ca}");
+        let right = channel(server.port(), &more("right", &own.authority));
+        let wrong = channel(server.port(), &more("wrong", &others.authority));
+        let channels =
+            format!("{}, {}", right.trim_end_matches(']'), wrong.trim_start_matches('['));
+        let notifier = open(&state, &channels).await;
+        notifier.notify(&[firing("disk", "/a", 0)]).await;
+        until(&notifier, "right", |stats| stats.sent == 1).await;
+        let refused = until(&notifier, "wrong", |stats| stats.last_error.is_some()).await;
+        let error = refused.last_error.unwrap();
+        assert!(error.contains("certificate"), "{error}");
+        assert_eq!(server.mails()[0]["encrypted"], true);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,4 +14,4 @@ pub use access::{Access, BasicAuth, parse_url, read_secret};
 pub use answer::{Refusal, body_text, reasons, refusal};
 pub use redirect::{Client, SendError};
 pub use retry::{next_delay, parse_retry_after};
-pub use trust::client_config;
+pub use trust::{client_config, system_config};

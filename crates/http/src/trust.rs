@@ -13,6 +13,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
+use rustls_platform_verifier::Verifier;
 
 /// Verifies servers against the certificates of a PEM file, and against nothing else.
 #[derive(Debug)]
@@ -49,6 +50,20 @@ pub fn client_config(pem: &[u8]) -> Result<ClientConfig, String> {
         builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// A TLS client that trusts what the system does.
+///
+/// # Errors
+/// The system has no certificates.
+pub fn system_config() -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::new(provider.clone()).map_err(|error| error.to_string())?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let verifier = Arc::new(verifier);
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
 impl ServerCertVerifier for FileVerifier {

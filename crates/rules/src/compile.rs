@@ -132,7 +132,8 @@ impl Compiler<'_> {
             Source::History(Question { look: Look::Forecast(_), .. }) => FORECAST_FACTS,
             _ => &[],
         };
-        let (message, annotations) = self.texts(templates, &labels, extra);
+        let asks = matches!(source, Source::History(_));
+        let (message, annotations) = self.texts(templates, &labels, asks, extra);
         if rule.consecutive.value == 0 {
             self.problems.error(&rule.consecutive.at, "consecutive must be at least 1");
         }
@@ -419,13 +420,14 @@ impl Compiler<'_> {
         &mut self,
         templates: &mut Templates,
         labels: &Names,
+        asks: bool,
         extra: &'static [&'static str],
     ) -> (Option<Text>, Vec<(String, Text)>) {
         let rule = self.rule;
         let added = rule.added_labels().into_keys().map(Arc::from);
         let any_label = *labels == Names::OfSeries;
         let labels: Vec<Arc<str>> = labels.fixed().iter().cloned().chain(added).collect();
-        let scope = Scope { labels: &labels, any_label, extra };
+        let scope = Scope { labels: &labels, any_label, asks, extra };
         let mut add = |text: &Spanned<Wording>| {
             // What was translated was checked as it was.
             if text.value.written.is_some() {

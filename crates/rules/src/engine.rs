@@ -13,6 +13,7 @@ use bellwether_core::{
 };
 use bellwether_tsdb::store::Store;
 
+use super::asked::AskedTexts;
 use super::compile::TOLERANCE;
 use super::index::Index;
 use super::instance::Instance;
@@ -234,6 +235,7 @@ impl Engine {
                 number: self.ticks,
                 warming: is_warming(rule, *since, now),
                 alerts,
+                asked: AskedTexts::default(),
                 waiting: Vec::new(),
                 evaluation: Evaluation { at: now.wall, ..Evaluation::default() },
                 tick: &mut tick,
@@ -288,7 +290,7 @@ impl Engine {
             let kept = &mut self.recorded[number];
             (kept.series, kept.last) = (series, Some(evaluation));
         }
-        for Found { number, detectors, rows, took } in rules {
+        for Found { number, detectors, rows, asked, took } in rules {
             let (rule, judged) = (&set.rules[number], &mut self.judged[number]);
             judged.detectors = detectors;
             let mut judging = Judging {
@@ -298,6 +300,7 @@ impl Engine {
                 number: self.ticks,
                 warming: is_warming(rule, judged.since, now),
                 alerts: &mut judged.alerts,
+                asked,
                 waiting: Vec::new(),
                 evaluation: Evaluation { at: now.wall, took, ..Evaluation::default() },
                 tick: &mut tick,

@@ -8,11 +8,12 @@ use bellwether_core::{
     Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Transition, Wall,
 };
 
+use super::asked::Asked;
 use super::detail::Detail;
 use super::reason::{Ground, beyond, compared, course, sentence};
 use super::rule::Rule;
 use super::step::{Sight, State, Stretch, step};
-use super::template::{Facts, Templates};
+use super::template::{Facts, Templates, Text};
 
 /// One alert that is pending, firing, or on its way there.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Instance {
     pub value: Option<f64>,
     /// What was found beside the value, last.
     pub detail: Option<Detail>,
+    /// Its texts that ask history, as they were written last.
+    pub asked: Option<Box<Asked>>,
     /// Whether it holds for want of data and not for a value.
     pub blind: bool,
     /// When the condition began to hold.
@@ -53,6 +56,7 @@ impl Instance {
             state: State::INACTIVE,
             value: None,
             detail: None,
+            asked: None,
             blind: false,
             active_at: Wall::default(),
             fired_at: None,
@@ -118,7 +122,7 @@ impl Instance {
         let message = match &rule.message {
             _ if overflow.is_some() => beyond(self.value, threshold),
             _ if self.blind => format!("no data: {}", rule.subject),
-            Some(text) => templates.render(text, facts),
+            Some(text) => self.text(None, text, templates, facts),
             None => compared(rule, level, self.value, self.detail.as_ref()),
         };
         // The labels of the series are not known where there is none.
@@ -128,7 +132,9 @@ impl Instance {
             false => rule
                 .annotations
                 .iter()
-                .map(|(name, text)| (name.clone(), templates.render(text, facts)))
+                .map(|(name, text)| {
+                    (name.clone(), self.text(Some(name.as_str()), text, templates, facts))
+                })
                 .collect(),
         };
         if let (Some(detail), false) = (&self.detail, self.blind) {
@@ -153,6 +159,24 @@ impl Instance {
             resolved_at: None,
             labels,
         }
+    }
+
+    /// The message, or the annotation `name`. What asks history is as it was written when the rule
+    /// was evaluated last; after a restart, as it was told.
+    fn text(
+        &self,
+        name: Option<&str>,
+        text: &Text,
+        templates: &Templates,
+        facts: Facts<'_>,
+    ) -> String {
+        let Text::Asking(source) = text else { return templates.render(text, facts) };
+        let told = || match name {
+            None => self.told.as_ref().map(|told| told.message.as_str()),
+            Some(name) => self.told.as_ref()?.annotations.get(name).map(String::as_str),
+        };
+        let asked = self.asked.as_ref().and_then(|asked| asked.text(name));
+        asked.or_else(told).unwrap_or(source).to_owned()
     }
 
     /// The end of a firing alert, whose text becomes `message`.

@@ -5,6 +5,7 @@
 use bellwether_core::{LabelSet, Mono, Now};
 use bellwether_tsdb::store::Reader;
 
+use super::asked::AskedTexts;
 use super::condition::Verdict;
 use super::detail::Detail;
 use super::engine::{Alerts, Evaluation, Tick};
@@ -37,6 +38,8 @@ pub(super) struct Judging<'a> {
     /// Whether the rule is too young to tell missing data from data still to come.
     pub(super) warming: bool,
     pub(super) alerts: &'a mut Alerts,
+    /// Texts that ask history, as they were written for this evaluation.
+    pub(super) asked: AskedTexts,
     /// Of a rule with a limit, what holds and has no alert yet.
     pub(super) waiting: Vec<(LabelSet, Seen<'static>)>,
     pub(super) evaluation: Evaluation,
@@ -299,6 +302,7 @@ impl Judging<'_> {
         alert.seen = self.number;
         alert.value = value.or(alert.value);
         alert.detail = detail.or(alert.detail.take());
+        alert.asked = self.asked.remove(key).or(alert.asked.take());
         if present {
             (alert.observed, alert.missing) = (true, None);
             // It is from before a restart, and its data are there.

@@ -5,6 +5,7 @@
 //! knows neither channels nor clocks.
 
 mod aggregate;
+mod asked;
 mod carry;
 mod compile;
 mod condition;

@@ -11,8 +11,9 @@ use hashbrown::HashSet;
 use bellwether_core::{LabelSet, Now};
 use bellwether_promql::SampledSeries;
 
+use super::asked::{self, AskedTexts};
 use super::memory::{Memory, Watch};
-use super::question::{Asking, Detectors, Question, Rows};
+use super::question::{Asking, Detectors, Rows};
 use super::rule::{Rule, RuleSet};
 
 /// What is told where rules ask for the past and none is kept.
@@ -51,6 +52,8 @@ pub(super) struct Found {
     pub(super) number: usize,
     pub(super) detectors: Detectors,
     pub(super) rows: Result<Rows, String>,
+    /// Texts that ask too, by what tells their alerts apart.
+    pub(super) asked: AskedTexts,
     pub(super) took: Duration,
 }
 
@@ -86,7 +89,7 @@ impl Round {
         let find = |(number, mut detectors)| {
             let rule: &Rule = &set.rules[number];
             let guard = watch.begin();
-            let rows = match (memory, rule.question()) {
+            let (rows, asked) = match (memory, rule.question()) {
                 (Some(memory), Some(question)) => {
                     let asking = Asking {
                         memory,
@@ -95,11 +98,14 @@ impl Round {
                         names: &rule.labels,
                         added: &rule.identity.add_labels,
                     };
-                    Question::rows(question, &asking, &mut detectors)
+                    let rows = question.rows(&asking, &mut detectors);
+                    let found = rows.as_ref().map_or(&[][..], |rows| &rows.rows[..]);
+                    let asked = asked::texts(rule, &set.templates, found, &asking);
+                    (rows, asked)
                 }
-                _ => Err(NO_HISTORY.to_owned()),
+                _ => (Err(NO_HISTORY.to_owned()), AskedTexts::default()),
             };
-            Found { number, detectors, rows, took: watch.end() }
+            Found { number, detectors, rows, asked, took: watch.end() }
         };
         let rules = rules.into_iter().map(find).collect();
         Answered { set, now, recordings, rules }

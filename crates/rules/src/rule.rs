@@ -135,8 +135,17 @@ impl Rule {
     /// Whether any of its texts has variables in it.
     #[must_use]
     pub fn has_templates(&self) -> bool {
-        let texts = self.annotations.iter().map(|(_, text)| text).chain(&self.message);
-        texts.into_iter().any(|text| matches!(text, Text::Template(_)))
+        self.texts().any(|text| !matches!(text, Text::Plain(_)))
+    }
+
+    /// Whether any of its texts asks history.
+    #[must_use]
+    pub fn has_asking_texts(&self) -> bool {
+        self.texts().any(|text| matches!(text, Text::Asking(_)))
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Text> {
+        self.annotations.iter().map(|(_, text)| text).chain(&self.message)
     }
 
     /// The labels of the series of the alert that `key` tells apart: those that the rule adds are

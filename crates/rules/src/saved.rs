@@ -225,6 +225,7 @@ fn instance(
         state,
         value: saved.value,
         detail: None,
+        asked: None,
         blind: saved.blind,
         active_at: Wall(saved.active_at_ms),
         fired_at: saved.fired_at_ms.map(Wall),

@@ -12,15 +12,15 @@ use minijinja::{
     Environment, Error, Template, UndefinedBehavior, Value, context, escape_formatter,
 };
 
-use bellwether_core::Labels;
+use bellwether_core::{Labels, Wall};
 use bellwether_schema::did_you_mean;
-use bellwether_template::{LabelMap, described, general, number};
+use bellwether_template::{Answers, LabelMap, described, general, number};
 
 use super::detail::Detail;
 use super::reading::Refusal;
 
 /// What every template may use beside `labels`.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "labels",
     "series_labels",
     "external_labels",
@@ -34,7 +34,15 @@ const KNOWN: [&str; 13] = [
     "severity",
     "state",
     "metric",
+    "now",
 ];
+
+/// What makes a text one that asks: it is written when its rule is evaluated, and not when it is
+/// shown.
+const ASKING: [&str; 2] = ["query", "now"];
+
+/// What such a text cannot use: it is not known yet when the rule is evaluated.
+const LATER: [&str; 5] = ["fired_value", "peak", "threshold", "severity", "state"];
 
 /// A text with or without variables in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +51,8 @@ pub enum Text {
     Plain(Arc<str>),
     /// The source of a template.
     Template(Arc<str>),
+    /// That of one that asks history.
+    Asking(Arc<str>),
 }
 
 impl Text {
@@ -50,7 +60,7 @@ impl Text {
     #[must_use]
     pub fn source(&self) -> &str {
         match self {
-            Self::Plain(text) | Self::Template(text) => text,
+            Self::Plain(text) | Self::Template(text) | Self::Asking(text) => text,
         }
     }
 }
@@ -89,6 +99,8 @@ pub struct Scope<'a> {
     pub labels: &'a [Arc<str>],
     /// Whether they may have others.
     pub any_label: bool,
+    /// Whether the rule asks history, so that its texts may too.
+    pub asks: bool,
     /// Variables beside those of every rule.
     pub extra: &'static [&'static str],
 }
@@ -121,6 +133,7 @@ pub struct External {
 impl Default for Templates {
     fn default() -> Self {
         let mut environment = bellwether_template::environment();
+        bellwether_template::add_queries(&mut environment);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_formatter(|out, state, value| {
             let number = (value.kind() == ValueKind::Number).then(|| f64::try_from(value.clone()));
@@ -159,7 +172,23 @@ impl Templates {
                 bellwether_template::compile(&mut self.environment, source.to_owned(), body);
             self.kept += usize::from(added.is_ok());
         }
-        Text::Template(source.into())
+        match self.asks(source) {
+            true => Text::Asking(source.into()),
+            false => Text::Template(source.into()),
+        }
+    }
+
+    fn asks(&self, source: &str) -> bool {
+        if !ASKING.iter().any(|word| source.contains(word)) {
+            return false;
+        }
+        match self.environment.get_template(source) {
+            Ok(kept) => is_asking(&kept),
+            Err(_) => {
+                let body = from_prometheus(source);
+                bellwether_template::parsed(&self.environment, &body, is_asking).unwrap_or_default()
+            }
+        }
     }
 
     /// Sets what this process calls itself.
@@ -169,17 +198,23 @@ impl Templates {
 
     fn check(&self, source: &str, scope: Scope<'_>) -> Result<(), Refusal> {
         let body = from_prometheus(source);
-        let template = bellwether_template::parse(&self.environment, &body).map_err(|error| {
-            Refusal { message: format!("template: {}", described(&error)), hint: foreign(source) }
-        })?;
-        self.check_names(&template, scope)?;
-        self.try_out(&template, scope)
+        let judged = bellwether_template::parsed(&self.environment, &body, |template| {
+            if is_asking(template) {
+                check_asking(template, scope)?;
+            }
+            self.check_names(template, scope)?;
+            self.try_out(template, scope)
+        });
+        judged.map_err(|error| Refusal {
+            message: format!("template: {}", described(&error)),
+            hint: foreign(source),
+        })?
     }
 
     /// What is wrong with a text of a rule whose alerts may have any labels.
     #[must_use]
     pub fn refusal(&self, source: &str) -> Option<Refusal> {
-        let scope = Scope { labels: &[], any_label: true, extra: &[] };
+        let scope = Scope { labels: &[], any_label: true, asks: true, extra: &[] };
         is_template(source).then(|| self.check(source, scope).err()).flatten()
     }
 
@@ -221,25 +256,57 @@ impl Templates {
     pub fn render(&self, text: &Text, facts: Facts<'_>) -> String {
         match text {
             Text::Plain(text) => text.to_string(),
-            Text::Template(source) => self.filled(source, facts).unwrap_or_else(|error| {
-                let error = described(&error);
-                tracing::warn!(rule = facts.rule, error, "cannot render a template");
-                let context = self.context(facts, "");
-                let written = |piece: &str| piece.replace("series_labels", "$labels");
-                let body = from_prometheus(source);
-                bellwether_template::in_pieces(&self.environment, &body, &context, LONGEST, written)
-            }),
+            Text::Template(source) | Text::Asking(source) => {
+                self.filled(source, self.context(facts, "")).unwrap_or_else(|error| {
+                    let error = described(&error);
+                    tracing::warn!(rule = facts.rule, error, "cannot render a template");
+                    let context = self.context(facts, "");
+                    let written = |piece: &str| piece.replace("series_labels", "$labels");
+                    let body = from_prometheus(source);
+                    bellwether_template::in_pieces(
+                        &self.environment,
+                        &body,
+                        &context,
+                        LONGEST,
+                        written,
+                    )
+                })
+            }
         }
     }
 
-    fn filled(&self, source: &str, facts: Facts<'_>) -> Result<String, Error> {
-        let context = self.context(facts, "");
+    /// A text that asks, with what its queries were answered at `at`: each is handed to `ask` once.
+    ///
+    /// # Errors
+    /// Why it gives no text.
+    pub fn ask(
+        &self,
+        source: &str,
+        facts: Facts<'_>,
+        at: Wall,
+        answers: &Arc<Answers>,
+        mut ask: impl FnMut(&str) -> Result<Value, String>,
+    ) -> Result<String, String> {
+        loop {
+            let done = self.filled(source, asking(self.context(facts, ""), at, answers));
+            match answers.wanted() {
+                Some(query) => {
+                    let answer = ask(&query);
+                    answers.add(query, answer);
+                }
+                None => return done.map_err(|error| described(&error)),
+            }
+        }
+    }
+
+    fn filled(&self, source: &str, context: Value) -> Result<String, Error> {
         match self.environment.get_template(source) {
             Ok(kept) => bellwether_template::rendered(&kept, context, LONGEST),
             Err(_) => {
                 let body = from_prometheus(source);
-                let template = bellwether_template::parse(&self.environment, &body)?;
-                bellwether_template::rendered(&template, context, LONGEST)
+                bellwether_template::parsed(&self.environment, &body, |template| {
+                    bellwether_template::rendered(template, context, LONGEST)
+                })?
             }
         }
     }
@@ -265,7 +332,9 @@ impl Templates {
             metric: "",
             detail: Some(&detail),
         };
-        match bellwether_template::rendered(template, self.context(facts, "1"), LONGEST) {
+        let answers = Arc::new(Answers::made_up("1"));
+        let context = asking(self.context(facts, "1"), Wall::default(), &answers);
+        match bellwether_template::rendered(template, context, LONGEST) {
             Ok(_) => Ok(()),
             Err(error) => {
                 Err(Refusal { message: format!("template: {}", described(&error)), hint: None })
@@ -299,6 +368,39 @@ impl Templates {
             expected_high => number(expected.map(|(_, high)| high)),
             forecast => forecast,
         }
+    }
+}
+
+/// `context` for a text that asks.
+fn asking(context: Value, at: Wall, answers: &Arc<Answers>) -> Value {
+    context! {
+        now => at.0 as f64 / 1000.0,
+        query_answers => Value::from_dyn_object(answers.clone()),
+        ..context
+    }
+}
+
+fn is_asking(template: &Template<'_, '_>) -> bool {
+    let used = template.undeclared_variables(false);
+    ASKING.iter().any(|word| used.contains(*word))
+}
+
+/// Refuses a text that asks where nothing can be asked, or with what is not known then.
+fn check_asking(template: &Template<'_, '_>, scope: Scope<'_>) -> Result<(), Refusal> {
+    if !scope.asks {
+        return Err(Refusal::new(
+            "template: `query` and `now` in a text of a rule that asks nothing of history",
+            "they are for rules with `promql`, `anomaly` or `forecast`",
+        ));
+    }
+    let used = template.undeclared_variables(false);
+    match LATER.iter().find(|later| used.contains(**later)) {
+        None => Ok(()),
+        Some(later) => Err(Refusal::new(
+            format!("template: `{later}` beside `query` or `now`"),
+            "such a text is written when the rule is evaluated, and that is known later; use \
+             `value` and `labels`",
+        )),
     }
 }
 
@@ -361,7 +463,7 @@ mod tests {
     use super::*;
 
     fn scope(labels: &[Arc<str>]) -> Scope<'_> {
-        Scope { labels, any_label: false, extra: &[] }
+        Scope { labels, any_label: false, asks: false, extra: &[] }
     }
 
     fn render(source: &str) -> Result<String, Refusal> {

@@ -10,6 +10,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use parking_lot::Mutex;
 use regex::{Regex, RegexBuilder};
 
+use super::bounds;
 use super::humanize;
 use super::label_map::LabelMap;
 use super::moment::{self, Lasting, Moment};
@@ -94,13 +95,27 @@ fn add_patterns(environment: &mut Environment<'static>) {
     });
     let known = Arc::clone(&patterns);
     environment.add_function("reReplaceAll", move |pattern: &str, by: &str, value: Value| {
-        let pattern = known.get(pattern)?;
-        Ok::<_, Error>(pattern.replace_all(&text(&value), by).into_owned())
+        replaced(&known.get(pattern)?, by, &text(&value))
     });
     environment.add_filter("reReplaceAll", move |value: Value, pattern: &str, by: &str| {
-        let pattern = patterns.get(pattern)?;
-        Ok::<_, Error>(pattern.replace_all(&text(&value), by).into_owned())
+        replaced(&patterns.get(pattern)?, by, &text(&value))
     });
+}
+
+/// `text` with each match of `pattern` replaced; ended where it grows too long.
+fn replaced(pattern: &Regex, by: &str, text: &str) -> Result<String, Error> {
+    let (mut out, mut from) = (String::new(), 0);
+    for found in pattern.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        out.push_str(&text[from..whole.start()]);
+        found.expand(by, &mut out);
+        from = whole.end();
+        if out.len() > bounds::LONGEST_TEXT {
+            break;
+        }
+    }
+    out.push_str(&text[from..]);
+    bounds::short(out)
 }
 
 /// Regular expressions that were compiled before: a message is rendered for each alert.
@@ -202,8 +217,18 @@ fn form(value: &Value, form: fn(f64) -> String) -> Result<Value, Error> {
 }
 
 fn join(separator: &Value, list: &Value) -> Result<String, Error> {
-    let items: Vec<String> = list.try_iter()?.map(|item| text(&item)).collect();
-    Ok(items.join(&text(separator)))
+    let separator = text(separator);
+    let mut out = String::new();
+    for (index, item) in list.try_iter()?.enumerate() {
+        if index > 0 {
+            out.push_str(&separator);
+        }
+        out.push_str(&text(&item));
+        if out.len() > bounds::LONGEST_TEXT {
+            break;
+        }
+    }
+    bounds::short(out)
 }
 
 /// The first letter of each word large, the others as they are.

@@ -4,25 +4,37 @@
 //! piped is its last argument, so `match(pattern, text)` is `text | match(pattern)`. Reads no
 //! clock: who renders gives `now`.
 
+mod bounds;
 mod functions;
 mod humanize;
 mod label_map;
 mod moment;
 mod nesting;
 mod printf;
+mod samples;
 
 pub use functions::text;
 pub use humanize::{general, humanize};
 pub use label_map::LabelMap;
+pub use samples::{Answers, Samples, add_queries};
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
 use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
 
+use bellwether_core::MAX_NESTING;
+
 /// Most instructions of one rendering. A message of ten thousand alerts takes some hundred
 /// thousand; a template that loops for long ends here.
 const FUEL: u64 = 2_000_000;
+
+/// Longest text that a template of a message makes, in bytes; what a channel cannot take is its to
+/// shorten.
+pub const LONGEST: usize = 16 << 20;
+
+/// Most blocks, macros and turns of recursive loops inside of each other.
+const MOST_FRAMES: usize = 2 * MAX_NESTING;
 
 /// An environment with all functions: what is not there is empty at any depth, nothing is escaped,
 /// and no rendering goes on for ever.
@@ -32,7 +44,11 @@ pub fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(MOST_FRAMES);
+    // What an error holds on to for that is what a template made.
+    environment.set_debug(false);
     functions::add_to(&mut environment);
+    bounds::add_to(&mut environment);
     environment
 }
 
@@ -46,20 +62,37 @@ pub fn compile(
     source: impl Into<String>,
 ) -> Result<(), Error> {
     let source = source.into();
-    nesting::check(&source)?;
-    environment.add_template_owned(name, source)
+    let prepared = nesting::prepared(&source)?.into_owned();
+    environment.add_template_owned(name, prepared)
 }
 
-/// The template `source`, which `environment` does not keep.
+/// What `then` makes of the template `source`, which `environment` does not keep.
 ///
 /// # Errors
 /// It is no template, or one that is nested too deep.
-pub fn parse<'env, 'source>(
-    environment: &'env Environment<'source>,
-    source: &'source str,
-) -> Result<Template<'env, 'source>, Error> {
-    nesting::check(source)?;
-    environment.template_from_str(source)
+pub fn parsed<T>(
+    environment: &Environment<'static>,
+    source: &str,
+    then: impl FnOnce(&Template<'_, '_>) -> T,
+) -> Result<T, Error> {
+    let prepared = nesting::prepared(source)?;
+    environment.template_from_str(&prepared).map(|template| then(&template))
+}
+
+/// What `template` makes of `fields`.
+///
+/// # Errors
+/// Why it makes nothing; also that it would make more than `most` bytes.
+pub fn whole(
+    template: &Template<'_, '_>,
+    fields: impl Into<Value>,
+    most: usize,
+) -> Result<String, Error> {
+    let page = page(template, fields.into(), most)?;
+    match page.full {
+        true => Err(functions::invalid(format!("more than {most} bytes"))),
+        false => Ok(String::from_utf8_lossy(&page.bytes).into_owned()),
+    }
 }
 
 /// What `template` makes of `fields`, up to `most` bytes: what is longer is cut there, with `...`.
@@ -67,11 +100,7 @@ pub fn parse<'env, 'source>(
 /// # Errors
 /// Why it makes nothing.
 pub fn rendered(template: &Template<'_, '_>, fields: Value, most: usize) -> Result<String, Error> {
-    let mut page = Page { bytes: Vec::new(), most, full: false };
-    let done = template.render_captured_to(fields, &mut page).map(drop);
-    if !page.full {
-        done?;
-    }
+    let page = page(template, fields, most)?;
     let mut text = String::from_utf8(page.bytes).unwrap_or_else(|error| {
         // Cut within a character.
         String::from_utf8_lossy(error.as_bytes()).trim_end_matches('\u{fffd}').to_owned()
@@ -80,6 +109,15 @@ pub fn rendered(template: &Template<'_, '_>, fields: Value, most: usize) -> Resu
         text.push_str("...");
     }
     Ok(text)
+}
+
+fn page(template: &Template<'_, '_>, fields: Value, most: usize) -> Result<Page, Error> {
+    let mut page = Page { bytes: Vec::new(), most, full: false };
+    let done = template.render_captured_to(fields, &mut page).map(drop);
+    if !page.full {
+        done?;
+    }
+    Ok(page)
 }
 
 /// A text that ends at `most` bytes.
@@ -108,7 +146,7 @@ impl Write for Page {
 /// The same piece by piece, where the whole failed: a piece that fails is shown by `failed`, and
 /// the others are not lost with it.
 pub fn in_pieces(
-    environment: &Environment<'_>,
+    environment: &Environment<'static>,
     source: &str,
     context: &Value,
     most: usize,
@@ -117,8 +155,8 @@ pub fn in_pieces(
     let (mut out, mut set) = (String::new(), String::new());
     for piece in nesting::pieces(source) {
         let whole = format!("{set}{}", piece.source);
-        let shown = parse(environment, &whole).and_then(|t| rendered(&t, context.clone(), most));
-        match shown {
+        let shown = parsed(environment, &whole, |t| rendered(t, context.clone(), most));
+        match shown.and_then(|shown| shown) {
             Ok(_) if piece.sets => set.push_str(piece.source),
             Ok(shown) => out.push_str(&shown),
             Err(_) if piece.sets => {}
@@ -165,5 +203,8 @@ mod tests {
         assert_eq!(render("a{{ 1 }}", 10).unwrap(), "a1");
         assert_eq!(render("{% for x in range(9) %}é{% endfor %}", 7).unwrap(), "ééé...");
         assert!(render("{{ 1 // 0 }}", 7).is_err());
+        let template = environment.template_from_str("{{ 'x' * 8 }}").unwrap();
+        assert_eq!(whole(&template, (), 8).unwrap(), "xxxxxxxx");
+        assert_eq!(described(&whole(&template, (), 7).unwrap_err()), "more than 7 bytes");
     }
 }

@@ -1,18 +1,52 @@
-//! How deep a template is nested, found before it is parsed.
+//! How deep a template is nested, found before it is parsed; what it sets is bounded.
 //!
 //! minijinja bounds brackets and blocks, but signs, branches and operators in a row it takes at
-//! any length, and its parser, its code generator and its destructors recurse over them.
+//! any length, and its parser, its code generator and its destructors recurse over them. What it
+//! makes while it is rendered is for `bounds`, whose filters are put into the `set` tags here.
+
+use std::borrow::Cow;
 
 use minijinja::{Error, ErrorKind};
 
+use super::bounds;
 use bellwether_core::MAX_NESTING;
 
 /// Blocks that an `end...` closes; `set` is one where nothing is assigned.
 const BLOCKS: [&str; 8] = ["if", "for", "with", "macro", "call", "filter", "block", "autoescape"];
 const OPERATORS: [&str; 7] = ["not", "and", "or", "in", "is", "if", "else"];
 
+/// The template with all that it sets bounded.
+///
+/// # Errors
+/// It is nested deeper than [`MAX_NESTING`].
+pub(super) fn prepared(source: &str) -> Result<Cow<'_, str>, Error> {
+    check(source)?;
+    let (mut out, mut from) = (String::new(), 0);
+    for set in parts(source).filter_map(|part| part.set) {
+        let filter = if set.is_part { bounds::PART } else { bounds::VARIABLE };
+        match set.value {
+            Some(value) => {
+                out.push_str(&source[from..value]);
+                out.push('(');
+                out.push_str(&source[value..set.end]);
+                out.push(')');
+            }
+            None => out.push_str(&source[from..set.end]),
+        }
+        out.push_str(" | ");
+        out.push_str(filter);
+        out.push(' ');
+        from = set.end;
+    }
+    if from == 0 {
+        return Ok(Cow::Borrowed(source));
+    }
+    out.push_str(&source[from..]);
+    Ok(Cow::Owned(out))
+}
+
 /// Refuses a template that is nested deeper than [`MAX_NESTING`].
-pub(super) fn check(source: &str) -> Result<(), Error> {
+fn check(source: &str) -> Result<(), Error> {
     // For each open block how many levels it adds: a branch is a block inside of the one before.
     let mut blocks: Vec<usize> = Vec::new();
     for part in parts(source) {
@@ -89,6 +123,18 @@ struct Part {
     end: usize,
     step: Step,
     deepest: usize,
+    set: Option<Set>,
+}
+
+/// Where a `set` tag says what is set.
+#[derive(Clone, Copy)]
+struct Set {
+    /// Where the value begins, if it stands in the tag.
+    value: Option<usize>,
+    /// Where the tag ends, without the sign that takes blanks away.
+    end: usize,
+    /// Whether it becomes a part of something.
+    is_part: bool,
 }
 
 /// The tags of a template in their order.
@@ -100,7 +146,7 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
         let start = at + rest.match_indices('{').map(|(brace, _)| brace).find(opens)?;
         let (kind, inside) = (&source[start..start + 2], &source[start + 2..]);
         let whole = |end: Option<usize>| end.map_or(source.len(), |end| end);
-        let mut part = Part { start, end: source.len(), step: Step::None, deepest: 0 };
+        let mut part = Part { start, end: source.len(), step: Step::None, deepest: 0, set: None };
         if kind == "{#" {
             part.end = whole(inside.find("#}").map(|end| start + 2 + end + 2));
         } else {
@@ -108,13 +154,18 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
             part.end = source.len() - tag.rest.len();
             part.deepest = tag.deepest;
             if kind == "{%" {
+                part.set = tag.set(inside).map(|set| Set {
+                    value: set.value.map(|at| start + 2 + at),
+                    end: start + 2 + set.end,
+                    ..set
+                });
                 part.step = match tag.first {
                     "raw" => {
                         part.end = whole(end_of_raw(tag.rest).map(|end| part.end + end));
                         Step::None
                     }
                     "elif" => Step::Branches,
-                    "set" if tag.assigns => Step::Sets,
+                    "set" if tag.assigns.is_some() => Step::Sets,
                     "set" => Step::Opens,
                     word if BLOCKS.contains(&word) => Step::Opens,
                     word if word.starts_with("end") => Step::Closes,
@@ -152,8 +203,11 @@ struct Level {
 
 struct Tag<'s> {
     first: &'s str,
-    assigns: bool,
+    /// Where the first `=` outside of brackets ends.
+    assigns: Option<usize>,
     deepest: usize,
+    /// Where it is closed, if it is.
+    closed: Option<usize>,
     /// What follows the tag.
     rest: &'s str,
 }
@@ -161,14 +215,14 @@ struct Tag<'s> {
 impl<'s> Tag<'s> {
     /// Reads up to `close`.
     fn read(text: &'s str, close: &str) -> Self {
-        let mut tag = Tag { first: "", assigns: false, deepest: 0, rest: "" };
+        let mut tag = Tag { first: "", assigns: None, deepest: 0, closed: None, rest: "" };
         let mut levels = vec![Level::default()];
         let mut after_value = false;
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
             let rest = &text[at..];
             if rest.starts_with(close) && (close == "%}" || levels.len() == 1) {
-                tag.rest = &rest[2..];
+                (tag.closed, tag.rest) = (Some(at), &rest[2..]);
                 return tag;
             }
             let top = levels.len() - 1;
@@ -194,7 +248,9 @@ impl<'s> Tag<'s> {
                     after_value = false;
                 }
                 '=' if !rest.starts_with("==") => {
-                    tag.assigns |= top == 0;
+                    if top == 0 {
+                        tag.assigns.get_or_insert(at + 1);
+                    }
                     levels[top] = Level::default();
                     after_value = false;
                 }
@@ -232,6 +288,23 @@ impl<'s> Tag<'s> {
             }
         }
         tag
+    }
+}
+
+impl Tag<'_> {
+    /// What it sets, in places of `text` that it begins.
+    fn set(&self, text: &str) -> Option<Set> {
+        let closed = self.closed.filter(|_| self.first == "set")?;
+        let end = match text[..closed].ends_with(['-', '+']) {
+            true => closed - 1,
+            false => closed,
+        };
+        let target = self.assigns.map_or("", |value| &text[..value]);
+        // Without a value it is no tag, which the parser says best.
+        if self.assigns.is_some_and(|value| text[value..end].trim().is_empty()) {
+            return None;
+        }
+        Some(Set { value: self.assigns, end, is_part: target.contains('.') })
     }
 }
 

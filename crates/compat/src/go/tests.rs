@@ -97,6 +97,26 @@ fn translations_are_readable() {
         ),
         ("{{ printf \"%.1f\" $value }}", "{{ printf(\"%.1f\", value) }}"),
         ("{{ $value | humanize | toUpper }}", "{{ value | humanize | toUpper }}"),
+        (
+            "{{ with query \"up\" }}{{ . | first | value | humanize }}{{ end }}",
+            "{% set item1 = query(\"up\") %}{% if item1 %}\
+             {{ item1 | first | value | humanize }}{% endif %}",
+        ),
+        (
+            "{{ range printf \"up{job='%s'}\" $labels.job | query | sortByLabel \"a\" }}\
+             {{ .Labels.a }}={{ .Value }}{{ label \"b\" . }}{{ end }}",
+            "{% for item1 in query(printf(\"up{job='%s'}\", series_labels.job)) | sortByLabel(\"a\") %}\
+             {{ item1.labels.a }}={{ print(item1.value) }}{{ item1 | label(\"b\") }}{% endfor %}",
+        ),
+        ("{{ (query \"up\" | first).Labels.job }}", "{{ (query(\"up\") | first).labels.job }}"),
+        (
+            "{{ with $x := index (query \"up\") 0 }}{{ strvalue $x }}{{ end }}{{ now }}",
+            "{% set x = query(\"up\")[0] %}{% if x %}{{ x | strvalue }}{% endif %}{{ print(now) }}",
+        ),
+        (
+            "{{ define \"d\" }}{{ .arg0 }}{{ .arg1.job }}{{ end }}{{ template \"d\" (args 1 $labels) }}",
+            "{{ print(args(1, series_labels).arg0) }}{{ print(args(1, series_labels).arg1.job) }}",
+        ),
     ] {
         assert_eq!(translated(text).as_deref(), Ok(expected));
     }
@@ -105,7 +125,7 @@ fn translations_are_readable() {
 #[test]
 fn what_is_foreign_is_named_with_its_line() {
     for (text, expected) in [
-        ("a\n{{ with query \"up\" }}x{{ end }}", "1: `query`"),
+        ("a\n{{ with call 1 }}x{{ end }}", "1: the function `call`"),
         ("{{ template \"x\" . }}", "0: the template \"x\" is not there"),
         ("{{ foo 1 }}", "0: the function `foo`"),
         ("{{ .Nothing }}", "0: `.Nothing`"),
@@ -125,11 +145,11 @@ fn what_is_foreign_is_named_with_its_line() {
 
 #[test]
 fn what_is_foreign_costs_its_own_part() {
-    let text = "{{ $x := 1 }}{{ $labels.a }} {{ with query `up` }}x{{ end }} {{ $x }}{{ foo }}";
+    let text = "{{ $x := 1 }}{{ $labels.a }} {{ with call `up` }}x{{ end }} {{ $x }}{{ foo }}";
     let (template, foreign) = super::translate_in_part(text, Dialect::Rule);
     assert_eq!(
         template,
-        "{% set x = 1 %}{{ series_labels.a }} {{ \"{{ with query `up` }}x{{ end }}\" }} \
+        "{% set x = 1 %}{{ series_labels.a }} {{ \"{{ with call `up` }}x{{ end }}\" }} \
          {{ print(x) }}{{ \"{{ foo }}\" }}"
     );
     assert_eq!(foreign.len(), 2);
@@ -190,6 +210,7 @@ fn messages_of_alertmanager() {
     }
     for (text, expected) in [
         ("{{ .Alerts.Nothing }}", "`.Nothing`"),
+        ("{{ with query \"up\" }}{{ end }}", "the function `query`"),
         ("{{ .Alerts.Remove 1 }}", "`Remove` with arguments"),
     ] {
         assert_eq!(translate(text, Dialect::Message).unwrap_err().what, expected, "{text}");

@@ -24,7 +24,7 @@ pub(crate) enum Dialect {
 }
 
 /// Words that no variable may be called: those of the language, and what templates may use.
-const TAKEN: [&str; 38] = [
+const TAKEN: [&str; 40] = [
     "and",
     "or",
     "not",
@@ -63,6 +63,8 @@ const TAKEN: [&str; 38] = [
     "expected_low",
     "expected_high",
     "forecast",
+    "query",
+    "args",
 ];
 
 /// Longest translation, in bytes: definitions that use each other could double it many times.
@@ -149,6 +151,7 @@ fn first_word(piece: &Piece) -> &str {
 }
 
 struct Writer<'d> {
+    dialect: Dialect,
     out: String,
     root: Value,
     /// What `.` is, innermost last.
@@ -171,6 +174,7 @@ impl<'d> Writer<'d> {
             Dialect::Message => Value::new("", Kind::Message),
         };
         let mut writer = Self {
+            dialect,
             out: String::new(),
             root: root.clone(),
             dots: vec![root],
@@ -180,7 +184,7 @@ impl<'d> Writer<'d> {
             definitions,
             inside: 0,
         };
-        writer.known(dialect);
+        writer.known();
         writer
     }
 
@@ -193,8 +197,8 @@ impl<'d> Writer<'d> {
         self.out
     }
 
-    fn known(&mut self, dialect: Dialect) {
-        if dialect == Dialect::Rule {
+    fn known(&mut self) {
+        if self.dialect == Dialect::Rule {
             for (name, own, kind) in [
                 ("labels", "series_labels", Kind::Map),
                 ("value", "value", Kind::Number),
@@ -388,7 +392,7 @@ impl<'d> Writer<'d> {
             for argument in arguments {
                 given.push(self.operand(argument, line)?);
             }
-            return call::call(name, &given, piped, line);
+            return call::call(self.dialect, name, &given, piped, line);
         }
         if let (Some((method, of)), [names]) = (first.fields.split_last(), arguments)
             && method == "Remove"
@@ -417,7 +421,7 @@ impl<'d> Writer<'d> {
         let base = match &operand.base {
             Base::Text(text) => Value::new(&quoted(text), Kind::Text),
             Base::Number(number) => Value::new(number, Kind::Number),
-            Base::Word(name) => call::call(name, &[], None, line)?,
+            Base::Word(name) => call::call(self.dialect, name, &[], None, line)?,
             Base::Variable(name) if name.is_empty() => self.root.clone(),
             Base::Variable(name) => self.variable(name, line)?,
             Base::Dot => self.dots.last().unwrap_or(&self.root).clone(),

@@ -83,7 +83,7 @@ fn what_cannot_be_taken_is_told_with_its_place() {
         expr: up == 0
         labels: {x: "{{ $labels.y }}"}
         annotations:
-          summary: "{{ with query \"up\" }}x{{ end }} of {{ $labels.job }}"
+          summary: "{{ with call \"up\" }}x{{ end }} of {{ $labels.job }}"
 "#,
     );
     assert_eq!(problems, Vec::<String>::new());
@@ -92,14 +92,14 @@ fn what_cannot_be_taken_is_told_with_its_place() {
         "rules.yml:3:12: groups[0].limit: `limit` is not kept for what is recorded",
         "rules.yml:4:19: groups[0].query_offset: `query_offset` is not kept",
         "rules.yml:9:21: groups[0].rules[1].labels.x: labels are no templates here",
-        "rules.yml:11:20: groups[0].rules[1].annotations.summary: cannot be translated: `query`",
+        "rules.yml:11:20: groups[0].rules[1].annotations.summary: cannot be translated: the function `call`",
     ]) {
         assert!(warning.starts_with(expected), "{warning}");
     }
     assert_eq!(warnings.len(), 4);
     let kept = &imported.rules[0].annotations["summary"].value;
-    assert_eq!(&**kept, r#"{{ "{{ with query \"up\" }}x{{ end }}" }} of {{ series_labels.job }}"#);
-    let written = "{{ with query \"up\" }}x{{ end }} of {{ $labels.job }}";
+    assert_eq!(&**kept, r#"{{ "{{ with call \"up\" }}x{{ end }}" }} of {{ series_labels.job }}"#);
+    let written = "{{ with call \"up\" }}x{{ end }} of {{ $labels.job }}";
     assert_eq!(kept.written.as_deref(), Some(written));
 }
 

@@ -63,8 +63,8 @@ bellwether_schema::section! {
         pub smtp_port: Option<u16>,
         /// How the connection is encrypted.
         pub tls: EmailTls = EmailTls::Starttls,
-        /// PEM file with the only authorities the server's certificate is checked against. Without
-        /// it, those of the system.
+        /// PEM file with the only authorities the server's certificate is checked against, or with
+        /// that certificate itself if it is self-signed. Without it, the authorities of the system.
         pub ca_file: Option<PathBuf>,
         /// User name; without one no authentication takes place.
         pub username: Option<Spanned<String>>,
@@ -275,7 +275,7 @@ impl EmailChannel {
             host: self.smtp_server.value.clone(),
             port,
             tls: self.tls,
-            parameters: smtp::parameters(self)?,
+            connector: smtp::connector(self)?,
             hello: match self.hello() {
                 Some(name) => smtp::client_id(name),
                 None => this_host(),

@@ -19,7 +19,7 @@ use super::http::{Endpoint, Failed, check_literal, check_secret, check_url, secr
 use super::texts::{Key, Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use bellwether_core::{Notification, Wall};
-use bellwether_http::{Access, parse_url};
+use bellwether_http::{Access, parse_url, read_secret};
 use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
 
 bellwether_schema::section! {
@@ -96,10 +96,9 @@ impl SlackChannel {
             }
             _ => {
                 check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
-                let url = self.url.as_ref();
-                if let Some(url) = url.filter(|url| is_method(url.expose())) {
+                if let Some(at) = self.method_at(at) {
                     problems
-                        .error(&url.at, OF_A_BOT)
+                        .error(&at, OF_A_BOT)
                         .hint("`token` (or `token_file`) and `channel` of the bot, without `url`");
                 }
                 if let Some(channel) = &self.channel {
@@ -119,6 +118,19 @@ impl SlackChannel {
         // Which of `token` and `token_file` holds is judged above.
         Access { bearer_token_file: None, ..self.access() }.check(at, problems);
         Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    /// Where the URL of a bot's method stands. One in a file that cannot be read here, such as
+    /// another user's, is looked at when the channel is opened.
+    fn method_at(&self, at: &At) -> Option<At> {
+        match (&self.url, &self.url_file) {
+            (Some(url), _) => is_method(url.expose()).then(|| url.at.clone()),
+            (None, Some(path)) => {
+                let url = read_secret(path).ok()?;
+                is_method(url.expose()).then(|| at.key("url_file"))
+            }
+            (None, None) => None,
+        }
     }
 
     fn access(&self) -> Access {
@@ -272,25 +284,37 @@ impl Slack {
 /// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters make a mention,
 /// a link or an entity. Of the marks that make bold, italic, struck or code none can be escaped, so
 /// characters that look like them stand in their place; an underscore within a word is no mark. At
-/// the beginning of a line `>` makes a quotation, even as an entity.
+/// the beginning of a line `>` makes a quotation, even as an entity. A name between colons
+/// (`:fire:`) makes an emoji.
 fn escape(plain: &str) -> String {
     let mut text = String::with_capacity(plain.len());
     let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let (mut before, mut begun) = (None, false);
-    let mut chars = plain.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut chars = plain.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
         match c {
             '*' => text.push('∗'),
             '`' => text.push('ˋ'),
             '~' => text.push('∼'),
-            '_' if !word(before) || !word(chars.peek().copied()) => text.push('ˍ'),
+            '_' if !word(before) || !word(chars.peek().map(|(_, c)| *c)) => text.push('ˍ'),
             '>' if !begun => text.push('›'),
+            ':' if is_emoji(before, &plain[at..]) => text.push('꞉'),
             c => text += &entity(c),
         }
         begun = c != '\n' && (begun || !c.is_whitespace());
         before = Some(c);
     }
     text
+}
+
+/// Whether `text` begins with what may be the name of an emoji: `:+1:`, `:flag-at:`. The minutes of
+/// a time are none.
+fn is_emoji(before: Option<char>, text: &str) -> bool {
+    let inside = text[1..].split_once(':').map_or("", |(inside, _)| inside);
+    let fits = |c: char| c.is_alphanumeric() || "_+-'".contains(c);
+    let digits = |c: char| c.is_ascii_digit();
+    let timed = before.is_some_and(digits) && inside.chars().all(digits);
+    !inside.is_empty() && inside.chars().all(fits) && !timed
 }
 
 fn entity(c: char) -> String {

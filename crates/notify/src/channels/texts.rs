@@ -106,7 +106,11 @@ pub(super) fn render(
 ) -> Option<Result<String, String>> {
     let template = environment.get_template(name).ok()?;
     let document = Webhook::new(batch, &context.name, &context.sender, MOST);
-    Some(judged(template.render(Serde(&document))))
+    Some(judged(bellwether_template::whole(
+        &template,
+        Serde(&document),
+        bellwether_template::LONGEST,
+    )))
 }
 
 /// What became of a rendering: a text that says something, or what is wrong.
@@ -144,8 +148,7 @@ impl Key {
         let mut template = None;
         if is_template(text) {
             let mut environment = bellwether_template::environment();
-            environment
-                .add_template_owned(name.to_owned(), text.to_owned())
+            bellwether_template::compile(&mut environment, name.to_owned(), text)
                 .map_err(|error| format!("invalid template: {}", described(&error)))?;
             template = Some(environment);
         }

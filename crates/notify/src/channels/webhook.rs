@@ -166,7 +166,9 @@ impl Receiver {
             None => None,
             Some(environment) => {
                 let template = environment.get_template(TEMPLATE);
-                match judged(template.and_then(|template| template.render(Serde(&document)))) {
+                match judged(template.and_then(|template| {
+                    templates::whole(&template, Serde(&document), templates::LONGEST)
+                })) {
                     Ok(body) => return Ok((body, None)),
                     Err(error) => Some(format!("the template {error}")),
                 }

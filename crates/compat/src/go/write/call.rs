@@ -1,6 +1,7 @@
 //! Functions and operators.
 
 use super::super::Foreign;
+use super::Dialect;
 use super::value::{Kind, Value};
 
 /// Functions that are there under the same name, and what they give.
@@ -38,11 +39,9 @@ const SAME: [(&str, Kind); 31] = [
     ("slice", Kind::Other),
 ];
 
-/// Functions that ask a server again while a text is written.
-const ASKING: [&str; 6] = ["query", "first", "value", "label", "strvalue", "sortByLabel"];
-
 /// `name` of `given`, and of what is piped, which comes last.
 pub(super) fn call(
+    dialect: Dialect,
     name: &str,
     given: &[Value],
     piped: Option<Value>,
@@ -52,6 +51,9 @@ pub(super) fn call(
     all.extend(piped.clone());
     if let Some((_, kind)) = SAME.iter().find(|(known, _)| *known == name) {
         return Ok(function(name, given, piped, *kind));
+    }
+    if let (Dialect::Rule, Some(value)) = (dialect, of_rule(name, &all)) {
+        return Ok(value);
     }
     match (name, all.as_slice()) {
         ("true" | "false", []) => Ok(Value::new(name, Kind::Other)),
@@ -85,6 +87,7 @@ pub(super) fn call(
             let kind = match of.kind {
                 Kind::Map => Kind::Text,
                 Kind::Alerts => Kind::Alert,
+                Kind::Samples => Kind::Sample,
                 _ => Kind::Other,
             };
             let text = format!("{}[{}]", of.part(), name.text);
@@ -97,14 +100,37 @@ pub(super) fn call(
         }
         ("html", [_]) => Ok(function("escape", given, piped, Kind::Text)),
         ("urlquery", [_]) => Ok(function("urlQueryEscape", given, piped, Kind::Text)),
-        _ if ASKING.contains(&name) => Err(Foreign::hint(
-            line,
-            format!("`{name}`"),
-            "a text asks nothing again: join what it needs to the expression, or make it an \
-             alert of its own",
-        )),
         _ => Err(Foreign::new(line, format!("the function `{name}`"))),
     }
+}
+
+/// What Prometheus has beside Alertmanager: `query`, and what takes its answer apart.
+fn of_rule(name: &str, all: &[Value]) -> Option<Value> {
+    // A chain of filters goes on as it is.
+    let chain = |of: &Value| match of.kind {
+        Kind::Samples | Kind::Sample => of.text.clone(),
+        _ => of.part(),
+    };
+    let piped = |of: &Value, to: String, kind: Kind| {
+        let text = format!("{} | {to}", chain(of));
+        match kind {
+            Kind::Samples | Kind::Sample => Value::compound(text, kind),
+            _ => Value::new(&text, kind),
+        }
+    };
+    Some(match (name, all) {
+        ("query", [text]) => Value::new(&format!("query({})", text.given()), Kind::Samples),
+        ("first", [of]) => piped(of, "first".into(), Kind::Sample),
+        ("value", [of]) => piped(of, "value".into(), Kind::Number),
+        ("strvalue", [of]) => piped(of, "strvalue".into(), Kind::Text),
+        ("label", [label, of]) => piped(of, format!("label({})", label.given()), Kind::Text),
+        ("sortByLabel", [label, of]) => {
+            piped(of, format!("sortByLabel({})", label.given()), Kind::Samples)
+        }
+        ("args", _) => function("args", all, None, Kind::Args),
+        ("now", []) => Value::new("now", Kind::Number),
+        _ => return None,
+    })
 }
 
 /// As a filter where there is a value to begin with, else as a function.
@@ -116,7 +142,9 @@ fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Va
     let text = match (given, piped) {
         ([], Some(piped)) => format!("{} | {name}", piped.part()),
         (given, Some(piped)) => format!("{} | {name}({})", piped.part(), texts(given)),
-        ([one], None) if !matches!(name, "print" | "printf" | "stringSlice" | "list" | "slice") => {
+        ([one], None)
+            if !matches!(name, "print" | "printf" | "stringSlice" | "list" | "slice" | "args") =>
+        {
             format!("{} | {name}", one.part())
         }
         (given, None) => return Value::new(&format!("{name}({})", texts(given)), kind),

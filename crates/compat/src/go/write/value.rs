@@ -23,6 +23,14 @@ pub(super) enum Kind {
     Alerts,
     /// One of them.
     Alert,
+    /// What a query answered.
+    Samples,
+    /// One series of it.
+    Sample,
+    /// What a definition is handed by `args`.
+    Args,
+    /// One of those, whatever it is.
+    Any,
     /// Anything else.
     Other,
 }
@@ -76,6 +84,8 @@ impl Value {
             Kind::Map => (format!("{} | dictsort", self.part()), Kind::Pair),
             Kind::Pairs => (self.text.clone(), Kind::Pair),
             Kind::Alerts => (self.text.clone(), Kind::Alert),
+            Kind::Samples => (self.text.clone(), Kind::Sample),
+            Kind::Any => (self.text.clone(), Kind::Any),
             _ => (self.text.clone(), Kind::Other),
         }
     }
@@ -110,6 +120,13 @@ impl Value {
                 Ok(Self::compound(format!("{} | {chosen} | list", self.part()), Kind::Alerts))
             }
             (Kind::Alert, _) => self.of_alert(name).ok_or_else(unknown),
+            (Kind::Sample, "Labels") => {
+                Ok(Self::new(&format!("{}.labels", self.part()), Kind::Map))
+            }
+            (Kind::Sample, "Value") => {
+                Ok(Self::new(&format!("{}.value", self.part()), Kind::Number))
+            }
+            (Kind::Args | Kind::Any, _) => Ok(Self { kind: Kind::Any, ..self.entry(name) }),
             _ => Err(unknown()),
         }
     }

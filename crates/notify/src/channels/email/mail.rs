@@ -164,7 +164,7 @@ impl Letter {
         let document = Webhook::new(batch, channel, sender, most);
         let now = clock().0 as f64 / 1000.0;
         let fields = context! { now, ..Value::from(Serde(&document)) };
-        Some(judged(template.render(fields)))
+        Some(judged(bellwether_template::whole(&template, fields, bellwether_template::LONGEST)))
     }
 
     fn usual_text(&self, batch: &Batch) -> String {

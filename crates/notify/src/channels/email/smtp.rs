@@ -1,22 +1,30 @@
 //! One session with a mail server.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
-use lettre::transport::smtp::client::{
-    AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
-};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Starttls};
 use lettre::transport::smtp::extension::ClientId;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::super::DeliveryError;
 use super::{EmailAuth, EmailChannel, EmailTls};
 use bellwether_files as files;
-use bellwether_http::reasons;
+use bellwether_http::{client_config, reasons, system_config};
 use bellwether_schema::Secret;
 
 /// A server, and how it is spoken to.
@@ -25,7 +33,7 @@ pub(super) struct Server {
     pub(super) port: u16,
     pub(super) tls: EmailTls,
     /// `None` only without encryption.
-    pub(super) parameters: Option<TlsParameters>,
+    pub(super) connector: Option<TlsConnector>,
     pub(super) hello: ClientId,
     /// Whether it may be told a password without encryption.
     pub(super) trusted: bool,
@@ -41,22 +49,21 @@ pub(super) struct Login {
 }
 
 /// The TLS of the settings. Reads a file.
-pub(super) fn parameters(settings: &EmailChannel) -> Result<Option<TlsParameters>, String> {
+pub(super) fn connector(settings: &EmailChannel) -> Result<Option<TlsConnector>, String> {
     if settings.tls == EmailTls::None {
         return Ok(None);
     }
-    let mut builder = TlsParameters::builder(settings.smtp_server.value.clone());
-    if let Some(path) = &settings.ca_file {
-        let told = |reason: String| format!("ca_file {}: {reason}", path.display());
-        let pem = files::read(path, files::SMALL).map_err(|error| told(error.to_string()))?;
-        if !String::from_utf8_lossy(&pem).contains("BEGIN CERTIFICATE") {
-            return Err(told("no certificate in it".into()));
+    let mut config = match &settings.ca_file {
+        Some(path) => {
+            let told = |reason: String| format!("ca_file {}: {reason}", path.display());
+            let pem = files::read(path, files::SMALL).map_err(|error| told(error.to_string()))?;
+            client_config(&pem).map_err(told)?
         }
-        let certificate = Certificate::from_pem(&pem).map_err(|error| told(reasons(&error)))?;
-        builder =
-            builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
-    }
-    builder.build_rustls().map(Some).map_err(|error| reasons(&error))
+        None => system_config()?,
+    };
+    // Those of HTTP.
+    config.alpn_protocols.clear();
+    Ok(Some(Arc::new(config).into()))
 }
 
 /// What a server is greeted with.
@@ -97,22 +104,19 @@ impl Server {
     /// A connection that is encrypted and authenticated as declared. Whatever keeps it from being
     /// that can be mended.
     async fn connect(&self, login: Option<&Login>) -> Result<AsyncSmtpConnection, String> {
-        let implicit = self.parameters.clone().filter(|_| self.tls == EmailTls::Implicit);
-        let (address, limit) = ((self.host.as_str(), self.port), Some(self.limit));
-        let connected =
-            AsyncSmtpConnection::connect_tokio1(address, limit, &self.hello, implicit, None).await;
-        let mut connection = connected.map_err(|error| reasons(&error))?;
-        let wanted = matches!(self.tls, EmailTls::Starttls | EmailTls::Opportunistic);
-        if let Some(parameters) = self.parameters.clone().filter(|_| wanted) {
-            if connection.can_starttls() {
-                let encrypted = connection.starttls(parameters, &self.hello).await;
-                encrypted.map_err(|error| reasons(&error))?;
-            } else if self.tls == EmailTls::Starttls {
-                return Err("the server does not offer STARTTLS".into());
+        let address = (self.host.as_str(), self.port);
+        let tcp = TcpStream::connect(address).await.map_err(|error| reasons(&error))?;
+        let (mut connection, encrypted) = match (&self.connector, self.tls) {
+            (None, _) | (_, EmailTls::None) => (self.greet(Stream::new(tcp)?).await?, false),
+            (Some(connector), EmailTls::Implicit) => {
+                (self.greet(self.encrypt(connector, tcp).await?).await?, true)
             }
-        }
+            (Some(connector), EmailTls::Starttls | EmailTls::Opportunistic) => {
+                self.upgrade(connector, tcp).await?
+            }
+        };
         let Some(login) = login else { return Ok(connection) };
-        if !connection.is_encrypted() && !self.trusted {
+        if !encrypted && !self.trusted {
             return Err("the server offers no encryption, so the password is not sent".into());
         }
         let mechanisms = match login.auth {
@@ -124,6 +128,46 @@ impl Server {
         let authenticated = connection.auth(mechanisms, &credentials).await;
         authenticated.map_err(|error| format!("authentication: {}", reasons(&error)))?;
         Ok(connection)
+    }
+
+    /// A connection that is encrypted once the server has said that it can be; whether it is.
+    async fn upgrade(
+        &self,
+        connector: &TlsConnector,
+        tcp: TcpStream,
+    ) -> Result<(AsyncSmtpConnection, bool), String> {
+        let (tcp, twin) = twins(tcp).map_err(|error| reasons(&error))?;
+        let mut plain = self.greet(Stream::new(twin)?).await?;
+        if plain.can_starttls() {
+            plain.command(Starttls).await.map_err(|error| reasons(&error))?;
+            // What came before the encryption is not believed, nor what was read ahead.
+            drop(plain);
+            let encrypted = self.encrypt(connector, tcp).await?;
+            let greeted = Stream { greeting: b"220 encrypted\r\n", ..encrypted };
+            return Ok((self.greet(greeted).await?, true));
+        }
+        match self.tls {
+            EmailTls::Starttls => Err("the server does not offer STARTTLS".into()),
+            _ => Ok((plain, false)),
+        }
+    }
+
+    async fn encrypt(
+        &self,
+        connector: &TlsConnector,
+        tcp: TcpStream,
+    ) -> Result<Stream<TlsStream<TcpStream>>, String> {
+        let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
+        let plain = Stream::new(tcp)?;
+        let stream = connector.connect(name, plain.stream).await;
+        let stream = stream.map_err(|error| format!("TLS: {}", reasons(&error)))?;
+        Ok(Stream { stream, peer: plain.peer, greeting: plain.greeting })
+    }
+
+    /// Waits for the server's greeting and says who this is.
+    async fn greet<S: Io>(&self, stream: Stream<S>) -> Result<AsyncSmtpConnection, String> {
+        let greeted = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello);
+        greeted.await.map_err(|error| reasons(&error))
     }
 
     async fn hand_over(
@@ -165,3 +209,71 @@ impl Server {
 
 /// How long a server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The same connection twice.
+fn twins(tcp: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
+    let tcp = tcp.into_std()?;
+    let twin = tcp.try_clone()?;
+    Ok((TcpStream::from_std(tcp)?, TcpStream::from_std(twin)?))
+}
+
+/// What bytes go over.
+trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static> Io for S {}
+
+/// A connection to a server. lettre begins each with the server's greeting, which does not come
+/// again after STARTTLS; so it is put before the answers then.
+#[derive(Debug)]
+struct Stream<S> {
+    stream: S,
+    peer: SocketAddr,
+    greeting: &'static [u8],
+}
+
+impl Stream<TcpStream> {
+    fn new(stream: TcpStream) -> Result<Self, String> {
+        let peer = stream.peer_addr().map_err(|error| reasons(&error))?;
+        Ok(Self { stream, peer, greeting: &[] })
+    }
+}
+
+impl<S: Io> AsyncTokioStream for Stream<S> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+impl<S: Io> AsyncRead for Stream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.greeting.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let (now, later) = self.greeting.split_at(self.greeting.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        self.greeting = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Io> AsyncWrite for Stream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -90,6 +90,8 @@ fn marks_of_labels_and_messages_are_none() {
         ("mount_point=/a_b/c_d high_cpu_1", "mount_point=/a_b/c_d high_cpu_1"),
         ("> x\n  > y\n91 > 85 & <z>", "› x\n  › y\n91 &gt; 85 &amp; &lt;z&gt;"),
         ("a * b", "a ∗ b"),
+        (":fire: x:+1:y :flag-at:", "꞉fire: x꞉+1:y ꞉flag-at:"),
+        ("at 12:30:45: a: b: :: 127.0.0.1:80", "at 12:30:45: a: b: :: 127.0.0.1:80"),
     ] {
         assert_eq!(escape(plain), expected);
     }
@@ -180,4 +182,17 @@ fn what_is_declared_is_judged() {
         assert!(problems[0].contains(expected), "{yaml}: {problems:?}");
     }
     assert!(declared("{type: slack, url: 'https://hooks.slack.com/services/T/B/x'}").0.is_some());
+}
+
+#[test]
+fn a_url_in_a_file_is_judged_like_one_that_is_declared() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("url");
+    let yaml = format!("{{type: slack, url_file: {}}}", file.display());
+    std::fs::write(&file, "https://hooks.slack.com/services/T/B/x\n").unwrap();
+    assert!(declared(&yaml).0.is_some());
+    std::fs::write(&file, "https://slack.com/api/chat.postMessage\n").unwrap();
+    let (_, problems) = declared(&yaml);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("url_file: chat.postMessage is a method"), "{problems:?}");
 }
