@@ -104,7 +104,7 @@ enum Command {
     Query(query::Options),
     /// Tell what alerts there are, or what became of them and who was told.
     Alerts(alerts::Options),
-    /// Tell how a running Bellwether fares.
+    /// Tell whether a running Bellwether itself works.
     Status(status::Options),
     /// Tell where a metric goes.
     Trends(trends::Options),
@@ -114,7 +114,7 @@ enum Command {
     Forecast(forecast::Options),
     /// Tell what moved with a metric, or with an alert.
     Correlate(correlate::Options),
-    /// Tell how well all is, what holds things back, and what to do.
+    /// Tell how well host and applications fare, what holds things back, and what to do.
     Bottlenecks(bottlenecks::Options),
     /// Advise a threshold from history, as a rule to paste.
     Advise(advise::Options),

@@ -60,15 +60,16 @@ impl Desk {
         self.dispatcher.lock().restore(standing, told, self.clock.now());
     }
 
-    /// Goes on with what people said before the start, and keeps what they say from now on.
+    /// Goes on with what people said before the start, and keeps what they say from now on; and with
+    /// what still waits as it was inhibited.
     pub(super) async fn recall(&self) {
         let Some(file) = &self.file else { return };
         let reading = file.clone();
         let path = file.path().display();
         let load = move || reading.load(|| StateFile::new(reading.path()).load());
         match tokio::task::spawn_blocking(load).await {
-            Ok(Ok(Found::State((silences, acknowledgements)))) => {
-                self.dispatcher.lock().recall(silences, acknowledgements);
+            Ok(Ok(Found::State(state))) => {
+                self.dispatcher.lock().recall(state, self.clock.now());
                 self.warn_of_dangling();
             }
             Ok(Ok(Found::Nothing)) => {}
@@ -103,12 +104,8 @@ impl Desk {
     /// Writes down what people said. Acknowledgements of alerts that ended go with the next write.
     async fn save(&self) -> Result<(), String> {
         let Some(saver) = self.file.clone() else { return Ok(()) };
-        let (silences, acknowledgements) = {
-            let dispatcher = self.dispatcher.lock();
-            (dispatcher.silences().clone(), dispatcher.acknowledgements().clone())
-        };
-        let saving =
-            move || saver.save(|| StateFile::new(saver.path()).save(&silences, &acknowledgements));
+        let state = self.dispatcher.lock().state();
+        let saving = move || saver.save(|| StateFile::new(saver.path()).save(&state));
         match tokio::task::spawn_blocking(saving).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
@@ -186,16 +183,21 @@ impl Desk {
         if let Some(account) = &self.account {
             account.transitions(transitions);
         }
-        let advance = {
+        let (advance, unsaved) = {
             let now = self.clock.now();
             let mut dispatcher = self.dispatcher.lock();
             dispatcher.take(transitions, now);
-            dispatcher.advance(&feedback, &self.notifier.last_told(now.mono), now)
+            let advance = dispatcher.advance(&feedback, &self.notifier.last_told(now.mono), now);
+            (advance, dispatcher.take_unsaved())
         };
         if let Some(account) = &self.account {
             account.kept_back(&advance.gates, self.clock.now().wall);
         }
         self.notifier.offer(advance.dispatches).await;
+        if unsaved {
+            // Told by the saver.
+            self.save().await.ok();
+        }
     }
 
     /// Comes back when [`Desk::tell`] has something to do even if nothing changes.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Global;
 use super::client::{Answer, Target};
+use bellwether_core::{GoQuoted, is_label_name};
 use bellwether_template::humanize;
 
 /// Whom to ask, and how to print the answer.
@@ -24,8 +25,8 @@ pub(super) struct Form {
     /// Form of the answer.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     format: Format,
-    /// The same as --format json.
-    #[arg(long, conflicts_with = "format")]
+    /// The same as --format json, as it was written before.
+    #[arg(long, hide = true, conflicts_with = "format")]
     json: bool,
 }
 
@@ -148,11 +149,18 @@ pub(super) fn figure(value: &Value) -> String {
     }
 }
 
-/// `{a="b", c="d"}`; nothing where there are no labels.
+/// `{a="b", "c-d"="e"}`, as PromQL writes them; nothing where there are no labels.
 pub(super) fn labels(value: &Value) -> String {
     let pairs = value.as_object().into_iter().flatten();
-    let pairs = pairs.map(|(name, value)| printable(&format!("{name}={value}")));
-    let pairs: Vec<String> = pairs.collect();
+    let value = |value: &Value| match value.as_str() {
+        Some(text) => GoQuoted(text).to_string(),
+        None => value.to_string(),
+    };
+    let pair = |(name, text): (&String, &Value)| match is_label_name(name) {
+        true => printable(&format!("{name}={}", value(text))),
+        false => printable(&format!("{}={}", GoQuoted(name), value(text))),
+    };
+    let pairs: Vec<String> = pairs.map(pair).collect();
     if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(", ")) }
 }
 
@@ -175,6 +183,17 @@ pub(super) fn percent(value: &Value) -> String {
 /// Rows with their columns one below the other, two blanks in between. All but the first column
 /// of a row that look like numbers are set to the right.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
+    // A sentence may begin with a digit, too.
+    let is_number = |cell: &str| {
+        cell.starts_with(|c: char| c.is_ascii_digit() || "+-<".contains(c))
+            && cell.matches(' ').count() < 3
+    };
+    aligned(rows, |_, cell| is_number(cell))
+}
+
+/// Rows with their columns one below the other, two blanks in between. `right` says of the number of a column and
+/// a cell of it whether that is set to the right.
+pub(super) fn aligned(rows: &[Vec<String>], right: impl Fn(usize, &str) -> bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -184,16 +203,15 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
             .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    // A sentence may begin with a digit, too.
-    let is_number = |cell: &str| {
-        cell.starts_with(|c: char| c.is_ascii_digit() || "+-<".contains(c))
-            && cell.matches(' ').count() < 3
-    };
     let mut out = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| {
-            if is_number(cell) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-        });
+        let cells =
+            row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+                match right(column, cell) {
+                    true => format!("{cell:>width$}"),
+                    false => format!("{cell:<width$}"),
+                }
+            });
         let line = cells.collect::<Vec<_>>().join("  ");
         out += line.trim_end();
         out.push('\n');
@@ -223,6 +241,7 @@ mod tests {
             assert_eq!(figure(&value), expected, "{value}");
         }
         assert_eq!(labels(&json!({"a": "b", "c": "d"})), r#"{a="b", c="d"}"#);
+        assert_eq!(labels(&json!({"host-name": "a\tb"})), r#"{"host-name"="a\tb"}"#);
         assert_eq!(labels(&json!({})), "");
         assert_eq!(time(&json!("2026-11-21T08:15:00.123Z")), "2026-11-21 08:15:00");
         assert_eq!(percent(&json!(0.0004)), "<0.1 %");

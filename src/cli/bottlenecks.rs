@@ -1,4 +1,4 @@
-//! `bellwether bottlenecks`: how well all is, what holds things back, and what to do.
+//! `bellwether bottlenecks`: how well host and applications fare, what holds things back, and what to do.
 
 use clap::Args;
 use serde_json::Value;
@@ -23,7 +23,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 fn screen(data: &Value) -> String {
     let score = &data["score"];
     let points = score["score"].as_f64().unwrap_or_default();
-    let mut out = format!("health {points:.0} of 100: {}\n", text(&score["word"]));
+    // Not the status of Bellwether itself, which `status` and `health` tell.
+    let word = text(&score["word"]);
+    let mut out = format!("score {points:.0} of 100: {word} (host and applications)\n");
     let parts = list(&score["parts"]).iter().map(|part| {
         let points = part["points"].as_f64().unwrap_or_default();
         vec![
@@ -93,7 +95,7 @@ mod tests {
         }));
         assert_eq!(
             shown,
-            "health 72 of 100: fair\n  -18  bottleneck  busy  impact 74 on cpu, host\n  \
+            "score 72 of 100: fair (host and applications)\n  -18  bottleneck  busy  impact 74 on cpu, host\n  \
              -10  alert       disk  fires, warning\n\nbottlenecks\n   \
              74  busy (cpu, host): 97 % busy; begins at 85, critical at 98\n       \
              add cores\n\nclear: a, b\nwithout data: c\nfailed: d: no\n"

@@ -9,12 +9,11 @@ use clap::{Args, ValueEnum};
 use super::recorded::{Folder, bar};
 use super::when::When;
 use super::{Global, nearby, output};
-use bellwether_core::{LabelSet, Wall};
+use bellwether_runtime::Clock;
 use bellwether_files as files;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::parse_selector;
-use bellwether_runtime::Clock;
-use bellwether_tsdb::transfer::{ExportError, Exported, OutputFormat, export, list};
+use bellwether_tsdb::transfer::{ExportError, Exported, Families, OutputFormat, export, list};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -41,7 +40,8 @@ pub(super) struct Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
-    /// For `promtool tsdb create-blocks-from openmetrics` and `bellwether import`.
+    /// For `promtool tsdb create-blocks-from openmetrics` and `bellwether import`; with the types of the
+    /// metrics that the configuration has.
     Openmetrics,
     /// Lines as VictoriaMetrics imports them.
     Json,
@@ -71,9 +71,17 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     {
         eprintln!("hint: {hint}");
     }
+    // Without a configuration that is right no type is known, which is no reason to export nothing.
+    let families = global.plan().map(|plan| Families::new(&plan.metrics)).unwrap_or_default();
+    let format = match options.format {
+        Format::Openmetrics => OutputFormat::OpenMetrics,
+        Format::Json => OutputFormat::Json,
+        Format::Csv => OutputFormat::Csv,
+    };
     let write = |out: &mut dyn Write| {
         let bar = bar(series.len() as u64, "{bar:40} {pos}/{len} series  {eta} left");
-        let done = pour(&history, &series, span, options.format, out, &mut || bar.inc(1));
+        let form = (format, &families);
+        let done = export(&history, &series, span, form, out, &mut || bar.inc(1));
         bar.finish_and_clear();
         done
     };
@@ -85,22 +93,6 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         tell(done);
     }
     Ok(())
-}
-
-fn pour(
-    history: &bellwether_tsdb::history::History,
-    series: &[LabelSet],
-    span: (Wall, Wall),
-    format: Format,
-    out: &mut dyn Write,
-    progress: &mut dyn FnMut(),
-) -> Result<Exported, ExportError> {
-    let format = match format {
-        Format::Openmetrics => OutputFormat::OpenMetrics,
-        Format::Json => OutputFormat::Json,
-        Format::Csv => OutputFormat::Csv,
-    };
-    export(history, series, span, format, out, progress)
 }
 
 fn to_file(

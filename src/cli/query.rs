@@ -45,8 +45,8 @@ pub(super) struct Options {
     /// Form of the answer.
     #[arg(long, default_value = "table")]
     format: Form,
-    /// The same as --format json.
-    #[arg(long, conflicts_with = "format")]
+    /// The same as --format json, as it was written before.
+    #[arg(long, hide = true, conflicts_with = "format")]
     json: bool,
     /// Read the history in this folder, which a Bellwether may be writing, instead of asking one.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file", "insecure", "user"])]

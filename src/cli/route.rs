@@ -1,29 +1,30 @@
 //! `bellwether route`: where an alert would go, and when, without sending anything.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{list, text};
+use super::asking::{Form, labels, list, text};
 use super::when::When;
-use bellwether_compat::severity_of;
-use bellwether_core::{Alert, Labels, Severity};
 use bellwether_runtime::Clock;
+use bellwether_core::{Alert, Labels, Severity};
+use bellwether_compat::severity_of;
+use bellwether_routing::Matchers;
 use bellwether_server::way_view;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Labels of the alert: alertname=disk_full severity=critical mount_point=/data. The severity
-    /// may be any word; without one it is that of an alert which has none
-    #[arg(required = true, value_name = "NAME=VALUE")]
+    /// Labels of the alert: '{alertname="disk_full", severity="critical", mount_point="/data"}'. The
+    /// severity may be any word; without one it is that of an alert which has none. One by one, as in
+    /// alertname=disk_full, does as well.
+    #[arg(required = true, value_name = "LABELS")]
     labels: Vec<String>,
     /// At which time; now if it is not said.
     #[arg(long, allow_hyphen_values = true)]
     at: Option<When>,
-    /// Print JSON instead of text.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -32,7 +33,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let at = options.at.map_or(now, |at| at.at(now));
     let alert = alert(&options.labels)?;
     let ways: Vec<Value> = plan.routing.ways(&alert, at).iter().map(way_view).collect();
-    if options.json {
+    if options.form.is_json() {
         println!("{:#}", Value::Array(ways));
     } else {
         ways.iter().for_each(|way| print!("{}", screen(way)));
@@ -41,12 +42,16 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 /// An alert with labels as they are given.
-fn alert(pairs: &[String]) -> anyhow::Result<Alert> {
+fn alert(texts: &[String]) -> anyhow::Result<Alert> {
     let mut labels = Labels::new();
-    for pair in pairs {
-        let (name, value) =
-            pair.split_once('=').with_context(|| format!("not NAME=VALUE: {pair:?}"))?;
-        labels.insert(name.to_owned(), value.trim_matches('"').to_owned());
+    for text in texts {
+        let read = Matchers::parse(text).map_err(|why| anyhow!("{text}: {why}"))?;
+        for (name, test) in read.iter() {
+            let value = test.exact().with_context(|| {
+                format!("{text}: an alert has one value of {name}; hint: {name}=\"value\"")
+            })?;
+            labels.insert(name.to_owned(), value.to_owned());
+        }
     }
     let rule = labels.remove("alertname").unwrap_or_default();
     // As of a rule file: routes go by the label as it is, channels by what it means.
@@ -83,7 +88,9 @@ pub(super) fn screen(way: &Value) -> String {
         true => "not repeated".into(),
         false => format!("told again after {}", text(repeat)),
     };
-    out += &format!("  group {}: {}; {repeat}\n", way["group"], timing(way));
+    let group = labels(&way["group"]);
+    let group = if group.is_empty() { "{}" } else { &group };
+    out += &format!("  group {group}: {}; {repeat}\n", timing(way));
     if !way["fallback"].is_null() {
         out += &format!("  if these fail: {}\n", text(&way["fallback"]));
     }
@@ -98,4 +105,30 @@ pub(super) fn screen(way: &Value) -> String {
         out += &format!("  held back: {}\n", text(&way["heldBy"]));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_given_as_prometheus_writes_them_or_one_by_one() {
+        let labels = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            alert(&texts).map(|alert| format!("{} {:?}", alert.rule, alert.labels))
+        };
+        let expected = r#"full {"host-name": "a,b", "mount": "/data", "severity": "critical"}"#;
+        for texts in [
+            &[r#"{alertname="full", severity="critical", mount="/data", "host-name"="a,b"}"#][..],
+            &["alertname=full", "severity=critical", "mount=/data", r#""host-name"="a,b""#],
+        ] {
+            assert_eq!(labels(texts).unwrap(), expected);
+        }
+        for (text, why) in [
+            ("mount", "mount: expected =, !=, =~ or !~ behind \"mount\""),
+            ("mount=~a", "mount=~a: an alert has one value of mount; hint: mount=\"value\""),
+        ] {
+            assert_eq!(labels(&[text]).unwrap_err().to_string(), why);
+        }
+    }
 }

@@ -36,7 +36,8 @@ enum Command {
 
 #[derive(Args)]
 struct Add {
-    /// Which alerts: 'alertname=disk_full' 'mount_point=~"/data.*"'; all must accept.
+    /// Which alerts: '{alertname="disk_full", mount_point=~"/data.*"}'; of several all must accept. One by
+    /// one, as in alertname=disk_full, does as well.
     #[arg(required = true)]
     matchers: Vec<String>,
     /// For how long; one that recurs may be without.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bellwether_core::{Alert, Fingerprint, Group, Mono, Notification, Now, Transition};
 use bellwether_notify::{ChannelSettings, Preview};
-use bellwether_routing::{Dispatcher, Feedback, Routing, Silences};
+use bellwether_routing::{Dispatcher, Feedback, Routing};
 
 /// The way of notifications of one declaration.
 pub struct Pipeline {
@@ -58,8 +58,7 @@ impl Pipeline {
         let fresh = Dispatcher::new(Arc::clone(&self.routing), now);
         let before = std::mem::replace(&mut self.dispatcher, fresh);
         self.dispatcher.restore(standing, self.preview.told(), now);
-        let silences = Silences::restored(before.silences().made().cloned().collect());
-        self.dispatcher.recall(silences, before.acknowledgements().clone());
+        self.dispatcher.recall(before.state(), now);
     }
 
     /// Resolves what was told as firing and is neither in `standing` nor about to be told.

@@ -1,7 +1,9 @@
 //! From a value to a notification: pending, firing, resolved; receivers that fail; kill -9.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::queue_rule;
@@ -146,4 +148,68 @@ fn a_full_disk_costs_neither_the_rules_nor_the_page_nor_the_notifications() {
     wait_for(&receiver, &[FIRING, RESOLVED]);
     agent.wait_for_value("bellwether_state_save_failures_total", |failures| failures >= 1.0);
     agent.wait_for_log(&["cannot save the queue of channel"]);
+}
+
+/// When each queue was collected, in milliseconds, and how long it was.
+fn collected(agent: &Agent) -> BTreeMap<String, Vec<(i64, f64)>> {
+    let (status, body) = agent.get("/api/v1/query?query=test_queue_length%5B1m%5D");
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let sample = |pair: &Value| {
+        let length = pair[1].as_str().unwrap().parse().unwrap();
+        ((pair[0].as_f64().unwrap() * 1000.0).round() as i64, length)
+    };
+    let series = body["data"]["result"].as_array().unwrap().iter().map(|one| {
+        let queue = one["metric"]["queue_name"].as_str().unwrap().to_owned();
+        (queue, one["values"].as_array().unwrap().iter().map(sample).collect())
+    });
+    series.collect()
+}
+
+/// When each queue became what `event` says, in milliseconds.
+fn became(agent: &Agent, event: &str) -> BTreeMap<String, i64> {
+    let path = format!("/api/v1/alerts/history?kind=transition&event={event}&limit=0");
+    let (status, body) = agent.get(&path);
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let records = body["data"]["records"].as_array().unwrap();
+    let at = |record: &Value| {
+        let at: jiff::Timestamp = record["at"].as_str().unwrap().parse().unwrap();
+        (record["labels"]["queue_name"].as_str().unwrap().to_owned(), at.as_millisecond())
+    };
+    let all: BTreeMap<_, _> = records.iter().map(at).collect();
+    assert_eq!(all.len(), records.len(), "each once: {body}");
+    all
+}
+
+/// Ten begin with each of ten evaluations, so that the jitter of many is met. Prometheus evaluates at
+/// whole intervals: an alert fires with the first evaluation that is at least its duration of them
+/// after the one that made it pending, and no other.
+#[test]
+fn a_hundred_alerts_at_once_fire_on_the_interval_at_which_their_duration_is_over() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
+    let yaml = queue_rule(&webhook(&receiver));
+    let yaml = yaml.replace("collection_interval: 200ms", "collection_interval: 1s");
+    let agent = Agent::start(folder.path(), &yaml.replace("duration: 1s", "duration: 2s"));
+    for begun in (0..100).step_by(10) {
+        (begun..begun + 10).for_each(|queue| set_queue(&agent, &format!("q{queue}"), 42.0));
+        poll("the next are pending", SOON, || {
+            (became(&agent, "pending").len() == begun + 10).then_some(())
+        });
+    }
+    let fired = poll("all fire", SOON, || {
+        let fired = became(&agent, "firing");
+        (fired.len() == 100).then_some(fired)
+    });
+    let (pending, collected) = (became(&agent, "pending"), collected(&agent));
+    for (queue, fired) in fired {
+        let samples = &collected[&queue];
+        // The evaluation of the last collection by then.
+        let evaluation = |at: i64| samples.iter().rposition(|(time, _)| *time <= at).unwrap();
+        let begun = evaluation(pending[&queue]);
+        let intervals = |(time, _): &(i64, f64)| (time - samples[begun].0 + 500) / 1000;
+        let due = samples.iter().position(|sample| intervals(sample) >= 2).unwrap();
+        assert_eq!(evaluation(fired), due, "{queue} at {fired}: {samples:?}");
+    }
+    poll("all are notified", SOON, || (receiver.taken().len() == 100).then_some(()));
 }

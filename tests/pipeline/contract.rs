@@ -19,6 +19,8 @@ pub struct Standing {
     pub stands: bool,
     /// It is silenced, inhibited or in maintenance, or no route tells the channel of it at this hour.
     pub kept_back: bool,
+    /// Nobody was told of it, and another alert stood for it until a moment ago.
+    pub waits: bool,
     /// Somebody takes care of it.
     pub acknowledged: bool,
     /// It began to fire just now, and the end before may still be told.
@@ -73,6 +75,9 @@ impl Contract {
         }
         if standing.kept_back {
             return broken("a firing of what is kept back");
+        }
+        if standing.waits {
+            return broken("a first firing right after inhibition");
         }
         let again = matches!(one.cause, Cause::Repeat | Cause::Escalation);
         if standing.acknowledged && again {

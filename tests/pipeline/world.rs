@@ -1,16 +1,14 @@
 //! Rules, a process that may die, and receivers, on virtual time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    AlertState, Fingerprint, Labels, Mono, Notification, Now, Severity, Transition, Wall,
+    AlertState, Fingerprint, Labels, Mono, Notification, Now, Severity, Status, Transition, Wall,
 };
 use bellwether_notify::Preview;
-use bellwether_routing::{
-    Acknowledgements, Dispatcher, Feedback, Matchers, Order, SilenceDraft, Silences, View,
-};
+use bellwether_routing::{Dispatcher, Feedback, Matchers, Order, SilenceDraft, State, View};
 use bellwether_rules::Tick;
 
 use super::contract::{Contract, Standing};
@@ -71,7 +69,13 @@ pub struct World {
     firing: Firing,
     saved: (Firing, Saved),
     dispatcher: Dispatcher,
-    said: (Silences, Acknowledgements),
+    /// What the dispatcher keeps on disk.
+    state: State,
+    /// The alerts that others stand for; those for which none does any more, since when; and those
+    /// that somebody was told of since they fire.
+    inhibited: BTreeSet<usize>,
+    uninhibited: BTreeMap<usize, Wall>,
+    told: BTreeSet<usize>,
     /// What people silence, from when, until when, on the wall clock.
     silenced: Vec<(usize, Wall, Wall)>,
     outboxes: Preview,
@@ -108,7 +112,10 @@ impl World {
             firing: Firing::new(),
             saved: Default::default(),
             dispatcher: Dispatcher::new(routing(routes), now),
-            said: Default::default(),
+            state: State::default(),
+            inhibited: BTreeSet::new(),
+            uninhibited: BTreeMap::new(),
+            told: BTreeSet::new(),
             silenced: Vec::new(),
             outboxes: Preview::new(&channels()),
             works: [true; CHANNELS.len()],
@@ -157,8 +164,7 @@ impl World {
     fn order(&mut self, order: Order) -> bool {
         self.drawn += 1;
         let done = self.dispatcher.order(order, self.drawn << 80, self.now).is_ok();
-        let dispatcher = &self.dispatcher;
-        self.said = (dispatcher.silences().clone(), dispatcher.acknowledgements().clone());
+        self.state = self.dispatcher.state();
         done
     }
 
@@ -199,6 +205,7 @@ impl World {
         let next = Dispatcher::new(routing(routes), self.now);
         let before = std::mem::replace(&mut self.dispatcher, next);
         self.dispatcher.succeed(before, self.outboxes.told(), self.now);
+        self.note_uninhibited();
     }
 
     pub fn crash(&mut self, how: Crash, down: u64, data: u64) -> Result<(), String> {
@@ -237,6 +244,8 @@ impl World {
         self.refused.clear();
         self.outboxes.reopen(self.now);
         self.firing = self.saved.0.clone();
+        self.inhibited = self.inhibited_now();
+        self.uninhibited.retain(|index, _| self.firing.contains_key(index));
         self.rules = Rules::restored(&self.saved.1, self.now);
         let standing = self.rules.engine.alerts().into_iter();
         let standing: Vec<_> =
@@ -245,7 +254,7 @@ impl World {
         assert!(found.len() == self.firing.len(), "saved {:?}, restored {found:?}", self.firing);
         self.dispatcher = Dispatcher::new(routing(self.routes), self.now);
         self.dispatcher.restore(standing, self.outboxes.told(), self.now);
-        self.dispatcher.recall(self.said.0.clone(), self.said.1.clone());
+        self.dispatcher.recall(self.state.clone(), self.now);
         Ok(())
     }
 
@@ -262,11 +271,50 @@ impl World {
                     let since = alert.fired_at.expect("it fires");
                     self.firing.insert(index, (alert.severity, since));
                 }
-                (AlertState::Firing, _) => drop(self.firing.remove(&index)),
+                (AlertState::Firing, _) => {
+                    self.firing.remove(&index);
+                    self.told.remove(&index);
+                    self.uninhibited.remove(&index);
+                }
                 _ => {}
             }
         }
+        self.note_uninhibited();
         found
+    }
+
+    /// The alerts that others stand for.
+    fn inhibited_now(&self) -> BTreeSet<usize> {
+        let firing = self.firing.iter().map(|(index, (level, _))| (*index, *level));
+        firing
+            .filter(|(index, level)| self.is_inhibited(*index, *level))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    fn note_uninhibited(&mut self) {
+        let inhibited = self.inhibited_now();
+        for index in &self.inhibited {
+            if self.firing.contains_key(index) && !inhibited.contains(index) {
+                self.uninhibited.insert(*index, self.real);
+            }
+        }
+        self.inhibited = inhibited;
+    }
+
+    /// Whether a first notification must still wait, as another alert stood for it a moment ago.
+    fn waits(&self, channel: &str, index: usize, severity: Severity) -> bool {
+        // Over a restart it is known by the wall clock alone.
+        let Some(since) = self.uninhibited.get(&index).filter(|_| !self.set.0) else {
+            return false;
+        };
+        let routing = routing(self.routes);
+        let alert = alert(index, severity, self.now.wall);
+        let taken = routing.tree.take(&View { alert: &alert, sender: &Labels::new() }).into_iter();
+        let routes = taken.map(|number| &routing.tree.routes()[number]);
+        let telling = routes.filter(|route| route.everyone.iter().any(|known| **known == *channel));
+        let wait = telling.map(|route| route.wait).min().unwrap_or_default();
+        self.real.since(*since) < wait && !self.told.contains(&index)
     }
 
     /// Whether something keeps `channel` from being told.
@@ -289,10 +337,14 @@ impl World {
         let silenced = |(what, from, until): &(usize, Wall, Wall)| {
             (*from..*until).contains(&self.now.wall) && silences(*what, index, severity)
         };
+        self.silenced.iter().any(silenced) || self.is_inhibited(index, severity)
+    }
+
+    fn is_inhibited(&self, index: usize, severity: Severity) -> bool {
         let inhibits = |(source, (level, _)): (&usize, &(Severity, Wall))| {
             *source != index && inhibits(self.routes, (*source, *level), (index, severity))
         };
-        self.silenced.iter().any(silenced) || self.firing.iter().any(inhibits)
+        self.firing.iter().any(inhibits)
     }
 
     fn standing(&self, channel: &str, alert: Fingerprint) -> Standing {
@@ -305,6 +357,7 @@ impl World {
             firing,
             stands: firing.is_some() || explained.is_some_and(|known| known.flapping),
             kept_back: firing.is_some_and(|severity| self.kept_back(channel, index, severity)),
+            waits: firing.is_some_and(|severity| self.waits(channel, index, severity)),
             acknowledged: acknowledged.is_some(),
             fresh: known.is_some_and(|(_, since)| since == self.now.wall),
             beneath: channel == "mail" && firing.is_some_and(|level| level < Severity::Critical),
@@ -317,6 +370,9 @@ impl World {
             let standing = self.standing(channel, one.alert.fingerprint);
             self.contract.queued(channel, one, standing, self.real)?;
         }
+        let firing = queued.iter().filter(|(_, one)| one.status == Status::Firing);
+        let known = firing.filter(|(_, one)| !is_heartbeat(one));
+        self.told.extend(known.map(|(_, one)| index(one.alert.fingerprint)));
         Ok(())
     }
 
@@ -336,6 +392,9 @@ impl World {
         let (outboxes, now) = (&self.outboxes, self.now.mono);
         let told = |channel: &str, alert| outboxes.last_told(channel, alert, now);
         let dispatches = self.dispatcher.advance(&feedback, &told, self.now).dispatches;
+        if self.dispatcher.take_unsaved() {
+            self.state = self.dispatcher.state();
+        }
         let queued = owned(self.outboxes.offer(&dispatches));
         self.check_queued(&queued)?;
         for (channel, one) in owned(self.outboxes.trim()) {

@@ -24,6 +24,14 @@ fn data() -> History {
     for (job, instance) in [("api", "1"), ("api", "2"), ("web", "1")] {
         add(&[("__name__", "up"), ("job", job), ("instance", instance)], &|_| 1.0);
     }
+    for (job, version) in [("api", "1"), ("api", "2"), ("web", "3")] {
+        let labels = [("__name__", "target_info"), ("job", job), ("instance", "1"), ("v", version)];
+        add(&labels, &|_| 1.0);
+    }
+    add(&[("__name__", "target_info"), ("v", "4")], &|_| 1.0);
+    for (le, count) in [("1", 10.0), ("2", 9.0), ("4", 7.0), ("+Inf", 10.0)] {
+        add(&[("__name__", "lifted_bucket"), ("le", le)], &move |_| count);
+    }
     for (name, value) in [("p", 1.0), ("q", 1.0), ("r", 2.0), ("s", f64::INFINITY)] {
         add(&[("__name__", "g"), ("n", name)], &move |_| value);
     }
@@ -111,7 +119,63 @@ fn numbers_are_those_of_prometheus() {
 fn what_may_be_no_counter_is_told() {
     let infos = |query: &str| ask(query).expect("an answer").infos;
     let told = "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"up\"";
-    assert_eq!(infos("rate(up{job=\"web\"}[5m])"), [told]);
+    assert_eq!(infos("rate(up{job=\"web\"}[5m])"), [format!("{told} (1:6)")]);
+    let two = infos("1 +\n sum(rate({__name__=~\"up|g|a_total\"}[5m]))");
+    assert_eq!(two, [told.replace("\"up\"", "\"g\" (2:11)"), format!("{told} (2:11)")]);
     assert_eq!(infos("increase(a_total[5m])"), Vec::<String>::new());
     assert_eq!(infos("delta(up[5m])"), Vec::<String>::new());
+}
+
+#[test]
+fn warnings_and_infos_say_where() {
+    let noted = |query: &str| {
+        let answer = ask(query).expect("an answer");
+        [answer.warnings, answer.infos].concat()
+    };
+    let quantile = "PromQL warning: quantile value should be between 0 and 1, got";
+    for (query, expected) in [
+        ("quantile(1.5, g)", vec![format!("{quantile} 1.5 (1:10)")]),
+        ("quantile_over_time(-1, g[5m])", vec![format!("{quantile} -1 (1:20)")]),
+        ("histogram_quantile(\n2, lifted_bucket)", vec![format!("{quantile} 2 (2:1)")]),
+        (
+            "limit_ratio(1e6, g)",
+            vec![
+                "PromQL warning: ratio value should be between -1 and 1, got 1e+06, capping to 1 (1:13)"
+                    .to_owned(),
+            ],
+        ),
+        (
+            "histogram_quantile(0.5, up)",
+            vec![
+                "PromQL warning: bucket label \"le\" is missing or has a malformed value of \"\" (1:25)"
+                    .to_owned(),
+            ],
+        ),
+        // Of one text in two places the last is told.
+        ("quantile(2, g) + on (n) quantile(2, g)", vec![format!("{quantile} 2 (1:34)")]),
+    ] {
+        assert_eq!(noted(query), expected, "{query}");
+    }
+    assert_eq!(
+        noted("histogram_quantile(0.5, lifted_bucket)"),
+        [concat!(
+            "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see ",
+            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile), ",
+            "from buckets 2 to 4, with a max diff of 3, over 1 samples from 1970-01-01T00:10:00Z to ",
+            "1970-01-01T00:10:00Z (1:25)"
+        )]
+    );
+}
+
+#[test]
+fn info_refuses_what_it_cannot_tell_apart() {
+    let twice = "found duplicate series for info metric: \
+                existing {__name__=\"target_info\", instance=\"1\", job=\"api\", v=\"1\"} @ 600000, \
+                new {__name__=\"target_info\", instance=\"1\", job=\"api\", v=\"2\"} @ 600000";
+    assert_eq!(told("info(up{job=\"api\"})"), twice);
+    // Read for the instance of one series and the job of another, also where neither has both.
+    assert_eq!(told("info(up{instance=\"2\"} or up{job=\"web\"})"), twice);
+    assert_eq!(told("info(up{job=\"web\"})"), "up{instance=\"1\", job=\"web\", v=\"3\"} 1.000");
+    // Without a label that tells of a target there is nothing to read.
+    assert_eq!(told("info(a_total)"), "a_total{x=\"1\"} 1600.000");
 }

@@ -180,17 +180,6 @@ impl Text {
         Some(Self::Regex(Regex::new(regex).expect("a regular expression")))
     }
 
-    /// Without the position at its end: the parser keeps none.
-    fn without_position(self) -> Self {
-        match self {
-            Self::Exact(text) => Self::Exact(before(&text, " (").to_owned()),
-            Self::Regex(regex) => {
-                let text = before(regex.as_str(), " \\(");
-                Self::Regex(Regex::new(text).expect("a regular expression"))
-            }
-        }
-    }
-
     fn fits(&self, text: &str) -> bool {
         match self {
             Self::Exact(wanted) => wanted == text,
@@ -199,15 +188,10 @@ impl Text {
     }
 }
 
-/// What is before the last `end`.
-fn before<'t>(text: &'t str, end: &str) -> &'t str {
-    text.rsplit_once(end).map_or(text, |(before, _)| before)
-}
-
 impl Noted {
     fn expect(&mut self, text: &str) {
         self.some = true;
-        self.texts.extend(Text::read(text).map(Text::without_position));
+        self.texts.extend(Text::read(text));
     }
 
     /// Whether `notes` are what was expected.

@@ -79,6 +79,59 @@ fn the_rules_of_all_files_are_judged_beside_those_declared() {
     );
 }
 
+/// Prometheus 3 takes any UTF-8; `model/rulefmt` there says what it does not take.
+#[test]
+fn names_are_any_utf_8() {
+    let rules = r#"
+groups:
+  - name: a
+    labels: {"data centre": north}
+    rules:
+      - record: http.requests:süm
+        expr: sum by ("host-name") ({"http.requests"})
+        labels: {"host-name": x, __own: y}
+      - alert: Slow requests
+        expr: '{"http.requests:süm", "host-name"="x"} > 1'
+        labels: {"team.name": infra}
+        annotations:
+          run-book: "{{ index $labels \"host-name\" }} of {{ index $labels \"team.name\" }}"
+"#;
+    let declaration = DECLARATION.replace("rules/*.yml, one.yml", "rules/*.yml");
+    let folder = folder(&[("bellwether.yaml", &declaration), ("rules/a.yml", rules)]);
+    let plan = plan(folder.path()).unwrap();
+    let warnings: Vec<&str> = plan.warnings.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(warnings, ["nobody here makes series named \"http.requests\""]);
+    let recording = &plan.rules.recordings[0];
+    assert_eq!(&*recording.record, "http.requests:süm");
+    assert_eq!(recording.labels["host-name"], "x");
+    assert_eq!(recording.labels["data centre"], "north");
+    let rule = &plan.rules.rules[1];
+    assert_eq!(rule.identity.add_labels["team.name"], "infra");
+    assert_eq!(rule.annotations[0].0, "run-book");
+
+    let exported = bellwether_compat::export(&plan.rules, &plan.metrics, "x");
+    for kept in ["http.requests:süm", "host-name", "team.name: infra", "run-book: "] {
+        assert!(exported.text.contains(kept), "{kept}: {}", exported.text);
+    }
+
+    for (from, to, expected) in [
+        (
+            "http.requests:süm\n",
+            "sum(up{a=\"b\"})\n",
+            "not a metric name: \"sum(up{a=\\\"b\\\"})\"",
+        ),
+        ("http.requests:süm\n", "''\n", "not a metric name: \"\""),
+        ("\"team.name\"", "__name__", "not a label name: \"__name__\""),
+        ("\"data centre\"", "__name__", "not a label name: \"__name__\""),
+        ("\"team.name\"", "''", "not a label name: \"\""),
+        ("run-book", "''", "not an annotation name: \"\""),
+    ] {
+        std::fs::write(folder.path().join("rules/a.yml"), rules.replacen(from, to, 1)).unwrap();
+        let report = self::plan(folder.path()).err().unwrap();
+        assert!(report.contains(expected), "{to}: {report}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_told_with_its_file() {
     let folder = folder(&[

@@ -112,6 +112,43 @@ async fn series_labels_and_values() {
     assert!(data(&server, "status/buildinfo").await.get("features").is_none());
 }
 
+/// As Prometheus 3 names series, and as Grafana asks for a label whose name does not fit into a path.
+#[tokio::test]
+async fn any_utf_8_is_a_name() {
+    let history = History::in_memory(1000);
+    for (name, value) in [("host-name", "a"), ("U__x", "b"), ("a=b&c+d", "c"), ("é/ü", "d")] {
+        let labels = LabelSet::new([("__name__", "http.requests"), (name, value)]);
+        history.append(Wall(START), &[(history.series_ref(&labels).unwrap(), 1.0)]);
+    }
+    let server = server_of(history, |_| {}).await;
+    for (name, values) in [
+        ("U__host_2d_name", json!(["a"])),
+        ("host-name", json!(["a"])),
+        ("U____name__", json!([])),
+        ("U______name____", json!(["http.requests"])),
+        // The escaped `x`.
+        ("U__x", json!([])),
+        ("U__U____x", json!(["b"])),
+        ("a=b&c+d", json!(["c"])),
+        ("U___e9__2f__fc_", json!(["d"])),
+    ] {
+        assert_eq!(data(&server, &format!("label/{name}/values")).await, values, "{name}");
+    }
+    assert_eq!(ask(&server, "label/U__/values").await.status, 400);
+    let found = json!([{"__name__": "http.requests", "host-name": "a"}]);
+    for selector in
+        ["%7B%22http.requests%22,%22host-name%22=%22a%22%7D", "%7B%22host-name%22=%22a%22%7D"]
+    {
+        assert_eq!(data(&server, &format!("series?match[]={selector}")).await, found, "{selector}");
+        let path = format!("label/U__host_2d_name/values?match[]={selector}");
+        assert_eq!(data(&server, &path).await, json!(["a"]), "{selector}");
+        let answer = data(&server, &format!("query?query={selector}&time=1700000000")).await;
+        assert_eq!(answer["result"][0]["metric"], found[0], "{selector}");
+    }
+    let names = json!(["U__x", "__name__", "a=b&c+d", "host-name", "é/ü"]);
+    assert_eq!(data(&server, "labels").await, names);
+}
+
 #[tokio::test]
 async fn errors_are_those_of_prometheus() {
     let server = server().await;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use bellwether_analysis::forecast::{Direction, Horizon, Outlook, Target};
+use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target};
 use bellwether_core::Wall;
 
 /// What became of the forecasts that would have fired.
@@ -42,7 +42,7 @@ impl Backtest<'_> {
     pub fn run(&self, every: usize) -> Tally {
         let target = Target { value: self.target, direction: Direction::Rising };
         let horizon = Horizon { target, within: self.within, window: Duration::from_secs(21_600) };
-        let mut tally = Tally::default();
+        let (mut tally, mut days) = (Tally::default(), Days::default());
         for at in (10..self.values.len()).step_by(every) {
             let now = Wall(at as i64 * self.step);
             let lookback = horizon.lookback();
@@ -51,7 +51,7 @@ impl Backtest<'_> {
                 let (span, step) = horizon.past();
                 self.before(at, span, step)
             };
-            let Outlook::Soon(reach) = horizon.outlook(&times, &values, now, past) else {
+            let Outlook::Soon(reach) = horizon.outlook(&times, &values, now, &mut days, past) else {
                 continue;
             };
             tally.fired += 1;

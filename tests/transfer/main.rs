@@ -136,6 +136,60 @@ fn a_part_is_what_was_asked_for() {
     );
 }
 
+/// What is declared, and what Bellwether tells of itself, has its type; a histogram is one family.
+#[test]
+fn types_that_are_known_go_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let declaration = "\
+performance_monitor:
+  application_metrics:
+    - {name: hits_total, type: counter}
+    - {name: load, type: gauge, labels: [host]}
+    - {name: took, type: histogram, labels: [path], buckets: [0.5, 10]}
+";
+    std::fs::write(path("bellwether.yaml"), declaration).unwrap();
+    let page = "\
+# TYPE bellwether_series gauge
+bellwether_series 7 1760000000.000
+# TYPE hits counter
+hits_total 3 1760000000.000
+hits_total 4 1760000015.000
+# TYPE load gauge
+load{host=\"a\"} 0.5 1760000000.000
+# TYPE others_total unknown
+others_total 1 1760000000.000
+# TYPE took histogram
+took_bucket{le=\"0.5\",path=\"/\"} 1 1760000000.000
+took_bucket{le=\"10\",path=\"/\"} 2 1760000000.000
+took_bucket{le=\"+Inf\",path=\"/\"} 2 1760000000.000
+took_count{path=\"/\"} 2 1760000000.000
+took_sum{path=\"/\"} 3.5 1760000000.000
+took_bucket{le=\"0.5\",path=\"/a\"} 1 1760000000.000
+took_count{path=\"/a\"} 2 1760000000.000
+# TYPE took_bytes unknown
+took_bytes 1 1760000000.000
+# EOF
+";
+    run(&["import", "-"], &path("first"), page);
+    let config = path("bellwether.yaml");
+    let export = ["export", "--config", config.to_str().unwrap()];
+    let out = run(&export, &path("first"), "");
+    assert_eq!(out, page);
+    run(&["import", "-"], &path("second"), &out);
+    assert_eq!(run(&export, &path("second"), ""), page);
+    std::fs::write(path("out.om"), &out).unwrap();
+    let promtool = |arguments: &[&str]| {
+        let output = Command::new("promtool").args(arguments).current_dir(folder.path()).output();
+        let output = output.expect("promtool is needed: apt-get install prometheus");
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    promtool(&["tsdb", "create-blocks-from", "openmetrics", "out.om", "data"]);
+    run(&["import", "-"], &path("third"), &promtool(&["tsdb", "dump", "data"]));
+    assert_eq!(run(&export, &path("third"), ""), page);
+}
+
 #[test]
 fn promtool_and_prometheus_take_it_and_give_it_back() {
     let folder = tempfile::tempdir().unwrap();

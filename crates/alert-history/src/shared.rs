@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::Options;
 use super::parts::{Chunk, Part, Segment};
+use bellwether_files::durable::WriteWatch;
 use bellwether_core::Wall;
 
 /// Most bytes in memory that are not on disk.
@@ -46,6 +46,8 @@ pub struct Stats {
 
 pub(super) struct Shared {
     pub options: Options,
+    /// Of what is written.
+    pub watch: WriteWatch,
     state: Mutex<State>,
 }
 
@@ -59,28 +61,13 @@ pub(super) struct State {
     /// The number of the next record.
     pub next: u64,
     pub counts: Stats,
-    /// Since when a write is under way.
-    pub writing: Option<Instant>,
-}
-
-/// A write that takes longer than this is told.
-const SLOW: Duration = Duration::from_secs(30);
-
-impl State {
-    /// What is wrong with a write that does not end.
-    fn hangs(&self, now: Instant) -> Option<String> {
-        let took = now.saturating_duration_since(self.writing?);
-        (took >= SLOW).then(|| {
-            let took = took.as_secs();
-            format!("a write is under way for {took} s: the disk does not answer")
-        })
-    }
 }
 
 impl Shared {
     pub fn new(options: Options) -> Self {
         let counts = Stats { folder: options.folder.clone(), ..Stats::default() };
-        Self { options, state: Mutex::new(State { counts, ..State::default() }) }
+        let state = Mutex::new(State { counts, ..State::default() });
+        Self { options, watch: WriteWatch::default(), state }
     }
 
     /// Looks at the state, or changes it. Held briefly: readers and the writer wait for it.
@@ -103,7 +90,7 @@ impl Shared {
             disk_bytes: state.segments.iter().map(|segment| segment.bytes).sum(),
             memory_bytes: state.unwritten_bytes as u64,
             oldest: oldest.map(Wall),
-            problem: state.hangs(Instant::now()).or_else(|| state.counts.problem.clone()),
+            problem: self.watch.hangs().or_else(|| state.counts.problem.clone()),
             ..state.counts.clone()
         }
     }
@@ -168,15 +155,20 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_write_that_does_not_end_is_told() {
-        let later = Instant::now() + 2 * SLOW;
-        let mut state = State::default();
-        assert_eq!(state.hangs(later), None);
-        state.writing = Some(Instant::now());
-        assert!(state.hangs(later).is_some_and(|told| told.contains("does not answer")));
-        assert_eq!(state.hangs(Instant::now()), None);
+        let options = Options { folder: None, retention: Duration::ZERO, max_bytes: 0 };
+        let shared = Shared::new(options);
+        shared.watch.during(|| {
+            assert_eq!(shared.stats().problem, None);
+            shared.watch.overdue();
+            let told = shared.stats().problem;
+            assert!(told.is_some_and(|told| told.contains("does not answer")));
+        });
+        assert_eq!(shared.stats().problem, None);
     }
 }

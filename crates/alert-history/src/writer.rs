@@ -87,22 +87,9 @@ impl Writer {
                 continue;
             }
             let taken = self.queue.take(self.patience());
-            self.shared.with(|state| state.writing = Some(Instant::now()));
-            for batch in taken.records.chunks(BATCH) {
-                self.encode(batch);
-                self.write_down();
-            }
             let waited_for = !taken.syncs.is_empty() || taken.stop;
-            if waited_for {
-                self.retry_at = None;
-            }
-            self.write_down();
-            if waited_for || self.unsynced.is_some_and(|since| since.elapsed() >= SYNC_EVERY) {
-                let synced = self.sync();
-                self.settle(synced);
-            }
-            self.keep();
-            self.shared.with(|state| state.writing = None);
+            let shared = Arc::clone(&self.shared);
+            shared.watch.during(|| self.put_down(&taken.records, waited_for));
             for waits in taken.syncs {
                 waits.send(()).ok();
             }
@@ -111,6 +98,23 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Writes records down; where somebody has `waited_for` them, at once and synced.
+    fn put_down(&mut self, records: &[Record], waited_for: bool) {
+        for batch in records.chunks(BATCH) {
+            self.encode(batch);
+            self.write_down();
+        }
+        if waited_for {
+            self.retry_at = None;
+        }
+        self.write_down();
+        if waited_for || self.unsynced.is_some_and(|since| since.elapsed() >= SYNC_EVERY) {
+            let synced = self.sync();
+            self.settle(synced);
+        }
+        self.keep();
     }
 
     fn patience(&self) -> Duration {

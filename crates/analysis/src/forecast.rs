@@ -2,6 +2,7 @@
 //! goes on.
 
 mod autoregression;
+mod course;
 mod horizon;
 mod line;
 mod linear;
@@ -10,7 +11,7 @@ mod season;
 mod tests;
 mod words;
 
-pub use horizon::{Horizon, Outlook};
+pub use horizon::{Days, Horizon, Outlook};
 pub(super) use line::{Line, median};
 pub use linear::{Direction, NoForecast, Reach, Target, linear};
 pub(super) use linear::{Frame, confidence, finite};

@@ -3,13 +3,20 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
+use super::label_set::GoQuoted;
+use super::names::is_label_name;
+
 /// Label names and values, sorted by name.
 pub type Labels = BTreeMap<String, String>;
 
-/// `{mount="/",type="ext4"}`, as Prometheus writes labels.
+/// `{"host-name"="a",mount="/"}`, as Prometheus writes labels.
 #[must_use]
 pub fn braced(labels: &Labels) -> String {
-    let pairs: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let pair = |(name, value): (&String, &String)| match is_label_name(name) {
+        true => format!("{name}={}", GoQuoted(value)),
+        false => format!("{}={}", GoQuoted(name), GoQuoted(value)),
+    };
+    let pairs: Vec<_> = labels.iter().map(pair).collect();
     format!("{{{}}}", pairs.join(","))
 }
 
@@ -73,6 +80,14 @@ pub fn pack(values: &[&str], buffer: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_written_as_prometheus_does() {
+        let labels = [("host-name", "a\u{a0}"), ("mount", "\"/\"")];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let shown = braced(&labels.into());
+        assert_eq!(shown, r#"{"host-name"="a\u00a0",mount="\"/\""}"#);
+    }
 
     #[test]
     fn values_survive_packing() {

@@ -23,7 +23,7 @@ pub use batch::{Batch, Failure, Point};
 pub use label_set::{GoQuoted, LabelSet, METRIC_NAME};
 pub use labels::{LabelValues, Labels, braced, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
-pub use names::{is_label_name, is_metric_name};
+pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
 pub use record::{Recorded, RefusedRecord};
 pub use time::{Mono, Now, Wall};

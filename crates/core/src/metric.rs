@@ -31,6 +31,16 @@ impl Kind {
             Kind::Summary => "summary",
         }
     }
+
+    /// What the names of its series have behind that of the metric.
+    #[must_use]
+    pub fn suffixes(self) -> &'static [&'static str] {
+        match self {
+            Kind::Counter | Kind::Gauge => &[""],
+            Kind::Histogram => &["_bucket", "_count", "_sum"],
+            Kind::Summary => &["", "_count", "_sum"],
+        }
+    }
 }
 
 /// Which collector fills a metric.

@@ -1,4 +1,8 @@
-//! Which names metrics and labels may have.
+//! Which names metrics and labels may have, and how those that need it are written.
+
+use std::borrow::Cow;
+
+use super::label_set::METRIC_NAME;
 
 /// Whether `name` is a metric name: letters, digits, `_` and `:`, no digit first.
 #[must_use]
@@ -11,6 +15,43 @@ pub fn is_metric_name(name: &str) -> bool {
 #[must_use]
 pub fn is_label_name(name: &str) -> bool {
     is_name(name, "") && !name.starts_with("__")
+}
+
+/// Whether a rule may set the label `name`: as in Prometheus 3 any text that is not empty, but not what a series is
+/// called.
+#[must_use]
+pub fn can_be_set(name: &str) -> bool {
+    !name.is_empty() && name != METRIC_NAME
+}
+
+/// The name that `escaped` stands for where only letters, digits and `_` can be written: `U__host_2d_name` is
+/// `host-name`. A text that is not escaped so stands for itself.
+///
+/// Prometheus calls it value encoding (common/model, `UnescapeName`).
+#[must_use]
+pub fn unescaped(escaped: &str) -> Cow<'_, str> {
+    let name = escaped.strip_prefix("U__").and_then(decoded);
+    name.map_or(Cow::Borrowed(escaped), Cow::Owned)
+}
+
+/// `__` as `_`, and `_2d_` as the character of that code.
+fn decoded(text: &str) -> Option<String> {
+    let mut name = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('_') {
+        name.push_str(&rest[..at]);
+        let (code, after) = rest[at + 1..].split_once('_')?;
+        rest = after;
+        match code {
+            "" => name.push('_'),
+            code if code.len() <= 6 && code.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                name.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
+            }
+            _ => return None,
+        }
+    }
+    name.push_str(rest);
+    Some(name)
 }
 
 fn is_name(name: &str, also: &str) -> bool {
@@ -32,5 +73,29 @@ mod tests {
         }
         assert!(is_metric_name("job:up") && !is_label_name("job:up"));
         assert!(is_metric_name("__x") && !is_label_name("__x"));
+        assert!(["host-name", "__x", "é", "9"].into_iter().all(can_be_set));
+        assert!(!can_be_set("") && !can_be_set("__name__"));
+    }
+
+    #[test]
+    fn escaped_names() {
+        for (escaped, name) in [
+            ("U__host_2d_name", "host-name"),
+            ("U__http_2e_a__b", "http.a_b"),
+            ("U___1F600__E9_", "\u{1f600}é"),
+            ("U__", ""),
+            ("host", "host"),
+            ("_2d_", "_2d_"),
+            ("U_x", "U_x"),
+            // Cut, no code, too long a code, no character.
+            ("U__a_2d", "U__a_2d"),
+            ("U__a_", "U__a_"),
+            ("U__a_+1_", "U__a_+1_"),
+            ("U__a_zz_", "U__a_zz_"),
+            ("U__a_0000000_", "U__a_0000000_"),
+            ("U__a_d800_", "U__a_d800_"),
+        ] {
+            assert_eq!(unescaped(escaped), name, "{escaped}");
+        }
     }
 }

@@ -18,5 +18,6 @@ pub use format::Format;
 pub use line::{TimeUnit, read_point, read_series, write_value};
 pub use page::Page;
 pub use parse::{FamilyKind, ParseError, ParsedFamily, Sample, parse};
+pub use scan::quoted_end;
 pub use series::SeriesNames;
 pub use snapshot::{Layout, Snapshot, constant_labels};

@@ -3,7 +3,7 @@
 use super::format::Format;
 use super::number::push_value;
 use super::parse::exemplar;
-use super::scan::Scanner;
+use super::scan::{Scanner, quoted_end};
 use bellwether_core::{LabelSet, METRIC_NAME};
 
 /// How a line writes its time.
@@ -45,13 +45,7 @@ pub fn read_series(line: &str) -> Result<(LabelSet, TimeUnit, &str), String> {
 /// Whether the first thing in braces is a quoted name without a value.
 fn begins_with_name(line: &str) -> bool {
     let Some(quoted) = line.strip_prefix("{\"") else { return false };
-    let mut escaped = false;
-    let end = quoted.find(|c| {
-        let ends = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        ends
-    });
-    end.is_some_and(|end| quoted[end + 1..].starts_with([',', '}']))
+    quoted_end(quoted).is_some_and(|end| quoted[end + 1..].starts_with([',', '}']))
 }
 
 /// Reads what follows a series: a value, and a time in milliseconds since the epoch. An exemplar

@@ -180,13 +180,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn quoted(&mut self) -> Result<String, String> {
-        let mut escaped = false;
-        let end = self.rest.find(|c| {
-            let ends = c == '"' && !escaped;
-            escaped = c == '\\' && !escaped;
-            ends
-        });
-        let end = end.ok_or("label value without an end")?;
+        let end = quoted_end(self.rest).ok_or("label value without an end")?;
         let value = (self.unescape)(&self.rest[..end])?;
         self.rest = &self.rest[end + 1..];
         Ok(value)
@@ -215,6 +209,18 @@ fn insert(labels: &mut Labels, name: String, value: String) -> Result<(), String
         }
         Entry::Occupied(place) => Err(format!("label given twice: {}", place.key())),
     }
+}
+
+/// The place of the quote that ends the text whose first quote is in front of `text`. A backslash takes what it means
+/// from the character behind it.
+#[must_use]
+pub fn quoted_end(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    })
 }
 
 /// Undoes the escaping of a label value in OpenMetrics, where a backslash before any other character stands for itself.

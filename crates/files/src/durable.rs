@@ -6,9 +6,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 mod state_folder;
+mod write_watch;
 
 use crate::{self as files, Output, beside};
 pub use state_folder::{Saver, StateFolder, is_at};
+pub use write_watch::WriteWatch;
 
 /// What was found at the start.
 #[derive(Debug, PartialEq)]

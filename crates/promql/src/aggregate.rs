@@ -16,19 +16,31 @@ impl Eval<'_> {
         let lines = self.lines(&aggregate.expr)?;
         let groups = Grouped::new(self, &lines, aggregate.modifier.as_ref())?;
         let param = aggregate.param.as_deref();
+        let at = param.map_or(aggregate.at, Expr::span);
         match op {
             Aggregation::CountValues => self.count_values(&lines, &groups, param),
             Aggregation::Topk
             | Aggregation::Bottomk
             | Aggregation::Limitk
-            | Aggregation::LimitRatio => self.chosen(op, lines, &groups, &self.number(param)?),
+            | Aggregation::LimitRatio => {
+                let param = self.number(param)?;
+                if op == Aggregation::LimitRatio {
+                    for ratio in outside(&param, -1.0).into_iter().filter(|ratio| !ratio.is_nan()) {
+                        let (given, kept) = (short_text(ratio), short_text(ratio.signum()));
+                        let text = format!(
+                            "ratio value should be between -1 and 1, got {given}, capping to {kept}"
+                        );
+                        self.notes.warn(at, text);
+                    }
+                }
+                self.chosen(op, lines, &groups, &param)
+            }
             Aggregation::Quantile => {
                 let q = self.number(param)?;
-                for q in q.iter().filter(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
-                    self.notes.warn(format!(
-                        "quantile value should be between 0 and 1, got {}",
-                        short_text(*q)
-                    ));
+                for q in outside(&q, 0.0) {
+                    let text = short_text(q);
+                    self.notes
+                        .warn(at, format!("quantile value should be between 0 and 1, got {text}"));
                 }
                 groups.each_step(self, &lines, |step, values| quantile(q[step], values))
             }
@@ -149,16 +161,16 @@ impl Eval<'_> {
         if param.is_nan() {
             return Err(QueryError::Execution("Ratio value is NaN".into()));
         }
-        let ratio = param.clamp(-1.0, 1.0);
-        if ratio != param {
-            self.notes.warn(format!(
-                "ratio value should be between -1 and 1, got {}, capping to {}",
-                short_text(param),
-                short_text(ratio)
-            ));
-        }
-        Ok(Size::Ratio(ratio))
+        Ok(Size::Ratio(param.clamp(-1.0, 1.0)))
     }
+}
+
+/// Those of the parameters of all steps that are told to be not in `least..=1`: NaN, the greatest and the least.
+fn outside(param: &[f64], least: f64) -> Vec<f64> {
+    let nan = param.iter().copied().find(|value| value.is_nan());
+    let greatest = param.iter().copied().reduce(f64::max).filter(|value| *value > 1.0);
+    let smallest = param.iter().copied().reduce(f64::min).filter(|value| *value < least);
+    [nan, greatest, smallest].into_iter().flatten().collect()
 }
 
 #[derive(Clone, Copy)]

@@ -7,8 +7,9 @@ mod over_time;
 mod series;
 
 use super::ast::{Call, Expr};
-use super::eval::{ABSENT, Eval, Line, Out, absent};
+use super::eval::{ABSENT, Eval, Line, Out, absent, name_of};
 use super::query::QueryError;
+use bellwether_core::GoQuoted;
 
 /// What a step sees of a series in a range.
 pub(super) struct Window<'a> {
@@ -172,8 +173,6 @@ fn over_time(
 ) -> Result<Out, QueryError> {
     let scalars = scalars(eval, &call.args[1..])?;
     let ranges = eval.ranges(&call.args[0])?;
-    let is_rate = matches!(call.func.name, "rate" | "increase");
-    let name = ranges.series.first().filter(|_| is_rate).map(|one| one.labels.name().to_owned());
     let mut now = vec![0.0; scalars.len()];
     let lines = eval.over_time(ranges, keep_name, |step, window| {
         for (now, by_step) in now.iter_mut().zip(&scalars) {
@@ -181,16 +180,24 @@ fn over_time(
         }
         function(window, &now)
     })?;
-    let ends = ["_total", "_sum", "_count", "_bucket"];
-    if let Some(name) = name.filter(|name| !name.is_empty())
-        && !lines.is_empty()
-        && !ends.iter().any(|end| name.ends_with(end))
-    {
-        eval.notes.info(format!(
-            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
-        ));
+    if matches!(call.func.name, "rate" | "increase") {
+        doubt_counters(eval, call, &lines);
     }
     Ok(Out::Vector(lines))
+}
+
+/// Hints at series whose names are not those of counters.
+fn doubt_counters(eval: &Eval<'_>, call: &Call, lines: &[Line]) {
+    let ends = ["_total", "_sum", "_count", "_bucket"];
+    let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket";
+    let mut before = "";
+    for name in lines.iter().map(name_of) {
+        let counts = name.is_empty() || ends.iter().any(|end| name.ends_with(end));
+        if !counts && name != before {
+            eval.notes.info(call.args[0].span(), format!("{text}: {}", GoQuoted(name)));
+        }
+        before = name;
+    }
 }
 
 fn map(
@@ -224,10 +231,25 @@ pub(super) fn short_text(value: f64) -> String {
     if value == 0.0 || !value.is_finite() || (-4.0..6.0).contains(&exponent) {
         return number_text(value);
     }
+    exponential(value)
+}
+
+/// A number with its exponent, as Go writes it.
+fn exponential(value: f64) -> String {
     let text = format!("{value:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
     format!("{digits}e{sign}{exponent:0>2}")
+}
+
+/// A number with two digits that count, as Go's `%.2g` prints it.
+pub(super) fn two_digits(value: f64) -> String {
+    let rounded: f64 = format!("{value:.1e}").parse().unwrap_or(value);
+    let exponent = rounded.abs().log10().floor();
+    if rounded == 0.0 || !rounded.is_finite() || (-4.0..2.0).contains(&exponent) {
+        return number_text(rounded);
+    }
+    exponential(rounded)
 }
 
 /// A quantile as OpenMetrics writes it in a label: `1.0`.
@@ -259,6 +281,11 @@ mod tests {
         assert_eq!(
             shown.map(short_text),
             ["0", "1", "-0.5", "999999", "1e+06", "1.234567e+06", "0.0001", "1.5e-07", "+Inf"]
+        );
+        let short = [0.0, 1.0, 12.6, 1234.0, 0.0001234, 0.00001, 99.6, f64::INFINITY];
+        assert_eq!(
+            short.map(two_digits),
+            ["0", "1", "13", "1.2e+03", "0.00012", "1e-05", "1e+02", "+Inf"]
         );
         assert_eq!([0.0, -1.0, 0.25, 1e6].map(quantile_text), ["0.0", "-1.0", "0.25", "1e+06"]);
     }

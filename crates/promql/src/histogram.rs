@@ -28,38 +28,64 @@ fn prepared(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
     Some(buckets)
 }
 
-/// Makes the counts ascend; whether any had to be lifted.
-fn ascending(buckets: &mut [Bucket]) -> bool {
-    let (mut forced, mut before) = (false, buckets[0].count);
+/// Buckets whose counts had to be lifted, so that they ascend.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Lifted {
+    /// The bound of the first.
+    pub(super) first: f64,
+    /// The bound of the last.
+    pub(super) last: f64,
+    /// By how much one was lifted at the most.
+    pub(super) most: f64,
+}
+
+impl Lifted {
+    /// Both together.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            most: self.most.max(other.most),
+        }
+    }
+}
+
+/// Makes the counts ascend; which ones had to be lifted.
+fn ascending(buckets: &mut [Bucket]) -> Option<Lifted> {
+    let (mut lifted, mut before) = (None::<Lifted>, buckets[0].count);
     for bucket in &mut buckets[1..] {
         if bucket.count == before {
             continue;
         }
         let near = (bucket.count - before).abs() / (bucket.count.abs() + before.abs()) < TOLERANCE;
         if near || bucket.count < before {
-            forced |= !near;
+            let (first, last, most) = (bucket.bound, bucket.bound, before - bucket.count);
+            let one = Lifted { first, last, most };
+            if !near {
+                lifted = Some(lifted.map_or(one, |before| before.with(one)));
+            }
             bucket.count = before;
         } else {
             before = bucket.count;
         }
     }
-    forced
+    lifted
 }
 
-/// The `q`-quantile, and whether the buckets had to be mended for it.
-pub(super) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, bool) {
+/// The `q`-quantile, and which buckets had to be lifted for it.
+pub(super) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, Option<Lifted>) {
     if q.is_nan() {
-        return (f64::NAN, false);
+        return (f64::NAN, None);
     }
     if q < 0.0 {
-        return (f64::NEG_INFINITY, false);
+        return (f64::NEG_INFINITY, None);
     }
     if q > 1.0 {
-        return (f64::INFINITY, false);
+        return (f64::INFINITY, None);
     }
-    let Some(mut buckets) = prepared(buckets) else { return (f64::NAN, false) };
-    let forced = ascending(&mut buckets);
-    (ranked(q, &buckets), forced)
+    let Some(mut buckets) = prepared(buckets) else { return (f64::NAN, None) };
+    let lifted = ascending(&mut buckets);
+    (ranked(q, &buckets), lifted)
 }
 
 fn ranked(q: f64, buckets: &[Bucket]) -> f64 {
@@ -130,10 +156,12 @@ mod tests {
     fn quantiles_are_interpolated() {
         let inf = f64::INFINITY;
         let all = buckets(&[(1.0, 10.0), (inf, 40.0), (2.0, 30.0)]);
-        assert_eq!(quantile(0.5, all.clone()), (1.5, false));
-        assert_eq!(quantile(0.9, all.clone()), (2.0, false));
-        assert_eq!(quantile(0.125, all), (0.5, false));
-        assert_eq!(quantile(0.5, buckets(&[(1.0, 10.0), (2.0, 9.0), (inf, 10.0)])), (0.5, true));
+        assert_eq!(quantile(0.5, all.clone()), (1.5, None));
+        assert_eq!(quantile(0.9, all.clone()), (2.0, None));
+        assert_eq!(quantile(0.125, all), (0.5, None));
+        let falling = [(1.0, 10.0), (2.0, 9.0), (4.0, 7.0), (inf, 10.0)];
+        let lifted = Lifted { first: 2.0, last: 4.0, most: 3.0 };
+        assert_eq!(quantile(0.5, buckets(&falling)), (0.5, Some(lifted)));
         assert!(quantile(0.5, buckets(&[(1.0, 10.0)])).0.is_nan());
         assert!(quantile(0.5, Vec::new()).0.is_nan());
     }

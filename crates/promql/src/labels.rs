@@ -1,6 +1,6 @@
 //! Label sets made of others.
 
-use bellwether_core::{LabelSet, METRIC_NAME};
+use bellwether_core::{GoQuoted, LabelSet, METRIC_NAME, is_label_name};
 
 /// What says which metric a series is of: its name, and its type and unit where those are labels.
 /// They go together when something else is calculated from it.
@@ -29,7 +29,10 @@ pub(super) fn with(labels: &LabelSet, name: &str, value: &str) -> LabelSet {
 
 /// As Prometheus prints a set in its errors: `{__name__="up", job="x"}`.
 pub(super) fn shown(labels: &LabelSet) -> String {
-    let pairs: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let quoted = |(name, value): (&str, &str)| match is_label_name(name) || name.starts_with("__") {
+        true => format!("{name}={}", GoQuoted(value)),
+        false => format!("{}={}", GoQuoted(name), GoQuoted(value)),
+    };
+    let pairs: Vec<String> = labels.iter().map(quoted).collect();
     format!("{{{}}}", pairs.join(", "))
 }

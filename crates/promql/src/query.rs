@@ -25,6 +25,8 @@ const MAX_STEPS: i64 = 11_000;
 #[derive(Clone)]
 pub struct Query {
     pub(super) expr: Arc<Expr>,
+    /// As it was written.
+    text: Arc<str>,
 }
 
 /// Why a text is no query.
@@ -168,14 +170,20 @@ pub fn parse_within(text: &str, guard: &Guard) -> Result<Query, QueryError> {
     }
     let expr = parse::parse(text, guard).map_err(|refused| match refused {
         Refused::Syntax(at, why) => {
-            let before = text.get(..at).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+            let (line, column) = place(text, at);
             QueryError::BadData(format!("{line}:{column}: parse error: {why}"))
         }
         Refused::Stopped(stopped) => stopped.into(),
     })?;
-    Ok(Query { expr: Arc::new(expr) })
+    Ok(Query { expr: Arc::new(expr), text: text.into() })
+}
+
+/// Line and column of the byte `at` of `text`, counted from 1; columns in bytes, as Prometheus counts them.
+pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+    (line, column)
 }
 
 /// Reads a series selector such as `up{job=~"a.*"}`; one list per alternative that it has.
@@ -229,7 +237,7 @@ impl Query {
                     .collect(),
             ),
         };
-        Ok(notes.answer(value))
+        Ok(notes.answer(value, &self.text))
     }
 
     /// Asks for the values at `start` and every `step` after it, up to `end`.
@@ -287,7 +295,7 @@ impl Query {
             }
         }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(notes.answer(Value::Matrix(series)))
+        Ok(notes.answer(Value::Matrix(series), &self.text))
     }
 
     fn evaluate(

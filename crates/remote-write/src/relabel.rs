@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_core::{LabelSet, is_metric_name};
-use bellwether_matcher::{Pattern, Replacement};
 use bellwether_schema::{At, Problems, Raw, Spanned};
+use bellwether_core::LabelSet;
+use bellwether_matcher::{Pattern, Replacement};
 
 bellwether_schema::choices! {
     /// What a step of relabelling does.
@@ -80,10 +80,6 @@ impl RelabelConfig {
                     problems
                         .error(at, format!("{word} without `target_label`"))
                         .hint("name the label that it sets or compares");
-                } else if !is_label(target) {
-                    problems
-                        .error(&at.key("target_label"), format!("not a label name: {target:?}"))
-                        .hint("letters, digits and underscores, not starting with a digit");
                 }
             }
             _ => {}
@@ -163,7 +159,7 @@ impl RelabelConfig {
     fn replace(&self, regex: &Pattern, value: &str, set: &mut Labels) {
         let Some(found) = regex.captures(value) else { return };
         let target = Replacement::new(&self.target_label).expand(&found);
-        if is_label(&target) {
+        if !target.is_empty() {
             put(set, &target, Replacement::new(&self.replacement).expand(&found));
         }
     }
@@ -174,16 +170,11 @@ impl RelabelConfig {
             let found = regex.captures(name)?;
             Some((replacement.expand(&found), value.clone()))
         });
-        let mapped: Vec<(String, String)> = mapped.collect();
+        let mapped: Vec<(String, String)> = mapped.filter(|(name, _)| !name.is_empty()).collect();
         for (name, value) in mapped {
             put(set, &name, value);
         }
     }
-}
-
-/// A label's name, `__name__` and other reserved ones among them.
-fn is_label(name: &str) -> bool {
-    is_metric_name(name) && !name.contains(':')
 }
 
 /// A label with an empty value is none.

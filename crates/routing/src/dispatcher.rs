@@ -82,6 +82,8 @@ pub struct Dispatcher {
     pub(super) inhibitions: Inhibitions,
     heartbeat: Heartbeat,
     remembered: HashMap<Fingerprint, Remembered>,
+    /// Whether what a restart goes on from changed otherwise than by an order.
+    pub(super) unsaved: bool,
     /// What ended that is in no group, for whoever was told.
     orphans: Vec<Notification>,
     next_group: usize,
@@ -107,6 +109,7 @@ impl Dispatcher {
             index: HashMap::new(),
             due: BTreeSet::new(),
             remembered: HashMap::new(),
+            unsaved: false,
             orphans: Vec::new(),
             next_group: 0,
             order: 0,
@@ -138,7 +141,9 @@ impl Dispatcher {
         remembered: HashMap<Fingerprint, Remembered>,
         now: Now,
     ) {
+        let inhibited = before.inhibited();
         self.remembered = remembered;
+        self.unsaved = before.unsaved;
         self.silences = before.silences;
         self.silences.declare(&self.routing.silences, &self.routing.intervals);
         self.acknowledgements = before.acknowledgements;
@@ -156,10 +161,12 @@ impl Dispatcher {
                 self.alerts.insert(key, tracked);
             }
         }
+        self.note_uninhibited(&inhibited, now);
     }
 
     /// Takes in what changed, all transitions of one judgement together.
     pub fn take(&mut self, transitions: &[Transition], now: Now) {
+        let inhibited = self.may_become_uninhibited(transitions);
         for transition in transitions {
             let fired = transition.from == AlertState::Firing;
             match transition.alert.state {
@@ -168,6 +175,7 @@ impl Dispatcher {
                 _ => {}
             }
         }
+        self.note_uninhibited(&inhibited, now);
     }
 
     /// Lifts the gate `restored` from alerts whose data are there: their rule was evaluated on them
@@ -204,7 +212,7 @@ impl Dispatcher {
         let known = self.alerts.remove(&key);
         let mut tracked = known.unwrap_or_else(|| Tracked::new(transition.alert.clone(), now.wall));
         self.note(&mut tracked, transition, false);
-        tracked.resolved = Some(now.mono);
+        tracked.resolved = Some(now);
         self.count_change(&mut tracked, now);
         if tracked.groups.is_empty() {
             self.orphan(&tracked, now);
@@ -328,7 +336,7 @@ impl Dispatcher {
     }
 
     /// Looks at a group at `now`, if that is sooner.
-    fn flush_at(&mut self, id: usize, now: Mono) {
+    pub(super) fn flush_at(&mut self, id: usize, now: Mono) {
         let Some(group) = self.groups.get_mut(&id).filter(|group| group.due > now) else { return };
         self.due.remove(&(group.due, id));
         group.due = now;
@@ -445,7 +453,7 @@ impl Dispatcher {
                 || !tracked.groups.is_empty()
                 || tracked
                     .resolved
-                    .is_some_and(|at| now.mono.since(at) < routing.memory(&tracked.alert.rule))
+                    .is_some_and(|at| now.mono.since(at.mono) < routing.memory(&tracked.alert.rule))
         });
     }
 }

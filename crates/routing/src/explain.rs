@@ -11,6 +11,7 @@ use super::dispatcher::Dispatcher;
 use super::gates::Gates;
 use super::group::Judge;
 use super::plan::Routing;
+use super::silence::Silence;
 use super::tree::Route;
 use super::view::View;
 
@@ -122,25 +123,33 @@ impl Routing {
 }
 
 impl Dispatcher {
-    /// The alerts that are silenced, inhibited or acknowledged now.
+    /// The alerts that are silenced, inhibited or acknowledged now. Each alert is looked at only
+    /// where a silence is in force or an alert stands for others.
     #[must_use]
     pub fn suppressions(&self, now: Wall) -> HashMap<Fingerprint, Suppression> {
-        let suppression = |fingerprint: Fingerprint, alert: &Alert| {
-            let view = View { alert, sender: &self.routing.sender };
-            Suppression {
-                silenced_by: self.silences.silencing(&view, now).map(|silence| silence.id.clone()),
-                inhibited_by: self.inhibitions.inhibitor(fingerprint, &view).map(|(_, by)| by),
-                acknowledged_by: self
-                    .acknowledgements
-                    .holding(fingerprint, now)
-                    .map(|acknowledgement| acknowledgement.by.clone()),
+        let mut all: HashMap<Fingerprint, Suppression> = HashMap::new();
+        let silences: Vec<&Silence> = self.silences.holding(now).collect();
+        if !silences.is_empty() || self.inhibitions.any() {
+            for (key, tracked) in &self.alerts {
+                let view = View { alert: &tracked.alert, sender: &self.routing.sender };
+                let silence = silences.iter().find(|silence| silence.means(&view));
+                let suppression = Suppression {
+                    silenced_by: silence.map(|silence| silence.id.clone()),
+                    inhibited_by: self.inhibitions.inhibitor(*key, &view).map(|(_, by)| by),
+                    acknowledged_by: None,
+                };
+                if suppression != Suppression::default() {
+                    all.insert(*key, suppression);
+                }
             }
-        };
-        self.alerts
-            .iter()
-            .map(|(fingerprint, tracked)| (*fingerprint, suppression(*fingerprint, &tracked.alert)))
-            .filter(|(_, suppression)| *suppression != Suppression::default())
-            .collect()
+        }
+        for (key, _) in self.acknowledgements.iter() {
+            let holding = self.acknowledgements.holding(key, now);
+            if let Some(one) = holding.filter(|_| self.alerts.contains_key(&key)) {
+                all.entry(key).or_default().acknowledged_by = Some(one.by.clone());
+            }
+        }
+        all
     }
 
     /// What is known of an alert; `None` if it neither fires nor did a short time ago.
@@ -162,7 +171,8 @@ impl Dispatcher {
             let member = group.members.get(&alert)?;
             let route = &self.routing.tree.routes()[group.route];
             let gates = Gates { dispatcher: self, route, now };
-            let gate = gates.gate(tracked).or_else(|| gates.acknowledged(tracked));
+            let gate = gates.gate(tracked, member.told.is_some());
+            let gate = gate.or_else(|| gates.acknowledged(tracked));
             let done = route.steps.iter().enumerate().filter(|(step, _)| member.has_done(*step));
             Some(Membership {
                 way: self.routing.way(route, &view, now.wall),

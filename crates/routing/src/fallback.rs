@@ -88,7 +88,7 @@ impl Dispatcher {
             let fails = down || is_refused(&route.receiver, *key, refused);
             let waits = fails && !member.fell_back && member.told.is_some();
             let known = self.alerts.get(key).filter(|known| waits && known.stands())?;
-            Some((known.order, *key, gates.gate(known).is_some()))
+            Some((known.order, *key, gates.gate(known, true).is_some()))
         });
         let mut members: Vec<_> = members.collect();
         members.sort_by_key(|(order, ..)| *order);

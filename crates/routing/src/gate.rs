@@ -1,6 +1,6 @@
 //! What keeps an alert from being told, in words.
 
-use bellwether_core::{Fingerprint, Wall};
+use bellwether_core::{Fingerprint, Mono, Now, Wall};
 
 use super::acknowledge::Acknowledgement;
 
@@ -38,7 +38,12 @@ pub enum Gate {
     /// It resolved only a short time ago.
     Cooling {
         /// When it may be told again.
-        until: Wall,
+        until: Now,
+    },
+    /// It was inhibited until a short time ago, and nobody was told of it yet.
+    Uninhibited {
+        /// When it may be told.
+        until: Now,
     },
     /// Somebody takes care of it: it is neither repeated nor escalated.
     Acknowledged(Acknowledgement),
@@ -55,6 +60,7 @@ impl Gate {
             Self::Muted { .. } => "muted",
             Self::Silenced { .. } => "silenced",
             Self::Cooling { .. } => "cooldown",
+            Self::Uninhibited { .. } => "uninhibited",
             Self::Acknowledged(_) => "acknowledged",
         }
     }
@@ -62,6 +68,14 @@ impl Gate {
     /// Whether it keeps an alert from being told at all.
     pub(super) fn holds_back(&self) -> bool {
         !matches!(self, Self::Acknowledged(_))
+    }
+
+    /// When it ends, if that is known.
+    pub(super) fn ends(&self) -> Option<Mono> {
+        match self {
+            Self::Cooling { until } | Self::Uninhibited { until } => Some(until.mono),
+            _ => None,
+        }
     }
 
     /// One sentence; `named` tells what another alert is called.
@@ -80,10 +94,16 @@ impl Gate {
                 format!("silenced by {by}: {comment} (silence {id})")
             }
             Self::Cooling { until } => {
-                let until = jiff::Timestamp::from_millisecond(until.0).unwrap_or_default();
-                format!("it resolved a short time ago; it may be told again at {until:.0}")
+                format!("it resolved a short time ago; it may be told again at {}", utc(until.wall))
+            }
+            Self::Uninhibited { until } => {
+                format!("no longer inhibited; notified at {} if it still fires", utc(until.wall))
             }
             Self::Acknowledged(one) => format!("acknowledged by {}: {}", one.by, one.comment),
         }
     }
+}
+
+fn utc(at: Wall) -> String {
+    format!("{:.0}", jiff::Timestamp::from_millisecond(at.0).unwrap_or_default())
 }

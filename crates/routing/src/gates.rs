@@ -22,9 +22,17 @@ impl Gates<'_> {
         let routing = &self.dispatcher.routing;
         let own = routing.traits.get(&alert.alert.rule).and_then(|rule| rule.cooldown);
         let until = alert.resolved?.after(own.unwrap_or(self.route.cooldown));
-        let left = until.since(self.now.mono);
-        let wall = Wall(self.now.wall.0.saturating_add(left.as_millis() as i64));
-        (!left.is_zero()).then_some(Gate::Cooling { until: wall })
+        (self.now.mono < until.mono).then_some(Gate::Cooling { until })
+    }
+
+    /// What depended on another alert often ends an evaluation after it. So it is waited for as at
+    /// the beginning of a group, before anybody hears of it, and a part of an interval longer: an
+    /// evaluation that is due as the wait ends, as with 30 s for both, is not missed by milliseconds.
+    fn uninhibited(&self, alert: &Tracked) -> Option<Gate> {
+        let since = alert.uninhibited.filter(|_| !self.route.wait.is_zero())?;
+        let jitter = self.dispatcher.routing.interval(&alert.alert.rule) / 10;
+        let until = since.after(self.route.wait + jitter);
+        (self.now.mono < until.mono).then_some(Gate::Uninhibited { until })
     }
 }
 
@@ -41,7 +49,7 @@ impl Route {
 }
 
 impl Judge for Gates<'_> {
-    fn gate(&self, alert: &Tracked) -> Option<Gate> {
+    fn gate(&self, alert: &Tracked, told: bool) -> Option<Gate> {
         let Dispatcher { routing, silences, .. } = self.dispatcher;
         if alert.restored_until.is_some_and(|until| self.now.mono < until) {
             return Some(Gate::Restored);
@@ -59,7 +67,9 @@ impl Judge for Gates<'_> {
             })
         };
         let hours = || self.route.hours(&routing.intervals, self.now.wall);
-        inhibitor().or_else(hours).or_else(silenced).or_else(|| self.cooldown(alert))
+        let uninhibited = || if told { None } else { self.uninhibited(alert) };
+        let gate = inhibitor().or_else(hours).or_else(silenced);
+        gate.or_else(|| self.cooldown(alert)).or_else(uninhibited)
     }
 
     fn acknowledged(&self, alert: &Tracked) -> Option<Gate> {

@@ -13,7 +13,8 @@ use super::telling::{Due, Telling};
 use super::tracked::Tracked;
 use super::tree::Route;
 
-/// How often a group is looked at while something keeps an alert of it from being told.
+/// How often a group is looked at while something keeps an alert of it from being told, and it is
+/// not known until when.
 const RECHECK: Duration = Duration::from_secs(5);
 
 /// Alerts that are told together.
@@ -77,8 +78,8 @@ struct Said {
 
 /// What keeps alerts from being told.
 pub(super) trait Judge {
-    /// From being told at all.
-    fn gate(&self, alert: &Tracked) -> Option<Gate>;
+    /// From being told at all; `told`: somebody was already.
+    fn gate(&self, alert: &Tracked, told: bool) -> Option<Gate>;
     /// From being told again, and from escalation.
     fn acknowledged(&self, alert: &Tracked) -> Option<Gate>;
 }
@@ -187,8 +188,9 @@ impl Group {
     fn next(&self, route: &Route, alerts: &HashMap<Fingerprint, Tracked>, now: Mono) -> Mono {
         let mut next = Mono::NEVER;
         for (key, member) in &self.members {
-            if member.is_kept() {
-                return now.after(RECHECK);
+            if let Some(gate) = member.gate.as_ref().filter(|gate| gate.holds_back()) {
+                next = next.min(gate.ends().unwrap_or_else(|| now.after(RECHECK)));
+                continue;
             }
             let severity = alerts.get(key).map_or(Severity::Info, |known| known.alert.severity);
             next = next.min(member.next_step(route, severity));
@@ -229,7 +231,7 @@ impl Member {
         judge: &impl Judge,
         now: Mono,
     ) -> Said {
-        let severity = tracked.alert.severity;
+        let (severity, known) = (tracked.alert.severity, self.told.is_some());
         let news = match self.told {
             None if tracked.flapping => Some(Cause::Flapping),
             None => Some(Cause::Change),
@@ -239,7 +241,7 @@ impl Member {
         };
         if !open && !self.unsure && news.is_some_and(|cause| cause != Cause::Repeat) {
             // A change waits for its time. Who was kept back learns whether it may be told then.
-            let gate = if self.is_kept() { judge.gate(tracked) } else { self.gate.clone() };
+            let gate = if self.is_kept() { judge.gate(tracked, known) } else { self.gate.clone() };
             let freed = self.is_kept() && gate.is_none();
             return Said { gate, freed, ..Said::default() };
         }
@@ -247,13 +249,13 @@ impl Member {
         if news.is_none() && !escalates && !self.unsure {
             return Said { gate: self.gate.clone(), ..Said::default() };
         }
-        if let Some(gate) = judge.gate(tracked) {
+        if let Some(gate) = judge.gate(tracked, known) {
             return Said { gate: Some(gate), ..Said::default() };
         }
         let gate = judge.acknowledged(tracked);
         let handled = gate.is_some();
         let news = news.filter(|cause| !handled || *cause != Cause::Repeat);
-        if news.is_some() && self.told.is_none() {
+        if news.is_some() && !known {
             self.first = now;
         }
         if news.is_some() {

@@ -15,7 +15,8 @@ use super::view::View;
 section! {
     /// While an alert fires that `source_matchers` accept, those that `target_matchers` accept are
     /// not told, if both have the same values of the labels `equal`. An alert that both accept is
-    /// not held back by another such.
+    /// not held back by another such. Once it is no longer inhibited, an alert that nobody was told
+    /// of waits `group_wait` of its route.
     pub struct InhibitRuleSettings {
         /// What it is called when it is told why an alert is held back; by default its number.
         pub name: Option<String> = None,
@@ -136,6 +137,16 @@ impl Inhibitions {
                 }
             }
         }
+    }
+
+    /// Whether any source fires.
+    pub(super) fn any(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    /// Whether `alert` is a source that fires.
+    pub(super) fn is_source(&self, alert: Fingerprint) -> bool {
+        self.places.contains_key(&alert)
     }
 
     /// The rule that holds `alert` back, and the alert that stands for it.

@@ -27,6 +27,7 @@ mod telling;
 mod time_interval;
 mod tracked;
 mod tree;
+mod uninhibited;
 mod view;
 
 pub use acknowledge::{Acknowledgement, Acknowledgements};
@@ -45,7 +46,7 @@ pub use silence::{
     MaintenanceSettings, OPEN, Recurs, Silence, SilenceDraft, SilenceError, SilenceState, Silences,
     WrittenSilence, read_silences,
 };
-pub use state_file::{Said, StateFile};
+pub use state_file::{State, StateFile};
 pub use time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};
 pub use tree::{Channels, Receiver, Route, RuleTraits, Traits, Tree};
 pub use view::View;

@@ -7,6 +7,7 @@ use bellwether_core::{Fingerprint, Now, Wall};
 use super::acknowledge::{Acknowledgement, Acknowledgements};
 use super::dispatcher::Dispatcher;
 use super::silence::{OPEN, SilenceDraft, SilenceError, Silences};
+use super::state_file::State;
 
 /// One thing that somebody wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,9 +136,26 @@ impl Dispatcher {
         Ok(done)
     }
 
-    /// Takes over what people said before a restart; acknowledgements only of alerts that still
+    /// What a restart goes on from.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let uninhibited = self.waiting_uninhibited().map(|(alert, since)| (alert, since.wall));
+        State {
+            silences: self.silences.clone(),
+            acknowledgements: self.acknowledgements.clone(),
+            uninhibited: uninhibited.collect(),
+        }
+    }
+
+    /// Goes on from the state before a restart; with acknowledgements only of alerts that still
     /// fire as far as is known, and did when somebody took care of them.
-    pub fn recall(&mut self, silences: Silences, acknowledgements: Acknowledgements) {
+    pub fn recall(&mut self, state: State, now: Now) {
+        let State { silences, acknowledgements, uninhibited } = state;
+        for (alert, since) in uninhibited {
+            if let Some(known) = self.alerts.get_mut(&alert) {
+                known.uninhibited = Some(now.at(since.min(now.wall)));
+            }
+        }
         self.silences = silences;
         self.silences.declare(&self.routing.silences, &self.routing.intervals);
         self.acknowledgements = acknowledgements;

@@ -312,7 +312,12 @@ impl Silences {
     /// The first that keeps the alert from being told now.
     #[must_use]
     pub fn silencing(&self, alert: &View<'_>, now: Wall) -> Option<&Silence> {
-        self.iter().find(|silence| silence.holds(now) && silence.means(alert))
+        self.holding(now).find(|silence| silence.means(alert))
+    }
+
+    /// Those in force now, in the order of [`Silences::iter`].
+    pub fn holding(&self, now: Wall) -> impl Iterator<Item = &Silence> {
+        self.iter().filter(move |silence| silence.holds(now))
     }
 
     /// The next moment after `now` at which one may begin or cease to be in force.

@@ -1,8 +1,9 @@
-//! The state file: the silences and acknowledgements of people, replaced as a whole whenever one
-//! changed.
+//! The state file: the silences and acknowledgements of people, and which alerts still wait as they
+//! were inhibited a short time ago; replaced as a whole whenever one changed.
 //!
 //! Owns the file and its form. Blocks; call it from a thread that may.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,10 +19,18 @@ use super::silence::{Recurs, Silence, Silences, from_json};
 /// The version written and read.
 const VERSION: u32 = 1;
 
-/// What people said.
-pub type Said = (Silences, Acknowledgements);
+/// What a restart goes on from.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The silences; those that people made are kept.
+    pub silences: Silences,
+    /// Who takes care of what.
+    pub acknowledgements: Acknowledgements,
+    /// Alerts that nobody was told of yet as others stood for them, and until when those did.
+    pub uninhibited: BTreeMap<Fingerprint, Wall>,
+}
 
-/// A file that holds what people said of alerts.
+/// A file that holds what the dispatcher goes on from.
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: PathBuf,
@@ -43,7 +52,7 @@ impl StateFile {
     ///
     /// # Errors
     /// If it cannot be read, or not be set aside.
-    pub fn load(&self) -> io::Result<Found<Said>> {
+    pub fn load(&self) -> io::Result<Found<State>> {
         durable::load(&self.path, read)
     }
 
@@ -51,8 +60,8 @@ impl StateFile {
     ///
     /// # Errors
     /// If the new one cannot be written, synced or put in place; the old one is then still there.
-    pub fn save(&self, silences: &Silences, known: &Acknowledgements) -> io::Result<()> {
-        let text = write(silences, known).map_err(io::Error::other)?;
+    pub fn save(&self, state: &State) -> io::Result<()> {
+        let text = write(state).map_err(io::Error::other)?;
         durable::replace(&self.path, &text)
     }
 }
@@ -62,6 +71,8 @@ struct Saved {
     version: u32,
     silences: Vec<SavedSilence>,
     acknowledgements: Vec<SavedAcknowledgement>,
+    #[serde(default)]
+    uninhibited: Vec<SavedUninhibited>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,8 +99,14 @@ struct SavedAcknowledgement {
     until_ms: Option<i64>,
 }
 
-fn write(silences: &Silences, known: &Acknowledgements) -> Result<Vec<u8>, serde_json::Error> {
-    let silences = silences.made().map(|silence| SavedSilence {
+#[derive(Serialize, Deserialize)]
+struct SavedUninhibited {
+    alert: String,
+    since_ms: i64,
+}
+
+fn write(state: &State) -> Result<Vec<u8>, serde_json::Error> {
+    let silences = state.silences.made().map(|silence| SavedSilence {
         id: silence.id.clone(),
         matchers: silence.matchers.to_string(),
         starts_at_ms: silence.starts_at.0,
@@ -100,18 +117,25 @@ fn write(silences: &Silences, known: &Acknowledgements) -> Result<Vec<u8>, serde
         recurs: (!silence.recurs.is_always())
             .then(|| serde_json::to_value(&silence.recurs).unwrap_or_default()),
     });
-    let acknowledgements = known.iter().map(|(alert, one)| SavedAcknowledgement {
+    let acknowledgements = state.acknowledgements.iter().map(|(alert, one)| SavedAcknowledgement {
         alert: alert.to_string(),
         by: one.by.clone(),
         comment: one.comment.clone(),
         at_ms: one.at.0,
         until_ms: one.until.map(|until| until.0),
     });
-    let (silences, acknowledgements) = (silences.collect(), acknowledgements.collect());
-    serde_json::to_vec(&Saved { version: VERSION, silences, acknowledgements })
+    let uninhibited = state.uninhibited.iter();
+    let uninhibited = uninhibited
+        .map(|(alert, since)| SavedUninhibited { alert: alert.to_string(), since_ms: since.0 });
+    serde_json::to_vec(&Saved {
+        version: VERSION,
+        silences: silences.collect(),
+        acknowledgements: acknowledgements.collect(),
+        uninhibited: uninhibited.collect(),
+    })
 }
 
-fn read(text: &[u8]) -> Result<Said, String> {
+fn read(text: &[u8]) -> Result<State, String> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,
@@ -124,17 +148,27 @@ fn read(text: &[u8]) -> Result<Said, String> {
     let silences = saved.silences.into_iter().map(silence).collect::<Result<_, _>>()?;
     let mut known = Acknowledgements::default();
     for one in saved.acknowledgements {
-        let alert = u64::from_str_radix(&one.alert, 16)
-            .map_err(|_| format!("{:?} is no fingerprint", one.alert))?;
+        let alert = fingerprint(&one.alert)?;
         let acknowledgement = Acknowledgement {
             by: one.by,
             comment: one.comment,
             at: Wall(one.at_ms),
             until: one.until_ms.map(Wall),
         };
-        known.set(Fingerprint(alert), acknowledgement);
+        known.set(alert, acknowledgement);
     }
-    Ok((Silences::restored(silences), known))
+    let uninhibited = saved.uninhibited.iter();
+    let uninhibited = uninhibited.map(|one| Ok((fingerprint(&one.alert)?, Wall(one.since_ms))));
+    Ok(State {
+        silences: Silences::restored(silences),
+        acknowledgements: known,
+        uninhibited: uninhibited.collect::<Result<_, String>>()?,
+    })
+}
+
+fn fingerprint(text: &str) -> Result<Fingerprint, String> {
+    let alert = u64::from_str_radix(text, 16);
+    alert.map(Fingerprint).map_err(|_| format!("{text:?} is no fingerprint"))
 }
 
 fn silence(saved: SavedSilence) -> Result<Silence, String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Alert, Cause, Group, Mono, Notification, Status, Wall};
+use bellwether_core::{Alert, Cause, Group, Mono, Notification, Now, Status, Wall};
 
 use super::flapping::Flapping;
 
@@ -25,7 +25,9 @@ pub struct Tracked {
     /// It fired before a restart, and until then its data may not be there.
     pub(super) restored_until: Option<Mono>,
     /// When it resolved last.
-    pub(super) resolved: Option<Mono>,
+    pub(super) resolved: Option<Now>,
+    /// When another alert stood for it last.
+    pub(super) uninhibited: Option<Now>,
     /// Grows with each change, so that what is told is told in the order of the changes.
     pub(super) order: u64,
     /// The groups it is in.
@@ -44,6 +46,7 @@ impl Tracked {
             flapping: false,
             restored_until: None,
             resolved: None,
+            uninhibited: None,
             order: 0,
             groups: Vec::new(),
             alert,

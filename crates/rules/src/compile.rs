@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bellwether_analysis::AnomalyDetection;
-use bellwether_core::{Labels, MetricDef, MetricId, is_label_name};
 use bellwether_schema::{At, Problem, Problems, Spanned, did_you_mean, format_duration};
+use bellwether_core::{Labels, MetricDef, MetricId, can_be_set};
 
 use super::aggregate::Aggregation;
 use super::expr::{self, Formula, Number, Outcome};
@@ -408,10 +408,10 @@ impl Compiler<'_> {
             } else if labels.iter().any(|label| **label == *name) {
                 self.problems
                     .error(&value.at, format!("the series have the label {name:?} already"));
-            } else if !is_label_name(name) {
+            } else if !can_be_set(name) {
                 self.problems
                     .error(&value.at, format!("not a label name: {name:?}"))
-                    .hint("letters, digits and _, not beginning with a digit or __");
+                    .hint("any text but an empty one and __name__");
             }
         }
     }
@@ -447,10 +447,10 @@ impl Compiler<'_> {
             .iter()
             .filter_map(|(name, text)| Some((name.clone(), add(text)?)))
             .collect();
-        for (name, text) in rule.annotations.iter().filter(|(name, _)| !is_label_name(name)) {
+        for (name, text) in rule.annotations.iter().filter(|(name, _)| name.is_empty()) {
             self.problems
                 .error(&text.at, format!("not an annotation name: {name:?}"))
-                .hint("letters, digits and _, not beginning with a digit or __");
+                .hint("any text but an empty one");
         }
         (message, annotations)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 
 use bellwether_analysis::anomaly::{self, Detector};
-use bellwether_analysis::forecast::{Horizon, NoForecast, Outlook};
+use bellwether_analysis::forecast::{Days, Horizon, NoForecast, Outlook};
 use bellwether_core::{LabelSet, Labels, Wall};
 use bellwether_promql::{Guard, Options, Query, Queryable, SampledSeries, Value};
 
@@ -100,11 +100,13 @@ pub struct Rows {
     pub note: Option<String>,
 }
 
-/// The detectors of one rule, by what tells its alerts apart.
+/// What one rule keeps of its series from one question to the next, by what tells its alerts apart.
 #[derive(Clone, Debug, Default)]
 pub struct Detectors {
     warm: bool,
     by_key: HashMap<LabelSet, Detector>,
+    /// What forecasts know of days.
+    days: HashMap<LabelSet, Days>,
 }
 
 /// Where a question is asked.
@@ -135,7 +137,7 @@ impl Question {
             Look::Compared => self.values(asking, Finding::Value),
             Look::Present => self.values(asking, Finding::Holds),
             Look::Anomaly(detection) => self.anomalies(asking, detection, detectors),
-            Look::Forecast(forecasting) => self.forecasts(asking, forecasting),
+            Look::Forecast(forecasting) => self.forecasts(asking, forecasting, detectors),
         }
     }
 
@@ -252,7 +254,12 @@ impl Question {
         Ok(detectors)
     }
 
-    fn forecasts(&self, asking: &Asking<'_>, foreseen: &Forecasting) -> Result<Rows, String> {
+    fn forecasts(
+        &self,
+        asking: &Asking<'_>,
+        foreseen: &Forecasting,
+        detectors: &mut Detectors,
+    ) -> Result<Rows, String> {
         let Forecasting { horizon, step } = *foreseen;
         let steps = |span: Duration, step: Duration| {
             u32::try_from(span.as_millis() / step.as_millis().max(1)).unwrap_or(u32::MAX)
@@ -285,7 +292,9 @@ impl Question {
                 let found = past.get(&key);
                 found.map_or_else(Default::default, |s| (s.times.clone(), s.values.clone()))
             };
-            let outlook = horizon.outlook(&series.times, &series.values, asking.at, of_series);
+            let days = detectors.days.entry(key.clone()).or_default();
+            let outlook =
+                horizon.outlook(&series.times, &series.values, asking.at, days, of_series);
             let (finding, reach, reason) = match outlook {
                 Outlook::Soon(reach) => (Finding::Holds, Some(reach), None),
                 Outlook::Young { reach, .. } | Outlook::Usual(reach) => {
@@ -309,6 +318,7 @@ impl Question {
             let detail = (!value.is_nan()).then_some(Detail::Forecast(words));
             rows.insert(key.clone(), Row { key, value, finding, detail });
         }
+        detectors.days.retain(|key, _| rows.contains_key(key));
         let mut rows: Vec<Row> = rows.into_values().collect();
         rows.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(Rows { rows, note })

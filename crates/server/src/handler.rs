@@ -236,7 +236,11 @@ impl Shared {
             Route::AlertHistory => self.alert_history(asked).await,
             Route::Silences if parts.method == Method::POST => {
                 let body = self.json_body(asked, body).await?;
-                self.order(asked, desk::silence(&body, self.backend.now().wall)?).await
+                let permit = self.permit(asked).await?;
+                let now = self.backend.now().wall;
+                // Regular expressions of matchers are compiled there.
+                let (order, permit) = blocking(move || (desk::silence(&body, now), permit)).await?;
+                self.order_within(asked, order?, permit).await
             }
             Route::Silence => {
                 let id = endpoint.part(asked.path).to_owned();
@@ -390,6 +394,15 @@ impl Shared {
     /// Has an order carried out.
     async fn order(&self, asked: &Asked<'_>, order: Order) -> Result<Answer> {
         let permit = self.permit(asked).await?;
+        self.order_within(asked, order, permit).await
+    }
+
+    async fn order_within(
+        &self,
+        asked: &Asked<'_>,
+        order: Order,
+        permit: Permit,
+    ) -> Result<Answer> {
         let backend = Arc::clone(&self.backend);
         // A task of its own: a client that goes away must not leave half of it behind.
         let done = tokio::spawn(async move { (backend.order(order).await, permit) });

@@ -4,11 +4,13 @@
 //! Bytes in, bytes out; which files and which history are the business of who calls.
 
 mod export;
+mod families;
 mod import;
 mod json;
 mod sort;
 mod write;
 
 pub use export::{ExportError, Exported, export, list};
+pub use families::Families;
 pub use import::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
 pub use write::OutputFormat;

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Tried;
-use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
-use bellwether_core::{Labels, Status, Wall};
+use crate::cli::asking::printable;
 use bellwether_schema::format_duration;
+use bellwether_core::{LabelSet, Labels, Status, Wall};
+use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
 
 /// Episodes of one rule that are listed; the rest is counted.
 const LISTED: usize = 20;
@@ -29,7 +30,7 @@ pub(super) fn text(tried: &Tried, range: Range) -> String {
             let _ = writeln!(out, "  {}", line(episode, range.1));
         }
         if let Some(more) = rule.episodes.len().checked_sub(LISTED).filter(|more| *more > 0) {
-            let _ = writeln!(out, "  and {more} more; --json lists all");
+            let _ = writeln!(out, "  and {more} more; --format json lists all");
         }
     }
     out
@@ -212,8 +213,7 @@ fn pretty(value: &Value) -> String {
 }
 
 fn labels(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{{{}}}", pairs.join(","))
+    printable(&LabelSet::new(labels).to_string())
 }
 
 /// RFC 3339 in UTC, without what is below a second.

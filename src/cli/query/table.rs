@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use crate::cli::asking::printable;
+use crate::cli::asking::{aligned, printable};
 use bellwether_core::{LabelSet, Wall};
 use bellwether_promql::{SampledSeries, Value};
 
@@ -26,23 +26,7 @@ pub(super) fn table(value: &Value) -> String {
     if rows.is_empty() || (matches!(value, Value::Matrix(_)) && rows.len() == 1) {
         return "no series\n".to_owned();
     }
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
-    };
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in &rows {
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            if column == 0 {
-                write!(out, "{cell:<width$}").ok();
-            } else {
-                write!(out, "  {cell:>width$}").ok();
-            }
-        }
-        out.push('\n');
-    }
-    out
+    aligned(&rows, |column, _| column > 0)
 }
 
 fn summary(series: &SampledSeries) -> Vec<String> {

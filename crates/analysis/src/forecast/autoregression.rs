@@ -9,8 +9,22 @@ const LESSONS: usize = 50;
 const RIDGE: f64 = 0.1;
 
 /// The `ahead` hours after `hours`, one from the other. Kept within half the range of the samples
-/// beyond it: what feeds on itself may run away.
+/// beyond it: what feeds on itself may run away. What is always above zero is told by its logarithms:
+/// its swings are parts of its level.
 pub(super) fn autoregression(hours: &[f64], ahead: usize) -> Vec<f64> {
+    let lowest = hours.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = hours.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let room = highest / 2.0 - lowest / 2.0;
+    let told = if lowest > 0.0 {
+        let logarithms: Vec<f64> = hours.iter().map(|hour| hour.ln()).collect();
+        continued(&logarithms, ahead).into_iter().map(f64::exp).collect()
+    } else {
+        continued(hours, ahead)
+    };
+    told.into_iter().map(|value| value.max(lowest - room).min(highest + room)).collect()
+}
+
+fn continued(hours: &[f64], ahead: usize) -> Vec<f64> {
     let count = hours.len() as f64;
     let mean = hours.iter().map(|hour| hour / count).sum::<f64>();
     let deviation = hours.iter().map(|hour| (hour - mean).powi(2) / count).sum::<f64>().sqrt();
@@ -25,11 +39,7 @@ pub(super) fn autoregression(hours: &[f64], ahead: usize) -> Vec<f64> {
         let next = row(&scaled, scaled.len(), lags).zip(&weights).map(|(x, w)| x * w).sum();
         scaled.push(next);
     }
-    let lowest = hours.iter().copied().fold(f64::INFINITY, f64::min);
-    let highest = hours.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let room = (highest - lowest) / 2.0;
-    let told = scaled[hours.len()..].iter().map(|value| value * deviation + mean);
-    told.map(|value| value.max(lowest - room).min(highest + room)).collect()
+    scaled[hours.len()..].iter().map(|value| value * deviation + mean).collect()
 }
 
 /// What hour `at` is told from: the lags, and 1.
@@ -92,6 +102,29 @@ mod tests {
         for (ahead, told) in autoregression(&hours, 48).into_iter().enumerate() {
             assert!((told - ((300 + ahead) % 24) as f64).abs() < 1.5, "{ahead}: {told}");
         }
-        assert_eq!(autoregression(&[3.0; 200], 2), [3.0, 3.0]);
+        assert_eq!(autoregression(&[0.0; 200], 2), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn swings_of_what_is_above_zero_are_parts_of_its_level() {
+        // Each day 2 % more, the night a tenth of noon.
+        let at = |hour: i32| {
+            let day = f64::from(hour % 24) / 24.0 * std::f64::consts::TAU;
+            100.0 * 1.02_f64.powf(f64::from(hour) / 24.0) * (1.15 * (1.0 - day.cos())).exp()
+        };
+        let hours: Vec<f64> = (0..700).map(at).collect();
+        for (ahead, told) in (0..).zip(autoregression(&hours, 48)) {
+            let came = at(700 + ahead);
+            assert!((told / came - 1.0).abs() < 0.05, "{ahead}: {told} for {came}");
+        }
+        assert!((autoregression(&[3.0; 200], 1)[0] - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_told_stays_near_what_was() {
+        // Of 1e-9 and 100 the logarithms are far apart.
+        let hours: Vec<f64> =
+            (0..200).map(|hour| if hour % 7 == 0 { 1e-9 } else { 100.0 }).collect();
+        assert!(autoregression(&hours, 48).iter().all(|told| (-50.0..=150.0).contains(told)));
     }
 }

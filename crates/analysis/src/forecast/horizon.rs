@@ -4,11 +4,16 @@
 //! it looks ahead, which no saw is whose teeth are shorter; and what the series did before must not
 //! tell otherwise: it rose as far and as fast and came back, or its days and weeks explain what it
 //! does now and do not get there.
+//!
+//! Where the days before have a course in common, the line is drawn through what that leaves, and gets
+//! there where line and course together do: a fill on top of day and night is told by neither slope
+//! of the day.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::linear::{Direction, NoForecast, Reach, Target, finite, linear};
+use super::course::Course;
+use super::linear::{Direction, Drawn, NoForecast, Reach, Target, finite, linear};
 use super::season::seasonal;
 use super::words::span;
 use bellwether_core::Wall;
@@ -19,8 +24,18 @@ const PAST: Duration = Duration::from_secs(21 * 86_400);
 /// the week of the series are known.
 const KNOWN: Duration = Duration::from_secs(8 * 86_400);
 /// How far apart samples of the past are looked at.
-const STEPS: [Duration; 2] = [Duration::from_secs(900), Duration::from_secs(3600)];
-const HOUR: f64 = 3_600_000.0;
+const STEP: Duration = Duration::from_secs(900);
+const HOUR: i64 = 3_600_000;
+/// The past is asked about days only where the target is no further than this many times what the
+/// values moved by of late.
+const NEAR: f64 = 4.0;
+/// Moments in a horizon at which line and course are added up.
+const LOOKS: i64 = 96;
+/// How many standard deviations of the values around a line count as where it is: of the many at the
+/// top of a day some are further off.
+const SPREAD: f64 = 1.0;
+/// Horizons within which the late end of a band is looked for.
+const LATEST: i64 = 4;
 
 /// What is foreseen, and how far ahead.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,47 +95,133 @@ impl Horizon {
     /// How far the past is looked at, and in which steps.
     #[must_use]
     pub fn past(&self) -> (Duration, Duration) {
-        let [least, most] = STEPS;
-        (PAST, (self.within / 16).clamp(least, most))
+        (PAST, STEP)
     }
 
     /// The outlook at `now` by samples of the last [`Self::lookback`], ascending in time. `past`, the
-    /// samples of [`Self::past`], is asked for only where it matters.
+    /// samples of [`Self::past`], is asked for only where it matters, and for `days` once an hour.
     #[must_use]
     pub fn outlook(
         &self,
         times_ms: &[i64],
         values: &[f64],
         now: Wall,
-        past: impl FnOnce() -> (Vec<i64>, Vec<f64>),
+        days: &mut Days,
+        mut past: impl FnMut() -> (Vec<i64>, Vec<f64>),
     ) -> Outlook {
-        let reach = match linear(times_ms, values, now, self.target) {
-            Ok(reach) => reach,
-            Err(reason) => return Outlook::None(reason),
-        };
+        let line = linear(times_ms, values, now, self.target);
         let (times, values) = finite(times_ms, values, now);
-        let Some(last) = values.last().copied() else { return Outlook::Later(reach) };
+        let Some(last) = values.last().copied() else {
+            return line.map_or_else(Outlook::None, Outlook::Later);
+        };
         // Both by the line and from where it is, at the pace of the line.
-        let left = (self.target.value - last) / reach.slope;
-        let soon = reach.reaches_at.since(now) <= self.within && left <= self.within.as_secs_f64();
-        if !soon {
-            return Outlook::Later(reach);
+        let soon = |reach: &Reach| {
+            let left = (self.target.value - last) / reach.slope;
+            let within = self.within;
+            reach.reaches_at.since(now) <= within && left <= within.as_secs_f64()
+        };
+        let reach = match line {
+            Err(
+                reason @ (NoForecast::TooFewSamples { .. } | NoForecast::AlreadyReached { .. }),
+            ) => {
+                return Outlook::None(reason);
+            }
+            Ok(reach) if soon(&reach) => Ok(reach),
+            other if !self.near(&values) => {
+                return other.map_or_else(Outlook::None, Outlook::Later);
+            }
+            other => Err(other),
+        };
+        let mut past = || {
+            let (times, values) = past();
+            finite(&times, &values, now)
+        };
+        let asked = days.is_old(now).then(&mut past);
+        if let Some((times, values)) = &asked {
+            days.learn(now, times, values);
         }
-        let (before, values_before) = past();
-        let (before, values_before) = finite(&before, &values_before, reach.since);
-        let known = before.first().map_or(Duration::ZERO, |first| reach.since.since(Wall(*first)));
+        let recent = Seen { times: &times, values: &values };
+        let found = match (&days.course, reach) {
+            (Some(course), _) => self.along(course, recent, now),
+            (None, Ok(reach)) => Ok(Found { reach, target: self.target, rests: None }),
+            (None, Err(line)) => Err(line.map_or_else(Outlook::None, Outlook::Later)),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(outlook) => return outlook,
+        };
+        let (times, values) = asked.unwrap_or_else(past);
+        self.judged(&found, days, recent, Seen { times: &times, values: &values }, now)
+    }
+
+    /// Whether the values moved enough of late for the target to matter.
+    fn near(&self, values: &[f64]) -> bool {
+        let (lowest, highest) = range(values.iter().copied());
+        let nearest = if self.target.direction == Direction::Rising { highest } else { lowest };
+        (self.target.value - nearest).abs() <= NEAR * (highest - lowest)
+    }
+
+    /// Where line and course together get to the target within the horizon.
+    ///
+    /// # Errors
+    /// The outlook where they do not.
+    fn along(&self, course: &Course, recent: Seen<'_>, now: Wall) -> Result<Found, Outlook> {
+        let Target { value: target, direction } = self.target;
+        let rests = course.off(recent.times, recent.values);
+        let line = Drawn::new(recent.times, &rests, now, direction).map_err(Outlook::None)?;
+        let within = i64::try_from(self.within.as_millis()).unwrap_or(i64::MAX / 8);
+        let sign = if direction == Direction::Rising { 1.0 } else { -1.0 };
+        let after = |look: i64| Wall(now.0.saturating_add(within / LOOKS * look));
+        let missed = |at: Wall| sign * (target - course.at(at.0) - line.at(at));
+        // The one of the values around the line that gets there first.
+        let spread = SPREAD * line.spread();
+        let Some(reaches_at) = (0..=LOOKS).map(after).find(|at| missed(*at) <= spread) else {
+            let (lowest, highest) = range(course.values());
+            let top = if direction == Direction::Rising { highest } else { lowest };
+            return Err(Outlook::Later(line.reach(line.when(target - top))));
+        };
+        let band = line.band(reaches_at);
+        let earliest = (0..=LOOKS).map(after).find(|at| missed(*at) <= band(*at));
+        let latest = (0..=LATEST * LOOKS).map(after).find(|at| missed(*at) <= -band(*at));
+        let reach = Reach {
+            earliest: earliest.unwrap_or(reaches_at),
+            latest: latest.map(|latest| latest.max(reaches_at)),
+            ..line.reach(reaches_at)
+        };
+        let target = Target { value: target - course.at(reaches_at.0), direction };
+        Ok(Found { reach, target, rests: Some(rests) })
+    }
+
+    /// What becomes of a line that gets there within the horizon, by what came before it.
+    fn judged(
+        &self,
+        found: &Found,
+        days: &Days,
+        recent: Seen<'_>,
+        whole: Seen<'_>,
+        now: Wall,
+    ) -> Outlook {
+        let &Found { reach, target, ref rests } = found;
+        let whole = whole.until(reach.since);
+        let start = whole.times.first();
+        let known = start.map_or(Duration::ZERO, |first| reach.since.since(Wall(*first)));
         let seen = now.since(reach.since);
         let needed = if known >= KNOWN { self.within / 2 } else { self.within };
         if seen < needed {
             return Outlook::Young { reach, seen, needed };
         }
-        let began = times.partition_point(|time| *time < reach.since.0);
+        let level = recent.values.last().copied().unwrap_or_default();
+        let values = rests.as_deref().unwrap_or(recent.values);
+        let began = recent.times.partition_point(|time| *time < reach.since.0);
+        let last = values.last().copied().unwrap_or(level);
         let first = values.get(began).copied().unwrap_or(last);
-        let past = Past { times: &before, values: &values_before, target: self.target };
+        let off = days.course.as_ref().map(|course| course.off(whole.times, whole.values));
+        let before = Seen { values: off.as_deref().unwrap_or(whole.values), ..whole };
+        let past = Past { seen: before, target };
         let rise = past.up(last) - past.up(first);
         let usual = rise > 0.0 && past.came_back(seen, rise) && !past.is_new(last, rise);
-        let usual = usual || past.explains(last, now, self.within);
-        if usual {
+        let whole = Past { seen: whole, target: self.target };
+        if usual || whole.explains(level, now, self.within) {
             return Outlook::Usual(reach);
         }
         // More than it ever did; still it may come back where it did from half of that.
@@ -130,10 +231,59 @@ impl Horizon {
     }
 }
 
-/// What came before a line.
-struct Past<'a> {
+/// A line that gets to the target within the horizon.
+struct Found {
+    reach: Reach,
+    /// The target at that time, of what the line is drawn through.
+    target: Target,
+    /// The recent values without the course of the day, where there is one.
+    rests: Option<Vec<f64>>,
+}
+
+/// What is known of the days of a series; kept from one look to the next, it is learnt anew each hour.
+#[derive(Clone, Debug, Default)]
+pub struct Days {
+    /// The hour in which it was learnt.
+    hour: Option<i64>,
+    course: Option<Course>,
+}
+
+impl Days {
+    /// Hours of the clock, so that all series of a rule are learnt of at once.
+    fn is_old(&self, now: Wall) -> bool {
+        self.hour != Some(now.0.div_euclid(HOUR))
+    }
+
+    fn learn(&mut self, now: Wall, times: &[i64], values: &[f64]) {
+        *self = Self { hour: Some(now.0.div_euclid(HOUR)), course: Course::of(times, values) };
+    }
+}
+
+/// Samples, ascending in time and finite.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
     times: &'a [i64],
     values: &'a [f64],
+}
+
+impl<'a> Seen<'a> {
+    /// Those up to `end`.
+    fn until(self, end: Wall) -> Self {
+        let end = self.times.partition_point(|time| *time <= end.0);
+        Self { times: &self.times[..end], values: &self.values[..end] }
+    }
+}
+
+/// The least and the greatest.
+fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    })
+}
+
+/// What came before a line.
+struct Past<'a> {
+    seen: Seen<'a>,
     target: Target,
 }
 
@@ -145,7 +295,8 @@ impl Past<'_> {
 
     /// The values before, with their times.
     fn before(&self) -> impl Iterator<Item = (i64, f64)> {
-        self.times.iter().copied().zip(self.values.iter().map(|value| self.up(*value)))
+        let Seen { times, values } = self.seen;
+        times.iter().copied().zip(values.iter().map(|value| self.up(*value)))
     }
 
     /// How far above the least of the last `took` each value was, and the value.
@@ -181,10 +332,7 @@ impl Past<'_> {
 
     /// Whether it is clearly further than it ever was.
     fn is_new(&self, last: f64, rise: f64) -> bool {
-        let (lowest, highest) =
-            self.before().fold((f64::INFINITY, f64::NEG_INFINITY), |range, at| {
-                (range.0.min(at.1), range.1.max(at.1))
-            });
+        let (lowest, highest) = range(self.before().map(|(_, value)| value));
         self.up(last) > highest + 0.1 * (highest - lowest).max(rise / 2.0)
     }
 
@@ -204,9 +352,11 @@ impl Past<'_> {
     /// Whether its days and weeks, as they were before the line, explain where it is now and stay off
     /// the target.
     fn explains(&self, last: f64, now: Wall, within: Duration) -> bool {
-        let Some(end) = self.times.last() else { return false };
-        let Ok(told) = seasonal(self.times, self.values, Wall(*end), 48) else { return false };
-        let hour = |at: i64| ((at.saturating_sub(told.from.0)) as f64 / HOUR).max(0.0) as usize;
+        let Seen { times, values } = self.seen;
+        let Some(end) = times.last() else { return false };
+        let Ok(told) = seasonal(times, values, Wall(*end), 48) else { return false };
+        let hour =
+            |at: i64| ((at.saturating_sub(told.from.0)) as f64 / HOUR as f64).max(0.0) as usize;
         let ahead = i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 4);
         let rising = self.target.direction == Direction::Rising;
         let edge = |hour| told.band(hour).map(|(low, high)| if rising { high } else { low });

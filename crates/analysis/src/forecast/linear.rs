@@ -119,44 +119,112 @@ pub fn linear(
     if sign * last >= sign * target {
         return Err(NoForecast::AlreadyReached { value: last });
     }
-    let frame = Frame::new(&times, &values, now).ok_or(NoForecast::NoTrend)?;
-    let (mut x, mut y) = frame.points(&times, &values);
-    if let Some(at) = change(&x, &y, AFTER_CHANGE) {
-        x.drain(..at);
-        y.drain(..at);
-    }
-    let line = Line::through(&x, &y);
-    let confidence = confidence(&line);
-    let slope = frame.slope(line.slope);
-    if line.slope == 0.0 || line.slope.abs() < student(SIGNIFICANT, line.freedom) * line.slope_error
-    {
-        return Err(NoForecast::NoTrend);
-    }
-    if sign * line.slope < 0.0 {
-        return Err(NoForecast::MovesAway { slope });
-    }
-    if line.left_by(&x, &y, frame.y(last), sign) {
-        return Err(NoForecast::NoTrend);
-    }
+    let drawn = Drawn::new(&times, &values, now, direction)?;
+    let Drawn { frame, line, x, y, .. } = &drawn;
     let goal = frame.y(target);
     let furthest = FURTHEST * (frame.now - x[0]);
     let reaches = frame.now.max(line.centre + (goal - line.level) / line.slope);
     if reaches - frame.now > furthest {
         return Err(NoForecast::TooFarOff);
     }
-    let (earliest, latest) = band(&line.at_its_paces(&x, &y, reaches), goal, frame.now);
+    let (earliest, latest) = band(&line.at_its_paces(x, y, reaches), goal, frame.now);
     Ok(Reach {
-        reaches_at: frame.wall(reaches),
         earliest: frame.wall(earliest.min(reaches)),
         latest: latest.filter(|latest| latest - frame.now <= furthest).map(|x| frame.wall(x)),
-        slope,
-        confidence,
-        level: frame.value(line.at(frame.now)),
-        since: frame.wall(x[0]),
+        ..drawn.reach(frame.wall(reaches))
     })
 }
 
-pub(crate) fn finite(times_ms: &[i64], values: &[f64], now: Wall) -> (Vec<i64>, Vec<f64>) {
+/// A line that tells a trend, with the points that it is drawn through.
+pub(super) struct Drawn {
+    frame: Frame,
+    line: Line,
+    x: Vec<f64>,
+    y: Vec<f64>,
+}
+
+impl Drawn {
+    /// Through finite samples up to `now`, at least three, of which the trend leads to where
+    /// `direction` says.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn new(
+        times: &[i64],
+        values: &[f64],
+        now: Wall,
+        direction: Direction,
+    ) -> Result<Self, NoForecast> {
+        let sign = if direction == Direction::Rising { 1.0 } else { -1.0 };
+        let last = values.last().copied().ok_or(NoForecast::NoTrend)?;
+        let frame = Frame::new(times, values, now).ok_or(NoForecast::NoTrend)?;
+        let (mut x, mut y) = frame.points(times, values);
+        if let Some(at) = change(&x, &y, AFTER_CHANGE) {
+            x.drain(..at);
+            y.drain(..at);
+        }
+        let line = Line::through(&x, &y);
+        let least = student(SIGNIFICANT, line.freedom) * line.slope_error;
+        if line.slope == 0.0 || line.slope.abs() < least {
+            return Err(NoForecast::NoTrend);
+        }
+        if sign * line.slope < 0.0 {
+            return Err(NoForecast::MovesAway { slope: frame.slope(line.slope) });
+        }
+        if line.left_by(&x, &y, frame.y(last), sign) {
+            return Err(NoForecast::NoTrend);
+        }
+        Ok(Self { frame, line, x, y })
+    }
+
+    /// Where it gets to at that time, without a band.
+    pub(super) fn reach(&self, reaches_at: Wall) -> Reach {
+        let Self { frame, line, x, .. } = self;
+        Reach {
+            reaches_at,
+            earliest: reaches_at,
+            latest: Some(reaches_at),
+            slope: frame.slope(line.slope),
+            confidence: confidence(line),
+            level: frame.value(line.at(frame.now)),
+            since: frame.wall(x[0]),
+        }
+    }
+
+    /// When it has that value.
+    pub(super) fn when(&self, value: f64) -> Wall {
+        let Self { frame, line, .. } = self;
+        frame.wall(frame.now.max(line.centre + (frame.y(value) - line.level) / line.slope))
+    }
+
+    /// Standard deviation of the points around it.
+    pub(super) fn spread(&self) -> f64 {
+        self.line.spread * self.frame.half_height * 2.0
+    }
+
+    /// The value of the line at that time.
+    pub(super) fn at(&self, at: Wall) -> f64 {
+        self.frame.value(self.line.at(self.frame.x(at.0)))
+    }
+
+    /// How far it may be off at a time: 9 of 10 values are as near, its pace foreseen until `until`.
+    pub(super) fn band(&self, until: Wall) -> impl Fn(Wall) -> f64 {
+        let Self { frame, line, x, y } = self;
+        let line = line.at_its_paces(x, y, frame.x(until.0));
+        let quantile = student(BAND, line.freedom);
+        move |at| {
+            let away = frame.x(at.0) - line.centre;
+            let error = line.level_error.hypot(line.spread).hypot(line.slope_error * away);
+            quantile * error * frame.half_height * 2.0
+        }
+    }
+}
+
+pub(crate) fn finite(
+    times_ms: &[i64],
+    values: &[f64],
+    now: Wall,
+) -> (Vec<i64>, Vec<f64>) {
     let samples = times_ms.iter().copied().zip(values.iter().copied());
     samples.filter(|(time, value)| value.is_finite() && *time <= now.0).unzip()
 }

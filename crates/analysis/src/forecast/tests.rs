@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::horizon::{Horizon, Outlook};
+use super::horizon::{Days, Horizon, Outlook};
 use super::linear::{Direction, NoForecast, Reach, Target, linear};
 use super::season::{NoSeason, continue_hours, seasonal};
 use bellwether_core::Wall;
@@ -270,6 +270,7 @@ fn outlooks(
         picked.map(|at| (START + at as i64 * MINUTE, values[at])).unzip()
     };
     let step = ((horizon.lookback().as_secs() / 60 / 360) as usize).max(1);
+    let mut days = Days::default();
     (from + 10..values.len()).step_by(10).map(move |at| {
         let (times, recent) = spaced(at, horizon.lookback(), step);
         let past = || {
@@ -277,7 +278,7 @@ fn outlooks(
             spaced(at, span, (step.as_secs() / 60) as usize)
         };
         let now = Wall(START + at as i64 * MINUTE);
-        (at, horizon.outlook(&times, &recent, now, past))
+        (at, horizon.outlook(&times, &recent, now, &mut days, past))
     })
 }
 
@@ -372,6 +373,66 @@ fn a_real_fill_is_told_half_its_horizon_ahead() {
     let values: Vec<f64> = (0..start + 480).map(fills).collect();
     let at = first_alarm(&values, HOURS(4), start).unwrap();
     assert!((start..=start + 360).contains(&at), "{at}");
+}
+
+#[test]
+fn a_fill_on_top_of_a_day_is_told_half_its_horizon_ahead() {
+    const QUIET: usize = 12 * MINUTES_OF_DAY;
+    for name in ["day and night", "log rotated daily", "nightly burst"] {
+        for (within, hours) in [(4, 10.0), (4, 48.0), (24, 40.0), (24, 90.0)] {
+            for phase in [0, 360, 720, 1080] {
+                let mut noise = Noise(5);
+                let began = QUIET + phase;
+                let fills = |minute: usize| {
+                    let filled = minute.saturating_sub(began) as f64 / (hours * 60.0);
+                    // Around 60, whatever its days are around.
+                    0.6 * (pattern(name, minute) - 75.0) + 60.0 + 40.0 * filled
+                };
+                let values: Vec<f64> = (0..began + (hours * 120.0) as usize)
+                    .map(|minute| fills(minute) + 0.1 * noise.next())
+                    .collect();
+                let full = values.iter().position(|value| *value >= 95.0).unwrap();
+                let within = HOURS(within);
+                let Some(at) = first_alarm(&values[..full], within, QUIET - MINUTES_OF_DAY) else {
+                    panic!("{name}, {within:?} {hours} {phase}: it was never told");
+                };
+                let ahead = Duration::from_secs((full - at) as u64 * 60);
+                assert!(
+                    at >= began && ahead >= within / 2 && ahead <= within * 11 / 10,
+                    "{name}, {within:?} {hours} {phase}: {ahead:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn days_are_learnt_once_an_hour_and_only_near_the_target() {
+    let asked = |base: f64| {
+        let mut noise = Noise(3);
+        let mut days = Days::default();
+        let horizon = Horizon { target: 95.0.into(), within: HOURS(4), window: HOURS(6) };
+        let value = |minute: usize| base + pattern("day and night", minute) - 75.0;
+        let values: Vec<f64> =
+            (0..10 * MINUTES_OF_DAY).map(|minute| value(minute) + 0.1 * noise.next()).collect();
+        let spaced = |end: usize, span: usize, step: usize| -> (Vec<i64>, Vec<f64>) {
+            let picked = (end.saturating_sub(span)..=end).filter(|at| (end - at) % step == 0);
+            picked.map(|at| (START + at as i64 * MINUTE, values[at])).unzip()
+        };
+        let mut asked = 0;
+        for at in 9 * MINUTES_OF_DAY..values.len() {
+            let (times, recent) = spaced(at, 360, 1);
+            let now = Wall(START + at as i64 * MINUTE);
+            let outlook = horizon.outlook(&times, &recent, now, &mut days, || {
+                asked += 1;
+                spaced(at, 21 * MINUTES_OF_DAY, 15)
+            });
+            assert!(!matches!(outlook, Outlook::Soon(_)), "{outlook:?}");
+        }
+        asked
+    };
+    assert!((1..=48).contains(&asked(82.0)), "{}", asked(82.0));
+    assert_eq!(asked(10.0), 0);
 }
 
 #[test]

@@ -5,15 +5,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
+use super::WriteWatch;
 use crate::beside;
-
-/// A write that takes longer than this is told: the disk does not answer.
-const SLOW: Duration = Duration::from_secs(10);
 
 /// The folder. All of it belongs to the process that holds the lock on it; whoever comes second
 /// writes nothing into it as long as it lives, so that neither spoils what the other keeps.
@@ -131,6 +128,7 @@ pub struct Saver {
     /// Named in the log: "the state of the alerts".
     what: String,
     saving: Mutex<Saving>,
+    watch: WriteWatch,
 }
 
 #[derive(Debug, Default)]
@@ -139,8 +137,6 @@ struct Saving {
     was_read: bool,
     /// Whether it was written since.
     written: bool,
-    /// When the write under way began.
-    since: Option<Instant>,
     /// Why the last write failed.
     problem: Option<String>,
     failures: u64,
@@ -151,7 +147,13 @@ impl Saver {
     #[must_use]
     pub fn new(folder: Arc<StateFolder>, path: impl AsRef<Path>, what: impl Into<String>) -> Self {
         let path = folder.path().join(path);
-        Self { folder, path, what: what.into(), saving: Mutex::default() }
+        Self {
+            folder,
+            path,
+            what: what.into(),
+            saving: Mutex::default(),
+            watch: WriteWatch::default(),
+        }
     }
 
     /// Where it is.
@@ -180,10 +182,10 @@ impl Saver {
     /// # Errors
     /// The folder is not ours, or as `write`.
     pub fn save(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        self.saving.lock().since = Some(Instant::now());
-        let saved = self.folder.claim().and_then(|()| self.keep_unread()).and_then(|()| write());
+        let saved = self.watch.during(|| {
+            self.folder.claim().and_then(|()| self.keep_unread()).and_then(|()| write())
+        });
         let mut saving = self.saving.lock();
-        saving.since = None;
         match &saved {
             Ok(()) => {
                 saving.written = true;
@@ -225,21 +227,9 @@ impl Saver {
     /// Why it is not on disk, if so.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        self.problem_at(Instant::now())
-    }
-
-    fn problem_at(&self, now: Instant) -> Option<String> {
-        let saving = self.saving.lock();
-        let took = saving.since.map(|since| now.saturating_duration_since(since));
-        match took.filter(|took| *took >= SLOW) {
-            Some(took) => Some(format!(
-                "{}: a write to {} is under way for {} s: the disk does not answer",
-                self.what,
-                self.path.display(),
-                took.as_secs()
-            )),
-            None => saving.problem.as_ref().map(|problem| format!("{}: {problem}", self.what)),
-        }
+        let hangs = self.watch.hangs().map(|hangs| format!("{}: {hangs}", self.path.display()));
+        let problem = hangs.or_else(|| self.saving.lock().problem.clone())?;
+        Some(format!("{}: {problem}", self.what))
     }
 
     /// Failed attempts to save it.
@@ -312,13 +302,13 @@ mod tests {
         let saver = Saver::new(Arc::new(StateFolder::open(folder.path())), "x", "the queue");
         saver
             .save(|| {
-                let now = Instant::now();
-                assert_eq!(saver.problem_at(now), None);
-                let told = saver.problem_at(now + 2 * SLOW).unwrap();
-                assert!(told.contains("the disk does not answer"), "{told}");
+                assert_eq!(saver.problem(), None);
+                saver.watch.overdue();
+                let told = saver.problem().unwrap();
+                assert!(told.starts_with("the queue: /") && told.contains("/x: a write"), "{told}");
                 Ok(())
             })
             .unwrap();
-        assert_eq!(saver.problem_at(Instant::now() + 2 * SLOW), None);
+        assert_eq!(saver.problem(), None);
     }
 }

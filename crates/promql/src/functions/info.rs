@@ -1,14 +1,17 @@
 //! `info`: labels of info metrics, such as `target_info`, given to the series they tell of.
 
+use std::cmp::Ordering;
+
+use hashbrown::{HashMap, HashSet};
+
+use bellwether_core::{LabelSet, METRIC_NAME};
+use bellwether_matcher::{LabelMatcher, ValueTest};
 use crate::ast::{Call, Expr, TimeModifiers};
 use crate::eval::{Eval, Line, Out, absent};
-use crate::labels::with;
+use crate::labels::{shown, with};
 use crate::query::QueryError;
 use crate::queryable::SampledSeries;
 use crate::selector::{Moment, matchers_of, millis};
-use bellwether_core::{LabelSet, METRIC_NAME};
-use bellwether_matcher::{LabelMatcher, ValueTest};
-use hashbrown::HashMap;
 
 /// Labels by which an info series and the series it tells of find each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
@@ -26,11 +29,14 @@ pub(super) fn info(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
         Some(_) => return Err(QueryError::BadData("info needs a selector of labels".into())),
     };
     let lines = eval.lines(base)?;
-    let told = Told::read(eval, base, &wanted)?;
+    // Info series tell nothing of each other.
+    let is_info = |line: &Line| wanted.names.iter().all(|one| one.accepts(&line.labels));
+    let asking = Asking::of(lines.iter().filter(|line| !is_info(line)));
+    let told = Told::read(eval, base, &wanted, &asking)?;
+    told.check(eval, &lines)?;
     let mut enriched = Vec::new();
     for line in lines {
-        // Info series tell nothing of each other.
-        if wanted.names.iter().all(|one| one.accepts(&line.labels)) {
+        if is_info(&line) {
             enriched.push(line);
         } else {
             told.enrich(eval, line, &wanted, &mut enriched)?;
@@ -70,6 +76,26 @@ impl Wanted {
     }
 }
 
+/// The identifying labels of the series that info is wanted for, each with its values.
+struct Asking([HashSet<String>; 2]);
+
+impl Asking {
+    fn of<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> Self {
+        Self(IDENTIFYING.map(|label| {
+            let values = lines.clone().map(|line| line.labels.get(label).to_owned());
+            values.filter(|value| !value.is_empty()).collect()
+        }))
+    }
+
+    /// Whether an info series is read for them: as in Prometheus, each of its labels has a value that some
+    /// series has, not of necessity the same one.
+    fn takes(&self, labels: &LabelSet) -> bool {
+        let mut both = IDENTIFYING.iter().zip(&self.0);
+        let any = self.0.iter().any(|values| !values.is_empty());
+        any && both.all(|(label, values)| values.is_empty() || values.contains(labels.get(label)))
+    }
+}
+
 /// The info series, by what they tell of.
 struct Told {
     by_target: HashMap<LabelSet, Vec<Info>>,
@@ -82,7 +108,12 @@ struct Info {
 }
 
 impl Told {
-    fn read(eval: &Eval<'_>, base: &Expr, wanted: &Wanted) -> Result<Self, QueryError> {
+    fn read(
+        eval: &Eval<'_>,
+        base: &Expr,
+        wanted: &Wanted,
+        asking: &Asking,
+    ) -> Result<Self, QueryError> {
         let moments = moments(eval, base);
         let at = |step: i64| moments.iter().fold(step, |at, moment| moment.at(at));
         let times: Vec<i64> = eval.grid.times().map(at).collect();
@@ -93,7 +124,10 @@ impl Told {
         let matchers: Vec<LabelMatcher> =
             wanted.names.iter().chain(&wanted.data).cloned().collect();
         let mut by_target = HashMap::<LabelSet, Vec<Info>>::new();
-        for series in eval.select(&matchers, first.saturating_sub(lookback) + 1, *last)? {
+        let mut found = eval.select(&matchers, first.saturating_sub(lookback) + 1, *last)?;
+        found.retain(|series| asking.takes(&series.labels));
+        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        for series in found {
             eval.guard.charge(times.len())?;
             let taken = times.iter().map(|at| {
                 let index = series.times.partition_point(|time| time <= at).checked_sub(1)?;
@@ -105,6 +139,20 @@ impl Told {
             by_target.entry(target(&info.labels)).or_default().push(info);
         }
         Ok(Self { by_target })
+    }
+
+    /// Refuses info series that cannot be told apart, in steps in which there is anything to tell of: of one name,
+    /// of one target, and with samples of one time.
+    fn check(&self, eval: &Eval<'_>, lines: &[Line]) -> Result<(), QueryError> {
+        let alike: Vec<&Vec<Info>> =
+            self.by_target.values().filter(|told| told.len() > 1).collect();
+        for step in 0..eval.grid.steps() {
+            eval.guard.check()?;
+            if !alike.is_empty() && lines.iter().any(|line| !absent(line.values[step])) {
+                alike.iter().try_for_each(|told| newest(told, step).map(drop))?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives a series its labels; where these change over time it becomes several.
@@ -141,19 +189,12 @@ fn enriched(
     step: usize,
     wanted: &Wanted,
 ) -> Result<Option<LabelSet>, QueryError> {
-    let mut latest = HashMap::<&str, (&Info, i64)>::new();
-    for info in told {
-        let Some(taken) = info.taken[step] else { continue };
-        let best = latest.entry(info.labels.name()).or_insert((info, taken));
-        if taken > best.1 {
-            *best = (info, taken);
-        }
-    }
+    let latest = newest(told, step)?;
     if latest.is_empty() {
         return Ok(wanted.optional().then(|| labels.clone()));
     }
     let mut all = labels.clone();
-    for (info, _) in latest.into_values() {
+    for info in latest {
         for (name, value) in info.labels.iter().filter(|(name, _)| wanted.takes(name)) {
             let before = all.get(name);
             if !labels.get(name).is_empty() || before == value {
@@ -166,6 +207,27 @@ fn enriched(
         }
     }
     Ok(Some(all))
+}
+
+/// Of the info series of each name the one whose sample in this step is the newest.
+fn newest(told: &[Info], step: usize) -> Result<Vec<&Info>, QueryError> {
+    let mut latest = HashMap::<&str, (&Info, i64)>::new();
+    for info in told {
+        let Some(taken) = info.taken[step] else { continue };
+        let best = latest.entry(info.labels.name()).or_insert((info, taken));
+        match taken.cmp(&best.1) {
+            Ordering::Greater => *best = (info, taken),
+            Ordering::Equal if !std::ptr::eq(best.0, info) => {
+                return Err(QueryError::Execution(format!(
+                    "found duplicate series for info metric: existing {} @ {taken}, new {} @ {taken}",
+                    shown(&best.0.labels),
+                    shown(&info.labels)
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(latest.into_values().map(|(info, _)| info).collect())
 }
 
 fn target(labels: &LabelSet) -> LabelSet {

@@ -192,7 +192,8 @@ pub(super) fn quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError>
     let lines = eval.over_time(ranges, false, |step, window| {
         if !(0.0..=1.0).contains(&q[step]) {
             let text = short_text(q[step]);
-            eval.notes.warn(format!("quantile value should be between 0 and 1, got {text}"));
+            let text = format!("quantile value should be between 0 and 1, got {text}");
+            eval.notes.warn(call.args[0].span(), text);
         }
         sorted.clear();
         sorted.extend_from_slice(window.values);

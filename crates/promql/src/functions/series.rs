@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::{mapped, quantile_text, short_text};
-use crate::ast::{Call, Expr, VectorSelector};
+use bellwether_core::{GoQuoted, LabelSet, METRIC_NAME};
+use bellwether_matcher::Replacement;
+use crate::ast::{Call, Expr, Span, VectorSelector};
 use crate::eval::{ABSENT, Eval, Line, Out, absent as is_absent, name_of};
 use crate::guard::Guard;
 use crate::histogram::{self, Bucket};
@@ -15,11 +17,11 @@ use crate::parse::{Refused, pattern};
 use crate::query::QueryError;
 use crate::selector::matchers_of;
 use crate::sum::order;
-use bellwether_core::{LabelSet, METRIC_NAME};
-use bellwether_matcher::Replacement;
 
 /// Label of a histogram's bucket: its upper bound.
 const LE: &str = "le";
+/// What is told of a histogram whose counts do not ascend.
+const MENDED: &str = "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
 
 pub(super) fn time(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
     Ok(Out::Scalar(eval.grid.times().map(|at| at as f64 / 1000.0).collect()))
@@ -185,7 +187,7 @@ fn relabelled(line: &mut Line, target: &str, value: &str) {
 /// By value; over a range the answer is ordered by labels anyway.
 pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Out, QueryError> {
     let mut lines = eval.lines(&call.args[0])?;
-    warn_of_ranges(eval);
+    warn_of_ranges(eval, call);
     let by = |a: f64, b: f64| match (a.is_nan(), b.is_nan()) {
         (true, true) => Ordering::Equal,
         (true, false) => Ordering::Greater,
@@ -198,9 +200,10 @@ pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Out, Q
     Ok(Out::Vector(lines))
 }
 
-fn warn_of_ranges(eval: &Eval<'_>) {
-    if eval.whole.steps() > 1 {
+fn warn_of_ranges(eval: &Eval<'_>, call: &Call) {
+    if eval.grid.start != eval.grid.end {
         eval.notes.warn(
+            call.at,
             "sort is ineffective for range queries since results are always ordered by labels",
         );
     }
@@ -214,7 +217,7 @@ pub(super) fn sort_by_label(
     let names = call.args[1..].iter().map(|argument| eval.string(argument));
     let names = names.collect::<Result<Vec<_>, _>>()?;
     let lines = eval.lines(&call.args[0])?;
-    warn_of_ranges(eval);
+    warn_of_ranges(eval, call);
     let lines = sorted(lines, eval.guard, |a, b| {
         let by_names = names.iter().map(|name| natural(a.labels.get(name), b.labels.get(name)));
         let unlike = by_names.into_iter().find(|order| order.is_ne());
@@ -283,16 +286,19 @@ fn number(text: &str) -> (&str, &str) {
 type Histogram<'a> = (LabelSet, Vec<(f64, &'a Line)>);
 
 /// The buckets of each histogram in a vector.
-fn histograms<'a>(eval: &Eval<'_>, lines: &'a [Line]) -> Result<Vec<Histogram<'a>>, QueryError> {
+fn histograms<'a>(
+    eval: &Eval<'_>,
+    lines: &'a [Line],
+    at: Span,
+) -> Result<Vec<Histogram<'a>>, QueryError> {
     let mut numbers = HashMap::new();
     let mut all: Vec<Histogram<'_>> = Vec::new();
     for line in lines {
         let le = line.labels.get(LE);
         let Ok(bound) = le.parse::<f64>() else {
-            eval.notes.warn(format!(
-                "bucket label \"le\" is missing or has a malformed value of {le:?} for metric name {:?}",
-                name_of(line)
-            ));
+            let text = "bucket label \"le\" is missing or has a malformed value of";
+            let text = format!("{text} {}{}", GoQuoted(le), of_metric(eval, name_of(line)));
+            eval.notes.warn(at, text);
             continue;
         };
         // With the name, which is taken off at the end: two histograms stay two.
@@ -307,14 +313,24 @@ fn histograms<'a>(eval: &Eval<'_>, lines: &'a [Line]) -> Result<Vec<Histogram<'a
     Ok(all)
 }
 
-/// One number per histogram and step.
+/// As which metric a note tells of a histogram: as none, where names are taken off at once.
+fn of_metric(eval: &Eval<'_>, name: &str) -> String {
+    match name {
+        "" => String::new(),
+        _ if !eval.options.delayed_name_removal => String::new(),
+        name => format!(" for metric name {}", GoQuoted(name)),
+    }
+}
+
+/// One number per histogram of the argument at `at` and step.
 fn per_histogram(
     eval: &Eval<'_>,
     lines: &[Line],
+    at: Span,
     mut number: impl FnMut(usize, Vec<Bucket>, &LabelSet) -> f64,
 ) -> Result<Vec<Line>, QueryError> {
     let mut made = Vec::new();
-    for (labels, buckets) in histograms(eval, lines)? {
+    for (labels, buckets) in histograms(eval, lines, at)? {
         let mut one = eval.new_line(labels, true)?;
         for (step, value) in one.values.iter_mut().enumerate() {
             eval.guard.check()?;
@@ -332,23 +348,34 @@ fn per_histogram(
 }
 
 pub(super) fn histogram_quantile(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let q = eval.scalar(&call.args[0])?;
+    let q = Quantile { of_steps: eval.scalar(&call.args[0])?, at: call.args[0].span() };
     let lines = eval.lines(&call.args[1])?;
-    quantiles(eval, &lines, &q).map(Out::Vector)
+    quantiles(eval, &lines, call.args[1].span(), &q).map(Out::Vector)
 }
 
-fn quantiles(eval: &Eval<'_>, lines: &[Line], q: &[f64]) -> Result<Vec<Line>, QueryError> {
-    for q in q.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-        let text = short_text(*q);
-        eval.notes.warn(format!("quantile value should be between 0 and 1, got {text}"));
+/// Which quantile in each step, and where it stands in the query.
+struct Quantile {
+    of_steps: Vec<f64>,
+    at: Span,
+}
+
+/// A quantile of each histogram of the argument at `at`.
+fn quantiles(
+    eval: &Eval<'_>,
+    lines: &[Line],
+    at: Span,
+    q: &Quantile,
+) -> Result<Vec<Line>, QueryError> {
+    for wrong in q.of_steps.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+        let text = short_text(*wrong);
+        eval.notes.warn(q.at, format!("quantile value should be between 0 and 1, got {text}"));
     }
-    per_histogram(eval, lines, |step, buckets, labels| {
-        let (value, forced) = histogram::quantile(q[step], buckets);
-        if forced {
-            eval.notes.info(format!(
-                "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) for metric name {:?}",
-                labels.name()
-            ));
+    let times: Vec<i64> = eval.grid.times().collect();
+    per_histogram(eval, lines, at, |step, buckets, labels| {
+        let (value, lifted) = histogram::quantile(q.of_steps[step], buckets);
+        if let Some(lifted) = lifted {
+            let text = format!("{MENDED}{}", of_metric(eval, labels.name()));
+            eval.notes.mended(at, &text, lifted, times[step]);
         }
         value
     })
@@ -361,9 +388,9 @@ pub(super) fn histogram_quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, Q
     let label = eval.string(&arguments[1])?;
     let mut all = Vec::new();
     for argument in &arguments[2..] {
-        let q = eval.scalar(argument)?;
-        let text = q.first().map_or_else(String::new, |q| quantile_text(*q));
-        for line in quantiles(eval, &lines, &q)? {
+        let q = Quantile { of_steps: eval.scalar(argument)?, at: argument.span() };
+        let text = q.of_steps.first().map_or_else(String::new, |q| quantile_text(*q));
+        for line in quantiles(eval, &lines, arguments[0].span(), &q)? {
             let labels = eval.made(with(&drop(&line.labels, &[]), &label, &text))?;
             all.push(Line { labels, ..line });
         }
@@ -375,7 +402,7 @@ pub(super) fn histogram_fraction(eval: &Eval<'_>, call: &Call) -> Result<Out, Qu
     let arguments = &call.args;
     let (lower, upper) = (eval.scalar(&arguments[0])?, eval.scalar(&arguments[1])?);
     let lines = eval.lines(&arguments[2])?;
-    per_histogram(eval, &lines, |step, buckets, _| {
+    per_histogram(eval, &lines, arguments[2].span(), |step, buckets, _| {
         histogram::fraction(lower[step], upper[step], buckets)
     })
     .map(Out::Vector)

@@ -85,7 +85,7 @@ fn ours((key, node): &(Key, Node)) -> Option<(Key, Node)> {
 }
 
 /// Reads the silences of the file at `path`, which holds `text`: a list, or what
-/// `bellwether silence list --json` prints. What is wrong goes to `problems`.
+/// `bellwether silence list --format json` prints. What is wrong goes to `problems`.
 #[must_use]
 pub fn read_silences(path: &Path, text: &str, problems: &mut Problems) -> Vec<WrittenSilence> {
     let file: Arc<str> = path.display().to_string().into();

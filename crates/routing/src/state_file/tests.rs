@@ -5,7 +5,7 @@ use crate::samples::NOON;
 use crate::silence::SilenceDraft;
 use crate::time_interval::TimeIntervals;
 
-fn said() -> (Silences, Acknowledgements) {
+fn state() -> State {
     let mut silences = Silences::default();
     let draft = SilenceDraft {
         matchers: Matchers::parse("host=~\"a|b \\\"c\\\"\",mount!=\"/data\"").unwrap(),
@@ -25,7 +25,8 @@ fn said() -> (Silences, Acknowledgements) {
         |until| Acknowledgement { by: "bob".into(), comment: "on it".into(), at: NOON, until };
     known.set(Fingerprint(u64::MAX), one(None));
     known.set(Fingerprint(1), one(Some(Wall(NOON.0 + 5))));
-    (silences, known)
+    let uninhibited = [(Fingerprint(7), NOON)].into();
+    State { silences, acknowledgements: known, uninhibited }
 }
 
 fn files(directory: &Path) -> Vec<String> {
@@ -41,11 +42,13 @@ fn what_is_saved_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path().join("new/said.json"));
     assert!(matches!(file.load().unwrap(), Found::Nothing));
-    let (silences, known) = said();
-    file.save(&Silences::default(), &Acknowledgements::default()).unwrap();
-    file.save(&silences, &known).unwrap();
-    let Found::State((mut found, acknowledged)) = file.load().unwrap() else { panic!("no state") };
-    assert_eq!(acknowledged, known);
+    let saved = state();
+    file.save(&State::default()).unwrap();
+    file.save(&saved).unwrap();
+    let Found::State(found) = file.load().unwrap() else { panic!("no state") };
+    assert_eq!(found.acknowledgements, saved.acknowledgements);
+    assert_eq!(found.uninhibited, saved.uninhibited);
+    let (mut found, silences) = (found.silences, saved.silences);
     found.declare(&[], &TimeIntervals::default());
     // Tuesday 02:00 in Berlin.
     let hold = |all: &Silences| all.made().all(|one| one.holds(Wall(NOON.0 + 13 * 3_600_000)));
@@ -62,8 +65,7 @@ fn what_is_saved_is_found() {
 
 #[test]
 fn a_file_cut_anywhere_is_set_aside_and_never_half_read() {
-    let (silences, known) = said();
-    let whole = write(&silences, &known).unwrap();
+    let whole = write(&state()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path().join("said.json"));
     for end in 0..whole.len() {
@@ -77,8 +79,12 @@ fn a_file_cut_anywhere_is_set_aside_and_never_half_read() {
 
 #[test]
 fn a_file_of_another_version_or_sense_is_set_aside() {
-    let (silences, known) = said();
-    let text = String::from_utf8(write(&silences, &known).unwrap()).unwrap();
+    let text = String::from_utf8(write(&state()).unwrap()).unwrap();
+    let before = text.replace(
+        ",\"uninhibited\":[{\"alert\":\"0000000000000007\",\"since_ms\":1795435200000}]",
+        "",
+    );
+    assert!(before != text && read(before.as_bytes()).is_ok(), "{text}");
     for (from, to, reason) in [
         ("\"version\":1", "\"version\":2", "version 2 is not known here"),
         ("ffffffffffffffff", "somewhere", "\"somewhere\" is no fingerprint"),
@@ -96,16 +102,16 @@ fn a_file_of_another_version_or_sense_is_set_aside() {
 fn what_cannot_be_written_is_an_error_and_leaves_the_old_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path().join("said.json"));
-    let (silences, known) = said();
-    file.save(&silences, &known).unwrap();
+    let saved = state();
+    file.save(&saved).unwrap();
     // The draft's name is taken by a directory: nothing can be written there.
     fs::create_dir(directory.path().join("said.json.new")).unwrap();
-    assert!(file.save(&Silences::default(), &Acknowledgements::default()).is_err());
-    let Found::State((found, _)) = file.load().unwrap() else { panic!("no state") };
-    assert_eq!(found.made().count(), 1);
+    assert!(file.save(&State::default()).is_err());
+    let Found::State(found) = file.load().unwrap() else { panic!("no state") };
+    assert_eq!(found.silences.made().count(), 1);
     // A draft that cannot be put in place does not stay.
     let blocked = StateFile::new(directory.path().join("taken"));
     fs::create_dir_all(directory.path().join("taken/by")).unwrap();
-    assert!(blocked.save(&silences, &known).is_err());
+    assert!(blocked.save(&saved).is_err());
     assert!(!files(directory.path()).contains(&"taken.new".to_owned()));
 }

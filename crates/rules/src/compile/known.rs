@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bellwether_core::{Kind, METRIC_NAME, MetricDef, Origin};
-use bellwether_promql::Query;
 use bellwether_schema::{At, Problem, did_you_mean};
+use bellwether_core::{METRIC_NAME, MetricDef, Origin};
+use bellwether_promql::Query;
 
 use super::super::pace::Pace;
 use super::Declared;
@@ -95,12 +95,7 @@ fn names(query: &Query) -> impl Iterator<Item = Option<String>> {
 }
 
 /// The names under which history has a metric.
-fn series_of(def: &MetricDef) -> Vec<String> {
-    let name = &def.exported;
-    let suffixes: &[&str] = match def.kind {
-        Kind::Counter | Kind::Gauge => &[""],
-        Kind::Histogram => &["_bucket", "_count", "_sum"],
-        Kind::Summary => &["", "_count", "_sum"],
-    };
-    suffixes.iter().map(|suffix| format!("{name}{suffix}")).collect()
+fn series_of(def: &MetricDef) -> impl Iterator<Item = String> {
+    let suffixes = def.kind.suffixes().iter();
+    suffixes.map(|suffix| format!("{}{suffix}", def.exported))
 }

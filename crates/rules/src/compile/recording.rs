@@ -1,7 +1,7 @@
 //! Recording rules: names that are free, labels that are labels, queries that are queries.
 
-use bellwether_core::{Labels, is_label_name};
-use bellwether_schema::{Problems, check_metric_name};
+use bellwether_schema::{Problems, Spanned};
+use bellwether_core::{Labels, can_be_set};
 
 use super::super::recording::Recording;
 use super::super::rule::RuleSet;
@@ -19,7 +19,7 @@ pub(super) fn compile(
 ) {
     for settings in declared.recordings {
         let before = problems.len();
-        check_metric_name(&settings.record, problems);
+        check_name(&settings.record, problems);
         taken(settings, known, &set.recordings, problems);
         let labels = labels(settings, problems);
         check_interval(settings.interval.as_ref(), problems);
@@ -43,6 +43,15 @@ pub(super) fn compile(
             pace,
             settings: settings.clone(),
         });
+    }
+}
+
+/// Any text is a name, but that of a query stands in the wrong place.
+fn check_name(name: &Spanned<String>, problems: &mut Problems) {
+    if name.is_empty() || name.contains(['{', '}']) {
+        problems
+            .error(&name.at, format!("not a metric name: {:?}", name.value))
+            .hint("any text without braces; a query belongs into the key of the query, labels into `labels`");
     }
 }
 
@@ -74,10 +83,10 @@ fn taken(
 }
 
 fn labels(settings: &RecordingSettings, problems: &mut Problems) -> Labels {
-    for (name, value) in settings.labels.iter().filter(|(name, _)| !is_label_name(name)) {
+    for (name, value) in settings.labels.iter().filter(|(name, _)| !can_be_set(name)) {
         problems
             .error(&value.at, format!("not a label name: {name:?}"))
-            .hint("letters, digits and _, not beginning with a digit or __");
+            .hint("any text but an empty one and __name__");
     }
     settings.labels.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect()
 }

@@ -276,7 +276,7 @@ fn bad_rules() {
             "",
         ),
         (
-            "{metric: cpu_percent, condition: '>', threshold: 1, add_labels: {a-b: x}}",
+            "{metric: cpu_percent, condition: '>', threshold: 1, add_labels: {__name__: x}}",
             "not a label name",
             "",
         ),
@@ -301,7 +301,7 @@ fn bad_rules() {
             "value",
         ),
         (
-            "{metric: cpu_percent, condition: '>', threshold: 1, annotations: {a b: x}}",
+            "{metric: cpu_percent, condition: '>', threshold: 1, annotations: {'': x}}",
             "not an annotation name",
             "",
         ),

@@ -8,12 +8,12 @@ use super::super::api::{number, time};
 use super::Desk;
 use super::course::labels;
 use super::select::Selected;
-use crate::answer::Trouble;
-use crate::query::{Parameters, bad_data};
-use bellwether_analysis::forecast::{Direction, Horizon, Outlook, Target, linear, seasonal};
+use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target, linear, seasonal};
+use bellwether_schema::format_duration;
 use bellwether_core::Wall;
 use bellwether_promql::SampledSeries;
-use bellwether_schema::format_duration;
+use crate::answer::Trouble;
+use crate::query::{Parameters, bad_data};
 
 const HOUR: i64 = 3_600_000;
 /// What a line is drawn through, and what days and weeks are learnt from.
@@ -75,7 +75,7 @@ fn outlook(horizon: Horizon, series: &SampledSeries, now: Wall) -> Outlook {
     let since = |span: Duration| series.times.partition_point(|time| *time < now.before(span).0);
     let recent = since(horizon.lookback());
     let (times, values) = (&series.times[recent..], &series.values[recent..]);
-    horizon.outlook(times, values, now, || {
+    horizon.outlook(times, values, now, &mut Days::default(), || {
         let past = since(horizon.past().0);
         (series.times[past..].to_vec(), series.values[past..].to_vec())
     })

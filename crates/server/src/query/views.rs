@@ -9,9 +9,9 @@ use super::counting::Counting;
 use super::params::{Parameters, bad_data, invalid};
 use super::text::{Notes, Text};
 use super::tsdb;
-use crate::answer::Trouble;
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, Wall, unescaped};
 use bellwether_matcher::LabelMatcher;
+use crate::answer::Trouble;
 use bellwether_promql::{
     Answer, Guard, Options, Query, QueryError, Queryable, Stopped, Value, parse_within,
     selector_within,
@@ -179,11 +179,14 @@ impl Question {
         Ok(Options { lookback, ..Options::default() })
     }
 
-    /// The label that the path names.
+    /// The label that the path names, as it is or escaped as Grafana does.
     fn label(&self) -> String {
-        let name = self.path.trim_start_matches("/api/v1/label/").trim_end_matches("/values");
-        let decoded = form_urlencoded::parse(name.as_bytes()).next();
-        decoded.map(|(name, _)| name.into_owned()).unwrap_or_default()
+        let name = self.path.strip_prefix("/api/v1/label/").unwrap_or_default();
+        let name = name.strip_suffix("/values").unwrap_or_default();
+        // What means something in a form only, which a path is not.
+        let plain = name.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+        let decoded = form_urlencoded::parse(plain.as_bytes()).next();
+        decoded.map(|(name, _)| unescaped(&name).into_owned()).unwrap_or_default()
     }
 
     /// The series that one of `match[]` selects, or all, in the asked time.

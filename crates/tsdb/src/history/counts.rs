@@ -1,12 +1,12 @@
 //! What is counted while history runs, and the last thing that went wrong.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tracing::{error, info};
 
 use super::stats::{Losses, Refused, Stats};
+use bellwether_files::durable::WriteWatch;
 
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -19,12 +19,9 @@ pub(super) struct Counts {
     pub fsync_failures: AtomicU64,
     losses: Mutex<Losses>,
     last_error: Mutex<Option<String>>,
-    /// Since when a write is under way.
-    writing: Mutex<Option<Instant>>,
+    /// Of what is written.
+    pub watch: WriteWatch,
 }
-
-/// A write that takes longer than this is told.
-const SLOW: Duration = Duration::from_secs(30);
 
 impl Counts {
     /// Adds to what was lost.
@@ -36,25 +33,6 @@ impl Counts {
         losses.chunks += more.chunks;
         losses.blocks += more.blocks;
         losses.missing_blocks += more.missing_blocks;
-    }
-
-    /// Notes that a write begins.
-    pub fn begins(&self) {
-        *self.writing.lock() = Some(Instant::now());
-    }
-
-    /// Notes that it ended.
-    pub fn ends(&self) {
-        *self.writing.lock() = None;
-    }
-
-    /// What is wrong with a write that does not end.
-    fn hangs(&self, now: Instant) -> Option<String> {
-        let took = now.saturating_duration_since((*self.writing.lock())?);
-        (took >= SLOW).then(|| {
-            let took = took.as_secs();
-            format!("a write is under way for {took} s: the disk does not answer")
-        })
     }
 
     /// Notes that something could not be written, and logs it unless it is known.
@@ -87,7 +65,7 @@ impl Counts {
             evicted: read(&self.evicted),
             fsync_failures: read(&self.fsync_failures),
             losses: *self.losses.lock(),
-            last_error: self.hangs(Instant::now()).or_else(|| self.last_error.lock().clone()),
+            last_error: self.watch.hangs().or_else(|| self.last_error.lock().clone()),
             ..Stats::default()
         }
     }
@@ -100,12 +78,12 @@ mod tests {
     #[test]
     fn a_write_that_does_not_end_is_told() {
         let counts = Counts::default();
-        let later = Instant::now() + 2 * SLOW;
-        assert_eq!(counts.hangs(later), None);
-        counts.begins();
-        assert!(counts.hangs(later).is_some_and(|told| told.contains("does not answer")));
-        assert_eq!(counts.hangs(Instant::now()), None);
-        counts.ends();
-        assert_eq!(counts.hangs(later), None);
+        counts.watch.during(|| {
+            assert_eq!(counts.stats().last_error, None);
+            counts.watch.overdue();
+            let told = counts.stats().last_error;
+            assert!(told.is_some_and(|told| told.contains("does not answer")));
+        });
+        assert_eq!(counts.stats().last_error, None);
     }
 }

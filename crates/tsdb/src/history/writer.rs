@@ -149,9 +149,8 @@ impl Work {
             let mut durable = false;
             let due = self.retry.is_none_or(|(at, _)| Instant::now() >= at);
             if due || stop {
-                self.shared.counts.begins();
-                let outcome = self.work(stop);
-                self.shared.counts.ends();
+                let shared = Arc::clone(&self.shared);
+                let outcome = shared.counts.watch.during(|| self.work(stop));
                 durable = self.pending.is_empty();
                 self.note(outcome);
             }

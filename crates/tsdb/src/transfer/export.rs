@@ -7,6 +7,7 @@ use bellwether_core::{LabelSet, Wall};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
+use super::families::Families;
 use super::write::{OutputFormat, Writer};
 
 /// How much of a series is held at once, milliseconds.
@@ -54,7 +55,8 @@ pub fn list(
     Ok(found)
 }
 
-/// Writes the samples in `from..=to` of `series`, in their order. `progress` is told after each.
+/// Writes the samples in `from..=to` of `series`, in OpenMetrics family by family, else in their order. `progress`
+/// is told after each.
 ///
 /// # Errors
 /// They cannot be read, or not be written.
@@ -62,11 +64,16 @@ pub fn export(
     source: &dyn Queryable,
     series: &[LabelSet],
     (from, to): (Wall, Wall),
-    format: OutputFormat,
+    (format, families): (OutputFormat, &Families),
     out: &mut dyn Write,
     progress: &mut dyn FnMut(),
 ) -> Result<Exported, ExportError> {
-    let mut writer = Writer::new(format, out)?;
+    let families = families.beside(series);
+    let mut series: Vec<&LabelSet> = series.iter().collect();
+    if format == OutputFormat::OpenMetrics {
+        series.sort_by(|a, b| families.order(a, b));
+    }
+    let mut writer = Writer::new(format, &families, out)?;
     let mut written = 0;
     for labels in series {
         let before = writer.samples;
@@ -126,7 +133,8 @@ mod tests {
         let (history, mut out, mut told) = (history(), Vec::new(), 0);
         let span = (Wall(0), Wall(1_800_000_000_000));
         let series = list(&history, selectors, span.0, span.1).unwrap();
-        let done = export(&history, &series, span, format, &mut out, &mut || told += 1).unwrap();
+        let form = (format, &Families::default());
+        let done = export(&history, &series, span, form, &mut out, &mut || told += 1).unwrap();
         assert_eq!(told, series.len());
         (String::from_utf8(out).unwrap(), done)
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::history::{BlockWriter, History};
 use bellwether_core::{LabelSet, Wall};
-use bellwether_exposition::{TimeUnit, read_point, read_series};
+use bellwether_exposition::{TimeUnit, quoted_end, read_point, read_series};
 use bellwether_promql::SampledSeries;
 
 use super::json;
@@ -272,8 +272,8 @@ type Point = (u32, i64, f64);
 /// Whether a line is an object of JSON, and not a series with a quoted name.
 fn is_json(line: &str) -> bool {
     let key = line.strip_prefix('{').map(str::trim_start).and_then(|rest| rest.strip_prefix('"'));
-    let behind = key.and_then(|rest| rest.split_once('"'));
-    behind.is_some_and(|(_, rest)| rest.trim_start().starts_with(':'))
+    let behind = key.and_then(|key| Some(&key[quoted_end(key)? + 1..]));
+    behind.is_some_and(|rest| rest.trim_start().starts_with(':'))
 }
 
 fn within(at: i64) -> bool {

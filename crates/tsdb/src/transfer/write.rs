@@ -6,13 +6,14 @@ use bellwether_core::{LabelSet, METRIC_NAME, is_label_name, is_metric_name};
 use bellwether_exposition::write_value;
 use bellwether_promql::SampledSeries;
 
+use super::families::Families;
 use super::json;
 
 /// Formats of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// OpenMetrics 1.0, as `promtool tsdb create-blocks-from openmetrics` takes it. Every metric
-    /// is of type `unknown`, the one whose samples carry the name of their metric unchanged.
+    /// OpenMetrics 1.0, as `promtool tsdb create-blocks-from openmetrics` takes it. A family whose
+    /// type is not known is of type `unknown`, and has the name of its samples.
     OpenMetrics,
     /// Lines of JSON, as VictoriaMetrics exports and imports them.
     Json,
@@ -23,9 +24,10 @@ pub enum OutputFormat {
 /// Writes series one after the other.
 pub(super) struct Writer<'a> {
     format: OutputFormat,
+    families: &'a Families,
     out: &'a mut dyn Write,
-    /// The metric whose samples come now.
-    metric: String,
+    /// The family whose samples come now.
+    family: String,
     /// Staleness markers left out, because the format has no word for them.
     pub(super) left_out: u64,
     /// Samples written.
@@ -33,11 +35,15 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(format: OutputFormat, out: &'a mut dyn Write) -> io::Result<Self> {
+    pub(super) fn new(
+        format: OutputFormat,
+        families: &'a Families,
+        out: &'a mut dyn Write,
+    ) -> io::Result<Self> {
         if format == OutputFormat::Csv {
             out.write_all(b"time,series,value\r\n")?;
         }
-        Ok(Self { format, out, metric: String::new(), left_out: 0, samples: 0 })
+        Ok(Self { format, families, out, family: String::new(), left_out: 0, samples: 0 })
     }
 
     /// Writes the samples of one series; more of the same series may follow.
@@ -61,13 +67,13 @@ impl<'a> Writer<'a> {
     }
 
     fn open_metrics(&mut self, series: &SampledSeries) -> io::Result<()> {
-        let name = series.labels.name();
-        if name != self.metric {
-            match is_metric_name(name) {
-                true => writeln!(self.out, "# TYPE {name} unknown")?,
-                false => writeln!(self.out, "# TYPE \"{}\" unknown", escaped(name))?,
+        let (family, kind) = self.families.of(series.labels.name());
+        if family != self.family {
+            match is_metric_name(family) {
+                true => writeln!(self.out, "# TYPE {family} {kind}")?,
+                false => writeln!(self.out, "# TYPE \"{}\" {kind}", escaped(family))?,
             }
-            name.clone_into(&mut self.metric);
+            family.clone_into(&mut self.family);
         }
         let head = open_metrics_series(&series.labels);
         self.lines(series, |line, at, value| {

@@ -62,6 +62,8 @@ fn an_export_with_any_names_comes_in_again() {
         "# TYPE \"http.requests\" unknown\n{\"http.requests\",\"host-name\"=\"a\\n\"} 1 1\n# EOF\n";
     let done = read(text, false).unwrap();
     assert_eq!((done.samples, done.series), (1, 1));
+    let quoted = "{\"a\\\":b\",x=\"y\"} 1 1\n# EOF\n";
+    assert_eq!(read(quoted, false).unwrap().samples, 1);
     let dump = "{\"A.b\"=\"\\x01\", __name__=\"http.requests\"} 1 7\n";
     assert_eq!(read(dump, false).unwrap().samples, 1);
 }

@@ -1,0 +1,160 @@
+//! Families of OpenMetrics: which series belong together, and of which type they are.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bellwether_core::{Kind, LabelSet, METRIC_NAME, MetricDef};
+
+/// Labels that tell apart what is one series of a family: a bucket, a quantile.
+const PARTS: [&str; 2] = ["le", "quantile"];
+
+/// The families of metrics whose types are known; series of any other name are a family of type `unknown` each.
+#[derive(Clone, Debug, Default)]
+pub struct Families {
+    by_series: HashMap<String, Family>,
+}
+
+#[derive(Clone, Debug)]
+struct Family {
+    name: Arc<str>,
+    kind: Kind,
+}
+
+impl Families {
+    /// Those of `metrics`. Counters without `_total` and histograms with sums below zero are none in OpenMetrics.
+    #[must_use]
+    pub fn new(metrics: &[MetricDef]) -> Self {
+        let mut families = Self::default();
+        let mut taken = HashSet::new();
+        for metric in metrics {
+            let name: &str = match metric.kind {
+                Kind::Counter => metric.exported.strip_suffix("_total").unwrap_or_default(),
+                _ => &metric.exported,
+            };
+            let below_zero = metric.buckets.first().is_some_and(|bound| *bound < 0.0);
+            if name.is_empty() || below_zero || !taken.insert(name) {
+                continue;
+            }
+            for suffix in metric.kind.suffixes() {
+                let family = Family { name: name.into(), kind: metric.kind };
+                families.by_series.insert(format!("{}{suffix}", metric.exported), family);
+            }
+        }
+        families
+    }
+
+    /// Those that can be told beside all of `series`: a family has its name for itself.
+    pub(super) fn beside(&self, series: &[LabelSet]) -> Self {
+        let others = |name: &&str| self.by_series.get(*name).is_none_or(|own| *own.name != **name);
+        let taken: HashSet<&str> = series.iter().map(LabelSet::name).filter(others).collect();
+        let free = |family: &Family| !taken.contains(&*family.name);
+        let free = self.by_series.iter().filter(|(_, family)| free(family));
+        Self { by_series: free.map(|(name, family)| (name.clone(), family.clone())).collect() }
+    }
+
+    /// The family of the series named `name`, and its type in OpenMetrics.
+    pub(super) fn of<'a>(&'a self, name: &'a str) -> (&'a str, &'static str) {
+        match self.by_series.get(name) {
+            Some(family) => (&family.name, family.kind.as_str()),
+            None => (name, "unknown"),
+        }
+    }
+
+    /// The order of a page: families by name, in a family each histogram by itself, its buckets as they ascend.
+    pub(super) fn order(&self, a: &LabelSet, b: &LabelSet) -> Ordering {
+        let whole = |labels: &LabelSet| {
+            let part = |name: &str| name == METRIC_NAME || PARTS.contains(&name);
+            LabelSet::new(labels.iter().filter(|(name, _)| !part(name)))
+        };
+        let (family_a, kind) = self.of(a.name());
+        let (family_b, _) = self.of(b.name());
+        let by_family = family_a.cmp(family_b);
+        if !matches!(kind, "histogram" | "summary") || by_family.is_ne() {
+            return by_family.then_with(|| a.cmp(b));
+        }
+        let part = |labels: &LabelSet| {
+            let part = PARTS.iter().find_map(|part| labels.get(part).parse::<f64>().ok());
+            part.unwrap_or(f64::NAN)
+        };
+        let parts = || part(a).total_cmp(&part(b));
+        whole(a).cmp(&whole(b)).then_with(parts).then_with(|| a.cmp(b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_core::Origin;
+    use std::time::Duration;
+
+    fn metric(name: &str, kind: Kind, buckets: &[f64]) -> MetricDef {
+        MetricDef {
+            name: name.into(),
+            exported: name.into(),
+            help: "".into(),
+            kind,
+            labels: [].into(),
+            buckets: buckets.into(),
+            quantiles: [].into(),
+            origin: Origin::Application,
+            interval: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn types_are_told_where_openmetrics_has_them() {
+        let families = Families::new(&[
+            metric("hits_total", Kind::Counter, &[]),
+            metric("hits", Kind::Counter, &[]),
+            metric("load", Kind::Gauge, &[]),
+            metric("took", Kind::Histogram, &[0.5]),
+            metric("drift", Kind::Histogram, &[-0.5]),
+            metric("asked_total", Kind::Counter, &[]),
+        ]);
+        let series = ["hits_total", "load", "asked", "asked_total", "took_sum", "took"];
+        let series = series.map(|name| LabelSet::new([(METRIC_NAME, name)]));
+        let told = families.beside(&series);
+        for (name, family) in [
+            ("hits_total", ("hits", "counter")),
+            ("hits", ("hits", "unknown")),
+            ("load", ("load", "gauge")),
+            ("drift_bucket", ("drift_bucket", "unknown")),
+            // Names of others.
+            ("asked_total", ("asked_total", "unknown")),
+            ("took_bucket", ("took_bucket", "unknown")),
+        ] {
+            assert_eq!(told.of(name), family, "{name}");
+        }
+        assert_eq!(families.of("took_bucket"), ("took", "histogram"));
+        assert_eq!(families.of("took_count"), ("took", "histogram"));
+    }
+
+    #[test]
+    fn a_histogram_stays_together() {
+        let families = Families::new(&[metric("took", Kind::Histogram, &[0.5])]);
+        let mut series = vec![
+            LabelSet::new([(METRIC_NAME, "took_sum"), ("a", "1")]),
+            LabelSet::new([(METRIC_NAME, "took_bytes")]),
+            LabelSet::new([(METRIC_NAME, "took_bucket"), ("a", "2"), ("le", "+Inf")]),
+            LabelSet::new([(METRIC_NAME, "took_bucket"), ("a", "1"), ("le", "+Inf")]),
+            LabelSet::new([(METRIC_NAME, "took_bucket"), ("a", "1"), ("le", "10")]),
+            LabelSet::new([(METRIC_NAME, "took_bucket"), ("a", "1"), ("le", "2.5")]),
+            LabelSet::new([(METRIC_NAME, "took_count"), ("a", "1")]),
+        ];
+        series.sort_by(|a, b| families.order(a, b));
+        let shown: Vec<String> = series.iter().map(LabelSet::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "took_bucket{a=\"1\", le=\"2.5\"}",
+                "took_bucket{a=\"1\", le=\"10\"}",
+                "took_bucket{a=\"1\", le=\"+Inf\"}",
+                "took_count{a=\"1\"}",
+                "took_sum{a=\"1\"}",
+                "took_bucket{a=\"2\", le=\"+Inf\"}",
+                "took_bytes",
+            ]
+        );
+    }
+}
