@@ -9,10 +9,10 @@ use clap::{Args, ValueEnum};
 use super::recorded::{Folder, bar};
 use super::when::When;
 use super::{Global, nearby, output};
-use bellwether_runtime::Clock;
 use bellwether_files as files;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::parse_selector;
+use bellwether_runtime::Clock;
 use bellwether_tsdb::transfer::{ExportError, Exported, Families, OutputFormat, export, list};
 
 #[derive(Args)]

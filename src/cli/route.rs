@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::Global;
 use super::asking::{Form, labels, list, text};
 use super::when::When;
-use bellwether_runtime::Clock;
-use bellwether_core::{Alert, Labels, Severity};
 use bellwether_compat::severity_of;
+use bellwether_core::{Alert, Labels, Severity};
 use bellwether_routing::Matchers;
+use bellwether_runtime::Clock;
 use bellwether_server::way_view;
 
 #[derive(Args)]

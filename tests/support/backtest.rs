@@ -51,7 +51,8 @@ impl Backtest<'_> {
                 let (span, step) = horizon.past();
                 self.before(at, span, step)
             };
-            let Outlook::Soon(reach) = horizon.outlook(&times, &values, now, &mut days, past) else {
+            let Outlook::Soon(reach) = horizon.outlook(&times, &values, now, &mut days, past)
+            else {
                 continue;
             };
             tally.fired += 1;

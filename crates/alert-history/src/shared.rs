@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use super::Options;
 use super::parts::{Chunk, Part, Segment};
-use bellwether_files::durable::WriteWatch;
 use bellwether_core::Wall;
+use bellwether_files::durable::WriteWatch;
 
 /// Most bytes in memory that are not on disk.
 const MEMORY: usize = 16_000_000;

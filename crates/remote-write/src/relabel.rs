@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_schema::{At, Problems, Raw, Spanned};
 use bellwether_core::LabelSet;
 use bellwether_matcher::{Pattern, Replacement};
+use bellwether_schema::{At, Problems, Raw, Spanned};
 
 bellwether_schema::choices! {
     /// What a step of relabelling does.

@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bellwether_analysis::AnomalyDetection;
-use bellwether_schema::{At, Problem, Problems, Spanned, did_you_mean, format_duration};
 use bellwether_core::{Labels, MetricDef, MetricId, can_be_set};
+use bellwether_schema::{At, Problem, Problems, Spanned, did_you_mean, format_duration};
 
 use super::aggregate::Aggregation;
 use super::expr::{self, Formula, Number, Outcome};

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::Tried;
 use crate::cli::asking::printable;
-use bellwether_schema::format_duration;
-use bellwether_core::{LabelSet, Labels, Status, Wall};
 use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
+use bellwether_core::{LabelSet, Labels, Status, Wall};
+use bellwether_schema::format_duration;
 
 /// Episodes of one rule that are listed; the rest is counted.
 const LISTED: usize = 20;

@@ -220,11 +220,7 @@ impl Drawn {
     }
 }
 
-pub(crate) fn finite(
-    times_ms: &[i64],
-    values: &[f64],
-    now: Wall,
-) -> (Vec<i64>, Vec<f64>) {
+pub(crate) fn finite(times_ms: &[i64], values: &[f64], now: Wall) -> (Vec<i64>, Vec<f64>) {
     let samples = times_ms.iter().copied().zip(values.iter().copied());
     samples.filter(|(time, value)| value.is_finite() && *time <= now.0).unzip()
 }

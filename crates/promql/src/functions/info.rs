@@ -4,14 +4,14 @@ use std::cmp::Ordering;
 
 use hashbrown::{HashMap, HashSet};
 
-use bellwether_core::{LabelSet, METRIC_NAME};
-use bellwether_matcher::{LabelMatcher, ValueTest};
 use crate::ast::{Call, Expr, TimeModifiers};
 use crate::eval::{Eval, Line, Out, absent};
 use crate::labels::{shown, with};
 use crate::query::QueryError;
 use crate::queryable::SampledSeries;
 use crate::selector::{Moment, matchers_of, millis};
+use bellwether_core::{LabelSet, METRIC_NAME};
+use bellwether_matcher::{LabelMatcher, ValueTest};
 
 /// Labels by which an info series and the series it tells of find each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];

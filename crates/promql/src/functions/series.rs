@@ -6,8 +6,6 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::{mapped, quantile_text, short_text};
-use bellwether_core::{GoQuoted, LabelSet, METRIC_NAME};
-use bellwether_matcher::Replacement;
 use crate::ast::{Call, Expr, Span, VectorSelector};
 use crate::eval::{ABSENT, Eval, Line, Out, absent as is_absent, name_of};
 use crate::guard::Guard;
@@ -17,6 +15,8 @@ use crate::parse::{Refused, pattern};
 use crate::query::QueryError;
 use crate::selector::matchers_of;
 use crate::sum::order;
+use bellwether_core::{GoQuoted, LabelSet, METRIC_NAME};
+use bellwether_matcher::Replacement;
 
 /// Label of a histogram's bucket: its upper bound.
 const LE: &str = "le";

@@ -1,8 +1,6 @@
 //! Scenes on virtual time: what happens, and what each channel is sent.
 
 use super::*;
-use bellwether_schema::{Cx, Decode, Problems};
-use bellwether_core::{Cause, Severity, Status};
 use crate::acknowledge::Acknowledgement;
 use crate::flapping::FlappingSettings;
 use crate::inhibit::InhibitRuleSettings;
@@ -14,6 +12,8 @@ use crate::settings::{HeartbeatSettings, ReceiverSettings, Routes};
 use crate::silence::SilenceDraft;
 use crate::state_file::State;
 use crate::tree::{RuleTraits, Traits};
+use bellwether_core::{Cause, Severity, Status};
+use bellwether_schema::{Cx, Decode, Problems};
 
 bellwether_schema::section! {
     /// What the scenes declare.
@@ -1013,14 +1013,25 @@ fn measure_suppressions() {
     let now = after(1).wall;
     for _ in 0..3 {
         let at = std::time::Instant::now();
-        let old: std::collections::HashMap<_, _> = d.alerts.iter().map(|(key, tracked)| {
-            let view = View { alert: &tracked.alert, sender: &d.routing.sender };
-            (*key, crate::Suppression {
-                silenced_by: d.silences.silencing(&view, now).map(|s| s.id.clone()),
-                inhibited_by: d.inhibitions.inhibitor(*key, &view).map(|(_, by)| by),
-                acknowledged_by: d.acknowledgements.holding(*key, now).map(|a| a.by.clone()),
+        let old: std::collections::HashMap<_, _> = d
+            .alerts
+            .iter()
+            .map(|(key, tracked)| {
+                let view = View { alert: &tracked.alert, sender: &d.routing.sender };
+                (
+                    *key,
+                    crate::Suppression {
+                        silenced_by: d.silences.silencing(&view, now).map(|s| s.id.clone()),
+                        inhibited_by: d.inhibitions.inhibitor(*key, &view).map(|(_, by)| by),
+                        acknowledged_by: d
+                            .acknowledgements
+                            .holding(*key, now)
+                            .map(|a| a.by.clone()),
+                    },
+                )
             })
-        }).filter(|(_, s)| *s != crate::Suppression::default()).collect();
+            .filter(|(_, s)| *s != crate::Suppression::default())
+            .collect();
         let before = at.elapsed();
         let at = std::time::Instant::now();
         let new = d.suppressions(now);

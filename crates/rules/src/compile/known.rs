@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bellwether_schema::{At, Problem, did_you_mean};
 use bellwether_core::{METRIC_NAME, MetricDef, Origin};
 use bellwether_promql::Query;
+use bellwether_schema::{At, Problem, did_you_mean};
 
 use super::super::pace::Pace;
 use super::Declared;

@@ -1,7 +1,7 @@
 //! Recording rules: names that are free, labels that are labels, queries that are queries.
 
-use bellwether_schema::{Problems, Spanned};
 use bellwether_core::{Labels, can_be_set};
+use bellwether_schema::{Problems, Spanned};
 
 use super::super::recording::Recording;
 use super::super::rule::RuleSet;

@@ -8,12 +8,12 @@ use super::super::api::{number, time};
 use super::Desk;
 use super::course::labels;
 use super::select::Selected;
-use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target, linear, seasonal};
-use bellwether_schema::format_duration;
-use bellwether_core::Wall;
-use bellwether_promql::SampledSeries;
 use crate::answer::Trouble;
 use crate::query::{Parameters, bad_data};
+use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target, linear, seasonal};
+use bellwether_core::Wall;
+use bellwether_promql::SampledSeries;
+use bellwether_schema::format_duration;
 
 const HOUR: i64 = 3_600_000;
 /// What a line is drawn through, and what days and weeks are learnt from.

@@ -9,9 +9,9 @@ use super::counting::Counting;
 use super::params::{Parameters, bad_data, invalid};
 use super::text::{Notes, Text};
 use super::tsdb;
+use crate::answer::Trouble;
 use bellwether_core::{LabelSet, Wall, unescaped};
 use bellwether_matcher::LabelMatcher;
-use crate::answer::Trouble;
 use bellwether_promql::{
     Answer, Guard, Options, Query, QueryError, Queryable, Stopped, Value, parse_within,
     selector_within,
