@@ -8,18 +8,17 @@
 
 mod resident;
 
-use std::process::Command;
+use std::process;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellwether_core::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transition, Wall};
+use bellwether_core::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transition, UnixMillis};
 use bellwether_files::durable::StateFolder;
 use bellwether_notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
 use bellwether_routing::{
     Declared, Dispatcher, Feedback, FlappingSettings, HeartbeatSettings, InhibitRuleSettings,
-    Matchers, Order, ReceiverSettings, Routes, Routing, SilenceDraft, Traits,
 };
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use resident::resident;
 
 /// As in the binary.
@@ -43,9 +42,9 @@ routes:
 const CHANNELS: &str = "[{type: log}, {type: log, name: chat}, {type: log, name: pager}]";
 
 fn decode<T: Decode>(yaml: &str) -> T {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = parse(yaml).unwrap_or_else(|_| unreachable!("YAML"));
-    let decoded = T::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let decoded = T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     decoded.unwrap_or_else(|| unreachable!("a declaration"))
 }
@@ -57,7 +56,7 @@ fn routing() -> Arc<Routing> {
     let inhibit: Vec<InhibitRuleSettings> = decode(
         "[{source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [host]}]",
     );
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let declared = Declared {
         receivers: &receivers,
         routes: Some(&routes),
@@ -87,13 +86,13 @@ fn dispatcher(now: Now) -> Dispatcher {
             comment: "known".into(),
             ..SilenceDraft::default()
         };
-        assert!(dispatcher.order(Order::Silence(draft), number << 80, now).is_ok());
+        assert!(dispatcher.order(Command::Silence(draft), number << 80, now).is_ok());
     }
     dispatcher
 }
 
 fn start() -> Now {
-    let now = Now { wall: Wall(1_795_435_200_000), ..Now::default() };
+    let now = Now { wall: UnixMillis(1_795_435_200_000), ..Now::default() };
     now.after(Duration::from_secs(3_600))
 }
 
@@ -243,7 +242,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     ticks(10_000);
     ticks(100_000);
-    let output = Command::new(std::env::current_exe()?).env(CHILD, "1").output()?;
+    let output = process::Command::new(std::env::current_exe()?).env(CHILD, "1").output()?;
     print!("{}", String::from_utf8_lossy(&output.stdout));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(on_disk())

@@ -19,7 +19,7 @@ use std::time::Duration;
 use bellwether_analysis::Algorithm;
 use bellwether_analysis::anomaly::{Detector, Settings};
 use bellwether_analysis::trend::{Baselines, Options, trend};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
 use nab::{File, Profile, Score};
@@ -112,18 +112,18 @@ fn observing(criterion: &mut Criterion) {
         // Two weeks, after which every detector is at its usual pace; each at a place of its own.
         let warm = 2 * 7 * 5760;
         for step in 0..warm {
-            detector.observe(Wall(step * 15_000), value(step));
+            detector.observe(UnixMillis(step * 15_000), value(step));
         }
         let mut all: Vec<(Detector, i64)> = Vec::new();
         for series in 0..10_000 {
-            detector.observe(Wall((warm + series) * 15_000), value(warm + series));
+            detector.observe(UnixMillis((warm + series) * 15_000), value(warm + series));
             all.push((detector.clone(), warm + series));
         }
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for (detector, step) in &mut all {
                     *step += 1;
-                    black_box(detector.observe(Wall(*step * 15_000), value(*step)));
+                    black_box(detector.observe(UnixMillis(*step * 15_000), value(*step)));
                 }
             });
         });
@@ -137,7 +137,8 @@ fn trends(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("trend/7 d of 1 s");
     group.sample_size(10);
     group.bench_function("course", |bencher| {
-        bencher.iter(|| trend(black_box(&times), &values, Wall(i64::MAX), &Options::default()));
+        bencher
+            .iter(|| trend(black_box(&times), &values, UnixMillis(i64::MAX), &Options::default()));
     });
     group.bench_function("baselines", |bencher| {
         bencher.iter(|| Baselines::of(black_box(&times), &values, TimeZone::UTC));

@@ -13,8 +13,8 @@ use std::time::Duration;
 use bellwether_collectors::Collector;
 use bellwether_collectors::own::Process;
 use bellwether_collectors::system::{Declared, System, SystemCollector, SystemMetric, resolve};
-use bellwether_core::{Batch, MetricId, Mono, Now};
-use bellwether_schema::{Problems, Spanned};
+use bellwether_core::{Batch, MetricId, MonoMillis, Now};
+use bellwether_schema::{Diagnostics, Spanned};
 use criterion::{Criterion, criterion_group, criterion_main};
 use procfs::{Current, CurrentSI};
 
@@ -54,7 +54,7 @@ fn declared(names: &[&str]) -> Arc<[(MetricId, Declared)]> {
         })
         .collect();
     let interval = Duration::from_secs(30);
-    let resolved = resolve(&metrics, "", interval, &mut Problems::default());
+    let resolved = resolve(&metrics, "", interval, &mut Diagnostics::default());
     assert_eq!(resolved.len(), names.len());
     (0..).map(MetricId).zip(resolved).collect()
 }
@@ -68,7 +68,7 @@ fn bellwether(criterion: &mut Criterion, name: &str, metrics: &[&str]) {
     criterion.bench_function(name, |bencher| {
         bencher.iter(|| {
             batch.clear();
-            now.mono = Mono(now.mono.0 + 30_000);
+            now.mono = MonoMillis(now.mono.0 + 30_000);
             runtime.block_on(collector.collect(&mut batch, now)).expect("a healthy host");
             black_box(batch.len())
         });

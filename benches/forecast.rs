@@ -23,7 +23,7 @@ use std::time::Duration;
 use backtest::{Backtest, Tally};
 use bellwether_analysis::correlation::{Grid, correlate};
 use bellwether_analysis::forecast::{continue_hours, last_day, linear};
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::SampledSeries;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -103,7 +103,7 @@ fn cost(criterion: &mut Criterion) {
     let wave = |step: i64| (step as f64 / 900.0).sin() + (step * 7919 % 101) as f64 / 50.0;
     let values: Vec<f64> = (0..5760).map(|step| 60.0 + step as f64 * 0.002 + wave(step)).collect();
     criterion.bench_function("linear/day of 15 s", |bencher| {
-        bencher.iter(|| linear(black_box(&times), &values, Wall(5760 * 15_000), 95.0));
+        bencher.iter(|| linear(black_box(&times), &values, UnixMillis(5760 * 15_000), 95.0));
     });
     let hours: Vec<f64> = (0..672).map(|hour| 50.0 + (hour % 24) as f64 + wave(hour)).collect();
     criterion.bench_function("seasonal/4 weeks", |bencher| {
@@ -127,7 +127,7 @@ fn correlations(criterion: &mut Criterion) {
         SampledSeries { labels, times: times.clone(), values }
     };
     let all: Vec<SampledSeries> = (0..501).map(series).collect();
-    let grid = Grid::over(Wall(0), Wall(86_400_000), Duration::from_secs(15));
+    let grid = Grid::over(UnixMillis(0), UnixMillis(86_400_000), Duration::from_secs(15));
     criterion.bench_function("correlations/500 series, a day at 15 s", |bencher| {
         bencher.iter(|| correlate(black_box(&all[0]), &all, grid, 10, 10));
     });

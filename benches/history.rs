@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable};
 use bellwether_tsdb::history::{BlockWriter, History, Options, SeriesRef};
@@ -76,13 +76,16 @@ fn fill(
     let mut values = Values::new(series);
     let (mut wall, mut cpu) = (Duration::ZERO, Duration::ZERO);
     for part in (0..rounds).collect::<Vec<_>>().chunks(100) {
-        let made: Vec<(Wall, Vec<(SeriesRef, f64)>)> = part
+        let made: Vec<(UnixMillis, Vec<(SeriesRef, f64)>)> = part
             .iter()
             .map(|round| {
                 let sample = |(number, series): (usize, &SeriesRef)| {
                     (*series, values.next(kind(number), number))
                 };
-                (Wall(START + *round as i64 * step), refs.iter().enumerate().map(sample).collect())
+                (
+                    UnixMillis(START + *round as i64 * step),
+                    refs.iter().enumerate().map(sample).collect(),
+                )
             })
             .collect();
         let (began, used) = (Instant::now(), cpu_time());
@@ -111,7 +114,7 @@ fn memory_child(what: &str) {
         options.folder = None;
     }
     let before = resident();
-    let (history, _) = History::open(options, Wall(START));
+    let (history, _) = History::open(options, UnixMillis(START));
     fill(&history, series, rounds, step, |number| number % 4);
     let grown = resident().saturating_sub(before);
     let stats = history.stats();
@@ -139,7 +142,7 @@ fn append(_: &mut Criterion) {
     const SERIES: usize = 1_000;
     const ROUNDS: usize = 10_000;
     let folder = TempDir::new().expect("a temporary folder");
-    let (history, _) = History::open(options(folder.path()), Wall(START));
+    let (history, _) = History::open(options(folder.path()), UnixMillis(START));
     let (wall, cpu) = fill(&history, SERIES, ROUNDS, 15_000, |number| number % 4);
     let stats = history.stats();
     let samples = (SERIES * ROUNDS) as f64;
@@ -154,7 +157,7 @@ fn append(_: &mut Criterion) {
     drop(history);
     reopen(folder.path(), "10 M samples over 42 h, most in blocks");
     let folder = TempDir::new().expect("a temporary folder");
-    let (history, _) = History::open(options(folder.path()), Wall(START));
+    let (history, _) = History::open(options(folder.path()), UnixMillis(START));
     fill(&history, 1_400, 7_143, 1_000, |number| number % 4);
     drop(history);
     reopen(folder.path(), "10 M samples, all in the log");
@@ -162,7 +165,7 @@ fn append(_: &mut Criterion) {
 
 fn reopen(folder: &Path, what: &str) {
     let (began, used) = (Instant::now(), cpu_time());
-    let (history, recovery) = History::open(options(folder), Wall(START + 42 * HOUR));
+    let (history, recovery) = History::open(options(folder), UnixMillis(START + 42 * HOUR));
     let (took, cpu) = (began.elapsed(), cpu_time() - used);
     println!(
         "open, {what}: {:.2} s, {:.2} s of CPU, {} samples read back, {} blocks",
@@ -188,7 +191,7 @@ fn bytes(_: &mut Criterion) {
 /// Bytes of the blocks of 24 hours, everything in them counted, per sample.
 fn packed(kind: &dyn Fn(usize) -> usize) -> f64 {
     let folder = TempDir::new().expect("a temporary folder");
-    let (history, _) = History::open(options(folder.path()), Wall(START));
+    let (history, _) = History::open(options(folder.path()), UnixMillis(START));
     fill(&history, 200, 26 * 240, 15_000, kind);
     let stats = history.stats();
     stats.block_bytes as f64 / stats.block_samples as f64
@@ -207,7 +210,7 @@ fn real(folder: &Path) {
     let mut from = History::block_range(oldest).start;
     while from <= newest {
         let range = History::block_range(from);
-        let to = Wall(range.end.0 - 1);
+        let to = UnixMillis(range.end.0 - 1);
         let series = history.select(&[], range.start, to, &Guard::default()).expect("readable");
         let mut writer = BlockWriter::create(anew.path(), range.clone()).expect("a block");
         for one in &series {
@@ -228,7 +231,7 @@ fn real(folder: &Path) {
 
 fn read(c: &mut Criterion) {
     let folder = TempDir::new().expect("a temporary folder");
-    let (history, _) = History::open(options(folder.path()), Wall(START));
+    let (history, _) = History::open(options(folder.path()), UnixMillis(START));
     fill(&history, 500, 25 * 3600 / 5, 5_000, |number| number % 4);
     let matchers = [
         LabelMatcher::equal("__name__", "bench_metric_7"),
@@ -238,7 +241,8 @@ fn read(c: &mut Criterion) {
         c.bench_function(name, |b| {
             b.iter(|| {
                 let guard = Guard::default();
-                black_box(history.select(&matchers, Wall(from), Wall(to), &guard)).expect("read")
+                black_box(history.select(&matchers, UnixMillis(from), UnixMillis(to), &guard))
+                    .expect("read")
             });
         });
     };

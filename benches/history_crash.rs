@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Guard, Queryable};
 use bellwether_tsdb::history::{History, Options, Recovery, SeriesRef};
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ fn value(series: usize, round: i64) -> f64 {
 
 fn open(folder: &Path, round: i64) -> (History, Recovery) {
     let options = Options { folder: Some(folder.to_owned()), ..Options::default() };
-    History::open(options, Wall(START + round * STEP))
+    History::open(options, UnixMillis(START + round * STEP))
 }
 
 /// Appends until it is killed, and says which round is durable.
@@ -48,7 +48,7 @@ fn write(folder: &Path) {
     for round in first.. {
         let sample = |(number, series): (usize, &SeriesRef)| (*series, value(number, round));
         let samples: Vec<_> = refs.iter().enumerate().map(sample).collect();
-        history.append(Wall(START + round * STEP), &samples);
+        history.append(UnixMillis(START + round * STEP), &samples);
         if history.sync() {
             writeln!(out, "{round}").and_then(|()| out.flush()).expect("a reader");
         }
@@ -78,7 +78,9 @@ fn kill_one(folder: &Path, first: i64, after: Duration) -> i64 {
 fn look(folder: &Path, durable: i64) -> i64 {
     let (history, recovery) = open(folder, durable);
     assert_eq!(recovery.error, None);
-    let all = history.select(&[], Wall(0), Wall(i64::MAX), &Guard::default()).expect("readable");
+    let all = history
+        .select(&[], UnixMillis(0), UnixMillis(i64::MAX), &Guard::default())
+        .expect("readable");
     let mut last = durable;
     for series in &all {
         let number: usize = series.labels.get("number").parse().expect("a number");

@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Guard, Options, Query, parse};
 use bellwether_tsdb::history::History;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -15,7 +15,7 @@ const SERIES: usize = 10_000;
 const SAMPLES: i64 = 1_000;
 const STEP: i64 = 15_000;
 const START: i64 = 1_700_000_000_000;
-const END: Wall = Wall(START + (SAMPLES - 1) * STEP);
+const END: UnixMillis = UnixMillis(START + (SAMPLES - 1) * STEP);
 const RULES: usize = 1_000;
 
 /// Gauges with two decimals in half of the series, counters in the others.
@@ -41,7 +41,7 @@ fn filled() -> History {
             let gauge = (5_000.0 + 4_000.0 * phase).round() / 100.0;
             (*series, if index % 2 == 0 { gauge } else { (step * (1 + *index as i64 % 7)) as f64 })
         }));
-        history.append(Wall(START + step * STEP), &samples);
+        history.append(UnixMillis(START + step * STEP), &samples);
     }
     history
 }

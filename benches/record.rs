@@ -17,7 +17,7 @@ use std::time::Duration;
 use bellwether_collectors::application::{ApplicationMetric, record_json, resolve};
 use bellwether_core::{Batch, MetricId};
 use bellwether_recorder::Recorder;
-use bellwether_schema::{Cx, Decode, Problems};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use rustix::time::{ClockId, clock_gettime};
@@ -34,10 +34,11 @@ const REVERSED: [(&str, &str); 3] =
     [("status", "200"), ("method", "GET"), ("endpoint", "/api/users")];
 
 fn recorder() -> Recorder {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(METRICS).expect("good YAML");
     let metrics: Vec<ApplicationMetric> =
-        Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None)).expect("good metrics");
+        Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
+            .expect("good metrics");
     let declared = resolve(&metrics, "app", Duration::from_secs(30), &mut problems);
     let recorder = Recorder::new((0..).map(MetricId).zip(declared));
     // As in life, the series at hand is one of many.

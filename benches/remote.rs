@@ -11,9 +11,9 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_remote_write::{Families, RemoteWrite, Setup, Writers};
-use bellwether_schema::{Cx, Decode, Problems, Spanned};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, Spanned};
 use bellwether_tsdb::history::{History, Options};
 
 use support::sink::{Reply, Sink};
@@ -26,7 +26,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let now = 1_760_000_000_000;
     let options = Options { folder: Some(folder.path().join("history")), ..Options::default() };
-    let (history, recovery) = History::open(options, Wall(now));
+    let (history, recovery) = History::open(options, UnixMillis(now));
     assert_eq!(recovery.error, None);
     let history = Arc::new(history);
     let start = history.wal_end();
@@ -66,7 +66,7 @@ fn fill(history: &History, now: i64) {
             (*series, if number % 2 == 0 { gauge } else { counter })
         });
         let at = now - i64::from(COLLECTIONS - step) * 15_000;
-        history.append(Wall(at), &samples.collect::<Vec<_>>());
+        history.append(UnixMillis(at), &samples.collect::<Vec<_>>());
     }
 }
 
@@ -82,13 +82,16 @@ fn report(
     std::fs::create_dir(&cursors).unwrap();
     let progress = serde_json::json!({ "acked": start, "sending": null });
     std::fs::write(cursors.join("bench.cursor"), progress.to_string()).unwrap();
-    let setup =
-        Setup { state: Some(state.path().to_owned()), clock: Arc::new(|| Wall(0)), random: || 0.5 };
+    let setup = Setup {
+        state: Some(state.path().to_owned()),
+        clock: Arc::new(|| UnixMillis(0)),
+        random: || 0.5,
+    };
     let text = format!("[{{url: '{url}', name: bench, protocol: '{protocol}'}}]");
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(&text).unwrap();
     let settings: Vec<Spanned<RemoteWrite>> =
-        Decode::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        Decode::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {

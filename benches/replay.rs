@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bellwether::config::{self, Source};
 use bellwether::replay::{self, Setup};
-use bellwether_core::{LabelSet, METRIC_NAME, Wall};
+use bellwether_core::{LabelSet, METRIC_NAME, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -24,8 +24,8 @@ impl Queryable for Waves {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let mut all = Vec::new();
@@ -43,8 +43,8 @@ impl Queryable for Waves {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        _from: Wall,
-        _to: Wall,
+        _from: UnixMillis,
+        _to: UnixMillis,
         _guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         let all = (0..METRICS).flat_map(|metric| {
@@ -91,8 +91,8 @@ fn day(criterion: &mut Criterion) {
                 channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
                 matchers: &[],
             };
-            let from = Wall(1_700_000_000_000);
-            let to = Wall(from.0 + DAY_MS);
+            let from = UnixMillis(1_700_000_000_000);
+            let to = UnixMillis(from.0 + DAY_MS);
             let outcome = replay::run(&Waves, setup, from, to, &Guard::default(), &mut |_| {});
             assert!(outcome.as_ref().is_ok_and(|one| one.samples > 5_000_000));
             black_box(outcome.is_ok());

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bellwether_core::{Batch, Kind, LabelSet, MetricDef, MetricId, Now, Origin};
 use bellwether_rules::{Declared, Engine, RuleSet, RuleSettings, compile};
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use bellwether_tsdb::history::{History, SeriesRef};
 use bellwether_tsdb::store::{Options, Store};
 use criterion::{Criterion, criterion_group};
@@ -49,9 +49,9 @@ fn metrics() -> Arc<[MetricDef]> {
 fn rules(line: &str, count: usize) -> RuleSet {
     let yaml: String =
         (0..count).map(|n| format!("- {}\n", line.replace("{n}", &n.to_string()))).collect();
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let settings = parse(&yaml).ok().and_then(|node| {
-        Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None))
+        Vec::<RuleSettings>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
     });
     let (settings, metrics) = (settings.unwrap_or_default(), metrics());
     let set = compile(&Declared::new(&settings, &metrics), &mut problems);

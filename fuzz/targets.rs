@@ -9,11 +9,11 @@ use std::time::Duration;
 use bellwether::config::{self, EMBEDDED, Source};
 use bellwether_collectors::application::record_json;
 use bellwether_compat::RuleFile;
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_exposition::Format;
 use bellwether_promql::{Guard, Queryable};
 use bellwether_recorder::Recorder;
-use bellwether_schema::Problems;
+use bellwether_schema::Diagnostics;
 use bellwether_template as templates;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::Import;
@@ -74,15 +74,17 @@ pub fn promql(bytes: &[u8]) {
         for (job, step) in [("a", 1.0), ("b", -0.5)] {
             let labels = LabelSet::new([("__name__", "up"), ("job", job), ("le", "1")]);
             let Some(series) = history.series_ref(&labels) else { continue };
-            (0..20).for_each(|at| history.append(Wall(at * 15_000), &[(series, at as f64 * step)]));
+            (0..20).for_each(|at| {
+                history.append(UnixMillis(at * 15_000), &[(series, at as f64 * step)])
+            });
         }
         history
     });
     assert!(!query.to_string().is_empty());
     let (options, guard) = (bellwether_promql::Options::default(), Guard::default());
-    query.instant(history, Wall(300_000), &options, &guard).ok();
+    query.instant(history, UnixMillis(300_000), &options, &guard).ok();
     let step = Duration::from_secs(30);
-    query.range(history, Wall(0), Wall(300_000), step, &options, &guard).ok();
+    query.range(history, UnixMillis(0), UnixMillis(300_000), step, &options, &guard).ok();
 }
 
 /// A file to import: OpenMetrics, a dump of promtool, or lines of JSON.
@@ -106,7 +108,7 @@ pub fn record(bytes: &[u8]) {
 pub fn alertmanager(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let no_files = |_: &Path| Ok(Vec::new());
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     bellwether_compat::alertmanager(Path::new("alertmanager.yml"), text, &no_files, &mut problems);
 }
 
@@ -114,7 +116,7 @@ pub fn alertmanager(bytes: &[u8]) {
 pub fn rule_file(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let file = RuleFile { path: PathBuf::from("rules.yml"), text: text.to_owned() };
-    bellwether_compat::import(&[file], std::iter::empty(), &mut Problems::default());
+    bellwether_compat::import(&[file], std::iter::empty(), &mut Diagnostics::default());
 }
 
 /// A template of a message.
@@ -142,5 +144,5 @@ fn history_file(name: &str, bytes: &[u8]) {
         return;
     }
     let (history, _) = History::open_read_only(folder.path());
-    history.select(&[], Wall(0), Wall(i64::MAX), &Guard::default()).ok();
+    history.select(&[], UnixMillis(0), UnixMillis(i64::MAX), &Guard::default()).ok();
 }

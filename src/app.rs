@@ -36,10 +36,10 @@ use crate::config::{self, Plan, Source, process_environment};
 use crate::logging;
 use bellwether_collectors::HealthBoard;
 use bellwether_collectors::neo4j::Seen;
-use bellwether_core::{AlertState, Now, Wall};
+use bellwether_core::{AlertState, Now, UnixMillis};
 use bellwether_files::durable::{Found, Saver, StateFolder};
 use bellwether_notify::Notifier;
-use bellwether_rules::{Carried, Engine, StateFile};
+use bellwether_rules::{Engine, RestoredRule, StateFile};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
 
@@ -63,9 +63,9 @@ struct Reloads {
     good: u64,
     bad: u64,
     /// The last one: when, and why it failed if it did.
-    last: Option<(Wall, Result<(), String>)>,
+    last: Option<(UnixMillis, Result<(), String>)>,
     /// When the configuration in effect was loaded.
-    loaded_at: Wall,
+    loaded_at: UnixMillis,
 }
 
 /// Everything that outlives a reload.
@@ -433,7 +433,7 @@ async fn seen(file: Option<PathBuf>) -> Seen {
 }
 
 /// The alerts that the process before left behind.
-async fn saved(saver: Arc<Saver>) -> Vec<Carried> {
+async fn saved(saver: Arc<Saver>) -> Vec<RestoredRule> {
     let path = saver.path().display().to_string();
     let load = move || saver.load(|| StateFile::new(saver.path()).load());
     match tokio::task::spawn_blocking(load).await {

@@ -12,12 +12,12 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 use tracing_subscriber::EnvFilter;
 
 use bellwether_files as files;
-use bellwether_schema::{choices, section};
+use bellwether_schema::{section, string_enum};
 
 /// Lines that may wait for the thread; a burst beyond them leaves some out.
 const BUFFERED_LINES: usize = 32_768;
 
-choices! {
+string_enum! {
     /// Least level that is written.
     pub enum Level {
         /// Everything.
@@ -33,7 +33,7 @@ choices! {
     }
 }
 
-choices! {
+string_enum! {
     /// Form of a line.
     pub enum Format {
         /// For people.

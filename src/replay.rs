@@ -24,12 +24,12 @@ pub use part::Part;
 pub use pipeline::{Pipeline, Sent};
 
 use ahead::Ahead;
-use bellwether_core::{MetricDef, MetricId, Mono, Now, Wall};
+use bellwether_core::{MetricDef, MetricId, MonoMillis, Now, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_notify::ChannelSettings;
 use bellwether_promql::{Guard, Queryable, StorageError};
 use bellwether_routing::Routing;
-use bellwether_rules::{Engine, Overlay, RuleSet};
+use bellwether_rules::{Engine, RecordingOverlay, RuleSet};
 use bellwether_tsdb::store::{Options, Store};
 use episode::Episodes;
 use feed::Feed;
@@ -37,7 +37,7 @@ use metronome::Metronome;
 use page::Pages;
 
 /// Where the monotonic clock of a replay begins, so that "an hour ago" can be said from the start.
-const START: Mono = Mono(3_600_000);
+const START: MonoMillis = MonoMillis(3_600_000);
 
 /// Intervals of data before the first judgement beside the longest window, for what is collected
 /// rarely.
@@ -103,10 +103,10 @@ impl RuleOutcome {
 pub fn run(
     source: &dyn Queryable,
     setup: Setup<'_>,
-    from: Wall,
-    to: Wall,
+    from: UnixMillis,
+    to: UnixMillis,
     guard: &Guard,
-    progress: &mut dyn FnMut(Wall),
+    progress: &mut dyn FnMut(UnixMillis),
 ) -> Result<Outcome, StorageError> {
     let windows = setup.rules.windows();
     let longest = windows.iter().map(|(_, window)| *window).max().unwrap_or_default();
@@ -121,10 +121,10 @@ pub fn run(
     let mut episodes = Episodes::new(&setup.rules);
     let mut pipeline = Pipeline::new(setup.routing, setup.channels, clock.at(from));
     let ahead = Ahead::new(source, to);
-    let memory = Overlay::new(&ahead);
+    let memory = RecordingOverlay::new(&ahead);
     let mut metronome = Metronome::new(&setup.rules, &feed.origins(), from);
     let mut engine = Engine::new(setup.rules, clock.at(from));
-    let mut judge = |origin, at: Wall| {
+    let mut judge = |origin, at: UnixMillis| {
         let tick = engine.tick(&store, Some(&memory), clock.at(at), Some(origin));
         episodes.take(&tick.transitions);
         episodes.told(pipeline.advance(&tick.transitions, clock.at(at)));
@@ -163,11 +163,11 @@ fn wanted(rules: &RuleSet) -> Vec<MetricId> {
 
 /// Both clocks of a replay, which never step: the wall clock of the recording is all there is.
 struct Virtual {
-    start: Wall,
+    start: UnixMillis,
 }
 
 impl Virtual {
-    fn at(&self, wall: Wall) -> Now {
+    fn at(&self, wall: UnixMillis) -> Now {
         Now { mono: START.after(wall.since(self.start)), wall }
     }
 }

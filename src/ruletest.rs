@@ -19,18 +19,18 @@ pub use diff::{Failure, Line};
 pub use settings::{Case, Suite};
 pub use subject::Subject;
 
-use bellwether_schema::{At, Cx, Decode, Problem, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, SourceLocation, parse};
 
 /// Reads a file of tests.
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn read(text: &str) -> Result<Suite, Vec<Problem>> {
-    let mut problems = Problems::default();
+pub fn read(text: &str) -> Result<Suite, Vec<Diagnostic>> {
+    let mut problems = Diagnostics::default();
     let suite = match parse(text) {
-        Ok(node) => Suite::decode(&node, &mut Cx::new(&mut problems, &|_| None)),
+        Ok(node) => Suite::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)),
         Err((pos, message)) => {
-            problems.error(&At { pos, ..At::default() }, message);
+            problems.error(&SourceLocation { pos, ..SourceLocation::default() }, message);
             None
         }
     };

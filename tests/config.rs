@@ -200,7 +200,7 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
     let names: Vec<&str> = plan.rules.rules.iter().map(|rule| &*rule.name).collect();
     assert_eq!(names, ["good", "fine"]);
     for file in ["b.yml", "c.yml", "d.yml", "e.yml"] {
-        let told = |problems: &[bellwether_schema::Problem]| {
+        let told = |problems: &[bellwether_schema::Diagnostic]| {
             problems.iter().any(|problem| problem.told(&"x").contains(file))
         };
         assert!(told(&plan.left_out) && told(&report.problems), "{file}: {:?}", plan.left_out);

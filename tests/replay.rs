@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bellwether::config::{self, Plan, Source};
 use bellwether::replay::{self, Change, Outcome, Setup};
-use bellwether_core::{Batch, LabelSet, MetricId, Mono, Now, Wall};
+use bellwether_core::{Batch, LabelSet, MetricId, MonoMillis, Now, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, SampledSeries};
 use bellwether_rules::Engine;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
 
-const START: Wall = Wall(1_700_000_000_000);
+const START: UnixMillis = UnixMillis(1_700_000_000_000);
 const INTERVAL: u64 = 15;
 
 const METRICS: &str = "performance_monitor:
@@ -41,12 +41,12 @@ fn id(plan: &Plan, name: &str) -> MetricId {
     MetricId(index.expect("a declared metric") as u32)
 }
 
-fn wall(second: u64) -> Wall {
-    Wall(START.0 + second as i64 * 1000)
+fn wall(second: u64) -> UnixMillis {
+    UnixMillis(START.0 + second as i64 * 1000)
 }
 
 fn now(second: u64) -> Now {
-    Now { mono: Mono(3_600_000), wall: START }.after(Duration::from_secs(second))
+    Now { mono: MonoMillis(3_600_000), wall: START }.after(Duration::from_secs(second))
 }
 
 /// Appends one value to a series.
@@ -74,7 +74,7 @@ fn replayed(plan: Plan, history: &History, from: u64, to: u64) -> Outcome {
 
 /// Fired and resolved times of each rule's episodes, in seconds since the start.
 fn spans(outcome: &Outcome) -> Vec<(&str, i64, Option<i64>)> {
-    let second = |at: Wall| (at.0 - START.0) / 1000;
+    let second = |at: UnixMillis| (at.0 - START.0) / 1000;
     let rules = outcome.rules.iter();
     rules
         .flat_map(|rule| rule.episodes.iter().map(move |one| (&*rule.name, one)))
@@ -141,13 +141,13 @@ fn a_replay_does_what_happened_live() {
     assert_eq!((outcome.series, outcome.ticks), (11, 2 * 6 * 3600 / INTERVAL));
     for rule in &outcome.rules {
         let live: Vec<_> = fired.iter().filter(|(name, ..)| *name == *rule.name).collect();
-        let mut told: Vec<Wall> = rule
+        let mut told: Vec<UnixMillis> = rule
             .episodes
             .iter()
             .flat_map(|one| [Some(one.fired_at), one.resolved_at])
             .flatten()
             .collect();
-        let mut lived: Vec<Wall> = live
+        let mut lived: Vec<UnixMillis> = live
             .iter()
             .filter(|(name, from, at)| {
                 let pending =

@@ -12,9 +12,9 @@ use super::KeptIn;
 use crate::config::Plan;
 use bellwether_alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
 use bellwether_collectors::own::AlertHistoryFigures;
-use bellwether_core::{Cause, Status, Transition, Wall};
+use bellwether_core::{Cause, Status, Transition, UnixMillis};
 use bellwether_notify::{Event, Observer, Outcome};
-use bellwether_routing::{Gate, Kept};
+use bellwether_routing::{MuteReason, Muted};
 use bellwether_runtime::Clock;
 use bellwether_server::AlertHistoryHealth;
 
@@ -69,10 +69,10 @@ impl Account {
     }
 
     /// Keeps what is not told, or not now.
-    pub(super) fn kept_back(&self, kept: &[Kept], at: Wall) {
+    pub(super) fn kept_back(&self, kept: &[Muted], at: UnixMillis) {
         let held = kept.iter().filter_map(|one| {
             // Of what fired before a restart the outbox knows whether it was told.
-            let gate = one.gate.as_ref().filter(|gate| **gate != Gate::Restored)?;
+            let gate = one.gate.as_ref().filter(|gate| **gate != MuteReason::Restored)?;
             let notice = Notice {
                 channel: String::new(),
                 receiver: one.receiver.clone(),

@@ -18,7 +18,7 @@ use bellwether_core::{
     Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity,
 };
 use bellwether_promql::Queryable;
-use bellwether_routing::{Explanation, Order, OrderError, Silence, Suppression};
+use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_rules::{RecordingStatus, RuleStatus};
 use bellwether_server::{
     Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health, Judgement, ReloadHealth,
@@ -79,8 +79,8 @@ impl Backend for View {
 
     fn order(
         &self,
-        order: Order,
-    ) -> Pin<Box<dyn Future<Output = Result<String, OrderError>> + Send + '_>> {
+        order: Command,
+    ) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send + '_>> {
         Box::pin(self.0.desk.order(order))
     }
 

@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use super::account::Account;
-use bellwether_core::{Alert, Fingerprint, Mono, Transition};
+use bellwether_core::{Alert, Fingerprint, MonoMillis, Transition};
 use bellwether_files::durable::{Found, Saver};
 use bellwether_notify::Notifier;
 use bellwether_routing::{
-    Dispatcher, Explanation, Feedback, Order, OrderError, Routing, Silence, StateFile, Suppression,
+    Command, CommandError, Dispatcher, Explanation, Feedback, Routing, Silence, StateFile,
+    Suppression,
 };
 use bellwether_runtime::Clock;
 
@@ -83,7 +84,7 @@ impl Desk {
     }
 
     /// Carries out what somebody wants, and keeps it.
-    pub(super) async fn order(&self, order: Order) -> Result<String, OrderError> {
+    pub(super) async fn order(&self, order: Command) -> Result<String, CommandError> {
         let _one = self.order.lock().await;
         let audit = order.to_string();
         let done = {
@@ -96,7 +97,7 @@ impl Desk {
         }
         let id = done?;
         self.save().await.map_err(|error| {
-            OrderError::Invalid(format!("done, but not kept over a restart: {error}"))
+            CommandError::Invalid(format!("done, but not kept over a restart: {error}"))
         })?;
         Ok(id)
     }
@@ -222,7 +223,7 @@ impl Desk {
         Feedback {
             failing: failing.map(|(channel, since)| (channel, now.since(since))).collect(),
             refused: self.notifier.take_refused(),
-            judged: Mono(self.judged.load(Relaxed)),
+            judged: MonoMillis(self.judged.load(Relaxed)),
         }
     }
 }

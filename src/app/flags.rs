@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::past::Past;
 use crate::config::{Plan, Source};
 use bellwether_notify::KindSettings;
-use bellwether_schema::Span;
+use bellwether_schema::HumanDuration;
 
 /// What `/api/v1/status/flags` shows.
 pub(super) fn flags(
@@ -33,8 +33,8 @@ pub(super) fn flags(
         ("query.max-concurrency", web.query.max_concurrency.value.to_string()),
         ("query.max-samples", web.query.max_samples.value.to_string()),
         ("query.timeout", web.query.timeout.value.to_string()),
-        ("storage.tsdb.max-block-duration", Span::minutes(120).to_string()),
-        ("storage.tsdb.min-block-duration", Span::minutes(120).to_string()),
+        ("storage.tsdb.max-block-duration", HumanDuration::minutes(120).to_string()),
+        ("storage.tsdb.min-block-duration", HumanDuration::minutes(120).to_string()),
         ("storage.tsdb.path", path(folder.as_deref())),
         ("storage.tsdb.retention.size", trends.storage.max_bytes.value.to_string()),
         ("storage.tsdb.retention.time", format!("{days}d")),

@@ -23,7 +23,7 @@ use bellwether_analysis::lookout::Lookout;
 use bellwether_collectors::{HealthBoard, Sink};
 use bellwether_core::{Batch, Fingerprint, Now, Origin, Transition};
 use bellwether_files::durable::Saver;
-use bellwether_rules::{Answered, Engine, Memory, RuleSet, StateFile, Tick};
+use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, StateFile, Tick};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::Store;
@@ -140,7 +140,7 @@ impl Judge {
         let mut last_save = started;
         let mut last_look = started;
         // A round that is asked, and what was collected since it began.
-        let mut asked: Option<JoinHandle<Answered>> = None;
+        let mut asked: Option<JoinHandle<QueryResults>> = None;
         let mut waiting = BTreeSet::new();
         loop {
             let mut changed = false;
@@ -217,19 +217,19 @@ impl Judge {
     }
 
     /// Begins to ask history what the rules want to know that look at what was `filled`.
-    fn ask(&self, filled: &[Origin]) -> Option<JoinHandle<Answered>> {
+    fn ask(&self, filled: &[Origin]) -> Option<JoinHandle<QueryResults>> {
         let round = self.engine.lock().engine.round(self.clock.now(), Some(filled));
         if round.is_empty() {
             return None;
         }
         let (history, watch) = (self.history.clone(), self.watch.clone());
         Some(tokio::task::spawn_blocking(move || {
-            round.ask(history.as_deref().map(|history| history as &dyn Memory), &*watch)
+            round.ask(history.as_deref().map(|history| history as &dyn SampleStorage), &*watch)
         }))
     }
 
     /// Judges what history answered; whether anything changed that must be saved.
-    async fn answered(&self, answered: Result<Answered, JoinError>) -> bool {
+    async fn answered(&self, answered: Result<QueryResults, JoinError>) -> bool {
         let answered = match answered {
             Ok(answered) => answered,
             Err(error) => {
@@ -288,7 +288,7 @@ impl Judge {
 }
 
 /// What was asked, once it is answered; never where nothing was.
-async fn ended(asked: &mut Option<JoinHandle<Answered>>) -> Result<Answered, JoinError> {
+async fn ended(asked: &mut Option<JoinHandle<QueryResults>>) -> Result<QueryResults, JoinError> {
     match asked {
         Some(asked) => asked.await,
         None => std::future::pending().await,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use bellwether_core::{
-    Alert, AlertState, Fingerprint, LabelSet, Labels, METRIC_NAME, Origin, Wall,
+    Alert, AlertState, Fingerprint, LabelSet, Labels, METRIC_NAME, Origin, UnixMillis,
 };
 use bellwether_promql::SampledSeries;
 use bellwether_tsdb::history::{History, SeriesRef};
@@ -34,7 +34,7 @@ impl Made {
     }
 
     /// Takes other labels for every series, after a reload. Series with the old ones end.
-    pub(super) fn relabel(&self, labels: &Labels, at: Wall) {
+    pub(super) fn relabel(&self, labels: &Labels, at: UnixMillis) {
         if *self.labels.lock() == *labels {
             return;
         }
@@ -45,7 +45,7 @@ impl Made {
     }
 
     /// `origin` was collected at `at`, in whole or not.
-    pub(super) fn collected(&self, origin: Origin, success: bool, at: Wall) {
+    pub(super) fn collected(&self, origin: Origin, success: bool, at: UnixMillis) {
         let Some(history) = &self.history else { return };
         let mut up = self.up.lock();
         let series = up.entry(origin).or_default();
@@ -59,13 +59,13 @@ impl Made {
     }
 
     /// `origin` is collected no more.
-    pub(super) fn forget(&self, origin: Origin, at: Wall) {
+    pub(super) fn forget(&self, origin: Origin, at: UnixMillis) {
         let series = self.up.lock().remove(&origin).flatten();
         self.end([series].into_iter(), at);
     }
 
     /// These are all alerts that are pending or firing at `at`.
-    pub(super) fn evaluated(&self, alerts: &[Alert], at: Wall) {
+    pub(super) fn evaluated(&self, alerts: &[Alert], at: UnixMillis) {
         let Some(history) = &self.history else { return };
         let mut known = self.alerts.lock();
         let mut samples = Vec::with_capacity(alerts.len() * 2);
@@ -111,7 +111,7 @@ impl Made {
         LabelSet::new(own.iter().map(|(name, value)| (*name, *value)).chain(usual))
     }
 
-    fn end(&self, series: impl Iterator<Item = Option<SeriesRef>>, at: Wall) {
+    fn end(&self, series: impl Iterator<Item = Option<SeriesRef>>, at: UnixMillis) {
         let Some(history) = &self.history else { return };
         let ended: Vec<_> =
             series.flatten().map(|series| (series, SampledSeries::stale())).collect();
@@ -129,7 +129,7 @@ mod tests {
 
     fn ask(history: &History, query: &str, seconds: i64) -> Vec<(String, f64)> {
         let query = parse(query).unwrap();
-        let at = Wall(seconds * 1000);
+        let at = UnixMillis(seconds * 1000);
         let answer = query.instant(history, at, &Options::default(), &Guard::default()).unwrap();
         let Value::Vector(samples) = answer.value else { panic!("no vector") };
         samples.iter().map(|sample| (sample.labels.to_string(), sample.value)).collect()
@@ -140,8 +140,8 @@ mod tests {
         let history = Arc::new(History::in_memory(100));
         let labels = Labels::from([("instance".to_owned(), "here".to_owned())]);
         let made = Made::new(Some(history.clone()), labels);
-        made.collected(Origin::System, true, Wall(1000));
-        made.collected(Origin::Neo4j, false, Wall(1000));
+        made.collected(Origin::System, true, UnixMillis(1000));
+        made.collected(Origin::Neo4j, false, UnixMillis(1000));
         let up = [
             ("up{collector=\"neo4j\", instance=\"here\"}".to_owned(), 0.0),
             ("up{collector=\"system\", instance=\"here\"}".to_owned(), 1.0),
@@ -149,7 +149,7 @@ mod tests {
         let mut found = ask(&history, "up", 2);
         found.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(found, up);
-        made.forget(Origin::Neo4j, Wall(2000));
+        made.forget(Origin::Neo4j, UnixMillis(2000));
         assert_eq!(ask(&history, "up", 3).len(), 1);
     }
 
@@ -158,20 +158,22 @@ mod tests {
         let history = Arc::new(History::in_memory(100));
         let made = Made::new(Some(history.clone()), Labels::new());
         let labels = Labels::from([("host".to_owned(), "a".to_owned())]);
-        let firing =
-            Alert { active_at: Wall(500_000), ..Alert::firing("hot", Severity::Critical, labels) };
+        let firing = Alert {
+            active_at: UnixMillis(500_000),
+            ..Alert::firing("hot", Severity::Critical, labels)
+        };
         let pending = Alert { state: AlertState::Pending, ..firing.clone() };
         let states = |seconds| {
             let found = ask(&history, "sum by (alertname, alertstate, host) (ALERTS)", seconds);
             found.into_iter().map(|(labels, _)| labels).collect::<Vec<_>>()
         };
-        made.evaluated(&[pending], Wall(500_000));
+        made.evaluated(&[pending], UnixMillis(500_000));
         assert_eq!(states(501), ["{alertname=\"hot\", alertstate=\"pending\", host=\"a\"}"]);
-        made.evaluated(std::slice::from_ref(&firing), Wall(510_000));
+        made.evaluated(std::slice::from_ref(&firing), UnixMillis(510_000));
         assert_eq!(states(511), ["{alertname=\"hot\", alertstate=\"firing\", host=\"a\"}"]);
         let since = ask(&history, "ALERTS_FOR_STATE", 511);
         assert_eq!((since.len(), since[0].1), (1, 500.0));
-        made.evaluated(&[], Wall(520_000));
+        made.evaluated(&[], UnixMillis(520_000));
         assert_eq!((states(521), ask(&history, "ALERTS_FOR_STATE", 521)), (vec![], vec![]));
     }
 }

@@ -9,7 +9,7 @@ use tracing::warn;
 use super::past::Past;
 use crate::config::Plan;
 use bellwether_collectors::own::RemoteFigures;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_remote_write::{Families, Prepared, Setup, Writers};
 use bellwether_runtime::Clock;
 use bellwether_server::RemoteHealth;
@@ -18,7 +18,7 @@ use bellwether_server::RemoteHealth;
 pub(super) struct Outward {
     writers: Arc<Writers>,
     /// Since when this process counts.
-    started: Wall,
+    started: UnixMillis,
 }
 
 /// Looks whether the destinations of `plan` can be built.
@@ -93,7 +93,7 @@ impl Outward {
             lost: figures.failed + lost(&figures.dropped),
             pending_bytes: figures.pending_bytes,
             newest_sent: (figures.newest_sent > 0.0)
-                .then_some(Wall((figures.newest_sent * 1000.0) as i64)),
+                .then_some(UnixMillis((figures.newest_sent * 1000.0) as i64)),
             last_error: figures.last_error,
         });
         health.collect()

@@ -43,7 +43,7 @@ impl Watch {
     }
 }
 
-impl rules::Watch for Watch {
+impl rules::QueryLimiter for Watch {
     fn begin(&self) -> Arc<Guard> {
         let guard = Arc::new(Guard::within(MAX_SAMPLES, MAX_BYTES, Arc::default()));
         *self.current.lock() = Some((Instant::now(), guard.clone()));

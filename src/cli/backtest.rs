@@ -15,11 +15,11 @@ use super::when::When;
 use super::{Global, import, process_environment};
 use crate::config::{self, Plan, Source};
 use crate::replay::{self, Outcome, Setup};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable};
 use bellwether_runtime::Clock;
-use bellwether_schema::{Span, Spanned, format_duration};
+use bellwether_schema::{HumanDuration, Spanned, format_duration};
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::{CEILING, Import};
 use prometheus::Server;
@@ -114,7 +114,7 @@ fn selected(selector: &str) -> anyhow::Result<Vec<LabelMatcher>> {
 struct Trial<'a> {
     source: &'a dyn Queryable,
     matchers: &'a [LabelMatcher],
-    range: (Wall, Wall),
+    range: (UnixMillis, UnixMillis),
 }
 
 impl Trial<'_> {
@@ -129,7 +129,7 @@ impl Trial<'_> {
         };
         let (from, to) = self.range;
         let bar = bar(to.since(from).as_secs(), "{wide_bar} {percent}% of the time, {eta} left");
-        let mut told = |at: Wall| bar.set_position(at.since(from).as_secs());
+        let mut told = |at: UnixMillis| bar.set_position(at.since(from).as_secs());
         let outcome = replay::run(self.source, setup, from, to, &Guard::default(), &mut told);
         bar.finish_and_clear();
         let outcome = outcome.context("cannot read what was recorded")?;
@@ -155,7 +155,8 @@ impl Trial<'_> {
         );
         let mut loaded = load()?;
         if let Some(root) = &mut loaded.root {
-            root.performance_monitor.value.collection_interval = Spanned::nowhere(Span(observed));
+            root.performance_monitor.value.collection_interval =
+                Spanned::nowhere(HumanDuration(observed));
         }
         Ok(config::plan(loaded)?)
     }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Global, process_environment};
 use crate::config::{self, Plan, Source};
-use bellwether_schema::Problem;
+use bellwether_schema::Diagnostic;
 use bellwether_server::Access;
 
 #[derive(Args)]
@@ -42,7 +42,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn refuse(problems: &[Problem], source: &Source) -> anyhow::Result<()> {
+fn refuse(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
     for problem in problems {
         eprintln!("{}", problem.told(source));
     }

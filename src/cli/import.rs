@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::Global;
 use super::recorded::{Folder, bar, give_to_owner};
 use crate::config::Root;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
@@ -64,7 +64,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 
 /// Says which of the samples will not be seen: those older than `retention`, and those that a running Bellwether
 /// holds in memory itself.
-fn warnings(done: &Imported, now: Wall, retention: Option<Duration>) -> Vec<String> {
+fn warnings(done: &Imported, now: UnixMillis, retention: Option<Duration>) -> Vec<String> {
     let Some((from, to)) = done.span else { return Vec::new() };
     let mut warnings = Vec::new();
     if let Some(retention) = retention.filter(|retention| from < now.before(*retention)) {
@@ -89,7 +89,7 @@ fn warnings(done: &Imported, now: Wall, retention: Option<Duration>) -> Vec<Stri
     warnings
 }
 
-fn time(at: Wall) -> String {
+fn time(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_string()
 }
 
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_will_not_be_seen_is_said() {
-        let now = Wall(1_795_435_200_000);
+        let now = UnixMillis(1_795_435_200_000);
         let of = |from: Duration, to: Duration| {
             let span = Some((now.before(from), now.before(to)));
             warnings(&Imported { span, ..Imported::default() }, now, Some(DAY * 15)).join("\n")

@@ -1,6 +1,6 @@
 //! Hints for a query that found nothing: the names of series that come near those it asks for.
 
-use bellwether_core::{METRIC_NAME, Wall};
+use bellwether_core::{METRIC_NAME, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::list;
@@ -40,7 +40,7 @@ pub(super) fn hint<'a>(
 
 /// The names of all series in `history`; none where it cannot be read.
 pub(super) fn names(history: &History) -> Option<Vec<String>> {
-    let series = list(history, &[Vec::new()], Wall(i64::MIN), Wall(i64::MAX)).ok()?;
+    let series = list(history, &[Vec::new()], UnixMillis(i64::MIN), UnixMillis(i64::MAX)).ok()?;
     let mut names: Vec<String> = series.iter().map(|labels| labels.name().to_owned()).collect();
     names.dedup();
     Some(names)

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use bellwether_core::{Severity, Status};
-use bellwether_notify::{ChannelSettings, Tried, WallClock, named, try_channel};
+use bellwether_notify::{ChannelSettings, TestResult, WallClock, named, test_send};
 use bellwether_runtime::Clock;
 
 #[derive(Args)]
@@ -61,7 +61,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     for (name, channel) in &chosen {
         let context = (plan.sender.clone(), clock.clone());
         let severity = options.severity.into();
-        let tried = try_channel(name, channel, context, severity, options.resolve);
+        let tried = test_send(name, channel, context, severity, options.resolve);
         match runtime.block_on(tried) {
             Ok(tried) => {
                 failed += usize::from(tried.iter().any(|one| one.refused.is_some()));
@@ -98,7 +98,7 @@ fn choose<'a>(
     Ok(chosen)
 }
 
-fn told(tried: &Tried) -> String {
+fn told(tried: &TestResult) -> String {
     let sample = match tried.status {
         Status::Firing => "firing",
         Status::Resolved => "resolved",

@@ -14,7 +14,7 @@ use super::asking::{data, list, printable, printable_lines, text};
 use super::client::Target;
 use super::when::When;
 use super::{Global, nearby, output};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_promql::{Answer, Guard, Value};
 use bellwether_runtime::Clock;
 use bellwether_schema::{format_duration, parse_duration};
@@ -75,8 +75,8 @@ fn step(text: &str) -> Result<Duration, String> {
 /// When it is asked for.
 #[derive(Clone, Copy)]
 enum Times {
-    At(Wall),
-    Range { from: Wall, to: Wall, step: Duration },
+    At(UnixMillis),
+    Range { from: UnixMillis, to: UnixMillis, step: Duration },
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -119,7 +119,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 impl Options {
-    fn times(&self, now: Wall) -> anyhow::Result<Times> {
+    fn times(&self, now: UnixMillis) -> anyhow::Result<Times> {
         let asked = self.from.is_some() || self.to.is_some() || self.step.is_some();
         let drawn = self.format == Form::Chart;
         if self.at.is_some() && drawn {
@@ -148,7 +148,7 @@ impl Options {
 
 /// Asks a running Bellwether, or a Prometheus; gives the text of its answer.
 fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<String> {
-    let seconds = |at: Wall| format!("{:.3}", at.0 as f64 / 1000.0);
+    let seconds = |at: UnixMillis| format!("{:.3}", at.0 as f64 / 1000.0);
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     parameters.append_pair("query", &options.expr);
     let name = match times {
@@ -226,13 +226,13 @@ mod tests {
     fn times(arguments: &str) -> Result<Times, String> {
         let line = std::iter::once("query").chain(arguments.split_whitespace());
         let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
-        line.options.times(Wall(1_700_000_000_000)).map_err(|error| error.to_string())
+        line.options.times(UnixMillis(1_700_000_000_000)).map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_is_asked_is_one_time_or_a_range() {
-        assert!(matches!(times("up"), Ok(Times::At(Wall(1_700_000_000_000)))));
-        assert!(matches!(times("up --at -1h"), Ok(Times::At(Wall(1_699_996_400_000)))));
+        assert!(matches!(times("up"), Ok(Times::At(UnixMillis(1_700_000_000_000)))));
+        assert!(matches!(times("up --at -1h"), Ok(Times::At(UnixMillis(1_699_996_400_000)))));
         let hour = (1_699_996_400_000, 1_700_000_000_000);
         // 257 steps of 14 s.
         let steps = (1_699_996_402_000, 1_700_000_000_000);

@@ -11,7 +11,7 @@ use bellwether_compat::severity_of;
 use bellwether_core::{Alert, Labels, Severity};
 use bellwether_routing::Matchers;
 use bellwether_runtime::Clock;
-use bellwether_server::way_view;
+use bellwether_server::route_match_view;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -32,7 +32,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let now = Clock::start().now().wall;
     let at = options.at.map_or(now, |at| at.at(now));
     let alert = alert(&options.labels)?;
-    let ways: Vec<Value> = plan.routing.ways(&alert, at).iter().map(way_view).collect();
+    let ways: Vec<Value> = plan.routing.ways(&alert, at).iter().map(route_match_view).collect();
     if options.form.is_json() {
         println!("{:#}", Value::Array(ways));
     } else {

@@ -9,7 +9,7 @@ use super::Global;
 use crate::config::{self, Plan};
 use bellwether_compat::RuleFile;
 use bellwether_rules::{RecordingSettings, RuleSet, RuleSettings};
-use bellwether_schema::{Problem, Problems};
+use bellwether_schema::{Diagnostic, Diagnostics};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -70,7 +70,7 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
         Ok(RuleFile { path: path.clone(), text })
     };
     let files: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let imported = bellwether_compat::import(&files, std::iter::empty(), &mut problems);
     let declared = bellwether_rules::Declared {
         recordings: &imported.recordings,
@@ -90,11 +90,11 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
 }
 
 /// Takes the labels out that a declaration must not set.
-fn reserved(rule: &mut RuleSettings) -> Vec<Problem> {
+fn reserved(rule: &mut RuleSettings) -> Vec<Diagnostic> {
     let take = |name: &str| rule.add_labels.remove(name).map(|value| (name.to_owned(), value));
     let mut taken: Vec<_> = ["alertname", "severity"].into_iter().filter_map(take).collect();
     taken.retain(|(_, value)| !value.value.is_empty());
-    let told = |(name, value): (String, bellwether_schema::Spanned<String>)| Problem {
+    let told = |(name, value): (String, bellwether_schema::Spanned<String>)| Diagnostic {
         message: format!("the label {name}={:?} is not kept", value.value),
         hint: Some("a declaration has one rule of a name, and four severities".into()),
         at: value.at,

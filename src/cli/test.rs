@@ -16,7 +16,7 @@ use crate::config;
 use crate::ruletest::{self, Failure, Line, Subject, Verdict};
 use bellwether_files as files;
 use bellwether_runtime::Clock;
-use bellwether_schema::{Problem, Problems};
+use bellwether_schema::{Diagnostic, Diagnostics};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -92,7 +92,7 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
     let text =
         config::read(file).map_err(|(message, _)| format!("{}: {message}", file.display()))?;
     let suite = ruletest::read(&text).map_err(|problems| listed(file, &problems))?;
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let rules = named::of_rules(file, &suite, &mut problems);
     if !problems.is_empty() {
         return Err(listed(file, &problems.into_sorted()));
@@ -115,9 +115,9 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
     Ok((verdicts, subject.warnings))
 }
 
-/// Problems as `file:line:column: path: message`.
-fn listed(file: &Path, problems: &[Problem]) -> String {
-    let line = |problem: &Problem| problem.told(&file.display());
+/// Diagnostics as `file:line:column: path: message`.
+fn listed(file: &Path, problems: &[Diagnostic]) -> String {
+    let line = |problem: &Diagnostic| problem.told(&file.display());
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_schema::parse_duration;
 
 /// A point in time as it was written: `now`, `-1h` (before now), Unix seconds, RFC 3339, or a date
@@ -17,12 +17,12 @@ pub(super) enum When {
     /// This long before now.
     Ago(Duration),
     /// A fixed point.
-    At(Wall),
+    At(UnixMillis),
 }
 
 impl When {
     /// The point in time, where now is `now`.
-    pub(super) fn at(self, now: Wall) -> Wall {
+    pub(super) fn at(self, now: UnixMillis) -> UnixMillis {
         match self {
             Self::Ago(span) => now.before(span),
             Self::At(wall) => wall,
@@ -43,13 +43,13 @@ impl FromStr for When {
         if let Ok(seconds) = text.parse::<f64>()
             && seconds.is_finite()
         {
-            return Ok(Self::At(Wall((seconds * 1000.0).round() as i64)));
+            return Ok(Self::At(UnixMillis((seconds * 1000.0).round() as i64)));
         }
         let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
         let at = text.parse::<Timestamp>().ok();
         let at = at.or_else(|| text.parse::<DateTime>().ok().and_then(utc));
         let at = at.or_else(|| text.parse::<Date>().ok().and_then(|date| utc(date.at(0, 0, 0, 0))));
-        at.map(|at| Self::At(Wall(at.as_millisecond()))).ok_or_else(|| {
+        at.map(|at| Self::At(UnixMillis(at.as_millisecond()))).ok_or_else(|| {
             "no time; hint: now, -1h, 2026-11-21, 2026-11-21T10:00:00Z or Unix seconds".to_owned()
         })
     }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn every_form_of_a_time() {
-        let now = Wall(1_700_000_000_000);
+        let now = UnixMillis(1_700_000_000_000);
         let at = |text: &str| text.parse::<When>().unwrap().at(now).0;
         assert_eq!(at("now"), now.0);
         assert_eq!(at("-1h30m"), now.0 - 5_400_000);

@@ -13,9 +13,11 @@ use bellwether_collectors::{application, neo4j, own, system};
 use bellwether_compat::RuleFile;
 use bellwether_core::{Kind, Labels, MetricDef, MetricId};
 use bellwether_notify::Sender;
-use bellwether_routing::{Routing, RuleTraits, WrittenSilence};
+use bellwether_routing::{Routing, RuleTraits, SilenceSpec};
 use bellwether_rules::{RuleSet, RuleSettings};
-use bellwether_schema::{At, Environment, Problem, Problems, check_metric_name, format_duration};
+use bellwether_schema::{
+    Diagnostic, Diagnostics, Environment, SourceLocation, check_metric_name, format_duration,
+};
 use bellwether_tsdb::history::Backend;
 
 use super::exec;
@@ -58,9 +60,9 @@ pub struct Plan {
     /// What may hold things back.
     pub bottlenecks: Vec<Bottleneck>,
     /// What is odd but no error.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
     /// What is wrong with rule files that were left out.
-    pub left_out: Vec<Problem>,
+    pub left_out: Vec<Diagnostic>,
 }
 
 /// The plan at a start: a rule file that is wrong is left out and costs its own rules only. All
@@ -69,14 +71,14 @@ pub struct Plan {
 /// # Errors
 /// What `load` fails by, and all problems but those of rule files.
 pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> Result<Plan, E> {
-    let mut left_out: Vec<Problem> = Vec::new();
+    let mut left_out: Vec<Diagnostic> = Vec::new();
     loop {
         let mut loaded = load()?;
         loaded.leave_out(&left_out);
         let files: BTreeSet<String> =
             loaded.rule_files.iter().map(|file| file.path.display().to_string()).collect();
         let of_file =
-            |one: &Problem| one.at.file.as_ref().is_some_and(|file| files.contains(&**file));
+            |one: &Diagnostic| one.at.file.as_ref().is_some_and(|file| files.contains(&**file));
         match plan(loaded) {
             Ok(plan) => return Ok(Plan { left_out, ..plan }),
             Err(report) if report.problems.iter().all(of_file) => left_out.extend(report.problems),
@@ -99,7 +101,7 @@ pub struct RuleGroup {
     /// The names of its rules that alert.
     pub rules: Vec<String>,
     /// The places of those that record: several may record one series.
-    pub recordings: Vec<At>,
+    pub recordings: Vec<SourceLocation>,
 }
 
 /// Checks what was loaded.
@@ -128,12 +130,12 @@ pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
 struct Checker<'a> {
     root: &'a Root,
     rule_files: &'a [RuleFile],
-    silences: &'a [WrittenSilence],
-    problems: &'a mut Problems,
-    warnings: Vec<Problem>,
+    silences: &'a [SilenceSpec],
+    problems: &'a mut Diagnostics,
+    warnings: Vec<Diagnostic>,
     metrics: Vec<MetricDef>,
     /// Where each name was declared first.
-    declared: BTreeMap<String, At>,
+    declared: BTreeMap<String, SourceLocation>,
     /// The name of this host.
     host: Option<&'a str>,
     rule_groups: Vec<RuleGroup>,
@@ -143,9 +145,9 @@ impl<'a> Checker<'a> {
     fn new(
         root: &'a Root,
         rule_files: &'a [RuleFile],
-        silences: &'a [WrittenSilence],
-        warnings: Vec<Problem>,
-        problems: &'a mut Problems,
+        silences: &'a [SilenceSpec],
+        warnings: Vec<Diagnostic>,
+        problems: &'a mut Diagnostics,
     ) -> Self {
         let (metrics, declared) = (Vec::new(), BTreeMap::new());
         let (host, rule_groups) = (None, Vec::new());
@@ -167,7 +169,7 @@ impl<'a> Checker<'a> {
         let monitor = &self.root.performance_monitor;
         if monitor.at.pos.line == 0 {
             self.problems
-                .error(&At::default(), "nothing is declared")
+                .error(&SourceLocation::default(), "nothing is declared")
                 .hint("begin with performance_monitor: and see config/bellwether.yaml");
         }
         let interval = self.interval();
@@ -366,7 +368,7 @@ impl<'a> Checker<'a> {
         let (connect, longest) = (&settings.connect_timeout, plan.longest_run());
         // The default is cut as well, and nobody asked for it.
         if connect.at.pos.line > 0 && connect.value.0 > longest {
-            self.warnings.push(Problem {
+            self.warnings.push(Diagnostic {
                 at: connect.at.clone(),
                 message: format!(
                     "connect_timeout {} is cut to {}: a collection ends within four fifths of its \
@@ -397,7 +399,7 @@ impl<'a> Checker<'a> {
         }
         for (rule, missing) in all.iter().zip(&missing) {
             let Some(missing) = missing else { continue };
-            self.warnings.push(Problem {
+            self.warnings.push(Diagnostic {
                 at: rule.place(),
                 message: format!("rule {:?} is not judged", rule.name.value),
                 hint: Some(format!("its metric {missing} is declared but not collected")),
@@ -460,7 +462,7 @@ impl<'a> Checker<'a> {
             if worst < least {
                 let at = settings.severity.as_ref().map_or(settings.place(), |s| s.at.clone());
                 let (worst, least) = (worst.as_str(), least.as_str());
-                self.warnings.push(Problem {
+                self.warnings.push(Diagnostic {
                     at,
                     message: format!("no channel is told of rule {:?}: it is {worst}", &*rule.name),
                     hint: Some(format!(

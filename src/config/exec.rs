@@ -5,13 +5,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use bellwether_notify::ChannelType;
-use bellwether_schema::Problems;
+use bellwether_schema::Diagnostics;
 
 use super::load::Source;
 use super::sections::Root;
 
 /// Judges channels of type `exec`, those that are switched off too: `notify-test` starts them.
-pub(super) fn check(root: &Root, source: &Source, problems: &mut Problems) {
+pub(super) fn check(root: &Root, source: &Source, problems: &mut Diagnostics) {
     let alerting = &root.performance_monitor.alerting;
     let channels = alerting.notifications.channels.iter();
     for channel in channels.filter(|channel| channel.common.r#type == ChannelType::Exec) {

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use bellwether_compat::RuleFile;
 use bellwether_routing::read_silences;
-use bellwether_schema::{At, Problem, Spanned};
+use bellwether_schema::{Diagnostic, SourceLocation, Spanned};
 
 use super::load::{self, Loaded, Source};
 
@@ -20,7 +20,10 @@ pub fn read_files(loaded: &mut Loaded) {
         let text = load::read(&path).unwrap_or_else(|(message, hint)| {
             let file = Some(path.display().to_string().into());
             let message = format!("{message}, named on {}", at.words());
-            loaded.problems.error(&At { file, ..At::default() }, message).hint_if(hint);
+            loaded
+                .problems
+                .error(&SourceLocation { file, ..SourceLocation::default() }, message)
+                .hint_if(hint);
             String::new()
         });
         loaded.rule_files.push(RuleFile { path, text });
@@ -90,7 +93,7 @@ fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, 
 }
 
 /// The files that `names` stand for, each once, and where it is named.
-fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, At)> {
+fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, SourceLocation)> {
     let folder = folder(&loaded.source);
     let mut paths = Vec::new();
     for named in names {
@@ -109,8 +112,8 @@ fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, At)> 
     paths
 }
 
-fn no_file(named: &Spanned<PathBuf>) -> Problem {
-    Problem {
+fn no_file(named: &Spanned<PathBuf>) -> Diagnostic {
+    Diagnostic {
         at: named.at.clone(),
         message: format!("no file fits {}", named.value.display()),
         hint: None,

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bellwether_compat::RuleFile;
-use bellwether_routing::WrittenSilence;
-use bellwether_schema::{At, Cx, Decode, Environment, Problem, Problems, parse};
+use bellwether_routing::SilenceSpec;
+use bellwether_schema::{
+    Decode, DecodeContext, Diagnostic, Diagnostics, Environment, SourceLocation, parse,
+};
 
 use super::files;
 use super::sections::Root;
@@ -43,14 +45,17 @@ pub struct Report {
     /// Whose problems these are.
     pub source: Source,
     /// By their place in the file; never empty.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Diagnostic>,
 }
 
 impl Report {
     /// One problem that has no place in the file.
     pub fn whole(source: &Source, message: impl Into<String>, hint: Option<&str>) -> Self {
-        let problem =
-            Problem { at: At::default(), message: message.into(), hint: hint.map(str::to_owned) };
+        let problem = Diagnostic {
+            at: SourceLocation::default(),
+            message: message.into(),
+            hint: hint.map(str::to_owned),
+        };
         Self { source: source.clone(), problems: vec![problem] }
     }
 }
@@ -77,20 +82,20 @@ pub struct Loaded {
     /// The settings; defaults stand in for what is wrong.
     pub root: Option<Root>,
     /// What is wrong.
-    pub problems: Problems,
+    pub problems: Diagnostics,
     /// The rule files of Prometheus that it names.
     pub rule_files: Vec<RuleFile>,
     /// What the files of silences hold that it names.
-    pub silences: Vec<WrittenSilence>,
+    pub silences: Vec<SilenceSpec>,
     /// What is odd but no error.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
     /// The name of this host.
     pub host: Option<String>,
 }
 
 impl Loaded {
     /// Takes the rule files out that `problems` are about, and what is wrong with them.
-    pub(super) fn leave_out(&mut self, problems: &[Problem]) {
+    pub(super) fn leave_out(&mut self, problems: &[Diagnostic]) {
         let of = |file: &str| problems.iter().any(|one| one.at.file.as_deref() == Some(file));
         self.rule_files.retain(|file| !of(&file.path.display().to_string()));
         self.problems.retain(|one| !one.at.file.as_deref().is_some_and(of));
@@ -119,11 +124,11 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
 /// Decodes `text` as the declaration of `source`. Files that it names are not read.
 #[must_use]
 pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Loaded {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let root = match parse(text) {
-        Ok(node) => Root::decode(&node, &mut Cx::new(&mut problems, environment)),
+        Ok(node) => Root::decode(&node, &mut DecodeContext::new(&mut problems, environment)),
         Err((pos, message)) => {
-            problems.error(&At { pos, ..At::default() }, message);
+            problems.error(&SourceLocation { pos, ..SourceLocation::default() }, message);
             None
         }
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bellwether_collectors::system::Nature;
 use bellwether_collectors::{neo4j, own, system};
 use bellwether_core::Kind;
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 use super::load::EMBEDDED;
 use super::sections::Root;
@@ -74,11 +74,11 @@ fn row<'a>(
 }
 
 fn shipped_application_metrics() -> Vec<(String, Kind, Vec<String>, String)> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     // The tables describe the shipped file as it stands, not this process's environment.
     let root = parse(EMBEDDED)
         .ok()
-        .and_then(|node| Root::decode(&node, &mut Cx::new(&mut problems, &|_| None)));
+        .and_then(|node| Root::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)));
     let metrics = root.map(|root| root.performance_monitor.value.application_metrics);
     metrics
         .unwrap_or_default()

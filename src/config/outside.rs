@@ -16,13 +16,13 @@ use crate::logging;
 use bellwether_files as files;
 use bellwether_notify as notify;
 use bellwether_remote_write as remote;
-use bellwether_schema::{At, Problem, Problems};
+use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation};
 
 /// All that is wrong with what the enabled parts of `plan` name. Reads files; touches no network
 /// and writes nothing.
 #[must_use]
-pub fn check_outside(plan: &Plan) -> Vec<Problem> {
-    let mut problems = Problems::default();
+pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
+    let mut problems = Diagnostics::default();
     let monitor = &plan.root.performance_monitor;
     for (name, channel) in notify::named(&monitor.alerting.notifications.channels) {
         if !channel.common.enabled {
@@ -49,14 +49,17 @@ pub fn check_outside(plan: &Plan) -> Vec<Problem> {
         check_files(neo4j, &monitor.at.key("neo4j_metrics"), &mut problems);
     }
     if let Err(reason) = logging::check(&plan.root.logging) {
-        problems.error(&At { path: "logging.file".into(), ..At::default() }, reason);
+        problems.error(
+            &SourceLocation { path: "logging.file".into(), ..SourceLocation::default() },
+            reason,
+        );
     }
     problems.into_sorted()
 }
 
 /// Checks the files that `settings`, which stand at `at`, name by a key that ends in `_file`;
 /// whether all are good.
-fn check_files(settings: &impl Serialize, at: &At, problems: &mut Problems) -> bool {
+fn check_files(settings: &impl Serialize, at: &SourceLocation, problems: &mut Diagnostics) -> bool {
     let before = problems.len();
     if let Ok(value) = serde_yaml::to_value(settings) {
         check_value(&value, at, problems);
@@ -64,7 +67,7 @@ fn check_files(settings: &impl Serialize, at: &At, problems: &mut Problems) -> b
     problems.len() == before
 }
 
-fn check_value(value: &Value, at: &At, problems: &mut Problems) {
+fn check_value(value: &Value, at: &SourceLocation, problems: &mut Diagnostics) {
     match value {
         Value::Mapping(entries) => {
             for (key, value) in entries {

@@ -18,11 +18,11 @@ use bellwether_routing::{
     ReceiverSettings, Routes, TimeIntervalSettings,
 };
 use bellwether_rules::{RecordingSettings, RuleSettings};
-use bellwether_schema::{Span, Spanned, choices, section};
+use bellwether_schema::{HumanDuration, Spanned, section, string_enum};
 use bellwether_server::Prometheus;
 use bellwether_tsdb::history::TrendStorage;
 
-choices! {
+string_enum! {
     /// A collector that can be enabled.
     pub enum CollectorName {
         /// /proc and /sys.
@@ -66,10 +66,10 @@ section! {
     /// What is measured, served, judged and told.
     pub struct Monitor {
         /// How often the collectors run, unless one says otherwise.
-        pub collection_interval: Spanned<Span> = Spanned::nowhere(Span::secs(30)),
+        pub collection_interval: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(30)),
         /// How long one run of a collector may take; by default 10 s, or the interval if that is
         /// shorter.
-        pub collection_timeout: Option<Spanned<Span>>,
+        pub collection_timeout: Option<Spanned<HumanDuration>>,
         /// Which collectors run; by default all that are set up.
         pub enabled_collectors: Option<Vec<Spanned<CollectorName>>>,
         /// Host metrics.
@@ -139,7 +139,7 @@ section! {
         /// them; named like `rule_files`. A reload reads them again.
         pub silence_files: Vec<Spanned<PathBuf>> = Vec::new(),
         /// How long after an alert resolved it is not told when it fires again.
-        pub cooldown_period: Span = Span::secs(0),
+        pub cooldown_period: HumanDuration = HumanDuration::secs(0),
         /// Alerts that change too often.
         pub flapping: FlappingSettings = FlappingSettings::default(),
         /// A sign of life.

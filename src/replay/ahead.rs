@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
@@ -17,20 +17,20 @@ const AHEAD: Duration = Duration::from_secs(3_600);
 pub(super) struct Ahead<'a> {
     source: &'a dyn Queryable,
     /// Later than this nothing is asked.
-    end: Wall,
+    end: UnixMillis,
     /// By the text of the matchers.
     kept: Mutex<HashMap<String, Kept>>,
 }
 
 /// What was read of one selector.
 struct Kept {
-    from: Wall,
-    to: Wall,
+    from: UnixMillis,
+    to: UnixMillis,
     series: Vec<SampledSeries>,
 }
 
 impl<'a> Ahead<'a> {
-    pub(super) fn new(source: &'a dyn Queryable, end: Wall) -> Self {
+    pub(super) fn new(source: &'a dyn Queryable, end: UnixMillis) -> Self {
         Self { source, end, kept: Mutex::default() }
     }
 }
@@ -39,8 +39,8 @@ impl Queryable for Ahead<'_> {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let key = matchers.iter().fold(String::new(), |key, one| {
@@ -48,7 +48,7 @@ impl Queryable for Ahead<'_> {
         });
         let mut kept = self.kept.lock();
         if !kept.get(&key).is_some_and(|kept| kept.from <= from && to <= kept.to) {
-            let until = Wall(to.0.saturating_add_unsigned(AHEAD.as_millis() as u64));
+            let until = UnixMillis(to.0.saturating_add_unsigned(AHEAD.as_millis() as u64));
             let until = until.min(self.end).max(to);
             let series = self.source.select(matchers, from, until, &Guard::default())?;
             kept.insert(key.clone(), Kept { from, to: until, series });
@@ -73,8 +73,8 @@ impl Queryable for Ahead<'_> {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         self.source.series(matchers, from, to, guard)
@@ -95,8 +95,8 @@ mod tests {
         fn select(
             &self,
             matchers: &[LabelMatcher],
-            from: Wall,
-            to: Wall,
+            from: UnixMillis,
+            to: UnixMillis,
             guard: &Guard,
         ) -> Result<Vec<SampledSeries>, StorageError> {
             self.1.fetch_add(1, Relaxed);
@@ -106,8 +106,8 @@ mod tests {
         fn series(
             &self,
             matchers: &[LabelMatcher],
-            from: Wall,
-            to: Wall,
+            from: UnixMillis,
+            to: UnixMillis,
             guard: &Guard,
         ) -> Result<Vec<LabelSet>, StorageError> {
             self.0.series(matchers, from, to, guard)
@@ -119,14 +119,14 @@ mod tests {
         let history = History::in_memory(10);
         let series = history.series_ref(&LabelSet::new([("__name__", "up")])).unwrap();
         for minute in 0..600 {
-            history.append(Wall(minute * 60_000), &[(series, minute as f64)]);
+            history.append(UnixMillis(minute * 60_000), &[(series, minute as f64)]);
         }
         let source = Counted(history, AtomicUsize::new(0));
-        let ahead = Ahead::new(&source, Wall(600 * 60_000));
+        let ahead = Ahead::new(&source, UnixMillis(600 * 60_000));
         let matchers = [LabelMatcher::equal("__name__", "up")];
         let guard = Guard::default();
         for minute in 0..600 {
-            let (from, to) = (Wall((minute - 5) * 60_000 + 1), Wall(minute * 60_000));
+            let (from, to) = (UnixMillis((minute - 5) * 60_000 + 1), UnixMillis(minute * 60_000));
             let got = ahead.select(&matchers, from, to, &guard);
             assert_eq!(got, source.0.select(&matchers, from, to, &guard));
         }

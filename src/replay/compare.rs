@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Episode, Outcome};
-use bellwether_core::{Labels, Wall};
+use bellwether_core::{Labels, UnixMillis};
 
 /// One difference between two outcomes over the same time.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub enum Change<'a> {
 }
 
 impl Change<'_> {
-    fn at(&self) -> Wall {
+    fn at(&self) -> UnixMillis {
         match self {
             Self::Added(one) | Self::Removed(one) => one.fired_at,
             Self::Moved(before, after) => before.fired_at.min(after.fired_at),
@@ -32,7 +32,7 @@ impl Change<'_> {
 pub fn compare<'a>(
     before: &'a Outcome,
     after: &'a Outcome,
-    end: Wall,
+    end: UnixMillis,
 ) -> BTreeMap<&'a str, Vec<Change<'a>>> {
     let (before, after) = (by_alert(before), by_alert(after));
     let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
@@ -66,10 +66,10 @@ fn by_alert(outcome: &Outcome) -> ByAlert<'_> {
 }
 
 /// Both lists are in the order of time and free of overlaps within themselves.
-fn differences<'a>(old: &[&'a Episode], new: &[&'a Episode], end: Wall) -> Vec<Change<'a>> {
+fn differences<'a>(old: &[&'a Episode], new: &[&'a Episode], end: UnixMillis) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
-    let ends = |one: &Episode| Wall(one.fired_at.0).max(one.resolved_at.unwrap_or(end));
+    let ends = |one: &Episode| UnixMillis(one.fired_at.0).max(one.resolved_at.unwrap_or(end));
     loop {
         match (old.peek(), new.peek()) {
             (Some(a), Some(b)) if ends(a) < b.fired_at => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::RuleOutcome;
 use super::pipeline::Sent;
 use bellwether_core::{
-    AlertState, Cause, Fingerprint, Labels, Notification, Severity, Status, Transition, Wall,
+    AlertState, Cause, Fingerprint, Labels, Notification, Severity, Status, Transition, UnixMillis,
 };
 use bellwether_rules::{Engine, RuleSet};
 
@@ -19,11 +19,11 @@ pub struct Episode {
     /// The highest severity it had.
     pub severity: Severity,
     /// When the condition began to hold.
-    pub active_at: Wall,
+    pub active_at: UnixMillis,
     /// When it fired.
-    pub fired_at: Wall,
+    pub fired_at: UnixMillis,
     /// When it resolved; `None`: it still fired at the end.
-    pub resolved_at: Option<Wall>,
+    pub resolved_at: Option<UnixMillis>,
     /// The value at which it fired.
     pub value: Option<f64>,
     /// Why it fired, in one sentence.
@@ -40,7 +40,7 @@ pub struct Told {
     /// What it says.
     pub status: Status,
     /// When.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Why.
     pub cause: Cause,
 }
@@ -48,7 +48,7 @@ pub struct Told {
 impl Episode {
     /// How long it fired; up to `end` where it did not resolve.
     #[must_use]
-    pub fn lasted(&self, end: Wall) -> Duration {
+    pub fn lasted(&self, end: UnixMillis) -> Duration {
         self.resolved_at.unwrap_or(end).since(self.fired_at)
     }
 }

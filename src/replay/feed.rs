@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Setup;
 use super::part::Part;
 use bellwether_core::{
-    Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Origin, Wall,
+    Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Origin, UnixMillis,
 };
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
@@ -99,8 +99,8 @@ impl Feed {
     pub(super) fn load(
         &mut self,
         source: &dyn Queryable,
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<usize, StorageError> {
         for row in self.lanes.values_mut().flat_map(|lane| &mut lane.rows) {
@@ -161,7 +161,7 @@ impl Feed {
 
     /// The next collection: whose it is and when it was; [`Feed::batch`] holds it. `None`: the
     /// page is at its end.
-    pub(super) fn collect(&mut self) -> Option<(Origin, Wall)> {
+    pub(super) fn collect(&mut self) -> Option<(Origin, UnixMillis)> {
         let due = self.lanes.iter().filter_map(|(origin, lane)| Some((lane.next?, *origin)));
         let (first, origin) = due.min()?;
         let lane = self.lanes.get_mut(&origin)?;
@@ -178,7 +178,7 @@ impl Feed {
         lane.next = next;
         // Two collectors may have been under way at once; time never goes back.
         self.last = self.last.max(at);
-        Some((origin, Wall(self.last)))
+        Some((origin, UnixMillis(self.last)))
     }
 
     /// The collectors whose metrics it reads.
@@ -275,7 +275,7 @@ pub fn observed_interval(
     source: &dyn Queryable,
     metrics: &[MetricDef],
     matchers: &[LabelMatcher],
-    to: Wall,
+    to: UnixMillis,
 ) -> Result<Option<Duration>, StorageError> {
     const ENOUGH: usize = 10;
     let mut gaps = Vec::new();

@@ -4,25 +4,25 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bellwether_core::{Origin, Wall};
-use bellwether_rules::{Pace, RuleSet};
+use bellwether_core::{Origin, UnixMillis};
+use bellwether_rules::{RuleSet, Schedule};
 
 /// Beats at a steady pace.
 pub(super) struct Metronome {
     /// Whose collections the beats stand for; none: there are no beats.
     pub(super) origins: Vec<Origin>,
     every: Duration,
-    next: Wall,
+    next: UnixMillis,
 }
 
 impl Metronome {
     /// For what `rules` ask beyond the collectors that are `fed`, from `start` on.
-    pub(super) fn new(rules: &RuleSet, fed: &[Origin], start: Wall) -> Self {
+    pub(super) fn new(rules: &RuleSet, fed: &[Origin], start: UnixMillis) -> Self {
         let asking = rules.rules.iter().filter(|rule| rule.enabled && rule.inputs().is_empty());
         let recording = rules.recordings.iter().filter(|recording| recording.enabled);
         let paces = asking.map(|rule| &rule.pace).chain(recording.map(|recording| &recording.pace));
-        let unfed = |pace: &&Pace| !pace.origins.iter().any(|origin| fed.contains(origin));
-        let paces: Vec<&Pace> = paces.filter(unfed).collect();
+        let unfed = |pace: &&Schedule| !pace.origins.iter().any(|origin| fed.contains(origin));
+        let paces: Vec<&Schedule> = paces.filter(unfed).collect();
         let origins: BTreeSet<Origin> = paces
             .iter()
             .flat_map(|pace| {
@@ -36,11 +36,11 @@ impl Metronome {
     }
 
     /// The next beat up to `until`, if there is one.
-    pub(super) fn beat(&mut self, until: Wall) -> Option<Wall> {
+    pub(super) fn beat(&mut self, until: UnixMillis) -> Option<UnixMillis> {
         let due = self.next <= until && !self.origins.is_empty();
         due.then(|| {
             let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
-            let after = Wall(self.next.0.saturating_add(every));
+            let after = UnixMillis(self.next.0.saturating_add(every));
             std::mem::replace(&mut self.next, after)
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::feed::Feed;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_promql::{Guard, Queryable, StorageError};
 
 /// Samples held at once, about; 16 bytes each.
@@ -17,26 +17,31 @@ const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 pub(super) struct Pages<'a> {
     source: &'a dyn Queryable,
     guard: &'a Guard,
-    next: Wall,
-    end: Wall,
+    next: UnixMillis,
+    end: UnixMillis,
     span: Duration,
 }
 
 impl<'a> Pages<'a> {
-    pub(super) fn new(source: &'a dyn Queryable, guard: &'a Guard, start: Wall, end: Wall) -> Self {
+    pub(super) fn new(
+        source: &'a dyn Queryable,
+        guard: &'a Guard,
+        start: UnixMillis,
+        end: UnixMillis,
+    ) -> Self {
         Self { source, guard, next: start, end, span: FIRST }
     }
 
     /// Fills `feed` with the next span; where that span ends. `None`: all was read.
-    pub(super) fn next(&mut self, feed: &mut Feed) -> Result<Option<Wall>, StorageError> {
+    pub(super) fn next(&mut self, feed: &mut Feed) -> Result<Option<UnixMillis>, StorageError> {
         if self.next > self.end {
             return Ok(None);
         }
         let span = i64::try_from(self.span.as_millis()).unwrap_or(i64::MAX);
-        let last = Wall(self.next.0.saturating_add(span - 1)).min(self.end);
+        let last = UnixMillis(self.next.0.saturating_add(span - 1)).min(self.end);
         let samples = feed.load(self.source, self.next, last, self.guard)?;
         self.guard.release(samples);
-        self.next = Wall(last.0 + 1);
+        self.next = UnixMillis(last.0 + 1);
         let longer = self.span.mul_f64(SAMPLES as f64 / (samples as f64).max(1.0));
         // A quiet hour must not make the next page a huge one.
         self.span =

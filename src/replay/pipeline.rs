@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bellwether_core::{Alert, Fingerprint, Group, Mono, Notification, Now, Transition};
+use bellwether_core::{Alert, Fingerprint, Group, MonoMillis, Notification, Now, Transition};
 use bellwether_notify::{ChannelSettings, Preview};
 use bellwether_routing::{Dispatcher, Feedback, Routing};
 
@@ -94,6 +94,6 @@ fn sent(channel: &str, notification: Notification, at: Now) -> Sent {
 }
 
 /// Both clocks when the monotonic one stood at `mono`.
-fn earlier(now: Now, mono: Mono) -> Now {
+fn earlier(now: Now, mono: MonoMillis) -> Now {
     Now { mono, wall: now.wall.before(now.mono.since(mono)) }
 }

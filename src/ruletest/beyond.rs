@@ -11,7 +11,8 @@ use bellwether_matcher::LabelMatcher;
 use bellwether_promql as promql;
 use bellwether_routing::Matchers;
 use bellwether_schema::{
-    At, Cx, Decode, Node, Problems, Raw, Shape, Spanned, Value, choices, decode_choice, section,
+    Decode, DecodeContext, Diagnostics, Literal, Node, Shape, SourceLocation, Spanned, Value,
+    decode_choice, section, string_enum,
 };
 
 use super::settings::{Elapsed, Items};
@@ -25,7 +26,7 @@ section! {
         /// Silences alerts.
         pub silence: Option<SilenceStep>,
         /// Ends the silence of this name.
-        pub expire_silence: Option<Spanned<Raw>>,
+        pub expire_silence: Option<Spanned<Literal>>,
         /// Takes care of alerts that fire: they are neither repeated nor escalated.
         pub acknowledge: Option<Spanned<AcknowledgeStep>>,
         /// Bellwether stops, and starts again after this time: nothing but its files is left.
@@ -42,15 +43,15 @@ section! {
     /// A silence.
     pub struct SilenceStep {
         /// What it is called, for `expire_silence`.
-        pub name: Option<Raw>,
+        pub name: Option<Literal>,
         /// Which alerts; all must accept.
         pub matchers: Spanned<Matchers>,
         /// For how long; without it to the end of the test.
         pub r#for: Option<Elapsed>,
         /// Who silences.
-        pub by: Raw = Raw("test".to_owned()),
+        pub by: Literal = Literal("test".to_owned()),
         /// Why.
-        pub comment: Raw = Raw::default(),
+        pub comment: Literal = Literal::default(),
     }
 }
 
@@ -58,11 +59,11 @@ section! {
     /// An acknowledgement.
     pub struct AcknowledgeStep {
         /// The name of the alerts.
-        pub alertname: Raw,
+        pub alertname: Literal,
         /// Labels that they have, and others.
-        pub labels: BTreeMap<String, Raw> = BTreeMap::new(),
+        pub labels: BTreeMap<String, Literal> = BTreeMap::new(),
         /// Who takes care.
-        pub by: Raw = Raw("test".to_owned()),
+        pub by: Literal = Literal("test".to_owned()),
         /// For how long; without it until the alert resolves.
         pub r#for: Option<Elapsed>,
     }
@@ -75,15 +76,15 @@ section! {
         /// When it is sent.
         pub at: Spanned<Elapsed>,
         /// The receiver of its route.
-        pub receiver: Option<Raw>,
+        pub receiver: Option<Literal>,
         /// The channel.
-        pub channel: Option<Raw>,
+        pub channel: Option<Literal>,
         /// Firing while anything in it fires.
         pub status: Option<ExpectedStatus>,
         /// Why it is sent, of one of its alerts at the least.
         pub cause: Option<ExpectedCause>,
         /// All labels of its group.
-        pub group: Option<BTreeMap<String, Raw>>,
+        pub group: Option<BTreeMap<String, Literal>>,
         /// Each alert that it has news of.
         pub alerts: Option<Items<ExpectedMember>>,
         /// Part of the document that a webhook channel sends: keys and values that it has, and
@@ -96,11 +97,11 @@ section! {
     /// An alert in a message. What is left out may be anything.
     pub struct ExpectedMember {
         /// Labels that it has, and others; `alertname` and `severity` among them.
-        pub labels: BTreeMap<String, Raw> = BTreeMap::new(),
+        pub labels: BTreeMap<String, Literal> = BTreeMap::new(),
         /// Annotations that it has, and others.
-        pub annotations: BTreeMap<String, Raw> = BTreeMap::new(),
+        pub annotations: BTreeMap<String, Literal> = BTreeMap::new(),
         /// Its message.
-        pub message: Option<Raw>,
+        pub message: Option<Literal>,
         /// Whether it fires.
         pub status: Option<ExpectedStatus>,
         /// Why it is told.
@@ -108,7 +109,7 @@ section! {
     }
 }
 
-choices! {
+string_enum! {
     /// What a message says.
     pub enum ExpectedStatus {
         /// Something fires.
@@ -131,7 +132,7 @@ impl ExpectedStatus {
 pub struct ExpectedCause(pub Cause);
 
 impl Decode for ExpectedCause {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         decode_choice(node, cx, &Cause::ALL.map(|cause| (cause.as_str(), Self(cause))))
     }
 
@@ -160,7 +161,7 @@ impl Serialize for ExpectedCause {
 pub struct Restart(pub Elapsed);
 
 impl Decode for Restart {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         match &node.value {
             Value::Scalar(text) if text == "true" => Some(Self(Elapsed::default())),
             _ => Elapsed::decode(node, cx).map(Self),
@@ -177,8 +178,8 @@ impl Decode for Restart {
 pub struct Selector(pub Vec<Vec<LabelMatcher>>, String);
 
 impl Decode for Selector {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let Raw(text) = Raw::decode(node, cx)?;
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
+        let Literal(text) = Literal::decode(node, cx)?;
         match promql::parse_selector(&text) {
             Ok(alternatives) => Some(Self(alternatives, text)),
             Err(error) => {
@@ -281,7 +282,7 @@ impl Json {
 }
 
 impl Decode for Json {
-    fn decode(node: &Node, _: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, _: &mut DecodeContext<'_>) -> Option<Self> {
         Some(Self::of(node))
     }
 
@@ -303,7 +304,7 @@ impl Serialize for Json {
 
 impl Step {
     /// Notes a step that does nothing, or several things.
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let done = [
             self.silence.is_some(),
             self.expire_silence.is_some(),
@@ -326,6 +327,6 @@ impl Step {
 }
 
 /// Texts as labels.
-pub(super) fn labels(raw: &BTreeMap<String, Raw>) -> Labels {
+pub(super) fn labels(raw: &BTreeMap<String, Literal>) -> Labels {
     raw.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
 }

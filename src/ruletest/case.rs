@@ -7,7 +7,7 @@ use crate::replay::Pipeline;
 use bellwether_core::{LabelSet, METRIC_NAME};
 use bellwether_promql::{Guard, Options, Query, Value};
 use bellwether_rules::{External, RuleSet};
-use bellwether_schema::{At, Spanned, format_duration};
+use bellwether_schema::{SourceLocation, Spanned, format_duration};
 
 use super::beyond::Step;
 use super::diff::{Failure, Line, alerts, samples};
@@ -25,7 +25,7 @@ pub struct Verdict {
     /// Its name, or its number where it has none.
     pub name: String,
     /// Where it is.
-    pub at: At,
+    pub at: SourceLocation,
     /// Why it fails; none: it passes.
     pub failures: Vec<Failure>,
     /// What is odd but no failure.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bellwether_core::{Alert, LabelSet, Labels};
-use bellwether_schema::{At, Raw};
+use bellwether_schema::{Literal, SourceLocation};
 
 use super::settings::{AlertTest, QueryTest};
 
@@ -16,7 +16,7 @@ const PAIRED: usize = 200;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     /// Where it is written.
-    pub at: At,
+    pub at: SourceLocation,
     /// What was looked at: `alert disk_full at 5m`.
     pub title: String,
     /// How it differs; never empty.
@@ -35,7 +35,7 @@ pub enum Line {
 }
 
 impl Failure {
-    pub(super) fn new(at: &At, title: &str, note: String) -> Self {
+    pub(super) fn new(at: &SourceLocation, title: &str, note: String) -> Self {
         Self { at: at.clone(), title: title.to_owned(), lines: vec![Line::Note(note)] }
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn alerts(test: &AlertTest, got: Vec<(Labels, Alert)>) -> Vec<Line> {
     };
     let severity = wants("severity");
     let messages = test.exp_alerts.iter().any(|alert| alert.value.exp_message.is_some());
-    let text = |labels: &Option<BTreeMap<String, Raw>>| -> Labels {
+    let text = |labels: &Option<BTreeMap<String, Literal>>| -> Labels {
         let all = labels.iter().flatten();
         all.map(|(name, value)| (name.clone(), value.0.clone())).collect()
     };

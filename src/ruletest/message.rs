@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::replay::{Pipeline, Sent};
 use bellwether_core::{
-    Alert, AlertState, Cause, Fingerprint, Labels, Notification, Now, Transition, Wall,
+    Alert, AlertState, Cause, Fingerprint, Labels, Notification, Now, Transition, UnixMillis,
 };
 use bellwether_notify::{Batch, Sender, webhook_document};
-use bellwether_routing::{OPEN, Order, SilenceDraft};
+use bellwether_routing::{Command, NO_END, SilenceDraft};
 use bellwether_rules::Tick;
-use bellwether_schema::{At, Spanned, format_duration};
+use bellwether_schema::{SourceLocation, Spanned, format_duration};
 
 use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, SilenceStep, labels};
 use super::diff::{Failure, Line};
@@ -34,7 +34,7 @@ pub(super) struct Message {
 /// Where notifications would leave, on virtual time.
 pub(super) struct Desk {
     pipeline: Pipeline,
-    start: Wall,
+    start: UnixMillis,
     /// Silences by the names that steps give them.
     silences: HashMap<String, String>,
     /// How many silences there were.
@@ -45,7 +45,7 @@ pub(super) struct Desk {
 
 impl Desk {
     /// Nothing was sent yet.
-    pub(super) fn new(pipeline: Pipeline, start: Wall) -> Self {
+    pub(super) fn new(pipeline: Pipeline, start: UnixMillis) -> Self {
         let (silences, ordered, messages) = Default::default();
         Self { pipeline, start, silences, ordered, messages }
     }
@@ -95,7 +95,7 @@ impl Desk {
 
     /// Silences alerts.
     pub(super) fn silence(&mut self, step: &SilenceStep, now: Now) -> Result<(), String> {
-        let ends_at = step.r#for.map_or(OPEN, |span| later(now.wall, span.0));
+        let ends_at = step.r#for.map_or(NO_END, |span| later(now.wall, span.0));
         let draft = SilenceDraft {
             matchers: step.matchers.value.clone(),
             ends_at,
@@ -104,7 +104,7 @@ impl Desk {
             ..SilenceDraft::default()
         };
         self.ordered += 1;
-        let id = self.order(Order::Silence(draft), now)?;
+        let id = self.order(Command::Silence(draft), now)?;
         if let Some(name) = &step.name {
             self.silences.insert(name.0.clone(), id);
         }
@@ -115,10 +115,10 @@ impl Desk {
     pub(super) fn expire(&mut self, name: &str, now: Now) -> Result<(), String> {
         let id = self.silences.remove(name);
         let id = id.ok_or_else(|| format!("no silence has the name {name:?}"))?;
-        self.order(Order::Expire(id), now).map(drop)
+        self.order(Command::Expire(id), now).map(drop)
     }
 
-    fn order(&mut self, order: Order, now: Now) -> Result<String, String> {
+    fn order(&mut self, order: Command, now: Now) -> Result<String, String> {
         let done = self.pipeline.dispatcher.order(order, self.ordered, now);
         done.map_err(|error| error.to_string())
     }
@@ -141,7 +141,7 @@ impl Desk {
             return Err(format!("no alert {} fires that is meant", who.alertname.0));
         }
         for alert in meant {
-            let acknowledge = Order::Acknowledge {
+            let acknowledge = Command::Acknowledge {
                 alert: alert.fingerprint,
                 by: who.by.0.clone(),
                 comment: String::new(),
@@ -179,7 +179,7 @@ impl Desk {
     }
 }
 
-fn later(at: Wall, span: Duration) -> Wall {
+fn later(at: UnixMillis, span: Duration) -> UnixMillis {
     Now { wall: at, ..Now::default() }.after(span).wall
 }
 
@@ -188,7 +188,7 @@ pub(super) fn compare(
     expected: &[Spanned<ExpectedMessage>],
     mut got: Vec<Message>,
     exact: bool,
-    place: &At,
+    place: &SourceLocation,
     sender: &Sender,
 ) -> Vec<Failure> {
     let asked =

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_schema::{
-    At, Cx, Decode, Node, Problems, Raw, Shape, Spanned, Value, format_duration, section,
+    Decode, DecodeContext, Diagnostics, Literal, Node, Shape, SourceLocation, Spanned, Value,
+    format_duration, section,
 };
 
 use super::beyond::{ExpectedMessage, Step};
@@ -25,16 +26,16 @@ section! {
         /// The rules under test, relative to this file, `*` and `?` allowed: Bellwether
         /// declarations, files with nothing but a list of rules, rule files of Prometheus. Metrics
         /// are those of the declaration among them, else those of the shipped one.
-        pub rule_files: Items<Spanned<Raw>> = Items::default(),
+        pub rule_files: Items<Spanned<Literal>> = Items::default(),
         /// How often rules that ask history are judged; those over collected metrics are judged
         /// at each collection, as always.
         pub evaluation_interval: Spanned<Elapsed> = Spanned::nowhere(Elapsed::MINUTE),
         /// Groups of Prometheus rule files that are judged before all others, in this order.
-        pub group_eval_order: Items<Spanned<Raw>> = Items::default(),
+        pub group_eval_order: Items<Spanned<Literal>> = Items::default(),
         /// Whether numbers may differ in their last bit.
         pub fuzzy_compare: bool = false,
         /// What `${NAME}` in declarations stands for; that of the process is not looked at.
-        pub environment: BTreeMap<String, Raw> = BTreeMap::new(),
+        pub environment: BTreeMap<String, Literal> = BTreeMap::new(),
         /// The tests.
         pub tests: Items<Spanned<Case>> = Items::default(),
     }
@@ -44,7 +45,7 @@ section! {
     /// One test: series, and what rules make of them.
     pub struct Case {
         /// What it is called.
-        pub name: Option<Raw>,
+        pub name: Option<Literal>,
         /// Time from one value of a series to the next, and from one collection to the next; by
         /// default `evaluation_interval`.
         pub interval: Option<Spanned<Elapsed>>,
@@ -55,9 +56,9 @@ section! {
         /// Answers of queries.
         pub promql_expr_test: Items<Spanned<QueryTest>> = Items::default(),
         /// `$externalLabels` of templates.
-        pub external_labels: BTreeMap<String, Raw> = BTreeMap::new(),
+        pub external_labels: BTreeMap<String, Literal> = BTreeMap::new(),
         /// `$externalURL` of templates.
-        pub external_url: Option<Raw>,
+        pub external_url: Option<Literal>,
         /// What is done while the test runs, beside the values of its series.
         pub steps: Items<Spanned<Step>> = Items::default(),
         /// Notifications that channels get; each a message to one channel.
@@ -88,7 +89,7 @@ section! {
         /// When; at the start if it is not said.
         pub eval_time: Spanned<Elapsed> = Spanned::nowhere(Elapsed::default()),
         /// The name of the alerts: that of their rule.
-        pub alertname: Spanned<Raw>,
+        pub alertname: Spanned<Literal>,
         /// Each of them; none: nothing of this name fires.
         pub exp_alerts: Items<Spanned<ExpectedAlert>> = Items::default(),
     }
@@ -99,11 +100,11 @@ section! {
     pub struct ExpectedAlert {
         /// All its labels. `alertname` may be left out, and so may a `severity` that the rule does
         /// not say.
-        pub exp_labels: Option<BTreeMap<String, Raw>>,
+        pub exp_labels: Option<BTreeMap<String, Literal>>,
         /// All its annotations.
-        pub exp_annotations: Option<BTreeMap<String, Raw>>,
+        pub exp_annotations: Option<BTreeMap<String, Literal>>,
         /// Its message; without the key any.
-        pub exp_message: Option<Raw>,
+        pub exp_message: Option<Literal>,
     }
 }
 
@@ -111,7 +112,7 @@ section! {
     /// The answer of a query at one time.
     pub struct QueryTest {
         /// The query.
-        pub expr: Spanned<Raw>,
+        pub expr: Spanned<Literal>,
         /// When; at the start if it is not said.
         pub eval_time: Spanned<Elapsed> = Spanned::nowhere(Elapsed::default()),
         /// Each series of the answer; none: there is none.
@@ -150,7 +151,7 @@ impl<T> Deref for Items<T> {
 }
 
 impl<T: Decode> Decode for Items<T> {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         match node.value {
             Value::Null => Some(Self::default()),
             _ => Vec::decode(node, cx).map(Self),
@@ -167,7 +168,7 @@ impl<T: Decode> Decode for Items<T> {
 pub struct Series(pub LabelSet);
 
 impl Decode for Series {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         noted(node, cx, "a series such as up{job=\"x\"}", series::parse).map(Self)
     }
 
@@ -183,7 +184,7 @@ impl Serialize for Series {
 }
 
 impl Decode for Values {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         match node.value {
             Value::Null => Some(Self::default()),
             _ => noted(node, cx, "values of a series", Values::parse),
@@ -204,7 +205,7 @@ impl Serialize for Values {
 /// What `read` makes of a text; what it does not understand is told with its place in the text.
 fn noted<T>(
     node: &Node,
-    cx: &mut Cx<'_>,
+    cx: &mut DecodeContext<'_>,
     expected: &str,
     read: impl FnOnce(&str) -> Result<T, Fault>,
 ) -> Option<T> {
@@ -261,7 +262,7 @@ impl Elapsed {
 }
 
 impl Decode for Elapsed {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         cx.parsed(node, "a time such as 30s, 5m, 1h30m or 7d, not negative", Self::parse)
     }
 
@@ -288,7 +289,7 @@ impl Serialize for Elapsed {
 pub struct Number(pub f64);
 
 impl Decode for Number {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let number = |text: &str| {
             let plain =
                 text.replacen('.', "", usize::from(text.ends_with("inf") || text == ".nan"));
@@ -307,7 +308,7 @@ impl Decode for Number {
 pub struct Unsupported;
 
 impl Decode for Unsupported {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         cx.error(node.pos, "native histograms cannot be tested")
             .hint("ask for a number of it, or take a classic one");
         None
@@ -320,7 +321,7 @@ impl Decode for Unsupported {
 
 /// A moment of the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Timestamp(pub Wall);
+pub struct Timestamp(pub UnixMillis);
 
 impl Timestamp {
     fn parse(text: &str) -> Option<Self> {
@@ -328,15 +329,15 @@ impl Timestamp {
         const LATEST: f64 = 253_370_764_800.0;
         if let Ok(seconds) = text.parse::<f64>() {
             let fits = (0.0..=LATEST).contains(&seconds);
-            return fits.then(|| Self(Wall((seconds * 1000.0).round() as i64)));
+            return fits.then(|| Self(UnixMillis((seconds * 1000.0).round() as i64)));
         }
         let at: jiff::Timestamp = text.parse().ok()?;
-        Some(Self(Wall(at.as_millisecond())))
+        Some(Self(UnixMillis(at.as_millisecond())))
     }
 }
 
 impl Decode for Timestamp {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         cx.parsed(node, "a time such as 2026-11-01T10:00:00Z, or Unix seconds", Self::parse)
     }
 
@@ -357,12 +358,12 @@ const MAX_TICKS: u128 = 1_000_000;
 const MAX_VALUES: u128 = 50_000_000;
 
 /// Notes what decoding cannot see.
-pub(super) fn check(suite: &Suite, problems: &mut Problems) {
+pub(super) fn check(suite: &Suite, problems: &mut Diagnostics) {
     let evaluation = &suite.evaluation_interval;
     positive(evaluation, problems);
     if suite.tests.is_empty() {
         problems
-            .error(&At::default(), "no tests")
+            .error(&SourceLocation::default(), "no tests")
             .hint("tests: [{interval: 1m, input_series: ...}]");
     }
     let mut groups = BTreeMap::new();
@@ -398,13 +399,19 @@ pub(super) fn check(suite: &Suite, problems: &mut Problems) {
     }
 }
 
-fn positive(span: &Spanned<Elapsed>, problems: &mut Problems) {
+fn positive(span: &Spanned<Elapsed>, problems: &mut Diagnostics) {
     if span.value.0.as_millis() == 0 {
         problems.error(&span.at, "an interval of no length").hint("1m is usual");
     }
 }
 
-fn once(seen: &mut BTreeMap<String, At>, name: &str, at: &At, what: &str, problems: &mut Problems) {
+fn once(
+    seen: &mut BTreeMap<String, SourceLocation>,
+    name: &str,
+    at: &SourceLocation,
+    what: &str,
+    problems: &mut Diagnostics,
+) {
     match seen.get(name) {
         Some(first) => {
             let line = first.pos.line;

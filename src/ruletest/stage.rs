@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::replay::Part;
 use bellwether_core::{
-    Alert, AlertState, Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Mono, Now,
-    Origin, Transition, Wall,
+    Alert, AlertState, Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, MonoMillis,
+    Now, Origin, Transition, UnixMillis,
 };
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
-use bellwether_rules::{Engine, Memory, RuleSet, Tick, Unwatched, reread};
+use bellwether_rules::{Engine, NoLimits, RuleSet, SampleStorage, Tick, roundtrip};
 use bellwether_tsdb::history::{History, SeriesRef};
 use bellwether_tsdb::store::{Options, Store};
 
@@ -21,13 +21,13 @@ use super::notation::{Cursor, Point, Values};
 use super::subject::Subject;
 
 /// Where the monotonic clock of a test begins, so that "an hour ago" can be said from the start.
-const START: Mono = Mono(3_600_000);
+const START: MonoMillis = MonoMillis(3_600_000);
 
 /// When things happen in a test.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     /// What all times count from.
-    pub(super) start: Wall,
+    pub(super) start: UnixMillis,
     /// From one collection to the next.
     pub(super) interval: Duration,
     /// From one evaluation of rules that ask history to the next.
@@ -211,7 +211,7 @@ impl<'a> Stage<'a> {
         up: Duration,
         rules: Arc<RuleSet>,
     ) -> Result<(Vec<Arc<Alert>>, Vec<Transition>), String> {
-        let carried = reread(&self.engine.carried(), self.times.at(down))?;
+        let carried = roundtrip(&self.engine.carried(), self.times.at(down))?;
         let now = self.times.at(up);
         while self.next.0 < up {
             self.next.0 += self.times.interval;
@@ -282,7 +282,7 @@ impl<'a> Stage<'a> {
         let mut tick = self.engine.judge(&self.store, now, Some(&[]));
         let round = self.engine.round(now, None);
         if !round.is_empty() {
-            let answered = round.ask(Some(&self.memory), &Unwatched);
+            let answered = round.ask(Some(&self.memory), &NoLimits);
             tick.add(self.engine.answered(answered));
             self.note_failures(at);
         }
@@ -348,15 +348,15 @@ impl<'a> Stage<'a> {
 pub(super) struct Samples<'a> {
     own: &'a History,
     alerts: Option<&'a History>,
-    last: Wall,
+    last: UnixMillis,
 }
 
 impl Queryable for Samples<'_> {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let to = to.min(self.last);
@@ -370,8 +370,8 @@ impl Queryable for Samples<'_> {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         let to = to.min(self.last);

@@ -14,7 +14,7 @@ use bellwether_notify::{ChannelSettings, Sender};
 use bellwether_routing::Routing;
 use bellwether_rules::{Declared, External, RecordingSettings, RuleSet, RuleSettings, compile};
 use bellwether_schema::{
-    Cx, Decode, Environment, Key, Node, Pos, Problems, Value, parse_first, section,
+    Decode, DecodeContext, Diagnostics, Environment, Key, Node, Pos, Value, parse_first, section,
 };
 
 use super::settings::{Items, Suite};
@@ -113,7 +113,7 @@ impl Subject {
         let mut subject = Self::over(&plan);
         let mut groups = if own { vec![Group::of_plan(&plan)] } else { Vec::new() };
         for (source, form) in read {
-            let mut problems = Problems::default();
+            let mut problems = Diagnostics::default();
             let found = form.groups(&mut problems, &environment, &mut subject.warnings);
             if problems.is_empty() {
                 subject.check(&found, &mut problems);
@@ -153,7 +153,7 @@ impl Subject {
     }
 
     /// What is wrong with the rules of one file.
-    fn check(&self, groups: &[Group], problems: &mut Problems) {
+    fn check(&self, groups: &[Group], problems: &mut Diagnostics) {
         let rules: Vec<_> = groups.iter().flat_map(|group| group.rules.clone()).collect();
         let recordings: Vec<_> = groups.iter().flat_map(|group| group.recordings.clone()).collect();
         let declared = Declared {
@@ -222,7 +222,7 @@ impl Subject {
             history: true,
             limit: self.limit,
         };
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let set = compile(&declared, &mut problems);
         match problems.into_sorted().into_iter().next() {
             None => Ok(set),
@@ -255,11 +255,11 @@ enum Form {
 impl Form {
     fn groups(
         self,
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
         environment: Environment<'_>,
         warnings: &mut Vec<String>,
     ) -> Vec<Group> {
-        let mut cx = Cx::new(problems, environment);
+        let mut cx = DecodeContext::new(problems, environment);
         let list = match self {
             Self::Declaration => return Vec::new(),
             Self::Prometheus(file) => return of_prometheus(&file, problems, warnings),
@@ -278,7 +278,7 @@ impl Form {
 /// promtool.
 fn of_prometheus(
     file: &RuleFile,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
     warnings: &mut Vec<String>,
 ) -> Vec<Group> {
     let mut imported =

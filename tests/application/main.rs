@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellwether_collectors::application::{ApplicationMetric, resolve};
-use bellwether_core::{Batch, LabelValues, Mono, Now};
+use bellwether_core::{Batch, LabelValues, MonoMillis, Now};
 use bellwether_recorder::Recorder;
-use bellwether_schema::{Cx, Decode, Problems};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
 /// Metrics of each type; those of the core document with the names its helpers use.
 const METRICS: &str = "
@@ -41,10 +41,10 @@ fn recorder() -> Recorder {
 }
 
 fn recorder_of(yaml: &str) -> Recorder {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(yaml).unwrap();
     let metrics: Vec<ApplicationMetric> =
-        Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     let declared = resolve(&metrics, "app", Duration::from_secs(30), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     Recorder::new(declared.into_iter().enumerate().map(|(id, metric)| (id_of(id), metric)))
@@ -80,5 +80,5 @@ fn refused(recorder: &Recorder) -> BTreeMap<&'static str, u64> {
 }
 
 fn at(seconds: u64) -> Now {
-    Now { mono: Mono(seconds * 1000), ..Now::default() }
+    Now { mono: MonoMillis(seconds * 1000), ..Now::default() }
 }

@@ -1,6 +1,6 @@
 //! Records as JSON.
 
-use bellwether_collectors::application::{MAX_TOLD, record_json};
+use bellwether_collectors::application::{MAX_REPORTED, record_json};
 use bellwether_core::Recorded;
 use proptest::prelude::*;
 
@@ -108,9 +108,9 @@ fn deep_nesting_is_one_bad_record() {
 
 #[test]
 fn the_answer_to_a_large_body_is_small() {
-    let count = MAX_TOLD + 500;
+    let count = MAX_REPORTED + 500;
     let answer = ok(&format!("[{}]", vec!["0"; count].join(",")));
-    assert_eq!((answer.refused_total, answer.refused.len()), (count as u64, MAX_TOLD));
+    assert_eq!((answer.refused_total, answer.refused.len()), (count as u64, MAX_REPORTED));
 }
 
 #[test]

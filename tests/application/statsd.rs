@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use bellwether_collectors::application::{Statsd, StatsdListener};
 use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
-use bellwether_schema::{Cx, Decode, Problems};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
 use super::{numbers, recorder, recorder_of, refused};
 
 fn settings(yaml: &str) -> Statsd {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(&format!("{{listen: '127.0.0.1:0', {yaml}}}")).unwrap();
-    Statsd::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap()
+    Statsd::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap()
 }
 
 fn start(settings: &Statsd, recorder: Recorder) -> io::Result<StatsdListener> {

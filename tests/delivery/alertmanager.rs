@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -76,7 +76,7 @@ async fn it_fires_there_as_long_as_we_live_and_over_our_kill() {
     assert_eq!(alerts[0]["startsAt"], "2026-11-21T04:00:00.000Z");
 
     // What ended while nobody watched is resolved.
-    notifier.reconcile(&std::collections::HashSet::new(), Wall(1_795_240_000_000)).await;
+    notifier.reconcile(&std::collections::HashSet::new(), UnixMillis(1_795_240_000_000)).await;
     holds(&alertmanager, 0);
 
     // And when we are gone for good, it resolves by itself.

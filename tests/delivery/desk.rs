@@ -5,18 +5,18 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bellwether_core::{
-    Alert, AlertState, Cause, Dispatch, Group, Labels, Mono, Notification, Now, Severity, Status,
-    Transition, Wall,
+    Alert, AlertState, Cause, Dispatch, Group, Labels, MonoMillis, Notification, Now, Severity,
+    Status, Transition, UnixMillis,
 };
 use bellwether_files::durable::StateFolder;
 use bellwether_notify::{ChannelSettings, ChannelStats, Notifier, Prepared, Sender, Setup, check};
-use bellwether_schema::{Cx, Decode, Problems};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
 /// The channels of a YAML list, checked.
 pub fn settings(yaml: &str) -> Vec<ChannelSettings> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(yaml).unwrap();
-    let channels = Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let channels = Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     if let Some(channels) = &channels {
         check(channels, &mut problems);
     }
@@ -28,9 +28,9 @@ pub fn settings(yaml: &str) -> Vec<ChannelSettings> {
 const START: i64 = 1_795_233_600_000;
 
 /// An hour after that when the tests begin, whatever day it is: nothing is too old to be told.
-fn now() -> Wall {
+fn now() -> UnixMillis {
     static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    Wall(START + 3_600_000 + BEGUN.elapsed().as_millis() as i64)
+    UnixMillis(START + 3_600_000 + BEGUN.elapsed().as_millis() as i64)
 }
 
 /// A notifier whose queues lie below `state`. The jitter is always half of its span.
@@ -42,13 +42,13 @@ pub async fn open(state: &Path, yaml: &str) -> Notifier {
 pub async fn open_today(state: &Path, yaml: &str) -> Notifier {
     let today = || {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Wall(since.as_millis() as i64)
+        UnixMillis(since.as_millis() as i64)
     };
     open_at(state, yaml, today).await
 }
 
-async fn open_at(state: &Path, yaml: &str, clock: fn() -> Wall) -> Notifier {
-    let clock = move || Now { wall: clock(), mono: Mono(clock().0.cast_unsigned()) };
+async fn open_at(state: &Path, yaml: &str, clock: fn() -> UnixMillis) -> Notifier {
+    let clock = move || Now { wall: clock(), mono: MonoMillis(clock().0.cast_unsigned()) };
     let setup = Setup {
         state: Some(claimed(state).await),
         clock: Arc::new(clock),
@@ -85,7 +85,7 @@ pub async fn prepare(notifier: &Notifier, yaml: &str) -> Prepared {
 /// An alert of `rule` on `mount` at minute `minute` of some day.
 fn alert(rule: &str, mount: &str, minute: i64) -> Alert {
     let labels = Labels::from([("mount".to_owned(), mount.to_owned())]);
-    let at = Wall(START + minute * 60_000);
+    let at = UnixMillis(START + minute * 60_000);
     Alert {
         message: format!("{rule} of {mount}"),
         value: Some(91.0),
@@ -113,7 +113,7 @@ pub fn firing(rule: &str, mount: &str, minute: i64) -> Transition {
 /// What fired at `minute` ends a minute later.
 pub fn resolved(rule: &str, mount: &str, minute: i64) -> Transition {
     let mut alert = alert(rule, mount, minute);
-    let at = Wall(alert.active_at.0 + 60_000);
+    let at = UnixMillis(alert.active_at.0 + 60_000);
     alert.state = AlertState::Inactive;
     alert.resolved_at = Some(at);
     Transition {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
-use bellwether_core::{Mono, Wall};
+use bellwether_core::{MonoMillis, UnixMillis};
 use bellwether_notify::ChannelStats;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -287,8 +287,8 @@ async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
     notifier.notify(std::slice::from_ref(&firing)).await;
     until(&notifier, "old", |stats| stats.sent == 1 && stats.queued == 0).await;
     let told = |channel: &str| {
-        let last = notifier.last_told(Mono::NEVER)(channel, firing.alert.fingerprint);
-        last.map(|at| at < Mono::NEVER)
+        let last = notifier.last_told(MonoMillis::NEVER)(channel, firing.alert.fingerprint);
+        last.map(|at| at < MonoMillis::NEVER)
     };
     assert_eq!((told("old"), told("new")), (Some(true), None));
 
@@ -357,11 +357,11 @@ async fn what_waits_survives_the_process_and_what_ended_meanwhile_is_resolved() 
     let receiver = Receiver::start_at(address);
     let notifier = open(folder.path(), &channels).await;
     until(&notifier, "webhook", |stats| stats.sent == 3).await;
-    notifier.reconcile(&HashSet::new(), Wall(1_795_240_000_000)).await;
+    notifier.reconcile(&HashSet::new(), UnixMillis(1_795_240_000_000)).await;
     until(&notifier, "webhook", |stats| stats.sent == 4).await;
     let firing = firing("disk", "/c", 0);
     notifier.notify(std::slice::from_ref(&firing)).await;
-    notifier.reconcile(&HashSet::from([firing.alert.fingerprint]), Wall(0)).await;
+    notifier.reconcile(&HashSet::from([firing.alert.fingerprint]), UnixMillis(0)).await;
     until(&notifier, "webhook", |stats| stats.sent == 5).await;
     notifier.stop(Duration::from_secs(5)).await;
     assert_eq!(

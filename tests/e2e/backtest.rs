@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_tsdb::history::{History, Options};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -87,12 +87,12 @@ fn prometheus(folder: &Path, start: i64) -> Prometheus {
 fn history(folder: &Path, start: i64) -> PathBuf {
     let folder = folder.join("history");
     let options = Options { folder: Some(folder.clone()), ..Options::default() };
-    let (history, recovery) = History::open(options, Wall(start * 1000));
+    let (history, recovery) = History::open(options, UnixMillis(start * 1000));
     assert_eq!(recovery.error, None);
     for (at, mount, value) in samples(start) {
         let labels = [("__name__", "x_disk_usage_percent"), ("mount_point", mount)];
         let series = history.series_ref(&LabelSet::new(labels)).unwrap();
-        history.append(Wall(at * 1000), &[(series, value)]);
+        history.append(UnixMillis(at * 1000), &[(series, value)]);
     }
     history.close();
     folder

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries};
 use bellwether_tsdb::history::History;
@@ -30,7 +30,9 @@ fn queue(folder: &Path, queue: &str) -> SampledSeries {
         LabelMatcher::equal("__name__", "test_queue_length"),
         LabelMatcher::equal("queue_name", queue),
     ];
-    let all = history.select(&matchers, Wall(0), Wall(i64::MAX), &Guard::new(10_000_000)).unwrap();
+    let all = history
+        .select(&matchers, UnixMillis(0), UnixMillis(i64::MAX), &Guard::new(10_000_000))
+        .unwrap();
     assert!(all.len() <= 1, "{all:?}");
     let series = all.into_iter().next().unwrap_or_default();
     assert!(series.times.is_sorted_by(|a, b| a < b), "{:?}", series.times);

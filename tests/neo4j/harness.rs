@@ -7,7 +7,7 @@ use std::time::Duration;
 use bellwether_collectors::Collector;
 use bellwether_collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan, SkippedRows};
 use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now};
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use neo4rs::{ConfigBuilder, Graph, query};
 
 use super::support::servers::{PASSWORD, Server};
@@ -99,9 +99,10 @@ impl Agent {
 
     /// From the whole of `neo4j_metrics`; the collection interval is 30 s.
     pub fn new(section: &str) -> Self {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let tree = parse(section).expect("YAML");
-        let settings = Neo4jMetrics::decode(&tree, &mut Cx::new(&mut problems, &|_| None));
+        let settings =
+            Neo4jMetrics::decode(&tree, &mut DecodeContext::new(&mut problems, &|_| None));
         if let Some(settings) = &settings {
             settings.check(&mut problems);
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use bellwether_core::{Cause, Fingerprint, Notification, Severity, Status, Wall};
+use bellwether_core::{Cause, Fingerprint, Notification, Severity, Status, UnixMillis};
 
 use super::declared::REPEAT;
 
@@ -37,7 +37,7 @@ struct Heard {
     /// The level that it was told last, while it believes that the alert fires.
     fires: Option<Severity>,
     /// When it was told that last.
-    last: Option<Wall>,
+    last: Option<UnixMillis>,
     /// It refused what was to tell it that it fires, and took no other.
     refused: bool,
     /// What it took without our knowing: it comes once more.
@@ -59,7 +59,7 @@ impl Contract {
         channel: &str,
         one: &Notification,
         standing: Standing,
-        now: Wall,
+        now: UnixMillis,
     ) -> Result<(), String> {
         let heard = self.heard(channel, one.alert.fingerprint);
         let broken =
@@ -96,7 +96,7 @@ impl Contract {
         channel: &str,
         one: &Notification,
         lost: bool,
-        now: Wall,
+        now: UnixMillis,
     ) -> Result<(), String> {
         let heard = self.heard(channel, one.alert.fingerprint);
         let last = heard.last;
@@ -169,7 +169,7 @@ impl Contract {
     }
 
     /// When a receiver took last that an alert fires.
-    pub fn last(&self, channel: &str, alert: Fingerprint) -> Option<Wall> {
+    pub fn last(&self, channel: &str, alert: Fingerprint) -> Option<UnixMillis> {
         self.0.get(&(channel.to_owned(), alert))?.last
     }
 

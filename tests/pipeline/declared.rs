@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bellwether_core::{Alert, Labels, Severity, Wall};
+use bellwether_core::{Alert, Labels, Severity, UnixMillis};
 use bellwether_notify::ChannelSettings;
 use bellwether_routing::{
     Declared, FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
     ReceiverSettings, Routes, Routing, RuleTraits, TimeIntervalSettings,
 };
-use bellwether_schema::{Cx, Decode, Problems};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
 /// Rules and hosts.
 pub const ALERTS: [(&str, &str); 7] = [
@@ -109,9 +109,9 @@ bellwether_schema::section! {
 }
 
 pub fn decode<T: Decode>(yaml: &str) -> T {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(yaml).expect("YAML");
-    let decoded = T::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let decoded = T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     decoded.expect("a declaration")
 }
@@ -138,7 +138,7 @@ fn compiled(index: usize) -> Arc<Routing> {
     let channels = CHANNELS.map(|name| (name.to_owned(), true));
     let (rules, traits) =
         (["down", "disk", "load"], RuleTraits { cooldown: None, interval: JUDGED });
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let declared = Declared {
         receivers: &alerting.receivers,
         routes: alerting.routes.as_ref(),
@@ -164,7 +164,7 @@ pub fn repeat(index: usize) -> Option<Duration> {
 }
 
 /// The alert `ALERTS[index]`, firing since `fired`.
-pub fn alert(index: usize, severity: Severity, fired: Wall) -> Alert {
+pub fn alert(index: usize, severity: Severity, fired: UnixMillis) -> Alert {
     let (rule, host) = ALERTS[index];
     let labels = Labels::from([("host".to_owned(), host.to_owned())]);
     Alert { active_at: fired, fired_at: Some(fired), ..Alert::firing(rule, severity, labels) }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Batch, Kind, MetricDef, MetricId, Now, Origin, Severity};
-use bellwether_rules::{Carried, Declared, Engine, RuleSet, RuleSettings, Tick, compile, reread};
+use bellwether_rules::{
+    Declared, Engine, RestoredRule, RuleSet, RuleSettings, Tick, compile, roundtrip,
+};
 use bellwether_tsdb::store::{Options, Store};
 
 use super::declared::{ALERTS, decode};
@@ -38,7 +40,7 @@ pub struct Rules {
 /// The state of the alerts as it was saved, and when.
 #[derive(Clone, Debug, Default)]
 pub struct Saved {
-    alerts: Vec<Carried>,
+    alerts: Vec<RestoredRule>,
     at: Now,
 }
 
@@ -54,7 +56,7 @@ impl Rules {
     /// A process that goes on from what another one saved.
     pub fn restored(saved: &Saved, now: Now) -> Self {
         let mut new = Self::new(now);
-        let carried = reread(&saved.alerts, saved.at).expect("what was saved");
+        let carried = roundtrip(&saved.alerts, saved.at).expect("what was saved");
         assert_eq!(new.engine.restore(carried, now), [], "the rules are the same");
         new
     }
@@ -99,7 +101,7 @@ fn rules(metrics: &[MetricDef]) -> RuleSet {
         format!("- {{name: {name}, metric: {name}, {levels}, {more}}}\n")
     };
     let settings: Vec<RuleSettings> = decode(&RULES.map(line).concat());
-    let mut problems = bellwether_schema::Problems::default();
+    let mut problems = bellwether_schema::Diagnostics::default();
     let set = compile(&Declared::new(&settings, metrics), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     set

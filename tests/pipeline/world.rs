@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    AlertState, Fingerprint, Labels, Mono, Notification, Now, Severity, Status, Transition, Wall,
+    AlertState, Fingerprint, Labels, MonoMillis, Notification, Now, Severity, Status, Transition,
+    UnixMillis,
 };
 use bellwether_notify::Preview;
-use bellwether_routing::{Dispatcher, Feedback, Matchers, Order, SilenceDraft, State, View};
+use bellwether_routing::{Command, Dispatcher, Feedback, Matchers, SilenceDraft, State, View};
 use bellwether_rules::Tick;
 
 use super::contract::{Contract, Standing};
@@ -31,9 +32,9 @@ pub enum Crash {
 }
 
 /// 2026-11-23T12:00:00Z.
-const NOON: Wall = Wall(1_795_435_200_000);
+const NOON: UnixMillis = UnixMillis(1_795_435_200_000);
 /// The monotonic clock at the start of a process.
-const BOOT: Mono = Mono(31 * 86_400_000);
+const BOOT: MonoMillis = MonoMillis(31 * 86_400_000);
 /// What ends unseen is looked for this long after a start, and then this often.
 const UNSEEN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(30)];
 /// Longer than anything may still take to be told: the repeats, intervals and waits of all routes.
@@ -45,22 +46,22 @@ const LATE: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(22);
 
 /// The alerts that fire as the rules have it: how bad, and since when.
-type Firing = BTreeMap<usize, (Severity, Wall)>;
+type Firing = BTreeMap<usize, (Severity, UnixMillis)>;
 
 pub struct World {
     now: Now,
     /// What a clock would show that nobody sets.
-    real: Wall,
+    real: UnixMillis,
     /// The wall clock was set, ever and since this process started.
     set: (bool, bool),
     /// When a heartbeat came last.
-    beat: Wall,
+    beat: UnixMillis,
     /// When this process started.
     started: Now,
     /// When its first data are there.
-    data: Mono,
+    data: MonoMillis,
     /// When what ended unseen was looked for last.
-    looked: Mono,
+    looked: MonoMillis,
     /// A process before this one may have left behind what ended unseen.
     left: bool,
     routes: usize,
@@ -74,13 +75,13 @@ pub struct World {
     /// The alerts that others stand for; those for which none does any more, since when; and those
     /// that somebody was told of since they fire.
     inhibited: BTreeSet<usize>,
-    uninhibited: BTreeMap<usize, Wall>,
+    uninhibited: BTreeMap<usize, UnixMillis>,
     told: BTreeSet<usize>,
     /// What people silence, from when, until when, on the wall clock.
-    silenced: Vec<(usize, Wall, Wall)>,
+    silenced: Vec<(usize, UnixMillis, UnixMillis)>,
     outboxes: Preview,
     works: [bool; CHANNELS.len()],
-    failing: [Option<Mono>; CHANNELS.len()],
+    failing: [Option<MonoMillis>; CHANNELS.len()],
     refused: Vec<(Arc<str>, Fingerprint)>,
     contract: Contract,
     drawn: u128,
@@ -161,7 +162,7 @@ impl World {
         self.works[channel] = works;
     }
 
-    fn order(&mut self, order: Order) -> bool {
+    fn order(&mut self, order: Command) -> bool {
         self.drawn += 1;
         let done = self.dispatcher.order(order, self.drawn << 80, self.now).is_ok();
         self.state = self.dispatcher.state();
@@ -177,14 +178,14 @@ impl World {
             comment: "known".into(),
             ..SilenceDraft::default()
         };
-        assert!(self.order(Order::Silence(draft)));
+        assert!(self.order(Command::Silence(draft)));
         self.silenced.push((what, self.now.wall, ends_at));
     }
 
     pub fn expire(&mut self) {
         let all = self.dispatcher.silences().made();
         for id in all.map(|silence| silence.id.clone()).collect::<Vec<_>>() {
-            assert!(self.order(Order::Expire(id)));
+            assert!(self.order(Command::Expire(id)));
         }
         self.silenced.clear();
     }
@@ -193,11 +194,11 @@ impl World {
         let until = seconds.map(|seconds| self.now.after(Duration::from_secs(seconds)).wall);
         let (by, comment) = ("ada".into(), "on it".into());
         // Of an alert that does not fire it is refused.
-        self.order(Order::Acknowledge { alert: fingerprint(alert), by, comment, until });
+        self.order(Command::Acknowledge { alert: fingerprint(alert), by, comment, until });
     }
 
     pub fn release(&mut self, alert: usize) {
-        self.order(Order::Release(fingerprint(alert)));
+        self.order(Command::Release(fingerprint(alert)));
     }
 
     pub fn reload(&mut self, routes: usize) {
@@ -334,14 +335,14 @@ impl World {
     }
 
     fn is_silenced(&self, index: usize, severity: Severity) -> bool {
-        let silenced = |(what, from, until): &(usize, Wall, Wall)| {
+        let silenced = |(what, from, until): &(usize, UnixMillis, UnixMillis)| {
             (*from..*until).contains(&self.now.wall) && silences(*what, index, severity)
         };
         self.silenced.iter().any(silenced) || self.is_inhibited(index, severity)
     }
 
     fn is_inhibited(&self, index: usize, severity: Severity) -> bool {
-        let inhibits = |(source, (level, _)): (&usize, &(Severity, Wall))| {
+        let inhibits = |(source, (level, _)): (&usize, &(Severity, UnixMillis))| {
             *source != index && inhibits(self.routes, (*source, *level), (index, severity))
         };
         self.firing.iter().any(inhibits)

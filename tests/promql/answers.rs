@@ -1,6 +1,6 @@
 //! Answers that Prometheus 3.16 gives, where ours once were others.
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Answer, Guard, Options, Value};
 use bellwether_tsdb::history::History;
 
@@ -12,7 +12,7 @@ fn data() -> History {
     let add = |labels: &[(&str, &str)], value: &dyn Fn(i64) -> f64| {
         let series = history.series_ref(&LabelSet::new(labels.iter().copied())).expect("room");
         for minute in 0..=10 {
-            history.append(Wall(minute * MINUTE), &[(series, value(minute))]);
+            history.append(UnixMillis(minute * MINUTE), &[(series, value(minute))]);
         }
     };
     let grows = |by: f64| move |minute: i64| 1000.0 + minute as f64 * 60.0 * by;
@@ -41,7 +41,9 @@ fn data() -> History {
 fn ask(query: &str) -> Result<Answer, String> {
     let query = bellwether_promql::parse(query).map_err(|error| error.to_string())?;
     let (options, guard) = (Options::default(), Guard::default());
-    query.instant(&data(), Wall(10 * MINUTE), &options, &guard).map_err(|error| error.to_string())
+    query
+        .instant(&data(), UnixMillis(10 * MINUTE), &options, &guard)
+        .map_err(|error| error.to_string())
 }
 
 /// The series of an answer and their values, in its order.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, METRIC_NAME, Wall};
+use bellwether_core::{LabelSet, METRIC_NAME, UnixMillis};
 use bellwether_promql::{Answer, Guard, Options, QueryError, SampledSeries, Value};
 use bellwether_tsdb::history::History;
 
@@ -73,7 +73,7 @@ impl Loaded {
                 .iter()
                 .map(|(labels, value)| (self.history.series_ref(labels).expect("room"), *value))
                 .collect();
-            self.history.append(Wall(*at), &samples);
+            self.history.append(UnixMillis(*at), &samples);
         }
     }
 
@@ -83,10 +83,17 @@ impl Loaded {
         let options = Options { delayed_name_removal: true, ..Options::default() };
         let guard = Guard::default();
         let answer: Result<Answer, QueryError> = match when {
-            When::Instant(at) => query.instant(&self.history, Wall(at), &options, &guard),
+            When::Instant(at) => query.instant(&self.history, UnixMillis(at), &options, &guard),
             When::Range { start, end, step } => {
                 let step = Duration::from_millis(step as u64);
-                query.range(&self.history, Wall(start), Wall(end), step, &options, &guard)
+                query.range(
+                    &self.history,
+                    UnixMillis(start),
+                    UnixMillis(end),
+                    step,
+                    &options,
+                    &guard,
+                )
             }
         };
         answer.map_err(|error| error.to_string())

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Guard, Options, Value};
 use bellwether_tsdb::history::History;
 use serde_json::Value as Json;
@@ -112,7 +112,7 @@ fn ours(data: &[Series]) -> History {
     let series: Vec<_> = series.collect();
     for index in 0..SAMPLES {
         let samples = series.iter().filter_map(|(one, value)| Some((*one, value(index)?)));
-        history.append(Wall(time(index) * 1000), &samples.collect::<Vec<_>>());
+        history.append(UnixMillis(time(index) * 1000), &samples.collect::<Vec<_>>());
     }
     history
 }
@@ -230,17 +230,18 @@ fn answers_are_those_of_prometheus() {
     let (mut asked, mut values, mut wrong) = (0, 0, Vec::new());
     for text in QUERIES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         asked += 1;
-        let ask = |when: Option<(Wall, Wall)>| {
+        let ask = |when: Option<(UnixMillis, UnixMillis)>| {
             let guard = Guard::default();
             let query = bellwether_promql::parse(text).map_err(|_| "bad_data".to_owned())?;
             calculated(match when {
-                None => query.instant(&ours, Wall(INSTANT * 1000), &options, &guard),
+                None => query.instant(&ours, UnixMillis(INSTANT * 1000), &options, &guard),
                 Some((from, to)) => {
                     query.range(&ours, from, to, Duration::from_secs(60), &options, &guard)
                 }
             })
         };
-        let (instant, range) = (ask(None), ask(Some((Wall(start * 1000), Wall(end * 1000)))));
+        let (instant, range) =
+            (ask(None), ask(Some((UnixMillis(start * 1000), UnixMillis(end * 1000)))));
         let encoded = encoded(text);
         let paths = [
             format!("/api/v1/query?query={encoded}&time={INSTANT}"),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Guard, Options, SampledSeries, Stopped, Value};
 use bellwether_tsdb::history::History;
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ fn data() -> History {
             Some(n * 2.0),
         ];
         let samples = series.iter().zip(values).filter_map(|(one, value)| Some((*one, value?)));
-        history.append(Wall(step * MINUTE / 2), &samples.collect::<Vec<_>>());
+        history.append(UnixMillis(step * MINUTE / 2), &samples.collect::<Vec<_>>());
     }
     history
 }
@@ -206,9 +206,9 @@ proptest! {
         prop_assume!(parsed.is_ok());
         let parsed = parsed.expect("read");
         let time = minute * MINUTE;
-        let instant = parsed.instant(&history, Wall(time), &options, &Guard::default());
+        let instant = parsed.instant(&history, UnixMillis(time), &options, &Guard::default());
         let range = |around: i64| {
-            let (from, to) = (Wall(time - around), Wall(time + around));
+            let (from, to) = (UnixMillis(time - around), UnixMillis(time + around));
             parsed.range(&history, from, to, Duration::from_secs(60), &options, &Guard::default())
         };
         let alone = range(0).map(|answer| at(answer.value, time));
@@ -233,10 +233,10 @@ proptest! {
         if let Ok(parsed) = bellwether_promql::parse(&text) {
             let (history, options) = (data(), Options::default());
             let guard = Guard::new(1_000_000);
-            let _ = parsed.instant(&history, Wall(i64::MAX), &options, &guard);
-            let _ = parsed.instant(&history, Wall(i64::MIN), &options, &guard);
+            let _ = parsed.instant(&history, UnixMillis(i64::MAX), &options, &guard);
+            let _ = parsed.instant(&history, UnixMillis(i64::MIN), &options, &guard);
             let minute = Duration::from_secs(60);
-            let _ = parsed.range(&history, Wall(0), Wall(MINUTE), minute, &options, &guard);
+            let _ = parsed.range(&history, UnixMillis(0), UnixMillis(MINUTE), minute, &options, &guard);
         }
     }
 }
@@ -264,8 +264,12 @@ fn nesting_is_limited_and_never_exhausts_the_stack() {
             let parsed = bellwether_promql::parse(&text);
             let Ok(query) = parsed else { continue };
             assert!(deep < 500, "{deep} levels are read: {}...", &text[..20]);
-            let answer =
-                query.instant(&data(), Wall(10 * MINUTE), &Options::default(), &Guard::default());
+            let answer = query.instant(
+                &data(),
+                UnixMillis(10 * MINUTE),
+                &Options::default(),
+                &Guard::default(),
+            );
             assert!(answer.is_ok(), "{answer:?}");
         }
     }
@@ -276,7 +280,7 @@ fn a_query_holds_to_its_guard() {
     let history = data();
     let ask = |text: &str, guard: &Guard| {
         let query = bellwether_promql::parse(text).expect("a query");
-        let (from, to) = (Wall(0), Wall(30 * MINUTE));
+        let (from, to) = (UnixMillis(0), UnixMillis(30 * MINUTE));
         let step = Duration::from_secs(1);
         let answer = query.range(&history, from, to, step, &Options::default(), guard);
         answer.map(drop).map_err(|error| (error.kind(), error.to_string()))

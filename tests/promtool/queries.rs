@@ -3,11 +3,11 @@
 
 use std::fmt::Write;
 
-use bellwether_core::{AlertState, LabelSet, Mono, Now, Wall};
+use bellwether_core::{AlertState, LabelSet, MonoMillis, Now, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries};
-use bellwether_rules::{Declared, Engine, Memory, RecordingSettings, RuleSettings, compile};
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_rules::{Declared, Engine, RecordingSettings, RuleSettings, SampleStorage, compile};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
 use proptest::prelude::*;
@@ -97,7 +97,7 @@ struct Minute {
 
 fn now(minute: usize) -> Now {
     let millis = minute as u64 * 60_000;
-    Now { mono: Mono(3_600_000 + millis), wall: Wall(millis as i64) }
+    Now { mono: MonoMillis(3_600_000 + millis), wall: UnixMillis(millis as i64) }
 }
 
 fn engine(cases: &[Case]) -> (Engine, Store) {
@@ -118,8 +118,8 @@ fn engine(cases: &[Case]) -> (Engine, Store) {
         )
         .expect("text");
     }
-    let mut problems = Problems::default();
-    let mut cx = Cx::new(&mut problems, &|_| None);
+    let mut problems = Diagnostics::default();
+    let mut cx = DecodeContext::new(&mut problems, &|_| None);
     let rules = Vec::<RuleSettings>::decode(&parse(&rules).expect("YAML"), &mut cx);
     let recordings = Vec::<RecordingSettings>::decode(&parse(&recordings).expect("YAML"), &mut cx);
     let (rules, recordings) = (rules.expect("rules"), recordings.expect("recording rules"));
@@ -162,7 +162,7 @@ fn seen(cases: &[Case]) -> Vec<Minute> {
 }
 
 /// The value recorded at `at`; none where the series has ended.
-fn value_of(history: &History, name: &str, at: Wall) -> Option<f64> {
+fn value_of(history: &History, name: &str, at: UnixMillis) -> Option<f64> {
     let matchers = [LabelMatcher::equal("__name__", name)];
     let found = history.select(&matchers, at, at, &Guard::default()).expect("readable");
     let value = found.first().and_then(|series| series.values.last().copied());

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bellwether_core::{AlertState, Batch, Kind, MetricDef, MetricId, Now, Origin};
 use bellwether_rules::{Declared, Engine, RuleSet, RuleSettings, compile};
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use bellwether_tsdb::store::{Options, Store};
 use proptest::prelude::*;
 
@@ -169,9 +169,10 @@ fn rules(cases: &[Case]) -> RuleSet {
         )
         .expect("text");
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = parse(&yaml).expect("YAML");
-    let settings = Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let settings =
+        Vec::<RuleSettings>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     let set = compile(&Declared::new(&settings.unwrap_or_default(), &metrics()), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     set

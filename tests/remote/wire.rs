@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use bellwether_core::{Kind, MetricDef, Origin, Wall};
+use bellwether_core::{Kind, MetricDef, Origin, UnixMillis};
 use bellwether_promql::SampledSeries;
-use bellwether_remote_write::{Families, Figures, RemoteWrite, Setup, Writers, check};
-use bellwether_schema::{Cx, Decode, Problems, Spanned};
+use bellwether_remote_write::{Families, RemoteWrite, Setup, WriteStats, Writers, check};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, Spanned};
 
 use super::log::Memory;
 use super::protobuf::{metadata, samples};
@@ -18,10 +18,10 @@ use super::support::sink::{Reply, Request, Sink, status};
 const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
 fn settings(yaml: &str) -> Vec<Spanned<RemoteWrite>> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(yaml).unwrap();
     let settings: Vec<Spanned<RemoteWrite>> =
-        Decode::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        Decode::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     check(&settings, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     settings
@@ -29,7 +29,7 @@ fn settings(yaml: &str) -> Vec<Spanned<RemoteWrite>> {
 
 fn writers(state: Option<&Path>) -> Writers {
     let state = state.map(Path::to_owned);
-    Writers::new(Setup { state, clock: Arc::new(|| Wall(1_000_000)), random: || 0.0 })
+    Writers::new(Setup { state, clock: Arc::new(|| UnixMillis(1_000_000)), random: || 0.0 })
 }
 
 async fn send(writers: &Writers, yaml: &str, log: &Memory) {
@@ -50,7 +50,7 @@ fn families() -> Families {
             origin: Origin::Application,
             interval: Duration::from_secs(1),
         }],
-        Wall(900),
+        UnixMillis(900),
     )
 }
 
@@ -62,8 +62,8 @@ fn one(address: impl std::fmt::Display, more: &str) -> String {
 }
 
 /// Waits for what the figures of `sink` must become.
-async fn until(writers: &Writers, what: &str, wanted: impl Fn(&Figures) -> bool) -> Figures {
-    let mut last = Figures::default();
+async fn until(writers: &Writers, what: &str, wanted: impl Fn(&WriteStats) -> bool) -> WriteStats {
+    let mut last = WriteStats::default();
     for _ in 0..2000 {
         last = writers.figures().get("sink").cloned().unwrap_or_default();
         if wanted(&last) {

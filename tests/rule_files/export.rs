@@ -5,7 +5,7 @@ use std::fs;
 use bellwether::config::{self, Plan, Source};
 use bellwether_compat::{Exported, RuleFile};
 use bellwether_rules::{Declared, compile};
-use bellwether_schema::Problems;
+use bellwether_schema::Diagnostics;
 
 use super::promtool;
 
@@ -201,7 +201,7 @@ groups:
         annotations: {summary: '{{ $labels.queue }}: {{ $value | humanize }} of ${TOTAL}'}
 "#;
     let file = RuleFile { path: "rules.yml".into(), text: text.into() };
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
     let printed = config::print_rules(&imported.rules, &imported.recordings).unwrap();
     assert_eq!(
@@ -246,7 +246,7 @@ fn what_was_read_from_a_rule_file_goes_out_as_it_was() {
       - {alert: B, expr: up > 1, labels: {severity: page}}
       - {record: one, expr: 1}
 "#;
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let file = RuleFile { path: "rules.yml".into(), text: rules.into() };
     let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
     let declared =

@@ -5,7 +5,7 @@ use std::fs;
 
 use bellwether_compat::RuleFile;
 use bellwether_core::Labels;
-use bellwether_schema::Problems;
+use bellwether_schema::Diagnostics;
 use bellwether_template as templates;
 
 use super::promtool;
@@ -66,7 +66,7 @@ fn promtool_renders_each_text_as_its_translation_here() {
         writeln!(rules, "        expr: x * 1").unwrap();
         writeln!(rules, "        annotations: {{text: {}}}", serde_json::json!(text)).unwrap();
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let file = RuleFile { path: "rules.yml".into(), text: rules.clone() };
     let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
     assert!(problems.is_empty() && imported.warnings.is_empty(), "{:?}", imported.warnings);

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_server::Prometheus;
 use bellwether_tsdb::history::History;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -187,7 +187,7 @@ async fn clients_that_query_history() {
     let labels = LabelSet::new([("__name__", "load")]);
     let series = history.series_ref(&labels).unwrap();
     for step in 0..1000 {
-        history.append(Wall(step * 1000), &[(series, step as f64)]);
+        history.append(UnixMillis(step * 1000), &[(series, step as f64)]);
     }
     let mut backend = TestBackend::new(100);
     backend.history = Some(Arc::new(history));

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use bellwether_schema::Span;
+use bellwether_schema::HumanDuration;
 use bellwether_server::{Cut, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -55,7 +55,8 @@ async fn two_hundred_slow_clients_do_not_hold_up_a_scrape() {
 
 #[tokio::test]
 async fn a_head_that_does_not_end_is_cut() {
-    let server = limited(1, |limits| limits.header_timeout = Span::millis(200).into()).await;
+    let server =
+        limited(1, |limits| limits.header_timeout = HumanDuration::millis(200).into()).await;
     let mut silent = connect(server.address).await;
     let mut trickling = connect(server.address).await;
     let trickle = async {
@@ -71,8 +72,8 @@ async fn a_head_that_does_not_end_is_cut() {
 #[tokio::test]
 async fn a_kept_alive_connection_may_stay_idle_only_so_long() {
     let server = limited(1, |limits| {
-        limits.idle_timeout = Span::secs(3).into();
-        limits.header_timeout = Span::millis(500).into();
+        limits.idle_timeout = HumanDuration::secs(3).into();
+        limits.header_timeout = HumanDuration::millis(500).into();
     })
     .await;
     let mut client = connect(server.address).await;
@@ -89,7 +90,8 @@ async fn a_kept_alive_connection_may_stay_idle_only_so_long() {
 
 #[tokio::test]
 async fn who_does_not_read_is_cut() {
-    let server = limited(200_000, |limits| limits.write_timeout = Span::millis(300).into()).await;
+    let server =
+        limited(200_000, |limits| limits.write_timeout = HumanDuration::millis(300).into()).await;
     let deaf = deaf(&server, 3).await;
     until("the cuts", || cuts(&server, Cut::Write) == 3).await;
     until("the close", || server.stats.connections() == 0).await;
@@ -99,7 +101,7 @@ async fn who_does_not_read_is_cut() {
 #[tokio::test]
 async fn who_reads_too_slowly_is_cut() {
     let server = limited(200_000, |limits| {
-        limits.request_timeout = Span::millis(500).into();
+        limits.request_timeout = HumanDuration::millis(500).into();
     })
     .await;
     let mut slow = deaf(&server, 1).await.remove(0);
@@ -269,7 +271,7 @@ async fn who_sends_a_little_too_much_gets_the_refusal_and_no_reset() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    let server = limited(1, |limits| limits.body_timeout = Span::millis(100).into()).await;
+    let server = limited(1, |limits| limits.body_timeout = HumanDuration::millis(100).into()).await;
     let request = "POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
         content-type: application/json\r\ncontent-length: 10\r\n\r\n[1";
     let reply = send(server.address, request).await;
@@ -301,7 +303,8 @@ async fn heads_that_are_too_big_are_refused() {
 
 #[tokio::test]
 async fn noise_is_survived() {
-    let server = limited(1, |limits| limits.header_timeout = Span::millis(300).into()).await;
+    let server =
+        limited(1, |limits| limits.header_timeout = HumanDuration::millis(300).into()).await;
     let mut state = 7_u64;
     let mut noise = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

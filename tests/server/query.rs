@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use bellwether_server::Prometheus;
@@ -25,8 +25,10 @@ fn history() -> History {
         let labels = LabelSet::new([("__name__", "load"), ("host", &name)]);
         let series = history.series_ref(&labels).unwrap();
         for step in 0..100 {
-            history
-                .append(Wall(START + step * 15_000), &[(series, step as f64 + host as f64 / 4.0)]);
+            history.append(
+                UnixMillis(START + step * 15_000),
+                &[(series, step as f64 + host as f64 / 4.0)],
+            );
         }
     }
     history
@@ -118,7 +120,7 @@ async fn any_utf_8_is_a_name() {
     let history = History::in_memory(1000);
     for (name, value) in [("host-name", "a"), ("U__x", "b"), ("a=b&c+d", "c"), ("é/ü", "d")] {
         let labels = LabelSet::new([("__name__", "http.requests"), (name, value)]);
-        history.append(Wall(START), &[(history.series_ref(&labels).unwrap(), 1.0)]);
+        history.append(UnixMillis(START), &[(history.series_ref(&labels).unwrap(), 1.0)]);
     }
     let server = server_of(history, |_| {}).await;
     for (name, values) in [
@@ -241,8 +243,8 @@ impl Queryable for Endless {
     fn select(
         &self,
         _: &[LabelMatcher],
-        _: Wall,
-        _: Wall,
+        _: UnixMillis,
+        _: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         loop {
@@ -257,8 +259,8 @@ impl Queryable for Endless {
     fn series(
         &self,
         _: &[LabelMatcher],
-        _: Wall,
-        _: Wall,
+        _: UnixMillis,
+        _: UnixMillis,
         _: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         Ok(Vec::new())

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_schema::Size;
 use bellwether_tsdb::history::History;
 use serde_json::json;
@@ -26,7 +26,7 @@ fn history() -> History {
             samples.push((history.series_ref(&LabelSet::new(labels)).unwrap(), value));
         }
     }
-    history.append(Wall(START), &samples);
+    history.append(UnixMillis(START), &samples);
     history
 }
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
     Alert, AlertState, Batch, DeadLetter, Fingerprint, Kind, Labels, MetricDef, MetricId, Now,
-    Origin, Recorded, RefusedRecord, Severity, Wall,
+    Origin, Recorded, RefusedRecord, Severity, UnixMillis,
 };
 use bellwether_promql::Queryable;
-use bellwether_routing::{Explanation, Order, OrderError, Silence, Suppression};
+use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_runtime::Clock;
 use bellwether_schema::Spanned;
 use bellwether_server::{
@@ -99,8 +99,8 @@ pub fn alert() -> Arc<Alert> {
         peak: Some(91.0),
         threshold: Some(85.0),
         state: AlertState::Firing,
-        active_at: Wall(1_700_000_000_000),
-        fired_at: Some(Wall(1_700_000_300_000)),
+        active_at: UnixMillis(1_700_000_000_000),
+        fired_at: Some(UnixMillis(1_700_000_300_000)),
         resolved_at: None,
     })
 }
@@ -177,8 +177,8 @@ impl Backend for TestBackend {
 
     fn order(
         &self,
-        order: Order,
-    ) -> Pin<Box<dyn Future<Output = Result<String, OrderError>> + Send + '_>> {
+        order: Command,
+    ) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send + '_>> {
         Box::pin(std::future::ready(Ok(format!("{order:?}"))))
     }
 
@@ -210,7 +210,7 @@ impl Backend for TestBackend {
             duration: Duration::from_secs(300),
             severity: Severity::Critical,
             alerts: vec![alert()],
-            last_evaluation: Some(Wall(1_700_000_000_000)),
+            last_evaluation: Some(UnixMillis(1_700_000_000_000)),
             evaluation_time: Duration::from_micros(3),
             ..RuleView::default()
         }]

@@ -295,7 +295,7 @@ async fn a_handshake_that_does_not_come_is_cut() {
     let path = pki.tls("");
     let settings = settings(|settings| {
         settings.web_config_file = Some(path);
-        settings.limits.header_timeout = bellwether_schema::Span::millis(100).into();
+        settings.limits.header_timeout = bellwether_schema::HumanDuration::millis(100).into();
     });
     let server = run(settings, TestBackend::new(1)).await;
     let mut silent = connect(server.address).await;

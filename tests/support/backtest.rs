@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// What became of the forecasts that would have fired.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +44,7 @@ impl Backtest<'_> {
         let horizon = Horizon { target, within: self.within, window: Duration::from_secs(21_600) };
         let (mut tally, mut days) = (Tally::default(), Days::default());
         for at in (10..self.values.len()).step_by(every) {
-            let now = Wall(at as i64 * self.step);
+            let now = UnixMillis(at as i64 * self.step);
             let lookback = horizon.lookback();
             let (times, values) = self.before(at, lookback, lookback / 360);
             let past = || {
@@ -59,14 +59,14 @@ impl Backtest<'_> {
             let came = self.values[at..].iter().position(|value| *value >= self.target);
             let held = match came {
                 Some(later) => {
-                    let came = Wall((at + later) as i64 * self.step);
+                    let came = UnixMillis((at + later) as i64 * self.step);
                     // The value is looked at each step only.
-                    let earliest = Wall(reach.earliest.0 - self.step);
-                    let latest = reach.latest.map(|latest| Wall(latest.0 + self.step));
+                    let earliest = UnixMillis(reach.earliest.0 - self.step);
+                    let latest = reach.latest.map(|latest| UnixMillis(latest.0 + self.step));
                     earliest <= came && latest.is_none_or(|latest| came <= latest)
                 }
                 None => {
-                    let end = Wall(self.values.len() as i64 * self.step);
+                    let end = UnixMillis(self.values.len() as i64 * self.step);
                     reach.latest.is_none_or(|latest| latest > end)
                 }
             };

@@ -5,7 +5,7 @@
 use bellwether_analysis::Algorithm;
 use bellwether_analysis::anomaly::{Detector, Settings};
 use bellwether_analysis::report::interval;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 use super::nab::{File, Profile, Score};
 
@@ -21,7 +21,7 @@ pub fn ours(file: &File, algorithm: Algorithm) -> Vec<f64> {
     let settings = Settings { algorithm, ..Settings::default() };
     let mut detector = Detector::new(&settings, interval(&file.times));
     let rows = file.times.iter().zip(&file.values);
-    rows.map(|(time, value)| detector.observe(Wall(*time), *value).score).collect()
+    rows.map(|(time, value)| detector.observe(UnixMillis(*time), *value).score).collect()
 }
 
 /// NAB's "windowedGaussian" in standard deviations, of the values so far; no file is as long as
@@ -57,7 +57,7 @@ pub fn shipped(file: &File) -> Vec<bool> {
 pub fn reported(file: &File, settings: &Settings) -> Vec<bool> {
     let mut detector = Detector::new(settings, interval(&file.times));
     let rows = file.times.iter().zip(&file.values);
-    rows.map(|(time, value)| detector.observe(Wall(*time), *value).reported).collect()
+    rows.map(|(time, value)| detector.observe(UnixMillis(*time), *value).reported).collect()
 }
 
 /// The default detector with the sensitivity of each family chosen on the others, for whether the
@@ -136,9 +136,9 @@ fn thresholds(scores: &[Vec<f64>]) -> Vec<f64> {
 /// Which rows are hits at `threshold`, each followed by `rows` that are none.
 pub fn hits(file: &File, scores: &[f64], threshold: f64, rows: u32) -> Vec<bool> {
     let cooldown = interval(&file.times) * rows;
-    let mut last: Option<Wall> = None;
+    let mut last: Option<UnixMillis> = None;
     let hit = |(time, score): (&i64, &f64)| {
-        let at = Wall(*time);
+        let at = UnixMillis(*time);
         let quiet = last.is_some_and(|last| at.since(last) < cooldown);
         let hit = *score > 0.0 && *score >= threshold && !quiet;
         if hit {

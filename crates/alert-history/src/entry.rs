@@ -7,13 +7,15 @@ use std::time::Duration;
 use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use bellwether_core::{Alert, AlertState, Cause, Labels, Notification, Status, Transition, Wall};
+use bellwether_core::{
+    Alert, AlertState, Cause, Labels, Notification, Status, Transition, UnixMillis,
+};
 
 /// Something to keep.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// When it happened.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// The alert, after it.
     pub alert: Arc<Alert>,
     /// What happened.
@@ -92,7 +94,7 @@ impl Record {
 
     /// A step of a notification to `channel`.
     #[must_use]
-    pub fn notification(told: &Notification, channel: &str, step: Step, at: Wall) -> Self {
+    pub fn notification(told: &Notification, channel: &str, step: Step, at: UnixMillis) -> Self {
         let notice = Notice {
             channel: channel.to_owned(),
             receiver: told.group.receiver.clone(),
@@ -106,7 +108,7 @@ impl Record {
 
     /// A step of a notification that is none yet.
     #[must_use]
-    pub fn notice(alert: Arc<Alert>, notice: Notice, at: Wall) -> Self {
+    pub fn notice(alert: Arc<Alert>, notice: Notice, at: UnixMillis) -> Self {
         Self { at, alert, event: Event::Notification(notice) }
     }
 
@@ -202,7 +204,7 @@ words! {
 pub struct Entry<'a> {
     /// When it happened.
     #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
-    pub at: Wall,
+    pub at: UnixMillis,
     /// What it is about.
     pub kind: Kind,
     /// What happened.
@@ -375,13 +377,13 @@ impl<'a> Entry<'a> {
 /// RFC 3339 in UTC with milliseconds, so that all lines begin alike.
 static TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
-fn write_time<S: Serializer>(at: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
+fn write_time<S: Serializer>(at: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
     let stamp = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
     serializer.serialize_str(&TIMES.timestamp_to_string(&stamp))
 }
 
-fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Wall, D::Error> {
+fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixMillis, D::Error> {
     let text = Cow::<'de, str>::deserialize(deserializer)?;
     let stamp: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
-    Ok(Wall(stamp.as_millisecond()))
+    Ok(UnixMillis(stamp.as_millisecond()))
 }

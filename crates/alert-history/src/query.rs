@@ -4,16 +4,16 @@ use memchr::memmem;
 
 use super::entry::{Entry, EventKind, Kind, State};
 use super::parts::{Part, whole_lines};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_matcher::LabelMatcher;
 
 /// What is wanted. An empty list wants all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     /// From here...
-    pub from: Wall,
+    pub from: UnixMillis,
     /// ...to here, both included.
-    pub to: Wall,
+    pub to: UnixMillis,
     /// Names of alerts or of their rules.
     pub alertnames: Vec<String>,
     /// Identities of alerts.
@@ -41,8 +41,8 @@ pub struct Query {
 impl Default for Query {
     fn default() -> Self {
         Self {
-            from: Wall(i64::MIN),
-            to: Wall(i64::MAX),
+            from: UnixMillis(i64::MIN),
+            to: UnixMillis(i64::MAX),
             alertnames: Vec::new(),
             fingerprints: Vec::new(),
             matchers: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bellwether_schema::{Problems, Size, Span, Spanned, section};
+use bellwether_schema::{Diagnostics, HumanDuration, Size, Spanned, section};
 
 section! {
     /// The history of alerts: every change of an alert, and what became of each notification.
@@ -10,7 +10,7 @@ section! {
         /// Whether it is kept.
         pub enabled: bool = true,
         /// For how long. Whole days go, the oldest first.
-        pub retention: Spanned<Span> = Spanned::nowhere(Span::secs(30 * 86_400)),
+        pub retention: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(30 * 86_400)),
         /// Most bytes on disk; beyond it the oldest go. An alert that fires and resolves takes
         /// about 2 kB with one channel.
         pub max_bytes: Spanned<Size> = Spanned::nowhere(Size(256_000_000)),
@@ -21,11 +21,11 @@ section! {
 
 /// Least room: a few segments.
 const LEAST_BYTES: Size = Size(1_000_000);
-const LEAST_RETENTION: Span = Span::minutes(60);
+const LEAST_RETENTION: HumanDuration = HumanDuration::minutes(60);
 
 impl AlertHistorySettings {
     /// Notes what makes no sense.
-    pub fn check(&self, problems: &mut Problems) {
+    pub fn check(&self, problems: &mut Diagnostics) {
         if self.retention.0 < LEAST_RETENTION.0 {
             problems
                 .error(&self.retention.at, format!("too short: {}", self.retention.value))

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::Options;
 use super::parts::{Chunk, Part, Segment};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_files::durable::WriteWatch;
 
 /// Most bytes in memory that are not on disk.
@@ -39,7 +39,7 @@ pub struct Stats {
     /// Bytes in memory that are not on disk.
     pub memory_bytes: u64,
     /// The day of the oldest record, or its time.
-    pub oldest: Option<Wall>,
+    pub oldest: Option<UnixMillis>,
     /// Why it is not kept as declared, if so.
     pub problem: Option<String>,
 }
@@ -89,7 +89,7 @@ impl Shared {
         Stats {
             disk_bytes: state.segments.iter().map(|segment| segment.bytes).sum(),
             memory_bytes: state.unwritten_bytes as u64,
-            oldest: oldest.map(Wall),
+            oldest: oldest.map(UnixMillis),
             problem: self.watch.hangs().or_else(|| state.counts.problem.clone()),
             ..state.counts.clone()
         }

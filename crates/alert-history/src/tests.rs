@@ -9,7 +9,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use bellwether_core::{Alert, AlertState, Cause, Labels, Mono, Severity, Status, Transition, Wall};
+use bellwether_core::{
+    Alert, AlertState, Cause, Labels, MonoMillis, Severity, Status, Transition, UnixMillis,
+};
 use bellwether_matcher::LabelMatcher;
 
 /// 2026-11-21T04:00:00Z.
@@ -25,8 +27,8 @@ fn alert(rule: &str, number: usize, state: AlertState) -> Arc<Alert> {
         fired_value: Some(90.0),
         peak: Some(97.0),
         state,
-        active_at: Wall(START),
-        fired_at: Some(Wall(START)),
+        active_at: UnixMillis(START),
+        fired_at: Some(UnixMillis(START)),
         ..Alert::firing(rule, Severity::Warning, labels)
     })
 }
@@ -36,7 +38,7 @@ fn change(rule: &str, number: usize, from: AlertState, to: AlertState, at: i64) 
         alert: alert(rule, number, to),
         from,
         reason: format!("{rule} 91.5 > 85"),
-        at: Wall(at),
+        at: UnixMillis(at),
     })
 }
 
@@ -54,7 +56,7 @@ fn notice(number: usize, step: Step) -> Record {
         reason: "disk 91.5 > 85".into(),
         step,
     };
-    let at = Wall(START + number as i64 * 1000 + 1);
+    let at = UnixMillis(START + number as i64 * 1000 + 1);
     Record::notice(alert("disk", number, AlertState::Firing), notice, at)
 }
 
@@ -75,7 +77,7 @@ impl Turned {
         let turned = self.0.clone();
         Arc::new(move || {
             let millis = turned.load(Relaxed);
-            Now { mono: Mono(millis), wall: Wall(START + millis as i64) }
+            Now { mono: MonoMillis(millis), wall: UnixMillis(START + millis as i64) }
         })
     }
 }
@@ -170,8 +172,8 @@ fn filters_order_and_pages() {
     let one = Query {
         matchers: vec![vec![LabelMatcher { name: "mount".into(), test: matcher("/4[0-9]") }]],
         kinds: vec![Kind::Transition],
-        from: Wall(START + 44_000),
-        to: Wall(START + 46_000),
+        from: UnixMillis(START + 44_000),
+        to: UnixMillis(START + 46_000),
         ..Query::default()
     };
     let found: Vec<String> = ask(&one).entries.iter().map(short).collect();
@@ -331,7 +333,7 @@ fn what_was_recorded_by_a_clock_that_was_elsewhere_stays_in_its_place() {
     history.record_all(changes[2..].iter().copied().map(record));
     history.sync();
     assert_eq!(all(&history), ["firing /1", "firing /2", "firing /3", "firing /4"]);
-    let today = Query { from: Wall(START), to: Wall(START + 1000), ..Query::default() };
+    let today = Query { from: UnixMillis(START), to: UnixMillis(START + 1000), ..Query::default() };
     let found = history.query(&today, &|| false).unwrap().entries;
     assert_eq!(found.iter().map(short).collect::<Vec<_>>(), ["firing /4", "firing /1"]);
 }

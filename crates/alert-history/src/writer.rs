@@ -16,7 +16,7 @@ use super::mark::Mark;
 use super::parts::{Chunk, Segment};
 use super::queue::Queue;
 use super::shared::Shared;
-use bellwether_core::Mono;
+use bellwether_core::MonoMillis;
 
 /// Records that become lines at a time.
 const BATCH: usize = 4096;
@@ -43,7 +43,7 @@ pub(super) struct Writer {
     unsynced: Option<Instant>,
     retry_at: Option<Instant>,
     /// Since when the segment with this number is too old.
-    too_old: Option<(u64, Mono)>,
+    too_old: Option<(u64, MonoMillis)>,
     /// What this process wrote down of the newest segment.
     marked: Option<Mark>,
 }

@@ -12,7 +12,7 @@ mod tail;
 use std::time::Duration;
 
 use super::settings::{Algorithm, Deviation, Direction};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 use sample::{Sample, Summary};
 use season::Season;
@@ -90,9 +90,9 @@ pub struct Detector {
 struct Event {
     /// Where the values have been anomalous without a break until now: since when, and how far from
     /// the middle of what is expected a value must be to end that.
-    run: Option<(Wall, f64)>,
+    run: Option<(UnixMillis, f64)>,
     /// When the last anomalous one was.
-    last: Wall,
+    last: UnixMillis,
     reported: bool,
 }
 
@@ -101,15 +101,15 @@ struct Event {
 #[derive(Clone, Copy, Debug, Default)]
 struct Habit {
     more: f64,
-    at: Wall,
+    at: UnixMillis,
 }
 
 impl Habit {
-    fn at(&self, at: Wall, window: Duration) -> f64 {
+    fn at(&self, at: UnixMillis, window: Duration) -> f64 {
         self.more * (-at.since(self.at).as_secs_f64() / window.as_secs_f64()).exp()
     }
 
-    fn grow(&mut self, at: Wall, window: Duration) {
+    fn grow(&mut self, at: UnixMillis, window: Duration) {
         *self = Self { more: self.at(at, window) + 1.0, at };
     }
 }
@@ -162,7 +162,7 @@ impl Detector {
 
     /// Judges `value` by what came before it, and remembers it. A value that is no finite number
     /// is neither judged nor remembered.
-    pub fn observe(&mut self, at: Wall, value: f64) -> Observation {
+    pub fn observe(&mut self, at: UnixMillis, value: f64) -> Observation {
         /// So that squares of differences are floats.
         const LARGEST: f64 = 1e150;
         let warming = self.seen < self.settings.min_samples;
@@ -177,7 +177,7 @@ impl Detector {
         seen
     }
 
-    fn judge(&mut self, at: Wall, value: f64) -> Option<Observation> {
+    fn judge(&mut self, at: UnixMillis, value: f64) -> Option<Observation> {
         let Settings { algorithm, direction, min_deviation, cooldown, window, hold, .. } =
             self.settings;
         if self.event.is_some_and(|event| event.run.is_none() && at.since(event.last) >= cooldown) {
@@ -211,7 +211,7 @@ impl Detector {
 
     /// Takes a value into the event there is, or begins one, if it is anomalous by so far as
     /// `reach`; whether that is reported now, and whether it was before.
-    fn follow(&mut self, at: Wall, reach: Option<f64>) -> (bool, bool) {
+    fn follow(&mut self, at: UnixMillis, reach: Option<f64>) -> (bool, bool) {
         let Some(reach) = reach else {
             if let Some(event) = &mut self.event {
                 event.run = None;
@@ -229,7 +229,13 @@ impl Detector {
 }
 
 impl Model {
-    fn judge(&mut self, at: Wall, value: f64, by: Algorithm, limit: f64) -> Option<Judgement> {
+    fn judge(
+        &mut self,
+        at: UnixMillis,
+        value: f64,
+        by: Algorithm,
+        limit: f64,
+    ) -> Option<Judgement> {
         match self {
             Self::Values(past) => Some(plain(&past.summary()?, by, value, limit)),
             Self::Rests(season, past) => {
@@ -245,7 +251,7 @@ impl Model {
         }
     }
 
-    fn push(&mut self, at: Wall, value: f64) {
+    fn push(&mut self, at: UnixMillis, value: f64) {
         match self {
             Self::Values(past) => past.push(at, value),
             Self::Rests(season, past) => {

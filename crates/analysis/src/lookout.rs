@@ -13,7 +13,8 @@ use tracing::warn;
 
 use super::anomaly::{Detector, Observation, Settings};
 use bellwether_core::{
-    Batch, Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef, MetricId, Now, Point, Wall,
+    Batch, Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef, MetricId, Now, Point,
+    UnixMillis,
 };
 use bellwether_matcher::{LabelMatcher, ValueTest};
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
@@ -150,7 +151,7 @@ impl Lookout {
     fn taught(&self, series: &SampledSeries, interval: Duration) -> Detector {
         let mut detector = Detector::new(&self.settings, interval);
         for (time, value) in series.times.iter().zip(&series.values) {
-            detector.observe(Wall(*time), *value);
+            detector.observe(UnixMillis(*time), *value);
         }
         detector
     }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::anomaly::{self, Detector, Observation};
 use super::trend::{self as course, Baselines, Departure, Options, TooFewSamples, Trend};
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
@@ -21,13 +21,13 @@ pub struct Question<'a> {
     /// How far back from `now`.
     pub window: Duration,
     /// The end of the window.
-    pub now: Wall,
+    pub now: UnixMillis,
     /// What ends the question early.
     pub guard: &'a Guard,
 }
 
 impl Question<'_> {
-    fn start(&self) -> Wall {
+    fn start(&self) -> UnixMillis {
         self.now.before(self.window)
     }
 
@@ -52,7 +52,7 @@ pub struct SeriesTrend {
     /// Its course over the window, or why there is none to tell.
     pub trend: Result<Trend, TooFewSamples>,
     /// The last sample that is a number.
-    pub latest: Option<(Wall, f64)>,
+    pub latest: Option<(UnixMillis, f64)>,
     /// What is usual by hour and weekday, from the time asked for and the window.
     pub baselines: Baselines,
     /// How far the latest sample is from what is usual at its hour.
@@ -80,7 +80,7 @@ pub fn trend(
         let from = times.partition_point(|time| *time < question.start().0);
         let baselines = Baselines::of(&times, &values, zone.clone());
         let numbers = times.iter().zip(&values).rev().filter(|(_, value)| value.is_finite());
-        let latest = numbers.map(|(time, value)| (Wall(*time), *value)).next();
+        let latest = numbers.map(|(time, value)| (UnixMillis(*time), *value)).next();
         Ok(SeriesTrend {
             labels,
             trend: course::trend(&times[from..], &values[from..], question.now, options),
@@ -97,13 +97,13 @@ pub fn trend(
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Anomaly {
     /// Time of the first.
-    pub from: Wall,
+    pub from: UnixMillis,
     /// Time of the last.
-    pub to: Wall,
+    pub to: UnixMillis,
     /// How many.
     pub samples: usize,
     /// Time of the one with the highest score.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Its value.
     pub value: f64,
     /// Its score, in the measure of the algorithm.
@@ -145,13 +145,17 @@ pub fn anomalies(
     told.collect()
 }
 
-fn watched(series: SampledSeries, settings: &anomaly::Settings, start: Wall) -> SeriesAnomalies {
+fn watched(
+    series: SampledSeries,
+    settings: &anomaly::Settings,
+    start: UnixMillis,
+) -> SeriesAnomalies {
     let mut detector = Detector::new(settings, interval(&series.times));
     let mut told =
         SeriesAnomalies { labels: series.labels, judged: 0, warming: 0, found: Vec::new() };
     let mut running = false;
     for (time, value) in series.times.iter().zip(&series.values) {
-        let at = Wall(*time);
+        let at = UnixMillis(*time);
         let seen = detector.observe(at, *value);
         if at < start || !value.is_finite() {
             continue;
@@ -169,7 +173,7 @@ fn watched(series: SampledSeries, settings: &anomaly::Settings, start: Wall) -> 
 }
 
 impl Anomaly {
-    fn new(at: Wall, value: f64, seen: &Observation) -> Self {
+    fn new(at: UnixMillis, value: f64, seen: &Observation) -> Self {
         Self {
             from: at,
             to: at,
@@ -182,7 +186,7 @@ impl Anomaly {
         }
     }
 
-    fn extend(&mut self, at: Wall, value: f64, seen: &Observation) {
+    fn extend(&mut self, at: UnixMillis, value: f64, seen: &Observation) {
         if seen.score > self.score {
             let first = *self;
             *self = Self::new(at, value, seen);

@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use bellwether_schema::{
-    Cx, Decode, Node, Problems, Shape, Span, Spanned, choices, did_you_mean, section,
+    Decode, DecodeContext, Diagnostics, HumanDuration, Node, Shape, Spanned, did_you_mean, section,
+    string_enum,
 };
 
 use super::anomaly;
 use bellwether_core::{Kind, MetricDef};
 
-choices! {
+string_enum! {
     /// How anomalies are found.
     pub enum Algorithm {
         /// How seldom it was, in the series itself, that a value, a run of values and their steps
@@ -27,7 +28,7 @@ choices! {
     }
 }
 
-choices! {
+string_enum! {
     /// Which side counts.
     pub enum Direction {
         /// Values above and below what is expected.
@@ -73,7 +74,7 @@ impl Deviation {
 }
 
 impl Decode for Deviation {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         cx.parsed(node, "a distance such as 5 or 10%", Self::parse)
     }
     fn shape() -> Shape {
@@ -133,11 +134,11 @@ section! {
         pub min_deviation: Deviation = Deviation::Absolute(0.0),
         /// Odd values with less than this between them are one event, and an event is reported
         /// once.
-        pub cooldown: Span = Span::secs(3600),
+        pub cooldown: HumanDuration = HumanDuration::secs(3600),
         /// The time after which values are expected to repeat themselves: a day, or `1w`.
-        pub season: Spanned<Span> = Spanned::nowhere(Span::secs(86_400)),
+        pub season: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(86_400)),
         /// How much of the past a value is compared with.
-        pub window: Spanned<Span> = Spanned::nowhere(Span::secs(14 * 86_400)),
+        pub window: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(14 * 86_400)),
     }
 }
 
@@ -156,7 +157,7 @@ impl AnomalyDetection {
     }
 
     /// Notes values that nothing can be judged by.
-    pub fn check_values(&self, problems: &mut Problems) {
+    pub fn check_values(&self, problems: &mut Diagnostics) {
         if let Some(least) = self.sensitivity.as_ref().filter(|least| least.value <= 0.0) {
             let usual = self.algorithm.usual_sensitivity();
             problems
@@ -169,7 +170,7 @@ impl AnomalyDetection {
                 .hint(format!("{FEWEST_SAMPLES} at the least; 100 is usual"));
         }
         for (span, usual) in [(&self.season, "1d"), (&self.window, "14d")] {
-            if span.value < Span::minutes(1) {
+            if span.value < HumanDuration::minutes(1) {
                 problems
                     .error(&span.at, format!("too short: {}", span.value))
                     .hint(format!("a minute at the least; {usual} is usual"));
@@ -178,7 +179,7 @@ impl AnomalyDetection {
     }
 
     /// Notes values that nothing can be judged by, and metrics that cannot be watched.
-    pub fn check(&self, metrics: &[MetricDef], problems: &mut Problems) {
+    pub fn check(&self, metrics: &[MetricDef], problems: &mut Diagnostics) {
         self.check_values(problems);
         for name in self.metrics.iter().flatten() {
             match metrics.iter().find(|def| *def.name == **name) {

@@ -12,7 +12,7 @@ pub use worse::more_is_worse;
 
 use super::forecast::{Frame, Line, confidence, finite};
 use super::settings::Deviation;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Samples there must be at the least.
 const FEWEST: usize = 10;
@@ -82,9 +82,9 @@ impl Default for Options {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trend {
     /// Time of the first sample.
-    pub from: Wall,
+    pub from: UnixMillis,
     /// Time of the last sample.
-    pub to: Wall,
+    pub to: UnixMillis,
     /// What the values are, without regard to their order.
     pub statistics: Statistics,
     /// Change per second: the median of the slopes between all pairs of points (Theil-Sen).
@@ -120,7 +120,7 @@ pub struct TooFewSamples {
 pub fn trend(
     times_ms: &[i64],
     values: &[f64],
-    now: Wall,
+    now: UnixMillis,
     options: &Options,
 ) -> Result<Trend, TooFewSamples> {
     let (times, values) = finite(times_ms, values, now);
@@ -133,8 +133,8 @@ pub fn trend(
     }
     let statistics = Statistics::of(&values, &options.quantiles).ok_or(too_few)?;
     let mut trend = Trend {
-        from: Wall(*from),
-        to: Wall(*to),
+        from: UnixMillis(*from),
+        to: UnixMillis(*to),
         statistics,
         slope: 0.0,
         slope_error: 0.0,

@@ -12,7 +12,7 @@ use bellwether_recorder::Recorder;
 
 use crate::{Collecting, Collector};
 
-pub use record::{MAX_TOLD, Malformed, record_json};
+pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
 pub use statsd::{Statsd, StatsdDialect, StatsdListener, StatsdMapping};
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Collector, UNSEEN};
-use bellwether_core::{Batch, Failure, Now, Origin, Wall};
+use bellwether_core::{Batch, Failure, Now, Origin, UnixMillis};
 use bellwether_runtime::Clock;
 
 /// Takes what was collected.
@@ -34,7 +34,7 @@ pub struct Health {
     /// When it last succeeded.
     pub last_success: Option<Now>,
     /// When its last run began.
-    pub last_run: Option<Wall>,
+    pub last_run: Option<UnixMillis>,
     /// Why the last run failed.
     pub failure: Option<Failure>,
     /// Notes for the operator although nothing failed.

@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use bellwether_notify::ChannelSettings;
 use bellwether_routing::{InhibitRuleSettings, ReceiverSettings, Routes, TimeIntervalSettings};
-use bellwether_schema::{At, Cx, Decode, Node, Pos, Problem, Problems, Value, parse_first};
+use bellwether_schema::{
+    Decode, DecodeContext, Diagnostic, Diagnostics, Node, Pos, SourceLocation, Value, parse_first,
+};
 
 use super::go::Library;
 use fields::Fields;
@@ -36,7 +38,7 @@ pub struct Alertmanager {
     /// Its inhibition rules.
     pub inhibit_rules: Vec<InhibitRuleSettings>,
     /// What could not be taken as it is.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Paths and texts of the files that a pattern of names stands for, or why there are none.
@@ -48,13 +50,16 @@ pub fn alertmanager(
     path: &Path,
     text: &str,
     beside: Beside<'_>,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Alertmanager {
     let file: Arc<str> = path.display().to_string().into();
     let (node, second) = match parse_first(text) {
         Ok(read) => read,
         Err((pos, message)) => {
-            problems.error(&At { pos, file: Some(file), ..At::default() }, message);
+            problems.error(
+                &SourceLocation { pos, file: Some(file), ..SourceLocation::default() },
+                message,
+            );
             return Alertmanager::default();
         }
     };
@@ -63,7 +68,7 @@ pub fn alertmanager(
     let mut report = Report { file, folder, problems, warnings, library };
     if let Some(pos) = second {
         let message = "a second YAML document: only the first is read";
-        report.warn(&At { pos, ..At::default() }, message, None);
+        report.warn(&SourceLocation { pos, ..SourceLocation::default() }, message, None);
     }
     let mut top = Fields::of(&node, "");
     report.library.add(DEFAULTS);
@@ -145,8 +150,8 @@ struct Report<'a> {
     file: Arc<str>,
     /// Where relative paths begin.
     folder: &'a Path,
-    problems: &'a mut Problems,
-    warnings: Vec<Problem>,
+    problems: &'a mut Diagnostics,
+    warnings: Vec<Diagnostic>,
     /// What templates may use.
     library: Library,
 }
@@ -173,18 +178,18 @@ impl Report<'_> {
         }
     }
 
-    fn placed(&self, at: &At) -> At {
-        At { file: Some(Arc::clone(&self.file)), ..at.clone() }
+    fn placed(&self, at: &SourceLocation) -> SourceLocation {
+        SourceLocation { file: Some(Arc::clone(&self.file)), ..at.clone() }
     }
 
-    fn error(&mut self, at: &At, message: impl Into<String>, hint: Option<&str>) {
+    fn error(&mut self, at: &SourceLocation, message: impl Into<String>, hint: Option<&str>) {
         let at = self.placed(at);
         self.problems.error(&at, message).hint_if(hint);
     }
 
-    fn warn(&mut self, at: &At, message: impl Into<String>, hint: Option<&str>) {
+    fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: Option<&str>) {
         let (at, hint) = (self.placed(at), hint.map(str::to_owned));
-        self.warnings.push(Problem { at, message: message.into(), hint });
+        self.warnings.push(Diagnostic { at, message: message.into(), hint });
     }
 
     /// Warns of the keys that nobody took.
@@ -195,7 +200,7 @@ impl Report<'_> {
     }
 
     fn decode<T: Decode>(&mut self, node: &Node) -> Option<T> {
-        T::decode(node, &mut Cx::of_file(self.problems, Arc::clone(&self.file)))
+        T::decode(node, &mut DecodeContext::of_file(self.problems, Arc::clone(&self.file)))
     }
 
     fn decoded<T: Decode>(&mut self, node: &Node) -> Vec<T> {

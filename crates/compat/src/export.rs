@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use bellwether_core::{Kind, METRIC_NAME, MetricDef};
-use bellwether_rules::{Otherwise, Recording, Rule, RuleSet, RuleSettings, Wording};
-use bellwether_schema::{At, Problem, Spanned, format_duration};
+use bellwether_rules::{NoDataPolicy, Recording, Rule, RuleSet, RuleSettings, Wording};
+use bellwether_schema::{Diagnostic, SourceLocation, Spanned, format_duration};
 
 use super::to_go::{Known, literal, to_go};
 
@@ -20,7 +20,7 @@ pub struct Exported {
     /// The file.
     pub text: String,
     /// What is not in it, or not as it is here.
-    pub unsaid: Vec<Problem>,
+    pub unsaid: Vec<Diagnostic>,
 }
 
 /// A rule as it is written.
@@ -71,7 +71,7 @@ struct Exporter<'a> {
     source: &'a str,
     /// By the interval of their rules; zero where they have none.
     groups: BTreeMap<Duration, Group>,
-    unsaid: Vec<Problem>,
+    unsaid: Vec<Diagnostic>,
 }
 
 impl Exporter<'_> {
@@ -254,14 +254,17 @@ impl Group {
 
 /// What cannot be said of one rule.
 struct Notes {
-    at: At,
-    found: Vec<Problem>,
+    at: SourceLocation,
+    found: Vec<Diagnostic>,
 }
 
 impl Notes {
     fn add(&mut self, message: impl Into<String>, hint: Option<&str>) {
-        let problem =
-            Problem { at: self.at.clone(), message: message.into(), hint: hint.map(str::to_owned) };
+        let problem = Diagnostic {
+            at: self.at.clone(),
+            message: message.into(),
+            hint: hint.map(str::to_owned),
+        };
         if !self.found.contains(&problem) {
             self.found.push(problem);
         }
@@ -299,7 +302,7 @@ fn unsaid(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
         notes.add("`limit` is not kept: there a group beyond it has no alert at all", None);
     }
     for (key, otherwise) in [("on_no_data", settings.on_no_data), ("on_error", settings.on_error)] {
-        if otherwise == Otherwise::Alert {
+        if otherwise == NoDataPolicy::Alert {
             notes.add(
                 format!("`{key}: alert` is not kept"),
                 Some("absent(...) in a rule of its own"),

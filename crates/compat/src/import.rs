@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use bellwether_core::Severity;
 use bellwether_rules::{RecordingSettings, RuleSettings, Templates, Wording};
-use bellwether_schema::{At, Cx, Decode, Problem, Problems, Raw, Spanned, blank, parse_first};
+use bellwether_schema::{
+    Decode, DecodeContext, Diagnostic, Diagnostics, Literal, SourceLocation, Spanned, blank,
+    parse_first,
+};
 
 use super::go::{self, Dialect, Foreign};
 use super::rule_file::{File, Group, Lasting, Rule, Words};
@@ -36,7 +39,7 @@ pub struct Imported {
     /// What of them is of which group, in order.
     pub groups: Vec<Extent>,
     /// What could not be taken as it is.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Where the rules of one group are among all.
@@ -60,7 +63,7 @@ pub struct Extent {
 pub fn import<'a>(
     files: &[RuleFile],
     declared: impl Iterator<Item = &'a str>,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Imported {
     let mut importer = Importer {
         taken: declared.map(str::to_owned).collect(),
@@ -85,7 +88,7 @@ struct Importer<'a> {
     /// Names of rules so far.
     taken: BTreeSet<String>,
     imported: Imported,
-    problems: &'a mut Problems,
+    problems: &'a mut Diagnostics,
     /// Where translated texts are tried.
     templates: Templates,
 }
@@ -94,14 +97,18 @@ impl Importer<'_> {
     /// The file; of several documents in it the first, as in Prometheus.
     fn read(&mut self, file: &RuleFile) -> Option<File> {
         let name: Arc<str> = file.path.display().to_string().into();
-        let at = |pos| At { pos, file: Some(Arc::clone(&name)), ..At::default() };
+        let at = |pos| SourceLocation {
+            pos,
+            file: Some(Arc::clone(&name)),
+            ..SourceLocation::default()
+        };
         match parse_first(&file.text) {
             Ok((node, second)) => {
                 if let Some(pos) = second {
                     let message = "a second YAML document: only the first is read";
                     self.warn(&at(pos), message, Some("one file for each".into()));
                 }
-                File::decode(&node, &mut Cx::of_file(self.problems, Arc::clone(&name)))
+                File::decode(&node, &mut DecodeContext::of_file(self.problems, Arc::clone(&name)))
             }
             Err((pos, message)) => {
                 self.problems.error(&at(pos), message);
@@ -159,12 +166,12 @@ impl Importer<'_> {
         });
     }
 
-    fn warn(&mut self, at: &At, message: impl Into<String>, hint: Option<String>) {
-        let problem = Problem { at: at.clone(), message: message.into(), hint };
+    fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: Option<String>) {
+        let problem = Diagnostic { at: at.clone(), message: message.into(), hint };
         self.imported.warnings.push(problem);
     }
 
-    fn alert(&mut self, group: &Group, rule: &Rule, alert: &Spanned<Raw>) {
+    fn alert(&mut self, group: &Group, rule: &Rule, alert: &Spanned<Literal>) {
         let alertname = alert.value.to_string();
         let name = self.free_name(&group.name.value.0, &alertname);
         let Some(mut settings) = blank::<RuleSettings>(&[("name", "x")]) else { return };
@@ -264,7 +271,7 @@ impl Importer<'_> {
         Spanned { value, at: text.at.clone() }
     }
 
-    fn record(&mut self, group: &Group, rule: &Rule, record: &Spanned<Raw>) {
+    fn record(&mut self, group: &Group, rule: &Rule, record: &Spanned<Literal>) {
         for (key, given) in [("for", &rule.r#for), ("keep_firing_for", &rule.keep_firing_for)] {
             if let Some(span) = given.as_ref().filter(|span| !span.value.0.is_zero()) {
                 self.problems.error(&span.at, format!("`{key}` beside `record`"));
@@ -287,7 +294,7 @@ impl Importer<'_> {
 }
 
 /// How often a group is judged, where it says so.
-fn interval(group: &Group) -> Option<Spanned<bellwether_schema::Span>> {
+fn interval(group: &Group) -> Option<Spanned<bellwether_schema::HumanDuration>> {
     group.interval.as_ref().filter(|interval| !interval.value.0.is_zero()).map(Lasting::span)
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use bellwether_schema::{
-    Cx, Decode, Node, Raw, Shape, Span, Spanned, Value, format_duration, parse_duration, section,
+    Decode, DecodeContext, HumanDuration, Literal, Node, Shape, Spanned, Value, format_duration,
+    parse_duration, section,
 };
 
 section! {
@@ -41,11 +42,11 @@ section! {
     /// A rule that alerts, or one that records.
     pub struct Rule {
         /// The name of its alerts.
-        pub alert: Option<Spanned<Raw>>,
+        pub alert: Option<Spanned<Literal>>,
         /// The name of its series.
-        pub record: Option<Spanned<Raw>>,
+        pub record: Option<Spanned<Literal>>,
         /// The query.
-        pub expr: Spanned<Raw>,
+        pub expr: Spanned<Literal>,
         /// How long it must hold.
         pub r#for: Option<Spanned<Lasting>>,
         /// For how long it goes on when it no longer holds.
@@ -63,15 +64,15 @@ section! {
 pub struct Words(pub String);
 
 impl Decode for Words {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         match node.value {
             Value::Null => Some(Self::default()),
-            _ => Raw::decode(node, cx).map(|Raw(text)| Self(text)),
+            _ => Literal::decode(node, cx).map(|Literal(text)| Self(text)),
         }
     }
 
     fn shape() -> Shape {
-        Raw::shape()
+        Literal::shape()
     }
 }
 
@@ -81,13 +82,13 @@ pub struct Lasting(pub Duration);
 
 impl Lasting {
     /// As a value of ours.
-    pub fn span(spanned: &Spanned<Self>) -> Spanned<Span> {
-        Spanned { value: Span(spanned.value.0), at: spanned.at.clone() }
+    pub fn span(spanned: &Spanned<Self>) -> Spanned<HumanDuration> {
+        Spanned { value: HumanDuration(spanned.value.0), at: spanned.at.clone() }
     }
 }
 
 impl Decode for Lasting {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let lasting = |text: &str| {
             let whole = text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains('.');
             (whole || text == "0").then(|| parse_duration(text)).flatten().map(Self)
@@ -96,7 +97,7 @@ impl Decode for Lasting {
     }
 
     fn shape() -> Shape {
-        Span::shape()
+        HumanDuration::shape()
     }
 }
 
@@ -112,7 +113,7 @@ impl Serialize for Lasting {
 pub struct Limit(pub i64);
 
 impl Decode for Limit {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         cx.parsed(node, "a whole number", |text| text.parse().ok().map(Self))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::labels::Labels;
-use super::time::{Mono, Wall};
+use super::time::{MonoMillis, UnixMillis};
 
 /// How bad it is, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,11 +117,11 @@ pub struct Alert {
     /// Where it stands.
     pub state: AlertState,
     /// When the condition began to hold.
-    pub active_at: Wall,
+    pub active_at: UnixMillis,
     /// When it fired, if it did.
-    pub fired_at: Option<Wall>,
+    pub fired_at: Option<UnixMillis>,
     /// When it resolved, if it did.
-    pub resolved_at: Option<Wall>,
+    pub resolved_at: Option<UnixMillis>,
 }
 
 impl Alert {
@@ -140,7 +140,7 @@ impl Alert {
             peak: None,
             threshold: None,
             state: AlertState::Firing,
-            active_at: Wall::default(),
+            active_at: UnixMillis::default(),
             fired_at: None,
             resolved_at: None,
         }
@@ -177,30 +177,30 @@ impl Alert {
 
     /// When it fired; of one that never did, when its condition began to hold.
     #[must_use]
-    pub fn starts(&self) -> Wall {
+    pub fn starts(&self) -> UnixMillis {
         self.fired_at.unwrap_or(self.active_at)
     }
 
     /// The identity of a change of it `at` some moment: the same however often it is told.
     #[must_use]
-    pub fn change_id(&self, at: Wall) -> String {
+    pub fn change_id(&self, at: UnixMillis) -> String {
         format!("{}-{}-{}", self.fingerprint, self.starts().0, at.0)
     }
 
     /// How long it fired, up to `now` where it did not resolve; `None` if it never fired.
     #[must_use]
-    pub fn fired_for(&self, now: Wall) -> Option<Duration> {
+    pub fn fired_for(&self, now: UnixMillis) -> Option<Duration> {
         self.fired_at.map(|at| self.resolved_at.unwrap_or(now).since(at))
     }
 }
 
 /// What channels were told of an alert that fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remembered {
+pub struct NotifiedState {
     /// When first.
-    pub first: Mono,
+    pub first: MonoMillis,
     /// When last.
-    pub last: Mono,
+    pub last: MonoMillis,
     /// How bad it was said to be.
     pub severity: Severity,
 }
@@ -215,7 +215,7 @@ pub struct Transition {
     /// Why, in one sentence: `cpu_percent 91 > 85 for 5m`.
     pub reason: String,
     /// When.
-    pub at: Wall,
+    pub at: UnixMillis,
 }
 
 /// What a notification says.
@@ -319,7 +319,7 @@ pub struct Notification {
     /// Why, in one sentence, as the transition has it.
     pub reason: String,
     /// When the transition happened.
-    pub at: Wall,
+    pub at: UnixMillis,
 }
 
 /// Notifications on their way to channels.
@@ -339,7 +339,7 @@ pub struct DeadLetter {
     /// The channel.
     pub channel: Arc<str>,
     /// When it was given up.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Why, in one word: `refused`, `overflow`, `expired`.
     pub reason: String,
     /// Why, in one sentence; of one that was refused, in the words of its receiver.

@@ -16,8 +16,8 @@ mod serialize;
 mod time;
 
 pub use alert::{
-    Alert, AlertState, Cause, DeadLetter, Dispatch, Fingerprint, Group, Notification, Remembered,
-    Severity, Status, Transition,
+    Alert, AlertState, Cause, DeadLetter, Dispatch, Fingerprint, Group, Notification,
+    NotifiedState, Severity, Status, Transition,
 };
 pub use batch::{Batch, Failure, Point};
 pub use label_set::{GoQuoted, LabelSet, METRIC_NAME};
@@ -26,4 +26,4 @@ pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
 pub use record::{Recorded, RefusedRecord};
-pub use time::{Mono, Now, Wall};
+pub use time::{MonoMillis, Now, UnixMillis};

@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder, Url};
 use super::answer::reasons;
 use super::trust::client_config;
 use bellwether_files as files;
-use bellwether_schema::{At, Problems, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// User and password of a receiver.
@@ -35,7 +35,7 @@ pub struct Access {
     /// User and password.
     pub basic_auth: Option<BasicAuth>,
     /// How long a request may take, answer included.
-    pub timeout: Span,
+    pub timeout: HumanDuration,
     /// PEM file with the only authorities the receiver's certificate is checked against.
     pub ca_file: Option<PathBuf>,
     /// The proxy that requests go through.
@@ -46,7 +46,7 @@ pub struct Access {
 
 impl Access {
     /// Judges what needs no file and no network.
-    pub fn check(&self, at: &At, problems: &mut Problems) {
+    pub fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         self.check_authorization(at, problems);
         for (name, value) in &self.headers {
             if HeaderName::try_from(name).is_err() {
@@ -70,7 +70,7 @@ impl Access {
         }
     }
 
-    fn check_authorization(&self, at: &At, problems: &mut Problems) {
+    fn check_authorization(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let header = self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
         let ways = [
             header,

@@ -6,7 +6,7 @@ use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use super::retry::parse_retry_after;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Why a receiver did not take what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Refusal {
 }
 
 /// Reads an answer that is no success. `place` is where it comes from, without secrets.
-pub async fn refusal(response: Response, place: &str, now: Wall) -> Refusal {
+pub async fn refusal(response: Response, place: &str, now: UnixMillis) -> Refusal {
     let status = response.status();
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Longest that a receiver may make us wait; beyond it the answer is taken for a mistake.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
@@ -28,13 +28,13 @@ pub fn next_delay(
 /// Reads `Retry-After`: seconds, or an HTTP date (RFC 9110) that is compared with the answer's own
 /// `Date` where there is one, so that clocks that differ do no harm.
 #[must_use]
-pub fn parse_retry_after(value: &str, date: Option<&str>, now: Wall) -> Option<Duration> {
+pub fn parse_retry_after(value: &str, date: Option<&str>, now: UnixMillis) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
     let http_date = |text: &str| {
         let zoned = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-        Some(Wall(zoned.timestamp().as_millisecond()))
+        Some(UnixMillis(zoned.timestamp().as_millisecond()))
     };
     let from = date.and_then(http_date).unwrap_or(now);
     http_date(value).map(|until| until.since(from))
@@ -67,13 +67,16 @@ mod tests {
 
     #[test]
     fn retry_after_in_both_forms() {
-        let now = Wall(784_111_770_000);
+        let now = UnixMillis(784_111_770_000);
         assert_eq!(parse_retry_after("120", None, now), Some(Duration::from_secs(120)));
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         assert_eq!(parse_retry_after(date, None, now), Some(Duration::from_secs(7)));
         let answered = Some("Sun, 06 Nov 1994 08:49:30 GMT");
-        assert_eq!(parse_retry_after(date, answered, Wall(0)), Some(Duration::from_secs(7)));
-        assert_eq!(parse_retry_after(date, None, Wall(999_999_999_999)), Some(Duration::ZERO));
+        assert_eq!(parse_retry_after(date, answered, UnixMillis(0)), Some(Duration::from_secs(7)));
+        assert_eq!(
+            parse_retry_after(date, None, UnixMillis(999_999_999_999)),
+            Some(Duration::ZERO)
+        );
         assert_eq!(parse_retry_after("soon", None, now), None);
     }
 }

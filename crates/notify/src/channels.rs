@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Alert, Group, Labels, Notification, Now, Status, Wall};
-use bellwether_schema::{At, MapReader, Problems, Section, Shape};
+use bellwether_core::{Alert, Group, Labels, Notification, Now, Status, UnixMillis};
+use bellwether_schema::{Diagnostics, MapReader, Section, Shape, SourceLocation};
 
 pub mod alertmanager;
 mod brief;
@@ -52,7 +52,7 @@ pub struct Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     /// Since when they were held back.
-    pub since: Wall,
+    pub since: UnixMillis,
     /// How many more began and ended meanwhile, and are not told at all.
     pub over: usize,
 }
@@ -151,7 +151,7 @@ pub struct Sender {
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
 /// Reads the wall clock.
-pub type WallClock = Arc<dyn Fn() -> Wall + Send + Sync>;
+pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
 /// What a channel is built with besides its settings.
 #[derive(Clone)]
@@ -183,7 +183,7 @@ impl std::error::Error for BuildError {}
 
 macro_rules! channel_types {
     ($( $(#[$doc:meta])* $variant:ident = $word:literal, $heading:literal, $settings:ty; )+) => {
-        bellwether_schema::choices! {
+        bellwether_schema::string_enum! {
             /// Types of channels.
             pub enum ChannelType { $( $(#[$doc])* $variant = $word ),+ }
         }
@@ -206,7 +206,7 @@ macro_rules! channel_types {
             }
 
             /// Judges what decoding cannot.
-            pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+            pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
                 match self { $( Self::$variant(settings) => settings.check(at, problems) ),+ }
             }
 

@@ -19,7 +19,7 @@ use super::observe::{Event, Observer, Outcome};
 use super::outbox::{GivenUp, Letter, Outbox, Record};
 use super::pick::{Which, pick};
 use super::settings::ChannelCommon;
-use bellwether_core::{DeadLetter, Fingerprint, Mono, Notification, Status, Wall};
+use bellwether_core::{DeadLetter, Fingerprint, MonoMillis, Notification, Status, UnixMillis};
 use bellwether_http::next_delay;
 
 /// Where the task of a channel stands.
@@ -32,9 +32,9 @@ struct Progress {
     /// Refused notifications the log does not know of yet.
     lost: u64,
     /// When the log was last told of refused ones.
-    told_lost: Option<Mono>,
+    told_lost: Option<MonoMillis>,
     /// When the queue was last looked through for what is long over.
-    expired: Option<Mono>,
+    expired: Option<MonoMillis>,
     /// Of the rate limit, where there is one.
     bucket: Option<Bucket>,
 }
@@ -91,7 +91,7 @@ impl Delivery {
     }
 
     /// Resolves what was told as firing and what is not in `standing`. Blocks.
-    pub(super) fn reconcile(&self, standing: &HashSet<Fingerprint>, now: Wall) {
+    pub(super) fn reconcile(&self, standing: &HashSet<Fingerprint>, now: UnixMillis) {
         let gone = self.mailbox.outbox.lock().gone(standing, now);
         if !gone.is_empty() {
             self.accept(gone.iter());

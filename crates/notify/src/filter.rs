@@ -80,13 +80,15 @@ fn any_of(globs: &[Spanned<String>]) -> Option<GlobSet> {
 mod tests {
     use super::*;
     use crate::samples::alert;
-    use bellwether_schema::{Cx, Decode, Problems};
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
     #[test]
     fn components_are_globs_and_an_alert_without_one_has_none() {
         let node = bellwether_schema::parse("{type: log, components: ['db*', web]}").unwrap();
-        let mut problems = Problems::default();
-        let common = ChannelCommon::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let mut problems = Diagnostics::default();
+        let common =
+            ChannelCommon::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
+                .unwrap();
         let filter = Filter::new(&common);
         for (component, admitted) in [("db-1", true), ("web", true), ("web2", false), ("", false)] {
             let mut alert = alert("disk", "/data");

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::outbox::{Letter, Outbox, Record, Told};
 use bellwether_core::{
-    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Now, Severity, Status, Wall,
+    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Now, Severity, Status,
+    UnixMillis,
 };
 use bellwether_files as files;
 use bellwether_files::durable;
@@ -233,7 +234,7 @@ impl Line {
 
     /// What it says, read `now`.
     fn record(self, now: Now) -> Option<Record> {
-        let past = |at| now.at(Wall(at));
+        let past = |at| now.at(UnixMillis(at));
         Some(match self {
             Self::Episode { id, told, open, alert, group } => Record::Episode {
                 id,
@@ -254,7 +255,7 @@ impl Line {
                     Some(end) => Some(end.notification()?),
                     None => None,
                 };
-                let at = Wall(at);
+                let at = UnixMillis(at);
                 Record::Letter(Box::new(Letter { seq, at, reason, error, notification, end }))
             }
             Self::Forget(letter) => Record::Forget(letter),
@@ -284,7 +285,7 @@ impl Saved {
             group: Arc::new(self.group.group()),
             alert: Arc::new(self.alert.alert()?),
             reason: self.reason,
-            at: Wall(self.at),
+            at: UnixMillis(self.at),
         })
     }
 }
@@ -336,9 +337,9 @@ impl SavedAlert {
             peak: self.peak,
             threshold: self.threshold,
             state: if self.firing { AlertState::Firing } else { AlertState::Inactive },
-            active_at: Wall(self.active_at),
-            fired_at: self.fired_at.map(Wall),
-            resolved_at: self.resolved_at.map(Wall),
+            active_at: UnixMillis(self.active_at),
+            fired_at: self.fired_at.map(UnixMillis),
+            resolved_at: self.resolved_at.map(UnixMillis),
         })
     }
 }
@@ -352,9 +353,9 @@ mod tests {
     use super::super::outbox::GivenUp;
     use super::super::samples::notification;
     use super::*;
-    use bellwether_core::Mono;
+    use bellwether_core::MonoMillis;
 
-    const NOW: Now = Now { mono: Mono(1_000_000), wall: Wall(1_795_233_600_000) };
+    const NOW: Now = Now { mono: MonoMillis(1_000_000), wall: UnixMillis(1_795_233_600_000) };
 
     fn append(journal: &mut Journal, outbox: &Outbox, records: &[Record]) {
         journal.append(records, || outbox.records()).unwrap();
@@ -374,7 +375,7 @@ mod tests {
         let first = outbox.queue().next().unwrap().seq;
         let records = outbox.done(first, NOW);
         append(&mut journal, &outbox, &records);
-        let why = GivenUp { reason: "refused", error: "\"no\"", at: Wall(2), keep: 9 };
+        let why = GivenUp { reason: "refused", error: "\"no\"", at: UnixMillis(2), keep: 9 };
         let given_up = outbox.queue().next().unwrap().seq;
         let records = outbox.give_up(given_up, &why);
         append(&mut journal, &outbox, &records);
@@ -390,11 +391,11 @@ mod tests {
         outbox.offer(notification("a", "/", Status::Firing));
         let first = outbox.queue().next().unwrap().clone();
         outbox.done(first.seq, NOW);
-        let next = Now { mono: Mono(7_000_000), wall: Wall(NOW.wall.0 + 60_000) };
+        let next = Now { mono: MonoMillis(7_000_000), wall: UnixMillis(NOW.wall.0 + 60_000) };
         let (again, _) = read(&lines(&outbox.records()), next);
         let last = again.last_told(first.notification.alert.fingerprint, next.mono);
-        assert_eq!(last, Some(Mono(7_000_000 - 60_000)));
-        let earlier = Now { wall: Wall(NOW.wall.0 - 60_000), ..next };
+        assert_eq!(last, Some(MonoMillis(7_000_000 - 60_000)));
+        let earlier = Now { wall: UnixMillis(NOW.wall.0 - 60_000), ..next };
         let (again, _) = read(&lines(&outbox.records()), earlier);
         let last = again.last_told(first.notification.alert.fingerprint, next.mono);
         assert_eq!(last, Some(next.mono), "the wall clock was set back");

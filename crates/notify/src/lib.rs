@@ -40,9 +40,9 @@ pub use mailbox::ChannelStats;
 pub use observe::{Event, Observer, Outcome};
 pub use preview::Preview;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
-pub use trial::{Tried, try_channel};
+pub use trial::{TestResult, test_send};
 
-use bellwether_core::{DeadLetter, Dispatch, Fingerprint, Mono, Remembered, Wall};
+use bellwether_core::{DeadLetter, Dispatch, Fingerprint, MonoMillis, NotifiedState, UnixMillis};
 use bellwether_files::durable::StateFolder;
 use channels::Channel;
 use delivery::Delivery;
@@ -71,7 +71,7 @@ pub fn try_build(name: &str, channel: &ChannelSettings, sender: &Sender) -> Resu
     if channel.common.r#type == ChannelType::Kafka {
         return Ok(());
     }
-    let clock: WallClock = Arc::new(Wall::default);
+    let clock: WallClock = Arc::new(UnixMillis::default);
     let context = Context { name: name.to_owned(), sender: sender.clone(), clock };
     match channel.kind.build(context) {
         Ok(_) => Ok(()),
@@ -257,7 +257,7 @@ impl Notifier {
 
     /// Resolves on each channel what it was told as firing and what is not in `standing`: alerts
     /// that ended while nobody watched.
-    pub async fn reconcile(&self, standing: &HashSet<Fingerprint>, now: Wall) {
+    pub async fn reconcile(&self, standing: &HashSet<Fingerprint>, now: UnixMillis) {
         let standing = Arc::new(standing.clone());
         self.each(move |delivery| delivery.reconcile(&standing, now)).await;
     }
@@ -276,7 +276,7 @@ impl Notifier {
 
     /// What any channel was told of alerts whose end is still to come.
     #[must_use]
-    pub fn told(&self) -> HashMap<Fingerprint, Remembered> {
+    pub fn told(&self) -> HashMap<Fingerprint, NotifiedState> {
         let mut all = HashMap::new();
         for running in self.running.lock().iter() {
             running.delivery.mailbox.outbox.lock().note_told(&mut all);
@@ -285,7 +285,10 @@ impl Notifier {
     }
 
     /// When a channel was told last that an alert fires; `now` where it is about to be.
-    pub fn last_told(&self, now: Mono) -> impl Fn(&str, Fingerprint) -> Option<Mono> + use<> {
+    pub fn last_told(
+        &self,
+        now: MonoMillis,
+    ) -> impl Fn(&str, Fingerprint) -> Option<MonoMillis> + use<> {
         let running = self.running.lock();
         let mailboxes: Vec<_> = running.iter().map(|one| one.delivery.mailbox.clone()).collect();
         move |channel, alert| {
@@ -296,7 +299,7 @@ impl Notifier {
 
     /// Since when channels fail that do.
     #[must_use]
-    pub fn failing(&self) -> Vec<(Arc<str>, Mono)> {
+    pub fn failing(&self) -> Vec<(Arc<str>, MonoMillis)> {
         let running = self.running.lock();
         let failing = running.iter().filter_map(|running| {
             let mailbox = &running.delivery.mailbox;

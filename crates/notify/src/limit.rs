@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_schema::{At, Problems, Span};
+use bellwether_schema::{Diagnostics, HumanDuration, SourceLocation};
 
 bellwether_schema::section! {
     /// How many messages a channel is sent. What is over the limit waits; once there is room, one
@@ -11,7 +11,7 @@ bellwether_schema::section! {
         /// Most messages in `per`.
         pub messages: u32,
         /// In which time.
-        pub per: Span = Span::minutes(1),
+        pub per: HumanDuration = HumanDuration::minutes(1),
         /// How many of them are kept for critical and emergency alerts; by default a quarter.
         pub reserve: Option<u32>,
     }
@@ -23,7 +23,7 @@ impl RateLimit {
     }
 
     /// Judges what decoding cannot.
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         if self.messages == 0 {
             problems
                 .error(&at.key("messages"), "must be at least 1")
@@ -77,7 +77,8 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    const LIMIT: RateLimit = RateLimit { messages: 4, per: Span::secs(60), reserve: Some(2) };
+    const LIMIT: RateLimit =
+        RateLimit { messages: 4, per: HumanDuration::secs(60), reserve: Some(2) };
 
     #[test]
     fn the_reserve_is_for_what_is_urgent() {
@@ -107,14 +108,14 @@ mod tests {
     #[test]
     fn a_limit_leaves_room_for_what_is_not_urgent() {
         let problems = |limit: RateLimit| {
-            let mut problems = Problems::default();
-            limit.check(&At::default(), &mut problems);
+            let mut problems = Diagnostics::default();
+            limit.check(&SourceLocation::default(), &mut problems);
             problems.len()
         };
         assert_eq!(problems(LIMIT), 0);
         assert_eq!(problems(RateLimit { messages: 1, reserve: None, ..LIMIT }), 0);
         assert_eq!(problems(RateLimit { messages: 0, ..LIMIT }), 1);
         assert_eq!(problems(RateLimit { reserve: Some(4), ..LIMIT }), 1);
-        assert_eq!(problems(RateLimit { per: Span::secs(0), ..LIMIT }), 1);
+        assert_eq!(problems(RateLimit { per: HumanDuration::secs(0), ..LIMIT }), 1);
     }
 }

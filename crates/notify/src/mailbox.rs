@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::journal::Journal;
 use super::outbox::{Letter, Outbox, Record};
-use bellwether_core::{DeadLetter, Fingerprint, Notification, Now, Wall};
+use bellwether_core::{DeadLetter, Fingerprint, Notification, Now, UnixMillis};
 use bellwether_files::durable::{Saver, StateFolder};
 
 /// What one channel did so far.
@@ -32,9 +32,9 @@ pub struct ChannelStats {
     /// Why the last attempt failed; none after a success.
     pub last_error: Option<String>,
     /// Since when attempts fail; none after a success.
-    pub failing_since: Option<Wall>,
+    pub failing_since: Option<UnixMillis>,
     /// Since when the rate limit holds something back; none while it does not.
-    pub held_since: Option<Wall>,
+    pub held_since: Option<UnixMillis>,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ pub(super) struct Counts {
     dropped: BTreeMap<&'static str, u64>,
     pub(super) last_error: Option<String>,
     pub(super) failing_since: Option<Now>,
-    pub(super) held_since: Option<Wall>,
+    pub(super) held_since: Option<UnixMillis>,
     /// Alerts of which a notification was refused, since somebody asked.
     refused: Vec<Fingerprint>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Notification, Wall};
+use bellwether_core::{Notification, UnixMillis};
 
 /// Told of every step of every notification. Called where deliveries wait for it, so it must not
 /// block.
@@ -19,7 +19,7 @@ pub struct Event<'a> {
     /// What became of it.
     pub outcome: Outcome<'a>,
     /// When.
-    pub at: Wall,
+    pub at: UnixMillis,
 }
 
 /// What became of a notification.

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Alert, AlertState, Cause, Fingerprint, Group, Mono, Notification, Now, Remembered, Severity,
-    Status, Wall,
+    Alert, AlertState, Cause, Fingerprint, Group, MonoMillis, Notification, NotifiedState, Now,
+    Severity, Status, UnixMillis,
 };
 
 pub(super) use letters::{GivenUp, Letter};
@@ -148,7 +148,11 @@ impl Outbox {
     }
 
     /// The ends of what was told or is about to be, or was given up, and is not in `standing`.
-    pub(super) fn gone(&self, standing: &HashSet<Fingerprint>, now: Wall) -> Vec<Notification> {
+    pub(super) fn gone(
+        &self,
+        standing: &HashSet<Fingerprint>,
+        now: UnixMillis,
+    ) -> Vec<Notification> {
         let given_up =
             self.unended().filter(|(alert, _)| !self.open.contains_key(&alert.fingerprint));
         let known = self.open().chain(given_up);
@@ -163,17 +167,17 @@ impl Outbox {
     }
 
     /// When the channel was told last that `alert` fires; `now` where it is about to be.
-    pub(super) fn last_told(&self, alert: Fingerprint, now: Mono) -> Option<Mono> {
+    pub(super) fn last_told(&self, alert: Fingerprint, now: MonoMillis) -> Option<MonoMillis> {
         let episode = self.episodes.get(self.open.get(&alert)?)?;
         if episode.waiting > 0 { Some(now) } else { episode.told.map(|told| told.last.mono) }
     }
 
     /// Adds what the channel was told of alerts whose end is still to come.
-    pub(super) fn note_told(&self, all: &mut hashbrown::HashMap<Fingerprint, Remembered>) {
+    pub(super) fn note_told(&self, all: &mut hashbrown::HashMap<Fingerprint, NotifiedState>) {
         let open = self.open.values().filter_map(|id| self.episodes.get(id));
         for (alert, told) in open.filter_map(|episode| Some((&episode.alert, episode.told?))) {
             let (first, last) = (told.first.mono, told.last.mono);
-            let new = Remembered { first, last, severity: alert.severity };
+            let new = NotifiedState { first, last, severity: alert.severity };
             let known = all.entry(alert.fingerprint).or_insert(new);
             known.first = known.first.min(first);
             known.last = known.last.max(last);
@@ -455,7 +459,7 @@ impl Outbox {
 
     /// Numbers of firings that nobody was told and whose alert ended longer than `limit` ago. What
     /// somebody wants sent again is never too old.
-    pub(super) fn stale(&self, limit: Duration, now: Wall) -> Vec<u64> {
+    pub(super) fn stale(&self, limit: Duration, now: UnixMillis) -> Vec<u64> {
         let ended: HashSet<u64> = self
             .queue
             .iter()
@@ -524,7 +528,7 @@ fn tells_again(cause: Cause, open: &Episode) -> bool {
 }
 
 /// What tells of the end of an alert that nobody saw end, `at` now.
-fn end_of(alert: &Arc<Alert>, group: &Arc<Group>, reason: &str, at: Wall) -> Notification {
+fn end_of(alert: &Arc<Alert>, group: &Arc<Group>, reason: &str, at: UnixMillis) -> Notification {
     Notification {
         id: alert.change_id(at),
         status: Status::Resolved,
@@ -561,7 +565,8 @@ mod tests {
     }
 
     /// A refusal of which at most two letters are kept.
-    const REFUSED: GivenUp<'_> = GivenUp { reason: "refused", error: "no", at: Wall(9), keep: 2 };
+    const REFUSED: GivenUp<'_> =
+        GivenUp { reason: "refused", error: "no", at: UnixMillis(9), keep: 2 };
 
     fn offer(outbox: &mut Outbox, rule: &str, status: Status) -> Vec<Record> {
         outbox.offer(notification(rule, "/", status))
@@ -690,10 +695,10 @@ mod tests {
         let mut outbox = Outbox::default();
         offer(&mut outbox, "a", Status::Firing);
         let day = Duration::from_secs(86_400);
-        let later = Wall(notification("a", "/", Status::Resolved).at.0 + 86_400_000);
+        let later = UnixMillis(notification("a", "/", Status::Resolved).at.0 + 86_400_000);
         assert!(outbox.stale(day, later).is_empty(), "it still fires");
         offer(&mut outbox, "a", Status::Resolved);
-        assert_eq!(outbox.stale(day, Wall(later.0 - 1)).len(), 0);
+        assert_eq!(outbox.stale(day, UnixMillis(later.0 - 1)).len(), 0);
         assert_eq!(outbox.stale(day, later).len(), 1);
     }
 

@@ -11,11 +11,11 @@ use super::mailbox::REFUSED;
 use super::outbox::{GivenUp, Outbox, Record};
 use super::settings::{ChannelSettings, named};
 use bellwether_core::{
-    Alert, Dispatch, Fingerprint, Group, Mono, Notification, Now, Remembered, Wall,
+    Alert, Dispatch, Fingerprint, Group, MonoMillis, Notification, NotifiedState, Now, UnixMillis,
 };
 
 /// Nothing is sent again here, so no letter is kept of what is given up.
-const UNKEPT: GivenUp<'_> = GivenUp { reason: REFUSED, error: "", at: Wall(0), keep: 0 };
+const UNKEPT: GivenUp<'_> = GivenUp { reason: REFUSED, error: "", at: UnixMillis(0), keep: 0 };
 
 /// The enabled channels of a declaration, each with its queue and what it was told so far. The same
 /// filters and the same rules of what must be told as for delivery; when a receiver takes what
@@ -89,7 +89,7 @@ impl Preview {
     pub fn reconcile(
         &mut self,
         standing: &HashSet<Fingerprint>,
-        now: Wall,
+        now: UnixMillis,
     ) -> Vec<(&str, Notification)> {
         let mut all = Vec::new();
         for channel in &mut self.channels {
@@ -144,7 +144,7 @@ impl Preview {
 
     /// What any channel was told of alerts whose end is still to come.
     #[must_use]
-    pub fn told(&self) -> HashMap<Fingerprint, Remembered> {
+    pub fn told(&self) -> HashMap<Fingerprint, NotifiedState> {
         let mut all = HashMap::new();
         for channel in &self.channels {
             channel.outbox.note_told(&mut all);
@@ -154,7 +154,12 @@ impl Preview {
 
     /// When a channel was told last that an alert fires; `now` where it is about to be.
     #[must_use]
-    pub fn last_told(&self, channel: &str, alert: Fingerprint, now: Mono) -> Option<Mono> {
+    pub fn last_told(
+        &self,
+        channel: &str,
+        alert: Fingerprint,
+        now: MonoMillis,
+    ) -> Option<MonoMillis> {
         let known = self.channels.iter().find(|known| known.name == channel)?;
         known.outbox.last_told(alert, now)
     }
@@ -197,12 +202,13 @@ mod tests {
     use super::*;
     use crate::samples::{firing, resolved, told};
     use bellwether_core::{Alert, AlertState, Severity, Status};
-    use bellwether_schema::{Cx, Decode, Problems, parse};
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     fn preview(yaml: &str) -> Preview {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = parse(yaml).unwrap();
-        let channels = Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let channels =
+            Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
         Preview::new(&channels)
     }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::channels::{Batch, Channel, Context, Sender};
 use super::settings::{ChannelSettings, check};
 use bellwether_core::{
-    Alert, AlertState, Cause, Group, Labels, Notification, Severity, Status, Transition, Wall,
+    Alert, AlertState, Cause, Group, Labels, Notification, Severity, Status, Transition, UnixMillis,
 };
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 /// 2026-11-21T04:00:00Z.
-pub(super) const START: Wall = Wall(1_795_233_600_000);
+pub(super) const START: UnixMillis = UnixMillis(1_795_233_600_000);
 
 /// When the sample alerts fired.
-pub(super) const FIRED: Wall = Wall(START.0 + 300_250);
+pub(super) const FIRED: UnixMillis = UnixMillis(START.0 + 300_250);
 
 /// A firing alert of `rule` on one mount point.
 pub(super) fn alert(rule: &str, mount: &str) -> Alert {
@@ -43,7 +43,7 @@ pub(super) fn firing(rule: &str, mount: &str) -> Transition {
 
 /// The alert as it ends.
 pub(super) fn resolved(rule: &str, mount: &str) -> Transition {
-    let at = Wall(START.0 + 600_000);
+    let at = UnixMillis(START.0 + 600_000);
     let alert = Alert {
         state: AlertState::Inactive,
         value: Some(80.0),
@@ -65,7 +65,7 @@ pub(super) fn level(rule: &str, mount: &str, severity: Severity, minute: i64) ->
         alert: Arc::new(Alert { severity, ..alert(rule, mount) }),
         from: AlertState::Firing,
         reason: format!("now {}", severity.as_str()),
-        at: Wall(FIRED.0 + minute * 60_000),
+        at: UnixMillis(FIRED.0 + minute * 60_000),
     }
 }
 
@@ -157,14 +157,15 @@ pub(super) fn context() -> Context {
         labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
         url: "http://host-1:9091".into(),
     };
-    Context { name: "ops".into(), sender, clock: Arc::new(Wall::default) }
+    Context { name: "ops".into(), sender, clock: Arc::new(UnixMillis::default) }
 }
 
 /// A channel as declared, and what is wrong with it.
 pub(super) fn declared(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = parse(yaml).unwrap();
-    let settings = ChannelSettings::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let settings =
+        ChannelSettings::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     if let Some(settings) = &settings {
         check(std::slice::from_ref(settings), &mut problems);
     }

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use bellwether_core::Severity;
 use bellwether_schema::{
-    At, Cx, Decode, FieldDoc, MapReader, Matcher, Node, Problems, Section, SectionDoc, Shape, Span,
-    Spanned, is_file_name,
+    Decode, DecodeContext, Diagnostics, FieldDoc, HumanDuration, MapReader, Matcher, Node, Section,
+    SectionDoc, Shape, SourceLocation, Spanned, is_file_name,
 };
 
 use super::channels::{ChannelType, KindSettings};
@@ -66,12 +66,12 @@ bellwether_schema::section! {
     /// a `Retry-After` of the receiver is kept to.
     pub struct Retry {
         /// Longest wait after the first failure.
-        pub initial: Span = Span::secs(1),
+        pub initial: HumanDuration = HumanDuration::secs(1),
         /// Longest wait at all.
-        pub max: Span = Span::minutes(5),
+        pub max: HumanDuration = HumanDuration::minutes(5),
         /// An alert that is over and could not be sent for this long is not sent any more. One
         /// that still fires, and the end of one that was sent, are tried without end.
-        pub give_up_after: Span = Span::secs(86_400),
+        pub give_up_after: HumanDuration = HumanDuration::secs(86_400),
     }
 }
 
@@ -92,7 +92,7 @@ pub struct ChannelSettings {
 /// A place that does not count when settings are compared: a channel that only moved in the file
 /// did not change.
 #[derive(Clone, Debug, Default)]
-pub struct Place(pub At);
+pub struct Place(pub SourceLocation);
 
 impl PartialEq for Place {
     fn eq(&self, _: &Self) -> bool {
@@ -101,7 +101,7 @@ impl PartialEq for Place {
 }
 
 impl Decode for ChannelSettings {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let mut map = MapReader::open(node, cx)?;
         let at = Place(map.at());
         let kind = map.field::<ChannelType>("type", None)?;
@@ -156,7 +156,7 @@ pub fn named(channels: &[ChannelSettings]) -> Vec<(String, &ChannelSettings)> {
 
 /// Judges what decoding cannot: names, globs, waits, and what each type asks for. Reads no file
 /// and touches no network.
-pub fn check(channels: &[ChannelSettings], problems: &mut Problems) {
+pub fn check(channels: &[ChannelSettings], problems: &mut Diagnostics) {
     let mut names = BTreeSet::new();
     for (name, channel) in named(channels) {
         let at = match &channel.common.name {
@@ -175,7 +175,7 @@ pub fn check(channels: &[ChannelSettings], problems: &mut Problems) {
     }
 }
 
-fn check_common(common: &ChannelCommon, at: &At, problems: &mut Problems) {
+fn check_common(common: &ChannelCommon, at: &SourceLocation, problems: &mut Diagnostics) {
     for (globs, what) in [(&common.rules, "rule"), (&common.components, "component")] {
         for glob in globs {
             if let Err(error) = Glob::new(glob) {
@@ -209,10 +209,12 @@ mod tests {
     use bellwether_schema as declare;
 
     fn decode(text: &str) -> Result<Vec<ChannelSettings>, Vec<String>> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = declare::parse(text).unwrap();
-        let channels =
-            Vec::<ChannelSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+        let channels = Vec::<ChannelSettings>::decode(
+            &node,
+            &mut DecodeContext::new(&mut problems, &|_| None),
+        );
         if let Some(channels) = &channels {
             check(channels, &mut problems);
         }

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::channels::{Batch, BuildError, Channel, Context, Sender, WallClock};
 use super::settings::ChannelSettings;
 use bellwether_core::{
-    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status, Wall,
+    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status,
+    UnixMillis,
 };
 
 /// Rule of the sample.
@@ -16,7 +17,7 @@ const RULE: &str = "bellwether_test";
 
 /// What came of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tried {
+pub struct TestResult {
     /// What it said.
     pub status: Status,
     /// Why it was not taken, and whether another attempt may succeed.
@@ -30,13 +31,13 @@ pub struct Tried {
 ///
 /// # Errors
 /// The channel cannot be built.
-pub async fn try_channel(
+pub async fn test_send(
     name: &str,
     channel: &ChannelSettings,
     context: (Sender, WallClock),
     severity: Severity,
     resolve: bool,
-) -> Result<Vec<Tried>, BuildError> {
+) -> Result<Vec<TestResult>, BuildError> {
     let (sender, clock) = context;
     let kind = channel.kind.clone();
     let context = Context { name: name.to_owned(), sender, clock: clock.clone() };
@@ -51,17 +52,22 @@ pub async fn try_channel(
     Ok(all)
 }
 
-async fn attempt(channel: &dyn Channel, sample: Notification) -> Tried {
+async fn attempt(channel: &dyn Channel, sample: Notification) -> TestResult {
     let status = sample.status;
     let batch = Batch { news: vec![sample], standing: Vec::new(), digest: None };
     let start = Instant::now();
     let result = channel.deliver(&batch).await;
     let refused = result.err().map(|error| (error.message, error.retryable));
-    Tried { status, refused, took: start.elapsed() }
+    TestResult { status, refused, took: start.elapsed() }
 }
 
 /// Nobody should take it for an alert.
-fn sample(channel: &str, severity: Severity, begin: Wall, end: Option<Wall>) -> Notification {
+fn sample(
+    channel: &str,
+    severity: Severity,
+    begin: UnixMillis,
+    end: Option<UnixMillis>,
+) -> Notification {
     let labels = Labels::from([("test".to_owned(), "true".to_owned())]);
     let text = format!("This is a test of the channel {channel}. Nothing is wrong.");
     let alert = Alert {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use bellwether_core::{Alert, Labels, Notification, Status, Wall};
+use bellwether_core::{Alert, Labels, Notification, Status, UnixMillis};
 
 use super::channels::{Batch, Sender};
 
@@ -239,7 +239,7 @@ fn with_sender(alert: &Alert, sender: &Sender) -> Labels {
 }
 
 /// When it ended, if it did.
-pub(super) fn ended(notification: &Notification) -> Option<Wall> {
+pub(super) fn ended(notification: &Notification) -> Option<UnixMillis> {
     match notification.status {
         Status::Firing => None,
         Status::Resolved => Some(notification.alert.resolved_at.unwrap_or(notification.at)),
@@ -260,7 +260,7 @@ fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
 }
 
 /// RFC 3339 in UTC with milliseconds: `2026-11-21T04:13:15.250Z`.
-pub(super) fn rfc3339(at: Wall) -> String {
+pub(super) fn rfc3339(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().strftime("%FT%T.%3fZ").to_string()
 }
 

@@ -11,7 +11,7 @@ use super::notes::Notes;
 use super::parse::{self, Refused};
 use super::queryable::{Queryable, SampledSeries, StorageError};
 use super::selector::matchers_of;
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 
 /// Longest query in bytes.
@@ -73,14 +73,14 @@ pub enum Value {
     /// A number.
     Scalar {
         /// When it was asked for.
-        at: Wall,
+        at: UnixMillis,
         /// The number.
         value: f64,
     },
     /// A text.
     String {
         /// When it was asked for.
-        at: Wall,
+        at: UnixMillis,
         /// The text.
         text: String,
     },
@@ -96,7 +96,7 @@ pub struct Sample {
     /// Which series.
     pub labels: LabelSet,
     /// When it was asked for.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Its value.
     pub value: f64,
 }
@@ -217,7 +217,7 @@ impl Query {
     pub fn instant(
         &self,
         source: &dyn Queryable,
-        at: Wall,
+        at: UnixMillis,
         options: &Options,
         guard: &Guard,
     ) -> Result<Answer, QueryError> {
@@ -247,8 +247,8 @@ impl Query {
     pub fn range(
         &self,
         source: &dyn Queryable,
-        start: Wall,
-        end: Wall,
+        start: UnixMillis,
+        end: UnixMillis,
         step: Duration,
         options: &Options,
         guard: &Guard,

@@ -1,7 +1,7 @@
 //! What a query reads from.
 
 use super::guard::{Guard, Stopped};
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 
 /// Samples of one series, oldest first, no two of one time. A staleness marker is the value with
@@ -56,8 +56,8 @@ pub trait Queryable: Send + Sync {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError>;
 
@@ -69,8 +69,8 @@ pub trait Queryable: Send + Sync {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError>;
 }

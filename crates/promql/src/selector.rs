@@ -6,7 +6,7 @@ use super::ast::{AtModifier, TimeModifiers, VectorSelector};
 use super::eval::{ABSENT, Eval, Line};
 use super::query::QueryError;
 use super::queryable::SampledSeries;
-use bellwether_core::{METRIC_NAME, Wall};
+use bellwether_core::{METRIC_NAME, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 
 /// The matchers of a selector; one list per alternative of an `or`.
@@ -75,7 +75,7 @@ impl Eval<'_> {
         from: i64,
         to: i64,
     ) -> Result<Vec<SampledSeries>, QueryError> {
-        Ok(self.source.select(matchers, Wall(from), Wall(to), self.guard)?)
+        Ok(self.source.select(matchers, UnixMillis(from), UnixMillis(to), self.guard)?)
     }
 
     /// An instant vector selector: of each series the last sample within the lookback.

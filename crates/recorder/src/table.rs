@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 
 use super::cell::Cell;
 use super::refused::{MAX_VALUE_LEN, Reason, Refused};
-use bellwether_core::{LabelValues, Mono};
+use bellwether_core::{LabelValues, MonoMillis};
 
 /// Enough that threads which record different series seldom meet at one lock.
 const SHARDS: usize = 16;
@@ -36,7 +36,7 @@ struct Entry {
     labels: LabelValues,
     cell: Arc<Cell>,
     /// When the cell was last seen to be touched.
-    alive: Mono,
+    alive: MonoMillis,
 }
 
 /// Values of the labels, in the order of the declaration.
@@ -91,7 +91,7 @@ impl Table {
         self.count_one_more(max)?;
         let values: Vec<&str> = values.collect();
         let labels = LabelValues::new(&values);
-        let entry = Entry { hash, labels, cell: cell.clone(), alive: Mono::default() };
+        let entry = Entry { hash, labels, cell: cell.clone(), alive: MonoMillis::default() };
         shard.insert_unique(hash, entry, |entry| entry.hash);
         Ok(cell)
     }
@@ -113,7 +113,7 @@ impl Table {
 
     /// Drops series that nobody recorded to for `age` and nobody holds a handle of. The lock
     /// keeps others from getting hold of a cell meanwhile, so the count of holders is exact.
-    pub(super) fn expire(&self, age: Duration, now: Mono) {
+    pub(super) fn expire(&self, age: Duration, now: MonoMillis) {
         for shard in &self.shards {
             shard.0.write().retain(|entry| {
                 if entry.cell.take_touched() || Arc::strong_count(&entry.cell) > 1 {
@@ -228,15 +228,15 @@ mod tests {
         let held = table.cell(["held"].into_iter(), 9, counter).unwrap();
         for second in [0, 30, 59] {
             inc(&table, &["busy"], 1.0, 9).unwrap();
-            table.expire(age, Mono(second * 1000));
+            table.expire(age, MonoMillis(second * 1000));
             assert_eq!(table.len(), 3, "at {second} s");
         }
-        table.expire(age, Mono(60_000));
+        table.expire(age, MonoMillis(60_000));
         assert_eq!(table.len(), 2);
         drop(held);
-        table.expire(age, Mono(119_000));
+        table.expire(age, MonoMillis(119_000));
         assert_eq!(table.len(), 1, "only the held one was seen at 60 s");
-        table.expire(age, Mono(120_000));
+        table.expire(age, MonoMillis(120_000));
         assert_eq!(table.len(), 0);
     }
 }

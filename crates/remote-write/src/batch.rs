@@ -134,11 +134,11 @@ mod tests {
     fn requests_are_full_and_keep_the_order_of_each_series() {
         let step = super::super::relabel::RelabelConfig {
             source_labels: vec!["__name__".into()],
-            regex: bellwether_schema::Raw("gone".into()).into(),
+            regex: bellwether_schema::Literal("gone".into()).into(),
             modulus: 0,
             separator: ";".into(),
-            target_label: bellwether_schema::Raw::default(),
-            replacement: bellwether_schema::Raw("$1".into()),
+            target_label: bellwether_schema::Literal::default(),
+            replacement: bellwether_schema::Literal("$1".into()),
             action: super::super::relabel::RelabelAction::Drop,
         };
         let relabel = Relabel::new([&step]).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bellwether_core::{Kind, MetricDef, Origin, Wall};
+use bellwether_core::{Kind, MetricDef, Origin, UnixMillis};
 
 /// A metric as a receiver is told of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counting {
     /// Since when it counts, where that is known beforehand.
-    pub(super) since: Option<Wall>,
+    pub(super) since: Option<UnixMillis>,
     /// Whether it may fall without having begun again: a sum.
     pub(super) falls: bool,
 }
@@ -47,7 +47,7 @@ pub struct Families {
 impl Families {
     /// Those of a plan, in a process that runs since `started`.
     #[must_use]
-    pub fn new(metrics: &[MetricDef], started: Wall) -> Self {
+    pub fn new(metrics: &[MetricDef], started: UnixMillis) -> Self {
         let mut families = Self::default();
         for (index, metric) in metrics.iter().enumerate() {
             let suffixes: &[&str] = match metric.kind {
@@ -88,7 +88,7 @@ impl Families {
 
 /// What is known of the series of `metric` with this suffix, if it counts: what this process counts
 /// itself was 0 when it `started`; since when others count they do not say.
-fn counting(metric: &MetricDef, suffix: &str, started: Wall) -> Option<Counting> {
+fn counting(metric: &MetricDef, suffix: &str, started: UnixMillis) -> Option<Counting> {
     let counts = match metric.kind {
         Kind::Counter | Kind::Histogram => true,
         Kind::Summary => !suffix.is_empty(),

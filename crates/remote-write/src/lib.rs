@@ -23,6 +23,6 @@ mod writers;
 pub use family::{Families, Family};
 pub use relabel::{Relabel, RelabelAction, RelabelConfig};
 pub use settings::{Protocol, RemoteQueue, RemoteWrite, check, named};
-pub use stats::{Figures, Stats};
+pub use stats::{Stats, WriteStats};
 pub use tail::{Log, Pending, Tail};
 pub use writers::{Prepared, Setup, WallClock, Writers, try_build};

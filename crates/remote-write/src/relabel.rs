@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bellwether_core::LabelSet;
 use bellwether_matcher::{Pattern, Replacement};
-use bellwether_schema::{At, Problems, Raw, Spanned};
+use bellwether_schema::{Diagnostics, Literal, SourceLocation, Spanned};
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// What a step of relabelling does.
     pub enum RelabelAction {
         /// Sets `target_label` to `replacement` where `regex` matches.
@@ -43,13 +43,13 @@ bellwether_schema::section! {
         /// What joins them.
         pub separator: String = ";".into(),
         /// What must match the joined values (or a label's name) as a whole.
-        pub regex: Spanned<Raw> = Spanned::nowhere(Raw("(.*)".into())),
+        pub regex: Spanned<Literal> = Spanned::nowhere(Literal("(.*)".into())),
         /// For `hashmod`.
         pub modulus: u64 = 0,
         /// The label that is set or compared; `replace` fills in `$1`, `${name}` of the match.
-        pub target_label: Raw = Raw(String::new()),
+        pub target_label: Literal = Literal(String::new()),
         /// What it is set to, `$1` and `${name}` of the match filled in; empty removes the label.
-        pub replacement: Raw = Raw("$1".into()),
+        pub replacement: Literal = Literal("$1".into()),
         /// What is done.
         pub action: RelabelAction = RelabelAction::Replace,
     }
@@ -59,7 +59,7 @@ use RelabelAction as Action;
 
 impl RelabelConfig {
     /// Judges one step, as Prometheus does.
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let word = self.action.as_str();
         if let Err(error) = Pattern::new(&self.regex) {
             problems.error(&self.regex.at, format!("not a regular expression: {error}"));

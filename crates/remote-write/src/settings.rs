@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::relabel::RelabelConfig;
 use bellwether_http::{Access, BasicAuth, parse_url};
-use bellwether_schema::{At, Problems, Secret, Span, Spanned, is_file_name};
+use bellwether_schema::{
+    Diagnostics, HumanDuration, Secret, SourceLocation, Spanned, is_file_name,
+};
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// Versions of remote write.
     pub enum Protocol {
         /// Understood by every receiver.
@@ -43,7 +45,7 @@ bellwether_schema::section! {
         /// User and password.
         pub basic_auth: Option<BasicAuth>,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(30),
+        pub timeout: HumanDuration = HumanDuration::secs(30),
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
@@ -64,12 +66,12 @@ bellwether_schema::section! {
         /// Most samples of one request.
         pub max_samples_per_send: usize = 2000,
         /// How long a sample may wait for others before it is sent.
-        pub batch_send_deadline: Span = Span::secs(5),
+        pub batch_send_deadline: HumanDuration = HumanDuration::secs(5),
         /// Longest wait after the first failure; it doubles with each. A `Retry-After` of the
         /// receiver is kept to.
-        pub min_backoff: Span = Span::millis(30),
+        pub min_backoff: HumanDuration = HumanDuration::millis(30),
         /// Longest wait at all.
-        pub max_backoff: Span = Span::secs(5),
+        pub max_backoff: HumanDuration = HumanDuration::secs(5),
     }
 }
 
@@ -98,7 +100,7 @@ impl RemoteWrite {
         }
     }
 
-    fn check(&self, at: &At, problems: &mut Problems) {
+    fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         if let Err(reason) = parse_url(&self.url) {
             problems
                 .error(&self.url.at, reason)
@@ -174,7 +176,7 @@ fn of_url(url: &Secret) -> String {
 }
 
 /// Judges what decoding cannot. Reads no file and touches no network.
-pub fn check(destinations: &[Spanned<RemoteWrite>], problems: &mut Problems) {
+pub fn check(destinations: &[Spanned<RemoteWrite>], problems: &mut Diagnostics) {
     let mut names = BTreeSet::new();
     for ((name, destination), place) in named(destinations).into_iter().zip(destinations) {
         let at = destination.name.as_ref().map_or(&place.at, |name| &name.at);

@@ -64,7 +64,7 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_core::Wall;
+    use bellwether_core::UnixMillis;
 
     fn starts(counting: Counting, samples: &[(i64, f64)]) -> Vec<i64> {
         let mut starts = Starts::default();
@@ -75,7 +75,7 @@ mod tests {
         samples.iter().map(sample).collect()
     }
 
-    const OURS: Counting = Counting { since: Some(Wall(100)), falls: false };
+    const OURS: Counting = Counting { since: Some(UnixMillis(100)), falls: false };
     const ANOTHERS: Counting = Counting { since: None, falls: false };
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Stats {
 
 /// The counters at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures {
+pub struct WriteStats {
     /// Samples that the receiver took.
     pub sent: u64,
     /// Samples that it refused for good.
@@ -55,8 +55,8 @@ pub struct Figures {
 impl Stats {
     /// The counters now.
     #[must_use]
-    pub fn figures(&self) -> Figures {
-        Figures {
+    pub fn figures(&self) -> WriteStats {
+        WriteStats {
             sent: self.sent.load(Relaxed),
             failed: self.failed.load(Relaxed),
             retried: self.retried.load(Relaxed),

@@ -16,13 +16,13 @@ use super::family::Families;
 use super::relabel::Relabel;
 use super::sender::Sender;
 use super::settings::{RemoteWrite, named};
-use super::stats::{Figures, Stats};
+use super::stats::{Stats, WriteStats};
 use super::tail::Log;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_schema::Spanned;
 
 /// Reads the wall clock; handed in, so that tests can turn it.
-pub type WallClock = Arc<dyn Fn() -> Wall + Send + Sync>;
+pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
 /// What the destinations are built with beside their settings.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ pub struct Prepared(Vec<(String, RemoteWrite, Sender, Relabel)>);
 /// # Errors
 /// What keeps it from being built.
 pub fn try_build(name: &str, settings: &RemoteWrite) -> Result<(), String> {
-    build(name, settings, Arc::new(Wall::default)).map(drop)
+    build(name, settings, Arc::new(UnixMillis::default)).map(drop)
 }
 
 fn build(
@@ -161,7 +161,7 @@ impl Writers {
 
     /// What each destination did, by name.
     #[must_use]
-    pub fn figures(&self) -> BTreeMap<String, Figures> {
+    pub fn figures(&self) -> BTreeMap<String, WriteStats> {
         let stats = self.stats.lock();
         stats.iter().map(|(name, stats)| (name.clone(), stats.figures())).collect()
     }

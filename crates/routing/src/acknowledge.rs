@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_core::{Fingerprint, Wall};
+use bellwether_core::{Fingerprint, UnixMillis};
 
 /// Somebody takes care of an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub struct Acknowledgement {
     /// What they say of it.
     pub comment: String,
     /// Since when.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Until when; `None`: until the alert resolves.
-    pub until: Option<Wall>,
+    pub until: Option<UnixMillis>,
 }
 
 /// Acknowledgements by alert.
@@ -37,7 +37,7 @@ impl Acknowledgements {
 
     /// Who takes care of `alert` now.
     #[must_use]
-    pub fn holding(&self, alert: Fingerprint, now: Wall) -> Option<&Acknowledgement> {
+    pub fn holding(&self, alert: Fingerprint, now: UnixMillis) -> Option<&Acknowledgement> {
         self.0.get(&alert).filter(|one| one.until.is_none_or(|until| now < until))
     }
 
@@ -61,19 +61,19 @@ mod tests {
         let ack = |until| Acknowledgement {
             by: "ada".into(),
             comment: "on it".into(),
-            at: Wall(0),
+            at: UnixMillis(0),
             until,
         };
         let mut all = Acknowledgements::default();
         let (one, other) = (Fingerprint(1), Fingerprint(2));
-        all.set(one, ack(Some(Wall(10))));
+        all.set(one, ack(Some(UnixMillis(10))));
         all.set(other, ack(None));
-        assert!(all.holding(one, Wall(9)).is_some());
-        assert!(all.holding(one, Wall(10)).is_none());
-        assert!(all.holding(other, Wall(i64::MAX)).is_some());
+        assert!(all.holding(one, UnixMillis(9)).is_some());
+        assert!(all.holding(one, UnixMillis(10)).is_none());
+        assert!(all.holding(other, UnixMillis(i64::MAX)).is_some());
         all.retain(|alert, _| alert == other);
         assert_eq!(all.iter().count(), 1);
         assert!(all.remove(other).is_some());
-        assert!(all.holding(other, Wall(0)).is_none());
+        assert!(all.holding(other, UnixMillis(0)).is_none());
     }
 }

@@ -14,12 +14,12 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use bellwether_core::{
-    Alert, AlertState, Cause, Dispatch, Fingerprint, Group as Shared, Labels, Mono, Notification,
-    Now, Remembered, Transition, braced,
+    Alert, AlertState, Cause, Dispatch, Fingerprint, Group as Shared, Labels, MonoMillis,
+    Notification, NotifiedState, Now, Transition, braced,
 };
 
 use super::acknowledge::Acknowledgements;
-use super::gate::Gate;
+use super::gate::MuteReason;
 use super::gates::Gates;
 use super::group::{Flushed, Group, Member};
 use super::heartbeat::Heartbeat;
@@ -40,11 +40,11 @@ pub struct Feedback {
     /// What channels refused for good since the last time.
     pub refused: Vec<(Arc<str>, Fingerprint)>,
     /// When rules were judged last.
-    pub judged: Mono,
+    pub judged: MonoMillis,
 }
 
 /// When a channel was told last that an alert fires; now where it is about to be. The outboxes know.
-pub type LastTold<'a> = &'a dyn Fn(&str, Fingerprint) -> Option<Mono>;
+pub type LastTold<'a> = &'a dyn Fn(&str, Fingerprint) -> Option<MonoMillis>;
 
 /// What is to be done now.
 #[derive(Debug, Default)]
@@ -52,18 +52,18 @@ pub struct Advance {
     /// Notifications, in order.
     pub dispatches: Vec<Dispatch>,
     /// Alerts that are kept back now by another gate than before, or by none any more.
-    pub gates: Vec<Kept>,
+    pub gates: Vec<Muted>,
 }
 
 /// An alert that is kept back, or no longer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
+pub struct Muted {
     /// The alert.
     pub alert: Arc<Alert>,
     /// The receiver of its group; empty for all channels.
     pub receiver: String,
     /// What keeps it back.
-    pub gate: Option<Gate>,
+    pub gate: Option<MuteReason>,
     /// That in one sentence; empty where nothing does.
     pub why: String,
 }
@@ -76,12 +76,12 @@ pub struct Dispatcher {
     pub(super) groups: HashMap<usize, Group>,
     /// By route and labels.
     index: HashMap<(usize, Labels), usize>,
-    due: BTreeSet<(Mono, usize)>,
+    due: BTreeSet<(MonoMillis, usize)>,
     pub(super) silences: Silences,
     pub(super) acknowledgements: Acknowledgements,
     pub(super) inhibitions: Inhibitions,
     heartbeat: Heartbeat,
-    remembered: HashMap<Fingerprint, Remembered>,
+    remembered: HashMap<Fingerprint, NotifiedState>,
     /// Whether what a restart goes on from changed otherwise than by an order.
     pub(super) unsaved: bool,
     /// What ended that is in no group, for whoever was told.
@@ -121,7 +121,7 @@ impl Dispatcher {
     pub fn restore(
         &mut self,
         standing: Vec<Arc<Alert>>,
-        remembered: HashMap<Fingerprint, Remembered>,
+        remembered: HashMap<Fingerprint, NotifiedState>,
         now: Now,
     ) {
         self.remembered = remembered;
@@ -138,7 +138,7 @@ impl Dispatcher {
     pub fn succeed(
         &mut self,
         before: Dispatcher,
-        remembered: HashMap<Fingerprint, Remembered>,
+        remembered: HashMap<Fingerprint, NotifiedState>,
         now: Now,
     ) {
         let inhibited = before.inhibited();
@@ -180,7 +180,7 @@ impl Dispatcher {
 
     /// Lifts the gate `restored` from alerts whose data are there: their rule was evaluated on them
     /// since the restart.
-    pub fn confirm(&mut self, alerts: &[Fingerprint], now: Mono) {
+    pub fn confirm(&mut self, alerts: &[Fingerprint], now: MonoMillis) {
         let mut groups = Vec::new();
         for alert in alerts {
             let Some(tracked) = self.alerts.get_mut(alert) else { continue };
@@ -269,7 +269,7 @@ impl Dispatcher {
             let (id, new) = self.group(number, labels, now.mono.after(wait));
             let Some(group) = self.groups.get_mut(&id) else { continue };
             let joins = !group.members.contains_key(&key);
-            if let (true, Some(Remembered { first, last, severity })) = (joins, memory) {
+            if let (true, Some(NotifiedState { first, last, severity })) = (joins, memory) {
                 group.was_told(route, first, last);
                 let told = Some(severity);
                 group
@@ -294,7 +294,7 @@ impl Dispatcher {
     }
 
     /// The group of `labels` on the route `number`; whether it is new.
-    fn group(&mut self, number: usize, labels: Labels, due: Mono) -> (usize, bool) {
+    fn group(&mut self, number: usize, labels: Labels, due: MonoMillis) -> (usize, bool) {
         let key = (number, labels);
         if let Some(id) = self.index.get(&key) {
             return (*id, false);
@@ -315,7 +315,7 @@ impl Dispatcher {
     }
 
     /// Something of a group changed, and waited for so long already.
-    pub(super) fn hasten(&mut self, id: usize, now: Mono, waited: Duration) {
+    pub(super) fn hasten(&mut self, id: usize, now: MonoMillis, waited: Duration) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let before = group.due;
         group.changed(&self.routing.tree.routes()[group.route], now, waited);
@@ -326,7 +326,7 @@ impl Dispatcher {
     }
 
     /// Looks at everything again at the next [`Dispatcher::advance`]: silences changed.
-    pub fn look_again(&mut self, now: Mono) {
+    pub fn look_again(&mut self, now: MonoMillis) {
         let kept = |group: &Group| group.members.values().any(|member| member.gate.is_some());
         let kept: Vec<usize> =
             self.groups.iter().filter(|(_, group)| kept(group)).map(|(id, _)| *id).collect();
@@ -336,7 +336,7 @@ impl Dispatcher {
     }
 
     /// Looks at a group at `now`, if that is sooner.
-    pub(super) fn flush_at(&mut self, id: usize, now: Mono) {
+    pub(super) fn flush_at(&mut self, id: usize, now: MonoMillis) {
         let Some(group) = self.groups.get_mut(&id).filter(|group| group.due > now) else { return };
         self.due.remove(&(group.due, id));
         group.due = now;
@@ -345,10 +345,10 @@ impl Dispatcher {
 
     /// When [`Dispatcher::advance`] has something to do, if nothing happens before.
     #[must_use]
-    pub fn next(&self) -> Mono {
-        let group = self.due.first().map_or(Mono::NEVER, |(at, _)| *at);
+    pub fn next(&self) -> MonoMillis {
+        let group = self.due.first().map_or(MonoMillis::NEVER, |(at, _)| *at);
         let heartbeat = self.heartbeat.next(&self.routing.heartbeat);
-        if self.orphans.is_empty() { group.min(heartbeat) } else { Mono(0) }
+        if self.orphans.is_empty() { group.min(heartbeat) } else { MonoMillis(0) }
     }
 
     /// The alerts that stand or whose end is still to be told.
@@ -412,7 +412,7 @@ impl Dispatcher {
                 let why =
                     gate.as_ref().map_or_else(String::new, |gate| gate.reason(|by| self.named(by)));
                 let (alert, receiver) = (known.alert.clone(), receiver.name.clone());
-                out.gates.push(Kept { alert, receiver, gate: gate.clone(), why });
+                out.gates.push(Muted { alert, receiver, gate: gate.clone(), why });
             }
         }
         let Flushed { dispatches, left, .. } = flushed;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Alert, Fingerprint, Labels, Mono, Now, Severity, Wall};
+use bellwether_core::{Alert, Fingerprint, Labels, MonoMillis, Now, Severity, UnixMillis};
 
 use super::acknowledge::Acknowledgement;
 use super::dispatcher::Dispatcher;
@@ -17,7 +17,7 @@ use super::view::View;
 
 /// One route that takes an alert.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Way {
+pub struct RouteMatch {
     /// The route: `routes[0].routes[2]`.
     pub route: String,
     /// Its matchers and those above, as Alertmanager writes them.
@@ -56,24 +56,24 @@ pub struct Explanation {
     /// Who takes care of it.
     pub acknowledged: Option<Acknowledgement>,
     /// The groups it is told in.
-    pub groups: Vec<Membership>,
+    pub groups: Vec<GroupStatus>,
 }
 
 /// One alert in one group.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Membership {
+pub struct GroupStatus {
     /// Its route.
-    pub way: Way,
+    pub way: RouteMatch,
     /// The severity it was told with last, and when it was told first; `None`: it was not told.
-    pub told: Option<(Severity, Wall)>,
+    pub told: Option<(Severity, UnixMillis)>,
     /// What keeps it from being told, now: the gate and a sentence.
     pub gate: Option<(&'static str, String)>,
     /// When the group was told last.
-    pub last_message: Option<Wall>,
+    pub last_message: Option<UnixMillis>,
     /// When it is looked at next.
-    pub next_flush: Option<Wall>,
+    pub next_flush: Option<UnixMillis>,
     /// When it is told again if nothing changes.
-    pub next_repeat: Option<Wall>,
+    pub next_repeat: Option<UnixMillis>,
     /// Steps of escalation that are done.
     pub escalated: Vec<String>,
     /// Whether the fallback was told.
@@ -94,14 +94,14 @@ pub struct Suppression {
 impl Routing {
     /// Where an alert with these labels would go at `at`.
     #[must_use]
-    pub fn ways(&self, alert: &Alert, at: Wall) -> Vec<Way> {
+    pub fn ways(&self, alert: &Alert, at: UnixMillis) -> Vec<RouteMatch> {
         let view = View { alert, sender: &self.sender };
         let taken = self.tree.take(&view).into_iter();
         taken.map(|number| self.way(&self.tree.routes()[number], &view, at)).collect()
     }
 
-    fn way(&self, route: &Route, view: &View<'_>, at: Wall) -> Way {
-        Way {
+    fn way(&self, route: &Route, view: &View<'_>, at: UnixMillis) -> RouteMatch {
+        RouteMatch {
             route: route.path.clone(),
             matchers: route.key.clone(),
             receiver: route.receiver.name.clone(),
@@ -126,7 +126,7 @@ impl Dispatcher {
     /// The alerts that are silenced, inhibited or acknowledged now. Each alert is looked at only
     /// where a silence is in force or an alert stands for others.
     #[must_use]
-    pub fn suppressions(&self, now: Wall) -> HashMap<Fingerprint, Suppression> {
+    pub fn suppressions(&self, now: UnixMillis) -> HashMap<Fingerprint, Suppression> {
         let mut all: HashMap<Fingerprint, Suppression> = HashMap::new();
         let silences: Vec<&Silence> = self.silences.holding(now).collect();
         if !silences.is_empty() || self.inhibitions.any() {
@@ -158,12 +158,12 @@ impl Dispatcher {
         let tracked = self.alerts.get(&alert)?;
         let view = View { alert: &tracked.alert, sender: &self.routing.sender };
         // The wall clock when the monotonic one stands, or stood, at `at`.
-        let wall = |at: Mono| match at {
-            Mono::NEVER => None,
+        let wall = |at: MonoMillis| match at {
+            MonoMillis::NEVER => None,
             at => {
                 let ahead = at.since(now.mono).as_millis() as i64;
                 let behind = now.mono.since(at).as_millis() as i64;
-                Some(Wall(now.wall.0.saturating_add(ahead).saturating_sub(behind)))
+                Some(UnixMillis(now.wall.0.saturating_add(ahead).saturating_sub(behind)))
             }
         };
         let groups = tracked.groups.iter().filter_map(|id| {
@@ -174,7 +174,7 @@ impl Dispatcher {
             let gate = gates.gate(tracked, member.told.is_some());
             let gate = gate.or_else(|| gates.acknowledged(tracked));
             let done = route.steps.iter().enumerate().filter(|(step, _)| member.has_done(*step));
-            Some(Membership {
+            Some(GroupStatus {
                 way: self.routing.way(route, &view, now.wall),
                 told: member.told.and_then(|severity| Some((severity, wall(member.first)?))),
                 gate: gate.map(|gate| (gate.name(), gate.reason(|by| self.named(by)))),

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use bellwether_core::Mono;
-use bellwether_schema::{Problems, Spanned, section};
+use bellwether_core::MonoMillis;
+use bellwether_schema::{Diagnostics, Spanned, section};
 
 section! {
     /// Alerts that change too often: that it begins and that it ends is told, what happens between
@@ -24,7 +24,7 @@ section! {
 
 impl FlappingSettings {
     /// Judges what decoding cannot.
-    pub(super) fn check(&self, problems: &mut Problems) {
+    pub(super) fn check(&self, problems: &mut Diagnostics) {
         for value in [&self.start, &self.end] {
             if !(0.0..=100.0).contains(&value.value) {
                 problems.error(&value.at, format!("not a share in percent: {}", value.value));
@@ -47,14 +47,14 @@ pub struct Flapping {
     /// Which of the last checks changed the state; the newest is bit 0.
     changes: u32,
     /// When the newest check was.
-    at: Mono,
+    at: MonoMillis,
     flaps: bool,
 }
 
 impl Flapping {
     /// The state changed at `at`; a check is made each `interval`. Checks that changed nothing
     /// since the last change are filled in, and may have ended it before it begins again.
-    pub fn change(&mut self, settings: &FlappingSettings, at: Mono, interval: Duration) {
+    pub fn change(&mut self, settings: &FlappingSettings, at: MonoMillis, interval: Duration) {
         self.is_flapping(settings, at.before(interval), interval);
         self.changes = self.shifted(at, interval, 1) | 1;
         self.at = self.at.max(at);
@@ -62,7 +62,7 @@ impl Flapping {
 
     /// The share of changes among the last checks, weighted, in percent.
     #[must_use]
-    pub fn percent(&self, now: Mono, interval: Duration) -> f64 {
+    pub fn percent(&self, now: MonoMillis, interval: Duration) -> f64 {
         let changes = self.shifted(now, interval, 0);
         let weight = |age: u32| 0.8 + 0.02 * f64::from(CHECKS - 1 - age);
         let changed = (0..CHECKS).filter(|age| changes & (1 << age) != 0);
@@ -73,7 +73,7 @@ impl Flapping {
     pub fn is_flapping(
         &mut self,
         settings: &FlappingSettings,
-        now: Mono,
+        now: MonoMillis,
         interval: Duration,
     ) -> bool {
         let percent = self.percent(now, interval);
@@ -85,7 +85,7 @@ impl Flapping {
     }
 
     /// The changes as they lie at `now`: at least `least` checks older.
-    fn shifted(&self, now: Mono, interval: Duration, least: u32) -> u32 {
+    fn shifted(&self, now: MonoMillis, interval: Duration, least: u32) -> u32 {
         let interval = interval.as_millis().max(1);
         // Half a check early still is the next one.
         let passed = (now.since(self.at).as_millis() + interval / 2) / interval;
@@ -102,8 +102,8 @@ mod tests {
 
     const CHECK: Duration = Duration::from_secs(10);
 
-    fn at(check: u64) -> Mono {
-        Mono(1_000_000 + check * 10_000)
+    fn at(check: u64) -> MonoMillis {
+        MonoMillis(1_000_000 + check * 10_000)
     }
 
     #[test]

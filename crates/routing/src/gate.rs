@@ -1,12 +1,12 @@
 //! What keeps an alert from being told, in words.
 
-use bellwether_core::{Fingerprint, Mono, Now, Wall};
+use bellwether_core::{Fingerprint, MonoMillis, Now, UnixMillis};
 
 use super::acknowledge::Acknowledgement;
 
 /// Why an alert is not told now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gate {
+pub enum MuteReason {
     /// It fired before a restart, and its data may not be there yet.
     Restored,
     /// Another alert stands for it.
@@ -49,7 +49,7 @@ pub enum Gate {
     Acknowledged(Acknowledgement),
 }
 
-impl Gate {
+impl MuteReason {
     /// One word, for the history and for counting.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -71,7 +71,7 @@ impl Gate {
     }
 
     /// When it ends, if that is known.
-    pub(super) fn ends(&self) -> Option<Mono> {
+    pub(super) fn ends(&self) -> Option<MonoMillis> {
         match self {
             Self::Cooling { until } | Self::Uninhibited { until } => Some(until.mono),
             _ => None,
@@ -104,6 +104,6 @@ impl Gate {
     }
 }
 
-fn utc(at: Wall) -> String {
+fn utc(at: UnixMillis) -> String {
     format!("{:.0}", jiff::Timestamp::from_millisecond(at.0).unwrap_or_default())
 }

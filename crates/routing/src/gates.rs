@@ -1,9 +1,9 @@
 //! What keeps an alert from being told on one route at one moment.
 
-use bellwether_core::{Now, Wall};
+use bellwether_core::{Now, UnixMillis};
 
 use super::dispatcher::Dispatcher;
-use super::gate::Gate;
+use super::gate::MuteReason;
 use super::group::Judge;
 use super::time_interval::TimeIntervals;
 use super::tracked::Tracked;
@@ -18,49 +18,49 @@ pub(super) struct Gates<'a> {
 }
 
 impl Gates<'_> {
-    fn cooldown(&self, alert: &Tracked) -> Option<Gate> {
+    fn cooldown(&self, alert: &Tracked) -> Option<MuteReason> {
         let routing = &self.dispatcher.routing;
         let own = routing.traits.get(&alert.alert.rule).and_then(|rule| rule.cooldown);
         let until = alert.resolved?.after(own.unwrap_or(self.route.cooldown));
-        (self.now.mono < until.mono).then_some(Gate::Cooling { until })
+        (self.now.mono < until.mono).then_some(MuteReason::Cooling { until })
     }
 
     /// What depended on another alert often ends an evaluation after it. So it is waited for as at
     /// the beginning of a group, before anybody hears of it, and a part of an interval longer: an
     /// evaluation that is due as the wait ends, as with 30 s for both, is not missed by milliseconds.
-    fn uninhibited(&self, alert: &Tracked) -> Option<Gate> {
+    fn uninhibited(&self, alert: &Tracked) -> Option<MuteReason> {
         let since = alert.uninhibited.filter(|_| !self.route.wait.is_zero())?;
         let jitter = self.dispatcher.routing.interval(&alert.alert.rule) / 10;
         let until = since.after(self.route.wait + jitter);
-        (self.now.mono < until.mono).then_some(Gate::Uninhibited { until })
+        (self.now.mono < until.mono).then_some(MuteReason::Uninhibited { until })
     }
 }
 
 impl Route {
     /// The time interval that keeps its alerts from being told at `at`.
-    pub(super) fn hours(&self, intervals: &TimeIntervals, at: Wall) -> Option<Gate> {
+    pub(super) fn hours(&self, intervals: &TimeIntervals, at: UnixMillis) -> Option<MuteReason> {
         let holds = |name: &String| intervals.contains(name, at);
         if !self.active.is_empty() && !self.active.iter().any(holds) {
-            return Some(Gate::Inactive { intervals: self.active.clone() });
+            return Some(MuteReason::Inactive { intervals: self.active.clone() });
         }
         let mute = self.mute.iter().find(|name| holds(name));
-        mute.map(|interval| Gate::Muted { interval: interval.clone() })
+        mute.map(|interval| MuteReason::Muted { interval: interval.clone() })
     }
 }
 
 impl Judge for Gates<'_> {
-    fn gate(&self, alert: &Tracked, told: bool) -> Option<Gate> {
+    fn gate(&self, alert: &Tracked, told: bool) -> Option<MuteReason> {
         let Dispatcher { routing, silences, .. } = self.dispatcher;
         if alert.restored_until.is_some_and(|until| self.now.mono < until) {
-            return Some(Gate::Restored);
+            return Some(MuteReason::Restored);
         }
         let view = View { alert: &alert.alert, sender: &routing.sender };
         let inhibitor = || {
             let by = self.dispatcher.inhibitions.inhibitor(alert.alert.fingerprint, &view);
-            by.map(|(rule, by)| Gate::Inhibited { rule, by })
+            by.map(|(rule, by)| MuteReason::Inhibited { rule, by })
         };
         let silenced = || {
-            silences.silencing(&view, self.now.wall).map(|silence| Gate::Silenced {
+            silences.silencing(&view, self.now.wall).map(|silence| MuteReason::Silenced {
                 id: silence.id.clone(),
                 by: silence.created_by.clone(),
                 comment: silence.comment.clone(),
@@ -72,8 +72,8 @@ impl Judge for Gates<'_> {
         gate.or_else(|| self.cooldown(alert)).or_else(uninhibited)
     }
 
-    fn acknowledged(&self, alert: &Tracked) -> Option<Gate> {
+    fn acknowledged(&self, alert: &Tracked) -> Option<MuteReason> {
         let known = &self.dispatcher.acknowledgements;
-        known.holding(alert.alert.fingerprint, self.now.wall).cloned().map(Gate::Acknowledged)
+        known.holding(alert.alert.fingerprint, self.now.wall).cloned().map(MuteReason::Acknowledged)
     }
 }

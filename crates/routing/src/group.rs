@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use bellwether_core::{Cause, Dispatch, Fingerprint, Group as Shared, Mono, Now, Severity};
+use bellwether_core::{Cause, Dispatch, Fingerprint, Group as Shared, MonoMillis, Now, Severity};
 
 use super::dispatcher::LastTold;
-use super::gate::Gate;
+use super::gate::MuteReason;
 use super::telling::{Due, Telling};
 use super::tracked::Tracked;
 use super::tree::Route;
@@ -25,13 +25,13 @@ pub(super) struct Group {
     pub(super) shared: Arc<Shared>,
     pub(super) members: HashMap<Fingerprint, Member>,
     /// When what changed may be told; the end of time where nothing did.
-    ready: Mono,
+    ready: MonoMillis,
     /// When it is looked at next.
-    pub(super) due: Mono,
+    pub(super) due: MonoMillis,
     /// When it was told last.
-    pub(super) sent: Option<Mono>,
+    pub(super) sent: Option<MonoMillis>,
     /// Before that no channel is to be told again; the end of time where there is nothing to tell.
-    pub(super) again: Mono,
+    pub(super) again: MonoMillis,
 }
 
 /// What was told of one alert with its group.
@@ -40,7 +40,7 @@ pub(super) struct Member {
     /// The severity that was told last.
     pub(super) told: Option<Severity>,
     /// When it was told first.
-    pub(super) first: Mono,
+    pub(super) first: MonoMillis,
     /// It was told before a restart or reload, and the channels must still be asked whether all of
     /// them know.
     pub(super) unsure: bool,
@@ -51,7 +51,7 @@ pub(super) struct Member {
     /// Whether the fallback was told.
     pub(super) fell_back: bool,
     /// What kept it from being told, last.
-    pub(super) gate: Option<Gate>,
+    pub(super) gate: Option<MuteReason>,
 }
 
 /// What a flush brings forth.
@@ -60,7 +60,7 @@ pub(super) struct Flushed {
     /// What is told to whom, in the order of the changes.
     pub(super) dispatches: Vec<Dispatch>,
     /// Members whose gate is another one than before.
-    pub(super) gates: Vec<(Fingerprint, Option<Gate>)>,
+    pub(super) gates: Vec<(Fingerprint, Option<MuteReason>)>,
     /// Members that ended and left.
     pub(super) left: Vec<Fingerprint>,
 }
@@ -71,7 +71,7 @@ struct Said {
     news: Option<Cause>,
     /// Steps of escalation that are due.
     steps: Vec<usize>,
-    gate: Option<Gate>,
+    gate: Option<MuteReason>,
     /// Nothing keeps it back any more, and it is to be told when changes are.
     freed: bool,
 }
@@ -79,13 +79,13 @@ struct Said {
 /// What keeps alerts from being told.
 pub(super) trait Judge {
     /// From being told at all; `told`: somebody was already.
-    fn gate(&self, alert: &Tracked, told: bool) -> Option<Gate>;
+    fn gate(&self, alert: &Tracked, told: bool) -> Option<MuteReason>;
     /// From being told again, and from escalation.
-    fn acknowledged(&self, alert: &Tracked) -> Option<Gate>;
+    fn acknowledged(&self, alert: &Tracked) -> Option<MuteReason>;
 }
 
 impl Group {
-    pub(super) fn new(route: usize, shared: Arc<Shared>, due: Mono) -> Self {
+    pub(super) fn new(route: usize, shared: Arc<Shared>, due: MonoMillis) -> Self {
         Self {
             route,
             shared,
@@ -93,12 +93,12 @@ impl Group {
             ready: due,
             due,
             sent: None,
-            again: Mono::NEVER,
+            again: MonoMillis::NEVER,
         }
     }
 
     /// Something of it changed, and waited for so long already: when it may be told at the soonest.
-    pub(super) fn changed(&mut self, route: &Route, now: Mono, waited: Duration) {
+    pub(super) fn changed(&mut self, route: &Route, now: MonoMillis, waited: Duration) {
         let whole = route.wait.saturating_sub(waited);
         let wait = whole.min(route.interval);
         let soonest = match self.sent {
@@ -110,7 +110,7 @@ impl Group {
     }
 
     /// An alert of it was told before a restart or reload.
-    pub(super) fn was_told(&mut self, route: &Route, first: Mono, last: Mono) {
+    pub(super) fn was_told(&mut self, route: &Route, first: MonoMillis, last: MonoMillis) {
         self.sent = self.sent.max(Some(last));
         self.again = self.again.min(route.repeats(first));
     }
@@ -150,7 +150,7 @@ impl Group {
             freed |= said.freed;
             told |= said.news.is_some();
             // Who is unsure is asked again without counting as told, once nothing is in the way.
-            let free = !said.gate.as_ref().is_some_and(Gate::holds_back);
+            let free = !said.gate.as_ref().is_some_and(MuteReason::holds_back);
             let unsure = member.unsure;
             member.unsure = unsure && !free;
             let asks = unsure && free && said.news.is_none_or(|cause| cause == Cause::Repeat);
@@ -172,7 +172,7 @@ impl Group {
             self.sent = Some(now.mono);
         }
         if open {
-            self.ready = Mono::NEVER;
+            self.ready = MonoMillis::NEVER;
         }
         if freed {
             let soonest = self.sent.map_or(now.mono, |sent| sent.after(route.interval));
@@ -185,8 +185,13 @@ impl Group {
     }
 
     /// When it must be looked at again if nothing changes.
-    fn next(&self, route: &Route, alerts: &HashMap<Fingerprint, Tracked>, now: Mono) -> Mono {
-        let mut next = Mono::NEVER;
+    fn next(
+        &self,
+        route: &Route,
+        alerts: &HashMap<Fingerprint, Tracked>,
+        now: MonoMillis,
+    ) -> MonoMillis {
+        let mut next = MonoMillis::NEVER;
         for (key, member) in &self.members {
             if let Some(gate) = member.gate.as_ref().filter(|gate| gate.holds_back()) {
                 next = next.min(gate.ends().unwrap_or_else(|| now.after(RECHECK)));
@@ -208,17 +213,17 @@ impl Member {
     }
 
     /// When the next step of escalation is due.
-    pub(super) fn next_step(&self, route: &Route, severity: Severity) -> Mono {
+    pub(super) fn next_step(&self, route: &Route, severity: Severity) -> MonoMillis {
         let steps = route.steps.iter().enumerate();
         let open = steps.filter(|(number, step)| {
             !self.has_done(*number) && severity >= step.min_severity && self.told.is_some()
         });
-        open.map(|(_, step)| self.first.after(step.after)).min().unwrap_or(Mono::NEVER)
+        open.map(|(_, step)| self.first.after(step.after)).min().unwrap_or(MonoMillis::NEVER)
     }
 
     /// Whether something keeps it from being told at all.
     fn is_kept(&self) -> bool {
-        self.gate.as_ref().is_some_and(Gate::holds_back)
+        self.gate.as_ref().is_some_and(MuteReason::holds_back)
     }
 
     /// What is said of it where changes may be told (`open`), and what fires is told again
@@ -229,7 +234,7 @@ impl Member {
         route: &Route,
         (open, repeats): (bool, bool),
         judge: &impl Judge,
-        now: Mono,
+        now: MonoMillis,
     ) -> Said {
         let (severity, known) = (tracked.alert.severity, self.told.is_some());
         let news = match self.told {

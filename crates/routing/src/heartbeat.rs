@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Alert, Cause, Dispatch, Group, Labels, Mono, Notification, Now, Severity, Status, Wall,
+    Alert, Cause, Dispatch, Group, Labels, MonoMillis, Notification, Now, Severity, Status,
+    UnixMillis,
 };
 
 use super::dispatcher::Feedback;
@@ -50,21 +51,21 @@ impl HeartbeatPlan {
 /// When it is sent.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
-    next: Mono,
+    next: MonoMillis,
     /// When it was looked at last: rules must have been judged since.
-    looked: Mono,
+    looked: MonoMillis,
     /// The start of the process, the same in every heartbeat.
-    began: Option<Wall>,
+    began: Option<UnixMillis>,
 }
 
 impl Heartbeat {
-    pub(super) fn new(now: Mono) -> Self {
+    pub(super) fn new(now: MonoMillis) -> Self {
         Self { next: now, looked: now, began: None }
     }
 
     /// When the next one is due.
-    pub(super) fn next(&self, plan: &Option<HeartbeatPlan>) -> Mono {
-        if plan.is_some() { self.next } else { Mono::NEVER }
+    pub(super) fn next(&self, plan: &Option<HeartbeatPlan>) -> MonoMillis {
+        if plan.is_some() { self.next } else { MonoMillis::NEVER }
     }
 
     /// The one that is due, unless something is wrong.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use hashbrown::HashMap;
 
 use bellwether_core::Fingerprint;
-use bellwether_schema::{Problems, Spanned, section};
+use bellwether_schema::{Diagnostics, Spanned, section};
 
 use super::matchers::Matchers;
 use super::view::View;
@@ -41,7 +41,7 @@ pub struct Inhibit {
 impl Inhibit {
     /// Compiles what is declared; what is wrong goes to `problems`.
     #[must_use]
-    pub fn compile(settings: &[InhibitRuleSettings], problems: &mut Problems) -> Vec<Self> {
+    pub fn compile(settings: &[InhibitRuleSettings], problems: &mut Diagnostics) -> Vec<Self> {
         let compiled = settings.iter().zip(1..).map(|(rule, number)| {
             for (key, matchers) in
                 [("source", &rule.source_matchers), ("target", &rule.target_matchers)]
@@ -168,13 +168,15 @@ mod tests {
     use super::*;
     use crate::samples::alert;
     use bellwether_core::{Alert, Labels};
-    use bellwether_schema::{Cx, Decode, parse};
+    use bellwether_schema::{Decode, DecodeContext, parse};
 
     fn inhibitions(yaml: &str) -> Inhibitions {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = parse(yaml).unwrap();
-        let rules =
-            Vec::<InhibitRuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+        let rules = Vec::<InhibitRuleSettings>::decode(
+            &node,
+            &mut DecodeContext::new(&mut problems, &|_| None),
+        );
         let compiled = Inhibit::compile(&rules.unwrap(), &mut problems);
         assert!(problems.is_empty(), "{:?}", problems.into_sorted());
         Inhibitions::new(&compiled)
@@ -255,10 +257,12 @@ mod tests {
 
     #[test]
     fn a_rule_says_which_alerts() {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = parse("[{source_matchers: [], target_matchers: [a=b]}]").unwrap();
-        let rules =
-            Vec::<InhibitRuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+        let rules = Vec::<InhibitRuleSettings>::decode(
+            &node,
+            &mut DecodeContext::new(&mut problems, &|_| None),
+        );
         let _ = Inhibit::compile(&rules.unwrap(), &mut problems);
         let told = problems.into_sorted()[0].to_string();
         assert!(told.contains("no source matchers"), "{told}");

@@ -31,20 +31,20 @@ mod uninhibited;
 mod view;
 
 pub use acknowledge::{Acknowledgement, Acknowledgements};
-pub use dispatcher::{Advance, Dispatcher, Feedback, Kept, LastTold};
-pub use explain::{Explanation, Membership, Suppression, Way};
+pub use dispatcher::{Advance, Dispatcher, Feedback, LastTold, Muted};
+pub use explain::{Explanation, GroupStatus, RouteMatch, Suppression};
 pub use flapping::FlappingSettings;
-pub use gate::Gate;
+pub use gate::MuteReason;
 pub use inhibit::InhibitRuleSettings;
 pub use matchers::Matchers;
-pub use order::{Order, OrderError};
+pub use order::{Command, CommandError};
 pub use plan::{Declared, Routing};
 pub use settings::{
     EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,
 };
 pub use silence::{
-    MaintenanceSettings, OPEN, Recurs, Silence, SilenceDraft, SilenceError, SilenceState, Silences,
-    WrittenSilence, read_silences,
+    MaintenanceSettings, NO_END, Recurs, Silence, SilenceDraft, SilenceError, SilenceSpec,
+    SilenceState, Silences, read_silences,
 };
 pub use state_file::{State, StateFile};
 pub use time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};

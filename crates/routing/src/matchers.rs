@@ -8,7 +8,9 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use bellwether_matcher::ValueTest;
-use bellwether_schema::{At, Cx, Decode, MapReader, Matcher, Node, Raw, Shape, Value};
+use bellwether_schema::{
+    Decode, DecodeContext, Literal, MapReader, Matcher, Node, Shape, SourceLocation, Value,
+};
 
 use super::view::View;
 
@@ -16,7 +18,7 @@ use super::view::View;
 #[derive(Clone, Debug, Default)]
 pub struct Matchers {
     tests: Vec<(String, ValueTest)>,
-    at: Option<At>,
+    at: Option<SourceLocation>,
 }
 
 /// Where they stand in the file does not matter.
@@ -71,7 +73,7 @@ impl Matchers {
 
     /// Their place in the declaration.
     #[must_use]
-    pub fn at(&self) -> Option<&At> {
+    pub fn at(&self) -> Option<&SourceLocation> {
         self.at.as_ref()
     }
 
@@ -219,14 +221,14 @@ impl Serialize for Matchers {
 
 /// A matcher as Alertmanager's API has it.
 struct ApiMatcher {
-    name: Raw,
-    value: Raw,
+    name: Literal,
+    value: Literal,
     regex: bool,
     equal: bool,
 }
 
 impl ApiMatcher {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let mut map = MapReader::open(node, cx)?;
         let (name, value) = (map.field("name", None), map.field("value", None));
         let (regex, equal) = (map.field("isRegex", Some(false)), map.field("isEqual", Some(true)));
@@ -235,7 +237,7 @@ impl ApiMatcher {
     }
 
     fn matchers(self) -> Result<Matchers, String> {
-        let Self { name: Raw(name), value: Raw(value), regex, equal } = self;
+        let Self { name: Literal(name), value: Literal(value), regex, equal } = self;
         let test = match regex {
             true => ValueTest::regex(&value, !equal)
                 .map_err(|reason| format!("invalid regular expression {value:?}: {reason}"))?,
@@ -248,7 +250,7 @@ impl ApiMatcher {
 /// A text with matchers, a list of them as Alertmanager has it (in its configuration or its API),
 /// or a mapping of labels as channels have it.
 impl Decode for Matchers {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let at = Some(cx.at(node.pos));
         let texts = match &node.value {
             Value::Map(_) => {
@@ -266,7 +268,7 @@ impl Decode for Matchers {
             let one = match &text.value {
                 Value::Map(_) => ApiMatcher::decode(text, cx).map(ApiMatcher::matchers),
                 // Taken as written: a regular expression has `$` of its own.
-                _ => Raw::decode(text, cx).map(|text| Self::parse(&text.0)),
+                _ => Literal::decode(text, cx).map(|text| Self::parse(&text.0)),
             };
             match one {
                 Some(Ok(one)) => tests.extend(one.tests),
@@ -298,7 +300,7 @@ mod tests {
     use super::*;
     use crate::samples::alert;
     use bellwether_core::Labels;
-    use bellwether_schema::{Problems, parse};
+    use bellwether_schema::{Diagnostics, parse};
 
     fn matches(matchers: &str, labels: &[(&str, &str)]) -> bool {
         let matchers = Matchers::parse(matchers).unwrap();
@@ -377,14 +379,17 @@ mod tests {
     #[test]
     fn each_form_of_the_declaration() {
         for text in ["['a=b', 'c=~\"d.*\"']", "'a=b, c=~\"d.*\"'", "{a: b, c: '=~d.*'}"] {
-            let mut problems = Problems::default();
+            let mut problems = Diagnostics::default();
             let node = parse(text).unwrap();
-            let read = Matchers::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+            let read =
+                Matchers::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
             assert_eq!(read.to_string(), "{a=\"b\",c=~\"d.*\"}", "{text}");
         }
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = parse("['a=b', 'c']").unwrap();
-        assert!(Matchers::decode(&node, &mut Cx::new(&mut problems, &|_| None)).is_none());
+        assert!(
+            Matchers::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).is_none()
+        );
         let problems = problems.into_sorted();
         assert!(problems[0].to_string().starts_with("1:9: expected ="), "{}", problems[0]);
     }

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use bellwether_core::{Fingerprint, Now, Wall};
+use bellwether_core::{Fingerprint, Now, UnixMillis};
 
 use super::acknowledge::{Acknowledgement, Acknowledgements};
 use super::dispatcher::Dispatcher;
-use super::silence::{OPEN, SilenceDraft, SilenceError, Silences};
+use super::silence::{NO_END, SilenceDraft, SilenceError, Silences};
 use super::state_file::State;
 
 /// One thing that somebody wants done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Order {
+pub enum Command {
     /// Alerts are silenced, or a silence is changed.
     Silence(SilenceDraft),
     /// A silence ends now.
@@ -25,14 +25,14 @@ pub enum Order {
         /// What they say.
         comment: String,
         /// Until when; `None`: until it resolves.
-        until: Option<Wall>,
+        until: Option<UnixMillis>,
     },
     /// Nobody does any more.
     Release(Fingerprint),
 }
 
 /// The line of the audit log.
-impl fmt::Display for Order {
+impl fmt::Display for Command {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silence(draft) => {
@@ -43,7 +43,7 @@ impl fmt::Display for Order {
                 if let Some(from) = draft.starts_at {
                     write!(out, " from {}", utc(from))?;
                 }
-                if draft.ends_at != OPEN {
+                if draft.ends_at != NO_END {
                     write!(out, " until {}", utc(draft.ends_at))?;
                 }
                 said_by(out, &draft.created_by, &draft.comment)
@@ -67,27 +67,27 @@ fn said_by(out: &mut fmt::Formatter<'_>, by: &str, comment: &str) -> fmt::Result
     if comment.is_empty() { Ok(()) } else { write!(out, ": {comment:?}") }
 }
 
-fn utc(at: Wall) -> String {
+fn utc(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string())
 }
 
 /// Why an order is not carried out.
 #[derive(Clone, Debug, PartialEq)]
-pub enum OrderError {
+pub enum CommandError {
     /// What it is about is not there.
     Unknown(String),
     /// It makes no sense.
     Invalid(String),
 }
 
-impl fmt::Display for OrderError {
+impl fmt::Display for CommandError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Unknown(text) | Self::Invalid(text)) = self;
         out.write_str(text)
     }
 }
 
-impl From<SilenceError> for OrderError {
+impl From<SilenceError> for CommandError {
     fn from(error: SilenceError) -> Self {
         match &error {
             SilenceError::Unknown(_) => Self::Unknown(error.to_string()),
@@ -105,31 +105,36 @@ impl Dispatcher {
     ///
     /// # Errors
     /// Why not; nothing changed then.
-    pub fn order(&mut self, order: Order, random: u128, now: Now) -> Result<String, OrderError> {
+    pub fn order(
+        &mut self,
+        order: Command,
+        random: u128,
+        now: Now,
+    ) -> Result<String, CommandError> {
         let done = match order {
-            Order::Silence(draft) => self.silences.set(draft, random, now.wall)?,
-            Order::Expire(id) => {
+            Command::Silence(draft) => self.silences.set(draft, random, now.wall)?,
+            Command::Expire(id) => {
                 self.silences.expire(&id, now.wall)?;
                 id
             }
-            Order::Acknowledge { alert, by, comment, until } => {
+            Command::Acknowledge { alert, by, comment, until } => {
                 self.standing(alert)?;
                 if by.trim().is_empty() {
-                    return Err(OrderError::Invalid("`by` says nobody".into()));
+                    return Err(CommandError::Invalid("`by` says nobody".into()));
                 }
                 if by.len().max(comment.len()) > LONGEST {
-                    return Err(OrderError::Invalid(format!("longer than {LONGEST} bytes")));
+                    return Err(CommandError::Invalid(format!("longer than {LONGEST} bytes")));
                 }
                 if until.is_some_and(|until| until <= now.wall) {
-                    return Err(OrderError::Invalid("`until` is over".into()));
+                    return Err(CommandError::Invalid("`until` is over".into()));
                 }
                 let one = Acknowledgement { by, comment, at: now.wall, until };
                 self.acknowledgements.set(alert, one);
                 alert.to_string()
             }
-            Order::Release(alert) => match self.acknowledgements.remove(alert) {
+            Command::Release(alert) => match self.acknowledgements.remove(alert) {
                 Some(_) => alert.to_string(),
-                None => return Err(OrderError::Unknown(format!("{alert} is not acknowledged"))),
+                None => return Err(CommandError::Unknown(format!("{alert} is not acknowledged"))),
             },
         };
         self.look_again(now.mono);
@@ -178,10 +183,10 @@ impl Dispatcher {
         &self.acknowledgements
     }
 
-    fn standing(&self, alert: Fingerprint) -> Result<(), OrderError> {
+    fn standing(&self, alert: Fingerprint) -> Result<(), CommandError> {
         match self.alerts.get(&alert).is_some_and(|tracked| tracked.stands()) {
             true => Ok(()),
-            false => Err(OrderError::Unknown(format!("no alert {alert} fires"))),
+            false => Err(CommandError::Unknown(format!("no alert {alert} fires"))),
         }
     }
 }
@@ -197,29 +202,29 @@ mod tests {
             id: None,
             matchers: Matchers::parse("alertname=disk_full").unwrap(),
             starts_at: None,
-            ends_at: Wall(1_795_435_200_000),
+            ends_at: UnixMillis(1_795_435_200_000),
             recurs: Recurs::default(),
             created_by: "ada\nroot".into(),
             comment: "disk is swapped".into(),
         };
         assert_eq!(
-            Order::Silence(draft.clone()).to_string(),
+            Command::Silence(draft.clone()).to_string(),
             "silence {alertname=\"disk_full\"} until 2026-11-23T12:00:00Z by \"ada\\nroot\": \"disk is swapped\""
         );
         let changed =
-            SilenceDraft { id: Some("7".into()), ends_at: OPEN, comment: String::new(), ..draft };
+            SilenceDraft { id: Some("7".into()), ends_at: NO_END, comment: String::new(), ..draft };
         assert_eq!(
-            Order::Silence(changed).to_string(),
+            Command::Silence(changed).to_string(),
             "silence 7 changed to {alertname=\"disk_full\"} by \"ada\\nroot\""
         );
         let alert = Fingerprint(0xff);
         let order =
-            Order::Acknowledge { alert, by: "eva".into(), comment: String::new(), until: None };
+            Command::Acknowledge { alert, by: "eva".into(), comment: String::new(), until: None };
         assert_eq!(order.to_string(), "alert 00000000000000ff acknowledged by \"eva\"");
         assert_eq!(
-            Order::Release(alert).to_string(),
+            Command::Release(alert).to_string(),
             "acknowledgement of alert 00000000000000ff removed"
         );
-        assert_eq!(Order::Expire("7".into()).to_string(), "silence 7 expired");
+        assert_eq!(Command::Expire("7".into()).to_string(), "silence 7 expired");
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::Labels;
-use bellwether_schema::{Problem, Problems, Span, Spanned};
+use bellwether_schema::{Diagnostic, Diagnostics, HumanDuration, Spanned};
 
 use super::flapping::FlappingSettings;
 use super::heartbeat::HeartbeatPlan;
 use super::inhibit::{Inhibit, InhibitRuleSettings};
 use super::settings::{HeartbeatSettings, ReceiverSettings, Routes};
-use super::silence::{MaintenanceSettings, Silence, WrittenSilence};
+use super::silence::{MaintenanceSettings, Silence, SilenceSpec};
 use super::time_interval::{TimeIntervalSettings, TimeIntervals};
 use super::tree::{Builder, Receivers, Traits, Tree};
 
@@ -27,7 +27,7 @@ pub struct Declared<'a> {
     /// `alerting.maintenance`.
     pub maintenance: &'a [MaintenanceSettings],
     /// What the files of `alerting.silence_files` hold.
-    pub silences: &'a [WrittenSilence],
+    pub silences: &'a [SilenceSpec],
     /// `alerting.flapping`.
     pub flapping: &'a FlappingSettings,
     /// `alerting.heartbeat`.
@@ -62,7 +62,7 @@ pub struct Routing {
     /// What is known of each rule.
     pub traits: Traits,
     /// What is odd but no error.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// No channels, and nothing else.
@@ -88,7 +88,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 impl Routing {
     /// Compiles what is declared; what is wrong goes to `problems`.
     #[must_use]
-    pub fn compile(declared: Declared<'_>, problems: &mut Problems) -> Self {
+    pub fn compile(declared: Declared<'_>, problems: &mut Diagnostics) -> Self {
         let intervals = TimeIntervals::compile(declared.time_intervals, problems);
         let mut warnings = Vec::new();
         let mut receivers = Receivers::new(declared.receivers, declared.channels, problems);
@@ -108,7 +108,7 @@ impl Routing {
         warnings.extend(receivers.unused());
         let inhibit = Inhibit::compile(declared.inhibit_rules, problems);
         let mut silences = MaintenanceSettings::compile(declared.maintenance, &intervals, problems);
-        silences.extend(WrittenSilence::compile(declared.silences, &intervals, problems));
+        silences.extend(SilenceSpec::compile(declared.silences, &intervals, problems));
         declared.flapping.check(problems);
         Self {
             tree,
@@ -144,7 +144,7 @@ impl Routing {
 fn heartbeat(
     settings: &HeartbeatSettings,
     receivers: &mut Receivers<'_>,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Option<HeartbeatPlan> {
     let name: &Spanned<String> = settings.receiver.as_ref()?;
     if settings.interval.0 < Duration::from_secs(1) {
@@ -153,7 +153,7 @@ fn heartbeat(
             .hint("1s at the least; 1m is usual");
     }
     let receiver = receivers.named(name, problems)?;
-    let (interval, Span(tolerate)) = (settings.interval.0, settings.tolerate);
+    let (interval, HumanDuration(tolerate)) = (settings.interval.0, settings.tolerate);
     let channels = receiver.channels.clone();
     Some(HeartbeatPlan::new(&settings.name, &receiver.name, channels, interval, tolerate))
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Alert, AlertState, Labels, Mono, Now, Severity, Transition, Wall};
+use bellwether_core::{
+    Alert, AlertState, Labels, MonoMillis, Now, Severity, Transition, UnixMillis,
+};
 
 /// 2026-11-23T12:00:00Z, a Monday.
-pub(super) const NOON: Wall = Wall(1_795_435_200_000);
+pub(super) const NOON: UnixMillis = UnixMillis(1_795_435_200_000);
 
 /// So long after noon; the monotonic clock stood at an hour then.
 pub(super) fn after(seconds: u64) -> Now {
-    let start = Now { mono: Mono(3_600_000), wall: NOON };
+    let start = Now { mono: MonoMillis(3_600_000), wall: NOON };
     start.after(Duration::from_secs(seconds))
 }
 

@@ -6,7 +6,10 @@
 use serde::{Serialize, Serializer};
 
 use bellwether_core::Severity;
-use bellwether_schema::{At, Cx, Decode, Node, Section, Shape, Span, Spanned, Value, section};
+use bellwether_schema::{
+    Decode, DecodeContext, HumanDuration, Node, Section, Shape, SourceLocation, Spanned, Value,
+    section,
+};
 
 use super::matchers::Matchers;
 
@@ -21,7 +24,7 @@ section! {
         /// `fallback_after`, or as soon as one refuses a notification for good.
         pub fallback: Option<Spanned<String>>,
         /// How long the channels may fail before `fallback` is told.
-        pub fallback_after: Span = Span::minutes(5),
+        pub fallback_after: HumanDuration = HumanDuration::minutes(5),
     }
 }
 
@@ -29,7 +32,7 @@ section! {
     /// Who else is told when nobody acknowledges.
     pub struct EscalationSettings {
         /// How long after the alert was first told.
-        pub after: Span,
+        pub after: HumanDuration,
         /// The receiver, or a single channel.
         pub receiver: Spanned<String>,
         /// Only alerts that are this bad.
@@ -43,7 +46,7 @@ section! {
     /// `continue`; where none does, the route itself. What a route does not say it has from the
     /// one above.
     pub struct RouteSettings {
-        /// Who is told: a receiver, or a single channel. At the top, without one, all channels.
+        /// Who is told: a receiver, or a single channel. SourceLocation the top, without one, all channels.
         pub receiver: Option<Spanned<String>> = None,
         /// Which alerts; all must accept: `severity="critical"`, `mount_point=~"/data.*"`, `a!=b`, `a!~b`.
         /// Labels are those of notifications, `alertname` and `severity` among them.
@@ -54,13 +57,13 @@ section! {
         /// labels, so that each alert is told alone; at the top, without it, `[alertname]`.
         pub group_by: Option<Vec<Spanned<String>>> = None,
         /// How long the first alert of a group waits for others; at the top 30s.
-        pub group_wait: Option<Span> = None,
+        pub group_wait: Option<HumanDuration> = None,
         /// The shortest time between two messages of a group; at the top 5m.
-        pub group_interval: Option<Spanned<Span>> = None,
+        pub group_interval: Option<Spanned<HumanDuration>> = None,
         /// How long after its last message a group that still fires is told again; at the top 4h.
-        pub repeat_interval: Option<Spanned<Span>> = None,
+        pub repeat_interval: Option<Spanned<HumanDuration>> = None,
         /// How long after an alert resolved it is not told when it fires again.
-        pub cooldown_period: Option<Span> = None,
+        pub cooldown_period: Option<HumanDuration> = None,
         /// Names of time intervals outside of which nothing is told. Resolved of what was told is.
         pub active_time_intervals: Vec<Spanned<String>> = Vec::new(),
         /// Names of time intervals within which nothing is told. Resolved of what was told is.
@@ -80,20 +83,20 @@ section! {
         /// Who gets it: a receiver, or a single channel. Without one there is none.
         pub receiver: Option<Spanned<String>> = None,
         /// How often.
-        pub interval: Spanned<Span> = Spanned::nowhere(Span::minutes(1)),
+        pub interval: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::minutes(1)),
         /// The `alertname` it has.
         pub name: String = "Heartbeat".to_owned(),
         /// How long a channel may fail before there is no heartbeat any more.
-        pub tolerate: Span = Span::minutes(10),
+        pub tolerate: HumanDuration = HumanDuration::minutes(10),
     }
 }
 
 /// The tree of routes: its top, or the routes below a top that says nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Routes(pub RouteSettings, pub At);
+pub struct Routes(pub RouteSettings, pub SourceLocation);
 
 impl Decode for Routes {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let at = cx.at(node.pos);
         let top = match &node.value {
             Value::List(_) => RouteSettings {

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use globset::GlobSet;
 
-use bellwether_core::Wall;
-use bellwether_schema::Problems;
+use bellwether_core::UnixMillis;
+use bellwether_schema::Diagnostics;
 
 use super::matchers::Matchers;
 use super::time_interval::{TimeInterval, TimeIntervals};
@@ -27,10 +27,10 @@ use super::view::View;
 pub use maintenance::MaintenanceSettings;
 pub use recurs::Recurs;
 pub(super) use written::from_json;
-pub use written::{WrittenSilence, read_silences};
+pub use written::{SilenceSpec, read_silences};
 
 /// The end of what has none: the last moment that can be written.
-pub const OPEN: Wall = Wall(253_402_207_200_999);
+pub const NO_END: UnixMillis = UnixMillis(253_402_207_200_999);
 
 /// How long one is kept after its end, to be looked at.
 const RETENTION: Duration = Duration::from_secs(5 * 24 * 3600);
@@ -76,15 +76,15 @@ pub struct Silence {
     /// Globs of the rules whose alerts are meant; `None`: all rules.
     pub(super) rules: Option<GlobSet>,
     /// Its first moment.
-    pub starts_at: Wall,
-    /// The moment it is over, or [`OPEN`].
-    pub ends_at: Wall,
+    pub starts_at: UnixMillis,
+    /// The moment it is over, or [`NO_END`].
+    pub ends_at: UnixMillis,
     /// Who made it.
     pub created_by: String,
     /// What for.
     pub comment: String,
     /// When it was changed last.
-    pub updated_at: Wall,
+    pub updated_at: UnixMillis,
     /// When it comes again, within its first and last moment.
     pub recurs: Recurs,
     /// The times of that.
@@ -96,7 +96,7 @@ pub struct Silence {
 impl Silence {
     /// Where it stands.
     #[must_use]
-    pub fn state(&self, now: Wall) -> SilenceState {
+    pub fn state(&self, now: UnixMillis) -> SilenceState {
         if now >= self.ends_at {
             SilenceState::Expired
         } else if now < self.starts_at {
@@ -108,7 +108,7 @@ impl Silence {
 
     /// Whether it is in force at this very moment: active, and within its recurring times.
     #[must_use]
-    pub fn holds(&self, now: Wall) -> bool {
+    pub fn holds(&self, now: UnixMillis) -> bool {
         self.state(now) == SilenceState::Active
             && (self.recurs.is_always() || self.times.iter().any(|time| time.contains(now)))
     }
@@ -121,7 +121,7 @@ impl Silence {
     }
 
     /// The next moment at which it may begin or cease to be in force.
-    fn next_change(&self, now: Wall) -> Option<Wall> {
+    fn next_change(&self, now: UnixMillis) -> Option<UnixMillis> {
         match self.state(now) {
             SilenceState::Expired => None,
             SilenceState::Pending => Some(self.starts_at),
@@ -141,9 +141,9 @@ pub struct SilenceDraft {
     /// Which alerts.
     pub matchers: Matchers,
     /// Its first moment; `None`: now, or when the one that is changed began.
-    pub starts_at: Option<Wall>,
-    /// The moment it is over, or [`OPEN`].
-    pub ends_at: Wall,
+    pub starts_at: Option<UnixMillis>,
+    /// The moment it is over, or [`NO_END`].
+    pub ends_at: UnixMillis,
     /// When it comes again, within its first and last moment.
     pub recurs: Recurs,
     /// Who wants it.
@@ -205,7 +205,7 @@ impl Silences {
         self.intervals = intervals.clone();
         for silence in self.made.values_mut() {
             // What was sound when it was made; a name that is gone holds at no time.
-            silence.times = silence.recurs.compile(intervals, &mut Problems::default());
+            silence.times = silence.recurs.compile(intervals, &mut Diagnostics::default());
         }
     }
 
@@ -228,7 +228,7 @@ impl Silences {
         &mut self,
         draft: SilenceDraft,
         random: u128,
-        now: Wall,
+        now: UnixMillis,
     ) -> Result<String, SilenceError> {
         let before = match &draft.id {
             None => None,
@@ -237,7 +237,7 @@ impl Silences {
         let running = before.as_ref().filter(|one| one.state(now) == SilenceState::Active);
         let starts_at = draft.starts_at.or(running.map(|one| one.starts_at)).unwrap_or(now);
         check(&draft, starts_at, now)?;
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let times = draft.recurs.compile(&self.intervals, &mut problems);
         let times = written::sound(times, problems).map_err(SilenceError::Invalid)?;
         let mut silence = Silence {
@@ -275,7 +275,7 @@ impl Silences {
     ///
     /// # Errors
     /// If there is none, or it stands in the declaration.
-    pub fn expire(&mut self, id: &str, now: Wall) -> Result<(), SilenceError> {
+    pub fn expire(&mut self, id: &str, now: UnixMillis) -> Result<(), SilenceError> {
         let silence = self.changeable(id)?;
         if silence.state(now) != SilenceState::Expired {
             silence.starts_at = silence.starts_at.min(now);
@@ -311,23 +311,23 @@ impl Silences {
 
     /// The first that keeps the alert from being told now.
     #[must_use]
-    pub fn silencing(&self, alert: &View<'_>, now: Wall) -> Option<&Silence> {
+    pub fn silencing(&self, alert: &View<'_>, now: UnixMillis) -> Option<&Silence> {
         self.holding(now).find(|silence| silence.means(alert))
     }
 
     /// Those in force now, in the order of [`Silences::iter`].
-    pub fn holding(&self, now: Wall) -> impl Iterator<Item = &Silence> {
+    pub fn holding(&self, now: UnixMillis) -> impl Iterator<Item = &Silence> {
         self.iter().filter(move |silence| silence.holds(now))
     }
 
     /// The next moment after `now` at which one may begin or cease to be in force.
     #[must_use]
-    pub fn next_change(&self, now: Wall) -> Option<Wall> {
+    pub fn next_change(&self, now: UnixMillis) -> Option<UnixMillis> {
         self.iter().filter_map(|silence| silence.next_change(now)).min()
     }
 
     /// Forgets those of people that ended five days ago; whether there were any.
-    pub fn forget_ended(&mut self, now: Wall) -> bool {
+    pub fn forget_ended(&mut self, now: UnixMillis) -> bool {
         let count = self.made.len();
         self.made.retain(|_, silence| silence.ends_at > now.before(RETENTION));
         self.made.len() < count
@@ -335,7 +335,7 @@ impl Silences {
 }
 
 /// Whether `after` in the place of `before` leaves as it was what already was silenced.
-fn keeps_the_past(before: &Silence, after: &Silence, now: Wall) -> bool {
+fn keeps_the_past(before: &Silence, after: &Silence, now: UnixMillis) -> bool {
     before.matchers == after.matchers
         && before.recurs == after.recurs
         && match before.state(now) {
@@ -346,7 +346,7 @@ fn keeps_the_past(before: &Silence, after: &Silence, now: Wall) -> bool {
         }
 }
 
-fn check(draft: &SilenceDraft, starts_at: Wall, now: Wall) -> Result<(), SilenceError> {
+fn check(draft: &SilenceDraft, starts_at: UnixMillis, now: UnixMillis) -> Result<(), SilenceError> {
     let invalid = |reason: String| Err(SilenceError::Invalid(reason));
     let matchers = &draft.matchers;
     if matchers.is_empty() || matchers.accept_nothing() {

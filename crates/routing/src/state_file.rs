@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use bellwether_core::{Fingerprint, Wall};
+use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_files::durable::{self, Found};
 
 use super::acknowledge::{Acknowledgement, Acknowledgements};
@@ -27,7 +27,7 @@ pub struct State {
     /// Who takes care of what.
     pub acknowledgements: Acknowledgements,
     /// Alerts that nobody was told of yet as others stood for them, and until when those did.
-    pub uninhibited: BTreeMap<Fingerprint, Wall>,
+    pub uninhibited: BTreeMap<Fingerprint, UnixMillis>,
 }
 
 /// A file that holds what the dispatcher goes on from.
@@ -152,13 +152,14 @@ fn read(text: &[u8]) -> Result<State, String> {
         let acknowledgement = Acknowledgement {
             by: one.by,
             comment: one.comment,
-            at: Wall(one.at_ms),
-            until: one.until_ms.map(Wall),
+            at: UnixMillis(one.at_ms),
+            until: one.until_ms.map(UnixMillis),
         };
         known.set(alert, acknowledgement);
     }
     let uninhibited = saved.uninhibited.iter();
-    let uninhibited = uninhibited.map(|one| Ok((fingerprint(&one.alert)?, Wall(one.since_ms))));
+    let uninhibited =
+        uninhibited.map(|one| Ok((fingerprint(&one.alert)?, UnixMillis(one.since_ms))));
     Ok(State {
         silences: Silences::restored(silences),
         acknowledgements: known,
@@ -185,11 +186,11 @@ fn silence(saved: SavedSilence) -> Result<Silence, String> {
     Ok(Silence {
         matchers,
         rules: None,
-        starts_at: Wall(saved.starts_at_ms),
-        ends_at: Wall(saved.ends_at_ms),
+        starts_at: UnixMillis(saved.starts_at_ms),
+        ends_at: UnixMillis(saved.ends_at_ms),
         created_by: saved.created_by,
         comment: saved.comment,
-        updated_at: Wall(saved.updated_at_ms),
+        updated_at: UnixMillis(saved.updated_at_ms),
         recurs,
         // Made of that once it is known which intervals there are.
         times: Vec::new(),

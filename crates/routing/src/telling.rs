@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use bellwether_core::{Cause, Dispatch, Fingerprint, Mono, Notification};
+use bellwether_core::{Cause, Dispatch, Fingerprint, MonoMillis, Notification};
 
 use super::dispatcher::LastTold;
 use super::group::{Group, Member};
@@ -15,13 +15,13 @@ use super::tree::{Channels, Route};
 /// The channels of a group, and when each is to be told again.
 #[derive(Debug)]
 pub(super) struct Due {
-    times: Vec<(Arc<str>, Mono)>,
-    now: Mono,
+    times: Vec<(Arc<str>, MonoMillis)>,
+    now: MonoMillis,
 }
 
 impl Due {
     /// None, or not yet.
-    pub(super) fn nobody(now: Mono) -> Self {
+    pub(super) fn nobody(now: MonoMillis) -> Self {
         Self { times: Vec::new(), now }
     }
 
@@ -32,7 +32,7 @@ impl Due {
         route: &Route,
         alerts: &HashMap<Fingerprint, Tracked>,
         last_told: LastTold<'_>,
-        now: Mono,
+        now: MonoMillis,
     ) -> Self {
         let stands = |key: &Fingerprint| alerts.get(key).is_some_and(Tracked::stands);
         let standing: Vec<(&Fingerprint, &Member)> =
@@ -124,15 +124,15 @@ impl<'a> Telling<'a> {
     }
 
     /// Before that no channel is to be told again, where before this flush it was `known`.
-    pub(super) fn next(&self, known: Mono) -> Mono {
+    pub(super) fn next(&self, known: MonoMillis) -> MonoMillis {
         let repeats = |channel: &Arc<str>| {
             self.told.iter().any(|(_, to, one)| one.cause == Cause::Repeat && to.contains(channel))
         };
         let left = self.due.times.iter().filter(|(channel, _)| !repeats(channel));
-        let known = if known <= self.due.now { Mono::NEVER } else { known };
+        let known = if known <= self.due.now { MonoMillis::NEVER } else { known };
         let told =
-            if self.told.is_empty() { Mono::NEVER } else { self.route.repeats(self.due.now) };
-        left.map(|(_, at)| *at).fold(known.min(told), Mono::min)
+            if self.told.is_empty() { MonoMillis::NEVER } else { self.route.repeats(self.due.now) };
+        left.map(|(_, at)| *at).fold(known.min(told), MonoMillis::min)
     }
 
     /// All of it, in the order of the changes.

@@ -15,8 +15,8 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use bellwether_core::Wall;
-use bellwether_schema::{Problems, Spanned, section};
+use bellwether_core::UnixMillis;
+use bellwether_schema::{Diagnostics, Spanned, section};
 
 pub use part::{Location, Month, MonthDay, Range, TimeOfDay, Weekday, Year};
 
@@ -71,7 +71,7 @@ impl TimeInterval {
     pub fn compile(
         settings: &RecurringSettings,
         location: &Location,
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
     ) -> Self {
         for range in &settings.times {
             if range.start_time >= range.end_time.value {
@@ -86,7 +86,7 @@ impl TimeInterval {
 
     /// Whether it holds at `at`.
     #[must_use]
-    pub fn contains(&self, at: Wall) -> bool {
+    pub fn contains(&self, at: UnixMillis) -> bool {
         let Some(local) = self.local(at).map(|at| at.datetime()) else { return false };
         let RecurringSettings { times, weekdays, days_of_month, months, years, .. } =
             &self.declared;
@@ -100,7 +100,7 @@ impl TimeInterval {
     /// The next moment after `at` at which it may begin or end: a time of day that it names,
     /// midnight, or a change of the location's clocks.
     #[must_use]
-    pub fn next_edge(&self, at: Wall) -> Option<Wall> {
+    pub fn next_edge(&self, at: UnixMillis) -> Option<UnixMillis> {
         let local = self.local(at)?;
         let midnight = local.tomorrow().and_then(|next| next.start_of_day()).ok()?;
         let edges =
@@ -115,11 +115,11 @@ impl TimeInterval {
         });
         let moments = today.chain([midnight.timestamp()]);
         let clocks = self.zone.following(local.timestamp()).next().map(|next| next.timestamp());
-        let moments = moments.chain(clocks).map(|moment| Wall(moment.as_millisecond()));
+        let moments = moments.chain(clocks).map(|moment| UnixMillis(moment.as_millisecond()));
         moments.filter(|moment| *moment > at).min()
     }
 
-    fn local(&self, at: Wall) -> Option<Zoned> {
+    fn local(&self, at: UnixMillis) -> Option<Zoned> {
         Some(Timestamp::from_millisecond(at.0).ok()?.to_zoned(self.zone.clone()))
     }
 }
@@ -147,7 +147,7 @@ pub struct TimeIntervals(BTreeMap<String, Vec<TimeInterval>>);
 impl TimeIntervals {
     /// Compiles what is declared; what is wrong goes to `problems`.
     #[must_use]
-    pub fn compile(settings: &[TimeIntervalSettings], problems: &mut Problems) -> Self {
+    pub fn compile(settings: &[TimeIntervalSettings], problems: &mut Diagnostics) -> Self {
         let mut all = BTreeMap::new();
         for interval in settings {
             if interval.name.is_empty() {
@@ -181,7 +181,7 @@ impl TimeIntervals {
 
     /// Whether the one of this name holds at `at`.
     #[must_use]
-    pub fn contains(&self, name: &str, at: Wall) -> bool {
+    pub fn contains(&self, name: &str, at: UnixMillis) -> bool {
         self.get(name).iter().any(|time| time.contains(at))
     }
 

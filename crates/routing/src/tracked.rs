@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Alert, Cause, Group, Mono, Notification, Now, Status, Wall};
+use bellwether_core::{Alert, Cause, Group, MonoMillis, Notification, Now, Status, UnixMillis};
 
 use super::flapping::Flapping;
 
@@ -15,7 +15,7 @@ pub struct Tracked {
     /// Why it changed last.
     pub reason: String,
     /// When it changed last.
-    pub changed: Wall,
+    pub changed: UnixMillis,
     /// Whether it fires.
     pub fires: bool,
     /// Its changes, as far as they count for flapping.
@@ -23,7 +23,7 @@ pub struct Tracked {
     /// Whether it changes too often; it stands as long as it does.
     pub flapping: bool,
     /// It fired before a restart, and until then its data may not be there.
-    pub(super) restored_until: Option<Mono>,
+    pub(super) restored_until: Option<MonoMillis>,
     /// When it resolved last.
     pub(super) resolved: Option<Now>,
     /// When another alert stood for it last.
@@ -37,7 +37,7 @@ pub struct Tracked {
 impl Tracked {
     /// One that is met `now`. When it fired does not matter: of one from before a restart the level
     /// may have changed since, and the id of that moment may stand for another one.
-    pub(super) fn new(alert: Arc<Alert>, now: Wall) -> Self {
+    pub(super) fn new(alert: Arc<Alert>, now: UnixMillis) -> Self {
         Self {
             reason: alert.message.clone(),
             changed: now,
@@ -55,7 +55,7 @@ impl Tracked {
 
     /// How long it has fired, as far as the wall clock can tell: over a restart or reload it waited
     /// with its group for so long already.
-    pub(super) fn waited(&self, now: Wall) -> Duration {
+    pub(super) fn waited(&self, now: UnixMillis) -> Duration {
         self.alert.fired_at.map(|at| now.since(at)).unwrap_or_default()
     }
 
@@ -66,7 +66,12 @@ impl Tracked {
     }
 
     /// What is told of it, `at` now.
-    pub(super) fn notification(&self, cause: Cause, group: &Arc<Group>, at: Wall) -> Notification {
+    pub(super) fn notification(
+        &self,
+        cause: Cause,
+        group: &Arc<Group>,
+        at: UnixMillis,
+    ) -> Notification {
         let alert = self.alert.clone();
         let status = if self.stands() { Status::Firing } else { Status::Resolved };
         // What tells of a change has its time, and so the same id however often it is told.

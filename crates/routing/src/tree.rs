@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Labels, Mono, Severity};
-use bellwether_schema::{At, Problem, Problems, Span, Spanned, did_you_mean};
+use bellwether_core::{Labels, MonoMillis, Severity};
+use bellwether_schema::{
+    Diagnostic, Diagnostics, HumanDuration, SourceLocation, Spanned, did_you_mean,
+};
 
 use super::matchers::Matchers;
 use super::settings::{EscalationSettings, ReceiverSettings, RouteSettings, Routes};
@@ -96,8 +98,8 @@ pub struct Route {
 impl Route {
     /// When who was told `last` of what still fires is told again.
     #[must_use]
-    pub fn repeats(&self, last: Mono) -> Mono {
-        self.repeat.map_or(Mono::NEVER, |every| last.after(every.max(self.interval)))
+    pub fn repeats(&self, last: MonoMillis) -> MonoMillis {
+        self.repeat.map_or(MonoMillis::NEVER, |every| last.after(every.max(self.interval)))
     }
 
     /// The labels that make the group of an alert.
@@ -192,7 +194,7 @@ impl<'a> Receivers<'a> {
     pub(super) fn new(
         settings: &'a [ReceiverSettings],
         channels: &'a [(String, bool)],
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
     ) -> Self {
         let enabled = channels.iter().filter(|(_, enabled)| *enabled);
         let all: Channels = enabled.map(|(name, _)| name.as_str().into()).collect();
@@ -234,7 +236,7 @@ impl<'a> Receivers<'a> {
         receivers
     }
 
-    fn add_fallbacks(&mut self, problems: &mut Problems) {
+    fn add_fallbacks(&mut self, problems: &mut Diagnostics) {
         for receiver in self.settings {
             let Some(name) = &receiver.fallback else { continue };
             if *name.value == *receiver.name.value {
@@ -256,7 +258,7 @@ impl<'a> Receivers<'a> {
     pub(super) fn named(
         &mut self,
         name: &Spanned<String>,
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
     ) -> Option<Arc<Receiver>> {
         self.used.insert(name.value.clone());
         let found = self.known.get(name.as_str()).cloned();
@@ -274,9 +276,9 @@ impl<'a> Receivers<'a> {
     }
 
     /// Receivers that nobody refers to.
-    pub(super) fn unused(&self) -> impl Iterator<Item = Problem> {
+    pub(super) fn unused(&self) -> impl Iterator<Item = Diagnostic> {
         let unused = self.settings.iter().filter(|one| !self.used.contains(&one.name.value));
-        unused.map(|one| Problem {
+        unused.map(|one| Diagnostic {
             at: one.name.at.clone(),
             message: format!("receiver {:?} is not used", one.name.value),
             hint: Some("name it in a route, or leave it out".into()),
@@ -288,8 +290,8 @@ impl<'a> Receivers<'a> {
 pub(super) struct Builder<'a, 'b> {
     pub(super) receivers: &'b mut Receivers<'a>,
     pub(super) intervals: &'b TimeIntervals,
-    pub(super) problems: &'b mut Problems,
-    pub(super) warnings: &'b mut Vec<Problem>,
+    pub(super) problems: &'b mut Diagnostics,
+    pub(super) warnings: &'b mut Vec<Diagnostic>,
 }
 
 impl Builder<'_, '_> {
@@ -340,7 +342,8 @@ impl Builder<'_, '_> {
         let index = routes.len();
         let receiver = own.receiver.as_ref();
         let receiver = receiver.and_then(|name| self.receivers.named(name, self.problems));
-        let span = |own: &Option<Spanned<Span>>, above| own.as_ref().map_or(above, |own| own.0);
+        let span =
+            |own: &Option<Spanned<HumanDuration>>, above| own.as_ref().map_or(above, |own| own.0);
         let interval = span(&own.group_interval, above.interval);
         let receiver = receiver.unwrap_or_else(|| above.receiver.clone());
         let steps = match own.escalation.is_empty() {
@@ -424,12 +427,12 @@ impl Builder<'_, '_> {
         }
         let repeat = own.repeat_interval.as_ref();
         if let Some(repeat) = repeat.filter(|repeat| repeat.0 < route.interval) {
-            self.warnings.push(Problem {
+            self.warnings.push(Diagnostic {
                 at: repeat.at.clone(),
                 message: format!(
                     "repeat_interval {} is shorter than group_interval {}",
                     repeat.value,
-                    Span(route.interval)
+                    HumanDuration(route.interval)
                 ),
                 hint: Some("repeats come no oftener than group_interval".into()),
             });
@@ -459,7 +462,7 @@ impl Builder<'_, '_> {
             let mut ends = before.filter(|route| !route.goes_on);
             let own = &routes[*child];
             if let Some(earlier) = ends.find(|earlier| own.matchers.implies(&earlier.matchers)) {
-                self.warnings.push(Problem {
+                self.warnings.push(Diagnostic {
                     at: place(&settings[number]),
                     message: format!(
                         "route {} is never reached: {} takes all of its alerts",
@@ -476,7 +479,7 @@ impl Builder<'_, '_> {
 const MAX_STEPS: usize = 32;
 
 /// Where a route is, as far as it says anything that has a place.
-fn place(route: &RouteSettings) -> At {
+fn place(route: &RouteSettings) -> SourceLocation {
     let receiver = route.receiver.as_ref().map(|receiver| receiver.at.clone());
     receiver.or_else(|| route.matchers.at().cloned()).unwrap_or_default()
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use bellwether_core::Mono;
-use bellwether_schema::{Cx, Decode, Node, Shape, did_you_mean, parse_duration};
+use bellwether_core::MonoMillis;
+use bellwether_schema::{Decode, DecodeContext, Node, Shape, did_you_mean, parse_duration};
 
 /// How the samples of a window become one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,7 +117,7 @@ impl Aggregation {
 }
 
 impl Decode for Aggregation {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let text = cx.text(node)?;
         let aggregation = Self::parse(text.trim());
         if aggregation.is_none() {
@@ -138,22 +138,21 @@ impl Serialize for Aggregation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let name = self.aggregate.name();
         match self.window {
-            Some(window) => {
-                serializer.collect_str(&format_args!("{name}_{}", bellwether_schema::Span(window)))
-            }
+            Some(window) => serializer
+                .collect_str(&format_args!("{name}_{}", bellwether_schema::HumanDuration(window))),
             None => serializer.collect_str(&name),
         }
     }
 }
 
 /// A sample: when and what.
-pub type Sample = (Mono, f64);
+pub type Sample = (MonoMillis, f64);
 
 /// Aggregates the samples later than `start`, oldest first; NaN where they do not suffice.
 ///
 /// Rates, increases and deltas also use the last sample at or before `start`, so that they cover
 /// the window whole instead of losing the step into it.
-pub fn over(aggregate: Aggregate, start: Mono, samples: impl Iterator<Item = Sample>) -> f64 {
+pub fn over(aggregate: Aggregate, start: MonoMillis, samples: impl Iterator<Item = Sample>) -> f64 {
     match aggregate {
         Aggregate::Rate | Aggregate::Increase => {
             let mut growth = Growth::default();
@@ -211,7 +210,7 @@ fn stddev(values: impl Iterator<Item = f64>) -> f64 {
     (squares / count).sqrt()
 }
 
-fn delta(start: Mono, samples: impl Iterator<Item = Sample>) -> f64 {
+fn delta(start: MonoMillis, samples: impl Iterator<Item = Sample>) -> f64 {
     let (mut first, mut last) = (None, None);
     for sample @ (at, _) in samples {
         if at <= start || first.is_none() {
@@ -228,14 +227,14 @@ fn delta(start: Mono, samples: impl Iterator<Item = Sample>) -> f64 {
 /// The growth of one counter over a window.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Growth {
-    first: Option<Mono>,
+    first: Option<MonoMillis>,
     last: Option<Sample>,
     total: f64,
 }
 
 impl Growth {
     /// Takes the next sample; those at or before `start` only serve as the base.
-    pub fn add(&mut self, start: Mono, (at, value): Sample) {
+    pub fn add(&mut self, start: MonoMillis, (at, value): Sample) {
         match self.last {
             Some((_, before)) if at > start => {
                 // A counter that went down was reset: what it holds now came after.
@@ -271,7 +270,11 @@ mod tests {
     use super::*;
 
     fn apply(aggregate: Aggregate, start: u64, samples: &[(u64, f64)]) -> f64 {
-        over(aggregate, Mono(start), samples.iter().map(|(at, value)| (Mono(*at), *value)))
+        over(
+            aggregate,
+            MonoMillis(start),
+            samples.iter().map(|(at, value)| (MonoMillis(*at), *value)),
+        )
     }
 
     #[test]

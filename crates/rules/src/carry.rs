@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Alert, AlertState, LabelSet, Mono, Now, Transition};
+use bellwether_core::{Alert, AlertState, LabelSet, MonoMillis, Now, Transition};
 
 use super::engine::{Engine, Evaluation, Kept};
 use super::instance::Instance;
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// The alerts of one rule on their way to another engine.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Carried {
+pub struct RestoredRule {
     /// Which rule.
     pub identity: Identity,
     /// The alerts by the labels of their series.
@@ -35,12 +35,13 @@ impl Engine {
     pub fn adopt(&mut self, old: Engine, now: Now) -> Vec<Transition> {
         self.continue_counts(old.counts());
         self.go_on_recording(&old.set.recordings, old.recorded);
-        let mut before: BTreeMap<Identity, (String, Mono, Option<Evaluation>)> = BTreeMap::new();
+        let mut before: BTreeMap<Identity, (String, MonoMillis, Option<Evaluation>)> =
+            BTreeMap::new();
         let mut carried = Vec::new();
         for (rule, judged) in old.set.rules.iter().zip(old.judged) {
             let history = (rule.subject.clone(), judged.since, judged.last);
             before.insert(rule.identity.clone(), history);
-            carried.push(Carried {
+            carried.push(RestoredRule {
                 identity: rule.identity.clone(),
                 alerts: judged.alerts.into_iter().map(|(key, alert)| (key, *alert)).collect(),
             });
@@ -61,7 +62,7 @@ impl Engine {
     /// between counts for nothing. Firing alerts whose rules are gone resolve, which is what the
     /// transitions tell; the others stay quiet until they are judged.
     #[must_use]
-    pub fn restore(&mut self, mut carried: Vec<Carried>, now: Now) -> Vec<Transition> {
+    pub fn restore(&mut self, mut carried: Vec<RestoredRule>, now: Now) -> Vec<Transition> {
         let longest = self.set.rules.iter().map(|rule| rule.policy.tolerance).max();
         let grace = now.mono.after(longest.unwrap_or_default().max(GRACE));
         for (_, alert) in carried.iter_mut().flat_map(|carried| &mut carried.alerts) {
@@ -85,14 +86,14 @@ impl Engine {
         }
     }
 
-    fn take(&mut self, carried: Vec<Carried>, now: Now) -> Vec<Transition> {
+    fn take(&mut self, carried: Vec<RestoredRule>, now: Now) -> Vec<Transition> {
         let set = Arc::clone(&self.set);
         let mut places: BTreeMap<&Identity, usize> = BTreeMap::new();
         for (index, rule) in set.rules.iter().enumerate() {
             places.insert(&rule.identity, index);
         }
         let mut transitions = Vec::new();
-        for Carried { identity, alerts } in carried {
+        for RestoredRule { identity, alerts } in carried {
             let place = places.get(&identity).copied();
             let enabled = place.filter(|index| set.rules[*index].enabled);
             let fits = |key: &LabelSet| enabled.is_some_and(|index| set.rules[index].fits(key));
@@ -118,7 +119,7 @@ impl Engine {
 
     /// What a restart must not lose.
     #[must_use]
-    pub fn carried(&self) -> Vec<Carried> {
+    pub fn carried(&self) -> Vec<RestoredRule> {
         let rules = self.set.rules.iter().zip(&self.judged);
         rules
             .filter(|(_, judged)| !judged.alerts.is_empty())
@@ -127,7 +128,7 @@ impl Engine {
                 let mut alerts: Vec<_> =
                     alerts.map(|(key, alert)| (key.clone(), Instance::clone(alert))).collect();
                 alerts.sort_by(|a, b| a.0.cmp(&b.0));
-                Carried { identity: rule.identity.clone(), alerts }
+                RestoredRule { identity: rule.identity.clone(), alerts }
             })
             .collect()
     }

@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use bellwether_analysis::AnomalyDetection;
 use bellwether_core::{Labels, MetricDef, MetricId, can_be_set};
-use bellwether_schema::{At, Problem, Problems, Spanned, did_you_mean, format_duration};
+use bellwether_schema::{
+    Diagnostic, Diagnostics, SourceLocation, Spanned, did_you_mean, format_duration,
+};
 
 use super::aggregate::Aggregation;
 use super::expr::{self, Formula, Number, Outcome};
 use super::input::Input;
 use super::levels;
 use super::names::{Names, RESERVED};
-use super::pace::Pace;
+use super::pace::Schedule;
 use super::question::{Look, Question};
 use super::reading::{self, Reading, Refusal};
 use super::rule::{Identity, Rule, RuleSet, Source};
-use super::settings::{COMPONENT, Otherwise, RecordingSettings, RuleSettings, Wording};
+use super::settings::{COMPONENT, NoDataPolicy, RecordingSettings, RuleSettings, Wording};
 use super::step::Policy;
 use super::template::{Scope, Templates, Text};
 
@@ -76,7 +78,7 @@ impl<'a> Declared<'a> {
 
 /// Checks rules against the declared metrics. What is wrong goes to `problems`; rules with a
 /// problem are left out of the result.
-pub fn compile(declared: &Declared<'_>, problems: &mut Problems) -> RuleSet {
+pub fn compile(declared: &Declared<'_>, problems: &mut Diagnostics) -> RuleSet {
     let mut set = RuleSet::default();
     set.rules.reserve_exact(declared.rules.len());
     set.settings.reserve_exact(declared.rules.len());
@@ -107,8 +109,8 @@ struct Compiler<'a> {
     metrics: &'a [MetricDef],
     declared: &'a Declared<'a>,
     known: &'a Known,
-    problems: &'a mut Problems,
-    warnings: &'a mut Vec<Problem>,
+    problems: &'a mut Diagnostics,
+    warnings: &'a mut Vec<Diagnostic>,
 }
 
 /// What a rule judges.
@@ -117,7 +119,7 @@ struct Judged {
     /// In words.
     subject: String,
     labels: Names,
-    pace: Pace,
+    pace: Schedule,
 }
 
 impl Compiler<'_> {
@@ -172,14 +174,14 @@ impl Compiler<'_> {
     fn resolve_missing_after(&mut self) -> Option<Duration> {
         let rule = self.rule;
         match (&rule.resolve_missing_after, rule.on_no_data) {
-            (Some(after), Otherwise::Ok) => {
+            (Some(after), NoDataPolicy::Ok) => {
                 self.problems
                     .error(&after.at, "`resolve_missing_after` beside `on_no_data: ok`")
                     .hint("without data it resolves at once; leave one of them out");
                 None
             }
             (Some(after), _) => Some(*after.value).filter(|after| !after.is_zero()),
-            (None, Otherwise::Alert) => None,
+            (None, NoDataPolicy::Alert) => None,
             (None, _) => Some(RESOLVE_MISSING_AFTER),
         }
     }
@@ -213,7 +215,7 @@ impl Compiler<'_> {
             labels: Names::Fixed(joined_labels(&formula.inputs).into()),
             source: Source::Series(formula),
             subject,
-            pace: Pace { origins, interval, least: Duration::ZERO },
+            pace: Schedule { origins, interval, least: Duration::ZERO },
         })
     }
 
@@ -225,7 +227,7 @@ impl Compiler<'_> {
             ("expr", rule.expr.as_ref().map(|expr| &expr.at)),
             ("promql", rule.promql.as_ref().map(|query| &query.at)),
         ];
-        let given: Vec<(&str, &At)> =
+        let given: Vec<(&str, &SourceLocation)> =
             given.iter().filter_map(|(k, at)| Some((*k, (*at)?))).collect();
         match given.as_slice() {
             [_] => Some(()),
@@ -270,14 +272,14 @@ impl Compiler<'_> {
         Some((formula, subject))
     }
 
-    fn of_metric(&mut self, name: &str, at: &At) -> Option<(Formula, String)> {
+    fn of_metric(&mut self, name: &str, at: &SourceLocation) -> Option<(Formula, String)> {
         let (id, reading, subject) = self.reading(name, at)?;
         let inputs = vec![Input::whole(id, &self.metrics[id.0 as usize], reading)];
         Some((Formula { inputs, outcome: Outcome::Number(Number::Input(0)) }, subject))
     }
 
     /// How the rule reads its metric, and that in words.
-    fn reading(&mut self, name: &str, at: &At) -> Option<(MetricId, Reading, String)> {
+    fn reading(&mut self, name: &str, at: &SourceLocation) -> Option<(MetricId, Reading, String)> {
         let Some(index) = self.metrics.iter().position(|def| &*def.name == name) else {
             self.problems
                 .error(at, format!("unknown metric {name:?}"))
@@ -321,7 +323,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn of_expression(&mut self, text: &str, at: &At) -> Option<(Formula, String)> {
+    fn of_expression(&mut self, text: &str, at: &SourceLocation) -> Option<(Formula, String)> {
         self.misplaced("expr", "write it in the expression: rate(x, \"5m\")");
         match expr::compile(text, self.metrics) {
             Ok(formula) => Some((formula, shown(text))),
@@ -377,7 +379,12 @@ impl Compiler<'_> {
     }
 
     /// Notes a matcher for a label that none of `known` is.
-    fn no_label<'l>(&mut self, label: &str, at: &At, known: impl Iterator<Item = &'l Arc<str>>) {
+    fn no_label<'l>(
+        &mut self,
+        label: &str,
+        at: &SourceLocation,
+        known: impl Iterator<Item = &'l Arc<str>>,
+    ) {
         let names: Vec<&str> = known.map(|name| &**name).collect();
         let hint =
             did_you_mean(label, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
@@ -455,7 +462,7 @@ impl Compiler<'_> {
         (message, annotations)
     }
 
-    fn refuse(&mut self, at: &At, refusal: Refusal) {
+    fn refuse(&mut self, at: &SourceLocation, refusal: Refusal) {
         self.problems.error(at, refusal.message).hint_if(refusal.hint);
     }
 }

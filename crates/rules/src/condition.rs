@@ -3,9 +3,9 @@
 //! Owns the comparison, the levels of a rule and its dead band. Knows neither time nor series.
 
 use bellwether_core::Severity;
-use bellwether_schema::choices;
+use bellwether_schema::string_enum;
 
-choices! {
+string_enum! {
     /// How a value is compared with the threshold.
     pub enum Condition {
         /// Above it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 
 use bellwether_core::{
-    Alert, AlertState, Fingerprint, LabelSet, Mono, Now, Origin, Transition, Wall,
+    Alert, AlertState, Fingerprint, LabelSet, MonoMillis, Now, Origin, Transition, UnixMillis,
 };
 use bellwether_tsdb::store::Store;
 
@@ -19,11 +19,11 @@ use super::index::Index;
 use super::instance::Instance;
 use super::join::Selection;
 use super::judging::{Cache, Judging};
-use super::memory::{Memory, Unwatched};
+use super::memory::{NoLimits, SampleStorage};
 use super::pace::Judgements;
 use super::question::Detectors;
 use super::recording::Recording;
-use super::round::{Answered, Found, Recorded, Round};
+use super::round::{Found, QueryBatch, QueryResults, Recorded};
 use super::rule::{Rule, RuleSet, Source};
 
 /// Alerts of one rule by the labels that tell them apart. What fires for want of any series has
@@ -51,7 +51,7 @@ pub(super) struct Judged {
     pub(super) alerts: Alerts,
     pub(super) last: Option<Evaluation>,
     /// Since when it, or the rule it goes on from, is judged.
-    pub(super) since: Mono,
+    pub(super) since: MonoMillis,
     turns: Judgements,
     detectors: Detectors,
 }
@@ -69,7 +69,7 @@ pub(super) struct Kept {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evaluation {
     /// When.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Label sets for which the condition held.
     pub holds: u32,
     /// Those for which it did not.
@@ -161,7 +161,7 @@ impl Tick {
 }
 
 /// Whether `rule` is too young to tell missing data from data still to come.
-fn is_warming(rule: &Rule, since: Mono, now: Now) -> bool {
+fn is_warming(rule: &Rule, since: MonoMillis, now: Now) -> bool {
     let needed = rule.longest_window().max(rule.pace.interval * TOLERANCE);
     now.mono.since(since) < needed
 }
@@ -196,11 +196,11 @@ impl Engine {
     /// judged for one and a half of their intervals, so that a collector that hangs does not hang
     /// its rules. Without a trigger all are judged, but none before its own `interval` is over.
     ///
-    /// It is [`Engine::judge`] and, with `memory`, a [`Round`] without limits: for virtual time.
+    /// It is [`Engine::judge`] and, with `memory`, a [`QueryBatch`] without limits: for virtual time.
     pub fn tick(
         &mut self,
         store: &Store,
-        memory: Option<&dyn Memory>,
+        memory: Option<&dyn SampleStorage>,
         now: Now,
         trigger: Option<Origin>,
     ) -> Tick {
@@ -208,7 +208,7 @@ impl Engine {
         let mut tick = self.judge(store, now, filled);
         let round = self.round(now, filled);
         if !round.is_empty() {
-            tick.add(self.answered(round.ask(memory, &Unwatched)));
+            tick.add(self.answered(round.ask(memory, &NoLimits)));
         }
         tick
     }
@@ -253,7 +253,7 @@ impl Engine {
     /// What is due of the rules that ask history, as in [`Engine::judge`]. To be handed back by
     /// [`Engine::answered`] before the next one.
     #[must_use]
-    pub fn round(&mut self, now: Now, filled: Option<&[Origin]>) -> Round {
+    pub fn round(&mut self, now: Now, filled: Option<&[Origin]>) -> QueryBatch {
         let set = Arc::clone(&self.set);
         let kept = set.recordings.iter().zip(&mut self.recorded).enumerate();
         let recordings = kept
@@ -270,13 +270,13 @@ impl Engine {
                 due.then(|| (number, std::mem::take(&mut judged.detectors)))
             })
             .collect();
-        Round { now, leaving: std::mem::take(&mut self.leaving), recordings, rules, set }
+        QueryBatch { now, leaving: std::mem::take(&mut self.leaving), recordings, rules, set }
     }
 
     /// Judges what a round brought. What was asked for other rules than these, before a reload,
     /// counts for nothing.
-    pub fn answered(&mut self, answered: Answered) -> Tick {
-        let Answered { set, now, recordings, rules } = answered;
+    pub fn answered(&mut self, answered: QueryResults) -> Tick {
+        let QueryResults { set, now, recordings, rules } = answered;
         let mut tick = Tick::default();
         if !Arc::ptr_eq(&set, &self.set) {
             return tick;

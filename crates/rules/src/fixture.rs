@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Batch, Kind, LabelSet, METRIC_NAME, MetricDef, MetricId, Now, Origin, Wall};
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_core::{
+    Batch, Kind, LabelSet, METRIC_NAME, MetricDef, MetricId, Now, Origin, UnixMillis,
+};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
 
@@ -55,10 +57,11 @@ pub(super) fn rules(yaml: &str) -> Result<RuleSet, Vec<String>> {
 
 /// Like [`rules`], over other metrics.
 pub(super) fn rules_over(metrics: &[MetricDef], yaml: &str) -> Result<RuleSet, Vec<String>> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = parse(yaml).expect("YAML");
-    let settings = Vec::<RuleSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None))
-        .unwrap_or_default();
+    let settings =
+        Vec::<RuleSettings>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
+            .unwrap_or_default();
     let set = compile(&Declared::new(&settings, metrics), &mut problems);
     match problems.is_empty() {
         true => Ok(set),
@@ -77,9 +80,10 @@ pub(super) fn both(yaml: &str) -> Result<RuleSet, Vec<String>> {
             pub recording_rules: Vec<RecordingSettings> = Vec::new(),
         }
     }
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = parse(yaml).expect("YAML");
-    let both = Both::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap_or_default();
+    let both =
+        Both::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap_or_default();
     let metrics = metrics();
     let declared =
         Declared { recordings: &both.recording_rules, ..Declared::new(&both.rules, &metrics) };
@@ -109,7 +113,7 @@ pub(super) fn store(set: &RuleSet) -> Store {
 
 /// `seconds` after an arbitrary start.
 pub(super) fn at(seconds: u64) -> Now {
-    Now { wall: Wall(1_700_000_000_000), ..Now::default() }
+    Now { wall: UnixMillis(1_700_000_000_000), ..Now::default() }
         .after(Duration::from_secs(3_600 + seconds))
 }
 

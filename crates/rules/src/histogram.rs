@@ -3,19 +3,19 @@
 //! Owns the interpolation and the handling of resets. The numbers of a histogram are laid out as
 //! `MetricDef::width` says.
 
-use bellwether_core::Mono;
+use bellwether_core::MonoMillis;
 
 /// Growth of each bucket of one histogram over a window, cumulative as the buckets are, then the
 /// count (the `+Inf` bucket), then the sum.
 ///
 /// A histogram is reset as a whole, so a falling count is what tells it.
 pub fn growth<'a>(
-    start: Mono,
-    samples: impl Iterator<Item = (Mono, &'a [f64])>,
+    start: MonoMillis,
+    samples: impl Iterator<Item = (MonoMillis, &'a [f64])>,
     width: usize,
 ) -> Option<Vec<f64>> {
     let mut grown = vec![0.0; width];
-    let mut last: Option<(Mono, &[f64])> = None;
+    let mut last: Option<(MonoMillis, &[f64])> = None;
     let mut steps = 0_u32;
     for (at, numbers) in samples.filter(|(_, numbers)| numbers.len() == width) {
         if let Some((_, before)) = last.filter(|_| at > start) {
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn growth_spans_a_reset_and_needs_two_samples() {
         let grown = |start: u64, samples: &[(u64, [f64; 3])]| {
-            growth(Mono(start), samples.iter().map(|(at, n)| (Mono(*at), &n[..])), 3)
+            growth(MonoMillis(start), samples.iter().map(|(at, n)| (MonoMillis(*at), &n[..])), 3)
         };
         assert_eq!(grown(0, &[(0, [1.0, 2.0, 9.0])]), None);
         assert_eq!(

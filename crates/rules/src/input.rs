@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use bellwether_core::{LabelValues, MetricDef, MetricId, Mono};
+use bellwether_core::{LabelValues, MetricDef, MetricId, MonoMillis};
 use bellwether_tsdb::store::{Family, Slot};
 
 use super::index::Index;
@@ -165,9 +165,9 @@ impl Input {
         family: &Family,
         elements: &Elements,
         index: usize,
-        now: Mono,
-    ) -> (f64, Mono) {
-        let mut refreshed = Mono::default();
+        now: MonoMillis,
+    ) -> (f64, MonoMillis) {
+        let mut refreshed = MonoMillis::default();
         let mut read = |slot: &Slot| {
             family.get(*slot).map_or(f64::NAN, |series| {
                 refreshed = refreshed.max(series.updated());

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bellwether_core::{
-    Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Transition, Wall,
+    Alert, AlertState, Fingerprint, LabelSet, Labels, MonoMillis, Now, Transition, UnixMillis,
 };
 
 use super::asked::Asked;
@@ -29,9 +29,9 @@ pub struct Instance {
     /// Whether it holds for want of data and not for a value.
     pub blind: bool,
     /// When the condition began to hold.
-    pub active_at: Wall,
+    pub active_at: UnixMillis,
     /// When it fired.
-    pub fired_at: Option<Wall>,
+    pub fired_at: Option<UnixMillis>,
     /// The value it fired by.
     pub fired_value: Option<f64>,
     /// The value furthest from good since then.
@@ -41,7 +41,7 @@ pub struct Instance {
     /// The tick that saw it last.
     pub seen: u64,
     /// After a restart, until when its series may still come; zero once its data were seen.
-    pub grace: Mono,
+    pub grace: MonoMillis,
     /// Whether its series was ever seen; the alert of a rule as a whole has none.
     pub observed: bool,
     /// How long its series has been missing.
@@ -58,13 +58,13 @@ impl Instance {
             detail: None,
             asked: None,
             blind: false,
-            active_at: Wall::default(),
+            active_at: UnixMillis::default(),
             fired_at: None,
             fired_value: None,
             peak: None,
             told: None,
             seen: 0,
-            grace: Mono::default(),
+            grace: MonoMillis::default(),
             observed: false,
             missing: None,
         }
@@ -72,7 +72,7 @@ impl Instance {
 
     /// Notes that its series is missing `now`; whether it has been for so long that it counts as
     /// gone.
-    pub fn misses(&mut self, rule: &Rule, now: Mono) -> bool {
+    pub fn misses(&mut self, rule: &Rule, now: MonoMillis) -> bool {
         let missing = Stretch::grow(self.missing, now, &rule.policy);
         self.missing = Some(missing);
         rule.resolve_missing_after.is_some_and(|after| missing.reaches(after, &rule.policy))
@@ -181,7 +181,13 @@ impl Instance {
 
     /// The end of a firing alert, whose text becomes `message`.
     #[must_use]
-    pub fn resolved(&self, told: &Alert, message: String, reason: String, at: Wall) -> Transition {
+    pub fn resolved(
+        &self,
+        told: &Alert,
+        message: String,
+        reason: String,
+        at: UnixMillis,
+    ) -> Transition {
         let alert = Alert {
             message,
             state: AlertState::Inactive,

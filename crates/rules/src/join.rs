@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bellwether_core::{LabelSet, LabelValues, Mono};
+use bellwether_core::{LabelSet, LabelValues, MonoMillis};
 use bellwether_tsdb::store::Reader;
 
 use super::index::Index;
@@ -133,11 +133,11 @@ impl Selection {
         inputs: &[Input],
         reader: &Reader<'_>,
         row: usize,
-        now: Mono,
+        now: MonoMillis,
         values: &mut Vec<f64>,
-    ) -> Mono {
+    ) -> MonoMillis {
         values.clear();
-        let mut latest = Mono::default();
+        let mut latest = MonoMillis::default();
         for (number, (input, elements)) in inputs.iter().zip(&self.elements).enumerate() {
             let element = match &self.joined {
                 Some(rows) => rows[row].at[number] as usize,

@@ -2,7 +2,7 @@
 //!
 //! Owns the way from rows to sights, also where there is nothing to see. Reads what it is given.
 
-use bellwether_core::{LabelSet, Mono, Now};
+use bellwether_core::{LabelSet, MonoMillis, Now};
 use bellwether_tsdb::store::Reader;
 
 use super::asked::AskedTexts;
@@ -17,7 +17,7 @@ use super::limit;
 use super::question::{Finding, Row, Rows};
 use super::reason::Ground;
 use super::rule::Rule;
-use super::settings::Otherwise;
+use super::settings::NoDataPolicy;
 use super::step::{Sight, State};
 use super::template::Templates;
 
@@ -139,19 +139,19 @@ impl Judging<'_> {
     }
 
     /// What a value means; NaN goes by `on_no_data`.
-    fn sight(&self, value: f64, sample: Mono) -> (Sight, Ground<'static>) {
+    fn sight(&self, value: f64, sample: MonoMillis) -> (Sight, Ground<'static>) {
         if value.is_nan() {
             return (self.otherwise(self.rule.on_no_data), Ground::NoData);
         }
         (Sight::Judged { verdict: self.rule.judge.verdict(value), sample }, Ground::Value)
     }
 
-    fn otherwise(&self, otherwise: Otherwise) -> Sight {
+    fn otherwise(&self, otherwise: NoDataPolicy) -> Sight {
         let verdict = match otherwise {
-            Otherwise::Keep => return Sight::Unknown,
-            Otherwise::Alert if self.warming => return Sight::Unknown,
-            Otherwise::Ok => Verdict::Clear,
-            Otherwise::Alert => Verdict::Holds(0),
+            NoDataPolicy::Keep => return Sight::Unknown,
+            NoDataPolicy::Alert if self.warming => return Sight::Unknown,
+            NoDataPolicy::Ok => Verdict::Clear,
+            NoDataPolicy::Alert => Verdict::Holds(0),
         };
         Sight::Judged { verdict, sample: self.now.mono }
     }
@@ -161,14 +161,14 @@ impl Judging<'_> {
         self.evaluation.unknown += 1;
         let (ground, sight) = (Ground::Error(&error), self.otherwise(self.rule.on_error));
         match self.rule.on_error {
-            Otherwise::Keep => {}
-            Otherwise::Ok => {
+            NoDataPolicy::Keep => {}
+            NoDataPolicy::Ok => {
                 for key in self.keys(|_| true) {
                     self.advance(&key, Seen::bare(sight, ground));
                 }
             }
             // The alerts of label sets stay as they are; the rule as a whole gets one of its own.
-            Otherwise::Alert => {
+            NoDataPolicy::Alert => {
                 self.advance(&LabelSet::default(), Seen::bare(sight, ground));
             }
         }
@@ -180,11 +180,11 @@ impl Judging<'_> {
         self.evaluation.unknown += 1;
         self.missing(false);
         let known = self.alerts.values().any(|alert| alert.observed);
-        if self.rule.on_no_data == Otherwise::Alert && !known {
-            let sight = self.otherwise(Otherwise::Alert);
+        if self.rule.on_no_data == NoDataPolicy::Alert && !known {
+            let sight = self.otherwise(NoDataPolicy::Alert);
             self.advance(&LabelSet::default(), Seen::bare(sight, Ground::NoData));
         }
-        if self.rule.on_no_data == Otherwise::Alert {
+        if self.rule.on_no_data == NoDataPolicy::Alert {
             self.limit();
         }
     }
@@ -193,20 +193,20 @@ impl Judging<'_> {
     /// there are `others` makes no difference.
     fn missing(&mut self, others: bool) {
         let (number, now) = (self.number, self.now.mono);
-        let (clear, otherwise) = (self.otherwise(Otherwise::Ok), self.rule.on_no_data);
+        let (clear, otherwise) = (self.otherwise(NoDataPolicy::Ok), self.rule.on_no_data);
         let known = others || self.alerts.values().any(|alert| alert.observed);
         for key in self.keys(|alert| alert.seen != number) {
             let overflow = self.rule.overflow(&key).is_some();
             let Some(alert) = self.alerts.get_mut(&key) else { continue };
             // That of those left out is for `limit` to end, as long as there are any.
-            if overflow && (others || otherwise == Otherwise::Alert) {
+            if overflow && (others || otherwise == NoDataPolicy::Alert) {
                 continue;
             }
             // That of the rule as a whole ends with the first series.
             if !overflow && !alert.observed {
                 if known {
                     self.advance(&key, Seen::bare(clear, Ground::Returned));
-                } else if otherwise == Otherwise::Ok {
+                } else if otherwise == NoDataPolicy::Ok {
                     self.advance(&key, Seen::bare(clear, Ground::NoData));
                 }
                 continue;
@@ -220,9 +220,9 @@ impl Judging<'_> {
             self.evaluation.unknown += u32::from(others && !by_absence);
             let (sight, ground) = match otherwise {
                 _ if gone || by_absence => (clear, Ground::Vanished),
-                Otherwise::Keep => continue,
-                Otherwise::Ok => (clear, Ground::NoData),
-                Otherwise::Alert => (self.otherwise(Otherwise::Alert), Ground::NoData),
+                NoDataPolicy::Keep => continue,
+                NoDataPolicy::Ok => (clear, Ground::NoData),
+                NoDataPolicy::Alert => (self.otherwise(NoDataPolicy::Alert), Ground::NoData),
             };
             self.see(key, Seen::bare(sight, ground));
         }
@@ -307,8 +307,8 @@ impl Judging<'_> {
             (alert.observed, alert.missing) = (true, None);
             // It is from before a restart, and its data are there.
             let of_data = matches!(ground, Ground::Value | Ground::Limit(_));
-            if alert.grace != Mono::default() && of_data && sight != Sight::Unknown {
-                alert.grace = Mono::default();
+            if alert.grace != MonoMillis::default() && of_data && sight != Sight::Unknown {
+                alert.grace = MonoMillis::default();
                 self.tick.confirmed.extend(alert.told.as_ref().map(|told| told.fingerprint));
             }
         }

@@ -1,7 +1,7 @@
 //! The comparison of a rule: condition, thresholds, dead band, checked against each other.
 
 use bellwether_core::Severity;
-use bellwether_schema::Problems;
+use bellwether_schema::Diagnostics;
 
 use super::condition::{Condition, Judge, Level};
 use super::expr::{Formula, Outcome};
@@ -13,7 +13,7 @@ use super::settings::RuleSettings;
 pub(super) fn check(
     rule: &RuleSettings,
     source: &Source,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Option<Judge> {
     let before = problems.len();
     let severity = rule.severity.as_ref().map_or(Severity::Warning, |severity| severity.value);
@@ -55,7 +55,7 @@ pub(super) fn check(
 const EXPRESSION: &str = "expr";
 
 /// Notes a comparison beside `key`, which is a condition itself.
-fn compared_already(rule: &RuleSettings, key: &str, problems: &mut Problems) {
+fn compared_already(rule: &RuleSettings, key: &str, problems: &mut Diagnostics) {
     let places = [
         ("condition", rule.condition.as_ref().map(|c| &c.at)),
         ("threshold", rule.threshold.as_ref().map(|t| &t.at)),
@@ -78,7 +78,7 @@ fn compared_already(rule: &RuleSettings, key: &str, problems: &mut Problems) {
 fn declared(
     rule: &RuleSettings,
     severity: Severity,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Option<(Condition, Vec<Level>)> {
     if rule.condition.is_none() && !rule.is_broken("condition", problems) {
         problems
@@ -109,7 +109,7 @@ fn declared(
     Some((rule.condition.as_ref()?.value, levels?))
 }
 
-fn several(rule: &RuleSettings, problems: &mut Problems) -> Option<Vec<Level>> {
+fn several(rule: &RuleSettings, problems: &mut Diagnostics) -> Option<Vec<Level>> {
     let thresholds = rule.thresholds.as_ref()?;
     let before = problems.len();
     if let Some(severity) = &rule.severity {
@@ -161,7 +161,7 @@ fn check_band(
     rule: &RuleSettings,
     condition: Condition,
     levels: &[Level],
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) {
     let (Some(resolve), Some(threshold)) =
         (&rule.resolve_threshold, levels.first().and_then(|level| level.threshold))

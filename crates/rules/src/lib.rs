@@ -40,18 +40,18 @@ mod step;
 mod template;
 
 pub use aggregate::{Aggregate, Aggregation};
-pub use carry::Carried;
+pub use carry::RestoredRule;
 pub use compile::{Declared, compile};
 pub use condition::Condition;
 pub use engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
 pub use matcher::Matcher;
-pub use memory::{Memory, Overlay, Unwatched, Watch};
-pub use pace::Pace;
+pub use memory::{NoLimits, QueryLimiter, RecordingOverlay, SampleStorage};
+pub use pace::Schedule;
 pub use recording::Recording;
-pub use round::{Answered, Round};
+pub use round::{QueryBatch, QueryResults};
 pub use rule::{Rule, RuleSet};
 pub use settings::{
-    Anomaly, Forecast, Otherwise, RecordingSettings, RuleSettings, Thresholds, Wording,
+    Anomaly, Forecast, NoDataPolicy, RecordingSettings, RuleSettings, Thresholds, Wording,
 };
-pub use state_file::{StateFile, reread};
+pub use state_file::{StateFile, roundtrip};
 pub use template::{External, Facts, Templates, Text};

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use bellwether_schema::{Cx, Decode, Node, Shape, Value};
+use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value};
 
 /// A test of one label's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,7 @@ impl Serialize for Matcher {
 }
 
 impl Decode for Matcher {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         match &node.value {
             Value::List(items) if items.is_empty() => {
                 cx.error(node.pos, "an empty list selects nothing");
@@ -78,12 +78,13 @@ impl Decode for Matcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Problems, parse};
+    use bellwether_schema::{Diagnostics, parse};
 
     fn matcher(yaml: &str) -> Result<Matcher, String> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let env = |name: &str| (name == "DISK").then(|| "/data".into());
-        let decoded = Matcher::decode(&parse(yaml).unwrap(), &mut Cx::new(&mut problems, &env));
+        let decoded =
+            Matcher::decode(&parse(yaml).unwrap(), &mut DecodeContext::new(&mut problems, &env));
         decoded.ok_or_else(|| problems.into_sorted()[0].message.clone())
     }
 

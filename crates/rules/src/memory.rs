@@ -1,24 +1,24 @@
 //! What rules remember by: samples to ask, and a place for what recording rules make of them.
 //!
-//! Owns the traits; history is one [`Memory`], so is an [`Overlay`] over samples that must stay as
-//! they are. How long an evaluation may take is for who has a clock ([`Watch`]).
+//! Owns the traits; history is one [`SampleStorage`], so is an [`RecordingOverlay`] over samples that must stay as
+//! they are. How long an evaluation may take is for who has a clock ([`QueryLimiter`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use bellwether_tsdb::history::History;
 
 /// Samples to ask, and a place for more.
-pub trait Memory: Queryable {
+pub trait SampleStorage: Queryable {
     /// Appends `samples` of the time `at`; how many series there was no room for.
-    fn record(&self, at: Wall, samples: &[(LabelSet, f64)]) -> usize;
+    fn record(&self, at: UnixMillis, samples: &[(LabelSet, f64)]) -> usize;
 }
 
-impl Memory for History {
-    fn record(&self, at: Wall, samples: &[(LabelSet, f64)]) -> usize {
+impl SampleStorage for History {
+    fn record(&self, at: UnixMillis, samples: &[(LabelSet, f64)]) -> usize {
         let known: Vec<_> = samples
             .iter()
             .filter_map(|(labels, value)| Some((self.series_ref(labels)?, *value)))
@@ -29,12 +29,12 @@ impl Memory for History {
 }
 
 /// Samples of `source` as they are, and beside them what was recorded since.
-pub struct Overlay<'a> {
+pub struct RecordingOverlay<'a> {
     source: &'a dyn Queryable,
     recorded: History,
 }
 
-impl<'a> Overlay<'a> {
+impl<'a> RecordingOverlay<'a> {
     /// Nothing recorded yet.
     #[must_use]
     pub fn new(source: &'a dyn Queryable) -> Self {
@@ -42,18 +42,18 @@ impl<'a> Overlay<'a> {
     }
 }
 
-impl Memory for Overlay<'_> {
-    fn record(&self, at: Wall, samples: &[(LabelSet, f64)]) -> usize {
+impl SampleStorage for RecordingOverlay<'_> {
+    fn record(&self, at: UnixMillis, samples: &[(LabelSet, f64)]) -> usize {
         self.recorded.record(at, samples)
     }
 }
 
-impl Queryable for Overlay<'_> {
+impl Queryable for RecordingOverlay<'_> {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let mut found = self.source.select(matchers, from, to, guard)?;
@@ -64,8 +64,8 @@ impl Queryable for Overlay<'_> {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         let mut found = self.source.series(matchers, from, to, guard)?;
@@ -75,7 +75,7 @@ impl Queryable for Overlay<'_> {
 }
 
 /// Watches one evaluation after the other: limits it, and tells how long it took.
-pub trait Watch: Send + Sync {
+pub trait QueryLimiter: Send + Sync {
     /// An evaluation begins; what it may do.
     fn begin(&self) -> Arc<Guard>;
 
@@ -85,9 +85,9 @@ pub trait Watch: Send + Sync {
 
 /// Neither limits nor measures: virtual time passes only between evaluations.
 #[derive(Clone, Copy, Debug)]
-pub struct Unwatched;
+pub struct NoLimits;
 
-impl Watch for Unwatched {
+impl QueryLimiter for NoLimits {
     fn begin(&self) -> Arc<Guard> {
         Arc::default()
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bellwether_core::{Mono, Origin};
+use bellwether_core::{MonoMillis, Origin};
 
 /// When a rule is judged.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pace {
+pub struct Schedule {
     /// The collectors that fill what it looks at; none: any collection will do.
     pub origins: Vec<Origin>,
     /// How often it is judged, or its metrics are collected; of several the longest.
@@ -15,7 +15,7 @@ pub struct Pace {
     pub least: Duration,
 }
 
-impl Pace {
+impl Schedule {
     /// Whether it is time, where `waited` have passed since it was judged last (`None`: never),
     /// or since the start (`idle`), and `filled` was collected just now (`None`: everything).
     #[must_use]
@@ -40,7 +40,7 @@ impl Pace {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Judgements {
     /// The last time, or when it began.
-    pub at: Mono,
+    pub at: MonoMillis,
     /// Whether it ever was.
     pub any: bool,
 }
@@ -48,12 +48,17 @@ pub struct Judgements {
 impl Judgements {
     /// None yet.
     #[must_use]
-    pub fn none(now: Mono) -> Self {
+    pub fn none(now: MonoMillis) -> Self {
         Self { at: now, any: false }
     }
 
     /// Whether it is time at `now`; takes it as done then.
-    pub fn take_turn(&mut self, pace: &Pace, now: Mono, filled: Option<&[Origin]>) -> bool {
+    pub fn take_turn(
+        &mut self,
+        pace: &Schedule,
+        now: MonoMillis,
+        filled: Option<&[Origin]>,
+    ) -> bool {
         let idle = now.since(self.at);
         let due = pace.is_due(self.any.then_some(idle), idle, filled);
         if due {

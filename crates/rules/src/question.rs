@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashSet};
 
 use bellwether_analysis::anomaly::{self, Detector};
 use bellwether_analysis::forecast::{Days, Horizon, NoForecast, Outlook};
-use bellwether_core::{LabelSet, Labels, Wall};
+use bellwether_core::{LabelSet, Labels, UnixMillis};
 use bellwether_promql::{Guard, Options, Query, Queryable, SampledSeries, Value};
 
 use super::detail::Detail;
@@ -114,7 +114,7 @@ pub struct Asking<'a> {
     /// Of whom.
     pub memory: &'a dyn Queryable,
     /// As of when.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Within which limits.
     pub guard: &'a Guard,
     /// What the labels of a series become.
@@ -176,7 +176,7 @@ impl Question {
     fn range(
         &self,
         asking: &Asking<'_>,
-        to: Wall,
+        to: UnixMillis,
         steps: u32,
         step: Duration,
     ) -> Result<Vec<SampledSeries>, String> {
@@ -248,7 +248,7 @@ impl Question {
             let fresh = || Detector::new(settings, *interval);
             let detector = detectors.by_key.entry(key).or_insert_with(fresh);
             for (time, value) in series.times.iter().zip(&series.values) {
-                detector.observe(Wall(*time), *value);
+                detector.observe(UnixMillis(*time), *value);
             }
         }
         Ok(detectors)
@@ -332,7 +332,7 @@ impl Question {
 pub fn instant(
     query: &Query,
     memory: &dyn Queryable,
-    at: Wall,
+    at: UnixMillis,
     lookback: Duration,
     guard: &Guard,
 ) -> Result<Vec<(LabelSet, f64)>, String> {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use bellwether_core::{Kind, MetricDef, Mono};
+use bellwether_core::{Kind, MetricDef, MonoMillis};
 use bellwether_schema::format_duration;
 use bellwether_tsdb::store::Series;
 
@@ -189,7 +189,7 @@ impl Reading {
     /// The number at `now`; NaN where the series has none, or none recent enough: a value older
     /// than one and a half intervals says nothing about now.
     #[must_use]
-    pub fn read(&self, series: &Series<'_>, def: &MetricDef, now: Mono) -> f64 {
+    pub fn read(&self, series: &Series<'_>, def: &MetricDef, now: MonoMillis) -> f64 {
         if now.since(series.updated()) > def.interval.mul_f64(1.5) {
             return f64::NAN;
         }
@@ -199,7 +199,7 @@ impl Reading {
         match *self {
             Self::Current { column } => series.numbers()[column],
             Self::Window { aggregate: Aggregate::Mean, column: 0, window } if def.width() == 1 => {
-                let values = series.window(Mono(start(window).0 + 1)).numbers();
+                let values = series.window(MonoMillis(start(window).0 + 1)).numbers();
                 values.iter().sum::<f64>() / values.len() as f64
             }
             Self::Window { aggregate, column, window } => {

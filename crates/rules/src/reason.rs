@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_core::{AlertState, Wall};
+use bellwether_core::{AlertState, UnixMillis};
 use bellwether_schema::format_duration;
 use bellwether_template::general;
 
@@ -105,7 +105,7 @@ pub fn beyond(alerts: Option<f64>, limit: Option<f64>) -> String {
 /// What became of an alert while it fired, to follow the sentence for its end at `end`:
 /// `; fired for 42m at 91.2, peak 97`.
 #[must_use]
-pub fn course(rule: &Rule, alert: &Instance, end: Wall) -> String {
+pub fn course(rule: &Rule, alert: &Instance, end: UnixMillis) -> String {
     let span = alert.fired_at.map(|at| lasting(end.since(at))).unwrap_or_default();
     // Of a forecast they are times, which the annotations tell.
     let foreseen = matches!(look(rule), Some(Look::Forecast(_)));

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use bellwether_core::{LabelSet, Labels, METRIC_NAME, Wall};
+use bellwether_core::{LabelSet, Labels, METRIC_NAME, UnixMillis};
 use bellwether_promql::{Guard, Query, SampledSeries};
 
-use super::memory::Memory;
-use super::pace::Pace;
+use super::memory::SampleStorage;
+use super::pace::Schedule;
 use super::question::instant;
 use super::settings::RecordingSettings;
 
@@ -26,7 +26,7 @@ pub struct Recording {
     /// Whether it is judged.
     pub enabled: bool,
     /// When it is judged.
-    pub pace: Pace,
+    pub pace: Schedule,
     /// As declared, for who looks at it.
     pub settings: RecordingSettings,
 }
@@ -45,8 +45,8 @@ impl Recording {
     /// Why nothing was recorded, in one line.
     pub fn record(
         &self,
-        memory: &dyn Memory,
-        at: Wall,
+        memory: &dyn SampleStorage,
+        at: UnixMillis,
         guard: &Guard,
         before: &HashSet<LabelSet>,
     ) -> Result<HashSet<LabelSet>, String> {

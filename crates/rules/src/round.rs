@@ -1,7 +1,7 @@
 //! One round of questions to history: recording rules first, then those that alert.
 //!
-//! A [`Round`] is taken from the engine, asked without it (it may take a while) and handed back as
-//! [`Answered`]; so nobody who looks at alerts waits for a query.
+//! A [`QueryBatch`] is taken from the engine, asked without it (it may take a while) and handed back as
+//! [`QueryResults`]; so nobody who looks at alerts waits for a query.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use bellwether_core::{LabelSet, Now};
 use bellwether_promql::SampledSeries;
 
 use super::asked::{self, AskedTexts};
-use super::memory::{Memory, Watch};
+use super::memory::{QueryLimiter, SampleStorage};
 use super::question::{Asking, Detectors, Rows};
 use super::rule::{Rule, RuleSet};
 
@@ -20,7 +20,7 @@ use super::rule::{Rule, RuleSet};
 const NO_HISTORY: &str = "no history is kept";
 
 /// Questions that are due.
-pub struct Round {
+pub struct QueryBatch {
     pub(super) set: Arc<RuleSet>,
     pub(super) now: Now,
     /// Series of recording rules that are gone: they end.
@@ -32,7 +32,7 @@ pub struct Round {
 }
 
 /// The answers to a round.
-pub struct Answered {
+pub struct QueryResults {
     pub(super) set: Arc<RuleSet>,
     pub(super) now: Now,
     pub(super) recordings: Vec<Recorded>,
@@ -57,7 +57,7 @@ pub(super) struct Found {
     pub(super) took: Duration,
 }
 
-impl Round {
+impl QueryBatch {
     /// Whether there is nothing to ask.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -67,8 +67,8 @@ impl Round {
     /// Asks all of `memory`, one after the other, `watch` limiting each. Reads files: never on an
     /// async thread.
     #[must_use]
-    pub fn ask(self, memory: Option<&dyn Memory>, watch: &dyn Watch) -> Answered {
-        let Round { set, now, leaving, recordings, rules } = self;
+    pub fn ask(self, memory: Option<&dyn SampleStorage>, watch: &dyn QueryLimiter) -> QueryResults {
+        let QueryBatch { set, now, leaving, recordings, rules } = self;
         if let (Some(memory), false) = (memory, leaving.is_empty()) {
             let stale = |labels| (labels, SampledSeries::stale());
             memory.record(now.wall, &leaving.into_iter().map(stale).collect::<Vec<_>>());
@@ -108,7 +108,7 @@ impl Round {
             Found { number, detectors, rows, asked, took: watch.end() }
         };
         let rules = rules.into_iter().map(find).collect();
-        Answered { set, now, recordings, rules }
+        QueryResults { set, now, recordings, rules }
     }
 }
 

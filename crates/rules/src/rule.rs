@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{LabelSet, Labels, MetricId, Severity};
-use bellwether_schema::{Problem, format_duration};
+use bellwether_schema::{Diagnostic, format_duration};
 
 use super::condition::{Judge, Level};
 use super::detail::Detail;
@@ -14,10 +14,10 @@ use super::expr::{Formula, Outcome};
 use super::input::Input;
 use super::limit;
 use super::names::Names;
-use super::pace::Pace;
+use super::pace::Schedule;
 use super::question::{Look, Question};
 use super::recording::Recording;
-use super::settings::{Otherwise, RuleSettings};
+use super::settings::{NoDataPolicy, RuleSettings};
 use super::step::Policy;
 use super::template::{Templates, Text};
 
@@ -66,11 +66,11 @@ pub struct Rule {
     /// Most alerts it may have at once, if that is limited.
     pub limit: Option<usize>,
     /// What follows when there is no data.
-    pub on_no_data: Otherwise,
+    pub on_no_data: NoDataPolicy,
     /// After how long a missing series counts as gone, and its alert resolves; `None`: never.
     pub resolve_missing_after: Option<Duration>,
     /// What follows when the evaluation fails.
-    pub on_error: Otherwise,
+    pub on_error: NoDataPolicy,
     /// The labels that tell its alerts apart.
     pub labels: Names,
     /// What people are told.
@@ -78,7 +78,7 @@ pub struct Rule {
     /// More for people.
     pub annotations: Vec<(String, Text)>,
     /// When it is judged.
-    pub pace: Pace,
+    pub pace: Schedule,
 }
 
 impl Rule {
@@ -197,7 +197,7 @@ impl Rule {
     /// Whether series without an alert are remembered, because one that goes missing makes one.
     #[must_use]
     pub fn remembers_series(&self) -> bool {
-        self.on_no_data == Otherwise::Alert && !self.ends_by_absence()
+        self.on_no_data == NoDataPolicy::Alert && !self.ends_by_absence()
     }
 
     /// What follows for an alert whose series is missing, in words.
@@ -208,13 +208,15 @@ impl Rule {
         }
         let most = self.resolve_missing_after.map(format_duration);
         match (self.on_no_data, most) {
-            (Otherwise::Keep, Some(most)) => {
+            (NoDataPolicy::Keep, Some(most)) => {
                 format!("the alert stays as it is, and resolves after {most}")
             }
-            (Otherwise::Keep, None) => "the alert stays as it is until there are data".to_owned(),
-            (Otherwise::Ok, _) => "it counts as ok, and the alert resolves".to_owned(),
-            (Otherwise::Alert, Some(most)) => format!("it alerts, and resolves after {most}"),
-            (Otherwise::Alert, None) => "it alerts until there are data".to_owned(),
+            (NoDataPolicy::Keep, None) => {
+                "the alert stays as it is until there are data".to_owned()
+            }
+            (NoDataPolicy::Ok, _) => "it counts as ok, and the alert resolves".to_owned(),
+            (NoDataPolicy::Alert, Some(most)) => format!("it alerts, and resolves after {most}"),
+            (NoDataPolicy::Alert, None) => "it alerts until there are data".to_owned(),
         }
     }
 
@@ -281,7 +283,7 @@ pub struct RuleSet {
     /// Their texts.
     pub templates: Templates,
     /// What is odd but no error.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl RuleSet {

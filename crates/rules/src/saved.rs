@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use bellwether_core::{
-    Alert, AlertState, Fingerprint, LabelSet, Labels, Mono, Now, Severity, Wall,
+    Alert, AlertState, Fingerprint, LabelSet, Labels, MonoMillis, Now, Severity, UnixMillis,
 };
 
-use super::carry::Carried;
+use super::carry::RestoredRule;
 use super::condition::MAX_LEVELS;
 use super::instance::Instance;
 use super::rule::Identity;
@@ -33,10 +33,10 @@ struct Written<'a> {
     version: u32,
     saved_at_ms: i64,
     #[serde(serialize_with = "each")]
-    rules: &'a [Carried],
+    rules: &'a [RestoredRule],
 }
 
-fn each<S: Serializer>(rules: &[Carried], out: S) -> Result<S::Ok, S::Error> {
+fn each<S: Serializer>(rules: &[RestoredRule], out: S) -> Result<S::Ok, S::Error> {
     out.collect_seq(rules.iter().map(saved_rule))
 }
 
@@ -108,7 +108,7 @@ struct Told {
 ///
 /// # Errors
 /// If it cannot be serialized.
-pub fn write(rules: &[Carried], now: Now) -> Result<Vec<u8>, serde_json::Error> {
+pub fn write(rules: &[RestoredRule], now: Now) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Written { version: VERSION, saved_at_ms: now.wall.0, rules })
 }
 
@@ -116,7 +116,7 @@ pub fn write(rules: &[Carried], now: Now) -> Result<Vec<u8>, serde_json::Error> 
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(text: &[u8]) -> Result<Vec<Carried>, String> {
+pub fn read(text: &[u8]) -> Result<Vec<RestoredRule>, String> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,
@@ -129,7 +129,7 @@ pub fn read(text: &[u8]) -> Result<Vec<Carried>, String> {
     file.rules.into_iter().map(carried).collect()
 }
 
-fn saved_rule(carried: &Carried) -> SavedRule {
+fn saved_rule(carried: &RestoredRule) -> SavedRule {
     let Identity { name, source, matchers, add_labels } = carried.identity.clone();
     SavedRule {
         name: name.to_string(),
@@ -178,11 +178,11 @@ fn saved_alert(key: &LabelSet, alert: &Instance) -> SavedAlert {
     }
 }
 
-fn carried(rule: SavedRule) -> Result<Carried, String> {
+fn carried(rule: SavedRule) -> Result<RestoredRule, String> {
     let name: Arc<str> = rule.name.into();
     let names = rule.labels;
     let alerts = rule.alerts.into_iter().map(|alert| instance(&name, &names, alert));
-    Ok(Carried {
+    Ok(RestoredRule {
         alerts: alerts.collect::<Result<_, String>>()?,
         identity: Identity {
             name: Arc::clone(&name),
@@ -227,13 +227,13 @@ fn instance(
         detail: None,
         asked: None,
         blind: saved.blind,
-        active_at: Wall(saved.active_at_ms),
-        fired_at: saved.fired_at_ms.map(Wall),
+        active_at: UnixMillis(saved.active_at_ms),
+        fired_at: saved.fired_at_ms.map(UnixMillis),
         fired_value: saved.fired_value,
         peak: saved.peak,
         told,
         seen: 0,
-        grace: Mono::default(),
+        grace: MonoMillis::default(),
         observed: saved.observed.unwrap_or(!saved.blind || !key.is_empty()),
         missing: saved.missing_ms.map(stretch),
     };
@@ -254,8 +254,8 @@ fn restored(rule: &Arc<str>, told: Told) -> Result<Arc<Alert>, String> {
         peak: told.peak,
         threshold: told.threshold,
         state: AlertState::Firing,
-        active_at: Wall(told.active_at_ms),
-        fired_at: told.fired_at_ms.map(Wall),
+        active_at: UnixMillis(told.active_at_ms),
+        fired_at: told.fired_at_ms.map(UnixMillis),
         resolved_at: None,
     }))
 }

@@ -11,7 +11,8 @@ use serde::{Serialize, Serializer};
 use bellwether_analysis::{Algorithm, AnomalyDetection, Deviation, Direction};
 use bellwether_core::Severity;
 use bellwether_schema::{
-    At, Cx, Decode, Node, Problems, Raw, Section, Shape, Span, Spanned, Value, choices, section,
+    Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Node, Section, Shape,
+    SourceLocation, Spanned, Value, section, string_enum,
 };
 
 use super::aggregate::Aggregation;
@@ -21,9 +22,9 @@ use super::matcher::Matcher;
 /// The label that `component` becomes.
 pub const COMPONENT: &str = "component";
 
-choices! {
+string_enum! {
     /// What follows when a rule cannot be evaluated.
-    pub enum Otherwise {
+    pub enum NoDataPolicy {
         /// The alert stays as it is.
         Keep = "keep",
         /// As if the condition did not hold.
@@ -60,11 +61,11 @@ section! {
         /// Least distance from the middle of the expected range that matters: `5` or `10%`.
         pub min_deviation: Option<Deviation> = None,
         /// Odd values with less than this between them are one event, and make one alert.
-        pub cooldown: Option<Span> = None,
+        pub cooldown: Option<HumanDuration> = None,
         /// The time after which values are expected to repeat themselves.
-        pub season: Option<Spanned<Span>> = None,
+        pub season: Option<Spanned<HumanDuration>> = None,
         /// How much of the past a value is compared with.
-        pub window: Option<Spanned<Span>> = None,
+        pub window: Option<Spanned<HumanDuration>> = None,
     }
 }
 
@@ -95,7 +96,7 @@ impl Anomaly {
 }
 
 impl Decode for Anomaly {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         match &node.value {
             Value::Scalar(_) => {
                 let wanted = bool::decode(node, cx)?;
@@ -119,7 +120,7 @@ impl Serialize for Anomaly {
     }
 }
 
-choices! {
+string_enum! {
     /// How it is foreseen.
     pub enum ForecastMethod {
         /// By the line that the samples follow, since their last change of pace.
@@ -127,7 +128,7 @@ choices! {
     }
 }
 
-choices! {
+string_enum! {
     /// From which side a value is reached.
     pub enum Side {
         /// From below, as a disk fills.
@@ -145,9 +146,9 @@ section! {
         /// How soon it must be reached for the condition to hold. The line must have been seen for as
         /// long, for half as long once more than a week of history came before it; and what the series
         /// did before must not explain it.
-        pub within: Spanned<Span>,
+        pub within: Spanned<HumanDuration>,
         /// How far it is looked back, a quarter more than `within` at the least.
-        pub window: Spanned<Span> = Spanned::nowhere(Span::minutes(360)),
+        pub window: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::minutes(360)),
         /// From which side it is reached.
         pub direction: Side = Side::Rising,
         /// How it is foreseen.
@@ -161,11 +162,11 @@ section! {
         /// The name of the series it makes; `level:metric:operation` is usual.
         pub record: Spanned<String>,
         /// The query, in PromQL.
-        pub promql: Spanned<Raw>,
+        pub promql: Spanned<Literal>,
         /// Labels that the series get.
         pub labels: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
         /// The shortest time between two evaluations; by default each collection that concerns it.
-        pub interval: Option<Spanned<Span>>,
+        pub interval: Option<Spanned<HumanDuration>>,
         /// Whether it is evaluated at all.
         pub enabled: bool = true,
     }
@@ -183,11 +184,11 @@ section! {
         /// every other aggregation, also as `rate(x[5m])` or `rate_5m(x)`. Over series:
         /// `sum_by(x, "label", ...)`, and `avg_by`, `min_by`, `max_by`, `count_by`. Of numbers:
         /// abs, floor, ceil, round, sqrt, ln, log2, log10, exp, pow, min, max, clamp, if.
-        pub expr: Option<Spanned<Raw>>,
+        pub expr: Option<Spanned<Literal>>,
         /// A PromQL query over history, where metrics have their names on the page: each series of
         /// its answer is an alert of its own. Without `condition` a series in the answer holds, as
         /// in Prometheus.
-        pub promql: Option<Spanned<Raw>>,
+        pub promql: Option<Spanned<Literal>>,
         /// The condition holds while the value of the metric is outside of what is expected: `true`,
         /// or how that is found.
         pub anomaly: Option<Spanned<Anomaly>>,
@@ -196,7 +197,7 @@ section! {
         /// The shortest time between two judgements of a rule that asks history (`promql`,
         /// `anomaly`, `forecast`); by default each collection that concerns it is judged, a
         /// forecast once a minute.
-        pub interval: Option<Spanned<Span>>,
+        pub interval: Option<Spanned<HumanDuration>>,
         /// How the value is compared with the threshold; in words `greater_than`, `less_than`,
         /// `greater_than_or_equal`, `less_than_or_equal`, `equals`, `not_equals`.
         pub condition: Option<Spanned<Condition>>,
@@ -210,28 +211,28 @@ section! {
         /// What is made of the samples of `window` before they are judged.
         pub aggregation: Option<Spanned<Aggregation>>,
         /// The time an aggregation looks back on; 5m if it needs one.
-        pub window: Option<Spanned<Span>>,
+        pub window: Option<Spanned<HumanDuration>>,
         /// How long the condition must hold before the alert fires.
-        pub duration: Spanned<Span> = Spanned::nowhere(Span::secs(0)),
+        pub duration: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(0)),
         /// How many samples in a row must violate before the condition counts as held.
         pub consecutive: Spanned<u32> = Spanned::nowhere(1),
         /// How long the condition must not hold before the alert resolves.
-        pub keep_firing_for: Spanned<Span> = Spanned::nowhere(Span::secs(0)),
+        pub keep_firing_for: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(0)),
         /// How long after an alert of this rule resolved it is not told when it fires again; by
         /// default as its route says.
-        pub cooldown_period: Option<Span>,
+        pub cooldown_period: Option<HumanDuration>,
         /// How bad it is; `warning` if nothing is said.
         pub severity: Option<Spanned<Severity>>,
         /// What follows when a series has no data: it is missing, or NaN. It holds for each series
         /// that was seen by itself, whether others are there or not, and over a restart; with
         /// `alert`, a rule that never saw a series has one alert as a whole. Not for `promql`
         /// without `condition`, where no answer is how an alert resolves.
-        pub on_no_data: Otherwise = Otherwise::Keep,
+        pub on_no_data: NoDataPolicy = NoDataPolicy::Keep,
         /// How long a series may be missing before it counts as gone and its alert resolves; `0` is
         /// never. By default `1h`, and never with `on_no_data: alert`.
-        pub resolve_missing_after: Option<Spanned<Span>>,
+        pub resolve_missing_after: Option<Spanned<HumanDuration>>,
         /// What follows when the evaluation fails.
-        pub on_error: Otherwise = Otherwise::Keep,
+        pub on_error: NoDataPolicy = NoDataPolicy::Keep,
         /// Only series whose labels pass.
         pub labels: BTreeMap<String, Spanned<Matcher>> = BTreeMap::new(),
         /// Most alerts the rule may have at once, pending ones included; `0` for any number. Over
@@ -272,12 +273,12 @@ impl Deref for Wording {
 }
 
 impl Decode for Wording {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        Raw::decode(node, cx).map(|Raw(template)| Self { template, written: None })
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
+        Literal::decode(node, cx).map(|Literal(template)| Self { template, written: None })
     }
 
     fn shape() -> Shape {
-        Raw::shape()
+        Literal::shape()
     }
 }
 
@@ -290,9 +291,12 @@ impl Serialize for Wording {
 impl RuleSettings {
     /// The place of the rule as a whole, for what is missing in it.
     #[must_use]
-    pub fn place(&self) -> At {
+    pub fn place(&self) -> SourceLocation {
         let path = &self.name.at.path;
-        At { path: path.strip_suffix(".name").unwrap_or(path).into(), ..self.name.at.clone() }
+        SourceLocation {
+            path: path.strip_suffix(".name").unwrap_or(path).into(),
+            ..self.name.at.clone()
+        }
     }
 
     /// The labels that its alerts get, by name.
@@ -320,7 +324,7 @@ impl RuleSettings {
     /// Whether the value of `key` was found wrong already; then it is absent here without having
     /// been left out.
     #[must_use]
-    pub fn is_broken(&self, key: &str, problems: &Problems) -> bool {
+    pub fn is_broken(&self, key: &str, problems: &Diagnostics) -> bool {
         let key = format!("{}.{key}", self.place().path);
         problems.any(|path| {
             path.strip_prefix(&*key).is_some_and(|r| r.is_empty() || r.starts_with('.'))

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use bellwether_core::Now;
 use bellwether_files::durable::{self, Found};
 
-use super::carry::Carried;
+use super::carry::RestoredRule;
 use super::saved;
 
 /// What a file that `rules` are saved in now gives back after a restart.
 ///
 /// # Errors
 /// It would not be read.
-pub fn reread(rules: &[Carried], now: Now) -> Result<Vec<Carried>, String> {
+pub fn roundtrip(rules: &[RestoredRule], now: Now) -> Result<Vec<RestoredRule>, String> {
     let text = saved::write(rules, now).map_err(|error| error.to_string())?;
     saved::read(&text)
 }
@@ -42,7 +42,7 @@ impl StateFile {
     ///
     /// # Errors
     /// If it cannot be read, or not be set aside.
-    pub fn load(&self) -> io::Result<Found<Vec<Carried>>> {
+    pub fn load(&self) -> io::Result<Found<Vec<RestoredRule>>> {
         durable::load(&self.path, saved::read)
     }
 
@@ -50,7 +50,7 @@ impl StateFile {
     ///
     /// # Errors
     /// If the new one cannot be written, synced or put in place; the old one is then still there.
-    pub fn save(&self, rules: &[Carried], now: Now) -> io::Result<()> {
+    pub fn save(&self, rules: &[RestoredRule], now: Now) -> io::Result<()> {
         let text = saved::write(rules, now).map_err(io::Error::other)?;
         durable::replace(&self.path, &text)
     }
@@ -64,7 +64,7 @@ mod tests {
     use crate::Engine;
     use crate::fixture::{CPU, at, commit, rules, store};
 
-    fn firing() -> Vec<Carried> {
+    fn firing() -> Vec<RestoredRule> {
         let set = rules("[{name: r, metric: cpu_percent, condition: '>', threshold: 1}]").unwrap();
         let store = store(&set);
         let mut engine = Engine::new(set, at(0));

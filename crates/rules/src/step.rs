@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use bellwether_core::{AlertState, Mono};
+use bellwether_core::{AlertState, MonoMillis};
 
 use super::condition::{MAX_LEVELS, Verdict};
 
@@ -56,7 +56,7 @@ pub struct Stretch {
     /// How much of it was watched.
     pub length: Duration,
     /// The last sighting; `None` after a restart, so that downtime adds nothing.
-    pub seen: Option<Mono>,
+    pub seen: Option<MonoMillis>,
     /// The time between the last two sightings, where it was watched.
     pub step: Duration,
 }
@@ -70,7 +70,7 @@ impl Stretch {
 
     /// The stretch with one more sighting, `now`.
     #[must_use]
-    pub fn grow(stretch: Option<Self>, now: Mono, policy: &Policy) -> Self {
+    pub fn grow(stretch: Option<Self>, now: MonoMillis, policy: &Policy) -> Self {
         let length = stretch.map_or(Duration::ZERO, |stretch| stretch.length);
         let gap = stretch.and_then(|stretch| stretch.seen).map(|seen| now.since(seen));
         let step = gap.filter(|gap| *gap <= policy.tolerance).unwrap_or_default();
@@ -92,7 +92,7 @@ pub enum Sight {
         /// What the value means.
         verdict: Verdict,
         /// When it was measured.
-        sample: Mono,
+        sample: MonoMillis,
     },
     /// No data, NaN or an error: changes nothing.
     Unknown,
@@ -119,7 +119,7 @@ pub struct State {
     /// Violating samples in a row, as far as `consecutive` needs them.
     pub run: u32,
     /// The last sample counted in `run`.
-    pub counted: Option<Mono>,
+    pub counted: Option<MonoMillis>,
     /// For each level, how long its condition has held.
     pub held: [Option<Stretch>; MAX_LEVELS],
     /// While firing, how long the condition has not held.
@@ -157,7 +157,7 @@ impl State {
 
 /// The state after one evaluation.
 #[must_use]
-pub fn step(state: State, sight: Sight, now: Mono, policy: &Policy) -> State {
+pub fn step(state: State, sight: Sight, now: MonoMillis, policy: &Policy) -> State {
     let firing = state.phase == AlertState::Firing;
     match sight {
         Sight::Unknown => state,
@@ -172,7 +172,13 @@ pub fn step(state: State, sight: Sight, now: Mono, policy: &Policy) -> State {
     }
 }
 
-fn holds(mut state: State, level: usize, sample: Mono, now: Mono, policy: &Policy) -> State {
+fn holds(
+    mut state: State,
+    level: usize,
+    sample: MonoMillis,
+    now: MonoMillis,
+    policy: &Policy,
+) -> State {
     if state.phase == AlertState::Inactive {
         if state.counted != Some(sample) {
             state.run = state.run.saturating_add(1);
@@ -199,7 +205,7 @@ fn holds(mut state: State, level: usize, sample: Mono, now: Mono, policy: &Polic
     state
 }
 
-fn clear(mut state: State, now: Mono, policy: &Policy) -> State {
+fn clear(mut state: State, now: MonoMillis, policy: &Policy) -> State {
     let quiet = Stretch::grow(state.quiet, now, policy);
     if quiet.reaches(policy.keep_firing_for, policy) {
         return State::INACTIVE;

@@ -12,7 +12,7 @@ use minijinja::{
     Environment, Error, Template, UndefinedBehavior, Value, context, escape_formatter,
 };
 
-use bellwether_core::{Labels, Wall};
+use bellwether_core::{Labels, UnixMillis};
 use bellwether_schema::did_you_mean;
 use bellwether_template::{Answers, LabelMap, described, general, number};
 
@@ -283,7 +283,7 @@ impl Templates {
         &self,
         source: &str,
         facts: Facts<'_>,
-        at: Wall,
+        at: UnixMillis,
         answers: &Arc<Answers>,
         mut ask: impl FnMut(&str) -> Result<Value, String>,
     ) -> Result<String, String> {
@@ -333,7 +333,7 @@ impl Templates {
             detail: Some(&detail),
         };
         let answers = Arc::new(Answers::made_up("1"));
-        let context = asking(self.context(facts, "1"), Wall::default(), &answers);
+        let context = asking(self.context(facts, "1"), UnixMillis::default(), &answers);
         match bellwether_template::rendered(template, context, LONGEST) {
             Ok(_) => Ok(()),
             Err(error) => {
@@ -372,7 +372,7 @@ impl Templates {
 }
 
 /// `context` for a text that asks.
-fn asking(context: Value, at: Wall, answers: &Arc<Answers>) -> Value {
+fn asking(context: Value, at: UnixMillis, answers: &Arc<Answers>) -> Value {
     context! {
         now => at.0 as f64 / 1000.0,
         query_answers => Value::from_dyn_object(answers.clone()),

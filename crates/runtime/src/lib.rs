@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use bellwether_core::{Mono, Now, Wall};
+use bellwether_core::{MonoMillis, Now, UnixMillis};
 
 /// Reads both clocks. Its monotonic zero is a month before it was made, so that "a week ago", which
 /// history may know, can be said from the start. Built on tokio's clock, so tests can pause it.
@@ -29,8 +29,8 @@ impl Clock {
         let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Now {
-            mono: Mono(START_MS.saturating_add(elapsed)),
-            wall: Wall(i64::try_from(wall).unwrap_or(i64::MAX)),
+            mono: MonoMillis(START_MS.saturating_add(elapsed)),
+            wall: UnixMillis(i64::try_from(wall).unwrap_or(i64::MAX)),
         }
     }
 }

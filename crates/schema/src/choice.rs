@@ -1,16 +1,21 @@
 //! Words from a fixed set.
 
-use super::decode::Cx;
+use super::decode::DecodeContext;
 use super::problems::did_you_mean;
 use super::tree::Node;
 
-/// Decodes one of `choices`, in capitals or not; an unknown word is a problem that names them all.
-pub fn decode_choice<T: Copy>(node: &Node, cx: &mut Cx<'_>, choices: &[(&str, T)]) -> Option<T> {
+/// Decodes one of `string_enum`, in capitals or not; an unknown word is a problem that names them all.
+pub fn decode_choice<T: Copy>(
+    node: &Node,
+    cx: &mut DecodeContext<'_>,
+    string_enum: &[(&str, T)],
+) -> Option<T> {
     let text = cx.text(node)?;
-    if let Some((_, value)) = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
+    if let Some((_, value)) = string_enum.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text))
+    {
         return Some(*value);
     }
-    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+    let words: Vec<&str> = string_enum.iter().map(|(word, _)| *word).collect();
     let hint = did_you_mean(&text, words.iter().copied())
         .unwrap_or_else(|| format!("one of {}", words.join(", ")));
     cx.error(node.pos, format!("unknown value {text:?}")).hint(hint);
@@ -20,7 +25,7 @@ pub fn decode_choice<T: Copy>(node: &Node, cx: &mut Cx<'_>, choices: &[(&str, T)
 /// Declares an enum whose values are words of the YAML file. The first spelling of each is the
 /// canonical one; others are accepted.
 #[macro_export]
-macro_rules! choices {
+macro_rules! string_enum {
     (
         $(#[$meta:meta])*
         pub enum $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $word:literal $(| $other:literal)* ),+ $(,)? }
@@ -42,7 +47,7 @@ macro_rules! choices {
         }
 
         impl $crate::Decode for $name {
-            fn decode(node: &$crate::Node, cx: &mut $crate::Cx<'_>) -> Option<Self> {
+            fn decode(node: &$crate::Node, cx: &mut $crate::DecodeContext<'_>) -> Option<Self> {
                 $crate::decode_choice(
                     node, cx, &[ $( ($word, Self::$variant), $( ($other, Self::$variant), )* )+ ])
             }

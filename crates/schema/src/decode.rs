@@ -9,9 +9,9 @@ use bellwether_core::{Kind, Severity};
 
 use super::choice::decode_choice;
 use super::expand::expand;
-use super::problems::{At, Problem, Problems, did_you_mean};
+use super::problems::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 use super::reference::{RAW, Shape};
-use super::scalars::{Raw, Secret, Size, Span, Spanned, parse_duration};
+use super::scalars::{HumanDuration, Literal, Secret, Size, Spanned, parse_duration};
 use super::tree::{Key, Node, Pos, Value};
 
 /// Answers what an environment variable holds.
@@ -21,7 +21,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub trait Decode: Sized {
     /// Reads it; what is wrong goes to `cx`. There may be a value all the same: it serves to check
     /// what depends on it, and counts only if nothing was wrong.
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self>;
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self>;
 
     /// Its form, for the reference.
     fn shape() -> Shape;
@@ -33,21 +33,21 @@ pub trait Decode: Sized {
 }
 
 /// Where decoding stands, what it may ask, and what it found wrong.
-pub struct Cx<'a> {
-    problems: &'a mut Problems,
+pub struct DecodeContext<'a> {
+    problems: &'a mut Diagnostics,
     environment: Environment<'a>,
     path: String,
     file: Option<Arc<str>>,
 }
 
-impl<'a> Cx<'a> {
-    /// At the top of a file.
-    pub fn new(problems: &'a mut Problems, environment: Environment<'a>) -> Self {
+impl<'a> DecodeContext<'a> {
+    /// SourceLocation the top of a file.
+    pub fn new(problems: &'a mut Diagnostics, environment: Environment<'a>) -> Self {
         Self { problems, environment, path: String::new(), file: None }
     }
 
-    /// At the top of another file than the declaration, which knows no environment.
-    pub fn of_file(problems: &'a mut Problems, file: Arc<str>) -> Self {
+    /// SourceLocation the top of another file than the declaration, which knows no environment.
+    pub fn of_file(problems: &'a mut Diagnostics, file: Arc<str>) -> Self {
         fn unset(_: &str) -> Option<OsString> {
             None
         }
@@ -56,12 +56,12 @@ impl<'a> Cx<'a> {
 
     /// The current path with `pos`.
     #[must_use]
-    pub fn at(&self, pos: Pos) -> At {
-        At { pos, path: self.path.as_str().into(), file: self.file.clone() }
+    pub fn at(&self, pos: Pos) -> SourceLocation {
+        SourceLocation { pos, path: self.path.as_str().into(), file: self.file.clone() }
     }
 
     /// Notes a problem at `pos` under the current path.
-    pub fn error(&mut self, pos: Pos, message: impl Into<String>) -> &mut Problem {
+    pub fn error(&mut self, pos: Pos, message: impl Into<String>) -> &mut Diagnostic {
         let at = self.at(pos);
         self.problems.error(&at, message)
     }
@@ -137,8 +137,8 @@ pub fn blank<T: Decode>(required: &[(&str, &str)]) -> Option<T> {
         (Key { text: (*key).to_owned(), pos }, Node { pos, value })
     };
     let node = Node { pos, value: Value::Map(required.iter().map(entry).collect()) };
-    let mut problems = Problems::default();
-    T::decode(&node, &mut Cx::new(&mut problems, &|_| None))
+    let mut problems = Diagnostics::default();
+    T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
 }
 
 /// Reads the keys of one mapping and, at the end, names those that nobody asked for.
@@ -147,12 +147,12 @@ pub struct MapReader<'n, 'c, 'a> {
     entries: &'n [(Key, Node)],
     asked: Vec<&'static str>,
     /// For problems.
-    pub cx: &'c mut Cx<'a>,
+    pub cx: &'c mut DecodeContext<'a>,
 }
 
 impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
     /// Opens a mapping; nothing at all counts as an empty one.
-    pub fn open(node: &'n Node, cx: &'c mut Cx<'a>) -> Option<Self> {
+    pub fn open(node: &'n Node, cx: &'c mut DecodeContext<'a>) -> Option<Self> {
         let entries: &[(Key, Node)] = match &node.value {
             Value::Map(entries) => entries,
             Value::Null => &[],
@@ -166,7 +166,7 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
 
     /// The place of the mapping.
     #[must_use]
-    pub fn at(&self) -> At {
+    pub fn at(&self) -> SourceLocation {
         self.cx.at(self.node.pos)
     }
 
@@ -213,7 +213,7 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
 macro_rules! decode_parsed {
     ($($type:ty: $word:literal, $expected:literal, $parse:expr;)*) => {$(
         impl Decode for $type {
-            fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+            fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
                 cx.parsed(node, $expected, $parse)
             }
             fn shape() -> Shape {
@@ -234,12 +234,12 @@ decode_parsed! {
     u64: "whole number", "a whole number, 0 or more", |text| text.parse().ok();
     usize: "whole number", "a whole number, 0 or more", |text| text.parse().ok();
     f64: "number", "a number", |text| text.parse().ok().filter(|number: &f64| number.is_finite());
-    Span: "duration", "a duration such as 30, 30s, 5m, 1h30m or 7d", |text| parse_duration(text).map(Span);
+    HumanDuration: "duration", "a duration such as 30, 30s, 5m, 1h30m or 7d", |text| parse_duration(text).map(HumanDuration);
     Size: "size", "a size such as 1048576, 500MB or 2GiB", Size::parse;
 }
 
 impl Decode for String {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         cx.text(node)
     }
     fn shape() -> Shape {
@@ -247,9 +247,9 @@ impl Decode for String {
     }
 }
 
-impl Decode for Raw {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        cx.raw(node, "text").map(|text| Raw(text.to_owned()))
+impl Decode for Literal {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
+        cx.raw(node, "text").map(|text| Literal(text.to_owned()))
     }
     fn shape() -> Shape {
         Shape::Word(RAW)
@@ -257,7 +257,7 @@ impl Decode for Raw {
 }
 
 impl Decode for Secret {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         cx.text(node).map(Secret::new)
     }
     fn shape() -> Shape {
@@ -266,7 +266,7 @@ impl Decode for Secret {
 }
 
 impl Decode for PathBuf {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let text = cx.text(node)?;
         if text.is_empty() || text.contains('\0') {
             cx.error(node.pos, format!("expected a path, found {text:?}"));
@@ -281,7 +281,7 @@ impl Decode for PathBuf {
 }
 
 impl Decode for Severity {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         decode_choice(node, cx, &Severity::ALL.map(|severity| (severity.as_str(), severity)))
     }
     fn shape() -> Shape {
@@ -290,7 +290,7 @@ impl Decode for Severity {
 }
 
 impl Decode for Kind {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let kinds = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];
         decode_choice(node, cx, &kinds.map(|kind| (kind.as_str(), kind)))
     }
@@ -300,7 +300,7 @@ impl Decode for Kind {
 }
 
 impl<T: Decode> Decode for Option<T> {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         match node.value {
             Value::Null => Some(None),
             _ => T::decode(node, cx).map(Some),
@@ -315,7 +315,7 @@ impl<T: Decode> Decode for Option<T> {
 }
 
 impl<T: Decode> Decode for Spanned<T> {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let at = cx.at(node.pos);
         T::decode(node, cx).map(|value| Spanned { value, at })
     }
@@ -329,7 +329,7 @@ impl<T: Decode> Decode for Spanned<T> {
 
 /// A key with nothing behind it is an empty list.
 impl<T: Decode> Decode for Vec<T> {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let items = match &node.value {
             Value::List(items) => items.as_slice(),
             Value::Null => &[],
@@ -351,7 +351,7 @@ impl<T: Decode> Decode for Vec<T> {
 
 /// A key with nothing behind it is an empty mapping.
 impl<T: Decode> Decode for BTreeMap<String, T> {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let entries = match &node.value {
             Value::Map(entries) => entries.as_slice(),
             Value::Null => &[],

@@ -17,12 +17,12 @@ mod section;
 mod tree;
 
 pub use choice::decode_choice;
-pub use decode::{Cx, Decode, Environment, MapReader, blank};
+pub use decode::{Decode, DecodeContext, Environment, MapReader, blank};
 pub use matcher::Matcher;
 pub use names::{check_label_names, check_metric_name, is_file_name, is_host_name};
-pub use problems::{At, Problem, Problems, did_you_mean};
+pub use problems::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
-pub use scalars::{Raw, Secret, Size, Span, Spanned, format_duration, parse_duration};
+pub use scalars::{HumanDuration, Literal, Secret, Size, Spanned, format_duration, parse_duration};
 pub use section::{Section, key};
 pub use tree::{Key, Node, Pos, Value, parse, parse_first};
 

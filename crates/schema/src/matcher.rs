@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::decode::{Cx, Decode};
+use super::decode::{Decode, DecodeContext};
 use super::reference::Shape;
 use super::tree::Node;
 use bellwether_matcher::ValueTest;
@@ -88,7 +88,7 @@ impl Serialize for Matcher {
 }
 
 impl Decode for Matcher {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let raw = cx.raw(node, "a matcher such as x, !=x, =~regex or !~regex")?;
         // A regular expression is taken as written: its `$` are anchors.
         let text = if split(raw).1 { raw.to_owned() } else { cx.text(node)? };

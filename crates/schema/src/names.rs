@@ -1,11 +1,11 @@
 //! Checks of the names that a declaration gives to metrics and labels.
 
-use super::problems::Problems;
+use super::problems::Diagnostics;
 use super::scalars::Spanned;
 use bellwether_core::{is_label_name, is_metric_name};
 
 /// Notes a metric name that is none.
-pub fn check_metric_name(name: &Spanned<String>, problems: &mut Problems) {
+pub fn check_metric_name(name: &Spanned<String>, problems: &mut Diagnostics) {
     if !is_metric_name(name) {
         problems
             .error(&name.at, format!("not a metric name: {:?}", name.value))
@@ -14,7 +14,7 @@ pub fn check_metric_name(name: &Spanned<String>, problems: &mut Problems) {
 }
 
 /// Notes label names that are none, and those that come twice.
-pub fn check_label_names(names: &[Spanned<String>], problems: &mut Problems) {
+pub fn check_label_names(names: &[Spanned<String>], problems: &mut Diagnostics) {
     for (index, name) in names.iter().enumerate() {
         if !is_label_name(name) {
             problems
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn labels_that_come_twice_are_told() {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let names = ["a", "b", "a", "9"].map(|name| Spanned::nowhere(name.to_owned()));
         check_label_names(&names, &mut problems);
         let told: Vec<String> =

@@ -7,7 +7,7 @@ use super::tree::Pos;
 
 /// A place in the declaration: where in the file, and the path of keys that leads there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct At {
+pub struct SourceLocation {
     /// Line and column.
     pub pos: Pos,
     /// `performance_monitor.alerting.rules[2].metric`; empty for the file as a whole.
@@ -16,11 +16,11 @@ pub struct At {
     pub file: Option<Arc<str>>,
 }
 
-impl At {
+impl SourceLocation {
     /// The place of the key `name` in the mapping at this place; the position stays the same.
     #[must_use]
-    pub fn key(&self, name: &str) -> At {
-        At { path: format!("{}.{name}", self.path).into(), ..self.clone() }
+    pub fn key(&self, name: &str) -> SourceLocation {
+        SourceLocation { path: format!("{}.{name}", self.path).into(), ..self.clone() }
     }
 
     /// In words, for a hint: `line 3`, or `line 3 of other.yml`.
@@ -35,16 +35,16 @@ impl At {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct Diagnostic {
     /// Where.
-    pub at: At,
+    pub at: SourceLocation,
     /// What.
     pub message: String,
     /// How to mend it, where that is known.
     pub hint: Option<String>,
 }
 
-impl Problem {
+impl Diagnostic {
     /// Adds how to mend it.
     pub fn hint(&mut self, hint: impl Into<String>) {
         self.hint = Some(hint.into());
@@ -68,14 +68,14 @@ impl Problem {
 
 /// All that is wrong with one file.
 #[derive(Debug, Default)]
-pub struct Problems {
-    found: Vec<Problem>,
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
 }
 
-impl Problems {
+impl Diagnostics {
     /// Adds a problem and hands it out so that a hint can follow.
-    pub fn error(&mut self, at: &At, message: impl Into<String>) -> &mut Problem {
-        self.found.push(Problem { at: at.clone(), message: message.into(), hint: None });
+    pub fn error(&mut self, at: &SourceLocation, message: impl Into<String>) -> &mut Diagnostic {
+        self.found.push(Diagnostic { at: at.clone(), message: message.into(), hint: None });
         let last = self.found.len() - 1;
         &mut self.found[last]
     }
@@ -87,7 +87,7 @@ impl Problems {
     }
 
     /// Keeps those for which `wanted` holds.
-    pub fn retain(&mut self, wanted: impl FnMut(&Problem) -> bool) {
+    pub fn retain(&mut self, wanted: impl FnMut(&Diagnostic) -> bool) {
         self.found.retain(wanted);
     }
 
@@ -105,13 +105,13 @@ impl Problems {
 
     /// The problems, ordered by file, those of the declaration first, and by their place in it.
     #[must_use]
-    pub fn into_sorted(mut self) -> Vec<Problem> {
+    pub fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.found.sort_by(|a, b| (&a.at.file, a.at.pos).cmp(&(&b.at.file, b.at.pos)));
         self.found
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.at.pos.line > 0 {
             write!(out, "{}:{}: ", self.at.pos.line, self.at.pos.column)?;

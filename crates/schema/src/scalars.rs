@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::problems::At;
+use super::problems::SourceLocation;
 
 /// A duration of the declaration: `30` (seconds), `1.5`, `500ms`, `30s`, `5m`, `1h30m`, `7d`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub Duration);
+pub struct HumanDuration(pub Duration);
 
-impl Span {
+impl HumanDuration {
     /// Of `seconds`.
     #[must_use]
     pub const fn secs(seconds: u64) -> Self {
@@ -32,20 +32,20 @@ impl Span {
     }
 }
 
-impl Deref for Span {
+impl Deref for HumanDuration {
     type Target = Duration;
     fn deref(&self) -> &Duration {
         &self.0
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&format_duration(self.0))
     }
 }
 
-impl Serialize for Span {
+impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -61,7 +61,7 @@ const UNITS: [(&str, u64); 7] = [
     ("ms", 1),
 ];
 
-/// Reads a duration as [`Span`] describes it; `None` where it is none, negative or over 100 years.
+/// Reads a duration as [`HumanDuration`] describes it; `None` where it is none, negative or over 100 years.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     const LONGEST_MS: u64 = 100 * 365 * 86_400_000;
@@ -159,9 +159,9 @@ impl Serialize for Size {
 /// Text taken as written: nothing is expanded in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Raw(pub String);
+pub struct Literal(pub String);
 
-impl Deref for Raw {
+impl Deref for Literal {
     type Target = str;
     fn deref(&self) -> &str {
         &self.0
@@ -209,13 +209,13 @@ pub struct Spanned<T> {
     /// The value.
     pub value: T,
     /// Its place.
-    pub at: At,
+    pub at: SourceLocation,
 }
 
 impl<T> Spanned<T> {
     /// A value from no file.
     pub fn nowhere(value: T) -> Self {
-        Self { value, at: At::default() }
+        Self { value, at: SourceLocation::default() }
     }
 }
 

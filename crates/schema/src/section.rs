@@ -92,7 +92,7 @@ macro_rules! section {
         }
 
         impl $crate::Decode for $name {
-            fn decode(node: &$crate::Node, cx: &mut $crate::Cx<'_>) -> Option<Self> {
+            fn decode(node: &$crate::Node, cx: &mut $crate::DecodeContext<'_>) -> Option<Self> {
                 let mut map = $crate::MapReader::open(node, cx)?;
                 let section = <Self as $crate::Section>::read(&mut map);
                 map.finish();
@@ -118,9 +118,11 @@ pub fn key(field: &'static str) -> &'static str {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::{Cx, Decode, Problems, Raw, Secret, Section, Span, Spanned};
+    use crate::{
+        Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Secret, Section, Spanned,
+    };
 
-    crate::choices! {
+    crate::string_enum! {
         /// Colours.
         pub enum Colour { /// red
             Red = "red" | "rouge", /// green
@@ -133,7 +135,7 @@ mod tests {
             /// How many.
             pub size: u32 = 10,
             /// How long.
-            pub wait: Span = Span::secs(5),
+            pub wait: HumanDuration = HumanDuration::secs(5),
         }
     }
 
@@ -146,7 +148,7 @@ mod tests {
             /// over two lines.
             pub name: Spanned<String>,
             /// Never expanded.
-            pub query: Raw = Raw::default(),
+            pub query: Literal = Literal::default(),
             /// Optional.
             pub password: Option<Secret>,
             /// Nested.
@@ -159,10 +161,10 @@ mod tests {
     }
 
     fn decode(text: &str) -> Result<Outer, Vec<String>> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let env = |name: &str| (name == "N").then(|| "7".into());
         let node = crate::parse(text).unwrap();
-        let decoded = Outer::decode(&node, &mut Cx::new(&mut problems, &env));
+        let decoded = Outer::decode(&node, &mut DecodeContext::new(&mut problems, &env));
         match decoded {
             Some(value) if problems.is_empty() => Ok(value),
             _ => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
@@ -179,8 +181,8 @@ mod tests {
         assert_eq!(*outer.name, "77");
         assert_eq!(outer.name.at.pos.line, 2);
         assert_eq!(&*outer.query, "${N} $p");
-        assert_eq!(outer.pool, Pool { size: 7, wait: Span::secs(5) });
-        assert_eq!(outer.items, [Pool { size: 10, wait: Span::minutes(1) }]);
+        assert_eq!(outer.pool, Pool { size: 7, wait: HumanDuration::secs(5) });
+        assert_eq!(outer.items, [Pool { size: 10, wait: HumanDuration::minutes(1) }]);
         assert_eq!(outer.password, None);
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use super::settings::Limits;
-use bellwether_schema::Span;
+use bellwether_schema::HumanDuration;
 
 /// Why a connection was closed by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -185,7 +185,7 @@ impl Activity {
 
     /// Which limit, if any, the connection has passed.
     pub(super) fn overdue(&self, now: u64, limits: &Limits) -> Option<Cut> {
-        let past = |since: u64, limit: &Span| {
+        let past = |since: u64, limit: &HumanDuration| {
             since != NEVER && u128::from(now.saturating_sub(since)) >= limit.as_millis()
         };
         if past(self.blocked_since.load(Relaxed), &limits.write_timeout) {
@@ -228,10 +228,10 @@ mod tests {
 
     fn limits() -> Limits {
         Limits {
-            header_timeout: Span::secs(10).into(),
-            write_timeout: Span::secs(20).into(),
-            request_timeout: Span::secs(60).into(),
-            idle_timeout: Span::secs(300).into(),
+            header_timeout: HumanDuration::secs(10).into(),
+            write_timeout: HumanDuration::secs(20).into(),
+            request_timeout: HumanDuration::secs(60).into(),
+            idle_timeout: HumanDuration::secs(300).into(),
             ..Limits::default()
         }
     }

@@ -151,7 +151,7 @@ fn words<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_core::Wall;
+    use bellwether_core::UnixMillis;
 
     #[test]
     fn parameters_become_a_query() {
@@ -159,7 +159,7 @@ mod tests {
                      &state=firing&channel=x&receiver=y&order=oldest&limit=7&cursor=9\
                      &fingerprint=00ff&match[]=%7Bmount%3D~%22/d.*%22%7D";
         let query = query(&Parameters::new(asked, b"")).unwrap();
-        assert_eq!((query.from, query.to), (Wall(1000), Wall(2500)));
+        assert_eq!((query.from, query.to), (UnixMillis(1000), UnixMillis(2500)));
         assert_eq!(query.alertnames, ["a", "b"]);
         assert_eq!(query.events, [EventKind::Firing, EventKind::Resolved]);
         assert_eq!((query.kinds, query.states), (vec![Kind::Transition], vec![State::Firing]));

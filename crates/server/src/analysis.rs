@@ -24,7 +24,7 @@ use super::query::{Parameters, Reply};
 use bellwether_analysis::anomaly;
 use bellwether_analysis::bottleneck::Bottleneck;
 use bellwether_analysis::health::HealthSettings;
-use bellwether_core::{Alert, MetricDef, Wall};
+use bellwether_core::{Alert, MetricDef, UnixMillis};
 use bellwether_promql::{Guard, Options, Queryable};
 
 /// What can be asked.
@@ -54,7 +54,7 @@ pub struct Judgement {
 /// What an answer is made from.
 pub(super) struct Desk<'a> {
     pub(super) source: &'a dyn Queryable,
-    pub(super) now: Wall,
+    pub(super) now: UnixMillis,
     pub(super) guard: &'a Guard,
     pub(super) options: Options,
     pub(super) metrics: &'a [MetricDef],

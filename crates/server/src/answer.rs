@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::body::Outgoing;
 use super::negotiate::Coding;
 use super::permits::Permit;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 pub(super) type Answer = Response<Outgoing>;
 
@@ -130,7 +130,7 @@ pub(super) fn base(status: StatusCode, content_type: &'static str, body: Outgoin
 }
 
 /// The time as the header `Date` has it.
-pub(super) fn date(now: Wall) -> Option<HeaderValue> {
+pub(super) fn date(now: UnixMillis) -> Option<HeaderValue> {
     let now = jiff::Timestamp::from_millisecond(now.0).ok()?;
     let mut text = String::new();
     let printer = jiff::fmt::rfc2822::DateTimePrinter::new();

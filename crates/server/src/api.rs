@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::backend::{Health, RemoteHealth};
-use bellwether_core::{Alert, AlertState, Fingerprint, Labels, Now, Recorded, Severity, Wall};
+use bellwether_core::{
+    Alert, AlertState, Fingerprint, Labels, Now, Recorded, Severity, UnixMillis,
+};
 use bellwether_routing::Suppression;
 
 /// Data of `/api/v1/alerts`. An alert whose notifications are held has `silencedBy`, `inhibitedBy` or `acknowledgedBy`.
@@ -266,7 +268,7 @@ fn exponent(value: f64) -> String {
 }
 
 /// RFC 3339 in UTC.
-pub(super) fn time(at: Wall) -> String {
+pub(super) fn time(at: UnixMillis) -> String {
     Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default()
 }
 
@@ -277,7 +279,7 @@ mod tests {
     };
     use super::*;
 
-    use bellwether_core::{Failure, Fingerprint, Mono, Origin};
+    use bellwether_core::{Failure, Fingerprint, MonoMillis, Origin};
 
     fn alert(state: AlertState, value: Option<f64>) -> Arc<Alert> {
         let labels = Labels::from([("mount_point".to_owned(), "/".to_owned())]);
@@ -293,7 +295,7 @@ mod tests {
             peak: value,
             threshold: Some(90.0),
             state,
-            active_at: Wall(1_700_000_000_123),
+            active_at: UnixMillis(1_700_000_000_123),
             fired_at: None,
             resolved_at: None,
         })
@@ -334,7 +336,7 @@ mod tests {
     #[test]
     fn health_and_summary_tell_what_fails() {
         // The wall clock was set back by an hour since the start.
-        let at = |mono: u64, wall: i64| Now { mono: Mono(mono), wall: Wall(wall) };
+        let at = |mono: u64, wall: i64| Now { mono: MonoMillis(mono), wall: UnixMillis(wall) };
         let now = at(100_000, 3_600_000);
         let good = CollectorHealth {
             success: Some(true),
@@ -355,7 +357,8 @@ mod tests {
         );
         assert_eq!(health(&all, false, "1", now)["status"], "starting");
         assert_eq!(health(&all, true, "1", now)["history"], Value::Null);
-        let past = HistoryHealth { bytes: 7, oldest: Some(Wall(0)), ..HistoryHealth::default() };
+        let past =
+            HistoryHealth { bytes: 7, oldest: Some(UnixMillis(0)), ..HistoryHealth::default() };
         all.history = Some(past.clone());
         let view = health(&all, true, "1", now);
         assert_eq!((&view["status"], &view["history"]["bytes"]), (&json!("healthy"), &json!(7)));

@@ -12,10 +12,10 @@ use super::analysis::Judgement;
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity,
-    Wall,
+    UnixMillis,
 };
 use bellwether_promql::Queryable;
-use bellwether_routing::{Explanation, Order, OrderError, Silence, Suppression};
+use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_tsdb::store::Store;
 
 /// The program behind the page.
@@ -62,8 +62,8 @@ pub trait Backend: Send + Sync + 'static {
     /// the identity of the silence or of the alert.
     fn order(
         &self,
-        order: Order,
-    ) -> Pin<Box<dyn Future<Output = Result<String, OrderError>> + Send + '_>>;
+        order: Command,
+    ) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send + '_>>;
 
     /// What channels gave up and do not know.
     fn dead_letters(&self) -> Vec<DeadLetter>;
@@ -153,7 +153,7 @@ pub struct RuleView {
     /// How long the series of its alerts have been missing, where they are.
     pub missing: BTreeMap<Fingerprint, Duration>,
     /// When it was last judged, if ever.
-    pub last_evaluation: Option<Wall>,
+    pub last_evaluation: Option<UnixMillis>,
     /// How long that took.
     pub evaluation_time: Duration,
     /// Why the last evaluation failed, if it did.
@@ -230,7 +230,7 @@ pub struct CollectorHealth {
     /// When it last succeeded.
     pub last_success: Option<Now>,
     /// When the last run ended.
-    pub last_run: Option<Wall>,
+    pub last_run: Option<UnixMillis>,
     /// From one run to the next.
     pub interval: Duration,
     /// How long a run may take.
@@ -274,7 +274,7 @@ pub struct RemoteHealth {
     /// Bytes of history's log that wait.
     pub pending_bytes: u64,
     /// The newest sample that it took.
-    pub newest_sent: Option<Wall>,
+    pub newest_sent: Option<UnixMillis>,
     /// Why the last attempt failed; none after a success. Holds no secret.
     pub last_error: Option<String>,
 }
@@ -289,7 +289,7 @@ pub struct HistoryHealth {
     /// Bytes on disk.
     pub bytes: u64,
     /// The oldest sample.
-    pub oldest: Option<Wall>,
+    pub oldest: Option<UnixMillis>,
     /// Pieces that were found damaged or missing since the start, and left out.
     pub damaged: u64,
     /// Why it does not do what was declared, if so.
@@ -304,7 +304,7 @@ pub struct AlertHistoryHealth {
     /// Bytes of its records.
     pub bytes: u64,
     /// The oldest record, or its day.
-    pub oldest: Option<Wall>,
+    pub oldest: Option<UnixMillis>,
     /// Records that were found damaged or missing since the start.
     pub damaged: u64,
     /// Why it does not do what was declared, if so.
@@ -315,7 +315,7 @@ pub struct AlertHistoryHealth {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReloadHealth {
     /// When.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Why the new configuration was not put into effect, if it was not.
     pub error: Option<String>,
 }
@@ -328,5 +328,5 @@ pub struct ConfigurationHealth {
     /// CRC-32 of its text as it was loaded.
     pub checksum: u32,
     /// Time of the load.
-    pub loaded_at: Wall,
+    pub loaded_at: UnixMillis,
 }

@@ -117,14 +117,14 @@ fn settled(letter: &DeadLetter, sent: bool) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, Wall};
+    use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis};
 
     fn letter(id: &str, channel: &str) -> DeadLetter {
         let alert = Arc::new(Alert {
             fingerprint: bellwether_core::Fingerprint(7),
             message: "full".into(),
             value: Some(91.0),
-            fired_at: Some(Wall(1000)),
+            fired_at: Some(UnixMillis(1000)),
             ..Alert::firing("disk", Severity::Warning, Labels::new())
         });
         let told = |status, at| Notification {
@@ -134,12 +134,12 @@ mod tests {
             group: Arc::default(),
             alert: alert.clone(),
             reason: "91 > 90".into(),
-            at: Wall(at),
+            at: UnixMillis(at),
         };
         DeadLetter {
             id: id.into(),
             channel: channel.into(),
-            at: Wall(2000),
+            at: UnixMillis(2000),
             reason: "refused".into(),
             error: "http://pager answered 400".into(),
             notification: told(Status::Firing, 1000),

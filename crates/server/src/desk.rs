@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use super::answer::Trouble;
 use super::backend::RuleView;
-use bellwether_core::{Alert, AlertState, Fingerprint, Now, Wall};
+use bellwether_core::{Alert, AlertState, Fingerprint, Now, UnixMillis};
 use bellwether_routing::{
-    Acknowledgement, Explanation, Membership, OPEN, Order, OrderError, Recurs, Silence,
-    SilenceDraft, Way,
+    Acknowledgement, Command, CommandError, Explanation, GroupStatus, NO_END, Recurs, RouteMatch,
+    Silence, SilenceDraft,
 };
-use bellwether_schema::{Span, parse_duration};
+use bellwether_schema::{HumanDuration, parse_duration};
 
 /// `POST /api/v1/alerts/<fingerprint>/acknowledge`.
 #[derive(Deserialize)]
@@ -37,19 +37,19 @@ fn bad(error: impl ToString) -> Trouble {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn silence(body: &[u8], now: Wall) -> Result<Order, Trouble> {
-    SilenceDraft::parse(body, now).map(Order::Silence).map_err(bad)
+pub(super) fn silence(body: &[u8], now: UnixMillis) -> Result<Command, Trouble> {
+    SilenceDraft::parse(body, now).map(Command::Silence).map_err(bad)
 }
 
 /// What a body says of who takes care of `alert`.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn acknowledge(alert: &str, body: &[u8], now: Wall) -> Result<Order, Trouble> {
+pub(super) fn acknowledge(alert: &str, body: &[u8], now: UnixMillis) -> Result<Command, Trouble> {
     let Acknowledging { by, comment, until, duration } =
         serde_json::from_slice(body).map_err(bad)?;
     let until = end(until.as_deref(), duration.as_deref(), now)?;
-    Ok(Order::Acknowledge { alert: fingerprint(alert)?, by, comment, until })
+    Ok(Command::Acknowledge { alert: fingerprint(alert)?, by, comment, until })
 }
 
 /// The alert of 16 hexadecimal digits.
@@ -62,7 +62,11 @@ pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, Trouble> {
     })
 }
 
-fn end(until: Option<&str>, duration: Option<&str>, from: Wall) -> Result<Option<Wall>, Trouble> {
+fn end(
+    until: Option<&str>,
+    duration: Option<&str>,
+    from: UnixMillis,
+) -> Result<Option<UnixMillis>, Trouble> {
     match (until, duration) {
         (Some(_), Some(_)) => Err(bad("both until and duration").hint("keep one")),
         (Some(at), None) => moment("until", at).map(Some),
@@ -72,28 +76,28 @@ fn end(until: Option<&str>, duration: Option<&str>, from: Wall) -> Result<Option
             let span = span.ok_or_else(|| {
                 bad(format!("not a duration: {text:?}")).hint("30m, 2h or 1d12h, say")
             })?;
-            Ok(Some(Wall(from.0.saturating_add(span.as_millis() as i64))))
+            Ok(Some(UnixMillis(from.0.saturating_add(span.as_millis() as i64))))
         }
     }
 }
 
-fn moment(key: &str, text: &str) -> Result<Wall, Trouble> {
+fn moment(key: &str, text: &str) -> Result<UnixMillis, Trouble> {
     let time: Result<jiff::Timestamp, _> = text.parse();
-    time.map(|time| Wall(time.as_millisecond()))
+    time.map(|time| UnixMillis(time.as_millisecond()))
         .map_err(|_| bad(format!("{key}: not a time: {text:?}")).hint("2026-11-21T10:00:00Z, say"))
 }
 
 /// Why an order was not carried out.
-pub(super) fn refused(error: &OrderError) -> Trouble {
+pub(super) fn refused(error: &CommandError) -> Trouble {
     let status = match error {
-        OrderError::Unknown(_) => StatusCode::NOT_FOUND,
-        OrderError::Invalid(_) => StatusCode::BAD_REQUEST,
+        CommandError::Unknown(_) => StatusCode::NOT_FOUND,
+        CommandError::Invalid(_) => StatusCode::BAD_REQUEST,
     };
     Trouble::new(status, error.to_string())
 }
 
 /// `/api/v1/silences`.
-pub(super) fn silences(all: &[Silence], now: Wall) -> Value {
+pub(super) fn silences(all: &[Silence], now: UnixMillis) -> Value {
     let one = |silence: &Silence| {
         let mut view = json!({
             "id": silence.id,
@@ -101,7 +105,7 @@ pub(super) fn silences(all: &[Silence], now: Wall) -> Value {
             "holds": silence.holds(now),
             "matchers": silence.matchers.to_string(),
             "startsAt": time(silence.starts_at),
-            "endsAt": (silence.ends_at < OPEN).then(|| time(silence.ends_at)),
+            "endsAt": (silence.ends_at < NO_END).then(|| time(silence.ends_at)),
             "createdBy": silence.created_by,
             "comment": silence.comment,
             "updatedAt": time(silence.updated_at),
@@ -125,13 +129,13 @@ fn recurs(recurs: &Recurs) -> serde_json::Map<String, Value> {
 }
 
 /// RFC 3339 in UTC; null for the ends of time.
-pub(super) fn time(at: Wall) -> Value {
+pub(super) fn time(at: UnixMillis) -> Value {
     let known = jiff::Timestamp::from_millisecond(at.0).ok();
     known.map_or(Value::Null, |at| format!("{at:.0}").into())
 }
 
 fn span(duration: Duration) -> String {
-    Span(duration).to_string()
+    HumanDuration(duration).to_string()
 }
 
 /// In whole seconds.
@@ -141,7 +145,7 @@ fn seconds(duration: Duration) -> String {
 
 /// One route, for people and programs.
 #[must_use]
-pub fn way_view(way: &Way) -> Value {
+pub fn route_match_view(way: &RouteMatch) -> Value {
     let escalation = way.escalation.iter();
     json!({
         "route": way.route,
@@ -160,8 +164,8 @@ pub fn way_view(way: &Way) -> Value {
     })
 }
 
-fn membership(one: &Membership) -> Value {
-    let mut view = way_view(&one.way);
+fn membership(one: &GroupStatus) -> Value {
+    let mut view = route_match_view(&one.way);
     let more = json!({
         "toldAs": one.told.map(|(severity, _)| severity.as_str()),
         "firstTold": one.told.map(|(_, at)| time(at)),
@@ -234,17 +238,17 @@ pub(super) fn explain(
 mod tests {
     use super::*;
 
-    const NOW: Wall = Wall(1_795_435_200_000);
+    const NOW: UnixMillis = UnixMillis(1_795_435_200_000);
 
     #[test]
     fn a_silence_is_read_with_its_end_or_its_length() {
         let body = br#"{"matchers": ["a=b", "c=~\"d.*\""], "duration": "2h", "created_by": "ada"}"#;
-        let Order::Silence(draft) = silence(body, NOW).ok().unwrap() else { panic!() };
+        let Command::Silence(draft) = silence(body, NOW).ok().unwrap() else { panic!() };
         assert_eq!(draft.matchers.to_string(), "{a=\"b\",c=~\"d.*\"}");
-        assert_eq!((draft.starts_at, draft.ends_at), (None, Wall(NOW.0 + 7_200_000)));
+        assert_eq!((draft.starts_at, draft.ends_at), (None, UnixMillis(NOW.0 + 7_200_000)));
         let body = br#"{"matchers": "a=b", "startsAt": "2026-11-24T00:00:00Z",
                         "endsAt": "2026-11-25T00:00:00Z", "createdBy": "ada", "comment": "x"}"#;
-        let Order::Silence(draft) = silence(body, NOW).ok().unwrap() else { panic!() };
+        let Command::Silence(draft) = silence(body, NOW).ok().unwrap() else { panic!() };
         assert_eq!(draft.ends_at.since(draft.starts_at.unwrap()), Duration::from_secs(86_400));
     }
 
@@ -267,7 +271,7 @@ mod tests {
         }
         assert!(acknowledge("xyz", br#"{"by": "ada"}"#, NOW).is_err());
         let order = acknowledge("00ff", br#"{"by": "ada", "duration": "1h"}"#, NOW).ok().unwrap();
-        let Order::Acknowledge { alert, until, .. } = order else { panic!() };
-        assert_eq!((alert, until), (Fingerprint(255), Some(Wall(NOW.0 + 3_600_000))));
+        let Command::Acknowledge { alert, until, .. } = order else { panic!() };
+        assert_eq!((alert, until), (Fingerprint(255), Some(UnixMillis(NOW.0 + 3_600_000))));
     }
 }

@@ -41,7 +41,7 @@ use super::status;
 use super::stream::Stream;
 use super::web::{Verdict, Verifier};
 use bellwether_exposition::Page;
-use bellwether_routing::Order;
+use bellwether_routing::Command;
 
 /// The version told to clients.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -244,12 +244,12 @@ impl Shared {
             }
             Route::Silence => {
                 let id = endpoint.part(asked.path).to_owned();
-                self.order(asked, Order::Expire(id)).await
+                self.order(asked, Command::Expire(id)).await
             }
             Route::Acknowledge => {
                 let alert = endpoint.part(asked.path);
                 let order = if parts.method == Method::DELETE {
-                    Order::Release(desk::fingerprint(alert)?)
+                    Command::Release(desk::fingerprint(alert)?)
                 } else {
                     let body = self.json_body(asked, body).await?;
                     desk::acknowledge(alert, &body, self.backend.now().wall)?
@@ -392,7 +392,7 @@ impl Shared {
     }
 
     /// Has an order carried out.
-    async fn order(&self, asked: &Asked<'_>, order: Order) -> Result<Answer> {
+    async fn order(&self, asked: &Asked<'_>, order: Command) -> Result<Answer> {
         let permit = self.permit(asked).await?;
         self.order_within(asked, order, permit).await
     }
@@ -400,7 +400,7 @@ impl Shared {
     async fn order_within(
         &self,
         asked: &Asked<'_>,
-        order: Order,
+        order: Command,
         permit: Permit,
     ) -> Result<Answer> {
         let backend = Arc::clone(&self.backend);

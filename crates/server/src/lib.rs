@@ -49,7 +49,7 @@ pub use backend::{
     HistoryHealth, ReloadHealth, RemoteHealth, Resent, RuleGroup, RuleView, StateHealth,
 };
 pub use control::read_token;
-pub use desk::way_view;
+pub use desk::route_match_view;
 pub use listener::{BindError, Handle, OpenSocket, Server};
 pub use network::Network;
 pub use query::{QueryLimits, QueryStats, answer_json};

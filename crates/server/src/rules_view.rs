@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    use bellwether_core::{Alert, AlertState, Labels, Severity, Wall};
+    use bellwether_core::{Alert, AlertState, Labels, Severity, UnixMillis};
 
     fn rule(name: &str, group: &str, file: &str) -> RuleView {
         RuleView {
@@ -204,7 +204,7 @@ mod tests {
             severity: Severity::Critical,
             labels: Labels::from([("team".to_owned(), "infra".to_owned())]),
             alerts: vec![Arc::new(Alert::firing(name, Severity::Critical, Labels::new()))],
-            last_evaluation: Some(Wall(0)),
+            last_evaluation: Some(UnixMillis(0)),
             evaluation_time: Duration::from_micros(5),
             group: Arc::new(RuleGroup {
                 name: group.into(),

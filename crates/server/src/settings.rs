@@ -14,7 +14,7 @@ use super::network::Network;
 use super::query::QueryLimits;
 use bellwether_core::{is_label_name, is_metric_name};
 use bellwether_schema::section;
-use bellwether_schema::{At, Problems, Span, Spanned, is_host_name};
+use bellwether_schema::{Diagnostics, HumanDuration, SourceLocation, Spanned, is_host_name};
 
 section! {
     /// Where the page is served, under which names, to whom and within which limits.
@@ -60,15 +60,15 @@ section! {
         /// Size of a request's body in bytes.
         pub max_body_bytes: Spanned<u64> = Spanned::nowhere(1_048_576),
         /// Time for a complete request head; on a new connection the TLS handshake included.
-        pub header_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        pub header_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(10)),
         /// Time for a complete request body.
-        pub body_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        pub body_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(10)),
         /// Time in which the client must take some of the answer.
-        pub write_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(10)),
+        pub write_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(10)),
         /// Time for a whole request, from its head to the last byte of the answer.
-        pub request_timeout: Spanned<Span> = Spanned::nowhere(Span::secs(60)),
+        pub request_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(60)),
         /// Time a kept-alive connection may stay without a request.
-        pub idle_timeout: Spanned<Span> = Spanned::nowhere(Span::minutes(5)),
+        pub idle_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::minutes(5)),
     }
 }
 
@@ -111,7 +111,7 @@ impl LocalSocket {
         u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o777).unwrap_or(0o600)
     }
 
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, problems: &mut Diagnostics) {
         let octal = self.mode.trim_start_matches("0o");
         if !u32::from_str_radix(octal, 8).is_ok_and(|mode| mode <= 0o777) {
             problems
@@ -123,7 +123,7 @@ impl LocalSocket {
 
 impl Prometheus {
     /// Checks what each key alone cannot say.
-    pub fn check(&self, problems: &mut Problems) {
+    pub fn check(&self, problems: &mut Diagnostics) {
         if !valid_host(&self.host) {
             problems
                 .error(&self.host.at, format!("not an address or a host name: {:?}", *self.host))
@@ -188,7 +188,7 @@ impl Prometheus {
     }
 }
 
-fn check_default_label(name: &str, at: &At, problems: &mut Problems) {
+fn check_default_label(name: &str, at: &SourceLocation, problems: &mut Diagnostics) {
     if !is_label_name(name) {
         problems
             .error(at, format!("not a label name: {name:?}"))
@@ -209,7 +209,7 @@ impl Limits {
         quarter.clamp(Duration::from_millis(20), Duration::from_secs(1))
     }
 
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, problems: &mut Diagnostics) {
         // Below 8 KiB the HTTP implementation cannot go.
         at_least(&self.max_header_bytes, 8_192, problems);
         at_least(&self.max_connections, 8, problems);
@@ -232,7 +232,7 @@ impl Limits {
 fn at_least<T: PartialOrd + std::fmt::Display>(
     value: &Spanned<T>,
     least: T,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) {
     if **value < least {
         problems.error(&value.at, format!("must be {least} or more, found {}", **value));
@@ -246,12 +246,14 @@ fn valid_host(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode, parse};
+    use bellwether_schema::{Decode, DecodeContext, parse};
 
     fn check(yaml: &str) -> Vec<String> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = parse(yaml).unwrap();
-        if let Some(settings) = Prometheus::decode(&node, &mut Cx::new(&mut problems, &|_| None)) {
+        if let Some(settings) =
+            Prometheus::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
+        {
             settings.check(&mut problems);
         }
         problems.into_sorted().iter().map(ToString::to_string).collect()

@@ -103,13 +103,13 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    use bellwether_core::{Failure, Origin, Wall};
+    use bellwether_core::{Failure, Origin, UnixMillis};
 
     #[test]
     fn collectors_are_targets() {
         let up = CollectorHealth {
             success: Some(true),
-            last_run: Some(Wall(1_700_000_000_000)),
+            last_run: Some(UnixMillis(1_700_000_000_000)),
             interval: Duration::from_secs(30),
             ..CollectorHealth::default()
         };

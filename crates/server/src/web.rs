@@ -20,7 +20,7 @@ use rustls::ServerConfig;
 pub use settings::WebConfig;
 
 use bellwether_files as files;
-use bellwether_schema::{Cx, Decode, Problem, Problems};
+use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics};
 pub(super) use rate::Rate;
 pub(super) use users::{Verdict, Verifier};
 
@@ -50,7 +50,7 @@ pub struct WebError {
     /// The file.
     pub file: PathBuf,
     /// All that is wrong with it, in its order.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Diagnostic>,
 }
 
 impl fmt::Display for WebError {
@@ -72,7 +72,7 @@ impl Web {
     /// # Errors
     /// All that is wrong, each with its place.
     pub fn load(path: &Path) -> Result<Self, WebError> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let web = Self::read(path, &mut problems);
         match web {
             Some(web) if problems.is_empty() => Ok(web),
@@ -80,13 +80,16 @@ impl Web {
         }
     }
 
-    fn read(path: &Path, problems: &mut Problems) -> Option<Self> {
+    fn read(path: &Path, problems: &mut Diagnostics) -> Option<Self> {
         // The stamps come first: what changes while it is read is read again.
         let stamp_of_config = stamp(path);
         let text = match files::read_text(path, files::SMALL) {
             Ok(text) => text,
             Err(error) => {
-                problems.error(&bellwether_schema::At::default(), format!("cannot read: {error}"));
+                problems.error(
+                    &bellwether_schema::SourceLocation::default(),
+                    format!("cannot read: {error}"),
+                );
                 return None;
             }
         };
@@ -94,14 +97,17 @@ impl Web {
             Ok(node) => node,
             Err((pos, message)) => {
                 problems.error(
-                    &bellwether_schema::At { pos, ..bellwether_schema::At::default() },
+                    &bellwether_schema::SourceLocation {
+                        pos,
+                        ..bellwether_schema::SourceLocation::default()
+                    },
                     message,
                 );
                 return None;
             }
         };
         let environment = |name: &str| std::env::var_os(name);
-        let config = WebConfig::decode(&node, &mut Cx::new(problems, &environment))?;
+        let config = WebConfig::decode(&node, &mut DecodeContext::new(problems, &environment))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let named = config.files().map(|file| directory.join(file));
         let files = named.map(|file| (file.clone(), stamp(&file))).collect::<Vec<_>>();

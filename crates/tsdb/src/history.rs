@@ -39,7 +39,7 @@ use folder::Lock;
 use shared::Shared;
 use writer::Writer;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
@@ -73,7 +73,7 @@ impl History {
     /// says why, and it is tried again. `now` tells which blocks are over. Reads files: not on an
     /// async thread.
     #[must_use]
-    pub fn open(options: Options, now: Wall) -> (Self, Recovery) {
+    pub fn open(options: Options, now: UnixMillis) -> (Self, Recovery) {
         let folder = options.folder.clone();
         let shared = Arc::new(Shared::new(options));
         let Some(folder) = folder else {
@@ -154,7 +154,7 @@ impl History {
     /// Appends what was collected at `at`, all or nothing visible to a reader. A second sample of
     /// one time is refused and counted. Readers see it at once; it is durable soon after, see
     /// [`History::sync`].
-    pub fn append(&self, at: Wall, samples: &[(SeriesRef, f64)]) {
+    pub fn append(&self, at: UnixMillis, samples: &[(SeriesRef, f64)]) {
         let samples = samples.iter().map(|(series, value)| (series.0, *value));
         let kept = self.shared.append(at.0, samples, self.writer.is_some());
         match &self.writer {
@@ -189,9 +189,9 @@ impl History {
 
     /// The times of the block that a sample of `at` belongs to.
     #[must_use]
-    pub fn block_range(at: Wall) -> Range<Wall> {
+    pub fn block_range(at: UnixMillis) -> Range<UnixMillis> {
         let start = head::window(at.0);
-        Wall(start)..Wall(head::window_end(start))
+        UnixMillis(start)..UnixMillis(head::window_end(start))
     }
 
     /// A reader of the write-ahead log from `from` on. A history in memory has none.
@@ -243,8 +243,8 @@ impl Queryable for History {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         self.shared.select(matchers, from.0, to.0, guard)
@@ -253,8 +253,8 @@ impl Queryable for History {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         Ok(self.shared.series(matchers, from.0, to.0, guard)?)

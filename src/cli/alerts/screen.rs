@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::cli::asking::{figure, labels as series_labels, list, table, text};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_schema::format_duration;
 
 /// Columns of the history where they are broken into lines.
@@ -15,7 +15,7 @@ const WIDTH: usize = 100;
 const NAME: usize = 34;
 
 /// One line per alert, the worst and the oldest first; messages are cut at `width` columns, if there is one.
-pub(super) fn active(data: &Value, now: Wall, width: Option<usize>) -> String {
+pub(super) fn active(data: &Value, now: UnixMillis, width: Option<usize>) -> String {
     let mut alerts: Vec<&Value> = list(&data["alerts"]).iter().collect();
     if alerts.is_empty() {
         return "no alert is pending or firing\n".to_owned();
@@ -56,10 +56,10 @@ fn state(alert: &Value) -> String {
     if held.is_empty() { state } else { format!("{state} ({})", held.join(", ")) }
 }
 
-fn age(since: &Value, now: Wall) -> String {
+fn age(since: &Value, now: UnixMillis) -> String {
     let since: Option<jiff::Timestamp> = since.as_str().and_then(|text| text.parse().ok());
     let Some(since) = since else { return "-".to_owned() };
-    round(now.since(Wall(since.as_millisecond())).as_secs_f64())
+    round(now.since(UnixMillis(since.as_millisecond())).as_secs_f64())
 }
 
 /// A span for people: two units at most.
@@ -280,14 +280,14 @@ mod tests {
         alerts[2]["fingerprint"] = json!("00000000000000ff");
         alerts[2]["silencedBy"] = json!("7");
         let data = json!({ "alerts": alerts });
-        let shown = active(&data, Wall(1_700_000_090_000), None);
+        let shown = active(&data, UnixMillis(1_700_000_090_000), None);
         let lines: Vec<&str> = shown.lines().collect();
         let first = "00000000000000ff  firing (silenced)  critical  1m30s  c{m=\"/\"}  xxx";
         assert!(lines[1].starts_with(first), "{shown}");
         assert!(lines[1].ends_with(&"x".repeat(90)), "{shown}");
         assert!(lines[3].contains("pending            critical  1m30s  a{m=\"/\"}"), "{shown}");
-        let shown = active(&data, Wall(1_700_000_090_000), Some(100));
+        let shown = active(&data, UnixMillis(1_700_000_090_000), Some(100));
         assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
-        assert!(active(&json!({"alerts": []}), Wall(0), None).starts_with("no alert"));
+        assert!(active(&json!({"alerts": []}), UnixMillis(0), None).starts_with("no alert"));
     }
 }

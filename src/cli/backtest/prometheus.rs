@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::cli::Global;
 use crate::cli::client::Target;
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
@@ -59,8 +59,8 @@ impl Queryable for Server<'_> {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         // A range vector has the samples as they are. It leaves out its beginning (before
@@ -92,12 +92,12 @@ impl Queryable for Server<'_> {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         guard.check()?;
-        let seconds = |at: Wall| at.0.div_euclid(1000).to_string();
+        let seconds = |at: UnixMillis| at.0.div_euclid(1000).to_string();
         let (start, end) = (seconds(from), seconds(to));
         let parameters = [("match[]", &*selector(matchers)), ("start", &start), ("end", &end)];
         let all: Vec<BTreeMap<String, String>> = self.get("/api/v1/series", &parameters)?;

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::Tried;
 use crate::cli::asking::printable;
 use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
-use bellwether_core::{LabelSet, Labels, Status, Wall};
+use bellwether_core::{LabelSet, Labels, Status, UnixMillis};
 use bellwether_schema::format_duration;
 
 /// Episodes of one rule that are listed; the rest is counted.
 const LISTED: usize = 20;
 
 /// From when to when.
-type Range = (Wall, Wall);
+type Range = (UnixMillis, UnixMillis);
 
 /// The outcome for people.
 pub(super) fn text(tried: &Tried, range: Range) -> String {
@@ -90,7 +90,7 @@ fn notifications(episodes: &[Episode]) -> BTreeMap<&str, usize> {
     counts
 }
 
-fn line(episode: &Episode, end: Wall) -> String {
+fn line(episode: &Episode, end: UnixMillis) -> String {
     let lasted = span(episode.lasted(end));
     let ended = match episode.resolved_at {
         Some(at) => format!("to {} ({lasted})", time(at)),
@@ -217,7 +217,7 @@ fn labels(labels: &Labels) -> String {
 }
 
 /// RFC 3339 in UTC, without what is below a second.
-fn time(at: Wall) -> String {
+fn time(at: UnixMillis) -> String {
     let seconds = Timestamp::from_second(at.0.div_euclid(1000));
     seconds.map(|at| at.to_string()).unwrap_or_default()
 }

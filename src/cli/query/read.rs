@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use serde_json::Value as Json;
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Answer, Sample, SampledSeries, Value};
 
 /// The answer in `text`.
@@ -32,16 +32,16 @@ fn value(data: &Json) -> anyhow::Result<Value> {
     Ok(match data["resultType"].as_str() {
         Some("scalar") => {
             let (at, value) = point(result)?;
-            Value::Scalar { at: Wall(at), value }
+            Value::Scalar { at: UnixMillis(at), value }
         }
         Some("string") => Value::String {
-            at: Wall(time(&result[0])?),
+            at: UnixMillis(time(&result[0])?),
             text: result[1].as_str().unwrap_or_default().to_owned(),
         },
         Some("vector") => {
             let sample = |item: &Json| {
                 let (at, value) = point(&item["value"])?;
-                anyhow::Ok(Sample { labels: labels(&item["metric"])?, at: Wall(at), value })
+                anyhow::Ok(Sample { labels: labels(&item["metric"])?, at: UnixMillis(at), value })
             };
             Value::Vector(list()?.iter().map(sample).collect::<Result<_, _>>()?)
         }
@@ -82,9 +82,13 @@ mod tests {
     fn what_the_server_writes_is_read_back() {
         let up = LabelSet::new([("__name__", "up"), ("job", "a\"\n")]);
         for value in [
-            Value::Scalar { at: Wall(1500), value: 1e-10 },
-            Value::String { at: Wall(0), text: "a".into() },
-            Value::Vector(vec![Sample { labels: up.clone(), at: Wall(1), value: f64::INFINITY }]),
+            Value::Scalar { at: UnixMillis(1500), value: 1e-10 },
+            Value::String { at: UnixMillis(0), text: "a".into() },
+            Value::Vector(vec![Sample {
+                labels: up.clone(),
+                at: UnixMillis(1),
+                value: f64::INFINITY,
+            }]),
             Value::Matrix(vec![SampledSeries {
                 labels: up,
                 times: vec![1_435_781_430_781, 1_435_781_430_782],

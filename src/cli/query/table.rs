@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use crate::cli::asking::{aligned, printable};
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{SampledSeries, Value};
 
 /// Columns that are as wide as their widest cell; the first is text, the others numbers.
@@ -66,8 +66,8 @@ pub(super) fn csv(value: &Value) -> String {
     };
     let name = |labels: &LabelSet| labels.to_string();
     match value {
-        Value::Scalar { at: Wall(at), value } => line(*at, "", &number(*value)),
-        Value::String { at: Wall(at), text } => line(*at, "", text),
+        Value::Scalar { at: UnixMillis(at), value } => line(*at, "", &number(*value)),
+        Value::String { at: UnixMillis(at), text } => line(*at, "", text),
         Value::Vector(samples) => {
             for sample in samples {
                 line(sample.at.0, &name(&sample.labels), &number(sample.value));
@@ -112,14 +112,14 @@ mod tests {
 
     #[test]
     fn tables_are_aligned() {
-        let sample = |host, value| Sample { labels: labels(host), at: Wall(0), value };
+        let sample = |host, value| Sample { labels: labels(host), at: UnixMillis(0), value };
         assert_eq!(
             table(&Value::Vector(vec![sample("a", 1.5), sample("bcd", 100.0)])),
             "load{host=\"a\"}    1.5\nload{host=\"bcd\"}  100\n"
         );
         assert_eq!(table(&Value::Vector(Vec::new())), "no series\n");
         assert_eq!(table(&Value::Matrix(Vec::new())), "no series\n");
-        assert_eq!(table(&Value::Scalar { at: Wall(0), value: 2.0 }), "2\n");
+        assert_eq!(table(&Value::Scalar { at: UnixMillis(0), value: 2.0 }), "2\n");
         let series = SampledSeries {
             labels: labels("a"),
             times: vec![0, 1, 2],
@@ -148,14 +148,15 @@ mod tests {
 
     #[test]
     fn csv_is_quoted() {
-        let sample = Sample { labels: labels("a,\"b\""), at: Wall(1500), value: f64::NEG_INFINITY };
+        let sample =
+            Sample { labels: labels("a,\"b\""), at: UnixMillis(1500), value: f64::NEG_INFINITY };
         assert_eq!(
             csv(&Value::Vector(vec![sample])),
             "time,series,value\r\n\
              1970-01-01T00:00:01.500Z,\"load{host=\"\"a,\\\"\"b\\\"\"\"\"}\",-Inf\r\n"
         );
         assert_eq!(
-            csv(&Value::String { at: Wall(0), text: "x".into() }),
+            csv(&Value::String { at: UnixMillis(0), text: "x".into() }),
             "time,series,value\r\n1970-01-01T00:00:00.000Z,,x\r\n"
         );
     }

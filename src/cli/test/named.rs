@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::config;
 use crate::ruletest::Suite;
 use bellwether_compat::RuleFile;
-use bellwether_schema::{Problems, Spanned};
+use bellwether_schema::{Diagnostics, Spanned};
 
 /// The files that `suite`, which stands in `file`, is about; each once.
-pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Problems) -> Vec<RuleFile> {
+pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Diagnostics) -> Vec<RuleFile> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut found = Vec::<RuleFile>::new();
     for Spanned { value: pattern, at } in suite.rule_files.iter() {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Most values held: 4 KiB for them, as much for their order.
 const CAPACITY: usize = 512;
@@ -50,7 +50,7 @@ impl Sample {
     }
 
     /// Takes a value, later than all before it; one that is not is ignored.
-    pub fn push(&mut self, at: Wall, value: f64) {
+    pub fn push(&mut self, at: UnixMillis, value: f64) {
         if self.held.back().is_some_and(|(last, _)| at.0 < last.saturating_add(self.stride)) {
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// How much of a slot's value is of the last season, once there were a few.
 const NEWEST: f64 = 0.3;
@@ -34,11 +34,11 @@ struct Slot {
 struct Fading {
     mean: f64,
     count: f64,
-    last: Option<Wall>,
+    last: Option<UnixMillis>,
 }
 
 impl Fading {
-    fn push(&mut self, at: Wall, value: f64, window: f64) {
+    fn push(&mut self, at: UnixMillis, value: f64, window: f64) {
         let passed = self.last.map_or(0.0, |last| at.since(last).as_millis() as f64);
         self.count += 1.0;
         self.last = Some(at);
@@ -70,7 +70,7 @@ impl Season {
 
     /// What earlier seasons had at the time of `at`, in between the middles of two slots in
     /// proportion; `None` while there were none.
-    pub(super) fn usual(&self, at: Wall) -> Option<f64> {
+    pub(super) fn usual(&self, at: UnixMillis) -> Option<f64> {
         let (slot, part) = self.place(at);
         let here = self.slots[slot];
         if here.visits == 0.0 {
@@ -89,7 +89,7 @@ impl Season {
         season.count > 0.0 && season.mean < level.mean
     }
 
-    pub(super) fn push(&mut self, at: Wall, value: f64) {
+    pub(super) fn push(&mut self, at: UnixMillis, value: f64) {
         if let Some(usual) = self.usual(at) {
             self.rests[0].push(at, (value - self.level(value)).abs(), self.window);
             self.rests[1].push(at, (value - usual).abs(), self.window);
@@ -112,7 +112,7 @@ impl Season {
     }
 
     /// The slot of `at`, and where in it, 0 to 1.
-    fn place(&self, at: Wall) -> (usize, f64) {
+    fn place(&self, at: UnixMillis) -> (usize, f64) {
         let count = self.slots.len();
         let phase = at.0.rem_euclid(self.length) as f64 / self.length as f64 * count as f64;
         let slot = (phase as usize).min(count - 1);
@@ -131,7 +131,7 @@ mod tests {
     fn after(days: i64, length: Duration, value: fn(i64) -> f64) -> Season {
         let mut season = Season::new(length, 14 * 86_400_000);
         for step in 0..days * 144 {
-            season.push(Wall(step * 10 * MINUTES), value(step * 10));
+            season.push(UnixMillis(step * 10 * MINUTES), value(step * 10));
         }
         season
     }
@@ -143,13 +143,14 @@ mod tests {
     #[test]
     fn the_time_of_day_is_known_after_a_day() {
         let season = after(3, DAY, hour);
-        let at =
-            |hour: i64, minute: i64| season.usual(Wall((3 * 1440 + hour * 60 + minute) * MINUTES));
+        let at = |hour: i64, minute: i64| {
+            season.usual(UnixMillis((3 * 1440 + hour * 60 + minute) * MINUTES))
+        };
         assert_eq!(at(9, 30), Some(9.0));
         // Between the middles of two slots it is in between.
         assert!(at(10, 0).is_some_and(|usual| (usual - 9.5).abs() < 1e-9), "{:?}", at(10, 0));
         assert!(season.explains());
-        assert_eq!(after(1, DAY, hour).usual(Wall(23 * 60 * MINUTES)), None, "is under way");
+        assert_eq!(after(1, DAY, hour).usual(UnixMillis(23 * 60 * MINUTES)), None, "is under way");
     }
 
     #[test]
@@ -164,7 +165,7 @@ mod tests {
     fn a_week_has_its_days() {
         let sunday = |minute: i64| if minute / 1440 % 7 == 3 { 0.0 } else { 100.0 };
         let season = after(21, 7 * DAY, sunday);
-        let noon = |day: i64| season.usual(Wall((21 * 1440 + day * 1440 + 720) * MINUTES));
+        let noon = |day: i64| season.usual(UnixMillis((21 * 1440 + day * 1440 + 720) * MINUTES));
         assert_eq!((noon(3), noon(4)), (Some(0.0), Some(100.0)));
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::season::Season;
 use super::tail::Tail;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Values of a run.
 const RUN: usize = 12;
@@ -81,7 +81,7 @@ impl Course {
         Self { run: Run::default(), points: Tail::new(window), runs: Tail::new(window), seen: 0 }
     }
 
-    fn push(&mut self, at: Wall, rest: f64) {
+    fn push(&mut self, at: UnixMillis, rest: f64) {
         let run = self.run.with(rest);
         self.run.push(rest);
         self.points.push(at, rest.abs());
@@ -109,7 +109,7 @@ impl Surprise {
     }
 
     /// What the value should be, and the distances from it that were.
-    fn expected(&self, at: Wall, value: f64) -> (&Course, f64) {
+    fn expected(&self, at: UnixMillis, value: f64) -> (&Course, f64) {
         let seasonal = self
             .season
             .usual(at)
@@ -121,7 +121,7 @@ impl Surprise {
     }
 
     /// Judges `value` by what came before it; `sensitivity` is the score asked for.
-    pub(super) fn judge(&self, at: Wall, value: f64, sensitivity: f64) -> Judgement {
+    pub(super) fn judge(&self, at: UnixMillis, value: f64, sensitivity: f64) -> Judgement {
         let level = self.season.level(value);
         let least = least(level);
         let (course, usual) = self.expected(at, value);
@@ -135,7 +135,7 @@ impl Surprise {
         Judgement { score: point + others, usual, reach }
     }
 
-    pub(super) fn push(&mut self, at: Wall, value: f64) {
+    pub(super) fn push(&mut self, at: UnixMillis, value: f64) {
         let level = self.season.level(value);
         let counted = self.within_edge(at, value, level);
         self.from_level.push(at, value - level);
@@ -150,7 +150,7 @@ impl Surprise {
     }
 
     /// The value, or the edge of what is expected if that is nearer.
-    fn within_edge(&self, at: Wall, value: f64, level: f64) -> f64 {
+    fn within_edge(&self, at: UnixMillis, value: f64, level: f64) -> f64 {
         let (course, usual) = self.expected(at, value);
         if course.seen < self.min_samples {
             return value;

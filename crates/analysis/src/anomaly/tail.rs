@@ -1,6 +1,6 @@
 //! How seldom a distance as large was seen.
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Most distances held, 8 bytes each.
 const CAPACITY: usize = 256;
@@ -18,9 +18,9 @@ pub(super) struct Tail {
     /// The stride at which as many are taken in a window as there is room for.
     widest: i64,
     /// When the last was taken.
-    last: Option<Wall>,
+    last: Option<UnixMillis>,
     /// When room was made last, and how many were held then.
-    since: Option<(Wall, usize)>,
+    since: Option<(UnixMillis, usize)>,
     /// Whether the smallest is left out next.
     from_smallest: bool,
     shape: Shape,
@@ -50,7 +50,7 @@ impl Tail {
     }
 
     /// Takes a distance, 0 or more.
-    pub(super) fn push(&mut self, at: Wall, distance: f64) {
+    pub(super) fn push(&mut self, at: UnixMillis, distance: f64) {
         if self.last.is_some_and(|last| at.0 < last.0.saturating_add(self.stride)) {
             return;
         }
@@ -64,7 +64,7 @@ impl Tail {
         self.shape = Shape::of(&self.sorted);
     }
 
-    fn make_room(&mut self, at: Wall, since: Wall) {
+    fn make_room(&mut self, at: UnixMillis, since: UnixMillis) {
         let before = self.since.map_or(0, |(_, held)| held);
         let apart = at.0.saturating_sub(since.0) / (CAPACITY - before) as i64;
         self.stride = apart.saturating_mul(2).clamp(0, self.widest);
@@ -128,7 +128,7 @@ mod tests {
     fn filled(window: i64, distances: impl Iterator<Item = f64>) -> Tail {
         let mut tail = Tail::new(window);
         for (step, distance) in distances.enumerate() {
-            tail.push(Wall(step as i64 * HOUR), distance);
+            tail.push(UnixMillis(step as i64 * HOUR), distance);
         }
         tail
     }

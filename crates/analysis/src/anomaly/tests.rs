@@ -13,7 +13,7 @@ fn settings(algorithm: Algorithm) -> Settings {
 /// What a detector says of `values`, one a minute.
 fn observed(settings: &Settings, values: &[f64]) -> Vec<Observation> {
     let mut detector = Detector::new(settings, MINUTE);
-    let at = |index: usize| Wall(1_700_000_000_000 + index as i64 * 60_000);
+    let at = |index: usize| UnixMillis(1_700_000_000_000 + index as i64 * 60_000);
     values.iter().enumerate().map(|(index, value)| detector.observe(at(index), *value)).collect()
 }
 
@@ -150,7 +150,7 @@ fn events_become_usual_and_fade() {
             let noise = 50.0 + (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
             let spike = step % 288 == 200 && days.contains(&(step / 288));
             let value = if spike { noise + 8.0 } else { noise };
-            let seen = detector.observe(Wall(i64::from(step) * 300_000), value);
+            let seen = detector.observe(UnixMillis(i64::from(step) * 300_000), value);
             count += u32::from(seen.reported);
         }
         count
@@ -228,7 +228,7 @@ proptest! {
     ) {
         let mut detector = Detector::new(&settings(Algorithm::Auto), MINUTE);
         for (at, value) in samples {
-            detector.observe(Wall(at), value);
+            detector.observe(UnixMillis(at), value);
         }
     }
 }
@@ -244,7 +244,7 @@ fn course(days: u32) -> Vec<f64> {
 
 fn each_five_minutes(algorithm: Algorithm, values: &[f64]) -> Vec<Observation> {
     let mut detector = Detector::new(&settings(algorithm), 5 * MINUTE);
-    let at = |step: usize| Wall(1_700_000_000_000 + step as i64 * 300_000);
+    let at = |step: usize| UnixMillis(1_700_000_000_000 + step as i64 * 300_000);
     values.iter().enumerate().map(|(step, value)| detector.observe(at(step), *value)).collect()
 }
 

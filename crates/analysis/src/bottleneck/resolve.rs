@@ -7,7 +7,7 @@ use super::settings::BottleneckSettings;
 use super::shipped::{SHIPPED, Shipped};
 use bellwether_core::{Kind, MetricDef};
 use bellwether_promql as promql;
-use bellwether_schema::{Problems, did_you_mean, format_duration};
+use bellwether_schema::{Diagnostics, did_you_mean, format_duration};
 
 /// What quantile tells how long things take.
 const QUANTILE: f64 = 0.95;
@@ -18,7 +18,7 @@ const QUANTILE: f64 = 0.95;
 pub fn resolve(
     declared: &[BottleneckSettings],
     metrics: &[MetricDef],
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Vec<Bottleneck> {
     let replaced = |shipped: &&Shipped| declared.iter().all(|own| *own.name.value != *shipped.name);
     let shipped = SHIPPED.iter().filter(replaced);
@@ -41,7 +41,7 @@ pub fn resolve(
 fn from_settings(
     own: &BottleneckSettings,
     metrics: &[MetricDef],
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Option<Bottleneck> {
     let (warning, critical) = (own.warning.value, own.critical.value);
     if !warning.is_finite() || !critical.is_finite() || warning == critical {

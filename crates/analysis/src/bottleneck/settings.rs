@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_schema::{Raw, Span, Spanned, choices, section};
+use bellwether_schema::{HumanDuration, Literal, Spanned, section, string_enum};
 
-choices! {
+string_enum! {
     /// What can be short.
     pub enum Resource {
         /// Processors.
@@ -36,9 +36,9 @@ section! {
         /// Only series of `metric` with these labels.
         pub labels: BTreeMap<String, String> = BTreeMap::new(),
         /// The time that `metric` is looked back on.
-        pub window: Span = Span::minutes(5),
+        pub window: HumanDuration = HumanDuration::minutes(5),
         /// PromQL over the names of the page, instead of `metric`.
-        pub promql: Option<Spanned<Raw>>,
+        pub promql: Option<Spanned<Literal>>,
         /// Where it begins: an impact of 25.
         pub warning: Spanned<f64>,
         /// Where it is critical: an impact of 75. Below `warning` where little is bad.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::shipped::SHIPPED;
 use super::{Bottleneck, BottleneckSettings, Resource, resolve};
 use bellwether_core::{Kind, LabelSet, MetricDef, Origin, exported_name};
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 fn metric(name: &str, kind: Kind) -> MetricDef {
     MetricDef {
@@ -21,9 +21,10 @@ fn metric(name: &str, kind: Kind) -> MetricDef {
 }
 
 fn resolved(yaml: &str, metrics: &[MetricDef]) -> Result<Vec<Bottleneck>, Vec<String>> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = parse(yaml).unwrap();
-    let settings = Vec::<BottleneckSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let settings =
+        Vec::<BottleneckSettings>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     let resolved = resolve(&settings.unwrap_or_default(), metrics, &mut problems);
     if problems.is_empty() {
         return Ok(resolved);

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_promql::SampledSeries;
 
 /// Equal pieces of a window of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
     /// Where the first begins.
-    pub from: Wall,
+    pub from: UnixMillis,
     /// Milliseconds of each.
     pub step: i64,
     /// How many there are.
@@ -22,7 +22,7 @@ impl Grid {
 
     /// The window `from..to` in pieces that `finest` fits into and that are not too many.
     #[must_use]
-    pub fn over(from: Wall, to: Wall, finest: Duration) -> Self {
+    pub fn over(from: UnixMillis, to: UnixMillis, finest: Duration) -> Self {
         let width = to.0.saturating_sub(from.0).max(0);
         let finest = u64::try_from(finest.as_millis()).unwrap_or(u64::MAX).max(1);
         let pieces = (width / Self::MOST).max(1).unsigned_abs().div_ceil(finest);

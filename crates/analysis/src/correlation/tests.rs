@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Correlations, Grid, Kind, NoCorrelation, correlate};
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::SampledSeries;
 
 const STEP: i64 = 15_000;
@@ -37,7 +37,7 @@ fn series(name: &str, values: Vec<f64>) -> SampledSeries {
 }
 
 fn grid() -> Grid {
-    Grid::over(Wall(0), Wall(CELLS * STEP), Duration::from_millis(STEP as u64))
+    Grid::over(UnixMillis(0), UnixMillis(CELLS * STEP), Duration::from_millis(STEP as u64))
 }
 
 fn compare(target: &[f64], others: Vec<SampledSeries>) -> Correlations {
@@ -134,17 +134,18 @@ fn what_cannot_be_compared_says_why() {
     assert_eq!(ask(vec![1.0; 300], grid()), NoCorrelation::TooFewSamples);
     assert_eq!(ask(vec![1.0; 720], grid()), NoCorrelation::Constant);
     assert_eq!(ask((0..720).map(f64::from).collect(), grid()), NoCorrelation::Constant);
-    let short = Grid::over(Wall(0), Wall(10 * STEP), Duration::from_millis(STEP as u64));
+    let short =
+        Grid::over(UnixMillis(0), UnixMillis(10 * STEP), Duration::from_millis(STEP as u64));
     assert_eq!(ask(vec![1.0; 9], short), NoCorrelation::TooShort { have: 10 });
 }
 
 #[test]
 fn a_grid_fits_the_samples_and_has_an_end() {
-    let day = Grid::over(Wall(0), Wall(86_400_000), Duration::from_secs(15));
+    let day = Grid::over(UnixMillis(0), UnixMillis(86_400_000), Duration::from_secs(15));
     assert_eq!((day.step, day.cells), (120_000, 720));
-    let hour = Grid::over(Wall(0), Wall(3_600_000), Duration::from_secs(15));
+    let hour = Grid::over(UnixMillis(0), UnixMillis(3_600_000), Duration::from_secs(15));
     assert_eq!((hour.step, hour.cells), (15_000, 240));
-    assert_eq!(Grid::over(Wall(5), Wall(0), Duration::ZERO).cells, 0);
+    assert_eq!(Grid::over(UnixMillis(5), UnixMillis(0), Duration::ZERO).cells, 0);
 }
 
 proptest! {
@@ -153,7 +154,7 @@ proptest! {
         target in prop::collection::vec(any::<f64>(), 0..100),
         other in prop::collection::vec(any::<f64>(), 0..100),
     ) {
-        let grid = Grid::over(Wall(0), Wall(60 * STEP), Duration::from_millis(STEP as u64));
+        let grid = Grid::over(UnixMillis(0), UnixMillis(60 * STEP), Duration::from_millis(STEP as u64));
         let others = [series("other", other)];
         if let Ok(answer) = correlate(&series("target", target), &others, grid, 10, 5) {
             for related in answer.related {

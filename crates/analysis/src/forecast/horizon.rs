@@ -16,7 +16,7 @@ use super::course::Course;
 use super::linear::{Direction, Drawn, NoForecast, Reach, Target, finite, linear};
 use super::season::seasonal;
 use super::words::span;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// How much of the past tells what is usual.
 const PAST: Duration = Duration::from_secs(21 * 86_400);
@@ -105,7 +105,7 @@ impl Horizon {
         &self,
         times_ms: &[i64],
         values: &[f64],
-        now: Wall,
+        now: UnixMillis,
         days: &mut Days,
         mut past: impl FnMut() -> (Vec<i64>, Vec<f64>),
     ) -> Outlook {
@@ -165,14 +165,14 @@ impl Horizon {
     ///
     /// # Errors
     /// The outlook where they do not.
-    fn along(&self, course: &Course, recent: Seen<'_>, now: Wall) -> Result<Found, Outlook> {
+    fn along(&self, course: &Course, recent: Seen<'_>, now: UnixMillis) -> Result<Found, Outlook> {
         let Target { value: target, direction } = self.target;
         let rests = course.off(recent.times, recent.values);
         let line = Drawn::new(recent.times, &rests, now, direction).map_err(Outlook::None)?;
         let within = i64::try_from(self.within.as_millis()).unwrap_or(i64::MAX / 8);
         let sign = if direction == Direction::Rising { 1.0 } else { -1.0 };
-        let after = |look: i64| Wall(now.0.saturating_add(within / LOOKS * look));
-        let missed = |at: Wall| sign * (target - course.at(at.0) - line.at(at));
+        let after = |look: i64| UnixMillis(now.0.saturating_add(within / LOOKS * look));
+        let missed = |at: UnixMillis| sign * (target - course.at(at.0) - line.at(at));
         // The one of the values around the line that gets there first.
         let spread = SPREAD * line.spread();
         let Some(reaches_at) = (0..=LOOKS).map(after).find(|at| missed(*at) <= spread) else {
@@ -199,12 +199,12 @@ impl Horizon {
         days: &Days,
         recent: Seen<'_>,
         whole: Seen<'_>,
-        now: Wall,
+        now: UnixMillis,
     ) -> Outlook {
         let &Found { reach, target, ref rests } = found;
         let whole = whole.until(reach.since);
         let start = whole.times.first();
-        let known = start.map_or(Duration::ZERO, |first| reach.since.since(Wall(*first)));
+        let known = start.map_or(Duration::ZERO, |first| reach.since.since(UnixMillis(*first)));
         let seen = now.since(reach.since);
         let needed = if known >= KNOWN { self.within / 2 } else { self.within };
         if seen < needed {
@@ -250,11 +250,11 @@ pub struct Days {
 
 impl Days {
     /// Hours of the clock, so that all series of a rule are learnt of at once.
-    fn is_old(&self, now: Wall) -> bool {
+    fn is_old(&self, now: UnixMillis) -> bool {
         self.hour != Some(now.0.div_euclid(HOUR))
     }
 
-    fn learn(&mut self, now: Wall, times: &[i64], values: &[f64]) {
+    fn learn(&mut self, now: UnixMillis, times: &[i64], values: &[f64]) {
         *self = Self { hour: Some(now.0.div_euclid(HOUR)), course: Course::of(times, values) };
     }
 }
@@ -268,7 +268,7 @@ struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     /// Those up to `end`.
-    fn until(self, end: Wall) -> Self {
+    fn until(self, end: UnixMillis) -> Self {
         let end = self.times.partition_point(|time| *time <= end.0);
         Self { times: &self.times[..end], values: &self.values[..end] }
     }
@@ -337,7 +337,7 @@ impl Past<'_> {
     }
 
     /// When it may be there at the earliest, where it rose so much in less time before.
-    fn earliest(&self, last: f64, now: Wall, earliest: Wall) -> Wall {
+    fn earliest(&self, last: f64, now: UnixMillis, earliest: UnixMillis) -> UnixMillis {
         let missing = self.up(self.target.value) - self.up(last);
         let left = earliest.since(now);
         let rose = |took: Duration| self.rises(took).any(|(rose, _)| rose >= missing);
@@ -345,16 +345,16 @@ impl Past<'_> {
         sooner.map_or(earliest, |took| {
             let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
             // Its pace now comes on top.
-            Wall(now.0.saturating_add(took / 2))
+            UnixMillis(now.0.saturating_add(took / 2))
         })
     }
 
     /// Whether its days and weeks, as they were before the line, explain where it is now and stay off
     /// the target.
-    fn explains(&self, last: f64, now: Wall, within: Duration) -> bool {
+    fn explains(&self, last: f64, now: UnixMillis, within: Duration) -> bool {
         let Seen { times, values } = self.seen;
         let Some(end) = times.last() else { return false };
-        let Ok(told) = seasonal(times, values, Wall(*end), 48) else { return false };
+        let Ok(told) = seasonal(times, values, UnixMillis(*end), 48) else { return false };
         let hour =
             |at: i64| ((at.saturating_sub(told.from.0)) as f64 / HOUR as f64).max(0.0) as usize;
         let ahead = i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 4);

@@ -8,7 +8,7 @@
 
 use super::super::statistics::{chance_of_t, student};
 use super::line::{Line, change, median};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Points that a line is drawn through at most; pairs grow with the square.
 const POINTS: usize = 200;
@@ -52,11 +52,11 @@ impl From<f64> for Target {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reach {
     /// When the line gets there.
-    pub reaches_at: Wall,
+    pub reaches_at: UnixMillis,
     /// The early end of a band that holds 9 times of 10.
-    pub earliest: Wall,
+    pub earliest: UnixMillis,
     /// The late end; `None` if it may never be.
-    pub latest: Option<Wall>,
+    pub latest: Option<UnixMillis>,
     /// Change per second.
     pub slope: f64,
     /// How sure it is that there is a trend, 0 to 1: one less the chance of such a slope without.
@@ -64,7 +64,7 @@ pub struct Reach {
     /// The level that the line starts from, now.
     pub level: f64,
     /// Since when the line holds: the first sample, or the last change of level or pace.
-    pub since: Wall,
+    pub since: UnixMillis,
 }
 
 /// Why there is no forecast.
@@ -106,7 +106,7 @@ pub enum NoForecast {
 pub fn linear(
     times_ms: &[i64],
     values: &[f64],
-    now: Wall,
+    now: UnixMillis,
     target: impl Into<Target>,
 ) -> Result<Reach, NoForecast> {
     let Target { value: target, direction } = target.into();
@@ -152,7 +152,7 @@ impl Drawn {
     pub(super) fn new(
         times: &[i64],
         values: &[f64],
-        now: Wall,
+        now: UnixMillis,
         direction: Direction,
     ) -> Result<Self, NoForecast> {
         let sign = if direction == Direction::Rising { 1.0 } else { -1.0 };
@@ -178,7 +178,7 @@ impl Drawn {
     }
 
     /// Where it gets to at that time, without a band.
-    pub(super) fn reach(&self, reaches_at: Wall) -> Reach {
+    pub(super) fn reach(&self, reaches_at: UnixMillis) -> Reach {
         let Self { frame, line, x, .. } = self;
         Reach {
             reaches_at,
@@ -192,7 +192,7 @@ impl Drawn {
     }
 
     /// When it has that value.
-    pub(super) fn when(&self, value: f64) -> Wall {
+    pub(super) fn when(&self, value: f64) -> UnixMillis {
         let Self { frame, line, .. } = self;
         frame.wall(frame.now.max(line.centre + (frame.y(value) - line.level) / line.slope))
     }
@@ -203,12 +203,12 @@ impl Drawn {
     }
 
     /// The value of the line at that time.
-    pub(super) fn at(&self, at: Wall) -> f64 {
+    pub(super) fn at(&self, at: UnixMillis) -> f64 {
         self.frame.value(self.line.at(self.frame.x(at.0)))
     }
 
     /// How far it may be off at a time: 9 of 10 values are as near, its pace foreseen until `until`.
-    pub(super) fn band(&self, until: Wall) -> impl Fn(Wall) -> f64 {
+    pub(super) fn band(&self, until: UnixMillis) -> impl Fn(UnixMillis) -> f64 {
         let Self { frame, line, x, y } = self;
         let line = line.at_its_paces(x, y, frame.x(until.0));
         let quantile = student(BAND, line.freedom);
@@ -220,7 +220,7 @@ impl Drawn {
     }
 }
 
-pub(crate) fn finite(times_ms: &[i64], values: &[f64], now: Wall) -> (Vec<i64>, Vec<f64>) {
+pub(crate) fn finite(times_ms: &[i64], values: &[f64], now: UnixMillis) -> (Vec<i64>, Vec<f64>) {
     let samples = times_ms.iter().copied().zip(values.iter().copied());
     samples.filter(|(time, value)| value.is_finite() && *time <= now.0).unzip()
 }
@@ -239,7 +239,7 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// `None` if all samples have one time or one value.
-    pub(crate) fn new(times: &[i64], values: &[f64], now: Wall) -> Option<Self> {
+    pub(crate) fn new(times: &[i64], values: &[f64], now: UnixMillis) -> Option<Self> {
         let (start, end) = (*times.first()?, *times.last()?);
         let base = values.iter().copied().fold(f64::INFINITY, f64::min);
         let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -254,9 +254,9 @@ impl Frame {
         time.saturating_sub(self.start) as f64 / self.width
     }
 
-    fn wall(&self, x: f64) -> Wall {
+    fn wall(&self, x: f64) -> UnixMillis {
         // A float too large becomes the last time there is.
-        Wall(self.start.saturating_add((x * self.width).round() as i64))
+        UnixMillis(self.start.saturating_add((x * self.width).round() as i64))
     }
 
     fn y(&self, value: f64) -> f64 {

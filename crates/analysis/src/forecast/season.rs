@@ -7,7 +7,7 @@
 //! the last day again, alone, on the hourly series of the M4 competition.
 
 use super::autoregression::autoregression;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 const HOUR: i64 = 3_600_000;
 const DAY: usize = 24;
@@ -30,7 +30,7 @@ const PREFERENCE: i32 = 8;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Season {
     /// When the first hour begins.
-    pub from: Wall,
+    pub from: UnixMillis,
     /// Mean of each hour.
     pub values: Vec<f64>,
     /// How far below its value an hour may be, 19 of 20 times. Not positive.
@@ -67,7 +67,7 @@ pub enum NoSeason {
 pub fn seasonal(
     times_ms: &[i64],
     values: &[f64],
-    now: Wall,
+    now: UnixMillis,
     ahead: usize,
 ) -> Result<Season, NoSeason> {
     let (from, hours) = hourly(times_ms, values, now)?;
@@ -105,7 +105,7 @@ pub fn continue_hours(hours: &[f64], ahead: usize) -> Result<Season, NoSeason> {
     values.truncate(ahead);
     let negative = hours.iter().any(|hour| *hour < 0.0);
     let season = Season {
-        from: Wall(0),
+        from: UnixMillis(0),
         values,
         below: (quantile(0.05) * WIDER).min(0.0),
         above: (quantile(0.95) * WIDER).max(0.0),
@@ -146,7 +146,11 @@ fn errors(trials: &[Trial<'_>], left_out: usize) -> [f64; 3] {
 
 /// The means of full hours before `now`, hours without samples filled from the day before or
 /// after; and when the last of them ends.
-fn hourly(times_ms: &[i64], values: &[f64], now: Wall) -> Result<(Wall, Vec<f64>), NoSeason> {
+fn hourly(
+    times_ms: &[i64],
+    values: &[f64],
+    now: UnixMillis,
+) -> Result<(UnixMillis, Vec<f64>), NoSeason> {
     let end = now.0.div_euclid(HOUR);
     let samples = times_ms.iter().zip(values).filter(|(_, value)| value.is_finite());
     let mut hours: Vec<(f64, u32)> = Vec::new();
@@ -171,7 +175,7 @@ fn hourly(times_ms: &[i64], values: &[f64], now: Wall) -> Result<(Wall, Vec<f64>
     let means = hours.iter().map(|(sum, count)| sum / f64::from(*count));
     let mut means: Vec<f64> = means.chain(std::iter::repeat_n(f64::NAN, missing - known)).collect();
     fill(&mut means);
-    Ok((Wall(end * HOUR), means))
+    Ok((UnixMillis(end * HOUR), means))
 }
 
 /// Puts into each NaN the value of a day before, else of a day after, else of the hour before.

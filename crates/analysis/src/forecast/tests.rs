@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::horizon::{Days, Horizon, Outlook};
 use super::linear::{Direction, NoForecast, Reach, Target, linear};
 use super::season::{NoSeason, continue_hours, seasonal};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 const MINUTE: i64 = 60_000;
 /// A monday, for no reason.
@@ -33,7 +33,7 @@ fn six_hours(of: impl FnMut(f64) -> f64) -> (Vec<i64>, Vec<f64>) {
     (times, (0..360).map(f64::from).map(of).collect())
 }
 
-const NOW: Wall = Wall(START + 359 * MINUTE);
+const NOW: UnixMillis = UnixMillis(START + 359 * MINUTE);
 
 fn forecast(of: impl FnMut(f64) -> f64, target: f64) -> Result<Reach, NoForecast> {
     let (times, values) = six_hours(of);
@@ -41,7 +41,7 @@ fn forecast(of: impl FnMut(f64) -> f64, target: f64) -> Result<Reach, NoForecast
 }
 
 fn minutes(reach: &Reach) -> (f64, f64, Option<f64>) {
-    let until = |at: Wall| (at.0 - NOW.0) as f64 / MINUTE as f64;
+    let until = |at: UnixMillis| (at.0 - NOW.0) as f64 / MINUTE as f64;
     (until(reach.reaches_at), until(reach.earliest), reach.latest.map(until))
 }
 
@@ -140,7 +140,7 @@ fn reasons() {
     assert_eq!(linear(&[START; 20], &[1.0; 20], NOW, 2.0), Err(NoForecast::NoTrend));
     // What comes after now is not known yet.
     let (times, values) = six_hours(|minute| minute);
-    let early = linear(&times, &values, Wall(START + 4 * MINUTE), 95.0);
+    let early = linear(&times, &values, UnixMillis(START + 4 * MINUTE), 95.0);
     assert_eq!(early, Err(NoForecast::TooFewSamples { have: 5, need: 10 }));
 }
 
@@ -160,10 +160,10 @@ fn spikes_and_a_late_look_change_nothing() {
     let (at, ..) = minutes(&forecast(spiky, 95.0).unwrap());
     assert!((at - 341.0).abs() < 1.0, "{at}");
     let (times, values) = six_hours(|minute| 60.0 + minute * 0.05);
-    let later = Wall(NOW.0).0 + 100 * MINUTE;
-    let reach = linear(&times, &values, Wall(later), 95.0).unwrap();
-    assert!((reach.reaches_at.since(Wall(later)).as_secs_f64() / 60.0 - 241.0).abs() < 1.0);
-    assert_eq!(reach.reaches_at.since(Wall(i64::MAX)), Duration::ZERO);
+    let later = UnixMillis(NOW.0).0 + 100 * MINUTE;
+    let reach = linear(&times, &values, UnixMillis(later), 95.0).unwrap();
+    assert!((reach.reaches_at.since(UnixMillis(later)).as_secs_f64() / 60.0 - 241.0).abs() < 1.0);
+    assert_eq!(reach.reaches_at.since(UnixMillis(i64::MAX)), Duration::ZERO);
 }
 
 proptest! {
@@ -178,7 +178,7 @@ proptest! {
         samples.dedup_by_key(|sample| sample.0);
         let (times, values): (Vec<i64>, Vec<f64>) =
             samples.into_iter().map(|(time, value)| (i64::from(time) * 1000, value)).unzip();
-        if let Ok(reach) = linear(&times, &values, Wall(now), target) {
+        if let Ok(reach) = linear(&times, &values, UnixMillis(now), target) {
             prop_assert!(reach.earliest <= reach.reaches_at, "{:?}", reach);
             prop_assert!(reach.latest.is_none_or(|latest| latest >= reach.reaches_at), "{:?}", reach);
             prop_assert!((0.0..=1.0).contains(&reach.confidence), "{:?}", reach);
@@ -192,8 +192,8 @@ fn quarters(hours: i64, of: impl Fn(i64) -> f64) -> (Vec<i64>, Vec<f64>) {
     (0..hours * 4).map(quarter).unzip()
 }
 
-fn after(hours: i64) -> Wall {
-    Wall(START + hours * 60 * MINUTE + 5 * MINUTE)
+fn after(hours: i64) -> UnixMillis {
+    UnixMillis(START + hours * 60 * MINUTE + 5 * MINUTE)
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn days_and_weeks_go_on() {
     let known = 4 * 168 + 4 * 24 + 6;
     let (times, values) = quarters(known, busy);
     let told = seasonal(&times, &values, after(known), 48).unwrap();
-    assert_eq!(told.from, Wall(START + known * 60 * MINUTE));
+    assert_eq!(told.from, UnixMillis(START + known * 60 * MINUTE));
     for (ahead, value) in told.values.iter().enumerate() {
         // Friday is told as Friday and Saturday as Saturday: "as a day before" would be 40 off.
         let came = busy(known + ahead as i64);
@@ -277,7 +277,7 @@ fn outlooks(
             let (span, step) = horizon.past();
             spaced(at, span, (step.as_secs() / 60) as usize)
         };
-        let now = Wall(START + at as i64 * MINUTE);
+        let now = UnixMillis(START + at as i64 * MINUTE);
         (at, horizon.outlook(&times, &recent, now, &mut days, past))
     })
 }
@@ -422,7 +422,7 @@ fn days_are_learnt_once_an_hour_and_only_near_the_target() {
         let mut asked = 0;
         for at in 9 * MINUTES_OF_DAY..values.len() {
             let (times, recent) = spaced(at, 360, 1);
-            let now = Wall(START + at as i64 * MINUTE);
+            let now = UnixMillis(START + at as i64 * MINUTE);
             let outlook = horizon.outlook(&times, &recent, now, &mut days, || {
                 asked += 1;
                 spaced(at, 21 * MINUTES_OF_DAY, 15)

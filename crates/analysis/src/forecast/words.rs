@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::linear::Reach;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 impl Reach {
     /// `in 3 h 10 min, 2 h 40 min to 4 h 5 min`, seen from `now`.
     #[must_use]
-    pub fn describe(&self, now: Wall) -> String {
-        let until = |at: Wall| span(at.since(now));
+    pub fn describe(&self, now: UnixMillis) -> String {
+        let until = |at: UnixMillis| span(at.since(now));
         let latest = self.latest.map_or_else(|| "never".to_owned(), until);
         let (middle, earliest) = (until(self.reaches_at), until(self.earliest));
         if earliest == middle && latest == middle {
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_forecast_tells_its_band() {
-        let minutes = |minutes: i64| Wall(minutes * 60_000);
+        let minutes = |minutes: i64| UnixMillis(minutes * 60_000);
         let reach = Reach {
             reaches_at: minutes(190),
             earliest: minutes(160),
@@ -76,12 +76,12 @@ mod tests {
             slope: 1.0,
             confidence: 1.0,
             level: 0.0,
-            since: Wall(0),
+            since: UnixMillis(0),
         };
-        assert_eq!(reach.describe(Wall(0)), "in 3 h 10 min, 2 h 40 min to 4 h 5 min");
+        assert_eq!(reach.describe(UnixMillis(0)), "in 3 h 10 min, 2 h 40 min to 4 h 5 min");
         let never = Reach { latest: None, ..reach };
-        assert_eq!(never.describe(Wall(0)), "in 3 h 10 min, 2 h 40 min to never");
+        assert_eq!(never.describe(UnixMillis(0)), "in 3 h 10 min, 2 h 40 min to never");
         let sharp = Reach { earliest: minutes(190), latest: Some(minutes(190)), ..reach };
-        assert_eq!(sharp.describe(Wall(0)), "in 3 h 10 min");
+        assert_eq!(sharp.describe(UnixMillis(0)), "in 3 h 10 min");
     }
 }

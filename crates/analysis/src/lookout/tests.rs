@@ -1,5 +1,5 @@
 use super::*;
-use bellwether_core::{Mono, Origin};
+use bellwether_core::{MonoMillis, Origin};
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
@@ -30,7 +30,7 @@ fn lookout() -> Lookout {
 }
 
 fn now(step: u64) -> Now {
-    let start = Now { mono: Mono(0), wall: Wall(1_700_000_000_000) };
+    let start = Now { mono: MonoMillis(0), wall: UnixMillis(1_700_000_000_000) };
     start.after(INTERVAL * step as u32)
 }
 
@@ -97,8 +97,8 @@ impl Queryable for Past {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        _: Wall,
-        _: Wall,
+        _: UnixMillis,
+        _: UnixMillis,
         _: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let accepted = |series: &SampledSeries| matchers.iter().all(|m| m.accepts(&series.labels));
@@ -108,8 +108,8 @@ impl Queryable for Past {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         let found = self.select(matchers, from, to, guard)?;

@@ -12,8 +12,8 @@ impl Queryable for Held {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let accepted =
@@ -34,8 +34,8 @@ impl Queryable for Held {
     fn series(
         &self,
         _: &[LabelMatcher],
-        _: Wall,
-        _: Wall,
+        _: UnixMillis,
+        _: UnixMillis,
         _: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         Ok(self.0.iter().map(|series| series.labels.clone()).collect())
@@ -70,7 +70,7 @@ fn anomalies_are_told_as_runs_with_their_worst_sample() {
     let question = Question {
         matchers: &cpu(),
         window: Duration::from_secs(200 * 60),
-        now: Wall(START + 599 * MINUTE),
+        now: UnixMillis(START + 599 * MINUTE),
         guard: &guard,
     };
     let settings = anomaly::Settings { algorithm: crate::Algorithm::Mad, ..Default::default() };
@@ -79,7 +79,7 @@ fn anomalies_are_told_as_runs_with_their_worst_sample() {
     assert_eq!(hosts, ["a", "b"]);
     assert_eq!((told[0].found.len(), told[0].judged, told[0].warming), (0, 201, 0));
     let [found] = told[1].found[..] else { panic!("{:?}", told[1]) };
-    let minute = |at: Wall| (at.0 - START) / MINUTE;
+    let minute = |at: UnixMillis| (at.0 - START) / MINUTE;
     assert_eq!((minute(found.from), minute(found.at), minute(found.to)), (500, 501, 502));
     assert_eq!((found.samples, found.value, found.reported), (3, 95.0, true));
     let (low, high) = found.expected.unwrap();
@@ -92,7 +92,7 @@ fn trends_are_of_the_window_and_baselines_of_what_came_before_too() {
     let question = Question {
         matchers: &cpu(),
         window: Duration::from_secs(60 * 60),
-        now: Wall(START + 599 * MINUTE),
+        now: UnixMillis(START + 599 * MINUTE),
         guard: &guard,
     };
     let day = Duration::from_secs(86_400);
@@ -117,7 +117,7 @@ fn a_question_nobody_waits_for_ends() {
     let question = Question {
         matchers: &cpu(),
         window: Duration::from_secs(60),
-        now: Wall(START),
+        now: UnixMillis(START),
         guard: &guard,
     };
     assert!(anomalies(&hosts(), &question, &anomaly::Settings::default()).is_err());

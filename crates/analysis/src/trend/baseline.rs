@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::forecast::median;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Offsets of all time zones in use are multiples of a quarter of an hour, and so are their
 /// changes: samples of one such piece are of one local hour.
@@ -58,7 +58,7 @@ impl Baselines {
             let piece = times_ms[from].div_euclid(PIECE_MS);
             let rest = &times_ms[from..];
             let to = from + rest.iter().take_while(|t| t.div_euclid(PIECE_MS) == piece).count();
-            if let Some((hour, weekday)) = place(Wall(times_ms[from]), &zone) {
+            if let Some((hour, weekday)) = place(UnixMillis(times_ms[from]), &zone) {
                 let here = values[from..to].iter().copied().filter(|value| value.is_finite());
                 hours[hour].extend(here.clone());
                 weekdays[weekday].extend(here);
@@ -70,14 +70,14 @@ impl Baselines {
 
     /// How far `value` is from what is usual at the hour of the day of `at`.
     #[must_use]
-    pub fn from_hour(&self, at: Wall, value: f64) -> Option<Departure> {
+    pub fn from_hour(&self, at: UnixMillis, value: f64) -> Option<Departure> {
         let (hour, _) = place(at, &self.zone)?;
         self.hours[hour].map(|usual| Departure::new(usual, value))
     }
 
     /// How far `value` is from what is usual on the day of the week of `at`.
     #[must_use]
-    pub fn from_weekday(&self, at: Wall, value: f64) -> Option<Departure> {
+    pub fn from_weekday(&self, at: UnixMillis, value: f64) -> Option<Departure> {
         let (_, weekday) = place(at, &self.zone)?;
         self.weekdays[weekday].map(|usual| Departure::new(usual, value))
     }
@@ -109,7 +109,7 @@ fn slot(mut values: Vec<f64>) -> Option<Slot> {
 }
 
 /// Hour of the day and day of the week of `at`; `None` outside of the calendar.
-fn place(at: Wall, zone: &TimeZone) -> Option<(usize, usize)> {
+fn place(at: UnixMillis, zone: &TimeZone) -> Option<(usize, usize)> {
     let local = zone.to_datetime(Timestamp::from_millisecond(at.0).ok()?);
     let weekday = local.weekday().to_monday_zero_offset();
     Some((usize::try_from(local.hour()).ok()?, usize::try_from(weekday).ok()?))

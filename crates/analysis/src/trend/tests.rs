@@ -15,7 +15,7 @@ fn day(value: impl FnMut(usize) -> f64) -> (Vec<i64>, Vec<f64>) {
 
 fn told(value: impl FnMut(usize) -> f64) -> Trend {
     let (times, values) = day(value);
-    trend(&times, &values, Wall(MONDAY + 24 * HOUR), &Options::default()).unwrap()
+    trend(&times, &values, UnixMillis(MONDAY + 24 * HOUR), &Options::default()).unwrap()
 }
 
 /// Normal enough noise of deviation 1, the same at each run.
@@ -52,7 +52,7 @@ fn the_slope_is_per_second_and_its_error_holds_it() {
     assert!((trend.slope - 0.001).abs() < 3.0 * trend.slope_error, "{trend:?}");
     assert!(trend.slope_error < 1e-5 && trend.slope_error > 1e-7, "{trend:?}");
     assert!((trend.change - 86.4).abs() < 1.0 && trend.p_value < 1e-5, "{trend:?}");
-    assert!((trend.from, trend.to) == (Wall(MONDAY), Wall(MONDAY + 5759 * 15_000)));
+    assert!((trend.from, trend.to) == (UnixMillis(MONDAY), UnixMillis(MONDAY + 5759 * 15_000)));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn chance_makes_no_trend_however_samples_hang_together() {
             let times: Vec<i64> = (0..1000).map(|index| MONDAY + index * 15_000).collect();
             let values: Vec<f64> = times.iter().map(|_| next()).collect();
             let options = Options { least_change: Deviation::Absolute(0.0), ..Options::default() };
-            trend(&times, &values, Wall(i64::MAX), &options).unwrap().p_value <= 0.01
+            trend(&times, &values, UnixMillis(i64::MAX), &options).unwrap().p_value <= 0.01
         });
         let share = found.count() as f64 / 200.0;
         assert!(share <= most, "{kept}: {share}");
@@ -93,9 +93,9 @@ fn statistics_are_those_of_prometheus() {
 
 #[test]
 fn too_little_is_no_trend() {
-    let few = trend(&[1, 2, 3], &[1.0, f64::NAN, 2.0], Wall(10), &Options::default());
+    let few = trend(&[1, 2, 3], &[1.0, f64::NAN, 2.0], UnixMillis(10), &Options::default());
     assert_eq!(few, Err(TooFewSamples { have: 2 }));
-    let one_time = trend(&[5; 20], &[1.0; 20], Wall(10), &Options::default());
+    let one_time = trend(&[5; 20], &[1.0; 20], UnixMillis(10), &Options::default());
     assert_eq!(one_time, Err(TooFewSamples { have: 20 }));
     assert_eq!(
         few.unwrap_err().to_string(),
@@ -116,7 +116,7 @@ fn baselines_are_of_the_local_hour_and_weekday() {
     let hour = |baselines: &Baselines, hour: usize| baselines.hours[hour].unwrap();
     assert_eq!(hour(&baselines, 9), Slot { count: 84, median: 9.0, spread: 0.0 });
     assert_eq!(baselines.weekdays[6].unwrap().median, 111.5);
-    let at = Wall(MONDAY + 9 * HOUR + 1);
+    let at = UnixMillis(MONDAY + 9 * HOUR + 1);
     let departure = baselines.from_hour(at, 18.0).unwrap();
     assert_eq!((departure.difference, departure.percent), (9.0, Some(100.0)));
     assert_eq!(departure.score, None, "the hour has no spread");
@@ -133,8 +133,8 @@ fn baselines_are_of_the_local_hour_and_weekday() {
 fn a_slot_without_samples_has_no_baseline() {
     let baselines = Baselines::of(&[MONDAY, MONDAY + 1], &[1.0, f64::NAN], TimeZone::UTC);
     assert_eq!(baselines.hours[0].map(|slot| slot.count), Some(1));
-    assert_eq!(baselines.from_hour(Wall(MONDAY + HOUR), 1.0), None);
-    assert_eq!(baselines.from_hour(Wall(i64::MAX), 1.0), None);
+    assert_eq!(baselines.from_hour(UnixMillis(MONDAY + HOUR), 1.0), None);
+    assert_eq!(baselines.from_hour(UnixMillis(i64::MAX), 1.0), None);
 }
 
 proptest! {
@@ -144,7 +144,7 @@ proptest! {
     ) {
         let (mut times, values): (Vec<i64>, Vec<f64>) = samples.into_iter().unzip();
         times.sort_unstable();
-        if let Ok(trend) = trend(&times, &values, Wall(i64::MAX), &Options::default()) {
+        if let Ok(trend) = trend(&times, &values, UnixMillis(i64::MAX), &Options::default()) {
             prop_assert!((0.0..=1.0).contains(&trend.p_value), "{:?}", trend);
             prop_assert!(trend.statistics.min <= trend.statistics.max);
         }

@@ -15,7 +15,7 @@ use bellwether_recorder::{Reason, Refused};
 
 /// Refused records told one by one in an [`Recorded`]; further ones are only counted, so that the
 /// answer to a large body stays small.
-pub const MAX_TOLD: usize = 1000;
+pub const MAX_REPORTED: usize = 1000;
 
 /// The body is no JSON array; nothing of it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +82,7 @@ impl<'de> Visitor<'de> for Records<'_> {
 
 fn refuse(answer: &mut Recorded, index: u64, refused: &Refused) {
     answer.refused_total += 1;
-    if answer.refused.len() < MAX_TOLD {
+    if answer.refused.len() < MAX_REPORTED {
         let (reason, message) = (refused.reason.as_str(), refused.to_string());
         answer.refused.push(RefusedRecord { index, reason, message });
     }

@@ -9,9 +9,11 @@ use std::time::Duration;
 use super::statsd::Statsd;
 use bellwether_core::{Kind, MetricDef, Origin, exported_name};
 use bellwether_recorder::{Declared, MAX_LABELS};
-use bellwether_schema::{Problems, Span, Spanned, check_label_names, choices, section};
+use bellwether_schema::{
+    Diagnostics, HumanDuration, Spanned, check_label_names, section, string_enum,
+};
 
-choices! {
+string_enum! {
     /// Types of application metrics.
     pub enum ApplicationType {
         /// A running total: `inc`.
@@ -41,7 +43,7 @@ section! {
         /// off by at most 1.6 % of the value.
         pub quantiles: Option<Spanned<Vec<f64>>>,
         /// How far back a summary's quantiles look; by default 10m.
-        pub max_age: Option<Spanned<Span>>,
+        pub max_age: Option<Spanned<HumanDuration>>,
         /// Text of `# HELP`.
         pub help: Option<String>,
         /// Whether it is recorded and served.
@@ -49,7 +51,7 @@ section! {
         /// Most series it may have. Records of further ones are refused and counted.
         pub max_series: Spanned<u32> = 10_000.into(),
         /// Series that nobody recorded to for this long are forgotten; by default never.
-        pub expire_after: Option<Spanned<Span>>,
+        pub expire_after: Option<Spanned<HumanDuration>>,
     }
 }
 
@@ -72,7 +74,7 @@ pub fn resolve(
     metrics: &[ApplicationMetric],
     prefix: &str,
     interval: Duration,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Vec<Declared> {
     metrics.iter().for_each(|metric| metric.check(problems));
     let enabled = metrics.iter().filter(|metric| metric.enabled);
@@ -116,7 +118,7 @@ impl ApplicationMetric {
         }
     }
 
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, problems: &mut Diagnostics) {
         check_label_names(&self.labels, problems);
         self.check_labels(problems);
         self.check_buckets(problems);
@@ -136,7 +138,7 @@ impl ApplicationMetric {
     }
 
     /// `le` and `quantile` are labels that the page itself adds.
-    fn check_labels(&self, problems: &mut Problems) {
+    fn check_labels(&self, problems: &mut Diagnostics) {
         let taken = match self.r#type {
             ApplicationType::Histogram => "le",
             ApplicationType::Summary => "quantile",
@@ -151,7 +153,7 @@ impl ApplicationMetric {
         }
     }
 
-    fn check_buckets(&self, problems: &mut Problems) {
+    fn check_buckets(&self, problems: &mut Diagnostics) {
         let Some(buckets) = &self.buckets else { return };
         if self.r#type != ApplicationType::Histogram {
             let message = format!("a {} has no buckets", self.r#type.as_str());
@@ -166,7 +168,7 @@ impl ApplicationMetric {
         }
     }
 
-    fn check_quantiles(&self, problems: &mut Problems) {
+    fn check_quantiles(&self, problems: &mut Diagnostics) {
         let Some(quantiles) = &self.quantiles else { return };
         if self.r#type != ApplicationType::Summary {
             let message = format!("a {} has no quantiles", self.r#type.as_str());
@@ -186,13 +188,13 @@ impl ApplicationMetric {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode};
+    use bellwether_schema::{Decode, DecodeContext};
 
     fn check(yaml: &str) -> (Vec<Declared>, Vec<String>) {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = bellwether_schema::parse(yaml).unwrap();
-        let decoded =
-            Vec::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap_or_default();
+        let decoded = Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
+            .unwrap_or_default();
         let declared = resolve(&decoded, "app", Duration::from_secs(30), &mut problems);
         (declared, problems.into_sorted().iter().map(ToString::to_string).collect())
     }

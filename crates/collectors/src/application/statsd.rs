@@ -25,7 +25,7 @@ use intake::Intake;
 use mapping::Translation;
 pub use settings::{Statsd, StatsdDialect, StatsdMapping};
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Largest payload of a UDP packet, and one byte more.
 const PACKET: usize = 65_536;
@@ -70,7 +70,7 @@ impl StatsdListener {
     pub fn start(
         settings: &Statsd,
         recorder: Recorder,
-        clock: impl Fn() -> Wall + Send + 'static,
+        clock: impl Fn() -> UnixMillis + Send + 'static,
     ) -> io::Result<Self> {
         let socket = bind(&settings.listen)?;
         socket.set_read_timeout(Some(LOOK))?;

@@ -301,13 +301,14 @@ impl Collector for Neo4jCollector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode, Problems, parse};
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     /// Whether there is a `neo4j_up` in a collection, and why it failed. Nobody listens.
     async fn collect(seen: Option<Seen>) -> (bool, &'static str) {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = parse("uri: bolt://127.0.0.1:1").unwrap();
-        let settings = Neo4jMetrics::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let settings =
+            Neo4jMetrics::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
         let plan = settings.plan("", Duration::from_secs(5));
         let mut collector = Neo4jCollector::new(&settings, plan, MetricId(0), Arc::default());
         if let Some(seen) = seen {

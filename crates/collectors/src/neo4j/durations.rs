@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bellwether_core::Mono;
+use bellwether_core::MonoMillis;
 
 /// How far back durations count.
 const WINDOW: Duration = Duration::from_secs(300);
@@ -14,11 +14,11 @@ const MOST: usize = 4096;
 
 /// Durations of the last five minutes.
 #[derive(Debug, Default)]
-pub(super) struct Durations(VecDeque<(Mono, f64)>);
+pub(super) struct Durations(VecDeque<(MonoMillis, f64)>);
 
 impl Durations {
     /// Notes one that ended at `now`.
-    pub(super) fn record(&mut self, now: Mono, took: Duration) {
+    pub(super) fn record(&mut self, now: MonoMillis, took: Duration) {
         if self.0.len() == MOST {
             self.0.pop_front();
         }
@@ -26,7 +26,7 @@ impl Durations {
     }
 
     /// The durations that count at `now`, in milliseconds, ascending.
-    pub(super) fn sorted(&mut self, now: Mono) -> Vec<f64> {
+    pub(super) fn sorted(&mut self, now: MonoMillis) -> Vec<f64> {
         while self.0.front().is_some_and(|(at, _)| now.since(*at) > WINDOW) {
             self.0.pop_front();
         }
@@ -60,13 +60,13 @@ mod tests {
     #[test]
     fn old_durations_leave_and_memory_is_bounded() {
         let mut durations = Durations::default();
-        durations.record(Mono(0), Duration::from_millis(9));
-        durations.record(Mono(200_000), Duration::from_micros(1500));
-        assert_eq!(durations.sorted(Mono(300_000)), [1.5, 9.0]);
-        assert_eq!(durations.sorted(Mono(300_001)), [1.5]);
+        durations.record(MonoMillis(0), Duration::from_millis(9));
+        durations.record(MonoMillis(200_000), Duration::from_micros(1500));
+        assert_eq!(durations.sorted(MonoMillis(300_000)), [1.5, 9.0]);
+        assert_eq!(durations.sorted(MonoMillis(300_001)), [1.5]);
         for _ in 0..2 * MOST {
-            durations.record(Mono(300_001), Duration::from_millis(1));
+            durations.record(MonoMillis(300_001), Duration::from_millis(1));
         }
-        assert_eq!(durations.sorted(Mono(300_001)).len(), MOST);
+        assert_eq!(durations.sorted(MonoMillis(300_001)).len(), MOST);
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use bellwether_core::{Batch, MetricId, Mono};
+use bellwether_core::{Batch, MetricId, MonoMillis};
 
 use super::durations::Durations;
 use super::plan::{Job, Reading};
@@ -107,7 +107,13 @@ impl Jobs {
 
     /// Starts what is due, but nothing on databases that are `down`; those are due once they are
     /// back.
-    pub(super) fn start(&mut self, pool: &Arc<Pool>, now: Mono, tick: Duration, down: &[Arc<str>]) {
+    pub(super) fn start(
+        &mut self,
+        pool: &Arc<Pool>,
+        now: MonoMillis,
+        tick: Duration,
+        down: &[Arc<str>],
+    ) {
         let (first, row_limit) = (self.first, self.row_limit);
         for (index, progress) in self.all.iter_mut().enumerate() {
             if down.contains(&progress.job.database) {
@@ -129,7 +135,7 @@ impl Jobs {
     pub(super) async fn deliver(
         &mut self,
         deadline: Instant,
-        now: Mono,
+        now: MonoMillis,
         batch: &mut Batch,
         durations: &mut Durations,
     ) {
@@ -205,7 +211,7 @@ impl Progress {
     }
 
     /// Notes the end of a run, and says so in the log once per change.
-    fn ended(&mut self, trouble: Option<Trouble>, now: Mono) {
+    fn ended(&mut self, trouble: Option<Trouble>, now: MonoMillis) {
         self.running = false;
         let before = std::mem::replace(&mut self.trouble, trouble);
         let absent = self.absent();

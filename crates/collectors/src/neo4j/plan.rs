@@ -219,12 +219,13 @@ fn question(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode, Problems, parse};
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     fn plan(text: &str) -> Plan {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = parse(text).unwrap();
-        let settings = Neo4jMetrics::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let settings =
+            Neo4jMetrics::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
         settings.check(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         settings.plan("app", Duration::from_secs(30))

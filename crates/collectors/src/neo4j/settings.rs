@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use bellwether_core::Kind;
 use bellwether_schema::{
-    Problems, Raw, Secret, Span, Spanned, check_label_names, choices, did_you_mean, is_host_name,
-    section,
+    Diagnostics, HumanDuration, Literal, Secret, Spanned, check_label_names, did_you_mean,
+    is_host_name, section, string_enum,
 };
 
 use super::catalogue::{self, BuiltIn, CATALOGUE, Source, UP};
@@ -36,9 +36,9 @@ section! {
         pub pool: Neo4jPool = Neo4jPool::default(),
         /// Longest wait for a connection, and for the probe that begins a collection; at most four
         /// fifths of the interval, in which a collection ends.
-        pub connect_timeout: Spanned<Span> = Span::secs(5).into(),
+        pub connect_timeout: Spanned<HumanDuration> = HumanDuration::secs(5).into(),
         /// Longest time one query may take, unless it says otherwise.
-        pub query_timeout: Spanned<Span> = Span::secs(10).into(),
+        pub query_timeout: Spanned<HumanDuration> = HumanDuration::secs(10).into(),
         /// Most rows taken of one query; those above are dropped and the query is named.
         pub row_limit: Spanned<u32> = 10_000.into(),
         /// The metrics.
@@ -52,7 +52,7 @@ section! {
         /// Most connections at once, so also the most queries at once.
         pub max_size: Spanned<u32> = 10.into(),
         /// Longest wait for a free one.
-        pub acquire_timeout: Span = Span::secs(5),
+        pub acquire_timeout: HumanDuration = HumanDuration::secs(5),
     }
 }
 
@@ -71,15 +71,15 @@ section! {
         /// `bellwether_neo4j_rows_skipped_total`.
         pub labels: Option<Vec<Spanned<String>>>,
         /// Cypher; it runs in a read-only transaction. `$database` holds the database's name.
-        pub query: Option<Spanned<Raw>>,
+        pub query: Option<Spanned<Literal>>,
         /// Name in the catalogue, where `name` is another.
         pub source: Option<Spanned<String>>,
         /// Column of the value; `value` where there is one, else the one that is no label.
         pub value: Option<Spanned<String>>,
         /// How often to ask; the collection interval unless given.
-        pub interval: Option<Spanned<Span>>,
+        pub interval: Option<Spanned<HumanDuration>>,
         /// Longest time it may take; `query_timeout` unless given.
-        pub timeout: Option<Spanned<Span>>,
+        pub timeout: Option<Spanned<HumanDuration>>,
         /// Database to ask, where it is another.
         pub database: Option<Spanned<String>>,
         /// `auto`: leave it out on a server that cannot tell it, without a failure.
@@ -87,7 +87,7 @@ section! {
     }
 }
 
-choices! {
+string_enum! {
     /// Types that a query can have.
     pub enum Neo4jType {
         /// Goes up and down.
@@ -97,7 +97,7 @@ choices! {
     }
 }
 
-choices! {
+string_enum! {
     /// Whether a metric is asked for.
     pub enum Enabled {
         /// Yes; it is a failure if it cannot be told.
@@ -127,7 +127,7 @@ pub(super) const DATABASE_LABEL: &str = "database";
 impl Neo4jMetrics {
     /// Notes what is wrong in this section. Whether names of metrics are names, and told apart, is
     /// the business of the whole declaration.
-    pub fn check(&self, problems: &mut Problems) {
+    pub fn check(&self, problems: &mut Diagnostics) {
         self.check_uri(problems);
         if let (Some(_), Some(file)) = (&self.password, &self.password_file) {
             problems.error(&file.at, "both password and password_file").hint("keep one of them");
@@ -148,7 +148,7 @@ impl Neo4jMetrics {
         }
     }
 
-    fn check_uri(&self, problems: &mut Problems) {
+    fn check_uri(&self, problems: &mut Diagnostics) {
         let example = "for example bolt://localhost:7687";
         let (scheme, rest) = match self.uri.split_once("://") {
             Some((scheme, rest)) => (scheme, rest),
@@ -169,7 +169,7 @@ impl Neo4jMetrics {
         }
     }
 
-    fn check_databases(&self, problems: &mut Problems) {
+    fn check_databases(&self, problems: &mut Diagnostics) {
         if self.database.is_empty() {
             problems.error(&self.database.at, "empty database name");
         }
@@ -219,7 +219,7 @@ impl Neo4jQuery {
         }
     }
 
-    fn check(&self, labelled: bool, problems: &mut Problems) {
+    fn check(&self, labelled: bool, problems: &mut Diagnostics) {
         let labels = self.labels.as_deref().unwrap_or_default();
         check_label_names(labels, problems);
         if labelled && let Some(label) = labels.iter().find(|l| l.value == DATABASE_LABEL) {
@@ -240,7 +240,12 @@ impl Neo4jQuery {
         }
     }
 
-    fn check_own(&self, query: &Spanned<Raw>, labels: &[Spanned<String>], problems: &mut Problems) {
+    fn check_own(
+        &self,
+        query: &Spanned<Literal>,
+        labels: &[Spanned<String>],
+        problems: &mut Diagnostics,
+    ) {
         if query.trim().is_empty() {
             problems.error(&query.at, "empty query");
         }
@@ -262,7 +267,7 @@ impl Neo4jQuery {
         &self,
         built_in: &BuiltIn,
         labels: &[Spanned<String>],
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
     ) {
         let same = labels.iter().map(|label| label.as_str()).eq(built_in.labels.iter().copied());
         if self.labels.is_some() && !same {
@@ -285,7 +290,7 @@ impl Neo4jQuery {
         }
     }
 
-    fn unknown(&self, problems: &mut Problems) {
+    fn unknown(&self, problems: &mut Diagnostics) {
         let name = self.source.as_ref().unwrap_or(&self.name);
         let names = CATALOGUE.iter().map(|built_in| built_in.name);
         let hint = did_you_mean(name, names)
@@ -294,7 +299,7 @@ impl Neo4jQuery {
     }
 }
 
-fn check_positive(span: &Spanned<Span>, problems: &mut Problems) {
+fn check_positive(span: &Spanned<HumanDuration>, problems: &mut Diagnostics) {
     if span.is_zero() {
         problems.error(&span.at, "expected a duration above zero");
     }
@@ -303,12 +308,13 @@ fn check_positive(span: &Spanned<Span>, problems: &mut Problems) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode, parse};
+    use bellwether_schema::{Decode, DecodeContext, parse};
 
     fn check(text: &str) -> Result<Neo4jMetrics, Vec<String>> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = parse(text).unwrap();
-        let settings = Neo4jMetrics::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+        let settings =
+            Neo4jMetrics::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
         if let Some(settings) = &settings {
             settings.check(&mut problems);
         }

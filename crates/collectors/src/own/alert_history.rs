@@ -1,7 +1,7 @@
 //! What the history of alerts tells of itself.
 
 use super::{Id, Out};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// What the history of alerts holds, and what became of what it was given.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub struct AlertHistoryFigures {
     /// Bytes in memory that are not on disk.
     pub memory_bytes: u64,
     /// The oldest record.
-    pub oldest: Option<Wall>,
+    pub oldest: Option<UnixMillis>,
 }
 
 impl Out<'_> {

@@ -1,7 +1,7 @@
 //! What history tells of itself.
 
 use super::{Id, Out};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// What history holds, and what became of what it was given.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub struct HistoryFigures {
     /// Writes that failed.
     pub write_failures: u64,
     /// The oldest sample.
-    pub oldest: Option<Wall>,
+    pub oldest: Option<UnixMillis>,
 }
 
 impl Out<'_> {

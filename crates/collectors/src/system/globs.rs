@@ -2,7 +2,7 @@
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use bellwether_schema::{Cx, Decode, Node, Shape, Value};
+use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value};
 
 /// One or more globs, compiled. `*` also matches `/`, so `/data*` holds for `/data/1`.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl serde::Serialize for Globs {
 }
 
 impl Decode for Globs {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let items = match &node.value {
             Value::List(items) => items.as_slice(),
             _ => std::slice::from_ref(node),
@@ -70,7 +70,7 @@ impl Decode for Globs {
 }
 
 /// One pattern, checked here so that a broken one is reported at its own place.
-fn glob(node: &Node, cx: &mut Cx<'_>) -> Option<String> {
+fn glob(node: &Node, cx: &mut DecodeContext<'_>) -> Option<String> {
     let text = cx.text(node)?;
     if let Err(error) = Glob::new(&text) {
         cx.error(node.pos, format!("not a glob: {text:?}: {}", error.kind()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Kind, MetricDef, Origin, exported_name};
-use bellwether_schema::{Problems, Spanned, did_you_mean};
+use bellwether_schema::{Diagnostics, Spanned, did_you_mean};
 
 use super::catalogue::{CATALOGUE, Nature, Source, find};
 use super::filter::Filter;
@@ -35,7 +35,7 @@ pub fn resolve(
     declared: &[SystemMetric],
     prefix: &str,
     interval: Duration,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Vec<Declared> {
     declared
         .iter()
@@ -50,7 +50,7 @@ fn resolve_one(
     metric: &SystemMetric,
     prefix: &str,
     interval: Duration,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Option<Declared> {
     let source = source_of(metric, problems)?;
     let kind = kind_of(metric, source, problems);
@@ -84,7 +84,7 @@ fn resolve_one(
     })
 }
 
-fn source_of(metric: &SystemMetric, problems: &mut Problems) -> Option<&'static Source> {
+fn source_of(metric: &SystemMetric, problems: &mut Diagnostics) -> Option<&'static Source> {
     let named: &Spanned<String> = metric.source.as_ref().unwrap_or(&metric.name);
     let source = find(named);
     if source.is_none() {
@@ -97,7 +97,7 @@ fn source_of(metric: &SystemMetric, problems: &mut Problems) -> Option<&'static 
     source
 }
 
-fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Problems) -> Option<Kind> {
+fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) -> Option<Kind> {
     let Some(declared) = &metric.r#type else {
         return Some(match source.nature {
             Nature::Level => Kind::Gauge,
@@ -119,7 +119,7 @@ fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Problems) -> O
     None
 }
 
-fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Problems) {
+fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) {
     let Some(labels) = &metric.labels else { return };
     let known = |label: &String| source.labels.contains(&label.as_str());
     if labels.len() == source.labels.len() && labels.iter().all(known) {
@@ -132,7 +132,7 @@ fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Problems)
     problems.error(&labels.at, format!("the labels of {} are fixed", source.name)).hint(hint);
 }
 
-fn labels_exist(selection: &Selection, source: &Source, problems: &mut Problems) -> bool {
+fn labels_exist(selection: &Selection, source: &Source, problems: &mut Diagnostics) -> bool {
     let mut fits = true;
     for (label, globs) in selection {
         if source.dimensions().any(|known| known == label) {
@@ -154,12 +154,13 @@ fn labels_exist(selection: &Selection, source: &Source, problems: &mut Problems)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode, parse};
+    use bellwether_schema::{Decode, DecodeContext, parse};
 
     fn run(yaml: &str) -> Result<Vec<Declared>, String> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let tree = parse(yaml).unwrap();
-        let metrics = Vec::<SystemMetric>::decode(&tree, &mut Cx::new(&mut problems, &|_| None));
+        let metrics =
+            Vec::<SystemMetric>::decode(&tree, &mut DecodeContext::new(&mut problems, &|_| None));
         let resolved =
             resolve(&metrics.unwrap_or_default(), "pre", Duration::from_secs(30), &mut problems);
         if problems.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::Kind;
-use bellwether_schema::{Span, Spanned, section};
+use bellwether_schema::{HumanDuration, Spanned, section};
 
 use super::globs::Globs;
 
@@ -47,6 +47,6 @@ section! {
         pub rootfs: PathBuf = PathBuf::from("/"),
         /// How long one mount point or sensor may take to answer before it is skipped; at most an
         /// eighth of the interval.
-        pub probe_timeout: Span = Span::millis(500),
+        pub probe_timeout: HumanDuration = HumanDuration::millis(500),
     }
 }

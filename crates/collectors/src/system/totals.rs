@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bellwether_core::{Mono, pack};
+use bellwether_core::{MonoMillis, pack};
 
 /// Share of a total by which it may fall and is still the same total, read while its parts moved.
 const SMALL_FALL: f64 = 0.01;
@@ -79,12 +79,12 @@ pub(super) struct Totals {
 #[derive(Clone, Copy, Debug)]
 struct Last {
     total: Total,
-    at: Mono,
+    at: MonoMillis,
 }
 
 impl Totals {
     /// The series' total as a counter.
-    pub(super) fn counter(&mut self, labels: &[&str], read: f64, now: Mono) -> f64 {
+    pub(super) fn counter(&mut self, labels: &[&str], read: f64, now: MonoMillis) -> f64 {
         match self.find(labels) {
             Some(last) => {
                 last.total.advance(read);
@@ -99,7 +99,7 @@ impl Totals {
     }
 
     /// The series' rate since its last reading; `None` for the first one.
-    pub(super) fn rate(&mut self, labels: &[&str], read: f64, now: Mono) -> Option<f64> {
+    pub(super) fn rate(&mut self, labels: &[&str], read: f64, now: MonoMillis) -> Option<f64> {
         let Some(last) = self.find(labels) else {
             self.begin(read, now);
             return None;
@@ -119,13 +119,13 @@ impl Totals {
         self.last.get_mut(self.key.as_slice())
     }
 
-    fn begin(&mut self, read: f64, now: Mono) {
+    fn begin(&mut self, read: f64, now: MonoMillis) {
         self.last.insert(self.key.as_slice().into(), Last { total: Total::new(read), at: now });
     }
 
     /// Forgets the series that were not read at `now`: one that comes back starts anew. After a
     /// reading that was not `complete` they are remembered for a while.
-    pub(super) fn keep_only(&mut self, now: Mono, complete: bool) {
+    pub(super) fn keep_only(&mut self, now: MonoMillis, complete: bool) {
         let longest = if complete { Duration::ZERO } else { REMEMBERED };
         self.last.retain(|_, last| now.since(last.at) <= longest);
     }
@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn first_steady_reset_and_dip() {
         let mut totals = Totals::default();
-        let mut step = |total, seconds: u64| totals.rate(&["eth0"], total, Mono(seconds * 1000));
+        let mut step =
+            |total, seconds: u64| totals.rate(&["eth0"], total, MonoMillis(seconds * 1000));
         assert_eq!(step(1000.0, 0), None);
         assert_eq!(step(1600.0, 30), Some(20.0));
         assert_eq!(step(1600.0, 30), None, "no time has passed");
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn a_counter_falls_only_where_its_source_began_again() {
         let mut totals = Totals::default();
-        let mut step = |read| totals.counter(&["iowait"], read, Mono(0));
+        let mut step = |read| totals.counter(&["iowait"], read, MonoMillis(0));
         for (read, expected) in [
             (5482.82, 5482.82),
             (5482.81, 5482.82),
@@ -177,16 +178,16 @@ mod tests {
     #[test]
     fn series_are_apart_and_a_lost_one_starts_anew() {
         let mut totals = Totals::default();
-        assert_eq!(totals.rate(&["a"], 0.0, Mono(0)), None);
-        assert_eq!(totals.rate(&["b"], 5.0, Mono(0)), None);
-        totals.keep_only(Mono(0), true);
-        assert_eq!(totals.rate(&["a"], 1.0, Mono(1000)), Some(1.0));
-        totals.keep_only(Mono(1000), true);
-        assert_eq!(totals.rate(&["b"], 9.0, Mono(2000)), None);
-        totals.keep_only(Mono(3000), false);
-        assert_eq!(totals.rate(&["b"], 11.0, Mono(4000)), Some(1.0), "its line was bad");
-        totals.keep_only(Mono(400_000), false);
-        assert_eq!(totals.rate(&["b"], 11.0, Mono(400_000)), None, "for too long");
+        assert_eq!(totals.rate(&["a"], 0.0, MonoMillis(0)), None);
+        assert_eq!(totals.rate(&["b"], 5.0, MonoMillis(0)), None);
+        totals.keep_only(MonoMillis(0), true);
+        assert_eq!(totals.rate(&["a"], 1.0, MonoMillis(1000)), Some(1.0));
+        totals.keep_only(MonoMillis(1000), true);
+        assert_eq!(totals.rate(&["b"], 9.0, MonoMillis(2000)), None);
+        totals.keep_only(MonoMillis(3000), false);
+        assert_eq!(totals.rate(&["b"], 11.0, MonoMillis(4000)), Some(1.0), "its line was bad");
+        totals.keep_only(MonoMillis(400_000), false);
+        assert_eq!(totals.rate(&["b"], 11.0, MonoMillis(400_000)), None, "for too long");
     }
 
     proptest! {
@@ -197,7 +198,7 @@ mod tests {
             let (mut totals, mut now) = (Totals::default(), 0);
             for (total, millis) in steps {
                 now += millis;
-                if let Some(rate) = totals.rate(&[], total as f64, Mono(now)) {
+                if let Some(rate) = totals.rate(&[], total as f64, MonoMillis(now)) {
                     prop_assert!(rate >= 0.0 && rate.is_finite());
                 }
             }
@@ -207,10 +208,10 @@ mod tests {
         #[test]
         fn a_counter_rises_by_what_was_added(reads in proptest::collection::vec(0u32..1_000_000, 2..40)) {
             let (mut totals, mut total) = (Totals::default(), Total::new(f64::from(reads[0])));
-            let mut before = totals.counter(&[], f64::from(reads[0]), Mono(0));
+            let mut before = totals.counter(&[], f64::from(reads[0]), MonoMillis(0));
             for read in &reads[1..] {
                 let added = total.advance(f64::from(*read));
-                let value = totals.counter(&[], f64::from(*read), Mono(0));
+                let value = totals.counter(&[], f64::from(*read), MonoMillis(0));
                 let risen = if value < before { value } else { value - before };
                 prop_assert!((risen - added).abs() < 1e-6, "{} after {}: {}", value, before, added);
                 before = value;

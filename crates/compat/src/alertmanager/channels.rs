@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::go::{self, Dialect};
-use bellwether_schema::{At, Node, Pos, Value};
+use bellwether_schema::{Node, Pos, SourceLocation, Value};
 
 use super::fields::{Fields, Made, scalar};
 use super::{Report, items};
@@ -224,7 +224,7 @@ impl Maker<'_, '_, '_> {
         self.put_message(own, text, &at);
     }
 
-    fn put_message(&mut self, own: &str, text: &str, at: &At) {
+    fn put_message(&mut self, own: &str, text: &str, at: &SourceLocation) {
         if is_default(text) || text.is_empty() {
             return;
         }

@@ -1,6 +1,6 @@
 //! The keys of a mapping, taken one by one, and mappings that are made.
 
-use bellwether_schema::{At, Key, Node, Pos, Value};
+use bellwether_schema::{Key, Node, Pos, SourceLocation, Value};
 
 /// A mapping of the file.
 #[derive(Clone)]
@@ -55,17 +55,21 @@ impl<'n> Fields<'n> {
         self.take(key).map_or_else(Self::none, |node| Self::of(node, &path))
     }
 
-    pub(super) fn at(&self, pos: Pos) -> At {
-        At { pos, path: self.path.as_str().into(), ..At::default() }
+    pub(super) fn at(&self, pos: Pos) -> SourceLocation {
+        SourceLocation { pos, path: self.path.as_str().into(), ..SourceLocation::default() }
     }
 
-    pub(super) fn at_key(&self, key: &str, pos: Pos) -> At {
+    pub(super) fn at_key(&self, key: &str, pos: Pos) -> SourceLocation {
         let dot = if self.path.is_empty() { "" } else { "." };
-        At { pos, path: format!("{}{dot}{key}", self.path).into(), ..At::default() }
+        SourceLocation {
+            pos,
+            path: format!("{}{dot}{key}", self.path).into(),
+            ..SourceLocation::default()
+        }
     }
 
     /// What nobody took.
-    pub(super) fn left(&self) -> impl Iterator<Item = (&'n str, At)> {
+    pub(super) fn left(&self) -> impl Iterator<Item = (&'n str, SourceLocation)> {
         self.left.iter().map(|(key, _)| (key.text.as_str(), self.at_key(&key.text, key.pos)))
     }
 }

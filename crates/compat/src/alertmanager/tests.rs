@@ -2,14 +2,14 @@ use super::*;
 use bellwether_notify as notify;
 
 fn read(text: &str) -> (Alertmanager, Vec<String>) {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let beside = |path: &Path| match path.to_str() {
         Some("/etc/am/t/*.tmpl") => Ok(vec![(path.to_owned(), TEMPLATES.to_owned())]),
         _ => Ok(Vec::new()),
     };
     let path = Path::new("/etc/am/alertmanager.yml");
     let mut read = alertmanager(path, text, &beside, &mut problems);
-    let told = |problem: &Problem| problem.told(&"x").replace("/etc/am/alertmanager.yml:", "");
+    let told = |problem: &Diagnostic| problem.told(&"x").replace("/etc/am/alertmanager.yml:", "");
     let warnings = read.warnings.drain(..).map(|warning| format!("warning {}", told(&warning)));
     notify::check(&read.channels, &mut problems);
     let all = problems.into_sorted().iter().map(told).chain(warnings).collect();

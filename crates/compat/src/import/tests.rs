@@ -1,7 +1,7 @@
 use super::*;
 
 fn import_text(text: &str) -> (Imported, Vec<String>) {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let file = RuleFile { path: "rules.yml".into(), text: text.into() };
     let imported = import(&[file], ["Declared"].into_iter(), &mut problems);
     let problems = problems.into_sorted();

@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339};
-use bellwether_core::{Alert, Fingerprint, Labels, Status, Wall};
+use bellwether_core::{Alert, Fingerprint, Labels, Status, UnixMillis};
 use bellwether_http::{Access, BasicAuth, parse_url};
-use bellwether_schema::{At, Problems, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 
 use super::http::Endpoint;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
@@ -34,7 +34,7 @@ bellwether_schema::section! {
         /// Path that their API is below, as `--web.route-prefix` of Alertmanager.
         pub path_prefix: String = "/".to_owned(),
         /// How often is told again what fires.
-        pub resend_delay: Span = Span::minutes(1),
+        pub resend_delay: HumanDuration = HumanDuration::minutes(1),
         /// Further headers. Values are never shown.
         pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
         /// Token sent as `Authorization: Bearer`.
@@ -44,7 +44,7 @@ bellwether_schema::section! {
         /// User and password.
         pub basic_auth: Option<BasicAuth>,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(10),
+        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// Most alerts of one request.
         pub max_alerts: usize = 256,
         /// PEM file with the only authorities their certificates are checked against. Without it,
@@ -84,7 +84,7 @@ impl AlertmanagerChannel {
         shown.collect()
     }
 
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         if self.urls.is_empty() {
             problems.error(&at.key("urls"), "no Alertmanager").hint("urls: [http://host:9093]");
         }
@@ -152,8 +152,8 @@ struct Alertmanagers {
 /// An end that was told.
 struct End {
     alert: Arc<Alert>,
-    at: Wall,
-    told: Wall,
+    at: UnixMillis,
+    told: UnixMillis,
 }
 
 /// One Alertmanager.
@@ -179,7 +179,7 @@ struct Postable {
 }
 
 impl Postable {
-    fn new(alert: &Alert, end: Wall, sender: &Sender) -> Self {
+    fn new(alert: &Alert, end: UnixMillis, sender: &Sender) -> Self {
         Self {
             labels: all_labels(alert, sender),
             annotations: annotations(alert),
@@ -244,12 +244,12 @@ impl Channel for Alertmanagers {
 
 impl Alertmanagers {
     /// When an alert ends that is not told again.
-    fn horizon(&self, now: Wall) -> Wall {
+    fn horizon(&self, now: UnixMillis) -> UnixMillis {
         let ahead = *self.settings.resend_delay * ENDS_AFTER;
-        Wall(now.0.saturating_add(i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)))
+        UnixMillis(now.0.saturating_add(i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    fn postable(&self, alert: &Alert, end: Wall) -> Postable {
+    fn postable(&self, alert: &Alert, end: UnixMillis) -> Postable {
         Postable::new(alert, end, &self.context.sender)
     }
 
@@ -307,14 +307,14 @@ impl Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode};
+    use bellwether_schema::{Decode, DecodeContext};
 
     fn problems(text: &str) -> Vec<String> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = bellwether_schema::parse(text).unwrap();
-        let mut cx = Cx::new(&mut problems, &|_| None);
+        let mut cx = DecodeContext::new(&mut problems, &|_| None);
         let channel = AlertmanagerChannel::decode(&node, &mut cx).unwrap();
-        channel.check(&At::default(), &mut problems);
+        channel.check(&SourceLocation::default(), &mut problems);
         problems.into_sorted().iter().map(ToString::to_string).collect()
     }
 

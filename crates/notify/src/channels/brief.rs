@@ -15,7 +15,7 @@ pub(super) use wording::{
 use super::texts::is_blank;
 use super::{Batch, Digest, Sender};
 use crate::wire::{all_labels, ended};
-use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, Wall};
+use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis};
 use bellwether_schema::format_duration;
 use wording::{capital, tidy};
 
@@ -34,7 +34,7 @@ pub(super) trait Markup {
     fn link(&self, url: &str, plain: &str) -> String;
 
     /// A moment, in the reader's own time where the chat can.
-    fn time(&self, at: Wall) -> String {
+    fn time(&self, at: UnixMillis) -> String {
         self.text(&utc(at))
     }
 }
@@ -387,7 +387,7 @@ pub(super) fn values(alert: &Alert, status: Status) -> impl Iterator<Item = Stri
 /// Since when, and for how long.
 fn when(one: &Notification, markup: &dyn Markup) -> String {
     let from = one.alert.starts();
-    let lasted = |until: Wall| match whole_seconds(until.since(from)) {
+    let lasted = |until: UnixMillis| match whole_seconds(until.since(from)) {
         Duration::ZERO => String::new(),
         span => markup.text(&format!(", for {}", format_duration(span))),
     };

@@ -12,7 +12,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 use super::WallClock;
 
@@ -32,7 +32,7 @@ struct Inner {
 #[derive(Default)]
 struct Told {
     /// By subject, librdkafka's "facility": when it was last written, and how many since.
-    subjects: BTreeMap<String, (Wall, u64)>,
+    subjects: BTreeMap<String, (UnixMillis, u64)>,
     /// The last error since something was delivered.
     last_error: Option<String>,
 }
@@ -152,7 +152,8 @@ mod tests {
     fn a_subject_is_told_once_in_a_while() {
         let now = Arc::new(AtomicI64::new(0));
         let read = now.clone();
-        let log = BrokerLog::new("k".into(), Arc::new(move || Wall(read.load(Ordering::Relaxed))));
+        let log =
+            BrokerLog::new("k".into(), Arc::new(move || UnixMillis(read.load(Ordering::Relaxed))));
         assert_eq!(log.admit("FAIL"), Some(0));
         assert_eq!(log.admit("FAIL"), None);
         assert_eq!(log.admit("FAIL"), None);
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_timeout_is_explained_by_the_last_error() {
-        let log = BrokerLog::new("k".into(), Arc::new(Wall::default));
+        let log = BrokerLog::new("k".into(), Arc::new(UnixMillis::default));
         let timed_out = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
         assert_eq!(log.explain(&timed_out), timed_out.to_string());
         let all_down = KafkaError::Global(RDKafkaErrorCode::AllBrokersDown);
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn an_error_of_a_broker_that_answers_again_is_forgotten() {
-        let log = BrokerLog::new("k".into(), Arc::new(Wall::default));
+        let log = BrokerLog::new("k".into(), Arc::new(UnixMillis::default));
         let of = KafkaError::MessageProduction;
         let timed_out = of(RDKafkaErrorCode::MessageTimedOut);
         let refused = || log.error(KafkaError::Canceled, "ssl://a:1/bootstrap: connection refused");

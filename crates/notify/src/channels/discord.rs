@@ -20,9 +20,9 @@ use super::http::{Endpoint, Failed, check_url, secret};
 use super::texts::{Key, Texts, Told, cut, is_blank, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::rfc3339;
-use bellwether_core::{Notification, Status, Wall};
+use bellwether_core::{Notification, Status, UnixMillis};
 use bellwether_http::{Access, parse_url};
-use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// Channel of type `discord`: posts a message per group to the channel of a webhook, coloured by
@@ -41,12 +41,12 @@ bellwether_schema::section! {
         /// Picture to post under; may be a template.
         pub avatar_url: Option<Spanned<String>>,
         /// Title, as a minijinja template over Alertmanager's document. Plain text.
-        pub title: Option<Spanned<Raw>>,
+        pub title: Option<Spanned<Literal>>,
         /// Text, as a template. What it says is Discord's Markdown; what it fills in is escaped
         /// unless it is marked `safe`.
-        pub text: Option<Spanned<Raw>>,
+        pub text: Option<Spanned<Literal>>,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(10),
+        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
@@ -63,7 +63,7 @@ const DESCRIPTION: usize = 4096;
 const ROLES: usize = 100;
 
 impl DiscordChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
         for id in self.thread_id.iter().chain(&self.mention_roles) {
             if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
@@ -241,7 +241,7 @@ impl Markup for Markdown {
         format!("[{}]({url})", escape(plain))
     }
 
-    fn time(&self, at: Wall) -> String {
+    fn time(&self, at: UnixMillis) -> String {
         format!("<t:{}:f>", at.0.div_euclid(1000))
     }
 }

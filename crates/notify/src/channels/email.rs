@@ -19,14 +19,14 @@ use lettre::transport::smtp::extension::ClientId;
 
 use bellwether_core::Notification;
 use bellwether_http::read_secret;
-use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 use super::texts::{Key, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use mail::{Letter, Templates};
 use smtp::{Login, Server};
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// How the connection to a mail server is encrypted.
     pub enum EmailTls {
         /// From its beginning.
@@ -41,7 +41,7 @@ bellwether_schema::choices! {
     }
 }
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// How the user proves who they are.
     pub enum EmailAuth {
         /// `AUTH PLAIN`.
@@ -89,13 +89,13 @@ bellwether_schema::section! {
         /// Further headers; each may be a template.
         pub headers: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
         /// Subject as a minijinja template over the fields of Alertmanager's document.
-        pub subject: Option<Spanned<Raw>>,
+        pub subject: Option<Spanned<Literal>>,
         /// Text as such a template.
-        pub text: Option<Spanned<Raw>>,
+        pub text: Option<Spanned<Literal>>,
         /// HTML as such a template, in which values are escaped. Empty: mails are text only.
-        pub html: Option<Spanned<Raw>>,
+        pub html: Option<Spanned<Literal>>,
         /// How long a session with the server may take.
-        pub timeout: Span = Span::secs(30),
+        pub timeout: HumanDuration = HumanDuration::secs(30),
         /// Most alerts that changed in one mail.
         pub max_alerts: usize = 100,
     }
@@ -130,7 +130,7 @@ pub fn owned_header(name: &str) -> Option<&'static str> {
 const THE_CHANNEL: &str = "leave it out: the channel writes it itself";
 
 impl EmailChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         self.check_server(at, problems);
         self.check_login(at, problems);
         if self.recipients.is_empty() {
@@ -168,7 +168,7 @@ impl EmailChannel {
         }
     }
 
-    fn check_server(&self, at: &At, problems: &mut Problems) {
+    fn check_server(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let host = |text: &str| {
             let byte = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
             !text.is_empty() && text.bytes().all(byte) || text.parse::<IpAddr>().is_ok()
@@ -190,7 +190,7 @@ impl EmailChannel {
         }
     }
 
-    fn check_login(&self, at: &At, problems: &mut Problems) {
+    fn check_login(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let password = self.password.as_ref().filter(|word| !word.expose().is_empty());
         let passwords = usize::from(password.is_some()) + usize::from(self.password_file.is_some());
         match (self.username(), passwords) {
@@ -230,7 +230,7 @@ impl EmailChannel {
         ip.map_or(self.smtp_server.value == "localhost", |ip| ip.is_loopback())
     }
 
-    fn templates(&self) -> [(&'static str, Option<&Spanned<Raw>>); 3] {
+    fn templates(&self) -> [(&'static str, Option<&Spanned<Literal>>); 3] {
         [
             (mail::SUBJECT, self.subject.as_ref()),
             (mail::TEXT, self.text.as_ref()),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::wire::Webhook;
 use bellwether_core::Notification;
-use bellwether_schema::{At, Problems, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use account::Account;
@@ -35,7 +35,7 @@ bellwether_schema::section! {
         pub working_directory: PathBuf = PathBuf::from("/"),
         /// How long it may run; then it is killed with all that it started, in sessions of their
         /// own too.
-        pub timeout: Span = Span::secs(30),
+        pub timeout: HumanDuration = HumanDuration::secs(30),
         /// User it runs as, by name or as `UID:GID`; needs Bellwether to run as root. Without it,
         /// Bellwether's own.
         pub user: Option<Spanned<String>>,
@@ -50,7 +50,7 @@ const EX_TEMPFAIL: i32 = 75;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl ExecChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         match self.command.first() {
             None => {
                 problems

@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use bellwether_http::{Access, Client, SendError, body_text, parse_url, read_secret, refusal};
-use bellwether_schema::{At, Problems, Secret, Spanned};
+use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 
 use super::said::failure;
 use super::texts::is_template;
@@ -21,8 +21,8 @@ pub(super) fn check_secret(
     key: &str,
     value: Option<&Spanned<Secret>>,
     file: Option<&PathBuf>,
-    at: &At,
-    problems: &mut Problems,
+    at: &SourceLocation,
+    problems: &mut Diagnostics,
 ) {
     match (value, file) {
         (None, None) => {
@@ -39,7 +39,7 @@ pub(super) fn check_secret(
 }
 
 /// Judges a secret that holds no template: here none is expanded.
-pub(super) fn check_literal(value: Option<&Spanned<Secret>>, problems: &mut Problems) {
+pub(super) fn check_literal(value: Option<&Spanned<Secret>>, problems: &mut Diagnostics) {
     if let Some(value) = value.filter(|value| is_template(value.expose())) {
         problems.error(&value.at, "no template can stand here").hint("use a channel for each");
     }
@@ -49,8 +49,8 @@ pub(super) fn check_literal(value: Option<&Spanned<Secret>>, problems: &mut Prob
 pub(super) fn check_url(
     url: Option<&Spanned<Secret>>,
     file: Option<&PathBuf>,
-    at: &At,
-    problems: &mut Problems,
+    at: &SourceLocation,
+    problems: &mut Diagnostics,
 ) {
     check_literal(url, problems);
     if let (Some(url), None) = (url, file)
@@ -230,11 +230,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use bellwether_core::Wall;
+    use bellwether_core::UnixMillis;
 
     fn endpoint(url: &str) -> Endpoint {
-        let access = Access { timeout: bellwether_schema::Span::secs(1), ..Access::default() };
-        Endpoint::open(Url::parse(url).unwrap(), access, Arc::new(Wall::default)).unwrap()
+        let access =
+            Access { timeout: bellwether_schema::HumanDuration::secs(1), ..Access::default() };
+        Endpoint::open(Url::parse(url).unwrap(), access, Arc::new(UnixMillis::default)).unwrap()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The channel that publishes to a Kafka topic.
 //!
 //! Delivered means that the broker's delivery report said so: `acks=all`, idempotent, key = the
-//! alert's fingerprint, so the changes of one alert stay in order in one partition. At least once:
+//! alert's fingerprint, so the changes of one alert stay in order in one partition. SourceLocation least once:
 //! an attempt whose report did not come in time is made again with the same `id`.
 
 use std::collections::BTreeMap;
@@ -17,14 +17,14 @@ use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
 use crate::wire::Message;
 use bellwether_core::Notification;
-use bellwether_schema::{At, Problems, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 
 use super::broker_log::BrokerLog;
 use super::cloud_event::CloudEvent;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
 use bellwether_http::read_secret;
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// How brokers are spoken to.
     pub enum KafkaProtocol {
         /// Neither encrypted nor authenticated.
@@ -38,7 +38,7 @@ bellwether_schema::choices! {
     }
 }
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// How the user proves who they are.
     pub enum SaslMechanism {
         /// Name and password as they are.
@@ -50,7 +50,7 @@ bellwether_schema::choices! {
     }
 }
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// Forms of a message in Kafka.
     pub enum KafkaFormat {
         /// Bellwether's own JSON.
@@ -76,7 +76,7 @@ bellwether_schema::section! {
         /// pages; where that is not known, `/bellwether` and the name of this instance.
         pub source: Option<Spanned<String>>,
         /// How long an attempt waits for the delivery reports before it counts as failed.
-        pub timeout: Span = Span::secs(30),
+        pub timeout: HumanDuration = HumanDuration::secs(30),
         /// Encryption and authentication.
         pub security: KafkaSecurity,
         /// Further options of librdkafka by their own names: `linger.ms`, `compression.type`.
@@ -143,7 +143,7 @@ impl KafkaSecurity {
         matches!(self.protocol, KafkaProtocol::SaslPlaintext | KafkaProtocol::SaslSsl)
     }
 
-    fn check(&self, at: &At, problems: &mut Problems) {
+    fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let scram = self.authenticates() && self.mechanism != SaslMechanism::Plain;
         let asked = if self.encrypts() { self.protocol.as_str() } else { self.mechanism.as_str() };
         if (self.encrypts() || scram) && !HAS_TLS {
@@ -173,7 +173,7 @@ impl KafkaSecurity {
 }
 
 impl KafkaChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         for broker in self.brokers.split(',').map(str::trim) {
             let port = broker.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             if port.is_none() {
@@ -273,7 +273,7 @@ impl KafkaChannel {
     }
 }
 
-fn check_option(option: &str, value: &Spanned<String>, problems: &mut Problems) {
+fn check_option(option: &str, value: &Spanned<String>, problems: &mut Diagnostics) {
     let at = &value.at;
     if let Some((_, key)) = OWNED.iter().find(|(owned, _)| *owned == option) {
         problems.error(at, format!("{option} has a key of its own")).hint(format!("set `{key}`"));
@@ -449,13 +449,14 @@ fn is_retryable(error: &KafkaError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode};
+    use bellwether_schema::{Decode, DecodeContext};
 
     fn problems(text: &str) -> Vec<String> {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = bellwether_schema::parse(text).unwrap();
-        let channel = KafkaChannel::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
-        channel.check(&At::default(), &mut problems);
+        let channel =
+            KafkaChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
+        channel.check(&SourceLocation::default(), &mut problems);
         problems.into_sorted().iter().map(ToString::to_string).collect()
     }
 
@@ -519,8 +520,9 @@ mod tests {
     #[test]
     fn options_do_not_touch_the_promise() {
         let node = bellwether_schema::parse("{brokers: 'a:1', topic: t, timeout: 7s}").unwrap();
-        let mut problems = Problems::default();
-        let channel = KafkaChannel::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let mut problems = Diagnostics::default();
+        let channel =
+            KafkaChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
         let config = channel.client_config(None);
         assert_eq!(config.get("acks"), Some("all"));
         assert_eq!(config.get("enable.idempotence"), Some("true"));

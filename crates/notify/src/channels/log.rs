@@ -7,11 +7,11 @@ use std::future::ready;
 
 use crate::wire::Message;
 use bellwether_core::{Notification, Status, braced};
-use bellwether_schema::{At, Problems};
+use bellwether_schema::{Diagnostics, SourceLocation};
 
 use super::{Attempt, Batch, Channel, Context, Sender};
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// Levels of the log.
     pub enum LogLevel {
         /// For developers.
@@ -25,7 +25,7 @@ bellwether_schema::choices! {
     }
 }
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// Forms of a notification in the log.
     pub enum LogForm {
         /// One sentence.
@@ -48,7 +48,7 @@ bellwether_schema::section! {
 }
 
 impl LogChannel {
-    pub(super) fn check(&self, _: &At, _: &mut Problems) {}
+    pub(super) fn check(&self, _: &SourceLocation, _: &mut Diagnostics) {}
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         Ok(Box::new(Log { settings: self.clone(), sender: context.sender }))

@@ -19,9 +19,9 @@ use super::texts::{Details, Key, Texts, cut, is_blank, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError};
 use bellwether_core::{Cause, Notification, Severity, Status};
 use bellwether_http::{Access, parse_url};
-use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// Priorities of Opsgenie.
     pub enum OpsgeniePriority {
         /// Critical.
@@ -37,7 +37,7 @@ bellwether_schema::choices! {
     }
 }
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// Who is called by Opsgenie.
     pub enum OpsgenieResponderType {
         /// A team.
@@ -79,16 +79,16 @@ bellwether_schema::section! {
         /// give several, between commas.
         pub tags: Vec<Spanned<String>> = Vec::new(),
         /// Further details of an alert, each as a template.
-        pub details: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
+        pub details: BTreeMap<String, Spanned<Literal>> = BTreeMap::new(),
         /// Opsgenie's priority for one of our severities. Without it `emergency` is P1, `critical`
         /// P2, `warning` P3 and `info` P5.
         pub priorities: BTreeMap<String, Spanned<OpsgeniePriority>> = BTreeMap::new(),
         /// Message, as a minijinja template over Alertmanager's document. Plain text.
-        pub title: Option<Spanned<Raw>>,
+        pub title: Option<Spanned<Literal>>,
         /// Description, as a template. Plain text.
-        pub text: Option<Spanned<Raw>>,
+        pub text: Option<Spanned<Literal>>,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(10),
+        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
@@ -107,7 +107,7 @@ const TAG: usize = 50;
 const SOURCE: usize = 100;
 
 impl OpsgenieChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let (key, file) = (self.api_key.as_ref(), self.api_key_file.as_ref());
         check_secret("api_key", key, file, at, problems);
         for (index, responder) in self.responders.iter().enumerate() {

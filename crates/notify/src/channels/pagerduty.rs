@@ -18,9 +18,9 @@ use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::rfc3339;
 use bellwether_core::{Alert, Fingerprint, Notification, Severity, Status};
 use bellwether_http::{Access, parse_url};
-use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// What an incident of PagerDuty is of.
     pub enum PagerDutyIncident {
         /// Of each alert.
@@ -30,7 +30,7 @@ bellwether_schema::choices! {
     }
 }
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// Severities of PagerDuty.
     pub enum PagerDutySeverity {
         /// The worst.
@@ -60,13 +60,13 @@ bellwether_schema::section! {
         /// Label that tells the affected system, PagerDuty's `source`.
         pub source_label: String = "instance".to_owned(),
         /// Further details of an incident, each as a template.
-        pub details: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
+        pub details: BTreeMap<String, Spanned<Literal>> = BTreeMap::new(),
         /// Where the Events API is; in Europe `https://events.eu.pagerduty.com`.
         pub api_url: Spanned<String> = Spanned::nowhere("https://events.pagerduty.com".to_owned()),
         /// Summary, as a minijinja template over Alertmanager's document.
-        pub title: Option<Spanned<Raw>>,
+        pub title: Option<Spanned<Literal>>,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(10),
+        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
@@ -82,7 +82,7 @@ const SUMMARY: usize = 1024;
 const DETAILS: usize = 60_000;
 
 impl PagerDutyChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let (key, file) = (self.routing_key.as_ref(), self.routing_key_file.as_ref());
         check_secret("routing_key", key, file, at, problems);
         if let Some(key) = key {

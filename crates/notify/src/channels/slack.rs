@@ -18,9 +18,9 @@ use super::brief::{self, Markup, shorten, width};
 use super::http::{Endpoint, Failed, check_literal, check_secret, check_url, secret};
 use super::texts::{Key, Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use bellwether_core::{Notification, Wall};
+use bellwether_core::{Notification, UnixMillis};
 use bellwether_http::{Access, parse_url, read_secret};
-use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// Channel of type `slack`: posts a message per group, coloured by severity. Either `url` of an
@@ -45,12 +45,12 @@ bellwether_schema::section! {
         /// Emoji to post under: `:rotating_light:`; may be a template.
         pub icon_emoji: Option<Spanned<String>>,
         /// Title, as a minijinja template over Alertmanager's document. Plain text.
-        pub title: Option<Spanned<Raw>>,
+        pub title: Option<Spanned<Literal>>,
         /// Text, as a template. What it says is Slack's mrkdwn, so it may mention somebody
         /// (`<!here>`); what it fills in is escaped unless it is marked `safe`.
-        pub text: Option<Spanned<Raw>>,
+        pub text: Option<Spanned<Literal>>,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(10),
+        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
@@ -69,7 +69,7 @@ const BLOCKS: usize = 11_000;
 const TITLE: usize = 400;
 
 impl SlackChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let bot = self.token.is_some() || self.token_file.is_some();
         let webhook = self.url.is_some() || self.url_file.is_some();
         match (webhook, bot) {
@@ -122,7 +122,7 @@ impl SlackChannel {
 
     /// Where the URL of a bot's method stands. One in a file that cannot be read here, such as
     /// another user's, is looked at when the channel is opened.
-    fn method_at(&self, at: &At) -> Option<At> {
+    fn method_at(&self, at: &SourceLocation) -> Option<SourceLocation> {
         match (&self.url, &self.url_file) {
             (Some(url), _) => is_method(url.expose()).then(|| url.at.clone()),
             (None, Some(path)) => {
@@ -283,7 +283,7 @@ impl Slack {
 
 /// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters make a mention,
 /// a link or an entity. Of the marks that make bold, italic, struck or code none can be escaped, so
-/// characters that look like them stand in their place; an underscore within a word is no mark. At
+/// characters that look like them stand in their place; an underscore within a word is no mark. SourceLocation
 /// the beginning of a line `>` makes a quotation, even as an entity. A name between colons
 /// (`:fire:`) makes an emoji.
 fn escape(plain: &str) -> String {
@@ -351,7 +351,7 @@ impl Markup for Mrkdwn {
         format!("<{}|{}>", entities(url), escape(&plain.replace('|', "/")))
     }
 
-    fn time(&self, at: Wall) -> String {
+    fn time(&self, at: UnixMillis) -> String {
         let seconds = at.0.div_euclid(1000);
         format!("<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{}>", brief::utc(at))
     }

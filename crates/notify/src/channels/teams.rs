@@ -16,7 +16,7 @@ use super::texts::{Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, same_group};
 use bellwether_core::{Notification, Severity};
 use bellwether_http::{Access, parse_url};
-use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// Channel of type `teams`: posts a card per group by the webhook of a workflow of Microsoft
@@ -27,12 +27,12 @@ bellwether_schema::section! {
         /// File that holds the URL.
         pub url_file: Option<PathBuf>,
         /// Title, as a minijinja template over Alertmanager's document. Plain text.
-        pub title: Option<Spanned<Raw>>,
+        pub title: Option<Spanned<Literal>>,
         /// Text, as a template. What it says is the Markdown of Adaptive Cards; what it fills in is
         /// escaped unless it is marked `safe`.
-        pub text: Option<Spanned<Raw>>,
+        pub text: Option<Spanned<Literal>>,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(20),
+        pub timeout: HumanDuration = HumanDuration::secs(20),
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
@@ -48,7 +48,7 @@ const TEXTS: usize = 22_000;
 const TITLE: usize = 300;
 
 impl TeamsChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
         self.access().check(at, problems);
         Texts::check(self.title.as_ref(), self.text.as_ref(), problems);

@@ -18,7 +18,7 @@ use super::texts::{Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use bellwether_core::{Notification, Severity};
 use bellwether_http::{Access, parse_url};
-use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// Channel of type `telegram`: sends a message per group to a chat, as a bot.
@@ -36,12 +36,12 @@ bellwether_schema::section! {
         /// Where the Bot API is.
         pub api_url: Spanned<String> = Spanned::nowhere("https://api.telegram.org".to_owned()),
         /// Title, as a minijinja template over Alertmanager's document. Plain text.
-        pub title: Option<Spanned<Raw>>,
+        pub title: Option<Spanned<Literal>>,
         /// Text, as a template. What it says is Telegram's HTML; what it fills in is escaped unless
         /// it is marked `safe`.
-        pub text: Option<Spanned<Raw>>,
+        pub text: Option<Spanned<Literal>>,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(10),
+        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// PEM file with the only authorities the receiver's certificate is checked against.
         /// Without it, those of the system.
         pub ca_file: Option<PathBuf>,
@@ -56,7 +56,7 @@ const MESSAGE: usize = 4096;
 const TITLE: usize = 300;
 
 impl TelegramChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_secret("token", self.token.as_ref(), self.token_file.as_ref(), at, problems);
         check_literal(self.token.as_ref(), problems);
         let number = self.chat_id.parse::<i64>().is_ok();

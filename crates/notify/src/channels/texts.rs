@@ -13,7 +13,7 @@ use minijinja::{AutoEscape, Environment, Error};
 use super::brief::{one_line, shorten, width};
 use super::{Batch, Context, DeliveryError};
 use crate::wire::Webhook;
-use bellwether_schema::{At, Problems, Raw, Spanned};
+use bellwether_schema::{Diagnostics, Literal, SourceLocation, Spanned};
 use bellwether_template::described;
 
 /// Most alerts that a template sees.
@@ -37,8 +37,8 @@ pub(super) struct Texts {
 impl Texts {
     /// Compiles what is declared; `escape` makes text harmless in the markup of `text`.
     pub(super) fn new(
-        title: Option<&Spanned<Raw>>,
-        text: Option<&Spanned<Raw>>,
+        title: Option<&Spanned<Literal>>,
+        text: Option<&Spanned<Literal>>,
         escape: fn(&str) -> String,
     ) -> Result<Self, String> {
         let mut environment = bellwether_template::environment();
@@ -68,9 +68,9 @@ impl Texts {
 
     /// Judges what is declared.
     pub(super) fn check(
-        title: Option<&Spanned<Raw>>,
-        text: Option<&Spanned<Raw>>,
-        problems: &mut Problems,
+        title: Option<&Spanned<Literal>>,
+        text: Option<&Spanned<Literal>>,
+        problems: &mut Diagnostics,
     ) {
         for (title, text) in [(title, None), (None, text)] {
             if let (Err(error), Some(template)) =
@@ -166,7 +166,7 @@ impl Key {
     }
 
     /// Judges what is declared.
-    pub(super) fn check(text: &str, at: &At, problems: &mut Problems) {
+    pub(super) fn check(text: &str, at: &SourceLocation, problems: &mut Diagnostics) {
         if let Err(error) = Self::new("key", text) {
             problems.error(at, error);
         }
@@ -204,15 +204,15 @@ pub(super) struct Details(Vec<Key>);
 
 impl Details {
     /// Compiles what is declared.
-    pub(super) fn new(declared: &BTreeMap<String, Spanned<Raw>>) -> Result<Self, String> {
-        let key = |(name, text): (&String, &Spanned<Raw>)| {
+    pub(super) fn new(declared: &BTreeMap<String, Spanned<Literal>>) -> Result<Self, String> {
+        let key = |(name, text): (&String, &Spanned<Literal>)| {
             Key::new(name, text).map_err(|error| format!("details.{name}: {error}"))
         };
         declared.iter().map(key).collect::<Result<_, _>>().map(Self)
     }
 
     /// Judges what is declared.
-    pub(super) fn check(declared: &BTreeMap<String, Spanned<Raw>>, problems: &mut Problems) {
+    pub(super) fn check(declared: &BTreeMap<String, Spanned<Literal>>, problems: &mut Diagnostics) {
         for text in declared.values() {
             Key::check(text, &text.at, problems);
         }

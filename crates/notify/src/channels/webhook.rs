@@ -12,14 +12,14 @@ use reqwest::Method;
 use crate::wire::Webhook;
 use bellwether_core::Notification;
 use bellwether_http::{Access, BasicAuth, parse_url};
-use bellwether_schema::{At, Problems, Raw, Secret, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use bellwether_template as templates;
 
 use super::http::{Endpoint, check_url, secret};
 use super::texts::{is_blank, judged};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 
-bellwether_schema::choices! {
+bellwether_schema::string_enum! {
     /// HTTP methods of a webhook.
     pub enum WebhookMethod {
         /// The usual one.
@@ -54,11 +54,11 @@ bellwether_schema::section! {
         /// neither credentials nor `headers`.
         pub follow_redirects: bool = true,
         /// How long a request may take, answer included.
-        pub timeout: Span = Span::secs(10),
+        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// Body as a minijinja template over the fields of Alertmanager's document:
         /// `{"text": {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` where it tells one.
         /// Where it fails or gives nothing, Alertmanager's document is sent.
-        pub template: Option<Spanned<Raw>>,
+        pub template: Option<Spanned<Literal>>,
         /// Most alerts of one request.
         pub max_alerts: usize = 64,
         /// PEM file with the only authorities the receiver's certificate is checked against.
@@ -74,7 +74,7 @@ bellwether_schema::section! {
 const TEMPLATE: &str = "template";
 
 impl WebhookChannel {
-    pub(super) fn check(&self, at: &At, problems: &mut Problems) {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
         self.access().check(at, problems);
         if self.max_alerts == 0 {
@@ -190,15 +190,15 @@ mod tests {
     use super::super::{Sender, WallClock};
     use super::*;
     use crate::samples::{batch, notification};
-    use bellwether_core::{Status, Wall};
-    use bellwether_schema::{Cx, Decode};
+    use bellwether_core::{Status, UnixMillis};
+    use bellwether_schema::{Decode, DecodeContext};
 
     fn decode(text: &str) -> (WebhookChannel, Vec<String>) {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = bellwether_schema::parse(text).unwrap();
-        let mut cx = Cx::new(&mut problems, &|_| None);
+        let mut cx = DecodeContext::new(&mut problems, &|_| None);
         let channel = WebhookChannel::decode(&node, &mut cx).unwrap();
-        channel.check(&At::default(), &mut problems);
+        channel.check(&SourceLocation::default(), &mut problems);
         (channel, problems.into_sorted().iter().map(ToString::to_string).collect())
     }
 
@@ -206,7 +206,7 @@ mod tests {
         let (settings, problems) = decode(text);
         assert_eq!(problems, [""; 0]);
         let url = parse_url(settings.url.as_ref().unwrap()).unwrap();
-        let clock: WallClock = Arc::new(Wall::default);
+        let clock: WallClock = Arc::new(UnixMillis::default);
         Receiver {
             endpoint: Endpoint::open(url, settings.access(), clock.clone()).unwrap(),
             template: settings.template.as_ref().map(|template| compile(template).unwrap()),

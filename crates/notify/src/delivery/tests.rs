@@ -14,7 +14,7 @@ use super::super::samples::{firing, level, resolved, told};
 use super::*;
 use crate::ChannelSettings;
 use bellwether_core::{Now, Severity, Transition};
-use bellwether_schema::{Cx, Decode, Problems};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
 /// What the channel does with one attempt.
 enum Act {
@@ -68,9 +68,10 @@ impl Channel for Scripted {
 
 /// A channel in memory, with further keys as YAML.
 fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<Mutex<Heard>>) {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(&format!("{{type: log, {more}}}")).unwrap();
-    let settings = ChannelSettings::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+    let settings =
+        ChannelSettings::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     let heard = Arc::new(Mutex::new(Heard { acts: acts.into(), ..Heard::default() }));
     let delivery = Delivery {
         mailbox: Arc::new(Mailbox::open("test", None, Now::default())),
@@ -146,8 +147,8 @@ async fn how_long_a_channel_fails_is_judged_by_the_monotonic_clock() {
     // A day passes on the wall clock with each look at it.
     let looks = AtomicI64::new(0);
     delivery.clock = Arc::new(move || Now {
-        mono: Mono(start.elapsed().as_millis() as u64),
-        wall: Wall(looks.fetch_add(86_400_000, Relaxed)),
+        mono: MonoMillis(start.elapsed().as_millis() as u64),
+        wall: UnixMillis(looks.fetch_add(86_400_000, Relaxed)),
     });
     let delivery = Arc::new(delivery);
     accept(&delivery, &[firing("a", "/")]);
@@ -160,7 +161,7 @@ async fn how_long_a_channel_fails_is_judged_by_the_monotonic_clock() {
         }
         sleep(Duration::from_millis(1)).await;
     };
-    assert!(since.mono < Mono(500) && since.wall >= Wall(86_400_000), "{since:?}");
+    assert!(since.mono < MonoMillis(500) && since.wall >= UnixMillis(86_400_000), "{since:?}");
     stop.cancel();
     task.await.unwrap();
 }
@@ -252,8 +253,8 @@ async fn what_ended_unwatched_is_resolved_once() {
     let (delivery, heard) = delivery("rules: [a, b]", []);
     accept(&delivery, &[firing("a", "/"), firing("b", "/"), firing("c", "/")]);
     let standing = HashSet::from([firing("b", "/").alert.fingerprint]);
-    delivery.reconcile(&standing, Wall(1));
-    delivery.reconcile(&standing, Wall(2));
+    delivery.reconcile(&standing, UnixMillis(1));
+    delivery.reconcile(&standing, UnixMillis(2));
     drained(&delivery).await;
     assert_eq!(texts(&heard).join(", "), "firing a warning, firing b warning, resolved a warning");
 }

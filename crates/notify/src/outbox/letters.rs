@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::{Entry, Outbox, Record, Told, end_of};
-use bellwether_core::{Alert, Cause, Fingerprint, Group, Notification, Now, Status, Wall};
+use bellwether_core::{Alert, Cause, Fingerprint, Group, Notification, Now, Status, UnixMillis};
 
 /// One notification that was given up.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub(crate) struct Letter {
     /// Its number in the queue.
     pub seq: u64,
     /// When it was given up.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Why, in one word.
     pub reason: String,
     /// Why, in one sentence.
@@ -36,7 +36,7 @@ pub(crate) struct GivenUp<'a> {
     /// In one sentence.
     pub error: &'a str,
     /// When.
-    pub at: Wall,
+    pub at: UnixMillis,
     /// Most letters of the channel; the oldest make room.
     pub keep: usize,
 }
@@ -204,7 +204,8 @@ mod tests {
     use super::*;
     use bellwether_core::Severity;
 
-    const REFUSED: GivenUp<'_> = GivenUp { reason: "refused", error: "no", at: Wall(9), keep: 10 };
+    const REFUSED: GivenUp<'_> =
+        GivenUp { reason: "refused", error: "no", at: UnixMillis(9), keep: 10 };
 
     use Status::{Firing, Resolved};
 
@@ -260,7 +261,7 @@ mod tests {
             }
             assert_eq!((outbox.len(), outbox.letters().count()), (0, 1));
             assert_eq!(resend(&mut outbox), [(Firing, Cause::Resend), (Resolved, Cause::Resend)]);
-            let later = Wall(FIRED.0 + 86_400_000);
+            let later = UnixMillis(FIRED.0 + 86_400_000);
             assert!(outbox.stale(Duration::ZERO, later).is_empty(), "as old as it is");
         }
     }

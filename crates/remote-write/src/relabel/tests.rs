@@ -1,13 +1,14 @@
 use super::*;
-use bellwether_schema::{Cx, Decode};
+use bellwether_schema::{Decode, DecodeContext};
 
 fn decode(text: &str) -> (Vec<RelabelConfig>, Vec<String>) {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(text).unwrap();
     let steps =
-        Vec::<RelabelConfig>::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        Vec::<RelabelConfig>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
+            .unwrap();
     for step in &steps {
-        step.check(&At::default(), &mut problems);
+        step.check(&SourceLocation::default(), &mut problems);
     }
     (steps, problems.into_sorted().iter().map(ToString::to_string).collect())
 }
@@ -194,11 +195,12 @@ fn what_prometheus_refuses_is_refused() {
 }
 
 fn decode_loosely(text: &str) -> (Option<Vec<RelabelConfig>>, Vec<String>) {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(text).unwrap();
-    let steps = Vec::<RelabelConfig>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let steps =
+        Vec::<RelabelConfig>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     for step in steps.iter().flatten() {
-        step.check(&At::default(), &mut problems);
+        step.check(&SourceLocation::default(), &mut problems);
     }
     (steps, problems.into_sorted().iter().map(ToString::to_string).collect())
 }

@@ -5,7 +5,7 @@ use crate::acknowledge::Acknowledgement;
 use crate::flapping::FlappingSettings;
 use crate::inhibit::InhibitRuleSettings;
 use crate::matchers::Matchers;
-use crate::order::Order;
+use crate::order::Command;
 use crate::plan::Declared;
 use crate::samples::{after, alert, ends, fires};
 use crate::settings::{HeartbeatSettings, ReceiverSettings, Routes};
@@ -13,7 +13,7 @@ use crate::silence::SilenceDraft;
 use crate::state_file::State;
 use crate::tree::{RuleTraits, Traits};
 use bellwether_core::{Cause, Severity, Status};
-use bellwether_schema::{Cx, Decode, Problems};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
 bellwether_schema::section! {
     /// What the scenes declare.
@@ -32,9 +32,10 @@ bellwether_schema::section! {
 }
 
 fn routing(yaml: &str) -> Arc<Routing> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(yaml).unwrap();
-    let scenery = Scenery::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+    let scenery =
+        Scenery::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     let channels = ["log", "chat", "pager", "mail"].map(|name| (name.to_owned(), true));
     let traits = RuleTraits { cooldown: None, interval: Duration::from_secs(10) };
     let declared = Declared {
@@ -63,7 +64,7 @@ struct Scene {
     /// When a channel takes what it is offered at a second; most at once.
     takes: fn(&str, u64) -> Option<u64>,
     /// When each will have taken the last firing.
-    taken: HashMap<(String, Fingerprint), Mono>,
+    taken: HashMap<(String, Fingerprint), MonoMillis>,
     sent: Vec<String>,
     gates: Vec<String>,
     at: u64,
@@ -73,7 +74,7 @@ impl Scene {
     fn new(yaml: &str) -> Self {
         Self {
             dispatcher: Dispatcher::new(routing(yaml), after(0)),
-            feedback: Feedback { judged: Mono::NEVER, ..Feedback::default() },
+            feedback: Feedback { judged: MonoMillis::NEVER, ..Feedback::default() },
             takes: |_, second| Some(second),
             taken: HashMap::new(),
             sent: Vec::new(),
@@ -112,7 +113,7 @@ impl Scene {
             }
         }
         for kept in advance.gates {
-            let gate = kept.gate.as_ref().map_or("none", Gate::name);
+            let gate = kept.gate.as_ref().map_or("none", MuteReason::name);
             self.gates.push(format!("{second}s {}: {gate}", kept.alert.rule));
         }
     }
@@ -428,7 +429,7 @@ fn the_api_is_told_what_holds_each_alert() {
     let alert = disk("/b").fingerprint;
     scene
         .dispatcher
-        .order(Order::Acknowledge { alert, by, comment, until: None }, 2, after(2))
+        .order(Command::Acknowledge { alert, by, comment, until: None }, 2, after(2))
         .unwrap();
     let told = |scene: &Scene, second: u64| {
         let all = scene.dispatcher.suppressions(after(second).wall);
@@ -598,7 +599,7 @@ fn who_takes_care_of_what_flaps_does_so_until_it_is_calm() {
         scene.at(second + 10, &[ends(&disk, after(second + 10))]);
     }
     let (by, comment) = ("ada".into(), "on it".into());
-    let order = Order::Acknowledge { alert: disk.fingerprint, by, comment, until: None };
+    let order = Command::Acknowledge { alert: disk.fingerprint, by, comment, until: None };
     scene.dispatcher.order(order, 1, after(171)).unwrap();
     let held = |scene: &Scene| {
         let known = scene.dispatcher.acknowledgements();
@@ -646,7 +647,7 @@ fn a_cooldown_holds_back_what_fires_again_too_soon() {
 fn after_a_restart_what_was_told_stays_quiet_until_its_repeat() {
     let yaml = "routes: {receiver: chat, group_wait: 30s, repeat_interval: 1h}";
     let mut scene = Scene::new(yaml);
-    let told = Remembered {
+    let told = NotifiedState {
         first: after(0).mono.before(Duration::from_secs(1800)),
         last: after(0).mono.before(Duration::from_secs(1800)),
         severity: Severity::Warning,
@@ -755,7 +756,7 @@ fn after_a_restart_each_channel_is_told_again_an_interval_after_what_it_took() {
 routes: {receiver: team, group_wait: 0s, repeat_interval: 10m}";
     let mut scene = Scene::new(yaml);
     let ago = |seconds| after(0).mono.before(Duration::from_secs(seconds));
-    let known = Remembered { first: ago(590), last: ago(5), severity: Severity::Warning };
+    let known = NotifiedState { first: ago(590), last: ago(5), severity: Severity::Warning };
     let disk = disk("/a");
     for (channel, at) in [("chat", known.first), ("pager", known.last)] {
         scene.taken.insert((channel.into(), disk.fingerprint), at);
@@ -779,7 +780,7 @@ fn a_reload_moves_what_stands_to_its_new_route_and_ends_what_ended() {
     assert_eq!(scene.take_sent().len(), 2);
     let mut next = Dispatcher::new(routing("routes: {receiver: mail, group_wait: 0s}"), after(3));
     let told =
-        Remembered { first: after(1).mono, last: after(1).mono, severity: Severity::Warning };
+        NotifiedState { first: after(1).mono, last: after(1).mono, severity: Severity::Warning };
     let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(routing("{}"), after(3)));
     next.succeed(before, [(a.fingerprint, told), (b.fingerprint, told)].into(), after(3));
     scene.dispatcher = next;
@@ -824,9 +825,10 @@ fn a_heartbeat_beats_while_rules_are_judged_and_channels_deliver() {
 #[test]
 fn what_does_not_go_together_is_told_with_its_place() {
     let compile = |yaml: &str| {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         let node = bellwether_schema::parse(yaml).unwrap();
-        let scenery = Scenery::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
+        let scenery =
+            Scenery::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
         let channels = [("chat".to_owned(), true), ("off".to_owned(), false)];
         let declared = Declared {
             receivers: &scenery.receivers,
@@ -899,10 +901,10 @@ fn each_alert_of_a_storm_is_told_once_with_its_group() {
     assert_eq!(scene.dispatcher.groups.len(), 100);
 }
 
-fn silenced(matchers: &str, until: u64) -> Order {
+fn silenced(matchers: &str, until: u64) -> Command {
     let matchers = Matchers::parse(matchers).unwrap();
     let (ends_at, by) = (after(until).wall, "ada".to_owned());
-    Order::Silence(SilenceDraft { matchers, ends_at, created_by: by, ..SilenceDraft::default() })
+    Command::Silence(SilenceDraft { matchers, ends_at, created_by: by, ..SilenceDraft::default() })
 }
 
 #[test]
@@ -912,7 +914,7 @@ fn who_a_reload_brings_is_told_once_the_silence_is_over() {
     scene.dispatcher.order(silenced("alertname=disk", 60), 1, after(2)).unwrap();
     assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
     let moment = after(3).mono;
-    let told = Remembered { first: moment, last: moment, severity: Severity::Warning };
+    let told = NotifiedState { first: moment, last: moment, severity: Severity::Warning };
     let other = routing(&format!("routes: {{receiver: mail, {NO_WAIT}}}"));
     let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(other, after(3)));
     scene.dispatcher.succeed(before, [(disk("/a").fingerprint, told)].into(), after(3));
@@ -969,7 +971,7 @@ fn what_was_told_before_a_restart_does_not_hide_a_later_level() {
     let mut scene =
         Scene::new(&format!("routes: {{receiver: chat, group_by: ['...'], {NO_WAIT}}}"));
     let told =
-        Remembered { first: after(0).mono, last: after(0).mono, severity: Severity::Warning };
+        NotifiedState { first: after(0).mono, last: after(0).mono, severity: Severity::Warning };
     let disk = disk("/a");
     let known = [(disk.fingerprint, told)].into();
     scene.dispatcher.restore(vec![Arc::new(disk.clone())], known, after(0));

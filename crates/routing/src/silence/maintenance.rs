@@ -6,11 +6,11 @@ use jiff::civil::{Date, DateTime};
 
 use crate::matchers::Matchers;
 use crate::time_interval::{Location, RecurringSettings, TimeIntervals};
-use bellwether_core::Wall;
-use bellwether_schema::{Problems, Spanned, is_file_name, section};
+use bellwether_core::UnixMillis;
+use bellwether_schema::{Diagnostics, Spanned, is_file_name, section};
 
 use super::recurs::Recurs;
-use super::{OPEN, Silence};
+use super::{NO_END, Silence};
 
 section! {
     /// Times at which some alerts are not told: recurring ones, a single one, or both together. An
@@ -43,7 +43,7 @@ impl MaintenanceSettings {
     pub(crate) fn compile(
         all: &[Self],
         intervals: &TimeIntervals,
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
     ) -> Vec<Silence> {
         for (index, one) in all.iter().enumerate() {
             if all[..index].iter().any(|other| *other.name == *one.name) {
@@ -58,7 +58,7 @@ impl MaintenanceSettings {
 fn compiled(
     one: &MaintenanceSettings,
     intervals: &TimeIntervals,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Silence {
     if !is_file_name(&one.name) {
         problems
@@ -77,8 +77,8 @@ fn compiled(
     }
     let from = one.from.as_ref().and_then(|at| moment(at, &one.location, problems));
     let until = one.until.as_ref().and_then(|at| moment(at, &one.location, problems));
-    let starts_at = from.unwrap_or(Wall(0));
-    let ends_at = until.unwrap_or(OPEN);
+    let starts_at = from.unwrap_or(UnixMillis(0));
+    let ends_at = until.unwrap_or(NO_END);
     if let Some(until) = one.until.as_ref().filter(|_| ends_at <= starts_at) {
         problems.error(&until.at, "must be later than `from`");
     }
@@ -90,7 +90,7 @@ fn compiled(
         ends_at,
         created_by: "maintenance".to_owned(),
         comment: one.comment.clone(),
-        updated_at: Wall(0),
+        updated_at: UnixMillis(0),
         times: recurs.compile(intervals, problems),
         recurs,
         source: Some("alerting.maintenance".into()),
@@ -98,7 +98,7 @@ fn compiled(
 }
 
 /// The globs as one; `None` where there are none.
-fn rules(globs: &[Spanned<String>], problems: &mut Problems) -> Option<GlobSet> {
+fn rules(globs: &[Spanned<String>], problems: &mut Diagnostics) -> Option<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
         match Glob::new(glob) {
@@ -119,8 +119,8 @@ fn rules(globs: &[Spanned<String>], problems: &mut Problems) -> Option<GlobSet> 
 pub(super) fn moment(
     text: &Spanned<String>,
     location: &Location,
-    problems: &mut Problems,
-) -> Option<Wall> {
+    problems: &mut Diagnostics,
+) -> Option<UnixMillis> {
     let local = |time: DateTime| location.zone().to_timestamp(time).ok();
     let at = text.parse::<Timestamp>().ok();
     let at = at.or_else(|| text.parse::<DateTime>().ok().and_then(local));
@@ -130,5 +130,5 @@ pub(super) fn moment(
             .error(&text.at, format!("not a point in time: {:?}", text.value))
             .hint("2026-12-24, 2026-12-24T18:00 or 2026-12-24T18:00:00+01:00");
     }
-    at.map(|at| Wall(at.as_millisecond()))
+    at.map(|at| UnixMillis(at.as_millisecond()))
 }

@@ -1,7 +1,7 @@
 //! Silences that recur: when, as it is said and as it is judged.
 
 use crate::time_interval::{Location, RecurringSettings, TimeInterval, TimeIntervals};
-use bellwether_schema::{Problems, Spanned, did_you_mean, section};
+use bellwether_schema::{Diagnostics, Spanned, did_you_mean, section};
 
 section! {
     /// Recurring times of a silence. None: all the time.
@@ -39,7 +39,7 @@ impl Recurs {
     pub(super) fn compile(
         &self,
         all: &TimeIntervals,
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
     ) -> Vec<TimeInterval> {
         for name in self.unknown(all) {
             problems

@@ -2,10 +2,10 @@ use super::*;
 use crate::samples::{NOON, alert};
 use crate::time_interval::{TimeIntervalSettings, TimeIntervals};
 use bellwether_core::Labels;
-use bellwether_schema::{Cx, Decode, Problems, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
-fn minutes(count: i64) -> Wall {
-    Wall(NOON.0 + count * 60_000)
+fn minutes(count: i64) -> UnixMillis {
+    UnixMillis(NOON.0 + count * 60_000)
 }
 
 /// Alerts of host a, from `start` to `end` in minutes after noon.
@@ -24,7 +24,7 @@ fn change(id: &str, draft: SilenceDraft) -> SilenceDraft {
     SilenceDraft { id: Some(id.to_owned()), ..draft }
 }
 
-fn silenced(all: &Silences, rule: &str, host: &str, now: Wall) -> Option<String> {
+fn silenced(all: &Silences, rule: &str, host: &str, now: UnixMillis) -> Option<String> {
     let alert = alert(rule, &[("host", host)]);
     let view = View { alert: &alert, sender: &Labels::new() };
     all.silencing(&view, now).map(|silence| silence.id.clone())
@@ -175,15 +175,15 @@ fn there_is_a_limit_that_ended_ones_leave_room_in() {
 fn night() -> TimeIntervals {
     let night =
         "[{name: night, time_intervals: [{times: [{start_time: 00:00, end_time: 06:00}]}]}]";
-    let mut problems = Problems::default();
-    let mut cx = Cx::new(&mut problems, &|_| None);
+    let mut problems = Diagnostics::default();
+    let mut cx = DecodeContext::new(&mut problems, &|_| None);
     let intervals = Vec::<TimeIntervalSettings>::decode(&parse(night).unwrap(), &mut cx).unwrap();
     TimeIntervals::compile(&intervals, &mut problems)
 }
 
 fn maintenance(yaml: &str) -> Result<Silences, Vec<String>> {
-    let mut problems = Problems::default();
-    let mut cx = Cx::new(&mut problems, &|_| None);
+    let mut problems = Diagnostics::default();
+    let mut cx = DecodeContext::new(&mut problems, &|_| None);
     let settings = Vec::<MaintenanceSettings>::decode(&parse(yaml).unwrap(), &mut cx);
     let settings = settings.unwrap_or_default();
     let compiled = MaintenanceSettings::compile(&settings, &night(), &mut problems);
@@ -288,7 +288,7 @@ fn one_that_people_make_recurs_by_name_and_by_times_of_its_own() {
     assert_eq!([30, 45, 60, 720].map(|at| holds(&all, at)), [true, true, false, true]);
     assert_eq!(all.next_change(minutes(60)), Some(minutes(11 * 60)), "midnight in Berlin");
     let silence = all.get(&id).unwrap();
-    assert_eq!((silence.ends_at, silence.state(minutes(60))), (OPEN, SilenceState::Active));
+    assert_eq!((silence.ends_at, silence.state(minutes(60))), (NO_END, SilenceState::Active));
     // A change of its times would rewrite the past.
     let other = SilenceDraft { recurs: Recurs::default(), ..draft(None, 90) };
     assert_ne!(all.set(change(&id, other), 2, minutes(1)).unwrap(), id);
@@ -329,9 +329,9 @@ fn what_is_wrong_with_times_of_people_is_told() {
 
 /// What a file holds.
 fn file(text: &str) -> Result<Silences, Vec<String>> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let written = read_silences(std::path::Path::new("s.yml"), text, &mut problems);
-    let compiled = WrittenSilence::compile(&written, &night(), &mut problems);
+    let compiled = SilenceSpec::compile(&written, &night(), &mut problems);
     let mut all = Silences::default();
     all.declare(&compiled, &night());
     match problems.is_empty() {

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use crate::matchers::Matchers;
 use crate::time_interval::{Location, RecurringSettings, TimeIntervals};
-use bellwether_core::{Fingerprint, Wall};
+use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_schema::{
-    At, Cx, Decode, Key, MapReader, Node, Problems, Raw, Shape, Span, Spanned, Value, parse,
-    section,
+    Decode, DecodeContext, Diagnostics, HumanDuration, Key, Literal, MapReader, Node, Shape,
+    SourceLocation, Spanned, Value, parse, section,
 };
 
 use super::maintenance::moment;
 use super::recurs::Recurs;
-use super::{OPEN, Silence, SilenceDraft, check};
+use super::{NO_END, Silence, SilenceDraft, check};
 
 section! {
     /// A silence.
@@ -31,7 +31,7 @@ section! {
         /// The moment it is over. One that recurs may be without.
         pub ends_at: Option<Spanned<String>>,
         /// In place of `ends_at`, by API.
-        pub duration: Option<Spanned<Span>>,
+        pub duration: Option<Spanned<HumanDuration>>,
         /// Recurring times; one of them, or of `intervals`, must hold.
         pub times: Vec<RecurringSettings> = Vec::new(),
         /// Names of time intervals; one of them, or of `times`, must hold.
@@ -39,9 +39,9 @@ section! {
         /// Whose clocks count for `starts_at`, `ends_at` and those `times` that have no location.
         pub location: Location = Location::default(),
         /// Who made it.
-        pub created_by: Raw,
+        pub created_by: Literal,
         /// What for.
-        pub comment: Raw = Raw::default(),
+        pub comment: Literal = Literal::default(),
     }
 }
 
@@ -51,13 +51,13 @@ const SHOWN: [&str; 7] =
 
 /// A silence that is written somewhere.
 #[derive(Clone, Debug)]
-pub struct WrittenSilence {
+pub struct SilenceSpec {
     settings: SilenceSettings,
-    at: At,
+    at: SourceLocation,
 }
 
-impl Decode for WrittenSilence {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+impl Decode for SilenceSpec {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let at = cx.at(node.pos);
         let value = match &node.value {
             Value::Map(entries) => Value::Map(entries.iter().filter_map(ours).collect()),
@@ -87,17 +87,20 @@ fn ours((key, node): &(Key, Node)) -> Option<(Key, Node)> {
 /// Reads the silences of the file at `path`, which holds `text`: a list, or what
 /// `bellwether silence list --format json` prints. What is wrong goes to `problems`.
 #[must_use]
-pub fn read_silences(path: &Path, text: &str, problems: &mut Problems) -> Vec<WrittenSilence> {
+pub fn read_silences(path: &Path, text: &str, problems: &mut Diagnostics) -> Vec<SilenceSpec> {
     let file: Arc<str> = path.display().to_string().into();
     let node = match parse(text) {
         Ok(node) => node,
         Err((pos, message)) => {
-            problems.error(&At { pos, file: Some(file), ..At::default() }, message);
+            problems.error(
+                &SourceLocation { pos, file: Some(file), ..SourceLocation::default() },
+                message,
+            );
             return Vec::new();
         }
     };
     let before = problems.len();
-    let mut cx = Cx::of_file(problems, file);
+    let mut cx = DecodeContext::of_file(problems, file);
     let read = match &node.value {
         Value::Null => None,
         Value::Map(_) => listed(&node, &mut cx),
@@ -108,19 +111,19 @@ pub fn read_silences(path: &Path, text: &str, problems: &mut Problems) -> Vec<Wr
 }
 
 /// What our own list shows.
-fn listed(node: &Node, cx: &mut Cx<'_>) -> Option<Vec<WrittenSilence>> {
+fn listed(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Vec<SilenceSpec>> {
     let mut map = MapReader::open(node, cx)?;
     let silences = map.field("silences", None);
     map.finish();
     silences
 }
 
-impl WrittenSilence {
+impl SilenceSpec {
     /// Those of files as silences; what is wrong goes to `problems`.
     pub(crate) fn compile(
         all: &[Self],
         intervals: &TimeIntervals,
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
     ) -> Vec<Silence> {
         let mut compiled: Vec<Silence> = Vec::new();
         for one in all {
@@ -134,16 +137,16 @@ impl WrittenSilence {
         compiled
     }
 
-    fn silence(&self, intervals: &TimeIntervals, problems: &mut Problems) -> Silence {
+    fn silence(&self, intervals: &TimeIntervals, problems: &mut Diagnostics) -> Silence {
         let Self { settings, at } = self;
         if let Some(duration) = &settings.duration {
             problems
                 .error(&duration.at, "a file does not know from when")
                 .hint("say until when: ends_at: 2026-12-24T18:00:00Z");
         }
-        let draft = self.draft(Wall(0), problems);
-        let starts_at = draft.starts_at.unwrap_or(Wall(0));
-        if let Err(error) = check(&draft, starts_at, Wall(0)) {
+        let draft = self.draft(UnixMillis(0), problems);
+        let starts_at = draft.starts_at.unwrap_or(UnixMillis(0));
+        if let Err(error) = check(&draft, starts_at, UnixMillis(0)) {
             problems.error(at, error.to_string());
         }
         let place = at.file.as_deref().unwrap_or_default();
@@ -157,13 +160,13 @@ impl WrittenSilence {
             ends_at: draft.ends_at,
             created_by: draft.created_by,
             comment: draft.comment,
-            updated_at: Wall(0),
+            updated_at: UnixMillis(0),
             recurs: draft.recurs,
         }
     }
 
     /// What is wanted where it is `now`; what is wrong goes to `problems`.
-    fn draft(&self, now: Wall, problems: &mut Problems) -> SilenceDraft {
+    fn draft(&self, now: UnixMillis, problems: &mut Diagnostics) -> SilenceDraft {
         let Self { settings, at } = self;
         let recurs = Recurs {
             times: settings.times.clone(),
@@ -187,12 +190,12 @@ impl WrittenSilence {
             );
         }
         let length = settings.duration.as_ref().map(|span| span.as_millis() as i64);
-        let after = length.map(|length| Wall(from.0.saturating_add(length)));
+        let after = length.map(|length| UnixMillis(from.0.saturating_add(length)));
         SilenceDraft {
             id: settings.id.clone(),
             matchers: settings.matchers.clone(),
             starts_at,
-            ends_at: ends_at.or(after).unwrap_or(OPEN),
+            ends_at: ends_at.or(after).unwrap_or(NO_END),
             recurs,
             created_by: settings.created_by.0.clone(),
             comment: settings.comment.0.clone(),
@@ -219,9 +222,9 @@ impl SilenceDraft {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(body: &[u8], now: Wall) -> Result<Self, String> {
-        let written: WrittenSilence = from_json(body)?;
-        let mut problems = Problems::default();
+    pub fn parse(body: &[u8], now: UnixMillis) -> Result<Self, String> {
+        let written: SilenceSpec = from_json(body)?;
+        let mut problems = Diagnostics::default();
         let draft = written.draft(now, &mut problems);
         sound(draft, problems)
     }
@@ -236,21 +239,21 @@ pub(crate) fn from_json<T: Decode>(json: &[u8]) -> Result<T, String> {
         serde_json::from_slice(json).map_err(|error| error.to_string())?;
     // Written anew, as YAML does not have every escape of JSON.
     let node = parse(&value.to_string()).map_err(|(_, message)| message)?;
-    let mut problems = Problems::default();
-    match T::decode(&node, &mut Cx::new(&mut problems, &|_| None)) {
+    let mut problems = Diagnostics::default();
+    match T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)) {
         Some(settings) => sound(settings, problems),
         None => Err(in_words(problems)),
     }
 }
 
 /// It, unless something is wrong.
-pub(super) fn sound<T>(value: T, problems: Problems) -> Result<T, String> {
+pub(super) fn sound<T>(value: T, problems: Diagnostics) -> Result<T, String> {
     if problems.is_empty() { Ok(value) } else { Err(in_words(problems)) }
 }
 
 /// Without places, which JSON on one line does not have.
-fn in_words(problems: Problems) -> String {
-    let one = |problem: &bellwether_schema::Problem| {
+fn in_words(problems: Diagnostics) -> String {
+    let one = |problem: &bellwether_schema::Diagnostic| {
         let path = if problem.at.path.is_empty() { "" } else { ": " };
         let hint = problem.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("{}{path}{}{hint}", problem.at.path, problem.message)

@@ -9,7 +9,7 @@ fn state() -> State {
     let mut silences = Silences::default();
     let draft = SilenceDraft {
         matchers: Matchers::parse("host=~\"a|b \\\"c\\\"\",mount!=\"/data\"").unwrap(),
-        ends_at: Wall(NOON.0 + 86_400_000),
+        ends_at: UnixMillis(NOON.0 + 86_400_000),
         recurs: from_json(
             br#"{"times": [{"weekdays": ["monday:friday"], "location": "Europe/Berlin",
                             "times": [{"start_time": "01:00", "end_time": "05:00"}]}]}"#,
@@ -24,7 +24,7 @@ fn state() -> State {
     let one =
         |until| Acknowledgement { by: "bob".into(), comment: "on it".into(), at: NOON, until };
     known.set(Fingerprint(u64::MAX), one(None));
-    known.set(Fingerprint(1), one(Some(Wall(NOON.0 + 5))));
+    known.set(Fingerprint(1), one(Some(UnixMillis(NOON.0 + 5))));
     let uninhibited = [(Fingerprint(7), NOON)].into();
     State { silences, acknowledgements: known, uninhibited }
 }
@@ -51,7 +51,8 @@ fn what_is_saved_is_found() {
     let (mut found, silences) = (found.silences, saved.silences);
     found.declare(&[], &TimeIntervals::default());
     // Tuesday 02:00 in Berlin.
-    let hold = |all: &Silences| all.made().all(|one| one.holds(Wall(NOON.0 + 13 * 3_600_000)));
+    let hold =
+        |all: &Silences| all.made().all(|one| one.holds(UnixMillis(NOON.0 + 13 * 3_600_000)));
     assert!(hold(&found) && hold(&silences));
     let (found, saved) = (found.made().next().unwrap(), silences.made().next().unwrap());
     assert_eq!((&found.matchers, &found.recurs), (&saved.matchers, &saved.recurs));

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
-use bellwether_schema::{Cx, Decode, Node, Shape, Value, did_you_mean};
+use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value, did_you_mean};
 
 /// What a range counts.
 pub trait Unit {
@@ -134,7 +134,7 @@ fn member<U: Unit>(text: &str) -> Option<i16> {
 }
 
 impl<U: Unit> Decode for Range<U> {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         if !matches!(node.value, Value::Scalar(_)) {
             cx.error(node.pos, format!("expected {}", U::EXPECTED));
             return None;
@@ -210,7 +210,7 @@ impl TimeOfDay {
 }
 
 impl Decode for TimeOfDay {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         cx.parsed(
             node,
             "a time of day from \"00:00\" to \"24:00\", in quotes, or minutes since midnight",
@@ -251,7 +251,7 @@ impl Location {
 }
 
 impl Decode for Location {
-    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let name = cx.text(node)?;
         let zone = match name.as_str() {
             "" | "UTC" => TimeZone::UTC,

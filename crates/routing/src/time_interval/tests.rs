@@ -1,11 +1,13 @@
 use super::*;
-use bellwether_schema::{Cx, Decode, parse};
+use bellwether_schema::{Decode, DecodeContext, parse};
 
 fn declared(yaml: &str) -> Result<TimeIntervals, Vec<String>> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = parse(yaml).unwrap();
-    let settings =
-        Vec::<TimeIntervalSettings>::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let settings = Vec::<TimeIntervalSettings>::decode(
+        &node,
+        &mut DecodeContext::new(&mut problems, &|_| None),
+    );
     let compiled = TimeIntervals::compile(&settings.unwrap_or_default(), &mut problems);
     if problems.is_empty() {
         return Ok(compiled);
@@ -17,8 +19,8 @@ fn one(spec: &str) -> TimeIntervals {
     declared(&format!("[{{name: x, time_intervals: [{spec}]}}]")).unwrap()
 }
 
-fn at(text: &str) -> Wall {
-    Wall(text.parse::<Timestamp>().unwrap().as_millisecond())
+fn at(text: &str) -> UnixMillis {
+    UnixMillis(text.parse::<Timestamp>().unwrap().as_millisecond())
 }
 
 fn check(spec: &str, inside: &[&str], outside: &[&str]) {
@@ -136,7 +138,7 @@ fn the_next_edge_is_a_time_that_is_named_midnight_or_a_change_of_clocks() {
         let time = &times.get("x")[0];
         let mut edge = at("2026-10-24T00:00:00Z");
         for minute in 0..14 * 24 * 60 {
-            let now = Wall(at("2026-10-24T00:00:00Z").0 + minute * 60_000);
+            let now = UnixMillis(at("2026-10-24T00:00:00Z").0 + minute * 60_000);
             while time.next_edge(edge).unwrap() <= now {
                 edge = time.next_edge(edge).unwrap();
             }
@@ -158,9 +160,10 @@ fn what_is_written_is_printed_in_one_form() {
     let spec = "{times: [{start_time: 09:00, end_time: 24:00}], weekdays: ['Monday:friday'], \
                 days_of_month: ['-3:-1', '5'], months: ['5:august', '1'], years: ['2026:2030'], \
                 location: Europe/Berlin}";
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = parse(spec).unwrap();
-    let settings = RecurringSettings::decode(&node, &mut Cx::new(&mut problems, &|_| None));
+    let settings =
+        RecurringSettings::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     let printed = serde_json::to_value(settings.unwrap()).unwrap();
     let expected = serde_json::json!({
         "times": [{"start_time": "09:00", "end_time": "24:00"}],
@@ -214,8 +217,8 @@ fn what_is_wrong_is_told_with_its_place_and_how_to_mend_it() {
 #[test]
 fn a_time_of_day_may_be_minutes_since_midnight() {
     let decoded = |text: &str| {
-        let mut problems = Problems::default();
-        TimeOfDay::decode(&parse(text).unwrap(), &mut Cx::new(&mut problems, &|_| None))
+        let mut problems = Diagnostics::default();
+        TimeOfDay::decode(&parse(text).unwrap(), &mut DecodeContext::new(&mut problems, &|_| None))
     };
     assert_eq!(decoded("1020"), decoded("\"17:00\""));
     assert_eq!(decoded("1440"), decoded("\"24:00\""));

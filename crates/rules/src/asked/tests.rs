@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::fixture::{at, both, remember, rules};
 use crate::round::bench::Bench;
-use crate::{Engine, Watch, saved};
+use crate::{Engine, QueryLimiter, saved};
 use bellwether_core::Origin;
 use bellwether_promql::Guard;
 
@@ -77,7 +77,7 @@ fn a_text_is_written_anew_at_each_evaluation_and_stays_with_the_end() {
 #[test]
 fn what_a_text_asks_is_charged_to_its_rule_and_the_alert_is_told_all_the_same() {
     struct Strict;
-    impl Watch for Strict {
+    impl QueryLimiter for Strict {
         fn begin(&self) -> Arc<Guard> {
             Arc::new(Guard::new(20))
         }

@@ -7,15 +7,15 @@ use bellwether_analysis::AnomalyDetection;
 use bellwether_analysis::forecast::{self, Horizon, Target};
 use bellwether_core::MetricDef;
 use bellwether_promql::Query;
-use bellwether_schema::{At, Problems, Raw, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, SourceLocation, Spanned};
 
 use super::super::matcher::Matcher;
 use super::super::names::Names;
-use super::super::pace::Pace;
+use super::super::pace::Schedule;
 use super::super::query::Series;
 use super::super::question::{Detection, Forecasting, Look, Question};
 use super::super::rule::Source;
-use super::super::settings::{Otherwise, Side};
+use super::super::settings::{NoDataPolicy, Side};
 use super::{Compiler, Judged, shown};
 
 pub(super) const NO_HISTORY: &str = "it asks history, and none is kept";
@@ -31,7 +31,7 @@ const FORECAST_WINDOWS: [Duration; 2] =
 
 impl Compiler<'_> {
     /// A PromQL query.
-    pub(super) fn of_query(&mut self, text: &Raw, at: &At) -> Option<Judged> {
+    pub(super) fn of_query(&mut self, text: &Literal, at: &SourceLocation) -> Option<Judged> {
         let rule = self.rule;
         self.misplaced("promql", "write it in the query: avg_over_time(x[5m])");
         for matcher in rule.labels.values() {
@@ -40,7 +40,7 @@ impl Compiler<'_> {
                 .hint("write them in the query: up{job=\"x\"}");
         }
         let compared = rule.is_compared();
-        if !compared && rule.on_no_data != Otherwise::Keep {
+        if !compared && rule.on_no_data != NoDataPolicy::Keep {
             self.problems
                 .error(at, "`on_no_data` beside a query without `condition`")
                 .hint("no series is what it resolves by; ask for absent(...), or give a condition");
@@ -95,7 +95,7 @@ impl Compiler<'_> {
         let lookback = def.interval.mul_f64(1.5);
         let series = Series { def, matchers: String::new(), scraped: false };
         let query = bellwether_promql::parse(&series.read(&reading)).ok()?;
-        let pace = Pace { origins: vec![def.origin], interval: def.interval.max(least), least };
+        let pace = Schedule { origins: vec![def.origin], interval: def.interval.max(least), least };
         Some(Judged {
             source: Source::History(Question { query, declared: None, lookback, matchers, look }),
             subject,
@@ -151,7 +151,7 @@ impl Compiler<'_> {
         matchers
     }
 
-    fn needs_history(&mut self, at: &At) {
+    fn needs_history(&mut self, at: &SourceLocation) {
         if self.rule.enabled && !self.declared.history {
             self.problems.error(at, NO_HISTORY).hint(TURN_ON);
         }
@@ -164,14 +164,17 @@ impl Compiler<'_> {
 }
 
 /// Notes an interval of no length.
-pub(super) fn check_interval(interval: Option<&Spanned<Span>>, problems: &mut Problems) {
+pub(super) fn check_interval(
+    interval: Option<&Spanned<HumanDuration>>,
+    problems: &mut Diagnostics,
+) {
     if let Some(interval) = interval.filter(|interval| interval.value.is_zero()) {
         problems.error(&interval.at, "an interval of no length").hint("leave it out, or 1m");
     }
 }
 
 /// The query of `text`, if it is one whose answer can be judged.
-pub(super) fn numeric(text: &Spanned<Raw>, problems: &mut Problems) -> Option<Query> {
+pub(super) fn numeric(text: &Spanned<Literal>, problems: &mut Diagnostics) -> Option<Query> {
     match bellwether_promql::parse(&text.value) {
         Err(error) => {
             problems.error(&text.at, error.to_string());

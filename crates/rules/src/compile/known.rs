@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bellwether_core::{METRIC_NAME, MetricDef, Origin};
 use bellwether_promql::Query;
-use bellwether_schema::{At, Problem, did_you_mean};
+use bellwether_schema::{Diagnostic, SourceLocation, did_you_mean};
 
-use super::super::pace::Pace;
+use super::super::pace::Schedule;
 use super::Declared;
 
 /// Names of series, and when there are new samples of them.
@@ -39,12 +39,12 @@ impl Known {
     }
 
     /// Notes that a recording rule of this pace makes series of this name.
-    pub(super) fn record(&mut self, name: &str, pace: &Pace) {
+    pub(super) fn record(&mut self, name: &str, pace: &Schedule) {
         self.series.insert(name.to_owned(), (pace.origins.clone(), pace.interval));
     }
 
     /// When a query is asked that is no more often asked than `interval`.
-    pub(super) fn pace(&self, query: &Query, interval: Option<Duration>) -> Pace {
+    pub(super) fn pace(&self, query: &Query, interval: Option<Duration>) -> Schedule {
         let mut origins = Vec::new();
         let mut longest = Duration::ZERO;
         // One series that could come from anywhere, and any collection may have brought it.
@@ -60,20 +60,24 @@ impl Known {
         }
         if !certain || origins.is_empty() {
             let interval = interval.unwrap_or(self.interval);
-            return Pace { origins: Vec::new(), interval, least: interval };
+            return Schedule { origins: Vec::new(), interval, least: interval };
         }
         origins.sort_unstable();
         origins.dedup();
-        Pace { origins, interval: interval.unwrap_or(longest), least: interval.unwrap_or_default() }
+        Schedule {
+            origins,
+            interval: interval.unwrap_or(longest),
+            least: interval.unwrap_or_default(),
+        }
     }
 
     /// What is odd about the names of a query: nobody here makes such series.
-    pub(super) fn warnings(&self, query: &Query, at: &At) -> Vec<Problem> {
+    pub(super) fn warnings(&self, query: &Query, at: &SourceLocation) -> Vec<Diagnostic> {
         let mut unknown: Vec<String> =
             names(query).flatten().filter(|name| !self.series.contains_key(name)).collect();
         unknown.sort_unstable();
         unknown.dedup();
-        let warning = |name: String| Problem {
+        let warning = |name: String| Diagnostic {
             at: at.clone(),
             message: format!("nobody here makes series named {name:?}"),
             hint: match self.renamed.get(&name) {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::pace::Pace;
+use super::super::pace::Schedule;
 use super::super::rule::Source;
 use super::Compiler;
-use bellwether_schema::{At, Problem, Span, Spanned, format_duration};
+use bellwether_schema::{Diagnostic, HumanDuration, SourceLocation, Spanned, format_duration};
 
 impl Compiler<'_> {
     /// Notes what is odd about a rule of this source and pace.
-    pub(super) fn lint(&mut self, source: &Source, pace: &Pace) {
+    pub(super) fn lint(&mut self, source: &Source, pace: &Schedule) {
         let rule = self.rule;
         let often = pace.interval.max(pace.least);
         self.short("duration", &rule.duration, often);
@@ -19,7 +19,7 @@ impl Compiler<'_> {
     }
 
     /// A time that is over before the rule is judged again.
-    fn short(&mut self, key: &str, time: &Spanned<Span>, often: Duration) {
+    fn short(&mut self, key: &str, time: &Spanned<HumanDuration>, often: Duration) {
         if time.value.is_zero() || time.value.0 >= often {
             return;
         }
@@ -76,8 +76,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn warn(&mut self, at: &At, message: impl Into<String>, hint: impl Into<String>) {
+    fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: impl Into<String>) {
         let (message, hint) = (message.into(), Some(hint.into()));
-        self.warnings.push(Problem { at: at.clone(), message, hint });
+        self.warnings.push(Diagnostic { at: at.clone(), message, hint });
     }
 }

@@ -1,7 +1,7 @@
 //! Recording rules: names that are free, labels that are labels, queries that are queries.
 
 use bellwether_core::{Labels, can_be_set};
-use bellwether_schema::{Problems, Spanned};
+use bellwether_schema::{Diagnostics, Spanned};
 
 use super::super::recording::Recording;
 use super::super::rule::RuleSet;
@@ -15,7 +15,7 @@ pub(super) fn compile(
     declared: &Declared<'_>,
     known: &mut Known,
     set: &mut RuleSet,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) {
     for settings in declared.recordings {
         let before = problems.len();
@@ -47,7 +47,7 @@ pub(super) fn compile(
 }
 
 /// Any text is a name, but that of a query stands in the wrong place.
-fn check_name(name: &Spanned<String>, problems: &mut Problems) {
+fn check_name(name: &Spanned<String>, problems: &mut Diagnostics) {
     if name.is_empty() || name.contains(['{', '}']) {
         problems
             .error(&name.at, format!("not a metric name: {:?}", name.value))
@@ -59,7 +59,7 @@ fn taken(
     settings: &RecordingSettings,
     known: &Known,
     before: &[Recording],
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) {
     let (name, at) = (&settings.record.value, &settings.record.at);
     let first = before.iter().find(|other| other.settings.record.value == *name);
@@ -82,7 +82,7 @@ fn taken(
     }
 }
 
-fn labels(settings: &RecordingSettings, problems: &mut Problems) -> Labels {
+fn labels(settings: &RecordingSettings, problems: &mut Diagnostics) -> Labels {
     for (name, value) in settings.labels.iter().filter(|(name, _)| !can_be_set(name)) {
         problems
             .error(&value.at, format!("not a label name: {name:?}"))

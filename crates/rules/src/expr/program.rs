@@ -46,7 +46,7 @@ pub enum Function {
     /// The whole number at or above.
     Ceil,
     /// The nearest whole number, halves away from zero.
-    Round,
+    QueryBatch,
     /// Square root.
     Sqrt,
     /// Natural logarithm.
@@ -73,7 +73,7 @@ impl Function {
         ("abs", Self::Abs, 1..=1),
         ("floor", Self::Floor, 1..=1),
         ("ceil", Self::Ceil, 1..=1),
-        ("round", Self::Round, 1..=1),
+        ("round", Self::QueryBatch, 1..=1),
         ("sqrt", Self::Sqrt, 1..=1),
         ("ln", Self::Ln, 1..=1),
         ("log2", Self::Log2, 1..=1),
@@ -98,7 +98,7 @@ impl Function {
             Self::Abs => argument(0).abs(),
             Self::Floor => argument(0).floor(),
             Self::Ceil => argument(0).ceil(),
-            Self::Round => argument(0).round(),
+            Self::QueryBatch => argument(0).round(),
             Self::Sqrt => argument(0).sqrt(),
             Self::Ln => argument(0).ln(),
             Self::Log2 => argument(0).log2(),

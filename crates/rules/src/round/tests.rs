@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixture::{at, both, remember};
 use crate::round::bench::Bench;
-use crate::{Engine, Memory, Tick, saved};
+use crate::{Engine, SampleStorage, Tick, saved};
 use bellwether_core::Origin;
 use bellwether_promql::{Guard, Queryable};
 use bellwether_tsdb::history::History;
@@ -111,7 +111,7 @@ fn an_error_goes_by_on_error_and_is_counted() {
 #[test]
 fn a_hostile_query_ends_by_its_limits_and_the_others_are_judged() {
     struct Strict;
-    impl Watch for Strict {
+    impl QueryLimiter for Strict {
         fn begin(&self) -> Arc<Guard> {
             Arc::new(Guard::new(20))
         }
@@ -270,7 +270,7 @@ rules:
 fn what_is_recorded_over_other_samples_stays_beside_them() {
     let (source, labels) = (History::in_memory(9), LabelSet::new([("__name__", "x")]));
     remember(&source, at(0), &[("up", 1.0)]);
-    let overlay = crate::Overlay::new(&source);
+    let overlay = crate::RecordingOverlay::new(&source);
     assert_eq!(overlay.record(at(1).wall, &[(labels.clone(), 2.0)]), 0);
     let all = [bellwether_matcher::LabelMatcher {
         name: "__name__".into(),

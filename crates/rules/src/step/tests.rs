@@ -10,8 +10,8 @@ const POLICY: Policy = Policy {
     interval: Duration::from_secs(30),
 };
 
-fn secs(seconds: u64) -> Mono {
-    Mono(seconds * 1000)
+fn secs(seconds: u64) -> MonoMillis {
+    MonoMillis(seconds * 1000)
 }
 
 fn sees(verdict: Verdict, at: u64) -> Sight {

@@ -11,7 +11,7 @@ use super::select::Selected;
 use crate::answer::Trouble;
 use crate::query::{Parameters, bad_data};
 use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target, linear, seasonal};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_promql::SampledSeries;
 use bellwether_schema::format_duration;
 
@@ -71,7 +71,7 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
 }
 
 /// What a rule would make of it.
-fn outlook(horizon: Horizon, series: &SampledSeries, now: Wall) -> Outlook {
+fn outlook(horizon: Horizon, series: &SampledSeries, now: UnixMillis) -> Outlook {
     let since = |span: Duration| series.times.partition_point(|time| *time < now.before(span).0);
     let recent = since(horizon.lookback());
     let (times, values) = (&series.times[recent..], &series.values[recent..]);
@@ -84,7 +84,7 @@ fn outlook(horizon: Horizon, series: &SampledSeries, now: Wall) -> Outlook {
 fn view_linear(
     times: &[i64],
     values: &[f64],
-    now: Wall,
+    now: UnixMillis,
     target: Target,
     within: Option<Duration>,
 ) -> Value {
@@ -116,7 +116,7 @@ fn most(selected: &Selected<'_>) -> f64 {
     }
 }
 
-fn view_seasonal(series: &SampledSeries, now: Wall, hours: usize, most: f64) -> Value {
+fn view_seasonal(series: &SampledSeries, now: UnixMillis, hours: usize, most: f64) -> Value {
     // A percentage of several cores goes further than 100.
     let beyond = series.values.iter().any(|value| *value > most);
     let most = if beyond { f64::INFINITY } else { most };
@@ -127,7 +127,7 @@ fn view_seasonal(series: &SampledSeries, now: Wall, hours: usize, most: f64) -> 
     let hours = told.values.iter().enumerate().map(|(hour, value)| {
         let (low, high) = told.band(hour).unwrap_or((*value, *value));
         json!({
-            "time": time(Wall(told.from.0 + hour as i64 * HOUR)),
+            "time": time(UnixMillis(told.from.0 + hour as i64 * HOUR)),
             "value": number(*value),
             "low": number(low),
             "high": number(high),

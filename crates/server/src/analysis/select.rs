@@ -6,7 +6,7 @@ use super::Desk;
 use super::params::no_answer;
 use crate::answer::Trouble;
 use crate::query::{Parameters, bad_data, trouble};
-use bellwether_core::{Kind, LabelSet, METRIC_NAME, MetricDef, Wall};
+use bellwether_core::{Kind, LabelSet, METRIC_NAME, MetricDef, UnixMillis};
 use bellwether_matcher::{LabelMatcher, ValueTest};
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError, selector_within};
 
@@ -24,7 +24,7 @@ pub(super) struct Selected<'a> {
     /// Whether it is a running total: then it is judged by its rate.
     pub(super) total: bool,
     /// The end of the time looked at.
-    pub(super) at: Wall,
+    pub(super) at: UnixMillis,
 }
 
 impl<'a> Selected<'a> {
@@ -145,7 +145,8 @@ fn declared<'a>(matchers: &mut [LabelMatcher], metrics: &'a [MetricDef]) -> Opti
 
 fn is_known(name: &str, desk: &Desk<'_>) -> bool {
     let matchers = [LabelMatcher { name: METRIC_NAME.into(), test: ValueTest::equal(name, false) }];
-    let found = desk.source.series(&matchers, Wall(i64::MIN), Wall(i64::MAX), desk.guard);
+    let found =
+        desk.source.series(&matchers, UnixMillis(i64::MIN), UnixMillis(i64::MAX), desk.guard);
     found.is_ok_and(|found| !found.is_empty())
 }
 
@@ -159,8 +160,8 @@ impl Queryable for Source<'_> {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let found = self.inner.select(matchers, from, to, guard)?;
@@ -170,8 +171,8 @@ impl Queryable for Source<'_> {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         self.inner.series(matchers, from, to, guard)

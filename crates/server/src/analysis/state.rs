@@ -9,7 +9,7 @@ use crate::answer::Trouble;
 use crate::query::Parameters;
 use bellwether_analysis::bottleneck::{Bottleneck, Finding, sort};
 use bellwether_analysis::health::{Observed, Score, score as judge};
-use bellwether_core::{AlertState, LabelSet, METRIC_NAME, Severity, Wall};
+use bellwether_core::{AlertState, LabelSet, METRIC_NAME, Severity, UnixMillis};
 use bellwether_promql::Value as Result_;
 
 /// What was looked at, and what there was to see.
@@ -69,7 +69,7 @@ pub(super) fn score(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Troub
     }))
 }
 
-fn look<'a>(desk: &Desk<'a>, at: Wall) -> Look<'a> {
+fn look<'a>(desk: &Desk<'a>, at: UnixMillis) -> Look<'a> {
     let mut look = Look { findings: Vec::new(), silent: Vec::new(), failed: Vec::new() };
     for bottleneck in desk.judgement.bottlenecks.iter() {
         match ask(bottleneck, desk, at) {
@@ -87,7 +87,11 @@ fn look<'a>(desk: &Desk<'a>, at: Wall) -> Look<'a> {
     look
 }
 
-fn ask(bottleneck: &Bottleneck, desk: &Desk<'_>, at: Wall) -> Result<Vec<(LabelSet, f64)>, String> {
+fn ask(
+    bottleneck: &Bottleneck,
+    desk: &Desk<'_>,
+    at: UnixMillis,
+) -> Result<Vec<(LabelSet, f64)>, String> {
     let query = bellwether_promql::parse(&bottleneck.promql).map_err(|error| error.to_string())?;
     let answer = query.instant(desk.source, at, &desk.options, desk.guard);
     match answer.map_err(|error| error.to_string())?.value {

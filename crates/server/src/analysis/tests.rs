@@ -8,7 +8,7 @@ use crate::backend::{CollectorHealth, Health, RuleView};
 use crate::query::Parameters;
 use bellwether_analysis::bottleneck::{Bottleneck, Resource};
 use bellwether_core::{
-    Alert, AlertState, Failure, Kind, LabelSet, Labels, MetricDef, Origin, Severity, Wall,
+    Alert, AlertState, Failure, Kind, LabelSet, Labels, MetricDef, Origin, Severity, UnixMillis,
     exported_name,
 };
 use bellwether_matcher::LabelMatcher;
@@ -18,7 +18,7 @@ const MINUTE: i64 = 60_000;
 /// Midnight of a Monday.
 const START: i64 = 1_700_438_400_000;
 const DAYS: i64 = 14;
-const NOW: Wall = Wall(START + DAYS * 1440 * MINUTE);
+const NOW: UnixMillis = UnixMillis(START + DAYS * 1440 * MINUTE);
 
 struct Memory(Vec<SampledSeries>);
 
@@ -26,8 +26,8 @@ impl Queryable for Memory {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let mut found = Vec::new();
@@ -50,8 +50,8 @@ impl Queryable for Memory {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        _: Wall,
-        _: Wall,
+        _: UnixMillis,
+        _: UnixMillis,
         _: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         let accepted = self.0.iter().filter(|one| matchers.iter().all(|m| m.accepts(&one.labels)));
@@ -111,8 +111,8 @@ fn alert() -> Arc<Alert> {
         fired_value: Some(95.0),
         peak: Some(95.0),
         threshold: Some(90.0),
-        active_at: Wall(START + 19_000 * MINUTE),
-        fired_at: Some(Wall(START + 19_005 * MINUTE)),
+        active_at: UnixMillis(START + 19_000 * MINUTE),
+        fired_at: Some(UnixMillis(START + 19_005 * MINUTE)),
         ..Alert::firing("cpu_high", Severity::Warning, Labels::new())
     })
 }

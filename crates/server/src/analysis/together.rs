@@ -14,7 +14,7 @@ use crate::answer::Trouble;
 use crate::query::{Parameters, bad_data, trouble};
 use bellwether_analysis::correlation::{Grid, Related, correlate};
 use bellwether_analysis::report::interval;
-use bellwether_core::{Alert, AlertState, METRIC_NAME, Origin, Wall};
+use bellwether_core::{Alert, AlertState, METRIC_NAME, Origin, UnixMillis};
 use bellwether_matcher::{LabelMatcher, ValueTest};
 use bellwether_promql::{SampledSeries, selector_within};
 
@@ -102,8 +102,8 @@ fn is_own(series: &SampledSeries, desk: &Desk<'_>) -> bool {
 fn others(
     params: &Parameters,
     desk: &Desk<'_>,
-    from: Wall,
-    to: Wall,
+    from: UnixMillis,
+    to: UnixMillis,
 ) -> Result<Vec<SampledSeries>, Trouble> {
     let mut alternatives = match params.given("match") {
         Some(selector) => selector_within(selector, desk.guard).map_err(trouble)?,
@@ -140,10 +140,10 @@ fn fired(name: &str, desk: &Desk<'_>) -> Result<Arc<Alert>, Trouble> {
 }
 
 /// The end of the window with the beginning of the alert in its middle, or now.
-fn around(alert: &Alert, window: Duration, now: Wall) -> Wall {
+fn around(alert: &Alert, window: Duration, now: UnixMillis) -> UnixMillis {
     let fired = alert.fired_at.unwrap_or(now);
     let half = i64::try_from(window.as_millis() / 2).unwrap_or(i64::MAX);
-    Wall(fired.0.saturating_add(half)).min(now)
+    UnixMillis(fired.0.saturating_add(half)).min(now)
 }
 
 /// The series that the alert judged.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::params::Parameters;
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
@@ -57,8 +57,8 @@ impl Queryable for Counting<'_> {
     fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let found = self.source.select(matchers, from, to, guard)?;
@@ -71,8 +71,8 @@ impl Queryable for Counting<'_> {
     fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: Wall,
-        to: Wall,
+        from: UnixMillis,
+        to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         self.source.series(matchers, from, to, guard)

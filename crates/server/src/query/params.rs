@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 
 use crate::answer::Trouble;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_schema::parse_duration;
 
 /// Times are kept within what a double counts exactly, far from any overflow.
@@ -54,7 +54,7 @@ impl Parameters {
     ///
     /// # Errors
     /// It is none. `None` where it is not given.
-    pub(crate) fn time(&self, name: &str) -> Result<Option<Wall>, Trouble> {
+    pub(crate) fn time(&self, name: &str) -> Result<Option<UnixMillis>, Trouble> {
         let text = self.text(name);
         if text.is_empty() {
             return Ok(None);
@@ -68,7 +68,7 @@ impl Parameters {
     ///
     /// # Errors
     /// It is not, or it is none.
-    pub(crate) fn needed_time(&self, name: &str) -> Result<Wall, Trouble> {
+    pub(crate) fn needed_time(&self, name: &str) -> Result<UnixMillis, Trouble> {
         parse_time(self.text(name)).map_err(|why| invalid(name, &why))
     }
 
@@ -76,9 +76,9 @@ impl Parameters {
     ///
     /// # Errors
     /// One is no time.
-    pub(crate) fn times(&self) -> Result<(Wall, Wall), Trouble> {
-        let start = self.time("start")?.unwrap_or(Wall(-FARTHEST));
-        let end = self.time("end")?.unwrap_or(Wall(FARTHEST));
+    pub(crate) fn times(&self) -> Result<(UnixMillis, UnixMillis), Trouble> {
+        let start = self.time("start")?.unwrap_or(UnixMillis(-FARTHEST));
+        let end = self.time("end")?.unwrap_or(UnixMillis(FARTHEST));
         if end < start {
             return Err(invalid("end", "end timestamp must not be before start time"));
         }
@@ -119,13 +119,13 @@ impl Parameters {
     }
 }
 
-fn parse_time(text: &str) -> Result<Wall, String> {
+fn parse_time(text: &str) -> Result<UnixMillis, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
     let millis = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
     let stamp = || text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
     let millis = millis.or_else(stamp);
     let millis = millis.ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))?;
-    Ok(Wall(millis.clamp(-FARTHEST, FARTHEST)))
+    Ok(UnixMillis(millis.clamp(-FARTHEST, FARTHEST)))
 }
 
 /// A parameter that makes no sense, in Prometheus's words.
@@ -165,7 +165,7 @@ mod tests {
             ("2015-07-01T22:10:30+02:00", 1_435_781_430_000),
             ("1e300", FARTHEST),
         ] {
-            assert_eq!(of("time", text).time("time").unwrap(), Some(Wall(millis)), "{text}");
+            assert_eq!(of("time", text).time("time").unwrap(), Some(UnixMillis(millis)), "{text}");
         }
         for text in ["now", "NaN", "inf", "2015-07-01", "5m"] {
             let told = of("end", text).needed_time("end").unwrap_err().message;

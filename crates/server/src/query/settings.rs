@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bellwether_schema::section;
-use bellwether_schema::{Problems, Size, Span, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Size, Spanned};
 
 use super::jobs::Limits;
 
@@ -11,7 +11,7 @@ section! {
     /// What a query of history may cost.
     pub struct QueryLimits {
         /// Time for a query, its wait for others included. A request may ask for less.
-        pub timeout: Spanned<Span> = Spanned::nowhere(Span::secs(30)),
+        pub timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(30)),
         /// Samples that one query may hold in memory, 16 bytes each.
         pub max_samples: Spanned<u64> = Spanned::nowhere(5_000_000),
         /// Bytes of labels, texts and regular expressions that one query may hold in memory beside
@@ -25,7 +25,7 @@ section! {
         /// takes effect when the address changes or at the next start.
         pub max_concurrency: Spanned<u32> = Spanned::nowhere(4),
         /// Age up to which the last sample of a series counts as its value.
-        pub lookback: Spanned<Span> = Spanned::nowhere(Span::minutes(5)),
+        pub lookback: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::minutes(5)),
     }
 }
 
@@ -47,7 +47,7 @@ impl QueryLimits {
     }
 
     /// Checks what each key alone cannot say; a request lives for at most `request`.
-    pub(crate) fn check(&self, request: Duration, problems: &mut Problems) {
+    pub(crate) fn check(&self, request: Duration, problems: &mut Diagnostics) {
         for span in [&self.timeout, &self.lookback] {
             if span.is_zero() {
                 problems.error(&span.at, "must be more than zero").hint("such as 30s");

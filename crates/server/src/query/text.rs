@@ -270,7 +270,7 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
 mod tests {
     use super::*;
 
-    use bellwether_core::Wall;
+    use bellwether_core::UnixMillis;
 
     fn labels(pairs: &[(&str, &str)]) -> LabelSet {
         LabelSet::new(pairs.iter().copied())
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_forms_of_prometheus() {
-        let at = Wall(1_435_781_430_781);
+        let at = UnixMillis(1_435_781_430_781);
         let up = labels(&[("__name__", "up"), ("path", "a\\b \"c\"\n\u{1}é")]);
         assert_eq!(
             text(Value::Vector(vec![
@@ -297,7 +297,7 @@ mod tests {
             r#"{"status":"success","data":{"resultType":"scalar","result":[1435781430.781,"0.0000000001"]}}"#
         );
         assert_eq!(
-            text(Value::String { at: Wall(0), text: "a\"b".into() }),
+            text(Value::String { at: UnixMillis(0), text: "a\"b".into() }),
             r#"{"status":"success","data":{"resultType":"string","result":[0,"a\"b"]}}"#
         );
         let matrix = vec![

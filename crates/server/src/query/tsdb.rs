@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::views::{Question, trouble};
 use crate::answer::Trouble;
-use bellwether_core::{METRIC_NAME, Wall};
+use bellwether_core::{METRIC_NAME, UnixMillis};
 use bellwether_promql::{Guard, Queryable};
 
 /// Entries of each list, unless `limit` says otherwise.
@@ -24,7 +24,7 @@ pub(super) fn view(
         "" => LIMIT,
         _ => asked.parameters.limit("limit")?.min(MOST),
     };
-    let series = source.series(&[], Wall(i64::MIN), Wall(i64::MAX), guard);
+    let series = source.series(&[], UnixMillis(i64::MIN), UnixMillis(i64::MAX), guard);
     let series = series.map_err(|error| trouble(error.into()))?;
     let mut by_metric: HashMap<&str, u64> = HashMap::new();
     let mut by_pair: HashMap<(&str, &str), u64> = HashMap::new();
@@ -43,7 +43,7 @@ pub(super) fn view(
     }
     let pairs = by_pair.len();
     let by_pair = by_pair.into_iter().map(|((name, value), n)| (format!("{name}={value}"), n));
-    let times = |time: Option<Wall>| time.map_or(0, |time| time.0);
+    let times = |time: Option<UnixMillis>| time.map_or(0, |time| time.0);
     Ok(json!({
         "headStats": {
             "numSeries": series.len(),

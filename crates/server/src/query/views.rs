@@ -10,7 +10,7 @@ use super::params::{Parameters, bad_data, invalid};
 use super::text::{Notes, Text};
 use super::tsdb;
 use crate::answer::Trouble;
-use bellwether_core::{LabelSet, Wall, unescaped};
+use bellwether_core::{LabelSet, UnixMillis, unescaped};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{
     Answer, Guard, Options, Query, QueryError, Queryable, Stopped, Value, parse_within,
@@ -37,10 +37,10 @@ pub(crate) struct Question {
     pub(crate) what: Past,
     pub(crate) path: String,
     pub(crate) parameters: Parameters,
-    pub(crate) now: Wall,
+    pub(crate) now: UnixMillis,
     pub(crate) lookback: Duration,
     /// The oldest sample, if there is one.
-    pub(crate) oldest: Option<Wall>,
+    pub(crate) oldest: Option<UnixMillis>,
 }
 
 /// An answer on its way out.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::settings::RateLimit;
 use crate::peer::Client;
-use bellwether_schema::{Problems, Spanned};
+use bellwether_schema::{Diagnostics, Spanned};
 
 /// Clients whose buckets are kept; those of others are full.
 const MOST: usize = 4096;
@@ -29,7 +29,7 @@ struct Bucket {
 
 impl Rate {
     /// None where no limit is asked for.
-    pub(super) fn new(settings: &Spanned<RateLimit>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn new(settings: &Spanned<RateLimit>, problems: &mut Diagnostics) -> Option<Self> {
         if settings.interval.is_zero() {
             return None;
         }
@@ -71,7 +71,7 @@ impl Rate {
 mod tests {
     use super::*;
     use crate::peer::Peer;
-    use bellwether_schema::Span;
+    use bellwether_schema::HumanDuration;
 
     fn client(number: u32) -> Client {
         Peer::from(std::net::IpAddr::from(std::net::Ipv4Addr::from(number))).client()
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn a_burst_then_one_each_interval() {
-        let settings = RateLimit { interval: Span::secs(1), burst: 3 };
-        let rate = Rate::new(&settings.into(), &mut Problems::default()).unwrap();
+        let settings = RateLimit { interval: HumanDuration::secs(1), burst: 3 };
+        let rate = Rate::new(&settings.into(), &mut Diagnostics::default()).unwrap();
         let granted: Vec<bool> = [0, 0, 0, 0, 999, 1_000, 1_001, 60_000, 60_000, 60_000, 60_000]
             .map(|now| rate.take(client(1), now))
             .into();
@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn each_client_has_a_bucket_and_they_are_bounded() {
-        let settings = RateLimit { interval: Span::secs(1), burst: 1 };
-        let rate = Rate::new(&settings.into(), &mut Problems::default()).unwrap();
+        let settings = RateLimit { interval: HumanDuration::secs(1), burst: 1 };
+        let rate = Rate::new(&settings.into(), &mut Diagnostics::default()).unwrap();
         assert!(rate.take(client(1), 0) && !rate.take(client(1), 0) && rate.take(client(2), 0));
         for number in 3..10_000 {
             rate.take(client(number), 0);
@@ -103,10 +103,10 @@ mod tests {
 
     #[test]
     fn no_interval_is_no_limit_and_no_burst_a_mistake() {
-        let mut problems = Problems::default();
+        let mut problems = Diagnostics::default();
         assert!(Rate::new(&RateLimit::default().into(), &mut problems).is_none());
         assert!(problems.is_empty());
-        let settings = RateLimit { interval: Span::secs(1), burst: 0 };
+        let settings = RateLimit { interval: HumanDuration::secs(1), burst: 0 };
         assert!(Rate::new(&settings.into(), &mut problems).is_none());
         assert_eq!(problems.len(), 1);
     }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use hyper::header::{HeaderName, HeaderValue};
 
-use bellwether_schema::choices;
 use bellwether_schema::section;
-use bellwether_schema::{Problems, Secret, Span, Spanned};
+use bellwether_schema::string_enum;
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, Spanned};
 
 section! {
     /// TLS and users of the page, in the form of Prometheus' exporter-toolkit.
@@ -70,13 +70,13 @@ section! {
     /// Health endpoints are exempt.
     pub struct RateLimit {
         /// Time in which one more request is allowed; 0 for no limit.
-        pub interval: Span = Span::secs(0),
+        pub interval: HumanDuration = HumanDuration::secs(0),
         /// Requests allowed at once.
         pub burst: u32 = 0,
     }
 }
 
-choices! {
+string_enum! {
     /// What is asked of clients, in Go's words.
     pub enum ClientAuth {
         /// Nothing.
@@ -92,7 +92,7 @@ choices! {
     }
 }
 
-choices! {
+string_enum! {
     /// Versions of TLS.
     pub enum Version {
         /// 1.2.
@@ -102,7 +102,7 @@ choices! {
     }
 }
 
-choices! {
+string_enum! {
     /// Cipher suites, in Go's words.
     pub enum Suite {
         /// ECDSA, AES-128.
@@ -126,7 +126,7 @@ choices! {
     }
 }
 
-choices! {
+string_enum! {
     /// Curves, in Go's words.
     pub enum Curve {
         /// X25519.
@@ -162,7 +162,7 @@ const HEADERS: [(&str, &[&str]); 5] = [
 /// The headers to put on every answer.
 pub(super) fn headers(
     http: &HttpServer,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = Vec::new();
     for (name, value) in &http.headers {

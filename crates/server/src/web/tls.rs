@@ -18,14 +18,14 @@ use rustls::{
 use super::san;
 use super::settings::{ClientAuth, Curve, Suite, TlsServer, Version};
 use bellwether_files as files;
-use bellwether_schema::{At, Problems, Secret, Spanned};
+use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 
 /// Builds the server's side of TLS. None where something is wrong with it, told in `problems`.
 pub(super) fn build(
     tls: &Spanned<TlsServer>,
     http2: bool,
     directory: &Path,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Option<Arc<ServerConfig>> {
     let files = Files { directory, of: &tls.at };
     let chain = files.pem("cert", tls.cert_file.as_ref(), tls.cert.as_ref(), problems);
@@ -68,7 +68,7 @@ pub(super) fn build(
 struct Files<'a> {
     directory: &'a Path,
     /// The place of the section, for keys that are missing.
-    of: &'a At,
+    of: &'a SourceLocation,
 }
 
 impl Files<'_> {
@@ -78,8 +78,8 @@ impl Files<'_> {
         key: &str,
         file: Option<&Spanned<std::path::PathBuf>>,
         inline: Option<&Spanned<Secret>>,
-        problems: &mut Problems,
-    ) -> Option<(Vec<u8>, At)> {
+        problems: &mut Diagnostics,
+    ) -> Option<(Vec<u8>, SourceLocation)> {
         let inline = inline.filter(|text| !text.expose().is_empty());
         match (file, inline) {
             (Some(_), Some(text)) => {
@@ -95,7 +95,11 @@ impl Files<'_> {
         }
     }
 
-    fn read(&self, file: &Spanned<std::path::PathBuf>, problems: &mut Problems) -> Option<Vec<u8>> {
+    fn read(
+        &self,
+        file: &Spanned<std::path::PathBuf>,
+        problems: &mut Diagnostics,
+    ) -> Option<Vec<u8>> {
         let path = self.directory.join(&file.value);
         files::read(&path, files::SMALL)
             .map_err(|error: io::Error| {
@@ -107,8 +111,8 @@ impl Files<'_> {
 
 fn certificates(
     pem: &[u8],
-    at: &At,
-    problems: &mut Problems,
+    at: &SourceLocation,
+    problems: &mut Diagnostics,
 ) -> Option<Vec<CertificateDer<'static>>> {
     match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
         Ok(chain) if !chain.is_empty() => Some(chain),
@@ -125,7 +129,7 @@ fn certificates(
 
 fn versions(
     tls: &TlsServer,
-    problems: &mut Problems,
+    problems: &mut Diagnostics,
 ) -> Option<Vec<&'static SupportedProtocolVersion>> {
     match (tls.min_version, *tls.max_version) {
         (Version::Tls12, Version::Tls12) => Some(vec![&version::TLS12]),
@@ -188,7 +192,7 @@ struct Clients {
     allowed: Vec<String>,
 }
 
-fn clients(tls: &TlsServer, files: &Files<'_>, problems: &mut Problems) -> Option<Clients> {
+fn clients(tls: &TlsServer, files: &Files<'_>, problems: &mut Diagnostics) -> Option<Clients> {
     let auth = *tls.client_auth_type;
     let verifies = matches!(auth, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify);
     let named = tls.client_ca_file.is_some() || tls.client_ca.is_some();

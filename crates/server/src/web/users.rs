@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::peer::Client;
-use bellwether_schema::{Problems, Secret, Spanned};
+use bellwether_schema::{Diagnostics, Secret, Spanned};
 
 /// Checks that one client may have waiting.
 const WAITING_PER_CLIENT: usize = 4;
@@ -54,7 +54,7 @@ impl Users {
     /// None where there are none.
     pub(super) fn new(
         declared: &BTreeMap<String, Spanned<Secret>>,
-        problems: &mut Problems,
+        problems: &mut Diagnostics,
     ) -> Option<Self> {
         let mut cost = 4;
         let mut hashes = BTreeMap::new();
@@ -324,7 +324,8 @@ mod tests {
 
     fn users(password: &str) -> Users {
         let hash = Spanned::nowhere(Secret::new(bcrypt::hash(password, 4).unwrap()));
-        Users::new(&BTreeMap::from([("alice".to_owned(), hash)]), &mut Problems::default()).unwrap()
+        Users::new(&BTreeMap::from([("alice".to_owned(), hash)]), &mut Diagnostics::default())
+            .unwrap()
     }
 
     fn basic(user: &str, password: &str) -> HeaderMap {

@@ -8,7 +8,7 @@ use super::head::{Unpacker, window_end};
 use super::merge::Merge;
 use super::shared::Shared;
 use super::wal::Log;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Milliseconds for which samples stay in memory after their block has ended: the time that rules
 /// look back.
@@ -77,7 +77,7 @@ fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: i64) -> io::Result
     };
     sorted.sort_by(|a, b| a.0.packed().cmp(b.0.packed()));
     let end = window_end(window);
-    let mut writer = BlockWriter::create(folder, Wall(window)..Wall(end))?;
+    let mut writer = BlockWriter::create(folder, UnixMillis(window)..UnixMillis(end))?;
     writer.covers(segment);
     let mut unpacker = Unpacker::default();
     for (labels, chunks) in sorted {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use bellwether_schema::{Problems, Size, Spanned, choices, section};
+use bellwether_schema::{Diagnostics, Size, Spanned, section, string_enum};
 
-choices! {
+string_enum! {
     /// Where history is kept.
     pub enum Backend {
         /// In files.
@@ -39,7 +39,7 @@ const LEAST_MEMORY: Size = Size(4_000_000);
 
 impl TrendStorage {
     /// Notes what makes no sense.
-    pub fn check(&self, problems: &mut Problems) {
+    pub fn check(&self, problems: &mut Diagnostics) {
         for (what, limit) in [("days", &self.retention_days), ("series", &self.max_series)] {
             if limit.value == 0 {
                 problems

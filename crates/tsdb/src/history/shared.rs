@@ -17,7 +17,7 @@ use super::postings::Index;
 use super::stats::{Losses, Options, Stats};
 use super::steady::Steady;
 use super::wal;
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, SampledSeries, Stopped, StorageError};
 
@@ -249,8 +249,8 @@ impl Shared {
             block_samples: blocks.iter().map(|block| block.samples).sum(),
             block_bytes: blocks.iter().map(|block| block.bytes).sum(),
             wal_bytes,
-            oldest: starts.into_iter().min().map(Wall),
-            newest: ends.into_iter().max().map(Wall),
+            oldest: starts.into_iter().min().map(UnixMillis),
+            newest: ends.into_iter().max().map(UnixMillis),
             ..self.counts.stats()
         }
     }

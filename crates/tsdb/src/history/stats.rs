@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// Where history is kept, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,9 +127,9 @@ pub struct Stats {
     /// Failed attempts to make samples durable.
     pub fsync_failures: u64,
     /// Time of the oldest sample.
-    pub oldest: Option<Wall>,
+    pub oldest: Option<UnixMillis>,
     /// Time of the newest sample.
-    pub newest: Option<Wall>,
+    pub newest: Option<UnixMillis>,
     /// Why the last write failed; `None` once one succeeds.
     pub last_error: Option<String>,
 }

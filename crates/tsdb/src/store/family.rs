@@ -12,7 +12,7 @@ use super::recall::{Recalled, Wanted};
 use super::trail::{Remembered, Trail};
 use super::window::{Samples, Windows};
 use crate::history::History;
-use bellwether_core::{LabelValues, MetricDef, Mono};
+use bellwether_core::{LabelValues, MetricDef, MonoMillis};
 use bellwether_exposition::{Layout, SeriesNames};
 use bellwether_promql::SampledSeries;
 
@@ -53,7 +53,7 @@ pub struct Family {
 struct Entry {
     /// None: the slot is free.
     labels: Option<LabelValues>,
-    updated: Mono,
+    updated: MonoMillis,
 }
 
 impl Family {
@@ -96,7 +96,7 @@ impl Family {
 
     /// Puts recalled samples before those of the series that are there, and keeps the others for
     /// series that come.
-    pub(super) fn recall(&mut self, recalled: Recalled, now: Mono) {
+    pub(super) fn recall(&mut self, recalled: Recalled, now: MonoMillis) {
         if let Some(windows) = &mut self.windows {
             let labels = self.entries.iter().map(|entry| entry.labels.as_ref());
             windows.recall(labels, recalled, self.width, now);
@@ -161,7 +161,7 @@ impl Family {
         &mut self,
         packed: &[u8],
         numbers: &[f64],
-        now: Mono,
+        now: MonoMillis,
         keep_sample: bool,
     ) -> Option<usize> {
         if numbers.len() != self.width {
@@ -209,7 +209,10 @@ impl Family {
             windows.begin(slot as usize, packed);
         }
         let entry = &mut self.entries[slot as usize];
-        *entry = Entry { labels: Some(LabelValues::from_packed(packed)), updated: Mono::default() };
+        *entry = Entry {
+            labels: Some(LabelValues::from_packed(packed)),
+            updated: MonoMillis::default(),
+        };
         let Self { entries, hasher, by_labels, .. } = self;
         let hash = hasher.hash_one(packed);
         let rehash = |slot: &u32| hasher.hash_one(entries[*slot as usize].packed());
@@ -219,7 +222,7 @@ impl Family {
     }
 
     fn new_slot(&mut self) -> u32 {
-        self.entries.push(Entry { labels: None, updated: Mono::default() });
+        self.entries.push(Entry { labels: None, updated: MonoMillis::default() });
         self.numbers.resize(self.entries.len() * self.width, 0.0);
         if let Some(windows) = &mut self.windows {
             windows.resize(self.entries.len());
@@ -228,7 +231,7 @@ impl Family {
     }
 
     /// Drops series not refreshed for too long, and tells how many. `out` gets the end of each.
-    pub(super) fn expire(&mut self, now: Mono, out: &mut Remembered) -> usize {
+    pub(super) fn expire(&mut self, now: MonoMillis, out: &mut Remembered) -> usize {
         let limit = self.def.interval.saturating_mul(STALE_INTERVALS);
         let before = self.len();
         if let Some(windows) = &mut self.windows {
@@ -351,7 +354,7 @@ pub struct Series<'a> {
     family: &'a Family,
     slot: usize,
     labels: &'a LabelValues,
-    updated: Mono,
+    updated: MonoMillis,
 }
 
 impl<'a> Series<'a> {
@@ -370,13 +373,13 @@ impl<'a> Series<'a> {
 
     /// When it was last refreshed.
     #[must_use]
-    pub fn updated(&self) -> Mono {
+    pub fn updated(&self) -> MonoMillis {
         self.updated
     }
 
     /// Its samples taken at `since` or later, oldest first; none if the metric keeps no window.
     #[must_use]
-    pub fn window(&self, since: Mono) -> Samples<'a> {
+    pub fn window(&self, since: MonoMillis) -> Samples<'a> {
         match &self.family.windows {
             Some(windows) => windows.since(self.slot, since, self.family.width),
             None => Samples::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Store;
 use super::window::Window;
 use crate::history::History;
-use bellwether_core::{LabelValues, MetricDef, Mono, Now, Wall};
+use bellwether_core::{LabelValues, MetricDef, MonoMillis, Now, UnixMillis};
 use bellwether_exposition::SeriesNames;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
@@ -53,7 +53,7 @@ fn read(history: &History, wanted: &Wanted, now: Now) -> Result<Recalled, Storag
     let from = now.wall.before(wanted.keep);
     for (index, number) in wanted.names.numbers().enumerate() {
         let matchers = wanted.names.matchers(index);
-        for series in history.select(&matchers, from, Wall(now.wall.0 - 1), &guard)? {
+        for series in history.select(&matchers, from, UnixMillis(now.wall.0 - 1), &guard)? {
             let values: Vec<&str> =
                 wanted.def.labels.iter().map(|label| series.labels.get(label)).collect();
             let values = LabelValues::new(&values);
@@ -77,9 +77,9 @@ fn read(history: &History, wanted: &Wanted, now: Now) -> Result<Recalled, Storag
 fn window(rows: BTreeMap<i64, Row>, keep: Duration, now: Now) -> Window {
     let mut window = Window::default();
     for (time, row) in rows {
-        let ago = now.wall.since(Wall(time));
+        let ago = now.wall.since(UnixMillis(time));
         if let Some(numbers) = row.whole()
-            && now.mono.since(Mono(0)) > ago
+            && now.mono.since(MonoMillis(0)) > ago
         {
             window.push(now.mono.before(ago), &numbers, now.mono.before(keep));
         }

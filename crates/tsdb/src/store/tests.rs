@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use bellwether_core::{Kind, LabelValues, Mono, Origin};
+use bellwether_core::{Kind, LabelValues, MonoMillis, Origin};
 use bellwether_exposition::{Format, Page, parse};
 
 const GAUGE: MetricId = MetricId(0);
@@ -115,7 +115,7 @@ fn a_window_takes_commits_in_order_and_no_refresh() {
     let reader = store.read();
     let (_, series) = reader.family(HISTOGRAM).series().next().unwrap();
     assert_eq!(series.updated(), at(20).mono);
-    let mut backwards = series.window(Mono(0)).rev().map(|(time, _)| time);
+    let mut backwards = series.window(MonoMillis(0)).rev().map(|(time, _)| time);
     assert_eq!((backwards.next(), backwards.len()), (Some(at(20).mono), 1));
 }
 
@@ -194,7 +194,7 @@ fn a_new_store_adopts_what_did_not_change_its_shape() {
     new.commit(&Batch::default(), at(51));
     let reader = new.read();
     let (slot, series) = reader.family(MetricId(0)).series().next().unwrap();
-    assert_eq!(series.window(Mono(0)).times(), [at(50).mono]);
+    assert_eq!(series.window(MonoMillis(0)).times(), [at(50).mono]);
     assert_eq!(reader.family(MetricId(0)).find(b"x\xFF"), Some(slot));
 }
 
@@ -274,7 +274,7 @@ fn read(store: &Store) -> Model {
     for (index, family) in reader.families().enumerate() {
         for (slot, series) in family.series() {
             assert_eq!(family.find(series.labels().packed()), Some(slot));
-            let samples = series.window(Mono(0));
+            let samples = series.window(MonoMillis(0));
             let seen = Modelled {
                 numbers: series.numbers().to_vec(),
                 updated: series.updated().0 / 1000,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::recall::Recalled;
-use bellwether_core::{LabelValues, Mono};
+use bellwether_core::{LabelValues, MonoMillis};
 
 /// The windows of a family's series, by slot.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Windows {
     of: Vec<Window>,
     /// From history, for series that are not there yet.
     recalled: Recalled,
-    recalled_at: Mono,
+    recalled_at: MonoMillis,
 }
 
 impl Windows {
@@ -43,12 +43,12 @@ impl Windows {
     }
 
     /// As [`Window::push`].
-    pub(super) fn push(&mut self, slot: usize, at: Mono, numbers: &[f64]) -> bool {
+    pub(super) fn push(&mut self, slot: usize, at: MonoMillis, numbers: &[f64]) -> bool {
         self.of[slot].push(at, numbers, at.before(self.keep))
     }
 
     /// As [`Window::since`].
-    pub(super) fn since(&self, slot: usize, since: Mono, width: usize) -> Samples<'_> {
+    pub(super) fn since(&self, slot: usize, since: MonoMillis, width: usize) -> Samples<'_> {
         self.of[slot].since(since, width)
     }
 
@@ -65,7 +65,7 @@ impl Windows {
         labels: impl Iterator<Item = Option<&'a LabelValues>>,
         mut recalled: Recalled,
         width: usize,
-        now: Mono,
+        now: MonoMillis,
     ) {
         for (labels, window) in labels.zip(&mut self.of) {
             if let Some(older) = labels.and_then(|labels| recalled.remove(labels)) {
@@ -76,7 +76,7 @@ impl Windows {
     }
 
     /// Gives up waiting for series that did not come within `limit`.
-    pub(super) fn forget_recalled(&mut self, now: Mono, limit: Duration) {
+    pub(super) fn forget_recalled(&mut self, now: MonoMillis, limit: Duration) {
         if now.since(self.recalled_at) > limit {
             self.recalled = Recalled::new();
         }
@@ -88,7 +88,7 @@ impl Windows {
 /// reader gets plain slices.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
-    times: Vec<Mono>,
+    times: Vec<MonoMillis>,
     numbers: Vec<f64>,
     start: usize,
 }
@@ -96,7 +96,7 @@ pub(super) struct Window {
 impl Window {
     /// Appends a sample and forgets those older than `oldest`. A sample of the same moment as the
     /// last replaces it; an older one is refused: `false`.
-    pub(super) fn push(&mut self, at: Mono, numbers: &[f64], oldest: Mono) -> bool {
+    pub(super) fn push(&mut self, at: MonoMillis, numbers: &[f64], oldest: MonoMillis) -> bool {
         match self.times.last() {
             Some(last) if at < *last => return false,
             Some(last) if at == *last => {
@@ -140,7 +140,7 @@ impl Window {
     }
 
     /// The samples taken at `since` or later.
-    pub(super) fn since(&self, since: Mono, width: usize) -> Samples<'_> {
+    pub(super) fn since(&self, since: MonoMillis, width: usize) -> Samples<'_> {
         let start = self.start + self.times[self.start..].partition_point(|time| *time < since);
         Samples { times: &self.times[start..], numbers: &self.numbers[start * width..], width }
     }
@@ -149,7 +149,7 @@ impl Window {
 /// Samples of one series, oldest first. An iterator; the slices behind it can be read as well.
 #[derive(Clone, Debug, Default)]
 pub struct Samples<'a> {
-    times: &'a [Mono],
+    times: &'a [MonoMillis],
     numbers: &'a [f64],
     width: usize,
 }
@@ -157,7 +157,7 @@ pub struct Samples<'a> {
 impl<'a> Samples<'a> {
     /// When the samples not yet iterated over were taken.
     #[must_use]
-    pub fn times(&self) -> &'a [Mono] {
+    pub fn times(&self) -> &'a [MonoMillis] {
         self.times
     }
 
@@ -169,7 +169,7 @@ impl<'a> Samples<'a> {
 }
 
 impl<'a> Iterator for Samples<'a> {
-    type Item = (Mono, &'a [f64]);
+    type Item = (MonoMillis, &'a [f64]);
 
     fn next(&mut self) -> Option<Self::Item> {
         let (time, times) = self.times.split_first()?;

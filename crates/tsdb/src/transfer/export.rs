@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
@@ -42,8 +42,8 @@ pub enum ExportError {
 pub fn list(
     source: &dyn Queryable,
     selectors: &[Vec<LabelMatcher>],
-    from: Wall,
-    to: Wall,
+    from: UnixMillis,
+    to: UnixMillis,
 ) -> Result<Vec<LabelSet>, StorageError> {
     let mut found = BTreeSet::new();
     for matchers in selectors {
@@ -63,7 +63,7 @@ pub fn list(
 pub fn export(
     source: &dyn Queryable,
     series: &[LabelSet],
-    (from, to): (Wall, Wall),
+    (from, to): (UnixMillis, UnixMillis),
     (format, families): (OutputFormat, &Families),
     out: &mut dyn Write,
     progress: &mut dyn FnMut(),
@@ -80,7 +80,7 @@ pub fn export(
         let mut start = from.0;
         while start <= to.0 {
             let end = start.saturating_add(WINDOW - 1).min(to.0);
-            if let Some(piece) = piece(source, labels, Wall(start), Wall(end))? {
+            if let Some(piece) = piece(source, labels, UnixMillis(start), UnixMillis(end))? {
                 writer.series(&piece)?;
             }
             start = end.saturating_add(1);
@@ -97,8 +97,8 @@ pub fn export(
 fn piece(
     source: &dyn Queryable,
     labels: &LabelSet,
-    from: Wall,
-    to: Wall,
+    from: UnixMillis,
+    to: UnixMillis,
 ) -> Result<Option<SampledSeries>, StorageError> {
     let matchers: Vec<LabelMatcher> =
         labels.iter().map(|(name, value)| LabelMatcher::equal(name, value)).collect();
@@ -123,7 +123,7 @@ mod tests {
         ] {
             let series = history.series_ref(&labels).unwrap();
             for (at, value) in samples {
-                history.append(Wall(at), &[(series, value)]);
+                history.append(UnixMillis(at), &[(series, value)]);
             }
         }
         history
@@ -131,7 +131,7 @@ mod tests {
 
     fn exported(format: OutputFormat, selectors: &[Vec<LabelMatcher>]) -> (String, Exported) {
         let (history, mut out, mut told) = (history(), Vec::new(), 0);
-        let span = (Wall(0), Wall(1_800_000_000_000));
+        let span = (UnixMillis(0), UnixMillis(1_800_000_000_000));
         let series = list(&history, selectors, span.0, span.1).unwrap();
         let form = (format, &Families::default());
         let done = export(&history, &series, span, form, &mut out, &mut || told += 1).unwrap();

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use crate::history::{BlockWriter, History};
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_exposition::{TimeUnit, quoted_end, read_point, read_series};
 use bellwether_promql::SampledSeries;
 
@@ -63,7 +63,7 @@ pub struct Imported {
     /// Blocks written.
     pub blocks: u64,
     /// The time of the first and of the last sample.
-    pub span: Option<(Wall, Wall)>,
+    pub span: Option<(UnixMillis, UnixMillis)>,
     /// Bad lines that were left out.
     pub skipped: u64,
     /// The first of them.
@@ -248,7 +248,7 @@ impl Import {
         let mut seen = vec![false; self.series.len()];
         let mut next = sorted.next().map_err(ImportError::Spill)?;
         while let Some(first) = next {
-            let range = History::block_range(Wall(first.at));
+            let range = History::block_range(UnixMillis(first.at));
             let mut block = BlockWriter::create(folder, range).map_err(ImportError::Write)?;
             while let Some(begin) = next.filter(|record| record.block == first.block) {
                 let column = Column::read(begin, &mut sorted).map_err(ImportError::Spill)?;
@@ -340,8 +340,8 @@ impl Imported {
         self.samples += column.times.len() as u64;
         self.replaced += column.replaced;
         if let (Some(first), Some(last)) = (column.times.first(), column.times.last()) {
-            let (from, to) = self.span.unwrap_or((Wall(*first), Wall(*last)));
-            self.span = Some((from.min(Wall(*first)), to.max(Wall(*last))));
+            let (from, to) = self.span.unwrap_or((UnixMillis(*first), UnixMillis(*last)));
+            self.span = Some((from.min(UnixMillis(*first)), to.max(UnixMillis(*last))));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::history::History;
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 
 /// A sample on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ const SIZE: usize = 28;
 
 impl Record {
     pub(super) fn new(series: u32, at: i64, value: f64, nth: u64) -> Self {
-        let block = History::block_range(Wall(at)).start.0;
+        let block = History::block_range(UnixMillis(at)).start.0;
         Self { block, series, at, nth, bits: value.to_bits() }
     }
 

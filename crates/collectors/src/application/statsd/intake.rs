@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::line::{Line, LineKind, is_plain, push_plain, tags, tags_as_labels};
 use super::mapping::{MAX_STARS, Translation};
-use bellwether_core::Wall;
+use bellwether_core::UnixMillis;
 use bellwether_recorder::MAX_LABELS;
 use bellwether_recorder::Recorder;
 use bellwether_recorder::{Reason, Refused};
@@ -23,7 +23,7 @@ pub(super) struct Intake {
 }
 
 /// Reads the wall clock.
-pub(super) type Clock = Box<dyn Fn() -> Wall + Send>;
+pub(super) type Clock = Box<dyn Fn() -> UnixMillis + Send>;
 
 /// Seconds by which a line's timestamp may be off and its values still count as of now.
 const TIMELY_SECONDS: u64 = 60;
@@ -174,7 +174,7 @@ mod tests {
     use crate::application::settings::{ApplicationMetric, resolve};
     use crate::application::statsd::Statsd;
     use bellwether_core::{Batch, MetricId};
-    use bellwether_schema::{Cx, Decode, Problems};
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -183,18 +183,21 @@ mod tests {
     const STATSD: &str = "{mappings: [{match: m.*, metric: c, labels: {a: $1}}]}";
 
     fn decoded<T: Decode>(yaml: &str) -> T {
-        let mut problems = Problems::default();
-        T::decode(&bellwether_schema::parse(yaml).unwrap(), &mut Cx::new(&mut problems, &|_| None))
-            .unwrap()
+        let mut problems = Diagnostics::default();
+        T::decode(
+            &bellwether_schema::parse(yaml).unwrap(),
+            &mut DecodeContext::new(&mut problems, &|_| None),
+        )
+        .unwrap()
     }
 
     /// Each packet into a fresh recorder: how many lines, series and refusals that makes.
     fn take(packet: &[u8]) -> (u64, usize, u64) {
         let metrics: Vec<ApplicationMetric> = decoded(METRICS);
-        let declared = resolve(&metrics, "", Duration::from_secs(30), &mut Problems::default());
+        let declared = resolve(&metrics, "", Duration::from_secs(30), &mut Diagnostics::default());
         let recorder = Recorder::new((0..).map(MetricId).zip(declared));
         let translation = Translation::new(&decoded::<Statsd>(STATSD));
-        let clock = Box::new(|| Wall(1_700_000_000_000));
+        let clock = Box::new(|| UnixMillis(1_700_000_000_000));
         let lines = Intake::new(recorder.clone(), clock).packet(&translation, packet);
         let mut batch = Batch::default();
         recorder.fill(&mut batch);

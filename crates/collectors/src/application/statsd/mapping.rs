@@ -2,7 +2,7 @@
 //!
 //! Owns the globs and the `$1` templates. Pure: settings in, text out.
 
-use bellwether_schema::Raw;
+use bellwether_schema::Literal;
 
 use super::line::has_tags;
 use super::settings::{Statsd, StatsdDialect, StatsdMapping};
@@ -122,7 +122,7 @@ impl Mapping {
 }
 
 /// The parts of a glob, or what is wrong with it.
-pub(super) fn glob(text: &Raw) -> Result<Vec<Option<Box<str>>>, &'static str> {
+pub(super) fn glob(text: &Literal) -> Result<Vec<Option<Box<str>>>, &'static str> {
     let part = |part: &str| match part {
         "" => Err("a part between dots is empty"),
         "*" => Ok(None),
@@ -180,11 +180,11 @@ mod tests {
 
     fn mapping(glob: &str, labels: &[(&str, &str)]) -> StatsdMapping {
         StatsdMapping {
-            r#match: Raw(glob.into()).into(),
+            r#match: Literal(glob.into()).into(),
             metric: "m".to_owned().into(),
             labels: labels
                 .iter()
-                .map(|(name, template)| ((*name).to_owned(), Raw((*template).into()).into()))
+                .map(|(name, template)| ((*name).to_owned(), Literal((*template).into()).into()))
                 .collect(),
             scale: 1.0.into(),
         }
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn bad_globs_and_templates_are_told() {
         for bad in ["", "a..b", "a.b*", "*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*"] {
-            assert!(glob(&Raw(bad.into())).is_err(), "{bad}");
+            assert!(glob(&Literal(bad.into())).is_err(), "{bad}");
         }
         for bad in ["$0", "$2", "$x", "${1", "${}", "$", "$99999999999999999999"] {
             assert!(Template::parse(bad, 1).is_err(), "{bad}");

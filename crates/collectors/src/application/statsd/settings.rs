@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use super::mapping::{Template, glob};
 use crate::application::settings::ApplicationMetric;
-use bellwether_schema::{Problems, Raw, Spanned, choices, did_you_mean, is_host_name, section};
+use bellwether_schema::{
+    Diagnostics, Literal, Spanned, did_you_mean, is_host_name, section, string_enum,
+};
 
 section! {
     /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
@@ -30,7 +32,7 @@ section! {
     }
 }
 
-choices! {
+string_enum! {
     /// Dialects of `StatsD`.
     pub enum StatsdDialect {
         /// By the packet.
@@ -46,12 +48,12 @@ section! {
     /// Maps `StatsD` names to a declared metric.
     pub struct StatsdMapping {
         /// Dotted name; `*` stands for one whole part: `api.*.*.time`.
-        pub r#match: Spanned<Raw>,
+        pub r#match: Spanned<Literal>,
         /// Metric of `application_metrics`.
         pub metric: Spanned<String>,
         /// Label values; `$1` is what the first `*` stands for. Labels not given here come from
         /// the tags.
-        pub labels: BTreeMap<String, Spanned<Raw>> = BTreeMap::new(),
+        pub labels: BTreeMap<String, Spanned<Literal>> = BTreeMap::new(),
         /// Factor for the values. Timers (`ms`) are in seconds before it is applied.
         pub scale: Spanned<f64> = 1.0.into(),
     }
@@ -59,7 +61,7 @@ section! {
 
 impl Statsd {
     /// Notes all that is wrong, given the metrics that lines can be mapped to.
-    pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+    pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Diagnostics) {
         if !is_address(&self.listen) {
             let message = format!("not an address with a port: {:?}", self.listen.value);
             problems.error(&self.listen.at, message).hint("for example 127.0.0.1:8125");
@@ -82,7 +84,7 @@ fn is_address(text: &str) -> bool {
 }
 
 impl StatsdMapping {
-    fn check(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+    fn check(&self, metrics: &[ApplicationMetric], problems: &mut Diagnostics) {
         let parts = glob(&self.r#match).unwrap_or_else(|why| {
             problems.error(&self.r#match.at, format!("{why}: {:?}", self.r#match.0));
             Vec::new()
@@ -99,7 +101,7 @@ impl StatsdMapping {
         self.check_target(metrics, problems);
     }
 
-    fn check_target(&self, metrics: &[ApplicationMetric], problems: &mut Problems) {
+    fn check_target(&self, metrics: &[ApplicationMetric], problems: &mut Diagnostics) {
         let wanted = &self.metric;
         let Some(metric) = metrics.iter().find(|metric| metric.name == *wanted) else {
             let names = metrics.iter().map(|metric| metric.name.as_str());
@@ -120,12 +122,12 @@ impl StatsdMapping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellwether_schema::{Cx, Decode};
+    use bellwether_schema::{Decode, DecodeContext};
 
     fn check(yaml: &str) -> Vec<String> {
         let metrics = "[{name: api_time, type: summary, labels: [endpoint]}]";
-        let mut problems = Problems::default();
-        let mut cx = Cx::new(&mut problems, &|_| None);
+        let mut problems = Diagnostics::default();
+        let mut cx = DecodeContext::new(&mut problems, &|_| None);
         let metrics: Vec<ApplicationMetric> =
             Vec::decode(&bellwether_schema::parse(metrics).unwrap(), &mut cx).unwrap();
         let statsd = Statsd::decode(&bellwether_schema::parse(yaml).unwrap(), &mut cx).unwrap();

@@ -11,8 +11,8 @@ use super::super::collector::{Host, Setup};
 use super::super::figures::Usage;
 use super::super::probe::Question;
 use super::super::*;
-use bellwether_core::{Batch, Failure, LabelValues, MetricId, Mono, Now};
-use bellwether_schema::{Cx, Decode, Problems, Span, parse};
+use bellwether_core::{Batch, Failure, LabelValues, MetricId, MonoMillis, Now};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, HumanDuration, parse};
 
 pub(super) const STEP: Duration = Duration::from_secs(10);
 
@@ -49,9 +49,10 @@ fn copy(from: &Path, to: &Path) {
 
 /// A list of metrics, resolved.
 pub(super) fn declared(declaration: &str) -> Vec<Declared> {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let tree = parse(declaration).unwrap();
-    let metrics = Vec::<SystemMetric>::decode(&tree, &mut Cx::new(&mut problems, &|_| None));
+    let metrics =
+        Vec::<SystemMetric>::decode(&tree, &mut DecodeContext::new(&mut problems, &|_| None));
     let declared = resolve(&metrics.unwrap_or_default(), "", STEP, &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
     declared
@@ -92,13 +93,13 @@ impl Bench {
                 procfs: folder.path().join("proc"),
                 sysfs: folder.path().join("sys"),
                 rootfs: rootfs.into(),
-                probe_timeout: Span::millis(500),
+                probe_timeout: HumanDuration::millis(500),
             },
             declared: (0..).map(MetricId).zip(declared).collect(),
             skipped: Arc::clone(&skipped),
             statvfs,
         };
-        let now = Now { mono: Mono(1_000), ..Now::default() };
+        let now = Now { mono: MonoMillis(1_000), ..Now::default() };
         Self { host: Host::new(&setup), folder, names, skipped, now }
     }
 

@@ -1,6 +1,6 @@
 //! Mail: `email_configs`, and the `smtp_` keys of `global`.
 
-use bellwether_schema::{At, Key, Node, Value};
+use bellwether_schema::{Key, Node, SourceLocation, Value};
 
 use super::super::fields::map;
 use super::{Maker, Otherwise, split};
@@ -91,7 +91,7 @@ fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
             continue;
         };
         if name.eq_ignore_ascii_case("subject") {
-            it.put_message("subject", text, &At { pos, ..at });
+            it.put_message("subject", text, &SourceLocation { pos, ..at });
         } else if name.eq_ignore_ascii_case("reply-to") && !text.contains("{{") {
             it.made.put_text("reply_to", text, pos);
         } else if let Some(hint) = owned_header(name) {

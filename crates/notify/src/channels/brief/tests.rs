@@ -59,7 +59,7 @@ fn titles() {
         assert_eq!(title(&told(cause, status)), expected);
     }
     assert_eq!(title(&crowd(9)), "[FIRING:6, RESOLVED:3] disk (warning)");
-    let digest = Some(Digest { since: Wall(0), over: 3 });
+    let digest = Some(Digest { since: UnixMillis(0), over: 3 });
     let many = Batch { digest, ..crowd(9) };
     assert_eq!(title(&many), "[DIGEST] 9 alerts: 6 firing, 3 resolved");
     assert_eq!(

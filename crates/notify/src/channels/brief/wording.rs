@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use bellwether_core::{Labels, Wall};
+use bellwether_core::{Labels, UnixMillis};
 
 /// A URL of the web, written so that no chat finds an end of its markup in it.
 pub(in crate::channels) fn web_link(text: &str) -> Option<String> {
@@ -86,7 +86,7 @@ pub(in crate::channels) fn number(value: f64) -> String {
 }
 
 /// `2026-11-21 04:05:00 UTC`.
-pub(in crate::channels) fn utc(at: Wall) -> String {
+pub(in crate::channels) fn utc(at: UnixMillis) -> String {
     let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
     at.strftime("%F %T UTC").to_string()
 }

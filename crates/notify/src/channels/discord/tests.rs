@@ -4,7 +4,7 @@ use super::*;
 use crate::samples::{batch, context, crowd, declared, hostile, notification};
 
 fn discord(text: Option<&str>) -> Discord {
-    let text = text.map(|text| Spanned::nowhere(Raw(text.to_owned())));
+    let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
     let settings = DiscordChannel {
         url: None,
         url_file: None,
@@ -14,7 +14,7 @@ fn discord(text: Option<&str>) -> Discord {
         avatar_url: None,
         title: None,
         text,
-        timeout: Span::secs(1),
+        timeout: HumanDuration::secs(1),
         ca_file: None,
         proxy_url: None,
         proxy_from_environment: false,

@@ -18,8 +18,8 @@ use super::super::brief::{self, Markup, Plain, Tone, one_line};
 use super::super::texts::{Key, is_blank, judged};
 use super::super::{Batch, Context};
 use crate::wire::Webhook;
-use bellwether_core::{Severity, Wall};
-use bellwether_schema::{Raw, Spanned};
+use bellwether_core::{Severity, UnixMillis};
+use bellwether_schema::{Literal, Spanned};
 use bellwether_template::described;
 
 pub(super) const SUBJECT: &str = "subject";
@@ -42,7 +42,7 @@ impl Templates {
     ///
     /// # Errors
     /// What is wrong with the first that is no template.
-    pub(super) fn new(declared: &[(&'static str, &Spanned<Raw>)]) -> Result<Self, String> {
+    pub(super) fn new(declared: &[(&'static str, &Spanned<Literal>)]) -> Result<Self, String> {
         let mut environment = bellwether_template::environment();
         environment.set_auto_escape_callback(|name| match name {
             HTML => AutoEscape::Html,
@@ -256,6 +256,6 @@ fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     digest(&SHA256, &bytes).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn system_time(at: Wall) -> SystemTime {
+fn system_time(at: UnixMillis) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or_default())
 }

@@ -4,16 +4,17 @@ use super::*;
 use crate::channels::Sender;
 use crate::samples::{START, batch, notification};
 use bellwether_core::{Labels, Severity, Status};
-use bellwether_schema::{Cx, Decode};
+use bellwether_schema::{Decode, DecodeContext};
 
 const PLAIN: &str = "smtp_server: mail.test, from: 'Bellwether <b@example.org>', \
                      recipients: [ops@example.org]";
 
 fn decode(more: &str) -> (EmailChannel, Vec<String>) {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(&format!("{{{PLAIN}{more}}}")).unwrap();
-    let channel = EmailChannel::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
-    channel.check(&At::default(), &mut problems);
+    let channel =
+        EmailChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
+    channel.check(&SourceLocation::default(), &mut problems);
     (channel, problems.into_sorted().iter().map(ToString::to_string).collect())
 }
 

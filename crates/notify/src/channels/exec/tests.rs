@@ -8,19 +8,24 @@ use tempfile::TempDir;
 use super::super::Sender;
 use super::*;
 use crate::samples::{batch, notification};
-use bellwether_core::{Status, Wall};
-use bellwether_schema::{Cx, Decode};
+use bellwether_core::{Status, UnixMillis};
+use bellwether_schema::{Decode, DecodeContext};
 
 fn decode(text: &str) -> (ExecChannel, Vec<String>) {
-    let mut problems = Problems::default();
+    let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(text).unwrap();
-    let channel = ExecChannel::decode(&node, &mut Cx::new(&mut problems, &|_| None)).unwrap();
-    channel.check(&At::default(), &mut problems);
+    let channel =
+        ExecChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
+    channel.check(&SourceLocation::default(), &mut problems);
     (channel, problems.into_sorted().iter().map(ToString::to_string).collect())
 }
 
 fn context() -> Context {
-    Context { name: "pager".into(), sender: Sender::default(), clock: Arc::new(Wall::default) }
+    Context {
+        name: "pager".into(),
+        sender: Sender::default(),
+        clock: Arc::new(UnixMillis::default),
+    }
 }
 
 /// A channel that runs `script` by a shell, which is the program here.

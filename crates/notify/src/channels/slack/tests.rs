@@ -3,7 +3,7 @@ use crate::samples::{HOSTILE, batch, context, crowd, declared, hostile, notifica
 use bellwether_core::Status;
 
 fn slack(text: Option<&str>) -> Slack {
-    let text = text.map(|text| Spanned::nowhere(Raw(text.to_owned())));
+    let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
     let settings = SlackChannel {
         url: None,
         url_file: None,
@@ -15,7 +15,7 @@ fn slack(text: Option<&str>) -> Slack {
         icon_emoji: None,
         title: None,
         text,
-        timeout: Span::secs(1),
+        timeout: HumanDuration::secs(1),
         ca_file: None,
         proxy_url: None,
         proxy_from_environment: false,

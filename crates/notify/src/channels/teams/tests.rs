@@ -5,10 +5,10 @@ use crate::samples::{batch, context, crowd, declared, hostile, notification};
 use bellwether_core::Status;
 
 fn teams(text: Option<&str>) -> Teams {
-    let text = text.map(|text| Spanned::nowhere(Raw(text.to_owned())));
+    let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
     let context = context();
     let url = Url::parse("http://127.0.0.1:1").unwrap();
-    let access = Access { timeout: Span::secs(1), ..Access::default() };
+    let access = Access { timeout: HumanDuration::secs(1), ..Access::default() };
     Teams {
         endpoint: Endpoint::open(url, access, context.clock.clone()).unwrap(),
         texts: Texts::new(None, text.as_ref(), escape).unwrap(),

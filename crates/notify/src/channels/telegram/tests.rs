@@ -3,7 +3,7 @@ use crate::samples::{batch, context, crowd, declared, hostile, notification};
 use bellwether_core::Status;
 
 fn telegram(text: Option<&str>) -> Telegram {
-    let text = text.map(|text| Spanned::nowhere(Raw(text.to_owned())));
+    let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
     let settings = TelegramChannel {
         token: None,
         token_file: None,
@@ -13,7 +13,7 @@ fn telegram(text: Option<&str>) -> Telegram {
         api_url: "http://127.0.0.1:1".to_owned().into(),
         title: None,
         text,
-        timeout: Span::secs(1),
+        timeout: HumanDuration::secs(1),
         ca_file: None,
         proxy_url: None,
         proxy_from_environment: false,

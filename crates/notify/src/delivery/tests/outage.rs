@@ -60,7 +60,7 @@ struct World {
     /// Seconds so far.
     passed: u32,
     /// Since when each fires.
-    firing: Vec<Option<Wall>>,
+    firing: Vec<Option<UnixMillis>>,
     /// The changes of each, by their ids.
     changes: Vec<Vec<String>>,
 }

@@ -12,7 +12,7 @@ use super::group::{
 use super::name;
 use crate::history::chunk::{pack_times, pack_values};
 use crate::history::wal::sync_folder;
-use bellwether_core::{LabelSet, Wall};
+use bellwether_core::{LabelSet, UnixMillis};
 
 /// Time columns to compare with: as many as a series has chunks, and some.
 const REMEMBERED: usize = 16;
@@ -21,7 +21,7 @@ const REMEMBERED: usize = 16;
 /// leaves nothing.
 #[derive(Debug)]
 pub struct BlockWriter {
-    range: Range<Wall>,
+    range: Range<UnixMillis>,
     folder: PathBuf,
     temporary: PathBuf,
     file: Option<File>,
@@ -46,7 +46,7 @@ impl BlockWriter {
     ///
     /// # Errors
     /// The file can't be made.
-    pub fn create(folder: &Path, range: Range<Wall>) -> io::Result<Self> {
+    pub fn create(folder: &Path, range: Range<UnixMillis>) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let temporary = folder.join(name::temporary());
         let mut file = OpenOptions::new().append(true).create_new(true).open(&temporary)?;

@@ -58,8 +58,10 @@ fn a_block_cut_short_while_it_is_written_costs_nothing() {
     let whole = {
         let other = TempDir::new().unwrap();
         let mut writer =
-            BlockWriter::create(other.path(), History::block_range(Wall(START))).unwrap();
-        for series in history.select(&[], Wall(0), Wall(i64::MAX), &Guard::default()).unwrap() {
+            BlockWriter::create(other.path(), History::block_range(UnixMillis(START))).unwrap();
+        for series in
+            history.select(&[], UnixMillis(0), UnixMillis(i64::MAX), &Guard::default()).unwrap()
+        {
             writer.add(&series.labels, &series.times, &series.values).unwrap();
         }
         std::fs::read(writer.finish().unwrap()).unwrap()

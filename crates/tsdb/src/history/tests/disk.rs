@@ -29,8 +29,8 @@ fn history_survives_restarts() {
     assert_eq!(count(&hour), 20 * 241);
     let stats = history.stats();
     assert_eq!(stats.block_samples + stats.head_samples, 20 * 3600);
-    assert_eq!(stats.oldest, Some(Wall(START)));
-    assert_eq!(stats.newest, Some(Wall(START + 15 * HOUR - 15_000)));
+    assert_eq!(stats.oldest, Some(UnixMillis(START)));
+    assert_eq!(stats.newest, Some(UnixMillis(START + 15 * HOUR - 15_000)));
     assert_eq!(stats.last_error, None);
     assert!(stats.block_bytes < stats.block_samples * 3, "{stats:?}");
     assert!(files(&folder, ".wal").len() <= 3, "segments go with their blocks");
@@ -110,7 +110,7 @@ fn blocks_of_others_are_picked_up_and_later_ones_count() {
     let path = folder.path().join("history");
     for value in [1.0, 2.0] {
         let mut writer =
-            BlockWriter::create(&path, History::block_range(Wall(START - HOUR))).unwrap();
+            BlockWriter::create(&path, History::block_range(UnixMillis(START - HOUR))).unwrap();
         let times = [START - HOUR, START - HOUR + 1000];
         assert!(writer.add(&named(0), &[START], &[0.0]).is_err(), "out of range");
         assert!(writer.add(&named(0), &[times[1], times[0]], &[0.0; 2]).is_err());
@@ -121,7 +121,7 @@ fn blocks_of_others_are_picked_up_and_later_ones_count() {
                 .unwrap();
         }
         writer.finish().unwrap();
-        drop(BlockWriter::create(&path, History::block_range(Wall(START))).unwrap());
+        drop(BlockWriter::create(&path, History::block_range(UnixMillis(START))).unwrap());
     }
     assert_eq!(files(&folder, ".tmp").len(), 0);
     assert_eq!(files(&folder, ".block").len(), 2);
@@ -130,8 +130,9 @@ fn blocks_of_others_are_picked_up_and_later_ones_count() {
     assert_eq!((all.len(), count(&all)), (600, 902));
     let earlier = between(&history, i64::MIN, START - 1);
     assert!(earlier.values().flat_map(BTreeMap::values).all(|bits| *bits == 2f64.to_bits()));
-    let found = history.series(&[], Wall(START - HOUR), Wall(START - 1), &Guard::default());
+    let found =
+        history.series(&[], UnixMillis(START - HOUR), UnixMillis(START - 1), &Guard::default());
     assert_eq!(found.unwrap().len(), 600);
-    let found = history.series(&[], Wall(START), Wall(START + 1), &Guard::default());
+    let found = history.series(&[], UnixMillis(START), UnixMillis(START + 1), &Guard::default());
     assert_eq!(found.unwrap(), [named(0)]);
 }

@@ -8,10 +8,10 @@ const YEAR_2038: i64 = 2_147_483_647_000;
 fn old_blocks_go_by_age_once_the_clock_has_proven_itself() {
     let folder = TempDir::new().unwrap();
     let options = Options { retention: Duration::from_secs(6 * 3600), ..options(&folder) };
-    let (history, _) = History::open(options, Wall(START));
+    let (history, _) = History::open(options, UnixMillis(START));
     let series = refs(&history, 2);
     let gone = history.series_ref(&named(7)).unwrap();
-    history.append(Wall(START), &[(gone, 1.0)]);
+    history.append(UnixMillis(START), &[(gone, 1.0)]);
     fill(&history, &series, every(60, START, START + 9 * HOUR));
     assert!(history.sync());
     let oldest = history.stats().oldest.unwrap().0;
@@ -24,9 +24,9 @@ fn old_blocks_go_by_age_once_the_clock_has_proven_itself() {
     assert!(count(&everything(&history)) >= kept);
     fill(&history, &series, every(60, later + HOUR, later + 5 * HOUR));
     assert!(history.sync());
-    assert_eq!(history.stats().oldest, Some(Wall(later)));
+    assert_eq!(history.stats().oldest, Some(UnixMillis(later)));
     assert_eq!(history.stats().series, 2, "a series without samples leaves");
-    history.append(Wall(later + 6 * HOUR), &[(gone, 1.0)]);
+    history.append(UnixMillis(later + 6 * HOUR), &[(gone, 1.0)]);
     assert_eq!(history.stats().refused.unknown, 1);
     assert_ne!(history.series_ref(&named(7)), Some(gone));
 }
@@ -36,7 +36,7 @@ fn a_clock_that_was_elsewhere_for_a_minute_deletes_nothing() {
     for elsewhere in [YEAR_2038, 0, START + 24 * HOUR, START - 24 * HOUR] {
         let folder = TempDir::new().unwrap();
         let options = Options { retention: Duration::from_secs(12 * 3600), ..options(&folder) };
-        let (history, _) = History::open(options.clone(), Wall(START));
+        let (history, _) = History::open(options.clone(), UnixMillis(START));
         let series = refs(&history, 2);
         fill(&history, &series, every(60, START, START + 3 * HOUR));
         fill(&history, &series, every(1, elsewhere, elsewhere + 60_000));
@@ -48,7 +48,7 @@ fn a_clock_that_was_elsewhere_for_a_minute_deletes_nothing() {
         assert!(history.stats().blocks >= 4, "blocks are cut: {:?}", history.stats());
         assert!(history.stats().head_samples < 2 * 200);
         drop(history);
-        let (history, recovery) = History::open(options, Wall(START + 9 * HOUR));
+        let (history, recovery) = History::open(options, UnixMillis(START + 9 * HOUR));
         assert!(recovery.losses.none());
         assert_eq!(everything(&history), all);
     }
@@ -61,7 +61,7 @@ fn a_clock_that_goes_back_loses_nothing() {
     let series = history.series_ref(&named(0)).unwrap();
     for (first, value) in [(100, 1.0), (50, 2.0), (55, 3.0)] {
         for second in first..first + 20 {
-            history.append(Wall(START + second * 1000), &[(series, value)]);
+            history.append(UnixMillis(START + second * 1000), &[(series, value)]);
         }
     }
     assert!(history.sync());
@@ -78,7 +78,7 @@ fn a_clock_that_goes_back_loses_nothing() {
 fn the_ceiling_of_bytes_deletes_the_oldest() {
     let folder = TempDir::new().unwrap();
     let options = Options { max_bytes: 400_000, ..options(&folder) };
-    let (history, _) = History::open(options, Wall(START));
+    let (history, _) = History::open(options, UnixMillis(START));
     let series = refs(&history, 100);
     for hour in 0..40 {
         fill(&history, &series, every(15, START + hour * HOUR, START + (hour + 1) * HOUR));
@@ -87,8 +87,8 @@ fn the_ceiling_of_bytes_deletes_the_oldest() {
         assert!(stats.block_bytes + stats.wal_bytes < 700_000, "{stats:?}");
     }
     let stats = history.stats();
-    assert!(stats.oldest > Some(Wall(START + 20 * HOUR)), "{stats:?}");
-    assert_eq!(stats.newest, Some(Wall(START + 40 * HOUR - 15_000)));
+    assert!(stats.oldest > Some(UnixMillis(START + 20 * HOUR)), "{stats:?}");
+    assert_eq!(stats.newest, Some(UnixMillis(START + 40 * HOUR - 15_000)));
     assert_eq!((stats.dropped, stats.evicted), (0, 0));
 }
 
@@ -100,7 +100,7 @@ fn the_ceiling_of_memory_cuts_early_or_gives_up_the_oldest() {
         if !on_disk {
             options.folder = None;
         }
-        let (history, _) = History::open(options, Wall(START));
+        let (history, _) = History::open(options, UnixMillis(START));
         let series = refs(&history, 200);
         for minute in 0..60 {
             let from = START + minute * 60_000;

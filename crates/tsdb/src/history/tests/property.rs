@@ -44,7 +44,7 @@ proptest! {
     fn a_history_answers_as_its_model(steps in prop::collection::vec(step(), 1..25)) {
         let mut folder = TempDir::new().unwrap();
         let unlimited = |folder: &TempDir| Options { retention: Duration::MAX, ..options(folder) };
-        let (mut history, _) = History::open(unlimited(&folder), Wall(START));
+        let (mut history, _) = History::open(unlimited(&folder), UnixMillis(START));
         let (mut model, mut now, mut number) = (Model::new(), START, 0);
         let mut last: BTreeMap<usize, i64> = BTreeMap::new();
         for step in steps {
@@ -64,7 +64,7 @@ proptest! {
                                 all.insert(now, value.to_bits());
                             }
                         }
-                        history.append(Wall(now), &samples);
+                        history.append(UnixMillis(now), &samples);
                     }
                 }
                 Step::Jump(by) => now += by,
@@ -75,7 +75,7 @@ proptest! {
                     } else {
                         drop(history);
                     }
-                    let (opened, recovery) = History::open(unlimited(&folder), Wall(now));
+                    let (opened, recovery) = History::open(unlimited(&folder), UnixMillis(now));
                     prop_assert!(recovery.losses.none() && recovery.error.is_none());
                     prop_assert!(everything(&opened) == model);
                     history = opened;

@@ -59,7 +59,7 @@ fn tail_at(history: &History, cursor: Cursor) -> Tail {
 fn a_reader_that_lags_keeps_the_log_and_changes_no_blocks() {
     let folder = TempDir::new().unwrap();
     let options = Options { max_bytes: 2_000_000, ..options(&folder) };
-    let (history, _) = History::open(options, Wall(START));
+    let (history, _) = History::open(options, UnixMillis(START));
     history.hold("reader", Cursor::default());
     let series = refs(&history, 10);
     for hour in 0..40 {
@@ -81,7 +81,7 @@ fn a_reader_that_lags_keeps_the_log_and_changes_no_blocks() {
 fn a_reader_learns_how_many_samples_were_deleted() {
     let folder = TempDir::new().unwrap();
     let options = Options { max_bytes: 200_000, ..options(&folder) };
-    let (history, _) = History::open(options, Wall(START));
+    let (history, _) = History::open(options, UnixMillis(START));
     let series = refs(&history, 50);
     fill(&history, &series, every(15, START, START + HOUR));
     assert!(history.sync());

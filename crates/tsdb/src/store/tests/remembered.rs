@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::History;
-use bellwether_core::{LabelSet, METRIC_NAME, Wall};
+use bellwether_core::{LabelSet, METRIC_NAME, UnixMillis};
 use bellwether_promql::{Guard, Queryable, SampledSeries};
 
 fn summary() -> MetricDef {
@@ -31,11 +31,12 @@ fn with_history(history: &Arc<History>, prefix: &str) -> Store {
 }
 
 fn wall(seconds: u64) -> Now {
-    Now { wall: Wall(1_000_000 + seconds as i64 * 1000), ..at(seconds) }
+    Now { wall: UnixMillis(1_000_000 + seconds as i64 * 1000), ..at(seconds) }
 }
 
 fn all(history: &History) -> BTreeMap<LabelSet, SampledSeries> {
-    let selected = history.select(&[], Wall(0), Wall(i64::MAX), &Guard::new(1_000_000)).unwrap();
+    let selected =
+        history.select(&[], UnixMillis(0), UnixMillis(i64::MAX), &Guard::new(1_000_000)).unwrap();
     selected.into_iter().map(|series| (series.labels.clone(), series)).collect()
 }
 
@@ -153,7 +154,7 @@ fn a_series_over_the_ceiling_is_on_the_page_and_counted() {
 
 /// The clocks of a process that started when the wall stood at `wall(seconds)`.
 fn restarted(seconds: u64) -> Now {
-    Now { mono: Mono(500_000), ..wall(seconds) }
+    Now { mono: MonoMillis(500_000), ..wall(seconds) }
 }
 
 fn looking_back(history: &Arc<History>, window: Duration) -> Store {
@@ -166,7 +167,7 @@ fn rows(store: &Store, label: &str) -> Vec<(u64, Vec<f64>)> {
     let reader = store.read();
     let family = reader.family(HISTOGRAM);
     let slot = family.find(LabelValues::new(&[label]).packed()).unwrap();
-    let window = family.get(slot).unwrap().window(Mono(0));
+    let window = family.get(slot).unwrap().window(MonoMillis(0));
     window.map(|(time, numbers)| (time.0, numbers.to_vec())).collect()
 }
 
@@ -187,7 +188,7 @@ fn after_a_restart_windows_have_what_history_has_and_the_page_has_not() {
     let expected: Vec<_> = older.chain([(500_000, 9.0)]).map(|(at, n)| (at, vec![n; 3])).collect();
     assert_eq!(rows(&after, "x"), expected);
     // Whoever comes too late begins anew.
-    let late = Now { mono: Mono(500_000 + 61_000), ..wall(292) };
+    let late = Now { mono: MonoMillis(500_000 + 61_000), ..wall(292) };
     after.expire(late);
     after.commit(&histogram("never again", [1.0; 3]), late);
     assert_eq!(rows(&after, "never again"), [(561_000, vec![1.0; 3])]);
@@ -240,7 +241,7 @@ fn a_wall_clock_that_jumps_loses_no_collection() {
     let mut expected = BTreeMap::new();
     for (index, second) in (0..500).step_by(10).enumerate() {
         let now = wall(second + 7 * 3600);
-        let now = Now { wall: Wall(now.wall.0 + jumps[index / 10]), ..now };
+        let now = Now { wall: UnixMillis(now.wall.0 + jumps[index / 10]), ..now };
         store.commit(&gauge(["x", "y"], index as f64), now);
         store.expire(now);
         expected.insert(now.wall.0, index as f64);

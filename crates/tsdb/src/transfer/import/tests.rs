@@ -17,7 +17,7 @@ fn both_forms_and_json_come_in() {
          {\"metric\":{\"__name__\":\"up\",\"job\":\"y\"},\"values\":[2],\"timestamps\":[7200000]}\r\n",
     ] {
         let done = read(text, false).unwrap();
-        let span = Some((Wall(500), Wall(7_200_000)));
+        let span = Some((UnixMillis(500), UnixMillis(7_200_000)));
         let expected = Imported { samples: 3, series: 2, blocks: 2, span, ..Imported::default() };
         assert_eq!(done, expected, "{text}");
     }
@@ -76,7 +76,7 @@ fn a_single_nan_of_a_dump_ends_the_series() {
     let folder = tempfile::tempdir().unwrap();
     import.write(folder.path()).unwrap();
     let (history, _) = History::open_read_only(folder.path());
-    let (from, to) = (Wall(0), Wall(1000));
+    let (from, to) = (UnixMillis(0), UnixMillis(1000));
     let found =
         bellwether_promql::Queryable::select(&history, &[], from, to, &Default::default()).unwrap();
     let stale: Vec<bool> =
