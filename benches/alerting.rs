@@ -16,7 +16,8 @@ use bellwether_core::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transi
 use bellwether_files::durable::StateFolder;
 use bellwether_notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
 use bellwether_routing::{
-    Declared, Dispatcher, Feedback, FlappingSettings, HeartbeatSettings, InhibitRuleSettings,
+    Command, Declared, Dispatcher, Feedback, FlappingSettings, HeartbeatSettings,
+    InhibitRuleSettings, Matchers, ReceiverSettings, Routes, Routing, SilenceDraft, Traits,
 };
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use resident::resident;

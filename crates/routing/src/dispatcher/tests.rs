@@ -283,9 +283,9 @@ fn an_inhibited_alert_is_told_once_nothing_stands_for_it() {
     scene.at(1, &[fires(&disk("/a"), after(1)), fires(&down, after(1))]).until(100);
     assert_eq!(scene.take_sent(), ["1s chat: firing host_down change"]);
     scene.at(101, &[ends(&down, after(101))]).until(200);
-    let sent = scene.take_sent();
-    assert_eq!(sent[0], "101s chat: resolved host_down change");
-    assert!(sent[1].ends_with("chat: firing disk/a change") && sent.len() == 2, "{sent:?}");
+    let mut sent = scene.take_sent();
+    sent.sort();
+    assert_eq!(sent, ["101s chat: firing disk/a change", "101s chat: resolved host_down change"]);
     assert_eq!(scene.gates[0], "1s disk: inhibited");
     assert!(scene.gates[1].ends_with("disk: none"), "{:?}", scene.gates);
 }
@@ -769,7 +769,7 @@ routes: {receiver: team, group_wait: 0s, repeat_interval: 10m}";
     scene.until(600);
     let mut sent = scene.take_sent();
     sent.retain(|line| line.ends_with("repeat"));
-    assert_eq!(sent, ["61s chat: firing disk/a repeat", "595s pager: firing disk/a repeat"]);
+    assert_eq!(sent, ["60s chat: firing disk/a repeat", "595s pager: firing disk/a repeat"]);
 }
 
 #[test]
@@ -1001,44 +1001,4 @@ fn what_is_told_of_an_alert_after_a_restart_has_an_id_that_was_not_used() {
     let told = restored.notification(Cause::Change, &Arc::default(), after(200).wall);
     assert_eq!(told.id, worse.change_id(after(100).wall));
     assert_ne!(told.id, worse.change_id(worse.starts()));
-}
-
-#[test]
-#[ignore]
-fn measure_suppressions() {
-    let mut scene = Scene::new(SWITCH);
-    let storm: Vec<_> = (0..10_000)
-        .map(|n| fires(&alert(&format!("r{n}"), &[("mount", &format!("/{}", n % 100))]), after(1)))
-        .collect();
-    scene.dispatcher.take(&storm, after(1));
-    let d = &scene.dispatcher;
-    let now = after(1).wall;
-    for _ in 0..3 {
-        let at = std::time::Instant::now();
-        let old: std::collections::HashMap<_, _> = d
-            .alerts
-            .iter()
-            .map(|(key, tracked)| {
-                let view = View { alert: &tracked.alert, sender: &d.routing.sender };
-                (
-                    *key,
-                    crate::Suppression {
-                        silenced_by: d.silences.silencing(&view, now).map(|s| s.id.clone()),
-                        inhibited_by: d.inhibitions.inhibitor(*key, &view).map(|(_, by)| by),
-                        acknowledged_by: d
-                            .acknowledgements
-                            .holding(*key, now)
-                            .map(|a| a.by.clone()),
-                    },
-                )
-            })
-            .filter(|(_, s)| *s != crate::Suppression::default())
-            .collect();
-        let before = at.elapsed();
-        let at = std::time::Instant::now();
-        let new = d.suppressions(now);
-        let after = at.elapsed();
-        assert_eq!(old, new);
-        println!("before {before:?} after {after:?}");
-    }
 }
