@@ -3,19 +3,20 @@
 //! `make fuzz` runs them with libFuzzer, and `tests/fuzz.rs` for a short time over the corpora with fixed seeds.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bellwether::config::{self, EMBEDDED, Source};
-use bellwether_collectors::application::record_json;
-use bellwether_compat::RuleFile;
-use bellwether_core::{LabelSet, UnixMillis};
-use bellwether_exposition::Format;
-use bellwether_promql::{Guard, Queryable};
-use bellwether_recorder::Recorder;
-use bellwether_schema::Diagnostics;
-use bellwether_template as templates;
+use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
+use bellwether_recorder::{Declared, Recorder};
+use bellwether::config::{self, Source};
+use bellwether_schema::Problems;
+use bellwether_exposition::{Format, Page};
 use bellwether_tsdb::history::History;
+use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, Wall};
+use bellwether_compat::RuleFile;
+use bellwether_promql::{Guard, Queryable};
+use bellwether_tsdb::store::{self, Store};
+use bellwether_template as templates;
 use bellwether_tsdb::transfer::Import;
 use minijinja::context;
 
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("promql", promql),
     ("import", import),
     ("record", record),
+    ("statsd", statsd),
     ("alertmanager", alertmanager),
     ("rule_file", rule_file),
     ("template", template),
@@ -81,10 +83,15 @@ pub fn promql(bytes: &[u8]) {
         history
     });
     assert!(!query.to_string().is_empty());
-    let (options, guard) = (bellwether_promql::Options::default(), Guard::default());
-    query.instant(history, UnixMillis(300_000), &options, &guard).ok();
+    let options = promql::Options::default();
+    query.instant(history, Wall(300_000), &options, &guard()).ok();
     let step = Duration::from_secs(30);
-    query.range(history, UnixMillis(0), UnixMillis(300_000), step, &options, &guard).ok();
+    query.range(history, Wall(0), Wall(300_000), step, &options, &guard()).ok();
+}
+
+/// Limits of a query as a server has them, but that nobody ends it when its time is over.
+fn guard() -> Guard {
+    Guard::within(100_000, 16 << 20, Arc::default())
 }
 
 /// A file to import: OpenMetrics, a dump of promtool, or lines of JSON.
@@ -95,13 +102,74 @@ pub fn import(bytes: &[u8]) {
 
 /// A body of `POST /api/v1/record`.
 pub fn record(bytes: &[u8]) {
-    static RECORDER: OnceLock<Recorder> = OnceLock::new();
-    let recorder = RECORDER.get_or_init(|| {
-        let loaded = config::decode(&Source::Embedded, EMBEDDED, &|_| None);
-        let application = config::plan(loaded).ok().and_then(|plan| plan.application);
-        Recorder::new(application.unwrap_or_default())
-    });
-    record_json(recorder, bytes).ok();
+    let recording = Recording::get();
+    let recorder = Recorder::new(recording.application.iter().cloned());
+    record_json(&recorder, bytes).ok();
+    recording.is_shown(&recorder);
+}
+
+/// A packet of `StatsD`, in every dialect.
+pub fn statsd(bytes: &[u8]) {
+    let recording = Recording::get();
+    for settings in &recording.statsd {
+        let recorder = Recorder::new(recording.application.iter().cloned());
+        let lines = record_packet(settings, &recorder, Wall(1_700_000_000_000), bytes);
+        assert!(lines <= bytes.split(|byte| *byte == b'\n').count() as u64);
+        recording.is_shown(&recorder);
+    }
+}
+
+/// What applications may record: every kind, and what StatsD can be told to do with names.
+const STATSD: &str = "
+performance_monitor:
+  enabled_collectors: [application]
+  application_metrics:
+    - {name: c, type: counter, labels: [a, b]}
+    - {name: g, type: gauge}
+    - {name: h, type: histogram, buckets: [0.1, 1]}
+    - {name: s, type: summary, labels: [a]}
+  application:
+    statsd:
+      ignored_tags: [env]
+      mappings:
+        - {match: m.*.*, metric: c, labels: {a: '$1', b: 'x-${2}$$'}}
+        - {match: t.*, metric: s, labels: {a: $1}, scale: 1000}
+";
+
+struct Recording {
+    metrics: Arc<[MetricDef]>,
+    application: Vec<(MetricId, Declared)>,
+    statsd: Vec<Statsd>,
+}
+
+impl Recording {
+    fn get() -> &'static Self {
+        static RECORDING: OnceLock<Recording> = OnceLock::new();
+        RECORDING.get_or_init(|| {
+            let plan = config::plan(config::decode(&Source::Embedded, STATSD, &|_| None));
+            let plan = plan.expect("a declaration without problems");
+            let settings = &plan.root.performance_monitor.application.statsd;
+            let settings = settings.as_ref().expect("the section above");
+            let dialects = [StatsdDialect::Auto, StatsdDialect::Statsd, StatsdDialect::Dogstatsd];
+            let statsd = dialects.map(|dialect| Statsd { dialect, ..settings.clone() });
+            let application = plan.application.unwrap_or_default();
+            Self { metrics: plan.metrics, application, statsd: statsd.into() }
+        })
+    }
+
+    /// Whatever was recorded makes a page that can be read.
+    fn is_shown(&self, recorder: &Recorder) {
+        let mut batch = Batch::default();
+        recorder.fill(&mut batch);
+        let store = Store::new(Arc::clone(&self.metrics), store::Options::default());
+        store.commit(&batch, Now::default());
+        for format in [Format::Text, Format::OpenMetrics] {
+            let (mut page, mut bytes) = (Page::new(store.snapshot(), format), Vec::new());
+            while page.next_chunk(&mut bytes) {}
+            let text = std::str::from_utf8(&bytes).expect("a page of text");
+            exposition::parse(text, format).expect("a page that its own parser takes");
+        }
+    }
 }
 
 /// A configuration of Alertmanager.
@@ -144,5 +212,5 @@ fn history_file(name: &str, bytes: &[u8]) {
         return;
     }
     let (history, _) = History::open_read_only(folder.path());
-    history.select(&[], UnixMillis(0), UnixMillis(i64::MAX), &Guard::default()).ok();
+    history.select(&[], Wall(i64::MIN), Wall(i64::MAX), &guard()).ok();
 }

@@ -1,7 +1,7 @@
 //! The fuzz targets over their corpora, and over inputs made from them by fixed seeds: what libFuzzer found once
 //! stays found, without a nightly compiler.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
@@ -15,54 +15,29 @@ use targets::{TARGETS, Target};
 const STACK: usize = 2 << 20;
 /// Longest input that is made of shorter ones.
 const LONGEST: usize = 4096;
-/// What the grammars are made of.
-const WORDS: &[&str] = &[
-    "{{",
-    "}}",
-    "{%",
-    "%}",
-    "${",
-    "$<",
-    ":-",
-    "(",
-    ")",
-    "[",
-    "]",
-    "{",
-    "}",
-    "\"",
-    "'",
-    "`",
-    "\\",
-    "\n",
-    "- ",
-    ": ",
-    "#",
-    " # ",
-    "|",
-    ",",
-    "1e999",
-    "-1",
-    "NaN",
-    "+Inf",
-    "\u{0}",
-    "é",
-    "\u{202e}",
-    "offset ",
-    "[5m:1m]",
-    "@ ",
-    "by (",
-    "rate(",
-    "if ",
-    "end",
-    "range ",
-    "# TYPE ",
-    "# EOF\n",
-    "&a ",
-    "*a",
-    "<<: ",
-    "9999999999999999999",
-];
+/// What the grammars are made of, as libFuzzer takes it: a text in quotes a line.
+const DICTIONARY: &str = include_str!("../fuzz/dictionary");
+
+fn words() -> Vec<Vec<u8>> {
+    let quoted = DICTIONARY.lines().filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
+    quoted.map(unescaped).collect()
+}
+
+/// `\"`, `\\` and `\x0A` as what they stand for.
+fn unescaped(text: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), text.bytes());
+    while let Some(byte) = rest.next() {
+        let escaped = if byte == b'\\' { rest.next() } else { Some(byte) };
+        bytes.push(match (byte, escaped.unwrap()) {
+            (b'\\', b'x') => {
+                let digits = [rest.next().unwrap(), rest.next().unwrap()];
+                u8::from_str_radix(str::from_utf8(&digits).unwrap(), 16).unwrap()
+            }
+            (_, byte) => byte,
+        });
+    }
+    bytes
+}
 
 /// Inputs that a target is tried with, beside its corpus: fewer where one is expensive.
 fn count(name: &str) -> usize {
@@ -86,7 +61,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
 }
 
 /// An input a few changes away from one of the corpus.
-fn mutated(corpus: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
+fn mutated(corpus: &[Vec<u8>], words: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
     let mut input = corpus[random.usize(..corpus.len())].clone();
     let longest = input.len().max(LONGEST);
     for _ in 0..random.usize(1..6) {
@@ -101,9 +76,10 @@ fn mutated(corpus: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
                 (0..times).for_each(|_| drop(input.splice(at..at, piece.iter().copied())));
             }
             3 => {
-                let word = WORDS[random.usize(..WORDS.len())];
-                let word = word.repeat(1 << random.u32(..8));
-                input.splice(at..at, word.bytes());
+                let word = &words[random.usize(..words.len())];
+                // Mostly once: what nests is for depth, and depth is refused early.
+                let times = if random.u8(..8) == 0 { 1 << random.u32(..8) } else { 1 };
+                input.splice(at..at, word.repeat(times));
             }
             4 => {
                 let other = &corpus[random.usize(..corpus.len())];
@@ -121,9 +97,9 @@ fn mutated(corpus: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
 fn run(&(name, target): &Target) {
     let corpus = corpus(name);
     corpus.iter().for_each(|input| target(input));
-    let mut random = Rng::with_seed(9091);
+    let (words, mut random) = (words(), Rng::with_seed(9091));
     for number in 0..count(name) {
-        let input = mutated(&corpus, &mut random);
+        let input = mutated(&corpus, &words, &mut random);
         let survived = std::panic::catch_unwind(|| target(&input));
         assert!(
             survived.is_ok(),

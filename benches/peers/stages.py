@@ -3,6 +3,7 @@
 import http.server
 import json
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -11,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from process import Process, bellwether, node_exporter, prometheus, shipped, value
+from process import BELLWETHER, Process, bellwether, node_exporter, prometheus, shipped, value
 
 METRICS = 10
 HAS_NODE_EXPORTER = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
@@ -434,4 +435,97 @@ def alarmed(who, processes, source, receiver):
     yield "10,000 alerts: peak memory", who, memory("VmHWM"), "MiB"
 
 
-STAGES = {stage.__name__: stage for stage in (page, host, rules, memory, start, webhook, alerts)}
+# 7. Packs: as many rules as public packs have, in their style
+
+PACK_ALERTS = 1827
+PACK_RECORDS = 492
+PROMTOOL = shutil.which("promtool")
+EXPRESSIONS = (
+    'up{{job="app{n}"}} == 0',
+    '(node_filesystem_avail_bytes{{fstype!~"^(fuse.*|tmpfs|cifs|nfs)",dev="d{n}"}} / node_filesystem_size_bytes < .10 '
+    "and on (instance, device, mountpoint) node_filesystem_readonly == 0)",
+    'sum by (job) (rate(errors{n}_total{{code=~"5.."}}[5m])) / sum by (job) (rate(requests{n}_total[5m])) * 100 > 5',
+    "histogram_quantile(0.99, sum by (le, route) (rate(latency{n}_seconds_bucket[10m]))) > 1.5",
+    "predict_linear(free{n}_bytes[1h], 4 * 3600) < 0 and free{n}_bytes / size{n}_bytes < 0.2",
+    'absent(up{{job="app{n}"}}) or changes(started{n}_seconds[15m]) > 2',
+    "(avg by (instance) (irate(cpu{n}_seconds_total{{mode!=\"idle\"}}[2m])) > .8) * on (instance) "
+    "group_left (nodename) node_uname_info{{nodename=~\".+\"}}",
+    "abs(depth{n} - depth{n} offset 1h) > 2 * stddev_over_time(depth{n}[1d:5m]) unless on (queue) paused{n} == 1",
+    "max_over_time(lag{n}_seconds[5m]) > on (cluster) group_right () 0.9 * limit{n}",
+)
+
+
+def packs_rules():
+    """Groups of ten rules: PromQL, labels and texts with Go's templates."""
+    rules = []
+    for n in range(PACK_ALERTS):
+        rules.append(
+            f"  - alert: Alert{n}\n    expr: {json.dumps(EXPRESSIONS[n % len(EXPRESSIONS)].format(n=n))}\n"
+            f"    for: {n % 10}m\n    labels: {{severity: {('warning', 'critical')[n % 2]}}}\n    annotations:\n"
+            f"      summary: Alert {n} (instance {{{{ $labels.instance }}}})\n"
+            f'      description: "It is {{{{ $value | humanize }}}}\\n  VALUE = {{{{ $value }}}}\\n  LABELS = {{{{ $labels }}}}"\n'
+        )
+    for n in range(PACK_RECORDS):
+        rules.append(f"  - record: job:requests{n}:rate5m\n    expr: sum by (job) (rate(requests{n}_total[5m]))\n")
+    groups = (f"- name: group{at}\n  rules:\n{''.join(rules[at : at + 10])}" for at in range(0, len(rules), 10))
+    return "groups:\n" + "".join(groups)
+
+
+def packs_tests(tests, each):
+    """`tests` tests that ask `each` alerts each: those of an `up == 0` and of an absent `up` fire."""
+    text = "rule_files: [rules.yml]\nevaluation_interval: 1m\ntests:\n"
+    for test in range(tests):
+        series, asked = "  - {series: other, values: 1}\n", ""
+        for n in range(test * each, (test + 1) * each):
+            asked += f"  - eval_time: 15m\n    alertname: Alert{n}\n"
+            kind = n % len(EXPRESSIONS)
+            if kind == 0:
+                series += f"  - {{series: 'up{{job=\"app{n}\"}}', values: 0x20}}\n"
+            if kind in (0, 5):
+                value, name = (0, "__name__:up ") if kind == 0 else (1, "")
+                asked += (
+                    f"    exp_alerts:\n    - exp_labels: {{severity: {('warning', 'critical')[n % 2]}, job: app{n}}}\n"
+                    f"      exp_annotations:\n        summary: Alert {n} (instance )\n"
+                    f'        description: "It is {value}\\n  VALUE = {value}\\n  LABELS = map[{name}job:app{n}]"\n'
+                )
+        text += f"- interval: 1m\n  input_series:\n{series}  alert_rule_test:\n{asked}"
+    return text
+
+
+def used(command, folder, status=0):
+    """Seconds of processor of a command, the least of three where it is quick."""
+    taken = []
+    while len(taken) < 3 and sum(taken) < 10:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == status, (done.stdout + done.stderr)[-2000:]
+        taken.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    return min(taken)
+
+
+def packs():
+    """Rules of others: what reading them costs, and what their tests do."""
+    count = f"{PACK_ALERTS + PACK_RECORDS:,} rules of rule files"
+    yaml = "performance_monitor:\n  prometheus: {host: 127.0.0.1}\n  alerting: {rule_files: [FOLDER/rules.yml]}\n"
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        (here / "rules.yml").write_text(packs_rules())
+        (here / "b.yaml").write_text(yaml.replace("FOLDER", folder))
+        yield f"{count}: check, CPU", "bellwether", used([BELLWETHER, "check", "b.yaml"], folder), "s"
+        if PROMTOOL:
+            yield f"{count}: check, CPU", "promtool", used([PROMTOOL, "check", "rules", "rules.yml"], folder), "s"
+        with Process([BELLWETHER, "run", "--config", f"{folder}/b.yaml", "--web.listen-address", "127.0.0.1:{port}"]) as agent:
+            agent.ready()[0].close()
+            yield f"{count}: start to a page, CPU", "bellwether", agent.cpu(), "s"
+        for what, tests, each in (
+            ("one test of 450 alerts", 1, 450), ("one test of 900 alerts", 1, 900), ("one test of 1,800 alerts", 1, 1800),
+            ("4 tests of an alert", 4, 1), ("8 tests of an alert", 8, 1),
+        ):
+            (here / "tests.yml").write_text(packs_tests(tests, each))
+            yield f"{count}: {what}, CPU", "bellwether", used([BELLWETHER, "test", "tests.yml"], folder), "s"
+            if PROMTOOL:
+                yield f"{count}: {what}, CPU", "promtool", used([PROMTOOL, "test", "rules", "tests.yml"], folder), "s"
+
+
+STAGES = {stage.__name__: stage for stage in (page, host, rules, memory, start, webhook, alerts, packs)}

@@ -14,7 +14,7 @@ use crate::{Collecting, Collector};
 
 pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
-pub use statsd::{Statsd, StatsdDialect, StatsdListener, StatsdMapping};
+pub use statsd::{Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet};
 
 impl Collector for Recorder {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {

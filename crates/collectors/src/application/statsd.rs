@@ -37,6 +37,13 @@ const GATHER: Duration = Duration::from_micros(250);
 /// How often the thread looks whether it should stop, should the wake-up packet be lost.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Records the lines of one packet, received at `now`; returns how many there were. What the listener
+/// does with a packet, without its socket.
+pub fn record_packet(settings: &Statsd, recorder: &Recorder, now: Wall, packet: &[u8]) -> u64 {
+    let mut intake = Intake::new(recorder.clone(), Box::new(move || now));
+    intake.packet(&Translation::new(settings), packet)
+}
+
 /// Receives lines and records them until it is stopped or dropped.
 #[derive(Debug)]
 pub struct StatsdListener {
