@@ -87,13 +87,20 @@ fn dispatcher(now: Now) -> Dispatcher {
             comment: "known".into(),
             ..SilenceDraft::default()
         };
-        assert!(dispatcher.order(Command::Silence(draft), number << 80, now).is_ok());
+        assert!(
+            dispatcher
+                .order(Command::Silence(draft), number << 80, now)
+                .is_ok()
+        );
     }
     dispatcher
 }
 
 fn start() -> Now {
-    let now = Now { wall: UnixMillis(1_795_435_200_000), ..Now::default() };
+    let now = Now {
+        wall: UnixMillis(1_795_435_200_000),
+        ..Now::default()
+    };
     now.after(Duration::from_secs(3_600))
 }
 
@@ -106,10 +113,16 @@ fn alerts(count: usize, now: Now) -> Vec<Transition> {
             ("zone", format!("z{}", n % 7)),
             ("component", "database".into()),
         ];
-        let labels: Labels =
-            pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let labels: Labels = pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         let critical = n.is_multiple_of(1000);
-        let severity = if critical { Severity::Critical } else { Severity::Warning };
+        let severity = if critical {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        };
         let alert = Alert {
             message: format!("{rule} of {} is 91.5", labels["host"]),
             annotations: Labels::from([("runbook".to_owned(), "https://example.org/r".to_owned())]),
@@ -122,7 +135,12 @@ fn alerts(count: usize, now: Now) -> Vec<Transition> {
             ..Alert::firing(&rule, severity, labels)
         };
         let reason = "usage 91.5 > 85".to_owned();
-        Transition { alert: Arc::new(alert), from: AlertState::Pending, reason, at: now.wall }
+        Transition {
+            alert: Arc::new(alert),
+            from: AlertState::Pending,
+            reason,
+            at: now.wall,
+        }
     };
     (0..count).map(one).collect()
 }
@@ -130,21 +148,36 @@ fn alerts(count: usize, now: Now) -> Vec<Transition> {
 fn ends(transitions: &[Transition], now: Now) -> Vec<Transition> {
     let one = |transition: &Transition| {
         let before = Alert::clone(&transition.alert);
-        let alert = Alert { state: AlertState::Inactive, resolved_at: Some(now.wall), ..before };
+        let alert = Alert {
+            state: AlertState::Inactive,
+            resolved_at: Some(now.wall),
+            ..before
+        };
         let reason = "usage 80 is no longer > 85".to_owned();
-        Transition { alert: Arc::new(alert), from: AlertState::Firing, reason, at: now.wall }
+        Transition {
+            alert: Arc::new(alert),
+            from: AlertState::Firing,
+            reason,
+            at: now.wall,
+        }
     };
     transitions.iter().map(one).collect()
 }
 
 fn turn(dispatcher: &mut Dispatcher, found: &[Transition], now: Now) -> Vec<Dispatch> {
     dispatcher.take(found, now);
-    let feedback = Feedback { judged: now.mono, ..Feedback::default() };
+    let feedback = Feedback {
+        judged: now.mono,
+        ..Feedback::default()
+    };
     dispatcher.advance(&feedback, &|_, _| None, now).dispatches
 }
 
 fn count(dispatches: &[Dispatch]) -> usize {
-    dispatches.iter().map(|dispatch| dispatch.notifications.len()).sum()
+    dispatches
+        .iter()
+        .map(|dispatch| dispatch.notifications.len())
+        .sum()
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -219,7 +252,9 @@ async fn on_disk() -> Result<(), Box<dyn std::error::Error>> {
     };
     let notifier = Notifier::new(setup);
     let channels: Vec<ChannelSettings> = decode(CHANNELS);
-    notifier.replace(notifier.prepare(&channels, Sender::default()).await?).await;
+    notifier
+        .replace(notifier.prepare(&channels, Sender::default()).await?)
+        .await;
     let now = start();
     let dispatches = turn(&mut dispatcher(now), &alerts(10_000, now), now);
     let began = Instant::now();
@@ -243,8 +278,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     ticks(10_000);
     ticks(100_000);
-    let output = process::Command::new(std::env::current_exe()?).env(CHILD, "1").output()?;
+    let output = process::Command::new(std::env::current_exe()?)
+        .env(CHILD, "1")
+        .output()?;
     print!("{}", String::from_utf8_lossy(&output.stdout));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(on_disk())
 }

@@ -45,21 +45,30 @@ fn quality(_: &mut Criterion) {
         }
     };
     let all = profiles.iter().map(|profile| {
-        let scores: Vec<_> =
-            files.iter().map(|file| profile.score(file, &rivals::shipped(file))).collect();
+        let scores: Vec<_> = files
+            .iter()
+            .map(|file| profile.score(file, &rivals::shipped(file)))
+            .collect();
         shown(&profile.name, &files, &scores)
     });
     println!("NAB as shipped: {}", all.collect::<Vec<_>>().join("; "));
-    let all =
-        profiles.iter().map(|profile| line(rivals::shipped_left_out(&files, profile), profile));
-    println!("NAB as shipped but for the sensitivity: {}", all.collect::<Vec<_>>().join("; "));
+    let all = profiles
+        .iter()
+        .map(|profile| line(rivals::shipped_left_out(&files, profile), profile));
+    println!(
+        "NAB as shipped but for the sensitivity: {}",
+        all.collect::<Vec<_>>().join("; ")
+    );
     for (name, scores) in DETECTORS {
         let scores: Vec<Vec<f64>> = files.iter().map(scores).collect();
         for rows in [rivals::COOLDOWN, 200, 0] {
             let told = profiles
                 .iter()
                 .map(|profile| line(rivals::left_out(&files, &scores, profile, rows), profile));
-            println!("NAB {name}, cooldown {rows}: {}", told.collect::<Vec<_>>().join("; "));
+            println!(
+                "NAB {name}, cooldown {rows}: {}",
+                told.collect::<Vec<_>>().join("; ")
+            );
         }
     }
 }
@@ -77,12 +86,20 @@ fn shown(profile: &str, files: &[File], scores: &[Score]) -> String {
     }
     let of = |(name, score): &(&str, Score)| format!("{name} {:.1}", figure(score));
     let families: Vec<String> = families.iter().map(of).collect();
-    format!("{profile} {:.1} ({})", all.normalized(), families.join(", "))
+    format!(
+        "{profile} {:.1} ({})",
+        all.normalized(),
+        families.join(", ")
+    )
 }
 
 /// Without windows there is nothing to normalize by.
 fn figure(score: &Score) -> f64 {
-    if score.perfect > 0.0 { score.normalized() } else { score.raw }
+    if score.perfect > 0.0 {
+        score.normalized()
+    } else {
+        score.raw
+    }
 }
 
 fn line(told: LeftOut, profile: &Profile) -> String {
@@ -90,7 +107,12 @@ fn line(told: LeftOut, profile: &Profile) -> String {
         format!("{name} {:.1} at {threshold:.2}", figure(score))
     };
     let families: Vec<String> = told.families.iter().map(family).collect();
-    format!("{} {:.1} ({})", profile.name, told.all.normalized(), families.join(", "))
+    format!(
+        "{} {:.1} ({})",
+        profile.name,
+        told.all.normalized(),
+        families.join(", ")
+    )
 }
 
 /// A value at each 15 s with a day's course and noise.
@@ -107,7 +129,10 @@ fn observing(criterion: &mut Criterion) {
         ("mad", Algorithm::Mad),
         ("zscore", Algorithm::ZScore),
     ] {
-        let settings = Settings { algorithm, ..Settings::default() };
+        let settings = Settings {
+            algorithm,
+            ..Settings::default()
+        };
         let mut detector = Detector::new(&settings, Duration::from_secs(15));
         // Two weeks, after which every detector is at its usual pace; each at a place of its own.
         let warm = 2 * 7 * 5760;
@@ -137,8 +162,14 @@ fn trends(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("trend/7 d of 1 s");
     group.sample_size(10);
     group.bench_function("course", |bencher| {
-        bencher
-            .iter(|| trend(black_box(&times), &values, UnixMillis(i64::MAX), &Options::default()));
+        bencher.iter(|| {
+            trend(
+                black_box(&times),
+                &values,
+                UnixMillis(i64::MAX),
+                &Options::default(),
+            )
+        });
     });
     group.bench_function("baselines", |bencher| {
         bencher.iter(|| Baselines::of(black_box(&times), &values, TimeZone::UTC));

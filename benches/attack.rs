@@ -12,7 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -71,11 +72,17 @@ fn post(path: &str, length: usize, body: &[u8]) -> Vec<u8> {
 
 fn range(query: &str) -> Vec<u8> {
     let now = seconds();
-    get(&format!("/api/v1/query_range?query={query}&start={}&end={now}&step=15", now - 7200))
+    get(&format!(
+        "/api/v1/query_range?query={query}&start={}&end={now}&step=15",
+        now - 7200
+    ))
 }
 
 fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 const KINDS: &[Kind] = &[
@@ -86,31 +93,83 @@ const KINDS: &[Kind] = &[
     ("not found", || get("/nowhere"), Way::Loops),
     ("not found kept alive", || get("/nowhere"), Way::Keeps),
     ("landing", || get("/"), Way::Loops),
-    ("query_range, rates", || range("sum(rate(past[5m]))by(path)"), Way::Loops),
-    ("query_range, subquery", || range("max_over_time(rate(past[5m])[1h:15s])"), Way::Loops),
+    (
+        "query_range, rates",
+        || range("sum(rate(past[5m]))by(path)"),
+        Way::Loops,
+    ),
+    (
+        "query_range, subquery",
+        || range("max_over_time(rate(past[5m])[1h:15s])"),
+        Way::Loops,
+    ),
     (
         "query, regular expressions",
         || get("/api/v1/query?query={__name__=~%22.*a.*%22,host=~%22(h|.*1.*)%2b%22}"),
         Way::Loops,
     ),
     ("query_range unread", || range("past"), Way::Hangs),
-    ("series", || get("/api/v1/series?match[]={host=~%22.*[13579].*%22}"), Way::Loops),
+    (
+        "series",
+        || get("/api/v1/series?match[]={host=~%22.*[13579].*%22}"),
+        Way::Loops,
+    ),
     ("labels", || get("/api/v1/labels"), Way::Loops),
-    ("label values", || get("/api/v1/label/host/values"), Way::Loops),
+    (
+        "label values",
+        || get("/api/v1/label/host/values"),
+        Way::Loops,
+    ),
     ("alerts", || get("/api/v1/alerts"), Way::Loops),
     ("alerts unread", || get("/api/v1/alerts"), Way::Hangs),
-    ("alert history", || get("/api/v1/alerts/history"), Way::Loops),
+    (
+        "alert history",
+        || get("/api/v1/alerts/history"),
+        Way::Loops,
+    ),
     ("rules", || get("/api/v1/rules"), Way::Loops),
-    ("metrics as JSON", || get("/api/v1/metrics?limit=1000"), Way::Loops),
-    ("trends", || get("/api/v1/trends?metric=past&window=2h"), Way::Loops),
+    (
+        "metrics as JSON",
+        || get("/api/v1/metrics?limit=1000"),
+        Way::Loops,
+    ),
+    (
+        "trends",
+        || get("/api/v1/trends?metric=past&window=2h"),
+        Way::Loops,
+    ),
     ("config", || get("/api/v1/status/config"), Way::Loops),
     ("reload", || post("/-/reload", 0, b""), Way::Loops),
-    ("silences", || post("/api/v1/silences", 2, b"{}"), Way::Loops),
-    ("record, 1 MB", || post("/api/v1/record", 1 << 20, &records()), Way::Loops),
-    ("record, too large", || post("/api/v1/record", 1 << 30, &[b' '; 65_536]), Way::Loops),
-    ("body that does not come", || post("/api/v1/record", 1000, b"["), Way::Hangs),
-    ("head that does not end", || b"GET /metrics HTTP/1.1\r\nx: ".to_vec(), Way::Hangs),
-    ("head byte by byte", || get(&format!("/metrics?{}", "x".repeat(4000))), Way::Dribbles),
+    (
+        "silences",
+        || post("/api/v1/silences", 2, b"{}"),
+        Way::Loops,
+    ),
+    (
+        "record, 1 MB",
+        || post("/api/v1/record", 1 << 20, &records()),
+        Way::Loops,
+    ),
+    (
+        "record, too large",
+        || post("/api/v1/record", 1 << 30, &[b' '; 65_536]),
+        Way::Loops,
+    ),
+    (
+        "body that does not come",
+        || post("/api/v1/record", 1000, b"["),
+        Way::Hangs,
+    ),
+    (
+        "head that does not end",
+        || b"GET /metrics HTTP/1.1\r\nx: ".to_vec(),
+        Way::Hangs,
+    ),
+    (
+        "head byte by byte",
+        || get(&format!("/metrics?{}", "x".repeat(4000))),
+        Way::Dribbles,
+    ),
     ("connection and nothing", Vec::new, Way::Hangs),
     ("no HTTP", || vec![b'\x16'; 16_384], Way::Loops),
     (
@@ -170,7 +229,10 @@ fn remember(folder: &Path) {
     for index in 0..SERIES {
         for sample in 0..SAMPLES {
             let (value, at) = (sample * (index as u64 % 7 + 1), start + sample * 15);
-            text += &format!("past{{host=\"h{index}\",path=\"/p{}\"}} {value} {at}\n", index % 10);
+            text += &format!(
+                "past{{host=\"h{index}\",path=\"/p{}\"}} {value} {at}\n",
+                index % 10
+            );
         }
     }
     text += "# EOF\n";
@@ -179,13 +241,28 @@ fn remember(folder: &Path) {
     let history = folder.join("history");
     std::fs::create_dir_all(&history).unwrap();
     let mut import = Command::new(binary());
-    import.arg("import").arg(&file).arg("--history").arg(&history);
-    assert!(import.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    import
+        .arg("import")
+        .arg(&file)
+        .arg("--history")
+        .arg(&history);
+    assert!(
+        import
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 impl Agent {
     async fn start(folder: &Path, passwords: bool) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let (file, web) = (folder.join("b.yaml"), folder.join("web.yml"));
         let users = match passwords {
             true => format!(
@@ -198,9 +275,20 @@ impl Agent {
         let yaml = DECLARATION.replace("{port}", &port.to_string());
         std::fs::write(&file, yaml.replace("{web}", &web.display().to_string())).unwrap();
         let mut command = Command::new(binary());
-        command.arg("run").arg("--config").arg(&file).env("STATE_DIRECTORY", folder);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let agent = Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)) };
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(&file)
+            .env("STATE_DIRECTORY", folder);
+        let process = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let agent = Self {
+            process,
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+        };
         let deadline = Instant::now() + Duration::from_secs(30);
         while scrape(agent.address, OWN).await.is_err() {
             assert!(Instant::now() < deadline, "{} does not answer", binary());
@@ -224,10 +312,16 @@ impl Agent {
         let read = |name| std::fs::read_to_string(format!("/proc/{}/{name}", self.process.id()));
         let stat = read("stat").unwrap();
         let (_, fields) = stat.rsplit_once(')').unwrap();
-        let ticks =
-            fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap());
+        let ticks = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<f64>().unwrap());
         let status = read("status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
         (ticks.sum::<f64>() / 100.0, kib / 1024.0)
     }
@@ -250,7 +344,9 @@ async fn scrape(address: SocketAddr, source: Ipv4Addr) -> Result<(), String> {
         stream.read_to_end(&mut bytes).await?;
         Ok::<_, io::Error>(bytes)
     };
-    let bytes = timeout(Duration::from_secs(5), asked).await.map_err(|_| "no answer".to_owned())?;
+    let bytes = timeout(Duration::from_secs(5), asked)
+        .await
+        .map_err(|_| "no answer".to_owned())?;
     let bytes = bytes.map_err(|error| error.to_string())?;
     // A page that was cut has no last chunk.
     if bytes.starts_with(b"HTTP/1.1 200") && bytes.ends_with(b"0\r\n\r\n") {
@@ -310,7 +406,9 @@ async fn client(
 fn closing(request: &[u8]) -> Vec<u8> {
     const HOST: &[u8] = b"host: localhost\r\n";
     let at = request.windows(HOST.len()).position(|part| part == HOST);
-    let Some(end) = at.map(|at| at + HOST.len()) else { return request.to_vec() };
+    let Some(end) = at.map(|at| at + HOST.len()) else {
+        return request.to_vec();
+    };
     [&request[..end], b"connection: close\r\n", &request[end..]].concat()
 }
 
@@ -331,12 +429,21 @@ struct Crowd {
 
 impl Crowd {
     fn gather(address: SocketAddr, request: Vec<u8>, way: Way, apart: bool) -> Self {
-        let request = if way == Way::Loops { closing(&request) } else { request };
-        let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let request = if way == Way::Loops {
+            closing(&request)
+        } else {
+            request
+        };
+        let (stop, answers) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&answers));
         let thread = thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             let request = Arc::new(request);
             runtime.block_on(async {
                 for number in 0..CLIENTS {
@@ -356,7 +463,11 @@ impl Crowd {
                 }
             });
         });
-        Self { thread: Some(thread), stop, answers }
+        Self {
+            thread: Some(thread),
+            stop,
+            answers,
+        }
     }
 }
 
@@ -370,14 +481,20 @@ impl Drop for Crowd {
 }
 
 fn number(name: &str, default: u32) -> u32 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// Scrapes at their interval, on a thread of its own: how long each took, or why it failed.
 fn scraper(address: SocketAddr, source: Ipv4Addr) -> JoinHandle<Vec<Result<Duration, String>>> {
     let interval = Duration::from_millis(number("ATTACK_INTERVAL_MS", 250).into());
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let mut done = Vec::new();
             for _ in 0..number("ATTACK_SCRAPES", 20) {
@@ -397,7 +514,9 @@ fn told(done: &[Result<Duration, String>]) -> String {
     times.sort_unstable();
     let good = times.iter().filter(|time| **time <= LIMIT).count();
     let millis = |time: Option<&Duration>| {
-        time.map_or("-".into(), |time| format!("{:.0}", time.as_secs_f64() * 1e3))
+        time.map_or("-".into(), |time| {
+            format!("{:.0}", time.as_secs_f64() * 1e3)
+        })
     };
     let failed = done.iter().find_map(|done| done.as_ref().err());
     let failed = failed.map_or(String::new(), |failed| format!(" ({failed})"));
@@ -410,11 +529,16 @@ fn told(done: &[Result<Duration, String>]) -> String {
 }
 
 fn main() {
-    let wanted: Vec<String> =
-        std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|name| !name.starts_with('-'))
+        .collect();
     let folder = tempfile::tempdir().unwrap();
     remember(folder.path());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     println!(
         "| clients | from | scrapes within 1 s | median / greatest, ms | answers a second | agent's CPU, cores | MiB |"
     );
@@ -438,7 +562,11 @@ fn main() {
             let rate = (crowd.answers.load(Relaxed) - answers) as f64 / elapsed;
             let rest = format!("{rate:.0} | {:.2} | {memory:.0} |", (after - cpu) / elapsed);
             drop(crowd);
-            let from = if apart { "1,000 addresses" } else { "one address" };
+            let from = if apart {
+                "1,000 addresses"
+            } else {
+                "one address"
+            };
             println!("| {name} | {from} | {} | {rest}", told(&own));
             if let Some(shared) = shared {
                 println!("| {name} | the scraper's address | {} | |", told(&shared));

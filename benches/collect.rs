@@ -61,7 +61,9 @@ fn declared(names: &[&str]) -> Arc<[(MetricId, Declared)]> {
 
 /// Ours, the way over the collecting thread and back included.
 fn bellwether(criterion: &mut Criterion, name: &str, metrics: &[&str]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
     let mut collector = SystemCollector::new(System::default(), declared(metrics), Arc::default());
     let mut batch = Batch::default();
     let mut now = Now::default();
@@ -69,7 +71,9 @@ fn bellwether(criterion: &mut Criterion, name: &str, metrics: &[&str]) {
         bencher.iter(|| {
             batch.clear();
             now.mono = MonoMillis(now.mono.0 + 30_000);
-            runtime.block_on(collector.collect(&mut batch, now)).expect("a healthy host");
+            runtime
+                .block_on(collector.collect(&mut batch, now))
+                .expect("a healthy host");
             black_box(batch.len())
         });
     });
@@ -86,7 +90,11 @@ fn sysinfo_refresh(criterion: &mut Criterion) {
             system.refresh_memory();
             disks.refresh(true);
             networks.refresh(true);
-            black_box((system.global_cpu_usage(), system.available_memory(), disks.len()))
+            black_box((
+                system.global_cpu_usage(),
+                system.available_memory(),
+                disks.len(),
+            ))
         });
     });
 }
@@ -109,7 +117,13 @@ fn procfs_parsers(criterion: &mut Criterion) {
 fn collect(criterion: &mut Criterion) {
     bellwether(criterion, "host/bellwether", &SHIPPED);
     bellwether(criterion, "host/bellwether, no mounts", &{
-        SHIPPED.map(|name| if name == "disk_usage_percent" { "uptime_seconds" } else { name })
+        SHIPPED.map(|name| {
+            if name == "disk_usage_percent" {
+                "uptime_seconds"
+            } else {
+                name
+            }
+        })
     });
     sysinfo_refresh(criterion);
     procfs_parsers(criterion);

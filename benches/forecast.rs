@@ -75,7 +75,13 @@ fn warnings(_: &mut Criterion) {
     for hours in [4, 24] {
         let within = Duration::from_secs(hours as u64 * 3600);
         for (name, values) in backtest::disks(3 * hours) {
-            let told = Backtest { step: 60_000, values: &values, target: 95.0, within }.run(5);
+            let told = Backtest {
+                step: 60_000,
+                values: &values,
+                target: 95.0,
+                within,
+            }
+            .run(5);
             show(&format!("{name}, within {hours} h"), told);
         }
         let mut told = Tally::default();
@@ -84,28 +90,52 @@ fn warnings(_: &mut Criterion) {
             // By the hour a line of few hours has too few samples.
             let within = within.max(Duration::from_secs(12 * 3600));
             let target = near_the_top(&values);
-            told.add(Backtest { step: 3_600_000, values: &values, target, within }.run(1));
+            told.add(
+                Backtest {
+                    step: 3_600_000,
+                    values: &values,
+                    target,
+                    within,
+                }
+                .run(1),
+            );
         }
         show(&format!("M4 hourly, within {} h", hours.max(12)), told);
         let mut told = Tally::default();
         for file in nab::files().iter().flatten() {
             let step = bellwether_analysis::report::interval(&file.times).as_millis() as i64;
             let target = near_the_top(&file.values);
-            told.add(Backtest { step, values: &file.values, target, within }.run(6));
+            told.add(
+                Backtest {
+                    step,
+                    values: &file.values,
+                    target,
+                    within,
+                }
+                .run(6),
+            );
         }
         show(&format!("NAB, within {hours} h"), told);
     }
-    println!("forecast rules: {} told, {:.1} % held their band", all.fired, all.share());
+    println!(
+        "forecast rules: {} told, {:.1} % held their band",
+        all.fired,
+        all.share()
+    );
 }
 
 fn cost(criterion: &mut Criterion) {
     let times: Vec<i64> = (0..5760).map(|step| step * 15_000).collect();
     let wave = |step: i64| (step as f64 / 900.0).sin() + (step * 7919 % 101) as f64 / 50.0;
-    let values: Vec<f64> = (0..5760).map(|step| 60.0 + step as f64 * 0.002 + wave(step)).collect();
+    let values: Vec<f64> = (0..5760)
+        .map(|step| 60.0 + step as f64 * 0.002 + wave(step))
+        .collect();
     criterion.bench_function("linear/day of 15 s", |bencher| {
         bencher.iter(|| linear(black_box(&times), &values, UnixMillis(5760 * 15_000), 95.0));
     });
-    let hours: Vec<f64> = (0..672).map(|hour| 50.0 + (hour % 24) as f64 + wave(hour)).collect();
+    let hours: Vec<f64> = (0..672)
+        .map(|hour| 50.0 + (hour % 24) as f64 + wave(hour))
+        .collect();
     criterion.bench_function("seasonal/4 weeks", |bencher| {
         bencher.iter(|| continue_hours(black_box(&hours), 48));
     });
@@ -118,16 +148,26 @@ fn correlations(criterion: &mut Criterion) {
         let mut state = index as u64;
         let mut level = 0.0;
         let mut next = |_: &i64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(index as u64 | 1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(index as u64 | 1);
             level = level * 0.95 + (state >> 40) as f64 / 1e6;
             level
         };
         let values = times.iter().map(&mut next).collect();
         let labels = LabelSet::new([("__name__", format!("series_{index}"))]);
-        SampledSeries { labels, times: times.clone(), values }
+        SampledSeries {
+            labels,
+            times: times.clone(),
+            values,
+        }
     };
     let all: Vec<SampledSeries> = (0..501).map(series).collect();
-    let grid = Grid::over(UnixMillis(0), UnixMillis(86_400_000), Duration::from_secs(15));
+    let grid = Grid::over(
+        UnixMillis(0),
+        UnixMillis(86_400_000),
+        Duration::from_secs(15),
+    );
     criterion.bench_function("correlations/500 series, a day at 15 s", |bencher| {
         bencher.iter(|| correlate(black_box(&all[0]), &all, grid, 10, 10));
     });

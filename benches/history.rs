@@ -38,7 +38,10 @@ struct Values {
 
 impl Values {
     fn new(series: usize) -> Self {
-        Self { random: fastrand::Rng::with_seed(7), last: vec![50.0; series] }
+        Self {
+            random: fastrand::Rng::with_seed(7),
+            last: vec![50.0; series],
+        }
     }
 
     fn next(&mut self, kind: usize, series: usize) -> f64 {
@@ -49,17 +52,28 @@ impl Values {
             2 => *last += f64::from(self.random.u32(..1000)),
             _ => {}
         }
-        if kind < 2 { (*last * 100.0).round() / 100.0 } else { last.floor() }
+        if kind < 2 {
+            (*last * 100.0).round() / 100.0
+        } else {
+            last.floor()
+        }
     }
 }
 
 fn named(number: usize) -> LabelSet {
     let name = format!("bench_metric_{}", number % 50);
-    LabelSet::new([("__name__", name.as_str()), ("instance", &format!("host{}", number / 50))])
+    LabelSet::new([
+        ("__name__", name.as_str()),
+        ("instance", &format!("host{}", number / 50)),
+    ])
 }
 
 fn options(folder: &Path) -> Options {
-    Options { folder: Some(folder.to_owned()), max_bytes: 4 << 30, ..Options::default() }
+    Options {
+        folder: Some(folder.to_owned()),
+        max_bytes: 4 << 30,
+        ..Options::default()
+    }
 }
 
 /// Collections of `series` series, made beforehand in parts so that making them is not measured.
@@ -71,8 +85,9 @@ fn fill(
     step: i64,
     kind: impl Fn(usize) -> usize,
 ) -> (Duration, Duration) {
-    let refs: Vec<SeriesRef> =
-        (0..series).map(|number| history.series_ref(&named(number)).expect("room")).collect();
+    let refs: Vec<SeriesRef> = (0..series)
+        .map(|number| history.series_ref(&named(number)).expect("room"))
+        .collect();
     let mut values = Values::new(series);
     let (mut wall, mut cpu) = (Duration::ZERO, Duration::ZERO);
     for part in (0..rounds).collect::<Vec<_>>().chunks(100) {
@@ -107,8 +122,11 @@ fn cpu_time() -> Duration {
 /// In a process of its own: what it takes more once it holds so much history.
 fn memory_child(what: &str) {
     let folder = TempDir::new().expect("a temporary folder");
-    let (series, rounds, step) =
-        if what.contains("100 series") { (100, 10_000, 15_000) } else { (500, 5_760, 15_000) };
+    let (series, rounds, step) = if what.contains("100 series") {
+        (100, 10_000, 15_000)
+    } else {
+        (500, 5_760, 15_000)
+    };
     let mut options = options(folder.path());
     if what.contains("memory only") {
         options.folder = None;
@@ -132,7 +150,10 @@ fn memory(_: &mut Criterion) {
         for place in ["on disk", "memory only"] {
             let what = format!("{samples}, {place}");
             let this = std::env::current_exe().expect("this program");
-            let output = Command::new(this).env(CHILD, what).output().expect("it runs");
+            let output = Command::new(this)
+                .env(CHILD, what)
+                .output()
+                .expect("it runs");
             print!("{}", String::from_utf8_lossy(&output.stdout));
         }
     }
@@ -178,11 +199,19 @@ fn reopen(folder: &Path, what: &str) {
 }
 
 fn bytes(_: &mut Criterion) {
-    let kinds = ["wandering gauges, 2 decimals", "noise, 2 decimals", "counters", "constants"];
+    let kinds = [
+        "wandering gauges, 2 decimals",
+        "noise, 2 decimals",
+        "counters",
+        "constants",
+    ];
     for (kind, what) in kinds.into_iter().enumerate() {
         println!("{what}, 15 s: {:.2} bytes per sample", packed(&|_| kind));
     }
-    println!("a quarter of each, 15 s: {:.2} bytes per sample", packed(&|number| number % 4));
+    println!(
+        "a quarter of each, 15 s: {:.2} bytes per sample",
+        packed(&|number| number % 4)
+    );
     if let Some(folder) = std::env::var_os("BELLWETHER_HISTORY") {
         real(Path::new(&folder));
     }
@@ -204,18 +233,24 @@ fn real(folder: &Path) {
         return println!("real samples not packed: {error}");
     }
     let stats = history.stats();
-    let (Some(oldest), Some(newest)) = (stats.oldest, stats.newest) else { return };
+    let (Some(oldest), Some(newest)) = (stats.oldest, stats.newest) else {
+        return;
+    };
     let anew = TempDir::new().expect("a temporary folder");
     let (mut samples, mut bytes) = (0, 0);
     let mut from = History::block_range(oldest).start;
     while from <= newest {
         let range = History::block_range(from);
         let to = UnixMillis(range.end.0 - 1);
-        let series = history.select(&[], range.start, to, &Guard::default()).expect("readable");
+        let series = history
+            .select(&[], range.start, to, &Guard::default())
+            .expect("readable");
         let mut writer = BlockWriter::create(anew.path(), range.clone()).expect("a block");
         for one in &series {
             samples += one.times.len();
-            writer.add(&one.labels, &one.times, &one.values).expect("added");
+            writer
+                .add(&one.labels, &one.times, &one.values)
+                .expect("added");
         }
         let path = writer.finish().expect("finished");
         bytes += std::fs::metadata(path).expect("there").len();
@@ -246,14 +281,26 @@ fn read(c: &mut Criterion) {
             });
         });
     };
-    select("history/one hour of one series, in a block", START + 5 * HOUR, START + 6 * HOUR);
+    select(
+        "history/one hour of one series, in a block",
+        START + 5 * HOUR,
+        START + 6 * HOUR,
+    );
     select(
         "history/one hour of one series, over two blocks",
         START + 9 * HOUR / 2,
         START + 11 * HOUR / 2,
     );
-    select("history/one hour of one series, in memory", START + 24 * HOUR, START + 25 * HOUR);
-    select("history/24 hours of one series", START + HOUR, START + 25 * HOUR);
+    select(
+        "history/one hour of one series, in memory",
+        START + 24 * HOUR,
+        START + 25 * HOUR,
+    );
+    select(
+        "history/24 hours of one series",
+        START + HOUR,
+        START + 25 * HOUR,
+    );
 }
 
 criterion_group! {

@@ -32,25 +32,33 @@ fn value(series: usize, round: i64) -> f64 {
 }
 
 fn open(folder: &Path, round: i64) -> (History, Recovery) {
-    let options = Options { folder: Some(folder.to_owned()), ..Options::default() };
+    let options = Options {
+        folder: Some(folder.to_owned()),
+        ..Options::default()
+    };
     History::open(options, UnixMillis(START + round * STEP))
 }
 
 /// Appends until it is killed, and says which round is durable.
 fn write(folder: &Path) {
     let mut input = String::new();
-    std::io::stdin().read_line(&mut input).expect("where to begin");
+    std::io::stdin()
+        .read_line(&mut input)
+        .expect("where to begin");
     let first: i64 = input.trim().parse().expect("a number");
     let (history, _) = open(folder, first);
-    let refs: Vec<SeriesRef> =
-        (0..SERIES).map(|number| history.series_ref(&named(number)).expect("room")).collect();
+    let refs: Vec<SeriesRef> = (0..SERIES)
+        .map(|number| history.series_ref(&named(number)).expect("room"))
+        .collect();
     let mut out = std::io::stdout();
     for round in first.. {
         let sample = |(number, series): (usize, &SeriesRef)| (*series, value(number, round));
         let samples: Vec<_> = refs.iter().enumerate().map(sample).collect();
         history.append(UnixMillis(START + round * STEP), &samples);
         if history.sync() {
-            writeln!(out, "{round}").and_then(|()| out.flush()).expect("a reader");
+            writeln!(out, "{round}")
+                .and_then(|()| out.flush())
+                .expect("a reader");
         }
     }
 }
@@ -87,13 +95,23 @@ fn look(folder: &Path, durable: i64) -> i64 {
         let oldest = history.stats().oldest.map_or(START, |oldest| oldest.0);
         let first = (oldest - START) / STEP;
         let rounds = series.times.iter().map(|time| (time - START) / STEP);
-        assert!(rounds.clone().eq(first..first + series.times.len() as i64), "a hole in {number}");
+        assert!(
+            rounds.clone().eq(first..first + series.times.len() as i64),
+            "a hole in {number}"
+        );
         for (round, found) in rounds.zip(&series.values) {
-            assert_eq!(found.to_bits(), value(number, round).to_bits(), "{number} at {round}");
+            assert_eq!(
+                found.to_bits(),
+                value(number, round).to_bits(),
+                "{number} at {round}"
+            );
             last = last.max(round);
         }
         let end = first + series.times.len() as i64 - 1;
-        assert!(end >= durable, "series {number} ends at {end}, {durable} was durable");
+        assert!(
+            end >= durable,
+            "series {number} ends at {end}, {durable} was durable"
+        );
     }
     assert!(durable < 0 || all.len() == SERIES, "{} series", all.len());
     last
@@ -103,7 +121,9 @@ fn main() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return write(Path::new(&folder));
     }
-    let kills = std::env::var("BELLWETHER_KILLS").ok().and_then(|kills| kills.parse().ok());
+    let kills = std::env::var("BELLWETHER_KILLS")
+        .ok()
+        .and_then(|kills| kills.parse().ok());
     let kills: u32 = kills.unwrap_or(100);
     let folder = TempDir::new().expect("a temporary folder");
     let mut next = 0;

@@ -15,12 +15,20 @@ const METRICS: usize = 10;
 const LABELS: [&str; 3] = ["endpoint", "method", "status"];
 
 fn label_values(index: usize) -> [String; 3] {
-    [format!("/api/v1/item/{index}"), ["GET", "POST"][index % 2].into(), "200".into()]
+    [
+        format!("/api/v1/item/{index}"),
+        ["GET", "POST"][index % 2].into(),
+        "200".into(),
+    ]
 }
 
 /// Half integers, half fractions: counts and durations.
 fn value(index: usize) -> f64 {
-    if index.is_multiple_of(2) { (index * 37) as f64 } else { index as f64 * 0.123_456_7 }
+    if index.is_multiple_of(2) {
+        (index * 37) as f64
+    } else {
+        index as f64 * 0.123_456_7
+    }
 }
 
 fn name(metric: usize) -> String {
@@ -41,7 +49,11 @@ fn ours(series: usize, history: Option<Arc<History>>) -> (Store, Batch) {
             interval: Duration::from_secs(30),
         })
         .collect();
-    let options = Options { default_labels: Labels::new(), history, ..Options::default() };
+    let options = Options {
+        default_labels: Labels::new(),
+        history,
+        ..Options::default()
+    };
     let store = Store::new(metrics.into(), options);
     let mut batch = Batch::default();
     for index in 0..series {
@@ -59,12 +71,16 @@ fn theirs(series: usize) -> Registry {
         .filter_map(|metric| GaugeVec::new(Opts::new(name(metric), "A figure."), &LABELS).ok())
         .collect();
     for vector in &vectors {
-        registry.register(Box::new(vector.clone())).unwrap_or_default();
+        registry
+            .register(Box::new(vector.clone()))
+            .unwrap_or_default();
     }
     for index in 0..series {
         let values = label_values(index / METRICS);
         let values = values.each_ref().map(String::as_str);
-        vectors[index % METRICS].with_label_values(&values).set(value(index));
+        vectors[index % METRICS]
+            .with_label_values(&values)
+            .set(value(index));
     }
     registry
 }
@@ -97,7 +113,9 @@ fn pages(criterion: &mut Criterion) {
         group.bench_function("prometheus crate/text", |bencher| {
             bencher.iter(|| {
                 buffer.clear();
-                TextEncoder::new().encode(&registry.gather(), &mut buffer).map(|()| buffer.len())
+                TextEncoder::new()
+                    .encode(&registry.gather(), &mut buffer)
+                    .map(|()| buffer.len())
             });
         });
         group.bench_function("bellwether/commit", |bencher| {

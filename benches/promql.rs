@@ -39,7 +39,14 @@ fn filled() -> History {
         samples.extend(series.iter().map(|(series, index)| {
             let phase = (step as f64 / 40.0 + *index as f64).sin();
             let gauge = (5_000.0 + 4_000.0 * phase).round() / 100.0;
-            (*series, if index % 2 == 0 { gauge } else { (step * (1 + *index as i64 % 7)) as f64 })
+            (
+                *series,
+                if index % 2 == 0 {
+                    gauge
+                } else {
+                    (step * (1 + *index as i64 % 7)) as f64
+                },
+            )
         }));
         history.append(UnixMillis(START + step * STEP), &samples);
     }
@@ -49,12 +56,18 @@ fn filled() -> History {
 /// One rule a service, `{}` being its number.
 fn rules(text: &str) -> Vec<Query> {
     let service = |rule: usize| format!("service-{}", rule % (SERIES / 20));
-    (0..RULES).flat_map(|rule| parse(&text.replace("{}", &service(rule)))).collect()
+    (0..RULES)
+        .flat_map(|rule| parse(&text.replace("{}", &service(rule))))
+        .collect()
 }
 
 fn ask(history: &History, queries: &[Query]) {
     for query in queries {
-        black_box(query.instant(history, END, &Options::default(), &Guard::default()).ok());
+        black_box(
+            query
+                .instant(history, END, &Options::default(), &Guard::default())
+                .ok(),
+        );
     }
 }
 
@@ -63,19 +76,35 @@ fn queries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("promql");
     group.sample_size(10);
     for (name, text) in [
-        ("1000_threshold_rules", "queue_depth{service=\"{}\",region=~\"eu|us\"} > 95"),
-        ("1000_rate_rules", "sum(rate(requests_total{service=\"{}\"}[5m])) > 1000"),
+        (
+            "1000_threshold_rules",
+            "queue_depth{service=\"{}\",region=~\"eu|us\"} > 95",
+        ),
+        (
+            "1000_rate_rules",
+            "sum(rate(requests_total{service=\"{}\"}[5m])) > 1000",
+        ),
     ] {
         let rules = rules(text);
         assert_eq!(rules.len(), RULES);
         group.bench_function(name, |bencher| bencher.iter(|| ask(&history, &rules)));
     }
     for (name, text, hours) in [
-        ("range_1h_sum_by_rate", "sum by (service) (rate(requests_total[5m]))", 1),
-        ("range_4h_10_series", "queue_depth{service=\"service-7\"}", 4),
+        (
+            "range_1h_sum_by_rate",
+            "sum by (service) (rate(requests_total[5m]))",
+            1,
+        ),
+        (
+            "range_4h_10_series",
+            "queue_depth{service=\"service-7\"}",
+            4,
+        ),
         ("range_4h_avg_of_5000", "avg(queue_depth)", 4),
     ] {
-        let (Ok(query), step) = (parse(text), Duration::from_secs(60)) else { continue };
+        let (Ok(query), step) = (parse(text), Duration::from_secs(60)) else {
+            continue;
+        };
         let start = END.before(Duration::from_secs(hours * 3600));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
@@ -87,9 +116,11 @@ fn queries(criterion: &mut Criterion) {
     for service in ["service-1", "service-499"] {
         // What is measured finds something.
         let query = parse(&format!("count(queue_depth{{service=\"{service}\"}})"));
-        let query = query
-            .ok()
-            .map(|query| query.instant(&history, END, &Options::default(), &Guard::default()).ok());
+        let query = query.ok().map(|query| {
+            query
+                .instant(&history, END, &Options::default(), &Guard::default())
+                .ok()
+        });
         assert!(format!("{query:?}").contains("value: 10.0"), "{query:?}");
     }
 }

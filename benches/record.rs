@@ -28,10 +28,16 @@ const METRICS: &str = "
 - {name: api_request_count, type: counter, labels: [endpoint, method, status]}
 - {name: queue_length, type: gauge, labels: [queue_name]}
 ";
-const LABELS: [(&str, &str); 3] =
-    [("endpoint", "/api/users"), ("method", "GET"), ("status", "200")];
-const REVERSED: [(&str, &str); 3] =
-    [("status", "200"), ("method", "GET"), ("endpoint", "/api/users")];
+const LABELS: [(&str, &str); 3] = [
+    ("endpoint", "/api/users"),
+    ("method", "GET"),
+    ("status", "200"),
+];
+const REVERSED: [(&str, &str); 3] = [
+    ("status", "200"),
+    ("method", "GET"),
+    ("endpoint", "/api/users"),
+];
 
 fn recorder() -> Recorder {
     let mut problems = Diagnostics::default();
@@ -44,9 +50,17 @@ fn recorder() -> Recorder {
     // As in life, the series at hand is one of many.
     for user in 0..1000 {
         let endpoint = format!("/api/users/{user}");
-        let labels = [("endpoint", endpoint.as_str()), ("method", "GET"), ("status", "200")];
-        recorder.inc("api_request_count", &labels, 1.0).expect("a good record");
-        recorder.observe("api_request_duration", &labels, 1.0).expect("a good record");
+        let labels = [
+            ("endpoint", endpoint.as_str()),
+            ("method", "GET"),
+            ("status", "200"),
+        ];
+        recorder
+            .inc("api_request_count", &labels, 1.0)
+            .expect("a good record");
+        recorder
+            .observe("api_request_duration", &labels, 1.0)
+            .expect("a good record");
     }
     recorder
 }
@@ -82,7 +96,9 @@ fn on_threads(
             };
             thread::scope(|scope| {
                 let running: Vec<_> = (0..threads).map(|_| scope.spawn(timed)).collect();
-                let ended = running.into_iter().map(|thread| thread.join().expect("no panic"));
+                let ended = running
+                    .into_iter()
+                    .map(|thread| thread.join().expect("no panic"));
                 ended.max().unwrap_or_default()
             })
         });
@@ -91,15 +107,27 @@ fn on_threads(
 
 fn handles(criterion: &mut Criterion) {
     let recorder = recorder();
-    let counter = recorder.counter("api_request_count", &LABELS).expect("declared");
-    let histogram = recorder.observer("api_request_duration", &LABELS).expect("declared");
-    let summary = recorder.observer("api_request_summary", &LABELS).expect("declared");
-    let gauge = recorder.gauge("queue_length", &[("queue_name", "q")]).expect("declared");
+    let counter = recorder
+        .counter("api_request_count", &LABELS)
+        .expect("declared");
+    let histogram = recorder
+        .observer("api_request_duration", &LABELS)
+        .expect("declared");
+    let summary = recorder
+        .observer("api_request_summary", &LABELS)
+        .expect("declared");
+    let gauge = recorder
+        .gauge("queue_length", &[("queue_name", "q")])
+        .expect("declared");
     let mut group = criterion.benchmark_group("handle");
     for threads in [1, 2] {
         let name = |what: &str| format!("{what}, {threads} thread(s)");
-        on_threads(&mut group, &name("counter"), threads, |_| drop(black_box(counter.inc(1.0))));
-        on_threads(&mut group, &name("gauge"), threads, |n| drop(black_box(gauge.set(n as f64))));
+        on_threads(&mut group, &name("counter"), threads, |_| {
+            drop(black_box(counter.inc(1.0)))
+        });
+        on_threads(&mut group, &name("gauge"), threads, |n| {
+            drop(black_box(gauge.set(n as f64)))
+        });
         on_threads(&mut group, &name("histogram"), threads, |n| {
             drop(black_box(histogram.observe(latency(n))));
         });
@@ -116,19 +144,36 @@ fn names(criterion: &mut Criterion) {
     for threads in [1, 2] {
         let name = |what: &str| format!("{what}, {threads} thread(s)");
         on_threads(&mut group, &name("counter"), threads, |_| {
-            drop(black_box(recorder.inc(black_box("api_request_count"), black_box(&LABELS), 1.0)));
+            drop(black_box(recorder.inc(
+                black_box("api_request_count"),
+                black_box(&LABELS),
+                1.0,
+            )));
         });
         on_threads(&mut group, &name("histogram"), threads, |n| {
             let labels = black_box(&LABELS);
-            drop(black_box(recorder.observe("api_request_duration", labels, latency(n))));
+            drop(black_box(recorder.observe(
+                "api_request_duration",
+                labels,
+                latency(n),
+            )));
         });
     }
     on_threads(&mut group, "counter, labels in another order", 1, |_| {
-        drop(black_box(recorder.inc("api_request_count", black_box(&REVERSED), 1.0)));
+        drop(black_box(recorder.inc(
+            "api_request_count",
+            black_box(&REVERSED),
+            1.0,
+        )));
     });
     on_threads(&mut group, "helper: a duration and a count", 1, |n| {
         let took = Duration::from_millis(1 + n % 64);
-        drop(black_box(recorder.api_request(black_box("/api/users"), "GET", took, 200)));
+        drop(black_box(recorder.api_request(
+            black_box("/api/users"),
+            "GET",
+            took,
+            200,
+        )));
     });
     group.finish();
 }
@@ -142,16 +187,24 @@ fn peer(criterion: &mut Criterion) {
     let histograms = HistogramVec::new(HistogramOpts::new("h", "h"), &names).expect("good names");
     for user in 0..1000 {
         let endpoint = format!("/api/users/{user}");
-        counters.with_label_values(&[endpoint.as_str(), "GET", "200"]).inc();
-        histograms.with_label_values(&[endpoint.as_str(), "GET", "200"]).observe(1.0);
+        counters
+            .with_label_values(&[endpoint.as_str(), "GET", "200"])
+            .inc();
+        histograms
+            .with_label_values(&[endpoint.as_str(), "GET", "200"])
+            .observe(1.0);
     }
-    let (counter, histogram) =
-        (counters.with_label_values(&values), histograms.with_label_values(&values));
+    let (counter, histogram) = (
+        counters.with_label_values(&values),
+        histograms.with_label_values(&values),
+    );
     let map = HashMap::from(LABELS);
     let mut group = criterion.benchmark_group("prometheus crate");
     for threads in [1, 2] {
         let name = |what: &str| format!("{what}, {threads} thread(s)");
-        on_threads(&mut group, &name("counter handle"), threads, |_| counter.inc());
+        on_threads(&mut group, &name("counter handle"), threads, |_| {
+            counter.inc()
+        });
         on_threads(&mut group, &name("histogram handle"), threads, |n| {
             histogram.observe(latency(n));
         });
@@ -159,12 +212,19 @@ fn peer(criterion: &mut Criterion) {
             counters.with_label_values(black_box(&values)).inc();
         });
         on_threads(&mut group, &name("histogram by values"), threads, |n| {
-            histograms.with_label_values(black_box(&values)).observe(latency(n));
+            histograms
+                .with_label_values(black_box(&values))
+                .observe(latency(n));
         });
         // The like of recording by name: labels are given with their names, in any order.
-        on_threads(&mut group, &name("counter by names and values"), threads, |_| {
-            counters.with(black_box(&map)).inc();
-        });
+        on_threads(
+            &mut group,
+            &name("counter by names and values"),
+            threads,
+            |_| {
+                counters.with(black_box(&map)).inc();
+            },
+        );
     }
     group.finish();
 }

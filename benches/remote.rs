@@ -3,7 +3,12 @@
 //! `cargo bench --bench remote`. A million samples wait in a history on disk, as after an outage;
 //! the receiver is a VictoriaMetrics where there is one, and one of our own that only answers.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -15,7 +20,6 @@ use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_remote_write::{Families, RemoteWrite, Setup, Writers};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, Spanned};
 use bellwether_tsdb::history::{History, Options};
-
 use support::sink::{Reply, Sink};
 use support::storage::Storage;
 
@@ -25,7 +29,10 @@ const COLLECTIONS: u32 = 1000;
 fn main() {
     let folder = tempfile::tempdir().unwrap();
     let now = 1_760_000_000_000;
-    let options = Options { folder: Some(folder.path().join("history")), ..Options::default() };
+    let options = Options {
+        folder: Some(folder.path().join("history")),
+        ..Options::default()
+    };
     let (history, recovery) = History::open(options, UnixMillis(now));
     assert_eq!(recovery.error, None);
     let history = Arc::new(history);
@@ -35,17 +42,36 @@ fn main() {
     fill(&history, now);
     assert!(history.sync());
     let count = |_: &support::sink::Request| {
-        let headers = vec![("X-Prometheus-Remote-Write-Samples-Written", "2000".to_owned())];
-        Some(Reply { status: 204, headers, ..Reply::default() })
+        let headers = vec![(
+            "X-Prometheus-Remote-Write-Samples-Written",
+            "2000".to_owned(),
+        )];
+        Some(Reply {
+            status: 204,
+            headers,
+            ..Reply::default()
+        })
     };
     let sink = Sink::start(count);
     let url = format!("http://{}/", sink.address());
     for protocol in ["1.0", "2.0"] {
-        report(&format!("{protocol}, own receiver"), &history, start, &url, protocol);
+        report(
+            &format!("{protocol}, own receiver"),
+            &history,
+            start,
+            &url,
+            protocol,
+        );
     }
     if support::servers::there("victoria-metrics") {
         let victoria = Storage::victoria_metrics(&folder.path().join("victoria"));
-        report("1.0, VictoriaMetrics", &history, start, &victoria.write_url(), "1.0");
+        report(
+            "1.0, VictoriaMetrics",
+            &history,
+            start,
+            &victoria.write_url(),
+            "1.0",
+        );
     }
 }
 
@@ -54,7 +80,11 @@ fn fill(history: &History, now: i64) {
     let series: Vec<_> = (0..SERIES)
         .map(|number| {
             let (name, number) = (format!("metric_{}", number % 50), number.to_string());
-            let labels = [("__name__", &*name), ("instance", "host.example"), ("device", &*number)];
+            let labels = [
+                ("__name__", &*name),
+                ("instance", "host.example"),
+                ("device", &*number),
+            ];
             history.series_ref(&LabelSet::new(labels)).unwrap()
         })
         .collect();
@@ -98,7 +128,9 @@ fn report(
         let writers = Writers::new(setup);
         let begin = Instant::now();
         let prepared = writers.prepare(&settings).unwrap();
-        writers.replace(prepared, Arc::new(Arc::clone(history)), Families::default()).await;
+        writers
+            .replace(prepared, Arc::new(Arc::clone(history)), Families::default())
+            .await;
         let wanted = u64::from(SERIES) * u64::from(COLLECTIONS);
         let figures = loop {
             let figures = writers.figures()["bench"].clone();

@@ -30,12 +30,22 @@ impl Queryable for Waves {
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let mut all = Vec::new();
         for labels in self.series(matchers, from, to, guard)? {
-            let phase = labels.get("host").trim_start_matches('h').parse().unwrap_or(0.0);
+            let phase = labels
+                .get("host")
+                .trim_start_matches('h')
+                .parse()
+                .unwrap_or(0.0);
             let first = from.0.div_euclid(STEP_MS) + i64::from(from.0.rem_euclid(STEP_MS) > 0);
-            let times: Vec<i64> = (first..=to.0.div_euclid(STEP_MS)).map(|n| n * STEP_MS).collect();
+            let times: Vec<i64> = (first..=to.0.div_euclid(STEP_MS))
+                .map(|n| n * STEP_MS)
+                .collect();
             let value = |at: &i64| 50.0 + 50.0 * (*at as f64 / 3.6e6 + phase).sin();
             guard.charge(times.len())?;
-            all.push(SampledSeries { labels, values: times.iter().map(value).collect(), times });
+            all.push(SampledSeries {
+                labels,
+                values: times.iter().map(value).collect(),
+                times,
+            });
         }
         Ok(all)
     }
@@ -49,7 +59,10 @@ impl Queryable for Waves {
     ) -> Result<Vec<LabelSet>, StorageError> {
         let all = (0..METRICS).flat_map(|metric| {
             (0..SERIES).map(move |host| {
-                LabelSet::new([(METRIC_NAME, format!("m{metric}")), ("host", format!("h{host}"))])
+                LabelSet::new([
+                    (METRIC_NAME, format!("m{metric}")),
+                    ("host", format!("h{host}")),
+                ])
             })
         });
         let accepted = |labels: &LabelSet| matchers.iter().all(|one| one.accepts(labels));
@@ -79,16 +92,26 @@ fn declaration() -> String {
 fn day(criterion: &mut Criterion) {
     let text = declaration();
     let mut group = criterion.benchmark_group("replay");
-    group.sample_size(10).measurement_time(Duration::from_secs(20));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(20));
     group.bench_function("day_1000_series_100_rules", |bencher| {
         bencher.iter(|| {
             let loaded = config::decode(&Source::Embedded, &text, &|_| None);
-            let Ok(plan) = config::plan(loaded) else { return };
+            let Ok(plan) = config::plan(loaded) else {
+                return;
+            };
             let setup = Setup {
                 metrics: plan.metrics,
                 rules: plan.rules,
                 routing: plan.routing,
-                channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
+                channels: &plan
+                    .root
+                    .performance_monitor
+                    .value
+                    .alerting
+                    .notifications
+                    .channels,
                 matchers: &[],
             };
             let from = UnixMillis(1_700_000_000_000);

@@ -47,8 +47,9 @@ fn metrics() -> Arc<[MetricDef]> {
 
 /// Rules from one line of YAML each; `{n}` is the number.
 fn rules(line: &str, count: usize) -> RuleSet {
-    let yaml: String =
-        (0..count).map(|n| format!("- {}\n", line.replace("{n}", &n.to_string()))).collect();
+    let yaml: String = (0..count)
+        .map(|n| format!("- {}\n", line.replace("{n}", &n.to_string())))
+        .collect();
     let mut problems = Diagnostics::default();
     let settings = parse(&yaml).ok().and_then(|node| {
         Vec::<RuleSettings>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
@@ -61,7 +62,10 @@ fn rules(line: &str, count: usize) -> RuleSet {
 
 /// A store filled for five minutes, and an engine that has judged it once.
 fn filled(set: RuleSet) -> (Store, Engine, Now) {
-    let options = Options { windows: set.windows(), ..Options::default() };
+    let options = Options {
+        windows: set.windows(),
+        ..Options::default()
+    };
     let store = Store::new(metrics(), options);
     let mut now = Now::default().after(Duration::from_secs(3_600));
     let mut engine = Engine::new(set, now);
@@ -91,15 +95,30 @@ fn tick(criterion: &mut Criterion, name: &str, line: &str, count: usize) {
 
 fn ticks(criterion: &mut Criterion) {
     let base = "name: r{n}, metric: usage, labels: {host: h{n}}, condition: '>'";
-    tick(criterion, "threshold_10k_rules", &format!("{{{base}, threshold: 95}}"), SERIES);
+    tick(
+        criterion,
+        "threshold_10k_rules",
+        &format!("{{{base}, threshold: 95}}"),
+        SERIES,
+    );
     tick(
         criterion,
         "mean_5m_10k_rules",
         &format!("{{{base}, threshold: 95, aggregation: mean, window: 5m, duration: 5m}}"),
         SERIES,
     );
-    tick(criterion, "firing_10k_rules", &format!("{{{base}, threshold: -1}}"), SERIES);
-    tick(criterion, "expr_10k_rows", "{name: r, expr: 'misses / (hits + misses) > 0.5'}", 1);
+    tick(
+        criterion,
+        "firing_10k_rules",
+        &format!("{{{base}, threshold: -1}}"),
+        SERIES,
+    );
+    tick(
+        criterion,
+        "expr_10k_rows",
+        "{name: r, expr: 'misses / (hits + misses) > 0.5'}",
+        1,
+    );
     tick(
         criterion,
         "rate_5m_10k_rules",
@@ -128,14 +147,20 @@ fn churn(criterion: &mut Criterion) {
 /// The same expression in evalexpr's own evaluator, for comparison.
 fn evalexpr_itself(criterion: &mut Criterion) {
     use evalexpr::{ContextWithMutableVariables, HashMapContext, Value, build_operator_tree};
-    let Ok(tree) = build_operator_tree("misses / (hits + misses) > 0.5") else { return };
+    let Ok(tree) = build_operator_tree("misses / (hits + misses) > 0.5") else {
+        return;
+    };
     let mut context = HashMapContext::new();
     criterion.bench_function("expr_10k_rows_in_evalexpr", |bencher| {
         bencher.iter(|| {
             let mut holds = 0;
             for n in 0..SERIES {
-                context.set_value("misses".into(), Value::Float(n as f64)).ok();
-                context.set_value("hits".into(), Value::Float(n as f64 * 3.0)).ok();
+                context
+                    .set_value("misses".into(), Value::Float(n as f64))
+                    .ok();
+                context
+                    .set_value("hits".into(), Value::Float(n as f64 * 3.0))
+                    .ok();
                 holds += u32::from(tree.eval_boolean_with_context(&context).unwrap_or(false));
             }
             black_box(holds)
@@ -161,7 +186,11 @@ fn promql_rules(criterion: &mut Criterion) {
     for round in 0..1_000_u32 {
         now = now.after(INTERVAL);
         let value = |n: usize| f64::from(round % 50) + (n % 40) as f64;
-        let samples: Vec<_> = series.iter().enumerate().map(|(n, s)| (*s, value(n))).collect();
+        let samples: Vec<_> = series
+            .iter()
+            .enumerate()
+            .map(|(n, s)| (*s, value(n)))
+            .collect();
         history.append(now.wall, &samples);
     }
     criterion.bench_function("promql_1k_rules_10m_samples", |bencher| {
@@ -196,7 +225,9 @@ fn memory_child() {
 }
 
 fn memory(_: &mut Criterion) {
-    let Ok(this) = std::env::current_exe() else { return };
+    let Ok(this) = std::env::current_exe() else {
+        return;
+    };
     if let Ok(output) = Command::new(this).env(CHILD, "1").output() {
         print!("{}", String::from_utf8_lossy(&output.stdout));
     }

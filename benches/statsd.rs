@@ -63,10 +63,16 @@ impl Side {
     fn ours(folder: &Path) -> Self {
         let (udp, http) = ports();
         let file = folder.join("ours.yaml");
-        let yaml = OURS.replace("{udp}", &udp.to_string()).replace("{http}", &http.to_string());
+        let yaml = OURS
+            .replace("{udp}", &udp.to_string())
+            .replace("{http}", &http.to_string());
         fs::write(&file, yaml).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-        command.arg("run").arg("--config").arg(file).env("STATE_DIRECTORY", folder);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(file)
+            .env("STATE_DIRECTORY", folder);
         Self::spawn(command, udp, http, "bellwether_statsd_lines_total")
     }
 
@@ -86,10 +92,19 @@ impl Side {
 
     fn spawn(mut command: Command, udp: u16, http: u16, counter: &'static str) -> Self {
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let side = Self { process: process.expect("a program that starts"), udp, http, counter };
+        let side = Self {
+            process: process.expect("a program that starts"),
+            udp,
+            http,
+            counter,
+        };
         let deadline = Instant::now() + Duration::from_secs(20);
         while side.lines().is_none() {
-            assert!(Instant::now() < deadline, "{:?} does not answer", command.get_program());
+            assert!(
+                Instant::now() < deadline,
+                "{:?} does not answer",
+                command.get_program()
+            );
             sleep(Duration::from_millis(20));
         }
         side
@@ -103,7 +118,11 @@ impl Side {
         stream.read_to_string(&mut page).ok()?;
         let found = page.lines().find(|line| line.starts_with(self.counter));
         let value = found.and_then(|line| line.rsplit_once(' '));
-        Some(value.and_then(|(_, value)| value.parse::<f64>().ok()).unwrap_or(0.0) as u64)
+        Some(
+            value
+                .and_then(|(_, value)| value.parse::<f64>().ok())
+                .unwrap_or(0.0) as u64,
+        )
     }
 
     /// Its CPU time so far, in seconds: utime and stime, in ticks of 10 ms.
@@ -112,7 +131,9 @@ impl Side {
         let stat = stat.expect("a process that lives");
         let (_, fields) = stat.rsplit_once(')').expect("the kernel's form");
         let fields = fields.split_whitespace().skip(11).take(2);
-        fields.map(|ticks| ticks.parse::<f64>().expect("a number") / 100.0).sum()
+        fields
+            .map(|ticks| ticks.parse::<f64>().expect("a number") / 100.0)
+            .sum()
     }
 
     /// Lines taken per CPU second, and which part of the lines sent was taken.
@@ -129,7 +150,10 @@ impl Side {
             }
         }
         let taken = self.settled() - lines;
-        (taken as f64 / (self.cpu() - cpu), taken as f64 / sent as f64)
+        (
+            taken as f64 / (self.cpu() - cpu),
+            taken as f64 / sent as f64,
+        )
     }
 
     /// The count of lines once it stays the same.
@@ -197,8 +221,13 @@ fn peer() -> Option<PathBuf> {
     let gopath = std::env::var_os("GOPATH").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go"));
     let folders = std::env::split_paths(&path).collect::<Vec<_>>().into_iter();
-    let go = gopath.into_iter().chain(home).map(|folder| folder.join("bin"));
-    let found = folders.chain(go).map(|folder| folder.join("statsd_exporter"));
+    let go = gopath
+        .into_iter()
+        .chain(home)
+        .map(|folder| folder.join("bin"));
+    let found = folders
+        .chain(go)
+        .map(|folder| folder.join("statsd_exporter"));
     named.into_iter().chain(found).find(|file| file.is_file())
 }
 

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
-use bellwether_recorder::{Declared, Recorder};
 use bellwether::config::{self, Source};
-use bellwether_schema::Problems;
-use bellwether_exposition::{Format, Page};
-use bellwether_tsdb::history::History;
-use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, Wall};
+use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
 use bellwether_compat::RuleFile;
+use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, UnixMillis};
+use bellwether_exposition::{Format, Page};
 use bellwether_promql::{Guard, Queryable};
-use bellwether_tsdb::store::{self, Store};
+use bellwether_recorder::{Declared, Recorder};
+use bellwether_schema::Diagnostics;
 use bellwether_template as templates;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::{self, Store};
 use bellwether_tsdb::transfer::Import;
 use minijinja::context;
 
@@ -41,16 +41,24 @@ pub const TARGETS: &[Target] = &[
 
 /// A configuration file: read, and checked as `bellwether check` does.
 pub fn configuration(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     check(text);
 }
 
 /// `${NAME:-default}` in a value.
 pub fn expansion(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     // A string of JSON is one of YAML.
-    let Ok(quoted) = serde_json::to_string(text) else { return };
-    check(&format!("performance_monitor: {{prometheus: {{default_labels: {{a: {quoted}}}}}}}\n"));
+    let Ok(quoted) = serde_json::to_string(text) else {
+        return;
+    };
+    check(&format!(
+        "performance_monitor: {{prometheus: {{default_labels: {{a: {quoted}}}}}}}\n"
+    ));
 }
 
 fn check(text: &str) {
@@ -60,7 +68,9 @@ fn check(text: &str) {
 
 /// A page of metrics, in both formats.
 pub fn exposition(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     for format in [Format::Text, Format::OpenMetrics] {
         bellwether_exposition::parse(text, format).ok();
     }
@@ -69,13 +79,19 @@ pub fn exposition(bytes: &[u8]) {
 /// A query: read, printed, and asked over a few series.
 pub fn promql(bytes: &[u8]) {
     static HISTORY: OnceLock<History> = OnceLock::new();
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(query) = bellwether_promql::parse(text) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(query) = bellwether_promql::parse(text) else {
+        return;
+    };
     let history = HISTORY.get_or_init(|| {
         let history = History::in_memory(10);
         for (job, step) in [("a", 1.0), ("b", -0.5)] {
             let labels = LabelSet::new([("__name__", "up"), ("job", job), ("le", "1")]);
-            let Some(series) = history.series_ref(&labels) else { continue };
+            let Some(series) = history.series_ref(&labels) else {
+                continue;
+            };
             (0..20).for_each(|at| {
                 history.append(UnixMillis(at * 15_000), &[(series, at as f64 * step)])
             });
@@ -83,10 +99,21 @@ pub fn promql(bytes: &[u8]) {
         history
     });
     assert!(!query.to_string().is_empty());
-    let options = promql::Options::default();
-    query.instant(history, Wall(300_000), &options, &guard()).ok();
+    let options = bellwether_promql::Options::default();
+    query
+        .instant(history, UnixMillis(300_000), &options, &guard())
+        .ok();
     let step = Duration::from_secs(30);
-    query.range(history, Wall(0), Wall(300_000), step, &options, &guard()).ok();
+    query
+        .range(
+            history,
+            UnixMillis(0),
+            UnixMillis(300_000),
+            step,
+            &options,
+            &guard(),
+        )
+        .ok();
 }
 
 /// Limits of a query as a server has them, but that nobody ends it when its time is over.
@@ -113,7 +140,7 @@ pub fn statsd(bytes: &[u8]) {
     let recording = Recording::get();
     for settings in &recording.statsd {
         let recorder = Recorder::new(recording.application.iter().cloned());
-        let lines = record_packet(settings, &recorder, Wall(1_700_000_000_000), bytes);
+        let lines = record_packet(settings, &recorder, UnixMillis(1_700_000_000_000), bytes);
         assert!(lines <= bytes.split(|byte| *byte == b'\n').count() as u64);
         recording.is_shown(&recorder);
     }
@@ -150,10 +177,21 @@ impl Recording {
             let plan = plan.expect("a declaration without problems");
             let settings = &plan.root.performance_monitor.application.statsd;
             let settings = settings.as_ref().expect("the section above");
-            let dialects = [StatsdDialect::Auto, StatsdDialect::Statsd, StatsdDialect::Dogstatsd];
-            let statsd = dialects.map(|dialect| Statsd { dialect, ..settings.clone() });
+            let dialects = [
+                StatsdDialect::Auto,
+                StatsdDialect::Statsd,
+                StatsdDialect::Dogstatsd,
+            ];
+            let statsd = dialects.map(|dialect| Statsd {
+                dialect,
+                ..settings.clone()
+            });
             let application = plan.application.unwrap_or_default();
-            Self { metrics: plan.metrics, application, statsd: statsd.into() }
+            Self {
+                metrics: plan.metrics,
+                application,
+                statsd: statsd.into(),
+            }
         })
     }
 
@@ -167,33 +205,50 @@ impl Recording {
             let (mut page, mut bytes) = (Page::new(store.snapshot(), format), Vec::new());
             while page.next_chunk(&mut bytes) {}
             let text = std::str::from_utf8(&bytes).expect("a page of text");
-            exposition::parse(text, format).expect("a page that its own parser takes");
+            bellwether_exposition::parse(text, format).expect("a page that its own parser takes");
         }
     }
 }
 
 /// A configuration of Alertmanager.
 pub fn alertmanager(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     let no_files = |_: &Path| Ok(Vec::new());
     let mut problems = Diagnostics::default();
-    bellwether_compat::alertmanager(Path::new("alertmanager.yml"), text, &no_files, &mut problems);
+    bellwether_compat::alertmanager(
+        Path::new("alertmanager.yml"),
+        text,
+        &no_files,
+        &mut problems,
+    );
 }
 
 /// A rule file of Prometheus, its templates among it.
 pub fn rule_file(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let file = RuleFile { path: PathBuf::from("rules.yml"), text: text.to_owned() };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let file = RuleFile {
+        path: PathBuf::from("rules.yml"),
+        text: text.to_owned(),
+    };
     bellwether_compat::import(&[file], std::iter::empty(), &mut Diagnostics::default());
 }
 
 /// A template of a message.
 pub fn template(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     let environment = templates::environment();
     let labels = std::collections::BTreeMap::from([("job", "a")]);
     let facts = context! { labels => labels, value => 0.5 };
-    templates::parsed(&environment, text, |one| templates::rendered(one, facts, 1 << 15).ok()).ok();
+    templates::parsed(&environment, text, |one| {
+        templates::rendered(one, facts, 1 << 15).ok()
+    })
+    .ok();
 }
 
 /// A segment of history's write-ahead log.
@@ -207,10 +262,14 @@ pub fn block(bytes: &[u8]) {
 }
 
 fn history_file(name: &str, bytes: &[u8]) {
-    let Ok(folder) = tempfile::tempdir() else { return };
+    let Ok(folder) = tempfile::tempdir() else {
+        return;
+    };
     if std::fs::write(folder.path().join(name), bytes).is_err() {
         return;
     }
     let (history, _) = History::open_read_only(folder.path());
-    history.select(&[], Wall(i64::MIN), Wall(i64::MAX), &guard()).ok();
+    history
+        .select(&[], UnixMillis(i64::MIN), UnixMillis(i64::MAX), &guard())
+        .ok();
 }

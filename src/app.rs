@@ -24,16 +24,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use account::Account;
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
-
-use crate::config::{self, Plan, Source, process_environment};
-use crate::logging;
+use backend::View;
 use bellwether_collectors::HealthBoard;
 use bellwether_collectors::neo4j::Seen;
 use bellwether_core::{AlertState, Now, UnixMillis};
@@ -42,17 +36,22 @@ use bellwether_notify::Notifier;
 use bellwether_rules::{Engine, RestoredRule, StateFile};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
-
-use account::Account;
-use backend::View;
 use desk::Desk;
 use judge::{Judge, Judged};
 use made::Made;
 use outward::Outward;
 pub use overrides::Overrides;
+use parking_lot::Mutex;
 use past::Past;
 use running::Running;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 use web::Web;
+
+use crate::config::{self, Plan, Source, process_environment};
+use crate::logging;
 
 /// How long the channels may take to hand over what waits, on the way out.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -125,10 +124,19 @@ const DESCRIPTORS: u64 = 65_536;
 /// limit of 1,024 is for those that use `select`.
 fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    let most = limit
+        .maximum
+        .map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
     if limit.current.is_some_and(|current| current < most) {
         // Where it is not allowed, connections are refused earlier; nothing else is lost.
-        setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit }).ok();
+        setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(most),
+                ..limit
+            },
+        )
+        .ok();
     }
 }
 
@@ -161,10 +169,19 @@ impl App {
         let running = app.current.load_full();
         let statsd = app.statsd.prepare(&running.plan, &running.recorder).await;
         let statsd = statsd.map_err(anyhow::Error::msg)?;
-        app.web.open(&settings, backend, Some(socket)).await.map_err(anyhow::Error::msg)?;
+        app.web
+            .open(&settings, backend, Some(socket))
+            .await
+            .map_err(anyhow::Error::msg)?;
         app.statsd.replace(statsd);
-        let remote = app.outward.prepare(&running.plan).await.map_err(anyhow::Error::msg)?;
-        app.outward.replace(remote, app.past.as_ref(), &running.plan).await;
+        let remote = app
+            .outward
+            .prepare(&running.plan)
+            .await
+            .map_err(anyhow::Error::msg)?;
+        app.outward
+            .replace(remote, app.past.as_ref(), &running.plan)
+            .await;
         let stop = CancellationToken::new();
         let judging = tokio::spawn(app.judge.clone().run(stop.clone()));
         app.current.load().start(&app);
@@ -200,7 +217,12 @@ impl App {
         let clock = Clock::start();
         let now = clock.now();
         warn_of(&source, &plan);
-        let channels = &plan.root.performance_monitor.alerting.notifications.channels;
+        let channels = &plan
+            .root
+            .performance_monitor
+            .alerting
+            .notifications
+            .channels;
         let channels =
             Notifier::prepare_with(Arc::new(move || clock.now()), channels, plan.sender.clone());
         let channels = channels.await?;
@@ -211,7 +233,9 @@ impl App {
             state: state.clone(),
             clock: Arc::new(move || clock.now()),
             random: fastrand::f64,
-            observer: account.as_ref().map_or_else(account::nobody, Account::observer),
+            observer: account
+                .as_ref()
+                .map_or_else(account::nobody, Account::observer),
         };
         let notifier = Arc::new(Notifier::new(setup));
         let neo4j_seen = seen(kept.folder.as_ref().map(|folder| folder.join("neo4j.json"))).await;
@@ -224,15 +248,21 @@ impl App {
         };
         let said = saver("desk.json", "silences and acknowledgements");
         let file = saver("alerts.json", "the state of the alerts");
-        let (running, rules) =
-            Running::new(plan, past.as_ref().map(|past| past.history.clone()), &source);
+        let (running, rules) = Running::new(
+            plan,
+            past.as_ref().map(|past| past.history.clone()),
+            &source,
+        );
         past::recall(running.store.clone(), clock.now()).await;
         let mut engine = Engine::new(rules, now);
         let ended = match &file {
             Some(file) => engine.restore(saved(file.clone()).await, now),
             None => Vec::new(),
         };
-        let firing = engine.alerts().into_iter().filter(|one| one.state == AlertState::Firing);
+        let firing = engine
+            .alerts()
+            .into_iter()
+            .filter(|one| one.state == AlertState::Firing);
         let standing = firing.map(Arc::new).collect();
         let judged = Judged::new(engine, running.store.clone());
         let history = past.as_ref().map(|past| past.history.clone());
@@ -240,8 +270,18 @@ impl App {
         let desk = Arc::new(Desk::new(routed, notifying, account.clone(), said, clock));
         desk.restore(standing);
         desk.recall().await;
-        let made = Arc::new(Made::new(history.clone(), running.plan.default_labels.clone()));
-        let judge = Arc::new(Judge::new(judged, clock, desk.clone(), file, history, made.clone()));
+        let made = Arc::new(Made::new(
+            history.clone(),
+            running.plan.default_labels.clone(),
+        ));
+        let judge = Arc::new(Judge::new(
+            judged,
+            clock,
+            desk.clone(),
+            file,
+            history,
+            made.clone(),
+        ));
         judge.tell(&ended).await;
         Ok(Arc::new(Self {
             source,
@@ -261,7 +301,10 @@ impl App {
             neo4j_seen,
             web: Web::default(),
             statsd: statsd::Intake::default(),
-            reloads: Mutex::new(Reloads { loaded_at: now.wall, ..Reloads::default() }),
+            reloads: Mutex::new(Reloads {
+                loaded_at: now.wall,
+                ..Reloads::default()
+            }),
             reloading: tokio::sync::Mutex::default(),
         }))
     }
@@ -276,7 +319,12 @@ impl App {
         let folder = self.state.as_ref()?.problem();
         let mut problems: Vec<String> = match folder {
             Some(problem) => vec![problem],
-            None => self.desk.problems().into_iter().chain(self.judge.problem()).collect(),
+            None => self
+                .desk
+                .problems()
+                .into_iter()
+                .chain(self.judge.problem())
+                .collect(),
         };
         // What ails all of them is told once.
         problems.dedup();
@@ -335,7 +383,9 @@ impl App {
         let remote = self.outward.prepare(&plan).await?;
         let old = self.current.load_full();
         let statsd = self.statsd.prepare(&plan, &old.recorder).await?;
-        self.web.open(&monitor.prometheus, Arc::new(View(self.clone())), None).await?;
+        self.web
+            .open(&monitor.prometheus, Arc::new(View(self.clone())), None)
+            .await?;
 
         warn_of(&self.source, &plan);
         if plan.root.logging != old.plan.root.logging {
@@ -343,7 +393,11 @@ impl App {
         }
         past::warn_of_change(&old.plan, &plan);
         account::warn_of_change(&old.plan, &plan);
-        let told = format!("{} metrics, {} rules", plan.metrics.len(), plan.rules.rules.len());
+        let told = format!(
+            "{} metrics, {} rules",
+            plan.metrics.len(),
+            plan.rules.rules.len()
+        );
         let (next, rules) = Running::new(plan, self.history(), &self.source);
         let next = Arc::new(next);
         old.stop().await;
@@ -353,22 +407,30 @@ impl App {
         self.notifier.replace(channels).await;
         let ended = self.judge.replace(rules, next.store.clone());
         self.desk.replace(next.plan.routing.clone());
-        self.made.relabel(&next.plan.default_labels, self.clock.now().wall);
+        self.made
+            .relabel(&next.plan.default_labels, self.clock.now().wall);
         self.judge.tell(&ended).await;
         self.judge.save().await;
-        for origin in old.origins().filter(|origin| !next.origins().any(|new| new == *origin)) {
+        for origin in old
+            .origins()
+            .filter(|origin| !next.origins().any(|new| new == *origin))
+        {
             self.board.forget(origin);
             self.made.forget(origin, self.clock.now().wall);
         }
         self.current.store(next.clone());
-        self.outward.replace(remote, self.past.as_ref(), &next.plan).await;
+        self.outward
+            .replace(remote, self.past.as_ref(), &next.plan)
+            .await;
         next.start(self);
         Ok(told)
     }
 
     /// Tells systemd that the rules are still judged, as long as they are.
     async fn watchdog(self: Arc<Self>) {
-        let Some(every) = systemd::watchdog() else { return };
+        let Some(every) = systemd::watchdog() else {
+            return;
+        };
         let mut ticks = tokio::time::interval(every);
         loop {
             ticks.tick().await;
@@ -410,7 +472,10 @@ struct KeptIn {
 impl KeptIn {
     fn of(state: Option<&StateFolder>) -> Self {
         match state {
-            None => Self { folder: None, missing: "there is no state directory".into() },
+            None => Self {
+                folder: None,
+                missing: "there is no state directory".into(),
+            },
             Some(state) if state.is_anothers() => Self {
                 folder: None,
                 missing: format!(
@@ -418,7 +483,10 @@ impl KeptIn {
                     state.path().display()
                 ),
             },
-            Some(state) => Self { folder: Some(state.path().to_owned()), missing: String::new() },
+            Some(state) => Self {
+                folder: Some(state.path().to_owned()),
+                missing: String::new(),
+            },
         }
     }
 
@@ -429,7 +497,9 @@ impl KeptIn {
 
 /// The servers that answered some time since installation.
 async fn seen(file: Option<PathBuf>) -> Seen {
-    tokio::task::spawn_blocking(move || Seen::load(file)).await.unwrap_or_default()
+    tokio::task::spawn_blocking(move || Seen::load(file))
+        .await
+        .unwrap_or_default()
 }
 
 /// The alerts that the process before left behind.

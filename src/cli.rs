@@ -69,7 +69,11 @@ struct Global {
     #[arg(long, global = true)]
     debug: bool,
     /// Listen on ADDRESS:PORT (or :PORT) instead of what the declaration says.
-    #[arg(long = "web.listen-address", global = true, value_name = "ADDRESS:PORT")]
+    #[arg(
+        long = "web.listen-address",
+        global = true,
+        value_name = "ADDRESS:PORT"
+    )]
     listen_address: Option<String>,
     /// TLS and users of the page, in exporter-toolkit's form.
     #[arg(long = "web.config.file", global = true, value_name = "FILE")]
@@ -190,7 +194,9 @@ pub fn main() -> ExitCode {
         Err(help) => return said(&help.render()),
     };
     // Two providers are linked into some dependencies; the first TLS connection would panic.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     if !matches!(command, Command::Run) {
         // Whoever has read enough (`| head`) ends a command in silence; the agent itself goes on.
         sigpipe::reset();
@@ -238,7 +244,10 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bellwether: {}", asking::printable_lines(&format!("{error:#}")));
+            eprintln!(
+                "bellwether: {}",
+                asking::printable_lines(&format!("{error:#}"))
+            );
             ExitCode::FAILURE
         }
     }

@@ -9,14 +9,13 @@ mod query;
 mod render;
 mod threshold;
 
-use serde_json::{Value, json};
-
-use crate::config::Plan;
 use bellwether_core::MetricDef;
-
 use layout::Drawn;
 use panels::{Panel, Query, ROWS, Row};
+use serde_json::{Value, json};
 use threshold::Limit;
+
+use crate::config::Plan;
 
 /// The dashboard for `plan`. Classic dashboard JSON, schema 36: Grafana 10 to 13 import it.
 #[must_use]
@@ -25,13 +24,22 @@ pub fn render(plan: &Plan) -> Value {
     // Panels of the catalogue first: what none of them shows is then known.
     let mut rows: Vec<_> = ROWS
         .iter()
-        .map(|row| (row, row.panels.iter().filter_map(|p| drawing.panel(p)).collect()))
+        .map(|row| {
+            (
+                row,
+                row.panels.iter().filter_map(|p| drawing.panel(p)).collect(),
+            )
+        })
         .collect();
     for (row, drawn) in &mut rows {
         drawing.others(row, drawn);
     }
     rows.retain(|(_, drawn)| !drawn.is_empty());
-    document(&layout::arrange(rows.into_iter().map(|(row, drawn)| (row.title, drawn)).collect()))
+    document(&layout::arrange(
+        rows.into_iter()
+            .map(|(row, drawn)| (row.title, drawn))
+            .collect(),
+    ))
 }
 
 /// One metric and what it shows.
@@ -50,12 +58,19 @@ struct Drawing<'a> {
 
 impl<'a> Drawing<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let shown = |def: &'a MetricDef| Shown { def, figure: &def.name, drawn: false };
+        let shown = |def: &'a MetricDef| Shown {
+            def,
+            figure: &def.name,
+            drawn: false,
+        };
         let mut metrics: Vec<_> = plan.metrics.iter().map(shown).collect();
         for (id, declared) in plan.system.iter().flatten() {
             metrics[id.0 as usize].figure = declared.figure();
         }
-        Self { metrics, limits: threshold::limits(&plan.rules) }
+        Self {
+            metrics,
+            limits: threshold::limits(&plan.rules),
+        }
     }
 
     /// A panel of the catalogue with those of its metrics that are declared.
@@ -71,7 +86,9 @@ impl<'a> Drawing<'a> {
                     _ => None,
                 };
                 let other_def = other.map(|other| self.metrics[other].def);
-                let Some(expression) = query::expression(target, def, other_def) else { continue };
+                let Some(expression) = query::expression(target, def, other_def) else {
+                    continue;
+                };
                 targets.push((expression, query::legend(target, def, named.len() > 1)));
                 limits.extend(threshold::matching(
                     target.query,
@@ -86,19 +103,31 @@ impl<'a> Drawing<'a> {
             }
         }
         (!targets.is_empty()).then(|| {
-            render::panel(panel.view, panel.unit, panel.title, panel.about, &targets, &limits)
+            render::panel(
+                panel.view,
+                panel.unit,
+                panel.title,
+                panel.about,
+                &targets,
+                &limits,
+            )
         })
     }
 
     /// The metrics that export a figure.
     fn showing(&self, figure: &str) -> Vec<usize> {
         let all = self.metrics.iter().enumerate();
-        all.filter(|(_, metric)| metric.figure == figure).map(|(index, _)| index).collect()
+        all.filter(|(_, metric)| metric.figure == figure)
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Panels for the metrics of the row's origin that nothing shows yet.
     fn others(&self, row: &Row, drawn: &mut Vec<Drawn>) {
-        let left = self.metrics.iter().filter(|m| !m.drawn && Some(m.def.origin) == row.others);
+        let left = self
+            .metrics
+            .iter()
+            .filter(|m| !m.drawn && Some(m.def.origin) == row.others);
         drawn.extend(left.map(|metric| panels::generic(metric.def, &self.limits)));
     }
 }

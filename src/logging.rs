@@ -8,11 +8,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
-
 use bellwether_files as files;
 use bellwether_schema::{section, string_enum};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
 
 /// Lines that may wait for the thread; a burst beyond them leaves some out.
 const BUFFERED_LINES: usize = 32_768;
@@ -87,13 +86,22 @@ fn subscribe(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // Libraries speak up only when something is wrong: their outages are told by ours.
     let level = settings.level.as_str();
-    let libraries =
-        if matches!(settings.level, Level::Trace | Level::Debug) { level } else { "error" };
+    let libraries = if matches!(settings.level, Level::Trace | Level::Debug) {
+        level
+    } else {
+        "error"
+    };
     let filter = EnvFilter::new(format!("{libraries},bellwether={level}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
     match settings.format {
         Format::Text => builder.with_ansi(colours).with_target(false).try_init(),
-        Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        Format::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
     }
 }
 
@@ -102,7 +110,9 @@ fn subscribe(
 /// # Errors
 /// Why it could not.
 pub fn check(settings: &Logging) -> Result<(), String> {
-    let Some(path) = &settings.file else { return Ok(()) };
+    let Some(path) = &settings.file else {
+        return Ok(());
+    };
     let told = |error: io::Error| format!("cannot open {}: {error}", path.display());
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(told(io::ErrorKind::IsADirectory.into())),
@@ -139,11 +149,23 @@ impl Rotating {
         }
         let file = files::append(path)?;
         let metadata = file.metadata()?;
-        let descriptor = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+        let descriptor = ["/dev", "/proc"]
+            .iter()
+            .any(|folder| path.starts_with(folder));
         let rotates = metadata.is_file() && !descriptor;
         let max_bytes = if rotates { max_bytes } else { 0 };
-        let path = if rotates { fs::canonicalize(path)? } else { path.to_owned() };
-        Ok(Self { path, file, size: metadata.len(), max_bytes, backup_count })
+        let path = if rotates {
+            fs::canonicalize(path)?
+        } else {
+            path.to_owned()
+        };
+        Ok(Self {
+            path,
+            file,
+            size: metadata.len(),
+            max_bytes,
+            backup_count,
+        })
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
@@ -219,7 +241,10 @@ mod tests {
         let mut log = Rotating::open(&path, 10, 1).unwrap();
         log.write_all(b"abc\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "abc\n");
-        assert_eq!(fs::read_to_string(folder.path().join("x.log.1")).unwrap(), "12345678");
+        assert_eq!(
+            fs::read_to_string(folder.path().join("x.log.1")).unwrap(),
+            "12345678"
+        );
     }
 
     #[test]
@@ -235,7 +260,10 @@ mod tests {
             let mut log = Rotating::open(&at(name), 10, 2).unwrap();
             log.write_all(b"one-----\n").unwrap();
             log.write_all(b"two-----\n").unwrap();
-            assert!(fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
+            assert!(
+                fs::symlink_metadata(at(name)).unwrap().is_symlink(),
+                "{name}"
+            );
             assert!(!at(&format!("{name}.1")).exists(), "{name}");
         }
         assert_eq!(fs::read_to_string(at("link.log")).unwrap(), "two-----\n");

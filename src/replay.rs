@@ -17,12 +17,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use compare::{Change, compare};
-pub use episode::{Episode, Told};
-pub use feed::observed_interval;
-pub use part::Part;
-pub use pipeline::{Pipeline, Sent};
-
 use ahead::Ahead;
 use bellwether_core::{MetricDef, MetricId, MonoMillis, Now, UnixMillis};
 use bellwether_matcher::LabelMatcher;
@@ -31,10 +25,15 @@ use bellwether_promql::{Guard, Queryable, StorageError};
 use bellwether_routing::Routing;
 use bellwether_rules::{Engine, RecordingOverlay, RuleSet};
 use bellwether_tsdb::store::{Options, Store};
+pub use compare::{Change, compare};
 use episode::Episodes;
+pub use episode::{Episode, Told};
 use feed::Feed;
+pub use feed::observed_interval;
 use metronome::Metronome;
 use page::Pages;
+pub use part::Part;
+pub use pipeline::{Pipeline, Sent};
 
 /// Where the monotonic clock of a replay begins, so that "an hour ago" can be said from the start.
 const START: MonoMillis = MonoMillis(3_600_000);
@@ -109,15 +108,30 @@ pub fn run(
     progress: &mut dyn FnMut(UnixMillis),
 ) -> Result<Outcome, StorageError> {
     let windows = setup.rules.windows();
-    let longest = windows.iter().map(|(_, window)| *window).max().unwrap_or_default();
-    let rarest = setup.metrics.iter().map(|def| def.interval).max().unwrap_or_default();
+    let longest = windows
+        .iter()
+        .map(|(_, window)| *window)
+        .max()
+        .unwrap_or_default();
+    let rarest = setup
+        .metrics
+        .iter()
+        .map(|def| def.interval)
+        .max()
+        .unwrap_or_default();
     let start = from.before(longest.max(rarest * WARM_INTERVALS));
     let clock = Virtual { start };
     let wanted = wanted(&setup.rules);
     let mut outcome = Outcome::default();
     let mut feed = Feed::new(&setup, wanted);
     let mut pages = Pages::new(source, guard, start, to);
-    let store = Store::new(Arc::clone(&setup.metrics), Options { windows, ..Options::default() });
+    let store = Store::new(
+        Arc::clone(&setup.metrics),
+        Options {
+            windows,
+            ..Options::default()
+        },
+    );
     let mut episodes = Episodes::new(&setup.rules);
     let mut pipeline = Pipeline::new(setup.routing, setup.channels, clock.at(from));
     let ahead = Ahead::new(source, to);
@@ -134,7 +148,10 @@ pub fn run(
         loop {
             let fed = feed.collect();
             while let Some(at) = metronome.beat(fed.map_or(page, |(_, at)| at)) {
-                metronome.origins.iter().for_each(|origin| judge(*origin, at));
+                metronome
+                    .origins
+                    .iter()
+                    .for_each(|origin| judge(*origin, at));
             }
             let Some((origin, at)) = fed else { break };
             store.commit(feed.batch(), clock.at(at));
@@ -157,7 +174,9 @@ pub fn run(
 /// The metrics that enabled rules look at.
 fn wanted(rules: &RuleSet) -> Vec<MetricId> {
     let enabled = rules.rules.iter().filter(|rule| rule.enabled);
-    let metrics = enabled.flat_map(|rule| rule.inputs()).map(|input| (input.metric, ()));
+    let metrics = enabled
+        .flat_map(|rule| rule.inputs())
+        .map(|input| (input.metric, ()));
     metrics.collect::<BTreeMap<_, _>>().into_keys().collect()
 }
 
@@ -168,6 +187,9 @@ struct Virtual {
 
 impl Virtual {
     fn at(&self, wall: UnixMillis) -> Now {
-        Now { mono: START.after(wall.since(self.start)), wall }
+        Now {
+            mono: START.after(wall.since(self.start)),
+            wall,
+        }
     }
 }

@@ -14,12 +14,11 @@ mod settings;
 mod stage;
 mod subject;
 
+use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, SourceLocation, parse};
 pub use case::{Verdict, name, run};
 pub use diff::{Failure, Line};
 pub use settings::{Case, Suite};
 pub use subject::Subject;
-
-use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, SourceLocation, parse};
 
 /// Reads a file of tests.
 ///
@@ -30,7 +29,13 @@ pub fn read(text: &str) -> Result<Suite, Vec<Diagnostic>> {
     let suite = match parse(text) {
         Ok(node) => Suite::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)),
         Err((pos, message)) => {
-            problems.error(&SourceLocation { pos, ..SourceLocation::default() }, message);
+            problems.error(
+                &SourceLocation {
+                    pos,
+                    ..SourceLocation::default()
+                },
+                message,
+            );
             None
         }
     };

@@ -12,11 +12,16 @@ use std::path::{Path, PathBuf};
 use bellwether::config::{self, EMBEDDED, Source};
 
 fn yaml_files(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/config")
+        .join(folder);
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .collect();
     files.sort();
     files
@@ -50,7 +55,11 @@ fn compare(folder: &str, told: impl Fn(Result<config::Plan, String>) -> Option<S
 
 #[test]
 fn broken_declarations_give_the_expected_message() {
-    assert!(yaml_files("bad").len() >= 60, "only {} broken files", yaml_files("bad").len());
+    assert!(
+        yaml_files("bad").len() >= 60,
+        "only {} broken files",
+        yaml_files("bad").len()
+    );
     compare("bad", Result::err);
 }
 
@@ -59,8 +68,12 @@ fn odd_declarations_load_with_the_expected_warnings() {
     compare("odd", |plan| {
         let mut warnings = plan.ok()?.warnings;
         warnings.sort_by_key(|warning| warning.at.pos);
-        (!warnings.is_empty())
-            .then(|| warnings.iter().map(|warning| format!("{warning}\n")).collect())
+        (!warnings.is_empty()).then(|| {
+            warnings
+                .iter()
+                .map(|warning| format!("{warning}\n"))
+                .collect()
+        })
     });
 }
 
@@ -104,9 +117,20 @@ fn the_shipped_declaration_holds_the_whole_catalogue() {
     assert_eq!(monitor.application_metrics.len(), 14);
     assert_eq!(monitor.neo4j_metrics.as_ref().unwrap().queries.len(), 13);
     assert!(plan.rules.rules.len() >= 13);
-    let conditions: Vec<String> = plan.rules.rules.iter().map(|rule| rule.condition()).collect();
-    for expected in ["disk_usage_percent reaches 95 within 4h", "memory_percent is anomalous"] {
-        assert!(conditions.iter().any(|condition| condition == expected), "{conditions:?}");
+    let conditions: Vec<String> = plan
+        .rules
+        .rules
+        .iter()
+        .map(|rule| rule.condition())
+        .collect();
+    for expected in [
+        "disk_usage_percent reaches 95 within 4h",
+        "memory_percent is anomalous",
+    ] {
+        assert!(
+            conditions.iter().any(|condition| condition == expected),
+            "{conditions:?}"
+        );
     }
     assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
 }
@@ -129,7 +153,10 @@ fn secrets_are_not_printed() {
                 notifications:\n      channels:\n        - {type: webhook, url: \
                 \"https://user:hunter2@example.org/hunter2\", bearer_token: hunter2}\n";
     let printed = config::print(&report("x.yaml", text).unwrap().root).unwrap();
-    assert!(printed.contains("<secret>") && !printed.contains("hunter2"), "{printed}");
+    assert!(
+        printed.contains("<secret>") && !printed.contains("hunter2"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -140,7 +167,10 @@ fn secrets_inside_of_addresses_and_headers_are_not_printed() {
                 - {type: email, smtp_server: mail.example.org, from: a@example.org, recipients: [b@example.org], \
                 headers: {X-Token: hunter2}}\n";
     let printed = config::print(&report("x.yaml", text).unwrap().root).unwrap();
-    assert!(printed.contains("https://<secret>@example.org"), "{printed}");
+    assert!(
+        printed.contains("https://<secret>@example.org"),
+        "{printed}"
+    );
     assert!(!printed.contains("hunter2"), "{printed}");
 }
 
@@ -160,9 +190,10 @@ fn a_list_or_a_mapping_with_nothing_behind_it_is_the_default() {
 #[test]
 fn the_generated_docs_are_what_the_code_gives() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    for (name, generated) in
-        [("configuration.md", config::reference()), ("metrics.md", config::metrics())]
-    {
+    for (name, generated) in [
+        ("configuration.md", config::reference()),
+        ("metrics.md", config::metrics()),
+    ] {
         let path = docs.join(name);
         if std::env::var_os("UPDATE_EXPECTED").is_some() {
             fs::write(&path, &generated).unwrap();
@@ -201,12 +232,21 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
     assert_eq!(names, ["good", "fine"]);
     for file in ["b.yml", "c.yml", "d.yml", "e.yml"] {
         let told = |problems: &[bellwether_schema::Diagnostic]| {
-            problems.iter().any(|problem| problem.told(&"x").contains(file))
+            problems
+                .iter()
+                .any(|problem| problem.told(&"x").contains(file))
         };
-        assert!(told(&plan.left_out) && told(&report.problems), "{file}: {:?}", plan.left_out);
+        assert!(
+            told(&plan.left_out) && told(&report.problems),
+            "{file}: {:?}",
+            plan.left_out
+        );
     }
-    let files: std::collections::BTreeSet<_> =
-        plan.left_out.iter().map(|problem| &problem.at.file).collect();
+    let files: std::collections::BTreeSet<_> = plan
+        .left_out
+        .iter()
+        .map(|problem| &problem.at.file)
+        .collect();
     assert_eq!(files.len(), 4, "{:?}", plan.left_out);
 
     declaration(", rule_limit: x");

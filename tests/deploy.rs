@@ -33,7 +33,13 @@ fn the_unit_is_sandboxed() {
     // Above the threshold, in tenths, the tool ends with an error.
     let output = run(
         "systemd-analyze",
-        &["security", "--offline=true", "--threshold=20", "--no-pager", unit],
+        &[
+            "security",
+            "--offline=true",
+            "--threshold=20",
+            "--no-pager",
+            unit,
+        ],
     );
     let report = text(&output);
     assert!(report.contains("Overall exposure level"), "{report}");
@@ -45,10 +51,22 @@ fn systemd_finds_nothing_to_correct_in_the_unit() {
     let unit = fs::read_to_string(shipped("deploy/bellwether.service")).expect("unit");
     let folder = tempfile::tempdir().expect("folder");
     let copy = folder.path().join("bellwether.service");
-    fs::write(&copy, unit.replace("/usr/local/bin/bellwether", env!("CARGO_BIN_EXE_bellwether")))
-        .expect("copy");
-    let output = run("systemd-analyze", &["verify", "--man=no", copy.to_str().expect("utf-8")]);
-    assert_eq!((output.status.success(), text(&output).as_str()), (true, ""));
+    fs::write(
+        &copy,
+        unit.replace(
+            "/usr/local/bin/bellwether",
+            env!("CARGO_BIN_EXE_bellwether"),
+        ),
+    )
+    .expect("copy");
+    let output = run(
+        "systemd-analyze",
+        &["verify", "--man=no", copy.to_str().expect("utf-8")],
+    );
+    assert_eq!(
+        (output.status.success(), text(&output).as_str()),
+        (true, "")
+    );
 }
 
 #[test]
@@ -70,7 +88,10 @@ fn the_unit_can_do_what_the_agent_needs() {
         // Scrapes, UDP, Bolt and Kafka; the notify socket.
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     ] {
-        assert!(unit.lines().any(|found| found == line), "missing from the unit: {line}");
+        assert!(
+            unit.lines().any(|found| found == line),
+            "missing from the unit: {line}"
+        );
     }
     for cut in ["PrivateNetwork=yes", "IPAddressDeny"] {
         assert!(!unit.contains(cut), "cuts the agent off: {cut}");
@@ -82,9 +103,15 @@ fn the_unit_can_do_what_the_agent_needs() {
 fn what_is_shipped_speaks_tls_to_kafka() {
     let read = |path| fs::read_to_string(shipped(path)).expect(path);
     let default = "default = [\"kafka-ssl-vendored\"]";
-    assert!(read("Cargo.toml").lines().any(|line| line == default), "not by default");
+    assert!(
+        read("Cargo.toml").lines().any(|line| line == default),
+        "not by default"
+    );
     for path in ["Makefile", "deploy/Dockerfile"] {
-        assert!(read(path).contains("cargo build --release --locked"), "{path}");
+        assert!(
+            read(path).contains("cargo build --release --locked"),
+            "{path}"
+        );
         assert!(!read(path).contains("--no-default-features"), "{path}");
     }
 }
@@ -92,7 +119,10 @@ fn what_is_shipped_speaks_tls_to_kafka() {
 #[test]
 fn prometheus_takes_its_file() {
     let file = shipped("deploy/prometheus.yml");
-    let output = run("promtool", &["check", "config", file.to_str().expect("utf-8")]);
+    let output = run(
+        "promtool",
+        &["check", "config", file.to_str().expect("utf-8")],
+    );
     assert!(output.status.success(), "{}", text(&output));
     let settings: serde_yaml::Value =
         serde_yaml::from_str(&fs::read_to_string(&file).expect("file")).expect("yaml");
@@ -102,14 +132,22 @@ fn prometheus_takes_its_file() {
         Some(true),
         "the instance label of the page must win"
     );
-    assert_eq!(job["static_configs"][0]["targets"][0].as_str(), Some("localhost:9091"));
+    assert_eq!(
+        job["static_configs"][0]["targets"][0].as_str(),
+        Some("localhost:9091")
+    );
     assert_eq!(settings["global"]["scrape_interval"].as_str(), Some("30s"));
 }
 
 /// `make install` or `make uninstall` into a folder, with the binary under test.
 fn make(target: &str, root: &Path) -> String {
     let output = Command::new("make")
-        .args(["--no-print-directory", "-C", env!("CARGO_MANIFEST_DIR"), target])
+        .args([
+            "--no-print-directory",
+            "-C",
+            env!("CARGO_MANIFEST_DIR"),
+            target,
+        ])
         .arg(format!("DESTDIR={}", root.display()))
         .arg(format!("BINARY={}", env!("CARGO_BIN_EXE_bellwether")))
         .args(["PREFIX=/usr", "SYSCONFDIR=/etc"])
@@ -128,7 +166,12 @@ fn files_below(root: &Path) -> Vec<String> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                found.push(path.strip_prefix(root).expect("below").display().to_string());
+                found.push(
+                    path.strip_prefix(root)
+                        .expect("below")
+                        .display()
+                        .to_string(),
+                );
             }
         }
     }
@@ -153,7 +196,9 @@ fn install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
             "usr/share/bellwether/prometheus.yml",
         ]
     );
-    let unit = root.path().join("usr/lib/systemd/system/bellwether.service");
+    let unit = root
+        .path()
+        .join("usr/lib/systemd/system/bellwether.service");
     let unit = fs::read_to_string(unit).expect("unit");
     assert!(
         unit.contains("ExecStart=/usr/bin/bellwether run --config /etc/bellwether/bellwether.yaml")
@@ -161,7 +206,10 @@ fn install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
     assert!(!unit.contains("/usr/local"), "{unit}");
     let binary = root.path().join("usr/bin/bellwether");
     let config = root.path().join("etc/bellwether/bellwether.yaml");
-    let output = run(binary.to_str().expect("utf-8"), &["check", config.to_str().expect("utf-8")]);
+    let output = run(
+        binary.to_str().expect("utf-8"),
+        &["check", config.to_str().expect("utf-8")],
+    );
     assert!(output.status.success(), "{}", text(&output));
 
     make("uninstall", root.path());
@@ -174,10 +222,20 @@ fn install_leaves_an_edited_configuration_alone() {
     make("install", root.path());
     let config = root.path().join("etc/bellwether/bellwether.yaml");
     let shipped = fs::read_to_string(&config).expect("config");
-    assert_eq!(make("install", root.path()).matches(".new").count(), 0, "nothing was edited");
+    assert_eq!(
+        make("install", root.path()).matches(".new").count(),
+        0,
+        "nothing was edited"
+    );
 
     fs::write(&config, "performance_monitor: {}\n").expect("edit");
     assert!(make("install", root.path()).contains("bellwether.yaml.new"));
-    assert_eq!(fs::read_to_string(&config).expect("config"), "performance_monitor: {}\n");
-    assert_eq!(fs::read_to_string(config.with_extension("yaml.new")).expect("new"), shipped);
+    assert_eq!(
+        fs::read_to_string(&config).expect("config"),
+        "performance_monitor: {}\n"
+    );
+    assert_eq!(
+        fs::read_to_string(config.with_extension("yaml.new")).expect("new"),
+        shipped
+    );
 }

@@ -19,7 +19,9 @@ const LONGEST: usize = 4096;
 const DICTIONARY: &str = include_str!("../fuzz/dictionary");
 
 fn words() -> Vec<Vec<u8>> {
-    let quoted = DICTIONARY.lines().filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
+    let quoted = DICTIONARY
+        .lines()
+        .filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
     quoted.map(unescaped).collect()
 }
 
@@ -27,7 +29,11 @@ fn words() -> Vec<Vec<u8>> {
 fn unescaped(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text.bytes());
     while let Some(byte) = rest.next() {
-        let escaped = if byte == b'\\' { rest.next() } else { Some(byte) };
+        let escaped = if byte == b'\\' {
+            rest.next()
+        } else {
+            Some(byte)
+        };
         bytes.push(match (byte, escaped.unwrap()) {
             (b'\\', b'x') => {
                 let digits = [rest.next().unwrap(), rest.next().unwrap()];
@@ -50,14 +56,19 @@ fn count(name: &str) -> usize {
 }
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(name);
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
     assert!(!files.is_empty(), "{} is empty", folder.display());
-    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+    files
+        .iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect()
 }
 
 /// An input a few changes away from one of the corpus.
@@ -78,7 +89,11 @@ fn mutated(corpus: &[Vec<u8>], words: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
             3 => {
                 let word = &words[random.usize(..words.len())];
                 // Mostly once: what nests is for depth, and depth is refused early.
-                let times = if random.u8(..8) == 0 { 1 << random.u32(..8) } else { 1 };
+                let times = if random.u8(..8) == 0 {
+                    1 << random.u32(..8)
+                } else {
+                    1
+                };
                 input.splice(at..at, word.repeat(times));
             }
             4 => {
@@ -112,7 +127,9 @@ fn run(&(name, target): &Target) {
 #[test]
 fn no_input_of_any_target_panics() {
     for target in TARGETS {
-        let thread = std::thread::Builder::new().name(target.0.to_owned()).stack_size(STACK);
+        let thread = std::thread::Builder::new()
+            .name(target.0.to_owned())
+            .stack_size(STACK);
         let ended = thread.spawn(move || run(target)).unwrap().join();
         assert!(ended.is_ok(), "{}: see above", target.0);
     }

@@ -25,7 +25,10 @@ fn the_seasonal_forecast_beats_the_last_day_again() {
         told += m4::smape(&series.came, &season) / all.len() as f64;
         naive += m4::smape(&series.came, &last) / all.len() as f64;
     }
-    eprintln!("sMAPE over {} series: {told:.2}, the last day again {naive:.2}", all.len());
+    eprintln!(
+        "sMAPE over {} series: {told:.2}, the last day again {naive:.2}",
+        all.len()
+    );
     assert!(told < naive, "{told} against {naive}");
 }
 
@@ -39,8 +42,12 @@ fn bands_of_nine_in_ten_hold_as_many() {
     for series in &all {
         // Also where hours of the known part are held back: all series end at one time.
         for back in [0, 48, 96, 168, 240] {
-            let Some(end) = series.known.len().checked_sub(back) else { continue };
-            let Ok(told) = continue_hours(&series.known[..end], 48) else { continue };
+            let Some(end) = series.known.len().checked_sub(back) else {
+                continue;
+            };
+            let Ok(told) = continue_hours(&series.known[..end], 48) else {
+                continue;
+            };
             let came = series.known[end..].iter().chain(&series.came).take(48);
             for (hour, came) in came.enumerate() {
                 let (low, high) = told.band(hour).unwrap();
@@ -60,9 +67,18 @@ fn what_fires_before_a_disk_is_full_holds_its_band() {
     for hours in [4, 24] {
         for (name, values) in backtest::disks(3 * hours) {
             let within = Duration::from_secs(hours as u64 * 3600);
-            let told = Backtest { step: 60_000, values: &values, target: 95.0, within }.run(60);
+            let told = Backtest {
+                step: 60_000,
+                values: &values,
+                target: 95.0,
+                within,
+            }
+            .run(60);
             eprintln!("{name}, within {hours} h: {told:?}");
-            assert!(told.fired > 0, "{name}, within {hours} h: it was never told");
+            assert!(
+                told.fired > 0,
+                "{name}, within {hours} h: it was never told"
+            );
             all.add(told);
         }
     }

@@ -51,11 +51,18 @@ fn hits_are_worth_what_they_are_by_hand() {
     ] {
         let hits: Vec<bool> = (0..100).map(|row| rows.contains(&row)).collect();
         let score = standard().score(&file, &hits);
-        assert!((score.raw - raw).abs() < 1e-6, "{rows:?}: {} not {raw}", score.raw);
+        assert!(
+            (score.raw - raw).abs() < 1e-6,
+            "{rows:?}: {} not {raw}",
+            score.raw
+        );
         assert_eq!((score.null, score.perfect), (-2.0, 2.0));
     }
     assert_eq!(file.places[14], Place::Probation);
-    assert_eq!(nab::places(10_000, &[])[749..751], [Place::Probation, Place::Outside(-1.0)]);
+    assert_eq!(
+        nab::places(10_000, &[])[749..751],
+        [Place::Probation, Place::Outside(-1.0)]
+    );
 }
 
 #[test]
@@ -73,10 +80,22 @@ fn no_hit_is_0_and_perfection_100() {
 fn a_detector_of_nab_gets_the_scores_that_nab_publishes() {
     const PUBLISHED: [(&str, [f64; 3]); 5] = [
         ("artificialNoAnomaly", [0.0, 0.0, 0.0]),
-        ("artificialWithAnomaly", [-5.692_444_610, -7.342_444_610, -10.692_444_610]),
-        ("realAWSCloudwatch", [-11.256_215_513, -27.047_633_246, -22.256_215_513]),
-        ("realAdExchange", [1.931_760_675, 1.051_792_936, -3.068_239_325]),
-        ("realTraffic", [3.998_687_678, 3.228_687_678, -0.001_312_321]),
+        (
+            "artificialWithAnomaly",
+            [-5.692_444_610, -7.342_444_610, -10.692_444_610],
+        ),
+        (
+            "realAWSCloudwatch",
+            [-11.256_215_513, -27.047_633_246, -22.256_215_513],
+        ),
+        (
+            "realAdExchange",
+            [1.931_760_675, 1.051_792_936, -3.068_239_325],
+        ),
+        (
+            "realTraffic",
+            [3.998_687_678, 3.228_687_678, -0.001_312_321],
+        ),
     ];
     let (files, profiles) = match (nab::files(), nab::profiles()) {
         (Ok(files), Ok(profiles)) => (files, profiles),
@@ -106,10 +125,16 @@ fn what_ships_reaches_what_is_asked_of_it() {
     for file in &files {
         all.add(profiles[0].score(file, &rivals::shipped(file)));
     }
-    eprintln!("NAB standard, five families, as shipped: {:.1}", all.normalized());
+    eprintln!(
+        "NAB standard, five families, as shipped: {:.1}",
+        all.normalized()
+    );
     assert!(all.normalized() >= 65.0, "{all:?}");
     // The default is no lucky one: chosen on the other families it does as well on each.
     let chosen = rivals::shipped_left_out(&files, &profiles[0]);
-    eprintln!("each family's sensitivity chosen on the others: {:.1}", chosen.all.normalized());
+    eprintln!(
+        "each family's sensitivity chosen on the others: {:.1}",
+        chosen.all.normalized()
+    );
     assert!(chosen.all.normalized() >= 65.0, "{chosen:?}");
 }

@@ -31,7 +31,10 @@ const METRICS: &str = "performance_monitor:
 ";
 
 fn plan(rules: &str) -> Plan {
-    let rules: String = rules.lines().map(|rule| format!("      - {rule}\n")).collect();
+    let rules: String = rules
+        .lines()
+        .map(|rule| format!("      - {rule}\n"))
+        .collect();
     let loaded = config::decode(&Source::Embedded, &format!("{METRICS}{rules}"), &|_| None);
     config::plan(loaded).unwrap_or_else(|report| panic!("{report}"))
 }
@@ -46,12 +49,18 @@ fn wall(second: u64) -> UnixMillis {
 }
 
 fn now(second: u64) -> Now {
-    Now { mono: MonoMillis(3_600_000), wall: START }.after(Duration::from_secs(second))
+    Now {
+        mono: MonoMillis(3_600_000),
+        wall: START,
+    }
+    .after(Duration::from_secs(second))
 }
 
 /// Appends one value to a series.
 fn record(history: &History, second: u64, labels: &[(&str, &str)], value: f64) {
-    let series = history.series_ref(&LabelSet::new(labels.iter().copied())).expect("room");
+    let series = history
+        .series_ref(&LabelSet::new(labels.iter().copied()))
+        .expect("room");
     history.append(wall(second), &[(series, value)]);
 }
 
@@ -65,11 +74,24 @@ fn replayed(plan: Plan, history: &History, from: u64, to: u64) -> Outcome {
         metrics: plan.metrics,
         rules: plan.rules,
         routing: plan.routing,
-        channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
+        channels: &plan
+            .root
+            .performance_monitor
+            .value
+            .alerting
+            .notifications
+            .channels,
         matchers: &[],
     };
-    replay::run(history, setup, wall(from), wall(to), &Guard::default(), &mut |_| {})
-        .expect("history reads")
+    replay::run(
+        history,
+        setup,
+        wall(from),
+        wall(to),
+        &Guard::default(),
+        &mut |_| {},
+    )
+    .expect("history reads")
 }
 
 /// Fired and resolved times of each rule's episodes, in seconds since the start.
@@ -93,10 +115,16 @@ const RULES: &str = "{name: cpu, metric: cpu_percent, condition: '>', threshold:
 fn a_replay_does_what_happened_live() {
     let live = plan(RULES);
     let history = History::in_memory(100);
-    let options = Options { windows: live.rules.windows(), ..Options::default() };
+    let options = Options {
+        windows: live.rules.windows(),
+        ..Options::default()
+    };
     let store = Store::new(Arc::clone(&live.metrics), options);
-    let (cpu, requests, latency) =
-        (id(&live, "cpu_percent"), id(&live, "requests"), id(&live, "latency"));
+    let (cpu, requests, latency) = (
+        id(&live, "cpu_percent"),
+        id(&live, "requests"),
+        id(&live, "latency"),
+    );
     let mut engine = Engine::new(live.rules, now(0));
     let (mut fired, mut counted, mut slow) = (Vec::new(), [0.0; 2], [[0.0; 4]; 2]);
     for second in (INTERVAL..=6 * 3600).step_by(INTERVAL as usize) {
@@ -133,14 +161,24 @@ fn a_replay_does_what_happened_live() {
         store.commit(&batch, now(second));
         store.expire(now(second));
         for transition in engine.tick(&store, None, now(second), None).transitions {
-            fired.push((transition.alert.rule.to_string(), transition.from, transition.at));
+            fired.push((
+                transition.alert.rule.to_string(),
+                transition.from,
+                transition.at,
+            ));
         }
     }
     let outcome = replayed(plan(RULES), &history, 0, 6 * 3600);
     assert_eq!(outcome.warnings, [""; 0]);
-    assert_eq!((outcome.series, outcome.ticks), (11, 2 * 6 * 3600 / INTERVAL));
+    assert_eq!(
+        (outcome.series, outcome.ticks),
+        (11, 2 * 6 * 3600 / INTERVAL)
+    );
     for rule in &outcome.rules {
-        let live: Vec<_> = fired.iter().filter(|(name, ..)| *name == *rule.name).collect();
+        let live: Vec<_> = fired
+            .iter()
+            .filter(|(name, ..)| *name == *rule.name)
+            .collect();
         let mut told: Vec<UnixMillis> = rule
             .episodes
             .iter()
@@ -150,8 +188,10 @@ fn a_replay_does_what_happened_live() {
         let mut lived: Vec<UnixMillis> = live
             .iter()
             .filter(|(name, from, at)| {
-                let pending =
-                    rule.episodes.iter().any(|one| one.active_at == *at && one.fired_at != *at);
+                let pending = rule
+                    .episodes
+                    .iter()
+                    .any(|one| one.active_at == *at && one.fired_at != *at);
                 let level = name == "levels"
                     && *from == bellwether_core::AlertState::Firing
                     && !rule.episodes.iter().any(|one| one.resolved_at == Some(*at));
@@ -177,8 +217,16 @@ fn what_was_known_before_the_start_counts_but_does_not_fire() {
     let outcome = replayed(plan(rule), &history, 615, 1200);
     assert_eq!(spans(&outcome), [("mean", 615, Some(735))]);
     let told = &outcome.rules[0].episodes[0].told;
-    assert_eq!(told.iter().map(|one| one.channel.as_str()).collect::<Vec<_>>(), ["log", "log"]);
-    assert_eq!(outcome.rules[0].per_week(Duration::from_secs(7 * 86_400)), 1.0);
+    assert_eq!(
+        told.iter()
+            .map(|one| one.channel.as_str())
+            .collect::<Vec<_>>(),
+        ["log", "log"]
+    );
+    assert_eq!(
+        outcome.rules[0].per_week(Duration::from_secs(7 * 86_400)),
+        1.0
+    );
 }
 
 #[test]
@@ -197,7 +245,10 @@ fn a_series_that_ends_resolves_as_it_did_live() {
         let outcome = replayed(plan(&format!("{{{rule}{more}}}")), &history, 0, 600);
         spans(&outcome)[0].2
     };
-    assert_eq!([ends(""), ends(", resolve_missing_after: 1m")], [None, Some(420)]);
+    assert_eq!(
+        [ends(""), ends(", resolve_missing_after: 1m")],
+        [None, Some(420)]
+    );
 }
 
 #[test]
@@ -208,7 +259,12 @@ fn what_cannot_be_told_apart_or_is_missing_is_named() {
     for host in ["a", "b"] {
         for second in (0..=300).step_by(15) {
             let value = if host == "b" { 90.0 } else { 1.0 };
-            record(&history, second, &[("__name__", "x_cpu_percent"), ("host", host)], value);
+            record(
+                &history,
+                second,
+                &[("__name__", "x_cpu_percent"), ("host", host)],
+                value,
+            );
         }
     }
     let outcome = replayed(plan(rules), &history, 0, 300);
@@ -221,10 +277,22 @@ fn what_cannot_be_told_apart_or_is_missing_is_named() {
     );
     let Plan { metrics, rules, .. } = plan(rules);
     let matchers = [LabelMatcher::equal("host", "b")];
-    let setup =
-        Setup { metrics, rules, routing: Arc::default(), channels: &[], matchers: &matchers };
-    let outcome =
-        replay::run(&history, setup, wall(0), wall(300), &Guard::default(), &mut |_| {}).unwrap();
+    let setup = Setup {
+        metrics,
+        rules,
+        routing: Arc::default(),
+        channels: &[],
+        matchers: &matchers,
+    };
+    let outcome = replay::run(
+        &history,
+        setup,
+        wall(0),
+        wall(300),
+        &Guard::default(),
+        &mut |_| {},
+    )
+    .unwrap();
     assert_eq!(spans(&outcome), [("cpu", 0, None)]);
     assert_eq!(outcome.warnings.len(), 1);
 }
@@ -235,12 +303,24 @@ fn rules_that_only_ask_history_are_judged_too() {
 {name: foreign, promql: 'elsewhere > 80'}";
     let history = History::in_memory(10);
     for second in (0..=1200).step_by(15) {
-        let value = if (300..600).contains(&second) { 90.0 } else { 10.0 };
+        let value = if (300..600).contains(&second) {
+            90.0
+        } else {
+            10.0
+        };
         record(&history, second, &[("__name__", "x_cpu_percent")], value);
-        record(&history, second, &[("__name__", "elsewhere"), ("job", "a")], value);
+        record(
+            &history,
+            second,
+            &[("__name__", "elsewhere"), ("job", "a")],
+            value,
+        );
     }
     let outcome = replayed(plan(rules), &history, 0, 1200);
-    assert_eq!(spans(&outcome), [("unfed", 360, Some(600)), ("foreign", 300, Some(600))]);
+    assert_eq!(
+        spans(&outcome),
+        [("unfed", 360, Some(600)), ("foreign", 300, Some(600))]
+    );
 }
 
 #[test]

@@ -5,11 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-use tracing::warn;
-
-use super::KeptIn;
-use crate::config::Plan;
 use bellwether_alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
 use bellwether_collectors::own::AlertHistoryFigures;
 use bellwether_core::{Cause, Status, Transition, UnixMillis};
@@ -17,6 +12,11 @@ use bellwether_notify::{Event, Observer, Outcome};
 use bellwether_routing::{MuteReason, Muted};
 use bellwether_runtime::Clock;
 use bellwether_server::AlertHistoryHealth;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::KeptIn;
+use crate::config::Plan;
 
 /// How long the last writes may take, on the way out.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -47,8 +47,11 @@ impl Account {
         if let Some(problem) = &problem {
             warn!("{problem}");
         }
-        let options =
-            Options { folder, retention: settings.retention.0, max_bytes: settings.max_bytes.0 };
+        let options = Options {
+            folder,
+            retention: settings.retention.0,
+            max_bytes: settings.max_bytes.0,
+        };
         let opening = move || AlertHistory::open(options, Arc::new(move || clock.now()));
         match tokio::task::spawn_blocking(opening).await {
             Ok(Ok(history)) => Some(Self { history, problem }),
@@ -65,21 +68,28 @@ impl Account {
 
     /// Keeps changes of alerts.
     pub(super) fn transitions(&self, transitions: &[Transition]) {
-        self.history.record_all(transitions.iter().map(Record::transition));
+        self.history
+            .record_all(transitions.iter().map(Record::transition));
     }
 
     /// Keeps what is not told, or not now.
     pub(super) fn kept_back(&self, kept: &[Muted], at: UnixMillis) {
         let held = kept.iter().filter_map(|one| {
             // Of what fired before a restart the outbox knows whether it was told.
-            let gate = one.gate.as_ref().filter(|gate| **gate != MuteReason::Restored)?;
+            let gate = one
+                .gate
+                .as_ref()
+                .filter(|gate| **gate != MuteReason::Restored)?;
             let notice = Notice {
                 channel: String::new(),
                 receiver: one.receiver.clone(),
                 cause: Cause::Change,
                 status: Status::Firing,
                 reason: String::new(),
-                step: Step::Held { gate: gate.name(), why: one.why.clone() },
+                step: Step::Held {
+                    gate: gate.name(),
+                    why: one.why.clone(),
+                },
             };
             Some(Record::notice(one.alert.clone(), notice, at))
         });
@@ -105,7 +115,10 @@ impl Account {
     pub(super) fn figures(&self) -> AlertHistoryFigures {
         let stats = self.history.stats();
         AlertHistoryFigures {
-            records: [("transition", stats.transitions), ("notification", stats.notifications)],
+            records: [
+                ("transition", stats.transitions),
+                ("notification", stats.notifications),
+            ],
             lost: [
                 ("no_room_transition", stats.no_room_transitions),
                 ("no_room_notification", stats.no_room_notifications),
@@ -122,8 +135,15 @@ impl Account {
 
     /// How it fares.
     pub(super) fn health(&self) -> AlertHistoryHealth {
-        let Stats { folder, disk_bytes, memory_bytes, oldest, damaged, problem, .. } =
-            self.history.stats();
+        let Stats {
+            folder,
+            disk_bytes,
+            memory_bytes,
+            oldest,
+            damaged,
+            problem,
+            ..
+        } = self.history.stats();
         AlertHistoryHealth {
             folder,
             bytes: disk_bytes + memory_bytes,
@@ -144,10 +164,18 @@ fn record(event: &Event<'_>) -> Record {
     let step = match event.outcome {
         Outcome::Queued => Step::Queued,
         Outcome::Delivered { attempt } => Step::Delivered { attempt },
-        Outcome::Failed { attempt, error, retry_in } => {
-            Step::Failed { attempt, error: error.to_owned(), retry_in }
-        }
-        Outcome::Refused { error } => Step::Refused { error: error.to_owned() },
+        Outcome::Failed {
+            attempt,
+            error,
+            retry_in,
+        } => Step::Failed {
+            attempt,
+            error: error.to_owned(),
+            retry_in,
+        },
+        Outcome::Refused { error } => Step::Refused {
+            error: error.to_owned(),
+        },
         Outcome::Dropped { reason } => Step::Dropped { why: reason },
     };
     Record::notification(event.notification, event.channel, step, event.at)

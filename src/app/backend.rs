@@ -6,12 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
-
-use super::App;
-use super::account::Account;
-use super::flags;
-use super::past::Past;
 use bellwether_alert_history::AlertHistory;
 use bellwether_collectors::application::record_json;
 use bellwether_core::{
@@ -25,6 +19,11 @@ use bellwether_server::{
     Resent, RuleGroup, RuleView, StateHealth,
 };
 use bellwether_tsdb::store::Store;
+use hashbrown::HashMap;
+
+use super::account::Account;
+use super::past::Past;
+use super::{App, flags};
 
 /// The app as the server sees it.
 pub(super) struct View(pub(super) Arc<App>);
@@ -39,7 +38,9 @@ impl Backend for View {
     }
 
     fn history(&self) -> Option<Arc<dyn Queryable>> {
-        self.0.history().map(|history| history as Arc<dyn Queryable>)
+        self.0
+            .history()
+            .map(|history| history as Arc<dyn Queryable>)
     }
 
     fn refresh(&self) {
@@ -49,7 +50,9 @@ impl Backend for View {
     fn ready(&self) -> bool {
         let board = self.0.board.all();
         let running = self.0.current.load();
-        running.origins().all(|origin| board.get(&origin).is_some_and(|health| health.runs > 0))
+        running
+            .origins()
+            .all(|origin| board.get(&origin).is_some_and(|health| health.runs > 0))
     }
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
@@ -62,7 +65,14 @@ impl Backend for View {
     }
 
     fn alerts(&self) -> Vec<Arc<Alert>> {
-        self.0.judge.judged().engine.alerts().into_iter().map(Arc::new).collect()
+        self.0
+            .judge
+            .judged()
+            .engine
+            .alerts()
+            .into_iter()
+            .map(Arc::new)
+            .collect()
     }
 
     fn suppressions(&self) -> collections::HashMap<Fingerprint, Suppression> {
@@ -70,7 +80,10 @@ impl Backend for View {
     }
 
     fn alert_history(&self) -> Option<AlertHistory> {
-        self.0.account.as_ref().map(|account| account.history.clone())
+        self.0
+            .account
+            .as_ref()
+            .map(|account| account.history.clone())
     }
 
     fn silences(&self) -> Vec<Silence> {
@@ -119,8 +132,16 @@ impl Backend for View {
             let view = rule_view(&status, alerts, &missing, judged.last_tick);
             // One that asks history is in PromQL as it stands.
             let native = status.rule.question().is_none();
-            let promql = if native { status.rule.promql(0, metrics).ok() } else { None };
-            RuleView { group: groups.of_rule(&status.rule.name), promql, ..view }
+            let promql = if native {
+                status.rule.promql(0, metrics).ok()
+            } else {
+                None
+            };
+            RuleView {
+                group: groups.of_rule(&status.rule.name),
+                promql,
+                ..view
+            }
         });
         recordings.chain(rules).collect()
     }
@@ -130,7 +151,11 @@ impl Backend for View {
     }
 
     fn flags(&self) -> BTreeMap<&'static str, String> {
-        flags::flags(&self.0.source, &self.0.current.load().plan, self.0.past.as_ref())
+        flags::flags(
+            &self.0.source,
+            &self.0.current.load().plan,
+            self.0.past.as_ref(),
+        )
     }
 
     fn alertmanagers(&self) -> Vec<String> {
@@ -157,16 +182,21 @@ impl Backend for View {
             };
             (origin, health)
         });
-        let channels = self.0.notifier.stats().into_iter().map(|channel| ChannelHealth {
-            name: channel.name,
-            kind: channel.kind,
-            queued: channel.queued,
-            dead_letters: channel.dead_letters,
-            sent: channel.sent,
-            failed: channel.failed,
-            dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
-            last_error: channel.last_error,
-        });
+        let channels = self
+            .0
+            .notifier
+            .stats()
+            .into_iter()
+            .map(|channel| ChannelHealth {
+                name: channel.name,
+                kind: channel.kind,
+                queued: channel.queued,
+                dead_letters: channel.dead_letters,
+                sent: channel.sent,
+                failed: channel.failed,
+                dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
+                last_error: channel.last_error,
+            });
         let reloads = self.0.reloads.lock().clone();
         Health {
             started: self.0.started,
@@ -179,7 +209,10 @@ impl Backend for View {
                 folder: self.0.state.as_ref().map(|state| state.path().to_owned()),
                 problem: self.0.state_problem(),
             },
-            reload: reloads.last.map(|(at, result)| ReloadHealth { at, error: result.err() }),
+            reload: reloads.last.map(|(at, result)| ReloadHealth {
+                at,
+                error: result.err(),
+            }),
             configuration: ConfigurationHealth {
                 source: self.0.source.to_string(),
                 checksum: self.0.current.load().plan.checksum,
@@ -196,7 +229,10 @@ impl View {
     ) -> std::collections::BTreeMap<Arc<str>, Vec<Arc<Alert>>> {
         let mut by_rule = std::collections::BTreeMap::<_, Vec<_>>::new();
         for alert in alerts {
-            by_rule.entry(alert.rule.clone()).or_default().push(Arc::new(alert));
+            by_rule
+                .entry(alert.rule.clone())
+                .or_default()
+                .push(Arc::new(alert));
         }
         by_rule
     }
@@ -223,7 +259,9 @@ fn rule_view(
         keep_firing_for: rule.policy.keep_firing_for,
         severity: rule.severity(0),
         labels: rule.identity.add_labels.clone(),
-        annotations: texts.map(|(name, text)| (name.clone(), text.source().to_owned())).collect(),
+        annotations: texts
+            .map(|(name, text)| (name.clone(), text.source().to_owned()))
+            .collect(),
         on_missing: rule.absence(),
         missing: alerts
             .iter()

@@ -4,13 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tracing::{info, warn};
-
-use super::account::Account;
 use bellwether_core::{Alert, Fingerprint, MonoMillis, Transition};
 use bellwether_files::durable::{Found, Saver};
 use bellwether_notify::Notifier;
@@ -19,6 +16,10 @@ use bellwether_routing::{
     Suppression,
 };
 use bellwether_runtime::Clock;
+use parking_lot::Mutex;
+use tracing::{info, warn};
+
+use super::account::Account;
 
 /// Who is told, and the channels.
 pub(super) struct Desk {
@@ -58,7 +59,9 @@ impl Desk {
     /// Goes on from before the start: `standing` fired when the process before ended.
     pub(super) fn restore(&self, standing: Vec<Arc<Alert>>) {
         let told = self.notifier.told();
-        self.dispatcher.lock().restore(standing, told, self.clock.now());
+        self.dispatcher
+            .lock()
+            .restore(standing, told, self.clock.now());
     }
 
     /// Goes on with what people said before the start, and keeps what they say from now on; and with
@@ -89,7 +92,9 @@ impl Desk {
         let audit = order.to_string();
         let done = {
             let random = u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..));
-            self.dispatcher.lock().order(order, random, self.clock.now())
+            self.dispatcher
+                .lock()
+                .order(order, random, self.clock.now())
         };
         match &done {
             Ok(id) => info!(id, "{audit}"),
@@ -104,7 +109,9 @@ impl Desk {
 
     /// Writes down what people said. Acknowledgements of alerts that ended go with the next write.
     async fn save(&self) -> Result<(), String> {
-        let Some(saver) = self.file.clone() else { return Ok(()) };
+        let Some(saver) = self.file.clone() else {
+            return Ok(());
+        };
         let state = self.dispatcher.lock().state();
         let saving = move || saver.save(|| StateFile::new(saver.path()).save(&state));
         match tokio::task::spawn_blocking(saving).await {
@@ -168,7 +175,9 @@ impl Desk {
     /// Notes alerts from before the start whose data were seen since.
     pub(super) fn confirm(&self, alerts: &[Fingerprint]) {
         if !alerts.is_empty() {
-            self.dispatcher.lock().confirm(alerts, self.clock.now().mono);
+            self.dispatcher
+                .lock()
+                .confirm(alerts, self.clock.now().mono);
         }
     }
 
@@ -214,14 +223,18 @@ impl Desk {
     pub(super) async fn reconcile(&self, mut standing: HashSet<Fingerprint>) {
         let _order = self.order.lock().await;
         standing.extend(self.dispatcher.lock().known());
-        self.notifier.reconcile(&standing, self.clock.now().wall).await;
+        self.notifier
+            .reconcile(&standing, self.clock.now().wall)
+            .await;
     }
 
     fn feedback(&self) -> Feedback {
         let now = self.clock.now().mono;
         let failing = self.notifier.failing().into_iter();
         Feedback {
-            failing: failing.map(|(channel, since)| (channel, now.since(since))).collect(),
+            failing: failing
+                .map(|(channel, since)| (channel, now.since(since)))
+                .collect(),
             refused: self.notifier.take_refused(),
             judged: MonoMillis(self.judged.load(Relaxed)),
         }

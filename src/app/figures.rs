@@ -3,9 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
-use super::App;
-use super::account::Account;
-use super::past::Past;
 use bellwether_analysis::lookout::{Lookout, Watched};
 use bellwether_collectors::own::{
     AnomalyFigures, ChannelFigures, Figures, Gather, HttpFigures, Process, QueryFigures,
@@ -13,11 +10,19 @@ use bellwether_collectors::own::{
 };
 use bellwether_core::Now;
 
+use super::App;
+use super::account::Account;
+use super::past::Past;
+
 impl App {
     /// Gathers at each call; empty once the app is gone.
     pub(super) fn gatherer(self: &Arc<Self>) -> Gather {
         let app = Arc::downgrade(self);
-        Arc::new(move || Weak::upgrade(&app).map(|app| app.figures()).unwrap_or_default())
+        Arc::new(move || {
+            Weak::upgrade(&app)
+                .map(|app| app.figures())
+                .unwrap_or_default()
+        })
     }
 
     fn figures(&self) -> Figures {
@@ -81,7 +86,9 @@ impl App {
         let queries = self.web.stats().queries();
         let ended = queries.ended().into_iter();
         QueryFigures {
-            ended: ended.map(|(result, (count, took))| (result, count, took)).collect(),
+            ended: ended
+                .map(|(result, (count, took))| (result, count, took))
+                .collect(),
             running: queries.running(),
             waiting: queries.waiting(),
         }
@@ -93,7 +100,9 @@ impl App {
         let alerts = judged
             .engine
             .rules()
-            .fold((0, 0), |(pending, firing), rule| (pending + rule.pending, firing + rule.firing));
+            .fold((0, 0), |(pending, firing), rule| {
+                (pending + rule.pending, firing + rule.firing)
+            });
         let last = judged.engine.rules().filter_map(|status| status.last);
         RuleFigures {
             evaluations: counts.evaluations,
@@ -131,8 +140,15 @@ impl App {
 }
 
 fn anomalies(lookout: &Lookout, now: Now) -> Vec<AnomalyFigures> {
-    let judged = lookout.all(now).into_iter().filter(|watched| !watched.observation.warming);
-    let figures = |Watched { metric, series, observation }: Watched| AnomalyFigures {
+    let judged = lookout
+        .all(now)
+        .into_iter()
+        .filter(|watched| !watched.observation.warming);
+    let figures = |Watched {
+                       metric,
+                       series,
+                       observation,
+                   }: Watched| AnomalyFigures {
         metric,
         series,
         score: observation.score,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::past::Past;
-use crate::config::{Plan, Source};
 use bellwether_notify::KindSettings;
 use bellwether_schema::HumanDuration;
+
+use super::past::Past;
+use crate::config::{Plan, Source};
 
 /// What `/api/v1/status/flags` shows.
 pub(super) fn flags(
@@ -15,10 +16,15 @@ pub(super) fn flags(
 ) -> BTreeMap<&'static str, String> {
     let web = &plan.root.performance_monitor.prometheus;
     let trends = &plan.root.trend_analysis;
-    let days = if trends.enabled { *trends.storage.retention_days } else { 0 };
+    let days = if trends.enabled {
+        *trends.storage.retention_days
+    } else {
+        0
+    };
     let folder = past.and_then(|past| past.health().folder);
     let path = |path: Option<&std::path::Path>| {
-        path.map(|path| path.display().to_string()).unwrap_or_default()
+        path.map(|path| path.display().to_string())
+            .unwrap_or_default()
     };
     BTreeMap::from([
         (
@@ -30,13 +36,25 @@ pub(super) fn flags(
         ),
         ("log.level", plan.root.logging.level.as_str().to_owned()),
         ("query.lookback-delta", web.query.lookback.value.to_string()),
-        ("query.max-concurrency", web.query.max_concurrency.value.to_string()),
+        (
+            "query.max-concurrency",
+            web.query.max_concurrency.value.to_string(),
+        ),
         ("query.max-samples", web.query.max_samples.value.to_string()),
         ("query.timeout", web.query.timeout.value.to_string()),
-        ("storage.tsdb.max-block-duration", HumanDuration::minutes(120).to_string()),
-        ("storage.tsdb.min-block-duration", HumanDuration::minutes(120).to_string()),
+        (
+            "storage.tsdb.max-block-duration",
+            HumanDuration::minutes(120).to_string(),
+        ),
+        (
+            "storage.tsdb.min-block-duration",
+            HumanDuration::minutes(120).to_string(),
+        ),
         ("storage.tsdb.path", path(folder.as_deref())),
-        ("storage.tsdb.retention.size", trends.storage.max_bytes.value.to_string()),
+        (
+            "storage.tsdb.retention.size",
+            trends.storage.max_bytes.value.to_string(),
+        ),
         ("storage.tsdb.retention.time", format!("{days}d")),
         ("web.config.file", path(web.web_config_file.as_deref())),
         ("web.cors.origin", web.cors_origin.value.clone()),
@@ -45,19 +63,29 @@ pub(super) fn flags(
         ("web.enable-remote-write-receiver", "false".to_owned()),
         ("web.external-url", String::new()),
         ("web.listen-address", web.address()),
-        ("web.max-connections", web.limits.max_connections.value.to_string()),
+        (
+            "web.max-connections",
+            web.limits.max_connections.value.to_string(),
+        ),
     ])
 }
 
 /// Addresses of the Alertmanagers that are notified, without user, password and query.
 pub(super) fn alertmanagers(plan: &Plan) -> Vec<String> {
-    let channels = &plan.root.performance_monitor.alerting.notifications.channels;
-    let settings =
-        channels.iter().filter(|channel| channel.common.enabled).filter_map(
-            |channel| match &channel.kind {
-                KindSettings::Alertmanager(settings) => Some(settings),
-                _ => None,
-            },
-        );
-    settings.flat_map(|settings| settings.shown_urls()).collect()
+    let channels = &plan
+        .root
+        .performance_monitor
+        .alerting
+        .notifications
+        .channels;
+    let settings = channels
+        .iter()
+        .filter(|channel| channel.common.enabled)
+        .filter_map(|channel| match &channel.kind {
+            KindSettings::Alertmanager(settings) => Some(settings),
+            _ => None,
+        });
+    settings
+        .flat_map(|settings| settings.shown_urls())
+        .collect()
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::config::Plan;
 use bellwether_rules::RecordingSettings;
 use bellwether_schema::Pos;
 use bellwether_server::RuleGroup;
+
+use crate::config::Plan;
 
 /// Name of the group of the rules that stand in the configuration itself.
 const OWN: &str = "bellwether";
@@ -27,9 +28,17 @@ pub(super) struct Groups {
 impl Groups {
     /// Those of `plan`, whose configuration is `file`.
     pub(super) fn new(plan: &Plan, file: String) -> Self {
-        let own = RuleGroup { name: OWN.into(), file, interval: plan.interval, limit: 0 };
-        let mut groups =
-            Self { own: Arc::new(own), alerting: HashMap::new(), recording: BTreeMap::new() };
+        let own = RuleGroup {
+            name: OWN.into(),
+            file,
+            interval: plan.interval,
+            limit: 0,
+        };
+        let mut groups = Self {
+            own: Arc::new(own),
+            alerting: HashMap::new(),
+            recording: BTreeMap::new(),
+        };
         for group in &plan.rule_groups {
             let shared = Arc::new(RuleGroup {
                 name: group.name.clone(),
@@ -41,7 +50,9 @@ impl Groups {
                 groups.alerting.insert(name.clone(), Arc::clone(&shared));
             }
             for at in &group.recordings {
-                groups.recording.insert((at.file.clone(), at.pos), Arc::clone(&shared));
+                groups
+                    .recording
+                    .insert((at.file.clone(), at.pos), Arc::clone(&shared));
             }
         }
         groups
@@ -55,6 +66,10 @@ impl Groups {
     /// The group of a rule that records.
     pub(super) fn of_recording(&self, settings: &RecordingSettings) -> Arc<RuleGroup> {
         let at = &settings.record.at;
-        Arc::clone(self.recording.get(&(at.file.clone(), at.pos)).unwrap_or(&self.own))
+        Arc::clone(
+            self.recording
+                .get(&(at.file.clone(), at.pos))
+                .unwrap_or(&self.own),
+        )
     }
 }

@@ -6,9 +6,18 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use bellwether_analysis::lookout::Lookout;
+use bellwether_collectors::{HealthBoard, Sink};
+use bellwether_core::{Batch, Fingerprint, Now, Origin, Transition};
+use bellwether_files::durable::Saver;
+use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, StateFile, Tick};
+use bellwether_runtime::Clock;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::Store;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
@@ -19,14 +28,6 @@ use tracing::{error, info};
 use super::desk::Desk;
 use super::made::Made;
 use super::watch::Watch;
-use bellwether_analysis::lookout::Lookout;
-use bellwether_collectors::{HealthBoard, Sink};
-use bellwether_core::{Batch, Fingerprint, Now, Origin, Transition};
-use bellwether_files::durable::Saver;
-use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, StateFile, Tick};
-use bellwether_runtime::Clock;
-use bellwether_tsdb::history::History;
-use bellwether_tsdb::store::Store;
 
 /// Longest time that running durations may be behind in the state file.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
@@ -64,7 +65,11 @@ pub(super) struct Judged {
 
 impl Judged {
     pub(super) fn new(engine: Engine, store: Arc<Store>) -> Self {
-        Self { engine, store, last_tick: Duration::ZERO }
+        Self {
+            engine,
+            store,
+            last_tick: Duration::ZERO,
+        }
     }
 }
 
@@ -196,7 +201,9 @@ impl Judge {
             let mut judged = self.engine.lock();
             let store = judged.store.clone();
             let started = Instant::now();
-            let tick = judged.engine.judge(&store, self.clock.now(), Some(&[origin]));
+            let tick = judged
+                .engine
+                .judge(&store, self.clock.now(), Some(&[origin]));
             // A collection that no rule looks at tells nothing of what judging costs.
             if tick.evaluated > 0 {
                 judged.last_tick = started.elapsed();
@@ -218,13 +225,22 @@ impl Judge {
 
     /// Begins to ask history what the rules want to know that look at what was `filled`.
     fn ask(&self, filled: &[Origin]) -> Option<JoinHandle<QueryResults>> {
-        let round = self.engine.lock().engine.round(self.clock.now(), Some(filled));
+        let round = self
+            .engine
+            .lock()
+            .engine
+            .round(self.clock.now(), Some(filled));
         if round.is_empty() {
             return None;
         }
         let (history, watch) = (self.history.clone(), self.watch.clone());
         Some(tokio::task::spawn_blocking(move || {
-            round.ask(history.as_deref().map(|history| history as &dyn SampleStorage), &*watch)
+            round.ask(
+                history
+                    .as_deref()
+                    .map(|history| history as &dyn SampleStorage),
+                &*watch,
+            )
         }))
     }
 
@@ -269,10 +285,16 @@ impl Judge {
 
     /// Writes the state file on a blocking thread.
     pub(super) async fn save(&self) {
-        let Some(saver) = self.file.clone() else { return };
+        let Some(saver) = self.file.clone() else {
+            return;
+        };
         let now = self.clock.now();
         let alerts = self.engine.lock().engine.carried();
-        let saving = move || saver.save(|| StateFile::new(saver.path()).save(&alerts, now)).ok();
+        let saving = move || {
+            saver
+                .save(|| StateFile::new(saver.path()).save(&alerts, now))
+                .ok()
+        };
         if let Err(error) = tokio::task::spawn_blocking(saving).await {
             error!(%error, "saving the state of the alerts ended badly");
         }

@@ -5,13 +5,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use bellwether_core::{
     Alert, AlertState, Fingerprint, LabelSet, Labels, METRIC_NAME, Origin, UnixMillis,
 };
 use bellwether_promql::SampledSeries;
 use bellwether_tsdb::history::{History, SeriesRef};
+use parking_lot::Mutex;
 
 /// Name of the label with the state of an alert.
 const STATE: &str = "alertstate";
@@ -30,7 +29,12 @@ type Pair = [Option<SeriesRef>; 2];
 
 impl Made {
     pub(super) fn new(history: Option<Arc<History>>, labels: Labels) -> Self {
-        Self { history, labels: Mutex::new(labels), up: Mutex::default(), alerts: Mutex::default() }
+        Self {
+            history,
+            labels: Mutex::new(labels),
+            up: Mutex::default(),
+            alerts: Mutex::default(),
+        }
     }
 
     /// Takes other labels for every series, after a reload. Series with the old ones end.
@@ -73,7 +77,11 @@ impl Made {
         for alert in alerts {
             let key = (alert.fingerprint, alert.state);
             let pair = known.remove(&key).unwrap_or([None, None]);
-            let pair = if pair.contains(&None) { self.series(history, alert) } else { pair };
+            let pair = if pair.contains(&None) {
+                self.series(history, alert)
+            } else {
+                pair
+            };
             let values = [1.0, (alert.active_at.0 as f64 / 1000.0).floor()];
             let found = pair.iter().zip(values);
             samples.extend(found.filter_map(|(series, value)| Some(((*series)?, value))));
@@ -93,7 +101,11 @@ impl Made {
 
     fn series(&self, history: &History, alert: &Alert) -> Pair {
         let labels = alert.all_labels();
-        let own = || labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = || {
+            labels
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+        };
         let state = [(METRIC_NAME, "ALERTS"), (STATE, alert.state.as_str())];
         let since = [(METRIC_NAME, "ALERTS_FOR_STATE")];
         [
@@ -106,15 +118,19 @@ impl Made {
     fn label_set<'a>(&self, own: impl Iterator<Item = (&'a str, &'a str)>) -> LabelSet {
         let own: BTreeMap<&str, &str> = own.collect();
         let usual = self.labels.lock();
-        let usual = usual.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let usual = usual
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         let usual: Vec<_> = usual.filter(|(name, _)| !own.contains_key(name)).collect();
         LabelSet::new(own.iter().map(|(name, value)| (*name, *value)).chain(usual))
     }
 
     fn end(&self, series: impl Iterator<Item = Option<SeriesRef>>, at: UnixMillis) {
         let Some(history) = &self.history else { return };
-        let ended: Vec<_> =
-            series.flatten().map(|series| (series, SampledSeries::stale())).collect();
+        let ended: Vec<_> = series
+            .flatten()
+            .map(|series| (series, SampledSeries::stale()))
+            .collect();
         if !ended.is_empty() {
             history.append(at, &ended);
         }
@@ -123,16 +139,24 @@ impl Made {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_core::Severity;
     use bellwether_promql::{Guard, Options, Value, parse};
+
+    use super::*;
 
     fn ask(history: &History, query: &str, seconds: i64) -> Vec<(String, f64)> {
         let query = parse(query).unwrap();
         let at = UnixMillis(seconds * 1000);
-        let answer = query.instant(history, at, &Options::default(), &Guard::default()).unwrap();
-        let Value::Vector(samples) = answer.value else { panic!("no vector") };
-        samples.iter().map(|sample| (sample.labels.to_string(), sample.value)).collect()
+        let answer = query
+            .instant(history, at, &Options::default(), &Guard::default())
+            .unwrap();
+        let Value::Vector(samples) = answer.value else {
+            panic!("no vector")
+        };
+        samples
+            .iter()
+            .map(|sample| (sample.labels.to_string(), sample.value))
+            .collect()
     }
 
     #[test]
@@ -144,7 +168,10 @@ mod tests {
         made.collected(Origin::Neo4j, false, UnixMillis(1000));
         let up = [
             ("up{collector=\"neo4j\", instance=\"here\"}".to_owned(), 0.0),
-            ("up{collector=\"system\", instance=\"here\"}".to_owned(), 1.0),
+            (
+                "up{collector=\"system\", instance=\"here\"}".to_owned(),
+                1.0,
+            ),
         ];
         let mut found = ask(&history, "up", 2);
         found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -162,18 +189,37 @@ mod tests {
             active_at: UnixMillis(500_000),
             ..Alert::firing("hot", Severity::Critical, labels)
         };
-        let pending = Alert { state: AlertState::Pending, ..firing.clone() };
+        let pending = Alert {
+            state: AlertState::Pending,
+            ..firing.clone()
+        };
         let states = |seconds| {
-            let found = ask(&history, "sum by (alertname, alertstate, host) (ALERTS)", seconds);
-            found.into_iter().map(|(labels, _)| labels).collect::<Vec<_>>()
+            let found = ask(
+                &history,
+                "sum by (alertname, alertstate, host) (ALERTS)",
+                seconds,
+            );
+            found
+                .into_iter()
+                .map(|(labels, _)| labels)
+                .collect::<Vec<_>>()
         };
         made.evaluated(&[pending], UnixMillis(500_000));
-        assert_eq!(states(501), ["{alertname=\"hot\", alertstate=\"pending\", host=\"a\"}"]);
+        assert_eq!(
+            states(501),
+            ["{alertname=\"hot\", alertstate=\"pending\", host=\"a\"}"]
+        );
         made.evaluated(std::slice::from_ref(&firing), UnixMillis(510_000));
-        assert_eq!(states(511), ["{alertname=\"hot\", alertstate=\"firing\", host=\"a\"}"]);
+        assert_eq!(
+            states(511),
+            ["{alertname=\"hot\", alertstate=\"firing\", host=\"a\"}"]
+        );
         let since = ask(&history, "ALERTS_FOR_STATE", 511);
         assert_eq!((since.len(), since[0].1), (1, 500.0));
         made.evaluated(&[], UnixMillis(520_000));
-        assert_eq!((states(521), ask(&history, "ALERTS_FOR_STATE", 521)), (vec![], vec![]));
+        assert_eq!(
+            (states(521), ask(&history, "ALERTS_FOR_STATE", 521)),
+            (vec![], vec![])
+        );
     }
 }

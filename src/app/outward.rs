@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracing::warn;
-
-use super::past::Past;
-use crate::config::Plan;
 use bellwether_collectors::own::RemoteFigures;
 use bellwether_core::UnixMillis;
 use bellwether_remote_write::{Families, Prepared, Setup, Writers};
 use bellwether_runtime::Clock;
 use bellwether_server::RemoteHealth;
+use tracing::warn;
+
+use super::past::Past;
+use crate::config::Plan;
 
 /// The destinations, over all reloads.
 pub(super) struct Outward {
@@ -25,8 +25,9 @@ pub(super) struct Outward {
 pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
     let settings = plan.root.remote_write.clone();
     let probing = tokio::task::spawn_blocking(move || {
-        let mut enabled =
-            bellwether_remote_write::named(&settings).into_iter().filter(|(_, one)| one.enabled);
+        let mut enabled = bellwether_remote_write::named(&settings)
+            .into_iter()
+            .filter(|(_, one)| one.enabled);
         enabled.try_for_each(|(name, one)| bellwether_remote_write::try_build(&name, one))
     });
     probing.await.map_err(|error| error.to_string())?
@@ -37,8 +38,15 @@ impl Outward {
     pub(super) fn new(state: Option<PathBuf>, clock: Clock) -> Self {
         let started = clock.now().wall;
         let clock = Arc::new(move || clock.now().wall);
-        let writers = Writers::new(Setup { state, clock, random: fastrand::f64 });
-        Self { writers: Arc::new(writers), started }
+        let writers = Writers::new(Setup {
+            state,
+            clock,
+            random: fastrand::f64,
+        });
+        Self {
+            writers: Arc::new(writers),
+            started,
+        }
     }
 
     /// Builds the destinations of `plan`; nothing is sent yet.
@@ -53,7 +61,9 @@ impl Outward {
         match past {
             Some(past) if past.is_on_disk() => {
                 let families = Families::new(&plan.metrics, self.started);
-                self.writers.replace(prepared, Arc::new(past.history.clone()), families).await;
+                self.writers
+                    .replace(prepared, Arc::new(past.history.clone()), families)
+                    .await;
             }
             _ if plan.root.remote_write.is_empty() => {}
             _ => {
@@ -85,17 +95,24 @@ impl Outward {
 
     pub(super) fn health(&self) -> Vec<RemoteHealth> {
         let lost = |dropped: &[(&str, u64)]| {
-            dropped.iter().find(|(reason, _)| *reason == "lost").map_or(0, |(_, count)| *count)
+            dropped
+                .iter()
+                .find(|(reason, _)| *reason == "lost")
+                .map_or(0, |(_, count)| *count)
         };
-        let health = self.writers.figures().into_iter().map(|(name, figures)| RemoteHealth {
-            name,
-            sent: figures.sent,
-            lost: figures.failed + lost(&figures.dropped),
-            pending_bytes: figures.pending_bytes,
-            newest_sent: (figures.newest_sent > 0.0)
-                .then_some(UnixMillis((figures.newest_sent * 1000.0) as i64)),
-            last_error: figures.last_error,
-        });
+        let health = self
+            .writers
+            .figures()
+            .into_iter()
+            .map(|(name, figures)| RemoteHealth {
+                name,
+                sent: figures.sent,
+                lost: figures.failed + lost(&figures.dropped),
+                pending_bytes: figures.pending_bytes,
+                newest_sent: (figures.newest_sent > 0.0)
+                    .then_some(UnixMillis((figures.newest_sent * 1000.0) as i64)),
+                last_error: figures.last_error,
+            });
         health.collect()
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use bellwether_schema::Spanned;
+
 use crate::config::Loaded;
 use crate::logging::{Format, Level};
-use bellwether_schema::Spanned;
 
 /// Values of flags; an absent one leaves the declaration as it is.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,9 @@ impl Overrides {
     /// # Errors
     /// The listen address is none.
     pub fn apply(&self, loaded: &mut Loaded) -> anyhow::Result<()> {
-        let Some(root) = &mut loaded.root else { return Ok(()) };
+        let Some(root) = &mut loaded.root else {
+            return Ok(());
+        };
         if let Some(address) = &self.listen_address {
             let (host, port) = split(address).ok_or_else(|| {
                 anyhow::anyhow!(
@@ -70,7 +73,11 @@ mod tests {
     #[test]
     fn addresses() {
         let check = |text: &str, expect: Option<(&str, u16)>| {
-            assert_eq!(split(text), expect.map(|(host, port)| (host.to_owned(), port)), "{text}");
+            assert_eq!(
+                split(text),
+                expect.map(|(host, port)| (host.to_owned(), port)),
+                "{text}"
+            );
         };
         check(":9191", Some(("0.0.0.0", 9191)));
         check("127.0.0.1:0", Some(("127.0.0.1", 0)));

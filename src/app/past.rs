@@ -4,11 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-use tracing::{info, warn};
-
-use super::KeptIn;
-use crate::config::Plan;
 use bellwether_analysis::lookout::Lookout;
 use bellwether_collectors::own::HistoryFigures;
 use bellwether_core::Now;
@@ -16,6 +11,11 @@ use bellwether_runtime::Clock;
 use bellwether_server::HistoryHealth;
 use bellwether_tsdb::history::{Backend, History, Losses, Options, Recovery, TrendStorage};
 use bellwether_tsdb::store::Store;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::KeptIn;
+use crate::config::Plan;
 
 /// How long the last writes may take, on the way out.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -50,13 +50,24 @@ impl Past {
         let (history, recovery) = opened.unwrap_or_else(|error| {
             let memory = options(&settings.storage, None);
             let (history, recovery) = History::open(memory, clock.now().wall);
-            (history, Recovery { error: Some(error.to_string()), ..recovery })
+            (
+                history,
+                Recovery {
+                    error: Some(error.to_string()),
+                    ..recovery
+                },
+            )
         });
         tell(folder.as_deref(), &recovery);
         let history = Arc::new(history);
         verify(history.clone());
         let max_series = u64::from(settings.storage.max_series.value);
-        Some(Self { history, folder, problem, max_series })
+        Some(Self {
+            history,
+            folder,
+            problem,
+            max_series,
+        })
     }
 
     /// Whether there is a log on disk that can be sent on.
@@ -79,7 +90,10 @@ impl Past {
         let (refused, losses) = (stats.refused, stats.losses);
         HistoryFigures {
             series: stats.series,
-            samples: [("head", stats.head_samples), ("blocks", stats.block_samples)],
+            samples: [
+                ("head", stats.head_samples),
+                ("blocks", stats.block_samples),
+            ],
             appended: stats.appended,
             refused: vec![
                 ("duplicate", refused.duplicate),
@@ -141,7 +155,10 @@ pub(super) async fn recall(store: Arc<Store>, now: Now) {
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
     };
-    warn!(error, "cannot read history; rules that look back begin with what comes now");
+    warn!(
+        error,
+        "cannot read history; rules that look back begin with what comes now"
+    );
 }
 
 /// Teaches what is watched for anomalies what history has of it, while all else goes on.
@@ -149,7 +166,10 @@ pub(super) fn teach(lookout: Arc<Lookout>, history: Arc<History>, now: Now) {
     tokio::task::spawn_blocking(move || {
         if let Err(error) = lookout.recall(&*history, now) {
             let error = error.to_string();
-            warn!(error, "cannot read history; anomalies are judged by what comes now");
+            warn!(
+                error,
+                "cannot read history; anomalies are judged by what comes now"
+            );
         }
     });
 }
@@ -186,7 +206,13 @@ fn options(storage: &TrendStorage, folder: Option<PathBuf>) -> Options {
 
 /// Logs what opening found.
 fn tell(folder: Option<&Path>, recovery: &Recovery) {
-    let Recovery { samples, series, blocks, losses, error } = recovery;
+    let Recovery {
+        samples,
+        series,
+        blocks,
+        losses,
+        error,
+    } = recovery;
     match (error, folder) {
         (Some(error), _) => warn!("history is in memory until its folder can be used: {error}"),
         (None, Some(folder)) => {
@@ -195,8 +221,14 @@ fn tell(folder: Option<&Path>, recovery: &Recovery) {
         (None, None) => {}
     }
     if !losses.none() {
-        let Losses { torn_bytes, wal_frames, wal_segments, chunks, blocks, missing_blocks } =
-            losses;
+        let Losses {
+            torn_bytes,
+            wal_frames,
+            wal_segments,
+            chunks,
+            blocks,
+            missing_blocks,
+        } = losses;
         warn!(
             torn_bytes,
             wal_frames,
@@ -211,23 +243,39 @@ fn tell(folder: Option<&Path>, recovery: &Recovery) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::Spanned;
+
+    use super::*;
 
     #[test]
     fn the_folder_is_the_declared_one_or_in_the_state_directory() {
-        let state = &KeptIn { folder: Some("/state".into()), missing: String::new() };
-        let nothing = &KeptIn { folder: None, missing: "another has it".into() };
+        let state = &KeptIn {
+            folder: Some("/state".into()),
+            missing: String::new(),
+        };
+        let nothing = &KeptIn {
+            folder: None,
+            missing: "another has it".into(),
+        };
         let default = TrendStorage::default();
-        assert_eq!(folder(&default, state), (Some("/state/history".into()), None));
+        assert_eq!(
+            folder(&default, state),
+            (Some("/state/history".into()), None)
+        );
         let (none, problem) = folder(&default, nothing);
         let told = |problem: String| problem.contains("another has it; set state_directory");
         assert!(none.is_none() && problem.is_some_and(told));
         let path = Some(Spanned::nowhere("here".into()));
-        let named = TrendStorage { path, ..default.clone() };
+        let named = TrendStorage {
+            path,
+            ..default.clone()
+        };
         assert_eq!(folder(&named, state), (Some("here".into()), None));
         assert_eq!(folder(&named, nothing), (Some("here".into()), None));
-        let memory = TrendStorage { backend: Backend::Memory, ..default };
+        let memory = TrendStorage {
+            backend: Backend::Memory,
+            ..default
+        };
         assert_eq!(folder(&memory, state), (None, None));
     }
 }

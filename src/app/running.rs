@@ -3,16 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-
-use super::App;
-use super::groups::Groups;
-use super::judge::Committer;
-use super::past;
-use crate::config::{self, Plan, Source};
 use bellwether_analysis::lookout::Lookout;
 use bellwether_collectors::neo4j::{Neo4jCollector, SkippedRows};
 use bellwether_collectors::own::Own;
@@ -23,6 +13,15 @@ use bellwether_rules::RuleSet;
 use bellwether_server::Judgement;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::groups::Groups;
+use super::judge::Committer;
+use super::{App, past};
+use crate::config::{self, Plan, Source};
 
 /// When host figures that are the difference of two readings are first there, such as
 /// `cpu_percent`.
@@ -114,11 +113,21 @@ impl Running {
         let (interval, deadline) = (self.plan.interval, self.plan.deadline);
         match (&self.plan.neo4j, origin) {
             // It has timeouts of its own and ends within its interval, slow queries or not.
-            (Some((_, plan)), Origin::Neo4j) => {
-                Schedule { interval: plan.interval, deadline: plan.interval, settle: None }
-            }
-            (_, Origin::System) => Schedule { interval, deadline, settle: Some(SETTLE) },
-            _ => Schedule { interval, deadline, settle: None },
+            (Some((_, plan)), Origin::Neo4j) => Schedule {
+                interval: plan.interval,
+                deadline: plan.interval,
+                settle: None,
+            },
+            (_, Origin::System) => Schedule {
+                interval,
+                deadline,
+                settle: Some(SETTLE),
+            },
+            _ => Schedule {
+                interval,
+                deadline,
+                settle: None,
+            },
         }
     }
 
@@ -138,7 +147,9 @@ impl Running {
             (Origin::Neo4j, self.plan.neo4j.is_some()),
             (Origin::Own, true),
         ];
-        enabled.into_iter().filter_map(|(origin, enabled)| enabled.then_some(origin))
+        enabled
+            .into_iter()
+            .filter_map(|(origin, enabled)| enabled.then_some(origin))
     }
 
     /// Starts its collectors.
@@ -155,7 +166,11 @@ impl Running {
             let skipped = self.skipped.clone();
             let build = move || -> Box<dyn Collector> {
                 let (settings, metrics) = (settings.clone(), metrics.clone());
-                Box::new(system::SystemCollector::new(settings, metrics, skipped.clone()))
+                Box::new(system::SystemCollector::new(
+                    settings,
+                    metrics,
+                    skipped.clone(),
+                ))
             };
             self.spawn(app, Origin::System, Box::new(build));
         }
@@ -184,7 +199,13 @@ impl Running {
     fn spawn(&self, app: &Arc<App>, origin: Origin, build: Build) {
         let (store, lookout) = (self.store.clone(), self.lookout.clone());
         let (judge, made) = (app.judge.clone(), app.made.clone());
-        let sink = Committer { store, lookout, judge, made, board: app.board.clone() };
+        let sink = Committer {
+            store,
+            lookout,
+            judge,
+            made,
+            board: app.board.clone(),
+        };
         let runner = Runner {
             origin,
             schedule: self.schedule(origin),
@@ -226,6 +247,13 @@ impl Running {
 fn lookout(plan: &Plan) -> Lookout {
     let trends = &plan.root.trend_analysis;
     let detection = &trends.anomaly_detection;
-    let names = detection.watched().take(if trends.enabled { usize::MAX } else { 0 });
-    Lookout::new(&plan.metrics, names, &plan.default_labels, detection.detector())
+    let names = detection
+        .watched()
+        .take(if trends.enabled { usize::MAX } else { 0 });
+    Lookout::new(
+        &plan.metrics,
+        names,
+        &plan.default_labels,
+        detection.detector(),
+    )
 }

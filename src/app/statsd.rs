@@ -1,11 +1,11 @@
 //! The `StatsD` listener over reloads: its socket stays open as long as its address does.
 
-use parking_lot::Mutex;
-
-use crate::config::Plan;
 use bellwether_collectors::application::{Statsd, StatsdListener};
 use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
+use parking_lot::Mutex;
+
+use crate::config::Plan;
 
 /// The listener, where one is declared.
 #[derive(Default)]
@@ -26,7 +26,9 @@ pub(super) enum Prepared {
 /// Looks whether the address that `plan` names can be bound.
 pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
     let declared = plan.root.performance_monitor.application.statsd.clone();
-    let Some(settings) = declared.filter(|_| plan.application.is_some()) else { return Ok(()) };
+    let Some(settings) = declared.filter(|_| plan.application.is_some()) else {
+        return Ok(());
+    };
     let probing = tokio::task::spawn_blocking(move || {
         StatsdListener::probe(&settings).map_err(|error| cannot_listen(&settings.listen, &error))
     });
@@ -49,7 +51,12 @@ impl Intake {
         let Some(settings) = declared.clone().filter(|_| plan.application.is_some()) else {
             return Ok(Prepared::None);
         };
-        if self.listener.lock().as_ref().is_some_and(|listener| listener.serves(&settings)) {
+        if self
+            .listener
+            .lock()
+            .as_ref()
+            .is_some_and(|listener| listener.serves(&settings))
+        {
             return Ok(Prepared::Same(settings));
         }
         let (recorder, address) = (recorder.clone(), settings.listen.value.clone());
@@ -60,7 +67,9 @@ impl Intake {
         })
         .await;
         let listener = started.map_err(|error| error.to_string())?;
-        listener.map(Prepared::New).map_err(|error| cannot_listen(&address, &error))
+        listener
+            .map(Prepared::New)
+            .map_err(|error| cannot_listen(&address, &error))
     }
 
     /// Puts it in place of what there was.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::time::Instant;
-
 use bellwether_promql::Guard;
 use bellwether_rules as rules;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 /// How long history may take to answer one rule.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +50,10 @@ impl rules::QueryLimiter for Watch {
     }
 
     fn end(&self) -> Duration {
-        self.current.lock().take().map(|(began, _)| began.elapsed()).unwrap_or_default()
+        self.current
+            .lock()
+            .take()
+            .map(|(began, _)| began.elapsed())
+            .unwrap_or_default()
     }
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_server::{
+    Access, Backend, Handle, LocalSocket, OpenSocket, Prometheus, Server, Stats,
+};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-
-use bellwether_server::{
-    Access, Backend, Handle, LocalSocket, OpenSocket, Prometheus, Server, Stats,
-};
 
 /// How long requests under way may take to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -42,16 +41,27 @@ impl Open {
     fn stays(&self, settings: &Prometheus) -> Option<(Handle, bool)> {
         let same = self.settings.host == settings.host && self.settings.port == settings.port;
         let socket = |settings: &Prometheus| {
-            settings.control.socket.as_ref().map(|socket| socket.value.clone())
+            settings
+                .control
+                .socket
+                .as_ref()
+                .map(|socket| socket.value.clone())
         };
-        same.then(|| (self.handle.clone(), socket(&self.settings) == socket(settings)))
+        same.then(|| {
+            (
+                self.handle.clone(),
+                socket(&self.settings) == socket(settings),
+            )
+        })
     }
 }
 
 impl Local {
     /// Serves on the socket that `settings` name, where they do.
     async fn new(settings: Option<&LocalSocket>, handle: &Handle) -> Result<Option<Self>, String> {
-        let Some(settings) = settings.cloned() else { return Ok(None) };
+        let Some(settings) = settings.cloned() else {
+            return Ok(None);
+        };
         let (path, handle) = (settings.path.clone(), handle.clone());
         let server = tokio::task::spawn_blocking(move || handle.bind_socket(&settings)).await;
         let server = server.map_err(|error| error.to_string())?;
@@ -76,7 +86,9 @@ impl Web {
     /// A file is wrong or the socket cannot be opened.
     pub(super) async fn socket(settings: &Prometheus) -> Result<OpenSocket, String> {
         load(settings).await?;
-        OpenSocket::open(settings).await.map_err(|error| error.to_string())
+        OpenSocket::open(settings)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// Serves as `settings` say from now on, on `socket` if one is open already. Where the address
@@ -92,9 +104,17 @@ impl Web {
     ) -> Result<(), String> {
         let access = load(settings).await?;
         let local = settings.control.socket.as_ref().map(|socket| &socket.value);
-        let same = self.open.lock().as_ref().and_then(|open| open.stays(settings));
+        let same = self
+            .open
+            .lock()
+            .as_ref()
+            .and_then(|open| open.stays(settings));
         if let Some((handle, same_socket)) = same {
-            let local = if same_socket { None } else { Some(Local::new(local, &handle).await?) };
+            let local = if same_socket {
+                None
+            } else {
+                Some(Local::new(local, &handle).await?)
+            };
             if let Some(open) = &mut *self.open.lock() {
                 open.handle.apply(access);
                 open.settings = settings.clone();
@@ -108,7 +128,9 @@ impl Web {
         }
         let socket = match socket {
             Some(socket) => socket,
-            None => OpenSocket::open(settings).await.map_err(|error| error.to_string())?,
+            None => OpenSocket::open(settings)
+                .await
+                .map_err(|error| error.to_string())?,
         };
         let server = Server::on(socket, access, backend, self.stats.clone());
         let address = server.local_addr().map_err(|error| error.to_string())?;
@@ -117,7 +139,13 @@ impl Web {
         info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
-        let open = Open { settings: settings.clone(), handle, stop, task, local };
+        let open = Open {
+            settings: settings.clone(),
+            handle,
+            stop,
+            task,
+            local,
+        };
         if let Some(old) = self.open.lock().replace(open) {
             // It ends its requests on its own: the one that asked for this reload is among them.
             old.stop.cancel();
@@ -131,7 +159,10 @@ impl Web {
     /// Stops serving; requests under way end first.
     pub(super) async fn close(&self) {
         let open = self.open.lock().take();
-        if let Some(Open { stop, task, local, .. }) = open {
+        if let Some(Open {
+            stop, task, local, ..
+        }) = open
+        {
             stop.cancel();
             if let Some(local) = local {
                 local.stop.cancel();

@@ -34,9 +34,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let path = format!("/api/v1/alerts/{alert}/acknowledge");
     if options.release {
         let done = options.asking.change(global, Method::DELETE, &path, None)?;
-        options
-            .asking
-            .show(&done, |done| format!("{} is not acknowledged any more\n", text(&done["id"])));
+        options.asking.show(&done, |done| {
+            format!("{} is not acknowledged any more\n", text(&done["id"]))
+        });
         return Ok(());
     }
     let by = options.by.clone().unwrap_or_else(user);
@@ -44,27 +44,45 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if let Some(duration) = &options.duration {
         body["duration"] = json!(duration);
     }
-    let done = options.asking.change(global, Method::POST, &path, Some(&body))?;
-    options.asking.show(&done, |done| format!("{} is acknowledged by {by}\n", text(&done["id"])));
+    let done = options
+        .asking
+        .change(global, Method::POST, &path, Some(&body))?;
+    options.asking.show(&done, |done| {
+        format!("{} is acknowledged by {by}\n", text(&done["id"]))
+    });
     Ok(())
 }
 
 /// The alert that is meant, by its fingerprint or as the only one of a rule that fires.
 fn fingerprint(global: &Global, options: &Options) -> anyhow::Result<String> {
     let data = options.asking.ask(global, "/api/v1/alerts", &[])?;
-    let firing: Vec<&Value> =
-        list(&data["alerts"]).iter().filter(|alert| alert["state"] == "firing").collect();
-    if let Some(exact) = firing.iter().find(|one| one["fingerprint"] == options.alert.as_str()) {
+    let firing: Vec<&Value> = list(&data["alerts"])
+        .iter()
+        .filter(|alert| alert["state"] == "firing")
+        .collect();
+    if let Some(exact) = firing
+        .iter()
+        .find(|one| one["fingerprint"] == options.alert.as_str())
+    {
         return Ok(text(&exact["fingerprint"]));
     }
-    let of_rule: Vec<&&Value> =
-        firing.iter().filter(|alert| alert["rule"] == options.alert.as_str()).collect();
+    let of_rule: Vec<&&Value> = firing
+        .iter()
+        .filter(|alert| alert["rule"] == options.alert.as_str())
+        .collect();
     match of_rule.as_slice() {
         [one] => Ok(text(&one["fingerprint"])),
-        [] => bail!("no alert {:?} fires; bellwether alerts lists those that do", options.alert),
+        [] => bail!(
+            "no alert {:?} fires; bellwether alerts lists those that do",
+            options.alert
+        ),
         several => {
             let each = several.iter().map(|alert| {
-                format!("\n  {} {}", text(&alert["fingerprint"]), labels(&alert["labels"]))
+                format!(
+                    "\n  {} {}",
+                    text(&alert["fingerprint"]),
+                    labels(&alert["labels"])
+                )
             });
             bail!(
                 "several alerts of {:?} fire; say which:{}",

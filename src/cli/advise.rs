@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellwether_analysis::forecast::span;
 use clap::Args;
 use serde_json::Value;
 
@@ -9,7 +10,6 @@ use super::Global;
 use super::asking::{Asking, figure, list, printable_lines, table, text};
 use super::trends::seconds;
 use super::when::When;
-use bellwether_analysis::forecast::span;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -74,7 +74,11 @@ fn screen(data: &Value) -> String {
         figure(&data["alertsPerWeek"]),
         figure(&data["alertsPerWeekAtMost"]),
     );
-    let mut rows = vec![["threshold", "duration", "a week", "at most"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["threshold", "duration", "a week", "at most"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for tried in list(&data["tried"]) {
         rows.push(vec![
             tried["threshold"].as_f64().unwrap_or_default().to_string(),

@@ -3,6 +3,11 @@
 pub(super) mod screen;
 
 use anyhow::Context;
+use bellwether_alert_history::AlertHistory;
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::parse_selector;
+use bellwether_runtime::Clock;
+use bellwether_server::{alert_history_data, alert_history_query};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -11,11 +16,6 @@ use super::client::Target;
 use super::when::When;
 use super::{Global, output, process_environment};
 use crate::config;
-use bellwether_alert_history::AlertHistory;
-use bellwether_matcher::LabelMatcher;
-use bellwether_promql::parse_selector;
-use bellwether_runtime::Clock;
-use bellwether_server::{alert_history_data, alert_history_query};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -50,7 +50,12 @@ pub(super) struct Options {
 #[derive(Args)]
 struct Past {
     /// From: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
-    #[arg(long, alias = "start", allow_hyphen_values = true, requires = "history")]
+    #[arg(
+        long,
+        alias = "start",
+        allow_hyphen_values = true,
+        requires = "history"
+    )]
     from: Option<When>,
     /// To, as --from.
     #[arg(long, alias = "end", allow_hyphen_values = true, requires = "history")]
@@ -80,14 +85,21 @@ struct Past {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let data = if options.history { past(global, options)? } else { active(global, options)? };
+    let data = if options.history {
+        past(global, options)?
+    } else {
+        active(global, options)?
+    };
     if options.form.is_json() {
         println!("{data:#}");
     } else if options.history {
         print!("{}", screen::story(&data, options.past.oldest));
     } else {
         let columns = output::columns().map(usize::from);
-        print!("{}", screen::active(&data, Clock::start().now().wall, columns));
+        print!(
+            "{}",
+            screen::active(&data, Clock::start().now().wall, columns)
+        );
     }
     Ok(())
 }
@@ -105,11 +117,16 @@ fn active(global: &Global, options: &Options) -> anyhow::Result<Value> {
     };
     let accepted = |alert: &Value| {
         let label = |name: &str| {
-            let name = if name == bellwether_core::METRIC_NAME { "alertname" } else { name };
+            let name = if name == bellwether_core::METRIC_NAME {
+                "alertname"
+            } else {
+                name
+            };
             alert["labels"][name].as_str().unwrap_or_default()
         };
         let all = |all: &Vec<LabelMatcher>| {
-            all.iter().all(|matcher| matcher.test.accepts(label(&matcher.name)))
+            all.iter()
+                .all(|matcher| matcher.test.accepts(label(&matcher.name)))
         };
         (one(&options.rule, &alert["rule"]) || one(&options.rule, &alert["labels"]["alertname"]))
             && one(&options.fingerprint, &alert["fingerprint"])
@@ -130,8 +147,13 @@ fn past(global: &Global, options: &Options) -> anyhow::Result<Value> {
         Err(error) => error,
     };
     let folder = config::alert_history_folder(&global.plan()?.root, &process_environment);
-    let Some(folder) = folder.filter(|folder| folder.is_dir()) else { return Err(unanswered) };
-    eprintln!("no Bellwether answers; this is what {} holds", folder.display());
+    let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
+        return Err(unanswered);
+    };
+    eprintln!(
+        "no Bellwether answers; this is what {} holds",
+        folder.display()
+    );
     let query = alert_history_query(&query).map_err(anyhow::Error::msg)?;
     let page = AlertHistory::read(&folder, &query)
         .with_context(|| format!("cannot read: {}", folder.display()))?;

@@ -37,10 +37,17 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         ("window", Some(options.window.clone())),
         ("time", Some(seconds(options.at))),
         ("algorithm", options.algorithm.clone()),
-        ("sensitivity", options.sensitivity.map(|sensitivity| sensitivity.to_string())),
+        (
+            "sensitivity",
+            options
+                .sensitivity
+                .map(|sensitivity| sensitivity.to_string()),
+        ),
         ("direction", options.direction.clone()),
     ];
-    let data = options.asking.ask(global, "/api/v1/anomalies", &parameters)?;
+    let data = options
+        .asking
+        .ask(global, "/api/v1/anomalies", &parameters)?;
     options.asking.show(&data, screen);
     Ok(())
 }
@@ -59,8 +66,10 @@ fn screen(data: &Value) -> String {
         let head = format!("{} {judged} samples judged", labels(&series["labels"]));
         out += &format!("\n{}", head.trim_start());
         if warming.as_u64().is_some_and(|count| count > 0) {
-            out +=
-                &format!(", {warming} while it was learning ({} are needed)", data["minSamples"]);
+            out += &format!(
+                ", {warming} while it was learning ({} are needed)",
+                data["minSamples"]
+            );
         }
         out += "\n";
         for anomaly in list(&series["anomalies"]) {
@@ -79,7 +88,11 @@ fn line(anomaly: &Value) -> String {
         [low, high] => format!(", expected {} to {}", figure(low), figure(high)),
         _ => String::new(),
     };
-    let quiet = if anomaly["reported"] == false { "  (of the same event)" } else { "" };
+    let quiet = if anomaly["reported"] == false {
+        "  (of the same event)"
+    } else {
+        ""
+    };
     format!(
         "  {} to {}  {} samples, {} at the worst{expected}, score {}{quiet}\n",
         time(&anomaly["from"]),

@@ -1,14 +1,14 @@
 //! What the commands share that put a question to the API of a running Bellwether.
 
 use anyhow::{Context, bail};
+use bellwether_core::{GoQuoted, is_label_name};
+use bellwether_template::humanize;
 use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::Value;
 
 use super::Global;
 use super::client::{Answer, Target};
-use bellwether_core::{GoQuoted, is_label_name};
-use bellwether_template::humanize;
 
 /// Whom to ask, and how to print the answer.
 #[derive(Args)]
@@ -59,7 +59,9 @@ impl Asking {
                 query.append_pair(name, value);
             }
         }
-        let answer = self.target.get(global, &format!("{path}?{}", query.finish()))?;
+        let answer = self
+            .target
+            .get(global, &format!("{path}?{}", query.finish()))?;
         data(path, &answer)
     }
 
@@ -90,7 +92,11 @@ pub(super) fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
     match body {
         Ok(mut body) if answer.status == 200 => Ok(body["data"].take()),
         Ok(body) if body["error"].is_string() => bail!("{}", text(&body["error"])),
-        Ok(_) => bail!("{path}: {}: {}", answer.status, printable_lines(answer.body.trim())),
+        Ok(_) => bail!(
+            "{path}: {}: {}",
+            answer.status,
+            printable_lines(answer.body.trim())
+        ),
         Err(error) => Err(error).context(format!("{path}: not an answer of Bellwether")),
     }
 }
@@ -161,13 +167,21 @@ pub(super) fn labels(value: &Value) -> String {
         false => printable(&format!("{}={}", GoQuoted(name), value(text))),
     };
     let pairs: Vec<String> = pairs.map(pair).collect();
-    if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(", ")) }
+    if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", pairs.join(", "))
+    }
 }
 
 /// `2026-11-21 08:15:00`, UTC, of RFC 3339.
 pub(super) fn time(value: &Value) -> String {
     let whole = text(value).replacen('T', " ", 1);
-    whole.split(['.', 'Z']).next().unwrap_or_default().to_owned()
+    whole
+        .split(['.', 'Z'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// A share or chance in percent.
@@ -205,12 +219,13 @@ pub(super) fn aligned(rows: &[Vec<String>], right: impl Fn(usize, &str) -> bool)
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
     for row in rows {
-        let cells =
-            row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-                match right(column, cell) {
-                    true => format!("{cell:>width$}"),
-                    false => format!("{cell:<width$}"),
-                }
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| match right(column, cell) {
+                true => format!("{cell:>width$}"),
+                false => format!("{cell:<width$}"),
             });
         let line = cells.collect::<Vec<_>>().join("  ");
         out += line.trim_end();
@@ -221,8 +236,9 @@ pub(super) fn aligned(rows: &[Vec<String>], right: impl Fn(usize, &str) -> bool)
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn numbers_and_names_for_people() {
@@ -241,9 +257,15 @@ mod tests {
             assert_eq!(figure(&value), expected, "{value}");
         }
         assert_eq!(labels(&json!({"a": "b", "c": "d"})), r#"{a="b", c="d"}"#);
-        assert_eq!(labels(&json!({"host-name": "a\tb"})), r#"{"host-name"="a\tb"}"#);
+        assert_eq!(
+            labels(&json!({"host-name": "a\tb"})),
+            r#"{"host-name"="a\tb"}"#
+        );
         assert_eq!(labels(&json!({})), "");
-        assert_eq!(time(&json!("2026-11-21T08:15:00.123Z")), "2026-11-21 08:15:00");
+        assert_eq!(
+            time(&json!("2026-11-21T08:15:00.123Z")),
+            "2026-11-21 08:15:00"
+        );
         assert_eq!(percent(&json!(0.0004)), "<0.1 %");
         assert_eq!(percent(&json!(0.25)), "25 %");
     }
@@ -254,7 +276,10 @@ mod tests {
         let shown = r"a\u{1b}]0;owned\u{7}\u{9b}2J\nfiring\r\u{202e}b";
         assert_eq!(text(&json!(hostile)), shown);
         let labels = labels(&json!({ hostile: hostile }));
-        assert!(labels.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{labels}");
+        assert!(
+            labels.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+            "{labels}"
+        );
     }
 
     #[test]

@@ -6,7 +6,15 @@ mod report;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use bellwether_core::UnixMillis;
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable};
+use bellwether_runtime::Clock;
+use bellwether_schema::{HumanDuration, Spanned, format_duration};
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::transfer::{CEILING, Import};
 use clap::Args;
+use prometheus::Server;
 
 use super::asking::Form;
 use super::client::Target;
@@ -15,14 +23,6 @@ use super::when::When;
 use super::{Global, import, process_environment};
 use crate::config::{self, Plan, Source};
 use crate::replay::{self, Outcome, Setup};
-use bellwether_core::UnixMillis;
-use bellwether_matcher::LabelMatcher;
-use bellwether_promql::{Guard, Queryable};
-use bellwether_runtime::Clock;
-use bellwether_schema::{HumanDuration, Spanned, format_duration};
-use bellwether_tsdb::history::History;
-use bellwether_tsdb::transfer::{CEILING, Import};
-use prometheus::Server;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -78,19 +78,34 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             import::into(scratch.path(), file, Import::new(None, false, CEILING))?;
             Box::new(History::open_read_only(scratch.path()).0)
         }
-        None if options.server.is_named() && options.folder.is_default() => {
-            Box::new(Server { global, target: &options.server })
-        }
+        None if options.server.is_named() && options.folder.is_default() => Box::new(Server {
+            global,
+            target: &options.server,
+        }),
         // A configuration that is tried names its own state directory.
         None => {
             let config = global.config.clone().or_else(|| options.rules.clone());
-            Box::new(options.folder.open(&Global { config, ..global.clone() })?)
+            Box::new(options.folder.open(&Global {
+                config,
+                ..global.clone()
+            })?)
         }
     };
-    let trial = Trial { source: &*source, matchers: &matchers, range };
-    let rules = options.rules.clone().map_or_else(|| global.source(), Source::File);
+    let trial = Trial {
+        source: &*source,
+        matchers: &matchers,
+        range,
+    };
+    let rules = options
+        .rules
+        .clone()
+        .map_or_else(|| global.source(), Source::File);
     let first = trial.of(&rules)?;
-    let second = options.against.clone().map(|file| trial.of(&Source::File(file))).transpose()?;
+    let second = options
+        .against
+        .clone()
+        .map(|file| trial.of(&Source::File(file)))
+        .transpose()?;
     let text = match (&second, options.form.is_json()) {
         (None, false) => report::text(&first, range),
         (None, true) => report::json(&first, range),
@@ -124,16 +139,28 @@ impl Trial<'_> {
             metrics: plan.metrics,
             rules: plan.rules,
             routing: plan.routing.clone(),
-            channels: &plan.root.performance_monitor.value.alerting.notifications.channels,
+            channels: &plan
+                .root
+                .performance_monitor
+                .value
+                .alerting
+                .notifications
+                .channels,
             matchers: self.matchers,
         };
         let (from, to) = self.range;
-        let bar = bar(to.since(from).as_secs(), "{wide_bar} {percent}% of the time, {eta} left");
+        let bar = bar(
+            to.since(from).as_secs(),
+            "{wide_bar} {percent}% of the time, {eta} left",
+        );
         let mut told = |at: UnixMillis| bar.set_position(at.since(from).as_secs());
         let outcome = replay::run(self.source, setup, from, to, &Guard::default(), &mut told);
         bar.finish_and_clear();
         let outcome = outcome.context("cannot read what was recorded")?;
-        Ok(Tried { name: rules.to_string(), outcome })
+        Ok(Tried {
+            name: rules.to_string(),
+            outcome,
+        })
     }
 
     /// The plan, with the interval at which was recorded where that is longer than declared:

@@ -44,10 +44,17 @@ fn screen(data: &Value) -> String {
     if list(&data["bottlenecks"]).is_empty() {
         out += "  none\n";
     }
-    out += &names("\nclear", list(&data["clear"]).iter().map(|one| text(&one["name"])));
+    out += &names(
+        "\nclear",
+        list(&data["clear"]).iter().map(|one| text(&one["name"])),
+    );
     out += &names("without data", list(&data["withoutData"]).iter().map(text));
     for failed in list(&data["failed"]) {
-        out += &format!("failed: {}: {}\n", text(&failed["name"]), text(&failed["error"]));
+        out += &format!(
+            "failed: {}: {}\n",
+            text(&failed["name"]),
+            text(&failed["error"])
+        );
     }
     out
 }
@@ -73,13 +80,18 @@ fn names(title: &str, all: impl Iterator<Item = String>) -> String {
     let mut all: Vec<String> = all.collect();
     all.sort();
     all.dedup();
-    if all.is_empty() { String::new() } else { format!("{title}: {}\n", all.join(", ")) }
+    if all.is_empty() {
+        String::new()
+    } else {
+        format!("{title}: {}\n", all.join(", "))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn score_parts_and_advice_are_on_the_screen() {

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use bellwether_schema::Diagnostic;
+use bellwether_server::Access;
 use clap::Args;
 
 use super::{Global, process_environment};
 use crate::config::{self, Plan, Source};
-use bellwether_schema::Diagnostic;
-use bellwether_server::Access;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -17,7 +17,10 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let source = options.file.clone().map_or_else(|| global.source(), Source::File);
+    let source = options
+        .file
+        .clone()
+        .map_or_else(|| global.source(), Source::File);
     let mut loaded = match config::load(&source, &process_environment) {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report.problems, &source),
@@ -64,6 +67,11 @@ fn say_good(plan: &Plan, source: &Source) {
         "{source}: good: {} metrics, {} rules{recordings}, {} channels",
         plan.metrics.len(),
         plan.rules.rules.len(),
-        plan.root.performance_monitor.alerting.notifications.channels.len(),
+        plan.root
+            .performance_monitor
+            .alerting
+            .notifications
+            .channels
+            .len(),
     );
 }

@@ -5,6 +5,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bellwether_files as files;
+use bellwether_http::{client_config, read_secret, reasons};
+use bellwether_schema::Secret;
+use bellwether_server::{Access, Prometheus, read_token};
 use clap::Args;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Url};
@@ -12,10 +16,6 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::Global;
-use bellwether_files as files;
-use bellwether_http::{client_config, read_secret, reasons};
-use bellwether_schema::Secret;
-use bellwether_server::{Access, Prometheus, read_token};
 
 /// The Bellwether to ask, and how to reach it.
 #[derive(Args)]
@@ -128,7 +128,15 @@ impl Target {
         path: &str,
         timeout: Duration,
     ) -> anyhow::Result<Answer> {
-        self.send(global, &Request { method: Method::GET, path, body: None, timeout })
+        self.send(
+            global,
+            &Request {
+                method: Method::GET,
+                path,
+                body: None,
+                timeout,
+            },
+        )
     }
 
     /// Sends `method` to `path`, with a JSON body if there is one.
@@ -140,7 +148,15 @@ impl Target {
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
         let timeout = Duration::from_secs(10);
-        self.send(global, &Request { method, path, body, timeout })
+        self.send(
+            global,
+            &Request {
+                method,
+                path,
+                body,
+                timeout,
+            },
+        )
     }
 
     /// The `Authorization` header of a request: for a change the token if one is named, else user and password.
@@ -196,7 +212,9 @@ impl Target {
             return Ok(declared);
         }
         let root = global.settings()?;
-        Ok(self.declared.get_or_init(|| root.performance_monitor.value.prometheus))
+        Ok(self
+            .declared
+            .get_or_init(|| root.performance_monitor.value.prometheus))
     }
 
     fn link(&self, global: &Global) -> anyhow::Result<&Link> {
@@ -211,14 +229,26 @@ impl Target {
             },
             local: socket.is_some(),
             client: self.client(socket)?,
-            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?,
         };
         Ok(self.link.get_or_init(|| link))
     }
 
     fn send(&self, global: &Global, request: &Request<'_>) -> anyhow::Result<Answer> {
-        let Request { method, path, body, timeout } = request;
-        let Link { address, local, client, runtime } = self.link(global)?;
+        let Request {
+            method,
+            path,
+            body,
+            timeout,
+        } = request;
+        let Link {
+            address,
+            local,
+            client,
+            runtime,
+        } = self.link(global)?;
         let authorization = match local {
             true => None,
             false => self.authorization(global, method)?,
@@ -226,7 +256,9 @@ impl Target {
         let url = format!("{}{path}", address.as_str().trim_end_matches('/'));
         let mut request = client.request(method.clone(), url).timeout(*timeout);
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
         }
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
@@ -234,7 +266,10 @@ impl Target {
         let answer = runtime.block_on(async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            Ok(Answer { status, body: response.text().await? })
+            Ok(Answer {
+                status,
+                body: response.text().await?,
+            })
         });
         let answer = answer.map_err(|error| unanswered(address, *timeout, error))?;
         match answer.status {
@@ -253,7 +288,11 @@ impl Target {
 /// The URL that `text` names; without a scheme it is HTTP.
 fn parse_url(text: &str) -> anyhow::Result<Url> {
     let text = text.trim();
-    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
     bellwether_http::parse_url(&Secret::new(whole))
         .map_err(|reason| anyhow::anyhow!("--url: {reason}; hint: host:9091 or https://host:9091"))
 }
@@ -307,7 +346,10 @@ fn token(file: &Path) -> anyhow::Result<String> {
 /// The value of an `Authorization` header for `user:password` (RFC 7617).
 fn basic(pair: &str) -> String {
     use base64::Engine;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(pair)
+    )
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellwether_analysis::forecast::span;
 use clap::Args;
 use serde_json::Value;
 
@@ -9,7 +10,6 @@ use super::Global;
 use super::asking::{Asking, list, percent, table, text, time};
 use super::trends::seconds;
 use super::when::When;
-use bellwether_analysis::forecast::span;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -54,7 +54,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         ("lag", options.lag.map(|lag| lag.to_string())),
         ("top", Some(options.top.to_string())),
     ];
-    let data = options.asking.ask(global, "/api/v1/correlations", &parameters)?;
+    let data = options
+        .asking
+        .ask(global, "/api/v1/correlations", &parameters)?;
     options.asking.show(&data, screen);
     Ok(())
 }
@@ -65,14 +67,19 @@ fn screen(data: &Value) -> String {
         text(&data["metric"]),
         time(&data["from"]),
         time(&data["to"]),
-        span(Duration::from_secs_f64(data["stepSeconds"].as_f64().unwrap_or_default().max(0.0))),
+        span(Duration::from_secs_f64(
+            data["stepSeconds"].as_f64().unwrap_or_default().max(0.0)
+        )),
         data["compared"],
         data["leftOut"],
     );
     let related = list(&data["related"]);
     for (significant, title) in [(true, "\nrelated"), (false, "\nmay be chance")] {
-        let rows: Vec<Vec<String>> =
-            related.iter().filter(|one| one["significant"] == significant).map(row).collect();
+        let rows: Vec<Vec<String>> = related
+            .iter()
+            .filter(|one| one["significant"] == significant)
+            .map(row)
+            .collect();
         if !rows.is_empty() {
             out += &format!("{title}\n{}", table(&rows));
         }
@@ -106,8 +113,9 @@ fn lag(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn what_may_be_chance_stands_apart() {

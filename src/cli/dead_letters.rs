@@ -48,7 +48,10 @@ const PATH: &str = "/api/v1/dead-letters";
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let (method, chosen) = match &options.command {
         None => {
-            let channels = options.channel.iter().map(|channel| ("channel", Some(channel.clone())));
+            let channels = options
+                .channel
+                .iter()
+                .map(|channel| ("channel", Some(channel.clone())));
             let channels: Vec<_> = channels.collect();
             let data = options.asking.ask(global, PATH, &channels)?;
             options.asking.show(&data, screen);
@@ -130,8 +133,9 @@ fn head(letter: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn letters_say_what_was_not_told_and_why() {

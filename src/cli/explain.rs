@@ -1,14 +1,13 @@
 //! `bellwether explain`: why an alert fires or does not, and who was told or was not.
 
+use bellwether_runtime::Clock;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Global;
 use super::alerts::screen::story;
 use super::asking::{Asking, labels, list, text};
-use super::route;
 use super::when::When;
-use bellwether_runtime::Clock;
+use super::{Global, route};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -25,18 +24,36 @@ pub(super) struct Options {
 const RECORDS: &str = "20";
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let key = if is_fingerprint(&options.what) { "fingerprint" } else { "rule" };
+    let key = if is_fingerprint(&options.what) {
+        "fingerprint"
+    } else {
+        "rule"
+    };
     let what = Some(options.what.clone());
     let state = match options.at {
-        None => options.asking.ask(global, "/api/v1/explain", &[(key, what.clone())])?,
+        None => options
+            .asking
+            .ask(global, "/api/v1/explain", &[(key, what.clone())])?,
         Some(_) => Value::Null,
     };
     let now = Clock::start().now().wall;
-    let end = options.at.map(|at| (at.at(now).0 as f64 / 1000.0).to_string());
-    let parameters = [(key, what), ("end", end), ("limit", Some(RECORDS.to_owned()))];
-    let past = options.asking.ask(global, "/api/v1/alerts/history", &parameters);
+    let end = options
+        .at
+        .map(|at| (at.at(now).0 as f64 / 1000.0).to_string());
+    let parameters = [
+        (key, what),
+        ("end", end),
+        ("limit", Some(RECORDS.to_owned())),
+    ];
+    let past = options
+        .asking
+        .ask(global, "/api/v1/alerts/history", &parameters);
     // Without a history of alerts the state alone is told.
-    let past = if options.at.is_some() { past? } else { past.unwrap_or(Value::Null) };
+    let past = if options.at.is_some() {
+        past?
+    } else {
+        past.unwrap_or(Value::Null)
+    };
     let data = json!({ "state": state, "past": past });
     options.asking.show(&data, screen);
     Ok(())
@@ -68,8 +85,14 @@ fn of_rule(rule: &Value) -> String {
         none if none == "-" => "not yet".to_owned(),
         at => format!("last {at}"),
     };
-    out += &format!("  state {}; fires {after}; evaluated {last}\n", text(&rule["state"]));
-    if let Some(absence) = rule["onMissing"].as_str().filter(|absence| !absence.is_empty()) {
+    out += &format!(
+        "  state {}; fires {after}; evaluated {last}\n",
+        text(&rule["state"])
+    );
+    if let Some(absence) = rule["onMissing"]
+        .as_str()
+        .filter(|absence| !absence.is_empty())
+    {
         out += &format!("  where a series is missing, {absence}\n");
     }
     for key in ["lastError", "note"] {
@@ -81,7 +104,9 @@ fn of_rule(rule: &Value) -> String {
     if alerts.is_empty() {
         out += "  no alert: the condition holds for no series, or there is no data\n";
     }
-    alerts.iter().for_each(|alert| out += &of_alert(alert, rule));
+    alerts
+        .iter()
+        .for_each(|alert| out += &of_alert(alert, rule));
     out
 }
 
@@ -110,7 +135,10 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
         out += "    flapping: it changes too often, and stands until that ends\n";
     }
     if let Some(by) = alert["acknowledged"]["by"].as_str() {
-        out += &format!("    acknowledged by {by}: {}\n", text(&alert["acknowledged"]["comment"]));
+        out += &format!(
+            "    acknowledged by {by}: {}\n",
+            text(&alert["acknowledged"]["comment"])
+        );
     }
     for group in list(&alert["groups"]) {
         for line in route::screen(group).lines() {
@@ -125,7 +153,10 @@ fn of_group(group: &Value) -> String {
     let mut out = String::new();
     match group["toldAs"].as_str() {
         Some(severity) => {
-            out += &format!("      told as {severity} since {}", text(&group["firstTold"]));
+            out += &format!(
+                "      told as {severity} since {}",
+                text(&group["firstTold"])
+            );
             if !group["nextRepeat"].is_null() {
                 out += &format!(", told again {}", text(&group["nextRepeat"]));
             }
@@ -135,7 +166,11 @@ fn of_group(group: &Value) -> String {
     }
     if !group["gate"].is_null() {
         let gate = &group["gate"];
-        out += &format!("      held back ({}): {}\n", text(&gate["name"]), text(&gate["why"]));
+        out += &format!(
+            "      held back ({}): {}\n",
+            text(&gate["name"]),
+            text(&gate["why"])
+        );
     }
     for receiver in list(&group["escalatedTo"]) {
         out += &format!("      escalated to {}\n", text(receiver));

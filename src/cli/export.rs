@@ -4,16 +4,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
-
-use super::recorded::{Folder, bar};
-use super::when::When;
-use super::{Global, nearby, output};
 use bellwether_files as files;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::parse_selector;
 use bellwether_runtime::Clock;
 use bellwether_tsdb::transfer::{ExportError, Exported, Families, OutputFormat, export, list};
+use clap::{Args, ValueEnum};
+
+use super::recorded::{Folder, bar};
+use super::when::When;
+use super::{Global, nearby, output};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -60,7 +60,10 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let history = options.folder.open(global)?;
     let now = Clock::start().now().wall;
     let oldest = history.stats().oldest.unwrap_or(now);
-    let span = (options.from.map_or(oldest, |from| from.at(now)), options.to.at(now));
+    let span = (
+        options.from.map_or(oldest, |from| from.at(now)),
+        options.to.at(now),
+    );
     if span.0 > span.1 {
         bail!("--from is after --to");
     }
@@ -72,14 +75,20 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         eprintln!("hint: {hint}");
     }
     // Without a configuration that is right no type is known, which is no reason to export nothing.
-    let families = global.plan().map(|plan| Families::new(&plan.metrics)).unwrap_or_default();
+    let families = global
+        .plan()
+        .map(|plan| Families::new(&plan.metrics))
+        .unwrap_or_default();
     let format = match options.format {
         Format::Openmetrics => OutputFormat::OpenMetrics,
         Format::Json => OutputFormat::Json,
         Format::Csv => OutputFormat::Csv,
     };
     let write = |out: &mut dyn Write| {
-        let bar = bar(series.len() as u64, "{bar:40} {pos}/{len} series  {eta} left");
+        let bar = bar(
+            series.len() as u64,
+            "{bar:40} {pos}/{len} series  {eta} left",
+        );
         let form = (format, &families);
         let done = export(&history, &series, span, form, out, &mut || bar.inc(1));
         bar.finish_and_clear();
@@ -107,7 +116,10 @@ fn to_file(
 }
 
 fn tell(done: Exported) {
-    eprintln!("exported {} samples of {} series", done.samples, done.series);
+    eprintln!(
+        "exported {} samples of {} series",
+        done.samples, done.series
+    );
     if done.left_out > 0 {
         eprintln!(
             "left out {} staleness markers: only --format json has a word for them",

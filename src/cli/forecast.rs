@@ -44,7 +44,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         ("direction", options.falling.then(|| "falling".to_owned())),
         ("within", options.within.clone()),
     ];
-    let data = options.asking.ask(global, "/api/v1/forecast", &parameters)?;
+    let data = options
+        .asking
+        .ask(global, "/api/v1/forecast", &parameters)?;
     let within = options.within.as_deref();
     options.asking.show(&data, |data| screen(data, within));
     Ok(())
@@ -53,7 +55,11 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 fn screen(data: &Value, within: Option<&str>) -> String {
     let mut out = format!("{}, by its {}\n", text(&data["metric"]), text(&data["of"]));
     for series in list(&data["series"]) {
-        let head = format!("{} now {}", labels(&series["labels"]), figure(&series["latest"]));
+        let head = format!(
+            "{} now {}",
+            labels(&series["labels"]),
+            figure(&series["latest"])
+        );
         out += &format!("\n{}\n", head.trim_start());
         if !data["reaches"].is_null() {
             out += &line(&series["linear"], &figure(&data["reaches"]), within);
@@ -75,7 +81,10 @@ fn line(linear: &Value, target: &str, within: Option<&str>) -> String {
         time(&linear["since"]),
     );
     if let (Some(span), Some(soon)) = (within, linear["within"].as_bool()) {
-        line += &format!("  {} within {span}\n", if soon { "this is" } else { "this is not" });
+        line += &format!(
+            "  {} within {span}\n",
+            if soon { "this is" } else { "this is not" }
+        );
         if let Some(reason) = linear["heldBack"].as_str() {
             line += &format!("  a rule does not fire by it: {reason}\n");
         }
@@ -85,13 +94,21 @@ fn line(linear: &Value, target: &str, within: Option<&str>) -> String {
 
 fn hours(seasonal: &Value) -> String {
     if seasonal["reason"].is_string() {
-        return format!("  by the time of day: no forecast: {}\n", text(&seasonal["reason"]));
+        return format!(
+            "  by the time of day: no forecast: {}\n",
+            text(&seasonal["reason"])
+        );
     }
     let heads = ["  hour from (UTC)", "mean", "low", "high"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for hour in list(&seasonal["hours"]) {
         let at = format!("  {}", time(&hour["time"]));
-        rows.push(vec![at, figure(&hour["value"]), figure(&hour["low"]), figure(&hour["high"])]);
+        rows.push(vec![
+            at,
+            figure(&hour["value"]),
+            figure(&hour["low"]),
+            figure(&hour["high"]),
+        ]);
     }
     format!(
         "{}  off by {} on average when tried on the last days; \"as a day before\" by {}\n",

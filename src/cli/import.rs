@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bellwether_core::UnixMillis;
+use bellwether_runtime::Clock;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::transfer::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
 use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::recorded::{Folder, bar, give_to_owner};
 use crate::config::Root;
-use bellwether_core::UnixMillis;
-use bellwether_runtime::Clock;
-use bellwether_tsdb::history::History;
-use bellwether_tsdb::transfer::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -55,21 +55,32 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         bail!("{name} has no sample to import");
     }
     let now = Clock::start().now().wall;
-    let retention = global.settings().ok().filter(|_| options.folder.is_default());
+    let retention = global
+        .settings()
+        .ok()
+        .filter(|_| options.folder.is_default());
     let days = |root: Root| root.trend_analysis.storage.retention_days.value;
     let retention = retention.map(|root| DAY * days(root));
-    warnings(&done, now, retention).iter().for_each(|warning| eprintln!("warning: {warning}"));
+    warnings(&done, now, retention)
+        .iter()
+        .for_each(|warning| eprintln!("warning: {warning}"));
     Ok(())
 }
 
 /// Says which of the samples will not be seen: those older than `retention`, and those that a running Bellwether
 /// holds in memory itself.
 fn warnings(done: &Imported, now: UnixMillis, retention: Option<Duration>) -> Vec<String> {
-    let Some((from, to)) = done.span else { return Vec::new() };
+    let Some((from, to)) = done.span else {
+        return Vec::new();
+    };
     let mut warnings = Vec::new();
     if let Some(retention) = retention.filter(|retention| from < now.before(*retention)) {
         let (some, days) = (
-            if to < now.before(retention) { "all" } else { "some" },
+            if to < now.before(retention) {
+                "all"
+            } else {
+                "some"
+            },
             retention.as_secs() / DAY.as_secs(),
         );
         warnings.push(format!(
@@ -90,7 +101,9 @@ fn warnings(done: &Imported, now: UnixMillis, retention: Option<Duration>) -> Ve
 }
 
 fn time(at: UnixMillis) -> String {
-    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_string()
+    jiff::Timestamp::from_millisecond(at.0)
+        .unwrap_or_default()
+        .to_string()
 }
 
 /// Imports a file, or standard input, into the history in `folder`.
@@ -112,12 +125,20 @@ pub(super) fn into(folder: &Path, input: &Path, mut import: Import) -> anyhow::R
 /// The input, its name and its size, as far as that is known.
 fn open(input: &Path) -> anyhow::Result<(String, u64, Box<dyn BufRead>)> {
     if input.as_os_str() == "-" {
-        return Ok(("standard input".into(), 0, Box::new(BufReader::new(io::stdin()))));
+        return Ok((
+            "standard input".into(),
+            0,
+            Box::new(BufReader::new(io::stdin())),
+        ));
     }
     let name = input.display().to_string();
     let file = File::open(input).with_context(|| format!("cannot read {name}"))?;
     let size = file.metadata().map_or(0, |metadata| metadata.len());
-    Ok((name, size, Box::new(BufReader::with_capacity(1 << 16, file))))
+    Ok((
+        name,
+        size,
+        Box::new(BufReader::with_capacity(1 << 16, file)),
+    ))
 }
 
 fn place(name: &str, bad: &BadLine) -> String {
@@ -125,18 +146,25 @@ fn place(name: &str, bad: &BadLine) -> String {
 }
 
 fn tell(name: &str, done: &Imported) {
-    let span = done
-        .span
-        .map_or_else(String::new, |(from, to)| format!(", {} to {}", time(from), time(to)));
+    let span = done.span.map_or_else(String::new, |(from, to)| {
+        format!(", {} to {}", time(from), time(to))
+    });
     println!(
         "imported {} samples of {} series into {} blocks{span}",
         done.samples, done.series, done.blocks
     );
     if done.replaced > 0 {
-        println!("{} samples were given twice; the last of each counts", done.replaced);
+        println!(
+            "{} samples were given twice; the last of each counts",
+            done.replaced
+        );
     }
     if let Some(bad) = &done.first_bad {
-        println!("left out {} bad lines; the first: {}", done.skipped, place(name, bad));
+        println!(
+            "left out {} bad lines; the first: {}",
+            done.skipped,
+            place(name, bad)
+        );
     }
 }
 
@@ -149,7 +177,15 @@ mod tests {
         let now = UnixMillis(1_795_435_200_000);
         let of = |from: Duration, to: Duration| {
             let span = Some((now.before(from), now.before(to)));
-            warnings(&Imported { span, ..Imported::default() }, now, Some(DAY * 15)).join("\n")
+            warnings(
+                &Imported {
+                    span,
+                    ..Imported::default()
+                },
+                now,
+                Some(DAY * 15),
+            )
+            .join("\n")
         };
         assert_eq!(of(DAY * 10, DAY), "");
         assert!(

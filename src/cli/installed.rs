@@ -25,7 +25,12 @@ pub(super) fn source(flag: Option<&Path>) -> Source {
         .map(Path::to_owned)
         .or_else(|| variable.map(PathBuf::from))
         // One that may not be looked at is not absent.
-        .or_else(|| installed.try_exists().unwrap_or(true).then(|| installed.to_owned()));
+        .or_else(|| {
+            installed
+                .try_exists()
+                .unwrap_or(true)
+                .then(|| installed.to_owned())
+        });
     file.map_or(Source::Embedded, Source::File)
 }
 
@@ -46,7 +51,9 @@ pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::
         None => return Ok(()),
     };
     if is_installed && Path::new(STATE).is_dir() {
-        variables.entry("STATE_DIRECTORY".to_owned()).or_insert_with(|| STATE.to_owned());
+        variables
+            .entry("STATE_DIRECTORY".to_owned())
+            .or_insert_with(|| STATE.to_owned());
     }
     set_fallback_environment(variables);
     Ok(())
@@ -56,9 +63,14 @@ pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::
 /// with `#` or `;` and lines without `=` are ignored, single and double quotes group, and a backslash escapes.
 fn parse(text: &str) -> BTreeMap<String, String> {
     let text = text.replace("\\\n", "");
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with(['#', ';']));
     let pairs = lines.filter_map(|line| line.split_once('='));
-    pairs.map(|(name, value)| (name.trim().to_owned(), unquoted(value.trim()))).collect()
+    pairs
+        .map(|(name, value)| (name.trim().to_owned(), unquoted(value.trim())))
+        .collect()
 }
 
 /// A value without its quotes and escapes.

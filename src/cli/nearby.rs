@@ -16,12 +16,18 @@ pub(super) fn hint<'a>(
     if names.is_empty() {
         return Some("there are no series at all".into());
     }
-    let wanted = selectors.into_iter().flatten().filter(|matcher| &*matcher.name == METRIC_NAME);
+    let wanted = selectors
+        .into_iter()
+        .flatten()
+        .filter(|matcher| &*matcher.name == METRIC_NAME);
     let mut wanted: Vec<&str> = wanted.filter_map(|matcher| matcher.test.exact()).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let missing: Vec<&str> =
-        wanted.iter().copied().filter(|name| !names.iter().any(|one| one == name)).collect();
+    let missing: Vec<&str> = wanted
+        .iter()
+        .copied()
+        .filter(|name| !names.iter().any(|one| one == name))
+        .collect();
     if missing.is_empty() {
         let known = !wanted.is_empty();
         return known.then(|| {
@@ -32,7 +38,10 @@ pub(super) fn hint<'a>(
         let near = near(name, names);
         match near.as_slice() {
             [] => format!("no series is named {name}"),
-            near => format!("no series is named {name}; names near it: {}", near.join(", ")),
+            near => format!(
+                "no series is named {name}; names near it: {}",
+                near.join(", ")
+            ),
         }
     });
     Some(lines.collect::<Vec<_>>().join("\n"))
@@ -40,8 +49,17 @@ pub(super) fn hint<'a>(
 
 /// The names of all series in `history`; none where it cannot be read.
 pub(super) fn names(history: &History) -> Option<Vec<String>> {
-    let series = list(history, &[Vec::new()], UnixMillis(i64::MIN), UnixMillis(i64::MAX)).ok()?;
-    let mut names: Vec<String> = series.iter().map(|labels| labels.name().to_owned()).collect();
+    let series = list(
+        history,
+        &[Vec::new()],
+        UnixMillis(i64::MIN),
+        UnixMillis(i64::MAX),
+    )
+    .ok()?;
+    let mut names: Vec<String> = series
+        .iter()
+        .map(|labels| labels.name().to_owned())
+        .collect();
     names.dedup();
     Some(names)
 }
@@ -59,7 +77,11 @@ fn near<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
         })
         .collect();
     ranked.sort_unstable();
-    ranked.into_iter().take(MOST).map(|(_, name)| name).collect()
+    ranked
+        .into_iter()
+        .take(MOST)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 #[cfg(test)]
@@ -68,15 +90,27 @@ mod tests {
 
     #[test]
     fn a_name_without_its_prefix_is_found() {
-        let names = ["multi_agent_system_cpu_percent", "multi_agent_system_memory_percent", "up"];
+        let names = [
+            "multi_agent_system_cpu_percent",
+            "multi_agent_system_memory_percent",
+            "up",
+        ];
         let names = names.map(str::to_owned);
-        let hint = |name: &str| hint([[LabelMatcher::equal(METRIC_NAME, name)].as_slice()], &names);
+        let hint = |name: &str| {
+            hint(
+                [[LabelMatcher::equal(METRIC_NAME, name)].as_slice()],
+                &names,
+            )
+        };
         assert_eq!(
             hint("cpu_percent").as_deref(),
             Some("no series is named cpu_percent; names near it: multi_agent_system_cpu_percent")
         );
         assert_eq!(hint("zzz").as_deref(), Some("no series is named zzz"));
         assert!(hint("up").unwrap().contains("not with these labels"));
-        assert_eq!(super::hint([], &[]).as_deref(), Some("there are no series at all"));
+        assert_eq!(
+            super::hint([], &[]).as_deref(),
+            Some("there are no series at all")
+        );
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
-
-use super::Global;
 use bellwether_core::{Severity, Status};
 use bellwether_notify::{ChannelSettings, TestResult, WallClock, named, test_send};
 use bellwether_runtime::Clock;
+use clap::{Args, ValueEnum};
+
+use super::Global;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -47,14 +47,25 @@ impl From<Level> for Severity {
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let plan = global.plan()?;
-    let channels = named(&plan.root.performance_monitor.alerting.notifications.channels);
+    let channels = named(
+        &plan
+            .root
+            .performance_monitor
+            .alerting
+            .notifications
+            .channels,
+    );
     let chosen = choose(&channels, options)?;
     // What channels of type `log` write, and what others have to say beside an error.
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours);
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours);
     let log = log.log_internal_errors(false);
     log.without_time().init();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let clock = Clock::start();
     let clock: WallClock = Arc::new(move || clock.now().wall);
     let mut failed = 0;
@@ -65,7 +76,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         match runtime.block_on(tried) {
             Ok(tried) => {
                 failed += usize::from(tried.iter().any(|one| one.refused.is_some()));
-                tried.iter().for_each(|one| println!("{name}: {}", told(one)));
+                tried
+                    .iter()
+                    .for_each(|one| println!("{name}: {}", told(one)));
             }
             Err(error) => {
                 failed += 1;
@@ -74,7 +87,10 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         }
     }
     if failed > 0 {
-        bail!("{failed} of {} channels did not take the sample", chosen.len());
+        bail!(
+            "{failed} of {} channels did not take the sample",
+            chosen.len()
+        );
     }
     Ok(())
 }
@@ -85,11 +101,18 @@ fn choose<'a>(
 ) -> anyhow::Result<Vec<&'a (String, &'a ChannelSettings)>> {
     let chosen: Vec<_> = match &options.channel {
         Some(wanted) => channels.iter().filter(|(name, _)| name == wanted).collect(),
-        None => channels.iter().filter(|(_, channel)| channel.common.enabled).collect(),
+        None => channels
+            .iter()
+            .filter(|(_, channel)| channel.common.enabled)
+            .collect(),
     };
     if chosen.is_empty() {
         let names: Vec<_> = channels.iter().map(|(name, _)| name.as_str()).collect();
-        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let names = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
         match &options.channel {
             Some(wanted) => bail!("no channel {wanted:?}; declared: {names}"),
             None => bail!("no channel is switched on; declared: {names}"),

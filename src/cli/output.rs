@@ -49,7 +49,9 @@ pub(super) fn print_error(text: Arguments<'_>) {
 
 fn fail(error: &io::Error) -> ! {
     if error.kind() != io::ErrorKind::BrokenPipe {
-        print_error(format_args!("bellwether: cannot write to standard output: {error}\n"));
+        print_error(format_args!(
+            "bellwether: cannot write to standard output: {error}\n"
+        ));
     }
     std::process::exit(1)
 }
@@ -61,7 +63,9 @@ pub(super) fn is_terminal() -> bool {
 
 /// Columns of the terminal that standard output is.
 pub(super) fn columns() -> Option<u16> {
-    rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col)
+    rustix::termios::tcgetwinsize(io::stdout())
+        .ok()
+        .map(|size| size.ws_col)
 }
 
 /// Hands standard output, buffered, to `write`.

@@ -8,18 +8,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
-
-use super::asking::{data, list, printable, printable_lines, text};
-use super::client::Target;
-use super::when::When;
-use super::{Global, nearby, output};
 use bellwether_core::UnixMillis;
 use bellwether_promql::{Answer, Guard, Value};
 use bellwether_runtime::Clock;
 use bellwether_schema::{format_duration, parse_duration};
 use bellwether_server::answer_json;
 use bellwether_tsdb::history::History;
+use clap::{Args, ValueEnum};
+
+use super::asking::{data, list, printable, printable_lines, text};
+use super::client::Target;
+use super::when::When;
+use super::{Global, nearby, output};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,11 +76,19 @@ fn step(text: &str) -> Result<Duration, String> {
 #[derive(Clone, Copy)]
 enum Times {
     At(UnixMillis),
-    Range { from: UnixMillis, to: UnixMillis, step: Duration },
+    Range {
+        from: UnixMillis,
+        to: UnixMillis,
+        step: Duration,
+    },
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let format = if options.json { Form::Json } else { options.format };
+    let format = if options.json {
+        Form::Json
+    } else {
+        options.format
+    };
     let times = options.times(Clock::start().now().wall)?;
     let answer = match &options.history {
         Some(folder) => local(folder, &options.expr, times)?,
@@ -110,7 +118,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         Form::Csv => table::csv(&answer.value),
         Form::Json => String::from_utf8(answer_json(answer))? + "\n",
         Form::Chart => {
-            let Value::Matrix(series) = answer.value else { bail!("only a range can be drawn") };
+            let Value::Matrix(series) = answer.value else {
+                bail!("only a range can be drawn")
+            };
             chart::chart(&series, chart::Screen::of_terminal())
         }
     };
@@ -157,7 +167,9 @@ fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<St
             "query"
         }
         Times::Range { from, to, step } => {
-            parameters.append_pair("start", &seconds(from)).append_pair("end", &seconds(to));
+            parameters
+                .append_pair("start", &seconds(from))
+                .append_pair("end", &seconds(to));
             parameters.append_pair("step", &step.as_secs_f64().to_string());
             "query_range"
         }
@@ -165,7 +177,10 @@ fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<St
     let path = format!("/api/v1/{name}?{}", parameters.finish());
     let answer = options.target.get_within(global, &path, PATIENCE)?;
     if answer.status != 200 {
-        bail!("{}", printable_lines(&read::error(answer.status, &answer.body)));
+        bail!(
+            "{}",
+            printable_lines(&read::error(answer.status, &answer.body))
+        );
     }
     Ok(answer.body)
 }
@@ -190,7 +205,10 @@ fn nothing_found(global: &Global, options: &Options) -> Option<String> {
 /// Asks the history in a folder.
 fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<Answer> {
     if !folder.is_dir() {
-        bail!("no history in {}: there is no such folder", folder.display());
+        bail!(
+            "no history in {}: there is no such folder",
+            folder.display()
+        );
     }
     let query = bellwether_promql::parse(expr)?;
     let (history, recovery) = History::open_read_only(folder);
@@ -214,8 +232,9 @@ fn to_terminal() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     #[derive(Parser)]
     struct Line {
@@ -226,13 +245,21 @@ mod tests {
     fn times(arguments: &str) -> Result<Times, String> {
         let line = std::iter::once("query").chain(arguments.split_whitespace());
         let line = Line::try_parse_from(line).map_err(|error| error.to_string())?;
-        line.options.times(UnixMillis(1_700_000_000_000)).map_err(|error| error.to_string())
+        line.options
+            .times(UnixMillis(1_700_000_000_000))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_is_asked_is_one_time_or_a_range() {
-        assert!(matches!(times("up"), Ok(Times::At(UnixMillis(1_700_000_000_000)))));
-        assert!(matches!(times("up --at -1h"), Ok(Times::At(UnixMillis(1_699_996_400_000)))));
+        assert!(matches!(
+            times("up"),
+            Ok(Times::At(UnixMillis(1_700_000_000_000)))
+        ));
+        assert!(matches!(
+            times("up --at -1h"),
+            Ok(Times::At(UnixMillis(1_699_996_400_000)))
+        ));
         let hour = (1_699_996_400_000, 1_700_000_000_000);
         // 257 steps of 14 s.
         let steps = (1_699_996_402_000, 1_700_000_000_000);
@@ -246,7 +273,11 @@ mod tests {
             let Ok(Times::Range { from, to, step }) = times(arguments) else {
                 panic!("{arguments}: no range")
             };
-            assert_eq!((from.0, to.0, step.as_secs()), (span.0, span.1, seconds), "{arguments}");
+            assert_eq!(
+                (from.0, to.0, step.as_secs()),
+                (span.0, span.1, seconds),
+                "{arguments}"
+            );
         }
         for (arguments, told) in [
             ("up --from now --to -1h", "--from is after --to"),

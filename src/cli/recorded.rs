@@ -4,12 +4,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use bellwether_tsdb::history::History;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Global, process_environment};
 use crate::config;
-use bellwether_tsdb::history::History;
 
 /// Which history.
 #[derive(Args)]

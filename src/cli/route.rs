@@ -1,17 +1,17 @@
 //! `bellwether route`: where an alert would go, and when, without sending anything.
 
 use anyhow::{Context, anyhow};
+use bellwether_compat::severity_of;
+use bellwether_core::{Alert, Labels, Severity};
+use bellwether_routing::Matchers;
+use bellwether_runtime::Clock;
+use bellwether_server::route_match_view;
 use clap::Args;
 use serde_json::Value;
 
 use super::Global;
 use super::asking::{Form, labels, list, text};
 use super::when::When;
-use bellwether_compat::severity_of;
-use bellwether_core::{Alert, Labels, Severity};
-use bellwether_routing::Matchers;
-use bellwether_runtime::Clock;
-use bellwether_server::route_match_view;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -32,7 +32,12 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let now = Clock::start().now().wall;
     let at = options.at.map_or(now, |at| at.at(now));
     let alert = alert(&options.labels)?;
-    let ways: Vec<Value> = plan.routing.ways(&alert, at).iter().map(route_match_view).collect();
+    let ways: Vec<Value> = plan
+        .routing
+        .ways(&alert, at)
+        .iter()
+        .map(route_match_view)
+        .collect();
     if options.form.is_json() {
         println!("{:#}", Value::Array(ways));
     } else {
@@ -63,7 +68,11 @@ fn alert(texts: &[String]) -> anyhow::Result<Alert> {
 /// When a group is told of: `first after 30s, then at most every 5m`.
 fn timing(way: &Value) -> String {
     let (wait, interval) = (text(&way["groupWait"]), text(&way["groupInterval"]));
-    let first = if wait == "0s" { "at once".to_owned() } else { format!("first after {wait}") };
+    let first = if wait == "0s" {
+        "at once".to_owned()
+    } else {
+        format!("first after {wait}")
+    };
     match interval.as_str() {
         "0s" => first,
         interval => format!("{first}, then at most every {interval}"),
@@ -81,8 +90,11 @@ pub(super) fn screen(way: &Value) -> String {
         none if none.is_empty() => "nobody".into(),
         some => some,
     };
-    let mut out =
-        format!("{} {} -> {receiver}: {channels}\n", text(&way["route"]), text(&way["matchers"]));
+    let mut out = format!(
+        "{} {} -> {receiver}: {channels}\n",
+        text(&way["route"]),
+        text(&way["matchers"])
+    );
     let repeat = &way["repeatInterval"];
     let repeat = match repeat.is_null() {
         true => "not repeated".into(),
@@ -120,13 +132,21 @@ mod tests {
         let expected = r#"full {"host-name": "a,b", "mount": "/data", "severity": "critical"}"#;
         for texts in [
             &[r#"{alertname="full", severity="critical", mount="/data", "host-name"="a,b"}"#][..],
-            &["alertname=full", "severity=critical", "mount=/data", r#""host-name"="a,b""#],
+            &[
+                "alertname=full",
+                "severity=critical",
+                "mount=/data",
+                r#""host-name"="a,b""#,
+            ],
         ] {
             assert_eq!(labels(texts).unwrap(), expected);
         }
         for (text, why) in [
             ("mount", "mount: expected =, !=, =~ or !~ behind \"mount\""),
-            ("mount=~a", "mount=~a: an alert has one value of mount; hint: mount=\"value\""),
+            (
+                "mount=~a",
+                "mount=~a: an alert has one value of mount; hint: mount=\"value\"",
+            ),
         ] {
             assert_eq!(labels(&[text]).unwrap_err().to_string(), why);
         }

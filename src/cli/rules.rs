@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
+use bellwether_compat::RuleFile;
+use bellwether_rules::{RecordingSettings, RuleSet, RuleSettings};
+use bellwether_schema::{Diagnostic, Diagnostics};
 use clap::{Args, ValueEnum};
 
 use super::Global;
 use crate::config::{self, Plan};
-use bellwether_compat::RuleFile;
-use bellwether_rules::{RecordingSettings, RuleSet, RuleSettings};
-use bellwether_schema::{Diagnostic, Diagnostics};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -40,13 +40,19 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let set = imported.as_ref().unwrap_or(&plan.rules);
     if let Format::Prometheus = options.format {
         let exported = bellwether_compat::export(set, &plan.metrics, &source.to_string());
-        exported.unsaid.iter().for_each(|problem| eprintln!("{}", problem.told(&source)));
+        exported
+            .unsaid
+            .iter()
+            .for_each(|problem| eprintln!("{}", problem.told(&source)));
         print!("{}", exported.text);
         return Ok(());
     }
     let mut settings: Vec<RuleSettings> = set.settings.clone();
-    let recordings: Vec<RecordingSettings> =
-        set.recordings.iter().map(|recording| recording.settings.clone()).collect();
+    let recordings: Vec<RecordingSettings> = set
+        .recordings
+        .iter()
+        .map(|recording| recording.settings.clone())
+        .collect();
     match options.format {
         Format::Json => {
             let all = serde_json::json!({"rules": settings, "recording_rules": recordings});
@@ -67,7 +73,10 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
     let read = |path: &PathBuf| {
         let text = config::read(path).map_err(|(message, _)| anyhow!(message));
         let text = text.with_context(|| path.display().to_string())?;
-        Ok(RuleFile { path: path.clone(), text })
+        Ok(RuleFile {
+            path: path.clone(),
+            text,
+        })
     };
     let files: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
     let mut problems = Diagnostics::default();
@@ -77,11 +86,17 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
         ..bellwether_rules::Declared::new(&imported.rules, &plan.metrics)
     };
     let mut set = bellwether_rules::compile(&declared, &mut problems);
-    for warning in imported.warnings.iter().chain(&std::mem::take(&mut set.warnings)) {
+    for warning in imported
+        .warnings
+        .iter()
+        .chain(&std::mem::take(&mut set.warnings))
+    {
         eprintln!("{}", warning.told(&""));
     }
     let problems = problems.into_sorted();
-    problems.iter().for_each(|problem| eprintln!("{}", problem.told(&"")));
+    problems
+        .iter()
+        .for_each(|problem| eprintln!("{}", problem.told(&"")));
     match problems.len() {
         0 => Ok(set),
         1 => bail!("1 problem"),
@@ -91,8 +106,15 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
 
 /// Takes the labels out that a declaration must not set.
 fn reserved(rule: &mut RuleSettings) -> Vec<Diagnostic> {
-    let take = |name: &str| rule.add_labels.remove(name).map(|value| (name.to_owned(), value));
-    let mut taken: Vec<_> = ["alertname", "severity"].into_iter().filter_map(take).collect();
+    let take = |name: &str| {
+        rule.add_labels
+            .remove(name)
+            .map(|value| (name.to_owned(), value))
+    };
+    let mut taken: Vec<_> = ["alertname", "severity"]
+        .into_iter()
+        .filter_map(take)
+        .collect();
     taken.retain(|(_, value)| !value.value.is_empty());
     let told = |(name, value): (String, bellwether_schema::Spanned<String>)| Diagnostic {
         message: format!("the label {name}={:?} is not kept", value.value),

@@ -87,8 +87,15 @@ fn hours(text: &str) -> Result<(String, String), String> {
 impl Add {
     /// What is asked of the API.
     fn body(&self) -> Value {
-        let Recurs { during, weekdays, hours, location } = &self.recurs;
-        let hours = hours.iter().map(|(from, to)| json!({ "start_time": from, "end_time": to }));
+        let Recurs {
+            during,
+            weekdays,
+            hours,
+            location,
+        } = &self.recurs;
+        let hours = hours
+            .iter()
+            .map(|(from, to)| json!({ "start_time": from, "end_time": to }));
         let hours: Vec<Value> = hours.collect();
         let mut body = json!({
             "matchers": self.matchers,
@@ -129,7 +136,9 @@ pub(super) fn user() -> String {
 /// The name of a user in the lines of passwd(5).
 fn name_of(id: u32, users: &str) -> Option<String> {
     let id = id.to_string();
-    let mut users = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mut users = users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
     let user = users.find(|fields| fields.get(2) == Some(&&*id))?;
     Some(user.first()?.to_string())
 }
@@ -137,8 +146,11 @@ fn name_of(id: u32, users: &str) -> Option<String> {
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     match &options.command {
         Command::Add(add) => {
-            let made = add.asking.change(global, Method::POST, PATH, Some(&add.body()))?;
-            add.asking.show(&made, |made| format!("{}\n", text(&made["id"])));
+            let made = add
+                .asking
+                .change(global, Method::POST, PATH, Some(&add.body()))?;
+            add.asking
+                .show(&made, |made| format!("{}\n", text(&made["id"])));
         }
         Command::List { all, asking } => {
             let data = asking.ask(global, PATH, &[])?;
@@ -161,7 +173,11 @@ fn screen(data: &Value, all: bool) -> String {
     let mut out = String::new();
     for silence in silences {
         let idle = silence["state"] == "active" && silence["holds"] == false;
-        let state = if idle { "waiting".into() } else { text(&silence["state"]) };
+        let state = if idle {
+            "waiting".into()
+        } else {
+            text(&silence["state"])
+        };
         out += &format!(
             "{}  {state}  {}\n  {} to {}  by {}  {}\n",
             text(&silence["id"]),
@@ -187,10 +203,16 @@ fn recurs(silence: &Value) -> Vec<String> {
     let each = |list: &[Value], one: fn(&Value) -> String| {
         list.iter().map(one).collect::<Vec<_>>().join(" and ")
     };
-    let named = list(&silence["intervals"]).iter().map(|name| format!("during {}", text(name)));
+    let named = list(&silence["intervals"])
+        .iter()
+        .map(|name| format!("during {}", text(name)));
     let own = list(&silence["times"]).iter().map(|time| {
         let hours = |range: &Value| {
-            format!("{} to {}", text(&range["start_time"]), text(&range["end_time"]))
+            format!(
+                "{} to {}",
+                text(&range["start_time"]),
+                text(&range["end_time"])
+            )
         };
         let parts = ["weekdays", "days_of_month", "months", "years"];
         let parts = parts.map(|part| each(list(&time[part]), text));

@@ -37,7 +37,10 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         "bellwether {}  {}  up {} s  {} series  {} rules\n{}\ncollectors\n",
         text(&summary["version"]),
         text(&summary["status"]),
-        summary["uptimeSeconds"].as_f64().unwrap_or_default().round(),
+        summary["uptimeSeconds"]
+            .as_f64()
+            .unwrap_or_default()
+            .round(),
         text(&summary["series"]),
         text(&summary["rules"]),
         configuration(health),
@@ -46,14 +49,21 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         let state = match collector["success"].as_bool() {
             Some(true) => "ok".to_owned(),
             Some(false) => {
-                format!("FAILED {}: {}", text(&collector["reason"]), text(&collector["error"]))
+                format!(
+                    "FAILED {}: {}",
+                    text(&collector["reason"]),
+                    text(&collector["error"])
+                )
             }
             None => match collector["error"].as_str() {
                 Some(error) => format!("not seen yet, and not missed: {error}"),
                 None => "has not run yet".to_owned(),
             },
         };
-        let took = collector["lastDurationSeconds"].as_f64().unwrap_or_default() * 1000.0;
+        let took = collector["lastDurationSeconds"]
+            .as_f64()
+            .unwrap_or_default()
+            * 1000.0;
         out += &format!("  {name:<14} {took:>9.2} ms  {state}\n");
         for note in collector["notes"].as_array().into_iter().flatten() {
             out += &format!("  {:<14} {:>12}  {}\n", "", "", text(note));
@@ -100,7 +110,10 @@ fn state(state: &Value) -> String {
     if state.is_null() {
         return String::new();
     }
-    let mut line = format!("\nstate\n  {}", state["folder"].as_str().unwrap_or("in memory"));
+    let mut line = format!(
+        "\nstate\n  {}",
+        state["folder"].as_str().unwrap_or("in memory")
+    );
     if let Some(problem) = state["problem"].as_str() {
         line += &format!("  DEGRADED {problem}");
     }
@@ -120,7 +133,9 @@ fn configuration(health: &Value) -> String {
     if let Some(error) = reload["error"].as_str() {
         let at = text(&reload["at"]);
         out += &format!("reload at {at} FAILED, this configuration stays:\n");
-        error.lines().for_each(|line| out += &format!("  {}\n", printable(line)));
+        error
+            .lines()
+            .for_each(|line| out += &format!("  {}\n", printable(line)));
     }
     out
 }
@@ -134,7 +149,11 @@ fn history(history: &Value) -> String {
         Some(folder) => format!("  {folder}  {} bytes", text(&history["bytes"])),
         None => "  in memory".to_owned(),
     };
-    line += &format!("  {} series  since {}", text(&history["series"]), text(&history["oldest"]));
+    line += &format!(
+        "  {} series  since {}",
+        text(&history["series"]),
+        text(&history["oldest"])
+    );
     line += &damaged(&history["damaged"], "pieces");
     if let Some(problem) = history["problem"].as_str() {
         line += &format!("  DEGRADED {}", printable(problem));
@@ -148,7 +167,10 @@ fn alert_history(history: &Value) -> String {
         return String::new();
     }
     let folder = history["folder"].as_str().unwrap_or("in memory");
-    let mut line = format!("\nalert history\n  {folder}  {} bytes", text(&history["bytes"]));
+    let mut line = format!(
+        "\nalert history\n  {folder}  {} bytes",
+        text(&history["bytes"])
+    );
     line += &damaged(&history["damaged"], "records");
     if let Some(problem) = history["problem"].as_str() {
         line += &format!("  DEGRADED {}", printable(problem));

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bellwether_files as files;
+use bellwether_runtime::Clock;
+use bellwether_schema::{Diagnostic, Diagnostics};
 use clap::Args;
 use regex::Regex;
 
 use crate::config;
 use crate::ruletest::{self, Failure, Line, Subject, Verdict};
-use bellwether_files as files;
-use bellwether_runtime::Clock;
-use bellwether_schema::{Diagnostic, Diagnostics};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -47,7 +47,11 @@ pub(super) fn run(options: &Options) -> ExitCode {
             Ok((verdicts, warnings)) => (Ok(verdicts), warnings),
             Err(problems) => (Err(problems), Vec::new()),
         };
-        let tested = Tested { file: file.clone(), verdicts, warnings };
+        let tested = Tested {
+            file: file.clone(),
+            verdicts,
+            warnings,
+        };
         print(&tested);
         all.push(tested);
     }
@@ -98,7 +102,11 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
         return Err(listed(file, &problems.into_sorted()));
     }
     let subject = Subject::read(&rules, &suite, &config::read_files).map_err(|reports| {
-        reports.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        reports
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
     })?;
     let clock = Clock::start();
     let numbers = (0..suite.tests.len()).filter(|number| {
@@ -123,8 +131,13 @@ fn listed(file: &Path, problems: &[Diagnostic]) -> String {
 
 /// Passed and failed tests, and files that could not be run.
 fn counts(all: &[Tested]) -> (usize, usize, usize) {
-    let verdicts = || all.iter().flat_map(|tested| tested.verdicts.iter().flatten());
-    let failed = verdicts().filter(|(verdict, _)| !verdict.failures.is_empty()).count();
+    let verdicts = || {
+        all.iter()
+            .flat_map(|tested| tested.verdicts.iter().flatten())
+    };
+    let failed = verdicts()
+        .filter(|(verdict, _)| !verdict.failures.is_empty())
+        .count();
     let broken = all.iter().filter(|tested| tested.verdicts.is_err()).count();
     (verdicts().count() - failed, failed, broken)
 }
@@ -143,10 +156,17 @@ fn print(tested: &Tested) {
         println!("warning: {warning}");
     }
     for (verdict, _) in verdicts {
-        let word = if verdict.failures.is_empty() { "ok  " } else { "FAIL" };
+        let word = if verdict.failures.is_empty() {
+            "ok  "
+        } else {
+            "FAIL"
+        };
         println!("{word} {file}: {}", verdict.name);
         for warning in &verdict.warnings {
-            println!("  warning: {}", differences(&tested.file, warning).trim_start());
+            println!(
+                "  warning: {}",
+                differences(&tested.file, warning).trim_start()
+            );
         }
         for failure in &verdict.failures {
             println!("{}", differences(&tested.file, failure));
@@ -157,7 +177,13 @@ fn print(tested: &Tested) {
 /// A failure in lines: where, what, and how it differs.
 fn differences(file: &Path, failure: &Failure) -> String {
     let pos = failure.at.pos;
-    let mut text = format!("  {}:{}:{}: {}", file.display(), pos.line, pos.column, failure.title);
+    let mut text = format!(
+        "  {}:{}:{}: {}",
+        file.display(),
+        pos.line,
+        pos.column,
+        failure.title
+    );
     for line in &failure.lines {
         let (mark, told) = match line {
             Line::Expected(told) => ("- expected", told),

@@ -1,12 +1,12 @@
 //! `bellwether trends`: where a metric goes.
 
+use bellwether_runtime::Clock;
 use clap::Args;
 use serde_json::Value;
 
 use super::Global;
 use super::asking::{Asking, figure, labels, list, percent, table, text};
 use super::when::When;
-use bellwether_runtime::Clock;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -23,9 +23,16 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let mut parameters =
-        vec![("metric", Some(options.metric.clone())), ("time", Some(seconds(options.at)))];
-    parameters.extend(options.window.iter().map(|window| ("window", Some(window.clone()))));
+    let mut parameters = vec![
+        ("metric", Some(options.metric.clone())),
+        ("time", Some(seconds(options.at))),
+    ];
+    parameters.extend(
+        options
+            .window
+            .iter()
+            .map(|window| ("window", Some(window.clone()))),
+    );
     let data = options.asking.ask(global, "/api/v1/trends", &parameters)?;
     options.asking.show(&data, screen);
     Ok(())
@@ -52,11 +59,19 @@ fn screen(data: &Value) -> String {
     let mut note =
         "change: along the line over the window; chance: of such a slope without a trend"
             .to_owned();
-    let slight = |window: &Value| list(&window["series"]).iter().any(|one| one["slight"] == true);
+    let slight = |window: &Value| {
+        list(&window["series"])
+            .iter()
+            .any(|one| one["slight"] == true)
+    };
     if list(&data["windows"]).iter().any(slight) {
         note += "\nstable, slightly up or down: no chance, and less than 5 % of its mean";
     }
-    format!("{}, by its {of}\n\n{}\n{note}\n", text(&data["metric"]), table(&rows))
+    format!(
+        "{}, by its {of}\n\n{}\n{note}\n",
+        text(&data["metric"]),
+        table(&rows)
+    )
 }
 
 fn row(window: &str, series: &Value) -> Vec<String> {
@@ -95,20 +110,33 @@ fn movement(series: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn a_movement_says_what_it_means() {
         for (series, shown) in [
-            (json!({"movement": "increasing", "verdict": "degrading"}), "increasing, degrading"),
-            (json!({"movement": "decreasing", "verdict": null}), "decreasing"),
+            (
+                json!({"movement": "increasing", "verdict": "degrading"}),
+                "increasing, degrading",
+            ),
+            (
+                json!({"movement": "decreasing", "verdict": null}),
+                "decreasing",
+            ),
             (
                 json!({"movement": "stable", "slight": true, "change": -0.1}),
                 "stable, slightly down",
             ),
-            (json!({"movement": "stable", "slight": true, "change": 0.1}), "stable, slightly up"),
-            (json!({"movement": "volatile", "slight": false, "change": 1.0}), "volatile"),
+            (
+                json!({"movement": "stable", "slight": true, "change": 0.1}),
+                "stable, slightly up",
+            ),
+            (
+                json!({"movement": "volatile", "slight": false, "change": 1.0}),
+                "volatile",
+            ),
         ] {
             assert_eq!(movement(&series), shown);
         }

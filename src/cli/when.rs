@@ -3,12 +3,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
+use bellwether_schema::parse_duration;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-
-use bellwether_core::UnixMillis;
-use bellwether_schema::parse_duration;
 
 /// A point in time as it was written: `now`, `-1h` (before now), Unix seconds, RFC 3339, or a date
 /// with or without a time, which is UTC.
@@ -45,13 +44,23 @@ impl FromStr for When {
         {
             return Ok(Self::At(UnixMillis((seconds * 1000.0).round() as i64)));
         }
-        let utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+        let utc = |time: DateTime| {
+            time.to_zoned(TimeZone::UTC)
+                .ok()
+                .map(|zoned| zoned.timestamp())
+        };
         let at = text.parse::<Timestamp>().ok();
         let at = at.or_else(|| text.parse::<DateTime>().ok().and_then(utc));
-        let at = at.or_else(|| text.parse::<Date>().ok().and_then(|date| utc(date.at(0, 0, 0, 0))));
-        at.map(|at| Self::At(UnixMillis(at.as_millisecond()))).ok_or_else(|| {
-            "no time; hint: now, -1h, 2026-11-21, 2026-11-21T10:00:00Z or Unix seconds".to_owned()
-        })
+        let at = at.or_else(|| {
+            text.parse::<Date>()
+                .ok()
+                .and_then(|date| utc(date.at(0, 0, 0, 0)))
+        });
+        at.map(|at| Self::At(UnixMillis(at.as_millisecond())))
+            .ok_or_else(|| {
+                "no time; hint: now, -1h, 2026-11-21, 2026-11-21T10:00:00Z or Unix seconds"
+                    .to_owned()
+            })
     }
 }
 

@@ -75,10 +75,17 @@ pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> R
     loop {
         let mut loaded = load()?;
         loaded.leave_out(&left_out);
-        let files: BTreeSet<String> =
-            loaded.rule_files.iter().map(|file| file.path.display().to_string()).collect();
-        let of_file =
-            |one: &Diagnostic| one.at.file.as_ref().is_some_and(|file| files.contains(&**file));
+        let files: BTreeSet<String> = loaded
+            .rule_files
+            .iter()
+            .map(|file| file.path.display().to_string())
+            .collect();
+        let of_file = |one: &Diagnostic| {
+            one.at
+                .file
+                .as_ref()
+                .is_some_and(|file| files.contains(&**file))
+        };
         match plan(loaded) {
             Ok(plan) => return Ok(Plan { left_out, ..plan }),
             Err(report) if report.problems.iter().all(of_file) => left_out.extend(report.problems),
@@ -109,19 +116,34 @@ pub struct RuleGroup {
 /// # Errors
 /// All problems of the declaration, those of decoding included.
 pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
-    let Loaded { source, checksum, root, mut problems, rule_files, silences, warnings, host } =
-        loaded;
+    let Loaded {
+        source,
+        checksum,
+        root,
+        mut problems,
+        rule_files,
+        silences,
+        warnings,
+        host,
+    } = loaded;
     if let Some(root) = &root {
         exec::check(root, &source, &mut problems);
     }
     let plan = root.map(|root| {
         let checker = Checker::new(&root, &rule_files, &silences, warnings, &mut problems);
-        let plan = Checker { host: host.as_deref(), ..checker }.plan();
+        let plan = Checker {
+            host: host.as_deref(),
+            ..checker
+        }
+        .plan();
         plan(root, checksum)
     });
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
-        _ => Err(Report { source, problems: problems.into_sorted() }),
+        _ => Err(Report {
+            source,
+            problems: problems.into_sorted(),
+        }),
     }
 }
 
@@ -182,7 +204,8 @@ impl<'a> Checker<'a> {
         let system = system::resolve(&monitor.system_metrics, prefix, interval, self.problems);
         let system = enabled.contains(&CollectorName::System).then(|| {
             let first = self.metrics.len() as u32;
-            self.metrics.extend(system.iter().map(|declared| declared.def.clone()));
+            self.metrics
+                .extend(system.iter().map(|declared| declared.def.clone()));
             (first..).map(MetricId).zip(system).collect()
         });
         let application = self.application(prefix, enabled.contains(&CollectorName::Application));
@@ -196,10 +219,16 @@ impl<'a> Checker<'a> {
         self.channels();
         self.unheard(&rules);
         let routing = self.routing();
-        let sender = Sender { labels: self.sender_labels(), url: self.external_url() };
+        let sender = Sender {
+            labels: self.sender_labels(),
+            url: self.external_url(),
+        };
         self.root.trend_analysis.storage.check(self.problems);
         self.root.alert_history.check(self.problems);
-        self.root.trend_analysis.anomaly_detection.check(&metrics, self.problems);
+        self.root
+            .trend_analysis
+            .anomaly_detection
+            .check(&metrics, self.problems);
         let declared = &self.root.trend_analysis.bottlenecks;
         let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
         self.remote_write();
@@ -242,7 +271,10 @@ impl<'a> Checker<'a> {
             Some(timeout) => {
                 if timeout.is_zero() || timeout.0 > interval {
                     self.problems
-                        .error(&timeout.at, format!("not within the interval: {}", timeout.value))
+                        .error(
+                            &timeout.at,
+                            format!("not within the interval: {}", timeout.value),
+                        )
                         .hint("more than zero, and at most collection_interval");
                 }
                 timeout.0
@@ -252,7 +284,11 @@ impl<'a> Checker<'a> {
 
     fn enabled(&mut self) -> Vec<CollectorName> {
         let Some(names) = &self.root.performance_monitor.enabled_collectors else {
-            return vec![CollectorName::System, CollectorName::Application, CollectorName::Neo4j];
+            return vec![
+                CollectorName::System,
+                CollectorName::Application,
+                CollectorName::Neo4j,
+            ];
         };
         for (index, name) in names.iter().enumerate() {
             if names[..index].contains(name) {
@@ -267,13 +303,24 @@ impl<'a> Checker<'a> {
     fn names(&mut self) {
         let monitor = &self.root.performance_monitor;
         let system = monitor.system_metrics.iter().map(|metric| &metric.name);
-        let application = monitor.application_metrics.iter().map(|metric| &metric.name);
-        let neo4j = monitor.neo4j_metrics.iter().flat_map(|neo4j| &neo4j.queries);
-        for name in system.chain(application).chain(neo4j.map(|query| &query.name)) {
+        let application = monitor
+            .application_metrics
+            .iter()
+            .map(|metric| &metric.name);
+        let neo4j = monitor
+            .neo4j_metrics
+            .iter()
+            .flat_map(|neo4j| &neo4j.queries);
+        for name in system
+            .chain(application)
+            .chain(neo4j.map(|query| &query.name))
+        {
             check_metric_name(name, self.problems);
             if name.starts_with("bellwether_") || name.starts_with("process_") {
                 let message = format!("{:?} is kept for Bellwether's own metrics", name.value);
-                self.problems.error(&name.at, message).hint("take a name that begins otherwise");
+                self.problems
+                    .error(&name.at, message)
+                    .hint("take a name that begins otherwise");
             }
             match self.declared.get(&name.value) {
                 Some(first) => {
@@ -296,9 +343,10 @@ impl<'a> Checker<'a> {
         for def in &self.metrics {
             let name = &*def.exported;
             let (stem, suffixes): (&str, &[&str]) = match def.kind {
-                Kind::Counter => {
-                    (name.strip_suffix("_total").unwrap_or(name), &["", "_total", "_created"])
-                }
+                Kind::Counter => (
+                    name.strip_suffix("_total").unwrap_or(name),
+                    &["", "_total", "_created"],
+                ),
                 Kind::Gauge => (name, &[""]),
                 Kind::Histogram => (name, &["", "_bucket", "_sum", "_count", "_created"]),
                 Kind::Summary => (name, &["", "_sum", "_count", "_created"]),
@@ -312,8 +360,12 @@ impl<'a> Checker<'a> {
                     clash.get_or_insert((series, other));
                 }
             }
-            let Some((series, other)) = clash else { continue };
-            let declared = [def, other].into_iter().find_map(|def| self.declared.get(&*def.name));
+            let Some((series, other)) = clash else {
+                continue;
+            };
+            let declared = [def, other]
+                .into_iter()
+                .find_map(|def| self.declared.get(&*def.name));
             if let Some(at) = declared {
                 let message = format!(
                     "metrics {:?} and {:?} clash: on the page {series} belongs to both",
@@ -338,7 +390,8 @@ impl<'a> Checker<'a> {
         }
         enabled.then(|| {
             let first = self.metrics.len() as u32;
-            self.metrics.extend(declared.iter().map(|declared| declared.def.clone()));
+            self.metrics
+                .extend(declared.iter().map(|declared| declared.def.clone()));
             (first..).map(MetricId).zip(declared).collect()
         })
     }
@@ -350,7 +403,12 @@ impl<'a> Checker<'a> {
         enabled: bool,
     ) -> Option<(MetricId, neo4j::Plan)> {
         let Some(settings) = &self.root.performance_monitor.neo4j_metrics else {
-            let mut names = self.root.performance_monitor.enabled_collectors.iter().flatten();
+            let mut names = self
+                .root
+                .performance_monitor
+                .enabled_collectors
+                .iter()
+                .flatten();
             if let Some(name) = names.find(|name| name.value == CollectorName::Neo4j) {
                 self.problems
                     .error(&name.at, "collector \"neo4j\" is enabled but not set up")
@@ -391,10 +449,16 @@ impl<'a> Checker<'a> {
             return RuleSet::default();
         }
         let all = &alerting.rules;
-        let missing: Vec<_> = all.iter().map(|rule| self.not_collected(rule, metrics)).collect();
+        let missing: Vec<_> = all
+            .iter()
+            .map(|rule| self.not_collected(rule, metrics))
+            .collect();
         let mut judged = Cow::Borrowed(&**all);
         if missing.iter().any(Option::is_some) {
-            let there = all.iter().zip(&missing).filter(|(_, missing)| missing.is_none());
+            let there = all
+                .iter()
+                .zip(&missing)
+                .filter(|(_, missing)| missing.is_none());
             judged = there.map(|(rule, _)| rule.clone()).collect();
         }
         for (rule, missing) in all.iter().zip(&missing) {
@@ -402,14 +466,19 @@ impl<'a> Checker<'a> {
             self.warnings.push(Diagnostic {
                 at: rule.place(),
                 message: format!("rule {:?} is not judged", rule.name.value),
-                hint: Some(format!("its metric {missing} is declared but not collected")),
+                hint: Some(format!(
+                    "its metric {missing} is declared but not collected"
+                )),
             });
         }
         let names = alerting.rules.iter().map(|rule| rule.name.value.as_str());
         let mut imported = bellwether_compat::import(self.rule_files, names, self.problems);
         self.warnings.append(&mut imported.warnings);
-        self.rule_groups =
-            imported.groups.iter().map(|group| rule_group(&imported, group)).collect();
+        self.rule_groups = imported
+            .groups
+            .iter()
+            .map(|group| rule_group(&imported, group))
+            .collect();
         if !imported.rules.is_empty() {
             judged.to_mut().append(&mut imported.rules);
         }
@@ -426,17 +495,34 @@ impl<'a> Checker<'a> {
         };
         let mut rules = bellwether_rules::compile(&declared, self.problems);
         rules.templates.set_external(bellwether_rules::External {
-            labels: self.root.performance_monitor.prometheus.default_labels.value.clone(),
-            url: alerting.external_url.as_ref().map(|url| url.value.clone()).unwrap_or_default(),
+            labels: self
+                .root
+                .performance_monitor
+                .prometheus
+                .default_labels
+                .value
+                .clone(),
+            url: alerting
+                .external_url
+                .as_ref()
+                .map(|url| url.value.clone())
+                .unwrap_or_default(),
         });
         self.warnings.append(&mut rules.warnings);
-        if alerting.enabled { rules } else { RuleSet::default() }
+        if alerting.enabled {
+            rules
+        } else {
+            RuleSet::default()
+        }
     }
 
     /// A metric that the rule names, that is declared, and that nobody collects: it or its
     /// collector is switched off, and that must not make the rule an error.
     fn not_collected(&self, rule: &RuleSettings, metrics: &[MetricDef]) -> Option<String> {
-        let metric = rule.metric.as_ref().map_or("", |metric| metric.value.as_str());
+        let metric = rule
+            .metric
+            .as_ref()
+            .map_or("", |metric| metric.value.as_str());
         let expr = rule.expr.as_ref().map_or("", |expr| &expr.value);
         let words = expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
         let declared =
@@ -448,23 +534,41 @@ impl<'a> Checker<'a> {
     }
 
     fn channels(&mut self) {
-        let channels = &self.root.performance_monitor.alerting.notifications.channels;
+        let channels = &self
+            .root
+            .performance_monitor
+            .alerting
+            .notifications
+            .channels;
         bellwether_notify::check(channels, self.problems);
     }
 
     /// A rule that every channel finds too mild.
     fn unheard(&mut self, rules: &RuleSet) {
-        let channels = &self.root.performance_monitor.alerting.notifications.channels;
+        let channels = &self
+            .root
+            .performance_monitor
+            .alerting
+            .notifications
+            .channels;
         let heard = channels.iter().filter(|channel| channel.common.enabled);
-        let Some(least) = heard.map(|channel| channel.common.min_severity).min() else { return };
+        let Some(least) = heard.map(|channel| channel.common.min_severity).min() else {
+            return;
+        };
         for (rule, settings) in rules.declared().filter(|(rule, _)| rule.enabled) {
             let worst = rule.worst_severity();
             if worst < least {
-                let at = settings.severity.as_ref().map_or(settings.place(), |s| s.at.clone());
+                let at = settings
+                    .severity
+                    .as_ref()
+                    .map_or(settings.place(), |s| s.at.clone());
                 let (worst, least) = (worst.as_str(), least.as_str());
                 self.warnings.push(Diagnostic {
                     at,
-                    message: format!("no channel is told of rule {:?}: it is {worst}", &*rule.name),
+                    message: format!(
+                        "no channel is told of rule {:?}: it is {worst}",
+                        &*rule.name
+                    ),
                     hint: Some(format!(
                         "the lowest min_severity is {least}: lower it for one channel"
                     )),
@@ -477,7 +581,10 @@ impl<'a> Checker<'a> {
         let Some(url) = &self.root.performance_monitor.alerting.external_url else {
             return String::new();
         };
-        if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+        if !["http://", "https://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
+        {
             self.problems
                 .error(&url.at, format!("not an HTTP URL: {:?}", url.value))
                 .hint("https://monitor.example.org, where people reach this Bellwether");
@@ -494,7 +601,10 @@ impl<'a> Checker<'a> {
             .collect();
         let usual = monitor.collection_interval.0;
         let traits = alerting.rules.iter().map(|rule| {
-            let interval = rule.interval.as_ref().map_or(usual, |interval| interval.0.max(usual));
+            let interval = rule
+                .interval
+                .as_ref()
+                .map_or(usual, |interval| interval.0.max(usual));
             let cooldown = rule.cooldown_period.map(|span| span.0);
             (rule.name.as_str().into(), RuleTraits { cooldown, interval })
         });
@@ -520,9 +630,17 @@ impl<'a> Checker<'a> {
     /// The labels of every notification: `default_labels`, and where they have no `instance`, this
     /// host as that.
     fn sender_labels(&self) -> Labels {
-        let mut labels = self.root.performance_monitor.prometheus.default_labels.value.clone();
+        let mut labels = self
+            .root
+            .performance_monitor
+            .prometheus
+            .default_labels
+            .value
+            .clone();
         if let Some(host) = self.host {
-            labels.entry("instance".to_owned()).or_insert_with(|| host.to_owned());
+            labels
+                .entry("instance".to_owned())
+                .or_insert_with(|| host.to_owned());
         }
         labels.retain(|_, value| !value.is_empty());
         labels
@@ -535,7 +653,10 @@ impl<'a> Checker<'a> {
         let in_files = history.enabled && history.storage.backend == Backend::File;
         if let (Some(first), false) = (destinations.first(), in_files) {
             self.problems
-                .error(&first.at, "remote write without history on disk, whose log is its queue")
+                .error(
+                    &first.at,
+                    "remote write without history on disk, whose log is its queue",
+                )
                 .hint("leave out `trend_analysis.enabled: false` and `backend: memory`");
         }
     }
@@ -561,7 +682,10 @@ pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<Path
 /// The folder of history, where it is kept in files.
 #[must_use]
 pub fn history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
-    let settings = root.trend_analysis.enabled.then_some(&root.trend_analysis.storage)?;
+    let settings = root
+        .trend_analysis
+        .enabled
+        .then_some(&root.trend_analysis.storage)?;
     settings.folder(state_directory(root, environment).as_deref())
 }
 
@@ -576,13 +700,19 @@ fn rule_group(
     group: &bellwether_compat::Extent,
 ) -> RuleGroup {
     let rules = imported.rules.get(group.rules.clone()).unwrap_or_default();
-    let recordings = imported.recordings.get(group.recordings.clone()).unwrap_or_default();
+    let recordings = imported
+        .recordings
+        .get(group.recordings.clone())
+        .unwrap_or_default();
     RuleGroup {
         name: group.name.clone(),
         file: group.file.clone(),
         interval: group.interval,
         limit: group.limit,
         rules: rules.iter().map(|rule| rule.name.value.clone()).collect(),
-        recordings: recordings.iter().map(|rule| rule.record.at.clone()).collect(),
+        recordings: recordings
+            .iter()
+            .map(|rule| rule.record.at.clone())
+            .collect(),
     }
 }

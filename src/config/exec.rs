@@ -18,13 +18,19 @@ pub(super) fn check(root: &Root, source: &Source, problems: &mut Diagnostics) {
         let at = &channel.at.0;
         if !alerting.allow_exec {
             problems
-                .error(at, "a channel of type exec starts a program, which is not allowed")
+                .error(
+                    at,
+                    "a channel of type exec starts a program, which is not allowed",
+                )
                 .hint("set performance_monitor.alerting.allow_exec to true");
         } else if let Source::File(path) = source
             && let Err(reason) = is_guarded(path)
         {
             problems
-                .error(at, format!("a channel of type exec needs a guarded declaration: {reason}"))
+                .error(
+                    at,
+                    format!("a channel of type exec needs a guarded declaration: {reason}"),
+                )
                 .hint(format!("chown root {0} && chmod go-w {0}", path.display()));
         }
     }
@@ -58,7 +64,10 @@ mod tests {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let planned = load(&Source::File(path), &|_| None).and_then(plan);
-        planned.err().map(|report| report.to_string()).unwrap_or_default()
+        planned
+            .err()
+            .map(|report| report.to_string())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -66,9 +75,15 @@ mod tests {
         assert_eq!(told(EXEC, 0o640), "");
         let writable = told(EXEC, 0o660);
         assert!(writable.contains("b.yaml:6:11: "), "{writable}");
-        assert!(writable.contains("others than its owner may write it"), "{writable}");
+        assert!(
+            writable.contains("others than its owner may write it"),
+            "{writable}"
+        );
         assert!(writable.contains("chmod go-w"), "{writable}");
         let off = told(&EXEC.replace("true", "false"), 0o600);
-        assert!(off.contains("which is not allowed\n  hint: set performance_monitor"), "{off}");
+        assert!(
+            off.contains("which is not allowed\n  hint: set performance_monitor"),
+            "{off}"
+        );
     }
 }

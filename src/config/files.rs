@@ -3,11 +3,10 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
-
 use bellwether_compat::RuleFile;
 use bellwether_routing::read_silences;
 use bellwether_schema::{Diagnostic, SourceLocation, Spanned};
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::load::{self, Loaded, Source};
 
@@ -22,7 +21,13 @@ pub fn read_files(loaded: &mut Loaded) {
             let message = format!("{message}, named on {}", at.words());
             loaded
                 .problems
-                .error(&SourceLocation { file, ..SourceLocation::default() }, message)
+                .error(
+                    &SourceLocation {
+                        file,
+                        ..SourceLocation::default()
+                    },
+                    message,
+                )
                 .hint_if(hint);
             String::new()
         });
@@ -37,12 +42,22 @@ pub fn read_files(loaded: &mut Loaded) {
 
 /// Puts what Alertmanager's configuration says beside what is declared.
 fn read_alertmanager(loaded: &mut Loaded) {
-    let Loaded { source, root, problems, warnings, .. } = loaded;
-    let Some(alerting) = root.as_mut().map(|root| &mut root.performance_monitor.value.alerting)
+    let Loaded {
+        source,
+        root,
+        problems,
+        warnings,
+        ..
+    } = loaded;
+    let Some(alerting) = root
+        .as_mut()
+        .map(|root| &mut root.performance_monitor.value.alerting)
     else {
         return;
     };
-    let Some(named) = alerting.alertmanager_config.take() else { return };
+    let Some(named) = alerting.alertmanager_config.take() else {
+        return;
+    };
     let path = folder(source).join(&named.value);
     let mut read = match load::read(&path) {
         Ok(text) => bellwether_compat::alertmanager(&path, &text, &texts, problems),
@@ -102,7 +117,9 @@ fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, Sourc
             Ok(found) => paths.extend(found.into_iter().map(|path| (path, named.at.clone()))),
             Err(error) => {
                 let shown = named.value.display();
-                loaded.problems.error(&named.at, format!("cannot look for {shown}: {error}"));
+                loaded
+                    .problems
+                    .error(&named.at, format!("cannot look for {shown}: {error}"));
             }
         }
     }
@@ -154,26 +171,39 @@ pub fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn matcher(component: Component<'_>) -> io::Result<Option<GlobMatcher>> {
-    let Component::Normal(name) = component else { return Ok(None) };
+    let Component::Normal(name) = component else {
+        return Ok(None);
+    };
     let name = name.to_string_lossy();
     if !name.contains(['*', '?', '[']) {
         return Ok(None);
     }
     if name.contains("**") {
-        return Err(io::Error::other("`**` is no pattern here; name each folder, or `*` for one"));
+        return Err(io::Error::other(
+            "`**` is no pattern here; name each folder, or `*` for one",
+        ));
     }
     let glob = GlobBuilder::new(&name).literal_separator(true).build();
-    glob.map(|glob| Some(glob.compile_matcher())).map_err(io::Error::other)
+    glob.map(|glob| Some(glob.compile_matcher()))
+        .map_err(io::Error::other)
 }
 
 /// What is in `folder` and fits; a folder that is not there has nothing.
 fn fitting(folder: &Path, matcher: &GlobMatcher) -> Vec<PathBuf> {
-    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let here = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let entries = std::fs::read_dir(here).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name()).filter(|name| matcher.is_match(name));
+    let names = entries
+        .map(|entry| entry.file_name())
+        .filter(|name| matcher.is_match(name));
     // Whoever asks gives up at more than this, and a folder may hold millions.
-    let mut found: Vec<PathBuf> =
-        names.take(MOST_FITTING + 1).map(|name| folder.join(name)).collect();
+    let mut found: Vec<PathBuf> = names
+        .take(MOST_FITTING + 1)
+        .map(|name| folder.join(name))
+        .collect();
     found.sort();
     found
 }
@@ -192,7 +222,10 @@ mod tests {
         }
         let found = |pattern: &str| expanded(&at(pattern)).unwrap();
         assert_eq!(found("a/*.yml"), [at("a/x.yml"), at("a/y.yml")]);
-        assert_eq!(found("*/[xy].yml"), [at("a/x.yml"), at("a/y.yml"), at("b/x.yml")]);
+        assert_eq!(
+            found("*/[xy].yml"),
+            [at("a/x.yml"), at("a/y.yml"), at("b/x.yml")]
+        );
         assert_eq!(found("a/none.yml"), [at("a/none.yml")]);
         assert_eq!(found("none/*.yml"), Vec::<PathBuf>::new());
         assert!(expanded(&at("a/[")).is_err());

@@ -56,7 +56,10 @@ impl Report {
             message: message.into(),
             hint: hint.map(str::to_owned),
         };
-        Self { source: source.clone(), problems: vec![problem] }
+        Self {
+            source: source.clone(),
+            problems: vec![problem],
+        }
     }
 }
 
@@ -96,9 +99,15 @@ pub struct Loaded {
 impl Loaded {
     /// Takes the rule files out that `problems` are about, and what is wrong with them.
     pub(super) fn leave_out(&mut self, problems: &[Diagnostic]) {
-        let of = |file: &str| problems.iter().any(|one| one.at.file.as_deref() == Some(file));
-        self.rule_files.retain(|file| !of(&file.path.display().to_string()));
-        self.problems.retain(|one| !one.at.file.as_deref().is_some_and(of));
+        let of = |file: &str| {
+            problems
+                .iter()
+                .any(|one| one.at.file.as_deref() == Some(file))
+        };
+        self.rule_files
+            .retain(|file| !of(&file.path.display().to_string()));
+        self.problems
+            .retain(|one| !one.at.file.as_deref().is_some_and(of));
     }
 }
 
@@ -112,7 +121,11 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
         Source::File(path) => {
             let missing = "without --config the embedded declaration runs";
             read_declaration(path).map_err(|(message, hint)| {
-                Report::whole(source, message, hint.or((!path.exists()).then_some(missing)))
+                Report::whole(
+                    source,
+                    message,
+                    hint.or((!path.exists()).then_some(missing)),
+                )
             })?
         }
     };
@@ -128,7 +141,13 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     let root = match parse(text) {
         Ok(node) => Root::decode(&node, &mut DecodeContext::new(&mut problems, environment)),
         Err((pos, message)) => {
-            problems.error(&SourceLocation { pos, ..SourceLocation::default() }, message);
+            problems.error(
+                &SourceLocation {
+                    pos,
+                    ..SourceLocation::default()
+                },
+                message,
+            );
             None
         }
     };
@@ -136,7 +155,16 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     let (rule_files, silences, warnings) = Default::default();
     let host = environment("HOSTNAME").and_then(|host| host.into_string().ok());
     let host = host.filter(|host| !host.is_empty());
-    Loaded { source, checksum, root, problems, rule_files, silences, warnings, host }
+    Loaded {
+        source,
+        checksum,
+        root,
+        problems,
+        rule_files,
+        silences,
+        warnings,
+        host,
+    }
 }
 
 /// The text of a file that is not too large.
@@ -156,9 +184,10 @@ fn unreadable(error: &std::io::Error) -> (String, Option<&'static str>) {
     use std::io::ErrorKind::{FileTooLarge, InvalidData, PermissionDenied};
     match error.kind() {
         FileTooLarge | InvalidData => (error.to_string(), None),
-        PermissionDenied => {
-            (format!("cannot read: {error}"), Some("make it readable for this user"))
-        }
+        PermissionDenied => (
+            format!("cannot read: {error}"),
+            Some("make it readable for this user"),
+        ),
         _ => (format!("cannot read: {error}"), None),
     }
 }
@@ -177,7 +206,12 @@ pub fn set_fallback_environment(variables: BTreeMap<String, String>) {
 pub fn process_environment(name: &str) -> Option<OsString> {
     let fallback = || FALLBACK.get()?.get(name).map(OsString::from);
     std::env::var_os(name).or_else(fallback).or_else(|| {
-        (name == "HOSTNAME")
-            .then(|| rustix::system::uname().nodename().to_string_lossy().into_owned().into())
+        (name == "HOSTNAME").then(|| {
+            rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned()
+                .into()
+        })
     })
 }

@@ -30,7 +30,13 @@ pub fn metrics() -> String {
             Nature::Level => "gauge",
             Nature::Total => "counter, or gauge",
         };
-        row(&mut out, source.name, nature, source.labels.iter().copied(), source.help);
+        row(
+            &mut out,
+            source.name,
+            nature,
+            source.labels.iter().copied(),
+            source.help,
+        );
     }
     heading(
         &mut out,
@@ -38,7 +44,13 @@ pub fn metrics() -> String {
         "What the shipped declaration takes; declare your own in `application_metrics`.",
     );
     for (name, kind, labels, help) in shipped_application_metrics() {
-        row(&mut out, &name, kind.as_str(), labels.iter().map(String::as_str), &help);
+        row(
+            &mut out,
+            &name,
+            kind.as_str(),
+            labels.iter().map(String::as_str),
+            &help,
+        );
     }
     heading(
         &mut out,
@@ -47,9 +59,19 @@ pub fn metrics() -> String {
     );
     for built_in in neo4j::catalogue::CATALOGUE {
         let labels = built_in.labels.iter().copied();
-        row(&mut out, built_in.name, built_in.kind.as_str(), labels, built_in.help);
+        row(
+            &mut out,
+            built_in.name,
+            built_in.kind.as_str(),
+            labels,
+            built_in.help,
+        );
     }
-    heading(&mut out, "Bellwether itself", "Always there, without the prefix.");
+    heading(
+        &mut out,
+        "Bellwether itself",
+        "Always there, without the prefix.",
+    );
     for def in own::definitions(Duration::ZERO) {
         let labels = def.labels.iter().map(|label| &**label);
         row(&mut out, &def.name, def.kind.as_str(), labels, &def.help);
@@ -70,7 +92,11 @@ fn row<'a>(
     help: &str,
 ) {
     let labels: Vec<String> = labels.map(|label| format!("`{label}`")).collect();
-    let _ = writeln!(out, "| `{name}` | {kind} | {} | {help} |", labels.join(", "));
+    let _ = writeln!(
+        out,
+        "| `{name}` | {kind} | {} | {help} |",
+        labels.join(", ")
+    );
 }
 
 fn shipped_application_metrics() -> Vec<(String, Kind, Vec<String>, String)> {
@@ -85,7 +111,12 @@ fn shipped_application_metrics() -> Vec<(String, Kind, Vec<String>, String)> {
         .into_iter()
         .map(|metric| {
             let labels = metric.labels.into_iter().map(|label| label.value).collect();
-            (metric.name.value, metric.r#type.into(), labels, metric.help.unwrap_or_default())
+            (
+                metric.name.value,
+                metric.r#type.into(),
+                labels,
+                metric.help.unwrap_or_default(),
+            )
         })
         .collect()
 }

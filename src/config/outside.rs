@@ -3,6 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use bellwether_files as files;
+use bellwether_notify as notify;
+use bellwether_remote_write as remote;
+use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation};
 use rustls::RootCertStore;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
@@ -13,10 +17,6 @@ use serde_yaml::{Mapping, Value};
 
 use super::check::Plan;
 use crate::logging;
-use bellwether_files as files;
-use bellwether_notify as notify;
-use bellwether_remote_write as remote;
-use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation};
 
 /// All that is wrong with what the enabled parts of `plan` name. Reads files; touches no network
 /// and writes nothing.
@@ -36,7 +36,11 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
         }
     }
     for (name, destination) in remote::named(&plan.root.remote_write) {
-        let at = plan.root.remote_write.iter().find(|one| std::ptr::eq(&one.value, destination));
+        let at = plan
+            .root
+            .remote_write
+            .iter()
+            .find(|one| std::ptr::eq(&one.value, destination));
         let at = at.map(|one| one.at.clone()).unwrap_or_default();
         if destination.enabled
             && check_files(destination, &at, &mut problems)
@@ -50,7 +54,10 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
     }
     if let Err(reason) = logging::check(&plan.root.logging) {
         problems.error(
-            &SourceLocation { path: "logging.file".into(), ..SourceLocation::default() },
+            &SourceLocation {
+                path: "logging.file".into(),
+                ..SourceLocation::default()
+            },
             reason,
         );
     }
@@ -75,14 +82,18 @@ fn check_value(value: &Value, at: &SourceLocation, problems: &mut Diagnostics) {
                 match value.as_str() {
                     Some(path) if key.ends_with("_file") => {
                         if let Err(reason) = check_file(key, Path::new(path), entries) {
-                            problems.error(&at.key(key), format!("{path}: {reason}")).hint(HINT);
+                            problems
+                                .error(&at.key(key), format!("{path}: {reason}"))
+                                .hint(HINT);
                         }
                     }
                     _ => check_value(value, &at.key(key), problems),
                 }
             }
         }
-        Value::Sequence(items) => items.iter().for_each(|item| check_value(item, at, problems)),
+        Value::Sequence(items) => items
+            .iter()
+            .for_each(|item| check_value(item, at, problems)),
         _ => {}
     }
 }
@@ -97,7 +108,10 @@ fn check_file(key: &str, path: &Path, beside: &Mapping) -> Result<(), String> {
         "ca_file" => check_authorities(&content),
         "cert_file" => {
             let chain = certificates(&content)?;
-            let key = beside.get("key_file").and_then(Value::as_str).map(PathBuf::from);
+            let key = beside
+                .get("key_file")
+                .and_then(Value::as_str)
+                .map(PathBuf::from);
             match key.filter(|_| beside.get("key_password").is_none_or(Value::is_null)) {
                 Some(key) => check_pair(chain, &key),
                 None => Ok(()),
@@ -119,7 +133,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 fn check_authorities(pem: &[u8]) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem)? {
-        roots.add(certificate).map_err(|error| format!("not usable as an authority: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("not usable as an authority: {error}"))?;
     }
     Ok(())
 }
@@ -127,12 +143,16 @@ fn check_authorities(pem: &[u8]) -> Result<(), String> {
 /// Whether the key at `path`, where it reads, is that of the first certificate.
 fn check_pair(chain: Vec<CertificateDer<'static>>, path: &Path) -> Result<(), String> {
     // What is wrong with the key alone is told of its own key.
-    let Ok(pem) = files::read(path, files::SMALL) else { return Ok(()) };
+    let Ok(pem) = files::read(path, files::SMALL) else {
+        return Ok(());
+    };
     let name = path.display();
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|error| format!("key_file {name}: not a PEM key: {error}"))?;
     // Who uses it may know types of keys that are not known here.
-    let Ok(key) = any_supported_type(&key) else { return Ok(()) };
+    let Ok(key) = any_supported_type(&key) else {
+        return Ok(());
+    };
     CertifiedKey::new(chain, key)
         .keys_match()
         .map_err(|error| format!("does not fit key_file {name}: {error}"))

@@ -1,10 +1,9 @@
 //! The effective declaration as YAML: defaults and environment filled in, secrets as `<secret>`.
 
-use serde::Serialize;
-use serde_yaml::Value;
-
 use bellwether_rules::{RecordingSettings, RuleSettings};
 use bellwether_schema::{Decode, Shape, blank};
+use serde::Serialize;
+use serde_yaml::Value;
 
 use super::sections::Root;
 
@@ -45,8 +44,10 @@ fn said<T: Serialize + Decode>(
     required: &[(&str, &str)],
 ) -> Result<Vec<Value>, serde_yaml::Error> {
     let usual = serde_yaml::to_value(blank::<T>(required))?;
-    let mut all: Vec<Value> =
-        all.iter().map(serde_yaml::to_value).collect::<Result<_, serde_yaml::Error>>()?;
+    let mut all: Vec<Value> = all
+        .iter()
+        .map(serde_yaml::to_value)
+        .collect::<Result<_, serde_yaml::Error>>()?;
     for value in &mut all {
         if let Value::Mapping(entries) = value {
             let needed = |key: &Value| required.iter().any(|(name, _)| key.as_str() == Some(name));
@@ -69,18 +70,25 @@ fn escape(value: &mut Value, shape: Shape) {
             *text = text.replace("${", "$${").replace("$<", "$$<");
         }
         (Value::Mapping(entries), Shape::Map(of)) => {
-            entries.iter_mut().for_each(|(_, value)| escape(value, of()));
+            entries
+                .iter_mut()
+                .for_each(|(_, value)| escape(value, of()));
         }
         (Value::Mapping(entries), Shape::Section(of)) => {
             let doc = of();
             // A channel has the keys of its type beside those of all.
             let kind = entries.get("type").and_then(Value::as_str);
-            let kind = kind.map(|kind| format!("(type: {kind})")).unwrap_or_default();
+            let kind = kind
+                .map(|kind| format!("(type: {kind})"))
+                .unwrap_or_default();
             let of_kind = doc.field(&kind).and_then(|field| field.shape.section());
             for (key, value) in entries.iter_mut() {
                 let key = key.as_str().unwrap_or_default();
                 let field = doc.field(key).or_else(|| of_kind.as_ref()?.field(key));
-                escape(value, field.map_or(Shape::Word("text"), |field| field.shape));
+                escape(
+                    value,
+                    field.map_or(Shape::Word("text"), |field| field.shape),
+                );
             }
         }
         (Value::Sequence(items), Shape::List(of)) => {
@@ -105,7 +113,9 @@ fn hide(value: &mut Value) {
             for (key, value) in entries.iter_mut() {
                 match value {
                     Value::Mapping(headers) if key.as_str() == Some("headers") => {
-                        headers.iter_mut().for_each(|(_, value)| *value = SECRET.into());
+                        headers
+                            .iter_mut()
+                            .for_each(|(_, value)| *value = SECRET.into());
                     }
                     value => hide(value),
                 }
@@ -150,7 +160,11 @@ fn hidden(text: &str) -> Option<String> {
                     let secret = SECRET_PARAMETERS.iter().any(|part| lower.contains(part));
                     found |= secret;
                     out += separator;
-                    out += &if secret { format!("{name}={SECRET}") } else { parameter.to_owned() };
+                    out += &if secret {
+                        format!("{name}={SECRET}")
+                    } else {
+                        parameter.to_owned()
+                    };
                 }
             }
             None => out += path,
@@ -178,9 +192,15 @@ mod tests {
     #[test]
     fn secrets_inside_of_addresses_are_hidden() {
         for (text, shown) in [
-            ("https://u:p@x.org:1/a?b=c", "https://<secret>@x.org:1/a?b=c"),
+            (
+                "https://u:p@x.org:1/a?b=c",
+                "https://<secret>@x.org:1/a?b=c",
+            ),
             ("http://p@ss@x", "http://<secret>@x"),
-            ("https://x/?a=1&api_token=t&b=2", "https://x/?a=1&api_token=<secret>&b=2"),
+            (
+                "https://x/?a=1&api_token=t&b=2",
+                "https://x/?a=1&api_token=<secret>&b=2",
+            ),
             (
                 "see https://u:p@x and https://v@y.",
                 "see https://<secret>@x and https://<secret>@y.",
@@ -188,7 +208,13 @@ mod tests {
         ] {
             assert_eq!(hidden(text).as_deref(), Some(shown));
         }
-        for text in ["https://x.org/a@b?c=d", "a@b.org", "https://x.org", "://", "a://?"] {
+        for text in [
+            "https://x.org/a@b?c=d",
+            "a@b.org",
+            "https://x.org",
+            "://",
+            "a://?",
+        ] {
             assert_eq!(hidden(text), None, "{text}");
         }
     }

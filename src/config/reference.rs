@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use bellwether_schema::{Section, SectionDoc, sections_below};
+use bellwether_server::WebConfig;
 
 use super::sections::Root;
-use bellwether_server::WebConfig;
 
 /// Markdown: one heading and one table for each section.
 #[must_use]
@@ -37,7 +37,12 @@ fn table(out: &mut String, section: &SectionDoc) {
         let default = match field.default.as_deref() {
             None => "required".to_owned(),
             Some("null") => "-".to_owned(),
-            Some(_) if field.shape.section().is_some_and(|inner| inner.name != name) => {
+            Some(_)
+                if field
+                    .shape
+                    .section()
+                    .is_some_and(|inner| inner.name != name) =>
+            {
                 "see there".to_owned()
             }
             Some(json) => format!("`{}`", json.trim_matches('"')),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::logging::Logging;
 use bellwether_alert_history::AlertHistorySettings;
 use bellwether_analysis::AnomalyDetection;
 use bellwether_analysis::bottleneck::BottleneckSettings;
@@ -21,6 +20,8 @@ use bellwether_rules::{RecordingSettings, RuleSettings};
 use bellwether_schema::{HumanDuration, Spanned, section, string_enum};
 use bellwether_server::Prometheus;
 use bellwether_tsdb::history::TrendStorage;
+
+use crate::logging::Logging;
 
 string_enum! {
     /// A collector that can be enabled.

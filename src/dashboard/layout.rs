@@ -30,7 +30,12 @@ pub(super) fn arrange(rows: Vec<(&str, Vec<Drawn>)>) -> Vec<Value> {
                 for (index, panel) in line.iter().enumerate() {
                     let left = COLUMNS * index / line.len();
                     let right = COLUMNS * (index + 1) / line.len();
-                    place(&mut panels, panel.json.clone(), (left, y), (right - left, panel.height));
+                    place(
+                        &mut panels,
+                        panel.json.clone(),
+                        (left, y),
+                        (right - left, panel.height),
+                    );
                 }
                 y += line[0].height;
             }
@@ -64,7 +69,11 @@ mod tests {
     use super::*;
 
     fn drawn(height: usize, per_line: usize) -> Drawn {
-        Drawn { height, per_line, json: json!({}) }
+        Drawn {
+            height,
+            per_line,
+            json: json!({}),
+        }
     }
 
     #[test]
@@ -73,18 +82,30 @@ mod tests {
         let panels = arrange(vec![("row", charts)]);
         let at = |i: usize, key: &str| panels[i]["gridPos"][key].as_u64().expect("number");
         assert_eq!((at(0, "w"), at(0, "h")), (24, 1));
-        let widths: Vec<_> = (1..8).map(|i| (at(i, "x"), at(i, "y"), at(i, "w"))).collect();
+        let widths: Vec<_> = (1..8)
+            .map(|i| (at(i, "x"), at(i, "y"), at(i, "w")))
+            .collect();
         assert_eq!(
             widths,
-            [(0, 1, 12), (12, 1, 12), (0, 9, 12), (12, 9, 12), (0, 17, 8), (8, 17, 8), (16, 17, 8)]
+            [
+                (0, 1, 12),
+                (12, 1, 12),
+                (0, 9, 12),
+                (12, 9, 12),
+                (0, 17, 8),
+                (8, 17, 8),
+                (16, 17, 8)
+            ]
         );
     }
 
     #[test]
     fn small_panels_stand_before_large_ones() {
         let panels = arrange(vec![("row", vec![drawn(8, 3), drawn(4, 6), drawn(4, 6)])]);
-        let heights: Vec<_> =
-            panels.iter().map(|panel| panel["gridPos"]["h"].as_u64().expect("number")).collect();
+        let heights: Vec<_> = panels
+            .iter()
+            .map(|panel| panel["gridPos"]["h"].as_u64().expect("number"))
+            .collect();
         assert_eq!(heights, [1, 4, 4, 8]);
     }
 }

@@ -85,20 +85,63 @@ pub(super) enum Query {
 
 /// The rows, from top to bottom.
 pub(super) const ROWS: &[Row] = &[
-    Row { title: "Alerts and Bellwether itself", panels: own::PANELS, others: None },
-    Row { title: "System resources", panels: system::PANELS, others: Some(Origin::System) },
-    Row { title: "Agents", panels: application::AGENTS, others: None },
-    Row { title: "API", panels: application::API, others: None },
-    Row { title: "Queues", panels: application::QUEUES, others: None },
-    Row { title: "Neo4j", panels: neo4j::PANELS, others: Some(Origin::Neo4j) },
-    Row { title: "Entities", panels: application::ENTITIES, others: None },
-    Row { title: "Caches", panels: application::CACHES, others: None },
-    Row { title: "Further application metrics", panels: &[], others: Some(Origin::Application) },
+    Row {
+        title: "Alerts and Bellwether itself",
+        panels: own::PANELS,
+        others: None,
+    },
+    Row {
+        title: "System resources",
+        panels: system::PANELS,
+        others: Some(Origin::System),
+    },
+    Row {
+        title: "Agents",
+        panels: application::AGENTS,
+        others: None,
+    },
+    Row {
+        title: "API",
+        panels: application::API,
+        others: None,
+    },
+    Row {
+        title: "Queues",
+        panels: application::QUEUES,
+        others: None,
+    },
+    Row {
+        title: "Neo4j",
+        panels: neo4j::PANELS,
+        others: Some(Origin::Neo4j),
+    },
+    Row {
+        title: "Entities",
+        panels: application::ENTITIES,
+        others: None,
+    },
+    Row {
+        title: "Caches",
+        panels: application::CACHES,
+        others: None,
+    },
+    Row {
+        title: "Further application metrics",
+        panels: &[],
+        others: Some(Origin::Application),
+    },
 ];
 
 /// A query of a chart: series by these labels and by instance.
 const fn line(metric: &'static str, query: Query, by: &'static [&'static str]) -> Target<'static> {
-    Target { metric, query, by, legend: "", factor: 1.0, per_instance: true }
+    Target {
+        metric,
+        query,
+        by,
+        legend: "",
+        factor: 1.0,
+        per_instance: true,
+    }
 }
 
 /// The same, with a word in front of the labels.
@@ -108,12 +151,26 @@ const fn named(
     query: Query,
     by: &'static [&'static str],
 ) -> Target<'static> {
-    Target { metric, query, by, legend, factor: 1.0, per_instance: true }
+    Target {
+        metric,
+        query,
+        by,
+        legend,
+        factor: 1.0,
+        per_instance: true,
+    }
 }
 
 /// A query of a single number over all instances that were chosen.
 const fn total(metric: &'static str, query: Query) -> Target<'static> {
-    Target { metric, query, by: &[], legend: "total", factor: 1.0, per_instance: false }
+    Target {
+        metric,
+        query,
+        by: &[],
+        legend: "total",
+        factor: 1.0,
+        per_instance: false,
+    }
 }
 
 const fn scaled(factor: f64, target: Target<'static>) -> Target<'static> {
@@ -126,7 +183,13 @@ const fn lines(
     targets: &'static [Target<'static>],
     about: &'static str,
 ) -> Panel {
-    Panel { title, about, unit, view: View::Lines, targets }
+    Panel {
+        title,
+        about,
+        unit,
+        view: View::Lines,
+        targets,
+    }
 }
 
 const fn number(
@@ -135,7 +198,13 @@ const fn number(
     targets: &'static [Target<'static>],
     about: &'static str,
 ) -> Panel {
-    Panel { title, about, unit, view: View::Number, targets }
+    Panel {
+        title,
+        about,
+        unit,
+        view: View::Number,
+        targets,
+    }
 }
 
 /// A panel for a metric that the catalogue does not know, by its type.
@@ -144,7 +213,10 @@ pub(super) fn generic(def: &MetricDef, limits: &[Limit]) -> Drawn {
         Kind::Gauge => (true, vec![(Query::Value, String::new())]),
         Kind::Counter => (true, vec![(Query::Rate, String::new())]),
         Kind::Histogram => (false, [0.5, 0.95, 0.99].map(quantile_line).into()),
-        Kind::Summary => (false, def.quantiles.iter().map(|q| quantile_line(*q)).collect()),
+        Kind::Summary => (
+            false,
+            def.quantiles.iter().map(|q| quantile_line(*q)).collect(),
+        ),
     };
     let labels: Vec<&str> = def.labels.iter().map(AsRef::as_ref).collect();
     let mut targets = Vec::new();
@@ -170,7 +242,14 @@ pub(super) fn generic(def: &MetricDef, limits: &[Limit]) -> Drawn {
         about.push_str(&labels.join(", "));
     }
     about.push('.');
-    render::panel(View::Lines, unit_of(def), &title_of(&def.name), &about, &targets, &drawn_limits)
+    render::panel(
+        View::Lines,
+        unit_of(def),
+        &title_of(&def.name),
+        &about,
+        &targets,
+        &drawn_limits,
+    )
 }
 
 fn quantile_line(q: f64) -> (Query, String) {
@@ -181,7 +260,9 @@ fn quantile_line(q: f64) -> (Query, String) {
 fn title_of(name: &str) -> String {
     let words = name.replace(['_', ':'], " ");
     let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 /// The unit that the name's ending tells, as Prometheus's naming guide has it.

@@ -24,12 +24,19 @@ pub(super) fn expression(
         Query::Rate => format!("{}sum{by} ({})", factor(target), per_second(def)?),
         Query::Increase(matcher) => match def.kind {
             Kind::Counter => {
-                format!("sum{by} (increase({}[$__range]))", selector(def, "", matcher))
+                format!(
+                    "sum{by} (increase({}[$__range]))",
+                    selector(def, "", matcher)
+                )
             }
             Kind::Gauge | Kind::Histogram | Kind::Summary => return None,
         },
         Query::Mean => {
-            format!("sum{by} ({}) / sum{by} ({})", part(def, "_sum")?, part(def, "_count")?)
+            format!(
+                "sum{by} ({}) / sum{by} ({})",
+                part(def, "_sum")?,
+                part(def, "_count")?
+            )
         }
         Query::Quantile(q) => quantile(target, def, q)?,
         Query::ShareWith(_) => {
@@ -64,7 +71,11 @@ fn kept<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> {
     let wanted = |label: &str| {
         all || target.by.contains(&label) || (def.origin == Origin::Neo4j && label == "database")
     };
-    def.labels.iter().map(AsRef::as_ref).filter(|label| wanted(label)).collect()
+    def.labels
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|label| wanted(label))
+        .collect()
 }
 
 fn grouping(target: &Target<'_>, def: &MetricDef) -> String {
@@ -72,11 +83,19 @@ fn grouping(target: &Target<'_>, def: &MetricDef) -> String {
     if target.per_instance {
         labels.push("instance");
     }
-    if labels.is_empty() { String::new() } else { format!(" by ({})", labels.join(", ")) }
+    if labels.is_empty() {
+        String::new()
+    } else {
+        format!(" by ({})", labels.join(", "))
+    }
 }
 
 fn factor(target: &Target<'_>) -> String {
-    if target.factor == 1.0 { String::new() } else { format!("{} * ", target.factor) }
+    if target.factor == 1.0 {
+        String::new()
+    } else {
+        format!("{} * ", target.factor)
+    }
 }
 
 /// The metric's rate: of a counter computed here, of a gauge on a running total done already.
@@ -91,9 +110,10 @@ fn per_second(def: &MetricDef) -> Option<String> {
 /// Rate of the count or the sum of observations.
 fn part(def: &MetricDef, suffix: &str) -> Option<String> {
     match def.kind {
-        Kind::Histogram | Kind::Summary => {
-            Some(format!("rate({}[$__rate_interval])", selector(def, suffix, "")))
-        }
+        Kind::Histogram | Kind::Summary => Some(format!(
+            "rate({}[$__rate_interval])",
+            selector(def, suffix, "")
+        )),
         Kind::Counter | Kind::Gauge => None,
     }
 }
@@ -105,12 +125,18 @@ fn quantile(target: &Target<'_>, def: &MetricDef, q: f64) -> Option<String> {
             labels.extend(target.per_instance.then_some("instance"));
             labels.push("le");
             let buckets = part(def, "_bucket")?;
-            Some(format!("histogram_quantile({q}, sum by ({}) ({buckets}))", labels.join(", ")))
+            Some(format!(
+                "histogram_quantile({q}, sum by ({}) ({buckets}))",
+                labels.join(", ")
+            ))
         }
         // Quantiles cannot be added up; the worst of the series that fall together is shown.
         Kind::Summary if def.quantiles.contains(&q) => {
             let by = grouping(target, def);
-            Some(format!("max{by} ({})", selector(def, "", &format!("quantile=\"{q}\""))))
+            Some(format!(
+                "max{by} ({})",
+                selector(def, "", &format!("quantile=\"{q}\""))
+            ))
         }
         Kind::Summary | Kind::Counter | Kind::Gauge => None,
     }
@@ -119,7 +145,11 @@ fn quantile(target: &Target<'_>, def: &MetricDef, q: f64) -> Option<String> {
 /// The series of the chosen jobs and instances.
 fn selector(def: &MetricDef, suffix: &str, matcher: &str) -> String {
     let name = &def.exported;
-    let more = if matcher.is_empty() { String::new() } else { format!(", {matcher}") };
+    let more = if matcher.is_empty() {
+        String::new()
+    } else {
+        format!(", {matcher}")
+    };
     // A scrape in OpenMetrics, which Prometheus asks for, has counters end in `_total`; in the
     // older text format they keep their name. The query finds either.
     if def.kind == Kind::Counter && !name.ends_with("_total") {

@@ -20,8 +20,11 @@ pub(super) fn panel(
     targets: &[(String, String)],
     limits: &[Limit],
 ) -> Drawn {
-    let targets: Vec<_> =
-        targets.iter().enumerate().map(|(at, target)| query(view, at, target)).collect();
+    let targets: Vec<_> = targets
+        .iter()
+        .enumerate()
+        .map(|(at, target)| query(view, at, target))
+        .collect();
     let (kind, options, custom, height, per_line) = match view {
         View::Lines => ("timeseries", lines_options(), lines_custom(limits), 8, 3),
         View::Bars => ("bargauge", bars_options(), json!({}), 8, 3),
@@ -52,7 +55,11 @@ pub(super) fn panel(
         "title": title,
         "type": kind,
     });
-    Drawn { height, per_line, json }
+    Drawn {
+        height,
+        per_line,
+        json,
+    }
 }
 
 fn query(view: View, index: usize, (expression, legend): &(String, String)) -> Value {
@@ -71,7 +78,11 @@ fn query(view: View, index: usize, (expression, legend): &(String, String)) -> V
 /// `A` to `Z`, then `A1` and so on.
 fn reference(index: usize) -> String {
     let letter = char::from(b'A' + u8::try_from(index % 26).unwrap_or_default());
-    if index < 26 { letter.to_string() } else { format!("{letter}{}", index / 26) }
+    if index < 26 {
+        letter.to_string()
+    } else {
+        format!("{letter}{}", index / 26)
+    }
 }
 
 /// Colour never stands alone: up and down are words.

@@ -1,9 +1,8 @@
 //! The limits that rules set, as lines in the panels that show what they judge.
 
-use serde_json::{Value, json};
-
 use bellwether_core::{MetricDef, Severity};
 use bellwether_rules::{Aggregate, Rule, RuleSet, RuleSettings};
+use serde_json::{Value, json};
 
 use super::panels::Query;
 
@@ -23,17 +22,24 @@ pub(super) struct Limit {
 /// What the enabled ones of `rules` hold against a limit. A rule that asks for equality has none.
 pub(super) fn limits(rules: &RuleSet) -> Vec<Limit> {
     let enabled = rules.declared().filter(|(rule, _)| rule.enabled);
-    enabled.flat_map(|(rule, settings)| limits_of(rule, settings)).collect()
+    enabled
+        .flat_map(|(rule, settings)| limits_of(rule, settings))
+        .collect()
 }
 
 fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
-    let Some(above) = rule.judge.condition.beyond(1.0, 0.0) else { return Vec::new() };
+    let Some(above) = rule.judge.condition.beyond(1.0, 0.0) else {
+        return Vec::new();
+    };
     let subject = match (&settings.metric, &settings.expr) {
         (Some(metric), _) => metric.value.clone(),
         (None, Some(expr)) => judged_side(&expr.value),
         (None, None) => return Vec::new(),
     };
-    let declared = settings.aggregation.as_ref().map(|aggregation| aggregation.value.aggregate);
+    let declared = settings
+        .aggregation
+        .as_ref()
+        .map(|aggregation| aggregation.value.aggregate);
     let limit = |value, severity| Limit {
         rule: rule.name.to_string(),
         subject: subject.clone(),
@@ -43,7 +49,9 @@ fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
         severity,
     };
     let levels = rule.judge.levels.iter();
-    levels.filter_map(|level| Some(limit(level.threshold?, level.severity))).collect()
+    levels
+        .filter_map(|level| Some(limit(level.threshold?, level.severity)))
+        .collect()
 }
 
 /// `a / b` of `a / b > 0.5`, without blanks.
@@ -66,9 +74,15 @@ pub(super) fn matching(
         Some(other) => format!("{name}/({name}+{})", other.name),
         None => name.to_owned(),
     };
-    let on_scale =
-        limits.iter().filter(|limit| limit.subject == subject && fits(query, limit.aggregate));
-    on_scale.map(|limit| Limit { value: limit.value * factor, ..limit.clone() }).collect()
+    let on_scale = limits
+        .iter()
+        .filter(|limit| limit.subject == subject && fits(query, limit.aggregate));
+    on_scale
+        .map(|limit| Limit {
+            value: limit.value * factor,
+            ..limit.clone()
+        })
+        .collect()
 }
 
 /// Whether an aggregation has the scale of what a panel shows.
@@ -92,15 +106,28 @@ pub(super) fn steps(limits: &[Limit]) -> Value {
     edges.sort_by(f64::total_cmp);
     edges.dedup();
     let mut steps = vec![json!({"color": worst(limits, f64::NEG_INFINITY), "value": null})];
-    steps.extend(edges.iter().map(|edge| json!({"color": worst(limits, *edge), "value": edge})));
+    steps.extend(
+        edges
+            .iter()
+            .map(|edge| json!({"color": worst(limits, *edge), "value": edge})),
+    );
     Value::Array(steps)
 }
 
 /// The colour just above `value`: that of the worst limit broken there.
 fn worst(limits: &[Limit], value: f64) -> &'static str {
-    let broken =
-        |limit: &&Limit| if limit.above { value >= limit.value } else { value < limit.value };
-    let severity = limits.iter().filter(broken).map(|limit| limit.severity).max();
+    let broken = |limit: &&Limit| {
+        if limit.above {
+            value >= limit.value
+        } else {
+            value < limit.value
+        }
+    };
+    let severity = limits
+        .iter()
+        .filter(broken)
+        .map(|limit| limit.severity)
+        .max();
     match severity {
         None => "green",
         Some(Severity::Info) => "blue",
@@ -114,7 +141,12 @@ fn worst(limits: &[Limit], value: f64) -> &'static str {
 pub(super) fn in_words(limits: &[Limit]) -> String {
     let words = limits.iter().map(|limit| {
         let side = if limit.above { "above" } else { "below" };
-        format!(" Rule {}: {} {side} {}.", limit.rule, limit.severity.as_str(), limit.value)
+        format!(
+            " Rule {}: {} {side} {}.",
+            limit.rule,
+            limit.severity.as_str(),
+            limit.value
+        )
     });
     words.collect()
 }

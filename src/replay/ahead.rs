@@ -4,11 +4,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+use parking_lot::Mutex;
 
 /// How far it reads beyond what is asked.
 const AHEAD: Duration = Duration::from_secs(3_600);
@@ -31,7 +30,11 @@ struct Kept {
 
 impl<'a> Ahead<'a> {
     pub(super) fn new(source: &'a dyn Queryable, end: UnixMillis) -> Self {
-        Self { source, end, kept: Mutex::default() }
+        Self {
+            source,
+            end,
+            kept: Mutex::default(),
+        }
     }
 }
 
@@ -47,13 +50,27 @@ impl Queryable for Ahead<'_> {
             key + &one.name + one.test.operator() + one.test.operand() + "\u{0}"
         });
         let mut kept = self.kept.lock();
-        if !kept.get(&key).is_some_and(|kept| kept.from <= from && to <= kept.to) {
+        if !kept
+            .get(&key)
+            .is_some_and(|kept| kept.from <= from && to <= kept.to)
+        {
             let until = UnixMillis(to.0.saturating_add_unsigned(AHEAD.as_millis() as u64));
             let until = until.min(self.end).max(to);
-            let series = self.source.select(matchers, from, until, &Guard::default())?;
-            kept.insert(key.clone(), Kept { from, to: until, series });
+            let series = self
+                .source
+                .select(matchers, from, until, &Guard::default())?;
+            kept.insert(
+                key.clone(),
+                Kept {
+                    from,
+                    to: until,
+                    series,
+                },
+            );
         }
-        let Some(kept) = kept.get(&key) else { return Ok(Vec::new()) };
+        let Some(kept) = kept.get(&key) else {
+            return Ok(Vec::new());
+        };
         let mut found = Vec::new();
         for series in &kept.series {
             let start = series.times.partition_point(|time| *time < from.0);
@@ -83,10 +100,12 @@ impl Queryable for Ahead<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use bellwether_tsdb::history::History;
 
     use super::*;
-    use bellwether_tsdb::history::History;
 
     /// Counts how often it is asked.
     struct Counted(History, AtomicUsize);
@@ -117,7 +136,9 @@ mod tests {
     #[test]
     fn it_answers_as_the_source_and_asks_it_rarely() {
         let history = History::in_memory(10);
-        let series = history.series_ref(&LabelSet::new([("__name__", "up")])).unwrap();
+        let series = history
+            .series_ref(&LabelSet::new([("__name__", "up")]))
+            .unwrap();
         for minute in 0..600 {
             history.append(UnixMillis(minute * 60_000), &[(series, minute as f64)]);
         }
@@ -126,10 +147,17 @@ mod tests {
         let matchers = [LabelMatcher::equal("__name__", "up")];
         let guard = Guard::default();
         for minute in 0..600 {
-            let (from, to) = (UnixMillis((minute - 5) * 60_000 + 1), UnixMillis(minute * 60_000));
+            let (from, to) = (
+                UnixMillis((minute - 5) * 60_000 + 1),
+                UnixMillis(minute * 60_000),
+            );
             let got = ahead.select(&matchers, from, to, &guard);
             assert_eq!(got, source.0.select(&matchers, from, to, &guard));
         }
-        assert!(source.1.load(Relaxed) <= 12, "asked {} times", source.1.load(Relaxed));
+        assert!(
+            source.1.load(Relaxed) <= 12,
+            "asked {} times",
+            source.1.load(Relaxed)
+        );
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Episode, Outcome};
 use bellwether_core::{Labels, UnixMillis};
+
+use super::{Episode, Outcome};
 
 /// One difference between two outcomes over the same time.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,10 @@ pub fn compare<'a>(
     let mut changes = BTreeMap::<&str, Vec<Change<'_>>>::new();
     for key in keys {
         let none = Vec::new();
-        let (old, new) = (before.get(key).unwrap_or(&none), after.get(key).unwrap_or(&none));
+        let (old, new) = (
+            before.get(key).unwrap_or(&none),
+            after.get(key).unwrap_or(&none),
+        );
         let found = differences(old, new, end);
         if !found.is_empty() {
             changes.entry(key.0).or_default().extend(found);
@@ -59,7 +63,9 @@ fn by_alert(outcome: &Outcome) -> ByAlert<'_> {
     let mut all = ByAlert::new();
     for rule in &outcome.rules {
         for episode in &rule.episodes {
-            all.entry((&rule.name, &episode.labels)).or_default().push(episode);
+            all.entry((&rule.name, &episode.labels))
+                .or_default()
+                .push(episode);
         }
     }
     all

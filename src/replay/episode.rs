@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RuleOutcome;
-use super::pipeline::Sent;
 use bellwether_core::{
     AlertState, Cause, Fingerprint, Labels, Notification, Severity, Status, Transition, UnixMillis,
 };
 use bellwether_rules::{Engine, RuleSet};
+
+use super::RuleOutcome;
+use super::pipeline::Sent;
 
 /// One alert from its firing to its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,12 +87,24 @@ impl Episodes {
 
     /// Notes who was told of them.
     pub(super) fn told(&mut self, sent: Vec<Sent>) {
-        for Sent { channel, notification, at } in sent {
-            let Some(index) = self.by_name.get(&notification.alert.rule) else { continue };
+        for Sent {
+            channel,
+            notification,
+            at,
+        } in sent
+        {
+            let Some(index) = self.by_name.get(&notification.alert.rule) else {
+                continue;
+            };
             let Gathered { episodes, last, .. } = &mut self.rules[*index];
             if let Some(episode) = last.get(&notification.alert.fingerprint) {
                 let Notification { status, cause, .. } = notification;
-                episodes[*episode].told.push(Told { channel, status, at: at.wall, cause });
+                episodes[*episode].told.push(Told {
+                    channel,
+                    status,
+                    at: at.wall,
+                    cause,
+                });
             }
         }
     }

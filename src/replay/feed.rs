@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Setup;
-use super::part::Part;
 use bellwether_core::{
     Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, Origin, UnixMillis,
 };
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+
+use super::Setup;
+use super::part::Part;
 
 /// Samples of one collector that are no further apart than this part of its interval came
 /// together: other programs that record us scrape targets one after the other.
@@ -129,19 +130,33 @@ impl Feed {
     fn take(&mut self, part: usize, series: SampledSeries) {
         let part = &self.parts[part];
         let def = &self.metrics[part.metric.0 as usize];
-        let Some(number) = part.number(def, &series.labels) else { return };
+        let Some(number) = part.number(def, &series.labels) else {
+            return;
+        };
         self.found[part.metric.0 as usize] = true;
-        let values: Vec<&str> = def.labels.iter().map(|name| series.labels.get(name)).collect();
+        let values: Vec<&str> = def
+            .labels
+            .iter()
+            .map(|name| series.labels.get(name))
+            .collect();
         let labels = LabelValues::new(&values);
         let lane = self.lanes.entry(def.origin).or_default();
         let key = (part.metric, labels);
-        let row = *lane.by_labels.entry(key).or_insert_with_key(|(metric, labels)| {
-            let mut columns = Vec::new();
-            columns.resize_with(def.width(), Column::default);
-            let numbers = vec![f64::NAN; def.width()];
-            lane.rows.push(Row { metric: *metric, labels: labels.clone(), columns, numbers });
-            lane.rows.len() - 1
-        });
+        let row = *lane
+            .by_labels
+            .entry(key)
+            .or_insert_with_key(|(metric, labels)| {
+                let mut columns = Vec::new();
+                columns.resize_with(def.width(), Column::default);
+                let numbers = vec![f64::NAN; def.width()];
+                lane.rows.push(Row {
+                    metric: *metric,
+                    labels: labels.clone(),
+                    columns,
+                    numbers,
+                });
+                lane.rows.len() - 1
+            });
         let column = &mut lane.rows[row].columns[number];
         match &column.from {
             None => {
@@ -162,7 +177,10 @@ impl Feed {
     /// The next collection: whose it is and when it was; [`Feed::batch`] holds it. `None`: the
     /// page is at its end.
     pub(super) fn collect(&mut self) -> Option<(Origin, UnixMillis)> {
-        let due = self.lanes.iter().filter_map(|(origin, lane)| Some((lane.next?, *origin)));
+        let due = self
+            .lanes
+            .iter()
+            .filter_map(|(origin, lane)| Some((lane.next?, *origin)));
         let (first, origin) = due.min()?;
         let lane = self.lanes.get_mut(&origin)?;
         self.batch.clear();
@@ -171,7 +189,8 @@ impl Feed {
             let taken = row.take(first, lane.together);
             if let Some(time) = taken {
                 at = at.max(time);
-                self.batch.push_packed(row.metric, row.labels.packed(), &row.numbers);
+                self.batch
+                    .push_packed(row.metric, row.labels.packed(), &row.numbers);
             }
             next = sooner(next, row.columns.iter().filter_map(Column::peek).min());
         }
@@ -200,10 +219,14 @@ impl Feed {
     }
 
     pub(super) fn warnings(&self) -> Vec<String> {
-        let missing = self.wanted.iter().filter(|id| !self.found[id.0 as usize]).map(|id| {
-            let def = &self.metrics[id.0 as usize];
-            format!("no samples of {}, recorded as {}", def.name, def.exported)
-        });
+        let missing = self
+            .wanted
+            .iter()
+            .filter(|id| !self.found[id.0 as usize])
+            .map(|id| {
+                let def = &self.metrics[id.0 as usize];
+                format!("no samples of {}, recorded as {}", def.name, def.exported)
+            });
         let mixed = self.mixed.iter().map(|(id, (a, b))| {
             let name = &self.metrics[id.0 as usize].name;
             format!("several recorded series are one of {name}, only the first counts: {a} and {b}; choose with --match")
@@ -217,7 +240,9 @@ impl Row {
     fn take(&mut self, first: i64, together: i64) -> Option<i64> {
         let mut taken = None;
         for (column, number) in self.columns.iter_mut().zip(&mut self.numbers) {
-            let Some(time) = column.peek().filter(|time| *time <= first.saturating_add(together))
+            let Some(time) = column
+                .peek()
+                .filter(|time| *time <= first.saturating_add(together))
             else {
                 continue;
             };
@@ -263,7 +288,10 @@ fn sooner(a: Option<i64>, b: Option<i64>) -> Option<i64> {
 }
 
 fn earliest(rows: &[Row]) -> Option<i64> {
-    rows.iter().flat_map(|row| &row.columns).filter_map(Column::peek).min()
+    rows.iter()
+        .flat_map(|row| &row.columns)
+        .filter_map(Column::peek)
+        .min()
 }
 
 /// The usual time between two samples of the metrics in the last day before `to`; `None` where

@@ -18,21 +18,36 @@ pub(super) struct Metronome {
 impl Metronome {
     /// For what `rules` ask beyond the collectors that are `fed`, from `start` on.
     pub(super) fn new(rules: &RuleSet, fed: &[Origin], start: UnixMillis) -> Self {
-        let asking = rules.rules.iter().filter(|rule| rule.enabled && rule.inputs().is_empty());
-        let recording = rules.recordings.iter().filter(|recording| recording.enabled);
-        let paces = asking.map(|rule| &rule.pace).chain(recording.map(|recording| &recording.pace));
+        let asking = rules
+            .rules
+            .iter()
+            .filter(|rule| rule.enabled && rule.inputs().is_empty());
+        let recording = rules
+            .recordings
+            .iter()
+            .filter(|recording| recording.enabled);
+        let paces = asking
+            .map(|rule| &rule.pace)
+            .chain(recording.map(|recording| &recording.pace));
         let unfed = |pace: &&Schedule| !pace.origins.iter().any(|origin| fed.contains(origin));
         let paces: Vec<&Schedule> = paces.filter(unfed).collect();
         let origins: BTreeSet<Origin> = paces
             .iter()
             .flat_map(|pace| {
-                pace.origins.iter().copied().chain(pace.origins.is_empty().then_some(Origin::Own))
+                pace.origins
+                    .iter()
+                    .copied()
+                    .chain(pace.origins.is_empty().then_some(Origin::Own))
             })
             .collect();
         let every = paces.iter().map(|pace| pace.interval.max(pace.least)).min();
         // Without a pace of its own a rule must not stop the clock.
         let every = every.unwrap_or_default().max(Duration::from_secs(1));
-        Self { origins: origins.into_iter().collect(), every, next: start }
+        Self {
+            origins: origins.into_iter().collect(),
+            every,
+            next: start,
+        }
     }
 
     /// The next beat up to `until`, if there is one.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::feed::Feed;
 use bellwether_core::UnixMillis;
 use bellwether_promql::{Guard, Queryable, StorageError};
+
+use super::feed::Feed;
 
 /// Samples held at once, about; 16 bytes each.
 const SAMPLES: usize = 4_000_000;
@@ -29,7 +30,13 @@ impl<'a> Pages<'a> {
         start: UnixMillis,
         end: UnixMillis,
     ) -> Self {
-        Self { source, guard, next: start, end, span: FIRST }
+        Self {
+            source,
+            guard,
+            next: start,
+            end,
+            span: FIRST,
+        }
     }
 
     /// Fills `feed` with the next span; where that span ends. `None`: all was read.
@@ -42,10 +49,13 @@ impl<'a> Pages<'a> {
         let samples = feed.load(self.source, self.next, last, self.guard)?;
         self.guard.release(samples);
         self.next = UnixMillis(last.0 + 1);
-        let longer = self.span.mul_f64(SAMPLES as f64 / (samples as f64).max(1.0));
+        let longer = self
+            .span
+            .mul_f64(SAMPLES as f64 / (samples as f64).max(1.0));
         // A quiet hour must not make the next page a huge one.
-        self.span =
-            longer.clamp(self.span / 4, self.span * 4).clamp(Duration::from_secs(60), LONGEST);
+        self.span = longer
+            .clamp(self.span / 4, self.span * 4)
+            .clamp(Duration::from_secs(60), LONGEST);
         Ok(Some(last))
     }
 }

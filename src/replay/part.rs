@@ -21,16 +21,28 @@ impl Part {
     /// came through a Prometheus that asked for OpenMetrics.
     #[must_use]
     pub fn all(metric: MetricId, def: &MetricDef, name: &str) -> Vec<Self> {
-        let part = |suffix: &str, by| Self { metric, name: format!("{name}{suffix}").into(), by };
+        let part = |suffix: &str, by| Self {
+            metric,
+            name: format!("{name}{suffix}").into(),
+            by,
+        };
         match def.kind {
             Kind::Gauge => vec![part("", None)],
             Kind::Counter if name.ends_with("_total") => vec![part("", None)],
             Kind::Counter => vec![part("", None), part("_total", None)],
             Kind::Histogram => {
-                vec![part("_bucket", Some("le")), part("_count", None), part("_sum", None)]
+                vec![
+                    part("_bucket", Some("le")),
+                    part("_count", None),
+                    part("_sum", None),
+                ]
             }
             Kind::Summary => {
-                vec![part("", Some("quantile")), part("_count", None), part("_sum", None)]
+                vec![
+                    part("", Some("quantile")),
+                    part("_count", None),
+                    part("_sum", None),
+                ]
             }
         }
     }

@@ -33,7 +33,11 @@ impl Pipeline {
     #[must_use]
     pub fn new(routing: Arc<Routing>, channels: &[ChannelSettings], now: Now) -> Self {
         let dispatcher = Dispatcher::new(Arc::clone(&routing), now);
-        Self { dispatcher, routing, preview: Preview::new(channels) }
+        Self {
+            dispatcher,
+            routing,
+            preview: Preview::new(channels),
+        }
     }
 
     /// Goes on to `now`: what was due on the way, and what follows of `transitions`.
@@ -65,8 +69,9 @@ impl Pipeline {
     pub fn reconcile(&mut self, mut standing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
         standing.extend(self.dispatcher.known());
         let gone = self.preview.reconcile(&standing, now.wall).into_iter();
-        let gone: Vec<Sent> =
-            gone.map(|(channel, notification)| sent(channel, notification, now)).collect();
+        let gone: Vec<Sent> = gone
+            .map(|(channel, notification)| sent(channel, notification, now))
+            .collect();
         for one in &gone {
             self.preview.take(&one.channel, now);
         }
@@ -80,7 +85,10 @@ impl Pipeline {
     }
 
     fn turn(&mut self, now: Now, all: &mut Vec<Sent>) {
-        let feedback = Feedback { judged: now.mono, ..Feedback::default() };
+        let feedback = Feedback {
+            judged: now.mono,
+            ..Feedback::default()
+        };
         let told =
             |channel: &str, alert: Fingerprint| self.preview.last_told(channel, alert, now.mono);
         let dispatches = self.dispatcher.advance(&feedback, &told, now).dispatches;
@@ -90,10 +98,17 @@ impl Pipeline {
 }
 
 fn sent(channel: &str, notification: Notification, at: Now) -> Sent {
-    Sent { channel: channel.to_owned(), notification, at }
+    Sent {
+        channel: channel.to_owned(),
+        notification,
+        at,
+    }
 }
 
 /// Both clocks when the monotonic one stood at `mono`.
 fn earlier(now: Now, mono: MonoMillis) -> Now {
-    Now { mono, wall: now.wall.before(now.mono.since(mono)) }
+    Now {
+        mono,
+        wall: now.wall.before(now.mono.since(mono)),
+    }
 }

@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
-
 use bellwether_core::{Cause, Labels, Status};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql as promql;
@@ -14,6 +12,7 @@ use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, Literal, Node, Shape, SourceLocation, Spanned, Value,
     decode_choice, section, string_enum,
 };
+use serde::{Serialize, Serializer};
 
 use super::settings::{Elapsed, Items};
 
@@ -133,7 +132,11 @@ pub struct ExpectedCause(pub Cause);
 
 impl Decode for ExpectedCause {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        decode_choice(node, cx, &Cause::ALL.map(|cause| (cause.as_str(), Self(cause))))
+        decode_choice(
+            node,
+            cx,
+            &Cause::ALL.map(|cause| (cause.as_str(), Self(cause))),
+        )
     }
 
     fn shape() -> Shape {
@@ -183,7 +186,8 @@ impl Decode for Selector {
         match promql::parse_selector(&text) {
             Ok(alternatives) => Some(Self(alternatives, text)),
             Err(error) => {
-                cx.error(node.pos, error.to_string()).hint("a series, such as up{job=\"x\"}");
+                cx.error(node.pos, error.to_string())
+                    .hint("a series, such as up{job=\"x\"}");
                 None
             }
         }
@@ -221,7 +225,11 @@ impl Json {
             Value::List(items) => Self::List(items.iter().map(Self::of).collect()),
             Value::Map(entries) => {
                 let entries = entries.iter();
-                Self::Map(entries.map(|(key, node)| (key.text.clone(), Self::of(node))).collect())
+                Self::Map(
+                    entries
+                        .map(|(key, node)| (key.text.clone(), Self::of(node)))
+                        .collect(),
+                )
             }
         }
     }
@@ -314,19 +322,26 @@ impl Step {
         ];
         let count = done.iter().filter(|one| **one).count();
         if count != 1 && !problems.any(|path| path.starts_with(&*at.path)) {
-            let message =
-                if count == 0 { "a step that does nothing" } else { "a step does one thing" };
+            let message = if count == 0 {
+                "a step that does nothing"
+            } else {
+                "a step does one thing"
+            };
             problems
                 .error(at, message)
                 .hint("silence, expire_silence, acknowledge, restart or missing");
         }
         if let (Some(span), None) = (&self.r#for, &self.missing) {
-            problems.error(&span.at, "`for` without `missing`").hint("that of a silence is in it");
+            problems
+                .error(&span.at, "`for` without `missing`")
+                .hint("that of a silence is in it");
         }
     }
 }
 
 /// Texts as labels.
 pub(super) fn labels(raw: &BTreeMap<String, Literal>) -> Labels {
-    raw.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
+    raw.iter()
+        .map(|(name, value)| (name.clone(), value.0.clone()))
+        .collect()
 }

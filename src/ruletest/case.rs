@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::replay::Pipeline;
 use bellwether_core::{LabelSet, METRIC_NAME};
 use bellwether_promql::{Guard, Options, Query, Value};
 use bellwether_rules::{External, RuleSet};
@@ -15,6 +14,7 @@ use super::message::{self, Desk};
 use super::settings::{AlertTest, Case, QueryTest, Suite};
 use super::stage::{Stage, Times, Wants};
 use super::subject::Subject;
+use crate::replay::Pipeline;
 
 /// How long after a restart an alert may be unknown to the rules, as live.
 const GRACE: Duration = Duration::from_secs(60);
@@ -43,7 +43,9 @@ pub fn run(suite: &Suite, number: usize, subject: &Subject) -> Option<Verdict> {
         warnings: Vec::new(),
     };
     if let Err(problem) = Running::new(suite, &case.value, subject, &mut verdict).run() {
-        verdict.failures.push(Failure::new(&case.at, "the test", problem));
+        verdict
+            .failures
+            .push(Failure::new(&case.at, "the test", problem));
     }
     verdict.failures.sort_by_key(|failure| failure.at.pos);
     Some(verdict)
@@ -52,7 +54,11 @@ pub fn run(suite: &Suite, number: usize, subject: &Subject) -> Option<Verdict> {
 /// What a test is called.
 #[must_use]
 pub fn name(case: &Case, number: usize) -> String {
-    let name = case.name.as_ref().map(|name| name.0.trim()).filter(|name| !name.is_empty());
+    let name = case
+        .name
+        .as_ref()
+        .map(|name| name.0.trim())
+        .filter(|name| !name.is_empty());
     name.map_or_else(|| format!("test {}", number + 1), str::to_owned)
 }
 
@@ -82,29 +88,53 @@ impl<'a> Running<'a> {
         verdict: &'a mut Verdict,
     ) -> Self {
         let evaluation = suite.evaluation_interval.value.0;
-        let interval = case.interval.as_ref().map_or(evaluation, |interval| interval.value.0);
-        let times = Times { start: case.start_timestamp.0, interval, evaluation };
+        let interval = case
+            .interval
+            .as_ref()
+            .map_or(evaluation, |interval| interval.value.0);
+        let times = Times {
+            start: case.start_timestamp.0,
+            interval,
+            evaluation,
+        };
         let desk = case.exp_notifications.as_ref().map(|_| {
             let start = times.at(Duration::ZERO);
             let pipeline = Pipeline::new(Arc::clone(&subject.routing), &subject.channels, start);
             Desk::new(pipeline, times.start)
         });
-        Self { suite, case, subject, verdict, times, desk, reconcile: None }
+        Self {
+            suite,
+            case,
+            subject,
+            verdict,
+            times,
+            desk,
+            reconcile: None,
+        }
     }
 
     fn run(&mut self) -> Result<(), String> {
         let case = self.case;
         let rules = self.rules()?;
-        let queries: Vec<_> = case.promql_expr_test.iter().map(|test| self.query(test)).collect();
+        let queries: Vec<_> = case
+            .promql_expr_test
+            .iter()
+            .map(|test| self.query(test))
+            .collect();
         let wants = Wants {
             alerts: queries.iter().flatten().any(asks_for_alerts),
             restart: case.steps.iter().any(|step| step.value.restart.is_some()),
         };
-        let series = case.input_series.iter().map(|one| (&one.series.value.0, &one.values));
+        let series = case
+            .input_series
+            .iter()
+            .map(|one| (&one.series.value.0, &one.values));
         let mut stage = Stage::new(self.subject, rules, series, self.times, wants);
         for (one, other) in &stage.twins {
             let told = format!("{one} and {other} are one series of a declared metric");
-            self.verdict.warnings.push(Failure::new(&self.verdict.at, "input_series", told));
+            self.verdict
+                .warnings
+                .push(Failure::new(&self.verdict.at, "input_series", told));
         }
         for (at, event) in self.events() {
             match event {
@@ -119,11 +149,17 @@ impl<'a> Running<'a> {
                 }
             }
         }
-        let last = case.times().map(|time| time.value.0).max().unwrap_or_default();
+        let last = case
+            .times()
+            .map(|time| time.value.0)
+            .max()
+            .unwrap_or_default();
         self.pass(&mut stage, last, true);
         for (name, (at, error)) in &stage.failed {
             let title = format!("rule {name} at {}", format_duration(*at));
-            self.verdict.failures.push(Failure::new(&self.verdict.at, &title, error.clone()));
+            self.verdict
+                .failures
+                .push(Failure::new(&self.verdict.at, &title, error.clone()));
         }
         for (test, query) in case.promql_expr_test.iter().zip(&queries) {
             if let Some(query) = query {
@@ -141,16 +177,28 @@ impl<'a> Running<'a> {
         let external = External {
             labels: match self.case.external_labels.is_empty() {
                 true => sender.labels.clone(),
-                false => labels.map(|(name, value)| (name.clone(), value.0.clone())).collect(),
+                false => labels
+                    .map(|(name, value)| (name.clone(), value.0.clone()))
+                    .collect(),
             },
-            url: self.case.external_url.as_ref().map_or(&sender.url, |url| &url.0).clone(),
+            url: self
+                .case
+                .external_url
+                .as_ref()
+                .map_or(&sender.url, |url| &url.0)
+                .clone(),
         };
-        self.subject.rules(self.times.interval, self.times.evaluation, external)
+        self.subject
+            .rules(self.times.interval, self.times.evaluation, external)
     }
 
     /// Steps and alerts that are looked at, by time.
     fn events(&self) -> Vec<(Duration, Event<'a>)> {
-        let steps = self.case.steps.iter().map(|step| (step.value.at.value.0, Event::Step(step)));
+        let steps = self
+            .case
+            .steps
+            .iter()
+            .map(|step| (step.value.at.value.0, Event::Step(step)));
         let tests = self.case.alert_rule_test.iter();
         let tests = tests.map(|test| (test.value.eval_time.value.0, Event::Alerts(test)));
         let mut events: Vec<_> = steps.chain(tests).collect();
@@ -167,7 +215,11 @@ impl<'a> Running<'a> {
             desk.evaluated(&tick, now);
             if self.reconcile.is_some_and(|due| at >= due) {
                 self.reconcile = None;
-                let standing = stage.alerts_now().iter().map(|alert| alert.fingerprint).collect();
+                let standing = stage
+                    .alerts_now()
+                    .iter()
+                    .map(|alert| alert.fingerprint)
+                    .collect();
                 desk.reconcile(standing, now);
             }
         }
@@ -195,22 +247,30 @@ impl<'a> Running<'a> {
             }
         }
         if let Some(selector) = &step.missing {
-            let until = step.r#for.as_ref().map_or(Duration::MAX, |span| at + span.value.0);
+            let until = step
+                .r#for
+                .as_ref()
+                .map_or(Duration::MAX, |span| at + span.value.0);
             stage.hide(selector.value.0.clone(), until);
         }
-        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let Some(desk) = &mut self.desk else {
+            return Ok(());
+        };
         let now = self.times.at(at);
         let (what, done) = match (&step.silence, &step.expire_silence, &step.acknowledge) {
             (Some(silence), ..) => ("silence", desk.silence(silence, now)),
             (_, Some(name), _) => ("expire_silence", desk.expire(&name.value, now)),
-            (.., Some(who)) => {
-                ("acknowledge", desk.acknowledge(&who.value, &stage.alerts_now(), now))
-            }
+            (.., Some(who)) => (
+                "acknowledge",
+                desk.acknowledge(&who.value, &stage.alerts_now(), now),
+            ),
             _ => return Ok(()),
         };
         if let Err(problem) = done {
             let title = format!("{what} at {}", step.at.value);
-            self.verdict.failures.push(Failure::new(at_file, &title, problem));
+            self.verdict
+                .failures
+                .push(Failure::new(at_file, &title, problem));
         }
         Ok(())
     }
@@ -221,14 +281,20 @@ impl<'a> Running<'a> {
         let name = &test.alertname.value.0;
         if !self.subject.has_alert(name) {
             let told = format!("no rule under test is called {name:?}");
-            self.verdict.warnings.push(Failure::new(&test.alertname.at, "alertname", told));
+            self.verdict
+                .warnings
+                .push(Failure::new(&test.alertname.at, "alertname", told));
         }
         let firing = stage.firing(name).into_iter();
         let firing = firing.map(|alert| (self.subject.labels(&alert), alert));
         let lines = alerts(test, firing.collect());
         if !lines.is_empty() {
             let title = format!("alert {name} at {}", test.eval_time.value);
-            self.verdict.failures.push(Failure { at: at.clone(), title, lines });
+            self.verdict.failures.push(Failure {
+                at: at.clone(),
+                title,
+                lines,
+            });
         }
     }
 
@@ -244,7 +310,10 @@ impl<'a> Running<'a> {
     }
 
     fn answer(&mut self, stage: &Stage<'_>, test: &QueryTest, query: &Query) {
-        let options = Options { subquery_step: self.times.evaluation, ..Options::default() };
+        let options = Options {
+            subquery_step: self.times.evaluation,
+            ..Options::default()
+        };
         let at = self.times.at(test.eval_time.value.0).wall;
         let answer = query.instant(&stage.samples(), at, &options, &Guard::default());
         let fuzzy = self.suite.fuzzy_compare;
@@ -260,9 +329,18 @@ impl<'a> Running<'a> {
             Err(error) => vec![Line::Note(error.to_string())],
         };
         if !lines.is_empty() {
-            let query = test.expr.value.split_whitespace().collect::<Vec<_>>().join(" ");
+            let query = test
+                .expr
+                .value
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
             let title = format!("query {query} at {}", test.eval_time.value);
-            self.verdict.failures.push(Failure { at: test.expr.at.clone(), title, lines });
+            self.verdict.failures.push(Failure {
+                at: test.expr.at.clone(),
+                title,
+                lines,
+            });
         }
     }
 
@@ -283,7 +361,14 @@ impl<'a> Running<'a> {
 /// Whether a query may read the series of alerts.
 fn asks_for_alerts(query: &Query) -> bool {
     query.selectors().iter().any(|selector| {
-        let mut names = selector.matchers.iter().filter(|one| &*one.name == METRIC_NAME);
-        names.all(|name| ["ALERTS", "ALERTS_FOR_STATE"].iter().any(|own| name.test.accepts(own)))
+        let mut names = selector
+            .matchers
+            .iter()
+            .filter(|one| &*one.name == METRIC_NAME);
+        names.all(|name| {
+            ["ALERTS", "ALERTS_FOR_STATE"]
+                .iter()
+                .any(|own| name.test.accepts(own))
+        })
     })
 }

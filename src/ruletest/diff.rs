@@ -36,7 +36,11 @@ pub enum Line {
 
 impl Failure {
     pub(super) fn new(at: &SourceLocation, title: &str, note: String) -> Self {
-        Self { at: at.clone(), title: title.to_owned(), lines: vec![Line::Note(note)] }
+        Self {
+            at: at.clone(),
+            title: title.to_owned(),
+            lines: vec![Line::Note(note)],
+        }
     }
 }
 
@@ -57,13 +61,15 @@ pub(super) fn compare(
     mut got: Vec<Item>,
     same: &dyn Fn(&Facts, &Facts) -> bool,
 ) -> Vec<Line> {
-    expected.retain(|wanted| match got.iter().position(|one| same(&wanted.facts, &one.facts)) {
-        Some(index) => {
-            got.remove(index);
-            false
-        }
-        None => true,
-    });
+    expected.retain(
+        |wanted| match got.iter().position(|one| same(&wanted.facts, &one.facts)) {
+            Some(index) => {
+                got.remove(index);
+                false
+            }
+            None => true,
+        },
+    );
     let (mut lines, mut differences) = (Vec::new(), 0);
     let total = expected.len().max(got.len());
     for wanted in expected {
@@ -90,20 +96,27 @@ pub(super) fn compare(
         }
     }
     if differences > SHOWN {
-        lines.push(Line::Note(format!("{} more of at least {total} differ", differences - SHOWN)));
+        lines.push(Line::Note(format!(
+            "{} more of at least {total} differ",
+            differences - SHOWN
+        )));
     }
     lines
 }
 
 /// How many facts two things share.
 fn likeness(a: &Facts, b: &Facts) -> usize {
-    a.iter().filter(|(name, value)| b.get(*name) == Some(value)).count()
+    a.iter()
+        .filter(|(name, value)| b.get(*name) == Some(value))
+        .count()
 }
 
 /// Which facts differ.
 fn facts(expected: &Facts, got: &Facts) -> Vec<Line> {
     let names: std::collections::BTreeSet<&String> = expected.keys().chain(got.keys()).collect();
-    let differ = names.into_iter().filter(|name| expected.get(*name) != got.get(*name));
+    let differ = names
+        .into_iter()
+        .filter(|name| expected.get(*name) != got.get(*name));
     differ
         .map(|name| {
             let told = |value: Option<&String>| match value {
@@ -120,37 +133,59 @@ fn facts(expected: &Facts, got: &Facts) -> Vec<Line> {
 pub(super) fn alerts(test: &AlertTest, got: Vec<(Labels, Alert)>) -> Vec<Line> {
     let name = &test.alertname.value.0;
     let wants = |key: &str| {
-        let labels = test.exp_alerts.iter().filter_map(|alert| alert.value.exp_labels.as_ref());
+        let labels = test
+            .exp_alerts
+            .iter()
+            .filter_map(|alert| alert.value.exp_labels.as_ref());
         labels.into_iter().any(|labels| labels.contains_key(key))
     };
     let severity = wants("severity");
-    let messages = test.exp_alerts.iter().any(|alert| alert.value.exp_message.is_some());
+    let messages = test
+        .exp_alerts
+        .iter()
+        .any(|alert| alert.value.exp_message.is_some());
     let text = |labels: &Option<BTreeMap<String, Literal>>| -> Labels {
         let all = labels.iter().flatten();
-        all.map(|(name, value)| (name.clone(), value.0.clone())).collect()
+        all.map(|(name, value)| (name.clone(), value.0.clone()))
+            .collect()
     };
     let expected = test.exp_alerts.iter().map(|alert| {
         let mut labels = text(&alert.value.exp_labels);
         labels.insert("alertname".into(), name.clone());
-        let message = alert.value.exp_message.as_ref().map(|message| message.0.clone());
+        let message = alert
+            .value
+            .exp_message
+            .as_ref()
+            .map(|message| message.0.clone());
         alert_item(&labels, &text(&alert.value.exp_annotations), message)
     });
     let got = got.into_iter().map(|(said, alert)| {
         // A severity that the rule does not say counts where the test says one.
         let labels = if severity { alert.all_labels() } else { said };
-        alert_item(&labels, &alert.annotations, messages.then_some(alert.message))
+        alert_item(
+            &labels,
+            &alert.annotations,
+            messages.then_some(alert.message),
+        )
     });
     compare(expected.collect(), got.collect(), &PartialEq::eq)
 }
 
 fn alert_item(labels: &Labels, annotations: &Labels, message: Option<String>) -> Item {
-    let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let pairs = labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
     let shown = LabelSet::new(pairs).to_string();
-    let labels = labels.iter().map(|(name, value)| (format!("label {name}"), format!("{value:?}")));
+    let labels = labels
+        .iter()
+        .map(|(name, value)| (format!("label {name}"), format!("{value:?}")));
     let notes = annotations.iter();
     let notes = notes.map(|(name, value)| (format!("annotation {name}"), format!("{value:?}")));
     let message = message.map(|text| ("message".to_owned(), format!("{text:?}")));
-    Item { shown, facts: labels.chain(notes).chain(message).collect() }
+    Item {
+        shown,
+        facts: labels.chain(notes).chain(message).collect(),
+    }
 }
 
 /// The differences of the answer of a query.
@@ -159,7 +194,9 @@ pub(super) fn samples(test: &QueryTest, got: Vec<(LabelSet, f64)>, fuzzy: bool) 
         let value = sample.value.map_or(0.0, |number| number.0);
         sample_item(&sample.labels.0, value)
     });
-    let got = got.iter().map(|(labels, value)| sample_item(labels, *value));
+    let got = got
+        .iter()
+        .map(|(labels, value)| sample_item(labels, *value));
     let same = |a: &Facts, b: &Facts| {
         let labels = |facts: &Facts| {
             let mut facts = facts.clone();
@@ -175,10 +212,15 @@ pub(super) fn samples(test: &QueryTest, got: Vec<(LabelSet, f64)>, fuzzy: bool) 
 const VALUE: &str = "the value";
 
 fn sample_item(labels: &LabelSet, value: f64) -> Item {
-    let named = labels.iter().map(|(name, value)| (format!("label {name}"), format!("{value:?}")));
+    let named = labels
+        .iter()
+        .map(|(name, value)| (format!("label {name}"), format!("{value:?}")));
     let value = value.to_string();
     let shown = format!("{labels} {value}");
-    Item { shown, facts: named.chain([(VALUE.to_owned(), value)]).collect() }
+    Item {
+        shown,
+        facts: named.chain([(VALUE.to_owned(), value)]).collect(),
+    }
 }
 
 /// Whether two numbers are the same; `fuzzy`: but for their last bit.

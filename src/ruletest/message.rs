@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::replay::{Pipeline, Sent};
 use bellwether_core::{
     Alert, AlertState, Cause, Fingerprint, Labels, Notification, Now, Transition, UnixMillis,
 };
@@ -16,6 +15,7 @@ use bellwether_schema::{SourceLocation, Spanned, format_duration};
 use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, SilenceStep, labels};
 use super::diff::{Failure, Line};
 use super::settings::Elapsed;
+use crate::replay::{Pipeline, Sent};
 
 /// Messages that are compared each with each to find what was meant.
 const PAIRED: usize = 200;
@@ -47,7 +47,13 @@ impl Desk {
     /// Nothing was sent yet.
     pub(super) fn new(pipeline: Pipeline, start: UnixMillis) -> Self {
         let (silences, ordered, messages) = Default::default();
-        Self { pipeline, start, silences, ordered, messages }
+        Self {
+            pipeline,
+            start,
+            silences,
+            ordered,
+            messages,
+        }
     }
 
     /// Goes on to `now`: what was due on the way, and what follows of an evaluation.
@@ -71,7 +77,10 @@ impl Desk {
             if due >= now.mono {
                 return;
             }
-            let at = Now { mono: due, wall: now.wall.before(now.mono.since(due)) };
+            let at = Now {
+                mono: due,
+                wall: now.wall.before(now.mono.since(due)),
+            };
             let sent = self.pipeline.advance(&[], at);
             self.gather(sent);
             // What is due and is not told would be due for ever.
@@ -155,7 +164,12 @@ impl Desk {
     /// Makes messages of what is sent at one moment.
     fn gather(&mut self, sent: Vec<Sent>) {
         let before = self.messages.len();
-        for Sent { channel, notification, at } in sent {
+        for Sent {
+            channel,
+            notification,
+            at,
+        } in sent
+        {
             let same = |message: &&mut Message| {
                 message.channel == channel && *message.batch.group() == *notification.group
             };
@@ -164,7 +178,11 @@ impl Desk {
                 None => {
                     let at = Elapsed(at.wall.since(self.start));
                     let news = vec![notification];
-                    let batch = Batch { news, standing: Vec::new(), digest: None };
+                    let batch = Batch {
+                        news,
+                        standing: Vec::new(),
+                        digest: None,
+                    };
                     self.messages.push(Message { at, channel, batch });
                 }
             }
@@ -180,7 +198,12 @@ impl Desk {
 }
 
 fn later(at: UnixMillis, span: Duration) -> UnixMillis {
-    Now { wall: at, ..Now::default() }.after(span).wall
+    Now {
+        wall: at,
+        ..Now::default()
+    }
+    .after(span)
+    .wall
 }
 
 /// The failures where `got` is not what is expected.
@@ -191,16 +214,28 @@ pub(super) fn compare(
     place: &SourceLocation,
     sender: &Sender,
 ) -> Vec<Failure> {
-    let asked =
-        |cause| expected.iter().any(|one| one.value.cause.is_some_and(|one| one.0 == cause));
+    let asked = |cause| {
+        expected
+            .iter()
+            .any(|one| one.value.cause.is_some_and(|one| one.0 == cause))
+    };
     if !asked(Cause::Heartbeat) {
-        got.retain(|message| message.batch.news.iter().any(|one| one.cause != Cause::Heartbeat));
+        got.retain(|message| {
+            message
+                .batch
+                .news
+                .iter()
+                .any(|one| one.cause != Cause::Heartbeat)
+        });
     }
     let differences =
         |wanted: &ExpectedMessage, message: &Message| wanted.differences(message, sender);
     let mut missing = Vec::new();
     for wanted in expected {
-        match got.iter().position(|one| differences(&wanted.value, one).is_empty()) {
+        match got
+            .iter()
+            .position(|one| differences(&wanted.value, one).is_empty())
+        {
             Some(index) => drop(got.remove(index)),
             None => missing.push(wanted),
         }
@@ -212,7 +247,11 @@ pub(super) fn compare(
         let closest = near.min_by_key(|(differ, index)| (differ.len(), *index));
         let mut lines = vec![Line::Expected(wanted.shown())];
         if let Some((differ, index)) = closest.filter(|(differ, _)| differ.len() < wanted.said()) {
-            let other = if exact { got.remove(index) } else { got[index].clone() };
+            let other = if exact {
+                got.remove(index)
+            } else {
+                got[index].clone()
+            };
             lines.push(Line::Got(other.shown()));
             lines.extend(differ.into_iter().map(Line::Note));
         }
@@ -226,7 +265,11 @@ pub(super) fn compare(
         for message in got {
             let title = format!("notification at {}", message.at);
             let lines = vec![Line::Got(message.shown())];
-            failures.push(Failure { at: place.clone(), title, lines });
+            failures.push(Failure {
+                at: place.clone(),
+                title,
+                lines,
+            });
         }
     }
     failures
@@ -242,20 +285,31 @@ impl Message {
         };
         let alert = |one: &Notification| {
             let status = one.status.as_str();
-            format!("{status} {} ({})", braced(&one.alert.all_labels()), one.cause.as_str())
+            format!(
+                "{status} {} ({})",
+                braced(&one.alert.all_labels()),
+                one.cause.as_str()
+            )
         };
         let news = &self.batch.news;
         let mut alerts: Vec<String> = news.iter().take(SHOWN).map(alert).collect();
         if news.len() > SHOWN {
             alerts.push(format!("{} more", news.len() - SHOWN));
         }
-        format!("{} to {to} of {}: {}", self.at, braced(&group.labels), alerts.join(", "))
+        format!(
+            "{} to {to} of {}: {}",
+            self.at,
+            braced(&group.labels),
+            alerts.join(", ")
+        )
     }
 }
 
 fn braced(labels: &Labels) -> String {
-    let labels: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let labels: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
     format!("{{{}}}", labels.join(", "))
 }
 
@@ -292,8 +346,11 @@ impl ExpectedMessage {
             text += &format!(" ({})", cause.0.as_str());
         }
         if let Some(alerts) = &self.alerts {
-            let alerts: Vec<String> =
-                alerts.iter().take(SHOWN).map(|alert| braced(&labels(&alert.labels))).collect();
+            let alerts: Vec<String> = alerts
+                .iter()
+                .take(SHOWN)
+                .map(|alert| braced(&labels(&alert.labels)))
+                .collect();
             text += &format!(": {}", alerts.join(", "));
         }
         text
@@ -325,7 +382,11 @@ impl ExpectedMessage {
             differ("cause", cause.0.as_str(), got.as_str());
         }
         if let Some(group_labels) = &self.group {
-            differ("group", &braced(&labels(group_labels)), &braced(&group.labels));
+            differ(
+                "group",
+                &braced(&labels(group_labels)),
+                &braced(&group.labels),
+            );
         }
         if let Some(alerts) = &self.alerts {
             members(alerts, &batch.news, &mut out);
@@ -352,18 +413,29 @@ fn members(expected: &[ExpectedMember], news: &[Notification], out: &mut Vec<Str
         out.push(format!("alerts: none is {}", wanted.shown()));
     }
     for other in left {
-        out.push(format!("alerts: {} is not expected", braced(&other.alert.all_labels())));
+        out.push(format!(
+            "alerts: {} is not expected",
+            braced(&other.alert.all_labels())
+        ));
     }
 }
 
 impl ExpectedMember {
     fn fits(&self, one: &Notification) -> bool {
         let alert = &one.alert;
-        self.labels.iter().all(|(name, value)| *alert.label(name) == *value.0)
+        self.labels
+            .iter()
+            .all(|(name, value)| *alert.label(name) == *value.0)
             && self.annotations.iter().all(|(name, value)| {
-                alert.annotations.get(name).is_some_and(|other| *other == value.0)
+                alert
+                    .annotations
+                    .get(name)
+                    .is_some_and(|other| *other == value.0)
             })
-            && self.message.as_ref().is_none_or(|message| message.0 == alert.message)
+            && self
+                .message
+                .as_ref()
+                .is_none_or(|message| message.0 == alert.message)
             && self.status.is_none_or(|status| status.is(one.status))
             && self.cause.is_none_or(|cause| cause.0 == one.cause)
     }
@@ -376,8 +448,10 @@ impl ExpectedMember {
         if let Some(message) = &self.message {
             text += &format!(" that says {:?}", message.0);
         }
-        let words =
-            [self.status.map(|status| status.as_str()), self.cause.map(|cause| cause.0.as_str())];
+        let words = [
+            self.status.map(|status| status.as_str()),
+            self.cause.map(|cause| cause.0.as_str()),
+        ];
         for word in words.into_iter().flatten() {
             text += &format!(", {word}");
         }

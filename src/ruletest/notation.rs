@@ -70,13 +70,18 @@ impl Values {
     /// From the first on.
     #[must_use]
     pub fn points(&self) -> Cursor<'_> {
-        Cursor { left: self.0.iter(), current: None }
+        Cursor {
+            left: self.0.iter(),
+            current: None,
+        }
     }
 
     /// How many.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.0.iter().fold(0, |sum, run| sum.saturating_add(run.count))
+        self.0
+            .iter()
+            .fold(0, |sum, run| sum.saturating_add(run.count))
     }
 
     /// Whether there are none.
@@ -120,21 +125,37 @@ fn item(word: &str) -> Result<Run, (String, &'static str)> {
             None if rest.is_empty() => 1,
             None => return Err(unknown()),
         };
-        return Ok(Run { first: Point::Missing, step: 0.0, count });
+        return Ok(Run {
+            first: Point::Missing,
+            step: 0.0,
+            count,
+        });
     }
     if word == "stale" {
-        return Ok(Run { first: Point::Stale, step: 0.0, count: 1 });
+        return Ok(Run {
+            first: Point::Stale,
+            step: 0.0,
+            count: 1,
+        });
     }
     let (first, rest) = number(word).ok_or_else(unknown)?;
     let stepped = rest.starts_with(['+', '-']);
-    let (step, rest) = if stepped { number(rest).ok_or_else(unknown)? } else { (0.0, rest) };
+    let (step, rest) = if stepped {
+        number(rest).ok_or_else(unknown)?
+    } else {
+        (0.0, rest)
+    };
     let count = match rest.strip_prefix('x') {
         // The first value and as many steps.
         Some(digits) => many(digits)?.saturating_add(1),
         None if rest.is_empty() && !stepped => 1,
         None => return Err(unknown()),
     };
-    Ok(Run { first: Point::Float(first), step, count })
+    Ok(Run {
+        first: Point::Float(first),
+        step,
+        count,
+    })
 }
 
 /// The number in front of a text, as Go reads it without hexadecimal ones, and what follows it.
@@ -142,11 +163,17 @@ fn number(text: &str) -> Option<(f64, &str)> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
     for (word, value) in [("inf", f64::INFINITY), ("nan", f64::NAN)] {
-        if unsigned.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(word)) {
+        if unsigned
+            .get(..3)
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+        {
             return Some((sign * value, &unsigned[3..]));
         }
     }
-    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = |text: &str| {
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len())
+    };
     let mut end = digits(unsigned);
     if unsigned[end..].starts_with('.') {
         end += 1;
@@ -216,7 +243,11 @@ mod tests {
             ("-", 0),
             ("1 é", 2),
         ] {
-            assert_eq!(Values::parse(text).map_err(|fault| fault.at), Err(at), "{text}");
+            assert_eq!(
+                Values::parse(text).map_err(|fault| fault.at),
+                Err(at),
+                "{text}"
+            );
         }
         let fault = Values::parse("1 {{schema:1}}x3").unwrap_err();
         assert!(fault.message.contains("native histograms"), "{fault:?}");

@@ -11,7 +11,10 @@ const FORM: &str = "a series is written up{job=\"x\"}";
 /// # Errors
 /// Why it is none.
 pub fn parse(text: &str) -> Result<LabelSet, Fault> {
-    let mut reader = Reader { text, at: text.len() - text.trim_start().len() };
+    let mut reader = Reader {
+        text,
+        at: text.len() - text.trim_start().len(),
+    };
     let mut pairs: Vec<(String, String)> = Vec::new();
     let name = reader.word(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
     if name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -40,7 +43,11 @@ impl<'t> Reader<'t> {
     }
 
     fn fault_at(&self, at: usize, message: String) -> Fault {
-        Fault { at, message, hint: FORM }
+        Fault {
+            at,
+            message,
+            hint: FORM,
+        }
     }
 
     /// What follows, without the blanks in front of it.
@@ -129,7 +136,9 @@ impl<'t> Reader<'t> {
                         8
                     };
                     let digits: String = chars.by_ref().take(length).map(|(_, c)| c).collect();
-                    u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)
+                    u32::from_str_radix(&digits, 16)
+                        .ok()
+                        .and_then(char::from_u32)
                 }
                 _ => None,
             };
@@ -156,7 +165,10 @@ mod tests {
             ("up{job=\"x\"}", "up{job=\"x\"}"),
             ("a:b{ job = 'x' , b=`\\n`, }", "a:b{b=\"\\\\n\", job=\"x\"}"),
             ("{__name__=\"up\",a=\"\"}", "up"),
-            ("{\"http.requests\", \"a.b\"=\"c\"}", "{\"http.requests\", \"a.b\"=\"c\"}"),
+            (
+                "{\"http.requests\", \"a.b\"=\"c\"}",
+                "{\"http.requests\", \"a.b\"=\"c\"}",
+            ),
             ("x{a=\"\\\"\\x41\\u00e9\\\\}\"}", "x{a=\"\\\"Aé\\\\}\"}"),
         ] {
             let read = parse(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));

@@ -7,13 +7,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, Literal, Node, Shape, SourceLocation, Spanned, Value,
     format_duration, section,
 };
+use serde::{Serialize, Serializer};
 
 use super::beyond::{ExpectedMessage, Step};
 use super::notation::{Fault, Values};
@@ -210,14 +209,18 @@ fn noted<T>(
     read: impl FnOnce(&str) -> Result<T, Fault>,
 ) -> Option<T> {
     let Value::Scalar(text) = &node.value else {
-        cx.error(node.pos, format!("expected {expected}, found {}", node.form()));
+        cx.error(
+            node.pos,
+            format!("expected {expected}, found {}", node.form()),
+        );
         return None;
     };
     match read(text) {
         Ok(value) => Some(value),
         Err(Fault { at, message, hint }) => {
             let character = text[..at].chars().count() + 1;
-            cx.error(node.pos, format!("character {character}: {message}")).hint(hint);
+            cx.error(node.pos, format!("character {character}: {message}"))
+                .hint(hint);
             None
         }
     }
@@ -252,7 +255,9 @@ impl Elapsed {
             let digits = rest.find(|c: char| !c.is_ascii_digit())?;
             let number: u64 = rest[..digits].parse().ok()?;
             rest = &rest[digits..];
-            let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| c.is_ascii_digit())
+                .unwrap_or(rest.len());
             let index = units.iter().position(|(unit, _)| *unit == &rest[..end])?;
             total = total.checked_add(number.checked_mul(units[index].1)?)?;
             (rest, units) = (&rest[end..], &units[index + 1..]);
@@ -263,7 +268,11 @@ impl Elapsed {
 
 impl Decode for Elapsed {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        cx.parsed(node, "a time such as 30s, 5m, 1h30m or 7d, not negative", Self::parse)
+        cx.parsed(
+            node,
+            "a time such as 30s, 5m, 1h30m or 7d, not negative",
+            Self::parse,
+        )
     }
 
     fn shape() -> Shape {
@@ -291,8 +300,11 @@ pub struct Number(pub f64);
 impl Decode for Number {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let number = |text: &str| {
-            let plain =
-                text.replacen('.', "", usize::from(text.ends_with("inf") || text == ".nan"));
+            let plain = text.replacen(
+                '.',
+                "",
+                usize::from(text.ends_with("inf") || text == ".nan"),
+            );
             plain.parse().ok().map(Number)
         };
         cx.parsed(node, "a number", number)
@@ -338,7 +350,11 @@ impl Timestamp {
 
 impl Decode for Timestamp {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        cx.parsed(node, "a time such as 2026-11-01T10:00:00Z, or Unix seconds", Self::parse)
+        cx.parsed(
+            node,
+            "a time such as 2026-11-01T10:00:00Z, or Unix seconds",
+            Self::parse,
+        )
     }
 
     fn shape() -> Shape {
@@ -368,10 +384,18 @@ pub(super) fn check(suite: &Suite, problems: &mut Diagnostics) {
     }
     let mut groups = BTreeMap::new();
     for group in suite.group_eval_order.iter() {
-        once(&mut groups, &group.value.0, &group.at, "the group", problems);
+        once(
+            &mut groups,
+            &group.value.0,
+            &group.at,
+            "the group",
+            problems,
+        );
     }
     for case in suite.tests.iter() {
-        case.steps.iter().for_each(|step| step.value.check(&step.at, problems));
+        case.steps
+            .iter()
+            .for_each(|step| step.value.check(&step.at, problems));
         let interval = case.interval.as_ref().unwrap_or(evaluation);
         if interval.at != evaluation.at {
             positive(interval, problems);
@@ -382,14 +406,24 @@ pub(super) fn check(suite: &Suite, problems: &mut Diagnostics) {
             once(&mut series, &name, &one.series.at, "the series", problems);
         }
         let shortest = interval.value.min(evaluation.value).0.as_millis().max(1);
-        let values = case.input_series.iter().map(|one| u128::from(one.values.len()));
+        let values = case
+            .input_series
+            .iter()
+            .map(|one| u128::from(one.values.len()));
         for at in case.times() {
             let ticks = at.value.0.as_millis() / shortest;
             let fed = values.clone().map(|count| count.min(ticks)).sum::<u128>();
             if ticks > MAX_TICKS || fed > MAX_VALUES {
-                let what = if ticks > MAX_TICKS { "evaluations" } else { "values" };
-                let (count, most) =
-                    if ticks > MAX_TICKS { (ticks, MAX_TICKS) } else { (fed, MAX_VALUES) };
+                let what = if ticks > MAX_TICKS {
+                    "evaluations"
+                } else {
+                    "values"
+                };
+                let (count, most) = if ticks > MAX_TICKS {
+                    (ticks, MAX_TICKS)
+                } else {
+                    (fed, MAX_VALUES)
+                };
                 problems
                     .error(&at.at, format!("{count} {what} until then, {most} at most"))
                     .hint("longer intervals, or an earlier time");
@@ -401,7 +435,9 @@ pub(super) fn check(suite: &Suite, problems: &mut Diagnostics) {
 
 fn positive(span: &Spanned<Elapsed>, problems: &mut Diagnostics) {
     if span.value.0.as_millis() == 0 {
-        problems.error(&span.at, "an interval of no length").hint("1m is usual");
+        problems
+            .error(&span.at, "an interval of no length")
+            .hint("1m is usual");
     }
 }
 
@@ -426,11 +462,21 @@ fn once(
 impl Case {
     /// All times at which something is expected.
     pub(super) fn times(&self) -> impl Iterator<Item = &Spanned<Elapsed>> {
-        let alerts = self.alert_rule_test.iter().map(|test| &test.value.eval_time);
-        let queries = self.promql_expr_test.iter().map(|test| &test.value.eval_time);
+        let alerts = self
+            .alert_rule_test
+            .iter()
+            .map(|test| &test.value.eval_time);
+        let queries = self
+            .promql_expr_test
+            .iter()
+            .map(|test| &test.value.eval_time);
         let messages = self.exp_notifications.iter().flat_map(|list| list.iter());
         let messages = messages.map(|message| &message.value.at);
         let steps = self.steps.iter().map(|step| &step.value.at);
-        alerts.chain(queries).chain(messages).chain(steps).chain(&self.until)
+        alerts
+            .chain(queries)
+            .chain(messages)
+            .chain(steps)
+            .chain(&self.until)
     }
 }

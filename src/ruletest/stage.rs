@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::replay::Part;
 use bellwether_core::{
     Alert, AlertState, Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, MonoMillis,
     Now, Origin, Transition, UnixMillis,
@@ -19,6 +18,7 @@ use bellwether_tsdb::store::{Options, Store};
 
 use super::notation::{Cursor, Point, Values};
 use super::subject::Subject;
+use crate::replay::Part;
 
 /// Where the monotonic clock of a test begins, so that "an hour ago" can be said from the start.
 const START: MonoMillis = MonoMillis(3_600_000);
@@ -37,7 +37,11 @@ pub(super) struct Times {
 impl Times {
     /// Both clocks, this long after the start.
     pub(super) fn at(&self, offset: Duration) -> Now {
-        Now { mono: START, wall: self.start }.after(offset)
+        Now {
+            mono: START,
+            wall: self.start,
+        }
+        .after(offset)
     }
 }
 
@@ -89,7 +93,9 @@ struct Fed<'a> {
 impl Fed<'_> {
     fn is_meant(&self, alternatives: &[Vec<LabelMatcher>]) -> bool {
         let meant = |name: &LabelSet| {
-            alternatives.iter().any(|all| all.iter().all(|matcher| matcher.accepts(name)))
+            alternatives
+                .iter()
+                .any(|all| all.iter().all(|matcher| matcher.accepts(name)))
         };
         self.names.iter().any(meant)
     }
@@ -151,13 +157,22 @@ impl<'a> Stage<'a> {
         let fed = series.map(|(given, values)| {
             let (place, labels) = places.of(given, subject);
             let series = memory.series_ref(&labels);
-            Fed { names: [given.clone(), labels], points: values.points(), series, place }
+            Fed {
+                names: [given.clone(), labels],
+                points: values.points(),
+                series,
+                place,
+            }
         });
         let fed = fed.collect();
         let Places { rows, twins, .. } = places;
-        let past = wants.restart.then(|| Arc::new(History::in_memory(usize::MAX)));
-        let origins: BTreeSet<Origin> =
-            rows.iter().map(|row| metrics[row.metric.0 as usize].origin).collect();
+        let past = wants
+            .restart
+            .then(|| Arc::new(History::in_memory(usize::MAX)));
+        let origins: BTreeSet<Origin> = rows
+            .iter()
+            .map(|row| metrics[row.metric.0 as usize].origin)
+            .collect();
         Self {
             subject,
             times,
@@ -172,7 +187,9 @@ impl<'a> Stage<'a> {
             past,
             engine: Engine::of(rules, times.at(Duration::ZERO)),
             memory,
-            alerts: wants.alerts.then(|| (History::in_memory(usize::MAX), BTreeSet::new())),
+            alerts: wants
+                .alerts
+                .then(|| (History::in_memory(usize::MAX), BTreeSet::new())),
             failed: BTreeMap::new(),
         }
     }
@@ -226,7 +243,10 @@ impl<'a> Stage<'a> {
         self.store.recall(now).map_err(|error| error.to_string())?;
         self.engine = Engine::of(rules, now);
         let ended = self.engine.restore(carried, now);
-        let firing = self.alerts_now().into_iter().filter(|one| one.state == AlertState::Firing);
+        let firing = self
+            .alerts_now()
+            .into_iter()
+            .filter(|one| one.state == AlertState::Firing);
         Ok((firing.map(Arc::new).collect(), ended))
     }
 
@@ -246,7 +266,11 @@ impl<'a> Stage<'a> {
         let mut samples = Vec::with_capacity(self.fed.len());
         for fed in &mut self.fed {
             let point = fed.points.next();
-            if self.hidden.iter().any(|(matchers, _)| fed.is_meant(matchers)) {
+            if self
+                .hidden
+                .iter()
+                .any(|(matchers, _)| fed.is_meant(matchers))
+            {
                 continue;
             }
             let value = match point {
@@ -291,7 +315,10 @@ impl<'a> Stage<'a> {
     }
 
     fn note_failures(&mut self, at: Duration) {
-        let asking = self.engine.rules().filter(|status| status.rule.question().is_some());
+        let asking = self
+            .engine
+            .rules()
+            .filter(|status| status.rule.question().is_some());
         let rules = asking.map(|status| (status.rule.name.to_string(), status.last));
         let recordings = self.engine.recordings();
         let recordings = recordings.map(|status| (status.rule.record.to_string(), status.last));
@@ -304,12 +331,16 @@ impl<'a> Stage<'a> {
 
     /// What Prometheus keeps of its alerts.
     fn record_alerts(&mut self, now: Now) {
-        let Some((history, before)) = &mut self.alerts else { return };
+        let Some((history, before)) = &mut self.alerts else {
+            return;
+        };
         let mut samples = Vec::new();
         for alert in self.engine.alerts() {
             let labels = self.subject.labels(&alert);
             let own = |name: &str, state: Option<&str>| {
-                let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                let labels = labels
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()));
                 let state = state.map(|state| ("alertstate", state));
                 LabelSet::new(labels.chain([(METRIC_NAME, name)]).chain(state))
             };
@@ -408,7 +439,15 @@ impl<'m> Places<'m> {
             }
         }
         let (known, rows, taken, twins) = Default::default();
-        Self { metrics, exported, declared, known, rows, taken, twins }
+        Self {
+            metrics,
+            exported,
+            declared,
+            known,
+            rows,
+            taken,
+            twins,
+        }
     }
 
     /// The row and the number that a series is, if it is one of a declared metric, and what it is
@@ -426,16 +465,27 @@ impl<'m> Places<'m> {
             (None, None) => return (None, labels.clone()),
         };
         let def = &self.metrics[part.metric.0 as usize];
-        let Some(number) = part.number(def, &labels) else { return (None, labels) };
+        let Some(number) = part.number(def, &labels) else {
+            return (None, labels);
+        };
         let values: Vec<&str> = def.labels.iter().map(|name| labels.get(name)).collect();
         let key = (part.metric, LabelValues::new(&values));
         let rows = &mut self.rows;
-        let row = *self.known.entry(key).or_insert_with_key(|(metric, labels)| {
-            let numbers = vec![f64::NAN; def.width()];
-            let (metric, labels, buckets) = (*metric, labels.clone(), def.buckets.len());
-            rows.push(Row { metric, labels, buckets, numbers, fresh: false });
-            rows.len() - 1
-        });
+        let row = *self
+            .known
+            .entry(key)
+            .or_insert_with_key(|(metric, labels)| {
+                let numbers = vec![f64::NAN; def.width()];
+                let (metric, labels, buckets) = (*metric, labels.clone(), def.buckets.len());
+                rows.push(Row {
+                    metric,
+                    labels,
+                    buckets,
+                    numbers,
+                    fresh: false,
+                });
+                rows.len() - 1
+            });
         if let Some(first) = self.taken.insert((row, number), labels.clone()) {
             self.twins.push((first, labels.clone()));
         }

@@ -4,9 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use crate::config::{self, EMBEDDED, Loaded, Plan, Report, Source};
 use bellwether_analysis::AnomalyDetection;
 use bellwether_compat::RuleFile;
 use bellwether_core::{Alert, Labels, MetricDef};
@@ -16,8 +13,10 @@ use bellwether_rules::{Declared, External, RecordingSettings, RuleSet, RuleSetti
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, Environment, Key, Node, Pos, Value, parse_first, section,
 };
+use parking_lot::Mutex;
 
 use super::settings::{Items, Suite};
+use crate::config::{self, EMBEDDED, Loaded, Plan, Report, Source};
 
 /// Times and names that rules were compiled for.
 type Setting = (Duration, Duration, External);
@@ -73,8 +72,12 @@ impl Subject {
         suite: &Suite,
         beside: &dyn Fn(&mut Loaded),
     ) -> Result<Self, Vec<Report>> {
-        let environment =
-            |name: &str| suite.environment.get(name).map(|value| value.0.clone().into());
+        let environment = |name: &str| {
+            suite
+                .environment
+                .get(name)
+                .map(|value| value.0.clone().into())
+        };
         let mut reports = Vec::new();
         let mut read = Vec::new();
         let mut plan = None;
@@ -83,7 +86,11 @@ impl Subject {
             match form(file) {
                 Ok(Form::Declaration) if plan.is_some() => {
                     let message = "a second declaration under test";
-                    reports.push(Report::whole(&source, message, Some("test it in another file")));
+                    reports.push(Report::whole(
+                        &source,
+                        message,
+                        Some("test it in another file"),
+                    ));
                 }
                 Ok(Form::Declaration) => {
                     let mut loaded = config::decode(&source, &file.text, &environment);
@@ -111,7 +118,11 @@ impl Subject {
                 .map_err(|report| vec![report])?,
         };
         let mut subject = Self::over(&plan);
-        let mut groups = if own { vec![Group::of_plan(&plan)] } else { Vec::new() };
+        let mut groups = if own {
+            vec![Group::of_plan(&plan)]
+        } else {
+            Vec::new()
+        };
         for (source, form) in read {
             let mut problems = Diagnostics::default();
             let found = form.groups(&mut problems, &environment, &mut subject.warnings);
@@ -121,7 +132,10 @@ impl Subject {
             if problems.is_empty() {
                 groups.extend(found);
             } else {
-                reports.push(Report { source, problems: problems.into_sorted() });
+                reports.push(Report {
+                    source,
+                    problems: problems.into_sorted(),
+                });
             }
         }
         let order = &suite.group_eval_order;
@@ -131,7 +145,11 @@ impl Subject {
             subject.rules.extend(group.rules);
             subject.recordings.extend(group.recordings);
         }
-        if reports.is_empty() { Ok(subject) } else { Err(reports) }
+        if reports.is_empty() {
+            Ok(subject)
+        } else {
+            Err(reports)
+        }
     }
 
     /// No rules yet, over the metrics of `plan`.
@@ -146,7 +164,13 @@ impl Subject {
             anomaly: plan.root.trend_analysis.anomaly_detection.clone(),
             limit: plan.root.performance_monitor.alerting.rule_limit,
             routing: Arc::clone(&plan.routing),
-            channels: plan.root.performance_monitor.alerting.notifications.channels.clone(),
+            channels: plan
+                .root
+                .performance_monitor
+                .alerting
+                .notifications
+                .channels
+                .clone(),
             sender: plan.sender.clone(),
             warnings: Vec::new(),
         }
@@ -154,8 +178,14 @@ impl Subject {
 
     /// What is wrong with the rules of one file.
     fn check(&self, groups: &[Group], problems: &mut Diagnostics) {
-        let rules: Vec<_> = groups.iter().flat_map(|group| group.rules.clone()).collect();
-        let recordings: Vec<_> = groups.iter().flat_map(|group| group.recordings.clone()).collect();
+        let rules: Vec<_> = groups
+            .iter()
+            .flat_map(|group| group.rules.clone())
+            .collect();
+        let recordings: Vec<_> = groups
+            .iter()
+            .flat_map(|group| group.recordings.clone())
+            .collect();
         let declared = Declared {
             recordings: &recordings,
             anomaly: &self.anomaly,
@@ -176,7 +206,10 @@ impl Subject {
                 label.map_or(&rule.name.value, |label| &label.value).clone()
             });
             let says = |rule: &RuleSettings| rule.severity.is_some() || rule.thresholds.is_some();
-            let rules = self.rules.iter().map(|rule| (rule.name.value.clone(), says(rule)));
+            let rules = self
+                .rules
+                .iter()
+                .map(|rule| (rule.name.value.clone(), says(rule)));
             (alerts.collect(), rules.collect())
         })
     }
@@ -232,7 +265,10 @@ impl Subject {
 
     /// The metrics as if collected that often.
     pub(super) fn metrics_every(&self, interval: Duration) -> Vec<MetricDef> {
-        let every = |def: &MetricDef| MetricDef { interval, ..def.clone() };
+        let every = |def: &MetricDef| MetricDef {
+            interval,
+            ..def.clone()
+        };
         self.metrics.iter().map(every).collect()
     }
 }
@@ -240,8 +276,17 @@ impl Subject {
 impl Group {
     fn of_plan(plan: &Plan) -> Self {
         let rules = plan.rules.settings.clone();
-        let recordings = plan.rules.recordings.iter().map(|one| one.settings.clone()).collect();
-        Self { name: String::new(), rules, recordings }
+        let recordings = plan
+            .rules
+            .recordings
+            .iter()
+            .map(|one| one.settings.clone())
+            .collect();
+        Self {
+            name: String::new(),
+            rules,
+            recordings,
+        }
     }
 }
 
@@ -264,13 +309,22 @@ impl Form {
             Self::Declaration => return Vec::new(),
             Self::Prometheus(file) => return of_prometheus(&file, problems, warnings),
             Self::Rules(node) => match node.value {
-                Value::List(_) => Items::decode(&node, &mut cx)
-                    .map(|rules| RuleList { rules, ..RuleList::default() }),
+                Value::List(_) => Items::decode(&node, &mut cx).map(|rules| RuleList {
+                    rules,
+                    ..RuleList::default()
+                }),
                 _ => RuleList::decode(&node, &mut cx),
             },
         };
-        let RuleList { rules, recording_rules } = list.unwrap_or_default();
-        vec![Group { name: String::new(), rules: rules.0, recordings: recording_rules.0 }]
+        let RuleList {
+            rules,
+            recording_rules,
+        } = list.unwrap_or_default();
+        vec![Group {
+            name: String::new(),
+            rules: rules.0,
+            recordings: recording_rules.0,
+        }]
     }
 }
 
@@ -283,9 +337,20 @@ fn of_prometheus(
 ) -> Vec<Group> {
     let mut imported =
         bellwether_compat::import(std::slice::from_ref(file), [].into_iter(), problems);
-    warnings.extend(imported.warnings.iter().map(|one| one.told(&file.path.display())));
-    imported.rules.iter_mut().for_each(|rule| rule.interval = None);
-    imported.recordings.iter_mut().for_each(|rule| rule.interval = None);
+    warnings.extend(
+        imported
+            .warnings
+            .iter()
+            .map(|one| one.told(&file.path.display())),
+    );
+    imported
+        .rules
+        .iter_mut()
+        .for_each(|rule| rule.interval = None);
+    imported
+        .recordings
+        .iter_mut()
+        .for_each(|rule| rule.interval = None);
     let groups = imported.groups.into_iter().map(|extent| Group {
         name: extent.name,
         rules: imported.rules[extent.rules].to_vec(),
@@ -310,7 +375,11 @@ fn form(file: &RuleFile) -> Result<Form, (Pos, String)> {
 }
 
 fn entries(node: &Node) -> &[(Key, Node)] {
-    if let Value::Map(entries) = &node.value { entries } else { &[] }
+    if let Value::Map(entries) = &node.value {
+        entries
+    } else {
+        &[]
+    }
 }
 
 /// The value of `key`, where there is no other.

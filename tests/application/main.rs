@@ -1,6 +1,10 @@
 //! Application metrics from the outside: declared in YAML, recorded in all three ways.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod record;
 mod recorder;
@@ -47,7 +51,12 @@ fn recorder_of(yaml: &str) -> Recorder {
         Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     let declared = resolve(&metrics, "app", Duration::from_secs(30), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    Recorder::new(declared.into_iter().enumerate().map(|(id, metric)| (id_of(id), metric)))
+    Recorder::new(
+        declared
+            .into_iter()
+            .enumerate()
+            .map(|(id, metric)| (id_of(id), metric)),
+    )
 }
 
 fn id_of(index: usize) -> bellwether_core::MetricId {
@@ -56,14 +65,23 @@ fn id_of(index: usize) -> bellwether_core::MetricId {
 
 /// All series as `name{values}` by the order of `METRICS`, with their numbers.
 fn series(recorder: &Recorder) -> BTreeMap<String, Vec<f64>> {
-    let names: Vec<_> = recorder.ceilings().into_iter().map(|(name, ..)| name).collect();
+    let names: Vec<_> = recorder
+        .ceilings()
+        .into_iter()
+        .map(|(name, ..)| name)
+        .collect();
     let mut batch = Batch::default();
     recorder.fill(&mut batch);
     let row = |point: bellwether_core::Point<'_>| {
-        let values: Vec<String> =
-            LabelValues::from_packed(point.labels).iter().map(str::to_owned).collect();
+        let values: Vec<String> = LabelValues::from_packed(point.labels)
+            .iter()
+            .map(str::to_owned)
+            .collect();
         let name = &names[point.metric.0 as usize];
-        (format!("{name}{{{}}}", values.join(",")), point.numbers.to_vec())
+        (
+            format!("{name}{{{}}}", values.join(",")),
+            point.numbers.to_vec(),
+        )
     };
     batch.iter().map(row).collect()
 }
@@ -75,10 +93,18 @@ fn numbers(recorder: &Recorder, series_name: &str) -> Vec<f64> {
 
 /// The reasons that were counted, with how often.
 fn refused(recorder: &Recorder) -> BTreeMap<&'static str, u64> {
-    let counted = recorder.refused().into_iter().filter(|(_, total)| *total > 0);
-    counted.map(|(reason, total)| (reason.as_str(), total)).collect()
+    let counted = recorder
+        .refused()
+        .into_iter()
+        .filter(|(_, total)| *total > 0);
+    counted
+        .map(|(reason, total)| (reason.as_str(), total))
+        .collect()
 }
 
 fn at(seconds: u64) -> Now {
-    Now { mono: MonoMillis(seconds * 1000), ..Now::default() }
+    Now {
+        mono: MonoMillis(seconds * 1000),
+        ..Now::default()
+    }
 }

@@ -17,8 +17,17 @@ fn the_example_of_the_issue() {
         {"metric":"queue_length","labels":{"queue_name":"mail"},"set":42},
         {"metric":"cache_hits","labels":{"cache_name":"c"},"inc":1}]"#;
     let answer = record_json(&recorder, body).unwrap();
-    assert_eq!(answer, Recorded { accepted: 3, ..Recorded::default() });
-    assert_eq!(numbers(&recorder, "agent_execution_time{cv,success}"), [0.0, 0.0, 1.0, 1.0, 2.5]);
+    assert_eq!(
+        answer,
+        Recorded {
+            accepted: 3,
+            ..Recorded::default()
+        }
+    );
+    assert_eq!(
+        numbers(&recorder, "agent_execution_time{cv,success}"),
+        [0.0, 0.0, 1.0, 1.0, 2.5]
+    );
     assert_eq!(numbers(&recorder, "queue_length{mail}"), [42.0]);
     assert_eq!(numbers(&recorder, "cache_hits{c}"), [1.0]);
 }
@@ -27,39 +36,106 @@ fn the_example_of_the_issue() {
 fn bad_records_are_told_by_index_and_stop_no_other() {
     let recorder = recorder();
     let cases = [
-        (r#"{"metric":"nope","inc":1}"#, "unknown_metric", "is declared: nope"),
-        (r#"{"metric":"events","labels":{"a":"b"},"inc":1}"#, "unknown_label", ": a"),
-        (r#"{"metric":"cache_hits","inc":1}"#, "missing_label", ": cache_name"),
+        (
+            r#"{"metric":"nope","inc":1}"#,
+            "unknown_metric",
+            "is declared: nope",
+        ),
+        (
+            r#"{"metric":"events","labels":{"a":"b"},"inc":1}"#,
+            "unknown_label",
+            ": a",
+        ),
+        (
+            r#"{"metric":"cache_hits","inc":1}"#,
+            "missing_label",
+            ": cache_name",
+        ),
         (
             r#"{"metric":"few","labels":{"who":"a","who":"b"},"inc":1}"#,
             "repeated_label",
             "twice: who",
         ),
-        (r#"{"metric":"events","set":1}"#, "wrong_kind", "events is a counter: inc"),
-        (r#"{"metric":"events","inc":-1}"#, "negative_counter", "cannot fall"),
-        (r#"{"metric":"events","inc":null}"#, "not_a_number", "not a number"),
-        (r#"{"metric":"events","inc":"NaN"}"#, "not_a_number", "not a number"),
-        (r#"{"metric":"events","inc":"many"}"#, "not_a_number", "not a number"),
-        (r#"{"metric":"events","inc":"+Inf"}"#, "infinite", "infinite"),
-        (r#"{"metric":"events"}"#, "malformed", "none of observe, inc, set and add"),
-        (r#"{"metric":"events","inc":1,"set":1}"#, "malformed", "only one of"),
-        (r#"{"metric":"events","inc":1,"extra":1}"#, "malformed", "unknown field `extra`"),
-        (r#"{"metric":"events","inc":[1]}"#, "malformed", "expected a number"),
+        (
+            r#"{"metric":"events","set":1}"#,
+            "wrong_kind",
+            "events is a counter: inc",
+        ),
+        (
+            r#"{"metric":"events","inc":-1}"#,
+            "negative_counter",
+            "cannot fall",
+        ),
+        (
+            r#"{"metric":"events","inc":null}"#,
+            "not_a_number",
+            "not a number",
+        ),
+        (
+            r#"{"metric":"events","inc":"NaN"}"#,
+            "not_a_number",
+            "not a number",
+        ),
+        (
+            r#"{"metric":"events","inc":"many"}"#,
+            "not_a_number",
+            "not a number",
+        ),
+        (
+            r#"{"metric":"events","inc":"+Inf"}"#,
+            "infinite",
+            "infinite",
+        ),
+        (
+            r#"{"metric":"events"}"#,
+            "malformed",
+            "none of observe, inc, set and add",
+        ),
+        (
+            r#"{"metric":"events","inc":1,"set":1}"#,
+            "malformed",
+            "only one of",
+        ),
+        (
+            r#"{"metric":"events","inc":1,"extra":1}"#,
+            "malformed",
+            "unknown field `extra`",
+        ),
+        (
+            r#"{"metric":"events","inc":[1]}"#,
+            "malformed",
+            "expected a number",
+        ),
         (r#"{"metric":7,"inc":1}"#, "malformed", "expected a string"),
         (r#"{"inc":1}"#, "malformed", "missing field `metric`"),
-        (r#"{"metric":"few","labels":{"who":null},"inc":1}"#, "malformed", "a label value"),
-        (r#"{"metric":"few","labels":["a"],"inc":1}"#, "malformed", "an object of labels"),
+        (
+            r#"{"metric":"few","labels":{"who":null},"inc":1}"#,
+            "malformed",
+            "a label value",
+        ),
+        (
+            r#"{"metric":"few","labels":["a"],"inc":1}"#,
+            "malformed",
+            "an object of labels",
+        ),
         (r#""events""#, "malformed", "invalid type"),
         ("17", "malformed", "invalid type"),
     ];
     let good = r#"{"metric":"events","inc":1}"#;
-    let body: Vec<String> = cases.iter().map(|(bad, ..)| format!("{good},{bad}")).collect();
+    let body: Vec<String> = cases
+        .iter()
+        .map(|(bad, ..)| format!("{good},{bad}"))
+        .collect();
     let answer = record_json(&recorder, format!("[{}]", body.join(",")).as_bytes()).unwrap();
     assert_eq!(answer.accepted, cases.len() as u64);
     assert_eq!(answer.refused_total, cases.len() as u64);
     for (position, ((bad, reason, message), told)) in cases.iter().zip(&answer.refused).enumerate()
     {
-        assert_eq!((told.index, told.reason), (position as u64 * 2 + 1, *reason), "{bad}");
+        assert_eq!(
+            (told.index, told.reason),
+            (position as u64 * 2 + 1, *reason),
+            "{bad}"
+        );
         assert!(told.message.contains(message), "{bad}: {}", told.message);
         assert!(!told.message.contains("at line"), "{}", told.message);
     }
@@ -76,7 +152,10 @@ fn label_values_are_text_numbers_or_booleans() {
         {"metric":"queue_length","labels":{"queue_name":"q"},"add":-3}]"#;
     assert_eq!(record_json(&recorder, body.as_bytes()).unwrap().accepted, 3);
     assert_eq!(numbers(&recorder, "api_request_count{é\",true,200}"), [1.5]);
-    assert_eq!(numbers(&recorder, "queue_length{-1.5}"), [f64::NEG_INFINITY]);
+    assert_eq!(
+        numbers(&recorder, "queue_length{-1.5}"),
+        [f64::NEG_INFINITY]
+    );
     assert_eq!(numbers(&recorder, "queue_length{q}"), [-3.0]);
 }
 
@@ -92,8 +171,13 @@ fn what_is_no_array_records_nothing() {
         format!("[{good}] x"),
         format!("[{good},{{\"metric\":\"events\",\"inc\":NaN}}]"),
     ] {
-        let error = record_json(&recorder, body.as_bytes()).unwrap_err().to_string();
-        assert!(error.starts_with("expected a JSON array of records: "), "{error}");
+        let error = record_json(&recorder, body.as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("expected a JSON array of records: "),
+            "{error}"
+        );
     }
     assert!(record_json(&recorder, b"[\"\xFF\"]").is_err());
     assert_eq!(numbers(&recorder, "events{}"), [0.0]);
@@ -102,15 +186,25 @@ fn what_is_no_array_records_nothing() {
 
 #[test]
 fn deep_nesting_is_one_bad_record() {
-    let answer = ok(&format!("[{}1{}]", "[".repeat(100_000), "]".repeat(100_000)));
-    assert_eq!((answer.accepted, answer.refused[0].reason), (0, "malformed"));
+    let answer = ok(&format!(
+        "[{}1{}]",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    ));
+    assert_eq!(
+        (answer.accepted, answer.refused[0].reason),
+        (0, "malformed")
+    );
 }
 
 #[test]
 fn the_answer_to_a_large_body_is_small() {
     let count = MAX_REPORTED + 500;
     let answer = ok(&format!("[{}]", vec!["0"; count].join(",")));
-    assert_eq!((answer.refused_total, answer.refused.len()), (count as u64, MAX_REPORTED));
+    assert_eq!(
+        (answer.refused_total, answer.refused.len()),
+        (count as u64, MAX_REPORTED)
+    );
 }
 
 #[test]
@@ -118,7 +212,10 @@ fn a_body_of_many_records_is_taken_whole() {
     let recorder = recorder();
     let record = r#"{"metric":"few","labels":{"who":"a"},"inc":1}"#;
     let body = format!("[{}]", vec![record; 50_000].join(",\n"));
-    assert_eq!(record_json(&recorder, body.as_bytes()).unwrap().accepted, 50_000);
+    assert_eq!(
+        record_json(&recorder, body.as_bytes()).unwrap().accepted,
+        50_000
+    );
     assert_eq!(numbers(&recorder, "few{a}"), [50_000.0]);
 }
 

@@ -16,12 +16,23 @@ use super::{at, numbers, recorder, recorder_of, refused, series};
 fn labels_come_in_any_order() {
     let recorder = recorder();
     recorder
-        .observe("agent_execution_time", &[("agent_name", "cv"), ("status", "ok")], 2.5)
+        .observe(
+            "agent_execution_time",
+            &[("agent_name", "cv"), ("status", "ok")],
+            2.5,
+        )
         .unwrap();
     recorder
-        .observe("agent_execution_time", &[("status", "ok"), ("agent_name", "cv")], 0.1)
+        .observe(
+            "agent_execution_time",
+            &[("status", "ok"), ("agent_name", "cv")],
+            0.1,
+        )
         .unwrap();
-    assert_eq!(numbers(&recorder, "agent_execution_time{cv,ok}"), [1.0, 1.0, 2.0, 2.0, 2.6]);
+    assert_eq!(
+        numbers(&recorder, "agent_execution_time{cv,ok}"),
+        [1.0, 1.0, 2.0, 2.0, 2.6]
+    );
 }
 
 #[test]
@@ -30,10 +41,24 @@ fn each_refusal_has_its_reason_and_is_counted() {
     let long = "x".repeat(2000);
     let cases: [(Act, Reason, &str); 11] = [
         (|r| r.inc("nope", &[], 1.0), Reason::UnknownMetric, "nope"),
-        (|r| r.inc("cache_hits", &[("cache", "c")], 1.0), Reason::UnknownLabel, "cache"),
-        (|r| r.inc("cache_hits", &[], 1.0), Reason::MissingLabel, "cache_name"),
         (
-            |r| r.inc("cache_hits", &[("cache_name", "a"), ("cache_name", "b")], 1.0),
+            |r| r.inc("cache_hits", &[("cache", "c")], 1.0),
+            Reason::UnknownLabel,
+            "cache",
+        ),
+        (
+            |r| r.inc("cache_hits", &[], 1.0),
+            Reason::MissingLabel,
+            "cache_name",
+        ),
+        (
+            |r| {
+                r.inc(
+                    "cache_hits",
+                    &[("cache_name", "a"), ("cache_name", "b")],
+                    1.0,
+                )
+            },
             Reason::RepeatedLabel,
             "cache_name",
         ),
@@ -47,10 +72,22 @@ fn each_refusal_has_its_reason_and_is_counted() {
             Reason::WrongKind,
             "queue_length is a gauge: set or add",
         ),
-        (|r| r.set("queue_length", &[("queue_name", "a")], f64::NAN), Reason::NotANumber, ""),
-        (|r| r.inc("events", &[], f64::INFINITY), Reason::Infinite, ""),
+        (
+            |r| r.set("queue_length", &[("queue_name", "a")], f64::NAN),
+            Reason::NotANumber,
+            "",
+        ),
+        (
+            |r| r.inc("events", &[], f64::INFINITY),
+            Reason::Infinite,
+            "",
+        ),
         (|r| r.inc("events", &[], -1.0), Reason::NegativeCounter, ""),
-        (|r| r.observe("latency", &[("op", "a")], f64::NAN), Reason::NotANumber, ""),
+        (
+            |r| r.observe("latency", &[("op", "a")], f64::NAN),
+            Reason::NotANumber,
+            "",
+        ),
         (
             |r| r.counter("queue_length", &[]).map(drop),
             Reason::WrongKind,
@@ -63,10 +100,16 @@ fn each_refusal_has_its_reason_and_is_counted() {
         let told = act(&recorder).unwrap_err();
         assert_eq!((told.reason, &*told.subject), (reason, subject));
         assert_eq!(refused(&recorder), [(reason.as_str(), 1)].into());
-        assert_eq!(series(&recorder), before, "a refused record leaves no trace: {reason:?}");
+        assert_eq!(
+            series(&recorder),
+            before,
+            "a refused record leaves no trace: {reason:?}"
+        );
     }
     let recorder = recorder();
-    let told = recorder.inc("cache_hits", &[("cache_name", &long)], 1.0).unwrap_err();
+    let told = recorder
+        .inc("cache_hits", &[("cache_name", &long)], 1.0)
+        .unwrap_err();
     assert_eq!(told.reason, Reason::LabelTooLong);
     assert!(told.subject.len() < 60);
 }
@@ -77,7 +120,10 @@ fn the_ceiling_holds_for_records_and_handles() {
     for who in ["a", "b", "c", "d", "a"] {
         let _ = recorder.inc("few", &[("who", who)], 1.0);
     }
-    assert_eq!(recorder.counter("few", &[("who", "e")]).unwrap_err().reason, Reason::TooManySeries);
+    assert_eq!(
+        recorder.counter("few", &[("who", "e")]).unwrap_err().reason,
+        Reason::TooManySeries
+    );
     let ceilings = recorder.ceilings();
     let few = ceilings.iter().find(|(name, ..)| &**name == "few").unwrap();
     assert_eq!((few.1, few.2), (2, 3));
@@ -102,7 +148,9 @@ fn what_has_no_labels_and_counts_shows_from_the_start() {
 fn silent_series_are_forgotten_where_the_declaration_says_so() {
     let recorder = recorder();
     recorder.set("fleeting", &[("who", "a")], 1.0).unwrap();
-    recorder.set("queue_length", &[("queue_name", "a")], 1.0).unwrap();
+    recorder
+        .set("queue_length", &[("queue_name", "a")], 1.0)
+        .unwrap();
     recorder.tick(at(3600));
     recorder.set("fleeting", &[("who", "b")], 1.0).unwrap();
     recorder.tick(at(3630));
@@ -137,14 +185,19 @@ fn the_helpers_record_the_duration_and_the_count() {
     recorder.api_error("/api", "GET", "Timeout").unwrap();
     recorder.queue_length("mail", 42).unwrap();
     recorder.queue_processing("mail", took).unwrap();
-    recorder.entity_processing("Camera", "create", took).unwrap();
+    recorder
+        .entity_processing("Camera", "create", took)
+        .unwrap();
     recorder.cache_hit("c").unwrap();
     recorder.cache_miss("c").unwrap();
     recorder.cache_size("c", 150).unwrap();
     let expected: [(&str, &[f64]); 15] = [
         ("agent_error_count{cv,Timeout}", &[1.0]),
         ("agent_execution_count{cv,success}", &[1.0]),
-        ("agent_execution_time{cv,success}", &[0.0, 1.0, 1.0, 1.0, 0.5]),
+        (
+            "agent_execution_time{cv,success}",
+            &[0.0, 1.0, 1.0, 1.0, 0.5],
+        ),
         ("api_error_count{/api,GET,Timeout}", &[1.0]),
         ("api_request_count{/api,GET,200}", &[1.0]),
         ("api_request_duration{/api,GET,200}", &[1.0, 1.0, 0.5]),
@@ -166,7 +219,9 @@ fn the_helpers_record_the_duration_and_the_count() {
 fn a_helper_records_what_is_declared_and_says_what_is_not() {
     let recorder =
         recorder_of("- {name: queue_items_processed, type: counter, labels: [queue_name]}");
-    let told = recorder.queue_processing("mail", Duration::from_secs(1)).unwrap_err();
+    let told = recorder
+        .queue_processing("mail", Duration::from_secs(1))
+        .unwrap_err();
     assert_eq!(told.subject, "queue_processing_time");
     assert_eq!(numbers(&recorder, "queue_items_processed{mail}"), [1.0]);
     assert_eq!(refused(&recorder), [("unknown_metric", 1)].into());
@@ -197,7 +252,9 @@ fn many_threads_lose_nothing_and_every_reading_is_of_one_moment() {
                 readings += 1;
             }
         });
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        workers
+            .into_iter()
+            .for_each(|worker| worker.join().unwrap());
         done.store(true, Ordering::Relaxed);
         reader.join().unwrap();
     });
@@ -209,23 +266,32 @@ fn many_threads_lose_nothing_and_every_reading_is_of_one_moment() {
     assert_eq!(latency[2..], [total, total * 3.0]);
     let counted: f64 = (0..7).map(|n| all[&format!("cache_hits{{c{n}}}")][0]).sum();
     assert_eq!(counted, total * 0.5);
-    assert_eq!(all["agent_execution_time{a,b}"], [0.0, 0.0, total * 2.0, total * 2.0, total * 6.0]);
+    assert_eq!(
+        all["agent_execution_time{a,b}"],
+        [0.0, 0.0, total * 2.0, total * 2.0, total * 6.0]
+    );
 }
 
 fn hammer(recorder: &Recorder, rounds: usize) {
     let labels = [("agent_name", "a"), ("status", "b")];
     let time = recorder.observer("agent_execution_time", &labels).unwrap();
     let events = recorder.counter("events", &[]).unwrap();
-    let queue = recorder.gauge("queue_length", &[("queue_name", "q")]).unwrap();
+    let queue = recorder
+        .gauge("queue_length", &[("queue_name", "q")])
+        .unwrap();
     for round in 0..rounds {
         time.observe(3.0).unwrap();
-        recorder.observe("agent_execution_time", &labels, 3.0).unwrap();
+        recorder
+            .observe("agent_execution_time", &labels, 3.0)
+            .unwrap();
         recorder.observe("latency", &[("op", "x")], 3.0).unwrap();
         events.inc(1.0).unwrap();
         recorder.inc("events", &[], 1.0).unwrap();
         queue.add(1.0).unwrap();
         let cache = format!("c{}", round % 7);
-        recorder.inc("cache_hits", &[("cache_name", &cache)], 0.5).unwrap();
+        recorder
+            .inc("cache_hits", &[("cache_name", &cache)], 0.5)
+            .unwrap();
     }
 }
 
@@ -233,7 +299,9 @@ fn check_histograms(recorder: &Recorder) {
     let mut batch = Batch::default();
     recorder.fill(&mut batch);
     for point in batch.iter().filter(|point| point.metric.0 == 0) {
-        let [.., third, count, sum] = point.numbers else { panic!("{point:?}") };
+        let [.., third, count, sum] = point.numbers else {
+            panic!("{point:?}")
+        };
         assert_eq!((third, *sum), (count, count * 3.0));
     }
 }
@@ -242,20 +310,26 @@ fn check_histograms(recorder: &Recorder) {
 fn pieces_hold_each_series_once_and_are_small() {
     let recorder = recorder();
     for agent in 0..1000 {
-        recorder.queue_length(&format!("queue {agent}"), agent).unwrap();
+        recorder
+            .queue_length(&format!("queue {agent}"), agent)
+            .unwrap();
     }
     let whole: Vec<String> = series(&recorder).into_keys().collect();
     let (taken, mut rest) = (RefCell::new(Vec::new()), Batch::default());
     recorder.fill_in_pieces(&mut rest, 50, |piece| {
         assert!((50..500).contains(&piece.len()), "{} points", piece.len());
-        taken.borrow_mut().extend(piece.iter().map(|point| point.labels.to_vec()));
+        taken
+            .borrow_mut()
+            .extend(piece.iter().map(|point| point.labels.to_vec()));
     });
     assert!(rest.len() < 50, "{} points left", rest.len());
     let mut taken = taken.into_inner();
     taken.extend(rest.iter().map(|point| point.labels.to_vec()));
     assert_eq!(taken.len(), whole.len());
-    let queues: BTreeSet<Vec<u8>> =
-        taken.into_iter().filter(|labels| labels.starts_with(b"queue ")).collect();
+    let queues: BTreeSet<Vec<u8>> = taken
+        .into_iter()
+        .filter(|labels| labels.starts_with(b"queue "))
+        .collect();
     assert_eq!(queues.len(), 1000);
 }
 
@@ -294,7 +368,10 @@ fn clones_from_before_several_reloads_still_record() {
     second.inc("events", &[], 1.0).unwrap();
     assert_eq!(numbers(&third, "late{}"), [1.0]);
     assert_eq!(numbers(&third, "events{}"), [2.0]);
-    assert_eq!(embedded.cache_hit("c").unwrap_err().reason, Reason::UnknownMetric);
+    assert_eq!(
+        embedded.cache_hit("c").unwrap_err().reason,
+        Reason::UnknownMetric
+    );
 }
 
 /// Threads record over reload after reload; nothing is lost on the way.
@@ -310,7 +387,9 @@ fn reloads_under_load_lose_nothing() {
                 scope.spawn(|| {
                     for round in 0..EACH {
                         writer.inc("events", &[], 1.0).unwrap();
-                        writer.inc("hits", &[("a", &(round % 50).to_string())], 1.0).unwrap();
+                        writer
+                            .inc("hits", &[("a", &(round % 50).to_string())], 1.0)
+                            .unwrap();
                     }
                 })
             })

@@ -30,7 +30,10 @@ fn send(listener: &StatsdListener, packets: &[&[u8]]) {
         socket.send_to(packet, listener.address().unwrap()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         while listener.received().0 <= before + sent as u64 {
-            assert!(Instant::now() < deadline, "a packet did not arrive: {packet:?}");
+            assert!(
+                Instant::now() < deadline,
+                "a packet did not arrive: {packet:?}"
+            );
             std::thread::yield_now();
         }
     }
@@ -39,7 +42,13 @@ fn send(listener: &StatsdListener, packets: &[&[u8]]) {
 fn deliver(yaml: &str, packets: &[&str]) -> Recorder {
     let recorder = recorder();
     let listener = start(&settings(yaml), recorder.clone()).unwrap();
-    send(&listener, &packets.iter().map(|packet| packet.as_bytes()).collect::<Vec<_>>());
+    send(
+        &listener,
+        &packets
+            .iter()
+            .map(|packet| packet.as_bytes())
+            .collect::<Vec<_>>(),
+    );
     listener.stop();
     recorder
 }
@@ -57,7 +66,10 @@ fn each_type_of_line_is_recorded_in_the_metric_s_unit() {
     );
     assert_eq!(numbers(&recorder, "events{}"), [3.5]);
     assert_eq!(numbers(&recorder, "queue_length{q}"), [8.0]);
-    assert_eq!(numbers(&recorder, "queue_processing_time{q}"), [1.0, 2.0, 2.32]);
+    assert_eq!(
+        numbers(&recorder, "queue_processing_time{q}"),
+        [1.0, 2.0, 2.32]
+    );
     assert_eq!(numbers(&recorder, "latency{x}")[1..], [3.0, 3.0, 6.0]);
     assert_eq!(refused(&recorder), [].into());
 }
@@ -66,8 +78,10 @@ fn each_type_of_line_is_recorded_in_the_metric_s_unit() {
 fn a_sign_is_part_of_a_gauge_or_a_step_by_the_dialect() {
     let plain = "mappings: [{match: g.*, metric: queue_length, labels: {queue_name: $1}}]";
     let twice = ["g.q:-5|g", "g.q:-5|g"];
-    let tagged =
-        ["queue_length:-5|g|#queue_name:q", "other:1|c|#a\nqueue_length:-5|g|#queue_name:q"];
+    let tagged = [
+        "queue_length:-5|g|#queue_name:q",
+        "other:1|c|#a\nqueue_length:-5|g|#queue_name:q",
+    ];
     for (dialect, packets, expected) in [
         ("auto", twice, -10.0),
         ("statsd", twice, -10.0),
@@ -77,7 +91,11 @@ fn a_sign_is_part_of_a_gauge_or_a_step_by_the_dialect() {
         ("statsd", tagged, -10.0),
     ] {
         let recorder = deliver(&format!("dialect: {dialect}, {plain}"), &packets);
-        assert_eq!(numbers(&recorder, "queue_length{q}"), [expected], "{dialect} {packets:?}");
+        assert_eq!(
+            numbers(&recorder, "queue_length{q}"),
+            [expected],
+            "{dialect} {packets:?}"
+        );
     }
     // Lines without tags beside one that has them are of the same client.
     let recorder = deliver(plain, &["g.q:-5|g\nevents:1|c|#flag\ng.q:-5|g"]);
@@ -88,7 +106,10 @@ fn a_sign_is_part_of_a_gauge_or_a_step_by_the_dialect() {
 fn a_tag_without_a_value_costs_nothing() {
     let recorder = deliver(
         "ignored_tags: [env]",
-        &["cache_hits:1|c|#env,cache_name:x,production", "cache_hits:2|c|#cache_name"],
+        &[
+            "cache_hits:1|c|#env,cache_name:x,production",
+            "cache_hits:2|c|#cache_name",
+        ],
     );
     assert_eq!(numbers(&recorder, "cache_hits{x}"), [1.0]);
     assert_eq!(numbers(&recorder, "cache_hits{}"), [2.0]);
@@ -105,10 +126,18 @@ fn values_of_another_time_are_refused() {
 
 #[test]
 fn sample_rates_scale_counters_and_observations() {
-    let recorder =
-        deliver("", &["events:2|c|@0.1", "queue_processing_time:500|ms|@0.25|#queue_name:q"]);
+    let recorder = deliver(
+        "",
+        &[
+            "events:2|c|@0.1",
+            "queue_processing_time:500|ms|@0.25|#queue_name:q",
+        ],
+    );
     assert_eq!(numbers(&recorder, "events{}"), [20.0]);
-    assert_eq!(numbers(&recorder, "queue_processing_time{q}"), [4.0, 4.0, 2.0]);
+    assert_eq!(
+        numbers(&recorder, "queue_processing_time{q}"),
+        [4.0, 4.0, 2.0]
+    );
 }
 
 #[test]
@@ -125,7 +154,10 @@ fn dotted_names_are_mapped_with_labels() {
             "cache.hits:1|c|#cache-name:x",
         ],
     );
-    assert_eq!(numbers(&recorder, "api_request_duration{/users,get,200}"), [1.0, 1.0, 0.25]);
+    assert_eq!(
+        numbers(&recorder, "api_request_duration{/users,get,200}"),
+        [1.0, 1.0, 0.25]
+    );
     assert_eq!(numbers(&recorder, "cache_size{c}"), [150.0]);
     assert_eq!(numbers(&recorder, "cache_hits{x}"), [1.0]);
     assert_eq!(refused(&recorder), [].into());

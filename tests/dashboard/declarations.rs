@@ -128,9 +128,17 @@ fn what_is_not_declared_has_neither_panel_nor_row() {
     let made = dashboard(OTHER);
     assert_eq!(
         rows(&made),
-        ["Alerts and Bellwether itself", "System resources", "Further application metrics"]
+        [
+            "Alerts and Bellwether itself",
+            "System resources",
+            "Further application metrics"
+        ]
     );
-    assert!(panels(&made).iter().all(|panel| panel["title"] != "CPU usage"));
+    assert!(
+        panels(&made)
+            .iter()
+            .all(|panel| panel["title"] != "CPU usage")
+    );
 }
 
 #[test]
@@ -184,7 +192,10 @@ fn thresholds_are_those_of_the_rules() {
         ])
     );
     // Neither a rule that is switched off nor one without a direction draws a line.
-    assert_eq!(steps("Upload bytes"), json!([{"color": "green", "value": null}]));
+    assert_eq!(
+        steps("Upload bytes"),
+        json!([{"color": "green", "value": null}])
+    );
 }
 
 #[test]
@@ -195,16 +206,30 @@ fn the_shipped_rules_are_drawn() {
         ("Memory usage", "Rule high_memory_usage: warning above 85."),
         ("Swap usage", "Rule high_swap_usage: warning above 50."),
         ("Disk usage", "Rule disk_almost_full: emergency above 97."),
-        ("API request duration, 95th percentile", "Rule slow_api: warning above 1."),
+        (
+            "API request duration, 95th percentile",
+            "Rule slow_api: warning above 1.",
+        ),
         ("API errors", "Rule api_errors: critical above 0.1."),
         ("Queue length", "Rule queue_backlog: warning above 1000."),
-        ("Neo4j query duration", "Rule slow_neo4j_queries: warning above 1000."),
-        ("Cache hit rate", "Rule low_cache_hit_rate: warning below 0.5."),
+        (
+            "Neo4j query duration",
+            "Rule slow_neo4j_queries: warning above 1000.",
+        ),
+        (
+            "Cache hit rate",
+            "Rule low_cache_hit_rate: warning below 0.5.",
+        ),
     ] {
         let panel = panel(&made, title);
-        assert!(text(&panel["description"]).ends_with(rule), "{title}: {}", panel["description"]);
-        let steps =
-            panel["fieldConfig"]["defaults"]["thresholds"]["steps"].as_array().expect("steps");
+        assert!(
+            text(&panel["description"]).ends_with(rule),
+            "{title}: {}",
+            panel["description"]
+        );
+        let steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+            .as_array()
+            .expect("steps");
         assert!(steps.len() > 1, "{title}: no line");
     }
 }

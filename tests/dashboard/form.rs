@@ -38,12 +38,18 @@ fn it_imports_anywhere() {
         assert_eq!(made["id"], Value::Null);
         assert_eq!(made["uid"], "bellwether");
         assert_eq!(made["refresh"], "30s");
-        assert_eq!((&made["time"]["from"], &made["time"]["to"]), (&"now-1h".into(), &"now".into()));
+        assert_eq!(
+            (&made["time"]["from"], &made["time"]["to"]),
+            (&"now-1h".into(), &"now".into())
+        );
         assert!(made.get("__inputs").is_none());
         assert!(made.get("__requires").is_none());
         for panel in panels(&made) {
             let kind = text(&panel["type"]);
-            assert!(["timeseries", "stat", "bargauge"].contains(&kind), "not a core panel: {kind}");
+            assert!(
+                ["timeseries", "stat", "bargauge"].contains(&kind),
+                "not a core panel: {kind}"
+            );
         }
     }
 }
@@ -52,12 +58,19 @@ fn it_imports_anywhere() {
 fn ids_are_unique_and_panels_do_not_overlap() {
     for made in both() {
         let all = made["panels"].as_array().expect("panels");
-        let ids: BTreeSet<_> = all.iter().map(|panel| panel["id"].as_u64().expect("id")).collect();
+        let ids: BTreeSet<_> = all
+            .iter()
+            .map(|panel| panel["id"].as_u64().expect("id"))
+            .collect();
         assert_eq!(ids.len(), all.len());
         let mut taken = BTreeSet::new();
         for panel in all {
             let at = |key: &str| panel["gridPos"][key].as_u64().expect("number");
-            assert!(at("w") > 0 && at("h") > 0 && at("x") + at("w") <= 24, "{}", panel["title"]);
+            assert!(
+                at("w") > 0 && at("h") > 0 && at("x") + at("w") <= 24,
+                "{}",
+                panel["title"]
+            );
             for x in at("x")..at("x") + at("w") {
                 for y in at("y")..at("y") + at("h") {
                     assert!(taken.insert((x, y)), "{} lies on another", panel["title"]);
@@ -73,18 +86,32 @@ fn every_panel_says_what_it_shows() {
         let mut titles = BTreeSet::new();
         for panel in panels(&made) {
             let title = text(&panel["title"]);
-            assert!(!title.is_empty() && titles.insert(title.to_owned()), "title twice: {title}");
-            assert!(text(&panel["description"]).ends_with('.'), "{title}: not a sentence");
+            assert!(
+                !title.is_empty() && titles.insert(title.to_owned()),
+                "title twice: {title}"
+            );
+            assert!(
+                text(&panel["description"]).ends_with('.'),
+                "{title}: not a sentence"
+            );
             let unit = text(&panel["fieldConfig"]["defaults"]["unit"]);
             assert!(UNITS.contains(&unit), "{title}: unknown unit {unit}");
             let targets = panel["targets"].as_array().expect("targets");
             assert!(!targets.is_empty(), "{title}: no query");
-            let references: BTreeSet<_> =
-                targets.iter().map(|target| text(&target["refId"])).collect();
+            let references: BTreeSet<_> = targets
+                .iter()
+                .map(|target| text(&target["refId"]))
+                .collect();
             assert_eq!(references.len(), targets.len(), "{title}: refId twice");
             for target in targets {
-                assert!(!text(&target["legendFormat"]).is_empty(), "{title}: no legend");
-                assert_ne!(target["instant"], target["range"], "{title}: instant or range");
+                assert!(
+                    !text(&target["legendFormat"]).is_empty(),
+                    "{title}: no legend"
+                );
+                assert_ne!(
+                    target["instant"], target["range"],
+                    "{title}: instant or range"
+                );
                 assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
             }
         }
@@ -108,7 +135,11 @@ fn all_variables_are_defined_and_every_query_is_held_to_the_chosen_ones() {
             for expression in expressions(panel) {
                 let selectors = expression.matches('{').count();
                 for matcher in ["job=~\"$job\"", "instance=~\"$instance\""] {
-                    assert_eq!(expression.matches(matcher).count(), selectors, "{expression}");
+                    assert_eq!(
+                        expression.matches(matcher).count(),
+                        selectors,
+                        "{expression}"
+                    );
                 }
             }
         }
@@ -136,7 +167,14 @@ fn the_shipped_one_has_its_rows() {
 
 /// Names after `$` and in `${}`.
 fn variables_in(json: &str) -> Vec<String> {
-    let after = json.split('$').skip(1).map(|rest| rest.trim_start_matches('{'));
-    let name = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let after = json
+        .split('$')
+        .skip(1)
+        .map(|rest| rest.trim_start_matches('{'));
+    let name = |rest: &str| {
+        rest.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
+    };
     after.map(name).collect()
 }

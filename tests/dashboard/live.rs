@@ -30,7 +30,10 @@ fn every_query_of_every_panel_gives_data() {
     let folder = TempDir::new().expect("folder");
     let receiver_folder = TempDir::new().expect("folder");
     let receiver = Prometheus::start(receiver_folder.path(), "  []\n");
-    let remote_write = format!("\nremote_write:\n  - url: {}/api/v1/write\n", receiver.url());
+    let remote_write = format!(
+        "\nremote_write:\n  - url: {}/api/v1/write\n",
+        receiver.url()
+    );
     let agent = Agent::start(folder.path(), &(declaration(&address) + &remote_write));
     let _load = Load::start(&agent);
     let prometheus = Prometheus::start(folder.path(), &scrape(&agent));
@@ -39,11 +42,18 @@ fn every_query_of_every_panel_gives_data() {
         let (status, body) = agent.get(&format!("/api/v1/query?query={encoded}"));
         assert_eq!(status, 200, "{query}: {body}");
         let answer: Value = serde_json::from_str(&body).expect("JSON");
-        answer["data"]["result"].as_array().expect("a vector").clone()
+        answer["data"]["result"]
+            .as_array()
+            .expect("a vector")
+            .clone()
     };
     let sources: [(&str, &str, Ask<'_>); 3] = [
-        ("scraped by Prometheus", "bellwether", &|query| prometheus.query(query)),
-        ("written to Prometheus", ".*", &|query| receiver.query(query)),
+        ("scraped by Prometheus", "bellwether", &|query| {
+            prometheus.query(query)
+        }),
+        ("written to Prometheus", ".*", &|query| {
+            receiver.query(query)
+        }),
         ("Bellwether", ".*", &own),
     ];
 
@@ -58,7 +68,9 @@ fn every_query_of_every_panel_gives_data() {
             let (_, page) = agent.get("/metrics");
             let told = |name: &str| page.lines().any(|line| line.starts_with(name));
             let hidden = |name: &str| HARDWARE.contains(&name) && !told(name);
-            if selectors(expression).iter().any(|(_, names)| names.iter().any(|name| hidden(name)))
+            if selectors(expression)
+                .iter()
+                .any(|(_, names)| names.iter().any(|name| hidden(name)))
             {
                 continue;
             }
@@ -78,14 +90,19 @@ fn every_query_of_every_panel_gives_data() {
 /// The shipped declaration, with this Neo4j and faster than anyone would run it.
 fn declaration(neo4j: &str) -> String {
     let changed = [
-        ("collection_interval: 30\n", "collection_interval: 500ms\n".to_owned()),
+        (
+            "collection_interval: 30\n",
+            "collection_interval: 500ms\n".to_owned(),
+        ),
         ("${NEO4J_URI:-bolt://localhost:7687}", neo4j.to_owned()),
         ("${NEO4J_PASSWORD:-password}", PASSWORD.to_owned()),
     ];
-    changed.iter().fold(EMBEDDED.to_owned(), |yaml, (from, to)| {
-        assert!(yaml.contains(from), "the shipped declaration has no {from}");
-        yaml.replace(from, to)
-    })
+    changed
+        .iter()
+        .fold(EMBEDDED.to_owned(), |yaml, (from, to)| {
+            assert!(yaml.contains(from), "the shipped declaration has no {from}");
+            yaml.replace(from, to)
+        })
 }
 
 fn scrape(agent: &Agent) -> String {
@@ -98,8 +115,10 @@ fn scrape(agent: &Agent) -> String {
 
 /// A graph with labels and relationship types.
 fn fill(address: &str) {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("runtime");
     runtime.block_on(async {
         let graph = neo4rs::Graph::new(address, "neo4j", PASSWORD).expect("client");
         let create = "CREATE (:Camera)-[:SEES]->(:Person)-[:KNOWS]->(:Person)";
@@ -109,8 +128,11 @@ fn fill(address: &str) {
 
 /// All values, if there is one and each is a number.
 fn numbers(result: &[Value]) -> Option<()> {
-    let number =
-        |series: &Value| text(&series["value"][1]).parse::<f64>().is_ok_and(f64::is_finite);
+    let number = |series: &Value| {
+        text(&series["value"][1])
+            .parse::<f64>()
+            .is_ok_and(f64::is_finite)
+    };
     (!result.is_empty() && result.iter().all(number)).then_some(())
 }
 
@@ -130,11 +152,17 @@ impl Load {
                 let json = [("content-type", "application/json")];
                 let (status, answer) =
                     request(address, "POST", "/api/v1/record", &json, &body).expect("an answer");
-                assert!(status == 200 && answer.contains("\"refused\":[]"), "{status}: {answer}");
+                assert!(
+                    status == 200 && answer.contains("\"refused\":[]"),
+                    "{status}: {answer}"
+                );
                 thread::park_timeout(Duration::from_millis(50));
             }
         });
-        Self { ending, thread: Some(thread) }
+        Self {
+            ending,
+            thread: Some(thread),
+        }
     }
 }
 
@@ -142,7 +170,10 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.ending.store(true, Ordering::Relaxed);
         let ended = self.thread.take().map(thread::JoinHandle::join);
-        assert!(thread::panicking() || matches!(ended, Some(Ok(()))), "a record was refused");
+        assert!(
+            thread::panicking() || matches!(ended, Some(Ok(()))),
+            "a record was refused"
+        );
     }
 }
 

@@ -33,11 +33,16 @@ fn panels(dashboard: &Value) -> Vec<&Value> {
 
 fn rows(dashboard: &Value) -> Vec<&str> {
     let all = dashboard["panels"].as_array().expect("panels");
-    all.iter().filter(|panel| panel["type"] == "row").map(|row| text(&row["title"])).collect()
+    all.iter()
+        .filter(|panel| panel["type"] == "row")
+        .map(|row| text(&row["title"]))
+        .collect()
 }
 
 fn panel<'a>(dashboard: &'a Value, title: &str) -> &'a Value {
-    let found = panels(dashboard).into_iter().find(|panel| panel["title"] == title);
+    let found = panels(dashboard)
+        .into_iter()
+        .find(|panel| panel["title"] == title);
     found.unwrap_or_else(|| panic!("no panel {title:?}"))
 }
 

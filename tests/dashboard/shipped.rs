@@ -17,7 +17,11 @@ fn the_shipped_dashboard_is_that_of_the_shipped_declaration() {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(
         String::from_utf8_lossy(&output.stdout) == shipped("grafana/dashboards/bellwether.json"),
         "out of date: bellwether dashboard --config config/bellwether.yaml > grafana/dashboards/bellwether.json"
@@ -30,7 +34,10 @@ fn grafana_finds_the_data_source_and_the_dashboard() {
         |path: &str| -> serde_yaml::Value { serde_yaml::from_str(&shipped(path)).expect("yaml") };
     let source = yaml("grafana/provisioning/datasources/bellwether.yml");
     assert_eq!(source["apiVersion"].as_u64(), Some(1));
-    assert_eq!(source["datasources"][0]["type"].as_str(), Some("prometheus"));
+    assert_eq!(
+        source["datasources"][0]["type"].as_str(),
+        Some("prometheus")
+    );
     // $__rate_interval is four of these: it must be the interval of the scrapes.
     let scrapes = yaml("deploy/prometheus.yml");
     assert_eq!(
@@ -46,6 +53,11 @@ fn grafana_finds_the_data_source_and_the_dashboard() {
     let provider = yaml("grafana/provisioning/dashboards/bellwether.yml");
     assert_eq!(provider["providers"][0]["type"].as_str(), Some("file"));
     let readme = shipped("README.md");
-    let folder = provider["providers"][0]["options"]["path"].as_str().expect("path");
-    assert!(readme.contains(folder), "the README copies the dashboard elsewhere than {folder}");
+    let folder = provider["providers"][0]["options"]["path"]
+        .as_str()
+        .expect("path");
+    assert!(
+        readme.contains(folder),
+        "the README copies the dashboard elsewhere than {folder}"
+    );
 }

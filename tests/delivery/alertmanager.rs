@@ -25,7 +25,9 @@ fn channel(urls: &[String], more: &str) -> String {
 
 fn labels(alert: &Value) -> Vec<String> {
     let labels = alert["labels"].as_object().unwrap().iter();
-    labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect()
+    labels
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
+        .collect()
 }
 
 /// Waits until it holds so many.
@@ -49,13 +51,31 @@ async fn it_fires_there_as_long_as_we_live_and_over_our_kill() {
     let alertmanager = Alertmanager::start(folder.path(), &[]);
     let channels = channel(&[alertmanager.url()], "");
     let notifier = open_today(folder.path(), &channels).await;
-    notifier.notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    notifier
+        .notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)])
+        .await;
     let alerts = holds(&alertmanager, 2);
-    let expected = ["alertname=disk", "instance=host-1", "mount=/a", "severity=warning"];
-    assert!(alerts.iter().any(|alert| labels(alert) == expected), "{alerts:#?}");
+    let expected = [
+        "alertname=disk",
+        "instance=host-1",
+        "mount=/a",
+        "severity=warning",
+    ];
+    assert!(
+        alerts.iter().any(|alert| labels(alert) == expected),
+        "{alerts:#?}"
+    );
     assert_eq!(alerts[0]["startsAt"], "2026-11-21T04:00:00.000Z");
-    assert!(alerts[0]["annotations"]["summary"].as_str().unwrap().starts_with("disk of /"));
-    assert_eq!(alerts[0]["generatorURL"], "http://host-1:9091/api/v1/alerts");
+    assert!(
+        alerts[0]["annotations"]["summary"]
+            .as_str()
+            .unwrap()
+            .starts_with("disk of /")
+    );
+    assert_eq!(
+        alerts[0]["generatorURL"],
+        "http://host-1:9091/api/v1/alerts"
+    );
 
     // Longer than the end that was told first: two alerts, more than four times.
     reminded(&alertmanager, 12.0);
@@ -76,7 +96,12 @@ async fn it_fires_there_as_long_as_we_live_and_over_our_kill() {
     assert_eq!(alerts[0]["startsAt"], "2026-11-21T04:00:00.000Z");
 
     // What ended while nobody watched is resolved.
-    notifier.reconcile(&std::collections::HashSet::new(), UnixMillis(1_795_240_000_000)).await;
+    notifier
+        .reconcile(
+            &std::collections::HashSet::new(),
+            UnixMillis(1_795_240_000_000),
+        )
+        .await;
     holds(&alertmanager, 0);
 
     // And when we are gone for good, it resolves by itself.
@@ -106,7 +131,10 @@ async fn one_of_two_is_enough_and_the_other_is_told_when_it_comes() {
     let stats = until(&notifier, "alertmanager", |stats| stats.failed > 0).await;
     assert_eq!((stats.queued, stats.sent), (1, 1));
     let error = stats.last_error.unwrap();
-    assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("; "), "{error}");
+    assert!(
+        error.contains(&format!("127.0.0.1:{port}")) && error.contains("; "),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,14 +143,28 @@ async fn a_silence_stays() {
     let alertmanager = Alertmanager::start(folder.path(), &[]);
     let url = format!("--alertmanager.url={}", alertmanager.url());
     let silenced = Command::new("amtool")
-        .args([&url, "silence", "add", "--comment=test", "--author=test", "alertname=disk"])
+        .args([
+            &url,
+            "silence",
+            "add",
+            "--comment=test",
+            "--author=test",
+            "alertname=disk",
+        ])
         .output()
         .unwrap();
     assert!(silenced.status.success(), "{silenced:?}");
     let notifier = open_today(folder.path(), &channel(&[alertmanager.url()], "")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let state = || alertmanager.alerts("").first().map(|alert| alert["status"]["state"].clone());
-    poll("the alert is silenced", PATIENCE, || state().filter(|state| *state == "suppressed"));
+    let state = || {
+        alertmanager
+            .alerts("")
+            .first()
+            .map(|alert| alert["status"]["state"].clone())
+    };
+    poll("the alert is silenced", PATIENCE, || {
+        state().filter(|state| *state == "suppressed")
+    });
     reminded(&alertmanager, 6.0);
     assert_eq!(state(), Some("suppressed".into()));
 }
@@ -147,14 +189,20 @@ fn web_config(folder: &Path) -> (String, String) {
         written("cert.pem", certificate.pem()),
         written("key.pem", key.serialize_pem()),
     );
-    (written("web.yml", config), written("ca.pem", authority.pem()))
+    (
+        written("web.yml", config),
+        written("ca.pem", authority.pem()),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn below_a_prefix_with_tls_and_a_password() {
     let folder = TempDir::new().unwrap();
     let (config, authority) = web_config(folder.path());
-    let options = [format!("--web.config.file={config}"), "--web.route-prefix=/am".to_owned()];
+    let options = [
+        format!("--web.config.file={config}"),
+        "--web.route-prefix=/am".to_owned(),
+    ];
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let alertmanager = Alertmanager::start(folder.path(), &options);
     let url = format!("https://127.0.0.1:{}", alertmanager.port());
@@ -171,5 +219,8 @@ async fn below_a_prefix_with_tls_and_a_password() {
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     let stats = until(&notifier, "alertmanager", |stats| stats.failed > 0).await;
     let error = stats.last_error.unwrap();
-    assert!(error.contains("answered 401") && !error.contains("hunter2"), "{error}");
+    assert!(
+        error.contains("answered 401") && !error.contains("hunter2"),
+        "{error}"
+    );
 }

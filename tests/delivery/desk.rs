@@ -48,7 +48,10 @@ pub async fn open_today(state: &Path, yaml: &str) -> Notifier {
 }
 
 async fn open_at(state: &Path, yaml: &str, clock: fn() -> UnixMillis) -> Notifier {
-    let clock = move || Now { wall: clock(), mono: MonoMillis(clock().0.cast_unsigned()) };
+    let clock = move || Now {
+        wall: clock(),
+        mono: MonoMillis(clock().0.cast_unsigned()),
+    };
     let setup = Setup {
         state: Some(claimed(state).await),
         clock: Arc::new(clock),
@@ -132,7 +135,11 @@ pub async fn until(
 ) -> ChannelStats {
     let mut last = None;
     for _ in 0..3000 {
-        let stats = notifier.stats().into_iter().find(|stats| stats.name == name).unwrap();
+        let stats = notifier
+            .stats()
+            .into_iter()
+            .find(|stats| stats.name == name)
+            .unwrap();
         if wanted(&stats) {
             return stats;
         }
@@ -151,7 +158,11 @@ pub trait Tell {
 impl Tell for Notifier {
     async fn notify(&self, transitions: &[Transition]) {
         let notifications = transitions.iter().map(told).collect();
-        self.offer(vec![Dispatch { to: None, notifications }]).await;
+        self.offer(vec![Dispatch {
+            to: None,
+            notifications,
+        }])
+        .await;
     }
 }
 
@@ -162,7 +173,11 @@ pub fn told(transition: &Transition) -> Notification {
     let fires = alert.state == AlertState::Firing;
     Notification {
         id: format!("{}-{start}-{}", alert.fingerprint, transition.at.0),
-        status: if fires { Status::Firing } else { Status::Resolved },
+        status: if fires {
+            Status::Firing
+        } else {
+            Status::Resolved
+        },
         cause: Cause::Change,
         group: Arc::new(Group {
             key: format!("{{}}:{{alertname={:?}}}", alert.rule),

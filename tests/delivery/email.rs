@@ -23,7 +23,9 @@ struct Certificates {
 
 impl Certificates {
     fn write(folder: &Path, name: &str) -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -44,7 +46,9 @@ impl Certificates {
 
     /// A server's certificate that is its own authority, as `openssl req -x509` makes it.
     fn self_signed(folder: &Path) -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -53,11 +57,22 @@ impl Certificates {
         fs::write(&certificate_file, certificate.pem()).unwrap();
         fs::write(&key_file, key.serialize_pem()).unwrap();
         let certificate = certificate_file.display().to_string();
-        Self { authority: certificate.clone(), certificate, key: key_file.display().to_string() }
+        Self {
+            authority: certificate.clone(),
+            certificate,
+            key: key_file.display().to_string(),
+        }
     }
 
     fn server(&self, folder: &Path, tls: &str, more: &[&str]) -> Smtp {
-        let own = ["--tls", tls, "--cert", &self.certificate, "--key", &self.key];
+        let own = [
+            "--tls",
+            tls,
+            "--cert",
+            &self.certificate,
+            "--key",
+            &self.key,
+        ];
         Smtp::start(folder, &[&own, more].concat())
     }
 }
@@ -91,9 +106,13 @@ async fn starttls_and_a_user_and_the_end_in_the_thread_of_the_beginning() {
         certificates.authority
     );
     let notifier = open(folder.path(), &channel(server.port(), &more)).await;
-    notifier.notify(&[firing("disk", "/a", 0), firing("disk", "/ü<b>", 0)]).await;
+    notifier
+        .notify(&[firing("disk", "/a", 0), firing("disk", "/ü<b>", 0)])
+        .await;
     until(&notifier, "email", |stats| stats.sent == 2).await;
-    notifier.notify(&[resolved("disk", "/a", 0), resolved("disk", "/ü<b>", 0)]).await;
+    notifier
+        .notify(&[resolved("disk", "/a", 0), resolved("disk", "/ü<b>", 0)])
+        .await;
     until(&notifier, "email", |stats| stats.sent == 4).await;
 
     let mails = server.mails();
@@ -107,18 +126,36 @@ async fn starttls_and_a_user_and_the_end_in_the_thread_of_the_beginning() {
     assert_eq!(firing["recipients"], serde_json::json!(everyone));
     assert_eq!(header(firing, "To"), "Ops <ops@example.org>");
     assert_eq!(header(firing, "Cc"), "cc@example.org");
-    assert!(!firing["headers"].to_string().contains("secret@"), "{firing:#}");
+    assert!(
+        !firing["headers"].to_string().contains("secret@"),
+        "{firing:#}"
+    );
     assert_eq!(header(firing, "Reply-To"), "answers@example.org");
     assert_eq!(header(firing, "X-Team"), "storage");
     assert_eq!(header(firing, "Auto-Submitted"), "auto-generated");
     assert_eq!(header(firing, "Precedence"), "bulk");
-    assert!(header(firing, "Subject").starts_with("[FIRING:2] disk"), "{firing:#}");
-    assert!(header(resolved, "Subject").contains("RESOLVED"), "{resolved:#}");
+    assert!(
+        header(firing, "Subject").starts_with("[FIRING:2] disk"),
+        "{firing:#}"
+    );
+    assert!(
+        header(resolved, "Subject").contains("RESOLVED"),
+        "{resolved:#}"
+    );
     assert_eq!(header(firing, "References"), header(resolved, "References"));
     assert_ne!(header(firing, "Message-ID"), header(resolved, "Message-ID"));
-    let (plain, html) = (firing["plain"].as_str().unwrap(), firing["html"].as_str().unwrap());
-    assert!(plain.contains("/ü<b>") && html.contains("/ü&lt;b&gt;"), "{firing:#}");
-    assert!(!html.contains("<b>,") && html.starts_with("<!DOCTYPE html>"), "{html}");
+    let (plain, html) = (
+        firing["plain"].as_str().unwrap(),
+        firing["html"].as_str().unwrap(),
+    );
+    assert!(
+        plain.contains("/ü<b>") && html.contains("/ü&lt;b&gt;"),
+        "{firing:#}"
+    );
+    assert!(
+        !html.contains("<b>,") && html.starts_with("<!DOCTYPE html>"),
+        "{html}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,8 +170,11 @@ async fn a_self_signed_certificate_is_trusted_where_ca_file_holds_it() {
         let more = |name: &str, ca: &str| format!("name: {name}, tls: {key}, ca_file: {ca}");
         let right = channel(server.port(), &more("right", &own.authority));
         let wrong = channel(server.port(), &more("wrong", &others.authority));
-        let channels =
-            format!("{}, {}", right.trim_end_matches(']'), wrong.trim_start_matches('['));
+        let channels = format!(
+            "{}, {}",
+            right.trim_end_matches(']'),
+            wrong.trim_start_matches('[')
+        );
         let notifier = open(&state, &channels).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;
         until(&notifier, "right", |stats| stats.sent == 1).await;
@@ -163,19 +203,29 @@ async fn tls_from_the_beginning_with_login_and_what_a_wrong_secret_or_authority_
     };
     let right = channel(server.port(), &more("right", &certificates.authority));
     let wrong = channel(server.port(), &more("wrong", &others.authority));
-    let channels = format!("{}, {}", right.trim_end_matches(']'), wrong.trim_start_matches('['));
+    let channels = format!(
+        "{}, {}",
+        right.trim_end_matches(']'),
+        wrong.trim_start_matches('[')
+    );
     let notifier = open(folder.path(), &channels).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
 
     let stats = until(&notifier, "right", |stats| stats.failed > 1).await;
     let error = stats.last_error.unwrap();
-    assert!(error.contains("authentication") && error.contains("535"), "{error}");
+    assert!(
+        error.contains("authentication") && error.contains("535"),
+        "{error}"
+    );
     assert!(!error.contains("wrong-secret"), "{error}");
     assert_eq!(stats.queued, 1, "a password can be mended");
     fs::write(&secret, format!("{PASSWORD}\n")).unwrap();
     until(&notifier, "right", |stats| stats.sent == 1).await;
     let mail = &server.mails()[0];
-    assert_eq!((&mail["encrypted"], &mail["user"]), (&true.into(), &"bellwether".into()));
+    assert_eq!(
+        (&mail["encrypted"], &mail["user"]),
+        (&true.into(), &"bellwether".into())
+    );
 
     let stats = until(&notifier, "wrong", |stats| stats.failed > 0).await;
     let error = stats.last_error.unwrap();
@@ -198,22 +248,32 @@ async fn what_may_pass_is_tried_again_and_what_is_refused_is_given_up() {
     let stats = until(&notifier, "email", |stats| stats.failed == 3).await;
     assert_eq!((stats.queued, stats.dropped), (0, vec![("refused", 1)]));
     let error = stats.last_error.unwrap();
-    assert!(error.contains("554") && error.contains("no such mail"), "{error}");
+    assert!(
+        error.contains("554") && error.contains("no such mail"),
+        "{error}"
+    );
     assert!(error.starts_with("127.0.0.1:"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recipient_that_is_refused_takes_no_other_along() {
     let folder = TempDir::new().unwrap();
-    let refused =
-        ["--rcpt", "cc@example.org=550 no such user", "--rcpt", "bcc@example.org=452 full"];
+    let refused = [
+        "--rcpt",
+        "cc@example.org=550 no such user",
+        "--rcpt",
+        "bcc@example.org=452 full",
+    ];
     let server = Smtp::start(folder.path(), &refused);
     let more = "tls: none, cc: [cc@example.org], bcc: [bcc@example.org]";
     let notifier = open(folder.path(), &channel(server.port(), more)).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     let stats = until(&notifier, "email", |stats| stats.sent == 1).await;
     assert_eq!((stats.failed, stats.last_error), (0, None));
-    assert_eq!(server.mails()[0]["recipients"], serde_json::json!(["ops@example.org"]));
+    assert_eq!(
+        server.mails()[0]["recipients"],
+        serde_json::json!(["ops@example.org"])
+    );
 
     // Where nobody is left, one that may be taken later keeps the mail.
     for (answer, dropped) in [("550 no such user", 1), ("450 later", 0)] {
@@ -224,7 +284,11 @@ async fn a_recipient_that_is_refused_takes_no_other_along() {
         notifier.notify(&[firing("disk", "/a", 0)]).await;
         let stats = until(&notifier, "email", |stats| stats.failed > 0).await;
         let lost: u64 = stats.dropped.iter().map(|(_, count)| count).sum();
-        assert_eq!((lost, stats.queued as u64), (dropped, 1 - dropped), "{answer}");
+        assert_eq!(
+            (lost, stats.queued as u64),
+            (dropped, 1 - dropped),
+            "{answer}"
+        );
         assert_eq!(server.mails().len(), 0);
     }
 }
@@ -233,14 +297,24 @@ async fn a_recipient_that_is_refused_takes_no_other_along() {
 async fn without_encryption_only_where_that_is_declared() {
     let folder = TempDir::new().unwrap();
     let server = Smtp::start(folder.path(), &[]);
-    let (required, opportunistic) =
-        (channel(server.port(), "name: required"), channel(server.port(), "tls: opportunistic"));
-    let channels =
-        format!("{}, {}", required.trim_end_matches(']'), opportunistic.trim_start_matches('['));
+    let (required, opportunistic) = (
+        channel(server.port(), "name: required"),
+        channel(server.port(), "tls: opportunistic"),
+    );
+    let channels = format!(
+        "{}, {}",
+        required.trim_end_matches(']'),
+        opportunistic.trim_start_matches('[')
+    );
     let notifier = open(folder.path(), &channels).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     let stats = until(&notifier, "required", |stats| stats.failed > 0).await;
-    assert!(stats.last_error.unwrap().contains("does not offer STARTTLS"));
+    assert!(
+        stats
+            .last_error
+            .unwrap()
+            .contains("does not offer STARTTLS")
+    );
     assert_eq!(stats.queued, 1);
     let stats = until(&notifier, "email", idle).await;
     assert_eq!((stats.sent, server.mails().len()), (1, 1));

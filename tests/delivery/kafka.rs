@@ -15,7 +15,10 @@ fn read_back(brokers: &str, topic: &str, enough: impl Fn(&[Message]) -> bool) ->
     let topic = Topic::open(brokers, topic);
     let (mut read, start) = (Vec::new(), Instant::now());
     while !enough(&read) {
-        assert!(start.elapsed() < Duration::from_secs(60), "not enough in a minute: {read:#?}");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "not enough in a minute: {read:#?}"
+        );
         read.extend(topic.next());
     }
     read
@@ -27,7 +30,11 @@ fn by_alert(read: &[Message]) -> BTreeMap<String, Vec<String>> {
     for message in read {
         if seen.insert(message.text("id").to_owned()) {
             let changes = alerts.entry(message.key.clone()).or_default();
-            changes.push(format!("{} {}", message.text("status"), message.text("startsAt")));
+            changes.push(format!(
+                "{} {}",
+                message.text("status"),
+                message.text("startsAt")
+            ));
         }
     }
     alerts
@@ -47,10 +54,18 @@ async fn a_broker_that_goes_and_comes_back_misses_nothing() {
     let folder = TempDir::new().unwrap();
     let channels = channel(&server, "alerts", "");
     let mounts: Vec<String> = (0..20).map(|number| format!("/{number}")).collect();
-    let fire =
-        |minute| mounts.iter().map(|mount| firing("disk", mount, minute)).collect::<Vec<_>>();
-    let end =
-        |minute| mounts.iter().map(|mount| resolved("disk", mount, minute)).collect::<Vec<_>>();
+    let fire = |minute| {
+        mounts
+            .iter()
+            .map(|mount| firing("disk", mount, minute))
+            .collect::<Vec<_>>()
+    };
+    let end = |minute| {
+        mounts
+            .iter()
+            .map(|mount| resolved("disk", mount, minute))
+            .collect::<Vec<_>>()
+    };
 
     let notifier = open(folder.path(), &channels).await;
     notifier.notify(&fire(0)).await;
@@ -61,7 +76,10 @@ async fn a_broker_that_goes_and_comes_back_misses_nothing() {
     notifier.notify(&fire(2)).await;
     let stats = until(&notifier, "kafka", |stats| stats.failed >= 1).await;
     let error = stats.last_error.unwrap();
-    assert!(error.contains("last error of a broker") && error.contains("refused"), "{error}");
+    assert!(
+        error.contains("last error of a broker") && error.contains("refused"),
+        "{error}"
+    );
     assert_eq!((stats.queued, stats.dropped), (40, vec![]));
     // The process ends without a word while the broker is away.
     drop(notifier);
@@ -75,7 +93,11 @@ async fn a_broker_that_goes_and_comes_back_misses_nothing() {
     let address = server.address();
     let read = tokio::task::spawn_blocking(move || {
         read_back(&address, "alerts", |read| {
-            read.iter().map(|message| message.text("id")).collect::<BTreeSet<_>>().len() == 80
+            read.iter()
+                .map(|message| message.text("id"))
+                .collect::<BTreeSet<_>>()
+                .len()
+                == 80
         })
     });
     let read = read.await.unwrap();
@@ -102,9 +124,16 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
     let more = ", options: {message.max.bytes: 2000, linger.ms: 0}";
     let notifier = open(folder.path(), &channel(&server, "large", more)).await;
     let long = "x".repeat(5000);
-    let transitions = [firing("disk", "/a", 0), firing("disk", &long, 0), firing("disk", "/b", 0)];
+    let transitions = [
+        firing("disk", "/a", 0),
+        firing("disk", &long, 0),
+        firing("disk", "/b", 0),
+    ];
     notifier.notify(&transitions).await;
-    let stats = until(&notifier, "kafka", |stats| stats.queued == 0 && stats.failed == 1).await;
+    let stats = until(&notifier, "kafka", |stats| {
+        stats.queued == 0 && stats.failed == 1
+    })
+    .await;
     assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
     // The one that was refused is not told its end either; the others are.
     let ends = [resolved("disk", &long, 0), resolved("disk", "/a", 0)];
@@ -132,7 +161,10 @@ fn check_attributes(attribute: impl Fn(&str) -> Option<String>, data: &Value, ke
         ("specversion", "1.0"),
         ("id", data["id"].as_str().unwrap()),
         ("source", "http://host-1:9091"),
-        ("type", &format!("bellwether.alert.{}", data["status"].as_str().unwrap())),
+        (
+            "type",
+            &format!("bellwether.alert.{}", data["status"].as_str().unwrap()),
+        ),
         ("subject", "disk"),
         ("time", data["at"].as_str().unwrap()),
         ("partitionkey", key),
@@ -154,7 +186,11 @@ async fn cloud_events_in_both_modes() {
         )
     };
     let (binary, structured) = ("cloudevents_binary", "cloudevents_structured");
-    let notifier = open(folder.path(), &format!("[{}, {}]", one(binary), one(structured))).await;
+    let notifier = open(
+        folder.path(),
+        &format!("[{}, {}]", one(binary), one(structured)),
+    )
+    .await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     notifier.notify(&[resolved("disk", "/a", 0)]).await;
     for name in [binary, structured] {
@@ -188,7 +224,10 @@ async fn cloud_events_in_both_modes() {
                 None => message.text("type").to_owned(),
             })
             .collect();
-        assert_eq!(types, ["bellwether.alert.firing", "bellwether.alert.resolved"]);
+        assert_eq!(
+            types,
+            ["bellwether.alert.firing", "bellwether.alert.resolved"]
+        );
     }
 }
 
@@ -199,7 +238,9 @@ fn keystore(folder: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // OpenSSL takes a certificate that names itself as its issuer for one that signed itself.
-    params.distinguished_name.push(DnType::CommonName, "authority of the test");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "authority of the test");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
@@ -239,17 +280,27 @@ async fn over_tls_with_every_mechanism() {
     for name in ["a", "b", "c"] {
         until(&notifier, name, |stats| stats.sent == 1).await;
     }
-    for (name, expected) in [("wrong", "uthentication"), ("unknown", "certificate verify failed")] {
+    for (name, expected) in [
+        ("wrong", "uthentication"),
+        ("unknown", "certificate verify failed"),
+    ] {
         let told = |error: &String| error.contains(expected);
-        let stats =
-            until(&notifier, name, |stats| stats.last_error.as_ref().is_some_and(told)).await;
+        let stats = until(&notifier, name, |stats| {
+            stats.last_error.as_ref().is_some_and(told)
+        })
+        .await;
         assert_eq!((stats.sent, stats.queued), (0, 1), "{stats:?}");
         assert!(!stats.last_error.unwrap().contains("sesame"));
     }
     let address = server.address();
     let read =
         tokio::task::spawn_blocking(move || read_back(&address, "safe", |read| read.len() == 3));
-    assert!(read.await.unwrap().iter().all(|message| message.text("status") == "firing"));
+    assert!(
+        read.await
+            .unwrap()
+            .iter()
+            .all(|message| message.text("status") == "firing")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -260,10 +311,15 @@ async fn an_error_of_a_broker_that_is_back_is_not_shown() {
     let notifier = open(folder.path(), &channel(&server, "missing", "")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     let refused = |error: &String| error.contains("refused");
-    until(&notifier, "kafka", |stats| stats.last_error.as_ref().is_some_and(refused)).await;
+    until(&notifier, "kafka", |stats| {
+        stats.last_error.as_ref().is_some_and(refused)
+    })
+    .await;
     server.start();
     let other = |error: &String| !error.contains("last error of a broker");
-    let stats =
-        until(&notifier, "kafka", |stats| stats.last_error.as_ref().is_some_and(other)).await;
+    let stats = until(&notifier, "kafka", |stats| {
+        stats.last_error.as_ref().is_some_and(other)
+    })
+    .await;
     assert_eq!((stats.sent, stats.queued), (0, 1), "{stats:?}");
 }

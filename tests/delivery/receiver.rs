@@ -46,7 +46,9 @@ impl Request {
         let document: Value = serde_json::from_str(&self.body).unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let alerts = document["alerts"].as_array().unwrap().iter();
-        alerts.map(|alert| (text(&alert["status"]), text(&alert["labels"]["mount"]))).collect()
+        alerts
+            .map(|alert| (text(&alert["status"]), text(&alert["labels"]["mount"])))
+            .collect()
     }
 }
 
@@ -94,8 +96,15 @@ impl Receiver {
     ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let inner = Inner { script: script.into_iter().collect(), ..Inner::default() };
-        let receiver = Self { address, inner: Arc::new(Mutex::new(inner)), usual };
+        let inner = Inner {
+            script: script.into_iter().collect(),
+            ..Inner::default()
+        };
+        let receiver = Self {
+            address,
+            inner: Arc::new(Mutex::new(inner)),
+            usual,
+        };
         let serving = receiver.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -133,11 +142,16 @@ impl Receiver {
     fn serve(&self, stream: impl Read + Write) -> std::io::Result<()> {
         let mut stream = BufReader::new(stream);
         loop {
-            let Some(request) = read(&mut stream)? else { return Ok(()) };
+            let Some(request) = read(&mut stream)? else {
+                return Ok(());
+            };
             let answer = {
                 let mut inner = self.inner.lock().unwrap();
                 inner.requests.push(request.clone());
-                let answer = inner.script.pop_front().unwrap_or_else(|| self.usual.clone());
+                let answer = inner
+                    .script
+                    .pop_front()
+                    .unwrap_or_else(|| self.usual.clone());
                 if matches!(answer, Answer::Status(200..=299, ..) | Answer::CutBody) {
                     inner.taken.push(request);
                 }
@@ -185,11 +199,18 @@ fn read(stream: &mut impl BufRead) -> std::io::Result<Option<Request>> {
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         header.clear();
     }
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let length = headers
+        .get("content-length")
+        .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     let body = String::from_utf8(body).unwrap();
-    Ok(Some(Request { line: line.trim().to_owned(), headers, body, at: Instant::now() }))
+    Ok(Some(Request {
+        line: line.trim().to_owned(),
+        headers,
+        body,
+        at: Instant::now(),
+    }))
 }
 
 /// An address that nothing listens on, for now.
@@ -205,12 +226,17 @@ pub async fn wait_for(what: &str, receiver: &Receiver, wanted: impl Fn(&Receiver
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("not within a minute: {what}; it was told {:?}", receiver.told());
+    panic!(
+        "not within a minute: {what}; it was told {:?}",
+        receiver.told()
+    );
 }
 
 /// An authority's certificate as PEM, and a server it vouches for on 127.0.0.1.
 pub fn authority() -> (String, Arc<ServerConfig>) {
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

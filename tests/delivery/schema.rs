@@ -68,7 +68,9 @@ impl Schema {
             }
             "required" => {
                 let names = demand.as_array().unwrap().iter();
-                names.map(|name| name.as_str().unwrap()).all(|name| value.get(name).is_some())
+                names
+                    .map(|name| name.as_str().unwrap())
+                    .all(|name| value.get(name).is_some())
             }
             "properties" => {
                 for (name, below) in demand.as_object().unwrap() {
@@ -80,7 +82,11 @@ impl Schema {
             }
             "additionalProperties" => {
                 let known = |name: &str| schema["properties"].get(name).is_some();
-                let more = value.as_object().into_iter().flatten().filter(|(name, _)| !known(name));
+                let more = value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .filter(|(name, _)| !known(name));
                 for (name, value) in more {
                     if *demand == Value::Bool(false) {
                         return Err(format!("unknown key {name}"));

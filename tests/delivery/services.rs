@@ -50,11 +50,23 @@ fn slack() -> Service {
             PAGE,
         ],
         lasting: vec![
-            (Answer::Status(200, "", "{\"ok\":false,\"error\":\"not_authed\"}"), "not_authed"),
-            (Answer::Status(400, "", "invalid_payload"), "invalid_payload"),
-            (Answer::Status(403, "", "action_prohibited"), "action_prohibited"),
+            (
+                Answer::Status(200, "", "{\"ok\":false,\"error\":\"not_authed\"}"),
+                "not_authed",
+            ),
+            (
+                Answer::Status(400, "", "invalid_payload"),
+                "invalid_payload",
+            ),
+            (
+                Answer::Status(403, "", "action_prohibited"),
+                "action_prohibited",
+            ),
             (Answer::Status(404, "", "no_service"), "no_service"),
-            (Answer::Status(410, "", "channel_is_archived"), "channel_is_archived"),
+            (
+                Answer::Status(410, "", "channel_is_archived"),
+                "channel_is_archived",
+            ),
         ],
         line: "POST /services/T/B/0123456789abcdefhunter2sesameXYZ HTTP/1.1",
         largest: 100_000,
@@ -115,15 +127,27 @@ fn discord() -> Service {
         ],
         lasting: vec![
             (
-                Answer::Status(200, "", "{\"message\": \"Unknown Webhook\", \"code\": 10015}"),
+                Answer::Status(
+                    200,
+                    "",
+                    "{\"message\": \"Unknown Webhook\", \"code\": 10015}",
+                ),
                 "Unknown Webhook",
             ),
             (
-                Answer::Status(404, "", "{\"message\": \"Unknown Webhook\", \"code\": 10015}"),
+                Answer::Status(
+                    404,
+                    "",
+                    "{\"message\": \"Unknown Webhook\", \"code\": 10015}",
+                ),
                 "Unknown Webhook",
             ),
             (
-                Answer::Status(400, "", "{\"code\": 50035, \"message\": \"Invalid Form Body\"}"),
+                Answer::Status(
+                    400,
+                    "",
+                    "{\"code\": 50035, \"message\": \"Invalid Form Body\"}",
+                ),
                 "50035",
             ),
         ],
@@ -158,11 +182,19 @@ fn teams() -> Service {
                 "it is off, code WorkflowDisabled",
             ),
             (
-                Answer::Status(200, "", "Microsoft Teams endpoint returned HTTP error 413 with x"),
+                Answer::Status(
+                    200,
+                    "",
+                    "Microsoft Teams endpoint returned HTTP error 413 with x",
+                ),
                 "413",
             ),
             (
-                Answer::Status(400, "", "{\"error\": {\"code\": \"TriggerInputSchemaMismatch\"}}"),
+                Answer::Status(
+                    400,
+                    "",
+                    "{\"error\": {\"code\": \"TriggerInputSchemaMismatch\"}}",
+                ),
                 "Mismatch",
             ),
             (
@@ -226,7 +258,11 @@ fn telegram() -> Service {
                 "set `chat_id` to -100200",
             ),
             (
-                Answer::Status(401, "", "{\"ok\": false, \"description\": \"Unauthorized\"}"),
+                Answer::Status(
+                    401,
+                    "",
+                    "{\"ok\": false, \"description\": \"Unauthorized\"}",
+                ),
                 "Unauthorized",
             ),
         ],
@@ -242,7 +278,11 @@ fn pagerduty() -> Service {
         schema: include_str!("schemas/pagerduty.json"),
         usual: Answer::Status(202, "", "{\"status\": \"success\", \"dedup_key\": \"x\"}"),
         passing: vec![
-            Answer::Status(429, "retry-after: 1\r\n", "{\"status\": \"throttle exceeded\"}"),
+            Answer::Status(
+                429,
+                "retry-after: 1\r\n",
+                "{\"status\": \"throttle exceeded\"}",
+            ),
             Answer::Status(503, "", ""),
             PAGE,
         ],
@@ -256,7 +296,10 @@ fn pagerduty() -> Service {
                 ),
                 "Invalid routing key <secret>",
             ),
-            (Answer::Status(202, "", "{\"status\": \"invalid event\"}"), "invalid event"),
+            (
+                Answer::Status(202, "", "{\"status\": \"invalid event\"}"),
+                "invalid event",
+            ),
             (
                 Answer::Status(
                     202,
@@ -288,13 +331,26 @@ fn opsgenie() -> Service {
             PAGE,
         ],
         lasting: vec![
-            (Answer::Status(202, "", "{\"message\": \"no access\", \"code\": 40301}"), "40301"),
             (
-                Answer::Status(422, "", "{\"message\": \"Request body is not processable\"}"),
+                Answer::Status(202, "", "{\"message\": \"no access\", \"code\": 40301}"),
+                "40301",
+            ),
+            (
+                Answer::Status(
+                    422,
+                    "",
+                    "{\"message\": \"Request body is not processable\"}",
+                ),
                 "not processable",
             ),
-            (Answer::Status(401, "", "{\"message\": \"Could not authenticate\"}"), "authenticate"),
-            (Answer::Status(403, "", "{\"message\": \"no access\", \"code\": 40301}"), "40301"),
+            (
+                Answer::Status(401, "", "{\"message\": \"Could not authenticate\"}"),
+                "authenticate",
+            ),
+            (
+                Answer::Status(403, "", "{\"message\": \"no access\", \"code\": 40301}"),
+                "40301",
+            ),
         ],
         line: "POST /v2/alerts HTTP/1.1",
         largest: 100_000,
@@ -308,7 +364,9 @@ fn serve(service: &Service, script: Vec<Answer>, folder: &TempDir) -> (Receiver,
     let ca = folder.path().join("ca.pem");
     fs::write(&ca, pem).unwrap();
     let receiver = Receiver::start_tls(config, script, service.usual.clone());
-    let keys = service.keys.replace("{url}", &format!("https://{}", receiver.address));
+    let keys = service
+        .keys
+        .replace("{url}", &format!("https://{}", receiver.address));
     let channel = format!(
         "[{{{keys}, name: it, ca_file: {}, timeout: 1s, retry: {{initial: 20ms, max: 50ms}}}}]",
         ca.display()
@@ -320,13 +378,16 @@ fn serve(service: &Service, script: Vec<Answer>, folder: &TempDir) -> (Receiver,
 fn judge(service: &Service, receiver: &Receiver) -> Vec<Value> {
     let schema = Schema::new(service.schema);
     assert!(!receiver.requests().is_empty());
-    let bodies = receiver.requests().into_iter().map(|Request { headers, body, .. }| {
-        assert_eq!(headers["content-type"], "application/json");
-        assert!(body.len() <= service.largest, "{} bytes", body.len());
-        let body: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(schema.faults(&body), [""; 0], "{body:#}");
-        body
-    });
+    let bodies = receiver
+        .requests()
+        .into_iter()
+        .map(|Request { headers, body, .. }| {
+            assert_eq!(headers["content-type"], "application/json");
+            assert!(body.len() <= service.largest, "{} bytes", body.len());
+            let body: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(schema.faults(&body), [""; 0], "{body:#}");
+            body
+        });
     bodies.collect()
 }
 
@@ -346,10 +407,16 @@ async fn tells_once(service: Service) {
     let (receiver, channel) = serve(&service, script, &folder);
     let notifier = open(folder.path(), &channel).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    notifier.notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 1)]).await;
+    notifier
+        .notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 1)])
+        .await;
     notifier.notify(&[resolved("disk", "/b", 1)]).await;
     let stats = until(&notifier, "it", |stats| stats.queued == 0).await;
-    assert_eq!((stats.sent, stats.failed), (4, troubles as u64), "{stats:?}");
+    assert_eq!(
+        (stats.sent, stats.failed),
+        (4, troubles as u64),
+        "{stats:?}"
+    );
     assert_eq!((stats.dropped, stats.last_error), (vec![], None));
 
     let bodies = judge(&service, &receiver);
@@ -358,7 +425,12 @@ async fn tells_once(service: Service) {
     assert!(requests[1].at - requests[0].at >= asked_to_wait);
     let bodies: Vec<String> = bodies.iter().map(Value::to_string).collect();
     // What was not taken is said again, until it is; more may have joined it.
-    assert!(bodies[..=troubles].iter().all(|body| body.contains("of /a")), "{bodies:#?}");
+    assert!(
+        bodies[..=troubles]
+            .iter()
+            .all(|body| body.contains("of /a")),
+        "{bodies:#?}"
+    );
     let told = &bodies[troubles..];
     if service.pages {
         assert_eq!(told.len(), 4, "{told:#?}");
@@ -385,12 +457,17 @@ async fn gives_up(service: Service) {
     let (receiver, channel) = serve(&service, script, &folder);
     let notifier = open(folder.path(), &channel).await;
     for (index, (answer, told)) in lasting.iter().enumerate() {
-        notifier.notify(&[firing("disk", &format!("/{index}"), 0)]).await;
+        notifier
+            .notify(&[firing("disk", &format!("/{index}"), 0)])
+            .await;
         let refused = vec![("refused", index as u64 + 1)];
         let stats = until(&notifier, "it", |stats| stats.dropped == refused).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains(told), "{answer:?}: {error}");
-        assert!(error.starts_with(&format!("https://{}", receiver.address)), "{error}");
+        assert!(
+            error.starts_with(&format!("https://{}", receiver.address)),
+            "{error}"
+        );
         assert!(!error.contains(SECRET), "{error}");
     }
     notifier.notify(&[firing("disk", "/last", 0)]).await;
@@ -404,7 +481,9 @@ async fn weathers_a_storm(service: Service) {
     let (receiver, channel) = serve(&service, Vec::new(), &folder);
     let notifier = open(folder.path(), &channel).await;
     let odd = "é🦀<@everyone>&*`|".repeat(30);
-    let storm: Vec<_> = (0..300).map(|n| firing("disk", &format!("/{n}/{odd}"), 0)).collect();
+    let storm: Vec<_> = (0..300)
+        .map(|n| firing("disk", &format!("/{n}/{odd}"), 0))
+        .collect();
     notifier.notify(&storm).await;
     until(&notifier, "it", |stats| stats.sent == 300).await;
     judge(&service, &receiver);
@@ -463,7 +542,10 @@ async fn nothing_is_sent_blank() {
         for body in judge(&service, &receiver) {
             let texts = texts(&body);
             assert!(texts.iter().all(|text| !text.trim().is_empty()), "{body:#}");
-            assert!(texts.iter().any(|text| text.contains("disk of /a")), "{body:#}");
+            assert!(
+                texts.iter().any(|text| text.contains("disk of /a")),
+                "{body:#}"
+            );
         }
     }
 }
@@ -489,7 +571,9 @@ macro_rules! services {
     )+ };
 }
 
-services!(slack, slack_bot, discord, teams, telegram, pagerduty, opsgenie);
+services!(
+    slack, slack_bot, discord, teams, telegram, pagerduty, opsgenie
+);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_go_where_they_belong() {
@@ -517,8 +601,10 @@ async fn a_page_is_closed_under_the_name_it_was_opened() {
     notifier.notify(&[resolved("disk", "/a", 0)]).await;
     until(&notifier, "it", |stats| stats.sent == 2).await;
     let bodies = judge(&pagerduty(), &receiver);
-    let actions: Vec<_> =
-        bodies.iter().map(|body| body["event_action"].as_str().unwrap()).collect();
+    let actions: Vec<_> = bodies
+        .iter()
+        .map(|body| body["event_action"].as_str().unwrap())
+        .collect();
     assert_eq!(actions, ["trigger", "resolve"]);
     assert_eq!(bodies[0]["dedup_key"], bodies[1]["dedup_key"]);
 
@@ -548,14 +634,27 @@ async fn incidents_of_groups_stay_apart_under_a_rate_limit() {
         resolved("cpu", "/a", 0),
     ] {
         let mut one = told(&transition);
-        one.group = Arc::new(Group { whole: true, ..Group::clone(&one.group) });
-        notifier.offer(vec![Dispatch { to: None, notifications: vec![one] }]).await;
+        one.group = Arc::new(Group {
+            whole: true,
+            ..Group::clone(&one.group)
+        });
+        notifier
+            .offer(vec![Dispatch {
+                to: None,
+                notifications: vec![one],
+            }])
+            .await;
     }
     until(&notifier, "it", |stats| stats.queued == 0).await;
     let bodies = judge(&pagerduty(), &receiver);
-    assert!(bodies.iter().all(|body| body["event_action"] == "trigger"), "{bodies:#?}");
+    assert!(
+        bodies.iter().all(|body| body["event_action"] == "trigger"),
+        "{bodies:#?}"
+    );
     for rule in ["disk", "cpu", "net"] {
-        let of_rule = bodies.iter().filter(|body| body["payload"]["class"] == rule);
+        let of_rule = bodies
+            .iter()
+            .filter(|body| body["payload"]["class"] == rule);
         let keys: HashSet<_> = of_rule.map(|body| body["dedup_key"].to_string()).collect();
         assert_eq!(keys.len(), 1, "{rule}: {bodies:#?}");
     }

@@ -21,7 +21,9 @@ fn channel(receiver: &Receiver, more: &str) -> String {
 }
 
 fn pairs(told: &[(&str, &str)]) -> Vec<(String, String)> {
-    told.iter().map(|(status, mount)| ((*status).to_owned(), (*mount).to_owned())).collect()
+    told.iter()
+        .map(|(status, mount)| ((*status).to_owned(), (*mount).to_owned()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,9 +32,14 @@ async fn alertmanagers_document_arrives_with_its_headers() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("token"), "s3cret\n").unwrap();
     let token = folder.path().join("token");
-    let more = format!(", headers: {{X-Team: ops}}, bearer_token_file: {}", token.display());
+    let more = format!(
+        ", headers: {{X-Team: ops}}, bearer_token_file: {}",
+        token.display()
+    );
     let notifier = open(folder.path(), &channel(&receiver, &more)).await;
-    notifier.notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    notifier
+        .notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)])
+        .await;
     until(&notifier, "webhook", |stats| stats.sent == 2).await;
 
     let request = &receiver.taken()[0];
@@ -46,7 +53,10 @@ async fn alertmanagers_document_arrives_with_its_headers() {
     assert_eq!(document["receiver"], "webhook");
     assert_eq!(document["groupLabels"], json!({"alertname": "disk"}));
     assert_eq!(document["alerts"][0]["labels"]["instance"], "host-1");
-    assert_eq!(document["alerts"][0]["startsAt"], "2026-11-21T04:00:00.000Z");
+    assert_eq!(
+        document["alerts"][0]["startsAt"],
+        "2026-11-21T04:00:00.000Z"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,11 +67,16 @@ async fn a_template_and_a_password_make_any_receiver_content() {
                 basic_auth: {username: me, password: pw}, \
                 template: '{{ alerts[0].status }}: {{ alerts[0].message }}'";
     let notifier = open(folder.path(), &channel(&receiver, more)).await;
-    notifier.notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    notifier
+        .notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)])
+        .await;
     until(&notifier, "webhook", |stats| stats.sent == 2).await;
 
     let requests = receiver.taken();
-    let bodies: Vec<_> = requests.iter().map(|request| request.body.as_str()).collect();
+    let bodies: Vec<_> = requests
+        .iter()
+        .map(|request| request.body.as_str())
+        .collect();
     assert_eq!(bodies, ["firing: disk of /a", "firing: disk of /b"]);
     assert_eq!(requests[0].line, "PUT /hook HTTP/1.1");
     assert_eq!(requests[0].headers["content-type"], "text/plain");
@@ -83,19 +98,36 @@ async fn whatever_passes_is_tried_again_and_order_is_kept() {
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, ", timeout: 300ms")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    notifier.notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 1)]).await;
+    notifier
+        .notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 1)])
+        .await;
     notifier.notify(&[firing("disk", "/a", 2)]).await;
 
     let settled = |stats: &ChannelStats| stats.queued == 0 && stats.last_error.is_none();
     let stats = until(&notifier, "webhook", settled).await;
     assert_eq!((stats.sent, stats.failed), (4, troubles.len() as u64));
     assert_eq!(stats.dropped, []);
-    let told = pairs(&[("firing", "/a"), ("resolved", "/a"), ("firing", "/b"), ("firing", "/a")]);
+    let told = pairs(&[
+        ("firing", "/a"),
+        ("resolved", "/a"),
+        ("firing", "/b"),
+        ("firing", "/a"),
+    ]);
     assert_eq!(receiver.told(), told);
-    let ids: HashSet<String> = receiver.taken().iter().map(|request| id(&request.body)).collect();
-    assert_eq!(ids.len(), receiver.taken().len(), "every change has an id of its own");
-    let attempts: HashSet<String> =
-        receiver.requests()[..troubles.len()].iter().map(|request| id(&request.body)).collect();
+    let ids: HashSet<String> = receiver
+        .taken()
+        .iter()
+        .map(|request| id(&request.body))
+        .collect();
+    assert_eq!(
+        ids.len(),
+        receiver.taken().len(),
+        "every change has an id of its own"
+    );
+    let attempts: HashSet<String> = receiver.requests()[..troubles.len()]
+        .iter()
+        .map(|request| id(&request.body))
+        .collect();
     assert_eq!(attempts.len(), 1, "every attempt has the id of its change");
 }
 
@@ -144,7 +176,10 @@ async fn a_redirect_that_leads_nowhere_is_refused_for_good() {
     let plain = |place: &str| Receiver::start(vec![Answer::Redirect(307, place.to_owned()); 20]);
     for (receiver, expected) in [
         (plain("/again"), "redirects more than 10 times"),
-        (plain("ftp://127.0.0.1/x"), "redirects to the scheme \"ftp\""),
+        (
+            plain("ftp://127.0.0.1/x"),
+            "redirects to the scheme \"ftp\"",
+        ),
         (plain("http://["), "redirects to something that is no URL"),
     ] {
         let folder = TempDir::new().unwrap();
@@ -177,10 +212,17 @@ async fn what_was_encrypted_is_not_sent_again_without() {
     let refused = vec![("refused", 1)];
     let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
     let error = stats.last_error.unwrap();
-    assert!(error.contains("redirects from https to http; set the final URL"), "{error}");
+    assert!(
+        error.contains("redirects from https to http; set the final URL"),
+        "{error}"
+    );
     assert_eq!(there.requests().len(), 0);
     let sent = here.requests();
-    assert!(sent.iter().all(|one| one.headers["authorization"] == "Basic bWU6cHc="), "{sent:#?}");
+    assert!(
+        sent.iter()
+            .all(|one| one.headers["authorization"] == "Basic bWU6cHc="),
+        "{sent:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -193,15 +235,26 @@ async fn redirects_may_be_refused() {
     let refused = vec![("refused", 1)];
     let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
     let error = stats.last_error.unwrap();
-    assert!(error.contains("307 Temporary Redirect, which is not followed"), "{error}");
+    assert!(
+        error.contains("307 Temporary Redirect, which is not followed"),
+        "{error}"
+    );
     assert_eq!(there.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_success_that_says_it_failed_is_none() {
     let script = [
-        Answer::Status(200, "", "{\"ok\":false,\"error\":\"ratelimited\",\"retry_after\":0}"),
-        Answer::Status(200, "", "{\"errcode\":310000,\"errmsg\":\"sign not match\"}"),
+        Answer::Status(
+            200,
+            "",
+            "{\"ok\":false,\"error\":\"ratelimited\",\"retry_after\":0}",
+        ),
+        Answer::Status(
+            200,
+            "",
+            "{\"errcode\":310000,\"errmsg\":\"sign not match\"}",
+        ),
     ];
     let receiver = Receiver::start(script);
     let folder = TempDir::new().unwrap();
@@ -211,14 +264,19 @@ async fn a_success_that_says_it_failed_is_none() {
     let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
     assert_eq!((stats.sent, stats.failed), (0, 2));
     let error = stats.last_error.unwrap();
-    assert!(error.ends_with("answered: sign not match, errcode 310000"), "{error}");
+    assert!(
+        error.ends_with("answered: sign not match, errcode 310000"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_template_that_gives_nothing_or_fails_costs_no_alert() {
-    for template in
-        ["{{ commonAnnotations.none }}", " {% if false %}x{% endif %} ", "{{ nothing() }}"]
-    {
+    for template in [
+        "{{ commonAnnotations.none }}",
+        " {% if false %}x{% endif %} ",
+        "{{ nothing() }}",
+    ] {
         let receiver = Receiver::start([Answer::Status(400, "", "what is this?")]);
         let folder = TempDir::new().unwrap();
         let more = format!(", template: '{template}'");
@@ -254,9 +312,14 @@ async fn a_refusal_is_final_and_takes_the_end_along() {
     let stats = until(&notifier, "webhook", |stats| stats.failed == 1).await;
     assert_eq!((stats.queued, stats.dropped), (0, vec![("refused", 1)]));
     let error = stats.last_error.unwrap();
-    assert!(error.ends_with("answered 400 Bad Request: no such  team"), "{error}");
+    assert!(
+        error.ends_with("answered 400 Bad Request: no such  team"),
+        "{error}"
+    );
 
-    notifier.notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    notifier
+        .notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 0)])
+        .await;
     until(&notifier, "webhook", |stats| stats.sent == 1).await;
     assert_eq!(receiver.told(), pairs(&[("firing", "/b")]));
     assert_eq!(receiver.requests().len(), 2);
@@ -268,24 +331,40 @@ async fn one_that_is_refused_takes_no_other_of_its_request_along() {
     let receiver = Receiver::start([refused.clone(), Answer::Status(200, "", ""), refused]);
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, "")).await;
-    let three = [firing("disk", "/a", 0), firing("disk", "/b", 0), firing("disk", "/c", 0)];
+    let three = [
+        firing("disk", "/a", 0),
+        firing("disk", "/b", 0),
+        firing("disk", "/c", 0),
+    ];
     notifier.notify(&three).await;
     let settled = |stats: &ChannelStats| stats.queued == 0 && stats.failed == 2;
     let stats = until(&notifier, "webhook", settled).await;
     assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
-    assert_eq!(receiver.told(), pairs(&[("firing", "/a"), ("firing", "/c")]));
+    assert_eq!(
+        receiver.told(),
+        pairs(&[("firing", "/a"), ("firing", "/c")])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
     let (old, new) = (Receiver::start([]), Receiver::start([]));
     let folder = TempDir::new().unwrap();
-    let one = format!("{{type: webhook, name: old, url: 'http://{}'}}", old.address);
-    let other = format!("{{type: webhook, name: new, url: 'http://{}'}}", new.address);
+    let one = format!(
+        "{{type: webhook, name: old, url: 'http://{}'}}",
+        old.address
+    );
+    let other = format!(
+        "{{type: webhook, name: new, url: 'http://{}'}}",
+        new.address
+    );
     let notifier = open(folder.path(), &format!("[{one}]")).await;
     let firing = firing("disk", "/a", 0);
     notifier.notify(std::slice::from_ref(&firing)).await;
-    until(&notifier, "old", |stats| stats.sent == 1 && stats.queued == 0).await;
+    until(&notifier, "old", |stats| {
+        stats.sent == 1 && stats.queued == 0
+    })
+    .await;
     let told = |channel: &str| {
         let last = notifier.last_told(MonoMillis::NEVER)(channel, firing.alert.fingerprint);
         last.map(|at| at < MonoMillis::NEVER)
@@ -294,7 +373,10 @@ async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
 
     // What is queued while channels are replaced goes to those that stay.
     let prepared = prepare(&notifier, &format!("[{one}, {other}]")).await;
-    let during = [resolved("disk", "/b", 0), super::desk::firing("disk", "/c", 0)];
+    let during = [
+        resolved("disk", "/b", 0),
+        super::desk::firing("disk", "/c", 0),
+    ];
     tokio::join!(notifier.replace(prepared), notifier.notify(&during));
     // A dispatcher tells again of all that stands after a reload.
     notifier.notify(&[firing, during[1].clone()]).await;
@@ -329,7 +411,9 @@ async fn a_channel_that_is_down_delays_no_other_and_loses_nothing() {
     );
     let notifier = open(folder.path(), &channels).await;
     for minute in 0..20 {
-        notifier.notify(&[firing("disk", "/a", minute), resolved("disk", "/a", minute)]).await;
+        notifier
+            .notify(&[firing("disk", "/a", minute), resolved("disk", "/a", minute)])
+            .await;
     }
     until(&notifier, "well", |stats| stats.sent == 40).await;
     let stats = until(&notifier, "down", |stats| stats.failed > 0).await;
@@ -348,7 +432,9 @@ async fn what_waits_survives_the_process_and_what_ended_meanwhile_is_resolved() 
         "[{{type: webhook, url: 'http://{address}', retry: {{initial: 20ms, max: 50ms}}}}]"
     );
     let notifier = open(folder.path(), &channels).await;
-    notifier.notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)]).await;
+    notifier
+        .notify(&[firing("disk", "/a", 0), firing("disk", "/b", 0)])
+        .await;
     notifier.notify(&[resolved("disk", "/a", 0)]).await;
     until(&notifier, "webhook", |stats| stats.failed > 0).await;
     // As after kill -9: nothing is drained, nothing is told to stop.
@@ -357,11 +443,15 @@ async fn what_waits_survives_the_process_and_what_ended_meanwhile_is_resolved() 
     let receiver = Receiver::start_at(address);
     let notifier = open(folder.path(), &channels).await;
     until(&notifier, "webhook", |stats| stats.sent == 3).await;
-    notifier.reconcile(&HashSet::new(), UnixMillis(1_795_240_000_000)).await;
+    notifier
+        .reconcile(&HashSet::new(), UnixMillis(1_795_240_000_000))
+        .await;
     until(&notifier, "webhook", |stats| stats.sent == 4).await;
     let firing = firing("disk", "/c", 0);
     notifier.notify(std::slice::from_ref(&firing)).await;
-    notifier.reconcile(&HashSet::from([firing.alert.fingerprint]), UnixMillis(0)).await;
+    notifier
+        .reconcile(&HashSet::from([firing.alert.fingerprint]), UnixMillis(0))
+        .await;
     until(&notifier, "webhook", |stats| stats.sent == 5).await;
     notifier.stop(Duration::from_secs(5)).await;
     assert_eq!(
@@ -396,7 +486,10 @@ async fn a_second_process_leaves_the_queues_of_the_first_alone() {
     let receiver = Receiver::start_at(address);
     let again = open(folder.path(), &channels).await;
     until(&again, "webhook", |stats| stats.sent == 2).await;
-    assert_eq!(receiver.told(), pairs(&[("firing", "/a"), ("firing", "/c")]));
+    assert_eq!(
+        receiver.told(),
+        pairs(&[("firing", "/a"), ("firing", "/c")])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -404,8 +497,9 @@ async fn the_queue_is_drained_at_the_stop() {
     let receiver = Receiver::start([]);
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, ", max_alerts: 1")).await;
-    let transitions: Vec<_> =
-        (0..50).map(|number| firing("disk", &format!("/{number}"), 0)).collect();
+    let transitions: Vec<_> = (0..50)
+        .map(|number| firing("disk", &format!("/{number}"), 0))
+        .collect();
     notifier.notify(&transitions).await;
     notifier.stop(Duration::from_secs(60)).await;
     assert_eq!(receiver.told().len(), 50);
@@ -418,7 +512,10 @@ async fn a_receiver_that_hangs_does_not_hold_up_the_stop() {
     let channels = channel(&receiver, ", timeout: 1h");
     let notifier = open(folder.path(), &channels).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    wait_for("a request", &receiver, |receiver| receiver.requests().len() == 1).await;
+    wait_for("a request", &receiver, |receiver| {
+        receiver.requests().len() == 1
+    })
+    .await;
     // The test ends long before the hour does.
     notifier.stop(Duration::from_millis(100)).await;
     assert_eq!(receiver.told(), []);
@@ -456,7 +553,10 @@ async fn tls_with_an_authority_of_ones_own() {
     let stats = until(&notifier, "wrong", |stats| stats.failed > 0).await;
     let error = stats.last_error.unwrap();
     assert!(error.contains("invalid peer certificate"), "{error}");
-    assert!(error.starts_with(&format!("https://{}:", receiver.address)), "{error}");
+    assert!(
+        error.starts_with(&format!("https://{}:", receiver.address)),
+        "{error}"
+    );
     assert!(!error.contains("hunter2"), "{error}");
     assert_eq!(stats.queued, 1, "a certificate can be mended");
 }

@@ -6,11 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::poll;
 use crate::support::receiver::{Mood, Receiver};
+use crate::{queue_rule, set_queue};
 
 const FIRING: &str = "firing backlog queue_name=mail,severity=critical";
 const RESOLVED: &str = "resolved backlog queue_name=mail,severity=critical";
@@ -45,8 +44,14 @@ fn a_rule_goes_pending_fires_and_resolves_in_log_and_webhook() {
     assert_eq!(bodies[0]["version"], "4");
     assert_eq!(bodies[0]["alerts"][0]["message"], "42 wait in mail");
     let started = bodies[0]["alerts"][0]["startsAt"].as_str().unwrap();
-    assert_eq!(bodies[1]["alerts"][0]["startsAt"].as_str().unwrap(), started);
-    assert_eq!(bodies[0]["alerts"][0]["fingerprint"], bodies[1]["alerts"][0]["fingerprint"]);
+    assert_eq!(
+        bodies[1]["alerts"][0]["startsAt"].as_str().unwrap(),
+        started
+    );
+    assert_eq!(
+        bodies[0]["alerts"][0]["fingerprint"],
+        bodies[1]["alerts"][0]["fingerprint"]
+    );
     agent.wait_for_value(
         "bellwether_notifications_total{channel=\"webhook\",result=\"sent\"",
         |value| value == 2.0,
@@ -63,7 +68,10 @@ fn a_spike_shorter_than_the_duration_tells_nobody() {
     agent.wait_for_log(&["pending => inactive"]);
     // A second alert that does fire shows that the first would have been told by now.
     set_queue(&agent, "other", 42.0);
-    wait_for(&receiver, &["firing backlog queue_name=other,severity=critical"]);
+    wait_for(
+        &receiver,
+        &["firing backlog queue_name=other,severity=critical"],
+    );
 }
 
 #[test]
@@ -73,7 +81,9 @@ fn nothing_is_lost_or_doubled_while_the_receiver_is_down_refuses_or_hangs() {
 
     receiver.mood(Mood::Status(500));
     set_queue(&agent, "mail", 42.0);
-    poll("three refused attempts", SOON, || (receiver.attempts() >= 3).then_some(()));
+    poll("three refused attempts", SOON, || {
+        (receiver.attempts() >= 3).then_some(())
+    });
     assert!(receiver.taken().is_empty());
     receiver.mood(Mood::Good);
     wait_for(&receiver, &[FIRING]);
@@ -90,7 +100,10 @@ fn nothing_is_lost_or_doubled_while_the_receiver_is_down_refuses_or_hangs() {
     let port = receiver.address().port();
     receiver.stop();
     set_queue(&agent, "mail", 42.0);
-    agent.wait_for_value("bellwether_notification_queue_length{channel=\"webhook\"", |n| n >= 1.0);
+    agent.wait_for_value(
+        "bellwether_notification_queue_length{channel=\"webhook\"",
+        |n| n >= 1.0,
+    );
     let receiver = Receiver::start(port);
     wait_for(&receiver, &[FIRING]);
 }
@@ -105,7 +118,10 @@ fn what_was_not_delivered_survives_kill_9_and_what_was_is_not_told_again() {
     agent.wait_for_delivered(1);
     receiver.mood(Mood::Status(503));
     set_queue(&agent, "other", 42.0);
-    agent.wait_for_value("bellwether_notification_queue_length{channel=\"webhook\"", |n| n >= 1.0);
+    agent.wait_for_value(
+        "bellwether_notification_queue_length{channel=\"webhook\"",
+        |n| n >= 1.0,
+    );
     agent.kill();
 
     receiver.mood(Mood::Good);
@@ -133,7 +149,10 @@ fn an_alert_whose_rule_is_gone_after_a_restart_is_resolved() {
     agent.wait_for_delivered(1);
     agent.wait_for_saved("firing");
     agent.kill();
-    let _agent = Agent::start(folder.path(), &yaml.replace("name: backlog", "name: renamed"));
+    let _agent = Agent::start(
+        folder.path(),
+        &yaml.replace("name: backlog", "name: renamed"),
+    );
     wait_for(&receiver, &[FIRING, RESOLVED]);
 }
 
@@ -146,7 +165,9 @@ fn a_full_disk_costs_neither_the_rules_nor_the_page_nor_the_notifications() {
     assert_eq!(agent.get("/metrics").0, 200);
     set_queue(&agent, "mail", 3.0);
     wait_for(&receiver, &[FIRING, RESOLVED]);
-    agent.wait_for_value("bellwether_state_save_failures_total", |failures| failures >= 1.0);
+    agent.wait_for_value("bellwether_state_save_failures_total", |failures| {
+        failures >= 1.0
+    });
     agent.wait_for_log(&["cannot save the queue of channel"]);
 }
 
@@ -159,10 +180,22 @@ fn collected(agent: &Agent) -> BTreeMap<String, Vec<(i64, f64)>> {
         let length = pair[1].as_str().unwrap().parse().unwrap();
         ((pair[0].as_f64().unwrap() * 1000.0).round() as i64, length)
     };
-    let series = body["data"]["result"].as_array().unwrap().iter().map(|one| {
-        let queue = one["metric"]["queue_name"].as_str().unwrap().to_owned();
-        (queue, one["values"].as_array().unwrap().iter().map(sample).collect())
-    });
+    let series = body["data"]["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let queue = one["metric"]["queue_name"].as_str().unwrap().to_owned();
+            (
+                queue,
+                one["values"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(sample)
+                    .collect(),
+            )
+        });
     series.collect()
 }
 
@@ -175,7 +208,10 @@ fn became(agent: &Agent, event: &str) -> BTreeMap<String, i64> {
     let records = body["data"]["records"].as_array().unwrap();
     let at = |record: &Value| {
         let at: jiff::Timestamp = record["at"].as_str().unwrap().parse().unwrap();
-        (record["labels"]["queue_name"].as_str().unwrap().to_owned(), at.as_millisecond())
+        (
+            record["labels"]["queue_name"].as_str().unwrap().to_owned(),
+            at.as_millisecond(),
+        )
     };
     let all: BTreeMap<_, _> = records.iter().map(at).collect();
     assert_eq!(all.len(), records.len(), "each once: {body}");
@@ -208,8 +244,13 @@ fn a_hundred_alerts_at_once_fire_on_the_interval_at_which_their_duration_is_over
         let evaluation = |at: i64| samples.iter().rposition(|(time, _)| *time <= at).unwrap();
         let begun = evaluation(pending[&queue]);
         let intervals = |(time, _): &(i64, f64)| (time - samples[begun].0 + 500) / 1000;
-        let due = samples.iter().position(|sample| intervals(sample) >= 2).unwrap();
+        let due = samples
+            .iter()
+            .position(|sample| intervals(sample) >= 2)
+            .unwrap();
         assert_eq!(evaluation(fired), due, "{queue} at {fired}: {samples:?}");
     }
-    poll("all are notified", SOON, || (receiver.taken().len() == 100).then_some(()));
+    poll("all are notified", SOON, || {
+        (receiver.taken().len() == 100).then_some(())
+    });
 }

@@ -30,27 +30,45 @@ trend_analysis:
 const MINUTES: u64 = 8 * 1440;
 
 fn bellwether(arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bellwether")).args(arguments).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(arguments)
+        .output()
+        .unwrap();
     let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
 }
 
 /// Eight days, a sample each two minutes, up to now: office hours with one odd half hour, a load that
 /// follows by four minutes, and a disk that fills in the last twelve hours.
 fn import(folder: &Path) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 120 * 120;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        / 120
+        * 120;
     let noise = |minute: u64| (minute * 7919 % 1009) as f64 / 1009.0;
     let cpu = |minute: u64| {
         let busy = (480..1080).contains(&(minute % 1440));
         let usual = 10.0 + noise(minute) * 5.0 + if busy { 40.0 } else { 0.0 };
-        if (11_000..11_030).contains(&minute) { 97.0 } else { usual }
+        if (11_000..11_030).contains(&minute) {
+            97.0
+        } else {
+            usual
+        }
     };
     let load = |minute: u64| cpu(minute.saturating_sub(4)) / 10.0 + noise(minute * 3) / 10.0;
     let disk =
         |minute: u64| 50.0 + minute.saturating_sub(MINUTES - 720) as f64 * 0.03 + noise(minute);
     let mut text = String::new();
-    let series: [(&str, &dyn Fn(u64) -> f64); 3] =
-        [("test_cpu", &cpu), ("test_load", &load), ("test_disk{mount=\"/\"}", &disk)];
+    let series: [(&str, &dyn Fn(u64) -> f64); 3] = [
+        ("test_cpu", &cpu),
+        ("test_load", &load),
+        ("test_disk{mount=\"/\"}", &disk),
+    ];
     for (name, value) in series {
         let family = name.split('{').next().unwrap();
         writeln!(text, "# TYPE {family} gauge").unwrap();
@@ -64,8 +82,12 @@ fn import(folder: &Path) {
     std::fs::write(&file, text).unwrap();
     let history = folder.join("state/history");
     std::fs::create_dir_all(&history).unwrap();
-    let (good, said) =
-        bellwether(&["import", file.to_str().unwrap(), "--history", history.to_str().unwrap()]);
+    let (good, said) = bellwether(&[
+        "import",
+        file.to_str().unwrap(),
+        "--history",
+        history.to_str().unwrap(),
+    ]);
     assert!(good, "{said}");
 }
 
@@ -82,22 +104,51 @@ fn every_endpoint_and_command_judges_what_was_recorded() {
     let agent = Agent::start(folder.path(), YAML);
 
     let trends = data(&agent, "/api/v1/trends?metric=disk&window=12h");
-    assert_eq!(trends["windows"][0]["series"][0]["movement"], "increasing", "{trends}");
+    assert_eq!(
+        trends["windows"][0]["series"][0]["movement"], "increasing",
+        "{trends}"
+    );
     let baseline = data(&agent, "/api/v1/baseline?metric=cpu&window=8d");
-    assert_eq!(baseline["series"][0]["hours"].as_array().unwrap().len(), 24, "{baseline}");
-    let odd = data(&agent, "/api/v1/anomalies?metric=cpu&window=24h&direction=above");
+    assert_eq!(
+        baseline["series"][0]["hours"].as_array().unwrap().len(),
+        24,
+        "{baseline}"
+    );
+    let odd = data(
+        &agent,
+        "/api/v1/anomalies?metric=cpu&window=24h&direction=above",
+    );
     let found = odd["series"][0]["anomalies"].as_array().unwrap();
     assert!(found.iter().any(|one| one["value"] == 97.0), "{odd}");
-    let ahead = data(&agent, "/api/v1/forecast?metric=disk&reaches=90&within=24h&window=12h");
+    let ahead = data(
+        &agent,
+        "/api/v1/forecast?metric=disk&reaches=90&within=24h&window=12h",
+    );
     let linear = &ahead["series"][0]["linear"];
     // 72 now, 0.03 a minute: ten hours.
     let hours = linear["seconds"].as_f64().unwrap() / 3600.0;
-    assert!((8.0..12.0).contains(&hours) && linear["within"] == true, "{ahead}");
+    assert!(
+        (8.0..12.0).contains(&hours) && linear["within"] == true,
+        "{ahead}"
+    );
     let day = data(&agent, "/api/v1/forecast?metric=cpu&hours=24");
-    assert_eq!(day["series"][0]["seasonal"]["hours"].as_array().unwrap().len(), 24, "{day}");
-    let with = data(&agent, "/api/v1/correlations?metric=cpu&window=24h&match=test_load");
+    assert_eq!(
+        day["series"][0]["seasonal"]["hours"]
+            .as_array()
+            .unwrap()
+            .len(),
+        24,
+        "{day}"
+    );
+    let with = data(
+        &agent,
+        "/api/v1/correlations?metric=cpu&window=24h&match=test_load",
+    );
     let first = &with["related"][0];
-    assert!(first["significant"] == true && first["lagSeconds"] == 240.0, "{with}");
+    assert!(
+        first["significant"] == true && first["lagSeconds"] == 240.0,
+        "{with}"
+    );
     let held = data(&agent, "/api/v1/bottlenecks");
     let filling = &held["bottlenecks"][0];
     assert_eq!(
@@ -107,35 +158,63 @@ fn every_endpoint_and_command_judges_what_was_recorded() {
     let impact = filling["impact"].as_f64().unwrap();
     assert!((50.0..60.0).contains(&impact), "{held}");
     let score = data(&agent, "/api/v1/score");
-    assert_eq!(score["score"].as_f64().unwrap(), 100.0 - impact / 4.0, "{score}");
+    assert_eq!(
+        score["score"].as_f64().unwrap(),
+        100.0 - impact / 4.0,
+        "{score}"
+    );
     let advice = data(&agent, "/api/v1/advise?metric=cpu&per_week=2");
     assert!(advice["alertsPerWeek"].as_f64().unwrap() <= 2.0, "{advice}");
 
     // The form is that of the other endpoints, and errors say how to mend them.
     let (status, body) = agent.get("/api/v1/trends?metric=dsk");
-    assert!(status == 422 && body.contains("no such metric"), "{status} {body}");
+    assert!(
+        status == 422 && body.contains("no such metric"),
+        "{status} {body}"
+    );
     let (status, body) = agent.get("/api/v1/forecast?metric=disk&reaches=full");
-    assert!(status == 400 && body.contains("must be a number"), "{status} {body}");
+    assert!(
+        status == 400 && body.contains("must be a number"),
+        "{status} {body}"
+    );
     commands(&format!("http://{}", agent.address()), folder.path());
 }
 
 fn commands(url: &str, folder: &Path) {
     for (command, expected) in [
         (vec!["trends", "disk", "--window", "12h"], "increasing"),
-        (vec!["anomalies", "cpu", "--direction", "above"], "97 at the worst"),
         (
-            vec!["forecast", "disk", "--reaches", "90", "--within", "24h", "--window", "12h"],
+            vec!["anomalies", "cpu", "--direction", "above"],
+            "97 at the worst",
+        ),
+        (
+            vec![
+                "forecast",
+                "disk",
+                "--reaches",
+                "90",
+                "--within",
+                "24h",
+                "--window",
+                "12h",
+            ],
             "this is within 24h",
         ),
         (vec!["forecast", "cpu", "--hours", "3"], "hour from (UTC)"),
         (vec!["correlate", "cpu", "--window", "24h"], "4 min after"),
         (vec!["bottlenecks"], "delete old files"),
-        (vec!["advise", "cpu"], "- name: high_cpu\n  metric: cpu\n  condition: \">\""),
+        (
+            vec!["advise", "cpu"],
+            "- name: high_cpu\n  metric: cpu\n  condition: \">\"",
+        ),
     ] {
         let (good, said) = bellwether(&[&command[..], &["--url", url]].concat());
         assert!(good && said.contains(expected), "{command:?}: {said}");
         let (good, said) = bellwether(&[&command[..], &["--url", url, "--json"]].concat());
-        assert!(good && serde_json::from_str::<Value>(&said).is_ok(), "{command:?}: {said}");
+        assert!(
+            good && serde_json::from_str::<Value>(&said).is_ok(),
+            "{command:?}: {said}"
+        );
     }
     let (good, said) = bellwether(&["trends", "dsk", "--url", url]);
     assert!(!good && said.contains("hint: no such metric"), "{said}");

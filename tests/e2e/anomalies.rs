@@ -2,9 +2,8 @@
 
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::Agent;
+use crate::{queue_rule, set_queue};
 
 const SERIES: &str = "{metric=\"queue_length\",series=\"queue_name=mail\"";
 

@@ -17,7 +17,10 @@ const STEPS: i64 = 4 * 3600 / STEP;
 
 /// Seconds since the epoch, a while ago and at a whole step.
 fn start() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs() as i64;
     (now - 6 * 3600) / 600 * 600
 }
 
@@ -57,8 +60,10 @@ fn declaration(folder: &Path, name: &str, duration: &str) -> PathBuf {
 }
 
 fn backtest(arguments: &[&str]) -> String {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_bellwether")).arg("backtest").args(arguments).output();
+    let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .arg("backtest")
+        .args(arguments)
+        .output();
     let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
@@ -72,7 +77,11 @@ fn prometheus(folder: &Path, start: i64) -> Prometheus {
     let mut all: Vec<_> = samples(start).collect();
     all.sort_by_key(|(_, mount, _)| *mount);
     for (at, mount, value) in all {
-        writeln!(text, "x_disk_usage_percent{{mount_point=\"{mount}\"}} {value} {at}").unwrap();
+        writeln!(
+            text,
+            "x_disk_usage_percent{{mount_point=\"{mount}\"}} {value} {at}"
+        )
+        .unwrap();
     }
     std::fs::write(&page, text + "# EOF\n").unwrap();
     let made = Command::new("promtool")
@@ -80,13 +89,20 @@ fn prometheus(folder: &Path, start: i64) -> Prometheus {
         .args([&page, &folder.join("prometheus")])
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     Prometheus::start(folder, "")
 }
 
 fn history(folder: &Path, start: i64) -> PathBuf {
     let folder = folder.join("history");
-    let options = Options { folder: Some(folder.clone()), ..Options::default() };
+    let options = Options {
+        folder: Some(folder.clone()),
+        ..Options::default()
+    };
     let (history, recovery) = History::open(options, UnixMillis(start * 1000));
     assert_eq!(recovery.error, None);
     for (at, mount, value) in samples(start) {
@@ -106,8 +122,15 @@ fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
     let recorded = history(folder.path(), start);
     let rules = declaration(folder.path(), "rules.yaml", "5m");
     let range = [start.to_string(), (start + STEPS * STEP).to_string()];
-    let common =
-        ["--rules", rules.to_str().unwrap(), "--from", &range[0], "--to", &range[1], "--json"];
+    let common = [
+        "--rules",
+        rules.to_str().unwrap(),
+        "--from",
+        &range[0],
+        "--to",
+        &range[1],
+        "--json",
+    ];
     let of_folder = backtest(&[&common[..], &["--history", recorded.to_str().unwrap()]].concat());
     let of_server = backtest(&[&common[..], &["--url", &server.url()]].concat());
     assert_eq!(of_folder, of_server);
@@ -116,7 +139,11 @@ fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
     assert_eq!(told["series"], 2);
     assert_eq!(told["warnings"], serde_json::json!([]));
     for rule in [&told["rules"][0], &told["rules"][2]] {
-        assert_eq!((&rule["fired"], &rule["averted"]), (&1.into(), &1.into()), "{rule}");
+        assert_eq!(
+            (&rule["fired"], &rule["averted"]),
+            (&1.into(), &1.into()),
+            "{rule}"
+        );
         assert_eq!(rule["perWeek"], 42.0);
         let episode = &rule["episodes"][0];
         assert_eq!(episode["labels"]["mount_point"], "/");
@@ -157,16 +184,26 @@ fn another_declaration_is_compared_and_a_missing_history_is_named() {
         "--history",
         recorded.to_str().unwrap(),
     ]);
-    assert!(said.contains("fired 4 => 2, notifications 12 => 6"), "{said}");
+    assert!(
+        said.contains("fired 4 => 2, notifications 12 => 6"),
+        "{said}"
+    );
     let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("  ")).collect();
     let kinds: Vec<&str> = lines.iter().map(|line| &line[2..3]).collect();
     assert_eq!(kinds, ["-", "+", "-", "-", "+", "-"], "{said}");
 
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
-        .args(["backtest", "--history", folder.path().join("none").to_str().unwrap()])
+        .args([
+            "backtest",
+            "--history",
+            folder.path().join("none").to_str().unwrap(),
+        ])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("cannot read the history in") && said.contains("hint: "), "{said}");
+    assert!(
+        said.contains("cannot read the history in") && said.contains("hint: "),
+        "{said}"
+    );
 }

@@ -11,7 +11,10 @@ use crate::support::free_port;
 use crate::support::receiver::{Mood, Receiver};
 
 fn bellwether(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bellwether")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -30,7 +33,10 @@ fn check_says_what_is_wrong_and_where() {
         said.contains("x.yaml:2:3: performance_monitor.colection_interval: unknown key"),
         "{said}"
     );
-    assert!(said.contains("did you mean \"collection_interval\"?"), "{said}");
+    assert!(
+        said.contains("did you mean \"collection_interval\"?"),
+        "{said}"
+    );
 
     let output = bellwether(&["check"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -63,7 +69,11 @@ fn a_channel_is_tried_by_a_marked_sample_also_one_that_is_off() {
     receiver.mood(Mood::Status(400));
     let output = bellwether(&["notify-test", "pager", "--config", file]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stdout).contains("pager: firing refused ("), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("pager: firing refused ("),
+        "{}",
+        text(&output.stdout)
+    );
     let output = bellwether(&["notify-test", "--all", "--config", file]);
     assert!(text(&output.stderr).contains("no channel is switched on; declared: pager"));
 }
@@ -82,7 +92,10 @@ fn unreadable_files_are_one_line() {
         let output = bellwether(&["run", "--config", path.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(1));
         let said = text(&output.stderr);
-        assert!(said.contains(expected) && said.lines().count() <= 2, "{said}");
+        assert!(
+            said.contains(expected) && said.lines().count() <= 2,
+            "{said}"
+        );
     }
 }
 
@@ -108,15 +121,27 @@ fn a_port_in_use_is_one_line_and_exit_1() {
     let file = folder.path().join("x.yaml");
     std::fs::write(&file, queue_rule("{type: log}")).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
-        .args(["run", "--config", file.to_str().unwrap(), "--web.listen-address", &address])
+        .args([
+            "run",
+            "--config",
+            file.to_str().unwrap(),
+            "--web.listen-address",
+            &address,
+        ])
         .env("STATE_DIRECTORY", folder.path())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
-    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("bellwether:")).collect();
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("bellwether:"))
+        .collect();
     assert_eq!(lines.len(), 1, "{said}");
-    assert!(lines[0].contains(&address) && lines[0].contains("address already in use"), "{said}");
+    assert!(
+        lines[0].contains(&address) && lines[0].contains("address already in use"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -130,7 +155,10 @@ fn sigterm_stops_in_order_and_with_0() {
 fn status_health_and_version() {
     let folder = TempDir::new().unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
-    agent.wait_for_value("bellwether_collector_success{collector=\"application\"", |up| up == 1.0);
+    agent.wait_for_value(
+        "bellwether_collector_success{collector=\"application\"",
+        |up| up == 1.0,
+    );
     crate::set_queue(&agent, "mail", 42.0);
     agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing == 1.0);
     let url = format!("http://{}", agent.address());
@@ -139,14 +167,20 @@ fn status_health_and_version() {
     let output = bellwether(&["status", "--url", &url]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
-    assert!(said.contains("application") && said.contains("backlog"), "{said}");
+    assert!(
+        said.contains("application") && said.contains("backlog"),
+        "{said}"
+    );
 
     let nobody = format!("http://127.0.0.1:{}", free_port());
     let output = bellwether(&["health", "--url", &nobody]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("is it running?"));
     let output = bellwether(&["version"]);
-    assert_eq!(text(&output.stdout), format!("bellwether {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        text(&output.stdout),
+        format!("bellwether {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
@@ -158,7 +192,10 @@ fn config_prints_what_is_in_effect_without_secrets() {
         .output()
         .unwrap();
     let said = text(&output.stdout);
-    assert!(said.contains("password: <secret>") && said.contains("environment: staging"), "{said}");
+    assert!(
+        said.contains("password: <secret>") && said.contains("environment: staging"),
+        "{said}"
+    );
     assert!(!said.contains("hunter2"));
 }
 
@@ -179,33 +216,63 @@ fn commands_send_the_token_that_the_control_of_an_agent_asks_for() {
     let url = format!("http://{}", agent.address());
     let silence = |more: &[&str]| {
         let output = bellwether(&[&["silence", "add", "a=b", "--for", "1h"], more].concat());
-        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+        (
+            output.status.code(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
     };
     let refused = |more: &[&str], words: [&str; 2]| {
         let (status, said) = silence(&[&["--url", &url], more].concat());
-        assert!(status == Some(1) && words.iter().all(|word| said.contains(word)), "{said}");
+        assert!(
+            status == Some(1) && words.iter().all(|word| said.contains(word)),
+            "{said}"
+        );
         assert!(!said.contains("s3cret"), "{said}");
     };
     refused(&[], ["a token is needed", "--token-file"]);
-    refused(&["--token-file", &at("other")], ["the token is wrong", "compare it"]);
+    refused(
+        &["--token-file", &at("other")],
+        ["the token is wrong", "compare it"],
+    );
     refused(
         &["--token-file", &at("none")],
         ["none: No such file", "hint: give --token-file a file"],
     );
-    assert_eq!(silence(&["--url", &url, "--token-file", &at("token")]).0, Some(0));
-    assert_eq!(silence(&["--config", &at("bellwether.yaml")]).0, Some(0), "as declared");
+    assert_eq!(
+        silence(&["--url", &url, "--token-file", &at("token")]).0,
+        Some(0)
+    );
+    assert_eq!(
+        silence(&["--config", &at("bellwether.yaml")]).0,
+        Some(0),
+        "as declared"
+    );
     // Looking needs none.
     let output = bellwether(&["silence", "list", "--url", &url]);
-    assert_eq!(text(&output.stdout).matches("{a=\"b\"}").count(), 2, "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout).matches("{a=\"b\"}").count(),
+        2,
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 /// A history in a folder with one series, made by `import`.
 fn imported() -> TempDir {
     let folder = TempDir::new().unwrap();
     let samples = folder.path().join("samples.txt");
-    std::fs::write(&samples, "# TYPE x gauge\nx 1 1700000000\nx 2 1700000060\n# EOF\n").unwrap();
+    std::fs::write(
+        &samples,
+        "# TYPE x gauge\nx 1 1700000000\nx 2 1700000060\n# EOF\n",
+    )
+    .unwrap();
     let history = folder.path().join("history");
-    let import = ["import", samples.to_str().unwrap(), "--history", history.to_str().unwrap()];
+    let import = [
+        "import",
+        samples.to_str().unwrap(),
+        "--history",
+        history.to_str().unwrap(),
+    ];
     let output = bellwether(&import);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     folder
@@ -231,10 +298,23 @@ fn a_command_that_writes_a_file_replaces_regular_files_alone() {
     let history = at("history");
     let export = |output: &std::path::Path| {
         let (history, output) = (history.to_str().unwrap(), output.to_str().unwrap());
-        bellwether(&["export", "--history", history, "--from", "2023-01-01", "--output", output])
+        bellwether(&[
+            "export",
+            "--history",
+            history,
+            "--from",
+            "2023-01-01",
+            "--output",
+            output,
+        ])
     };
     let junit = |output: &std::path::Path| {
-        bellwether(&["test", "--junit", output.to_str().unwrap(), test.to_str().unwrap()])
+        bellwether(&[
+            "test",
+            "--junit",
+            output.to_str().unwrap(),
+            test.to_str().unwrap(),
+        ])
     };
     type Export<'a> = &'a dyn Fn(&std::path::Path) -> Output;
     let commands: [(Export<'_>, &str); 2] = [(&export, "x 1"), (&junit, "<testsuites")];
@@ -245,32 +325,58 @@ fn a_command_that_writes_a_file_replaces_regular_files_alone() {
         link("target", "link");
         link("/dev/null", "null");
         link("/dev/full", "full");
-        assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(at("fifo"))
+                .status()
+                .unwrap()
+                .success()
+        );
         let fifo = at("fifo");
         let reader = std::thread::spawn(move || std::fs::read_to_string(fifo).unwrap());
         for name in ["new", "link", "null", "fifo"] {
             let output = command(&at(name));
-            assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{name}: {}",
+                text(&output.stderr)
+            );
         }
         let through = reader.join().unwrap();
         assert!(through.contains(wanted), "{through}");
         for name in ["new", "target"] {
-            assert!(std::fs::read_to_string(at(name)).unwrap().contains(wanted), "{name}");
+            assert!(
+                std::fs::read_to_string(at(name)).unwrap().contains(wanted),
+                "{name}"
+            );
         }
-        assert_eq!(std::fs::metadata(at("target")).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(at("target")).unwrap().mode() & 0o777,
+            0o600
+        );
         for name in ["link", "null", "full"] {
-            assert!(std::fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
+            assert!(
+                std::fs::symlink_metadata(at(name)).unwrap().is_symlink(),
+                "{name}"
+            );
         }
         let output = command(&at("full"));
         assert_ne!(output.status.code(), Some(0));
         let said = text(&output.stderr);
-        assert!(said.contains("No space left on device") && !said.contains("panicked"), "{said}");
+        assert!(
+            said.contains("No space left on device") && !said.contains("panicked"),
+            "{said}"
+        );
         for name in ["new", "target", "link", "null", "full", "fifo"] {
             std::fs::remove_file(at(name)).unwrap();
         }
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(left, 4, "no draft is left beside samples, history, rules and test");
+    assert_eq!(
+        left, 4,
+        "no draft is left beside samples, history, rules and test"
+    );
 }
 
 #[test]
@@ -305,18 +411,32 @@ fn what_cannot_be_printed_ends_a_command_with_one_line() {
         vec!["silence", "list", "--url", &url],
     ];
     for arguments in commands {
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let output = command.args(&arguments).stdout(full).output().unwrap();
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
-        assert!(said.contains("No space left on device"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("No space left on device"),
+            "{arguments:?}: {said}"
+        );
         // Nothing ends badly where nothing can be said at all.
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let output = command.args(&arguments).stderr(full).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stdout));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{arguments:?}: {}",
+            text(&output.stdout)
+        );
     }
 }
 
@@ -327,7 +447,13 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
     let (missing, not_pem, empty, fifo) = (at("missing"), at("x.pem"), at("empty"), at("fifo"));
     std::fs::write(&not_pem, "x\n").unwrap();
     std::fs::write(&empty, "\n").unwrap();
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
     let here = folder.path().to_str().unwrap();
     let channel = |keys: &str| {
         format!(
@@ -336,7 +462,9 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
     };
     let hook = |keys: &str| channel(&format!("type: webhook, url: 'http://127.0.0.1:1', {keys}"));
     let kafka = |security: &str| {
-        channel(&format!("type: kafka, brokers: 'k:9', topic: t, security: {{{security}}}"))
+        channel(&format!(
+            "type: kafka, brokers: 'k:9', topic: t, security: {{{security}}}"
+        ))
     };
     let neo4j = |keys: &str| format!("performance_monitor: {{neo4j_metrics: {{{keys}}}}}\n");
     let remote = |keys: &str| {
@@ -345,23 +473,57 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
         )
     };
     let cases = [
-        (channel(&format!("type: webhook, url_file: {missing}")), "url_file: "),
-        (channel(&format!("type: webhook, url_file: {here}")), "a directory"),
-        (channel(&format!("type: webhook, url_file: {fifo}")), "a FIFO"),
-        (channel(&format!("type: webhook, url_file: {not_pem}")), "not a URL"),
+        (
+            channel(&format!("type: webhook, url_file: {missing}")),
+            "url_file: ",
+        ),
+        (
+            channel(&format!("type: webhook, url_file: {here}")),
+            "a directory",
+        ),
+        (
+            channel(&format!("type: webhook, url_file: {fifo}")),
+            "a FIFO",
+        ),
+        (
+            channel(&format!("type: webhook, url_file: {not_pem}")),
+            "not a URL",
+        ),
         (hook(&format!("ca_file: {missing}")), "ca_file: "),
         (hook(&format!("ca_file: {not_pem}")), "no certificate in it"),
         (hook("ca_file: /dev/zero"), "a device, not a regular file"),
-        (hook(&format!("bearer_token_file: {empty}")), "bearer_token_file: "),
-        (hook(&format!("basic_auth: {{username: u, password_file: {here}}}")), "password_file: "),
         (
-            kafka(&format!("protocol: SASL_PLAINTEXT, user: u, password_file: {missing}")),
+            hook(&format!("bearer_token_file: {empty}")),
+            "bearer_token_file: ",
+        ),
+        (
+            hook(&format!(
+                "basic_auth: {{username: u, password_file: {here}}}"
+            )),
+            "password_file: ",
+        ),
+        (
+            kafka(&format!(
+                "protocol: SASL_PLAINTEXT, user: u, password_file: {missing}"
+            )),
             "password_file",
         ),
-        (remote(&format!("bearer_token_file: {missing}")), "bearer_token_file: "),
-        (remote(&format!("ca_file: {not_pem}")), "no certificate in it"),
-        (neo4j(&format!("password_file: {missing}")), "neo4j_metrics.password_file: "),
-        (neo4j(&format!("password: x, ca_file: {empty}")), "no certificate in it"),
+        (
+            remote(&format!("bearer_token_file: {missing}")),
+            "bearer_token_file: ",
+        ),
+        (
+            remote(&format!("ca_file: {not_pem}")),
+            "no certificate in it",
+        ),
+        (
+            neo4j(&format!("password_file: {missing}")),
+            "neo4j_metrics.password_file: ",
+        ),
+        (
+            neo4j(&format!("password: x, ca_file: {empty}")),
+            "no certificate in it",
+        ),
         (neo4j("password: x, uri: '?'"), "no host in the address"),
         (
             format!("performance_monitor: {{}}\nlogging: {{file: {here}}}\n"),
@@ -381,17 +543,31 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
         std::fs::write(&file, yaml).unwrap();
         let output = bellwether(&["check", &file]);
         let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{yaml}: {}", text(&output.stdout));
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{yaml}: {}",
+            text(&output.stdout)
+        );
         assert!(said.contains(expected), "{yaml}: {said}");
     }
     // What is switched off is not looked at.
     std::fs::write(&file, hook(&format!("enabled: false, ca_file: {missing}"))).unwrap();
     assert_eq!(bellwether(&["check", &file]).status.code(), Some(0));
     for (flags, expected) in [
-        (["--web.config.file", missing.as_str()], "cannot read: No such file"),
+        (
+            ["--web.config.file", missing.as_str()],
+            "cannot read: No such file",
+        ),
         (["--web.config.file", fifo.as_str()], "a FIFO"),
-        (["--web.listen-address", "nonsense"], "expected ADDRESS:PORT"),
-        (["--web.listen-address", "a b:9091"], "not an address or a host name"),
+        (
+            ["--web.listen-address", "nonsense"],
+            "expected ADDRESS:PORT",
+        ),
+        (
+            ["--web.listen-address", "a b:9091"],
+            "not an address or a host name",
+        ),
     ] {
         let output = bellwether(&["check", &file, flags[0], flags[1]]);
         let said = text(&output.stderr);
@@ -409,7 +585,13 @@ fn what_fails_cheaply_comes_before_anything_is_written() {
     std::fs::write(&file, queue_rule("{type: log}")).unwrap();
     let state = folder.path().join("state");
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
-        .args(["run", "--web.listen-address", &address, "--config", file.to_str().unwrap()])
+        .args([
+            "run",
+            "--web.listen-address",
+            &address,
+            "--config",
+            file.to_str().unwrap(),
+        ])
         .env("STATE_DIRECTORY", &state)
         .output()
         .unwrap();
@@ -424,12 +606,19 @@ fn an_environment_variable_that_is_not_text_is_named_as_such() {
     use std::os::unix::ffi::OsStrExt;
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("x.yaml");
-    std::fs::write(&file, "performance_monitor: {collection_interval: '${ODD}'}\n").unwrap();
+    std::fs::write(
+        &file,
+        "performance_monitor: {collection_interval: '${ODD}'}\n",
+    )
+    .unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
         .args(["check", file.to_str().unwrap()])
         .env("ODD", std::ffi::OsStr::from_bytes(b"3\xff"))
         .output()
         .unwrap();
     let said = text(&output.stderr);
-    assert!(said.contains("environment variable ODD is not UTF-8 text"), "{said}");
+    assert!(
+        said.contains("environment variable ODD is not UTF-8 text"),
+        "{said}"
+    );
 }

@@ -6,24 +6,30 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::{Agent, request};
 use crate::support::poll;
 use crate::support::receiver::{Mood, Receiver};
+use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 
 fn pager(receiver: &Receiver) -> String {
-    format!("{{type: webhook, name: pager, url: \"http://{}/\", timeout: 1s}}", receiver.address())
+    format!(
+        "{{type: webhook, name: pager, url: \"http://{}/\", timeout: 1s}}",
+        receiver.address()
+    )
 }
 
 /// Runs `bellwether dead-letters`: its exit status, and what it printed.
 fn dead_letters(agent: &Agent, arguments: &[&str]) -> (Option<i32>, String) {
     let url = format!("http://{}", agent.address());
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-    let output =
-        command.arg("dead-letters").args(arguments).args(["--url", &url]).output().unwrap();
+    let output = command
+        .arg("dead-letters")
+        .args(arguments)
+        .args(["--url", &url])
+        .output()
+        .unwrap();
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(printed).unwrap())
 }
@@ -63,7 +69,11 @@ fn what_was_refused_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
 
     let agent = Agent::start(folder.path(), &yaml);
     // No value yet: the first would have the alert notified again, besides the dead letter.
-    assert_eq!(listed(&agent).len(), 1, "from the disk, before anything is sent again");
+    assert_eq!(
+        listed(&agent).len(),
+        1,
+        "from the disk, before anything is sent again"
+    );
     let held = "bellwether_notification_dead_letters{channel=\"pager\"";
     assert_eq!(agent.wait_for_value(held, |held| held > 0.0), 1.0);
     let (_, screen) = dead_letters(&agent, &["--channel", "pager"]);
@@ -73,12 +83,18 @@ fn what_was_refused_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
     }
     receiver.mood(Mood::Good);
     let (_, sent) = dead_letters(&agent, &["resend", "--channel", "pager"]);
-    assert!(sent.ends_with(&format!("{name}  is sent again\n")), "{sent}");
+    assert!(
+        sent.ends_with(&format!("{name}  is sent again\n")),
+        "{sent}"
+    );
     wait_for(&receiver, &[FIRING]);
     set_queue(&agent, "mail", 42.0);
     set_queue(&agent, "mail", 3.0);
     wait_for(&receiver, &[FIRING, RESOLVED]);
-    assert_eq!(dead_letters(&agent, &[]), (Some(0), "no dead letters\n".into()));
+    assert_eq!(
+        dead_letters(&agent, &[]),
+        (Some(0), "no dead letters\n".into())
+    );
     let (_, history) = agent.get("/api/v1/alerts/history?event=queued,delivered");
     assert!(history.contains("\"cause\":\"resend\""), "{history}");
 
@@ -88,7 +104,9 @@ fn what_was_refused_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
     wait_for_letters(&agent, 1);
     set_queue(&agent, "mail", 3.0);
     let over = poll("the end of the alert", SOON, || {
-        listed(&agent).pop().filter(|letter| letter["endsAt"].is_string())
+        listed(&agent)
+            .pop()
+            .filter(|letter| letter["endsAt"].is_string())
     });
     receiver.mood(Mood::Good);
     let (status, _) = dead_letters(&agent, &["resend", over["id"].as_str().unwrap()]);
@@ -120,10 +138,16 @@ fn an_end_that_was_refused_goes_again_and_what_nobody_wants_is_discarded() {
     let (status, said) = dead_letters(&agent, &["discard", &id(&letters[1])]);
     assert!(status == Some(0) && said.contains("is discarded"), "{said}");
     let (status, said) = dead_letters(&agent, &["resend", &id(&letters[1])]);
-    assert!(status == Some(1) && said.contains("there is no dead letter"), "{said}");
+    assert!(
+        status == Some(1) && said.contains("there is no dead letter"),
+        "{said}"
+    );
     assert_eq!(dead_letters(&agent, &["resend"]).0, Some(2), "which?");
     let (status, said) = agent.post("/api/v1/dead-letters", "");
-    assert!(status == 400 && said.contains("which dead letters?"), "{said}");
+    assert!(
+        status == 400 && said.contains("which dead letters?"),
+        "{said}"
+    );
 
     let page = [("origin", "http://evil.example")];
     let path = "/api/v1/dead-letters?all=true";

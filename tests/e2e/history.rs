@@ -12,10 +12,9 @@ use bellwether_tsdb::history::History;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::poll;
+use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -31,11 +30,20 @@ fn queue(folder: &Path, queue: &str) -> SampledSeries {
         LabelMatcher::equal("queue_name", queue),
     ];
     let all = history
-        .select(&matchers, UnixMillis(0), UnixMillis(i64::MAX), &Guard::new(10_000_000))
+        .select(
+            &matchers,
+            UnixMillis(0),
+            UnixMillis(i64::MAX),
+            &Guard::new(10_000_000),
+        )
         .unwrap();
     assert!(all.len() <= 1, "{all:?}");
     let series = all.into_iter().next().unwrap_or_default();
-    assert!(series.times.is_sorted_by(|a, b| a < b), "{:?}", series.times);
+    assert!(
+        series.times.is_sorted_by(|a, b| a < b),
+        "{:?}",
+        series.times
+    );
     series
 }
 
@@ -60,7 +68,11 @@ fn wait_for_problem(agent: &Agent, wrong: bool) -> String {
         let problem = health["history"]["problem"].as_str();
         // The history of alerts and the state may still wait for the folder.
         if health["alertHistory"]["problem"].is_null() && health["state"]["problem"].is_null() {
-            assert_eq!(health["status"] == "degraded", problem.is_some(), "{health}");
+            assert_eq!(
+                health["status"] == "degraded",
+                problem.is_some(),
+                "{health}"
+            );
         }
         (problem.is_some() == wrong).then(|| problem.unwrap_or_default().to_owned())
     })
@@ -77,7 +89,10 @@ fn what_was_kept_survives_kill_9_and_goes_on() {
         let kept = wait_for_kept(&folder(&state), "mail", f64::from(round));
         agent.kill();
         let after = queue(&folder(&state), "mail");
-        assert!(after.times.starts_with(&kept.times), "lost what a reader saw");
+        assert!(
+            after.times.starts_with(&kept.times),
+            "lost what a reader saw"
+        );
         expected.push(f64::from(round));
         samples = after.values.len();
         let mut values = after.values;
@@ -87,13 +102,19 @@ fn what_was_kept_survives_kill_9_and_goes_on() {
     let agent = Agent::start(state.path(), &yaml);
     agent.wait_for_log(&["history is open"]);
     assert_eq!(health(&agent)["history"]["problem"], Value::Null);
-    agent.wait_for_value("bellwether_history_samples{part=\"head\"", |samples| samples > 3.0);
+    agent.wait_for_value("bellwether_history_samples{part=\"head\"", |samples| {
+        samples > 3.0
+    });
     // Nobody has set the queue since the last start: all of this is from disk.
     let count = "count_over_time(test_queue_length%7Bqueue_name=%22mail%22%7D%5B1h%5D)";
     let (status, body) = agent.get(&format!("/api/v1/query?query={count}"));
     assert_eq!(status, 200, "{body}");
     let answer: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(answer["data"]["result"][0]["value"][1], samples.to_string(), "{body}");
+    assert_eq!(
+        answer["data"]["result"][0]["value"][1],
+        samples.to_string(),
+        "{body}"
+    );
 }
 
 #[test]
@@ -104,7 +125,11 @@ fn a_clean_stop_loses_nothing_and_ends_no_series() {
     wait_for_kept(&folder(&state), "mail", 5.0);
     assert!(agent.stop().success());
     let series = queue(&folder(&state), "mail");
-    assert!(series.values.iter().all(|value| *value == 5.0), "{:?}", series.values);
+    assert!(
+        series.values.iter().all(|value| *value == 5.0),
+        "{:?}",
+        series.values
+    );
 }
 
 #[test]
@@ -148,7 +173,11 @@ trend_analysis:
     set_queue(&agent, "mail", 5.0);
     wait_for_kept(&state.path().join("logs/metrics_history"), "mail", 5.0);
     assert!(!folder(&state).exists());
-    assert!(!agent.log().iter().any(|line| line.contains("WARN")), "{:?}", agent.log());
+    assert!(
+        !agent.log().iter().any(|line| line.contains("WARN")),
+        "{:?}",
+        agent.log()
+    );
 }
 
 #[test]
@@ -157,7 +186,9 @@ fn without_history_nothing_is_written() {
     let yaml = queue_rule("{type: log}") + "trend_analysis: {enabled: false}\n";
     let agent = Agent::start(state.path(), &yaml);
     set_queue(&agent, "mail", 5.0);
-    agent.wait_for_value("test_queue_length{queue_name=\"mail\"", |value| value == 5.0);
+    agent.wait_for_value("test_queue_length{queue_name=\"mail\"", |value| {
+        value == 5.0
+    });
     assert_eq!(health(&agent)["history"], Value::Null);
     agent.wait_for_value("bellwether_series ", |series| series > 0.0);
     assert!(agent.value("bellwether_history_series").is_none());
@@ -192,7 +223,9 @@ fn where_the_folder_cannot_be_used_history_is_in_memory_and_says_so() {
         agent.wait_for_log(&["WARN", "history is in memory until", path]);
         assert!(wait_for_problem(&agent, true).contains(path));
         set_queue(&agent, "mail", 5.0);
-        agent.wait_for_value("bellwether_history_samples{part=\"head\"", |samples| samples > 0.0);
+        agent.wait_for_value("bellwether_history_samples{part=\"head\"", |samples| {
+            samples > 0.0
+        });
         let status = Command::new(env!("CARGO_BIN_EXE_bellwether"))
             .args(["status", "--url", &format!("http://{}", agent.address())])
             .output()
@@ -212,10 +245,15 @@ fn of_two_on_one_folder_the_first_has_it() {
     let second = Agent::start(state.path(), &yaml);
     wait_for_problem(&second, true);
     set_queue(&second, "mail", 2.0);
-    second.wait_for_value("test_queue_length{queue_name=\"mail\"", |value| value == 2.0);
+    second.wait_for_value("test_queue_length{queue_name=\"mail\"", |value| {
+        value == 2.0
+    });
     set_queue(&first, "mail", 3.0);
     let series = wait_for_kept(&folder(&state), "mail", 3.0);
-    assert!(!series.values.contains(&2.0), "the second wrote into the first's");
+    assert!(
+        !series.values.contains(&2.0),
+        "the second wrote into the first's"
+    );
     wait_for_problem(&first, false);
     // Once the first is gone, the next to start has it.
     first.kill();
@@ -232,8 +270,9 @@ fn garbage_in_the_folder_costs_only_itself() {
     set_queue(&agent, "mail", 1.0);
     wait_for_kept(&folder(&state), "mail", 1.0);
     agent.kill();
-    let noise: Vec<u8> =
-        (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..5000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
     for file in files(&folder(&state)) {
         let mut bytes = fs::read(&file).unwrap();
         bytes.extend(&noise);
@@ -257,9 +296,13 @@ fn a_folder_deleted_while_it_runs_ends_nothing() {
     set_queue(&agent, "mail", 1.0);
     wait_for_kept(&folder(&state), "mail", 1.0);
     fs::remove_dir_all(folder(&state)).unwrap();
-    let before = agent.value("bellwether_history_samples_appended_total").unwrap();
+    let before = agent
+        .value("bellwether_history_samples_appended_total")
+        .unwrap();
     set_queue(&agent, "mail", 2.0);
-    agent.wait_for_value("bellwether_history_samples_appended_total", |now| now > before + 20.0);
+    agent.wait_for_value("bellwether_history_samples_appended_total", |now| {
+        now > before + 20.0
+    });
     assert_eq!(agent.get("/metrics").0, 200);
     assert!(wait_for_problem(&agent, true).contains("history"));
     assert!(agent.stop().success());
@@ -274,7 +317,9 @@ fn on_a_full_disk_the_agent_goes_on_and_recovers_with_the_room() {
     limit_files(&agent, "0");
     set_queue(&agent, "mail", 2.0);
     wait_for_problem(&agent, true);
-    agent.wait_for_value("bellwether_history_write_failures_total", |failures| failures >= 1.0);
+    agent.wait_for_value("bellwether_history_write_failures_total", |failures| {
+        failures >= 1.0
+    });
     assert_eq!(agent.get("/metrics").0, 200);
     limit_files(&agent, "unlimited");
     wait_for_problem(&agent, false);
@@ -288,7 +333,10 @@ fn on_a_full_disk_the_agent_goes_on_and_recovers_with_the_room() {
         .filter(|line| line.starts_with("bellwether_history_samples_lost_total{"))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum();
-    assert!(series.values.contains(&2.0) || lost > 0.0, "lost, and not counted");
+    assert!(
+        series.values.contains(&2.0) || lost > 0.0,
+        "lost, and not counted"
+    );
     agent.kill();
     assert!(queue(&folder(&state), "mail").values.contains(&3.0));
 }
@@ -297,7 +345,9 @@ fn on_a_full_disk_the_agent_goes_on_and_recovers_with_the_room() {
 fn limit_files(agent: &Agent, bytes: &str) {
     let pid = agent.pid().to_string();
     let limit = format!("--fsize={bytes}:");
-    let done = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
+    let done = Command::new("prlimit")
+        .args(["--pid", &pid, &limit])
+        .status();
     assert!(done.expect("missing tool: prlimit").success());
 }
 
@@ -336,7 +386,10 @@ fn a_file_system_that_fills_up_and_is_cleared() {
     set_queue(&agent, "mail", 1.0);
     wait_for_kept(&path, "mail", 1.0);
     let ballast = disk.0.join("ballast");
-    assert!(fs::write(&ballast, vec![1; 2 << 20]).is_err(), "the disk takes 2 MB");
+    assert!(
+        fs::write(&ballast, vec![1; 2 << 20]).is_err(),
+        "the disk takes 2 MB"
+    );
     set_queue(&agent, "mail", 2.0);
     wait_for_problem(&agent, true);
     assert_eq!(agent.get("/metrics").0, 200);

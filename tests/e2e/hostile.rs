@@ -17,14 +17,20 @@ fn two_hundred_slow_clients_do_not_starve_a_scrape() {
     let slow: Vec<TcpStream> = (0..200)
         .map(|_| {
             let mut stream = TcpStream::connect(agent.address()).unwrap();
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nx-slow: ").unwrap();
+            stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nx-slow: ")
+                .unwrap();
             stream
         })
         .collect();
     for _ in 0..20 {
         let start = Instant::now();
         assert_eq!(agent.get("/metrics").0, 200);
-        assert!(start.elapsed() < Duration::from_secs(5), "starved: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "starved: {:?}",
+            start.elapsed()
+        );
     }
     drop(slow);
 }
@@ -35,7 +41,9 @@ fn a_body_of_100_mb_is_refused_before_it_is_read() {
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     let before = agent.value("process_resident_memory_bytes").unwrap();
     let mut stream = TcpStream::connect(agent.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     stream
         .write_all(
             b"POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
@@ -86,10 +94,18 @@ fn random_bytes_on_the_ports_end_nothing() {
             let _ = stream.write_all(&packet);
         }
     }
-    poll("a good line after all that", Duration::from_secs(30), || {
-        socket.send_to(b"jobs:1|c|#queue_name:mail", ("127.0.0.1", port)).unwrap();
-        agent.value("test_jobs{queue_name=\"mail\"").filter(|count| *count >= 1.0)
-    });
+    poll(
+        "a good line after all that",
+        Duration::from_secs(30),
+        || {
+            socket
+                .send_to(b"jobs:1|c|#queue_name:mail", ("127.0.0.1", port))
+                .unwrap();
+            agent
+                .value("test_jobs{queue_name=\"mail\"")
+                .filter(|count| *count >= 1.0)
+        },
+    );
     let refused: f64 = agent
         .get("/metrics")
         .1
@@ -104,7 +120,10 @@ fn random_bytes_on_the_ports_end_nothing() {
 fn what_changes_state_is_refused_to_browsers_of_other_sites() {
     let folder = TempDir::new().unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
-    let headers = [("origin", "https://evil.example"), ("content-type", "text/plain")];
+    let headers = [
+        ("origin", "https://evil.example"),
+        ("content-type", "text/plain"),
+    ];
     let body = r#"[{"metric":"queue_length","labels":{"queue_name":"x"},"set":1}]"#;
     for path in ["/api/v1/record", "/-/reload"] {
         let (status, answer) = request(agent.address(), "POST", path, &headers, body).unwrap();

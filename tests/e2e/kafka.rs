@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::kafka::{Message, Topic};
 use crate::support::poll;
 use crate::support::servers::Server;
+use crate::{queue_rule, set_queue};
 
 /// Everything on the topic so far, from its beginning.
 struct Reader {
@@ -19,17 +18,28 @@ struct Reader {
 
 impl Reader {
     fn new(kafka: &Server) -> Self {
-        Self { topic: Topic::open(&kafka.address(), "alerts"), read: Vec::new() }
+        Self {
+            topic: Topic::open(&kafka.address(), "alerts"),
+            read: Vec::new(),
+        }
     }
 
     /// Waits until there are `count` messages and returns them all, as `status queue` lines.
     fn wait_for(&mut self, count: usize) -> Vec<String> {
-        poll(&format!("{count} messages in Kafka"), Duration::from_secs(90), || {
-            self.read.extend(std::iter::from_fn(|| self.topic.next()));
-            (self.read.len() >= count).then_some(())
-        });
+        poll(
+            &format!("{count} messages in Kafka"),
+            Duration::from_secs(90),
+            || {
+                self.read.extend(std::iter::from_fn(|| self.topic.next()));
+                (self.read.len() >= count).then_some(())
+            },
+        );
         let line = |message: &Message| {
-            assert_eq!(message.key, message.text("fingerprint"), "the key is the fingerprint");
+            assert_eq!(
+                message.key,
+                message.text("fingerprint"),
+                "the key is the fingerprint"
+            );
             let queue = message.value["labels"]["queue_name"].as_str().unwrap();
             format!("{} {queue}", message.text("status"))
         };
@@ -55,8 +65,15 @@ fn alerts_reach_a_real_kafka_in_order_over_an_outage_and_kill_9() {
     kafka.stop();
     set_queue(&agent, "mail", 3.0);
     set_queue(&agent, "print", 42.0);
-    agent.wait_for_value("bellwether_notification_queue_length{channel=\"kafka\"", |n| n == 2.0);
-    assert_eq!(agent.get("/metrics").0, 200, "the page must not wait for Kafka");
+    agent.wait_for_value(
+        "bellwether_notification_queue_length{channel=\"kafka\"",
+        |n| n == 2.0,
+    );
+    assert_eq!(
+        agent.get("/metrics").0,
+        200,
+        "the page must not wait for Kafka"
+    );
     agent.kill();
     let agent = Agent::start(folder.path(), &yaml);
     kafka.start();

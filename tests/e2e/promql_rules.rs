@@ -53,19 +53,29 @@ fn a_query_over_a_recorded_series_fires_survives_a_restart_and_resolves() {
     set_queue(&agent, "other", 1.0);
     agent.wait_for_log(&["inactive => pending", "backlog"]);
     wait_for(&receiver, &[FIRING]);
-    assert_eq!(receiver.bodies()[0]["alerts"][0]["message"], "84 wait in mail");
+    assert_eq!(
+        receiver.bodies()[0]["alerts"][0]["message"],
+        "84 wait in mail"
+    );
 
     let (status, rules) = agent.get("/api/v1/rules");
     assert_eq!(status, 200);
     let rules: serde_json::Value = serde_json::from_str(&rules).unwrap();
     let [recording, alerting] = [0, 1].map(|n| &rules["data"]["groups"][0]["rules"][n]);
-    assert_eq!((&recording["type"], &recording["health"]), (&"recording".into(), &"ok".into()));
+    assert_eq!(
+        (&recording["type"], &recording["health"]),
+        (&"recording".into(), &"ok".into())
+    );
     assert_eq!(recording["query"], "test_queue_length * 2");
     assert_eq!(
         (&alerting["query"], &alerting["state"]),
         (&"queue:length:double > 20".into(), &"firing".into())
     );
-    assert!(alerting["evaluationTime"].as_f64().is_some_and(|seconds| seconds > 0.0));
+    assert!(
+        alerting["evaluationTime"]
+            .as_f64()
+            .is_some_and(|seconds| seconds > 0.0)
+    );
 
     agent.wait_for_delivered(1);
     agent.kill();
@@ -99,12 +109,18 @@ fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
         "{told}"
     );
     for (query, hint) in [
-        ("cpu_percent > 5", "in history it is \"host_cpu_percent\", as on the page"),
+        (
+            "cpu_percent > 5",
+            "in history it is \"host_cpu_percent\", as on the page",
+        ),
         ("host_cpu_precent > 5", "did you mean \"host_cpu_percent\"?"),
     ] {
         let (code, told) = check(query);
         assert_eq!(code, Some(0), "{told}");
-        assert!(told.contains("x.yaml:6:27: ") && told.contains(hint), "{told}");
+        assert!(
+            told.contains("x.yaml:6:27: ") && told.contains(hint),
+            "{told}"
+        );
     }
     assert!(!check("host_cpu_percent > 5").1.contains("nobody"));
 }

@@ -31,8 +31,11 @@ fn samples(end: i64) -> String {
         let zone = if queue % 2 == 0 { "north" } else { "south" };
         for (step, at) in steps() {
             let value = ((step * (queue + 3)) % 97) as f64 / 4.0 - 3.0;
-            writeln!(text, "queue_length{{queue=\"q{queue}\",zone=\"{zone}\"}} {value} {at}")
-                .unwrap();
+            writeln!(
+                text,
+                "queue_length{{queue=\"q{queue}\",zone=\"{zone}\"}} {value} {at}"
+            )
+            .unwrap();
         }
     }
     text += "# TYPE jobs counter\n";
@@ -65,13 +68,19 @@ fn bellwether() -> Command {
 impl Both {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs() as i64;
         let end = (now - 600) / 60 * 60;
         let file = folder.path().join("samples.om");
         std::fs::write(&file, samples(end)).unwrap();
         let history = folder.path().join("state/history");
         std::fs::create_dir_all(&history).unwrap();
-        ok(bellwether().args(["import", "--history"]).arg(&history).arg(&file));
+        ok(bellwether()
+            .args(["import", "--history"])
+            .arg(&history)
+            .arg(&file));
         let tsdb = folder.path().join("prometheus");
         ok(Command::new("promtool")
             .args(["tsdb", "create-blocks-from", "openmetrics"])
@@ -80,24 +89,40 @@ impl Both {
                     prometheus: {query: {lookback: 1m}}\n";
         let agent = Agent::start(folder.path(), yaml);
         let prometheus = Prometheus::start(folder.path(), "  []\n");
-        Self { agent, prometheus, end, folder }
+        Self {
+            agent,
+            prometheus,
+            end,
+            folder,
+        }
     }
 
     /// The same request to both.
     fn ask(&self, method: &str, path: &str, body: &str) -> [(u16, Value); 2] {
-        let headers = if body.is_empty() { &[][..] } else { &[FORM][..] };
+        let headers = if body.is_empty() {
+            &[][..]
+        } else {
+            &[FORM][..]
+        };
         let ours = request(self.agent.address(), method, path, headers, body).unwrap();
         let theirs = self.prometheus.send(method, path, headers, body);
         [ours, theirs].map(|(status, body)| {
             let json = serde_json::from_str(&body);
-            (status, json.unwrap_or_else(|_| panic!("{path}: {status}: {body}")))
+            (
+                status,
+                json.unwrap_or_else(|_| panic!("{path}: {status}: {body}")),
+            )
         })
     }
 
     /// Asks both, and that they answer the same but for the order of a vector.
     fn same(&self, method: &str, path: &str, body: &str) -> Value {
         let [(status, mut ours), (their_status, mut theirs)] = self.ask(method, path, body);
-        assert_eq!((status, their_status), (200, 200), "{path} {body}: {ours} {theirs}");
+        assert_eq!(
+            (status, their_status),
+            (200, 200),
+            "{path} {body}: {ours} {theirs}"
+        );
         // What Prometheus 2.42 does not know yet.
         ours.as_object_mut().unwrap().remove("infos");
         for answer in [&mut ours, &mut theirs] {
@@ -135,7 +160,11 @@ fn difference(ours: &Value, theirs: &Value, at: &str) -> Option<String> {
         }
         (Value::Array(one), Value::Array(other)) => {
             if one.len() != other.len() {
-                return Some(format!("{at}: {} entries are not {}", one.len(), other.len()));
+                return Some(format!(
+                    "{at}: {} entries are not {}",
+                    one.len(),
+                    other.len()
+                ));
             }
             let mut pairs = one.iter().zip(other).enumerate();
             pairs
@@ -204,8 +233,13 @@ const QUERIES: &[&str] = &[
 ];
 
 /// Only for one time: a text, a range, an order.
-const INSTANT: &[&str] =
-    &["\"a \\\"text\\\"\"", "jobs_total[1m]", "queue_length{zone=\"south\"}[2m:30s]", "Inf", "-0"];
+const INSTANT: &[&str] = &[
+    "\"a \\\"text\\\"\"",
+    "jobs_total[1m]",
+    "queue_length{zone=\"south\"}[2m:30s]",
+    "Inf",
+    "-0",
+];
 
 #[test]
 fn answers_are_those_of_a_prometheus_with_the_same_samples() {
@@ -223,7 +257,11 @@ fn answers_are_those_of_a_prometheus_with_the_same_samples() {
         let query = encoded(query);
         let span = format!("query={query}&start={}.25&end={}", end - 5396, end + 120);
         for step in ["60", "13.5", "5m"] {
-            both.same("GET", &format!("/api/v1/query_range?{span}&step={step}"), "");
+            both.same(
+                "GET",
+                &format!("/api/v1/query_range?{span}&step={step}"),
+                "",
+            );
             asked += 1;
         }
         both.same("POST", "/api/v1/query_range", &format!("{span}&step=300"));
@@ -256,14 +294,25 @@ fn what_grafana_asks_is_answered_as_a_prometheus_does() {
     for key in theirs["data"].as_object().unwrap().keys() {
         assert!(ours["data"][key].is_string(), "{key}: {ours}");
     }
-    assert_eq!(ours["data"]["features"], Value::Null, "with features it would be a Mimir");
+    assert_eq!(
+        ours["data"]["features"],
+        Value::Null,
+        "with features it would be a Mimir"
+    );
 
     let named = encoded("{__name__=~\"queue.*|jobs.*|took.*\"}");
     let names = format!("/api/v1/label/__name__/values?start={start}&end={end}&match[]={named}");
     let names = both.same("GET", &names, "");
-    assert_eq!(names["data"], json!(["jobs_total", "queue_length", "took_bucket"]));
+    assert_eq!(
+        names["data"],
+        json!(["jobs_total", "queue_length", "took_bucket"])
+    );
     let match_one = encoded("queue_length{queue=\"q1\"}");
-    both.same("POST", "/api/v1/labels", &format!("start={start}&end={end}&match[]={match_one}"));
+    both.same(
+        "POST",
+        "/api/v1/labels",
+        &format!("start={start}&end={end}&match[]={match_one}"),
+    );
     both.same(
         "POST",
         "/api/v1/series",
@@ -280,10 +329,21 @@ fn what_grafana_asks_is_answered_as_a_prometheus_does() {
         "/api/v1/query_range",
         &format!("query={expr}&start={start}&end={end}&step=15"),
     );
-    both.same("POST", "/api/v1/query", &format!("query={expr}&time={end}.123"));
-    both.same("POST", "/api/v1/query_exemplars", &format!("query={expr}&start={start}&end={end}"));
+    both.same(
+        "POST",
+        "/api/v1/query",
+        &format!("query={expr}&time={end}.123"),
+    );
+    both.same(
+        "POST",
+        "/api/v1/query_exemplars",
+        &format!("query={expr}&start={start}&end={end}"),
+    );
     let [(status, rules), _] = both.ask("GET", "/api/v1/rules", "");
-    assert!(status == 200 && rules["data"]["groups"].is_array(), "{rules}");
+    assert!(
+        status == 200 && rules["data"]["groups"].is_array(),
+        "{rules}"
+    );
     let [(_, ours), (_, theirs)] = both.ask("GET", "/api/v1/metadata?limit=1", "");
     assert_eq!(theirs["data"], json!({}), "it scrapes nothing");
     let (_, metric) = ours["data"].as_object().unwrap().iter().next().unwrap();
@@ -329,15 +389,20 @@ fn errors_are_those_of_prometheus() {
     let end = both.end;
     let twice = encoded("queue_length + on (zone) queue_length");
     let execution = format!("query?query={twice}&time={end}");
-    for (path, text) in same_text
-        .into_iter()
-        .map(|path| (path, true))
-        .chain(same_kind.into_iter().chain([&*execution]).map(|path| (path, false)))
-    {
+    for (path, text) in same_text.into_iter().map(|path| (path, true)).chain(
+        same_kind
+            .into_iter()
+            .chain([&*execution])
+            .map(|path| (path, false)),
+    ) {
         let [(status, ours), (their_status, theirs)] =
             both.ask("GET", &format!("/api/v1/{path}"), "");
         println!("{path}\n  {}\n  {}", ours["error"], theirs["error"]);
-        assert_eq!((status, &ours["errorType"]), (their_status, &theirs["errorType"]), "{path}");
+        assert_eq!(
+            (status, &ours["errorType"]),
+            (their_status, &theirs["errorType"]),
+            "{path}"
+        );
         assert_eq!(ours["status"], "error");
         if text {
             assert_eq!(ours["error"], theirs["error"], "{path}");
@@ -355,7 +420,10 @@ fn promtool_takes_it_for_a_prometheus() {
     let at = format!("--time={end}");
     let promtool = |url: &str, kind: &str, options: &[&str], what: &str| {
         let mut command = Command::new("promtool");
-        let told = ok(command.args(["query", kind]).args(options).args([url, what]));
+        let told = ok(command
+            .args(["query", kind])
+            .args(options)
+            .args([url, what]));
         let mut lines: Vec<String> = told.lines().map(str::to_owned).collect();
         if kind == "instant" {
             lines.sort();
@@ -370,13 +438,20 @@ fn promtool_takes_it_for_a_prometheus() {
         ("range", &range, "rate(jobs_total[5m])"),
         ("labels", &[&*times[0], &*times[1]], "zone"),
     ] {
-        let (ours, theirs) =
-            (promtool(&ours, kind, options, what), promtool(&theirs, kind, options, what));
+        let (ours, theirs) = (
+            promtool(&ours, kind, options, what),
+            promtool(&theirs, kind, options, what),
+        );
         assert_eq!(ours, theirs, "{kind} {what}");
     }
     let series = |url: &str| {
         let mut command = Command::new("promtool");
-        command.args(["query", "series", "--match=jobs_total", "--match=queue_length"]);
+        command.args([
+            "query",
+            "series",
+            "--match=jobs_total",
+            "--match=queue_length",
+        ]);
         ok(command.args(&times).arg(url))
     };
     assert_eq!(series(&ours), series(&theirs));
@@ -392,7 +467,10 @@ fn the_shell_asks_a_server_or_a_folder() {
         ok(bellwether().arg("query").args(from).args(arguments))
     };
     let folder = both.folder.path().join("state/history");
-    let (server, folder) = (["--url", &url], ["--history", &folder.display().to_string()]);
+    let (server, folder) = (
+        ["--url", &url],
+        ["--history", &folder.display().to_string()],
+    );
     let sum = "sum by (zone) (queue_length)";
     for arguments in [
         &["--at", &end, sum][..],
@@ -405,10 +483,19 @@ fn the_shell_asks_a_server_or_a_folder() {
     ] {
         let (one, other) = (query(&server, arguments), query(&folder, arguments));
         assert_eq!(one, other, "{arguments:?}");
-        assert!(!one.is_empty() && !one.contains("no series"), "{arguments:?}: {one}");
+        assert!(
+            !one.is_empty() && !one.contains("no series"),
+            "{arguments:?}: {one}"
+        );
     }
-    let chart = query(&server, &["--to", &end, "--format", "chart", "rate(jobs_total[5m])"]);
-    assert!(chart.contains("a {queue=\"q0\"}") && chart.contains("cccc"), "{chart}");
+    let chart = query(
+        &server,
+        &["--to", &end, "--format", "chart", "rate(jobs_total[5m])"],
+    );
+    assert!(
+        chart.contains("a {queue=\"q0\"}") && chart.contains("cccc"),
+        "{chart}"
+    );
     let failed = |arguments: &[&str]| {
         let done = bellwether().arg("query").args(arguments).output().unwrap();
         assert_eq!(done.status.code(), Some(1), "{arguments:?}");

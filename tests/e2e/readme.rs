@@ -12,9 +12,13 @@ const README: &str = include_str!("../../README.md");
 
 /// The lines of code in the section of this title, comments left out.
 fn examples(title: &str) -> Vec<&'static str> {
-    let section = README.split("\n## ").find(|section| section.starts_with(title)).expect(title);
+    let section = README
+        .split("\n## ")
+        .find(|section| section.starts_with(title))
+        .expect(title);
     let code = section.lines().filter_map(|line| line.strip_prefix("    "));
-    code.map(|line| line.split("   #").next().unwrap_or(line).trim_end()).collect()
+    code.map(|line| line.split("   #").next().unwrap_or(line).trim_end())
+        .collect()
 }
 
 /// Runs a line in a shell, as a user of this agent would.
@@ -40,28 +44,41 @@ fn every_query_and_export_gives_data() {
     let state = folder.path().join("state");
     let yaml = yaml.replacen(
         "performance_monitor:\n",
-        &format!("performance_monitor:\n  state_directory: {}\n", state.display()),
+        &format!(
+            "performance_monitor:\n  state_directory: {}\n",
+            state.display()
+        ),
         1,
     );
     let config = folder.path().join("readme.yaml");
     std::fs::write(&config, &yaml).unwrap();
     let agent = Agent::start(folder.path(), &yaml);
-    poll("two collections", std::time::Duration::from_secs(30), || {
-        let query = "/api/v1/query?query=rate(multi_agent_system_network_bytes_recv%5B5m%5D)";
-        agent.get(query).1.contains("\"value\"").then_some(())
-    });
+    poll(
+        "two collections",
+        std::time::Duration::from_secs(30),
+        || {
+            let query = "/api/v1/query?query=rate(multi_agent_system_network_bytes_recv%5B5m%5D)";
+            agent.get(query).1.contains("\"value\"").then_some(())
+        },
+    );
     let mut tried = 0;
     for title in ["Ask it in PromQL", "Out and in"] {
         for line in examples(title) {
-            let runs =
-                ["curl -g", "promtool query", "bellwether query", "bellwether export --from"];
+            let runs = [
+                "curl -g",
+                "promtool query",
+                "bellwether query",
+                "bellwether export --from",
+            ];
             if !runs.iter().any(|start| line.starts_with(start)) {
                 continue;
             }
             tried += 1;
             let output = shell(line, &agent, &folder, config.to_str().unwrap());
-            let (out, err) =
-                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let (out, err) = (
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr),
+            );
             assert!(output.status.success(), "{line}: {out}{err}");
             assert!(!err.contains("hint:"), "{line}: {err}");
             let empty = out.contains("\"result\":[]")

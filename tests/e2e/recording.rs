@@ -20,13 +20,26 @@ fn records_are_taken_one_by_one_and_refusals_named() {
     ]"#;
     let (status, answer) = agent.post("/api/v1/record", body);
     let answer: Value = serde_json::from_str(&answer).unwrap();
-    assert_eq!((status, &answer["data"]["accepted"]), (200, &Value::from(2)), "{answer}");
+    assert_eq!(
+        (status, &answer["data"]["accepted"]),
+        (200, &Value::from(2)),
+        "{answer}"
+    );
     let refused = answer["data"]["refused"].as_array().unwrap();
-    let indices: Vec<u64> = refused.iter().map(|one| one["index"].as_u64().unwrap()).collect();
+    let indices: Vec<u64> = refused
+        .iter()
+        .map(|one| one["index"].as_u64().unwrap())
+        .collect();
     assert_eq!(indices, [1, 2, 3, 4], "{answer}");
-    assert!(refused.iter().all(|one| one["reason"].is_string()), "{answer}");
+    assert!(
+        refused.iter().all(|one| one["reason"].is_string()),
+        "{answer}"
+    );
     assert_eq!(agent.value("test_jobs{queue_name=\"mail\""), Some(2.0));
-    assert_eq!(agent.value("test_queue_length{queue_name=\"mail\""), Some(42.0));
+    assert_eq!(
+        agent.value("test_queue_length{queue_name=\"mail\""),
+        Some(42.0)
+    );
     assert_eq!(
         agent.value("bellwether_application_refused_total{reason=\"unknown_metric\""),
         Some(1.0)

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::Agent;
+use crate::{queue_rule, set_queue};
 
 #[test]
 fn counters_and_alerts_survive_reloads_under_load() {
@@ -18,7 +17,10 @@ fn counters_and_alerts_survive_reloads_under_load() {
     set_queue(&agent, "mail", 42.0);
     agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing == 1.0);
 
-    let (stop, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stop, accepted) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let load = {
         let (agent, stop, accepted) = (agent.clone(), stop.clone(), accepted.clone());
         std::thread::spawn(move || {
@@ -31,21 +33,33 @@ fn counters_and_alerts_survive_reloads_under_load() {
     };
     for round in 0..5 {
         // The threshold changes, a metric comes and goes; neither touches what stays.
-        let changed = yaml.replace("threshold: 10", &format!("threshold: {}", 11 + round)).replace(
-            "    - {name: jobs",
-            &format!("    - {{name: extra_{round}, type: gauge}}\n    - {{name: jobs"),
-        );
+        let changed = yaml
+            .replace("threshold: 10", &format!("threshold: {}", 11 + round))
+            .replace(
+                "    - {name: jobs",
+                &format!("    - {{name: extra_{round}, type: gauge}}\n    - {{name: jobs"),
+            );
         agent.write_config(&changed);
         assert_eq!(agent.post("/-/reload", "").0, 200);
     }
     stop.store(true, Ordering::SeqCst);
     load.join().unwrap();
     assert!(accepted.load(Ordering::SeqCst) > 0);
-    assert_eq!(agent.value("test_jobs{"), Some(accepted.load(Ordering::SeqCst) as f64));
+    assert_eq!(
+        agent.value("test_jobs{"),
+        Some(accepted.load(Ordering::SeqCst) as f64)
+    );
     assert_eq!(agent.value("bellwether_alerts{state=\"firing\""), Some(1.0));
-    let fired = agent.log().iter().filter(|line| line.contains("=> firing")).count();
+    let fired = agent
+        .log()
+        .iter()
+        .filter(|line| line.contains("=> firing"))
+        .count();
     assert_eq!(fired, 1, "fired again after a reload");
-    assert_eq!(agent.value("bellwether_reloads_total{result=\"success\""), Some(5.0));
+    assert_eq!(
+        agent.value("bellwether_reloads_total{result=\"success\""),
+        Some(5.0)
+    );
 }
 
 #[test]
@@ -62,12 +76,19 @@ fn a_broken_declaration_changes_nothing_and_says_why() {
         "{body}"
     );
     agent.signal("HUP");
-    agent.wait_for_value("bellwether_reloads_total{result=\"failure\"", |failed| failed == 2.0);
-    assert_eq!(agent.value("bellwether_config_last_reload_successful"), Some(0.0));
+    agent.wait_for_value("bellwether_reloads_total{result=\"failure\"", |failed| {
+        failed == 2.0
+    });
+    assert_eq!(
+        agent.value("bellwether_config_last_reload_successful"),
+        Some(0.0)
+    );
     assert_eq!(agent.value("test_queue_length{"), Some(5.0));
     agent.write_config(&yaml);
     agent.signal("HUP");
-    agent.wait_for_value("bellwether_config_last_reload_successful", |good| good == 1.0);
+    agent.wait_for_value("bellwether_config_last_reload_successful", |good| {
+        good == 1.0
+    });
 }
 
 #[test]
@@ -103,9 +124,11 @@ fn another_port_is_taken_at_a_reload_and_a_port_in_use_is_refused() {
     drop(holder);
     assert_eq!(agent.post("/-/reload", "").0, 200);
     let moved = std::net::SocketAddr::from(([127, 0, 0, 1], second));
-    crate::support::poll("the new port answers", std::time::Duration::from_secs(10), || {
-        crate::support::agent::request(moved, "GET", "/-/healthy", &[], "").ok()
-    });
+    crate::support::poll(
+        "the new port answers",
+        std::time::Duration::from_secs(10),
+        || crate::support::agent::request(moved, "GET", "/-/healthy", &[], "").ok(),
+    );
 }
 
 #[test]
@@ -121,7 +144,9 @@ fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
     let agent = Agent::start(folder.path(), &listen(first));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let send = |port: u16| {
-        socket.send_to(b"jobs:1|c|#queue_name:mail", ("127.0.0.1", port)).unwrap();
+        socket
+            .send_to(b"jobs:1|c|#queue_name:mail", ("127.0.0.1", port))
+            .unwrap();
     };
     for _ in 0..5 {
         (0..20).for_each(|_| send(first));
@@ -132,7 +157,10 @@ fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
     agent.write_config(&listen(second));
     let (status, body) = agent.post("/-/reload", "");
     assert_eq!(status, 500);
-    assert!(body.contains(&format!("cannot listen for StatsD on 127.0.0.1:{second}")), "{body}");
+    assert!(
+        body.contains(&format!("cannot listen for StatsD on 127.0.0.1:{second}")),
+        "{body}"
+    );
     send(first);
     agent.wait_for_value("test_jobs{", |count| count == 101.0);
 
@@ -148,5 +176,9 @@ fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
 }
 
 fn free_udp_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

@@ -5,10 +5,9 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::{Agent, request};
 use crate::support::prometheus::Prometheus;
+use crate::{queue_rule, set_queue};
 
 const HOST: &str = r"
 performance_monitor:
@@ -45,7 +44,11 @@ fn prometheus_scrapes_both_formats() {
     let prometheus = Prometheus::start(folder.path(), &scrape("bellwether", ""));
     let up = prometheus.wait_for("up{job=\"bellwether\"} == 1");
     assert_eq!(up.len(), 1);
-    assert!(prometheus.failures().is_empty(), "{:?}", prometheus.failures());
+    assert!(
+        prometheus.failures().is_empty(),
+        "{:?}",
+        prometheus.failures()
+    );
     let memory = prometheus.wait_for("test_memory_percent{environment=\"ci\",instance=\"here\"}");
     let value: f64 = memory[0]["value"][1].as_str().unwrap().parse().unwrap();
     assert!(value > 0.0 && value <= 100.0, "{value}");
@@ -80,7 +83,12 @@ fn the_text_format_is_what_promtool_reads_and_the_self_metrics_lint_clean() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("promtool is needed: apt-get install prometheus");
-    promtool.stdin.take().unwrap().write_all(own.as_bytes()).unwrap();
+    promtool
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(own.as_bytes())
+        .unwrap();
     let output = promtool.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
@@ -93,7 +101,10 @@ fn openmetrics_is_served_when_asked_for() {
     let accept = [("accept", "application/openmetrics-text; version=1.0.0")];
     let (_, page) = request(agent.address(), "GET", "/metrics", &accept, "").unwrap();
     assert!(page.ends_with("# EOF\n"), "{page}");
-    assert!(page.contains("# TYPE bellwether_reloads counter\n"), "{page}");
+    assert!(
+        page.contains("# TYPE bellwether_reloads counter\n"),
+        "{page}"
+    );
     let (_, text) = agent.get("/metrics");
     assert!(text.contains("# TYPE bellwether_reloads_total counter\n") && !text.contains("# EOF"));
 }
@@ -105,5 +116,8 @@ fn a_recorded_value_is_on_the_page_at_once() {
     let yaml = queue_rule("{type: log}").replace("200ms", "60s");
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 7.0);
-    assert_eq!(agent.value("test_queue_length{queue_name=\"mail\""), Some(7.0));
+    assert_eq!(
+        agent.value("test_queue_length{queue_name=\"mail\""),
+        Some(7.0)
+    );
 }

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::poll;
 use crate::support::receiver::Receiver;
+use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 
 /// A rule on queues, with files of silences and two time intervals.
 fn declaration(receiver: &Receiver) -> String {
-    let pager = format!("{{type: webhook, name: pager, url: \"http://{}/\"}}", receiver.address());
+    let pager = format!(
+        "{{type: webhook, name: pager, url: \"http://{}/\"}}",
+        receiver.address()
+    );
     let more = "alerting:
     silence_files: ['silences/*.yml']
     time_intervals:
@@ -30,7 +32,12 @@ fn declaration(receiver: &Receiver) -> String {
 fn silence(agent: &Agent, arguments: &[&str]) -> (Option<i32>, String) {
     let url = format!("http://{}", agent.address());
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-    let output = command.arg("silence").args(arguments).args(["--url", &url]).output().unwrap();
+    let output = command
+        .arg("silence")
+        .args(arguments)
+        .args(["--url", &url])
+        .output()
+        .unwrap();
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(printed).unwrap())
 }
@@ -65,19 +72,37 @@ fn a_file_silences_until_a_reload_takes_it_away() {
     set_queue(&agent, "mail", 42.0);
     set_queue(&agent, "print", 42.0);
     wait_for_held(&agent, "mail", "silenced by ada: moved (silence file-");
-    poll("the other", SOON, || (receiver.taken() == [told("print")]).then_some(()));
+    poll("the other", SOON, || {
+        (receiver.taken() == [told("print")]).then_some(())
+    });
 
     let (_, list) = silence(&agent, &["list"]);
-    assert!(list.contains("open end  by ada  moved\n  only during always\n  from "), "{list}");
-    assert!(list.contains("silences/a.yml:1") && list.contains("silences/a.yml:2"), "{list}");
+    assert!(
+        list.contains("open end  by ada  moved\n  only during always\n  from "),
+        "{list}"
+    );
+    assert!(
+        list.contains("silences/a.yml:1") && list.contains("silences/a.yml:2"),
+        "{list}"
+    );
     let id = list.split_whitespace().next().unwrap();
     let (status, said) = silence(&agent, &["expire", id]);
-    assert!(status == Some(1) && said.contains("silences/a.yml:1; change it there"), "{said}");
+    assert!(
+        status == Some(1) && said.contains("silences/a.yml:1; change it there"),
+        "{said}"
+    );
 
-    write(folder.path(), "- {matchers: queue_name=mail, intervals: [alwys], created_by: ada}\n");
+    write(
+        folder.path(),
+        "- {matchers: queue_name=mail, intervals: [alwys], created_by: ada}\n",
+    );
     agent.signal("HUP");
     agent.wait_for_log(&["reload failed", "silences/a.yml:1:43:", "alwys"]);
-    assert_eq!(silence(&agent, &["list"]).1, list, "what was in effect stays");
+    assert_eq!(
+        silence(&agent, &["list"]).1,
+        list,
+        "what was in effect stays"
+    );
     write(folder.path(), "# none\n");
     agent.signal("HUP");
     poll("both are told", SOON, || {
@@ -93,15 +118,35 @@ fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
     let agent = Agent::start(folder.path(), &yaml);
     let (status, id) = silence(&agent, &["add", "queue_name=mail", "--during", "always"]);
     assert_eq!(status, Some(0), "{id}");
-    let weekend = ["--weekdays", "saturday", "--weekdays", "sunday", "--hours", "01:00-05:00"];
+    let weekend = [
+        "--weekdays",
+        "saturday",
+        "--weekdays",
+        "sunday",
+        "--hours",
+        "01:00-05:00",
+    ];
     let add = ["add", "queue_name=x", "--location", "Europe/Berlin"];
-    assert_eq!(silence(&agent, &[&add[..], &weekend[..]].concat()).0, Some(0));
+    assert_eq!(
+        silence(&agent, &[&add[..], &weekend[..]].concat()).0,
+        Some(0)
+    );
     let (status, said) = silence(&agent, &["add", "queue_name=mail", "--during", "alwys"]);
-    assert!(status == Some(1) && said.contains("did you mean \"always\"?"), "{said}");
-    assert_eq!(silence(&agent, &["add", "queue_name=mail"]).0, Some(2), "until when?");
+    assert!(
+        status == Some(1) && said.contains("did you mean \"always\"?"),
+        "{said}"
+    );
+    assert_eq!(
+        silence(&agent, &["add", "queue_name=mail"]).0,
+        Some(2),
+        "until when?"
+    );
     let (_, list) = silence(&agent, &["list"]);
     let recurs = "  only saturday and sunday, 01:00 to 05:00, Europe/Berlin\n";
-    assert!(list.contains(recurs) && list.contains("  only during always\n"), "{list}");
+    assert!(
+        list.contains(recurs) && list.contains("  only during always\n"),
+        "{list}"
+    );
     agent.kill();
 
     let agent = Agent::start(folder.path(), &yaml);
@@ -111,7 +156,13 @@ fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
     // Without the interval it holds at no time, and never all the time.
     agent.write_config(&yaml.replace("name: always,", "name: never,"));
     agent.signal("HUP");
-    agent.wait_for_log(&["time interval that is not declared any more", id.trim(), "always"]);
-    poll("it is told", SOON, || (receiver.taken() == [told("mail")]).then_some(()));
+    agent.wait_for_log(&[
+        "time interval that is not declared any more",
+        id.trim(),
+        "always",
+    ]);
+    poll("it is told", SOON, || {
+        (receiver.taken() == [told("mail")]).then_some(())
+    });
     assert_eq!(silence(&agent, &["expire", id.trim()]).0, Some(0));
 }

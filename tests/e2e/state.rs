@@ -7,10 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::queue_rule;
-use crate::set_queue;
 use crate::support::agent::Agent;
 use crate::support::poll;
+use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -18,8 +17,13 @@ const SOON: Duration = Duration::from_secs(60);
 fn state_problem(agent: &Agent) -> (Option<String>, String) {
     let (_, body) = agent.get("/api/v1/health");
     let health: Value = serde_json::from_str(&body).unwrap();
-    let problem = health["data"]["state"]["problem"].as_str().map(str::to_owned);
-    (problem, health["data"]["status"].as_str().unwrap().to_owned())
+    let problem = health["data"]["state"]["problem"]
+        .as_str()
+        .map(str::to_owned);
+    (
+        problem,
+        health["data"]["status"].as_str().unwrap().to_owned(),
+    )
 }
 
 fn wait_for_problem(agent: &Agent, wrong: bool) -> String {
@@ -40,7 +44,15 @@ fn status(agent: &Agent) -> String {
 fn silence(agent: &Agent, comment: &str) -> (Option<i32>, String) {
     let url = format!("http://{}", agent.address());
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
-    command.args(["silence", "add", "alertname=x", "--for", "1h", "--comment", comment]);
+    command.args([
+        "silence",
+        "add",
+        "alertname=x",
+        "--for",
+        "1h",
+        "--comment",
+        comment,
+    ]);
     let output = command.args(["--url", &url]).output().unwrap();
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(printed).unwrap())
@@ -57,16 +69,35 @@ fn of_two_on_one_folder_the_first_keeps_its_alerts_and_silences() {
     assert_eq!(code, Some(0), "{answer}");
     let second = Agent::start(folder.path(), &queue_rule("{type: log}"));
     let told = wait_for_problem(&second, true);
-    assert!(told.contains("another Bellwether has the state directory"), "{told}");
-    assert!(status(&second).contains("DEGRADED another Bellwether"), "{}", status(&second));
+    assert!(
+        told.contains("another Bellwether has the state directory"),
+        "{told}"
+    );
+    assert!(
+        status(&second).contains("DEGRADED another Bellwether"),
+        "{}",
+        status(&second)
+    );
     assert_eq!(second.value("bellwether_state_on_disk"), Some(0.0));
     assert_eq!(first.value("bellwether_state_on_disk"), Some(1.0));
     let (_, answer) = silence(&second, "second");
     assert!(answer.contains("not kept over a restart"), "{answer}");
     assert!(second.stop().success());
-    assert!(fs::read_to_string(at("desk.json")).unwrap().contains("first"));
-    assert!(!fs::read_to_string(at("desk.json")).unwrap().contains("second"));
-    assert!(fs::read_to_string(at("alerts.json")).unwrap().contains("firing"));
+    assert!(
+        fs::read_to_string(at("desk.json"))
+            .unwrap()
+            .contains("first")
+    );
+    assert!(
+        !fs::read_to_string(at("desk.json"))
+            .unwrap()
+            .contains("second")
+    );
+    assert!(
+        fs::read_to_string(at("alerts.json"))
+            .unwrap()
+            .contains("firing")
+    );
     assert_eq!(state_problem(&first).0, None);
     first.kill();
     let third = Agent::start(folder.path(), &queue_rule("{type: log}"));
@@ -82,15 +113,26 @@ fn a_folder_that_cannot_be_used_is_told_and_used_once_it_can() {
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     let told = wait_for_problem(&agent, true);
     assert!(told.contains("cannot use the state directory"), "{told}");
-    assert!(!agent.log().join("\n").contains("another process"), "it is not said who is not there");
+    assert!(
+        !agent.log().join("\n").contains("another process"),
+        "it is not said who is not there"
+    );
     set_queue(&agent, "mail", 42.0);
-    agent.wait_for_value("bellwether_state_save_failures_total", |failures| failures > 1.0);
+    agent.wait_for_value("bellwether_state_save_failures_total", |failures| {
+        failures > 1.0
+    });
     let saved = |line: &&String| line.contains("cannot save the state of the alerts");
-    assert_eq!(agent.log().iter().filter(saved).count(), 1, "once per outage");
+    assert_eq!(
+        agent.log().iter().filter(saved).count(),
+        1,
+        "once per outage"
+    );
     fs::remove_file(&state).unwrap();
     wait_for_problem(&agent, false);
     agent.wait_for_saved("firing");
-    poll("the queue on disk", SOON, || state.join("outbox/log.jsonl").exists().then_some(()));
+    poll("the queue on disk", SOON, || {
+        state.join("outbox/log.jsonl").exists().then_some(())
+    });
     agent.wait_for_value("bellwether_state_on_disk", |on_disk| on_disk == 1.0);
 }
 
@@ -117,16 +159,33 @@ fn odd_files_in_the_folder_do_not_hold_up_the_start_and_are_kept() {
     let state = folder.path().join("state");
     fs::create_dir_all(state.join("outbox")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", state.join("alerts.json")).unwrap();
-    fs::File::create(state.join("desk.json")).unwrap().set_len(3 << 30).unwrap();
+    fs::File::create(state.join("desk.json"))
+        .unwrap()
+        .set_len(3 << 30)
+        .unwrap();
     let fifo = state.join("outbox/log.jsonl");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     set_queue(&agent, "mail", 42.0);
     agent.wait_for_saved("firing");
     wait_for_problem(&agent, false);
     for name in ["alerts.json", "desk.json", "outbox/log.jsonl"] {
         let aside = state.join(format!("{name}.corrupt"));
-        assert!(fs::symlink_metadata(&aside).is_ok(), "{} is kept", aside.display());
+        assert!(
+            fs::symlink_metadata(&aside).is_ok(),
+            "{} is kept",
+            aside.display()
+        );
     }
-    assert!(fs::symlink_metadata(state.join("alerts.json")).unwrap().is_file());
+    assert!(
+        fs::symlink_metadata(state.join("alerts.json"))
+            .unwrap()
+            .is_file()
+    );
 }

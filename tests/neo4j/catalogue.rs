@@ -24,7 +24,10 @@ async fn counts_are_those_of_the_graph() {
     assert_eq!(Agent::of(&server, COUNTS).collect().await.good(), expect);
     // No scan: the same figures from statements that do scan.
     assert_eq!(ask(&server, "MATCH (n) RETURN count(n) AS n").await, 4);
-    assert_eq!(ask(&server, "MATCH ()-[r]->() RETURN count(r) AS n").await, 3);
+    assert_eq!(
+        ask(&server, "MATCH ()-[r]->() RETURN count(r) AS n").await,
+        3
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +59,10 @@ async fn active_transactions_are_those_of_others() {
     for transaction in open {
         transaction.rollback().await.unwrap();
     }
-    assert_eq!(agent.collect().await.good(), series(&[("neo4j_transactions_active", 0.0)]));
+    assert_eq!(
+        agent.collect().await.good(),
+        series(&[("neo4j_transactions_active", 0.0)])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +87,10 @@ async fn apoc_tells_sizes_and_totals() {
     let grown = |name: &str| after.get(name).unwrap() - before.get(name).unwrap();
     assert!(grown("neo4j_transactions_committed") >= 5.0, "{after:?}");
     assert!(grown("neo4j_transactions_rolled_back") >= 7.0, "{after:?}");
-    assert!(after.get("neo4j_database_size_bytes") > Some(100_000.0), "{after:?}");
+    assert!(
+        after.get("neo4j_database_size_bytes") > Some(100_000.0),
+        "{after:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,16 +104,28 @@ async fn durations_and_pool_are_our_own() {
          {name: neo4j_query_duration_p95}, {name: neo4j_query_duration_p99}]",
     );
     let first = agent.collect().await;
-    assert_eq!((first.get("neo4j_query_duration_p50"), &first.failure), (None, &None), "planning");
+    assert_eq!(
+        (first.get("neo4j_query_duration_p50"), &first.failure),
+        (None, &None),
+        "planning"
+    );
     let collected = agent.collect().await;
     assert_eq!(collected.failure, None);
     let get = |name: &str| collected.get(name).unwrap();
     assert_eq!((get("a"), get("b"), get("c")), (1.0, 1.0, 1.0));
-    assert_eq!((get("neo4j_connection_pool_total"), get("neo4j_connection_pool_idle")), (2.0, 2.0));
+    assert_eq!(
+        (
+            get("neo4j_connection_pool_total"),
+            get("neo4j_connection_pool_idle")
+        ),
+        (2.0, 2.0)
+    );
     let connections = "CALL dbms.listConnections() YIELD connectionId RETURN count(*) AS n";
-    poll("only the pool and the asking client are connected", Duration::from_secs(60), || {
-        (block_on(ask(&server, connections)) == 3).then_some(())
-    });
+    poll(
+        "only the pool and the asking client are connected",
+        Duration::from_secs(60),
+        || (block_on(ask(&server, connections)) == 3).then_some(()),
+    );
     let [p50, p95, p99] = ["p50", "p95", "p99"].map(|p| get(&format!("neo4j_query_duration_{p}")));
     assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{p50} {p95} {p99}");
 }
@@ -122,7 +143,10 @@ async fn several_databases_are_told_apart() {
     assert_eq!(reason, "query");
     let expect = "database nowhere: Neo.ClientError.Database.DatabaseNotFound";
     assert!(detail.starts_with(expect), "{detail}");
-    assert!(detail.contains("; neo4j_node_count on system: "), "{detail}");
+    assert!(
+        detail.contains("; neo4j_node_count on system: "),
+        "{detail}"
+    );
     let expect = series(&[
         ("here{db=\"neo4j\",database=\"neo4j\"}", 7.0),
         ("neo4j_node_count{database=\"neo4j\"}", 4.0),

@@ -46,14 +46,24 @@ pub fn shared() -> Shared {
             server
         })
     };
-    Shared { server, _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) }
+    Shared {
+        server,
+        _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner),
+    }
 }
 
 /// Runs one future on a runtime of its own.
 pub fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
-        let run = || tokio::runtime::Runtime::new().expect("a runtime").block_on(future);
-        scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let run = || {
+            tokio::runtime::Runtime::new()
+                .expect("a runtime")
+                .block_on(future)
+        };
+        scope
+            .spawn(run)
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -69,8 +79,16 @@ pub fn client(server: &Server) -> Graph {
 
 /// Number that `cypher` gives as `n`.
 pub async fn ask(server: &Server, cypher: &str) -> i64 {
-    let mut rows = client(server).execute(query(cypher)).await.expect("an answer");
-    rows.next().await.expect("a row").expect("a row").get("n").expect("a number n")
+    let mut rows = client(server)
+        .execute(query(cypher))
+        .await
+        .expect("an answer");
+    rows.next()
+        .await
+        .expect("a row")
+        .expect("a row")
+        .get("n")
+        .expect("a number n")
 }
 
 /// A collector and its virtual time.
@@ -94,7 +112,9 @@ impl Agent {
     /// a server just started can take seconds on a busy machine.
     pub fn of(server: &Server, section: &str) -> Self {
         let address = server.address();
-        Self::new(&format!("uri: bolt://{address}\npassword: {PASSWORD}\n{PATIENT}\n{section}"))
+        Self::new(&format!(
+            "uri: bolt://{address}\npassword: {PASSWORD}\n{PATIENT}\n{section}"
+        ))
     }
 
     /// From the whole of `neo4j_metrics`; the collection interval is 30 s.
@@ -113,12 +133,20 @@ impl Agent {
         let skipped = Arc::new(SkippedRows::default());
         let collector =
             Neo4jCollector::new(&settings, plan.clone(), MetricId(100), skipped.clone());
-        Self { collector, plan, skipped, now: Now::default().after(Duration::from_secs(3600)) }
+        Self {
+            collector,
+            plan,
+            skipped,
+            now: Now::default().after(Duration::from_secs(3600)),
+        }
     }
 
     /// Rows that were left out, by reason.
     pub fn skipped(&self) -> Vec<(&'static str, u64)> {
-        self.skipped.counts().filter(|(_, count)| *count > 0).collect()
+        self.skipped
+            .counts()
+            .filter(|(_, count)| *count > 0)
+            .collect()
     }
 
     /// What is worth knowing although it is no failure.
@@ -140,16 +168,26 @@ impl Agent {
         for point in batch.iter() {
             let def = &self.plan.metrics[(point.metric.0 - 100) as usize];
             let packed = LabelValues::from_packed(point.labels);
-            let labels: Vec<String> =
-                def.labels.iter().zip(packed.iter()).map(|(k, v)| format!("{k}={v:?}")).collect();
+            let labels: Vec<String> = def
+                .labels
+                .iter()
+                .zip(packed.iter())
+                .map(|(k, v)| format!("{k}={v:?}"))
+                .collect();
             assert_eq!(packed.iter().count(), def.labels.len(), "{}", def.name);
             let key = match labels.is_empty() {
                 true => def.name.to_string(),
                 false => format!("{}{{{}}}", def.name, labels.join(",")),
             };
-            assert!(values.insert(key.clone(), point.numbers[0]).is_none(), "{key} twice");
+            assert!(
+                values.insert(key.clone(), point.numbers[0]).is_none(),
+                "{key} twice"
+            );
         }
-        Collected { values, failure: result.err() }
+        Collected {
+            values,
+            failure: result.err(),
+        }
     }
 }
 
@@ -167,7 +205,12 @@ impl Collected {
 
     /// The values of all series but `neo4j_up`, which is 1.
     pub fn others(mut self) -> Vec<(String, f64)> {
-        assert_eq!(self.values.remove("neo4j_up"), Some(1.0), "{:?}", self.failure);
+        assert_eq!(
+            self.values.remove("neo4j_up"),
+            Some(1.0),
+            "{:?}",
+            self.failure
+        );
         self.values.into_iter().collect()
     }
 
@@ -180,5 +223,8 @@ impl Collected {
 
 /// Series and values, to compare with.
 pub fn series(expect: &[(&str, f64)]) -> Vec<(String, f64)> {
-    expect.iter().map(|(series, value)| ((*series).to_owned(), *value)).collect()
+    expect
+        .iter()
+        .map(|(series, value)| ((*series).to_owned(), *value))
+        .collect()
 }

@@ -62,7 +62,10 @@ async fn a_broken_query_fails_alone_and_is_named() {
     ] {
         assert!(detail.contains(expect), "{expect} in {detail}");
     }
-    assert_eq!(collected.others(), series(&[("also_good", 2.0), ("good", 1.0)]));
+    assert_eq!(
+        collected.others(),
+        series(&[("also_good", 2.0), ("good", 1.0)])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +185,11 @@ async fn a_slow_query_times_out_alone_and_ends_on_the_server() {
     assert_eq!(collected.failed(), ("query", "slow: not done within 1s"));
     assert_eq!(collected.get("good"), Some(1.0));
     let open = collected.get("neo4j_connection_pool_total");
-    assert_eq!(open, Some(1.0), "the connection of the slow query is closed");
+    assert_eq!(
+        open,
+        Some(1.0),
+        "the connection of the slow query is closed"
+    );
     let running = "SHOW TRANSACTIONS YIELD currentQuery WHERE currentQuery CONTAINS '% 7 = 8' AND \
                    NOT currentQuery CONTAINS 'SHOW' RETURN count(*) AS n";
     poll("the slow transaction ends", Duration::from_secs(60), || {
@@ -203,7 +210,11 @@ async fn a_query_that_outlasts_a_collection_comes_later_and_delays_nobody() {
 "#,
     );
     let first = agent.collect().await;
-    assert_eq!((first.get("late"), first.get("good")), (None, Some(1.0)), "{first:?}");
+    assert_eq!(
+        (first.get("late"), first.get("good")),
+        (None, Some(1.0)),
+        "{first:?}"
+    );
     assert_eq!(first.failure, None);
     for _ in 0..90 {
         let next = agent.collect().await;
@@ -230,11 +241,30 @@ queries:
     let collected = agent.collect().await;
     let (reason, detail) = collected.failed();
     assert_eq!(reason, "query");
-    assert!(detail.contains("many: 80000 rows over row_limit 20000 dropped"), "{detail}");
-    assert!(detail.contains("endless: at least 180000 rows over row_limit 20000"), "{detail}");
-    let count = |prefix: &str| collected.values.keys().filter(|k| k.starts_with(prefix)).count();
-    assert_eq!((count("many{"), count("endless{"), count("good")), (20_000, 20_000, 1));
-    assert_eq!(collected.get("many{x=\"20000\"}"), Some(1.0), "the first rows are kept");
+    assert!(
+        detail.contains("many: 80000 rows over row_limit 20000 dropped"),
+        "{detail}"
+    );
+    assert!(
+        detail.contains("endless: at least 180000 rows over row_limit 20000"),
+        "{detail}"
+    );
+    let count = |prefix: &str| {
+        collected
+            .values
+            .keys()
+            .filter(|k| k.starts_with(prefix))
+            .count()
+    };
+    assert_eq!(
+        (count("many{"), count("endless{"), count("good")),
+        (20_000, 20_000, 1)
+    );
+    assert_eq!(
+        collected.get("many{x=\"20000\"}"),
+        Some(1.0),
+        "the first rows are kept"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,9 @@ impl Proxy {
                 }
                 let (tls, target, muted) = (tls.clone(), target.clone(), muted.clone());
                 tokio::spawn(async move {
-                    let Ok(server) = TcpStream::connect(target).await else { return };
+                    let Ok(server) = TcpStream::connect(target).await else {
+                        return;
+                    };
                     match tls {
                         None => relay(stream, server, muted).await,
                         Some(tls) => {
@@ -62,7 +64,12 @@ impl Proxy {
                 });
             }
         });
-        Self { address, mute, most, task }
+        Self {
+            address,
+            mute,
+            most,
+            task,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -138,11 +145,18 @@ async fn encrypted_with_an_authority_of_ones_own_or_unchecked() {
         ))
     };
     let trusted = format!("ca_file: {}", ca.display());
-    for (scheme, more) in
-        [("bolt+s", trusted.as_str()), ("neo4j+s", &trusted), ("bolt+ssc", ""), ("neo4j+ssc", "")]
-    {
+    for (scheme, more) in [
+        ("bolt+s", trusted.as_str()),
+        ("neo4j+s", &trusted),
+        ("bolt+ssc", ""),
+        ("neo4j+ssc", ""),
+    ] {
         let collected = agent(scheme, more).collect().await;
-        assert_eq!((collected.get("answer"), &collected.failure), (Some(42.0), &None), "{scheme}");
+        assert_eq!(
+            (collected.get("answer"), &collected.failure),
+            (Some(42.0), &None),
+            "{scheme}"
+        );
     }
     let untrusted = agent("bolt+s", "").collect().await;
     let (reason, detail) = untrusted.failed();

@@ -62,8 +62,12 @@ impl Contract {
         now: UnixMillis,
     ) -> Result<(), String> {
         let heard = self.heard(channel, one.alert.fingerprint);
-        let broken =
-            |what: &str| Err(format!("{what}: {}\n{standing:?} {heard:?}", said(channel, one)));
+        let broken = |what: &str| {
+            Err(format!(
+                "{what}: {}\n{standing:?} {heard:?}",
+                said(channel, one)
+            ))
+        };
         if one.status == Status::Resolved {
             if standing.firing.is_some() && !standing.beneath && !standing.fresh {
                 return broken("a resolved of what fires");
@@ -83,7 +87,11 @@ impl Contract {
         if standing.acknowledged && again {
             return broken("a reminder of what somebody takes care of");
         }
-        let over = |last| standing.repeat.is_some_and(|repeat| now.since(last) >= repeat);
+        let over = |last| {
+            standing
+                .repeat
+                .is_some_and(|repeat| now.since(last) >= repeat)
+        };
         if one.cause == Cause::Repeat && !heard.last.is_none_or(over) {
             return broken("a repeat before its time");
         }
@@ -140,7 +148,9 @@ impl Contract {
 
     /// Whether a receiver took something that we believe is still to be told.
     pub fn knows_already(&mut self, channel: &str, one: &Notification) -> bool {
-        self.heard(channel, one.alert.fingerprint).unheard.contains(&one.id)
+        self.heard(channel, one.alert.fingerprint)
+            .unheard
+            .contains(&one.id)
     }
 
     /// A receiver refused something.
@@ -194,7 +204,17 @@ impl Contract {
 }
 
 fn said(channel: &str, one: &Notification) -> String {
-    let Notification { id, status, cause, alert, at, .. } = one;
+    let Notification {
+        id,
+        status,
+        cause,
+        alert,
+        at,
+        ..
+    } = one;
     let (status, cause, severity) = (status.as_str(), cause.as_str(), alert.severity.as_str());
-    format!("{channel}: {status} {} {:?} {severity} {cause} {at:?} {id}", alert.rule, alert.labels)
+    format!(
+        "{channel}: {status} {} {:?} {severity} {cause} {at:?} {id}",
+        alert.rule, alert.labels
+    )
 }

@@ -26,8 +26,12 @@ pub const ALERTS: [(&str, &str); 7] = [
 pub const CHANNELS: [&str; 5] = ["log", "chat", "pager", "mail", "quiet"];
 
 /// What people silence.
-pub const SILENCED: [&str; 4] =
-    ["host=\"a\"", "alertname=~\"disk|load\"", "severity=\"warning\"", "alertname=\"down\""];
+pub const SILENCED: [&str; 4] = [
+    "host=\"a\"",
+    "alertname=~\"disk|load\"",
+    "severity=\"warning\"",
+    "alertname=\"down\"",
+];
 
 /// The shortest `repeat_interval` of all.
 pub const REPEAT: Duration = Duration::from_secs(60);
@@ -136,8 +140,13 @@ pub fn routing(index: usize) -> Arc<Routing> {
 fn compiled(index: usize) -> Arc<Routing> {
     let alerting: Alerting = decode(ROUTES[index]);
     let channels = CHANNELS.map(|name| (name.to_owned(), true));
-    let (rules, traits) =
-        (["down", "disk", "load"], RuleTraits { cooldown: None, interval: JUDGED });
+    let (rules, traits) = (
+        ["down", "disk", "load"],
+        RuleTraits {
+            cooldown: None,
+            interval: JUDGED,
+        },
+    );
     let mut problems = Diagnostics::default();
     let declared = Declared {
         receivers: &alerting.receivers,
@@ -151,7 +160,10 @@ fn compiled(index: usize) -> Arc<Routing> {
         cooldown: Duration::ZERO,
         channels: &channels,
         sender: Labels::new(),
-        traits: rules.map(|rule| (rule.into(), traits)).into_iter().collect(),
+        traits: rules
+            .map(|rule| (rule.into(), traits))
+            .into_iter()
+            .collect(),
     };
     let routing = Routing::compile(declared, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
@@ -160,14 +172,23 @@ fn compiled(index: usize) -> Arc<Routing> {
 
 /// How long after what it took a receiver may be told the same again, under `ROUTES[index]`.
 pub fn repeat(index: usize) -> Option<Duration> {
-    routing(index).tree.routes().iter().filter_map(|route| route.repeat).min()
+    routing(index)
+        .tree
+        .routes()
+        .iter()
+        .filter_map(|route| route.repeat)
+        .min()
 }
 
 /// The alert `ALERTS[index]`, firing since `fired`.
 pub fn alert(index: usize, severity: Severity, fired: UnixMillis) -> Alert {
     let (rule, host) = ALERTS[index];
     let labels = Labels::from([("host".to_owned(), host.to_owned())]);
-    Alert { active_at: fired, fired_at: Some(fired), ..Alert::firing(rule, severity, labels) }
+    Alert {
+        active_at: fired,
+        fired_at: Some(fired),
+        ..Alert::firing(rule, severity, labels)
+    }
 }
 
 /// Whether people who silence `SILENCED[what]` mean the alert at this level.

@@ -11,14 +11,12 @@ mod declared;
 mod rules;
 mod world;
 
+use bellwether_core::Severity;
+use declared::{ALERTS, CHANNELS, ROUTES, SILENCED};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
-
-use declared::{ALERTS, CHANNELS, ROUTES, SILENCED};
 use world::{Crash, World};
-
-use bellwether_core::Severity;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -61,7 +59,12 @@ fn step() -> impl Strategy<Value = Step> {
         Some(Severity::Warning),
         Some(Severity::Critical),
     ]);
-    let crash = select(vec![Crash::Saved, Crash::Unsaved, Crash::Untold, Crash::Unheard]);
+    let crash = select(vec![
+        Crash::Saved,
+        Crash::Unsaved,
+        Crash::Untold,
+        Crash::Unheard,
+    ]);
     prop_oneof![
         8 => (alert(), level).prop_map(|(alert, level)| Step::Condition(alert, level)),
         2 => (0..SILENCED.len(), 1_u64..120).prop_map(|(what, long)| Step::Silence(what, long)),
@@ -108,7 +111,10 @@ fn run(routes: usize, steps: &[Step]) -> Result<(), String> {
 
 /// A number from the environment.
 fn number(name: &str, usual: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(usual)
 }
 
 /// `PIPELINE_SEED` and `PIPELINE_CASES` ask for others, and more.
@@ -126,8 +132,9 @@ fn every_receiver_hears_what_it_must_and_no_more() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let case = (0..ROUTES.len(), prop::collection::vec(step(), 1..60));
-    let result =
-        runner.run(&case, |(routes, steps)| run(routes, &steps).map_err(TestCaseError::fail));
+    let result = runner.run(&case, |(routes, steps)| {
+        run(routes, &steps).map_err(TestCaseError::fail)
+    });
     if let Err(failure) = result {
         panic!("PIPELINE_SEED={seed}: {failure}");
     }

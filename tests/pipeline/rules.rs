@@ -49,34 +49,54 @@ impl Rules {
     pub fn new(now: Now) -> Self {
         let metrics = metrics();
         let set = rules(&metrics);
-        let store = Store::new(metrics, Options { windows: set.windows(), ..Options::default() });
-        Self { engine: Engine::new(set, now), store }
+        let store = Store::new(
+            metrics,
+            Options {
+                windows: set.windows(),
+                ..Options::default()
+            },
+        );
+        Self {
+            engine: Engine::new(set, now),
+            store,
+        }
     }
 
     /// A process that goes on from what another one saved.
     pub fn restored(saved: &Saved, now: Now) -> Self {
         let mut new = Self::new(now);
         let carried = roundtrip(&saved.alerts, saved.at).expect("what was saved");
-        assert_eq!(new.engine.restore(carried, now), [], "the rules are the same");
+        assert_eq!(
+            new.engine.restore(carried, now),
+            [],
+            "the rules are the same"
+        );
         new
     }
 
     pub fn save(&self, now: Now) -> Saved {
-        Saved { alerts: self.engine.carried(), at: now }
+        Saved {
+            alerts: self.engine.carried(),
+            at: now,
+        }
     }
 
     /// Collects `values`, and judges them.
     pub fn judge(&mut self, values: &Values, now: Now) -> Tick {
         let mut batch = Batch::default();
         for ((rule, host), value) in ALERTS.iter().zip(values) {
-            let metric = RULES.iter().position(|(name, _)| name == rule).expect("its metric");
+            let metric = RULES
+                .iter()
+                .position(|(name, _)| name == rule)
+                .expect("its metric");
             if let Some(value) = value {
                 batch.push_numbers(MetricId(metric as u32), &[host], &[*value]);
             }
         }
         self.store.commit(&batch, now);
         self.store.expire(now);
-        self.engine.judge(&self.store, now, Some(&[Origin::Application]))
+        self.engine
+            .judge(&self.store, now, Some(&[Origin::Application]))
     }
 }
 

@@ -92,12 +92,17 @@ fn fingerprint(index: usize) -> Fingerprint {
 }
 
 fn index(alert: Fingerprint) -> usize {
-    (0..ALERTS.len()).find(|index| fingerprint(*index) == alert).expect("a known alert")
+    (0..ALERTS.len())
+        .find(|index| fingerprint(*index) == alert)
+        .expect("a known alert")
 }
 
 impl World {
     pub fn new(routes: usize) -> Self {
-        let now = Now { mono: BOOT, wall: NOON };
+        let now = Now {
+            mono: BOOT,
+            wall: NOON,
+        };
         Self {
             now,
             real: NOON,
@@ -142,7 +147,12 @@ impl World {
     fn forward(&mut self, seconds: u64) {
         let span = Duration::from_secs(seconds);
         self.now = self.now.after(span);
-        self.real = Now { wall: self.real, ..Now::default() }.after(span).wall;
+        self.real = Now {
+            wall: self.real,
+            ..Now::default()
+        }
+        .after(span)
+        .wall;
     }
 
     pub fn set_clock(&mut self, hours: i64) {
@@ -164,7 +174,10 @@ impl World {
 
     fn order(&mut self, order: Command) -> bool {
         self.drawn += 1;
-        let done = self.dispatcher.order(order, self.drawn << 80, self.now).is_ok();
+        let done = self
+            .dispatcher
+            .order(order, self.drawn << 80, self.now)
+            .is_ok();
         self.state = self.dispatcher.state();
         done
     }
@@ -194,7 +207,12 @@ impl World {
         let until = seconds.map(|seconds| self.now.after(Duration::from_secs(seconds)).wall);
         let (by, comment) = ("ada".into(), "on it".into());
         // Of an alert that does not fire it is refused.
-        self.order(Command::Acknowledge { alert: fingerprint(alert), by, comment, until });
+        self.order(Command::Acknowledge {
+            alert: fingerprint(alert),
+            by,
+            comment,
+            until,
+        });
     }
 
     pub fn release(&mut self, alert: usize) {
@@ -205,7 +223,8 @@ impl World {
         self.routes = routes;
         let next = Dispatcher::new(routing(routes), self.now);
         let before = std::mem::replace(&mut self.dispatcher, next);
-        self.dispatcher.succeed(before, self.outboxes.told(), self.now);
+        self.dispatcher
+            .succeed(before, self.outboxes.told(), self.now);
         self.note_uninhibited();
     }
 
@@ -246,15 +265,23 @@ impl World {
         self.outboxes.reopen(self.now);
         self.firing = self.saved.0.clone();
         self.inhibited = self.inhibited_now();
-        self.uninhibited.retain(|index, _| self.firing.contains_key(index));
+        self.uninhibited
+            .retain(|index, _| self.firing.contains_key(index));
         self.rules = Rules::restored(&self.saved.1, self.now);
         let standing = self.rules.engine.alerts().into_iter();
-        let standing: Vec<_> =
-            standing.filter(|one| one.state == AlertState::Firing).map(Arc::new).collect();
+        let standing: Vec<_> = standing
+            .filter(|one| one.state == AlertState::Firing)
+            .map(Arc::new)
+            .collect();
         let found: Vec<usize> = standing.iter().map(|one| index(one.fingerprint)).collect();
-        assert!(found.len() == self.firing.len(), "saved {:?}, restored {found:?}", self.firing);
+        assert!(
+            found.len() == self.firing.len(),
+            "saved {:?}, restored {found:?}",
+            self.firing
+        );
         self.dispatcher = Dispatcher::new(routing(self.routes), self.now);
-        self.dispatcher.restore(standing, self.outboxes.told(), self.now);
+        self.dispatcher
+            .restore(standing, self.outboxes.told(), self.now);
         self.dispatcher.recall(self.state.clone(), self.now);
         Ok(())
     }
@@ -286,7 +313,10 @@ impl World {
 
     /// The alerts that others stand for.
     fn inhibited_now(&self) -> BTreeSet<usize> {
-        let firing = self.firing.iter().map(|(index, (level, _))| (*index, *level));
+        let firing = self
+            .firing
+            .iter()
+            .map(|(index, (level, _))| (*index, *level));
         firing
             .filter(|(index, level)| self.is_inhibited(*index, *level))
             .map(|(index, _)| index)
@@ -311,7 +341,13 @@ impl World {
         };
         let routing = routing(self.routes);
         let alert = alert(index, severity, self.now.wall);
-        let taken = routing.tree.take(&View { alert: &alert, sender: &Labels::new() }).into_iter();
+        let taken = routing
+            .tree
+            .take(&View {
+                alert: &alert,
+                sender: &Labels::new(),
+            })
+            .into_iter();
         let routes = taken.map(|number| &routing.tree.routes()[number]);
         let telling = routes.filter(|route| route.everyone.iter().any(|known| **known == *channel));
         let wait = telling.map(|route| route.wait).min().unwrap_or_default();
@@ -322,7 +358,13 @@ impl World {
     fn kept_back(&self, channel: &str, index: usize, severity: Severity) -> bool {
         let (routing, now) = (routing(self.routes), self.now.wall);
         let alert = alert(index, severity, now);
-        let taken = routing.tree.take(&View { alert: &alert, sender: &Labels::new() }).into_iter();
+        let taken = routing
+            .tree
+            .take(&View {
+                alert: &alert,
+                sender: &Labels::new(),
+            })
+            .into_iter();
         let mut routes = taken.map(|number| &routing.tree.routes()[number]);
         let holds = |name: &String| routing.intervals.contains(name, now);
         let told = routes.any(|route| {
@@ -353,7 +395,10 @@ impl World {
         let known = self.firing.get(&index).copied();
         let firing = known.map(|(severity, _)| severity);
         let explained = self.dispatcher.explain(alert, self.now);
-        let acknowledged = self.dispatcher.acknowledgements().holding(alert, self.now.wall);
+        let acknowledged = self
+            .dispatcher
+            .acknowledgements()
+            .holding(alert, self.now.wall);
         Standing {
             firing,
             stands: firing.is_some() || explained.is_some_and(|known| known.flapping),
@@ -371,9 +416,12 @@ impl World {
             let standing = self.standing(channel, one.alert.fingerprint);
             self.contract.queued(channel, one, standing, self.real)?;
         }
-        let firing = queued.iter().filter(|(_, one)| one.status == Status::Firing);
+        let firing = queued
+            .iter()
+            .filter(|(_, one)| one.status == Status::Firing);
         let known = firing.filter(|(_, one)| !is_heartbeat(one));
-        self.told.extend(known.map(|(_, one)| index(one.alert.fingerprint)));
+        self.told
+            .extend(known.map(|(_, one)| index(one.alert.fingerprint)));
         Ok(())
     }
 
@@ -392,7 +440,10 @@ impl World {
         self.dispatcher.take(&found.transitions, self.now);
         let (outboxes, now) = (&self.outboxes, self.now.mono);
         let told = |channel: &str, alert| outboxes.last_told(channel, alert, now);
-        let dispatches = self.dispatcher.advance(&feedback, &told, self.now).dispatches;
+        let dispatches = self
+            .dispatcher
+            .advance(&feedback, &told, self.now)
+            .dispatches;
         if self.dispatcher.take_unsaved() {
             self.state = self.dispatcher.state();
         }
@@ -432,16 +483,25 @@ impl World {
         if next.is_some_and(|next| {
             !is_heartbeat(&next) && !self.contract.knows_already(channel, &next)
         }) {
-            for one in self.outboxes.refuse(channel).into_iter().filter(|one| !is_heartbeat(one)) {
+            for one in self
+                .outboxes
+                .refuse(channel)
+                .into_iter()
+                .filter(|one| !is_heartbeat(one))
+            {
                 self.contract.refused(channel, &one);
-                self.refused.push((Arc::from(channel), one.alert.fingerprint));
+                self.refused
+                    .push((Arc::from(channel), one.alert.fingerprint));
             }
         }
     }
 
     fn reconcile(&mut self) -> Result<(), String> {
-        let mut standing: HashSet<Fingerprint> =
-            self.firing.keys().map(|index| fingerprint(*index)).collect();
+        let mut standing: HashSet<Fingerprint> = self
+            .firing
+            .keys()
+            .map(|index| fingerprint(*index))
+            .collect();
         standing.extend(self.dispatcher.known());
         let mut queued = owned(self.outboxes.reconcile(&standing, self.now.wall));
         // That of a heartbeat is told to nobody else.
@@ -470,13 +530,21 @@ impl World {
     /// Who takes care of an alert does so since it fires.
     fn check_acknowledged(&self) -> Result<(), String> {
         // Over a restart it is known by the wall clock alone.
-        let known = self.dispatcher.acknowledgements().iter().filter(|_| !self.set.0);
+        let known = self
+            .dispatcher
+            .acknowledgements()
+            .iter()
+            .filter(|_| !self.set.0);
         for (alert, one) in known {
             let firing = self.firing.get(&index(alert));
-            let flaps =
-                self.dispatcher.explain(alert, self.now).is_some_and(|known| known.flapping);
+            let flaps = self
+                .dispatcher
+                .explain(alert, self.now)
+                .is_some_and(|known| known.flapping);
             if !flaps && firing.is_none_or(|(_, since)| *since > one.at) {
-                return Err(format!("acknowledged before it fired: {alert} {one:?} {firing:?}"));
+                return Err(format!(
+                    "acknowledged before it fired: {alert} {one:?} {firing:?}"
+                ));
             }
         }
         Ok(())
@@ -515,7 +583,8 @@ impl World {
     fn told(&self, channel: &str, index: usize, severity: Severity) -> bool {
         let alert = alert(index, severity, self.now.wall);
         let ways = routing(self.routes).ways(&alert, self.now.wall);
-        ways.iter().any(|way| way.channels.iter().any(|known| known == channel))
+        ways.iter()
+            .any(|way| way.channels.iter().any(|known| known == channel))
     }
 
     /// Each channel was told of each group that it knows of within its interval.
@@ -524,7 +593,9 @@ impl World {
         for (number, (severity, since)) in &self.firing {
             let alert = alert(*number, *severity, *since);
             for way in routing(self.routes).ways(&alert, self.now.wall) {
-                let Some(repeat) = way.repeat_interval else { continue };
+                let Some(repeat) = way.repeat_interval else {
+                    continue;
+                };
                 for channel in way.channels {
                     let standing = self.standing(&channel, alert.fingerprint);
                     let free = !standing.kept_back && !standing.acknowledged && !standing.beneath;
@@ -540,7 +611,10 @@ impl World {
         groups.retain(|(_, _, channel), (_, free, _)| *free && channel != "chat");
         for (group, (repeat, _, last)) in groups {
             if last.is_none_or(|last| self.real.since(last) > repeat + LATE) {
-                return Err(format!("not told again: {group:?} {last:?} at {:?}", self.real));
+                return Err(format!(
+                    "not told again: {group:?} {last:?} at {:?}",
+                    self.real
+                ));
             }
         }
         Ok(())
@@ -552,5 +626,8 @@ fn is_heartbeat(one: &Notification) -> bool {
 }
 
 fn owned(queued: Vec<(&str, Notification)>) -> Vec<(String, Notification)> {
-    queued.into_iter().map(|(channel, one)| (channel.to_owned(), one)).collect()
+    queued
+        .into_iter()
+        .map(|(channel, one)| (channel.to_owned(), one))
+        .collect()
 }

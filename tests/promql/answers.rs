@@ -10,7 +10,9 @@ const MINUTE: i64 = 60_000;
 fn data() -> History {
     let history = History::in_memory(1_000);
     let add = |labels: &[(&str, &str)], value: &dyn Fn(i64) -> f64| {
-        let series = history.series_ref(&LabelSet::new(labels.iter().copied())).expect("room");
+        let series = history
+            .series_ref(&LabelSet::new(labels.iter().copied()))
+            .expect("room");
         for minute in 0..=10 {
             history.append(UnixMillis(minute * MINUTE), &[(series, value(minute))]);
         }
@@ -22,15 +24,25 @@ fn data() -> History {
     add(&[("__name__", "disk_size_bytes"), ("m", "/")], &grows(1.0));
     add(&[("__name__", "disk_free_bytes"), ("m", "/")], &grows(1.0));
     for (job, instance) in [("api", "1"), ("api", "2"), ("web", "1")] {
-        add(&[("__name__", "up"), ("job", job), ("instance", instance)], &|_| 1.0);
+        add(
+            &[("__name__", "up"), ("job", job), ("instance", instance)],
+            &|_| 1.0,
+        );
     }
     for (job, version) in [("api", "1"), ("api", "2"), ("web", "3")] {
-        let labels = [("__name__", "target_info"), ("job", job), ("instance", "1"), ("v", version)];
+        let labels = [
+            ("__name__", "target_info"),
+            ("job", job),
+            ("instance", "1"),
+            ("v", version),
+        ];
         add(&labels, &|_| 1.0);
     }
     add(&[("__name__", "target_info"), ("v", "4")], &|_| 1.0);
     for (le, count) in [("1", 10.0), ("2", 9.0), ("4", 7.0), ("+Inf", 10.0)] {
-        add(&[("__name__", "lifted_bucket"), ("le", le)], &move |_| count);
+        add(&[("__name__", "lifted_bucket"), ("le", le)], &move |_| {
+            count
+        });
     }
     for (name, value) in [("p", 1.0), ("q", 1.0), ("r", 2.0), ("s", f64::INFINITY)] {
         add(&[("__name__", "g"), ("n", name)], &move |_| value);
@@ -50,9 +62,13 @@ fn ask(query: &str) -> Result<Answer, String> {
 fn told(query: &str) -> String {
     let lines: Vec<String> = match ask(query) {
         Err(error) => return error,
-        Ok(Answer { value: Value::Vector(samples), .. }) => {
-            samples.iter().map(|one| format!("{} {:.3}", one.labels, one.value)).collect()
-        }
+        Ok(Answer {
+            value: Value::Vector(samples),
+            ..
+        }) => samples
+            .iter()
+            .map(|one| format!("{} {:.3}", one.labels, one.value))
+            .collect(),
         Ok(answer) => vec![format!("{:?}", answer.value)],
     };
     lines.join("; ")
@@ -62,10 +78,22 @@ fn told(query: &str) -> String {
 fn names_go_as_soon_as_they_do_not_belong() {
     let same = "vector cannot contain metrics with the same labelset";
     for (query, expected) in [
-        ("rate(a_total[5m]) * on (x, __name__) rate(b_total[5m])", "{x=\"1\"} 2.000"),
-        ("sum by (__name__) (rate({__name__=~\"a_total|c_total\"}[5m]))", "{} 3.000"),
-        ("count_values by (__name__) (\"v\", round(rate(a_total[5m])))", "{v=\"1\"} 1.000"),
-        ("rate(a_total[5m]) unless on (__name__, x) rate(b_total[5m])", ""),
+        (
+            "rate(a_total[5m]) * on (x, __name__) rate(b_total[5m])",
+            "{x=\"1\"} 2.000",
+        ),
+        (
+            "sum by (__name__) (rate({__name__=~\"a_total|c_total\"}[5m]))",
+            "{} 3.000",
+        ),
+        (
+            "count_values by (__name__) (\"v\", round(rate(a_total[5m])))",
+            "{v=\"1\"} 1.000",
+        ),
+        (
+            "rate(a_total[5m]) unless on (__name__, x) rate(b_total[5m])",
+            "",
+        ),
         (
             "label_replace(rate(a_total[5m]), \"n\", \"$1\", \"__name__\", \"(.*)\")",
             "{x=\"1\"} 1.000",
@@ -121,9 +149,18 @@ fn numbers_are_those_of_prometheus() {
 fn what_may_be_no_counter_is_told() {
     let infos = |query: &str| ask(query).expect("an answer").infos;
     let told = "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"up\"";
-    assert_eq!(infos("rate(up{job=\"web\"}[5m])"), [format!("{told} (1:6)")]);
+    assert_eq!(
+        infos("rate(up{job=\"web\"}[5m])"),
+        [format!("{told} (1:6)")]
+    );
     let two = infos("1 +\n sum(rate({__name__=~\"up|g|a_total\"}[5m]))");
-    assert_eq!(two, [told.replace("\"up\"", "\"g\" (2:11)"), format!("{told} (2:11)")]);
+    assert_eq!(
+        two,
+        [
+            told.replace("\"up\"", "\"g\" (2:11)"),
+            format!("{told} (2:11)")
+        ]
+    );
     assert_eq!(infos("increase(a_total[5m])"), Vec::<String>::new());
     assert_eq!(infos("delta(up[5m])"), Vec::<String>::new());
 }
@@ -177,7 +214,10 @@ fn info_refuses_what_it_cannot_tell_apart() {
     assert_eq!(told("info(up{job=\"api\"})"), twice);
     // Read for the instance of one series and the job of another, also where neither has both.
     assert_eq!(told("info(up{instance=\"2\"} or up{job=\"web\"})"), twice);
-    assert_eq!(told("info(up{job=\"web\"})"), "up{instance=\"1\", job=\"web\", v=\"3\"} 1.000");
+    assert_eq!(
+        told("info(up{job=\"web\"})"),
+        "up{instance=\"1\", job=\"web\", v=\"3\"} 1.000"
+    );
     // Without a label that tells of a target there is nothing to read.
     assert_eq!(told("info(a_total)"), "a_total{x=\"1\"} 1600.000");
 }

@@ -44,10 +44,14 @@ impl Loaded {
 
     fn load(&mut self, step: i64, series: &[Series], native_too: bool) {
         // Of a series that is given twice the last counts.
-        let last: BTreeMap<&LabelSet, &Series> =
-            series.iter().filter(|one| !one.start_times).map(|one| (&one.labels, one)).collect();
+        let last: BTreeMap<&LabelSet, &Series> = series
+            .iter()
+            .filter(|one| !one.start_times)
+            .map(|one| (&one.labels, one))
+            .collect();
         let with_start = series.iter().filter(|one| one.start_times);
-        self.start_times.extend(with_start.map(|one| one.labels.name().to_owned()));
+        self.start_times
+            .extend(with_start.map(|one| one.labels.name().to_owned()));
         for one in last.into_values() {
             for (index, point) in one.points.iter().enumerate() {
                 let value = match point {
@@ -60,11 +64,15 @@ impl Loaded {
                     Point::Stale => SampledSeries::stale(),
                 };
                 let at = index as i64 * step;
-                self.samples.entry(at).or_default().push((one.labels.clone(), value));
+                self.samples
+                    .entry(at)
+                    .or_default()
+                    .push((one.labels.clone(), value));
             }
             if native_too {
                 let name = one.labels.name();
-                self.native.insert(name.strip_suffix("_bucket").unwrap_or(name).to_owned());
+                self.native
+                    .insert(name.strip_suffix("_bucket").unwrap_or(name).to_owned());
             }
         }
         self.history = History::in_memory(100_000);
@@ -80,7 +88,10 @@ impl Loaded {
     fn ask(&self, when: When, query: &str) -> Result<Answer, String> {
         let query = bellwether_promql::parse(query).map_err(|error| error.to_string())?;
         // As the scripts' own runner has it.
-        let options = Options { delayed_name_removal: true, ..Options::default() };
+        let options = Options {
+            delayed_name_removal: true,
+            ..Options::default()
+        };
         let guard = Guard::default();
         let answer: Result<Answer, QueryError> = match when {
             When::Instant(at) => query.instant(&self.history, UnixMillis(at), &options, &guard),
@@ -103,11 +114,22 @@ impl Loaded {
     /// other steps, and functions of the range itself, aside.
     fn same_in_a_range(&self, when: When, query: &str) -> Result<(), String> {
         const MINUTE: i64 = 60_000;
-        let When::Instant(at) = when else { return Ok(()) };
+        let When::Instant(at) = when else {
+            return Ok(());
+        };
         let about = ["start()", "end()", "step()", "range()"];
-        let range = When::Range { start: at - MINUTE, end: at + MINUTE, step: MINUTE };
-        let (Ok(now), Ok(Answer { value: Value::Matrix(series), .. })) =
-            (self.ask(when, query), self.ask(range, query))
+        let range = When::Range {
+            start: at - MINUTE,
+            end: at + MINUTE,
+            step: MINUTE,
+        };
+        let (
+            Ok(now),
+            Ok(Answer {
+                value: Value::Matrix(series),
+                ..
+            }),
+        ) = (self.ask(when, query), self.ask(range, query))
         else {
             return Ok(());
         };
@@ -117,14 +139,18 @@ impl Loaded {
         });
         let in_range = in_range.collect::<BTreeMap<_, _>>();
         let now: BTreeMap<LabelSet, f64> = match now.value {
-            Value::Vector(samples) => {
-                samples.into_iter().map(|one| (one.labels, one.value)).collect()
-            }
+            Value::Vector(samples) => samples
+                .into_iter()
+                .map(|one| (one.labels, one.value))
+                .collect(),
             Value::Scalar { value, .. } => [(LabelSet::default(), value)].into(),
             _ => return Ok(()),
         };
         let same = now.len() == in_range.len()
-            && now.iter().zip(&in_range).all(|(a, b)| a.0 == b.0 && near(*a.1, *b.1));
+            && now
+                .iter()
+                .zip(&in_range)
+                .all(|(a, b)| a.0 == b.0 && near(*a.1, *b.1));
         if same || about.iter().any(|part| query.contains(part)) {
             return Ok(());
         }
@@ -150,15 +176,18 @@ fn judge(when: When, expected: &Expected, got: Result<Answer, String>) -> Result
     let answer = match got {
         Err(error) if expected.fail => {
             let wrong = expected.unlike(&error);
-            return wrong.map_or(Ok(()), |text| Err(format!("fails with {error:?}, not {text:?}")));
+            return wrong.map_or(Ok(()), |text| {
+                Err(format!("fails with {error:?}, not {text:?}"))
+            });
         }
         Err(error) => return Err(format!("fails: {error}")),
         Ok(_) if expected.fail => return Err("does not fail".into()),
         Ok(answer) => answer,
     };
-    for (what, wanted, got) in
-        [("warning", &expected.warn, &answer.warnings), ("info", &expected.info, &answer.infos)]
-    {
+    for (what, wanted, got) in [
+        ("warning", &expected.warn, &answer.warnings),
+        ("info", &expected.info, &answer.infos),
+    ] {
         if !wanted.fits(got) {
             return Err(format!("{what}s: {got:?}, not {wanted:?}"));
         }
@@ -173,8 +202,10 @@ fn judge(when: When, expected: &Expected, got: Result<Answer, String>) -> Result
             wanted => Err(format!("{text:?}, not {wanted:?}")),
         },
         Value::Vector(samples) => {
-            let got: Vec<_> =
-                samples.iter().map(|one| (one.labels.clone(), vec![(0, one.value)])).collect();
+            let got: Vec<_> = samples
+                .iter()
+                .map(|one| (one.labels.clone(), vec![(0, one.value)]))
+                .collect();
             compare(&wanted(when, expected), &got, expected.ordered)
         }
         Value::Matrix(series) => {
@@ -200,11 +231,15 @@ fn wanted(when: When, expected: &Expected) -> Lines {
         (When::Instant(_), None) => (0, 0),
     };
     let lines = expected.series.iter().map(|one| {
-        let points = one.points.iter().enumerate().filter_map(|(index, point)| match point {
-            Point::Float(value) => Some((start + index as i64 * step, *value)),
-            Point::Histogram => Some((i64::MIN, 0.0)),
-            _ => None,
-        });
+        let points = one
+            .points
+            .iter()
+            .enumerate()
+            .filter_map(|(index, point)| match point {
+                Point::Float(value) => Some((start + index as i64 * step, *value)),
+                Point::Histogram => Some((i64::MIN, 0.0)),
+                _ => None,
+            });
         (one.labels.clone(), points.collect::<Vec<_>>())
     });
     lines.filter(|(_, points)| !points.is_empty()).collect()
@@ -219,7 +254,10 @@ fn compare(wanted: &Lines, got: &Lines, ordered: bool) -> Result<(), String> {
     let same = |(a, b): (&Points, &Points)| {
         a.0 == b.0
             && a.1.len() == b.1.len()
-            && a.1.iter().zip(&b.1).all(|(a, b)| a.0 == b.0 && near(a.1, b.1))
+            && a.1
+                .iter()
+                .zip(&b.1)
+                .all(|(a, b)| a.0 == b.0 && near(a.1, b.1))
     };
     if wanted.len() == got.len() && wanted.iter().zip(&got).all(same) {
         return Ok(());
@@ -250,10 +288,16 @@ fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static 
             () => None,
         };
     };
-    let histograms = expected.series.iter().any(|one| one.points.contains(&Point::Histogram));
+    let histograms = expected
+        .series
+        .iter()
+        .any(|one| one.points.contains(&Point::Histogram));
     let named = |name: &String| {
         parsed.selectors().iter().any(|selector| {
-            let by_name = selector.matchers.iter().find(|one| &*one.name == METRIC_NAME);
+            let by_name = selector
+                .matchers
+                .iter()
+                .find(|one| &*one.name == METRIC_NAME);
             by_name.is_none_or(|one| one.test.accepts(name))
         })
     };
@@ -283,16 +327,27 @@ fn prometheus_scripts_pass() {
     let (mut passed, mut left_out) = (0, BTreeMap::<&str, Vec<String>>::new());
     let mut failed = Vec::new();
     for path in files {
-        let file = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let file = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         let text = std::fs::read_to_string(&path).expect("a script");
         let mut loaded = Loaded::new();
         for command in script::read(&text) {
             match command {
                 Command::Clear => loaded = Loaded::new(),
-                Command::Load { step, series, native_too } => {
-                    loaded.load(step, &series, native_too)
-                }
-                Command::Eval { line, when, query, expected } => {
+                Command::Load {
+                    step,
+                    series,
+                    native_too,
+                } => loaded.load(step, &series, native_too),
+                Command::Eval {
+                    line,
+                    when,
+                    query,
+                    expected,
+                } => {
                     let judged = judge(when, &expected, loaded.ask(when, &query))
                         .and_then(|()| loaded.same_in_a_range(when, &query));
                     let Err(wrong) = judged else {
@@ -301,7 +356,10 @@ fn prometheus_scripts_pass() {
                     };
                     match reason(&query, &expected, &loaded) {
                         Some(reason) => {
-                            left_out.entry(reason).or_default().push(format!("{file}:{line}"));
+                            left_out
+                                .entry(reason)
+                                .or_default()
+                                .push(format!("{file}:{line}"));
                         }
                         None => failed.push(format!("{file}:{line}: {query}\n      {wrong}")),
                     }
@@ -309,15 +367,29 @@ fn prometheus_scripts_pass() {
             }
         }
     }
-    assert!(failed.is_empty(), "{} fail:\n{}", failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} fail:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
     let mut report = format!("{passed} pass\n");
     for (reason, evals) in &left_out {
-        report += &format!("\n{} left out: {reason}\n{}\n", evals.len(), evals.join("\n"));
+        report += &format!(
+            "\n{} left out: {reason}\n{}\n",
+            evals.len(),
+            evals.join("\n")
+        );
     }
     // Past the harness, which keeps what tests print to itself.
     let heads = report.lines().filter(|line| line.contains(' '));
     let heads: Vec<&str> = heads.collect();
-    writeln!(std::io::stderr(), "Prometheus's scripts: {}", heads.join("; ")).expect("stderr");
+    writeln!(
+        std::io::stderr(),
+        "Prometheus's scripts: {}",
+        heads.join("; ")
+    )
+    .expect("stderr");
     let list = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/promql/left_out.txt");
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         std::fs::write(&list, &report).expect("a writable list");

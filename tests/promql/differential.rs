@@ -24,7 +24,11 @@ const SAMPLES: i64 = 240;
 const INSTANT: i64 = BASE + 40 * 60 + 13;
 
 /// A series: its name, its labels, and its value by number of the sample.
-type Series = (&'static str, Vec<(&'static str, &'static str)>, Box<dyn Fn(i64) -> Option<f64>>);
+type Series = (
+    &'static str,
+    Vec<(&'static str, &'static str)>,
+    Box<dyn Fn(i64) -> Option<f64>>,
+);
 
 /// A number between 0 and 1 that looks as if by chance.
 fn noise(seed: i64, index: i64) -> f64 {
@@ -47,9 +51,17 @@ fn data() -> Vec<Series> {
         for instance in ["a", "b", "c"] {
             for code in ["200", "500"] {
                 seed += 1;
-                let slope = if code == "200" { 20.0 + seed as f64 } else { 0.7 * seed as f64 };
+                let slope = if code == "200" {
+                    20.0 + seed as f64
+                } else {
+                    0.7 * seed as f64
+                };
                 let labels = vec![("job", job), ("instance", instance), ("code", code)];
-                all.push(("requests_total", labels, counter(seed, slope, 70 + 31 * seed)));
+                all.push((
+                    "requests_total",
+                    labels,
+                    counter(seed, slope, 70 + 31 * seed),
+                ));
             }
         }
         for (rank, le) in ["0.1", "0.5", "1", "2.5", "+Inf"].into_iter().enumerate() {
@@ -71,10 +83,18 @@ fn data() -> Vec<Series> {
                 50.0 + 40.0 * (index as f64 / 17.0 + seed as f64).sin() + 9.0 * noise(seed, index)
             };
             let labels = vec![("instance", instance), ("mode", mode)];
-            all.push(("cpu_usage", labels, Box::new(move |index| Some(wave(index)))));
+            all.push((
+                "cpu_usage",
+                labels,
+                Box::new(move |index| Some(wave(index))),
+            ));
         }
         let limit = f64::from(instance.as_bytes()[0] - b'a') * 10.0 + 40.0;
-        all.push(("total_limit", vec![("instance", instance)], Box::new(move |_| Some(limit))));
+        all.push((
+            "total_limit",
+            vec![("instance", instance)],
+            Box::new(move |_| Some(limit)),
+        ));
     }
     for (instance, version) in [("a", "1"), ("b", "2")] {
         let labels = vec![("instance", instance), ("version", version)];
@@ -92,9 +112,21 @@ fn data() -> Vec<Series> {
     }
     let odd =
         |index: i64| [1.0, f64::NAN, f64::INFINITY, -2.0, f64::NEG_INFINITY, 0.0][index as usize];
-    all.push(("odd_values", vec![("kind", "x")], Box::new(move |i| Some(odd(i / 16 % 6)))));
-    all.push(("odd_values", vec![("kind", "y")], Box::new(move |i| Some(odd(i / 9 % 4)))));
-    let short = |index: i64| (60..120).contains(&index).then_some(index as f64 * 3.0 - 100.0);
+    all.push((
+        "odd_values",
+        vec![("kind", "x")],
+        Box::new(move |i| Some(odd(i / 16 % 6))),
+    ));
+    all.push((
+        "odd_values",
+        vec![("kind", "y")],
+        Box::new(move |i| Some(odd(i / 9 % 4))),
+    ));
+    let short = |index: i64| {
+        (60..120)
+            .contains(&index)
+            .then_some(index as f64 * 3.0 - 100.0)
+    };
     all.push(("short_lived", vec![("job", "batch")], Box::new(short)));
     all
 }
@@ -107,11 +139,16 @@ fn ours(data: &[Series]) -> History {
     let history = History::in_memory(1000);
     let series = data.iter().map(|(name, labels, value)| {
         let labels = labels.iter().copied().chain([("__name__", *name)]);
-        (history.series_ref(&LabelSet::new(labels)).expect("room"), value)
+        (
+            history.series_ref(&LabelSet::new(labels)).expect("room"),
+            value,
+        )
     });
     let series: Vec<_> = series.collect();
     for index in 0..SAMPLES {
-        let samples = series.iter().filter_map(|(one, value)| Some((*one, value(index)?)));
+        let samples = series
+            .iter()
+            .filter_map(|(one, value)| Some((*one, value(index)?)));
         history.append(UnixMillis(time(index) * 1000), &samples.collect::<Vec<_>>());
     }
     history
@@ -152,21 +189,31 @@ fn told(answer: &Json) -> Answer {
     let point = |pair: &Json| {
         let seconds = pair[0].as_f64().expect("a time");
         let value = pair[1].as_str().expect("a value");
-        ((seconds * 1000.0).round() as i64, value.parse().unwrap_or(f64::NAN))
+        (
+            (seconds * 1000.0).round() as i64,
+            value.parse().unwrap_or(f64::NAN),
+        )
     };
     let data = &answer["data"];
-    if ["scalar", "string"].iter().any(|kind| data["resultType"] == *kind) {
+    if ["scalar", "string"]
+        .iter()
+        .any(|kind| data["resultType"] == *kind)
+    {
         return Ok([(String::new(), vec![point(&data["result"])])].into());
     }
-    let series = data["result"].as_array().expect("series").iter().map(|one| {
-        let labels: BTreeMap<String, String> =
-            serde_json::from_value(one["metric"].clone()).expect("labels");
-        let values = match one["values"].as_array() {
-            Some(values) => values.iter().map(point).collect(),
-            None => vec![point(&one["value"])],
-        };
-        (LabelSet::new(labels).to_string(), values)
-    });
+    let series = data["result"]
+        .as_array()
+        .expect("series")
+        .iter()
+        .map(|one| {
+            let labels: BTreeMap<String, String> =
+                serde_json::from_value(one["metric"].clone()).expect("labels");
+            let values = match one["values"].as_array() {
+                Some(values) => values.iter().map(point).collect(),
+                None => vec![point(&one["value"])],
+            };
+            (LabelSet::new(labels).to_string(), values)
+        });
     Ok(series.collect())
 }
 
@@ -181,7 +228,12 @@ fn calculated(answer: Result<bellwether_promql::Answer, bellwether_promql::Query
             .collect(),
         Value::Matrix(series) => series
             .into_iter()
-            .map(|one| (one.labels.to_string(), one.times.into_iter().zip(one.values).collect()))
+            .map(|one| {
+                (
+                    one.labels.to_string(),
+                    one.times.into_iter().zip(one.values).collect(),
+                )
+            })
             .collect(),
     })
 }
@@ -209,7 +261,11 @@ fn differ(ours: &Answer, theirs: &Answer) -> Option<String> {
             return Some(format!("{labels}: {ours:?}, not {theirs:?}"));
         }
         if ours.len() != theirs.len() {
-            return Some(format!("{labels}: {} samples, not {}", ours.len(), theirs.len()));
+            return Some(format!(
+                "{labels}: {} samples, not {}",
+                ours.len(),
+                theirs.len()
+            ));
         }
     }
     None
@@ -225,10 +281,16 @@ fn answers_are_those_of_prometheus() {
     let data = data();
     let (ours, theirs) = (ours(&data), theirs(&data, folder.path()));
     // The lookback that the real one is started with.
-    let options = Options { lookback: Duration::from_secs(60), ..Options::default() };
+    let options = Options {
+        lookback: Duration::from_secs(60),
+        ..Options::default()
+    };
     let (start, end) = (BASE - 2 * 60 + 13, BASE + 64 * 60 + 13);
     let (mut asked, mut values, mut wrong) = (0, 0, Vec::new());
-    for text in QUERIES.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for text in QUERIES
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         asked += 1;
         let ask = |when: Option<(UnixMillis, UnixMillis)>| {
             let guard = Guard::default();
@@ -240,8 +302,10 @@ fn answers_are_those_of_prometheus() {
                 }
             })
         };
-        let (instant, range) =
-            (ask(None), ask(Some((UnixMillis(start * 1000), UnixMillis(end * 1000)))));
+        let (instant, range) = (
+            ask(None),
+            ask(Some((UnixMillis(start * 1000), UnixMillis(end * 1000)))),
+        );
         let encoded = encoded(text);
         let paths = [
             format!("/api/v1/query?query={encoded}&time={INSTANT}"),
@@ -249,14 +313,30 @@ fn answers_are_those_of_prometheus() {
         ];
         for (path, ours) in paths.iter().zip([instant, range]) {
             let theirs = told(&theirs.ask(path).1);
-            values += theirs.iter().flat_map(BTreeMap::values).map(Vec::len).sum::<usize>();
+            values += theirs
+                .iter()
+                .flat_map(BTreeMap::values)
+                .map(Vec::len)
+                .sum::<usize>();
             if let Some(difference) = differ(&ours, &theirs) {
-                let kind = if path.contains("range") { "range" } else { "instant" };
+                let kind = if path.contains("range") {
+                    "range"
+                } else {
+                    "instant"
+                };
                 wrong.push(format!("{kind} {text}\n      {difference}"));
             }
         }
     }
     println!("{asked} queries, each as an instant and as a range: {values} values of Prometheus");
-    assert!(asked >= 100 && values > 10_000, "{asked} queries, {values} values");
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        asked >= 100 && values > 10_000,
+        "{asked} queries, {values} values"
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

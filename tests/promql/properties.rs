@@ -25,7 +25,11 @@ fn data() -> History {
     ];
     let series: Vec<_> = labels
         .iter()
-        .map(|labels| history.series_ref(&LabelSet::new(labels.iter().copied())).expect("room"))
+        .map(|labels| {
+            history
+                .series_ref(&LabelSet::new(labels.iter().copied()))
+                .expect("room")
+        })
         .collect();
     for step in 0..60_i64 {
         let n = step as f64;
@@ -41,7 +45,10 @@ fn data() -> History {
             Some(n),
             Some(n * 2.0),
         ];
-        let samples = series.iter().zip(values).filter_map(|(one, value)| Some((*one, value?)));
+        let samples = series
+            .iter()
+            .zip(values)
+            .filter_map(|(one, value)| Some((*one, value?)));
         history.append(UnixMillis(step * MINUTE / 2), &samples.collect::<Vec<_>>());
     }
     history
@@ -52,9 +59,10 @@ fn at(value: Value, at: i64) -> Vec<(String, u64)> {
     let bits = |value: f64| if value.is_nan() { f64::NAN } else { value }.to_bits();
     let mut all: Vec<(String, u64)> = match value {
         Value::Scalar { value, .. } => vec![("{}".into(), bits(value))],
-        Value::Vector(samples) => {
-            samples.into_iter().map(|one| (one.labels.to_string(), bits(one.value))).collect()
-        }
+        Value::Vector(samples) => samples
+            .into_iter()
+            .map(|one| (one.labels.to_string(), bits(one.value)))
+            .collect(),
         Value::Matrix(series) => series
             .into_iter()
             .filter_map(|one| {
@@ -99,7 +107,15 @@ fn query() -> impl Strategy<Value = String> {
         "count_over_time",
         "mad_over_time",
     ]);
-    let mapped = select(vec!["abs", "ceil", "-", "sort", "absent", "timestamp", "day_of_week"]);
+    let mapped = select(vec![
+        "abs",
+        "ceil",
+        "-",
+        "sort",
+        "absent",
+        "timestamp",
+        "day_of_week",
+    ]);
     let group = select(vec!["sum", "avg", "min", "max", "count", "stddev", "group"]);
     let by = select(vec!["", " by (x)", " without (x)", " by (__name__, y)"]);
     let op = select(vec![
@@ -120,21 +136,27 @@ fn query() -> impl Strategy<Value = String> {
         "* on(x) group_left",
         "and on(y)",
     ]);
-    leaf.prop_map(str::to_owned).prop_recursive(4, 16, 3, move |inner| {
-        let range = (inner.clone(), select(vec!["[5m:1m]", "[4m:]", "[10m:45s] offset 1m"]));
-        prop_oneof![
-            (over.clone(), range).prop_map(|(f, (inner, range))| format!("{f}(({inner}){range})")),
-            over.clone().prop_map(|f| format!("{f}(a[3m])")),
-            (mapped.clone(), inner.clone()).prop_map(|(f, inner)| format!("{f}({inner})")),
-            (group.clone(), by.clone(), inner.clone())
-                .prop_map(|(f, by, inner)| format!("{f}{by} ({inner})")),
-            (inner.clone(), by.clone()).prop_map(|(inner, by)| format!("topk{by} (2, {inner})")),
-            (inner.clone(), op.clone(), inner.clone())
-                .prop_map(|(a, op, b)| format!("({a}) {op} ({b})")),
-            (inner.clone(), op.clone()).prop_map(|(a, op)| format!("({a}) {op} 3")),
-            inner.prop_map(|inner| format!("histogram_quantile(0.5, {inner})")),
-        ]
-    })
+    leaf.prop_map(str::to_owned)
+        .prop_recursive(4, 16, 3, move |inner| {
+            let range = (
+                inner.clone(),
+                select(vec!["[5m:1m]", "[4m:]", "[10m:45s] offset 1m"]),
+            );
+            prop_oneof![
+                (over.clone(), range)
+                    .prop_map(|(f, (inner, range))| format!("{f}(({inner}){range})")),
+                over.clone().prop_map(|f| format!("{f}(a[3m])")),
+                (mapped.clone(), inner.clone()).prop_map(|(f, inner)| format!("{f}({inner})")),
+                (group.clone(), by.clone(), inner.clone())
+                    .prop_map(|(f, by, inner)| format!("{f}{by} ({inner})")),
+                (inner.clone(), by.clone())
+                    .prop_map(|(inner, by)| format!("topk{by} (2, {inner})")),
+                (inner.clone(), op.clone(), inner.clone())
+                    .prop_map(|(a, op, b)| format!("({a}) {op} ({b})")),
+                (inner.clone(), op.clone()).prop_map(|(a, op)| format!("({a}) {op} 3")),
+                inner.prop_map(|inner| format!("histogram_quantile(0.5, {inner})")),
+            ]
+        })
 }
 
 /// Texts made of pieces of the language.
@@ -283,26 +305,48 @@ fn a_query_holds_to_its_guard() {
         let (from, to) = (UnixMillis(0), UnixMillis(30 * MINUTE));
         let step = Duration::from_secs(1);
         let answer = query.range(&history, from, to, step, &Options::default(), guard);
-        answer.map(drop).map_err(|error| (error.kind(), error.to_string()))
+        answer
+            .map(drop)
+            .map_err(|error| (error.kind(), error.to_string()))
     };
     let too_many = Stopped::TooManySamples(500).to_string();
-    assert_eq!(ask("a + b", &Guard::new(500)), Err(("execution", too_many.clone())));
-    assert_eq!(ask("max_over_time(a[5m:1s])", &Guard::new(500)), Err(("execution", too_many)));
+    assert_eq!(
+        ask("a + b", &Guard::new(500)),
+        Err(("execution", too_many.clone()))
+    );
+    assert_eq!(
+        ask("max_over_time(a[5m:1s])", &Guard::new(500)),
+        Err(("execution", too_many))
+    );
     // More than there is memory for, of nothing that is stored.
-    for text in ["count_over_time(vector(1)[100y:1ms])", "max_over_time((vector(time()))[90y:1s])"]
-    {
+    for text in [
+        "count_over_time(vector(1)[100y:1ms])",
+        "max_over_time((vector(time()))[90y:1s])",
+    ] {
         for guard in [Guard::new(1_000_000), Guard::default()] {
             let (kind, _) = ask(text, &guard).expect_err("too many steps");
             assert_eq!(kind, "execution", "{text}");
         }
     }
     let counted = "count_values(\"v\", a * scalar(vector(time())))";
-    assert_eq!(ask(counted, &Guard::new(100_000)).map_err(|told| told.0), Err("execution"));
-    assert_eq!(ask("sum_over_time(vector(1)[10s:1m])", &Guard::default()), Ok(()));
+    assert_eq!(
+        ask(counted, &Guard::new(100_000)).map_err(|told| told.0),
+        Err("execution")
+    );
+    assert_eq!(
+        ask("sum_over_time(vector(1)[10s:1m])", &Guard::default()),
+        Ok(())
+    );
     let guard = Guard::default();
     guard.cancel();
-    assert_eq!(ask("a", &guard), Err(("canceled", Stopped::Cancelled.to_string())));
+    assert_eq!(
+        ask("a", &guard),
+        Err(("canceled", Stopped::Cancelled.to_string()))
+    );
     let guard = Guard::default();
     guard.time_out();
-    assert_eq!(ask("1 + 1", &guard), Err(("timeout", Stopped::TimedOut.to_string())));
+    assert_eq!(
+        ask("1 + 1", &guard),
+        Err(("timeout", Stopped::TimedOut.to_string()))
+    );
 }

@@ -69,8 +69,17 @@ pub struct Noted {
 #[derive(Clone, Debug)]
 pub enum Command {
     Clear,
-    Load { step: i64, series: Vec<Series>, native_too: bool },
-    Eval { line: usize, when: When, query: String, expected: Box<Expected> },
+    Load {
+        step: i64,
+        series: Vec<Series>,
+        native_too: bool,
+    },
+    Eval {
+        line: usize,
+        when: When,
+        query: String,
+        expected: Box<Expected>,
+    },
 }
 
 /// Reads a script.
@@ -84,7 +93,12 @@ pub fn read(text: &str) -> Vec<Command> {
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
-        let body = || lines[at + 1..].iter().take_while(|line| !line.is_empty()).copied();
+        let body = || {
+            lines[at + 1..]
+                .iter()
+                .take_while(|line| !line.is_empty())
+                .copied()
+        };
         let word = line.split_whitespace().next().unwrap_or_default();
         at += match word {
             "" => 1,
@@ -96,7 +110,11 @@ pub fn read(text: &str) -> Vec<Command> {
                 let step = time(line.split_whitespace().nth(1).expect("a step"));
                 let series: Vec<Series> = body().map(series).collect();
                 let taken = series.len() + 1;
-                commands.push(Command::Load { step, series, native_too: word != "load" });
+                commands.push(Command::Load {
+                    step,
+                    series,
+                    native_too: word != "load",
+                });
                 taken
             }
             word if word.starts_with("eval") => {
@@ -109,7 +127,12 @@ pub fn read(text: &str) -> Vec<Command> {
                 let body: Vec<&str> = body().collect();
                 body.iter().for_each(|line| expect(&mut expected, line));
                 let expected = Box::new(expected);
-                commands.push(Command::Eval { line: at + 1, when, query, expected });
+                commands.push(Command::Eval {
+                    line: at + 1,
+                    when,
+                    query,
+                    expected,
+                });
                 body.len() + 1
             }
             other => panic!("line {}: unknown command {other:?}", at + 1),
@@ -122,7 +145,10 @@ pub fn read(text: &str) -> Vec<Command> {
 fn question(line: &str) -> (When, String) {
     let mut rest = line;
     let mut next = || {
-        let (word, after) = rest.trim_start().split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let (word, after) = rest
+            .trim_start()
+            .split_once(char::is_whitespace)
+            .unwrap_or((rest, ""));
         rest = after.trim_start();
         word
     };
@@ -135,7 +161,11 @@ fn question(line: &str) -> (When, String) {
             next();
             time(next())
         };
-        When::Range { start: number(), end: number(), step: number() }
+        When::Range {
+            start: number(),
+            end: number(),
+            step: number(),
+        }
     };
     (when, rest.to_owned())
 }
@@ -173,11 +203,15 @@ impl Text {
     fn read(text: &str) -> Option<Self> {
         let Some(regex) = text.strip_prefix("regex:") else {
             let text = text.strip_prefix("msg:")?.trim();
-            let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+            let quoted = text
+                .strip_prefix('"')
+                .and_then(|text| text.strip_suffix('"'));
             return Some(Self::Exact(quoted.unwrap_or(text).to_owned()));
         };
         let regex = regex.trim().trim_matches('"');
-        Some(Self::Regex(Regex::new(regex).expect("a regular expression")))
+        Some(Self::Regex(
+            Regex::new(regex).expect("a regular expression"),
+        ))
     }
 
     fn fits(&self, text: &str) -> bool {
@@ -250,7 +284,9 @@ fn series(line: &str) -> Series {
             true => {
                 let close = rest.find("}}").expect("an end of the histogram") + 2;
                 close
-                    + rest[close..].find(|c: char| c.is_whitespace()).unwrap_or(rest.len() - close)
+                    + rest[close..]
+                        .find(|c: char| c.is_whitespace())
+                        .unwrap_or(rest.len() - close)
             }
             false => rest.find(char::is_whitespace).unwrap_or(rest.len()),
         };
@@ -260,17 +296,26 @@ fn series(line: &str) -> Series {
             || rest[..end].matches("{{").count() > rest[..end].matches("}}").count()
         {
             let close = end + rest[end..].find("}}").expect("an end of the histogram") + 2;
-            end = close + rest[close..].find(char::is_whitespace).unwrap_or(rest.len() - close);
+            end = close
+                + rest[close..]
+                    .find(char::is_whitespace)
+                    .unwrap_or(rest.len() - close);
         }
         expand(&rest[..end], &mut points);
         rest = rest[end..].trim_start();
     }
-    Series { labels, start_times, points }
+    Series {
+        labels,
+        start_times,
+        points,
+    }
 }
 
 fn expand(word: &str, points: &mut Vec<Point>) {
     if word.starts_with("{{") {
-        let times = word.rsplit_once("}}x").and_then(|(_, times)| times.parse::<usize>().ok());
+        let times = word
+            .rsplit_once("}}x")
+            .and_then(|(_, times)| times.parse::<usize>().ok());
         points.extend(vec![Point::Histogram; times.map_or(1, |times| times + 1)]);
         return;
     }
@@ -287,7 +332,10 @@ fn expand(word: &str, points: &mut Vec<Point>) {
         return;
     }
     if value == "stale" {
-        points.extend(vec![Point::Stale; times.map_or(1, |times: usize| times + 1)]);
+        points.extend(vec![
+            Point::Stale;
+            times.map_or(1, |times: usize| times + 1)
+        ]);
         return;
     }
     let (start, step) = progression(value);
@@ -318,10 +366,14 @@ fn progression(text: &str) -> (f64, f64) {
 
 /// The labels in front of a line, and what follows them.
 fn labels(line: &str) -> (LabelSet, &str) {
-    let end = line.find(|c: char| "{@".contains(c) || c.is_whitespace()).unwrap_or(line.len());
+    let end = line
+        .find(|c: char| "{@".contains(c) || c.is_whitespace())
+        .unwrap_or(line.len());
     let (name, rest) = line.split_at(end);
     let mut pairs = vec![(METRIC_NAME.to_owned(), name.to_owned())];
-    let Some(mut rest) = rest.strip_prefix('{') else { return (LabelSet::new(pairs), rest) };
+    let Some(mut rest) = rest.strip_prefix('{') else {
+        return (LabelSet::new(pairs), rest);
+    };
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
         if let Some(after) = rest.strip_prefix('}') {
@@ -362,8 +414,10 @@ fn quoted(text: &str) -> (String, &str) {
                 Some((_, 'n')) => value.push('\n'),
                 Some((_, 't')) => value.push('\t'),
                 Some((_, 'x')) => {
-                    let digits: String =
-                        (0..2).filter_map(|_| chars.next()).map(|(_, c)| c).collect();
+                    let digits: String = (0..2)
+                        .filter_map(|_| chars.next())
+                        .map(|(_, c)| c)
+                        .collect();
                     let byte = u8::from_str_radix(&digits, 16).expect("hexadecimal");
                     value.push(char::from(byte));
                 }

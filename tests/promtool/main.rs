@@ -39,7 +39,9 @@ fn agree<S: Strategy>(strategy: &S, run: impl Fn(&[S::Value]) -> Files) -> Resul
 where
     S::Value: Clone + Debug,
 {
-    let seed = std::env::var("PROMTOOL_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("PROMTOOL_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| RandomState::new().hash_one(()));
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -47,20 +49,29 @@ where
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut firing = 0;
     for _ in 0..BATCHES {
-        let trees: Vec<_> =
-            (0..BATCH).map(|_| strategy.new_tree(&mut runner).expect("a case")).collect();
+        let trees: Vec<_> = (0..BATCH)
+            .map(|_| strategy.new_tree(&mut runner).expect("a case"))
+            .collect();
         let cases: Vec<S::Value> = trees.iter().map(ValueTree::current).collect();
         let files = run(&cases);
         firing += files.firing;
-        let Err(told) = promtool(&files) else { continue };
+        let Err(told) = promtool(&files) else {
+            continue;
+        };
         let fails = |case: &S::Value| promtool(&run(std::slice::from_ref(case))).err();
         let smallest = trees.into_iter().find_map(|tree| smallest(tree, fails));
         return Err(format!(
             "promtool disagrees, PROMTOOL_SEED={seed}\n{smallest:?}\nthe first of the batch:\n{told}"
         ));
     }
-    assert!(firing > BATCH, "too little fires to compare: {firing} minutes, seed {seed}");
-    Ok(format!("{} cases agree, {firing} minutes with alerts, seed {seed}", BATCH * BATCHES))
+    assert!(
+        firing > BATCH,
+        "too little fires to compare: {firing} minutes, seed {seed}"
+    );
+    Ok(format!(
+        "{} cases agree, {firing} minutes with alerts, seed {seed}",
+        BATCH * BATCHES
+    ))
 }
 
 /// The smallest case of `tree` that `fails`, with what is told of it.
@@ -96,7 +107,11 @@ fn promtool(files: &Files) -> Result<(), String> {
         .output()
         .expect("promtool is installed");
     let told = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(told.chars().take(1_500).collect()) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(told.chars().take(1_500).collect())
+    }
 }
 
 #[test]

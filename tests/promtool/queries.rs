@@ -57,8 +57,16 @@ pub fn case() -> impl Strategy<Value = Case> {
                 }
             }
             // A series that ends, and comes back.
-            values.iter_mut().skip(gap).take(8).for_each(|value| *value = None);
-            values.iter_mut().skip(gap).take(1).for_each(|value| *value = Some(ENDS));
+            values
+                .iter_mut()
+                .skip(gap)
+                .take(8)
+                .for_each(|value| *value = None);
+            values
+                .iter_mut()
+                .skip(gap)
+                .take(1)
+                .for_each(|value| *value = Some(ENDS));
             values
         })
     });
@@ -97,13 +105,23 @@ struct Minute {
 
 fn now(minute: usize) -> Now {
     let millis = minute as u64 * 60_000;
-    Now { mono: MonoMillis(3_600_000 + millis), wall: UnixMillis(millis as i64) }
+    Now {
+        mono: MonoMillis(3_600_000 + millis),
+        wall: UnixMillis(millis as i64),
+    }
 }
 
 fn engine(cases: &[Case]) -> (Engine, Store) {
     let (mut rules, mut recordings) = (String::new(), String::new());
     for (n, case) in cases.iter().enumerate() {
-        let (query, Case { duration, keep_firing_for, .. }) = (case.filled(case.query, n), case);
+        let (
+            query,
+            Case {
+                duration,
+                keep_firing_for,
+                ..
+            },
+        ) = (case.filled(case.query, n), case);
         writeln!(
             rules,
             "- {{name: c{n}, promql: '{query}', duration: {duration}m, \
@@ -123,10 +141,16 @@ fn engine(cases: &[Case]) -> (Engine, Store) {
     let rules = Vec::<RuleSettings>::decode(&parse(&rules).expect("YAML"), &mut cx);
     let recordings = Vec::<RecordingSettings>::decode(&parse(&recordings).expect("YAML"), &mut cx);
     let (rules, recordings) = (rules.expect("rules"), recordings.expect("recording rules"));
-    let declared = Declared { recordings: &recordings, ..Declared::new(&rules, &[]) };
+    let declared = Declared {
+        recordings: &recordings,
+        ..Declared::new(&rules, &[])
+    };
     let set = compile(&declared, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    (Engine::new(set, now(0)), Store::new([].into(), Options::default()))
+    (
+        Engine::new(set, now(0)),
+        Store::new([].into(), Options::default()),
+    )
 }
 
 /// What Bellwether sees in each minute.
@@ -139,9 +163,19 @@ fn seen(cases: &[Case]) -> Vec<Minute> {
         let mut samples = Vec::new();
         for (n, case) in cases.iter().enumerate() {
             for (zone, values) in ["a", "b"].iter().zip(&case.values) {
-                let Some(value) = values[minute] else { continue };
-                let labels = [("__name__", "usage"), ("case", &n.to_string()), ("zone", zone)];
-                let value = if value == ENDS { SampledSeries::stale() } else { f64::from(value) };
+                let Some(value) = values[minute] else {
+                    continue;
+                };
+                let labels = [
+                    ("__name__", "usage"),
+                    ("case", &n.to_string()),
+                    ("zone", zone),
+                ];
+                let value = if value == ENDS {
+                    SampledSeries::stale()
+                } else {
+                    f64::from(value)
+                };
                 samples.push((LabelSet::new(labels), value));
             }
         }
@@ -149,14 +183,24 @@ fn seen(cases: &[Case]) -> Vec<Minute> {
         let tick = engine.tick(&store, Some(&history), now, None);
         assert_eq!((tick.evaluated, tick.failed), (cases.len() * 2, 0));
         let mut firing = vec![Vec::new(); cases.len()];
-        for alert in engine.alerts().iter().filter(|alert| alert.state == AlertState::Firing) {
+        for alert in engine
+            .alerts()
+            .iter()
+            .filter(|alert| alert.state == AlertState::Firing)
+        {
             let n: usize = alert.rule[1..].parse().expect("a number");
-            let labels: Vec<String> =
-                alert.labels.iter().map(|(name, value)| format!("{name}: \"{value}\"")).collect();
+            let labels: Vec<String> = alert
+                .labels
+                .iter()
+                .map(|(name, value)| format!("{name}: \"{value}\""))
+                .collect();
             firing[n].push(format!("{{exp_labels: {{{}}}}}", labels.join(", ")));
         }
         let recorded = (0..cases.len()).map(|n| value_of(&history, &recorded(n), now.wall));
-        minutes.push(Minute { firing, recorded: recorded.collect() });
+        minutes.push(Minute {
+            firing,
+            recorded: recorded.collect(),
+        });
     }
     minutes
 }
@@ -164,8 +208,12 @@ fn seen(cases: &[Case]) -> Vec<Minute> {
 /// The value recorded at `at`; none where the series has ended.
 fn value_of(history: &History, name: &str, at: UnixMillis) -> Option<f64> {
     let matchers = [LabelMatcher::equal("__name__", name)];
-    let found = history.select(&matchers, at, at, &Guard::default()).expect("readable");
-    let value = found.first().and_then(|series| series.values.last().copied());
+    let found = history
+        .select(&matchers, at, at, &Guard::default())
+        .expect("readable");
+    let value = found
+        .first()
+        .and_then(|series| series.values.last().copied());
     value.filter(|value| !SampledSeries::is_stale(*value))
 }
 
@@ -185,7 +233,14 @@ fn for_promtool(cases: &[Case], minutes: &[Minute]) -> (String, String) {
         .expect("text");
     }
     for (n, case) in cases.iter().enumerate() {
-        let (query, Case { duration, keep_firing_for, .. }) = (case.filled(case.query, n), case);
+        let (
+            query,
+            Case {
+                duration,
+                keep_firing_for,
+                ..
+            },
+        ) = (case.filled(case.query, n), case);
         writeln!(
             rules,
             "  - {{alert: c{n}, expr: '{query}', for: {duration}m, keep_firing_for: {keep_firing_for}m}}"
@@ -212,8 +267,11 @@ fn for_promtool(cases: &[Case], minutes: &[Minute]) -> (String, String) {
     for (minute, seen) in minutes.iter().enumerate() {
         for (n, alerts) in seen.firing.iter().enumerate() {
             let alerts = alerts.join(", ");
-            writeln!(test, "  - {{eval_time: {minute}m, alertname: c{n}, exp_alerts: [{alerts}]}}")
-                .expect("text");
+            writeln!(
+                test,
+                "  - {{eval_time: {minute}m, alertname: c{n}, exp_alerts: [{alerts}]}}"
+            )
+            .expect("text");
         }
     }
     test.push_str("  promql_expr_test:\n");
@@ -224,8 +282,11 @@ fn for_promtool(cases: &[Case], minutes: &[Minute]) -> (String, String) {
                 format!("{{labels: '{name}{{case=\"{n}\",of=\"{n}\"}}', value: {value}}}")
             });
             let sample = sample.unwrap_or_default();
-            writeln!(test, "  - {{expr: '{name}', eval_time: {minute}m, exp_samples: [{sample}]}}")
-                .expect("text");
+            writeln!(
+                test,
+                "  - {{expr: '{name}', eval_time: {minute}m, exp_samples: [{sample}]}}"
+            )
+            .expect("text");
         }
     }
     (rules, test)
@@ -236,5 +297,9 @@ pub fn run(cases: &[Case]) -> Files {
     let minutes = seen(cases);
     let (rules, test) = for_promtool(cases, &minutes);
     let alerts = minutes.iter().flat_map(|minute| &minute.firing);
-    Files { rules, test, firing: alerts.filter(|alerts| !alerts.is_empty()).count() }
+    Files {
+        rules,
+        test,
+        firing: alerts.filter(|alerts| !alerts.is_empty()).count(),
+    }
 }

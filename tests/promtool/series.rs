@@ -52,13 +52,34 @@ const LAST: &str = "metric: usage";
 const READINGS: [(&str, &str); 10] = [
     (LAST, "usage{CASE}"),
     (LAST, "usage{CASE}"),
-    ("metric: usage, aggregation: mean, window: 270s", "avg_over_time(usage{CASE}[270s])"),
-    ("metric: usage, aggregation: max, window: 270s", "max_over_time(usage{CASE}[270s])"),
-    ("metric: usage, aggregation: min, window: 270s", "min_over_time(usage{CASE}[270s])"),
-    ("metric: usage, aggregation: sum, window: 270s", "sum_over_time(usage{CASE}[270s])"),
-    ("metric: usage, aggregation: count, window: 270s", "count_over_time(usage{CASE}[270s])"),
-    ("metric: usage, aggregation: p90, window: 270s", "quantile_over_time(0.9, usage{CASE}[270s])"),
-    ("metric: usage, aggregation: stddev, window: 270s", "stddev_over_time(usage{CASE}[270s])"),
+    (
+        "metric: usage, aggregation: mean, window: 270s",
+        "avg_over_time(usage{CASE}[270s])",
+    ),
+    (
+        "metric: usage, aggregation: max, window: 270s",
+        "max_over_time(usage{CASE}[270s])",
+    ),
+    (
+        "metric: usage, aggregation: min, window: 270s",
+        "min_over_time(usage{CASE}[270s])",
+    ),
+    (
+        "metric: usage, aggregation: sum, window: 270s",
+        "sum_over_time(usage{CASE}[270s])",
+    ),
+    (
+        "metric: usage, aggregation: count, window: 270s",
+        "count_over_time(usage{CASE}[270s])",
+    ),
+    (
+        "metric: usage, aggregation: p90, window: 270s",
+        "quantile_over_time(0.9, usage{CASE}[270s])",
+    ),
+    (
+        "metric: usage, aggregation: stddev, window: 270s",
+        "stddev_over_time(usage{CASE}[270s])",
+    ),
     (
         "expr: 'usage * 2 - max(usage, \"270s\")'",
         "usage{CASE} * 2 - max_over_time(usage{CASE}[270s])",
@@ -74,7 +95,13 @@ pub fn case() -> impl Strategy<Value = Case> {
             let timed = duration > 0 || keep_firing_for > 0;
             judged(timed).prop_map(move |judged| {
                 let threshold = f64::from(threshold) * scale(&judged);
-                Case { condition, threshold, duration, keep_firing_for, judged }
+                Case {
+                    condition,
+                    threshold,
+                    duration,
+                    keep_firing_for,
+                    judged,
+                }
             })
         },
     )
@@ -85,7 +112,9 @@ fn scale(judged: &Judged) -> f64 {
     match judged {
         Judged::Histogram(_) => 0.21,
         Judged::Gauge(reading, ..)
-            if ["mean", "p90", "stddev"].iter().any(|a| reading.contains(a)) =>
+            if ["mean", "p90", "stddev"]
+                .iter()
+                .any(|a| reading.contains(a)) =>
         {
             0.997
         }
@@ -161,7 +190,13 @@ fn rules(cases: &[Case]) -> RuleSet {
             Judged::Gauge(ours, ..) => ours,
             Judged::Histogram(_) => "metric: latency, aggregation: p95, window: 5m",
         };
-        let Case { condition, threshold, duration, keep_firing_for, .. } = case;
+        let Case {
+            condition,
+            threshold,
+            duration,
+            keep_firing_for,
+            ..
+        } = case;
         writeln!(
             yaml,
             "- {{name: c{n}, {what}, labels: {{case: \"{n}\"}}, condition: \"{condition}\", \
@@ -173,7 +208,10 @@ fn rules(cases: &[Case]) -> RuleSet {
     let node = parse(&yaml).expect("YAML");
     let settings =
         Vec::<RuleSettings>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
-    let set = compile(&Declared::new(&settings.unwrap_or_default(), &metrics()), &mut problems);
+    let set = compile(
+        &Declared::new(&settings.unwrap_or_default(), &metrics()),
+        &mut problems,
+    );
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     set
 }
@@ -181,7 +219,10 @@ fn rules(cases: &[Case]) -> RuleSet {
 /// What Bellwether sees in each minute.
 fn firing(cases: &[Case]) -> Firing {
     let set = rules(cases);
-    let options = Options { windows: set.windows(), ..Options::default() };
+    let options = Options {
+        windows: set.windows(),
+        ..Options::default()
+    };
     let store = Store::new(metrics(), options);
     let mut now = Now::default().after(Duration::from_secs(3_600));
     let mut engine = Engine::new(set, now);
@@ -191,10 +232,17 @@ fn firing(cases: &[Case]) -> Firing {
         store.expire(now);
         engine.tick(&store, None, now, None);
         let mut firing = vec![Vec::new(); cases.len()];
-        for alert in engine.alerts().iter().filter(|alert| alert.state == AlertState::Firing) {
+        for alert in engine
+            .alerts()
+            .iter()
+            .filter(|alert| alert.state == AlertState::Firing)
+        {
             let n: usize = alert.rule[1..].parse().expect("a number");
-            let labels: Vec<String> =
-                alert.labels.iter().map(|(name, value)| format!("{name}: \"{value}\"")).collect();
+            let labels: Vec<String> = alert
+                .labels
+                .iter()
+                .map(|(name, value)| format!("{name}: \"{value}\""))
+                .collect();
             firing[n].push(format!("{{exp_labels: {{{}}}}}", labels.join(", ")));
         }
         minutes.push(firing);
@@ -237,7 +285,13 @@ pub fn run(cases: &[Case]) -> Files {
             Judged::Histogram(_) => QUANTILE,
         };
         let expr = expr.replace("CASE", &format!("case=\"{n}\""));
-        let Case { condition, threshold, duration, keep_firing_for, .. } = case;
+        let Case {
+            condition,
+            threshold,
+            duration,
+            keep_firing_for,
+            ..
+        } = case;
         writeln!(
             rules,
             "  - alert: c{n}\n    expr: '{expr} {condition} {threshold}'\n    for: {duration}m\n    \
@@ -260,9 +314,14 @@ pub fn run(cases: &[Case]) -> Files {
             }
             Judged::Histogram(observed) => {
                 for (bucket, le) in ["0.1", "0.5", "2", "+Inf"].iter().enumerate() {
-                    let counts =
-                        cumulative(observed).iter().map(|c| c[bucket].to_string()).collect();
-                    series(&format!("latency_bucket{{case=\"{n}\",le=\"{le}\"}}"), counts);
+                    let counts = cumulative(observed)
+                        .iter()
+                        .map(|c| c[bucket].to_string())
+                        .collect();
+                    series(
+                        &format!("latency_bucket{{case=\"{n}\",le=\"{le}\"}}"),
+                        counts,
+                    );
                 }
             }
         }
@@ -271,10 +330,21 @@ pub fn run(cases: &[Case]) -> Files {
     for (minute, seen) in firing.iter().enumerate() {
         for (n, alerts) in seen.iter().enumerate() {
             let alerts = alerts.join(", ");
-            writeln!(test, "  - {{eval_time: {minute}m, alertname: c{n}, exp_alerts: [{alerts}]}}")
-                .expect("text");
+            writeln!(
+                test,
+                "  - {{eval_time: {minute}m, alertname: c{n}, exp_alerts: [{alerts}]}}"
+            )
+            .expect("text");
         }
     }
-    let firing = firing.iter().flatten().filter(|alerts| !alerts.is_empty()).count();
-    Files { rules, test, firing }
+    let firing = firing
+        .iter()
+        .flatten()
+        .filter(|alerts| !alerts.is_empty())
+        .count();
+    Files {
+        rules,
+        test,
+        firing,
+    }
 }

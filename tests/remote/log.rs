@@ -35,21 +35,32 @@ impl Memory {
     /// What is held for whom.
     pub fn held(&self) -> BTreeMap<String, u64> {
         let held = self.0.lock().unwrap().held.clone();
-        held.into_iter().map(|(name, cursor)| (name, cursor.offset)).collect()
+        held.into_iter()
+            .map(|(name, cursor)| (name, cursor.offset))
+            .collect()
     }
 }
 
 impl Log for Memory {
     fn open(&self, from: Cursor) -> Box<dyn Tail> {
-        Box::new(Reader { log: self.clone(), at: from.offset })
+        Box::new(Reader {
+            log: self.clone(),
+            at: from.offset,
+        })
     }
 
     fn end(&self) -> Cursor {
-        Cursor { offset: self.0.lock().unwrap().records.len() as u64, ..Cursor::default() }
+        Cursor {
+            offset: self.0.lock().unwrap().records.len() as u64,
+            ..Cursor::default()
+        }
     }
 
     fn pending(&self, from: Cursor) -> Pending {
-        Pending { samples: self.end().offset - from.offset, bytes: 0 }
+        Pending {
+            samples: self.end().offset - from.offset,
+            bytes: 0,
+        }
     }
 
     fn hold(&self, name: &str, from: Cursor) {
@@ -68,8 +79,22 @@ struct Reader {
 
 impl Tail for Reader {
     fn next(&mut self, _most: usize) -> Option<TailBatch> {
-        let series = self.log.0.lock().unwrap().records.get(self.at as usize)?.clone();
+        let series = self
+            .log
+            .0
+            .lock()
+            .unwrap()
+            .records
+            .get(self.at as usize)?
+            .clone();
         self.at += 1;
-        Some(TailBatch { series, after: Cursor { offset: self.at, ..Cursor::default() }, lost: 0 })
+        Some(TailBatch {
+            series,
+            after: Cursor {
+                offset: self.at,
+                ..Cursor::default()
+            },
+            lost: 0,
+        })
     }
 }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 /// `name{label="value"} time value` of each sample of a request, in its order. The value is shown
 /// by its bits where it is NaN; `since TIME` behind it where it has a start.
 pub fn samples(content_type: &str, body: &[u8]) -> Vec<String> {
-    let message = snap::raw::Decoder::new().decompress_vec(body).expect("a Snappy block");
+    let message = snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .expect("a Snappy block");
     match content_type {
         "application/x-protobuf" => first(&message),
         "application/x-protobuf;proto=io.prometheus.write.v2.Request" => second(&message),
@@ -16,11 +18,16 @@ pub fn samples(content_type: &str, body: &[u8]) -> Vec<String> {
 
 /// Types and help that a request of 1.0 tells, by name.
 pub fn metadata(body: &[u8]) -> BTreeMap<String, (u64, String)> {
-    let message = snap::raw::Decoder::new().decompress_vec(body).expect("a Snappy block");
-    let told = fields(&message).into_iter().filter(|(tag, _)| *tag == 3).map(|(_, field)| {
-        let inner = fields(field.bytes());
-        (text(&inner, 2), (number(&inner, 1), text(&inner, 4)))
-    });
+    let message = snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .expect("a Snappy block");
+    let told = fields(&message)
+        .into_iter()
+        .filter(|(tag, _)| *tag == 3)
+        .map(|(_, field)| {
+            let inner = fields(field.bytes());
+            (text(&inner, 2), (number(&inner, 1), text(&inner, 4)))
+        });
     told.collect()
 }
 
@@ -84,21 +91,29 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Field<'_>)> {
 
 fn text(fields: &[(u64, Field<'_>)], tag: u64) -> String {
     let found = fields.iter().find(|(other, _)| *other == tag);
-    found.map_or(String::new(), |(_, field)| String::from_utf8(field.bytes().to_vec()).unwrap())
+    found.map_or(String::new(), |(_, field)| {
+        String::from_utf8(field.bytes().to_vec()).unwrap()
+    })
 }
 
 fn number(fields: &[(u64, Field<'_>)], tag: u64) -> u64 {
-    fields.iter().find(|(other, _)| *other == tag).map_or(0, |(_, field)| field.number())
+    fields
+        .iter()
+        .find(|(other, _)| *other == tag)
+        .map_or(0, |(_, field)| field.number())
 }
 
 fn first(message: &[u8]) -> Vec<String> {
     let mut told = Vec::new();
     for (_, series) in fields(message).into_iter().filter(|(tag, _)| *tag == 1) {
         let series = fields(series.bytes());
-        let labels = series.iter().filter(|(tag, _)| *tag == 1).map(|(_, label)| {
-            let label = fields(label.bytes());
-            (text(&label, 1), text(&label, 2))
-        });
+        let labels = series
+            .iter()
+            .filter(|(tag, _)| *tag == 1)
+            .map(|(_, label)| {
+                let label = fields(label.bytes());
+                (text(&label, 1), text(&label, 2))
+            });
         let name = shown(&labels.collect::<Vec<_>>());
         told.extend(lines(&name, &series, 2));
     }
@@ -128,19 +143,29 @@ fn second(message: &[u8]) -> Vec<String> {
         }
         let metadata = series.iter().find(|(tag, _)| *tag == 5).map(|(_, field)| {
             let metadata = fields(field.bytes());
-            format!(" # {} {}", number(&metadata, 1), symbols[number(&metadata, 3) as usize])
+            format!(
+                " # {} {}",
+                number(&metadata, 1),
+                symbols[number(&metadata, 3) as usize]
+            )
         });
         let name = shown(&labels);
         let metadata = metadata.unwrap_or_default();
-        told.extend(lines(&name, &series, 2).into_iter().map(|line| line + &metadata));
+        told.extend(
+            lines(&name, &series, 2)
+                .into_iter()
+                .map(|line| line + &metadata),
+        );
     }
     told
 }
 
 fn shown(labels: &[(String, String)]) -> String {
     assert!(labels.is_sorted(), "labels are not sorted: {labels:?}");
-    let pairs: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
     format!("{{{}}}", pairs.join(","))
 }
 
@@ -150,12 +175,23 @@ fn lines(name: &str, series: &[(u64, Field<'_>)], tag: u64) -> Vec<String> {
         .filter(|(other, _)| *other == tag)
         .map(|(_, sample)| {
             let sample = fields(sample.bytes());
-            (number(&sample, 2), f64::from_bits(number(&sample, 1)), number(&sample, 3))
+            (
+                number(&sample, 2),
+                f64::from_bits(number(&sample, 1)),
+                number(&sample, 3),
+            )
         })
         .collect();
-    assert!(samples.is_sorted_by(|a, b| a.0 <= b.0), "samples out of order: {samples:?}");
+    assert!(
+        samples.is_sorted_by(|a, b| a.0 <= b.0),
+        "samples out of order: {samples:?}"
+    );
     let line = |(at, value, since): (u64, f64, u64)| {
-        let since = if since > 0 { format!(" since {since}") } else { String::new() };
+        let since = if since > 0 {
+            format!(" since {since}")
+        } else {
+            String::new()
+        };
         match value.is_nan() {
             true => format!("{name} {at} {:#x}{since}", value.to_bits()),
             false => format!("{name} {at} {value}{since}"),

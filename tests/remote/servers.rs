@@ -44,10 +44,14 @@ fn caught_up(agent: &Agent) -> i64 {
 /// Waits until sending fails and collecting went on.
 fn outage(agent: &Agent, destination: &str) {
     let before = figure(agent, "samples_retried_total", destination);
-    let appended = agent.value("bellwether_history_samples_appended_total").unwrap();
+    let appended = agent
+        .value("bellwether_history_samples_appended_total")
+        .unwrap();
     poll(&format!("an outage of {destination}"), WAIT, || {
         let retried = figure(agent, "samples_retried_total", destination) > before;
-        let now = agent.value("bellwether_history_samples_appended_total").unwrap();
+        let now = agent
+            .value("bellwether_history_samples_appended_total")
+            .unwrap();
         (retried && now > appended + 500.0).then_some(())
     });
 }
@@ -58,7 +62,11 @@ fn history(folder: &Path) -> Samples {
         .arg(folder.join("state/history"))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     lines(&String::from_utf8(output.stdout).unwrap())
 }
 
@@ -97,7 +105,10 @@ fn nothing_is_lost_over_outages_of_the_receivers_and_of_ourselves() {
     outage(&agent, "prometheus");
     outage(&agent, "victoria");
     let (_, health) = agent.get("/api/v1/health");
-    assert!(health.contains("degraded") && health.contains("Connection refused"), "{health}");
+    assert!(
+        health.contains("degraded") && health.contains("Connection refused"),
+        "{health}"
+    );
     prometheus.start();
     victoria.start();
     caught_up(&agent);
@@ -123,9 +134,16 @@ fn nothing_is_lost_over_outages_of_the_receivers_and_of_ourselves() {
 
     let ours = until(history(folder.path()), end);
     let samples: usize = ours.values().map(std::collections::BTreeMap::len).sum();
-    assert!(ours.len() > 30 && samples > 1500, "{} series, {samples} samples", ours.len());
+    assert!(
+        ours.len() > 30 && samples > 1500,
+        "{} series, {samples} samples",
+        ours.len()
+    );
     for (name, storage) in [("prometheus", &prometheus), ("victoria", &victoria)] {
         assert_eq!(same(&ours, storage, end), [""; 0], "{name}");
     }
-    println!("{samples} samples of {} series are the same in all three", ours.len());
+    println!(
+        "{samples} samples of {} series are the same in all three",
+        ours.len()
+    );
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use bellwether_core::{Kind, MetricDef, Origin, UnixMillis};
@@ -29,12 +30,18 @@ fn settings(yaml: &str) -> Vec<Spanned<RemoteWrite>> {
 
 fn writers(state: Option<&Path>) -> Writers {
     let state = state.map(Path::to_owned);
-    Writers::new(Setup { state, clock: Arc::new(|| UnixMillis(1_000_000)), random: || 0.0 })
+    Writers::new(Setup {
+        state,
+        clock: Arc::new(|| UnixMillis(1_000_000)),
+        random: || 0.0,
+    })
 }
 
 async fn send(writers: &Writers, yaml: &str, log: &Memory) {
     let prepared = writers.prepare(&settings(yaml)).unwrap();
-    writers.replace(prepared, Arc::new(log.clone()), families()).await;
+    writers
+        .replace(prepared, Arc::new(log.clone()), families())
+        .await;
 }
 
 fn families() -> Families {
@@ -91,7 +98,10 @@ async fn version_1_with_its_headers() {
     log.collect(1000, &[("a", 1.5), ("dropped", 2.0), ("b", -1.0)]);
     log.collect(2000, &[("a", SampledSeries::stale()), ("b", f64::INFINITY)]);
     let figures = until(&writers, "4 samples sent", |figures| figures.sent == 4).await;
-    assert_eq!((figures.failed, figures.retried, &figures.last_error), (0, 0, &None));
+    assert_eq!(
+        (figures.failed, figures.retried, &figures.last_error),
+        (0, 0, &None)
+    );
     assert_eq!(figures.dropped, [("relabelling", 1), ("lost", 0)]);
     assert_eq!(figures.newest_sent, 2.0);
     let requests = sink.requests();
@@ -110,7 +120,10 @@ async fn version_1_with_its_headers() {
         ("content-encoding", "snappy"),
         ("content-type", "application/x-protobuf"),
         ("x-prometheus-remote-write-version", "0.1.0"),
-        ("user-agent", concat!("bellwether/", env!("CARGO_PKG_VERSION"))),
+        (
+            "user-agent",
+            concat!("bellwether/", env!("CARGO_PKG_VERSION")),
+        ),
         ("x-scope-orgid", "t"),
         ("authorization", "Basic dTpw"),
     ] {
@@ -126,8 +139,15 @@ async fn version_1_with_its_headers() {
 async fn version_2_with_symbols_and_metadata() {
     let sink = Sink::start(|request| {
         let count = samples(request.header("content-type"), &request.body).len();
-        let headers = vec![("X-Prometheus-Remote-Write-Samples-Written", count.to_string())];
-        Some(Reply { status: 204, headers, ..Reply::default() })
+        let headers = vec![(
+            "X-Prometheus-Remote-Write-Samples-Written",
+            count.to_string(),
+        )];
+        Some(Reply {
+            status: 204,
+            headers,
+            ..Reply::default()
+        })
     });
     let (log, writers) = (Memory::default(), writers(None));
     send(&writers, &one(sink.address(), "protocol: '2.0',"), &log).await;
@@ -142,7 +162,10 @@ async fn version_2_with_symbols_and_metadata() {
         ]
     );
     assert_eq!(requests[0].header("content-type"), V2);
-    assert_eq!(requests[0].header("x-prometheus-remote-write-version"), "2.0.0");
+    assert_eq!(
+        requests[0].header("x-prometheus-remote-write-version"),
+        "2.0.0"
+    );
     writers.stop().await;
 }
 
@@ -152,17 +175,27 @@ async fn version_2_with_symbols_and_metadata() {
 async fn version_2_falls_back() {
     for code in [415, 204, 400] {
         let sink = Sink::start(move |request| {
-            status(if request.header("content-type") == V2 { code } else { 204 })
+            status(if request.header("content-type") == V2 {
+                code
+            } else {
+                204
+            })
         });
         let (log, writers) = (Memory::default(), writers(None));
         send(&writers, &one(sink.address(), "protocol: '2.0',"), &log).await;
         log.collect(1000, &[("a", 1.0)]);
-        until(&writers, "the first", |figures| figures.sent == 1 && figures.fell_back).await;
+        until(&writers, "the first", |figures| {
+            figures.sent == 1 && figures.fell_back
+        })
+        .await;
         log.collect(2000, &[("a", 2.0)]);
         let figures = until(&writers, "the second", |figures| figures.sent == 2).await;
         assert_eq!((figures.failed, figures.retried), (0, 0), "{code}");
-        let kinds: Vec<bool> =
-            sink.requests().iter().map(|one| one.header("content-type") == V2).collect();
+        let kinds: Vec<bool> = sink
+            .requests()
+            .iter()
+            .map(|one| one.header("content-type") == V2)
+            .collect();
         assert_eq!(kinds, [true, false, false], "{code}");
         writers.stop().await;
     }
@@ -172,7 +205,12 @@ async fn version_2_falls_back() {
 async fn what_a_receiver_of_2_did_not_write_is_counted() {
     let sink = Sink::start(|_| {
         let headers = vec![("X-Prometheus-Remote-Write-Samples-Written", "1".to_owned())];
-        Some(Reply { status: 400, headers, body: "out of order", ..Reply::default() })
+        Some(Reply {
+            status: 400,
+            headers,
+            body: "out of order",
+            ..Reply::default()
+        })
     });
     let (log, writers) = (Memory::default(), writers(None));
     send(&writers, &one(sink.address(), "protocol: '2.0',"), &log).await;
@@ -190,7 +228,11 @@ async fn failures_that_may_pass_are_tried_again_in_order() {
         0 => status(503),
         1 => {
             let headers = vec![("Retry-After", "0".into())];
-            Some(Reply { status: 429, headers, ..Reply::default() })
+            Some(Reply {
+                status: 429,
+                headers,
+                ..Reply::default()
+            })
         }
         2 => None,
         3 => status(307),
@@ -208,8 +250,10 @@ async fn failures_that_may_pass_are_tried_again_in_order() {
     for again in &requests[..4] {
         assert_eq!(told(&requests[4..5]), told(std::slice::from_ref(again)));
     }
-    let a: Vec<String> =
-        told(&requests[4..]).into_iter().filter(|line| line.contains("\"a\",")).collect();
+    let a: Vec<String> = told(&requests[4..])
+        .into_iter()
+        .filter(|line| line.contains("\"a\","))
+        .collect();
     let times: Vec<&str> = a.iter().filter_map(|line| line.split(' ').nth(1)).collect();
     assert_eq!(times, ["1", "2", "3", "4"]);
     writers.stop().await;
@@ -230,8 +274,11 @@ async fn types_and_help_are_sent_until_they_are_taken() {
     until(&writers, "the first", |figures| figures.sent == 1).await;
     log.collect(2000, &[("a", 2.0)]);
     until(&writers, "the second", |figures| figures.sent == 2).await;
-    let told: Vec<usize> =
-        sink.requests().iter().map(|request| metadata(&request.body).len()).collect();
+    let told: Vec<usize> = sink
+        .requests()
+        .iter()
+        .map(|request| metadata(&request.body).len())
+        .collect();
     assert_eq!(told, [1, 1, 1, 0]);
     writers.stop().await;
 }
@@ -244,7 +291,11 @@ async fn what_is_refused_for_good_is_given_up_and_the_rest_goes_on() {
         if !bad {
             return status(204);
         }
-        Some(Reply { status: 400, body: "label \"bad\" is\nnot liked", ..Reply::default() })
+        Some(Reply {
+            status: 400,
+            body: "label \"bad\" is\nnot liked",
+            ..Reply::default()
+        })
     });
     let (log, writers) = (Memory::default(), writers(None));
     send(&writers, &one(sink.address(), ""), &log).await;
@@ -252,10 +303,16 @@ async fn what_is_refused_for_good_is_given_up_and_the_rest_goes_on() {
     let figures = until(&writers, "it is refused", |figures| figures.failed == 1).await;
     let error = figures.last_error.unwrap();
     assert!(error.contains("1 samples given up"), "{error}");
-    assert!(error.contains("400") && error.contains("label \"bad\" is not liked"), "{error}");
+    assert!(
+        error.contains("400") && error.contains("label \"bad\" is not liked"),
+        "{error}"
+    );
     log.collect(2, &[("good", 1.0)]);
     let figures = until(&writers, "the next is sent", |figures| figures.sent == 1).await;
-    assert_eq!((figures.failed, figures.retried, figures.last_error), (1, 0, None));
+    assert_eq!(
+        (figures.failed, figures.retried, figures.last_error),
+        (1, 0, None)
+    );
     assert_eq!(sink.requests().len(), 2);
     writers.stop().await;
 }
@@ -281,7 +338,10 @@ async fn what_was_under_way_is_sent_again_as_it_was() {
     until(&second, "all sent", |figures| figures.sent == 3).await;
     let requests = sink.requests();
     assert_eq!(told(&requests[..1]), told(&[before]));
-    assert_eq!(told(&requests[1..]), ["{__name__=\"a\",instance=\"a\"} 2 2"]);
+    assert_eq!(
+        told(&requests[1..]),
+        ["{__name__=\"a\",instance=\"a\"} 2 2"]
+    );
     poll("it lets go of the log", Duration::from_secs(10), || {
         (log.held().get("sink") == Some(&2)).then_some(())
     });
@@ -292,13 +352,19 @@ async fn what_was_under_way_is_sent_again_as_it_was() {
     send(&third, &one(sink.address(), ""), &log).await;
     log.collect(3, &[("a", 3.0)]);
     until(&third, "the next", |figures| figures.sent == 1).await;
-    assert_eq!(told(&sink.requests()[2..]), ["{__name__=\"a\",instance=\"a\"} 3 3"]);
+    assert_eq!(
+        told(&sink.requests()[2..]),
+        ["{__name__=\"a\",instance=\"a\"} 3 3"]
+    );
     send(&third, "[]", &log).await;
     assert!(third.figures().is_empty() && log.held().is_empty());
     log.collect(4, &[("a", 4.0)]);
     send(&third, &one(sink.address(), ""), &log).await;
     log.collect(5, &[("a", 5.0)]);
     until(&third, "only what is new", |figures| figures.sent == 1).await;
-    assert_eq!(told(&sink.requests()[3..]), ["{__name__=\"a\",instance=\"a\"} 5 5"]);
+    assert_eq!(
+        told(&sink.requests()[3..]),
+        ["{__name__=\"a\",instance=\"a\"} 5 5"]
+    );
     third.stop().await;
 }

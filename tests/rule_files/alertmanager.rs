@@ -72,10 +72,16 @@ fn plan(folder: &Path) -> Plan {
 /// The receivers that amtool names.
 fn amtool(file: &Path, labels: &Labels) -> BTreeSet<String> {
     let mut command = Command::new("amtool");
-    command.args(["config", "routes", "test", "--config.file"]).arg(file);
+    command
+        .args(["config", "routes", "test", "--config.file"])
+        .arg(file);
     command.args(labels.iter().map(|(name, value)| format!("{name}={value}")));
     let output = command.output().expect("amtool is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let said = String::from_utf8(output.stdout).unwrap();
     said.trim().split(',').map(str::to_owned).collect()
 }
@@ -109,13 +115,22 @@ fn alerts_go_where_amtool_says() {
             }
         }
         let alert = alert(&labels);
-        let taken = tree.take(&View { alert: &alert, sender: &Labels::new() });
-        let found: BTreeSet<String> =
-            taken.iter().map(|route| tree.routes()[*route].receiver.name.clone()).collect();
+        let taken = tree.take(&View {
+            alert: &alert,
+            sender: &Labels::new(),
+        });
+        let found: BTreeSet<String> = taken
+            .iter()
+            .map(|route| tree.routes()[*route].receiver.name.clone())
+            .collect();
         assert_eq!(found, amtool(&file, &labels), "{labels:?}");
         seen.extend(found);
     }
-    assert_eq!(seen.len(), 8, "every receiver is told of something: {seen:?}");
+    assert_eq!(
+        seen.len(),
+        8,
+        "every receiver is told of something: {seen:?}"
+    );
 }
 
 #[test]
@@ -127,11 +142,20 @@ fn the_declaration_in_effect_has_what_the_configuration_says() {
     fs::write(folder.path().join("bellwether.yaml"), declaration).unwrap();
     let plan = plan(folder.path());
     let printed = config::print(&plan.root).unwrap();
-    for expected in ["name: team-x-pager-pagerduty", "- name: night", "receiver: team-y-chat"] {
+    for expected in [
+        "name: team-x-pager-pagerduty",
+        "- name: night",
+        "receiver: team-y-chat",
+    ] {
         assert!(printed.contains(expected), "{printed}");
     }
     assert!(!printed.contains("alertmanager_config"), "{printed}");
-    let channels = &plan.root.performance_monitor.alerting.notifications.channels;
+    let channels = &plan
+        .root
+        .performance_monitor
+        .alerting
+        .notifications
+        .channels;
     assert_eq!(channels.len(), 1 + 7);
 }
 
@@ -145,9 +169,16 @@ fn routes_beside_a_configuration_are_a_mistake() {
             "{alertmanager_config: alertmanager.yml, routes: []}",
             "both `alertmanager_config` and `routes`",
         ),
-        ("{alertmanager_config: none.yml}", "none.yml: cannot read: No such file"),
+        (
+            "{alertmanager_config: none.yml}",
+            "none.yml: cannot read: No such file",
+        ),
     ] {
-        fs::write(&path, format!("performance_monitor: {{alerting: {declaration}}}")).unwrap();
+        fs::write(
+            &path,
+            format!("performance_monitor: {{alerting: {declaration}}}"),
+        )
+        .unwrap();
         let loaded = config::load(&Source::File(path.clone()), &|_| None).and_then(config::plan);
         let report = loaded.err().unwrap().to_string();
         assert!(report.contains(expected), "{report}");

@@ -77,7 +77,14 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
     let Exported { text, unsaid } = exported(DECLARATION);
     let told: Vec<String> = unsaid
         .iter()
-        .map(|problem| problem.told(&"bellwether.yaml").lines().next().unwrap().to_owned())
+        .map(|problem| {
+            problem
+                .told(&"bellwether.yaml")
+                .lines()
+                .next()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     let rule = |line: u32, column: u32, index: usize, message: &str| {
         let path = "performance_monitor.alerting.rules";
@@ -86,9 +93,24 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
     assert_eq!(
         told,
         [
-            rule(14, 15, 0, ": its levels are alerts of their own, which fire side by side"),
-            rule(34, 16, 11, ": it is not in this file: an anomaly is no query"),
-            rule(35, 16, 12, ": its text \"summary\" cannot be said and stands as it is"),
+            rule(
+                14,
+                15,
+                0,
+                ": its levels are alerts of their own, which fire side by side"
+            ),
+            rule(
+                34,
+                16,
+                11,
+                ": it is not in this file: an anomaly is no query"
+            ),
+            rule(
+                35,
+                16,
+                12,
+                ": its text \"summary\" cannot be said and stands as it is"
+            ),
             rule(
                 35,
                 93,
@@ -96,9 +118,19 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
                 ".resolve_threshold: `resolve_threshold` is not kept: it resolves below its threshold"
             ),
             rule(35, 109, 12, ".consecutive: `consecutive` is not kept"),
-            rule(35, 16, 12, ": `limit` is not kept: there a group beyond it has no alert at all"),
+            rule(
+                35,
+                16,
+                12,
+                ": `limit` is not kept: there a group beyond it has no alert at all"
+            ),
             rule(35, 16, 12, ": `on_no_data: alert` is not kept"),
-            rule(36, 16, 13, ": it is not in this file: `if` chooses between numbers"),
+            rule(
+                36,
+                16,
+                13,
+                ": it is not in this file: `if` chooses between numbers"
+            ),
             rule(37, 16, 14, ": it is switched off"),
         ],
         "{told:#?}"
@@ -200,7 +232,10 @@ groups:
         labels: {severity: critical, team: infra}
         annotations: {summary: '{{ $labels.queue }}: {{ $value | humanize }} of ${TOTAL}'}
 "#;
-    let file = RuleFile { path: "rules.yml".into(), text: text.into() };
+    let file = RuleFile {
+        path: "rules.yml".into(),
+        text: text.into(),
+    };
     let mut problems = Diagnostics::default();
     let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
     let printed = config::print_rules(&imported.rules, &imported.recordings).unwrap();
@@ -247,10 +282,15 @@ fn what_was_read_from_a_rule_file_goes_out_as_it_was() {
       - {record: one, expr: 1}
 "#;
     let mut problems = Diagnostics::default();
-    let file = RuleFile { path: "rules.yml".into(), text: rules.into() };
+    let file = RuleFile {
+        path: "rules.yml".into(),
+        text: rules.into(),
+    };
     let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
-    let declared =
-        Declared { recordings: &imported.recordings, ..Declared::new(&imported.rules, &[]) };
+    let declared = Declared {
+        recordings: &imported.recordings,
+        ..Declared::new(&imported.rules, &[])
+    };
     let set = compile(&declared, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     let written = bellwether_compat::export(&set, &[], "x");

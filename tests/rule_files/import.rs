@@ -55,7 +55,10 @@ fn the_rules_of_all_files_are_judged_beside_those_declared() {
         ("bellwether.yaml", DECLARATION),
         ("rules/a.yml", RULES),
         ("rules/b.yml", "groups: []"),
-        ("one.yml", "groups: [{name: one, rules: [{alert: Gone, expr: absent(nobody_has_it)}]}]"),
+        (
+            "one.yml",
+            "groups: [{name: one, rules: [{alert: Gone, expr: absent(nobody_has_it)}]}]",
+        ),
     ]);
     let plan = plan(folder.path()).unwrap();
     let names: Vec<&str> = plan.rules.rules.iter().map(|rule| &*rule.name).collect();
@@ -67,8 +70,11 @@ fn the_rules_of_all_files_are_judged_beside_those_declared() {
     assert_eq!(backlog.limit, Some(3));
     assert_eq!(plan.rules.recordings.len(), 1);
     let shown = folder.path().display().to_string();
-    let warnings: Vec<String> =
-        plan.warnings.iter().map(|warning| warning.told(&"x").replace(&shown, "")).collect();
+    let warnings: Vec<String> = plan
+        .warnings
+        .iter()
+        .map(|warning| warning.told(&"x").replace(&shown, ""))
+        .collect();
     assert_eq!(
         warnings,
         [
@@ -99,8 +105,15 @@ groups:
     let declaration = DECLARATION.replace("rules/*.yml, one.yml", "rules/*.yml");
     let folder = folder(&[("bellwether.yaml", &declaration), ("rules/a.yml", rules)]);
     let plan = plan(folder.path()).unwrap();
-    let warnings: Vec<&str> = plan.warnings.iter().map(|one| one.message.as_str()).collect();
-    assert_eq!(warnings, ["nobody here makes series named \"http.requests\""]);
+    let warnings: Vec<&str> = plan
+        .warnings
+        .iter()
+        .map(|one| one.message.as_str())
+        .collect();
+    assert_eq!(
+        warnings,
+        ["nobody here makes series named \"http.requests\""]
+    );
     let recording = &plan.rules.recordings[0];
     assert_eq!(&*recording.record, "http.requests:süm");
     assert_eq!(recording.labels["host-name"], "x");
@@ -110,7 +123,12 @@ groups:
     assert_eq!(rule.annotations[0].0, "run-book");
 
     let exported = bellwether_compat::export(&plan.rules, &plan.metrics, "x");
-    for kept in ["http.requests:süm", "host-name", "team.name: infra", "run-book: "] {
+    for kept in [
+        "http.requests:süm",
+        "host-name",
+        "team.name: infra",
+        "run-book: ",
+    ] {
         assert!(exported.text.contains(kept), "{kept}: {}", exported.text);
     }
 
@@ -121,12 +139,24 @@ groups:
             "not a metric name: \"sum(up{a=\\\"b\\\"})\"",
         ),
         ("http.requests:süm\n", "''\n", "not a metric name: \"\""),
-        ("\"team.name\"", "__name__", "not a label name: \"__name__\""),
-        ("\"data centre\"", "__name__", "not a label name: \"__name__\""),
+        (
+            "\"team.name\"",
+            "__name__",
+            "not a label name: \"__name__\"",
+        ),
+        (
+            "\"data centre\"",
+            "__name__",
+            "not a label name: \"__name__\"",
+        ),
         ("\"team.name\"", "''", "not a label name: \"\""),
         ("run-book", "''", "not an annotation name: \"\""),
     ] {
-        std::fs::write(folder.path().join("rules/a.yml"), rules.replacen(from, to, 1)).unwrap();
+        std::fs::write(
+            folder.path().join("rules/a.yml"),
+            rules.replacen(from, to, 1),
+        )
+        .unwrap();
         let report = self::plan(folder.path()).err().unwrap();
         assert!(report.contains(expected), "{to}: {report}");
     }
@@ -135,8 +165,14 @@ groups:
 #[test]
 fn what_is_wrong_is_told_with_its_file() {
     let folder = folder(&[
-        ("bellwether.yaml", &DECLARATION.replace("threshold: 5", "treshold: 5")),
-        ("rules/a.yml", "groups:\n  - name: a\n    rules:\n      - {alert: A, expr: 'up =='}\n"),
+        (
+            "bellwether.yaml",
+            &DECLARATION.replace("threshold: 5", "treshold: 5"),
+        ),
+        (
+            "rules/a.yml",
+            "groups:\n  - name: a\n    rules:\n      - {alert: A, expr: 'up =='}\n",
+        ),
     ]);
     let report = plan(folder.path()).err().unwrap();
     for expected in [

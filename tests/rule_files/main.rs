@@ -12,8 +12,15 @@ use std::process::Command;
 
 /// What promtool says of the files; its complaint where it does not accept them.
 fn promtool(folder: &Path, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("promtool").args(arguments).current_dir(folder).output();
+    let output = Command::new("promtool")
+        .args(arguments)
+        .current_dir(folder)
+        .output();
     let output = output.expect("promtool is installed");
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    if output.status.success() { Ok(said) } else { Err(said) }
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(said)
+    }
 }

@@ -54,8 +54,17 @@ const TEXTS: [&str; 40] = [
     "{{ define \"d\" }}<{{ . }}>{{ end }}{{ template \"d\" $labels.job }}",
 ];
 
-const VALUES: [f64; 9] =
-    [1_234_567.5, 0.25, 3.0, 91.0, 123_456.789, 42_000_000.0, 0.000_012_5, f64::NAN, f64::INFINITY];
+const VALUES: [f64; 9] = [
+    1_234_567.5,
+    0.25,
+    3.0,
+    91.0,
+    123_456.789,
+    42_000_000.0,
+    0.000_012_5,
+    f64::NAN,
+    f64::INFINITY,
+];
 
 #[test]
 fn promtool_renders_each_text_as_its_translation_here() {
@@ -64,12 +73,24 @@ fn promtool_renders_each_text_as_its_translation_here() {
     for (number, text) in TEXTS.iter().enumerate() {
         writeln!(rules, "      - alert: A{number}").unwrap();
         writeln!(rules, "        expr: x * 1").unwrap();
-        writeln!(rules, "        annotations: {{text: {}}}", serde_json::json!(text)).unwrap();
+        writeln!(
+            rules,
+            "        annotations: {{text: {}}}",
+            serde_json::json!(text)
+        )
+        .unwrap();
     }
     let mut problems = Diagnostics::default();
-    let file = RuleFile { path: "rules.yml".into(), text: rules.clone() };
+    let file = RuleFile {
+        path: "rules.yml".into(),
+        text: rules.clone(),
+    };
     let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
-    assert!(problems.is_empty() && imported.warnings.is_empty(), "{:?}", imported.warnings);
+    assert!(
+        problems.is_empty() && imported.warnings.is_empty(),
+        "{:?}",
+        imported.warnings
+    );
 
     let labels: Labels = [("instance", "db1.example.org:9100"), ("job", "node")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

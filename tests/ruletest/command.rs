@@ -68,7 +68,11 @@ fn some_tests_alone() {
     fs::write(path.join("x.yaml"), FILE).unwrap();
     fs::write(path.join("rules.yaml"), RULES).unwrap();
     let (status, text) = bellwether(&["x.yaml", "--run", "^fires$"], path);
-    assert_eq!((status, text.lines().last()), (0, Some("1 passed, 0 failed")), "{text}");
+    assert_eq!(
+        (status, text.lines().last()),
+        (0, Some("1 passed, 0 failed")),
+        "{text}"
+    );
     let (status, text) = bellwether(&["x.yaml", "--run", "nothing"], path);
     assert_eq!(status, 2, "{text}");
     assert!(text.contains("no test matches --run nothing"), "{text}");
@@ -83,27 +87,51 @@ fn what_cannot_be_run_is_worse_than_a_failure() {
     fs::write(path.join("rules.yaml"), RULES).unwrap();
     let (status, text) = bellwether(&["x.yaml", "none.yaml", "--junit", "out.xml"], path);
     assert_eq!(status, 2, "{text}");
-    assert!(text.contains("1 passed, 1 failed, 1 file could not be run"), "{text}");
-    assert!(text.contains("none.yaml: cannot read: No such file"), "{text}");
+    assert!(
+        text.contains("1 passed, 1 failed, 1 file could not be run"),
+        "{text}"
+    );
+    assert!(
+        text.contains("none.yaml: cannot read: No such file"),
+        "{text}"
+    );
     let xml = fs::read_to_string(path.join("out.xml")).unwrap();
-    assert!(xml.contains("<error message=\"none.yaml: cannot read"), "{xml}");
+    assert!(
+        xml.contains("<error message=\"none.yaml: cannot read"),
+        "{xml}"
+    );
     assert_eq!(bellwether(&[], path).0, 2);
-    assert_eq!(bellwether(&["x.yaml", "--junit", "no/such/out.xml"], path).0, 2);
+    assert_eq!(
+        bellwether(&["x.yaml", "--junit", "no/such/out.xml"], path).0,
+        2
+    );
 }
 
 #[test]
 fn rules_that_are_wrong_are_told_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    fs::write(path.join("x.yaml"), "rule_files: [a.yaml, b.yaml]\ntests: [{}]").unwrap();
-    fs::write(path.join("a.yaml"), "[{name: a, metric: cpu_percnt, condition: '>', threshold: 1}]")
-        .unwrap();
-    fs::write(path.join("b.yaml"), "rules: [{name: b, promql: 'a b'}]\nrulez: 1").unwrap();
+    fs::write(
+        path.join("x.yaml"),
+        "rule_files: [a.yaml, b.yaml]\ntests: [{}]",
+    )
+    .unwrap();
+    fs::write(
+        path.join("a.yaml"),
+        "[{name: a, metric: cpu_percnt, condition: '>', threshold: 1}]",
+    )
+    .unwrap();
+    fs::write(
+        path.join("b.yaml"),
+        "rules: [{name: b, promql: 'a b'}]\nrulez: 1",
+    )
+    .unwrap();
     let (status, text) = bellwether(&["x.yaml"], path);
     assert_eq!(status, 2, "{text}");
-    for told in
-        ["a.yaml:1:20: [0].metric: unknown metric \"cpu_percnt\"", "b.yaml:2:1: rulez: unknown key"]
-    {
+    for told in [
+        "a.yaml:1:20: [0].metric: unknown metric \"cpu_percnt\"",
+        "b.yaml:2:1: rulez: unknown key",
+    ] {
         assert!(text.contains(told), "{told} is not in {text}");
     }
 }

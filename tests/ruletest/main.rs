@@ -21,7 +21,10 @@ fn bellwether(arguments: &[&str], folder: &Path) -> (i32, String) {
         .output()
         .expect("bellwether runs");
     let text = [output.stdout, output.stderr].concat();
-    (output.status.code().expect("no signal"), String::from_utf8(text).expect("text"))
+    (
+        output.status.code().expect("no signal"),
+        String::from_utf8(text).expect("text"),
+    )
 }
 
 /// The same of one file with this text.
@@ -33,5 +36,7 @@ fn tested(text: &str) -> (i32, String) {
 
 /// A folder of these tests.
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ruletest").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/ruletest")
+        .join(name)
 }

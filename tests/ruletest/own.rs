@@ -15,7 +15,9 @@ fn the_shipped_rules_pass() {
 #[test]
 fn files_pass() {
     let folder = folder("own");
-    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
     let names = names.map(|name| name.into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name.ends_with(".test.yaml")).collect();
     names.sort();

@@ -9,9 +9,12 @@ use super::{bellwether, folder};
 #[test]
 fn both_say_the_same() {
     let folder = folder("promtool");
-    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> =
-        files.filter(|path| path.extension().is_some_and(|end| end == "yml")).collect();
+    let files = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|path| path.extension().is_some_and(|end| end == "yml"))
+        .collect();
     files.sort();
     assert!(files.len() >= 24, "only {} files", files.len());
     let mut different = Vec::new();
@@ -27,7 +30,9 @@ fn both_say_the_same() {
         if theirs.status.success() != expected || (ours == 0) != expected {
             let theirs =
                 String::from_utf8_lossy(&[theirs.stdout, theirs.stderr].concat()).into_owned();
-            different.push(format!("{name}\npromtool:\n{theirs}\nBellwether ({ours}):\n{text}"));
+            different.push(format!(
+                "{name}\npromtool:\n{theirs}\nBellwether ({ours}):\n{text}"
+            ));
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));

@@ -38,13 +38,16 @@ async fn connect_from(source: &str, address: SocketAddr) -> std::io::Result<TcpS
 async fn scrape_from(source: &str, address: SocketAddr, extra: &[&str]) -> Result<(), String> {
     let scrape = async {
         let mut stream = connect_from(source, address).await?;
-        stream.write_all(request("GET", "/metrics", extra, "").as_bytes()).await?;
+        stream
+            .write_all(request("GET", "/metrics", extra, "").as_bytes())
+            .await?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await?;
         Ok::<_, std::io::Error>(bytes)
     };
-    let bytes =
-        timeout(SCRAPE_TIMEOUT, scrape).await.map_err(|_| "no answer in time".to_owned())?;
+    let bytes = timeout(SCRAPE_TIMEOUT, scrape)
+        .await
+        .map_err(|_| "no answer in time".to_owned())?;
     let bytes = bytes.map_err(|error| error.to_string())?;
     if bytes.is_empty() {
         return Err("closed without an answer".into());
@@ -53,7 +56,9 @@ async fn scrape_from(source: &str, address: SocketAddr, extra: &[&str]) -> Resul
     let reply =
         std::panic::catch_unwind(|| Reply::parse(&bytes).0).map_err(|_| "cut".to_owned())?;
     let whole = reply.text().contains("test_took_seconds_count 3\n");
-    (reply.status == 200 && whole).then_some(()).ok_or(reply.head)
+    (reply.status == 200 && whole)
+        .then_some(())
+        .ok_or(reply.head)
 }
 
 /// Sends `request` on new connections, again and again, and reads what comes.
@@ -64,7 +69,9 @@ async fn loops(address: SocketAddr, request: Arc<Vec<u8>>) {
             continue;
         };
         if stream.write_all(&request).await.is_ok() {
-            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.ok();
+            tokio::io::copy(&mut stream, &mut tokio::io::sink())
+                .await
+                .ok();
         }
     }
 }
@@ -114,9 +121,17 @@ async fn survives<F: Future<Output = ()> + Send + 'static>(
         clients.spawn(client(server.address, Arc::clone(&request)));
     }
     // So many that all places are taken.
-    let most = if few { u64::from(FEW_PLACES) * 3 / 4 } else { 200 };
+    let most = if few {
+        u64::from(FEW_PLACES) * 3 / 4
+    } else {
+        200
+    };
     super::support::until("the attack", || server.stats.connections() > most).await;
-    let sources: &[&str] = if own_address { &["127.0.0.2", "127.0.0.1"] } else { &["127.0.0.2"] };
+    let sources: &[&str] = if own_address {
+        &["127.0.0.2", "127.0.0.1"]
+    } else {
+        &["127.0.0.2"]
+    };
     for source in sources {
         for number in 1..=SCRAPES {
             let scraped = scrape_from(source, server.address, extra).await;
@@ -140,11 +155,17 @@ impl std::ops::Deref for Attacked {
 }
 
 async fn attacked(series: usize, change: impl FnOnce(&mut Prometheus)) -> Attacked {
-    Attacked { running: run(settings(change), TestBackend::new(series)).await, few_places: false }
+    Attacked {
+        running: run(settings(change), TestBackend::new(series)).await,
+        few_places: false,
+    }
 }
 
 async fn attacked_with(backend: TestBackend) -> Attacked {
-    Attacked { running: run(settings(|_| {}), backend).await, few_places: false }
+    Attacked {
+        running: run(settings(|_| {}), backend).await,
+        few_places: false,
+    }
 }
 
 /// For answers of megabytes.
@@ -153,13 +174,23 @@ async fn attacked_with_few_places(series: usize) -> Attacked {
         settings.limits.max_connections = FEW_PLACES.into();
         settings.limits.max_concurrent_pages = 4.into();
     };
-    Attacked { running: run(settings(few), TestBackend::new(series)).await, few_places: true }
+    Attacked {
+        running: run(settings(few), TestBackend::new(series)).await,
+        few_places: true,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_connect_again_and_again() {
     let server = attacked(100, |_| {}).await;
-    survives(&server, request("GET", "/-/healthy", &[], ""), true, &[], loops).await;
+    survives(
+        &server,
+        request("GET", "/-/healthy", &[], ""),
+        true,
+        &[],
+        loops,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,13 +203,27 @@ async fn clients_that_keep_their_connection_busy() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_of_the_api() {
     let server = attacked(100, |_| {}).await;
-    survives(&server, request("GET", "/api/v1/metrics", &[], ""), true, &[], loops).await;
+    survives(
+        &server,
+        request("GET", "/api/v1/metrics", &[], ""),
+        true,
+        &[],
+        loops,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_of_a_path_that_is_not_there() {
     let server = attacked(100, |_| {}).await;
-    survives(&server, request("GET", "/nowhere", &[], ""), true, &[], loops).await;
+    survives(
+        &server,
+        request("GET", "/nowhere", &[], ""),
+        true,
+        &[],
+        loops,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,7 +244,14 @@ async fn clients_that_query_history() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_reload() {
     let server = attacked(100, |_| {}).await;
-    survives(&server, request("POST", "/-/reload", &[], ""), true, &[], loops).await;
+    survives(
+        &server,
+        request("POST", "/-/reload", &[], ""),
+        true,
+        &[],
+        loops,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,19 +259,40 @@ async fn clients_whose_reloads_hang() {
     let mut backend = TestBackend::new(100);
     backend.reload_gate = tokio::sync::Semaphore::new(0);
     let server = attacked_with(backend).await;
-    survives(&server, request("POST", "/-/reload", &[], ""), true, &[], loops).await;
+    survives(
+        &server,
+        request("POST", "/-/reload", &[], ""),
+        true,
+        &[],
+        loops,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_ask_for_a_page_of_megabytes() {
     let server = attacked_with_few_places(40_000).await;
-    survives(&server, request("GET", "/metrics", &[], ""), false, &[], loops).await;
+    survives(
+        &server,
+        request("GET", "/metrics", &[], ""),
+        false,
+        &[],
+        loops,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_do_not_read_the_page() {
     let server = attacked_with_few_places(40_000).await;
-    survives(&server, request("GET", "/metrics", &[], ""), false, &[], hangs).await;
+    survives(
+        &server,
+        request("GET", "/metrics", &[], ""),
+        false,
+        &[],
+        hangs,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,7 +305,14 @@ async fn clients_that_do_not_read_the_api() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_whose_head_does_not_end() {
     let server = attacked(100, |_| {}).await;
-    survives(&server, "GET /metrics HTTP/1.1\r\nx-slow: ", true, &[], hangs).await;
+    survives(
+        &server,
+        "GET /metrics HTTP/1.1\r\nx-slow: ",
+        true,
+        &[],
+        hangs,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,6 +331,11 @@ async fn clients_that_guess_passwords() {
     std::fs::write(&file, users).unwrap();
     let server = attacked(100, |settings| settings.web_config_file = Some(file)).await;
     let right = "authorization: Basic cHJvbWV0aGV1czpzM2NyZXQ=";
-    let wrong = request("GET", "/metrics", &["authorization: Basic cHJvbWV0aGV1czp3cm9uZw=="], "");
+    let wrong = request(
+        "GET",
+        "/metrics",
+        &["authorization: Basic cHJvbWV0aGV1czp3cm9uZw=="],
+        "",
+    );
     survives(&server, wrong, false, &[right], loops).await;
 }

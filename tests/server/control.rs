@@ -25,7 +25,10 @@ async fn a_reload_tells_what_happened() {
     backend.reload_result = Err("line 3: unknown key\nline 9: bad duration".into());
     let server = run(settings(|_| {}), backend).await;
     let reply = send(server.address, request("PUT", "/-/reload", &[], "")).await;
-    assert_eq!((reply.status, reply.text()), (500, "line 3: unknown key\nline 9: bad duration\n"));
+    assert_eq!(
+        (reply.status, reply.text()),
+        (500, "line 3: unknown key\nline 9: bad duration\n")
+    );
 }
 
 #[tokio::test]
@@ -34,8 +37,14 @@ async fn a_client_that_leaves_does_not_break_off_a_reload() {
     backend.reload_gate = Semaphore::new(0);
     let server = run(settings(|_| {}), backend).await;
     let mut client = connect(server.address).await;
-    client.write_all(request("POST", "/-/reload", &[], "").as_bytes()).await.unwrap();
-    until("the reload", || server.backend.reloads_begun.load(SeqCst) == 1).await;
+    client
+        .write_all(request("POST", "/-/reload", &[], "").as_bytes())
+        .await
+        .unwrap();
+    until("the reload", || {
+        server.backend.reloads_begun.load(SeqCst) == 1
+    })
+    .await;
     drop(client);
     until("the client to be gone", || server.stats.connections() == 0).await;
     server.backend.reload_gate.add_permits(1);
@@ -46,7 +55,11 @@ async fn a_client_that_leaves_does_not_break_off_a_reload() {
 async fn records_are_counted_and_refused_ones_named() {
     let server = start().await;
     let post = async |body: &str, extra: &[&str]| {
-        send(server.address, request("POST", "/api/v1/record", extra, body)).await
+        send(
+            server.address,
+            request("POST", "/api/v1/record", extra, body),
+        )
+        .await
     };
     let reply = post("[1, \"x\", 2, {}]", &[JSON]).await;
     assert_eq!(reply.status, 200);
@@ -58,18 +71,33 @@ async fn records_are_counted_and_refused_ones_named() {
     );
     assert_eq!(data["refused"][0]["reason"], "wrong_kind");
     assert_eq!(post("[\"x\"]", &[JSON]).await.status, 422);
-    assert_eq!(post("[]", &["content-type: application/json; charset=utf-8"]).await.status, 200);
+    assert_eq!(
+        post("[]", &["content-type: application/json; charset=utf-8"])
+            .await
+            .status,
+        200
+    );
     let reply = post("{", &[JSON]).await;
-    assert_eq!((reply.status, &reply.json()["errorType"]), (400, &"bad_data".into()));
+    assert_eq!(
+        (reply.status, &reply.json()["errorType"]),
+        (400, &"bad_data".into())
+    );
     for content_type in [
         "x-none: 1",
         "content-type: text/plain",
         "content-type: application/x-www-form-urlencoded",
         "content-type: multipart/form-data; boundary=x",
     ] {
-        assert_eq!(post("[1]", &[content_type]).await.status, 415, "{content_type}");
+        assert_eq!(
+            post("[1]", &[content_type]).await.status,
+            415,
+            "{content_type}"
+        );
     }
-    assert_eq!(post("[1]", &[JSON, "content-encoding: gzip"]).await.status, 415);
+    assert_eq!(
+        post("[1]", &[JSON, "content-encoding: gzip"]).await.status,
+        415
+    );
 }
 
 #[tokio::test]
@@ -80,11 +108,19 @@ async fn each_refusal() {
         (&["origin: null"], "cross_site"),
         (&["sec-fetch-site: cross-site"], "cross_site"),
         (&["host: evil.example:9091"], "host"),
-        (&["host: evil.example", "origin: http://evil.example"], "host"),
+        (
+            &["host: evil.example", "origin: http://evil.example"],
+            "host",
+        ),
         (&["x-forwarded-for: 203.0.113.9"], "forwarded"),
         (&["forwarded: for=203.0.113.9"], "forwarded"),
     ] {
-        let before = server.stats.refusals().get(reason).copied().unwrap_or_default();
+        let before = server
+            .stats
+            .refusals()
+            .get(reason)
+            .copied()
+            .unwrap_or_default();
         for (path, body) in [("/-/reload", ""), ("/api/v1/record", "[1]")] {
             let headers = [extra, &[JSON]].concat();
             let reply = send(server.address, request("POST", path, &headers, body)).await;
@@ -93,7 +129,11 @@ async fn each_refusal() {
         }
         assert_eq!(server.stats.refusals()[reason], before + 2, "{extra:?}");
         // Reading is not affected.
-        assert_eq!(get(server.address, "/metrics", extra).await.status, 200, "{extra:?}");
+        assert_eq!(
+            get(server.address, "/metrics", extra).await.status,
+            200,
+            "{extra:?}"
+        );
     }
     assert_eq!(server.backend.reloads.load(SeqCst), 0);
     // A request line with the whole address says itself which host is meant.
@@ -106,7 +146,10 @@ async fn reload_from(source: &str, address: std::net::SocketAddr, extra: &[&str]
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
     let mut stream = socket.connect(address).await.unwrap();
-    stream.write_all(request("POST", "/-/reload", extra, "").as_bytes()).await.unwrap();
+    stream
+        .write_all(request("POST", "/-/reload", extra, "").as_bytes())
+        .await
+        .unwrap();
     Reply::parse(&read_all(&mut stream).await).0.status
 }
 
@@ -117,7 +160,9 @@ async fn declared_networks_and_tokens_decide() {
     let networks = vec!["127.0.0.2".to_owned().into(), "fd00::/8".to_owned().into()];
     let server = start().await;
     let apply = |change: &dyn Fn(&mut Prometheus)| {
-        server.handle.apply(Access::load(&settings(|settings| change(settings))).unwrap());
+        server
+            .handle
+            .apply(Access::load(&settings(|settings| change(settings))).unwrap());
     };
     apply(&|settings| settings.control.networks = networks.clone());
     assert_eq!(reload_from("127.0.0.1", server.address, &[]).await, 403);
@@ -128,10 +173,22 @@ async fn declared_networks_and_tokens_decide() {
         ("127.0.0.1", &[][..], 401),
         ("127.0.0.1", &["authorization: Bearer wrong"], 401),
         ("127.0.0.1", &[right], 200),
-        ("127.0.0.2", &[right, "x-forwarded-for: 203.0.113.9", "host: monitor.example"], 200),
+        (
+            "127.0.0.2",
+            &[
+                right,
+                "x-forwarded-for: 203.0.113.9",
+                "host: monitor.example",
+            ],
+            200,
+        ),
         ("127.0.0.2", &[right, "origin: https://evil.example"], 403),
     ] {
-        assert_eq!(reload_from(source, server.address, extra).await, status, "{source} {extra:?}");
+        assert_eq!(
+            reload_from(source, server.address, extra).await,
+            status,
+            "{source} {extra:?}"
+        );
     }
     assert_eq!(server.stats.refusals()["token"], 2);
 }
@@ -140,18 +197,31 @@ async fn declared_networks_and_tokens_decide() {
 async fn with_users_only_token_and_socket_change_state_on_this_host() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("web.yml");
-    let users = format!("basic_auth_users: {{ada: {}}}\n", super::web_config::hash("s3cret"));
+    let users = format!(
+        "basic_auth_users: {{ada: {}}}\n",
+        super::web_config::hash("s3cret")
+    );
     std::fs::write(&file, users).unwrap();
     let path = directory.path().join("control.sock");
-    let server =
-        run(settings(|settings| settings.web_config_file = Some(file)), TestBackend::new(1)).await;
+    let server = run(
+        settings(|settings| settings.web_config_file = Some(file)),
+        TestBackend::new(1),
+    )
+    .await;
     // What a plain proxy_pass sends for a stranger who knows a password for reading.
     let password = "authorization: Basic YWRhOnMzY3JldA==";
-    let reply = send(server.address, request("POST", "/-/reload", &[password], "")).await;
+    let reply = send(
+        server.address,
+        request("POST", "/-/reload", &[password], ""),
+    )
+    .await;
     assert_eq!(reply.status, 403);
     assert!(reply.text().contains("control.socket"), "{}", reply.text());
     assert_eq!(server.stats.refusals()["users"], 1);
-    assert_eq!(get(server.address, "/metrics", &[password]).await.status, 200);
+    assert_eq!(
+        get(server.address, "/metrics", &[password]).await.status,
+        200
+    );
 
     let socket = LocalSocket {
         path: path.clone(),
@@ -166,15 +236,27 @@ async fn with_users_only_token_and_socket_change_state_on_this_host() {
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
-        soon("the answer", stream.read_to_end(&mut bytes)).await.unwrap();
+        soon("the answer", stream.read_to_end(&mut bytes))
+            .await
+            .unwrap();
         Reply::parse(&bytes).0.status
     };
-    assert_eq!(over_socket(request("POST", "/-/reload", &[], "")).await, 200);
+    assert_eq!(
+        over_socket(request("POST", "/-/reload", &[], "")).await,
+        200
+    );
     assert_eq!(over_socket(request("GET", "/metrics", &[], "")).await, 200);
     let forwarded = ["x-forwarded-for: 203.0.113.9"];
-    assert_eq!(over_socket(request("POST", "/-/reload", &forwarded, "")).await, 403);
+    assert_eq!(
+        over_socket(request("POST", "/-/reload", &forwarded, "")).await,
+        403
+    );
     stop.cancel();
     soon("the end", task).await.unwrap();
     assert!(!path.exists(), "its file went with it");
-    assert_eq!(get(server.address, "/metrics", &[password]).await.status, 200, "the address stays");
+    assert_eq!(
+        get(server.address, "/metrics", &[password]).await.status,
+        200,
+        "the address stays"
+    );
 }

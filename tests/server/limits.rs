@@ -15,7 +15,11 @@ use super::support::{
 };
 
 async fn limited(series: usize, change: impl FnOnce(&mut Limits)) -> Running {
-    run(settings(|settings| change(&mut settings.limits)), TestBackend::new(series)).await
+    run(
+        settings(|settings| change(&mut settings.limits)),
+        TestBackend::new(series),
+    )
+    .await
 }
 
 fn cuts(server: &Running, cut: Cut) -> u64 {
@@ -27,7 +31,10 @@ async fn deaf(server: &Running, count: usize) -> Vec<TcpStream> {
     let mut clients = Vec::new();
     for _ in 0..count {
         let mut client = connect(server.address).await;
-        client.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .unwrap();
         clients.push(client);
     }
     clients
@@ -39,7 +46,10 @@ async fn two_hundred_slow_clients_do_not_hold_up_a_scrape() {
     let mut slow = Vec::new();
     for _ in 0..200 {
         let mut client = connect(server.address).await;
-        client.write_all(b"GET /metrics HTTP/1.1\r\nx-slow: ").await.unwrap();
+        client
+            .write_all(b"GET /metrics HTTP/1.1\r\nx-slow: ")
+            .await
+            .unwrap();
         slow.push(client);
     }
     for _ in 0..20 {
@@ -55,8 +65,10 @@ async fn two_hundred_slow_clients_do_not_hold_up_a_scrape() {
 
 #[tokio::test]
 async fn a_head_that_does_not_end_is_cut() {
-    let server =
-        limited(1, |limits| limits.header_timeout = HumanDuration::millis(200).into()).await;
+    let server = limited(1, |limits| {
+        limits.header_timeout = HumanDuration::millis(200).into()
+    })
+    .await;
     let mut silent = connect(server.address).await;
     let mut trickling = connect(server.address).await;
     let trickle = async {
@@ -78,20 +90,28 @@ async fn a_kept_alive_connection_may_stay_idle_only_so_long() {
     .await;
     let mut client = connect(server.address).await;
     for _ in 0..2 {
-        client.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET /-/healthy HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .unwrap();
         let mut bytes = [0; 1000];
         assert!(soon("an answer", client.read(&mut bytes)).await.unwrap() > 100);
         // Longer than a head may take: an idle connection owes none.
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
     assert!(read_all(&mut client).await.is_empty());
-    assert_eq!((cuts(&server, Cut::Idle), cuts(&server, Cut::Header)), (1, 0));
+    assert_eq!(
+        (cuts(&server, Cut::Idle), cuts(&server, Cut::Header)),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
 async fn who_does_not_read_is_cut() {
-    let server =
-        limited(200_000, |limits| limits.write_timeout = HumanDuration::millis(300).into()).await;
+    let server = limited(200_000, |limits| {
+        limits.write_timeout = HumanDuration::millis(300).into()
+    })
+    .await;
     let deaf = deaf(&server, 3).await;
     until("the cuts", || cuts(&server, Cut::Write) == 3).await;
     until("the close", || server.stats.connections() == 0).await;
@@ -123,8 +143,16 @@ async fn clients_that_do_not_read_leave_room_for_a_page() {
     let server = limited(200_000, |limits| limits.max_concurrent_pages = 2.into()).await;
     // One of the reserve too: a scrape of the same address has none left.
     let deaf = deaf(&server, 3).await;
-    until("the pages", || server.stats.requests().values().map(|r| r.count).sum::<u64>() == 3)
-        .await;
+    until("the pages", || {
+        server
+            .stats
+            .requests()
+            .values()
+            .map(|r| r.count)
+            .sum::<u64>()
+            == 3
+    })
+    .await;
     scrape(server.address).await;
     assert_eq!(cuts(&server, Cut::Evicted), 1);
     drop(deaf);
@@ -139,14 +167,24 @@ async fn requests_that_hang_leave_places_for_scrapes() {
     let mut busy = Vec::new();
     for begun in 1..=6 {
         let mut client = connect(server.address).await;
-        client.write_all(request("POST", "/-/reload", &[], "").as_bytes()).await.unwrap();
+        client
+            .write_all(request("POST", "/-/reload", &[], "").as_bytes())
+            .await
+            .unwrap();
         busy.push(client);
-        until("the reload", || server.backend.reloads_begun.load(SeqCst) == begun).await;
+        until("the reload", || {
+            server.backend.reloads_begun.load(SeqCst) == begun
+        })
+        .await;
     }
     let keep_alive = "GET /-/ready HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let reply = send(server.address, keep_alive).await;
     assert_eq!((reply.status, reply.header("connection")), (503, "close"));
-    assert!(reply.text().contains("too many requests"), "{}", reply.text());
+    assert!(
+        reply.text().contains("too many requests"),
+        "{}",
+        reply.text()
+    );
     scrape(server.address).await;
     server.backend.reload_gate.add_permits(6);
     for mut client in busy {
@@ -163,10 +201,16 @@ async fn requests_that_change_state_are_few_at_once() {
     let mut busy = Vec::new();
     for _ in 0..5 {
         let mut client = connect(server.address).await;
-        client.write_all(request("POST", "/-/reload", &[], "").as_bytes()).await.unwrap();
+        client
+            .write_all(request("POST", "/-/reload", &[], "").as_bytes())
+            .await
+            .unwrap();
         busy.push(client);
     }
-    until("two reloads", || server.backend.reloads_begun.load(SeqCst) == 2).await;
+    until("two reloads", || {
+        server.backend.reloads_begun.load(SeqCst) == 2
+    })
+    .await;
     until("all connections", || server.stats.connections() == 5).await;
     scrape(server.address).await;
     assert_eq!(server.backend.reloads_begun.load(SeqCst), 2);
@@ -179,11 +223,18 @@ async fn requests_that_change_state_are_few_at_once() {
 #[tokio::test]
 async fn who_closes_only_its_half_gets_its_answer() {
     let server = start().await;
-    for request in ["GET /metrics HTTP/1.0\r\n\r\n", "GET /api/v1/alerts HTTP/1.0\r\n\r\n"] {
+    for request in [
+        "GET /metrics HTTP/1.0\r\n\r\n",
+        "GET /api/v1/alerts HTTP/1.0\r\n\r\n",
+    ] {
         let mut client = connect(server.address).await;
         client.write_all(request.as_bytes()).await.unwrap();
         client.shutdown().await.unwrap();
-        assert_eq!(Reply::parse(&read_all(&mut client).await).0.status, 200, "{request}");
+        assert_eq!(
+            Reply::parse(&read_all(&mut client).await).0.status,
+            200,
+            "{request}"
+        );
     }
 }
 
@@ -192,16 +243,28 @@ async fn what_is_refused_unread_says_that_the_connection_closes() {
     let server = start().await;
     let json = "content-type: application/json";
     for (method, path, extra, status) in [
-        ("POST", "/-/reload", &["origin: https://evil.example"][..], 403),
+        (
+            "POST",
+            "/-/reload",
+            &["origin: https://evil.example"][..],
+            403,
+        ),
         ("POST", "/metrics", &[], 405),
         ("POST", "/api/v1/record", &["content-type: text/plain"], 415),
         ("POST", "/nowhere", &[json], 404),
     ] {
         let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         let extra: String = extra.iter().map(|line| format!("{line}\r\n")).collect();
-        let reply =
-            send(server.address, format!("{head}{extra}content-length: 3\r\n\r\n[1]")).await;
-        assert_eq!((reply.status, reply.header("connection")), (status, "close"), "{path}");
+        let reply = send(
+            server.address,
+            format!("{head}{extra}content-length: 3\r\n\r\n[1]"),
+        )
+        .await;
+        assert_eq!(
+            (reply.status, reply.header("connection")),
+            (status, "close"),
+            "{path}"
+        );
     }
     // What was read leaves the connection as it is.
     let mut client = connect(server.address).await;
@@ -229,7 +292,10 @@ async fn a_hundred_megabytes_are_refused_unread() {
     assert_eq!(reply.status, 413);
     assert!(reply.text().contains("larger than 1048576 bytes"));
 
-    for head in [announced, format!("{head}transfer-encoding: chunked\r\n\r\n")] {
+    for head in [
+        announced,
+        format!("{head}transfer-encoding: chunked\r\n\r\n"),
+    ] {
         let chunked = head.contains("chunked");
         let client = connect(server.address).await;
         let (mut reader, mut writer) = client.into_split();
@@ -247,7 +313,9 @@ async fn a_hundred_megabytes_are_refused_unread() {
             sent
         });
         let mut bytes = Vec::new();
-        soon("the refusal", reader.read_to_end(&mut bytes)).await.ok();
+        soon("the refusal", reader.read_to_end(&mut bytes))
+            .await
+            .ok();
         assert_eq!(Reply::parse(&bytes).0.status, 413, "chunked: {chunked}");
         let sent = soon("the sender", sender).await.unwrap();
         assert!(sent < 50, "{sent} MiB were taken");
@@ -265,24 +333,34 @@ async fn who_sends_a_little_too_much_gets_the_refusal_and_no_reset() {
     let sent = soon("the body", client.write_all(&vec![b'['; 6_000_000])).await;
     sent.expect("no reset while the client sends");
     let mut bytes = Vec::new();
-    soon("the refusal", client.read_to_end(&mut bytes)).await.expect("an orderly close");
+    soon("the refusal", client.read_to_end(&mut bytes))
+        .await
+        .expect("an orderly close");
     assert_eq!(Reply::parse(&bytes).0.status, 413);
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    let server = limited(1, |limits| limits.body_timeout = HumanDuration::millis(100).into()).await;
+    let server = limited(1, |limits| {
+        limits.body_timeout = HumanDuration::millis(100).into()
+    })
+    .await;
     let request = "POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
         content-type: application/json\r\ncontent-length: 10\r\n\r\n[1";
     let reply = send(server.address, request).await;
-    assert_eq!((reply.status, &reply.json()["errorType"]), (408, &"timeout".into()));
+    assert_eq!(
+        (reply.status, &reply.json()["errorType"]),
+        (408, &"timeout".into())
+    );
 }
 
 #[tokio::test]
 async fn heads_that_are_too_big_are_refused() {
     let server = start().await;
     let one_long = format!("x: {}\r\n", "y".repeat(100_000));
-    let many: String = (0..2_000).map(|index| format!("x-{index}: y\r\n")).collect();
+    let many: String = (0..2_000)
+        .map(|index| format!("x-{index}: y\r\n"))
+        .collect();
     let endless = "a".repeat(1 << 20);
     for (line, headers) in [
         ("GET /metrics HTTP/1.1", one_long.as_str()),
@@ -296,18 +374,26 @@ async fn heads_that_are_too_big_are_refused() {
         let bytes = read_all(&mut client).await;
         let status = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).into_owned();
         let told = ["HTTP/1.1 431", "HTTP/1.1 414", "HTTP/1.1 400"];
-        assert!(told.contains(&status.as_str()), "{status:?} for {}", &line[..20]);
+        assert!(
+            told.contains(&status.as_str()),
+            "{status:?} for {}",
+            &line[..20]
+        );
     }
     scrape(server.address).await;
 }
 
 #[tokio::test]
 async fn noise_is_survived() {
-    let server =
-        limited(1, |limits| limits.header_timeout = HumanDuration::millis(300).into()).await;
+    let server = limited(1, |limits| {
+        limits.header_timeout = HumanDuration::millis(300).into()
+    })
+    .await;
     let mut state = 7_u64;
     let mut noise = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 56) as u8
     };
     for round in 0..200 {

@@ -14,7 +14,9 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap();
+    flate2::read::GzDecoder::new(bytes)
+        .read_to_end(&mut out)
+        .unwrap();
     out
 }
 
@@ -25,7 +27,11 @@ async fn the_page_in_both_formats() {
     assert_eq!(reply.header("content-type"), TEXT);
     assert_eq!(reply.header("vary"), "Accept, Accept-Encoding");
     assert_eq!(reply.header("content-encoding"), "");
-    assert!(reply.text().contains("test_load{host=\"host-000001\"} 1.25\n"));
+    assert!(
+        reply
+            .text()
+            .contains("test_load{host=\"host-000001\"} 1.25\n")
+    );
     assert!(!reply.text().contains("# EOF"));
     let accept = "accept: application/openmetrics-text;version=1.0.0,\
         application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
@@ -47,7 +53,10 @@ async fn codings_carry_the_same_page() {
     let server = run(settings(|_| {}), TestBackend::new(20_000)).await;
     let same = |bytes: Vec<u8>| {
         let text = String::from_utf8(bytes).unwrap();
-        text.lines().filter(|line| !line.starts_with("test_scrapes")).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .filter(|line| !line.starts_with("test_scrapes"))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     let plain = same(scrape(server.address).await.body);
     assert!(plain.len() > 700_000);
@@ -66,7 +75,12 @@ async fn codings_carry_the_same_page() {
         };
         assert_eq!(same(body), plain, "{accept}");
     }
-    let reply = get(server.address, "/metrics", &["accept-encoding: identity;q=0"]).await;
+    let reply = get(
+        server.address,
+        "/metrics",
+        &["accept-encoding: identity;q=0"],
+    )
+    .await;
     assert_eq!(reply.status, 406);
     assert!(reply.text().contains("zstd, gzip and identity"));
 }
@@ -77,9 +91,16 @@ async fn head_has_the_head_and_nothing_else() {
     for path in ["/metrics", "/", "/-/healthy", "/api/v1/alerts"] {
         let reply = send(server.address, request("HEAD", path, &[], "")).await;
         assert_eq!(reply.status, 200, "{path}");
-        assert!(reply.body.is_empty() && !reply.header("content-type").is_empty(), "{path}");
+        assert!(
+            reply.body.is_empty() && !reply.header("content-type").is_empty(),
+            "{path}"
+        );
     }
-    assert_eq!(server.backend.refreshed.load(SeqCst), 0, "no page was made for HEAD");
+    assert_eq!(
+        server.backend.refreshed.load(SeqCst),
+        0,
+        "no page was made for HEAD"
+    );
 }
 
 #[tokio::test]
@@ -93,13 +114,24 @@ async fn wrong_methods_and_paths_are_told_what_there_is() {
         ("OPTIONS", "/api/v1/record", "POST"),
     ] {
         let reply = send(server.address, request(method, path, &[], "")).await;
-        assert_eq!((reply.status, reply.header("allow")), (405, allow), "{method} {path}");
+        assert_eq!(
+            (reply.status, reply.header("allow")),
+            (405, allow),
+            "{method} {path}"
+        );
     }
     let reply = get(server.address, "/metrics/", &[]).await;
     assert_eq!(reply.status, 404);
-    assert!(reply.text().contains("/metrics, /-/healthy"), "{}", reply.text());
+    assert!(
+        reply.text().contains("/metrics, /-/healthy"),
+        "{}",
+        reply.text()
+    );
     let reply = get(server.address, "/api/v1/nothing", &[]).await;
-    assert_eq!((reply.status, &reply.json()["errorType"]), (404, &"not_found".into()));
+    assert_eq!(
+        (reply.status, &reply.json()["errorType"]),
+        (404, &"not_found".into())
+    );
 }
 
 #[tokio::test]
@@ -107,8 +139,15 @@ async fn landing_health_and_readiness() {
     let server = start().await;
     let reply = get(server.address, "/", &[]).await;
     assert!(reply.text().contains("<a href=\"/metrics\">"));
-    assert!(reply.header("content-security-policy").contains("default-src 'none'"));
-    assert_eq!(get(server.address, "/-/healthy", &[]).await.text(), "Bellwether is healthy.\n");
+    assert!(
+        reply
+            .header("content-security-policy")
+            .contains("default-src 'none'")
+    );
+    assert_eq!(
+        get(server.address, "/-/healthy", &[]).await.text(),
+        "Bellwether is healthy.\n"
+    );
     assert_eq!(get(server.address, "/-/ready", &[]).await.status, 200);
     server.backend.ready.store(false, SeqCst);
     let reply = get(server.address, "/-/ready", &[]).await;
@@ -127,8 +166,14 @@ async fn the_api_shows_everything() {
         json["data"].clone()
     };
     let metrics = data("/api/v1/metrics?metric=load&limit=1").await;
-    assert_eq!(metrics["metrics"][0]["values"][0]["labels"]["host"], "host-000000");
-    assert_eq!((&metrics["series"], &metrics["truncated"]), (&3.into(), &true.into()));
+    assert_eq!(
+        metrics["metrics"][0]["values"][0]["labels"]["host"],
+        "host-000000"
+    );
+    assert_eq!(
+        (&metrics["series"], &metrics["truncated"]),
+        (&3.into(), &true.into())
+    );
     let alerts = data("/api/v1/alerts").await;
     assert_eq!(alerts["alerts"][0]["labels"]["alertname"], "too_hot");
     assert_eq!(alerts["alerts"][0]["value"], "9.1e+01");
@@ -136,10 +181,20 @@ async fn the_api_shows_everything() {
     assert_eq!(rules["groups"][0]["rules"][0]["query"], "load > 85");
     assert_eq!(data("/api/v1/health").await["status"], "healthy");
     let summary = data("/api/v1/summary").await;
-    assert_eq!((&summary["alerts"]["firing"], &summary["metrics"]), (&1.into(), &3.into()));
-    for (path, status) in [("/api/v1/metrics?metric=nope", 404), ("/api/v1/metrics?limit=x", 400)] {
+    assert_eq!(
+        (&summary["alerts"]["firing"], &summary["metrics"]),
+        (&1.into(), &3.into())
+    );
+    for (path, status) in [
+        ("/api/v1/metrics?metric=nope", 404),
+        ("/api/v1/metrics?limit=x", 400),
+    ] {
         let reply = get(server.address, path, &[]).await;
-        assert_eq!((reply.status, &reply.json()["status"]), (status, &"error".into()), "{path}");
+        assert_eq!(
+            (reply.status, &reply.json()["status"]),
+            (status, &"error".into()),
+            "{path}"
+        );
     }
 }
 
@@ -172,7 +227,10 @@ async fn one_connection_many_requests() {
     let (ready, rest) = Reply::parse(rest);
     assert_eq!(healthy.text(), "Bellwether is healthy.\n");
     assert!(page.text().contains("test_load"));
-    assert_eq!((nothing.status, ready.text()), (404, "Bellwether is ready.\n"));
+    assert_eq!(
+        (nothing.status, ready.text()),
+        (404, "Bellwether is ready.\n")
+    );
     assert!(rest.is_empty());
 }
 
@@ -230,19 +288,29 @@ async fn every_link_of_the_first_page_answers() {
     let links: Vec<&str> = page.text().split("href=\"").skip(1).collect();
     let links = links.iter().map(|rest| rest.split('"').next().unwrap());
     // The history of alerts is the one thing that this server has none of.
-    let links: Vec<&str> = links.filter(|link| *link != "/api/v1/alerts/history").collect();
+    let links: Vec<&str> = links
+        .filter(|link| *link != "/api/v1/alerts/history")
+        .collect();
     assert!(links.len() > 10, "{links:?}");
     for link in links {
         let reply = get(server.address, link, &[]).await;
         assert_eq!(reply.status, 200, "{link}: {}", reply.text());
     }
-    assert!(page.text().contains("<li>/api/v1/explain why"), "what needs a parameter is no link");
+    assert!(
+        page.text().contains("<li>/api/v1/explain why"),
+        "what needs a parameter is no link"
+    );
 }
 
 #[tokio::test]
 async fn repeated_slashes_and_unescaped_quotes_are_as_good() {
     let server = start().await;
-    for path in ["//api/v1/alerts", "/api//v1/alerts", "//metrics", "///-/healthy"] {
+    for path in [
+        "//api/v1/alerts",
+        "/api//v1/alerts",
+        "//metrics",
+        "///-/healthy",
+    ] {
         assert_eq!(get(server.address, path, &[]).await.status, 200, "{path}");
     }
     let mut client = connect(server.address).await;
@@ -250,11 +318,16 @@ async fn repeated_slashes_and_unescaped_quotes_are_as_good() {
         let request = "GET /api/v1/metrics?metric=\"<x>\" HTTP/1.1\r\nhost: localhost\r\n\r\n";
         client.write_all(request.as_bytes()).await.unwrap();
         let mut bytes = [0; 4096];
-        let count = tokio::io::AsyncReadExt::read(&mut client, &mut bytes).await.unwrap();
+        let count = tokio::io::AsyncReadExt::read(&mut client, &mut bytes)
+            .await
+            .unwrap();
         let reply = Reply::parse(&bytes[..count]).0;
         assert_eq!(reply.status, 404);
         let error = reply.json()["error"].clone();
-        assert!(error.as_str().unwrap().contains(r#"as "\"<x>\"""#), "{error}");
+        assert!(
+            error.as_str().unwrap().contains(r#"as "\"<x>\"""#),
+            "{error}"
+        );
     }
 }
 
@@ -265,7 +338,11 @@ async fn the_date_is_that_of_the_moment() {
     let printed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(reply.header("date"));
     let apart = (jiff::Timestamp::now() - printed.unwrap()).get_seconds();
     assert!((0..60).contains(&apart), "{}", reply.header("date"));
-    assert!(reply.header("date").ends_with(" GMT"), "{}", reply.header("date"));
+    assert!(
+        reply.header("date").ends_with(" GMT"),
+        "{}",
+        reply.header("date")
+    );
 }
 
 #[tokio::test]
@@ -282,8 +359,16 @@ async fn what_clients_of_prometheus_ask_for_is_there() {
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         reply.json()["data"].clone()
     };
-    assert!(ask("status/config").await["yaml"].as_str().unwrap().contains("prometheus"));
-    assert_eq!(ask("status/flags").await["storage.tsdb.retention.time"], "15d");
+    assert!(
+        ask("status/config").await["yaml"]
+            .as_str()
+            .unwrap()
+            .contains("prometheus")
+    );
+    assert_eq!(
+        ask("status/flags").await["storage.tsdb.retention.time"],
+        "15d"
+    );
     let info = ask("status/runtimeinfo").await;
     assert_eq!(
         (&info["storageRetention"], &info["reloadConfigSuccess"]),
@@ -292,21 +377,36 @@ async fn what_clients_of_prometheus_ask_for_is_there() {
     assert!(info["startTime"].as_str().unwrap().ends_with('Z'));
     let tsdb = ask("status/tsdb").await;
     assert_eq!(tsdb["headStats"]["numSeries"], 1);
-    assert_eq!(tsdb["seriesCountByMetricName"][0], serde_json::json!({"name": "load", "value": 1}));
+    assert_eq!(
+        tsdb["seriesCountByMetricName"][0],
+        serde_json::json!({"name": "load", "value": 1})
+    );
     assert_eq!(ask("status/walreplay").await["state"], "done");
     assert!(ask("targets").await["activeTargets"].is_array());
     let manager = &ask("alertmanagers").await["activeAlertmanagers"][0];
     assert_eq!(manager["url"], "http://alertmanager:9093/api/v2/alerts");
     assert_eq!(ask("format_query?query=foo/bar").await, "foo / bar");
     assert_eq!(ask("parse_query?query=foo").await["type"], "vectorSelector");
-    assert_eq!(ask("query_exemplars?query=foo").await, serde_json::json!([]));
+    assert_eq!(
+        ask("query_exemplars?query=foo").await,
+        serde_json::json!([])
+    );
     let stats = &ask("query?query=load&time=1&stats=all").await["stats"];
     assert_eq!(stats["samples"]["totalQueryableSamples"], 1, "{stats}");
     assert!(stats["timings"]["evalTotalTime"].is_f64());
     assert!(ask("query?query=load&time=1").await.get("stats").is_none());
-    for path in ["format_query?query=foo(", "parse_query", "rules?type=foo", "targets?state=x"] {
+    for path in [
+        "format_query?query=foo(",
+        "parse_query",
+        "rules?type=foo",
+        "targets?state=x",
+    ] {
         let reply = get(server.address, &format!("/api/v1/{path}"), &[]).await;
-        assert_eq!((reply.status, &reply.json()["errorType"]), (400, &"bad_data".into()), "{path}");
+        assert_eq!(
+            (reply.status, &reply.json()["errorType"]),
+            (400, &"bad_data".into()),
+            "{path}"
+        );
     }
 }
 
@@ -315,8 +415,15 @@ async fn a_multipart_form_is_as_good() {
     let server = start().await;
     let form = "--x\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\na+b\r\n--x--\r\n";
     let kind = "content-type: multipart/form-data; boundary=x";
-    let reply = send(server.address, request("POST", "/api/v1/format_query", &[kind], form)).await;
-    assert_eq!((reply.status, &reply.json()["data"]), (200, &"a + b".into()));
+    let reply = send(
+        server.address,
+        request("POST", "/api/v1/format_query", &[kind], form),
+    )
+    .await;
+    assert_eq!(
+        (reply.status, &reply.json()["data"]),
+        (200, &"a + b".into())
+    );
 }
 
 #[tokio::test]
@@ -328,17 +435,38 @@ async fn pages_of_allowed_origins_may_read() {
     .await;
     let allowed = "origin: https://grafana.example";
     for method in ["GET", "OPTIONS"] {
-        let reply = send(server.address, request(method, "/api/v1/alerts", &[allowed], "")).await;
+        let reply = send(
+            server.address,
+            request(method, "/api/v1/alerts", &[allowed], ""),
+        )
+        .await;
         assert_eq!(reply.status, if method == "GET" { 200 } else { 204 });
-        assert_eq!(reply.header("access-control-allow-origin"), "https://grafana.example");
-        assert_eq!(reply.header("access-control-allow-methods"), "GET, POST, OPTIONS");
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            "https://grafana.example"
+        );
+        assert_eq!(
+            reply.header("access-control-allow-methods"),
+            "GET, POST, OPTIONS"
+        );
     }
-    for origin in ["origin: https://grafana.example.evil", "origin: https://evil", "x-none: 1"] {
+    for origin in [
+        "origin: https://grafana.example.evil",
+        "origin: https://evil",
+        "x-none: 1",
+    ] {
         let reply = get(server.address, "/api/v1/alerts", &[origin]).await;
-        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, ""));
+        assert_eq!(
+            (reply.status, reply.header("access-control-allow-origin")),
+            (200, "")
+        );
     }
     let reply = get(server.address, "/metrics", &[allowed]).await;
-    assert_eq!(reply.header("access-control-allow-origin"), "", "the API alone");
+    assert_eq!(
+        reply.header("access-control-allow-origin"),
+        "",
+        "the API alone"
+    );
     let reload = send(server.address, request("POST", "/-/reload", &[allowed], "")).await;
     assert_eq!(reload.status, 403, "no page changes state");
 }

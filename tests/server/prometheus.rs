@@ -46,21 +46,34 @@ impl Scraper {
                 }
             }
         });
-        let address = addresses.recv_timeout(PATIENCE).expect("prometheus listens");
-        Self { process, address, _data: data }
+        let address = addresses
+            .recv_timeout(PATIENCE)
+            .expect("prometheus listens");
+        Self {
+            process,
+            address,
+            _data: data,
+        }
     }
 
     /// What the API says; null while it does not answer yet.
     async fn ask(&self, path: &str) -> Value {
         let reply = get(self.address, path, &[]).await;
-        if reply.status == 200 { reply.json()["data"].clone() } else { Value::Null }
+        if reply.status == 200 {
+            reply.json()["data"].clone()
+        } else {
+            Value::Null
+        }
     }
 
     /// Health and last error of the target of `job`.
     async fn target(&self, job: &str) -> (String, String) {
         let targets = self.ask("/api/v1/targets").await["activeTargets"].clone();
         let of_job = |target: &&Value| target["labels"]["job"] == job;
-        let target = targets.as_array().and_then(|all| all.iter().find(of_job)).cloned();
+        let target = targets
+            .as_array()
+            .and_then(|all| all.iter().find(of_job))
+            .cloned();
         let target = target.unwrap_or_default();
         let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
         (text("health"), text("lastError"))
@@ -100,7 +113,11 @@ async fn scrapes_over_tls_with_a_password_and_a_certificate() {
 
     for (job, health, error) in [
         ("right", "up", ""),
-        ("password", "down", "server returned HTTP status 401 Unauthorized"),
+        (
+            "password",
+            "down",
+            "server returned HTTP status 401 Unauthorized",
+        ),
         ("certificate", "down", "tls"),
         ("plain", "down", ""),
     ] {
@@ -113,11 +130,18 @@ async fn scrapes_over_tls_with_a_password_and_a_certificate() {
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
-        assert_eq!((seen.0.as_str(), seen.1.contains(error)), (health, true), "{job}: {}", seen.1);
+        assert_eq!(
+            (seen.0.as_str(), seen.1.contains(error)),
+            (health, true),
+            "{job}: {}",
+            seen.1
+        );
     }
     let result = scraper.ask("/api/v1/query?query=count(test_load)").await;
     assert_eq!(result["result"][0]["value"][1], "50");
-    let types = scraper.ask("/api/v1/metadata?metric=test_took_seconds").await;
+    let types = scraper
+        .ask("/api/v1/metadata?metric=test_took_seconds")
+        .await;
     assert_eq!(types["test_took_seconds"][0]["type"], "histogram");
     assert!(server.stats.requests()[&("metrics", 200)].count > 0);
 }

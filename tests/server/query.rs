@@ -1,7 +1,8 @@
 //! The query API: Prometheus's forms, its errors, and what keeps queries from harming scrapes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use bellwether_core::{LabelSet, UnixMillis};
@@ -68,7 +69,11 @@ async fn queries_by_get_and_post() {
     assert_eq!(data(&server, path).await, expected);
     let form = "query=load%7Bhost%3D%22h3%22%7D&time=1700000015.5";
     let kind = "content-type: application/x-www-form-urlencoded";
-    let reply = send(server.address, request("POST", "/api/v1/query", &[kind], form)).await;
+    let reply = send(
+        server.address,
+        request("POST", "/api/v1/query", &[kind], form),
+    )
+    .await;
     assert_eq!((reply.status, &reply.json()["data"]), (200, &expected));
     assert_eq!(reply.header("content-type"), "application/json");
     let range = data(
@@ -85,42 +90,76 @@ async fn queries_by_get_and_post() {
         data(&server, "query?query=1%2B1&time=4").await,
         json!({"resultType": "scalar", "result": [4, "2"]})
     );
-    let limited = ask(&server, "query?query=load&time=1700000000&limit=2").await.json();
+    let limited = ask(&server, "query?query=load&time=1700000000&limit=2")
+        .await
+        .json();
     assert_eq!(limited["data"]["result"].as_array().unwrap().len(), 2);
-    assert_eq!(limited["warnings"], json!(["results truncated due to limit"]));
+    assert_eq!(
+        limited["warnings"],
+        json!(["results truncated due to limit"])
+    );
     assert!(server.stats.queries().ended()["success"].0 >= 5);
 }
 
 #[tokio::test]
 async fn series_labels_and_values() {
     let server = server().await;
-    let series =
-        data(&server, "series?match[]=load%7Bhost%3D~%22h[12]%22%7D&match[]=nothing").await;
+    let series = data(
+        &server,
+        "series?match[]=load%7Bhost%3D~%22h[12]%22%7D&match[]=nothing",
+    )
+    .await;
     assert_eq!(
         series,
         json!([{"__name__": "load", "host": "h1"}, {"__name__": "load", "host": "h2"}])
     );
     assert_eq!(data(&server, "labels").await, json!(["__name__", "host"]));
-    assert_eq!(data(&server, "label/__name__/values").await, json!(["load"]));
-    let values = data(&server, "label/host/values?match[]=load%7Bhost!~%22h[1-9]%22%7D").await;
+    assert_eq!(
+        data(&server, "label/__name__/values").await,
+        json!(["load"])
+    );
+    let values = data(
+        &server,
+        "label/host/values?match[]=load%7Bhost!~%22h[1-9]%22%7D",
+    )
+    .await;
     assert_eq!(values, json!(["h0"]));
     assert_eq!(data(&server, "label/other/values").await, json!([]));
     let limited = ask(&server, "label/host/values?limit=3").await.json();
     assert_eq!(limited["data"], json!(["h0", "h1", "h2"]));
-    assert_eq!(limited["warnings"], json!(["results truncated due to limit"]));
+    assert_eq!(
+        limited["warnings"],
+        json!(["results truncated due to limit"])
+    );
     let metadata = data(&server, "metadata?metric=test_load").await;
-    assert_eq!(metadata, json!({"test_load": [{"type": "gauge", "help": "Help.", "unit": ""}]}));
+    assert_eq!(
+        metadata,
+        json!({"test_load": [{"type": "gauge", "help": "Help.", "unit": ""}]})
+    );
     assert_eq!(data(&server, "query_exemplars?query=load").await, json!([]));
-    assert!(data(&server, "status/buildinfo").await.get("features").is_none());
+    assert!(
+        data(&server, "status/buildinfo")
+            .await
+            .get("features")
+            .is_none()
+    );
 }
 
 /// As Prometheus 3 names series, and as Grafana asks for a label whose name does not fit into a path.
 #[tokio::test]
 async fn any_utf_8_is_a_name() {
     let history = History::in_memory(1000);
-    for (name, value) in [("host-name", "a"), ("U__x", "b"), ("a=b&c+d", "c"), ("é/ü", "d")] {
+    for (name, value) in [
+        ("host-name", "a"),
+        ("U__x", "b"),
+        ("a=b&c+d", "c"),
+        ("é/ü", "d"),
+    ] {
         let labels = LabelSet::new([("__name__", "http.requests"), (name, value)]);
-        history.append(UnixMillis(START), &[(history.series_ref(&labels).unwrap(), 1.0)]);
+        history.append(
+            UnixMillis(START),
+            &[(history.series_ref(&labels).unwrap(), 1.0)],
+        );
     }
     let server = server_of(history, |_| {}).await;
     for (name, values) in [
@@ -134,14 +173,23 @@ async fn any_utf_8_is_a_name() {
         ("a=b&c+d", json!(["c"])),
         ("U___e9__2f__fc_", json!(["d"])),
     ] {
-        assert_eq!(data(&server, &format!("label/{name}/values")).await, values, "{name}");
+        assert_eq!(
+            data(&server, &format!("label/{name}/values")).await,
+            values,
+            "{name}"
+        );
     }
     assert_eq!(ask(&server, "label/U__/values").await.status, 400);
     let found = json!([{"__name__": "http.requests", "host-name": "a"}]);
-    for selector in
-        ["%7B%22http.requests%22,%22host-name%22=%22a%22%7D", "%7B%22host-name%22=%22a%22%7D"]
-    {
-        assert_eq!(data(&server, &format!("series?match[]={selector}")).await, found, "{selector}");
+    for selector in [
+        "%7B%22http.requests%22,%22host-name%22=%22a%22%7D",
+        "%7B%22host-name%22=%22a%22%7D",
+    ] {
+        assert_eq!(
+            data(&server, &format!("series?match[]={selector}")).await,
+            found,
+            "{selector}"
+        );
         let path = format!("label/U__host_2d_name/values?match[]={selector}");
         assert_eq!(data(&server, &path).await, json!(["a"]), "{selector}");
         let answer = data(&server, &format!("query?query={selector}&time=1700000000")).await;
@@ -155,19 +203,84 @@ async fn any_utf_8_is_a_name() {
 async fn errors_are_those_of_prometheus() {
     let server = server().await;
     for (path, status, kind, text) in [
-        ("query?query=", 400, "bad_data", "invalid parameter \"query\": "),
-        ("query?query=sum(", 400, "bad_data", "invalid parameter \"query\": "),
-        ("query?query=%ff%fe(", 400, "bad_data", "invalid parameter \"query\": "),
-        ("query?query=up&time=soon", 400, "bad_data", "for 'time': cannot parse"),
-        ("query?query=up&timeout=x", 400, "bad_data", "invalid parameter \"timeout\": cannot"),
-        ("query?query=up&limit=-1", 400, "bad_data", "limit must be non-negative"),
-        ("query_range?query=up&end=1&step=1", 400, "bad_data", "invalid parameter \"start\": "),
-        ("query_range?query=up&start=1&step=1", 400, "bad_data", "invalid parameter \"end\": "),
-        ("query_range?query=up&start=2&end=1&step=1", 400, "bad_data", "must not be before start"),
-        ("query_range?query=up&start=1&end=2", 400, "bad_data", "invalid parameter \"step\": "),
-        ("query_range?query=up&start=1&end=2&step=0", 400, "bad_data", "zero or negative query"),
-        ("query_range?query=up&start=1&end=2&step=-5", 400, "bad_data", "zero or negative query"),
-        ("query_range?query=up&start=0&end=11001&step=1", 400, "bad_data", "11,000 points"),
+        (
+            "query?query=",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": ",
+        ),
+        (
+            "query?query=sum(",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": ",
+        ),
+        (
+            "query?query=%ff%fe(",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": ",
+        ),
+        (
+            "query?query=up&time=soon",
+            400,
+            "bad_data",
+            "for 'time': cannot parse",
+        ),
+        (
+            "query?query=up&timeout=x",
+            400,
+            "bad_data",
+            "invalid parameter \"timeout\": cannot",
+        ),
+        (
+            "query?query=up&limit=-1",
+            400,
+            "bad_data",
+            "limit must be non-negative",
+        ),
+        (
+            "query_range?query=up&end=1&step=1",
+            400,
+            "bad_data",
+            "invalid parameter \"start\": ",
+        ),
+        (
+            "query_range?query=up&start=1&step=1",
+            400,
+            "bad_data",
+            "invalid parameter \"end\": ",
+        ),
+        (
+            "query_range?query=up&start=2&end=1&step=1",
+            400,
+            "bad_data",
+            "must not be before start",
+        ),
+        (
+            "query_range?query=up&start=1&end=2",
+            400,
+            "bad_data",
+            "invalid parameter \"step\": ",
+        ),
+        (
+            "query_range?query=up&start=1&end=2&step=0",
+            400,
+            "bad_data",
+            "zero or negative query",
+        ),
+        (
+            "query_range?query=up&start=1&end=2&step=-5",
+            400,
+            "bad_data",
+            "zero or negative query",
+        ),
+        (
+            "query_range?query=up&start=0&end=11001&step=1",
+            400,
+            "bad_data",
+            "11,000 points",
+        ),
         (
             "query_range?query=up[5m]&start=0&end=1&step=1",
             400,
@@ -175,17 +288,49 @@ async fn errors_are_those_of_prometheus() {
             "\"query\": invalid expr",
         ),
         ("series", 400, "bad_data", "no match[] parameter provided"),
-        ("series?match[]=%7B%7D", 400, "bad_data", "invalid parameter \"match[]\": "),
-        ("series?match[]=sum(up)", 400, "bad_data", "invalid parameter \"match[]\": "),
-        ("labels?match[]=%7Ba=~%22.*%22%7D", 400, "bad_data", "non-empty matcher"),
-        ("labels?start=x", 400, "bad_data", "invalid parameter \"start\""),
-        ("query?query=load%2Bon()load&time=1700000000", 422, "execution", "many-to-many"),
+        (
+            "series?match[]=%7B%7D",
+            400,
+            "bad_data",
+            "invalid parameter \"match[]\": ",
+        ),
+        (
+            "series?match[]=sum(up)",
+            400,
+            "bad_data",
+            "invalid parameter \"match[]\": ",
+        ),
+        (
+            "labels?match[]=%7Ba=~%22.*%22%7D",
+            400,
+            "bad_data",
+            "non-empty matcher",
+        ),
+        (
+            "labels?start=x",
+            400,
+            "bad_data",
+            "invalid parameter \"start\"",
+        ),
+        (
+            "query?query=load%2Bon()load&time=1700000000",
+            422,
+            "execution",
+            "many-to-many",
+        ),
     ] {
         let reply = ask(&server, path).await;
         let told = reply.json();
-        assert_eq!((reply.status, &told["errorType"]), (status, &json!(kind)), "{path}: {told}");
+        assert_eq!(
+            (reply.status, &told["errorType"]),
+            (status, &json!(kind)),
+            "{path}: {told}"
+        );
         assert_eq!(told["status"], "error");
-        assert!(told["error"].as_str().unwrap().contains(text), "{path}: {told}");
+        assert!(
+            told["error"].as_str().unwrap().contains(text),
+            "{path}: {told}"
+        );
     }
     let reply = send(server.address, request("PUT", "/api/v1/query", &[], "")).await;
     assert_eq!((reply.status, reply.header("allow")), (405, "GET, POST"));
@@ -196,7 +341,11 @@ async fn without_history_it_says_how_to_have_one() {
     let server = run(settings(|_| {}), TestBackend::new(3)).await;
     let reply = ask(&server, "query?query=up").await;
     assert_eq!(reply.status, 503);
-    assert!(reply.text().contains("trend_analysis: {enabled: true}"), "{}", reply.text());
+    assert!(
+        reply.text().contains("trend_analysis: {enabled: true}"),
+        "{}",
+        reply.text()
+    );
 }
 
 #[tokio::test]
@@ -204,9 +353,16 @@ async fn a_long_answer_streams_in_every_coding() {
     let server = server().await;
     let path = "/api/v1/query_range?query=load&start=1700000000&end=1700001485&step=1";
     let plain = get(server.address, path, &[]).await;
-    assert_eq!((plain.status, plain.header("transfer-encoding")), (200, "chunked"));
+    assert_eq!(
+        (plain.status, plain.header("transfer-encoding")),
+        (200, "chunked")
+    );
     let result = plain.json()["data"]["result"].as_array().unwrap().len();
-    assert!(result == 10 && plain.body.len() > 200_000, "{result} {}", plain.body.len());
+    assert!(
+        result == 10 && plain.body.len() > 200_000,
+        "{result} {}",
+        plain.body.len()
+    );
     let coded = get(server.address, path, &["accept-encoding: zstd"]).await;
     assert_eq!(coded.header("content-encoding"), "zstd");
     assert_eq!(zstd::decode_all(&coded.body[..]).unwrap(), plain.body);
@@ -221,16 +377,30 @@ async fn hostile_queries_are_refused_quickly() {
     .await;
     let kind = "content-type: application/x-www-form-urlencoded";
     let post = async |body: String| {
-        send(server.address, request("POST", "/api/v1/query", &[kind], &body)).await
+        send(
+            server.address,
+            request("POST", "/api/v1/query", &[kind], &body),
+        )
+        .await
     };
     let nested = format!("query={}1{}", "(".repeat(50_000), ")".repeat(50_000));
     assert_eq!(post(nested).await.status, 400);
     let unary = format!("query={}up", "-".repeat(100_000));
     assert_eq!(post(unary).await.status, 400);
-    assert_eq!(post(format!("query={}", "x".repeat(500_000))).await.status, 413);
+    assert_eq!(
+        post(format!("query={}", "x".repeat(500_000))).await.status,
+        413
+    );
     let many = ask(&server, "query?query=load[1d]&time=1700001485").await;
-    assert_eq!((many.status, &many.json()["errorType"]), (422, &json!("execution")));
-    assert!(many.text().contains("prometheus.query.max_samples"), "{}", many.text());
+    assert_eq!(
+        (many.status, &many.json()["errorType"]),
+        (422, &json!("execution"))
+    );
+    assert!(
+        many.text().contains("prometheus.query.max_samples"),
+        "{}",
+        many.text()
+    );
     scrape(server.address).await;
 }
 
@@ -270,43 +440,78 @@ impl Queryable for Endless {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_ends_its_query() {
     let ended = Arc::new(AtomicU64::new(0));
-    let server = server_of(Endless { ended: Arc::clone(&ended) }, |_| {}).await;
+    let server = server_of(
+        Endless {
+            ended: Arc::clone(&ended),
+        },
+        |_| {},
+    )
+    .await;
     let queries = Arc::clone(server.stats.queries());
     let mut stream = crate::support::connect(server.address).await;
     let text = request("GET", "/api/v1/query?query=up", &[], "");
-    tokio::io::AsyncWriteExt::write_all(&mut stream, text.as_bytes()).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, text.as_bytes())
+        .await
+        .unwrap();
     until("the query runs", || queries.running() == 1).await;
     drop(stream);
-    until("the work ends", || ended.load(SeqCst) == 1 && queries.running() == 0).await;
+    until("the work ends", || {
+        ended.load(SeqCst) == 1 && queries.running() == 0
+    })
+    .await;
     assert_eq!(queries.ended()["canceled"].0, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_takes_too_long_ends() {
     let ended = Arc::new(AtomicU64::new(0));
-    let server = server_of(Endless { ended: Arc::clone(&ended) }, |_| {}).await;
+    let server = server_of(
+        Endless {
+            ended: Arc::clone(&ended),
+        },
+        |_| {},
+    )
+    .await;
     let reply = ask(&server, "query?query=up&timeout=50ms").await;
-    assert_eq!((reply.status, &reply.json()["errorType"]), (503, &json!("timeout")));
+    assert_eq!(
+        (reply.status, &reply.json()["errorType"]),
+        (503, &json!("timeout"))
+    );
     let queries = Arc::clone(server.stats.queries());
-    until("the work ends", || ended.load(SeqCst) == 1 && queries.running() == 0).await;
+    until("the work ends", || {
+        ended.load(SeqCst) == 1 && queries.running() == 0
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scrapes_go_on_under_a_hundred_heavy_queries() {
     let ended = Arc::new(AtomicU64::new(0));
-    let server = server_of(Endless { ended: Arc::clone(&ended) }, |settings| {
-        settings.query.timeout.value.0 = Duration::from_secs(5);
-    })
+    let server = server_of(
+        Endless {
+            ended: Arc::clone(&ended),
+        },
+        |settings| {
+            settings.query.timeout.value.0 = Duration::from_secs(5);
+        },
+    )
     .await;
     let queries = Arc::clone(server.stats.queries());
     let asked: Vec<_> = (0..100)
         .map(|_| tokio::spawn(get_owned(server.address, "/api/v1/query?query=up")))
         .collect();
-    until("queries wait", || queries.running() == 4 && queries.waiting() == 64).await;
+    until("queries wait", || {
+        queries.running() == 4 && queries.waiting() == 64
+    })
+    .await;
     for _ in 0..10 {
         scrape(server.address).await;
     }
-    assert_eq!(queries.running(), 4, "the scrapes came while the queries ran");
+    assert_eq!(
+        queries.running(),
+        4,
+        "the scrapes came while the queries ran"
+    );
     let (mut timed_out, mut refused) = (0, 0);
     for reply in asked {
         let reply = reply.await.unwrap();

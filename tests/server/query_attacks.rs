@@ -20,9 +20,15 @@ fn history() -> History {
     for index in 0..1_000 {
         for (metric, value) in [("g", index as f64 / 8.0), ("target_info", 1.0)] {
             let host = name(index);
-            let labels =
-                [("__name__", metric), ("instance", &host), ("job", "a"), ("version", "1.2.3.4.5")];
-            let labels = labels.into_iter().filter(|(name, _)| metric != "g" || *name != "version");
+            let labels = [
+                ("__name__", metric),
+                ("instance", &host),
+                ("job", "a"),
+                ("version", "1.2.3.4.5"),
+            ];
+            let labels = labels
+                .into_iter()
+                .filter(|(name, _)| metric != "g" || *name != "version");
             samples.push((history.series_ref(&LabelSet::new(labels)).unwrap(), value));
         }
     }
@@ -39,7 +45,10 @@ async fn server(memory: u64) -> Running {
 
 async fn post(server: &Running, path: &str, parameters: &[(&str, &str)]) -> Reply {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    let form = form.extend_pairs(parameters).append_pair("time", "1700000000").finish();
+    let form = form
+        .extend_pairs(parameters)
+        .append_pair("time", "1700000000")
+        .finish();
     let kind = "content-type: application/x-www-form-urlencoded";
     send(server.address, request("POST", path, &[kind], &form)).await
 }
@@ -51,7 +60,11 @@ async fn query(server: &Running, query: &str) -> Reply {
 /// Asserts that `reply` is one of a query that asked for too much, which says so in `words`.
 fn refused(reply: &Reply, words: &str) {
     let told = reply.text();
-    assert_eq!((reply.status, &reply.json()["errorType"]), (422, &json!("execution")), "{told}");
+    assert_eq!(
+        (reply.status, &reply.json()["errorType"]),
+        (422, &json!("execution")),
+        "{told}"
+    );
     assert!(told.contains(words), "{words}: {told}");
 }
 
@@ -149,15 +162,25 @@ async fn warnings_made_of_labels_are_bounded() {
 #[tokio::test]
 async fn regular_expressions_are_charged() {
     let server = server(1_000_000).await;
-    let tests: Vec<String> = (0..100).map(|at| format!(r"b!~`(?i)\pL{{4}}x{at}`")).collect();
+    let tests: Vec<String> = (0..100)
+        .map(|at| format!(r"b!~`(?i)\pL{{4}}x{at}`"))
+        .collect();
     let selector = format!("g{{{}}}", tests.join(","));
     refused(&query(&server, &selector).await, "too many bytes");
     for path in ["/api/v1/series", "/api/v1/labels"] {
-        refused(&post(&server, path, &[("match[]", &selector)]).await, "too many bytes");
+        refused(
+            &post(&server, path, &[("match[]", &selector)]).await,
+            "too many bytes",
+        );
     }
     // A list of plain texts costs no more than they do.
     let hosts: Vec<String> = (0..2_000).map(|at| format!("host-{at}")).collect();
     let listed = format!(r#"count(g{{instance=~"{}"}})"#, hosts.join("|"));
     let reply = query(&server, &listed).await;
-    assert_eq!(reply.json()["data"]["result"][0]["value"][1], "1000", "{}", reply.text());
+    assert_eq!(
+        reply.json()["data"]["result"][0]["value"][1],
+        "1000",
+        "{}",
+        reply.text()
+    );
 }

@@ -19,8 +19,16 @@ async fn what_keeps_a_server_from_listening_is_told_in_a_line() {
     let server = start().await;
     let port = server.address.port();
     for (host, port, message) in [
-        ("127.0.0.1", port, format!("cannot listen on 127.0.0.1:{port}: address already in use")),
-        ("192.0.2.1", 0, "cannot listen on 192.0.2.1:0: not an address of this host".into()),
+        (
+            "127.0.0.1",
+            port,
+            format!("cannot listen on 127.0.0.1:{port}: address already in use"),
+        ),
+        (
+            "192.0.2.1",
+            0,
+            "cannot listen on 192.0.2.1:0: not an address of this host".into(),
+        ),
     ] {
         let settings = settings(|settings| {
             settings.host = host.to_owned().into();
@@ -47,19 +55,29 @@ async fn requests_under_way_end_and_idle_connections_close() {
     let mut server = run_with_drain(settings(|_| {}), backend, PATIENCE * 2).await;
     let mut silent = connect(server.address).await;
     let mut beginning = connect(server.address).await;
-    beginning.write_all(b"GET /metrics HTTP/1.1\r\n").await.unwrap();
+    beginning
+        .write_all(b"GET /metrics HTTP/1.1\r\n")
+        .await
+        .unwrap();
     let mut idle = connect(server.address).await;
-    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
     assert!(soon("an answer", idle.read(&mut [0; 1000])).await.unwrap() > 0);
     let mut busy = connect(server.address).await;
-    busy.write_all(b"POST /-/reload HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    busy.write_all(b"POST /-/reload HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
     scrape(server.address).await;
     server.stop.cancel();
     for client in [&mut silent, &mut beginning, &mut idle] {
         assert!(read_all(client).await.is_empty());
     }
     soon("the socket to close", async {
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, server.address.port())).await.is_ok() {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, server.address.port()))
+            .await
+            .is_ok()
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
@@ -76,7 +94,10 @@ async fn what_does_not_end_in_time_is_cut() {
     backend.reload_gate = Semaphore::new(0);
     let mut server = run_with_drain(settings(|_| {}), backend, Duration::from_millis(50)).await;
     let mut stuck = connect(server.address).await;
-    stuck.write_all(request("POST", "/-/reload", &[], "").as_bytes()).await.unwrap();
+    stuck
+        .write_all(request("POST", "/-/reload", &[], "").as_bytes())
+        .await
+        .unwrap();
     scrape(server.address).await;
     server.stop.cancel();
     soon("the stop", &mut server.task).await.unwrap();

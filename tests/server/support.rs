@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use bellwether_alert_history::AlertHistory;
@@ -50,7 +51,11 @@ fn definition(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
         help: "Help.".into(),
         kind,
         labels: labels.iter().map(|label| Arc::from(*label)).collect(),
-        buckets: if kind == Kind::Histogram { [0.1, 1.0].into() } else { [].into() },
+        buckets: if kind == Kind::Histogram {
+            [0.1, 1.0].into()
+        } else {
+            [].into()
+        },
         quantiles: [].into(),
         origin: Origin::Application,
         interval: Duration::from_secs(30),
@@ -68,7 +73,11 @@ impl TestBackend {
         let store = Store::new(metrics.into(), Options::default());
         let mut batch = Batch::default();
         for index in 0..series {
-            batch.push(MetricId(0), &[&format!("host-{index:06}")], index as f64 + 0.25);
+            batch.push(
+                MetricId(0),
+                &[&format!("host-{index:06}")],
+                index as f64 + 0.25,
+            );
         }
         batch.push_numbers(MetricId(1), &[], &[1.0, 2.0, 3.0, 4.5]);
         store.commit(&batch, clock.now());
@@ -233,14 +242,21 @@ impl Backend for TestBackend {
     }
 
     fn health(&self) -> Health {
-        Health { started: self.now(), ..Health::default() }
+        Health {
+            started: self.now(),
+            ..Health::default()
+        }
     }
 }
 
 /// Settings for tests: an ephemeral port on loopback, the rest as `change` makes it.
 pub fn settings(change: impl FnOnce(&mut Prometheus)) -> Prometheus {
     let host = Spanned::nowhere("127.0.0.1".to_owned());
-    let mut settings = Prometheus { host, port: 0, ..Prometheus::default() };
+    let mut settings = Prometheus {
+        host,
+        port: 0,
+        ..Prometheus::default()
+    };
     change(&mut settings);
     settings
 }
@@ -274,11 +290,20 @@ pub async fn run_with_drain(
     let stats = Arc::new(Stats::default());
     let access = Access::load(&settings).unwrap();
     let as_backend: Arc<dyn Backend> = Arc::clone(&backend) as _;
-    let server = Server::bind(&settings, access, as_backend, Arc::clone(&stats)).await.unwrap();
+    let server = Server::bind(&settings, access, as_backend, Arc::clone(&stats))
+        .await
+        .unwrap();
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let stop = CancellationToken::new();
     let task = tokio::spawn(server.run(stop.clone(), drain));
-    Running { address, backend, stats, handle, stop, task }
+    Running {
+        address,
+        backend,
+        stats,
+        handle,
+        stop,
+        task,
+    }
 }
 
 /// The default server with a few series.
@@ -306,24 +331,41 @@ impl Reply {
     /// The value of a header, empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+        lines
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map_or("", |(_, value)| value)
     }
 
     /// The first answer in `bytes`, and what follows it.
     pub fn parse(bytes: &[u8]) -> (Reply, &[u8]) {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| {
-            panic!("no head in {:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(300)]))
-        });
+        let end = bytes
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap_or_else(|| {
+                panic!(
+                    "no head in {:?}",
+                    String::from_utf8_lossy(&bytes[..bytes.len().min(300)])
+                )
+            });
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut reply = Reply { status, head, body: Vec::new() };
+        let mut reply = Reply {
+            status,
+            head,
+            body: Vec::new(),
+        };
         let mut rest = &bytes[end + 4..];
         if reply.header("transfer-encoding") == "chunked" {
             loop {
-                let line = rest.windows(2).position(|window| window == b"\r\n").expect("a chunk");
+                let line = rest
+                    .windows(2)
+                    .position(|window| window == b"\r\n")
+                    .expect("a chunk");
                 let size = std::str::from_utf8(&rest[..line]).unwrap();
                 let size = usize::from_str_radix(size, 16).unwrap();
-                reply.body.extend_from_slice(&rest[line + 2..line + 2 + size]);
+                reply
+                    .body
+                    .extend_from_slice(&rest[line + 2..line + 2 + size]);
                 rest = &rest[line + size + 4..];
                 if size == 0 {
                     break;
@@ -343,7 +385,9 @@ impl Reply {
 
 /// Within [`PATIENCE`], or the test fails.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited for {what}"))
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("waited for {what}"))
 }
 
 /// Until `condition` holds.
@@ -357,7 +401,9 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 pub async fn connect(address: SocketAddr) -> TcpStream {
-    soon("a connection", TcpStream::connect(address)).await.unwrap()
+    soon("a connection", TcpStream::connect(address))
+        .await
+        .unwrap()
 }
 
 /// Everything the server sends until it closes; a reset counts as that.
@@ -397,6 +443,10 @@ pub async fn get(address: SocketAddr, path: &str, extra: &[&str]) -> Reply {
 pub async fn scrape(address: SocketAddr) -> Reply {
     let reply = get(address, "/metrics", &[]).await;
     assert_eq!(reply.status, 200, "{}", reply.head);
-    assert!(reply.text().contains("test_took_seconds_count 3\n"), "{}", reply.text());
+    assert!(
+        reply.text().contains("test_took_seconds_count 3\n"),
+        "{}",
+        reply.text()
+    );
     reply
 }

@@ -32,9 +32,14 @@ impl Pki {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "test authority");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "test authority");
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let pki = Self { directory: TempDir::new().unwrap(), authority };
+        let pki = Self {
+            directory: TempDir::new().unwrap(),
+            authority,
+        };
         pki.write("ca.pem", &pki.authority.pem());
         pki.issue("server", &["localhost"], true);
         pki
@@ -55,7 +60,9 @@ impl Pki {
         let mut params =
             CertificateParams::new(sans.iter().map(ToString::to_string).collect::<Vec<_>>())
                 .unwrap();
-        params.subject_alt_names.push(SanType::IpAddress("127.0.0.1".parse().unwrap()));
+        params
+            .subject_alt_names
+            .push(SanType::IpAddress("127.0.0.1".parse().unwrap()));
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = if signed {
             params.signed_by(&key, &self.authority).unwrap()
@@ -85,7 +92,9 @@ impl Pki {
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
-        let Some(name) = name else { return builder.with_no_client_auth() };
+        let Some(name) = name else {
+            return builder.with_no_client_auth();
+        };
         let chain = CertificateDer::from_pem_file(self.path(&format!("{name}.pem"))).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.path(&format!("{name}.key"))).unwrap();
         builder.with_client_auth_cert(vec![chain], key).unwrap()
@@ -115,7 +124,10 @@ async fn serve(web_config: &Path) -> Running {
 }
 
 fn basic(user: &str, password: &str) -> String {
-    format!("authorization: Basic {}", STANDARD.encode(format!("{user}:{password}")))
+    format!(
+        "authorization: Basic {}",
+        STANDARD.encode(format!("{user}:{password}"))
+    )
 }
 
 /// A hash of the least cost, so that tests do not burn time.
@@ -129,7 +141,9 @@ fn good_files() {
     let hash = hash("x");
     let inline = |name: &str| {
         let text = std::fs::read_to_string(pki.path(name)).unwrap();
-        text.lines().map(|line| format!("    {line}\n")).collect::<String>()
+        text.lines()
+            .map(|line| format!("    {line}\n"))
+            .collect::<String>()
     };
     let (certificate, key) = (inline("server.pem"), inline("server.key"));
     let files = "tls_server_config: {cert_file: server.pem, key_file: server.key";
@@ -170,13 +184,22 @@ fn bad_files_are_told_with_their_place() {
     };
     for (text, expected) in [
         ("a\nb\nc: d".to_owned(), "web.yml:"),
-        ("hello".into(), "web.yml:1:1: expected a mapping, found a single value"),
+        (
+            "hello".into(),
+            "web.yml:1:1: expected a mapping, found a single value",
+        ),
         (
             "tls_server_config:\n  cert_filse: a\n".into(),
             "web.yml:2:3: tls_server_config.cert_filse: unknown key",
         ),
-        ("tls_server_config: {}\n".into(), "missing one of cert_file and cert"),
-        ("tls_server_config:\n  cert_file: server.pem\n".into(), "missing one of key_file and key"),
+        (
+            "tls_server_config: {}\n".into(),
+            "missing one of cert_file and cert",
+        ),
+        (
+            "tls_server_config:\n  cert_file: server.pem\n".into(),
+            "missing one of key_file and key",
+        ),
         (
             "tls_server_config:\n  cert_file: \"\"\n  key_file: server.key\n".into(),
             "expected a path",
@@ -206,7 +229,10 @@ fn bad_files_are_told_with_their_place() {
             tls("  client_auth_type: Sometimes\n"),
             "web.yml:4:21: tls_server_config.client_auth_type: unknown value \"Sometimes\"",
         ),
-        (tls("  client_ca_file: ca.pem\n"), "client authorities without client_auth_type"),
+        (
+            tls("  client_ca_file: ca.pem\n"),
+            "client authorities without client_auth_type",
+        ),
         (
             tls("  client_auth_type: RequireAndVerifyClientCert\n"),
             "missing one of client_ca_file and client_ca",
@@ -220,7 +246,10 @@ fn bad_files_are_told_with_their_place() {
             "client_allowed_sans needs verified certificates",
         ),
         (tls("  min_version: TLS11\n"), "unknown value \"TLS11\""),
-        (tls("  min_version: TLS13\n  max_version: TLS12\n"), "max_version is below min_version"),
+        (
+            tls("  min_version: TLS13\n  max_version: TLS12\n"),
+            "max_version is below min_version",
+        ),
         (
             tls("  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA2048]\n"),
             "cipher_suites[0]: unknown value",
@@ -229,30 +258,61 @@ fn bad_files_are_told_with_their_place() {
             tls("  max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n"),
             "web.yml:5:18: tls_server_config.cipher_suites: ",
         ),
-        (tls("  curve_preferences: [CurveP257]\n"), "unknown value \"CurveP257\""),
+        (
+            tls("  curve_preferences: [CurveP257]\n"),
+            "unknown value \"CurveP257\"",
+        ),
         (
             "basic_auth_users:\n  john: doe\n".into(),
             "web.yml:2:9: basic_auth_users.john: not a bcrypt hash",
         ),
-        (format!("basic_auth_users:\n  \"a:b\": {}\n", hash("x")), "user name with a colon"),
+        (
+            format!("basic_auth_users:\n  \"a:b\": {}\n", hash("x")),
+            "user name with a colon",
+        ),
         (
             "http_server_config: {headers: {Content-Type: foo}}\n".into(),
             "header \"Content-Type\" cannot be set",
         ),
-        ("http_server_config: {headers: {X-Frame-Options: foo}}\n".into(), "unknown value \"foo\""),
-        ("http_server_config: {http3: true}\n".into(), "did you mean \"http2\"?"),
-        ("rate_limit: {interval: 1s, burst: 0}\n".into(), "burst must be 1 or more"),
-        ("rate_limit: {interval: soon}\n".into(), "expected a duration"),
+        (
+            "http_server_config: {headers: {X-Frame-Options: foo}}\n".into(),
+            "unknown value \"foo\"",
+        ),
+        (
+            "http_server_config: {http3: true}\n".into(),
+            "did you mean \"http2\"?",
+        ),
+        (
+            "rate_limit: {interval: 1s, burst: 0}\n".into(),
+            "burst must be 1 or more",
+        ),
+        (
+            "rate_limit: {interval: soon}\n".into(),
+            "expected a duration",
+        ),
     ] {
         let path = pki.write("web.yml", &text);
         let settings = settings(|settings| settings.web_config_file = Some(path.clone()));
-        let error = Access::load(&settings).err().unwrap_or_else(|| panic!("no error in\n{text}"));
-        assert!(error.contains(expected), "{error}\nfor {expected} in\n{text}");
+        let error = Access::load(&settings)
+            .err()
+            .unwrap_or_else(|| panic!("no error in\n{text}"));
+        assert!(
+            error.contains(expected),
+            "{error}\nfor {expected} in\n{text}"
+        );
         assert!(error.contains("web.yml:"), "{error}");
-        assert!(!error.contains("doe"), "a password is no part of an error: {error}");
+        assert!(
+            !error.contains("doe"),
+            "a password is no part of an error: {error}"
+        );
     }
     let missing = settings(|settings| settings.web_config_file = Some(pki.path("gone.yml")));
-    assert!(Access::load(&missing).err().unwrap().contains("gone.yml: cannot read"));
+    assert!(
+        Access::load(&missing)
+            .err()
+            .unwrap()
+            .contains("gone.yml: cannot read")
+    );
 }
 
 #[test]
@@ -261,7 +321,14 @@ fn all_problems_come_at_once() {
     let text = "tls_server_config:\n  cert_file: gone.pem\n  key_file: gone.key\nbasic_auth_users:\n  a: b\n";
     let path = pki.write("web.yml", text);
     let settings = settings(|settings| settings.web_config_file = Some(path));
-    assert_eq!(Access::load(&settings).err().unwrap().matches("web.yml:").count(), 3);
+    assert_eq!(
+        Access::load(&settings)
+            .err()
+            .unwrap()
+            .matches("web.yml:")
+            .count(),
+        3
+    );
 }
 
 #[tokio::test]
@@ -270,13 +337,21 @@ async fn tls_in_both_versions_and_no_plain_http() {
     let server = serve(&pki.tls("")).await;
     for versions in [ALL, &[&version::TLS12], &[&version::TLS13]] {
         let page = request("GET", "/metrics", &[], "");
-        let reply = https(server.address, pki.client(None, versions), &page).await.unwrap();
+        let reply = https(server.address, pki.client(None, versions), &page)
+            .await
+            .unwrap();
         assert!(reply.text().contains("test_took_seconds_count 3\n"));
     }
     let mut plain = connect(server.address).await;
-    plain.write_all(request("GET", "/metrics", &[], "").as_bytes()).await.unwrap();
+    plain
+        .write_all(request("GET", "/metrics", &[], "").as_bytes())
+        .await
+        .unwrap();
     assert!(!read_all(&mut plain).await.starts_with(b"HTTP/"));
-    until("the failed handshake", || server.stats.handshakes_failed() == 1).await;
+    until("the failed handshake", || {
+        server.stats.handshakes_failed() == 1
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -286,7 +361,11 @@ async fn versions_may_be_narrowed() {
     let page = request("GET", "/metrics", &[], "");
     let old = pki.client(None, &[&version::TLS12]);
     assert!(https(server.address, old, &page).await.is_err());
-    assert!(https(server.address, pki.client(None, ALL), &page).await.is_ok());
+    assert!(
+        https(server.address, pki.client(None, ALL), &page)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -308,20 +387,32 @@ async fn http2_is_offered_and_may_be_turned_off() {
     let pki = Pki::new();
     for (more, version) in [
         ("", reqwest::Version::HTTP_2),
-        ("http_server_config: {http2: false}\n", reqwest::Version::HTTP_11),
+        (
+            "http_server_config: {http2: false}\n",
+            reqwest::Version::HTTP_11,
+        ),
     ] {
         let server = serve(&pki.tls(more)).await;
         let mut tls = pki.client(None, ALL);
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let client =
-            reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .build()
+            .unwrap();
         let url = |path: &str| format!("https://localhost:{}{path}", server.address.port());
         let requests = (0..20).map(|_| client.get(url("/metrics")).send());
         let requests: Vec<_> = requests.map(tokio::spawn).collect();
         for reply in requests {
             let reply = soon("an answer", reply).await.unwrap().unwrap();
             assert_eq!((reply.status().as_u16(), reply.version()), (200, version));
-            assert!(reply.text().await.unwrap().contains("test_took_seconds_count 3\n"));
+            assert!(
+                reply
+                    .text()
+                    .await
+                    .unwrap()
+                    .contains("test_took_seconds_count 3\n")
+            );
         }
         let reload = client.post(url("/-/reload")).send().await.unwrap();
         assert_eq!(reload.status(), 200);
@@ -335,7 +426,10 @@ async fn ask_with_closed_window(pki: &Pki, address: SocketAddr) -> impl Sized {
     tls.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(tls));
-    let mut stream = connector.connect(name, connect(address).await).await.unwrap();
+    let mut stream = connector
+        .connect(name, connect(address).await)
+        .await
+        .unwrap();
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let settings = [0, 4, 0, 0, 0, 0];
     let head = [b"\x82\x87\x04\x08/metrics\x01\x09localhost".as_slice()].concat();
@@ -363,10 +457,20 @@ async fn closed_windows_of_http2_leave_room_for_a_page() {
     for client in clients {
         open.push(client.await);
     }
-    until("the pages", || server.stats.requests().values().map(|r| r.count).sum::<u64>() == 3)
-        .await;
+    until("the pages", || {
+        server
+            .stats
+            .requests()
+            .values()
+            .map(|r| r.count)
+            .sum::<u64>()
+            == 3
+    })
+    .await;
     let page = request("GET", "/metrics", &[], "");
-    let reply = https(server.address, pki.client(None, ALL), &page).await.unwrap();
+    let reply = https(server.address, pki.client(None, ALL), &page)
+        .await
+        .unwrap();
     assert_eq!(reply.status, 200);
     assert_eq!(server.stats.cuts()[&Cut::Evicted], 1);
 }
@@ -380,7 +484,12 @@ async fn client_certificates_decide() {
     for (more, none, scraper, stranger) in [
         ("", true, true, true),
         ("  client_auth_type: RequestClientCert\n", true, true, true),
-        ("  client_auth_type: RequireAnyClientCert\n", false, true, true),
+        (
+            "  client_auth_type: RequireAnyClientCert\n",
+            false,
+            true,
+            true,
+        ),
         (
             "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n",
             true,
@@ -409,9 +518,11 @@ async fn client_certificates_decide() {
         ),
     ] {
         let server = serve(&pki.tls(more)).await;
-        for (name, passes) in
-            [(None, none), (Some("scraper"), scraper), (Some("stranger"), stranger)]
-        {
+        for (name, passes) in [
+            (None, none),
+            (Some("scraper"), scraper),
+            (Some("stranger"), stranger),
+        ] {
             for versions in [&[&version::TLS12][..], &[&version::TLS13]] {
                 let reply = https(server.address, pki.client(name, versions), &page).await;
                 assert_eq!(reply.is_ok(), passes, "{name:?} with{more}: {reply:?}");
@@ -442,14 +553,21 @@ async fn passwords_decide_and_health_is_exempt() {
     }
     let reload = |extra: &[&str]| request("POST", "/-/reload", extra, "");
     assert_eq!(send(server.address, reload(&[])).await.status, 401);
-    assert_eq!(send(server.address, reload(&[&right])).await.status, 403, "that is for reading");
+    assert_eq!(
+        send(server.address, reload(&[&right])).await.status,
+        403,
+        "that is for reading"
+    );
     assert_eq!(server.stats.refusals()["password"], 17);
 }
 
 #[tokio::test]
 async fn the_token_stands_in_for_a_password_where_it_is_asked_for() {
     let pki = Pki::new();
-    let web = pki.write("web.yml", &format!("basic_auth_users: {{alice: {}}}\n", hash("s3cret")));
+    let web = pki.write(
+        "web.yml",
+        &format!("basic_auth_users: {{alice: {}}}\n", hash("s3cret")),
+    );
     let token = pki.write("token", "t0ken");
     let settings = settings(|settings| {
         settings.web_config_file = Some(web);
@@ -470,7 +588,10 @@ async fn headers_and_rate() {
     let server = serve(&pki.write("web.yml", web)).await;
     for expected in [200, 200, 429, 429] {
         let reply = get(server.address, "/metrics", &[]).await;
-        assert_eq!((reply.status, reply.header("x-frame-options")), (expected, "deny"));
+        assert_eq!(
+            (reply.status, reply.header("x-frame-options")),
+            (expected, "deny")
+        );
     }
     assert_eq!(get(server.address, "/-/healthy", &[]).await.status, 200);
     assert_eq!(server.stats.refusals()["rate"], 2);
@@ -486,10 +607,16 @@ async fn a_reload_swaps_certificates_and_users() {
     };
     server.handle.apply(load(pki.tls("")));
     let page = request("GET", "/metrics", &[], "");
-    https(server.address, pki.client(None, ALL), &page).await.unwrap();
+    https(server.address, pki.client(None, ALL), &page)
+        .await
+        .unwrap();
     // A certificate that this client does not trust tells the old from the new.
     pki.issue("server", &["localhost"], false);
-    https(server.address, pki.client(None, ALL), &page).await.unwrap();
+    https(server.address, pki.client(None, ALL), &page)
+        .await
+        .unwrap();
     server.handle.apply(load(pki.path("web.yml")));
-    https(server.address, pki.client(None, ALL), &page).await.unwrap_err();
+    https(server.address, pki.client(None, ALL), &page)
+        .await
+        .unwrap_err();
 }

@@ -21,7 +21,10 @@ fn shift(folder: &Path, days: i64) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             shift(&path, days);
-        } else if path.extension().is_some_and(|kind| kind == "json" || kind == "jsonl") {
+        } else if path
+            .extension()
+            .is_some_and(|kind| kind == "json" || kind == "jsonl")
+        {
             let text = fs::read_to_string(&path).unwrap();
             let later = |time: &Captures<'_>| {
                 (time[0].parse::<i64>().unwrap() + days * 86_400_000).to_string()
@@ -34,7 +37,9 @@ fn shift(folder: &Path, days: i64) {
 fn taken(receiver: &Receiver) -> Ledger {
     let mut ledger = Ledger::default();
     for document in receiver.bodies() {
-        Taken::of_document(&document, LABEL).into_iter().for_each(|one| ledger.take(one));
+        Taken::of_document(&document, LABEL)
+            .into_iter()
+            .for_each(|one| ledger.take(one));
     }
     ledger
 }
@@ -66,7 +71,11 @@ fn what_was_told_by_a_clock_that_was_wrong_is_not_told_again_and_ends_once() {
         let agent = Agent::start(folder.path(), &yaml);
         load.record(&agent);
         // All of it is asked for, by whatever time.
-        for path in ["/api/v1/alerts", "/api/v1/alerts/history", "/api/v1/explain?rule=busy"] {
+        for path in [
+            "/api/v1/alerts",
+            "/api/v1/alerts/history",
+            "/api/v1/explain?rule=busy",
+        ] {
             assert_eq!(agent.get(path).0, 200, "{path}");
         }
         let firing = load.alerts().len();
@@ -79,7 +88,13 @@ fn what_was_told_by_a_clock_that_was_wrong_is_not_told_again_and_ends_once() {
         let told = taken(&receiver).counts[0] - before[0];
         let known = load.alerts();
         let is_known = |(alert, severity): &(_, String)| known.get(alert) == Some(severity);
-        assert_eq!(told, more.alerts().into_iter().filter(|one| !is_known(one)).count());
+        assert_eq!(
+            told,
+            more.alerts()
+                .into_iter()
+                .filter(|one| !is_known(one))
+                .count()
+        );
         Load::calm().record(&agent);
         wait_for(&receiver, &Load::calm());
         for document in receiver.bodies() {

@@ -45,9 +45,17 @@ fn receiver(mut random: Rng, moody: Arc<Mutex<bool>>) -> (Sink, Arc<Mutex<Ledger
         let take = || {
             let document = serde_json::from_slice(&request.body).unwrap();
             let mut ledger = taking.lock().unwrap();
-            Taken::of_document(&document, LABEL).into_iter().for_each(|one| ledger.take(one));
+            Taken::of_document(&document, LABEL)
+                .into_iter()
+                .for_each(|one| ledger.take(one));
         };
-        let hanging = || Some(Reply { status: 200, after: HANGS, ..Reply::default() });
+        let hanging = || {
+            Some(Reply {
+                status: 200,
+                after: HANGS,
+                ..Reply::default()
+            })
+        };
         match random.u32(..20) {
             _ if !*moody.lock().unwrap() => {}
             0 | 1 => return status(500),
@@ -198,7 +206,11 @@ fn whenever_it_is_killed_each_channel_is_told_what_is_promised() {
             scene.load.change(&mut scene.random);
         }
         scene.load.record(&agent);
-        let most = if scene.random.u32(..8) == 0 { 4000 } else { 500 };
+        let most = if scene.random.u32(..8) == 0 {
+            4000
+        } else {
+            500
+        };
         scene.pass(most);
         agent = scene.hardship(agent);
     }

@@ -20,7 +20,10 @@ impl Taken {
         let alerts = document["alerts"].as_array().unwrap().iter();
         let news = alerts.filter(|alert| !alert["id"].is_null());
         news.map(|alert| Self {
-            alert: (text(&alert["labels"]["alertname"]), text(&alert["labels"][label])),
+            alert: (
+                text(&alert["labels"]["alertname"]),
+                text(&alert["labels"][label]),
+            ),
             severity: text(&alert["labels"]["severity"]),
             ..Self::of_message(alert, label)
         })
@@ -82,24 +85,35 @@ impl Ledger {
         known.last.clone_from(&one.id);
         known.taken.push(one.clone());
         if let Some(what) = broken {
-            self.broken.push(format!("{what}: {one:?}, after {:#?}", known.taken));
+            self.broken
+                .push(format!("{what}: {one:?}, after {:#?}", known.taken));
         }
     }
 
     /// The alerts that it believes to fire, and how bad.
     pub fn standing(&self) -> BTreeMap<(String, String), String> {
         let standing = self.alerts.iter();
-        standing.filter_map(|(alert, known)| Some((alert.clone(), known.fires.clone()?))).collect()
+        standing
+            .filter_map(|(alert, known)| Some((alert.clone(), known.fires.clone()?)))
+            .collect()
     }
 
     /// Panics where it was told what it should not have been, or where what it believes to fire is
     /// not `expected`.
     pub fn check(&self, channel: &str, expected: &BTreeMap<(String, String), String>) {
-        assert!(self.broken.is_empty(), "{channel}: {}", self.broken.join("\n"));
+        assert!(
+            self.broken.is_empty(),
+            "{channel}: {}",
+            self.broken.join("\n")
+        );
         let standing = self.standing();
         if standing != *expected {
             let differs = |alert: &&(String, String)| standing.get(*alert) != expected.get(*alert);
-            let wrong: Vec<_> = standing.keys().chain(expected.keys()).filter(differs).collect();
+            let wrong: Vec<_> = standing
+                .keys()
+                .chain(expected.keys())
+                .filter(differs)
+                .collect();
             let known: Vec<_> = wrong.iter().map(|alert| self.alerts.get(*alert)).collect();
             panic!("{channel} believes wrongly of {wrong:?}: {known:#?}");
         }

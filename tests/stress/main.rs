@@ -4,7 +4,12 @@
 //! Each runs for about a minute by itself. How long and how much is asked for by variables of the
 //! environment, which each test names.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -19,7 +24,9 @@ mod storm;
 /// A number from the environment.
 fn number(name: &str, usual: u64) -> u64 {
     match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
         Err(_) => usual,
     }
 }

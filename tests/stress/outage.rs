@@ -53,7 +53,10 @@ fn journals(folder: &Path) -> [u64; 3] {
 #[test]
 fn all_channels_at_once_are_away_and_miss_nothing() {
     let length = Duration::from_secs(number("OUTAGE_SECONDS", 10));
-    let (pause, retry) = (number("OUTAGE_PAUSE_MS", 100), number("OUTAGE_RETRY_MS", 1000));
+    let (pause, retry) = (
+        number("OUTAGE_PAUSE_MS", 100),
+        number("OUTAGE_RETRY_MS", 1000),
+    );
     let mut random = Rng::with_seed(7);
     let folder = TempDir::new().unwrap();
     let kafka = Server::kafka();
@@ -105,13 +108,19 @@ fn all_channels_at_once_are_away_and_miss_nothing() {
     kafka.start();
     let expected = load.alerts();
     let [mut webhook, mut published] = [Ledger::default(), Ledger::default()];
-    poll("all that was missed is told", LATE + Duration::from_millis(2 * retry), || {
-        let read = std::iter::from_fn(|| topic.next());
-        read.for_each(|message| published.take(Taken::of_message(&message.value, LABEL)));
-        (waiting(&agent) == [0.0; 3] && published.standing() == expected).then_some(())
-    });
+    poll(
+        "all that was missed is told",
+        LATE + Duration::from_millis(2 * retry),
+        || {
+            let read = std::iter::from_fn(|| topic.next());
+            read.for_each(|message| published.take(Taken::of_message(&message.value, LABEL)));
+            (waiting(&agent) == [0.0; 3] && published.standing() == expected).then_some(())
+        },
+    );
     let bodies = receiver.bodies();
-    let news = bodies.iter().flat_map(|document| Taken::of_document(document, LABEL));
+    let news = bodies
+        .iter()
+        .flat_map(|document| Taken::of_document(document, LABEL));
     news.for_each(|one| webhook.take(one));
     webhook.check("webhook", &expected);
     published.check("kafka", &expected);

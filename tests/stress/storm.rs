@@ -93,7 +93,9 @@ fn a_storm_of_alerts_is_told_whole_while_the_page_answers() {
     let sink = Sink::start(move |request| {
         let document = serde_json::from_slice(&request.body).unwrap();
         let mut ledger = taking.lock().unwrap();
-        Taken::of_document(&document, "host").into_iter().for_each(|one| ledger.take(one));
+        Taken::of_document(&document, "host")
+            .into_iter()
+            .for_each(|one| ledger.take(one));
         *counting.lock().unwrap() += 1;
         status(200)
     });

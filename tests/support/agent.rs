@@ -46,7 +46,11 @@ impl Agent {
 
     /// Starts with the file that is in `folder` and further arguments.
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        Self::spawn(Command::new(env!("CARGO_BIN_EXE_bellwether")), folder, arguments)
+        Self::spawn(
+            Command::new(env!("CARGO_BIN_EXE_bellwether")),
+            folder,
+            arguments,
+        )
     }
 
     /// Starts it with the file that is in `folder`, and kills it `after` a moment, wherever it is
@@ -73,11 +77,24 @@ impl Agent {
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         // Whole before it listens, so that the log of one that does not is told.
-        let mut agent = Self { child, address, log, folder: folder.to_owned() };
+        let mut agent = Self {
+            child,
+            address,
+            log,
+            folder: folder.to_owned(),
+        };
         agent.address = poll("the agent listens", Duration::from_secs(20), || {
             let log = agent.log();
-            let line = log.iter().find(|line| line.contains("listening address="))?;
-            line.split("address=").nth(1)?.split_whitespace().next()?.trim_matches('"').parse().ok()
+            let line = log
+                .iter()
+                .find(|line| line.contains("listening address="))?;
+            line.split("address=")
+                .nth(1)?
+                .split_whitespace()
+                .next()?
+                .trim_matches('"')
+                .parse()
+                .ok()
         });
         agent
     }
@@ -95,7 +112,10 @@ impl Agent {
     /// A figure of its memory as the kernel has it, in kB: `VmRSS`, or `VmHWM` for the most so far.
     pub fn memory(&self, figure: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(figure))
+            .unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
@@ -106,27 +126,44 @@ impl Agent {
 
     /// Waits for a logged line that holds all of `words`.
     pub fn wait_for_log(&self, words: &[&str]) -> String {
-        poll(&format!("a log line with {words:?}"), Duration::from_secs(60), || {
-            self.log().into_iter().find(|line| words.iter().all(|word| line.contains(word)))
-        })
+        poll(
+            &format!("a log line with {words:?}"),
+            Duration::from_secs(60),
+            || {
+                self.log()
+                    .into_iter()
+                    .find(|line| words.iter().all(|word| line.contains(word)))
+            },
+        )
     }
 
     /// Waits until the state of the alerts on disk holds `text`: what a restart goes on from.
     pub fn wait_for_saved(&self, text: &str) {
         let path = self.folder.join("state/alerts.json");
-        poll(&format!("{text} in the state file"), Duration::from_secs(60), || {
-            fs::read_to_string(&path).ok().filter(|saved| saved.contains(text)).map(|_| ())
-        });
+        poll(
+            &format!("{text} in the state file"),
+            Duration::from_secs(60),
+            || {
+                fs::read_to_string(&path)
+                    .ok()
+                    .filter(|saved| saved.contains(text))
+                    .map(|_| ())
+            },
+        );
     }
 
     /// Waits until `count` deliveries are noted on disk: what was handed over right before a kill -9
     /// comes again.
     pub fn wait_for_delivered(&self, count: usize) {
-        poll(&format!("{count} deliveries on disk"), Duration::from_secs(60), || {
-            let (_, noted) =
-                self.get("/api/v1/alerts/history?event=delivered&channel=webhook&limit=0");
-            (noted.matches("\"delivered\"").count() == count).then_some(())
-        });
+        poll(
+            &format!("{count} deliveries on disk"),
+            Duration::from_secs(60),
+            || {
+                let (_, noted) =
+                    self.get("/api/v1/alerts/history?event=delivered&channel=webhook&limit=0");
+                (noted.matches("\"delivered\"").count() == count).then_some(())
+            },
+        );
     }
 
     /// Writes a new declaration; reload it with [`Agent::hup`].
@@ -137,7 +174,13 @@ impl Agent {
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Kills it without a chance to clean up.
@@ -156,7 +199,10 @@ impl Agent {
             }
             std::thread::yield_now();
         }
-        panic!("still running after SIGTERM; log:\n{}", self.log().join("\n"));
+        panic!(
+            "still running after SIGTERM; log:\n{}",
+            self.log().join("\n")
+        );
     }
 
     /// GETs `path`: status and body.
@@ -166,8 +212,14 @@ impl Agent {
 
     /// POSTs a JSON `body`: status and body.
     pub fn post(&self, path: &str, body: &str) -> (u16, String) {
-        request(self.address, "POST", path, &[("content-type", "application/json")], body)
-            .expect("an answer")
+        request(
+            self.address,
+            "POST",
+            path,
+            &[("content-type", "application/json")],
+            body,
+        )
+        .expect("an answer")
     }
 
     /// The value of the first series on the page whose line begins with `series`.
@@ -179,9 +231,11 @@ impl Agent {
 
     /// Waits until a series has a value that `wanted` accepts.
     pub fn wait_for_value(&self, series: &str, wanted: impl Fn(f64) -> bool) -> f64 {
-        poll(&format!("a wanted value of {series}"), Duration::from_secs(60), || {
-            self.value(series).filter(|value| wanted(*value))
-        })
+        poll(
+            &format!("a wanted value of {series}"),
+            Duration::from_secs(60),
+            || self.value(series).filter(|value| wanted(*value)),
+        )
     }
 }
 
@@ -230,6 +284,10 @@ pub fn request(
     stream.read_to_string(&mut answer)?;
     let invalid = || std::io::Error::other(format!("no HTTP answer: {answer:?}"));
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(invalid)?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(invalid)?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .ok_or_else(invalid)?;
     Ok((status, body.to_owned()))
 }

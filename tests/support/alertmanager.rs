@@ -27,7 +27,11 @@ impl Alertmanager {
     /// The same on a port that is known.
     pub fn start_at(folder: &Path, port: u16, options: &[&str]) -> Self {
         let config = folder.join("alertmanager.yml");
-        fs::write(&config, "route: {receiver: none}\nreceivers: [{name: none}]\n").unwrap();
+        fs::write(
+            &config,
+            "route: {receiver: none}\nreceivers: [{name: none}]\n",
+        )
+        .unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let child = Command::new("prometheus-alertmanager")
             .arg(format!("--config.file={}", config.display()))
@@ -62,7 +66,9 @@ impl Alertmanager {
     /// The alerts that it holds as firing, below `prefix`.
     pub fn alerts(&self, prefix: &str) -> Vec<Value> {
         let path = format!("{prefix}/api/v2/alerts");
-        let Ok((200, body)) = request(self.address, "GET", &path, &[], "") else { return vec![] };
+        let Ok((200, body)) = request(self.address, "GET", &path, &[], "") else {
+            return vec![];
+        };
         serde_json::from_str(&body).unwrap()
     }
 
@@ -75,7 +81,9 @@ impl Alertmanager {
                 && line.contains(&wanted)
                 && line.contains("version=\"v2\"")
         });
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 }
 

@@ -40,8 +40,15 @@ pub struct Backtest<'a> {
 impl Backtest<'_> {
     /// Looks each `every` values.
     pub fn run(&self, every: usize) -> Tally {
-        let target = Target { value: self.target, direction: Direction::Rising };
-        let horizon = Horizon { target, within: self.within, window: Duration::from_secs(21_600) };
+        let target = Target {
+            value: self.target,
+            direction: Direction::Rising,
+        };
+        let horizon = Horizon {
+            target,
+            within: self.within,
+            window: Duration::from_secs(21_600),
+        };
         let (mut tally, mut days) = (Tally::default(), Days::default());
         for at in (10..self.values.len()).step_by(every) {
             let now = UnixMillis(at as i64 * self.step);
@@ -56,7 +63,9 @@ impl Backtest<'_> {
                 continue;
             };
             tally.fired += 1;
-            let came = self.values[at..].iter().position(|value| *value >= self.target);
+            let came = self.values[at..]
+                .iter()
+                .position(|value| *value >= self.target);
             let held = match came {
                 Some(later) => {
                     let came = UnixMillis((at + later) as i64 * self.step);
@@ -81,7 +90,9 @@ impl Backtest<'_> {
         let every = steps(step);
         let from = at.saturating_sub(steps(span));
         let picked = (from..=at).filter(|index| (at - index).is_multiple_of(every));
-        picked.map(|index| (index as i64 * self.step, self.values[index])).unzip()
+        picked
+            .map(|index| (index as i64 * self.step, self.values[index]))
+            .unzip()
     }
 }
 

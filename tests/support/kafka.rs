@@ -42,10 +42,14 @@ impl Topic {
             .create()
             .unwrap();
         let partitions = poll("the topic's partitions", Duration::from_secs(30), || {
-            let metadata = consumer.fetch_metadata(Some(name), Duration::from_secs(20)).unwrap();
+            let metadata = consumer
+                .fetch_metadata(Some(name), Duration::from_secs(20))
+                .unwrap();
             let mut partitions = TopicPartitionList::new();
             for partition in metadata.topics()[0].partitions() {
-                partitions.add_partition_offset(name, partition.id(), Offset::Beginning).unwrap();
+                partitions
+                    .add_partition_offset(name, partition.id(), Offset::Beginning)
+                    .unwrap();
             }
             (partitions.count() > 0).then_some(partitions)
         });
@@ -56,10 +60,14 @@ impl Topic {
     /// The next message, if it comes soon. An outage is a time without messages.
     pub fn next(&self) -> Option<Message> {
         let message = self.0.poll(Duration::from_millis(100))?.ok()?;
-        let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| {
-            let value = String::from_utf8(header.value.unwrap().to_vec()).unwrap();
-            (header.key.to_owned(), value)
-        });
+        let headers = message
+            .headers()
+            .into_iter()
+            .flat_map(Headers::iter)
+            .map(|header| {
+                let value = String::from_utf8(header.value.unwrap().to_vec()).unwrap();
+                (header.key.to_owned(), value)
+            });
         Some(Message {
             headers: headers.collect(),
             key: message.key_view::<str>().unwrap().unwrap().to_owned(),

@@ -22,18 +22,27 @@ pub fn hourly() -> Result<Vec<Hourly>, String> {
     let read = |name: &str| {
         let file = folder.join(name);
         let missing = |error| format!("missing: {}: {error}", file.display());
-        fs::read_to_string(&file).map(|text| rows(&text)).map_err(missing)
+        fs::read_to_string(&file)
+            .map(|text| rows(&text))
+            .map_err(missing)
     };
     let (known, came) = (read("hourly-train.csv")?, read("hourly-test.csv")?);
     assert_eq!(known.len(), came.len(), "as many series in both files");
-    Ok(known.into_iter().zip(came).map(|(known, came)| Hourly { known, came }).collect())
+    Ok(known
+        .into_iter()
+        .zip(came)
+        .map(|(known, came)| Hourly { known, came })
+        .collect())
 }
 
 /// The numbers of each line but the first; the first column names the series.
 fn rows(text: &str) -> Vec<Vec<f64>> {
     let row = |line: &str| -> Vec<f64> {
         let cells = line.split(',').skip(1).map(|cell| cell.trim_matches('"'));
-        cells.filter(|cell| !cell.is_empty()).map(|cell| cell.parse().expect("a number")).collect()
+        cells
+            .filter(|cell| !cell.is_empty())
+            .map(|cell| cell.parse().expect("a number"))
+            .collect()
     };
     text.lines().skip(1).map(row).collect()
 }
@@ -43,7 +52,11 @@ pub fn smape(came: &[f64], told: &[f64]) -> f64 {
     assert_eq!(came.len(), told.len());
     let error = |(came, told): (&f64, &f64)| {
         let size = came.abs() + told.abs();
-        if size > 0.0 { 200.0 * (came - told).abs() / size } else { 0.0 }
+        if size > 0.0 {
+            200.0 * (came - told).abs() / size
+        } else {
+            0.0
+        }
     };
     came.iter().zip(told).map(error).sum::<f64>() / came.len() as f64
 }

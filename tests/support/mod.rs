@@ -1,7 +1,12 @@
 //! What the tests with real processes share.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 pub mod agent;
 pub mod alertmanager;
@@ -23,12 +28,19 @@ pub fn poll<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<T
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
+        assert!(
+            start.elapsed() < deadline,
+            "not within {deadline:?}: {what}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

@@ -67,7 +67,11 @@ impl Score {
 
 /// -1 to 1: how good a hit is at `position`, where a window is from -1 to 0.
 fn sigmoid(position: f64) -> f64 {
-    if position > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * position).exp()) - 1.0 }
+    if position > 3.0 {
+        -1.0
+    } else {
+        2.0 / (1.0 + (5.0 * position).exp()) - 1.0
+    }
 }
 
 /// The places of `rows` rows with `windows`, first and last row of each.
@@ -83,10 +87,9 @@ pub fn places(rows: usize, windows: &[(usize, usize)]) -> Vec<Place> {
             return Place::Window(number, sigmoid(position) / sigmoid(-1.0));
         }
         let before = windows.iter().rev().find(|(_, last)| *last < row);
-        Place::Outside(
-            before
-                .map_or(-1.0, |(first, last)| sigmoid((row - last) as f64 / (last - first) as f64)),
-        )
+        Place::Outside(before.map_or(-1.0, |(first, last)| {
+            sigmoid((row - last) as f64 / (last - first) as f64)
+        }))
     };
     (0..rows).map(place).collect()
 }
@@ -96,8 +99,10 @@ impl Profile {
     pub fn score(&self, file: &File, hits: &[bool]) -> Score {
         assert_eq!(hits.len(), file.places.len());
         let mut best: Vec<Option<f64>> = vec![None; file.windows];
-        let mut score =
-            Score { perfect: file.windows as f64 * self.true_positive, ..Score::default() };
+        let mut score = Score {
+            perfect: file.windows as f64 * self.true_positive,
+            ..Score::default()
+        };
         for (place, hit) in file.places.iter().zip(hits) {
             match *place {
                 Place::Window(number, worth) => {
@@ -144,7 +149,9 @@ pub fn profiles() -> Result<Vec<Profile>, String> {
             false_negative: weight("fnWeight"),
         }
     };
-    Ok(["standard", "reward_low_FP_rate", "reward_low_FN_rate"].map(profile).into())
+    Ok(["standard", "reward_low_FP_rate", "reward_low_FN_rate"]
+        .map(profile)
+        .into())
 }
 
 /// All files, by family and name, or what is missing.
@@ -155,7 +162,9 @@ pub fn files() -> Result<Vec<File>, String> {
     for family in listed(&data)? {
         for name in listed(&data.join(&family))? {
             let text = read(&data.join(&family).join(&name))?;
-            let windows = windows[format!("{family}/{name}")].as_array().expect("windows");
+            let windows = windows[format!("{family}/{name}")]
+                .as_array()
+                .expect("windows");
             found.push(file(&family, &name, &text, windows));
         }
     }
@@ -166,7 +175,13 @@ fn listed(folder: &Path) -> Result<Vec<String>, String> {
     let missing = |error| format!("missing: {}: {error}", folder.display());
     let entries = fs::read_dir(folder).map_err(missing)?;
     let mut names: Vec<String> = entries
-        .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
+        .map(|entry| {
+            entry
+                .expect("readable")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
         .collect();
     names.sort();
     Ok(names)
@@ -180,9 +195,15 @@ fn file(family: &str, name: &str, text: &str, windows: &[Value]) -> File {
     let (times, values): (Vec<i64>, Vec<f64>) = rows.unzip();
     let row = |time: &Value| {
         let time = millis(time.as_str().expect("a time"));
-        times.iter().position(|other| *other == time).expect("a row of that time")
+        times
+            .iter()
+            .position(|other| *other == time)
+            .expect("a row of that time")
     };
-    let windows: Vec<_> = windows.iter().map(|ends| (row(&ends[0]), row(&ends[1]))).collect();
+    let windows: Vec<_> = windows
+        .iter()
+        .map(|ends| (row(&ends[0]), row(&ends[1])))
+        .collect();
     File {
         family: family.into(),
         name: name.into(),
@@ -195,5 +216,8 @@ fn file(family: &str, name: &str, text: &str, windows: &[Value]) -> File {
 
 fn millis(text: &str) -> i64 {
     let time: DateTime = text.trim().parse().expect("a time");
-    time.to_zoned(TimeZone::UTC).expect("within the calendar").timestamp().as_millisecond()
+    time.to_zoned(TimeZone::UTC)
+        .expect("within the calendar")
+        .timestamp()
+        .as_millisecond()
 }

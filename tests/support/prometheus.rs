@@ -26,7 +26,10 @@ impl Prometheus {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("prometheus").display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.join("prometheus").display()
+            ))
             .arg(format!("--web.listen-address={address}"))
             .arg("--query.lookback-delta=1m")
             .arg("--web.enable-remote-write-receiver")
@@ -36,7 +39,9 @@ impl Prometheus {
             .expect("prometheus is needed: apt-get install prometheus");
         let started = Self { child, address };
         poll("Prometheus is ready", Duration::from_secs(60), || {
-            request(address, "GET", "/-/ready", &[], "").ok().filter(|(status, _)| *status == 200)
+            request(address, "GET", "/-/ready", &[], "")
+                .ok()
+                .filter(|(status, _)| *status == 200)
         });
         started
     }
@@ -55,7 +60,11 @@ impl Prometheus {
     /// The `data` of an answer of its API.
     pub fn api(&self, path: &str) -> Value {
         let (status, answer) = self.ask(path);
-        assert_eq!((status, &answer["status"]), (200, &Value::from("success")), "{path}: {answer}");
+        assert_eq!(
+            (status, &answer["status"]),
+            (200, &Value::from("success")),
+            "{path}: {answer}"
+        );
         answer["data"].clone()
     }
 
@@ -77,16 +86,21 @@ impl Prometheus {
 
     /// The result of an instant query.
     pub fn query(&self, expression: &str) -> Vec<Value> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded: String = expression
+            .bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect();
         let data = self.api(&format!("/api/v1/query?query={encoded}"));
         data["result"].as_array().unwrap().clone()
     }
 
     /// Waits until a query has a result and returns it.
     pub fn wait_for(&self, expression: &str) -> Vec<Value> {
-        poll(&format!("a result of {expression}"), Duration::from_secs(60), || {
-            Some(self.query(expression)).filter(|result| !result.is_empty())
-        })
+        poll(
+            &format!("a result of {expression}"),
+            Duration::from_secs(60),
+            || Some(self.query(expression)).filter(|result| !result.is_empty()),
+        )
     }
 
     /// Why each target that is down is down.

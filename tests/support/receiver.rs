@@ -37,10 +37,17 @@ impl Receiver {
         let address = listener.local_addr().unwrap();
         let bodies = Arc::<Mutex<Vec<Value>>>::default();
         let attempts = Arc::<Mutex<usize>>::default();
-        let (mood, stopping) = (Arc::new(Mutex::new(Mood::Good)), Arc::new(AtomicBool::new(false)));
+        let (mood, stopping) = (
+            Arc::new(Mutex::new(Mood::Good)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let thread = {
-            let (bodies, attempts, mood, stopping) =
-                (bodies.clone(), Arc::clone(&attempts), mood.clone(), stopping.clone());
+            let (bodies, attempts, mood, stopping) = (
+                bodies.clone(),
+                Arc::clone(&attempts),
+                mood.clone(),
+                stopping.clone(),
+            );
             std::thread::spawn(move || {
                 for stream in listener.incoming() {
                     if stopping.load(Ordering::SeqCst) {
@@ -51,7 +58,14 @@ impl Receiver {
                 }
             })
         };
-        Self { address, bodies, attempts, mood, stopping, thread: Some(thread) }
+        Self {
+            address,
+            bodies,
+            attempts,
+            mood,
+            stopping,
+            thread: Some(thread),
+        }
     }
 
     /// Its address.
@@ -72,7 +86,9 @@ impl Receiver {
     /// What it took, as `status alertname labels` lines in order of arrival.
     pub fn taken(&self) -> Vec<String> {
         let bodies = self.bodies.lock().unwrap();
-        let alerts = bodies.iter().flat_map(|body| body["alerts"].as_array().cloned().unwrap());
+        let alerts = bodies
+            .iter()
+            .flat_map(|body| body["alerts"].as_array().cloned().unwrap());
         alerts
             .map(|alert| {
                 let labels = alert["labels"].as_object().unwrap();
@@ -125,7 +141,9 @@ fn serve(
     attempts: &Mutex<usize>,
     mood: &Mutex<Mood>,
 ) {
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     let mut length = 0;
@@ -150,7 +168,10 @@ fn serve(
     *attempts.lock().unwrap() += 1;
     let status = match *mood.lock().unwrap() {
         Mood::Good => {
-            bodies.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            bodies
+                .lock()
+                .unwrap()
+                .push(serde_json::from_slice(&body).unwrap());
             200
         }
         Mood::Status(status) => status,

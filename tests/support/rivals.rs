@@ -18,10 +18,14 @@ pub const CERTAIN: f64 = 7.130_506_848;
 
 /// The scores of one of our algorithms with its defaults, in the order of the rows.
 pub fn ours(file: &File, algorithm: Algorithm) -> Vec<f64> {
-    let settings = Settings { algorithm, ..Settings::default() };
+    let settings = Settings {
+        algorithm,
+        ..Settings::default()
+    };
     let mut detector = Detector::new(&settings, interval(&file.times));
     let rows = file.times.iter().zip(&file.values);
-    rows.map(|(time, value)| detector.observe(UnixMillis(*time), *value).score).collect()
+    rows.map(|(time, value)| detector.observe(UnixMillis(*time), *value).score)
+        .collect()
 }
 
 /// NAB's "windowedGaussian" in standard deviations, of the values so far; no file is as long as
@@ -33,7 +37,9 @@ pub fn windowed_gaussian(file: &File) -> Vec<f64> {
     let score = |value: &f64| {
         let value = value - first;
         let mean = sum / f64::max(count, 1.0);
-        let deviation = (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt();
+        let deviation = (squares / f64::max(count, 1.0) - mean * mean)
+            .max(0.0)
+            .sqrt();
         let z = (value - mean) / if deviation > 1e-9 { deviation } else { 1e-6 };
         let seen = if count > 0.0 { z.abs() } else { 0.0 };
         (count, sum, squares) = (count + 1.0, sum + value, squares + value * value);
@@ -57,7 +63,8 @@ pub fn shipped(file: &File) -> Vec<bool> {
 pub fn reported(file: &File, settings: &Settings) -> Vec<bool> {
     let mut detector = Detector::new(settings, interval(&file.times));
     let rows = file.times.iter().zip(&file.values);
-    rows.map(|(time, value)| detector.observe(UnixMillis(*time), *value).reported).collect()
+    rows.map(|(time, value)| detector.observe(UnixMillis(*time), *value).reported)
+        .collect()
 }
 
 /// The default detector with the sensitivity of each family chosen on the others, for whether the
@@ -66,7 +73,10 @@ pub fn shipped_left_out(files: &[File], profile: &Profile) -> LeftOut {
     let sensitivities: Vec<f64> = (14..=30).map(|half| f64::from(half) / 2.0).collect();
     let row = |file: &File| {
         let score = |sensitivity: &f64| {
-            let settings = Settings { sensitivity: Some(*sensitivity), ..Settings::default() };
+            let settings = Settings {
+                sensitivity: Some(*sensitivity),
+                ..Settings::default()
+            };
             profile.score(file, &reported(file, &settings))
         };
         sensitivities.iter().map(score).collect()
@@ -107,7 +117,10 @@ fn chosen(files: &[File], table: &[Vec<Score>], thresholds: &[f64]) -> LeftOut {
     for family in families {
         let sum = |threshold: usize, inside: bool| {
             let mut sum = Score::default();
-            let of = files.iter().zip(table).filter(|(file, _)| (file.family == family) == inside);
+            let of = files
+                .iter()
+                .zip(table)
+                .filter(|(file, _)| (file.family == family) == inside);
             of.for_each(|(_, row)| sum.add(row[threshold]));
             sum
         };
@@ -115,7 +128,8 @@ fn chosen(files: &[File], table: &[Vec<Score>], thresholds: &[f64]) -> LeftOut {
             .max_by(|a, b| sum(*a, false).raw.total_cmp(&sum(*b, false).raw))
             .unwrap_or_default();
         told.all.add(sum(best, true));
-        told.families.push((family.into(), thresholds[best], sum(best, true)));
+        told.families
+            .push((family.into(), thresholds[best], sum(best, true)));
     }
     told
 }

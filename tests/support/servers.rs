@@ -42,7 +42,10 @@ impl Server {
     /// The same, which makes no topic by itself.
     pub fn kafka_without_topics() -> Self {
         let controller = free_port().to_string();
-        Self::new("kafka", &["--controller-port", &controller, "--no-auto-topics"])
+        Self::new(
+            "kafka",
+            &["--controller-port", &controller, "--no-auto-topics"],
+        )
     }
 
     /// A Kafka broker that also speaks SASL_SSL on `sasl`, with key and certificates of `keystore`:
@@ -52,7 +55,14 @@ impl Server {
         let keystore = keystore.to_string_lossy();
         Self::new(
             "kafka",
-            &["--controller-port", &controller, "--sasl-port", &sasl, "--keystore", &keystore],
+            &[
+                "--controller-port",
+                &controller,
+                "--sasl-port",
+                &sasl,
+                "--keystore",
+                &keystore,
+            ],
         )
     }
 
@@ -64,7 +74,12 @@ impl Server {
         let name = format!("{script}-{}-{number}", std::process::id());
         let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let server = Self { script, port: free_port(), data, options };
+        let server = Self {
+            script,
+            port: free_port(),
+            data,
+            options,
+        };
         server.start();
         server
     }
@@ -100,7 +115,11 @@ impl Server {
     pub fn signal(&self, name: &str) {
         let pid = self.pid().expect("a running server").to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(sent.expect("the command kill").success(), "{}: {name} to {pid}", self.script);
+        assert!(
+            sent.expect("the command kill").success(),
+            "{}: {name} to {pid}",
+            self.script
+        );
     }
 
     /// Ends it with SIGKILL and waits until its port is closed.
@@ -113,14 +132,22 @@ impl Server {
 
     /// The pid of the server, as its script wrote it, while it is that of this server.
     pub fn pid(&self) -> Option<u32> {
-        let pid: u32 = fs::read_to_string(self.data.join("pid")).ok()?.trim().parse().ok()?;
+        let pid: u32 = fs::read_to_string(self.data.join("pid"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
         let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let data = format!("{}/", self.data.display());
-        String::from_utf8_lossy(&command).contains(&data).then_some(pid)
+        String::from_utf8_lossy(&command)
+            .contains(&data)
+            .then_some(pid)
     }
 
     fn run(&self, command: &str) -> Output {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(self.script);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/servers")
+            .join(self.script);
         Command::new(&script)
             .arg(command)
             .args(["--port", &self.port.to_string()])
@@ -147,7 +174,10 @@ impl Drop for Server {
 /// Ends the test in one line where a tool is not there.
 pub fn need(tool: &str, package: &str) {
     let found = there(tool);
-    assert!(found, "{tool} is missing: install {package} to run the tests against real servers");
+    assert!(
+        found,
+        "{tool} is missing: install {package} to run the tests against real servers"
+    );
 }
 
 /// Whether a tool is there.
@@ -155,7 +185,11 @@ pub fn there(tool: &str) -> bool {
     std::env::var_os("JAVA_HOME")
         .map(|home| PathBuf::from(home).join("bin"))
         .into_iter()
-        .chain(std::env::var_os("PATH").iter().flat_map(std::env::split_paths))
+        .chain(
+            std::env::var_os("PATH")
+                .iter()
+                .flat_map(std::env::split_paths),
+        )
         .any(|folder| folder.join(tool).is_file())
 }
 

@@ -21,7 +21,10 @@ pub struct Request {
 impl Request {
     /// The value of a header.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value)
+        self.headers
+            .iter()
+            .find(|(other, _)| other == name)
+            .map_or("", |(_, value)| value)
     }
 }
 
@@ -40,7 +43,10 @@ pub struct Reply {
 
 /// Only a status.
 pub fn status(status: u16) -> Option<Reply> {
-    Some(Reply { status, ..Reply::default() })
+    Some(Reply {
+        status,
+        ..Reply::default()
+    })
 }
 
 type Answering = dyn FnMut(&Request) -> Option<Reply> + Send;
@@ -73,7 +79,12 @@ impl Sink {
                 }
             })
         };
-        Self { address, requests, stopping, thread: Some(thread) }
+        Self {
+            address,
+            requests,
+            stopping,
+            thread: Some(thread),
+        }
     }
 
     /// Its address.
@@ -98,7 +109,9 @@ impl Drop for Sink {
 }
 
 fn serve(stream: TcpStream, requests: &Mutex<Vec<Request>>, answer: &Mutex<Box<Answering>>) {
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     let mut head = Vec::new();
@@ -118,7 +131,11 @@ fn serve(stream: TcpStream, requests: &Mutex<Vec<Request>>, answer: &Mutex<Box<A
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut request = Request { path, headers, body: Vec::new() };
+    let mut request = Request {
+        path,
+        headers,
+        body: Vec::new(),
+    };
     request.body = vec![0; request.header("content-length").parse().unwrap_or(0)];
     if reader.read_exact(&mut request.body).is_err() {
         return;

@@ -51,7 +51,9 @@ impl Smtp {
     /// The mails that it took.
     pub fn mails(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.out).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 }
 

@@ -43,7 +43,12 @@ impl Storage {
     fn new(kind: Kind, folder: &Path) -> Self {
         fs::create_dir_all(folder).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut storage = Self { kind, address, folder: folder.to_owned(), child: None };
+        let mut storage = Self {
+            kind,
+            address,
+            folder: folder.to_owned(),
+            child: None,
+        };
         storage.start();
         storage
     }
@@ -60,8 +65,14 @@ impl Storage {
                 fs::write(self.folder.join("prometheus.yml"), "scrape_configs: []\n").unwrap();
                 let mut command = Command::new("prometheus");
                 command
-                    .arg(format!("--config.file={}", self.folder.join("prometheus.yml").display()))
-                    .arg(format!("--storage.tsdb.path={}", self.folder.join("data").display()))
+                    .arg(format!(
+                        "--config.file={}",
+                        self.folder.join("prometheus.yml").display()
+                    ))
+                    .arg(format!(
+                        "--storage.tsdb.path={}",
+                        self.folder.join("data").display()
+                    ))
                     .arg("--storage.tsdb.retention.time=100y")
                     .arg(format!("--web.listen-address={}", self.address))
                     .arg("--web.enable-remote-write-receiver");
@@ -70,34 +81,52 @@ impl Storage {
             Kind::VictoriaMetrics => {
                 let mut command = Command::new("victoria-metrics");
                 command
-                    .arg(format!("-storageDataPath={}", self.folder.join("data").display()))
+                    .arg(format!(
+                        "-storageDataPath={}",
+                        self.folder.join("data").display()
+                    ))
                     .arg(format!("-httpListenAddr={}", self.address))
                     .arg("-retentionPeriod=100y");
                 command
             }
         };
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log"));
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"));
         let child = command.stdout(Stdio::null()).stderr(log.unwrap()).spawn();
         let name = command.get_program().to_string_lossy().into_owned();
         let child = child.unwrap_or_else(|error| panic!("{name} is needed: {error}"));
         self.child = Some(child);
-        let ready = if self.kind == Kind::Prometheus { "/-/ready" } else { "/health" };
+        let ready = if self.kind == Kind::Prometheus {
+            "/-/ready"
+        } else {
+            "/health"
+        };
         poll(&format!("{name} is ready"), Duration::from_secs(60), || {
-            request(self.address, "GET", ready, &[], "").ok().filter(|(status, _)| *status == 200)
+            request(self.address, "GET", ready, &[], "")
+                .ok()
+                .filter(|(status, _)| *status == 200)
         });
     }
 
     /// Ends it with a signal by name, and waits until it is gone.
     pub fn end(&mut self, signal: &str) {
         let mut child = self.child.take().expect("it runs");
-        let killed = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        let killed = Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
         assert!(killed.unwrap().success());
         child.wait().unwrap();
     }
 
     /// How far off its values may be, as a share of them.
     pub fn rounding(&self) -> f64 {
-        if self.kind == Kind::VictoriaMetrics { 1e-11 } else { 0.0 }
+        if self.kind == Kind::VictoriaMetrics {
+            1e-11
+        } else {
+            0.0
+        }
     }
 
     /// Everything it holds, but staleness markers.
@@ -166,7 +195,10 @@ pub fn difference(ours: &Samples, theirs: &Samples, rounding: f64) -> Vec<String
     let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     let none = BTreeMap::new();
     for name in names {
-        let (ours, theirs) = (ours.get(name).unwrap_or(&none), theirs.get(name).unwrap_or(&none));
+        let (ours, theirs) = (
+            ours.get(name).unwrap_or(&none),
+            theirs.get(name).unwrap_or(&none),
+        );
         let times: std::collections::BTreeSet<&i64> = ours.keys().chain(theirs.keys()).collect();
         for at in times {
             let same = match (ours.get(at), theirs.get(at)) {
@@ -178,7 +210,11 @@ pub fn difference(ours: &Samples, theirs: &Samples, rounding: f64) -> Vec<String
                 (a, b) => a.is_none() && b.is_none(),
             };
             if !same && found.len() < 5 {
-                found.push(format!("{name} {at}: {:?}, there {:?}", ours.get(at), theirs.get(at)));
+                found.push(format!(
+                    "{name} {at}: {:?}, there {:?}",
+                    ours.get(at),
+                    theirs.get(at)
+                ));
             }
         }
     }
@@ -194,7 +230,10 @@ impl Drop for Storage {
         if std::thread::panicking() {
             let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
-            eprintln!("end of its log:\n{}", lines[lines.len().saturating_sub(10)..].join("\n"));
+            eprintln!(
+                "end of its log:\n{}",
+                lines[lines.len().saturating_sub(10)..].join("\n")
+            );
         }
     }
 }

@@ -1,7 +1,12 @@
 //! History out to files and back in, with the real binary, promtool, Prometheus and
 //! VictoriaMetrics.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -41,7 +46,11 @@ fn text(bytes: &[u8]) -> String {
 
 fn run(arguments: &[&str], history: &Path, input: &str) -> String {
     let output = bellwether(arguments, history, input);
-    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }
 
@@ -61,14 +70,29 @@ fn page() -> String {
                 if shown == "inf" {
                     shown = "+Inf".into();
                 }
-                writeln!(page, "{name}{labels} {shown} {}.{:03}", start + step * 15, number)
-                    .unwrap();
+                writeln!(
+                    page,
+                    "{name}{labels} {shown} {}.{:03}",
+                    start + step * 15,
+                    number
+                )
+                .unwrap();
             }
         }
     };
-    let jobs = ["{job=\"a\"}", "{job=\"b \\\"quoted\\\" \\\\ \\n é\"}", "{job=\"c\",zone=\"1\"}"];
-    family("gauge", &jobs, &|step, number| ((step * 37 + number as i64) % 1000) as f64 / 100.0);
-    family("latency_bucket", &["{le=\"+Inf\"}", "{le=\"0.5\"}"], &|step, _| (step / 3) as f64);
+    let jobs = [
+        "{job=\"a\"}",
+        "{job=\"b \\\"quoted\\\" \\\\ \\n é\"}",
+        "{job=\"c\",zone=\"1\"}",
+    ];
+    family("gauge", &jobs, &|step, number| {
+        ((step * 37 + number as i64) % 1000) as f64 / 100.0
+    });
+    family(
+        "latency_bucket",
+        &["{le=\"+Inf\"}", "{le=\"0.5\"}"],
+        &|step, _| (step / 3) as f64,
+    );
     family("latency_count", &[""], &|step, _| (step / 3) as f64);
     family("odd", &[""], &|step, _| match step % 4 {
         0 => f64::NAN,
@@ -76,7 +100,9 @@ fn page() -> String {
         2 => -0.1,
         _ => 1e-3,
     });
-    family("requests_total", &jobs, &|step, number| (step * (number as i64 + 1)) as f64);
+    family("requests_total", &jobs, &|step, number| {
+        (step * (number as i64 + 1)) as f64
+    });
     page + "# EOF\n"
 }
 
@@ -86,8 +112,14 @@ fn what_goes_out_comes_in_the_same() {
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     let page = page();
     let told = run(&["import", "-"], &first, &page);
-    assert!(told.starts_with("imported 14400 samples of 10 series into "), "{told}");
-    assert!(told.contains(", 2025-10-09T08:53:20Z to 2025-10-09T14:53:05.002Z"), "{told}");
+    assert!(
+        told.starts_with("imported 14400 samples of 10 series into "),
+        "{told}"
+    );
+    assert!(
+        told.contains(", 2025-10-09T08:53:20Z to 2025-10-09T14:53:05.002Z"),
+        "{told}"
+    );
     let out = export(&first);
     assert_eq!(out, page);
     let file = folder.path().join("out.om");
@@ -98,8 +130,15 @@ fn what_goes_out_comes_in_the_same() {
     let json = run(&["export", "--format", "json"], &second, "");
     run(&["import", "-"], &second, &json);
     assert_eq!(export(&second), out);
-    let csv = run(&["export", "--format", "csv", "--match", "odd"], &second, "");
-    assert_eq!(csv.lines().nth(3), Some("2025-10-09T08:53:50.000Z,\"odd\",-0.1"));
+    let csv = run(
+        &["export", "--format", "csv", "--match", "odd"],
+        &second,
+        "",
+    );
+    assert_eq!(
+        csv.lines().nth(3),
+        Some("2025-10-09T08:53:50.000Z,\"odd\",-0.1")
+    );
 }
 
 #[test]
@@ -180,15 +219,32 @@ took_bytes 1 1760000000.000
     assert_eq!(run(&export, &path("second"), ""), page);
     std::fs::write(path("out.om"), &out).unwrap();
     let promtool = |arguments: &[&str]| {
-        let output = Command::new("promtool").args(arguments).current_dir(folder.path()).output();
+        let output = Command::new("promtool")
+            .args(arguments)
+            .current_dir(folder.path())
+            .output();
         let output = output.expect("promtool is needed: apt-get install prometheus");
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
         text(&output.stdout)
     };
-    promtool(&["tsdb", "create-blocks-from", "openmetrics", "out.om", "data"]);
+    promtool(&[
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        "out.om",
+        "data",
+    ]);
     // Which a dump asks for; a Prometheus would have made it.
     std::fs::create_dir(path("data/wal")).unwrap();
-    run(&["import", "-"], &path("third"), &promtool(&["tsdb", "dump", "data"]));
+    run(
+        &["import", "-"],
+        &path("third"),
+        &promtool(&["tsdb", "dump", "data"]),
+    );
     assert_eq!(run(&export, &path("third"), ""), page);
 }
 
@@ -198,13 +254,25 @@ fn promtool_and_prometheus_take_it_and_give_it_back() {
     let path = |name: &str| folder.path().join(name);
     let page = page();
     std::fs::write(path("page.om"), &page).unwrap();
-    run(&["import", path("page.om").to_str().unwrap()], &path("history"), "");
-    run(&["export", "--output", path("out.om").to_str().unwrap()], &path("history"), "");
+    run(
+        &["import", path("page.om").to_str().unwrap()],
+        &path("history"),
+        "",
+    );
+    run(
+        &["export", "--output", path("out.om").to_str().unwrap()],
+        &path("history"),
+        "",
+    );
     std::fs::create_dir_all(path("prometheus")).unwrap();
     let promtool = |arguments: &[&str]| {
         let output = Command::new("promtool").args(arguments).output();
         let output = output.expect("promtool is needed: apt-get install prometheus");
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
         text(&output.stdout)
     };
     let data = path("prometheus/data");
@@ -218,14 +286,19 @@ fn promtool_and_prometheus_take_it_and_give_it_back() {
 
     let ours = lines(&run(&["export", "--format", "json"], &path("history"), ""));
     let mut prometheus = Storage::prometheus(&path("prometheus"));
-    assert_eq!(difference(&ours, &prometheus.samples(), prometheus.rounding()), [""; 0]);
+    assert_eq!(
+        difference(&ours, &prometheus.samples(), prometheus.rounding()),
+        [""; 0]
+    );
     prometheus.end("TERM");
 
     let dump = promtool(&["tsdb", "dump", data.to_str().unwrap()]);
     assert!(dump.starts_with("{__name__=\""), "{}", &dump[..100]);
     run(&["import", "-"], &path("again"), &dump);
     // A single NaN of a dump is taken for a staleness marker, for which OpenMetrics has no word.
-    let numbers = page.split_inclusive('\n').filter(|line| !line.contains(" NaN "));
+    let numbers = page
+        .split_inclusive('\n')
+        .filter(|line| !line.contains(" NaN "));
     assert_eq!(export(&path("again")), numbers.collect::<String>());
 }
 
@@ -257,8 +330,11 @@ fn victoria_metrics_takes_it() {
 fn bad_lines_are_told_with_file_and_line_and_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (file, history) = (folder.path().join("bad.om"), folder.path().join("history"));
-    std::fs::write(&file, "up 1 1760000000\nup{job=} 1 1760000001\nup 2\nup 3 1760000003\n")
-        .unwrap();
+    std::fs::write(
+        &file,
+        "up 1 1760000000\nup{job=} 1 1760000001\nup 2\nup 3 1760000003\n",
+    )
+    .unwrap();
     let failed = bellwether(&["import", file.to_str().unwrap()], &history, "");
     assert!(!failed.status.success());
     let told = text(&failed.stderr);
@@ -269,7 +345,11 @@ fn bad_lines_are_told_with_file_and_line_and_leave_nothing_behind() {
     );
     assert_eq!(told, expected);
     assert!(!history.exists());
-    let told = run(&["import", "--skip-bad", file.to_str().unwrap()], &history, "");
+    let told = run(
+        &["import", "--skip-bad", file.to_str().unwrap()],
+        &history,
+        "",
+    );
     assert!(told.contains("imported 2 samples of 1 series"), "{told}");
     assert!(
         told.contains("left out 3 bad lines; the first: ") && told.contains("bad.om:2: "),

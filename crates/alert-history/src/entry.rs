@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::fmt::temporal::DateTimePrinter;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use bellwether_core::{
     Alert, AlertState, Cause, Labels, Notification, Status, Transition, UnixMillis,
 };
+use jiff::fmt::temporal::DateTimePrinter;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Something to keep.
 #[derive(Clone, Debug)]
@@ -89,7 +88,11 @@ impl Record {
     pub fn transition(transition: &Transition) -> Self {
         let (from, reason) = (transition.from, transition.reason.clone());
         let event = Event::Transition { from, reason };
-        Self { at: transition.at, alert: transition.alert.clone(), event }
+        Self {
+            at: transition.at,
+            alert: transition.alert.clone(),
+            event,
+        }
     }
 
     /// A step of a notification to `channel`.
@@ -109,7 +112,11 @@ impl Record {
     /// A step of a notification that is none yet.
     #[must_use]
     pub fn notice(alert: Arc<Alert>, notice: Notice, at: UnixMillis) -> Self {
-        Self { at, alert, event: Event::Notification(notice) }
+        Self {
+            at,
+            alert,
+            event: Event::Notification(notice),
+        }
     }
 
     pub(super) fn is_transition(&self) -> bool {
@@ -275,7 +282,11 @@ impl<'a> Entry<'a> {
             kind: Kind::Transition,
             event: EventKind::Pending,
             alertname: Cow::Borrowed(name),
-            rule: Cow::Borrowed(if *alert.rule == *name { "" } else { &alert.rule }),
+            rule: Cow::Borrowed(if *alert.rule == *name {
+                ""
+            } else {
+                &alert.rule
+            }),
             severity: Cow::Borrowed(alert.severity.as_str()),
             fingerprint: Cow::Owned(alert.fingerprint.to_string()),
             labels: Cow::Borrowed(&alert.labels),
@@ -315,7 +326,9 @@ impl<'a> Entry<'a> {
         (self.value, self.threshold) = (number(alert.value), number(alert.threshold));
         self.message = Cow::Borrowed(&alert.message);
         if self.event == EventKind::Resolved {
-            let fired = alert.fired_at.map(|fired| self.at.since(fired).as_secs_f64());
+            let fired = alert
+                .fired_at
+                .map(|fired| self.at.since(fired).as_secs_f64());
             self.fired_for_seconds = fired;
             (self.fired_value, self.peak) = (number(alert.fired_value), number(alert.peak));
         }
@@ -341,7 +354,11 @@ impl<'a> Entry<'a> {
                 self.attempt = Some(*attempt);
                 EventKind::Delivered
             }
-            Step::Failed { attempt, error, retry_in } => {
+            Step::Failed {
+                attempt,
+                error,
+                retry_in,
+            } => {
                 self.attempt = Some(*attempt);
                 self.error = Cow::Borrowed(error);
                 self.retry_in_seconds = Some(retry_in.as_secs_f64());

@@ -77,7 +77,9 @@ pub(super) fn list(folder: &Path) -> io::Result<Listed> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        let Some((first, day)) = name.to_str().and_then(parse) else { continue };
+        let Some((first, day)) = name.to_str().and_then(parse) else {
+            continue;
+        };
         let path = entry.path();
         match length(&path) {
             Ok(bytes) => listed.segments.push(Segment {
@@ -114,7 +116,11 @@ fn length(path: &Path) -> io::Result<u64> {
 fn parse(name: &str) -> Option<(u64, i64)> {
     let (first, day) = name.strip_suffix(".jsonl")?.split_once('-')?;
     let day: Date = day.parse().ok()?;
-    let day = day.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    let day = day
+        .to_zoned(TimeZone::UTC)
+        .ok()?
+        .timestamp()
+        .as_millisecond();
     Some((first.parse().ok()?, day))
 }
 
@@ -127,8 +133,16 @@ mod tests {
         let day = day_of(1_795_233_600_001);
         let path = path(Path::new("/f"), 7, day);
         assert_eq!(path, Path::new("/f/00000000000000000007-2026-11-21.jsonl"));
-        assert_eq!(parse("00000000000000000007-2026-11-21.jsonl"), Some((7, day)));
-        for other in ["7.jsonl", "x-2026-11-21.jsonl", "7-2026-13-01.jsonl", "7-2026-11-21.json"] {
+        assert_eq!(
+            parse("00000000000000000007-2026-11-21.jsonl"),
+            Some((7, day))
+        );
+        for other in [
+            "7.jsonl",
+            "x-2026-11-21.jsonl",
+            "7-2026-13-01.jsonl",
+            "7-2026-11-21.json",
+        ] {
             assert_eq!(parse(other), None, "{other}");
         }
         assert_eq!(day_of(-1), -DAY);

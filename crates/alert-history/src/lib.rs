@@ -25,16 +25,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-pub use entry::{Entry, EventKind, Kind, Notice, Record, State, Step};
-pub use query::{Page, Query, Stopped};
-pub use settings::AlertHistorySettings;
-pub use shared::Stats;
-
 use bellwether_core::Now;
+pub use entry::{Entry, EventKind, Kind, Notice, Record, State, Step};
+use parking_lot::Mutex;
+pub use query::{Page, Query, Stopped};
 use queue::Queue;
+pub use settings::AlertHistorySettings;
 use shared::Shared;
+pub use shared::Stats;
 
 /// Reads both clocks; handed in, so that tests can turn them.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
@@ -70,7 +68,11 @@ impl AlertHistory {
         let writer = writer::Writer::open(shared.clone(), queue.clone(), clock);
         let builder = std::thread::Builder::new().name("alert-history".into());
         let thread = builder.spawn(move || writer.run())?;
-        Ok(Self { shared, queue, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self {
+            shared,
+            queue,
+            thread: Arc::new(Mutex::new(Some(thread))),
+        })
     }
 
     /// Keeps `record`. Never blocks.
@@ -98,7 +100,9 @@ impl AlertHistory {
     pub fn read(folder: &Path, query: &Query) -> io::Result<Page> {
         let parts = files::list(folder)?.segments;
         let parts = parts.into_iter().map(parts::Part::File).collect::<Vec<_>>();
-        query.run(&parts, &|| false).map_err(|Stopped| io::ErrorKind::Interrupted.into())
+        query
+            .run(&parts, &|| false)
+            .map_err(|Stopped| io::ErrorKind::Interrupted.into())
     }
 
     /// Waits until all that was recorded so far is written and synced, or cannot be.

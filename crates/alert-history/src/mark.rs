@@ -37,7 +37,10 @@ impl Mark {
     /// It can't be read, or makes no sense, and is set aside.
     pub fn read(folder: &Path) -> Result<Option<Self>, String> {
         let read = |text: &[u8]| {
-            str::from_utf8(text).ok().and_then(parse).ok_or_else(|| "it is damaged".to_owned())
+            str::from_utf8(text)
+                .ok()
+                .and_then(parse)
+                .ok_or_else(|| "it is damaged".to_owned())
         };
         durable::load_if_whole(&folder.join(NAME), read)
     }
@@ -45,5 +48,8 @@ impl Mark {
 
 fn parse(text: &str) -> Option<Mark> {
     let (first, records) = text.strip_suffix('\n')?.split_once(' ')?;
-    Some(Mark { first: first.parse().ok()?, records: records.parse().ok()? })
+    Some(Mark {
+        first: first.parse().ok()?,
+        records: records.parse().ok()?,
+    })
 }

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bellwether_files as files;
 use memchr::memchr_iter;
 
 use super::entry::Entry;
-use bellwether_files as files;
 
 /// A file of lines.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,5 +117,7 @@ pub(super) fn whole_lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = (u64,
     let ends: Vec<(usize, usize)> = memchr_iter(b'\n', bytes)
         .map(|end| (std::mem::replace(&mut start, end + 1), end))
         .collect();
-    ends.into_iter().enumerate().map(|(index, (start, end))| (index as u64, &bytes[start..end]))
+    ends.into_iter()
+        .enumerate()
+        .map(|(index, (start, end))| (index as u64, &bytes[start..end]))
 }

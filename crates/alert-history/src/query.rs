@@ -1,11 +1,11 @@
 //! What is asked of the history, answered part by part: never all of it is in memory.
 
+use bellwether_core::UnixMillis;
+use bellwether_matcher::LabelMatcher;
 use memchr::memmem;
 
 use super::entry::{Entry, EventKind, Kind, State};
 use super::parts::{Part, whole_lines};
-use bellwether_core::UnixMillis;
-use bellwether_matcher::LabelMatcher;
 
 /// What is wanted. An empty list wants all.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,7 +110,13 @@ impl Query {
         let first = part.numbers().0;
         let mut lines = whole_lines(bytes);
         let newest_first = self.newest_first;
-        let mut next = || if newest_first { lines.next_back() } else { lines.next() };
+        let mut next = || {
+            if newest_first {
+                lines.next_back()
+            } else {
+                lines.next()
+            }
+        };
         while let Some((index, line)) = next() {
             let number = first + index;
             let has = |any: &Vec<memmem::Finder<'_>>| {
@@ -144,11 +150,13 @@ impl Query {
     }
 
     fn is_behind_cursor(&self, number: u64) -> bool {
-        self.cursor.is_none_or(
-            |cursor| {
-                if self.newest_first { number < cursor } else { number > cursor }
-            },
-        )
+        self.cursor.is_none_or(|cursor| {
+            if self.newest_first {
+                number < cursor
+            } else {
+                number > cursor
+            }
+        })
     }
 
     /// Texts of which a wanted line holds one of each list, so that most lines need not be parsed.

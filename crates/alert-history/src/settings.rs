@@ -28,12 +28,18 @@ impl AlertHistorySettings {
     pub fn check(&self, problems: &mut Diagnostics) {
         if self.retention.0 < LEAST_RETENTION.0 {
             problems
-                .error(&self.retention.at, format!("too short: {}", self.retention.value))
+                .error(
+                    &self.retention.at,
+                    format!("too short: {}", self.retention.value),
+                )
                 .hint("1h at the least; alert_history: {enabled: false} keeps none");
         }
         if self.max_bytes.value < LEAST_BYTES {
             problems
-                .error(&self.max_bytes.at, format!("too small: {}", self.max_bytes.value))
+                .error(
+                    &self.max_bytes.at,
+                    format!("too small: {}", self.max_bytes.value),
+                )
                 .hint(format!("{LEAST_BYTES} at the least"));
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use bellwether_core::UnixMillis;
+use bellwether_files::durable::WriteWatch;
 use parking_lot::Mutex;
 
 use super::Options;
 use super::parts::{Chunk, Part, Segment};
-use bellwether_core::UnixMillis;
-use bellwether_files::durable::WriteWatch;
 
 /// Most bytes in memory that are not on disk.
 const MEMORY: usize = 16_000_000;
@@ -65,9 +65,19 @@ pub(super) struct State {
 
 impl Shared {
     pub fn new(options: Options) -> Self {
-        let counts = Stats { folder: options.folder.clone(), ..Stats::default() };
-        let state = Mutex::new(State { counts, ..State::default() });
-        Self { options, watch: WriteWatch::default(), state }
+        let counts = Stats {
+            folder: options.folder.clone(),
+            ..Stats::default()
+        };
+        let state = Mutex::new(State {
+            counts,
+            ..State::default()
+        });
+        Self {
+            options,
+            watch: WriteWatch::default(),
+            state,
+        }
     }
 
     /// Looks at the state, or changes it. Held briefly: readers and the writer wait for it.
@@ -79,7 +89,9 @@ impl Shared {
     pub fn parts(&self) -> Vec<Part> {
         let state = self.state.lock();
         let files = state.segments.iter().cloned().map(Part::File);
-        files.chain(state.unwritten.iter().cloned().map(Part::Memory)).collect()
+        files
+            .chain(state.unwritten.iter().cloned().map(Part::Memory))
+            .collect()
     }
 
     pub fn stats(&self) -> Stats {
@@ -108,7 +120,9 @@ impl State {
     /// Forgets the oldest of what could not be written, where it is too much.
     pub fn bound_memory(&mut self) {
         while self.unwritten_bytes > MEMORY && self.unwritten.len() > 1 {
-            let Some(chunk) = self.unwritten.pop_front() else { return };
+            let Some(chunk) = self.unwritten.pop_front() else {
+                return;
+            };
             self.unwritten_bytes -= chunk.lines.len();
             self.counts.evicted += chunk.records;
         }
@@ -116,9 +130,14 @@ impl State {
 
     /// Takes over what is on disk. What is in memory goes behind it, at `least` with this number.
     pub fn adopt(&mut self, segments: Vec<Segment>, least: u64) {
-        let behind = segments.last().map_or(0, |last| last.first.saturating_add(last.records));
+        let behind = segments
+            .last()
+            .map_or(0, |last| last.first.saturating_add(last.records));
         let behind = behind.max(least);
-        let first = self.unwritten.front().map_or(self.next, |chunk| chunk.first);
+        let first = self
+            .unwritten
+            .front()
+            .map_or(self.next, |chunk| chunk.first);
         let shift = behind.saturating_sub(first);
         for chunk in &mut self.unwritten {
             chunk.first += shift;
@@ -129,16 +148,30 @@ impl State {
 
     /// The first chunk is on disk: at the end of the segment at `path`.
     pub fn written(&mut self, path: &std::path::Path) {
-        let Some(chunk) = self.unwritten.pop_front() else { return };
+        let Some(chunk) = self.unwritten.pop_front() else {
+            return;
+        };
         self.unwritten_bytes -= chunk.lines.len();
         let bytes = chunk.lines.len() as u64;
-        match self.segments.last_mut().filter(|segment| segment.path == path) {
+        match self
+            .segments
+            .last_mut()
+            .filter(|segment| segment.path == path)
+        {
             Some(segment) => {
                 let first = segment.records == 0;
                 segment.records += chunk.records;
                 segment.bytes += bytes;
-                segment.from = if first { chunk.from } else { segment.from.min(chunk.from) };
-                segment.to = if first { chunk.to } else { segment.to.max(chunk.to) };
+                segment.from = if first {
+                    chunk.from
+                } else {
+                    segment.from.min(chunk.from)
+                };
+                segment.to = if first {
+                    chunk.to
+                } else {
+                    segment.to.max(chunk.to)
+                };
             }
             None => self.segments.push(Segment {
                 path: path.to_owned(),
@@ -161,7 +194,11 @@ mod tests {
 
     #[test]
     fn a_write_that_does_not_end_is_told() {
-        let options = Options { folder: None, retention: Duration::ZERO, max_bytes: 0 };
+        let options = Options {
+            folder: None,
+            retention: Duration::ZERO,
+            max_bytes: 0,
+        };
         let shared = Shared::new(options);
         shared.watch.during(|| {
             assert_eq!(shared.stats().problem, None);

@@ -3,16 +3,17 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
-use super::*;
 use bellwether_core::{
     Alert, AlertState, Cause, Labels, MonoMillis, Severity, Status, Transition, UnixMillis,
 };
 use bellwether_matcher::LabelMatcher;
+use tempfile::TempDir;
+
+use super::*;
 
 /// 2026-11-21T04:00:00Z.
 const START: i64 = 1_795_233_600_000;
@@ -77,14 +78,21 @@ impl Turned {
         let turned = self.0.clone();
         Arc::new(move || {
             let millis = turned.load(Relaxed);
-            Now { mono: MonoMillis(millis), wall: UnixMillis(START + millis as i64) }
+            Now {
+                mono: MonoMillis(millis),
+                wall: UnixMillis(START + millis as i64),
+            }
         })
     }
 }
 
 fn options(folder: Option<&Path>) -> Options {
     let folder = folder.map(Path::to_owned);
-    Options { folder, retention: Duration::from_secs(30 * 86_400), max_bytes: 256_000_000 }
+    Options {
+        folder,
+        retention: Duration::from_secs(30 * 86_400),
+        max_bytes: 256_000_000,
+    }
 }
 
 fn open(folder: &Path) -> AlertHistory {
@@ -93,8 +101,18 @@ fn open(folder: &Path) -> AlertHistory {
 
 /// Everything there is, oldest first, as `event mount`.
 fn all(history: &AlertHistory) -> Vec<String> {
-    let query = Query { newest_first: false, limit: usize::MAX, ..Query::default() };
-    history.query(&query, &|| false).unwrap().entries.iter().map(short).collect()
+    let query = Query {
+        newest_first: false,
+        limit: usize::MAX,
+        ..Query::default()
+    };
+    history
+        .query(&query, &|| false)
+        .unwrap()
+        .entries
+        .iter()
+        .map(short)
+        .collect()
 }
 
 fn short(entry: &Entry<'_>) -> String {
@@ -102,8 +120,10 @@ fn short(entry: &Entry<'_>) -> String {
 }
 
 fn segments(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     found.retain(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
     found.sort();
     found
@@ -119,29 +139,56 @@ fn what_was_recorded_is_there_after_a_restart() {
     history.close();
     history.record(delivered(2)); // too late
     let history = open(folder.path());
-    history.record(change("disk", 1, AlertState::Firing, AlertState::Inactive, START + 9000));
+    history.record(change(
+        "disk",
+        1,
+        AlertState::Firing,
+        AlertState::Inactive,
+        START + 9000,
+    ));
     history.sync();
-    assert_eq!(all(&history), ["firing /1", "queued /1", "delivered /1", "resolved /1"]);
-    assert_eq!(segments(folder.path()).len(), 1, "it goes on with the segment");
+    assert_eq!(
+        all(&history),
+        ["firing /1", "queued /1", "delivered /1", "resolved /1"]
+    );
+    assert_eq!(
+        segments(folder.path()).len(),
+        1,
+        "it goes on with the segment"
+    );
     let page = history.query(&Query::default(), &|| false).unwrap();
     let ended = &page.entries[0];
-    assert_eq!((ended.state, ended.fired_for_seconds), (State::Resolved, Some(9.0)));
-    assert_eq!((ended.value, &*ended.reason), (Some(91.5), "disk 91.5 > 85"));
+    assert_eq!(
+        (ended.state, ended.fired_for_seconds),
+        (State::Resolved, Some(9.0))
+    );
+    assert_eq!(
+        (ended.value, &*ended.reason),
+        (Some(91.5), "disk 91.5 > 85")
+    );
     assert_eq!((ended.fired_value, ended.peak), (Some(90.0), Some(97.0)));
-    assert_eq!((&*page.entries[1].channel, page.entries[1].attempt), ("pager", Some(1)));
+    assert_eq!(
+        (&*page.entries[1].channel, page.entries[1].attempt),
+        ("pager", Some(1))
+    );
     assert_eq!(history.stats().transitions, 1);
 }
 
 #[test]
 fn every_step_has_its_line() {
     let steps = [
-        Step::Held { gate: "silence", why: "maintenance".into() },
+        Step::Held {
+            gate: "silence",
+            why: "maintenance".into(),
+        },
         Step::Failed {
             attempt: 3,
             error: "refused \"x\"\n".into(),
             retry_in: Duration::from_millis(1500),
         },
-        Step::Refused { error: "400".into() },
+        Step::Refused {
+            error: "400".into(),
+        },
         Step::Dropped { why: "overflow" },
     ];
     let words = ["held", "failed", "refused", "dropped"];
@@ -170,7 +217,10 @@ fn filters_order_and_pages() {
     let ask = |query: &Query| history.query(query, &|| false).unwrap();
     let matcher = |text: &str| bellwether_matcher::ValueTest::regex(text, false).unwrap();
     let one = Query {
-        matchers: vec![vec![LabelMatcher { name: "mount".into(), test: matcher("/4[0-9]") }]],
+        matchers: vec![vec![LabelMatcher {
+            name: "mount".into(),
+            test: matcher("/4[0-9]"),
+        }]],
         kinds: vec![Kind::Transition],
         from: UnixMillis(START + 44_000),
         to: UnixMillis(START + 46_000),
@@ -179,11 +229,41 @@ fn filters_order_and_pages() {
     let found: Vec<String> = ask(&one).entries.iter().map(short).collect();
     assert_eq!(found, ["firing /46", "firing /45", "firing /44"]);
     for (query, count) in [
-        (Query { alertnames: vec!["disk".into()], ..Query::default() }, 100),
-        (Query { alertnames: vec!["dis".into()], ..Query::default() }, 0),
-        (Query { channels: vec!["pager".into()], ..Query::default() }, 50),
-        (Query { events: vec![EventKind::Firing], ..Query::default() }, 50),
-        (Query { states: vec![State::Resolved], ..Query::default() }, 0),
+        (
+            Query {
+                alertnames: vec!["disk".into()],
+                ..Query::default()
+            },
+            100,
+        ),
+        (
+            Query {
+                alertnames: vec!["dis".into()],
+                ..Query::default()
+            },
+            0,
+        ),
+        (
+            Query {
+                channels: vec!["pager".into()],
+                ..Query::default()
+            },
+            50,
+        ),
+        (
+            Query {
+                events: vec![EventKind::Firing],
+                ..Query::default()
+            },
+            50,
+        ),
+        (
+            Query {
+                states: vec![State::Resolved],
+                ..Query::default()
+            },
+            0,
+        ),
         (
             Query {
                 fingerprints: vec![alert("disk", 7, AlertState::Firing).fingerprint.to_string()],
@@ -197,7 +277,12 @@ fn filters_order_and_pages() {
     for newest_first in [true, false] {
         let (mut paged, mut cursor) = (Vec::new(), None);
         loop {
-            let page = ask(&Query { newest_first, limit: 7, cursor, ..Query::default() });
+            let page = ask(&Query {
+                newest_first,
+                limit: 7,
+                cursor,
+                ..Query::default()
+            });
             paged.extend(page.entries.iter().map(short));
             cursor = page.next;
             if cursor.is_none() {
@@ -218,15 +303,31 @@ fn filters_order_and_pages() {
 fn an_alert_is_found_by_its_own_name_and_by_that_of_its_rule() {
     let folder = TempDir::new().unwrap();
     let history = open(folder.path());
-    let mut record = change("hosts/HostDown", 1, AlertState::Pending, AlertState::Firing, START);
-    Arc::make_mut(&mut record.alert).labels.insert("alertname".into(), "HostDown".into());
+    let mut record = change(
+        "hosts/HostDown",
+        1,
+        AlertState::Pending,
+        AlertState::Firing,
+        START,
+    );
+    Arc::make_mut(&mut record.alert)
+        .labels
+        .insert("alertname".into(), "HostDown".into());
     history.record_all([record, fired(2)]);
     history.sync();
     for name in ["HostDown", "hosts/HostDown"] {
-        let query = Query { alertnames: vec![name.into()], ..Query::default() };
+        let query = Query {
+            alertnames: vec![name.into()],
+            ..Query::default()
+        };
         let found = history.query(&query, &|| false).unwrap().entries;
-        let [one] = &found[..] else { panic!("{name}: {found:?}") };
-        assert_eq!((&*one.alertname, &*one.rule), ("HostDown", "hosts/HostDown"));
+        let [one] = &found[..] else {
+            panic!("{name}: {found:?}")
+        };
+        assert_eq!(
+            (&*one.alertname, &*one.rule),
+            ("HostDown", "hosts/HostDown")
+        );
     }
 }
 
@@ -238,19 +339,28 @@ fn a_torn_tail_and_damaged_lines_cost_only_themselves() {
     history.close();
     let path = &segments(folder.path())[0];
     let mut bytes = fs::read(path).unwrap();
-    let third =
-        bytes.split(|byte| *byte == b'\n').take(3).map(|line| line.len() + 1).sum::<usize>();
+    let third = bytes
+        .split(|byte| *byte == b'\n')
+        .take(3)
+        .map(|line| line.len() + 1)
+        .sum::<usize>();
     bytes[third + 5] = 0xFF;
     fs::write(path, &bytes[..bytes.len() - 20]).unwrap();
     let offline = AlertHistory::read(folder.path(), &Query::default()).unwrap();
     assert_eq!((offline.entries.len(), offline.damaged), (8, 1));
     let history = open(folder.path());
-    assert_eq!(history.stats().damaged, 2, "one is damaged, and one is missing: the torn one");
+    assert_eq!(
+        history.stats().damaged,
+        2,
+        "one is damaged, and one is missing: the torn one"
+    );
     assert!(history.stats().torn_bytes > 100);
     history.record(fired(10));
     history.sync();
-    let expected: Vec<String> =
-        [0, 1, 2, 4, 5, 6, 7, 8, 10].iter().map(|number| format!("firing /{number}")).collect();
+    let expected: Vec<String> = [0, 1, 2, 4, 5, 6, 7, 8, 10]
+        .iter()
+        .map(|number| format!("firing /{number}"))
+        .collect();
     assert_eq!(all(&history), expected);
 }
 
@@ -277,7 +387,10 @@ fn a_file_cut_anywhere_opens_and_goes_on() {
 fn days_and_size_begin_segments_and_the_oldest_go() {
     let folder = TempDir::new().unwrap();
     let turned = Turned::default();
-    let options = Options { max_bytes: 1_000_000, ..options(Some(folder.path())) };
+    let options = Options {
+        max_bytes: 1_000_000,
+        ..options(Some(folder.path()))
+    };
     let history = AlertHistory::open(options, turned.clock()).unwrap();
     for batch in 0..100 {
         history.record_all((0..100).map(|number| fired(batch * 100 + number)));
@@ -285,18 +398,32 @@ fn days_and_size_begin_segments_and_the_oldest_go() {
     }
     let stats = history.stats();
     assert!(segments(folder.path()).len() >= 10, "{stats:?}");
-    assert!((800_000..=1_000_000).contains(&stats.disk_bytes), "{stats:?}");
-    let on_disk: u64 =
-        segments(folder.path()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(
+        (800_000..=1_000_000).contains(&stats.disk_bytes),
+        "{stats:?}"
+    );
+    let on_disk: u64 = segments(folder.path())
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().len())
+        .sum();
     assert_eq!(on_disk, stats.disk_bytes);
     let kept = all(&history);
     assert_eq!(kept.last().unwrap(), "firing /9999");
     assert!(kept.len() > 2000 && kept.len() < 10_000, "{}", kept.len());
-    let oldest = change("cpu", 1, AlertState::Pending, AlertState::Firing, START + 86_400_000);
+    let oldest = change(
+        "cpu",
+        1,
+        AlertState::Pending,
+        AlertState::Firing,
+        START + 86_400_000,
+    );
     history.record(oldest);
     history.sync();
     let last = segments(folder.path()).pop().unwrap();
-    assert!(last.to_string_lossy().ends_with("-2026-11-22.jsonl"), "{last:?}");
+    assert!(
+        last.to_string_lossy().ends_with("-2026-11-22.jsonl"),
+        "{last:?}"
+    );
 }
 
 #[test]
@@ -305,7 +432,13 @@ fn what_is_too_old_goes_once_the_clock_has_proven_itself() {
     let turned = Turned::default();
     let history = AlertHistory::open(options(Some(folder.path())), turned.clock()).unwrap();
     let day = |days: i64| {
-        change("disk", 1, AlertState::Pending, AlertState::Firing, START + days * 86_400_000)
+        change(
+            "disk",
+            1,
+            AlertState::Pending,
+            AlertState::Firing,
+            START + days * 86_400_000,
+        )
     };
     history.record_all([day(0), day(31)]);
     history.sync();
@@ -324,7 +457,13 @@ fn what_was_recorded_by_a_clock_that_was_elsewhere_stays_in_its_place() {
     let changes: [(i64, i64); 4] = [(1, 0), (2, 4_000), (3, -20_000), (4, 0)];
     let record = |(number, days): (i64, i64)| {
         let at = START + days * 86_400_000 + number;
-        change("disk", number as usize, AlertState::Pending, AlertState::Firing, at)
+        change(
+            "disk",
+            number as usize,
+            AlertState::Pending,
+            AlertState::Firing,
+            at,
+        )
     };
     let history = open(folder.path());
     history.record_all(changes[..2].iter().copied().map(record));
@@ -332,10 +471,20 @@ fn what_was_recorded_by_a_clock_that_was_elsewhere_stays_in_its_place() {
     let history = open(folder.path());
     history.record_all(changes[2..].iter().copied().map(record));
     history.sync();
-    assert_eq!(all(&history), ["firing /1", "firing /2", "firing /3", "firing /4"]);
-    let today = Query { from: UnixMillis(START), to: UnixMillis(START + 1000), ..Query::default() };
+    assert_eq!(
+        all(&history),
+        ["firing /1", "firing /2", "firing /3", "firing /4"]
+    );
+    let today = Query {
+        from: UnixMillis(START),
+        to: UnixMillis(START + 1000),
+        ..Query::default()
+    };
     let found = history.query(&today, &|| false).unwrap().entries;
-    assert_eq!(found.iter().map(short).collect::<Vec<_>>(), ["firing /4", "firing /1"]);
+    assert_eq!(
+        found.iter().map(short).collect::<Vec<_>>(),
+        ["firing /4", "firing /1"]
+    );
 }
 
 #[test]
@@ -346,7 +495,11 @@ fn a_folder_that_cannot_be_used_is_tried_again() {
     let history = open(&folder);
     history.record_all([fired(1), fired(2)]);
     history.sync();
-    assert_eq!(all(&history), ["firing /1", "firing /2"], "it goes on in memory");
+    assert_eq!(
+        all(&history),
+        ["firing /1", "firing /2"],
+        "it goes on in memory"
+    );
     let stats = history.stats();
     assert!(stats.problem.unwrap().contains("there") && stats.write_failures > 0);
     fs::remove_file(&folder).unwrap();
@@ -383,7 +536,13 @@ fn a_folder_deleted_while_it_runs_is_made_anew() {
     fs::remove_dir_all(&folder).unwrap();
     history.record(fired(2));
     history.sync();
-    assert_eq!(AlertHistory::read(&folder, &Query::default()).unwrap().entries.len(), 1);
+    assert_eq!(
+        AlertHistory::read(&folder, &Query::default())
+            .unwrap()
+            .entries
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -394,8 +553,19 @@ fn in_memory_it_is_bounded() {
         history.sync();
     }
     let stats = history.stats();
-    assert!(stats.memory_bytes <= 16_000_000 && stats.evicted > 10_000, "{stats:?}");
-    let newest = history.query(&Query { limit: 1, ..Query::default() }, &|| false).unwrap();
+    assert!(
+        stats.memory_bytes <= 16_000_000 && stats.evicted > 10_000,
+        "{stats:?}"
+    );
+    let newest = history
+        .query(
+            &Query {
+                limit: 1,
+                ..Query::default()
+            },
+            &|| false,
+        )
+        .unwrap();
     assert_eq!(short(&newest.entries[0]), "firing /9999");
 }
 
@@ -405,7 +575,13 @@ fn three_days(folder: &Path) {
     for (day, records) in [(0, 1), (1, 1), (2, 3)] {
         history.record_all((0..records).map(|number| {
             let at = START + day * 86_400_000 + number;
-            change("disk", day as usize, AlertState::Pending, AlertState::Firing, at)
+            change(
+                "disk",
+                day as usize,
+                AlertState::Pending,
+                AlertState::Firing,
+                at,
+            )
         }));
         history.sync();
     }
@@ -457,7 +633,10 @@ fn a_segment_that_was_cut_or_taken_away_is_missed() {
 fn until(what: &str, done: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !done() {
-        assert!(std::time::Instant::now() < deadline, "not within 20 s: {what}");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "not within 20 s: {what}"
+        );
         std::thread::yield_now();
     }
 }
@@ -469,7 +648,9 @@ fn what_is_whole_is_not_missed() {
     for number in 0..3 {
         let history = open(folder.path());
         until("all is looked through", || {
-            history.shared.with(|state| state.segments.iter().all(|segment| segment.surveyed))
+            history
+                .shared
+                .with(|state| state.segments.iter().all(|segment| segment.surveyed))
         });
         let stats = history.stats();
         assert_eq!((stats.damaged, stats.torn_bytes), (0, 0));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bellwether_core::MonoMillis;
 use tracing::{info, warn};
 
 use super::Clock;
@@ -16,7 +17,6 @@ use super::mark::Mark;
 use super::parts::{Chunk, Segment};
 use super::queue::Queue;
 use super::shared::Shared;
-use bellwether_core::MonoMillis;
 
 /// Records that become lines at a time.
 const BATCH: usize = 4096;
@@ -89,7 +89,9 @@ impl Writer {
             let taken = self.queue.take(self.patience());
             let waited_for = !taken.syncs.is_empty() || taken.stop;
             let shared = Arc::clone(&self.shared);
-            shared.watch.during(|| self.put_down(&taken.records, waited_for));
+            shared
+                .watch
+                .during(|| self.put_down(&taken.records, waited_for));
             for waits in taken.syncs {
                 waits.send(()).ok();
             }
@@ -110,7 +112,11 @@ impl Writer {
             self.retry_at = None;
         }
         self.write_down();
-        if waited_for || self.unsynced.is_some_and(|since| since.elapsed() >= SYNC_EVERY) {
+        if waited_for
+            || self
+                .unsynced
+                .is_some_and(|since| since.elapsed() >= SYNC_EVERY)
+        {
             let synced = self.sync();
             self.settle(synced);
         }
@@ -118,8 +124,12 @@ impl Writer {
     }
 
     fn patience(&self) -> Duration {
-        let sync = self.unsynced.map(|since| SYNC_EVERY.saturating_sub(since.elapsed()));
-        let retry = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let sync = self
+            .unsynced
+            .map(|since| SYNC_EVERY.saturating_sub(since.elapsed()));
+        let retry = self
+            .retry_at
+            .map(|at| at.saturating_duration_since(Instant::now()));
         sync.into_iter().chain(retry).fold(IDLE, Duration::min)
     }
 
@@ -187,8 +197,14 @@ impl Writer {
     fn open_folder(&mut self, folder: &std::path::Path) -> Result<(), String> {
         let said = |error: io::Error| format!("can't read: {}: {error}", folder.display());
         let lock = Lock::take(folder)?;
-        let Listed { mut segments, unusable } = files::list(folder).map_err(said)?;
-        let least = unusable.iter().map(|(_, first, _)| first.saturating_add(1)).max();
+        let Listed {
+            mut segments,
+            unusable,
+        } = files::list(folder).map_err(said)?;
+        let least = unusable
+            .iter()
+            .map(|(_, first, _)| first.saturating_add(1))
+            .max();
         for (path, _, why) in &unusable {
             let path = path.display();
             warn!("a part of the history of alerts is left out: {path}: {why}");
@@ -214,7 +230,8 @@ impl Writer {
             }
         }
         self.miss_the_end(folder, segments.last());
-        self.shared.with(|state| state.adopt(segments, least.unwrap_or(0)));
+        self.shared
+            .with(|state| state.adopt(segments, least.unwrap_or(0)));
         self.lock = Some(lock);
         Ok(())
     }
@@ -248,12 +265,23 @@ impl Writer {
 
     /// Writes down how far the newest segment is, once for each and `anew`.
     fn mark(&mut self, anew: bool) {
-        let Some(folder) = &self.shared.options.folder else { return };
-        let Some(Current { first, next, .. }) = self.current else { return };
-        let done = self
-            .marked
-            .is_some_and(|marked| if anew { marked.end() == next } else { marked.first == first });
-        let mark = Mark { first, records: next - first };
+        let Some(folder) = &self.shared.options.folder else {
+            return;
+        };
+        let Some(Current { first, next, .. }) = self.current else {
+            return;
+        };
+        let done = self.marked.is_some_and(|marked| {
+            if anew {
+                marked.end() == next
+            } else {
+                marked.first == first
+            }
+        });
+        let mark = Mark {
+            first,
+            records: next - first,
+        };
         // Tried again with the next sync; that the disk takes nothing is told by other writes.
         if !done && mark.write(folder).is_ok() {
             self.marked = Some(mark);
@@ -293,7 +321,9 @@ impl Writer {
             self.sync_current()?;
             self.current = Some(self.begin(folder, chunk.first, day)?);
         }
-        let Some(current) = &mut self.current else { return Ok(()) };
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
         if let Err(error) = current.file.write_all(&chunk.lines) {
             // Half of it may be there. If it cannot be cut off, it counts as torn.
             if current.file.set_len(current.bytes).is_err() {
@@ -328,7 +358,14 @@ impl Writer {
         if let Some(lock) = &self.lock {
             lock.sync()?;
         }
-        Ok(Current { file, path, day, bytes, first: begins, next: first })
+        Ok(Current {
+            file,
+            path,
+            day,
+            bytes,
+            first: begins,
+            next: first,
+        })
     }
 
     fn sync(&mut self) -> Result<(), String> {
@@ -355,8 +392,13 @@ impl Writer {
 
     /// Reads one segment that nobody read so far; whether there was one.
     fn survey_one(&mut self) -> bool {
-        let next =
-            |segments: &[Segment]| segments.iter().rev().find(|segment| !segment.surveyed).cloned();
+        let next = |segments: &[Segment]| {
+            segments
+                .iter()
+                .rev()
+                .find(|segment| !segment.surveyed)
+                .cloned()
+        };
         let Some(mut segment) = self.shared.with(|state| next(&state.segments)) else {
             return false;
         };
@@ -368,7 +410,10 @@ impl Writer {
         }
         self.shared.with(|state| {
             state.counts.damaged += damaged;
-            if let Some(known) = state.segments.iter_mut().find(|known| known.path == segment.path)
+            if let Some(known) = state
+                .segments
+                .iter_mut()
+                .find(|known| known.path == segment.path)
             {
                 *known = segment;
             }
@@ -401,7 +446,8 @@ impl Writer {
             if fs::remove_file(&segment.path).is_ok() || !segment.path.exists() {
                 lock.sync().ok();
             }
-            self.shared.with(|state| state.segments.retain(|known| known.path != segment.path));
+            self.shared
+                .with(|state| state.segments.retain(|known| known.path != segment.path));
         }
     }
 }

@@ -10,8 +10,9 @@ mod tests;
 
 use std::time::Duration;
 
-use super::report::interval;
 use bellwether_promql::SampledSeries;
+
+use super::report::interval;
 
 const WEEK: f64 = 7.0 * 86_400.0;
 /// History there must be at the least.
@@ -94,11 +95,21 @@ pub fn advise(
     side: Option<Side>,
     target: f64,
 ) -> Result<Advice, NoAdvice> {
-    let runs: Vec<Run> = series.iter().map(Run::new).filter(|run| !run.values.is_empty()).collect();
-    let mut sorted: Vec<f64> = runs.iter().flat_map(|run| run.values.iter().copied()).collect();
+    let runs: Vec<Run> = series
+        .iter()
+        .map(Run::new)
+        .filter(|run| !run.values.is_empty())
+        .collect();
+    let mut sorted: Vec<f64> = runs
+        .iter()
+        .flat_map(|run| run.values.iter().copied())
+        .collect();
     let span = span(&runs);
     if sorted.len() < FEWEST || span < SHORTEST {
-        return Err(NoAdvice::TooLittle { samples: sorted.len(), span });
+        return Err(NoAdvice::TooLittle {
+            samples: sorted.len(),
+            span,
+        });
     }
     sorted.sort_by(f64::total_cmp);
     let range = [0.0, 0.5, 1.0].map(|share| quantile(&sorted, share));
@@ -106,7 +117,10 @@ pub fn advise(
         return Err(NoAdvice::Constant);
     }
     let side = side.unwrap_or_else(|| longer_tail(&sorted));
-    let usual = runs.iter().filter_map(|run| run.reaches(side)).map(|value| side.sign() * value);
+    let usual = runs
+        .iter()
+        .filter_map(|run| run.reaches(side))
+        .map(|value| side.sign() * value);
     let usual = usual.fold(f64::NEG_INFINITY, f64::max);
     let thresholds = thresholds(&sorted, side, usual);
     let (mut fit, mut others) = (Vec::new(), Vec::new());
@@ -126,7 +140,15 @@ pub fn advise(
     }
     let best = most_sensitive(&fit, side).ok_or(NoAdvice::Constant)?;
     let samples = sorted.len();
-    Ok(Advice { side, best, others, span, series: runs.len(), samples, range })
+    Ok(Advice {
+        side,
+        best,
+        others,
+        span,
+        series: runs.len(),
+        samples,
+        range,
+    })
 }
 
 /// The one that begins the earliest; of equal ones the one that waits the least.
@@ -169,12 +191,22 @@ impl Run {
         let (times, values): (Vec<i64>, Vec<f64>) =
             samples.filter(|(_, value)| value.is_finite()).unzip();
         let usual = i64::try_from(interval(&times).as_millis()).unwrap_or(i64::MAX);
-        Self { silence: usual.saturating_mul(3).max(60_000), times, values }
+        Self {
+            silence: usual.saturating_mul(3).max(60_000),
+            times,
+            values,
+        }
     }
 
     /// What it reaches for a twentieth of the day on three of four days, or of what there is.
     fn reaches(&self, side: Side) -> Option<f64> {
-        let share = |part: f64| if side == Side::Above { part } else { 1.0 - part };
+        let share = |part: f64| {
+            if side == Side::Above {
+                part
+            } else {
+                1.0 - part
+            }
+        };
         let first = *self.times.first()?;
         let mut days: Vec<f64> = Vec::new();
         let mut from = 0;
@@ -219,11 +251,20 @@ impl Run {
 
 impl Candidate {
     fn new(runs: &[Run], side: Side, threshold: f64, hold: Duration, span: Duration) -> Self {
-        let alerts = runs.iter().map(|run| run.alerts(side, threshold, hold)).sum();
+        let alerts = runs
+            .iter()
+            .map(|run| run.alerts(side, threshold, hold))
+            .sum();
         let weeks = span.as_secs_f64() / WEEK;
         let more = alerts as f64 + 1.0;
         let bound = more * (1.0 - 1.0 / (9.0 * more) + 1.645 / (3.0 * more.sqrt())).powi(3);
-        Self { threshold, hold, alerts, per_week: alerts as f64 / weeks, at_most: bound / weeks }
+        Self {
+            threshold,
+            hold,
+            alerts,
+            per_week: alerts as f64 / weeks,
+            at_most: bound / weeks,
+        }
     }
 }
 
@@ -231,7 +272,9 @@ impl Candidate {
 fn span(runs: &[Run]) -> Duration {
     let first = runs.iter().filter_map(|run| run.times.first()).min();
     let last = runs.iter().filter_map(|run| run.times.last()).max();
-    let millis = last.zip(first).map_or(0, |(last, first)| last.saturating_sub(*first));
+    let millis = last
+        .zip(first)
+        .map_or(0, |(last, first)| last.saturating_sub(*first));
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
@@ -243,14 +286,27 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 /// Above, unless the values reach clearly further down.
 fn longer_tail(sorted: &[f64]) -> Side {
     let middle = quantile(sorted, 0.5);
-    let (up, down) = (quantile(sorted, 0.999) - middle, middle - quantile(sorted, 0.001));
-    if down > 3.0 * up { Side::Below } else { Side::Above }
+    let (up, down) = (
+        quantile(sorted, 0.999) - middle,
+        middle - quantile(sorted, 0.001),
+    );
+    if down > 3.0 * up {
+        Side::Below
+    } else {
+        Side::Above
+    }
 }
 
 /// Round values beyond what is `usual`, with the sign of the side, the most sensitive first; the last
 /// one is beyond all.
 fn thresholds(sorted: &[f64], side: Side, usual: f64) -> Vec<f64> {
-    let share = |beyond: f64| if side == Side::Above { 1.0 - beyond } else { beyond };
+    let share = |beyond: f64| {
+        if side == Side::Above {
+            1.0 - beyond
+        } else {
+            beyond
+        }
+    };
     let (middle, end) = (quantile(sorted, 0.5), quantile(sorted, share(0.0)));
     let far = quantile(sorted, 1.0) / 2.0 - quantile(sorted, 0.0) / 2.0;
     let beyond_all = end + (end - middle) / 10.0 + side.sign() * far / 50.0;
@@ -272,6 +328,14 @@ fn round(value: f64, range: f64, side: Side) -> f64 {
     let step = 10_f64.powf((range.log10() - 1.0).floor());
     let steps = side.sign() * (side.sign() * value / step).ceil();
     // Dividing by a power of ten keeps 0.3 from becoming 0.30000000000000004.
-    let rounded = if step < 1.0 { steps / (1.0 / step).round() } else { steps * step };
-    if rounded.is_finite() && step > 0.0 { rounded } else { value }
+    let rounded = if step < 1.0 {
+        steps / (1.0 / step).round()
+    } else {
+        steps * step
+    };
+    if rounded.is_finite() && step > 0.0 {
+        rounded
+    } else {
+        value
+    }
 }

@@ -11,12 +11,12 @@ mod tail;
 
 use std::time::Duration;
 
-use super::settings::{Algorithm, Deviation, Direction};
 use bellwether_core::UnixMillis;
-
 use sample::{Sample, Summary};
 use season::Season;
 use surprise::Surprise;
+
+use super::settings::{Algorithm, Deviation, Direction};
 
 /// How one series is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,7 +110,10 @@ impl Habit {
     }
 
     fn grow(&mut self, at: UnixMillis, window: Duration) {
-        *self = Self { more: self.at(at, window) + 1.0, at };
+        *self = Self {
+            more: self.at(at, window) + 1.0,
+            at,
+        };
     }
 }
 
@@ -136,7 +139,12 @@ impl Detector {
     /// A detector that has seen nothing. `interval` is about how far apart samples will be.
     #[must_use]
     pub fn new(settings: &Settings, interval: Duration) -> Self {
-        let &Settings { window, season, min_samples, .. } = settings;
+        let &Settings {
+            window,
+            season,
+            min_samples,
+            ..
+        } = settings;
         let millis = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
         let model = match settings.algorithm {
             Algorithm::Auto => {
@@ -178,9 +186,19 @@ impl Detector {
     }
 
     fn judge(&mut self, at: UnixMillis, value: f64) -> Option<Observation> {
-        let Settings { algorithm, direction, min_deviation, cooldown, window, hold, .. } =
-            self.settings;
-        if self.event.is_some_and(|event| event.run.is_none() && at.since(event.last) >= cooldown) {
+        let Settings {
+            algorithm,
+            direction,
+            min_deviation,
+            cooldown,
+            window,
+            hold,
+            ..
+        } = self.settings;
+        if self
+            .event
+            .is_some_and(|event| event.run.is_none() && at.since(event.last) >= cooldown)
+        {
             let reported = self.event.take().is_some_and(|event| event.reported);
             // In the other measures 1 more is no certain share.
             if reported && algorithm == Algorithm::Auto {
@@ -206,7 +224,14 @@ impl Detector {
         let anomalous = odd && counts && matters;
         let (reported, repeated) = self.follow(at, anomalous.then_some(reach));
         let expected = Some((low, high));
-        Some(Observation { score, expected, anomalous, reported, repeated, warming: false })
+        Some(Observation {
+            score,
+            expected,
+            anomalous,
+            reported,
+            repeated,
+            warming: false,
+        })
     }
 
     /// Takes a value into the event there is, or begins one, if it is anomalous by so far as
@@ -218,7 +243,11 @@ impl Detector {
             }
             return (false, false);
         };
-        let event = self.event.get_or_insert(Event { run: None, last: at, reported: false });
+        let event = self.event.get_or_insert(Event {
+            run: None,
+            last: at,
+            reported: false,
+        });
         let since = event.run.map_or(at, |(since, _)| since);
         event.run = Some((since, reach));
         event.last = at;
@@ -245,8 +274,16 @@ impl Model {
                 Some(Judgement { low, high, ..rest })
             }
             Self::Surprise(surprise) => {
-                let surprise::Judgement { score, usual, reach } = surprise.judge(at, value, limit);
-                Some(Judgement { score, low: usual - reach, high: usual + reach })
+                let surprise::Judgement {
+                    score,
+                    usual,
+                    reach,
+                } = surprise.judge(at, value, limit);
+                Some(Judgement {
+                    score,
+                    low: usual - reach,
+                    high: usual + reach,
+                })
             }
         }
     }
@@ -255,7 +292,10 @@ impl Model {
         match self {
             Self::Values(past) => past.push(at, value),
             Self::Rests(season, past) => {
-                past.push(at, value - season.usual(at).unwrap_or_else(|| season.level(value)));
+                past.push(
+                    at,
+                    value - season.usual(at).unwrap_or_else(|| season.level(value)),
+                );
                 season.push(at, value);
             }
             Self::Surprise(surprise) => surprise.push(at, value),
@@ -265,7 +305,14 @@ impl Model {
 
 /// Judges by where values usually are and the unit that distances from there are measured in.
 fn plain(summary: &Summary, by: Algorithm, value: f64, limit: f64) -> Judgement {
-    let Summary { mean, deviation, median, q1, q3, mad } = *summary;
+    let Summary {
+        mean,
+        deviation,
+        median,
+        q1,
+        q3,
+        mad,
+    } = *summary;
     let (low, high, unit) = match by {
         Algorithm::ZScore => (mean, mean, deviation),
         Algorithm::Iqr => (q1, q3, q3 - q1),
@@ -276,7 +323,11 @@ fn plain(summary: &Summary, by: Algorithm, value: f64, limit: f64) -> Judgement 
     let least = f64::EPSILON * 16.0 * low.abs().max(high.abs());
     let unit = unit.max(least).max(f64::MIN_POSITIVE);
     let score = ((value - high).max(low - value) / unit).max(0.0);
-    Judgement { score, low: low - limit * unit, high: high + limit * unit }
+    Judgement {
+        score,
+        low: low - limit * unit,
+        high: high + limit * unit,
+    }
 }
 
 impl Observation {

@@ -10,7 +10,6 @@ mod shipped;
 mod tests;
 
 use bellwether_core::LabelSet;
-
 pub use resolve::resolve;
 pub use settings::{BottleneckSettings, Resource};
 
@@ -61,7 +60,11 @@ impl Bottleneck {
         }
         let progress = (value - self.warning) / (self.critical - self.warning);
         let impact = AT_WARNING + TO_CRITICAL * progress;
-        Some(if progress < 0.0 { 0.0 } else { impact.min(100.0) })
+        Some(if progress < 0.0 {
+            0.0
+        } else {
+            impact.min(100.0)
+        })
     }
 
     /// What `samples`, the result of its expression, show; the worst first.
@@ -69,7 +72,12 @@ impl Bottleneck {
     pub fn judge(&self, samples: impl IntoIterator<Item = (LabelSet, f64)>) -> Vec<Finding<'_>> {
         let finding = |(labels, value)| {
             let impact = self.impact(value)?;
-            Some(Finding { bottleneck: self, labels, value, impact })
+            Some(Finding {
+                bottleneck: self,
+                labels,
+                value,
+                impact,
+            })
         };
         let mut findings: Vec<Finding<'_>> = samples.into_iter().filter_map(finding).collect();
         sort(&mut findings);

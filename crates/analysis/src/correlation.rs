@@ -14,7 +14,6 @@ mod tests;
 
 use bellwether_core::LabelSet;
 use bellwether_promql::SampledSeries;
-
 pub use grid::Grid;
 use pair::{Found, Prepared};
 
@@ -118,28 +117,40 @@ pub fn correlate(
     found.sort_by(|a, b| by_chance(&a.1, &b.1).then_with(|| a.0.labels.cmp(&b.0.labels)));
     let compared = found.len();
     let chances = corrected(found.iter().map(|(_, found)| found.chance));
-    let related = found.iter().zip(chances).take(top).map(|((other, found), chance)| Related {
-        labels: other.labels.clone(),
-        coefficient: found.coefficient,
-        lag: found.lag,
-        kind: found.kind,
-        chance,
-        significant: chance <= WRONG,
-    });
-    Ok(Correlations { related: related.collect(), compared, left_out })
+    let related = found
+        .iter()
+        .zip(chances)
+        .take(top)
+        .map(|((other, found), chance)| Related {
+            labels: other.labels.clone(),
+            coefficient: found.coefficient,
+            lag: found.lag,
+            kind: found.kind,
+            chance,
+            significant: chance <= WRONG,
+        });
+    Ok(Correlations {
+        related: related.collect(),
+        compared,
+        left_out,
+    })
 }
 
 /// The least chance first; where it is too small to tell, the strongest.
 fn by_chance(a: &Found, b: &Found) -> std::cmp::Ordering {
-    a.chance.total_cmp(&b.chance).then(b.coefficient.abs().total_cmp(&a.coefficient.abs()))
+    a.chance
+        .total_cmp(&b.chance)
+        .then(b.coefficient.abs().total_cmp(&a.coefficient.abs()))
 }
 
 /// Benjamini and Hochberg: each of the ascending `chances` as the share of wrong ones there would
 /// be if it were the last that counts.
 fn corrected(chances: impl ExactSizeIterator<Item = f64>) -> Vec<f64> {
     let count = chances.len() as f64;
-    let mut corrected: Vec<f64> =
-        chances.enumerate().map(|(index, chance)| chance * count / (index + 1) as f64).collect();
+    let mut corrected: Vec<f64> = chances
+        .enumerate()
+        .map(|(index, chance)| chance * count / (index + 1) as f64)
+        .collect();
     let mut least = 1.0_f64;
     for chance in corrected.iter_mut().rev() {
         least = least.min(*chance);

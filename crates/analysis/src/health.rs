@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::bottleneck::{Finding, Resource};
 use bellwether_core::Severity;
 use bellwether_schema::section;
+
+use super::bottleneck::{Finding, Resource};
 
 section! {
     /// What costs how much of the health score, which begins at 100 and ends at 0.
@@ -113,7 +114,10 @@ pub fn score(observed: &Observed<'_>, settings: &HealthSettings) -> Score {
             .then_with(|| a.name.cmp(&b.name))
     });
     let lost: f64 = parts.iter().map(|part| part.points).sum();
-    Score { score: (100.0 - lost).max(0.0), parts }
+    Score {
+        score: (100.0 - lost).max(0.0),
+        parts,
+    }
 }
 
 /// A rule costs once, however many alerts it has, by the worst of them.
@@ -144,7 +148,9 @@ fn alerts(firing: &[(&str, Severity)], settings: &HealthSettings) -> impl Iterat
 fn bottlenecks(findings: &[Finding<'_>], settings: &HealthSettings) -> impl Iterator<Item = Part> {
     let mut worst: BTreeMap<&str, &Finding<'_>> = BTreeMap::new();
     for finding in findings {
-        let known = worst.entry(Resource::as_str(finding.bottleneck.resource)).or_insert(finding);
+        let known = worst
+            .entry(Resource::as_str(finding.bottleneck.resource))
+            .or_insert(finding);
         if finding.impact > known.impact {
             *known = finding;
         }
@@ -164,9 +170,10 @@ fn bottlenecks(findings: &[Finding<'_>], settings: &HealthSettings) -> impl Iter
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::LabelSet;
+
     use super::*;
     use crate::bottleneck::Bottleneck;
-    use bellwether_core::LabelSet;
 
     fn bottleneck(name: &str, resource: Resource) -> Bottleneck {
         Bottleneck {
@@ -183,18 +190,38 @@ mod tests {
 
     #[test]
     fn nothing_wrong_is_100() {
-        let observed = Observed { firing: &[], bottlenecks: &[], failing: &[] };
+        let observed = Observed {
+            firing: &[],
+            bottlenecks: &[],
+            failing: &[],
+        };
         let score = score(&observed, &HealthSettings::default());
-        assert_eq!((score.score, score.word(), score.parts.len()), (100.0, "good", 0));
+        assert_eq!(
+            (score.score, score.word(), score.parts.len()),
+            (100.0, "good", 0)
+        );
     }
 
     #[test]
     fn parts_add_up_and_say_why() {
-        let (busy, queue) = (bottleneck("busy", Resource::Cpu), bottleneck("queue", Resource::Cpu));
+        let (busy, queue) = (
+            bottleneck("busy", Resource::Cpu),
+            bottleneck("queue", Resource::Cpu),
+        );
         let labels = LabelSet::default();
         let findings = [
-            Finding { bottleneck: &busy, labels: labels.clone(), value: 70.0, impact: 40.0 },
-            Finding { bottleneck: &queue, labels: labels.clone(), value: 90.0, impact: 80.0 },
+            Finding {
+                bottleneck: &busy,
+                labels: labels.clone(),
+                value: 70.0,
+                impact: 40.0,
+            },
+            Finding {
+                bottleneck: &queue,
+                labels: labels.clone(),
+                value: 90.0,
+                impact: 80.0,
+            },
         ];
         let observed = Observed {
             firing: &[
@@ -206,21 +233,41 @@ mod tests {
             failing: &[("neo4j", "connect: refused")],
         };
         let told = score(&observed, &HealthSettings::default());
-        let parts: Vec<(&str, f64)> =
-            told.parts.iter().map(|part| (part.name.as_str(), part.points)).collect();
-        assert_eq!(parts, [("disk", 25.0), ("queue", 20.0), ("neo4j", 15.0), ("quiet", 1.0)]);
+        let parts: Vec<(&str, f64)> = told
+            .parts
+            .iter()
+            .map(|part| (part.name.as_str(), part.points))
+            .collect();
+        assert_eq!(
+            parts,
+            [
+                ("disk", 25.0),
+                ("queue", 20.0),
+                ("neo4j", 15.0),
+                ("quiet", 1.0)
+            ]
+        );
         assert_eq!((told.score, told.word()), (39.0, "critical"));
         assert_eq!(told.parts[0].why, "fires 2 times, critical at the worst");
         assert_eq!(told.parts[1].why, "impact 80 on cpu, host");
-        assert_eq!(told, score(&observed, &HealthSettings::default()), "the same again");
+        assert_eq!(
+            told,
+            score(&observed, &HealthSettings::default()),
+            "the same again"
+        );
     }
 
     #[test]
     fn it_ends_at_zero() {
-        let firing: Vec<(String, Severity)> =
-            (0..9).map(|rule| (format!("rule{rule}"), Severity::Emergency)).collect();
+        let firing: Vec<(String, Severity)> = (0..9)
+            .map(|rule| (format!("rule{rule}"), Severity::Emergency))
+            .collect();
         let firing: Vec<(&str, Severity)> = firing.iter().map(|(r, s)| (r.as_str(), *s)).collect();
-        let observed = Observed { firing: &firing, bottlenecks: &[], failing: &[] };
+        let observed = Observed {
+            firing: &firing,
+            bottlenecks: &[],
+            failing: &[],
+        };
         assert_eq!(score(&observed, &HealthSettings::default()).score, 0.0);
     }
 }

@@ -5,19 +5,20 @@ mod tests;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tracing::warn;
-
-use super::anomaly::{Detector, Observation, Settings};
 use bellwether_core::{
     Batch, Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef, MetricId, Now, Point,
     UnixMillis,
 };
 use bellwether_matcher::{LabelMatcher, ValueTest};
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+use parking_lot::Mutex;
+use tracing::warn;
+
+use super::anomaly::{Detector, Observation, Settings};
 
 /// A series that was not collected for so many of its intervals is not told of.
 const ABSENT: u32 = 3;
@@ -72,11 +73,19 @@ impl Lookout {
         settings: Settings,
     ) -> Self {
         let gauge = |name: &str| {
-            metrics.iter().position(|def| &*def.name == name && def.kind == Kind::Gauge)
+            metrics
+                .iter()
+                .position(|def| &*def.name == name && def.kind == Kind::Gauge)
         };
         let metric = |place: usize| {
             let def = metrics[place].clone();
-            (MetricId(place as u32), Metric { def, constant: constant.clone() })
+            (
+                MetricId(place as u32),
+                Metric {
+                    def,
+                    constant: constant.clone(),
+                },
+            )
         };
         Self {
             settings,
@@ -92,14 +101,25 @@ impl Lookout {
             return;
         }
         let mut all = self.series.lock();
-        for Point { metric: id, labels, numbers } in batch.iter() {
-            let (Some(metric), [value]) = (self.metrics.get(&id), numbers) else { continue };
+        for Point {
+            metric: id,
+            labels,
+            numbers,
+        } in batch.iter()
+        {
+            let (Some(metric), [value]) = (self.metrics.get(&id), numbers) else {
+                continue;
+            };
             let room = all.len() < MOST_SERIES;
             let series = match all.entry((id, LabelValues::from_packed(labels))) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) if room => {
                     let detector = Detector::new(&self.settings, metric.def.interval);
-                    new.insert(Series { detector, seen: now, last: None })
+                    new.insert(Series {
+                        detector,
+                        seen: now,
+                        last: None,
+                    })
                 }
                 Entry::Vacant(_) => {
                     self.tell_full(&metric.def.name);
@@ -125,16 +145,29 @@ impl Lookout {
             let named = [matcher(METRIC_NAME, &metric.def.exported)];
             let all = source.series(&named, from, now.wall, &guard)?;
             for (labels, values) in all.iter().filter_map(|l| Some((l, metric.values(l)?))) {
-                let one: Vec<LabelMatcher> =
-                    labels.iter().map(|(name, value)| matcher(name, value)).collect();
+                let one: Vec<LabelMatcher> = labels
+                    .iter()
+                    .map(|(name, value)| matcher(name, value))
+                    .collect();
                 // Other series may have these labels, and more.
                 let found = source.select(&one, from, now.wall, &guard)?;
-                let Some(past) = found.iter().find(|past| past.labels == *labels) else { continue };
+                let Some(past) = found.iter().find(|past| past.labels == *labels) else {
+                    continue;
+                };
                 let detector = self.taught(past, metric.def.interval);
                 let mut series = self.series.lock();
-                let last = series.get(&(*id, values.clone())).and_then(|series| series.last);
+                let last = series
+                    .get(&(*id, values.clone()))
+                    .and_then(|series| series.last);
                 if series.len() < MOST_SERIES {
-                    series.insert((*id, values), Series { detector, seen: now, last });
+                    series.insert(
+                        (*id, values),
+                        Series {
+                            detector,
+                            seen: now,
+                            last,
+                        },
+                    );
                 }
             }
         }
@@ -144,7 +177,11 @@ impl Lookout {
     /// Once: a metric with so many series has as many more every interval.
     fn tell_full(&self, metric: &str) {
         if !self.full.swap(true, Relaxed) {
-            warn!(metric, limit = MOST_SERIES, "too many series to look for anomalies in all");
+            warn!(
+                metric,
+                limit = MOST_SERIES,
+                "too many series to look for anomalies in all"
+            );
         }
     }
 
@@ -165,8 +202,9 @@ impl Lookout {
             let fresh = now.mono.since(series.seen.mono) <= metric.def.interval * ABSENT;
             let observation = series.last.filter(|_| fresh)?;
             let labels = metric.def.labels.iter().zip(values.iter());
-            let labels: Vec<String> =
-                labels.map(|(name, value)| format!("{name}={value}")).collect();
+            let labels: Vec<String> = labels
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             Some(Watched {
                 metric: metric.def.name.to_string(),
                 series: labels.join(","),
@@ -178,17 +216,27 @@ impl Lookout {
 }
 
 fn matcher(name: &str, value: &str) -> LabelMatcher {
-    LabelMatcher { name: name.into(), test: ValueTest::equal(value, false) }
+    LabelMatcher {
+        name: name.into(),
+        test: ValueTest::equal(value, false),
+    }
 }
 
 impl Metric {
     /// The values of its declared labels in `labels`; `None` if that is no series of this
     /// declaration, but of one before.
     fn values(&self, labels: &LabelSet) -> Option<LabelValues> {
-        let declared: Vec<&str> = self.def.labels.iter().map(|name| labels.get(name)).collect();
+        let declared: Vec<&str> = self
+            .def
+            .labels
+            .iter()
+            .map(|name| labels.get(name))
+            .collect();
         let own = |name: &str| self.def.labels.iter().any(|label| &**label == name);
         let expected = self.constant.iter().filter(|(name, _)| !own(name));
-        let same = expected.clone().all(|(name, value)| labels.get(name) == value);
+        let same = expected
+            .clone()
+            .all(|(name, value)| labels.get(name) == value);
         let known = |name: &str| {
             name == METRIC_NAME || own(name) || expected.clone().any(|(other, _)| other == name)
         };

@@ -5,13 +5,13 @@ mod tests;
 
 use std::time::Duration;
 
+use bellwether_core::{LabelSet, UnixMillis};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use jiff::tz::TimeZone;
 
 use super::anomaly::{self, Detector, Observation};
 use super::trend::{self as course, Baselines, Departure, Options, TooFewSamples, Trend};
-use bellwether_core::{LabelSet, UnixMillis};
-use bellwether_matcher::LabelMatcher;
-use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
 /// Which series are looked at, and which time.
 #[derive(Clone, Copy)]
@@ -76,11 +76,21 @@ pub fn trend(
     let found = question.ask(source, baseline)?;
     let told = found.into_iter().map(|series| {
         question.guard.check()?;
-        let SampledSeries { labels, times, values } = series;
+        let SampledSeries {
+            labels,
+            times,
+            values,
+        } = series;
         let from = times.partition_point(|time| *time < question.start().0);
         let baselines = Baselines::of(&times, &values, zone.clone());
-        let numbers = times.iter().zip(&values).rev().filter(|(_, value)| value.is_finite());
-        let latest = numbers.map(|(time, value)| (UnixMillis(*time), *value)).next();
+        let numbers = times
+            .iter()
+            .zip(&values)
+            .rev()
+            .filter(|(_, value)| value.is_finite());
+        let latest = numbers
+            .map(|(time, value)| (UnixMillis(*time), *value))
+            .next();
         Ok(SeriesTrend {
             labels,
             trend: course::trend(&times[from..], &values[from..], question.now, options),
@@ -151,8 +161,12 @@ fn watched(
     start: UnixMillis,
 ) -> SeriesAnomalies {
     let mut detector = Detector::new(settings, interval(&series.times));
-    let mut told =
-        SeriesAnomalies { labels: series.labels, judged: 0, warming: 0, found: Vec::new() };
+    let mut told = SeriesAnomalies {
+        labels: series.labels,
+        judged: 0,
+        warming: 0,
+        found: Vec::new(),
+    };
     let mut running = false;
     for (time, value) in series.times.iter().zip(&series.values) {
         let at = UnixMillis(*time);
@@ -202,8 +216,10 @@ impl Anomaly {
 /// The usual time between samples: the median of the steps.
 #[must_use]
 pub fn interval(times_ms: &[i64]) -> Duration {
-    let mut steps: Vec<i64> =
-        times_ms.windows(2).map(|two| two[1].saturating_sub(two[0])).collect();
+    let mut steps: Vec<i64> = times_ms
+        .windows(2)
+        .map(|two| two[1].saturating_sub(two[0]))
+        .collect();
     if steps.is_empty() {
         return Duration::ZERO;
     }

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use bellwether_core::{Kind, MetricDef};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, HumanDuration, Node, Shape, Spanned, did_you_mean, section,
     string_enum,
 };
 
 use super::anomaly;
-use bellwether_core::{Kind, MetricDef};
 
 string_enum! {
     /// How anomalies are found.
@@ -55,7 +55,10 @@ impl Deviation {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let number = |text: &str| {
-            text.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
+            text.trim()
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite() && *number >= 0.0)
         };
         match text.trim().strip_suffix('%') {
             Some(percent) => number(percent).map(Self::Percent),
@@ -150,8 +153,16 @@ const USUALLY_WATCHED: [&str; 2] = ["cpu_percent", "memory_percent"];
 impl AnomalyDetection {
     /// The names of the metrics that are watched; not all need be declared.
     pub fn watched(&self) -> impl Iterator<Item = &str> {
-        let usual: &[&str] = if self.metrics.is_none() { &USUALLY_WATCHED } else { &[] };
-        let said = self.metrics.iter().flatten().map(|name| name.value.as_str());
+        let usual: &[&str] = if self.metrics.is_none() {
+            &USUALLY_WATCHED
+        } else {
+            &[]
+        };
+        let said = self
+            .metrics
+            .iter()
+            .flatten()
+            .map(|name| name.value.as_str());
         let names = said.chain(usual.iter().copied());
         names.take(if self.enabled { usize::MAX } else { 0 })
     }
@@ -162,11 +173,17 @@ impl AnomalyDetection {
             let usual = self.algorithm.usual_sensitivity();
             problems
                 .error(&least.at, format!("must be above 0: {}", least.value))
-                .hint(format!("{usual} is usual for `{}`", self.algorithm.as_str()));
+                .hint(format!(
+                    "{usual} is usual for `{}`",
+                    self.algorithm.as_str()
+                ));
         }
         if *self.min_samples < FEWEST_SAMPLES {
             problems
-                .error(&self.min_samples.at, format!("too few: {}", self.min_samples.value))
+                .error(
+                    &self.min_samples.at,
+                    format!("too few: {}", self.min_samples.value),
+                )
                 .hint(format!("{FEWEST_SAMPLES} at the least; 100 is usual"));
         }
         for (span, usual) in [(&self.season, "1d"), (&self.window, "14d")] {
@@ -192,7 +209,10 @@ impl AnomalyDetection {
                 Some(def) if def.kind != Kind::Gauge => {
                     let kind = def.kind.as_str();
                     problems
-                        .error(&name.at, format!("only gauges are watched, this is a {kind}"))
+                        .error(
+                            &name.at,
+                            format!("only gauges are watched, this is a {kind}"),
+                        )
                         .hint("a rule with `promql: rate(...)` watches how fast a counter grows");
                 }
                 Some(_) => {}
@@ -223,6 +243,9 @@ mod tests {
 
     #[test]
     fn what_ships_is_what_is_scored() {
-        assert_eq!(AnomalyDetection::default().detector(), anomaly::Settings::default());
+        assert_eq!(
+            AnomalyDetection::default().detector(),
+            anomaly::Settings::default()
+        );
     }
 }

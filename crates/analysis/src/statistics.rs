@@ -17,7 +17,11 @@ pub(super) fn chance_of_t(t: f64, freedom: f64) -> f64 {
 pub(super) fn chance_of_correlation(coefficient: f64, worth: f64) -> f64 {
     let freedom = worth - 2.0;
     let rest = 1.0 - coefficient * coefficient;
-    if rest <= 0.0 { 0.0 } else { chance_of_t(coefficient * (freedom / rest).sqrt(), freedom) }
+    if rest <= 0.0 {
+        0.0
+    } else {
+        chance_of_t(coefficient * (freedom / rest).sqrt(), freedom)
+    }
 }
 
 /// Chance that a normal value lies `z` standard deviations off or more, on either side: erfc by
@@ -47,8 +51,17 @@ mod tests {
 
     #[test]
     fn chances_are_those_of_the_tables() {
-        for (z, expected) in [(0.0, 1.0), (1.959_964, 0.05), (2.575_829, 0.01), (6.0, 1.973e-9)] {
-            assert!((outside(z) / expected - 1.0).abs() < 1e-3, "{z}: {}", outside(z));
+        for (z, expected) in [
+            (0.0, 1.0),
+            (1.959_964, 0.05),
+            (2.575_829, 0.01),
+            (6.0, 1.973e-9),
+        ] {
+            assert!(
+                (outside(z) / expected - 1.0).abs() < 1e-3,
+                "{z}: {}",
+                outside(z)
+            );
         }
         // t of 2.228 with 10 degrees of freedom is 5 %, 3.169 is 1 %.
         assert!((chance_of_t(2.228, 10.0) - 0.05).abs() < 1e-3);

@@ -7,12 +7,12 @@ mod tests;
 mod worse;
 
 pub use baseline::{Baselines, Departure, Slot};
+use bellwether_core::UnixMillis;
 pub use statistics::Statistics;
 pub use worse::more_is_worse;
 
 use super::forecast::{Frame, Line, confidence, finite};
 use super::settings::Deviation;
-use bellwether_core::UnixMillis;
 
 /// Samples there must be at the least.
 const FEWEST: usize = 10;
@@ -164,7 +164,11 @@ impl Trend {
         // Of the samples, not of the points: those are medians, which swing less.
         let around = (self.statistics.deviation.powi(2) - self.change.powi(2) / 12.0).max(0.0);
         let size = self.statistics.mean_size;
-        self.volatility = if size > 0.0 { around.sqrt() / size } else { 0.0 };
+        self.volatility = if size > 0.0 {
+            around.sqrt() / size
+        } else {
+            0.0
+        };
         let matters = self.change.abs() >= options.least_change.least(size);
         let sure = self.p_value <= options.significance;
         let goes = matters && sure;

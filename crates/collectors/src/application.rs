@@ -9,12 +9,11 @@ mod statsd;
 
 use bellwether_core::{Batch, Now};
 use bellwether_recorder::Recorder;
-
-use crate::{Collecting, Collector};
-
 pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
 pub use statsd::{Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet};
+
+use crate::{Collecting, Collector};
 
 impl Collector for Recorder {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {

@@ -13,7 +13,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
-
 pub use runner::{Build, Health, HealthBoard, Runner, Schedule, Sink};
 
 /// Why a collector brings nothing whose source was never there: it is no failure, as nobody misses

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use alert_history::AlertHistoryFigures;
+use bellwether_core::{Batch, Kind, MetricDef, MetricId, Now, Origin};
 pub use history::HistoryFigures;
 pub use process::Process;
 pub use queries::QueryFigures;
 pub use remote::RemoteFigures;
 
 use super::{Collecting, Collector, Health};
-use bellwether_core::{Batch, Kind, MetricDef, MetricId, Now, Origin};
 
 /// Everything the other rooms count.
 #[derive(Clone, Debug, Default)]
@@ -348,7 +348,10 @@ impl Own {
     /// which never block.
     pub fn fill(&self, batch: &mut Batch, now: Now) {
         let figures = (self.gather)();
-        let mut out = Out { first: self.first, batch };
+        let mut out = Out {
+            first: self.first,
+            batch,
+        };
         out.put(Id::BuildInfo, &[env!("CARGO_PKG_VERSION")], 1.0);
         out.collectors(&figures.collectors, now);
         if let Some(history) = &figures.history {
@@ -386,7 +389,8 @@ struct Out<'a> {
 
 impl Out<'_> {
     fn put(&mut self, id: Id, labels: &[&str], value: f64) {
-        self.batch.push(MetricId(self.first.0 + id as u32), labels, value);
+        self.batch
+            .push(MetricId(self.first.0 + id as u32), labels, value);
     }
 
     fn collectors(&mut self, collectors: &BTreeMap<Origin, Health>, now: Now) {
@@ -418,15 +422,21 @@ impl Out<'_> {
             self.put(Id::FiringByRule, &[rule], *firing as f64);
         }
         self.put(Id::SaveFailures, &[], rules.save_failures as f64);
-        self.put(Id::StateOnDisk, &[], f64::from(u8::from(rules.state_on_disk)));
+        self.put(
+            Id::StateOnDisk,
+            &[],
+            f64::from(u8::from(rules.state_on_disk)),
+        );
     }
 
     fn channels(&mut self, channels: &BTreeMap<String, ChannelFigures>) {
         for (name, channel) in channels {
             let dropped: u64 = channel.dropped.iter().map(|(_, count)| count).sum();
-            for (result, count) in
-                [("sent", channel.sent), ("failed", channel.failed), ("dropped", dropped)]
-            {
+            for (result, count) in [
+                ("sent", channel.sent),
+                ("failed", channel.failed),
+                ("dropped", dropped),
+            ] {
                 self.put(Id::Notifications, &[name, result], count as f64);
             }
             for (reason, count) in &channel.dropped {
@@ -439,7 +449,11 @@ impl Out<'_> {
 
     fn anomaly(&mut self, of: &AnomalyFigures) {
         let (metric, series) = (&*of.metric, &*of.series);
-        self.put(Id::Anomaly, &[metric, series], f64::from(u8::from(of.anomalous)));
+        self.put(
+            Id::Anomaly,
+            &[metric, series],
+            f64::from(u8::from(of.anomalous)),
+        );
         self.put(Id::AnomalyScore, &[metric, series], of.score);
         if let Some((low, high)) = of.expected {
             self.put(Id::AnomalyExpected, &[metric, series, "low"], low);
@@ -454,7 +468,11 @@ impl Out<'_> {
         self.put(Id::Reloads, &["success"], figures.reloads.0 as f64);
         self.put(Id::Reloads, &["failure"], figures.reloads.1 as f64);
         self.put(Id::RuleFilesLeftOut, &[], figures.rule_files_left_out);
-        self.put(Id::ReloadGood, &[], f64::from(u8::from(figures.last_reload_good)));
+        self.put(
+            Id::ReloadGood,
+            &[],
+            f64::from(u8::from(figures.last_reload_good)),
+        );
         self.put(Id::LoadedAt, &[], figures.loaded_at);
         self.put(Id::ConfigHash, &[], f64::from(figures.config_checksum));
         for (reason, count) in &figures.refused {
@@ -478,7 +496,11 @@ impl Out<'_> {
     fn http(&mut self, figures: &Figures) {
         for (handler, code, count) in &figures.requests {
             let mut digits = itoa::Buffer::new();
-            self.put(Id::Requests, &[handler, digits.format(*code)], *count as f64);
+            self.put(
+                Id::Requests,
+                &[handler, digits.format(*code)],
+                *count as f64,
+            );
         }
         self.put(Id::Connections, &[], figures.http.connections as f64);
         for (reason, count) in &figures.http.closed {

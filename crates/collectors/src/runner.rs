@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::{Batch, Failure, Now, Origin, UnixMillis};
+use bellwether_runtime::Clock;
 use parking_lot::Mutex;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -14,8 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Collector, UNSEEN};
-use bellwether_core::{Batch, Failure, Now, Origin, UnixMillis};
-use bellwether_runtime::Clock;
 
 /// Takes what was collected.
 pub trait Sink: Send + Sync + 'static {
@@ -163,7 +163,10 @@ impl Runner {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut state = State::Idle((self.build)(), Batch::default());
         ticks.tick().await;
-        let mut settle = self.schedule.settle.filter(|settle| *settle < self.schedule.interval);
+        let mut settle = self
+            .schedule
+            .settle
+            .filter(|settle| *settle < self.schedule.interval);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -203,7 +206,8 @@ impl Runner {
         match ended {
             Ok((collector, mut batch, result)) => {
                 if fresh {
-                    self.board.record(self.origin, started.elapsed(), now, result);
+                    self.board
+                        .record(self.origin, started.elapsed(), now, result);
                     self.board.note(self.origin, collector.notes());
                     self.sink.collected(self.origin, &batch, now);
                 }
@@ -245,9 +249,10 @@ fn panicked(error: JoinError) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::MetricId;
+
     use super::*;
     use crate::Collecting;
-    use bellwether_core::MetricId;
 
     /// Does what its script says, one word a run.
     struct Scripted(Arc<Mutex<Vec<&'static str>>>);
@@ -262,7 +267,11 @@ mod tests {
                     _ => {}
                 }
                 batch.push(MetricId(0), &[], 1.0);
-                if step == "partial" { Err(Failure::new("query", "one of two")) } else { Ok(()) }
+                if step == "partial" {
+                    Err(Failure::new("query", "one of two"))
+                } else {
+                    Ok(())
+                }
             })
         }
     }
@@ -316,13 +325,22 @@ mod tests {
         assert_eq!(drive_settling(&[], 10, settle).await.0.runs, 2);
         assert_eq!(drive_settling(&[], 12, settle).await.0.runs, 3);
         assert_eq!(drive_settling(&[], 22, settle).await.0.runs, 4);
-        assert_eq!(drive_settling(&[], 9, Some(Duration::from_secs(10))).await.0.runs, 1);
+        assert_eq!(
+            drive_settling(&[], 9, Some(Duration::from_secs(10)))
+                .await
+                .0
+                .runs,
+            1
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_counted_and_the_next_run_is_good() {
         let (health, sizes) = drive(&["panic"], 11).await;
-        assert_eq!((health.success, health.runs, sizes), (Some(true), 2, vec![0, 1]));
+        assert_eq!(
+            (health.success, health.runs, sizes),
+            (Some(true), 2, vec![0, 1])
+        );
         assert_eq!(health.failures, BTreeMap::from([("panic", 1)]));
     }
 
@@ -342,8 +360,14 @@ mod tests {
             board.all().remove(&Origin::Neo4j).unwrap()
         };
         let unseen = run(Err(Failure::new(UNSEEN, "bolt://localhost:7687: refused")));
-        assert_eq!((unseen.success, unseen.runs, unseen.failures.len()), (None, 1, 0));
-        assert_eq!(unseen.failure.unwrap().detail, "bolt://localhost:7687: refused");
+        assert_eq!(
+            (unseen.success, unseen.runs, unseen.failures.len()),
+            (None, 1, 0)
+        );
+        assert_eq!(
+            unseen.failure.unwrap().detail,
+            "bolt://localhost:7687: refused"
+        );
         assert_eq!(run(Ok(())).success, Some(true));
         let down = run(Err(Failure::new("connect", "refused")));
         assert_eq!((down.success, down.failures["connect"]), (Some(false), 1));

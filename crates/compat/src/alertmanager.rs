@@ -20,9 +20,9 @@ use bellwether_routing::{InhibitRuleSettings, ReceiverSettings, Routes, TimeInte
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostic, Diagnostics, Node, Pos, SourceLocation, Value, parse_first,
 };
+use fields::Fields;
 
 use super::go::Library;
-use fields::Fields;
 
 /// What a configuration of Alertmanager says, as settings of ours.
 #[derive(Debug, Default)]
@@ -57,7 +57,11 @@ pub fn alertmanager(
         Ok(read) => read,
         Err((pos, message)) => {
             problems.error(
-                &SourceLocation { pos, file: Some(file), ..SourceLocation::default() },
+                &SourceLocation {
+                    pos,
+                    file: Some(file),
+                    ..SourceLocation::default()
+                },
                 message,
             );
             return Alertmanager::default();
@@ -65,10 +69,23 @@ pub fn alertmanager(
     };
     let folder = path.parent().unwrap_or(Path::new(""));
     let (warnings, library) = (Vec::new(), Library::default());
-    let mut report = Report { file, folder, problems, warnings, library };
+    let mut report = Report {
+        file,
+        folder,
+        problems,
+        warnings,
+        library,
+    };
     if let Some(pos) = second {
         let message = "a second YAML document: only the first is read";
-        report.warn(&SourceLocation { pos, ..SourceLocation::default() }, message, None);
+        report.warn(
+            &SourceLocation {
+                pos,
+                ..SourceLocation::default()
+            },
+            message,
+            None,
+        );
     }
     let mut top = Fields::of(&node, "");
     report.library.add(DEFAULTS);
@@ -76,7 +93,9 @@ pub fn alertmanager(
         report.templates(&pattern, &top, beside);
     }
     let (channels, receivers) = channels::all(&mut top, &mut report);
-    let route = top.take("route").map(|route| routes::route(route, "route", true, &mut report));
+    let route = top
+        .take("route")
+        .map(|route| routes::route(route, "route", true, &mut report));
     if route.is_none() {
         report.error(&top.at(node.pos), "missing key \"route\"", None);
     }
@@ -88,7 +107,9 @@ pub fn alertmanager(
     let inhibit = top.take("inhibit_rules");
     let inhibit: Vec<Node> = inhibit.into_iter().flat_map(items).collect();
     let inhibit = inhibit.iter().enumerate();
-    let inhibit = inhibit.map(|(n, rule)| routes::inhibit_rule(rule, n, &mut report)).collect();
+    let inhibit = inhibit
+        .map(|(n, rule)| routes::inhibit_rule(rule, n, &mut report))
+        .collect();
     for key in ["tracing", "event_recorder"] {
         top.take(key);
     }
@@ -142,7 +163,10 @@ fn items(node: &Node) -> Vec<Node> {
 }
 
 fn list(items: Vec<Node>) -> Node {
-    Node { pos: items.first().map_or(Pos::default(), |first| first.pos), value: Value::List(items) }
+    Node {
+        pos: items.first().map_or(Pos::default(), |first| first.pos),
+        value: Value::List(items),
+    }
 }
 
 /// What is wrong or odd in one file.
@@ -159,7 +183,9 @@ struct Report<'a> {
 impl Report<'_> {
     /// Reads the files of `templates` that `pattern` stands for.
     fn templates(&mut self, pattern: &Node, top: &Fields<'_>, beside: Beside<'_>) {
-        let Value::Scalar(name) = &pattern.value else { return };
+        let Value::Scalar(name) = &pattern.value else {
+            return;
+        };
         let at = top.at_key("templates", pattern.pos);
         match beside(&self.folder.join(name)) {
             Ok(files) if files.is_empty() => {
@@ -179,7 +205,10 @@ impl Report<'_> {
     }
 
     fn placed(&self, at: &SourceLocation) -> SourceLocation {
-        SourceLocation { file: Some(Arc::clone(&self.file)), ..at.clone() }
+        SourceLocation {
+            file: Some(Arc::clone(&self.file)),
+            ..at.clone()
+        }
     }
 
     fn error(&mut self, at: &SourceLocation, message: impl Into<String>, hint: Option<&str>) {
@@ -189,7 +218,11 @@ impl Report<'_> {
 
     fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: Option<&str>) {
         let (at, hint) = (self.placed(at), hint.map(str::to_owned));
-        self.warnings.push(Diagnostic { at, message: message.into(), hint });
+        self.warnings.push(Diagnostic {
+            at,
+            message: message.into(),
+            hint,
+        });
     }
 
     /// Warns of the keys that nobody took.
@@ -200,7 +233,10 @@ impl Report<'_> {
     }
 
     fn decode<T: Decode>(&mut self, node: &Node) -> Option<T> {
-        T::decode(node, &mut DecodeContext::of_file(self.problems, Arc::clone(&self.file)))
+        T::decode(
+            node,
+            &mut DecodeContext::of_file(self.problems, Arc::clone(&self.file)),
+        )
     }
 
     fn decoded<T: Decode>(&mut self, node: &Node) -> Vec<T> {
@@ -212,7 +248,10 @@ impl Report<'_> {
         match &node.value {
             Value::Scalar(path) => {
                 let joined = self.folder.join(path).display().to_string();
-                Node { pos: node.pos, value: Value::Scalar(joined) }
+                Node {
+                    pos: node.pos,
+                    value: Value::Scalar(joined),
+                }
             }
             _ => node.clone(),
         }

@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use bellwether_core::{Kind, METRIC_NAME, MetricDef};
 use bellwether_rules::{NoDataPolicy, Recording, Rule, RuleSet, RuleSettings, Wording};
 use bellwether_schema::{Diagnostic, SourceLocation, Spanned, format_duration};
+use serde::Serialize;
 
 use super::to_go::{Known, literal, to_go};
 
@@ -56,7 +55,12 @@ const HEADER: &str = "\
 /// The rules of `set`, which were compiled against `metrics`; `source` is their declaration.
 #[must_use]
 pub fn export(set: &RuleSet, metrics: &[MetricDef], source: &str) -> Exported {
-    let mut exporter = Exporter { metrics, source, groups: BTreeMap::new(), unsaid: Vec::new() };
+    let mut exporter = Exporter {
+        metrics,
+        source,
+        groups: BTreeMap::new(),
+        unsaid: Vec::new(),
+    };
     for recording in &set.recordings {
         exporter.recording(recording);
     }
@@ -77,10 +81,17 @@ struct Exporter<'a> {
 impl Exporter<'_> {
     fn recording(&mut self, recording: &Recording) {
         let settings = &recording.settings;
-        let mut notes = Notes { at: settings.record.at.clone(), found: Vec::new() };
+        let mut notes = Notes {
+            at: settings.record.at.clone(),
+            found: Vec::new(),
+        };
         if !recording.enabled {
             notes.add("it is switched off", None);
-            return self.put(settings.interval.as_ref().map(|i| *i.value), notes, Vec::new());
+            return self.put(
+                settings.interval.as_ref().map(|i| *i.value),
+                notes,
+                Vec::new(),
+            );
         }
         self.counters(&recording.query, &mut notes);
         let labels = settings.labels.iter();
@@ -90,14 +101,23 @@ impl Exporter<'_> {
             expr: settings.promql.value.trim().to_owned(),
             duration: None,
             keep_firing_for: None,
-            labels: labels.map(|(name, value)| (name.clone(), label(value))).collect(),
+            labels: labels
+                .map(|(name, value)| (name.clone(), label(value)))
+                .collect(),
             annotations: BTreeMap::new(),
         };
-        self.put(settings.interval.as_ref().map(|i| *i.value), notes, vec![written]);
+        self.put(
+            settings.interval.as_ref().map(|i| *i.value),
+            notes,
+            vec![written],
+        );
     }
 
     fn rule(&mut self, rule: &Rule, settings: &RuleSettings) {
-        let mut notes = Notes { at: settings.place(), found: Vec::new() };
+        let mut notes = Notes {
+            at: settings.place(),
+            found: Vec::new(),
+        };
         let interval = settings.interval.as_ref().map(|interval| *interval.value);
         let mut written = Vec::new();
         if rule.enabled {
@@ -140,19 +160,37 @@ impl Exporter<'_> {
             severity,
             metric: &rule.subject,
         };
-        let mut labels: BTreeMap<String, String> =
-            added.iter().map(|(name, value)| ((*name).to_owned(), label(value))).collect();
+        let mut labels: BTreeMap<String, String> = added
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), label(value)))
+            .collect();
         labels.remove("alertname");
-        labels.entry("severity".into()).or_insert_with(|| severity.to_owned());
+        labels
+            .entry("severity".into())
+            .or_insert_with(|| severity.to_owned());
         labels.retain(|name, value| name != "severity" || !value.is_empty());
-        let mut texts: BTreeMap<&str, &Wording> =
-            settings.annotations.iter().map(|(name, text)| (name.as_str(), &text.value)).collect();
+        let mut texts: BTreeMap<&str, &Wording> = settings
+            .annotations
+            .iter()
+            .map(|(name, text)| (name.as_str(), &text.value))
+            .collect();
         // That of a rule file is one of its annotations.
-        if let Some(message) = settings.message.as_ref().filter(|m| m.value.written.is_none()) {
+        if let Some(message) = settings
+            .message
+            .as_ref()
+            .filter(|m| m.value.written.is_none())
+        {
             texts.entry("summary").or_insert(&message.value);
         }
         let mut annotations = BTreeMap::new();
-        for (name, Wording { template: text, written }) in texts {
+        for (
+            name,
+            Wording {
+                template: text,
+                written,
+            },
+        ) in texts
+        {
             if let Some(written) = written {
                 annotations.insert(name.to_owned(), written.clone());
                 continue;
@@ -206,7 +244,9 @@ impl Exporter<'_> {
         let group = self.groups.entry(interval.unwrap_or_default()).or_default();
         let mut written = written.into_iter();
         group.rules.push((said, written.next()));
-        group.rules.extend(written.map(|rule| (Vec::new(), Some(rule))));
+        group
+            .rules
+            .extend(written.map(|rule| (Vec::new(), Some(rule))));
         self.unsaid.extend(notes.found);
     }
 
@@ -219,7 +259,10 @@ impl Exporter<'_> {
         if self.groups.is_empty() {
             text = text.replace("groups:\n", "groups: []\n");
         }
-        Exported { text, unsaid: self.unsaid }
+        Exported {
+            text,
+            unsaid: self.unsaid,
+        }
     }
 }
 
@@ -241,7 +284,10 @@ impl Group {
             for note in notes {
                 writeln!(out, "      # {note}").unwrap_or_default();
             }
-            let Some(yaml) = rule.as_ref().and_then(|rule| serde_yaml::to_string(rule).ok()) else {
+            let Some(yaml) = rule
+                .as_ref()
+                .and_then(|rule| serde_yaml::to_string(rule).ok())
+            else {
                 continue;
             };
             for (index, line) in yaml.lines().enumerate() {
@@ -279,7 +325,11 @@ impl Notes {
 
 /// A label; one that was read from a rule file is a template there already.
 fn label(value: &Spanned<String>) -> String {
-    if value.at.file.is_some() { value.value.clone() } else { literal(&value.value) }
+    if value.at.file.is_some() {
+        value.value.clone()
+    } else {
+        literal(&value.value)
+    }
 }
 
 /// Notes what a rule has that Prometheus has not.
@@ -293,15 +343,28 @@ fn unsaid(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
         );
     }
     if settings.consecutive.value > 1 {
-        notes.add_at(&settings.consecutive, "`consecutive` is not kept", Some("`duration` is"));
+        notes.add_at(
+            &settings.consecutive,
+            "`consecutive` is not kept",
+            Some("`duration` is"),
+        );
     }
     if rule.judge.levels.len() > 1 {
-        notes.add("its levels are alerts of their own, which fire side by side", None);
+        notes.add(
+            "its levels are alerts of their own, which fire side by side",
+            None,
+        );
     }
     if settings.limit.is_some_and(|limit| limit > 0) {
-        notes.add("`limit` is not kept: there a group beyond it has no alert at all", None);
+        notes.add(
+            "`limit` is not kept: there a group beyond it has no alert at all",
+            None,
+        );
     }
-    for (key, otherwise) in [("on_no_data", settings.on_no_data), ("on_error", settings.on_error)] {
+    for (key, otherwise) in [
+        ("on_no_data", settings.on_no_data),
+        ("on_error", settings.on_error),
+    ] {
         if otherwise == NoDataPolicy::Alert {
             notes.add(
                 format!("`{key}: alert` is not kept"),

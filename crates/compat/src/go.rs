@@ -25,7 +25,10 @@ impl Library {
         };
         let chunks = write::wholes(&pieces).into_iter();
         let read = chunks.map(|chunk| {
-            let pieces = pieces[chunk].iter().map(|(piece, _)| piece.clone()).collect();
+            let pieces = pieces[chunk]
+                .iter()
+                .map(|(piece, _)| piece.clone())
+                .collect();
             parse::parse(pieces, &mut self.0)
         });
         read.filter_map(Result::err).collect()
@@ -45,11 +48,19 @@ pub(super) struct Foreign {
 
 impl Foreign {
     fn new(line: u32, what: impl Into<String>) -> Self {
-        Self { line, what: what.into(), hint: None }
+        Self {
+            line,
+            what: what.into(),
+            hint: None,
+        }
     }
 
     fn hint(line: u32, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { line, what: what.into(), hint: Some(hint.into()) }
+        Self {
+            line,
+            what: what.into(),
+            hint: Some(hint.into()),
+        }
     }
 }
 

@@ -75,7 +75,10 @@ pub fn import<'a>(
         if let Some(decoded) = importer.read(file) {
             importer.names(&decoded);
             let before = importer.imported.groups.len();
-            decoded.groups.iter().for_each(|group| importer.group(group));
+            decoded
+                .groups
+                .iter()
+                .for_each(|group| importer.group(group));
             for group in &mut importer.imported.groups[before..] {
                 group.file = file.path.display().to_string();
             }
@@ -108,7 +111,10 @@ impl Importer<'_> {
                     let message = "a second YAML document: only the first is read";
                     self.warn(&at(pos), message, Some("one file for each".into()));
                 }
-                File::decode(&node, &mut DecodeContext::of_file(self.problems, Arc::clone(&name)))
+                File::decode(
+                    &node,
+                    &mut DecodeContext::of_file(self.problems, Arc::clone(&name)),
+                )
             }
             Err((pos, message)) => {
                 self.problems.error(&at(pos), message);
@@ -120,22 +126,38 @@ impl Importer<'_> {
     /// Groups have names, each its own.
     fn names(&mut self, file: &File) {
         let mut seen = BTreeSet::new();
-        for Spanned { value: Words(name), at } in file.groups.iter().map(|group| &group.name) {
+        for Spanned {
+            value: Words(name),
+            at,
+        } in file.groups.iter().map(|group| &group.name)
+        {
             if name.is_empty() {
                 self.problems.error(at, "a group needs a name");
             } else if !seen.insert(name) {
-                self.problems.error(at, format!("the group {name:?} is there twice"));
+                self.problems
+                    .error(at, format!("the group {name:?} is there twice"));
             }
         }
     }
 
     fn group(&mut self, group: &Group) {
         let records = group.rules.iter().any(|rule| rule.record.is_some());
-        if let Some(limit) = group.limit.as_ref().filter(|limit| limit.value.0 > 0 && records) {
+        if let Some(limit) = group
+            .limit
+            .as_ref()
+            .filter(|limit| limit.value.0 > 0 && records)
+        {
             let hint = "it counts for the alerts of the group; max_series limits all of history";
-            self.warn(&limit.at, "`limit` is not kept for what is recorded", Some(hint.into()));
+            self.warn(
+                &limit.at,
+                "`limit` is not kept for what is recorded",
+                Some(hint.into()),
+            );
         }
-        if let Some(offset) = group.query_offset.as_ref().filter(|offset| !offset.value.0.is_zero())
+        if let Some(offset) = group
+            .query_offset
+            .as_ref()
+            .filter(|offset| !offset.value.0.is_zero())
         {
             let hint = "rules here are judged when a collection is done, so none waits for samples";
             self.warn(&offset.at, "`query_offset` is not kept", Some(hint.into()));
@@ -146,10 +168,13 @@ impl Importer<'_> {
                 (Some(alert), None) => self.alert(group, rule, alert),
                 (None, Some(record)) => self.record(group, rule, record),
                 (Some(_), Some(record)) => {
-                    self.problems.error(&record.at, "both `alert` and `record`").hint("keep one");
+                    self.problems
+                        .error(&record.at, "both `alert` and `record`")
+                        .hint("keep one");
                 }
                 (None, None) => {
-                    self.problems.error(&rule.expr.at, "neither `alert` nor `record`");
+                    self.problems
+                        .error(&rule.expr.at, "neither `alert` nor `record`");
                 }
             }
         }
@@ -167,42 +192,73 @@ impl Importer<'_> {
     }
 
     fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: Option<String>) {
-        let problem = Diagnostic { at: at.clone(), message: message.into(), hint };
+        let problem = Diagnostic {
+            at: at.clone(),
+            message: message.into(),
+            hint,
+        };
         self.imported.warnings.push(problem);
     }
 
     fn alert(&mut self, group: &Group, rule: &Rule, alert: &Spanned<Literal>) {
         let alertname = alert.value.to_string();
         let name = self.free_name(&group.name.value.0, &alertname);
-        let Some(mut settings) = blank::<RuleSettings>(&[("name", "x")]) else { return };
+        let Some(mut settings) = blank::<RuleSettings>(&[("name", "x")]) else {
+            return;
+        };
         let mut labels = self.labels(group, rule);
         let word = labels.get("severity").filter(|word| !word.value.is_empty());
         let severity = word.map(|word| self.severity(word));
-        if severity.as_ref().is_some_and(|severity| labels["severity"].value == severity.as_str()) {
+        if severity
+            .as_ref()
+            .is_some_and(|severity| labels["severity"].value == severity.as_str())
+        {
             labels.remove("severity");
         }
         // Without one it is none, as in Prometheus: a warning to channels, `""` to routes.
         if !labels.contains_key("severity") && severity.is_none() {
-            labels
-                .insert("severity".into(), Spanned { value: String::new(), at: alert.at.clone() });
+            labels.insert(
+                "severity".into(),
+                Spanned {
+                    value: String::new(),
+                    at: alert.at.clone(),
+                },
+            );
         }
         if name != alertname {
             let value = alertname.clone();
-            labels.insert("alertname".into(), Spanned { value, at: alert.at.clone() });
+            labels.insert(
+                "alertname".into(),
+                Spanned {
+                    value,
+                    at: alert.at.clone(),
+                },
+            );
         }
-        settings.name = Spanned { value: name, at: alert.at.clone() };
+        settings.name = Spanned {
+            value: name,
+            at: alert.at.clone(),
+        };
         settings.promql = Some(rule.expr.clone());
         settings.interval = interval(group);
-        let limit = group.limit.as_ref().and_then(|limit| u32::try_from(limit.value.0).ok());
+        let limit = group
+            .limit
+            .as_ref()
+            .and_then(|limit| u32::try_from(limit.value.0).ok());
         settings.limit = limit.filter(|limit| *limit > 0);
         settings.duration = rule.r#for.as_ref().map_or(settings.duration, Lasting::span);
         let keep = rule.keep_firing_for.as_ref().map(Lasting::span);
         settings.keep_firing_for = keep.unwrap_or(settings.keep_firing_for);
-        settings.severity = severity.map(|value| Spanned { value, at: alert.at.clone() });
+        settings.severity = severity.map(|value| Spanned {
+            value,
+            at: alert.at.clone(),
+        });
         settings.add_labels = labels;
         settings.annotations = self.annotations(rule);
         let shown = ["summary", "description", "message"];
-        let mut texts = shown.iter().filter_map(|name| settings.annotations.get(*name));
+        let mut texts = shown
+            .iter()
+            .filter_map(|name| settings.annotations.get(*name));
         settings.message = texts.next().cloned();
         self.imported.rules.push(settings);
     }
@@ -212,8 +268,12 @@ impl Importer<'_> {
     fn free_name(&mut self, group: &str, alertname: &str) -> String {
         let in_group = format!("{group}/{alertname}");
         let numbered = (2..).map(|number| format!("{in_group}#{number}"));
-        let mut names = [alertname.to_owned(), in_group.clone()].into_iter().chain(numbered);
-        let free = names.find(|name| !self.taken.contains(name)).unwrap_or(in_group);
+        let mut names = [alertname.to_owned(), in_group.clone()]
+            .into_iter()
+            .chain(numbered);
+        let free = names
+            .find(|name| !self.taken.contains(name))
+            .unwrap_or(in_group);
         self.taken.insert(free.clone());
         free
     }
@@ -238,7 +298,10 @@ impl Importer<'_> {
                 let message = "labels are no templates here: it is taken as it stands";
                 self.warn(&text.at, message, Some(hint.into()));
             }
-            let value = Spanned { value: text.value.0.clone(), at: text.at.clone() };
+            let value = Spanned {
+                value: text.value.0.clone(),
+                at: text.at.clone(),
+            };
             labels.insert(name.clone(), value);
         }
         labels
@@ -246,7 +309,9 @@ impl Importer<'_> {
 
     fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<Wording>> {
         let texts = rule.annotations.iter();
-        texts.map(|(name, text)| (name.clone(), self.text(text))).collect()
+        texts
+            .map(|(name, text)| (name.clone(), self.text(text)))
+            .collect()
     }
 
     /// A text as a template of ours; what of it cannot be one stands as it is written.
@@ -255,7 +320,11 @@ impl Importer<'_> {
         let (mut template, mut foreign) = go::translate_in_part(written, Dialect::Rule);
         if let Some(refusal) = self.templates.refusal(&template) {
             template = go::literal(written);
-            foreign = vec![Foreign { line: 0, what: refusal.message, hint: refusal.hint }];
+            foreign = vec![Foreign {
+                line: 0,
+                what: refusal.message,
+                hint: refusal.hint,
+            }];
         }
         for one in foreign {
             let line = match one.line {
@@ -264,28 +333,45 @@ impl Importer<'_> {
             };
             let message = format!("cannot be translated: {}{line}", one.what);
             let kept = "it is shown as it stands";
-            let hint = one.hint.map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}"));
+            let hint = one
+                .hint
+                .map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}"));
             self.warn(&text.at, message, Some(hint));
         }
-        let value = Wording { template, written: Some(written.clone()) };
-        Spanned { value, at: text.at.clone() }
+        let value = Wording {
+            template,
+            written: Some(written.clone()),
+        };
+        Spanned {
+            value,
+            at: text.at.clone(),
+        }
     }
 
     fn record(&mut self, group: &Group, rule: &Rule, record: &Spanned<Literal>) {
-        for (key, given) in [("for", &rule.r#for), ("keep_firing_for", &rule.keep_firing_for)] {
+        for (key, given) in [
+            ("for", &rule.r#for),
+            ("keep_firing_for", &rule.keep_firing_for),
+        ] {
             if let Some(span) = given.as_ref().filter(|span| !span.value.0.is_zero()) {
-                self.problems.error(&span.at, format!("`{key}` beside `record`"));
+                self.problems
+                    .error(&span.at, format!("`{key}` beside `record`"));
             }
         }
         if let Some(text) = rule.annotations.values().next() {
-            let problem = self.problems.error(&text.at, "`annotations` beside `record`");
+            let problem = self
+                .problems
+                .error(&text.at, "`annotations` beside `record`");
             problem.hint("what is recorded tells nobody");
         }
         let Some(mut settings) = blank::<RecordingSettings>(&[("record", "x"), ("promql", "1")])
         else {
             return;
         };
-        settings.record = Spanned { value: record.value.to_string(), at: record.at.clone() };
+        settings.record = Spanned {
+            value: record.value.to_string(),
+            at: record.at.clone(),
+        };
         settings.promql = rule.expr.clone();
         settings.interval = interval(group);
         settings.labels = self.labels(group, rule);
@@ -295,7 +381,11 @@ impl Importer<'_> {
 
 /// How often a group is judged, where it says so.
 fn interval(group: &Group) -> Option<Spanned<bellwether_schema::HumanDuration>> {
-    group.interval.as_ref().filter(|interval| !interval.value.0.is_zero()).map(Lasting::span)
+    group
+        .interval
+        .as_ref()
+        .filter(|interval| !interval.value.0.is_zero())
+        .map(Lasting::span)
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
 use bellwether_schema::{
     Decode, DecodeContext, HumanDuration, Literal, Node, Shape, Spanned, Value, format_duration,
     parse_duration, section,
 };
+use serde::{Serialize, Serializer};
 
 section! {
     /// A rule file of Prometheus.
@@ -83,7 +82,10 @@ pub struct Lasting(pub Duration);
 impl Lasting {
     /// As a value of ours.
     pub fn span(spanned: &Spanned<Self>) -> Spanned<HumanDuration> {
-        Spanned { value: HumanDuration(spanned.value.0), at: spanned.at.clone() }
+        Spanned {
+            value: HumanDuration(spanned.value.0),
+            at: spanned.at.clone(),
+        }
     }
 }
 
@@ -91,9 +93,16 @@ impl Decode for Lasting {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let lasting = |text: &str| {
             let whole = text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains('.');
-            (whole || text == "0").then(|| parse_duration(text)).flatten().map(Self)
+            (whole || text == "0")
+                .then(|| parse_duration(text))
+                .flatten()
+                .map(Self)
         };
-        cx.parsed(node, "a duration of Prometheus such as 30s, 5m, 1h30m or 7d", lasting)
+        cx.parsed(
+            node,
+            "a duration of Prometheus such as 30s, 5m, 1h30m or 7d",
+            lasting,
+        )
     }
 
     fn shape() -> Shape {

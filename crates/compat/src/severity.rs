@@ -3,15 +3,43 @@
 use bellwether_core::Severity;
 
 const WORDS: [(Severity, &[&str]); 4] = [
-    (Severity::Info, &["info", "information", "informational", "notice", "debug", "none", "ok"]),
+    (
+        Severity::Info,
+        &[
+            "info",
+            "information",
+            "informational",
+            "notice",
+            "debug",
+            "none",
+            "ok",
+        ],
+    ),
     (
         Severity::Warning,
-        &["warning", "warn", "ticket", "low", "minor", "medium", "moderate", "p3", "p4", "p5"],
+        &[
+            "warning", "warn", "ticket", "low", "minor", "medium", "moderate", "p3", "p4", "p5",
+        ],
     ),
-    (Severity::Critical, &["critical", "crit", "page", "paging", "high", "major", "error", "p2"]),
+    (
+        Severity::Critical,
+        &[
+            "critical", "crit", "page", "paging", "high", "major", "error", "p2",
+        ],
+    ),
     (
         Severity::Emergency,
-        &["emergency", "emerg", "fatal", "disaster", "urgent", "blocker", "highest", "p0", "p1"],
+        &[
+            "emergency",
+            "emerg",
+            "fatal",
+            "disaster",
+            "urgent",
+            "blocker",
+            "highest",
+            "p0",
+            "p1",
+        ],
     ),
 ];
 
@@ -19,7 +47,9 @@ const WORDS: [(Severity, &[&str]); 4] = [
 #[must_use]
 pub fn severity_of(word: &str) -> Option<Severity> {
     let word = word.trim().to_ascii_lowercase();
-    let (severity, _) = WORDS.iter().find(|(_, words)| words.contains(&word.as_str()))?;
+    let (severity, _) = WORDS
+        .iter()
+        .find(|(_, words)| words.contains(&word.as_str()))?;
     Some(*severity)
 }
 

@@ -25,7 +25,10 @@ pub(super) fn to_go(text: &str, known: &Known<'_>) -> Option<String> {
     let mut rest = text;
     while let Some(open) = rest.find("{{") {
         out.push_str(&rest[..open]);
-        let mut reader = Reader { rest: &rest[open + 2..], known };
+        let mut reader = Reader {
+            rest: &rest[open + 2..],
+            known,
+        };
         out.push_str(&reader.action()?);
         rest = reader.rest;
     }
@@ -35,7 +38,11 @@ pub(super) fn to_go(text: &str, known: &Known<'_>) -> Option<String> {
 
 /// A template of Go that gives `text` as it is.
 pub(super) fn literal(text: &str) -> String {
-    if text.contains("{{") { format!("{{{{ {} }}}}", quoted(text)) } else { text.to_owned() }
+    if text.contains("{{") {
+        format!("{{{{ {} }}}}", quoted(text))
+    } else {
+        text.to_owned()
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -81,7 +88,11 @@ impl Reader<'_, '_> {
             }
             self.blanks();
             let name = self.word()?;
-            let arguments = if self.take("(") { self.arguments()? } else { Vec::new() };
+            let arguments = if self.take("(") {
+                self.arguments()?
+            } else {
+                Vec::new()
+            };
             value = Value::Expression(piped(&name, &arguments, &value)?);
         }
     }
@@ -121,9 +132,10 @@ impl Reader<'_, '_> {
                 [one] => Some(Value::Expression(one.clone())),
                 _ => None,
             },
-            "printf" if self.take("(") => {
-                Some(Value::Expression(format!("printf {}", self.arguments()?.join(" "))))
-            }
+            "printf" if self.take("(") => Some(Value::Expression(format!(
+                "printf {}",
+                self.arguments()?.join(" ")
+            ))),
             _ => None,
         }
     }
@@ -153,7 +165,9 @@ impl Reader<'_, '_> {
     }
 
     fn word(&mut self) -> Option<String> {
-        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         (!word.is_empty()).then(|| word.to_owned())
@@ -230,7 +244,10 @@ mod tests {
                 "{{ labels[\"a-b\"] }} {{ $value }}",
                 Some("{{ index $labels \"a-b\" }} {{ $value }}"),
             ),
-            ("{{ value | humanize }} > {{ threshold }}", Some("{{ $value | humanize }} > 85")),
+            (
+                "{{ value | humanize }} > {{ threshold }}",
+                Some("{{ $value | humanize }} > 85"),
+            ),
             (
                 "{{ rule }} {{ alertname }} {{ severity }} {{ metric }}",
                 Some("disk Disk warning disk_usage"),

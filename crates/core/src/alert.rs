@@ -50,7 +50,9 @@ impl Fingerprint {
     /// Of an alert: the rule's name and the sorted labels.
     #[must_use]
     pub fn of(rule: &str, labels: &Labels) -> Self {
-        let labels = labels.iter().flat_map(|(name, value)| [name.as_str(), value]);
+        let labels = labels
+            .iter()
+            .flat_map(|(name, value)| [name.as_str(), value]);
         Self::of_parts([rule].into_iter().chain(labels))
     }
 
@@ -59,7 +61,10 @@ impl Fingerprint {
     #[must_use]
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        for byte in parts.into_iter().flat_map(|part| part.bytes().chain([0xFF])) {
+        for byte in parts
+            .into_iter()
+            .flat_map(|part| part.bytes().chain([0xFF]))
+        {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         Self(hash)
@@ -149,7 +154,9 @@ impl Alert {
     /// The name that receivers know it by: the rule's, unless a label says otherwise.
     #[must_use]
     pub fn alertname(&self) -> &str {
-        self.labels.get("alertname").map_or(&self.rule, String::as_str)
+        self.labels
+            .get("alertname")
+            .map_or(&self.rule, String::as_str)
     }
 
     /// A label, `alertname` and `severity` among them; empty where there is none.
@@ -169,7 +176,9 @@ impl Alert {
     pub fn all_labels(&self) -> Labels {
         let mut labels = self.labels.clone();
         for name in ["alertname", "severity"] {
-            labels.entry(name.to_owned()).or_insert_with(|| self.label(name).to_owned());
+            labels
+                .entry(name.to_owned())
+                .or_insert_with(|| self.label(name).to_owned());
         }
         labels.retain(|name, value| name != "severity" || !value.is_empty());
         labels
@@ -190,7 +199,8 @@ impl Alert {
     /// How long it fired, up to `now` where it did not resolve; `None` if it never fired.
     #[must_use]
     pub fn fired_for(&self, now: UnixMillis) -> Option<Duration> {
-        self.fired_at.map(|at| self.resolved_at.unwrap_or(now).since(at))
+        self.fired_at
+            .map(|at| self.resolved_at.unwrap_or(now).since(at))
     }
 }
 

@@ -102,6 +102,9 @@ pub struct Failure {
 impl Failure {
     /// Makes a failure.
     pub fn new(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self {
+            reason,
+            detail: detail.into(),
+        }
     }
 }

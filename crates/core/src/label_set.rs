@@ -26,7 +26,9 @@ impl LabelSet {
         let mut packed = Vec::new();
         for (index, (name, value)) in pairs.iter().enumerate() {
             let (name, value) = (name.as_ref(), value.as_ref());
-            let last = pairs.get(index + 1).is_none_or(|next| next.0.as_ref() != name);
+            let last = pairs
+                .get(index + 1)
+                .is_none_or(|next| next.0.as_ref() != name);
             if last && !value.is_empty() {
                 packed.extend_from_slice(name.as_bytes());
                 packed.push(END);
@@ -42,7 +44,10 @@ impl LabelSet {
     pub fn from_packed(packed: &[u8]) -> Option<Self> {
         let parts = packed.split_inclusive(|byte| *byte == END);
         let texts: Option<Vec<&str>> = parts
-            .map(|part| part.strip_suffix(&[END]).and_then(|text| str::from_utf8(text).ok()))
+            .map(|part| {
+                part.strip_suffix(&[END])
+                    .and_then(|text| str::from_utf8(text).ok())
+            })
             .collect();
         let texts = texts?;
         let (pairs, rest) = texts.as_chunks::<2>();
@@ -69,7 +74,9 @@ impl LabelSet {
     /// The value of label `name`; empty where it has none, as in Prometheus.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
-        self.iter().find(|(other, _)| *other == name).map_or("", |(_, value)| value)
+        self.iter()
+            .find(|(other, _)| *other == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// The name of the series, empty if it has none.
@@ -176,8 +183,14 @@ mod tests {
     #[test]
     fn labels_are_sorted_and_empty_ones_are_absent() {
         let set = LabelSet::new([("job", "x"), ("__name__", "up"), ("a", ""), ("job", "y")]);
-        assert_eq!(set.iter().collect::<Vec<_>>(), [("__name__", "up"), ("job", "y")]);
-        assert_eq!((set.get("job"), set.get("a"), set.name(), set.len()), ("y", "", "up", 2));
+        assert_eq!(
+            set.iter().collect::<Vec<_>>(),
+            [("__name__", "up"), ("job", "y")]
+        );
+        assert_eq!(
+            (set.get("job"), set.get("a"), set.name(), set.len()),
+            ("y", "", "up", 2)
+        );
         assert_eq!(set, LabelSet::new([("__name__", "up"), ("job", "y")]));
         assert_eq!(set.to_string(), "up{job=\"y\"}");
         assert_eq!(LabelSet::default().to_string(), "{}");
@@ -186,7 +199,10 @@ mod tests {
             ("host-name", "a\u{a0}"),
             ("b", "\u{1b}"),
         ]);
-        assert_eq!(utf8.to_string(), r#"{"http.requests", b="\x1b", "host-name"="a\u00a0"}"#);
+        assert_eq!(
+            utf8.to_string(),
+            r#"{"http.requests", b="\x1b", "host-name"="a\u00a0"}"#
+        );
     }
 
     #[test]
@@ -195,7 +211,13 @@ mod tests {
         assert_eq!(LabelSet::from_packed(set.packed()), Some(set.clone()));
         let mut cut = set.packed().to_vec();
         cut.pop();
-        for bad in [&cut[..], b"a\xFF", b"b\xFF1\xFFa\xFF1\xFF", b"a\xFF\xFF", b"\xC3\xFF1\xFF"] {
+        for bad in [
+            &cut[..],
+            b"a\xFF",
+            b"b\xFF1\xFFa\xFF1\xFF",
+            b"a\xFF\xFF",
+            b"\xC3\xFF1\xFF",
+        ] {
             assert_eq!(LabelSet::from_packed(bad), None);
         }
     }

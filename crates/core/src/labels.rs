@@ -99,6 +99,9 @@ mod tests {
 
     #[test]
     fn different_splits_are_different_keys() {
-        assert_ne!(LabelValues::new(&["ab", "c"]), LabelValues::new(&["a", "bc"]));
+        assert_ne!(
+            LabelValues::new(&["ab", "c"]),
+            LabelValues::new(&["a", "bc"])
+        );
     }
 }

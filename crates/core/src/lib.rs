@@ -3,6 +3,8 @@
 //! Owns plain data and nothing else: no I/O, no clock, no serialization format.
 //! Every other module may import this one; it imports none of them.
 
+#![warn(missing_docs)]
+
 mod alert;
 mod batch;
 mod label_set;

@@ -109,5 +109,9 @@ impl MetricDef {
 /// The name on the page: `name` behind `prefix`, or alone where there is no prefix.
 #[must_use]
 pub fn exported_name(prefix: &str, name: &str) -> Arc<str> {
-    if prefix.is_empty() { name.into() } else { format!("{prefix}_{name}").into() }
+    if prefix.is_empty() {
+        name.into()
+    } else {
+        format!("{prefix}_{name}").into()
+    }
 }

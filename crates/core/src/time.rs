@@ -71,7 +71,10 @@ impl Now {
     /// from before this process. What is ahead of the wall clock counts as now.
     #[must_use]
     pub fn at(self, wall: UnixMillis) -> Now {
-        Now { mono: self.mono.before(self.wall.since(wall)), wall }
+        Now {
+            mono: self.mono.before(self.wall.since(wall)),
+            wall,
+        }
     }
 }
 

@@ -56,7 +56,9 @@ fn offer(range: &str) -> Option<(Format, f64)> {
         "text/plain" | "text/*" | "*/*" => (Format::Text, "0.0.4"),
         _ => return None,
     };
-    version.is_none_or(|version| version == spoken).then_some((format, quality))
+    version
+        .is_none_or(|version| version == spoken)
+        .then_some((format, quality))
 }
 
 #[cfg(test)]
@@ -77,12 +79,21 @@ mod tests {
             ("*/*", Format::Text),
             ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Text),
             ("application/openmetrics-text", Format::OpenMetrics),
-            ("Application/OpenMetrics-Text ; Version=\"1.0.0\"", Format::OpenMetrics),
+            (
+                "Application/OpenMetrics-Text ; Version=\"1.0.0\"",
+                Format::OpenMetrics,
+            ),
             ("application/openmetrics-text;version=2.0.0", Format::Text),
             ("application/openmetrics-text;q=0", Format::Text),
-            ("application/openmetrics-text;q=0.2,text/*;q=0.1", Format::OpenMetrics),
+            (
+                "application/openmetrics-text;q=0.2,text/*;q=0.1",
+                Format::OpenMetrics,
+            ),
             ("text/plain,application/openmetrics-text", Format::Text),
-            ("application/openmetrics-text,text/plain", Format::OpenMetrics),
+            (
+                "application/openmetrics-text,text/plain",
+                Format::OpenMetrics,
+            ),
             ("application/json", Format::Text),
             ("application/openmetrics-text;q=9", Format::Text),
             ("application/openmetrics-text;q=NaN", Format::Text),

@@ -44,13 +44,17 @@ pub(super) fn unquote(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_core::GoQuoted;
+
+    use super::*;
 
     #[test]
     fn what_go_quotes_is_read() {
         let text = r#"a\tb\r\n\x01\u00a0\U0001F600\"\\\a\b\f\v\303\251"#;
-        assert_eq!(unquote(text).unwrap(), "a\tb\r\n\u{1}\u{a0}\u{1F600}\"\\\u{7}\u{8}\u{c}\u{b}é");
+        assert_eq!(
+            unquote(text).unwrap(),
+            "a\tb\r\n\u{1}\u{a0}\u{1F600}\"\\\u{7}\u{8}\u{c}\u{b}é"
+        );
         for bad in [r"\q", r"\x1", r"\u12", r"\xzz", r"\xff", "\\", r"\uD800"] {
             assert!(unquote(bad).is_err(), "{bad}");
         }
@@ -58,14 +62,23 @@ mod tests {
 
     #[test]
     fn what_is_quoted_reads_back() {
-        for text in
-            ["", "a\"\\\n\t\r", "\u{1b}[2J\u{7f}\u{9b}\u{a0}\u{ad}\u{202e}é\u{10ffff}", "\0"]
-        {
+        for text in [
+            "",
+            "a\"\\\n\t\r",
+            "\u{1b}[2J\u{7f}\u{9b}\u{a0}\u{ad}\u{202e}é\u{10ffff}",
+            "\0",
+        ] {
             let quoted = GoQuoted(text).to_string();
-            let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap();
+            let inner = quoted
+                .strip_prefix('"')
+                .and_then(|text| text.strip_suffix('"'))
+                .unwrap();
             assert!(!quoted.contains(char::is_control), "{quoted}");
             assert_eq!(unquote(inner).unwrap(), text);
         }
-        assert_eq!(GoQuoted("a\u{a0}\u{1}é\t").to_string(), r#""a\u00a0\x01é\t""#);
+        assert_eq!(
+            GoQuoted("a\u{a0}\u{1}é\t").to_string(),
+            r#""a\u00a0\x01é\t""#
+        );
     }
 }

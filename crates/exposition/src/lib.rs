@@ -3,6 +3,8 @@
 //! Pure: bytes and values in, bytes and values out. Knows nothing of the store, of HTTP or of a
 //! clock.
 
+#![warn(missing_docs)]
+
 mod escape;
 mod format;
 mod go_quote;

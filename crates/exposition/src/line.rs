@@ -1,10 +1,11 @@
 //! Single lines with a series, a value and a time, for reading files that are larger than memory.
 
+use bellwether_core::{LabelSet, METRIC_NAME};
+
 use super::format::Format;
 use super::number::push_value;
 use super::parse::exemplar;
 use super::scan::{Scanner, quoted_end};
-use bellwether_core::{LabelSet, METRIC_NAME};
 
 /// How a line writes its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,9 @@ pub fn read_series(line: &str) -> Result<(LabelSet, TimeUnit, &str), String> {
 
 /// Whether the first thing in braces is a quoted name without a value.
 fn begins_with_name(line: &str) -> bool {
-    let Some(quoted) = line.strip_prefix("{\"") else { return false };
+    let Some(quoted) = line.strip_prefix("{\"") else {
+        return false;
+    };
     quoted_end(quoted).is_some_and(|end| quoted[end + 1..].starts_with([',', '}']))
 }
 
@@ -54,7 +57,11 @@ fn begins_with_name(line: &str) -> bool {
 /// # Errors
 /// What is wrong with it; a line without a time among it.
 pub fn read_point(rest: &str, unit: TimeUnit) -> Result<(f64, i64), String> {
-    let format = if unit == TimeUnit::Seconds { Format::OpenMetrics } else { Format::Text };
+    let format = if unit == TimeUnit::Seconds {
+        Format::OpenMetrics
+    } else {
+        Format::Text
+    };
     let mut scanner = Scanner::new(rest, format);
     if format == Format::Text && rest == scanner.rest() {
         return Err(format!("expected a space before: {rest:?}"));
@@ -144,7 +151,10 @@ mod tests {
             ("up{a=1} 1 2", "expected =\"value\" after the label name: a"),
             ("up{__name__=\"a\"} 1 2", "the metric is named twice"),
             (r#"{__name__="a",b="\q"} 1 2"#, "bad escape: \\q"),
-            ("{job=\"x\"} 1 2", "no metric name: neither before the braces nor as __name__"),
+            (
+                "{job=\"x\"} 1 2",
+                "no metric name: neither before the braces nor as __name__",
+            ),
             ("{__name__=\"up\"} 1 1.5", "bad timestamp: \"1.5\""),
             ("{__name__=\"up\"}1 1", "expected a space before: \"1 1\""),
         ] {

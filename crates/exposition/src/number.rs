@@ -41,7 +41,11 @@ pub(super) fn bound(value: f64, fraction: bool) -> String {
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
     let whole = fraction && value == value.trunc();
-    if whole { format!("{value}.0") } else { value.to_string() }
+    if whole {
+        format!("{value}.0")
+    } else {
+        value.to_string()
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +90,10 @@ mod tests {
             (1e100, "1e+100", "1e+100"),
             (f64::INFINITY, "+Inf", "+Inf"),
         ] {
-            assert_eq!((bound(value, false).as_str(), bound(value, true).as_str()), (text, open));
+            assert_eq!(
+                (bound(value, false).as_str(), bound(value, true).as_str()),
+                (text, open)
+            );
         }
     }
 }

@@ -5,12 +5,13 @@
 
 use std::ops::Range;
 
+use bellwether_core::{Kind, MetricDef};
+
 use super::escape::push_help;
 use super::format::Format;
 use super::number::{bound, push_value};
 use super::series::lines;
 use super::snapshot::{FamilyView, Snapshot};
-use bellwether_core::{Kind, MetricDef};
 
 /// A chunk is handed out once it holds this many bytes.
 const CHUNK: usize = 64 * 1024;
@@ -31,7 +32,14 @@ impl Page {
     #[must_use]
     pub fn new(snapshot: Snapshot, format: Format) -> Self {
         let lines = Lines::default();
-        Self { snapshot, format, family: 0, series: 0, lines, ended: false }
+        Self {
+            snapshot,
+            format,
+            family: 0,
+            series: 0,
+            lines,
+            ended: false,
+        }
     }
 
     /// Appends the next chunk, about 64 KiB, to `out`; `false` if there was nothing left to append.
@@ -135,7 +143,11 @@ impl Lines {
         let canonical = format == Format::OpenMetrics;
         let stem = family_name(def, format);
         for line in lines(def) {
-            let guard = if canonical { guard(def, line.suffix, line.number) } else { Guard::None };
+            let guard = if canonical {
+                guard(def, line.suffix, line.number)
+            } else {
+                Guard::None
+            };
             if guard == Guard::Omit {
                 continue;
             }
@@ -143,8 +155,9 @@ impl Lines {
                 Kind::Counter if canonical => "_total",
                 _ => line.suffix,
             };
-            let last =
-                line.bound.map(|(label, value)| format!("{label}=\"{}\"", bound(value, canonical)));
+            let last = line
+                .bound
+                .map(|(label, value)| format!("{label}=\"{}\"", bound(value, canonical)));
             self.add(family, stem, suffix, last.as_deref(), line.number);
             if let (Guard::Number(number), Some(line)) = (guard, self.lines.last_mut()) {
                 line.guard = Some(number);
@@ -173,7 +186,12 @@ impl Lines {
         }
         self.extend([if braces { "} " } else { " " }]);
         let (head, tail) = (start..middle, middle..self.text.len());
-        self.lines.push(Line { head, tail, number, guard: None });
+        self.lines.push(Line {
+            head,
+            tail,
+            number,
+            guard: None,
+        });
     }
 
     fn extend<const N: usize>(&mut self, parts: [&str; N]) {
@@ -203,9 +221,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use bellwether_core::{LabelValues, Labels, MetricId, Origin};
+
     use super::super::{Layout, constant_labels};
     use super::*;
-    use bellwether_core::{LabelValues, Labels, MetricId, Origin};
 
     /// Label values and numbers of one series.
     type Row<'a> = (&'a [&'a str], &'a [f64]);
@@ -218,25 +237,42 @@ mod tests {
             help: help.into(),
             kind,
             labels: labels.iter().map(|label| Arc::from(*label)).collect(),
-            buckets: if kind == Kind::Histogram { [0.5, 1.0, 1e6].into() } else { [].into() },
-            quantiles: if kind == Kind::Summary { [0.5, 0.99].into() } else { [].into() },
+            buckets: if kind == Kind::Histogram {
+                [0.5, 1.0, 1e6].into()
+            } else {
+                [].into()
+            },
+            quantiles: if kind == Kind::Summary {
+                [0.5, 0.99].into()
+            } else {
+                [].into()
+            },
             origin: Origin::Application,
             interval: Duration::from_secs(1),
         }
     }
 
     fn render(format: Format, defaults: &[(&str, &str)], families: &[Given<'_>]) -> String {
-        let defaults: Labels =
-            defaults.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let defaults: Labels = defaults
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
         let metrics: Arc<[MetricDef]> = families.iter().map(|(def, _)| def.clone()).collect();
         let mut snapshot = Snapshot::new(metrics, 0);
         for (index, (def, series)) in families.iter().enumerate() {
-            let labels: Vec<_> =
-                series.iter().map(|(values, _)| LabelValues::new(values)).collect();
-            let slots = labels.iter().enumerate().map(|(slot, labels)| (slot as u32, labels));
+            let labels: Vec<_> = series
+                .iter()
+                .map(|(values, _)| LabelValues::new(values))
+                .collect();
+            let slots = labels
+                .iter()
+                .enumerate()
+                .map(|(slot, labels)| (slot as u32, labels));
             let layout = Arc::new(Layout::new(&def.labels, slots));
-            let numbers: Vec<f64> =
-                series.iter().flat_map(|(_, numbers)| numbers.iter().copied()).collect();
+            let numbers: Vec<f64> = series
+                .iter()
+                .flat_map(|(_, numbers)| numbers.iter().copied())
+                .collect();
             let constant = constant_labels(&defaults, def);
             snapshot.push(MetricId(index as u32), &constant, layout, &numbers);
         }
@@ -250,7 +286,10 @@ mod tests {
     fn every_kind_in_both_formats() {
         let families: [Given<'_>; 6] = [
             (def("bare", "", Kind::Gauge, &[]), &[(&[], &[f64::NAN])]),
-            (def("hits_total", "Hits \\ \"all\"\n.", Kind::Counter, &[]), &[(&[], &[3.0])]),
+            (
+                def("hits_total", "Hits \\ \"all\"\n.", Kind::Counter, &[]),
+                &[(&[], &[3.0])],
+            ),
             (
                 def("load", "Load.", Kind::Gauge, &["host"]),
                 &[(&["a\"\\\n"], &[1.5]), (&["é"], &[f64::NEG_INFINITY])],
@@ -260,59 +299,105 @@ mod tests {
                 def("time", "Time.", Kind::Histogram, &["path"]),
                 &[(&["/"], &[1.0, 2.0, 2.0, 3.0, 1e9])],
             ),
-            (def("took", "Took.", Kind::Summary, &[]), &[(&[], &[0.25, 1.0, 7.0, 2.5])]),
+            (
+                def("took", "Took.", Kind::Summary, &[]),
+                &[(&[], &[0.25, 1.0, 7.0, 2.5])],
+            ),
         ];
         let text = render(Format::Text, &[("env", "t")], &families);
         assert_eq!(text, include_str!("../../../tests/golden/kinds.txt"));
         let open = render(Format::OpenMetrics, &[("env", "t")], &families);
-        assert_eq!(open, include_str!("../../../tests/golden/kinds.openmetrics.txt"));
+        assert_eq!(
+            open,
+            include_str!("../../../tests/golden/kinds.openmetrics.txt")
+        );
     }
 
     #[test]
     fn openmetrics_has_no_sum_that_can_fall() {
-        let below = MetricDef { buckets: [-1.0, 1.0].into(), ..def("t", "", Kind::Histogram, &[]) };
+        let below = MetricDef {
+            buckets: [-1.0, 1.0].into(),
+            ..def("t", "", Kind::Histogram, &[])
+        };
         let families: [Given<'_>; 3] = [
             (
                 def("h", "", Kind::Histogram, &["l"]),
-                &[(&["a"], &[2.0, 2.0, 2.0, 2.0, -3.0]), (&["b"], &[2.0, 2.0, 2.0, 2.0, 0.5])],
+                &[
+                    (&["a"], &[2.0, 2.0, 2.0, 2.0, -3.0]),
+                    (&["b"], &[2.0, 2.0, 2.0, 2.0, 0.5]),
+                ],
             ),
-            (def("s", "", Kind::Summary, &[]), &[(&[], &[-5.0, -5.0, 1.0, -5.0])]),
+            (
+                def("s", "", Kind::Summary, &[]),
+                &[(&[], &[-5.0, -5.0, 1.0, -5.0])],
+            ),
             (below, &[(&[], &[0.0, 1.0, 1.0, 0.5])]),
         ];
         let open = render(Format::OpenMetrics, &[], &families);
         let sums: Vec<_> = open.lines().filter(|line| line.contains("_sum")).collect();
         assert_eq!(sums, ["app_h_sum{l=\"b\"} 0.5"], "{open}");
-        let counts: Vec<_> = open.lines().filter(|line| line.contains("_count")).collect();
-        assert_eq!(counts, ["app_h_count{l=\"b\"} 2", "app_s_count 1"], "a histogram has both");
+        let counts: Vec<_> = open
+            .lines()
+            .filter(|line| line.contains("_count"))
+            .collect();
+        assert_eq!(
+            counts,
+            ["app_h_count{l=\"b\"} 2", "app_s_count 1"],
+            "a histogram has both"
+        );
         assert!(!open.lines().any(|line| line.ends_with("-5")), "{open}");
         let text = render(Format::Text, &[], &families);
-        assert_eq!(text.lines().filter(|line| line.contains("_sum")).count(), 4, "{text}");
+        assert_eq!(
+            text.lines().filter(|line| line.contains("_sum")).count(),
+            4,
+            "{text}"
+        );
     }
 
     #[test]
     fn without_any_label_there_are_no_braces() {
         let families: [Given<'_>; 1] = [(def("up", "", Kind::Gauge, &[]), &[(&[], &[1.0])])];
-        assert_eq!(render(Format::Text, &[], &families), "# TYPE app_up gauge\napp_up 1\n");
+        assert_eq!(
+            render(Format::Text, &[], &families),
+            "# TYPE app_up gauge\napp_up 1\n"
+        );
     }
 
     #[test]
     fn declared_labels_win_over_default_ones() {
         let families: [Given<'_>; 2] = [
             (def("up", "", Kind::Gauge, &["env"]), &[(&["own"], &[1.0])]),
-            (def("q", "", Kind::Summary, &[]), &[(&[], &[0.5, 0.9, 2.0, 3.0])]),
+            (
+                def("q", "", Kind::Summary, &[]),
+                &[(&[], &[0.5, 0.9, 2.0, 3.0])],
+            ),
         ];
-        let text = render(Format::Text, &[("env", "default"), ("quantile", "x")], &families);
-        assert!(text.contains("app_up{env=\"own\",quantile=\"x\"} 1\n"), "{text}");
-        assert!(text.contains("app_q{env=\"default\",quantile=\"0.5\"} 0.5\n"), "{text}");
+        let text = render(
+            Format::Text,
+            &[("env", "default"), ("quantile", "x")],
+            &families,
+        );
+        assert!(
+            text.contains("app_up{env=\"own\",quantile=\"x\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("app_q{env=\"default\",quantile=\"0.5\"} 0.5\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_page_comes_in_chunks_that_join_to_the_whole() {
-        let names: Vec<String> = (0..5000).map(|index| format!("series number {index}")).collect();
+        let names: Vec<String> = (0..5000)
+            .map(|index| format!("series number {index}"))
+            .collect();
         let series: Vec<([&str; 1], [f64; 1])> =
             names.iter().map(|name| ([name.as_str()], [1.0])).collect();
-        let borrowed: Vec<Row<'_>> =
-            series.iter().map(|(labels, numbers)| (&labels[..], &numbers[..])).collect();
+        let borrowed: Vec<Row<'_>> = series
+            .iter()
+            .map(|(labels, numbers)| (&labels[..], &numbers[..]))
+            .collect();
         let gauge = def("g", "G.", Kind::Gauge, &["name"]);
         let whole = render(Format::OpenMetrics, &[], &[(gauge, &borrowed)]);
         assert_eq!(whole.lines().count(), 5000 + 3);
@@ -320,7 +405,10 @@ mod tests {
 
         let labels: Vec<_> = names.iter().map(|name| LabelValues::new(&[name])).collect();
         let gauge = def("g", "G.", Kind::Gauge, &["name"]);
-        let slots = labels.iter().enumerate().map(|(slot, labels)| (slot as u32, labels));
+        let slots = labels
+            .iter()
+            .enumerate()
+            .map(|(slot, labels)| (slot as u32, labels));
         let layout = Arc::new(Layout::new(&gauge.labels, slots));
         let mut snapshot = Snapshot::new([gauge].into(), 0);
         snapshot.push(MetricId(0), &"".into(), layout, &[1.0; 5000]);

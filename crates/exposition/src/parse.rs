@@ -3,9 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use bellwether_core::{Labels, is_metric_name};
+
 use super::format::Format;
 use super::scan::{Scanner, number, unescape};
-use bellwether_core::{Labels, is_metric_name};
 
 /// One family of a page, in the page's order.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,10 +77,16 @@ pub fn parse(page: &str, format: Format) -> Result<Vec<ParsedFamily>, ParseError
     let mut last = 0;
     for (index, line) in page.split_inclusive('\n').enumerate() {
         last = index + 1;
-        parser.line(line).map_err(|message| ParseError { line: last, message })?;
+        parser.line(line).map_err(|message| ParseError {
+            line: last,
+            message,
+        })?;
     }
     if format == Format::OpenMetrics && !parser.ended {
-        return Err(ParseError { line: last + 1, message: "no # EOF at the end".into() });
+        return Err(ParseError {
+            line: last + 1,
+            message: "no # EOF at the end".into(),
+        });
     }
     Ok(parser.families)
 }
@@ -112,7 +119,9 @@ impl Parser {
             return Err("text after # EOF".into());
         }
         let open = self.format == Format::OpenMetrics;
-        let Some(line) = line.strip_suffix('\n').or_else(|| (open && line == EOF).then_some(line))
+        let Some(line) = line
+            .strip_suffix('\n')
+            .or_else(|| (open && line == EOF).then_some(line))
         else {
             return Err("no line feed at the end".into());
         };
@@ -163,7 +172,11 @@ impl Parser {
 
     /// The family that metadata for `name` belongs to.
     fn describe(&mut self, name: &str) -> Result<&mut ParsedFamily, String> {
-        if self.families.last().is_none_or(|family| family.name != name) {
+        if self
+            .families
+            .last()
+            .is_none_or(|family| family.name != name)
+        {
             self.start_family(name)?;
         }
         match self.families.last_mut() {
@@ -212,14 +225,22 @@ impl Parser {
         if !line.at_end() {
             return Err(format!("text after the value: {:?}", line.rest()));
         }
-        let current = self.families.last().is_some_and(|family| family.takes(name, self.format));
+        let current = self
+            .families
+            .last()
+            .is_some_and(|family| family.takes(name, self.format));
         if !current {
             self.start_family(name)?;
         }
         self.check_series(name, &labels, timestamp)?;
         if let Some(family) = self.families.last_mut() {
             family.check_own_label(name, &labels)?;
-            family.samples.push(Sample { name: name.to_owned(), labels, value, timestamp });
+            family.samples.push(Sample {
+                name: name.to_owned(),
+                labels,
+                value,
+                timestamp,
+            });
         }
         Ok(())
     }
@@ -327,7 +348,10 @@ mod tests {
     }
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect()
     }
 
     #[test]
@@ -369,21 +393,45 @@ mod tests {
             ("a 1 2 3\n", "line 1: text after the value: \" 3\""),
             ("a{b=\"c} 1\n", "line 1: label value without an end"),
             ("a{b=\"\\t\"} 1\n", "line 1: bad escape: \\t"),
-            ("a{b} 1\n", "line 1: expected =\"value\" after the label name: b"),
+            (
+                "a{b} 1\n",
+                "line 1: expected =\"value\" after the label name: b",
+            ),
             ("a{b:c=\"\"} 1\n", "line 1: bad label name: \"b:c\""),
-            ("a{b=\"1\" c=\"2\"} 1\n", "line 1: expected ',' or '}' before: \"c=\\\"2\\\"} 1\""),
+            (
+                "a{b=\"1\" c=\"2\"} 1\n",
+                "line 1: expected ',' or '}' before: \"c=\\\"2\\\"} 1\"",
+            ),
             ("a{b=\"1\",b=\"2\"} 1\n", "line 1: label given twice: b"),
             ("a{,} 1\n", "line 1: bad label name: \",\""),
             ("# TYPE a gauges\n", "line 1: bad type: \"gauges\""),
             ("# TYPE a info\n", "line 1: bad type: \"info\""),
-            ("# TYPE a gauge\n# TYPE a gauge\n", "line 2: TYPE given twice: a"),
+            (
+                "# TYPE a gauge\n# TYPE a gauge\n",
+                "line 2: TYPE given twice: a",
+            ),
             ("# HELP a x\n# HELP a x\n", "line 2: HELP given twice: a"),
-            ("a 1\n# TYPE a gauge\n", "line 2: metadata after the samples of a"),
-            ("a 1\nb 1\na{x=\"\"} 1\n", "line 3: the family came before: a"),
+            (
+                "a 1\n# TYPE a gauge\n",
+                "line 2: metadata after the samples of a",
+            ),
+            (
+                "a 1\nb 1\na{x=\"\"} 1\n",
+                "line 3: the family came before: a",
+            ),
             ("a 1\na 2\n", "line 2: series given twice: a"),
-            ("# TYPE a histogram\na 1\n", "line 2: the family came before: a"),
-            ("# TYPE a histogram\na_bucket 1\n", "line 2: a_bucket without le"),
-            ("# TYPE a histogram\na_bucket{le=\"x\"} 1\n", "line 2: le is not a number"),
+            (
+                "# TYPE a histogram\na 1\n",
+                "line 2: the family came before: a",
+            ),
+            (
+                "# TYPE a histogram\na_bucket 1\n",
+                "line 2: a_bucket without le",
+            ),
+            (
+                "# TYPE a histogram\na_bucket{le=\"x\"} 1\n",
+                "line 2: le is not a number",
+            ),
             ("# TYPE a summary\na 1\n", "line 2: a without quantile"),
             ("a 1 # {} 1\n", "line 1: text after the value: \" # {} 1\""),
         ] {
@@ -398,13 +446,22 @@ mod tests {
             ("a 1\n", "line 2: no # EOF at the end"),
             ("# EOF\na 1\n", "line 2: text after # EOF"),
             ("\n# EOF\n", "line 1: empty line"),
-            ("# free text\n# EOF\n", "line 1: a comment that is neither HELP, TYPE nor UNIT"),
+            (
+                "# free text\n# EOF\n",
+                "line 1: a comment that is neither HELP, TYPE nor UNIT",
+            ),
             ("a  1\n# EOF\n", "line 1: bad number: \"\""),
             ("a 1 \n# EOF\n", "line 1: bad timestamp: \"\""),
             ("a{b=\"\",} 1\n# EOF\n", "line 1: bad label name: \"\""),
             ("# TYPE a untyped\n# EOF\n", "line 1: bad type: \"untyped\""),
-            ("# TYPE a counter\na 1\n# EOF\n", "line 2: the family came before: a"),
-            ("# UNIT a seconds\n# EOF\n", "line 1: a does not end in its unit: seconds"),
+            (
+                "# TYPE a counter\na 1\n# EOF\n",
+                "line 2: the family came before: a",
+            ),
+            (
+                "# UNIT a seconds\n# EOF\n",
+                "line 1: a does not end in its unit: seconds",
+            ),
             ("a 1 2\na 1 2\n# EOF\n", "line 2: series given twice: a"),
             ("a 1 2\na 1\n# EOF\n", "line 2: series given twice: a"),
             ("a 1 # 1\n# EOF\n", "line 1: exemplar without labels"),

@@ -2,9 +2,10 @@
 
 use std::collections::btree_map::Entry;
 
+use bellwether_core::{Labels, METRIC_NAME, is_label_name, is_metric_name};
+
 use super::format::Format;
 use super::go_quote::unquote;
-use bellwether_core::{Labels, METRIC_NAME, is_label_name, is_metric_name};
 
 /// What is left of a line.
 #[derive(Clone, Copy)]
@@ -17,17 +18,28 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(line: &'a str, format: Format) -> Self {
-        let rest = if format == Format::Text { line.trim_start_matches(BLANK) } else { line };
+        let rest = if format == Format::Text {
+            line.trim_start_matches(BLANK)
+        } else {
+            line
+        };
         let unescape: fn(&str) -> _ = match format {
             Format::Text => |text| unescape(text, true),
             Format::OpenMetrics => |text| Ok(unescape_leniently(text)),
         };
-        Self { rest, format, unescape }
+        Self {
+            rest,
+            format,
+            unescape,
+        }
     }
 
     /// A line of `promtool tsdb dump`: as text, with values that Go has quoted.
     pub(super) fn of_dump(line: &'a str) -> Self {
-        Self { unescape: unquote, ..Self::new(line, Format::Text) }
+        Self {
+            unescape: unquote,
+            ..Self::new(line, Format::Text)
+        }
     }
 
     pub(super) fn rest(&self) -> &'a str {
@@ -73,7 +85,11 @@ impl<'a> Scanner<'a> {
 
     pub(super) fn metric_name(&mut self) -> Result<&'a str, String> {
         let name = self.take_until(|c| c == '{' || BLANK.contains(&c));
-        if is_metric_name(name) { Ok(name) } else { Err(format!("bad metric name: {name:?}")) }
+        if is_metric_name(name) {
+            Ok(name)
+        } else {
+            Err(format!("bad metric name: {name:?}"))
+        }
     }
 
     pub(super) fn value(&mut self) -> Result<f64, String> {
@@ -165,7 +181,11 @@ impl<'a> Scanner<'a> {
 
     fn bare_name(&mut self, good: impl Fn(&str) -> bool) -> Result<&'a str, String> {
         let name = self.take_until(|c| c == '=' || c == '}' || BLANK.contains(&c));
-        if good(name) { Ok(name) } else { Err(format!("bad label name: {name:?}")) }
+        if good(name) {
+            Ok(name)
+        } else {
+            Err(format!("bad label name: {name:?}"))
+        }
     }
 
     /// The value behind the label name `name`.
@@ -193,7 +213,9 @@ impl<'a> Scanner<'a> {
     }
 
     fn take_until(&mut self, stop: impl Fn(char) -> bool) -> &'a str {
-        let (taken, rest) = self.rest.split_at(self.rest.find(stop).unwrap_or(self.rest.len()));
+        let (taken, rest) = self
+            .rest
+            .split_at(self.rest.find(stop).unwrap_or(self.rest.len()));
         self.rest = rest;
         taken
     }
@@ -262,7 +284,13 @@ pub(super) fn unescape(text: &str, quotes: bool) -> Result<String, String> {
 /// A number as both formats spell it: decimal, or a word for infinity and NaN in any case.
 pub(super) fn number(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let word = ["inf", "infinity", "nan"].iter().any(|word| unsigned.eq_ignore_ascii_case(word));
+    let word = ["inf", "infinity", "nan"]
+        .iter()
+        .any(|word| unsigned.eq_ignore_ascii_case(word));
     let digits = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    if word || digits { text.parse().ok() } else { None }
+    if word || digits {
+        text.parse().ok()
+    } else {
+        None
+    }
 }

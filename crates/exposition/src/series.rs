@@ -1,8 +1,9 @@
 //! The series that a row of numbers is, as the text page names them.
 
-use super::number::bound;
 use bellwether_core::{Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef};
 use bellwether_matcher::LabelMatcher;
+
+use super::number::bound;
 
 /// One series of a row: what follows the metric's name, the label that the type itself writes, and
 /// which of the row's numbers is its value.
@@ -14,7 +15,11 @@ pub(super) struct Line {
 
 impl Line {
     fn new(suffix: &'static str, bound: Option<(&'static str, f64)>, number: usize) -> Self {
-        Self { suffix, bound, number }
+        Self {
+            suffix,
+            bound,
+            number,
+        }
     }
 }
 
@@ -24,11 +29,15 @@ pub(super) fn lines(def: &MetricDef) -> Vec<Line> {
         Kind::Counter | Kind::Gauge => return vec![Line::new("", None, 0)],
         Kind::Histogram => {
             let bounds = def.buckets.iter().chain([&f64::INFINITY]).enumerate();
-            bounds.map(|(index, le)| Line::new("_bucket", Some(("le", *le)), index)).collect()
+            bounds
+                .map(|(index, le)| Line::new("_bucket", Some(("le", *le)), index))
+                .collect()
         }
         Kind::Summary => {
             let quantiles = def.quantiles.iter().enumerate();
-            quantiles.map(|(index, q)| Line::new("", Some(("quantile", *q)), index)).collect()
+            quantiles
+                .map(|(index, q)| Line::new("", Some(("quantile", *q)), index))
+                .collect()
         }
     };
     let width = def.width();
@@ -76,7 +85,9 @@ impl SeriesNames {
     pub fn new(defaults: &Labels, def: &MetricDef) -> Self {
         let named = |line: Line| Named {
             name: format!("{}{}", def.exported, line.suffix),
-            bound: line.bound.map(|(label, value)| (label, bound(value, false))),
+            bound: line
+                .bound
+                .map(|(label, value)| (label, bound(value, false))),
             number: line.number,
         };
         Self {
@@ -100,8 +111,13 @@ impl SeriesNames {
     #[must_use]
     pub fn matchers(&self, index: usize) -> Vec<LabelMatcher> {
         let Named { name, bound, .. } = &self.named[index];
-        let bound = bound.iter().map(|(label, value)| LabelMatcher::equal(label, value.as_str()));
-        [LabelMatcher::equal(METRIC_NAME, name.as_str())].into_iter().chain(bound).collect()
+        let bound = bound
+            .iter()
+            .map(|(label, value)| LabelMatcher::equal(label, value.as_str()));
+        [LabelMatcher::equal(METRIC_NAME, name.as_str())]
+            .into_iter()
+            .chain(bound)
+            .collect()
     }
 
     /// All labels of the series at `index` of [`SeriesNames::numbers`], in the row with these
@@ -114,7 +130,10 @@ impl SeriesNames {
         let Named { name, bound, .. } = &self.named[index];
         let bound = bound.iter().map(|(label, value)| (*label, value.as_str()));
         let declared = self.labels.iter().map(String::as_str).zip(values.iter());
-        let defaults = self.defaults.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let defaults = self
+            .defaults
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         let name = [(METRIC_NAME, name.as_str())].into_iter();
         LabelSet::new(name.chain(bound).chain(declared).chain(defaults))
     }

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use bellwether_core::{LabelValues, Labels, MetricDef, MetricId};
+
 use super::escape::push_label_value;
 use super::series::kept_defaults;
-use bellwether_core::{LabelValues, Labels, MetricDef, MetricId};
 
 /// Label text of one family's series in page order, escaped, without braces and without the
 /// labels that all series share: `agent_name="cv",status="ok"`.
@@ -29,10 +30,15 @@ impl Layout {
         let (count, length) = series.clone().fold((0, 0), |(count, length), (_, labels)| {
             (count + 1, length + labels.packed().len() + names_length)
         });
-        let mut layout =
-            Self { text: String::with_capacity(length), places: Vec::with_capacity(count) };
+        let mut layout = Self {
+            text: String::with_capacity(length),
+            places: Vec::with_capacity(count),
+        };
         for (slot, labels) in series {
-            push_pairs(&mut layout.text, names.iter().map(AsRef::as_ref).zip(labels.iter()));
+            push_pairs(
+                &mut layout.text,
+                names.iter().map(AsRef::as_ref).zip(labels.iter()),
+            );
             layout.places.push((layout.text.len() as u32, slot));
         }
         layout.text.shrink_to_fit();
@@ -58,7 +64,9 @@ impl Layout {
 
     /// Label text and slot of the series at `index`.
     pub(super) fn series(&self, index: usize) -> (&str, usize) {
-        let start = index.checked_sub(1).map_or(0, |before| self.places[before].0);
+        let start = index
+            .checked_sub(1)
+            .map_or(0, |before| self.places[before].0);
         let (end, slot) = self.places[index];
         (&self.text[start as usize..end as usize], slot as usize)
     }
@@ -115,7 +123,11 @@ impl Snapshot {
     /// An empty one over `metrics`, with room for `numbers`.
     #[must_use]
     pub fn new(metrics: Arc<[MetricDef]>, numbers: usize) -> Self {
-        Self { metrics, families: Vec::new(), numbers: Vec::with_capacity(numbers) }
+        Self {
+            metrics,
+            families: Vec::new(),
+            numbers: Vec::with_capacity(numbers),
+        }
     }
 
     /// Adds a family after those added before. `constant` as [`constant_labels`] makes it;
@@ -133,7 +145,12 @@ impl Snapshot {
         }
         let start = self.numbers.len();
         self.numbers.extend_from_slice(numbers);
-        self.families.push(FamilyShot { metric, constant: Arc::clone(constant), layout, start });
+        self.families.push(FamilyShot {
+            metric,
+            constant: Arc::clone(constant),
+            layout,
+            start,
+        });
     }
 
     /// Number of series.

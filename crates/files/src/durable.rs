@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 mod state_folder;
 mod write_watch;
 
-use crate::{self as files, Output, beside};
 pub use state_folder::{Saver, StateFolder, is_at};
 pub use write_watch::WriteWatch;
+
+use crate::{self as files, Output, beside};
 
 /// What was found at the start.
 #[derive(Debug, PartialEq)]

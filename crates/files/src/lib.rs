@@ -27,7 +27,10 @@ pub const LARGE: u64 = 2 << 30;
 /// It cannot be opened, or is no regular file.
 pub fn open(path: &Path) -> io::Result<File> {
     regular(&look_at(path)?)?;
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking()).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking())
+        .open(path)?;
     regular(&file.metadata()?)?;
     Ok(file)
 }
@@ -63,7 +66,9 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 /// # Errors
 /// As [`read_text`].
 pub fn read_argument(path: &Path, limit: u64) -> io::Result<String> {
-    let own = ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|own| path.starts_with(own));
+    let own = ["/dev/stdin", "/dev/fd", "/proc/self/fd"]
+        .iter()
+        .any(|own| path.starts_with(own));
     match own {
         true => text(read_from(File::open(path)?, limit)?),
         false => read_text(path, limit),
@@ -73,7 +78,10 @@ pub fn read_argument(path: &Path, limit: u64) -> io::Result<String> {
 fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 text: byte {at}"))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("not UTF-8 text: byte {at}"),
+        )
     })
 }
 
@@ -106,9 +114,15 @@ pub fn regular(metadata: &Metadata) -> io::Result<()> {
     if kind.is_file() {
         return Ok(());
     }
-    let error =
-        if kind.is_dir() { io::ErrorKind::IsADirectory } else { io::ErrorKind::InvalidInput };
-    Err(io::Error::new(error, format!("{}, not a regular file", name(kind))))
+    let error = if kind.is_dir() {
+        io::ErrorKind::IsADirectory
+    } else {
+        io::ErrorKind::InvalidInput
+    };
+    Err(io::Error::new(
+        error,
+        format!("{}, not a regular file", name(kind)),
+    ))
 }
 
 fn name(kind: FileType) -> &'static str {
@@ -137,12 +151,15 @@ pub fn append(path: &Path) -> io::Result<File> {
     if !fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
         return options.open(path);
     }
-    let file = options.custom_flags(nonblocking()).open(path).map_err(|error| {
-        match error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) {
-            true => io::Error::other("a FIFO that nobody reads"),
-            false => error,
-        }
-    })?;
+    let file = options
+        .custom_flags(nonblocking())
+        .open(path)
+        .map_err(|error| {
+            match error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) {
+                true => io::Error::other("a FIFO that nobody reads"),
+                false => error,
+            }
+        })?;
     let flags = rustix::fs::fcntl_getfl(&file)? - rustix::fs::OFlags::NONBLOCK;
     rustix::fs::fcntl_setfl(&file, flags)?;
     Ok(file)
@@ -194,8 +211,15 @@ impl Output {
                 Self::draft(draft, path, before.as_ref())
             }
             None => {
-                let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-                Ok(Self { file: BufWriter::new(file), replaces: None })
+                let file = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .open(path)?;
+                Ok(Self {
+                    file: BufWriter::new(file),
+                    replaces: None,
+                })
             }
         }
     }
@@ -226,7 +250,10 @@ impl Output {
             options.mode(0o600);
         }
         let file = options.open(&draft)?;
-        let output = Self { file: BufWriter::new(file), replaces: Some(Replaced { draft, path }) };
+        let output = Self {
+            file: BufWriter::new(file),
+            replaces: Some(Replaced { draft, path }),
+        };
         if let Some(before) = before {
             keep_owner_and_mode(output.file.get_ref(), before)?;
         }
@@ -239,7 +266,9 @@ impl Output {
     /// It cannot be written, synced or put into place.
     pub fn finish(mut self) -> io::Result<()> {
         self.file.flush()?;
-        let Some(Replaced { draft, path }) = &self.replaces else { return Ok(()) };
+        let Some(Replaced { draft, path }) = &self.replaces else {
+            return Ok(());
+        };
         self.file.get_ref().sync_all()?;
         fs::rename(draft, path)?;
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
@@ -284,7 +313,9 @@ fn target(path: &Path) -> io::Result<Option<(PathBuf, Option<Metadata>)>> {
         return Ok(found.is_file().then(|| (path.to_owned(), Some(found))));
     }
     // A link to nothing, or into /proc, names nothing that could be renamed over.
-    let Ok(real) = fs::canonicalize(path) else { return Ok(None) };
+    let Ok(real) = fs::canonicalize(path) else {
+        return Ok(None);
+    };
     let found = fs::symlink_metadata(&real)?;
     Ok(found.is_file().then_some((real, Some(found))))
 }
@@ -317,7 +348,10 @@ mod tests {
         fs::write(at("bytes"), b"ab\xff").unwrap();
         std::os::unix::fs::symlink("/dev/zero", at("zero")).unwrap();
         std::os::unix::fs::symlink(at("text"), at("link")).unwrap();
-        File::create(at("sparse")).unwrap().set_len(3 << 30).unwrap();
+        File::create(at("sparse"))
+            .unwrap()
+            .set_len(3 << 30)
+            .unwrap();
         let told = |path: &Path| read_text(path, 5).map_err(|error| error.to_string());
         assert_eq!(told(&at("text")).as_deref(), Ok("12345"));
         assert_eq!(told(&at("link")).as_deref(), Ok("12345"));
@@ -327,13 +361,26 @@ mod tests {
         let absent = read(&at("absent"), 5).unwrap_err();
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);
         assert_eq!(told(&at("fifo")), Err("a FIFO, not a regular file".into()));
-        assert_eq!(told(&at("zero")), Err("a device, not a regular file".into()));
-        assert_eq!(told(folder.path()), Err("a directory, not a regular file".into()));
+        assert_eq!(
+            told(&at("zero")),
+            Err("a device, not a regular file".into())
+        );
+        assert_eq!(
+            told(folder.path()),
+            Err("a directory, not a regular file".into())
+        );
         assert_eq!(told(&at("bytes")), Err("not UTF-8 text: byte 2".into()));
         assert_eq!(told(&at("sparse")), Err("larger than 5 bytes".into()));
         // Files of the kernel say that they are empty.
-        assert_eq!(told(Path::new("/proc/cpuinfo")), Err("larger than 5 bytes".into()));
-        assert!(read_text(Path::new("/proc/self/status"), SMALL).unwrap().contains("Pid:"));
+        assert_eq!(
+            told(Path::new("/proc/cpuinfo")),
+            Err("larger than 5 bytes".into())
+        );
+        assert!(
+            read_text(Path::new("/proc/self/status"), SMALL)
+                .unwrap()
+                .contains("Pid:")
+        );
     }
 
     #[test]
@@ -349,7 +396,11 @@ mod tests {
         assert_ne!(fs::metadata(&path).unwrap().ino(), before);
         drop(Output::create(&path).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "newer");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no draft is left"
+        );
     }
 
     #[test]
@@ -364,13 +415,21 @@ mod tests {
         link("/dev/null", "null");
         for (name, target) in [("l", "t"), ("dangling", "nothing")] {
             write(&at(name), "new").unwrap();
-            assert!(fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
+            assert!(
+                fs::symlink_metadata(at(name)).unwrap().is_symlink(),
+                "{name}"
+            );
             assert_eq!(fs::read_to_string(at(target)).unwrap(), "new", "{name}");
         }
         assert_eq!(mode(&at("t")), 0o600);
         write(&at("null"), "new").unwrap();
         assert!(fs::symlink_metadata(at("null")).unwrap().is_symlink());
-        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        assert!(
+            fs::metadata("/dev/null")
+                .unwrap()
+                .file_type()
+                .is_char_device()
+        );
         assert!(write(folder.path(), "new").is_err());
     }
 
@@ -386,8 +445,18 @@ mod tests {
         write(&path, "through").unwrap();
         assert_eq!(reader.join().unwrap(), "through");
         assert!(fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
-        assert!(Output::state(&path).unwrap_err().to_string().contains("a FIFO"));
-        assert!(append(&path).unwrap_err().to_string().contains("nobody reads"));
+        assert!(
+            Output::state(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("a FIFO")
+        );
+        assert!(
+            append(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("nobody reads")
+        );
     }
 
     #[test]

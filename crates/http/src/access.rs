@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bellwether_files as files;
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
 
 use super::answer::reasons;
 use super::trust::client_config;
-use bellwether_files as files;
-use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// User and password of a receiver.
@@ -60,7 +60,9 @@ impl Access {
         }
         if let Some(proxy) = &self.proxy_url {
             if let Err(reason) = parse_url(proxy) {
-                problems.error(&proxy.at, reason).hint("such as http://proxy:3128");
+                problems
+                    .error(&proxy.at, reason)
+                    .hint("such as http://proxy:3128");
             }
             if self.proxy_from_environment {
                 problems
@@ -71,7 +73,10 @@ impl Access {
     }
 
     fn check_authorization(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        let header = self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+        let header = self
+            .headers
+            .keys()
+            .any(|name| name.eq_ignore_ascii_case("authorization"));
         let ways = [
             header,
             self.bearer_token.is_some(),
@@ -79,9 +84,11 @@ impl Access {
             self.basic_auth.is_some(),
         ];
         if ways.into_iter().filter(|way| *way).count() > 1 {
-            problems.error(at, "more than one kind of authorization").hint(
-                "keep one of `bearer_token`, `bearer_token_file`, `basic_auth` and the header",
-            );
+            problems
+                .error(at, "more than one kind of authorization")
+                .hint(
+                    "keep one of `bearer_token`, `bearer_token_file`, `basic_auth` and the header",
+                );
         }
         if let Some(basic) = &self.basic_auth
             && basic.password.is_some()
@@ -99,7 +106,9 @@ impl Access {
     /// The authorities' file cannot be read, or holds none.
     pub fn client(&self, url: &Url) -> Result<Client, String> {
         // Fails only where the process has a provider already.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let mut builder = Client::builder()
             .timeout(*self.timeout)
             // By itself it would turn a POST into a GET; see `Client`.
@@ -157,7 +166,9 @@ impl Access {
         if let Some(path) = &self.bearer_token_file {
             return Ok(request.bearer_auth(fresh_secret(path.clone()).await?.expose()));
         }
-        let Some(basic) = &self.basic_auth else { return Ok(request) };
+        let Some(basic) = &self.basic_auth else {
+            return Ok(request);
+        };
         let password = match &basic.password_file {
             Some(path) => Some(fresh_secret(path.clone()).await?),
             None => basic.password.clone(),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
 use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use super::retry::parse_retry_after;
-use bellwether_core::UnixMillis;
 
 /// Why a receiver did not take what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,12 @@ pub struct Refusal {
 /// Reads an answer that is no success. `place` is where it comes from, without secrets.
 pub async fn refusal(response: Response, place: &str, now: UnixMillis) -> Refusal {
     let status = response.status();
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let retry_after =
         header(RETRY_AFTER).and_then(|value| parse_retry_after(value, header(DATE), now));
     let mut message = format!("{place} answered {status}");
@@ -37,7 +42,12 @@ pub async fn refusal(response: Response, place: &str, now: UnixMillis) -> Refusa
     if !said.is_empty() {
         message += &format!(": {said}");
     }
-    Refusal { status, retry_after, message, body }
+    Refusal {
+        status,
+        retry_after,
+        message,
+        body,
+    }
 }
 
 /// The body of a success, as far as it is kept. Some services repeat there what they were sent.
@@ -72,7 +82,11 @@ async fn kept(mut response: Response, longest: usize) -> (String, Option<reqwest
 fn beginning(text: &str) -> String {
     const LONGEST: usize = 200;
     let shown = &text[..text.floor_char_boundary(LONGEST)];
-    shown.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    shown
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// An error with what caused it: `error sending request: connection refused`.

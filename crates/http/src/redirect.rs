@@ -47,7 +47,10 @@ impl fmt::Display for SendError {
 
 impl SendError {
     fn transient(message: impl Into<String>) -> Self {
-        Self { retryable: true, message: message.into() }
+        Self {
+            retryable: true,
+            message: message.into(),
+        }
     }
 }
 
@@ -89,15 +92,21 @@ impl Client {
         let (mut method, mut body, mut place) = (method, Bytes::from(body), url.clone());
         let mut known = true;
         for _ in 0..=MOST {
-            let response = self.once(&method, &place, headers, body.clone(), known).await?;
-            let Some(mut next) = self.target(&response, &place)? else { return Ok(response) };
+            let response = self
+                .once(&method, &place, headers, body.clone(), known)
+                .await?;
+            let Some(mut next) = self.target(&response, &place)? else {
+                return Ok(response);
+            };
             known = known && same_host(&url, &next);
             let (user, password) = match known {
                 true => (url.username(), url.password()),
                 false => ("", None),
             };
             // Both fail only for a URL that can have neither, which is none of the web.
-            next.set_username(user).and(next.set_password(password)).ok();
+            next.set_username(user)
+                .and(next.set_password(password))
+                .ok();
             if response.status() == StatusCode::SEE_OTHER {
                 // What was sent was taken there; what became of it is told elsewhere.
                 (method, body) = (Method::GET, Bytes::new());
@@ -116,14 +125,21 @@ impl Client {
         known: bool,
     ) -> Result<Response, SendError> {
         let mut headers = headers.clone();
-        let declared = self.headers.iter().filter(|(name, _)| known || **name == CONTENT_TYPE);
+        let declared = self
+            .headers
+            .iter()
+            .filter(|(name, _)| known || **name == CONTENT_TYPE);
         for (name, value) in declared {
             headers.insert(name.clone(), value.clone());
         }
         let client = self.client_for(url).await?;
         let mut request = client.request(method.clone(), url.clone()).headers(headers);
         if known {
-            request = self.access.authorize(request).await.map_err(SendError::transient)?;
+            request = self
+                .access
+                .authorize(request)
+                .await
+                .map_err(SendError::transient)?;
         }
         let sent = request.body(body).send().await;
         sent.map_err(|error| {
@@ -140,7 +156,8 @@ impl Client {
         let made = self.encrypted.get_or_try_init(|| async {
             let (access, url) = (self.access.clone(), url.clone());
             let made = tokio::task::spawn_blocking(move || access.client(&url)).await;
-            made.map_err(|error| error.to_string()).and_then(|made| made)
+            made.map_err(|error| error.to_string())
+                .and_then(|made| made)
         });
         made.await.map_err(SendError::transient)
     }
@@ -148,11 +165,17 @@ impl Client {
     /// Where the answer leads, if it does.
     fn target(&self, response: &Response, from: &Url) -> Result<Option<Url>, SendError> {
         let leads = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-        let Some(location) = response.headers().get(LOCATION).filter(|_| leads && self.follows)
+        let Some(location) = response
+            .headers()
+            .get(LOCATION)
+            .filter(|_| leads && self.follows)
         else {
             return Ok(None);
         };
-        let next = location.to_str().ok().and_then(|location| from.join(location).ok());
+        let next = location
+            .to_str()
+            .ok()
+            .and_then(|location| from.join(location).ok());
         let Some(next) = next else {
             return Err(refused(from, "redirects to something that is no URL"));
         };
@@ -166,7 +189,10 @@ impl Client {
 
 fn refused(from: &Url, what: impl fmt::Display) -> SendError {
     let place = from.origin().ascii_serialization();
-    SendError { retryable: false, message: format!("{place} {what}; set the final URL") }
+    SendError {
+        retryable: false,
+        message: format!("{place} {what}; set the final URL"),
+    }
 }
 
 /// Whether what is meant for `one` may go to `other`: the same host and port, or from the usual

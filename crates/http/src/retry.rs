@@ -59,20 +59,38 @@ mod tests {
     #[test]
     fn the_receiver_decides_where_it_says_so() {
         let wait = Some(Duration::from_secs(7));
-        assert_eq!(next_delay(SECOND, SECOND * 2, 1, wait, 0.0), Duration::from_secs(7));
+        assert_eq!(
+            next_delay(SECOND, SECOND * 2, 1, wait, 0.0),
+            Duration::from_secs(7)
+        );
         let mistake = Some(Duration::from_secs(86_400_000));
-        assert_eq!(next_delay(SECOND, SECOND, 1, mistake, 0.0), LONGEST_RETRY_AFTER);
-        assert_eq!(next_delay(SECOND, SECOND, 1, Some(Duration::ZERO), 1.0), SECOND);
+        assert_eq!(
+            next_delay(SECOND, SECOND, 1, mistake, 0.0),
+            LONGEST_RETRY_AFTER
+        );
+        assert_eq!(
+            next_delay(SECOND, SECOND, 1, Some(Duration::ZERO), 1.0),
+            SECOND
+        );
     }
 
     #[test]
     fn retry_after_in_both_forms() {
         let now = UnixMillis(784_111_770_000);
-        assert_eq!(parse_retry_after("120", None, now), Some(Duration::from_secs(120)));
+        assert_eq!(
+            parse_retry_after("120", None, now),
+            Some(Duration::from_secs(120))
+        );
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(parse_retry_after(date, None, now), Some(Duration::from_secs(7)));
+        assert_eq!(
+            parse_retry_after(date, None, now),
+            Some(Duration::from_secs(7))
+        );
         let answered = Some("Sun, 06 Nov 1994 08:49:30 GMT");
-        assert_eq!(parse_retry_after(date, answered, UnixMillis(0)), Some(Duration::from_secs(7)));
+        assert_eq!(
+            parse_retry_after(date, answered, UnixMillis(0)),
+            Some(Duration::from_secs(7))
+        );
         assert_eq!(
             parse_retry_after(date, None, UnixMillis(999_999_999_999)),
             Some(Duration::ZERO)

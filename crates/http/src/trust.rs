@@ -35,19 +35,26 @@ pub fn client_config(pem: &[u8]) -> Result<ClientConfig, String> {
     }
     let mut roots = RootCertStore::empty();
     for certificate in &trusted {
-        roots.add(certificate.clone()).map_err(|error| error.to_string())?;
+        roots
+            .add(certificate.clone())
+            .map_err(|error| error.to_string())?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let authorities =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
             .map_err(|error| error.to_string())?;
-    let verifier = Arc::new(FileVerifier { authorities, trusted });
+    let verifier = Arc::new(FileVerifier {
+        authorities,
+        trusted,
+    });
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let mut config =
-        builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    let mut config = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -63,7 +70,10 @@ pub fn system_config() -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let verifier = Arc::new(verifier);
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
 }
 
 impl ServerCertVerifier for FileVerifier {
@@ -76,7 +86,8 @@ impl ServerCertVerifier for FileVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verified =
-            self.authorities.verify_server_cert(certificate, intermediates, name, ocsp, now);
+            self.authorities
+                .verify_server_cert(certificate, intermediates, name, ocsp, now);
         match verified {
             // WebPKI checks the validity period first, so only its use as an authority is left to refuse.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
@@ -94,7 +105,8 @@ impl ServerCertVerifier for FileVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities.verify_tls12_signature(message, certificate, signature)
+        self.authorities
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -103,7 +115,8 @@ impl ServerCertVerifier for FileVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities.verify_tls13_signature(message, certificate, signature)
+        self.authorities
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -137,7 +150,10 @@ mod tests {
 
     /// A self-signed certificate for `names`, an authority as `openssl req -x509` makes it, valid from 2020 on.
     fn self_signed(names: &[&str], until: i32) -> (CertificateDer<'static>, String) {
-        let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let names = names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>();
         let mut params = CertificateParams::new(names).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
@@ -151,13 +167,19 @@ mod tests {
         pem: &str,
         name: &str,
     ) -> Result<ServerCertVerified, Error> {
-        let trusted: Vec<_> =
-            CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect();
+        let trusted: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .map(Result::unwrap)
+            .collect();
         let mut roots = RootCertStore::empty();
-        trusted.iter().for_each(|one| roots.add(one.clone()).unwrap());
+        trusted
+            .iter()
+            .for_each(|one| roots.add(one.clone()).unwrap());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-        let verifier = FileVerifier { authorities: authorities.build().unwrap(), trusted };
+        let verifier = FileVerifier {
+            authorities: authorities.build().unwrap(),
+            trusted,
+        };
         let name = ServerName::try_from(name.to_owned()).unwrap();
         // 2026-01-01.
         let now = UnixTime::since_unix_epoch(Duration::from_secs(1_767_225_600));
@@ -172,7 +194,9 @@ mod tests {
         assert!(
             matches!(
                 wrong_name,
-                Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. }))
+                Err(Error::InvalidCertificate(
+                    CertificateError::NotValidForNameContext { .. }
+                ))
             ),
             "{wrong_name:?}"
         );
@@ -181,7 +205,9 @@ mod tests {
         let (expired, pem) = self_signed(&["localhost"], 2021);
         assert!(matches!(
             verified(&expired, &pem, "localhost"),
-            Err(Error::InvalidCertificate(CertificateError::ExpiredContext { .. }))
+            Err(Error::InvalidCertificate(
+                CertificateError::ExpiredContext { .. }
+            ))
         ));
         let (nameless, pem) = self_signed(&[], 2030);
         assert!(verified(&nameless, &pem, "localhost").is_ok());
@@ -189,7 +215,10 @@ mod tests {
 
     #[test]
     fn a_file_without_a_certificate_is_refused() {
-        for (pem, reason) in [("", "no certificate"), ("-----BEGIN CERTIFICATE-----\n", "PEM")] {
+        for (pem, reason) in [
+            ("", "no certificate"),
+            ("-----BEGIN CERTIFICATE-----\n", "PEM"),
+        ] {
             let error = client_config(pem.as_bytes()).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::pattern::Pattern;
 use bellwether_core::LabelSet;
+
+use super::pattern::Pattern;
 
 /// A test of one value: equal to a text or matched whole by a regular expression, or neither.
 #[derive(Clone, Debug)]
@@ -22,7 +23,10 @@ impl ValueTest {
     /// Accepts `value` only; `negated`: all but it.
     #[must_use]
     pub fn equal(value: &str, negated: bool) -> Self {
-        Self { negated, kind: Kind::Equal(value.into()) }
+        Self {
+            negated,
+            kind: Kind::Equal(value.into()),
+        }
     }
 
     /// Accepts values that `source` matches as a whole; `negated`: those it does not.
@@ -36,7 +40,10 @@ impl ValueTest {
     /// Accepts values that `pattern` matches; `negated`: those it does not.
     #[must_use]
     pub fn matching(pattern: Pattern, negated: bool) -> Self {
-        Self { negated, kind: Kind::Regex(pattern) }
+        Self {
+            negated,
+            kind: Kind::Regex(pattern),
+        }
     }
 
     /// Whether it accepts `value`.
@@ -107,7 +114,10 @@ impl LabelMatcher {
     /// A matcher that accepts `value` only.
     #[must_use]
     pub fn equal(name: &str, value: &str) -> Self {
-        Self { name: name.into(), test: ValueTest::equal(value, false) }
+        Self {
+            name: name.into(),
+            test: ValueTest::equal(value, false),
+        }
     }
 
     /// Whether it accepts a series.
@@ -139,7 +149,10 @@ mod tests {
     #[test]
     fn a_test_tells_what_it_was_made_of() {
         let regex = ValueTest::regex("a.*", true).unwrap();
-        assert_eq!((regex.operator(), regex.operand(), regex.exact()), ("!~", "a.*", None));
+        assert_eq!(
+            (regex.operator(), regex.operand(), regex.exact()),
+            ("!~", "a.*", None)
+        );
         assert_eq!(ValueTest::equal("a", false).exact(), Some("a"));
         assert_eq!(ValueTest::regex("a(", false).unwrap_err(), "unclosed group");
     }

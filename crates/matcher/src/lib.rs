@@ -2,6 +2,8 @@
 //!
 //! Owns the translation of RE2 syntax and the cache of compiled expressions. No I/O.
 
+#![warn(missing_docs)]
+
 mod label_matcher;
 mod pattern;
 

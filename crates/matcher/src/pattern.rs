@@ -9,14 +9,12 @@ mod replacement;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use bellwether_core::MAX_NESTING;
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
+pub use re2::translate;
 use regex_automata::meta;
 use regex_automata::util::syntax;
-
-use bellwether_core::MAX_NESTING;
-
-pub use re2::translate;
 pub use replacement::Replacement;
 
 /// Largest automaton of one expression, in bytes.
@@ -72,7 +70,11 @@ impl Pattern {
         if kept.bytes + bytes > MAX_KEPT {
             *kept = Kept::default();
         }
-        if bytes <= MAX_KEPT / 8 && kept.by_source.insert(new.source.clone(), new.clone()).is_none()
+        if bytes <= MAX_KEPT / 8
+            && kept
+                .by_source
+                .insert(new.source.clone(), new.clone())
+                .is_none()
         {
             kept.bytes += bytes;
         }
@@ -84,7 +86,10 @@ impl Pattern {
             Some(texts) => Kind::Texts(Arc::new(texts)),
             None => Kind::Regex(Arc::new(regex(source)?)),
         };
-        Ok(Self { source: source.into(), kind })
+        Ok(Self {
+            source: source.into(),
+            kind,
+        })
     }
 
     /// No less than the bytes that [`Pattern::new`] needs while it reads `source`.
@@ -95,7 +100,10 @@ impl Pattern {
         }
         // A class of Unicode is a list of up to some hundred ranges.
         let classes = source.matches("\\p").count() + source.matches("\\P").count();
-        source.len().saturating_mul(256).saturating_add(classes.saturating_mul(16 << 10))
+        source
+            .len()
+            .saturating_mul(256)
+            .saturating_add(classes.saturating_mul(16 << 10))
     }
 
     /// As it was written.
@@ -134,7 +142,10 @@ impl Pattern {
             Kind::Regex(regex) => {
                 let mut groups = regex.create_captures();
                 regex.captures(text, &mut groups);
-                groups.is_match().then_some(Found { text, groups: Some(groups) })
+                groups.is_match().then_some(Found {
+                    text,
+                    groups: Some(groups),
+                })
             }
         }
     }
@@ -154,11 +165,14 @@ impl<'t> Found<'t> {
     /// What the group called `name` matched; empty where it did not, and where there is none.
     #[must_use]
     pub fn named(&self, name: &str) -> &'t str {
-        self.groups.as_ref().map_or("", |groups| self.part(groups.get_group_by_name(name)))
+        self.groups
+            .as_ref()
+            .map_or("", |groups| self.part(groups.get_group_by_name(name)))
     }
 
     fn part(&self, span: Option<regex_automata::Span>) -> &'t str {
-        span.and_then(|span| self.text.get(span.range())).unwrap_or_default()
+        span.and_then(|span| self.text.get(span.range()))
+            .unwrap_or_default()
     }
 }
 
@@ -173,8 +187,13 @@ fn regex(source: &str) -> Result<meta::Regex, String> {
         .onepass_size_limit(Some(MAX_CACHE))
         .hybrid_cache_capacity(MAX_CACHE);
     // Borders of words are those of bytes, which may be within a character.
-    let syntax = syntax::Config::new().utf8(false).nest_limit(MAX_NESTING as u32);
-    let built = meta::Builder::new().configure(config).syntax(syntax).build(&pattern);
+    let syntax = syntax::Config::new()
+        .utf8(false)
+        .nest_limit(MAX_NESTING as u32);
+    let built = meta::Builder::new()
+        .configure(config)
+        .syntax(syntax)
+        .build(&pattern);
     built.map_err(|error| match error.syntax_error() {
         _ if error.size_limit().is_some() => TOO_LARGE.into(),
         None => one_line(&error.to_string()),
@@ -184,18 +203,27 @@ fn regex(source: &str) -> Result<meta::Regex, String> {
 }
 
 fn one_line(told: &str) -> String {
-    told.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    told.lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
 }
 
 /// The texts that `source` matches, if it is nothing but texts: `a|b\.c`, with a pair of brackets
 /// around at the most.
 fn texts(source: &str) -> Option<HashSet<Box<str>>> {
-    let inner = source.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let inner = source
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
     let inner = inner.map(|inner| inner.strip_prefix("?:").unwrap_or(inner));
     let mut texts = HashSet::new();
     // A group can be asked for, so brackets stay where a single text could be one.
     let mut text = String::new();
-    let mut chars = inner.filter(|inner| inner.contains('|')).unwrap_or(source).chars();
+    let mut chars = inner
+        .filter(|inner| inner.contains('|'))
+        .unwrap_or(source)
+        .chars();
     while let Some(next) = chars.next() {
         match next {
             '|' => drop(texts.insert(std::mem::take(&mut text).into_boxed_str())),
@@ -241,7 +269,10 @@ mod tests {
     fn what_is_too_large_is_refused_before_it_is_made() {
         for source in ["((a{100}){100}){100}", "\\PL{1000}", &"\\pL".repeat(10_000)] {
             let error = Pattern::new(source).unwrap_err();
-            assert!(error.contains("large") || error.contains("repeat"), "{source:.20}: {error}");
+            assert!(
+                error.contains("large") || error.contains("repeat"),
+                "{source:.20}: {error}"
+            );
         }
         let deep = format!("{}a{}", "(".repeat(10_000), ")".repeat(10_000));
         assert!(Pattern::new(&deep).unwrap_err().contains("nest"));
@@ -249,7 +280,10 @@ mod tests {
 
     #[test]
     fn a_pattern_says_what_it_takes() {
-        let (small, large) = (Pattern::new("a.*").unwrap(), Pattern::new("[^x]{300}").unwrap());
+        let (small, large) = (
+            Pattern::new("a.*").unwrap(),
+            Pattern::new("[^x]{300}").unwrap(),
+        );
         assert!(small.bytes() < 64 << 10, "{}", small.bytes());
         assert!(large.bytes() > 100 << 10, "{}", large.bytes());
     }
@@ -257,7 +291,9 @@ mod tests {
     #[test]
     fn many_expressions_take_little() {
         let all = (0..400).map(|index| format!("(?i)\\w{{80}}x{index}"));
-        let bytes: usize = all.map(|source| Pattern::compile(&source).unwrap().bytes()).sum();
+        let bytes: usize = all
+            .map(|source| Pattern::compile(&source).unwrap().bytes())
+            .sum();
         assert!(bytes < 256 << 20, "{bytes}");
     }
 
@@ -265,9 +301,15 @@ mod tests {
     fn groups_are_found_by_number_and_name() {
         let pattern = Pattern::new("(?P<host>[^:]+):(\\d+)(x)?").unwrap();
         let found = pattern.captures("é:80").unwrap();
-        assert_eq!([0, 1, 2, 3, 4].map(|index| found.group(index)), ["é:80", "é", "80", "", ""]);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|index| found.group(index)),
+            ["é:80", "é", "80", "", ""]
+        );
         assert_eq!((found.named("host"), found.named("port")), ("é", ""));
         assert!(pattern.captures("é").is_none());
-        assert_eq!(Pattern::new("a|b").unwrap().captures("b").unwrap().group(0), "b");
+        assert_eq!(
+            Pattern::new("a|b").unwrap().captures("b").unwrap().group(0),
+            "b"
+        );
     }
 }

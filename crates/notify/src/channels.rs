@@ -70,7 +70,11 @@ impl Batch {
     pub fn status(&self) -> Status {
         let fires = |one: &Notification| one.status == Status::Firing;
         let firing = !self.standing.is_empty() || self.news.iter().any(fires);
-        if firing { Status::Firing } else { Status::Resolved }
+        if firing {
+            Status::Firing
+        } else {
+            Status::Resolved
+        }
     }
 }
 
@@ -129,12 +133,19 @@ pub struct DeliveryError {
 impl DeliveryError {
     /// A failure that may pass.
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { retryable: true, message: message.into(), ..Self::default() }
+        Self {
+            retryable: true,
+            message: message.into(),
+            ..Self::default()
+        }
     }
 
     /// A failure that another attempt with the same content would meet again.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), ..Self::default() }
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
     }
 }
 

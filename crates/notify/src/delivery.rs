@@ -6,6 +6,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::{DeadLetter, Fingerprint, MonoMillis, Notification, Status, UnixMillis};
+use bellwether_http::next_delay;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -19,8 +21,6 @@ use super::observe::{Event, Observer, Outcome};
 use super::outbox::{GivenUp, Letter, Outbox, Record};
 use super::pick::{Which, pick};
 use super::settings::ChannelCommon;
-use bellwether_core::{DeadLetter, Fingerprint, MonoMillis, Notification, Status, UnixMillis};
-use bellwether_http::next_delay;
 
 /// Where the task of a channel stands.
 #[derive(Default)]
@@ -77,15 +77,19 @@ impl Delivery {
         let capacity = self.common.queue.capacity;
         let why = self.because("overflow", "the queue was full: see `queue.capacity`");
         let Changed { records, given_up } = self.mailbox.change(|outbox| {
-            let mut records: Vec<Record> =
-                notifications.flat_map(|one| self.filter.take(outbox, one)).collect();
+            let mut records: Vec<Record> = notifications
+                .flat_map(|one| self.filter.take(outbox, one))
+                .collect();
             records.extend(outbox.trim(capacity, &why));
             records
         });
         self.observe_queued(&records);
         let dropped = self.dropped("overflow", &given_up);
         if dropped > 0 {
-            warn!(channel = self.name(), dropped, capacity, "the queue is full");
+            warn!(
+                channel = self.name(),
+                dropped, capacity, "the queue is full"
+            );
         }
         self.mailbox.wake.notify_one();
     }
@@ -130,20 +134,32 @@ impl Delivery {
             all
         });
         for letter in &settled {
-            self.observe(&letter.notification, Outcome::Dropped { reason: "discarded" });
+            self.observe(
+                &letter.notification,
+                Outcome::Dropped {
+                    reason: "discarded",
+                },
+            );
         }
         settled
     }
 
     /// Those of the dead letters that are among `ids`.
     fn dead_letters(&self, outbox: &Outbox, ids: &HashSet<String>) -> Vec<(u64, DeadLetter)> {
-        let all = outbox.letters().map(|one: &Letter| (one.seq, self.mailbox.dead_letter(one)));
+        let all = outbox
+            .letters()
+            .map(|one: &Letter| (one.seq, self.mailbox.dead_letter(one)));
         all.filter(|(_, letter)| ids.contains(&letter.id)).collect()
     }
 
     /// What is given up now, and why.
     fn because<'a>(&self, reason: &'static str, error: &'a str) -> GivenUp<'a> {
-        GivenUp { reason, error, at: (self.clock)().wall, keep: self.common.queue.dead_letters }
+        GivenUp {
+            reason,
+            error,
+            at: (self.clock)().wall,
+            keep: self.common.queue.dead_letters,
+        }
     }
 
     fn name(&self) -> &str {
@@ -154,7 +170,10 @@ impl Delivery {
     /// `halt` it ends with the attempt under way.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken, halt: CancellationToken) {
         let bucket = self.common.rate_limit.as_ref().map(Bucket::new);
-        let mut progress = Progress { bucket, ..Progress::default() };
+        let mut progress = Progress {
+            bucket,
+            ..Progress::default()
+        };
         let start = Instant::now();
         while !halt.is_cancelled() {
             // Looked at before the queue: what was queued before the stop is handed over.
@@ -195,7 +214,9 @@ impl Delivery {
         let attempt = tokio::spawn(async move { delivery.channel.deliver(&batch).await });
         match AbortOnDropHandle::new(attempt).await {
             Ok(result) => result,
-            Err(error) => Err(DeliveryError::transient(format!("the attempt broke off: {error}"))),
+            Err(error) => Err(DeliveryError::transient(format!(
+                "the attempt broke off: {error}"
+            ))),
         }
     }
 
@@ -218,7 +239,12 @@ impl Delivery {
             }
             Err(wait) => wait,
         };
-        let urgent = pick(&self.mailbox.outbox.lock(), &*self.channel, Which::Urgent, 1);
+        let urgent = pick(
+            &self.mailbox.outbox.lock(),
+            &*self.channel,
+            Which::Urgent,
+            1,
+        );
         if !urgent.is_empty() && progress.room(limit, true, now).is_ok() {
             return self.claim(Which::Urgent, None, progress);
         }
@@ -229,20 +255,33 @@ impl Delivery {
 
     /// Takes what goes next from the queue; it stays there until it is settled.
     fn claim(&self, which: Which, digest: Option<Digest>, progress: &mut Progress) -> Next {
-        let most = if progress.alone > 0 { 1 } else { self.channel.max_batch() };
+        let most = if progress.alone > 0 {
+            1
+        } else {
+            self.channel.max_batch()
+        };
         progress.alone = progress.alone.saturating_sub(1);
         let mut outbox = self.mailbox.outbox.lock();
         let picked = pick(&outbox, &*self.channel, which, most);
         outbox.claim(picked.iter().map(|(seq, _)| *seq));
         let news: Vec<Notification> = picked.iter().map(|(_, one)| one.clone()).collect();
-        let Some(first) = news.first() else { return Next::Nothing };
+        let Some(first) = news.first() else {
+            return Next::Nothing;
+        };
         let mixed = news.iter().any(|other| !same_group(first, other));
         let digest = digest.filter(|digest| digest.over > 0 || mixed);
         let standing = match digest {
             Some(_) => Vec::new(),
             None => outbox.standing(&first.group, &news),
         };
-        Next::Attempt(Picked { news: picked, batch: Batch { news, standing, digest } })
+        Next::Attempt(Picked {
+            news: picked,
+            batch: Batch {
+                news,
+                standing,
+                digest,
+            },
+        })
     }
 
     /// Gives up what began and ended while the rate limit held it back; how many alerts that were.
@@ -253,36 +292,58 @@ impl Delivery {
             return 0;
         }
         // One message counts them, which is all that is to be told of them.
-        let why = GivenUp { keep: 0, ..self.because("held_back", "") };
+        let why = GivenUp {
+            keep: 0,
+            ..self.because("held_back", "")
+        };
         let given_up = self.give_up(over, why).await;
         self.dropped("held_back", &given_up);
-        given_up.iter().filter(|one| one.status == Status::Resolved).count()
+        given_up
+            .iter()
+            .filter(|one| one.status == Status::Resolved)
+            .count()
     }
 
     /// Gives up the notifications `seqs`, and what makes no sense without them.
     async fn give_up(self: &Arc<Self>, seqs: Vec<u64>, why: GivenUp<'static>) -> Vec<Notification> {
         let drop_all = move |outbox: &mut Outbox| -> Vec<Record> {
-            seqs.iter().flat_map(|seq| outbox.give_up(*seq, &why)).collect()
+            seqs.iter()
+                .flat_map(|seq| outbox.give_up(*seq, &why))
+                .collect()
         };
-        self.blocking(move |delivery| delivery.mailbox.change(drop_all)).await.given_up
+        self.blocking(move |delivery| delivery.mailbox.change(drop_all))
+            .await
+            .given_up
     }
 
     /// Gives up what began and ended unsent too long ago.
     async fn expire(self: &Arc<Self>, progress: &mut Progress) {
         let now = (self.clock)();
-        if progress.expired.is_some_and(|last| now.mono.since(last) < EXPIRE) {
+        if progress
+            .expired
+            .is_some_and(|last| now.mono.since(last) < EXPIRE)
+        {
             return;
         }
         progress.expired = Some(now.mono);
-        let stale = self.mailbox.outbox.lock().stale(self.common.retry.give_up_after.0, now.wall);
+        let stale = self
+            .mailbox
+            .outbox
+            .lock()
+            .stale(self.common.retry.give_up_after.0, now.wall);
         if stale.is_empty() {
             return;
         }
-        let why =
-            self.because("expired", "it ended unsent too long ago: see `retry.give_up_after`");
+        let why = self.because(
+            "expired",
+            "it ended unsent too long ago: see `retry.give_up_after`",
+        );
         let given_up = self.give_up(stale, why).await;
         let dropped = self.dropped("expired", &given_up);
-        warn!(channel = self.name(), dropped, "gave up alerts that are long over");
+        warn!(
+            channel = self.name(),
+            dropped, "gave up alerts that are long over"
+        );
     }
 
     /// Writes down what an attempt did; how long to wait before the next one.
@@ -293,8 +354,11 @@ impl Delivery {
         progress: &mut Progress,
     ) -> Option<Duration> {
         let failed = result.err();
-        let through =
-            |index: &usize| failed.as_ref().is_none_or(|error| error.delivered.contains(index));
+        let through = |index: &usize| {
+            failed
+                .as_ref()
+                .is_none_or(|error| error.delivered.contains(index))
+        };
         let (done, left): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(through);
         let refused = failed.as_ref().is_some_and(|error| !error.retryable);
         if refused && left.len() > 1 {
@@ -310,7 +374,10 @@ impl Delivery {
         self.mailbox.counts.lock().sent += done.len() as u64;
         let mut lost = Vec::new();
         if !done.is_empty() || !given_up.is_empty() {
-            let error = failed.as_ref().map(|error| error.message.clone()).unwrap_or_default();
+            let error = failed
+                .as_ref()
+                .map(|error| error.message.clone())
+                .unwrap_or_default();
             let Changed { given_up, .. } = self
                 .blocking(move |delivery| {
                     let why = delivery.because(REFUSED, &error);
@@ -356,7 +423,12 @@ impl Delivery {
 
     fn observe(&self, notification: &Notification, outcome: Outcome<'_>) {
         let (channel, at) = (self.name(), (self.clock)().wall);
-        (self.observer)(&Event { channel, notification, outcome, at });
+        (self.observer)(&Event {
+            channel,
+            notification,
+            outcome,
+            at,
+        });
     }
 
     fn observe_queued(&self, records: &[Record]) {
@@ -381,9 +453,15 @@ impl Delivery {
                 None => Outcome::Delivered { attempt },
                 // Of several refused ones each is tried alone.
                 Some(error) if !error.retryable && batch.len() == error.delivered.len() + 1 => {
-                    Outcome::Refused { error: &error.message }
+                    Outcome::Refused {
+                        error: &error.message,
+                    }
                 }
-                Some(error) => Outcome::Failed { attempt, error: &error.message, retry_in },
+                Some(error) => Outcome::Failed {
+                    attempt,
+                    error: &error.message,
+                    retry_in,
+                },
             };
             self.observe(notification, outcome);
         }
@@ -410,13 +488,24 @@ impl Delivery {
         let (channel, message) = (&self.name(), &failure.message);
         progress.lost += lost;
         let now = (self.clock)();
-        let quiet = progress.told_lost.is_some_and(|last| now.mono.since(last) < QUIET);
+        let quiet = progress
+            .told_lost
+            .is_some_and(|last| now.mono.since(last) < QUIET);
         if progress.lost > 0 && !quiet {
             let notifications = std::mem::take(&mut progress.lost);
             progress.told_lost = Some(now.mono);
-            error!(channel, notifications, error = message, "refused by the receiver and given up");
+            error!(
+                channel,
+                notifications,
+                error = message,
+                "refused by the receiver and given up"
+            );
         } else if failure.retryable && progress.failures == 0 {
-            warn!(channel, error = message, "cannot deliver; trying again until it works");
+            warn!(
+                channel,
+                error = message,
+                "cannot deliver; trying again until it works"
+            );
         }
         let mut counts = self.mailbox.counts.lock();
         counts.failed += 1;
@@ -448,7 +537,9 @@ impl Delivery {
 impl Progress {
     /// Takes the room for one message, or says how long to wait for it.
     fn room(&mut self, limit: &RateLimit, urgent: bool, now: Duration) -> Result<(), Duration> {
-        self.bucket.as_mut().map_or(Ok(()), |bucket| bucket.take(limit, urgent, now))
+        self.bucket
+            .as_mut()
+            .map_or(Ok(()), |bucket| bucket.take(limit, urgent, now))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_core::{Alert, Cause, Notification, Severity, Status};
+use bellwether_schema::{Matcher, Spanned};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::outbox::{Outbox, Record};
 use super::settings::ChannelCommon;
-use bellwether_core::{Alert, Cause, Notification, Severity, Status};
-use bellwether_schema::{Matcher, Spanned};
 
 /// The filters of one channel, compiled.
 #[derive(Debug)]
@@ -38,13 +38,17 @@ impl Filter {
     pub(super) fn take(&self, outbox: &mut Outbox, notification: &Notification) -> Vec<Record> {
         let alert = &notification.alert;
         // Who asks for it wants it, however mild it is.
-        let asked = matches!(notification.cause, Cause::Heartbeat | Cause::Test | Cause::Resend);
+        let asked = matches!(
+            notification.cause,
+            Cause::Heartbeat | Cause::Test | Cause::Resend
+        );
         let firing = notification.status == Status::Firing && (asked || self.admits(alert));
         match (firing, self.send_resolved) {
             (true, _) => outbox.offer(notification.clone()),
-            (false, true) => {
-                outbox.offer(Notification { status: Status::Resolved, ..notification.clone() })
-            }
+            (false, true) => outbox.offer(Notification {
+                status: Status::Resolved,
+                ..notification.clone()
+            }),
             (false, false) => outbox.close_untold(notification),
         }
     }
@@ -59,7 +63,10 @@ impl Filter {
                 .components
                 .as_ref()
                 .is_none_or(|components| components.is_match(alert.label("component")))
-            && self.labels.iter().all(|(name, matcher)| matcher.matches(alert.label(name)))
+            && self
+                .labels
+                .iter()
+                .all(|(name, matcher)| matcher.matches(alert.label(name)))
     }
 }
 
@@ -78,9 +85,10 @@ fn any_of(globs: &[Spanned<String>]) -> Option<GlobSet> {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics};
+
     use super::*;
     use crate::samples::alert;
-    use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
     #[test]
     fn components_are_globs_and_an_alert_without_one_has_none() {

@@ -8,15 +8,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::outbox::{Letter, Outbox, Record, Told};
 use bellwether_core::{
     Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Now, Severity, Status,
     UnixMillis,
 };
 use bellwether_files as files;
 use bellwether_files::durable;
+use serde::{Deserialize, Serialize};
+
+use super::outbox::{Letter, Outbox, Record, Told};
 
 /// Every so many lines it is looked whether a journal could be much smaller: one with more than
 /// twice the lines that its outbox needs, and these, is written anew. Both are a pass over the
@@ -40,7 +40,12 @@ pub(super) struct Journal {
 impl Journal {
     /// A journal at `path` of which nothing is known yet; the first [`Journal::append`] writes it.
     pub(super) fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), file: None, lines: 0, look_at: 0 }
+        Self {
+            path: path.to_owned(),
+            file: None,
+            lines: 0,
+            look_at: 0,
+        }
     }
 
     /// Opens the journal at `path`, `now`, gives the outbox it holds and the number of lines that
@@ -71,8 +76,12 @@ impl Journal {
     ) -> io::Result<()> {
         // What is written into a file that somebody deleted is gone with it.
         self.file.take_if(|file| !durable::is_at(file, &self.path));
-        let Some(file) = &mut self.file else { return self.rewrite(&whole()) };
-        let written = file.write_all(&lines(records)).and_then(|()| file.sync_data());
+        let Some(file) = &mut self.file else {
+            return self.rewrite(&whole());
+        };
+        let written = file
+            .write_all(&lines(records))
+            .and_then(|()| file.sync_data());
         if let Err(error) = written {
             self.file = None;
             return Err(error);
@@ -103,9 +112,14 @@ impl Journal {
 /// that does not.
 pub(super) fn read(lines: &[u8], now: Now) -> (Outbox, usize) {
     let (mut outbox, mut broken) = (Outbox::default(), usize::from(lines.is_empty()));
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && *line != HEAD)
+    for line in lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty() && *line != HEAD)
     {
-        match serde_json::from_slice(line).ok().and_then(|line: Line| line.record(now)) {
+        match serde_json::from_slice(line)
+            .ok()
+            .and_then(|line: Line| line.record(now))
+        {
             Some(record) => {
                 outbox.apply(record);
             }
@@ -205,19 +219,32 @@ struct SavedAlert {
 impl Line {
     fn of(record: &Record) -> Self {
         match record {
-            Record::Episode { id, told, open, alert, group } => Self::Episode {
+            Record::Episode {
+                id,
+                told,
+                open,
+                alert,
+                group,
+            } => Self::Episode {
                 id: *id,
                 told: told.map(|told| (told.first.wall.0, told.last.wall.0)),
                 open: *open,
                 alert: Box::new(SavedAlert::of(alert)),
                 group: SavedGroup::of(group),
             },
-            Record::Push { seq, episode, notification } => Self::Push {
+            Record::Push {
+                seq,
+                episode,
+                notification,
+            } => Self::Push {
                 seq: *seq,
                 episode: *episode,
                 notification: Box::new(Saved::of(notification)),
             },
-            Record::Done { seq, at } => Self::Done { seq: *seq, at: at.wall.0 },
+            Record::Done { seq, at } => Self::Done {
+                seq: *seq,
+                at: at.wall.0,
+            },
             Record::Drop(seq) => Self::Drop(*seq),
             Record::Close(episode) => Self::Close(*episode),
             Record::Letter(letter) => Self::Letter {
@@ -236,27 +263,56 @@ impl Line {
     fn record(self, now: Now) -> Option<Record> {
         let past = |at| now.at(UnixMillis(at));
         Some(match self {
-            Self::Episode { id, told, open, alert, group } => Record::Episode {
+            Self::Episode {
                 id,
-                told: told.map(|(first, last)| Told { first: past(first), last: past(last) }),
+                told,
+                open,
+                alert,
+                group,
+            } => Record::Episode {
+                id,
+                told: told.map(|(first, last)| Told {
+                    first: past(first),
+                    last: past(last),
+                }),
                 open,
                 alert: Arc::new(alert.alert()?),
                 group: Arc::new(group.group()),
             },
-            Self::Push { seq, episode, notification } => {
-                Record::Push { seq, episode, notification: notification.notification()? }
-            }
+            Self::Push {
+                seq,
+                episode,
+                notification,
+            } => Record::Push {
+                seq,
+                episode,
+                notification: notification.notification()?,
+            },
             Self::Done { seq, at } => Record::Done { seq, at: past(at) },
             Self::Drop(seq) => Record::Drop(seq),
             Self::Close(episode) => Record::Close(episode),
-            Self::Letter { seq, at, reason, error, notification, end } => {
+            Self::Letter {
+                seq,
+                at,
+                reason,
+                error,
+                notification,
+                end,
+            } => {
                 let notification = notification.notification()?;
                 let end = match end {
                     Some(end) => Some(end.notification()?),
                     None => None,
                 };
                 let at = UnixMillis(at);
-                Record::Letter(Box::new(Letter { seq, at, reason, error, notification, end }))
+                Record::Letter(Box::new(Letter {
+                    seq,
+                    at,
+                    reason,
+                    error,
+                    notification,
+                    end,
+                }))
             }
             Self::Forget(letter) => Record::Forget(letter),
         })
@@ -280,7 +336,11 @@ impl Saved {
         let known = |cause: &Cause| cause.as_str() == self.cause;
         Some(Notification {
             id: self.id,
-            status: if self.resolved { Status::Resolved } else { Status::Firing },
+            status: if self.resolved {
+                Status::Resolved
+            } else {
+                Status::Firing
+            },
             cause: Cause::ALL.into_iter().find(known).unwrap_or(Cause::Change),
             group: Arc::new(self.group.group()),
             alert: Arc::new(self.alert.alert()?),
@@ -292,13 +352,33 @@ impl Saved {
 
 impl SavedGroup {
     fn of(group: &Group) -> Self {
-        let Group { key, receiver, labels, whole } = group.clone();
-        Self { key, receiver, labels, whole }
+        let Group {
+            key,
+            receiver,
+            labels,
+            whole,
+        } = group.clone();
+        Self {
+            key,
+            receiver,
+            labels,
+            whole,
+        }
     }
 
     fn group(self) -> Group {
-        let Self { key, receiver, labels, whole } = self;
-        Group { key, receiver, labels, whole }
+        let Self {
+            key,
+            receiver,
+            labels,
+            whole,
+        } = self;
+        Group {
+            key,
+            receiver,
+            labels,
+            whole,
+        }
     }
 }
 
@@ -324,7 +404,9 @@ impl SavedAlert {
     }
 
     fn alert(self) -> Option<Alert> {
-        let severity = Severity::ALL.into_iter().find(|one| one.as_str() == self.severity)?;
+        let severity = Severity::ALL
+            .into_iter()
+            .find(|one| one.as_str() == self.severity)?;
         Some(Alert {
             fingerprint: Fingerprint(self.fingerprint),
             rule: self.rule.into(),
@@ -336,7 +418,11 @@ impl SavedAlert {
             fired_value: self.fired_value,
             peak: self.peak,
             threshold: self.threshold,
-            state: if self.firing { AlertState::Firing } else { AlertState::Inactive },
+            state: if self.firing {
+                AlertState::Firing
+            } else {
+                AlertState::Inactive
+            },
             active_at: UnixMillis(self.active_at),
             fired_at: self.fired_at.map(UnixMillis),
             resolved_at: self.resolved_at.map(UnixMillis),
@@ -348,14 +434,17 @@ impl SavedAlert {
 mod tests {
     use std::fs;
 
+    use bellwether_core::MonoMillis;
     use tempfile::TempDir;
 
     use super::super::outbox::GivenUp;
     use super::super::samples::notification;
     use super::*;
-    use bellwether_core::MonoMillis;
 
-    const NOW: Now = Now { mono: MonoMillis(1_000_000), wall: UnixMillis(1_795_233_600_000) };
+    const NOW: Now = Now {
+        mono: MonoMillis(1_000_000),
+        wall: UnixMillis(1_795_233_600_000),
+    };
 
     fn append(journal: &mut Journal, outbox: &Outbox, records: &[Record]) {
         journal.append(records, || outbox.records()).unwrap();
@@ -366,16 +455,23 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("outbox/a.jsonl");
         let (mut journal, mut outbox, _) = Journal::open(&path, NOW).unwrap();
-        for (rule, status) in
-            [("a", Status::Firing), ("b", Status::Firing), ("a", Status::Resolved)]
-        {
+        for (rule, status) in [
+            ("a", Status::Firing),
+            ("b", Status::Firing),
+            ("a", Status::Resolved),
+        ] {
             let records = outbox.offer(notification(rule, "/é\n\"", status));
             append(&mut journal, &outbox, &records);
         }
         let first = outbox.queue().next().unwrap().seq;
         let records = outbox.done(first, NOW);
         append(&mut journal, &outbox, &records);
-        let why = GivenUp { reason: "refused", error: "\"no\"", at: UnixMillis(2), keep: 9 };
+        let why = GivenUp {
+            reason: "refused",
+            error: "\"no\"",
+            at: UnixMillis(2),
+            keep: 9,
+        };
         let given_up = outbox.queue().next().unwrap().seq;
         let records = outbox.give_up(given_up, &why);
         append(&mut journal, &outbox, &records);
@@ -391,11 +487,17 @@ mod tests {
         outbox.offer(notification("a", "/", Status::Firing));
         let first = outbox.queue().next().unwrap().clone();
         outbox.done(first.seq, NOW);
-        let next = Now { mono: MonoMillis(7_000_000), wall: UnixMillis(NOW.wall.0 + 60_000) };
+        let next = Now {
+            mono: MonoMillis(7_000_000),
+            wall: UnixMillis(NOW.wall.0 + 60_000),
+        };
         let (again, _) = read(&lines(&outbox.records()), next);
         let last = again.last_told(first.notification.alert.fingerprint, next.mono);
         assert_eq!(last, Some(MonoMillis(7_000_000 - 60_000)));
-        let earlier = Now { wall: UnixMillis(NOW.wall.0 - 60_000), ..next };
+        let earlier = Now {
+            wall: UnixMillis(NOW.wall.0 - 60_000),
+            ..next
+        };
         let (again, _) = read(&lines(&outbox.records()), earlier);
         let last = again.last_told(first.notification.alert.fingerprint, next.mono);
         assert_eq!(last, Some(next.mono), "the wall clock was set back");
@@ -424,7 +526,10 @@ mod tests {
         for length in 0..=whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
             let (_, again, broken) = Journal::open(&path, NOW).unwrap();
-            assert!(states.contains(&again.records()), "cut at {length}: {again:?}");
+            assert!(
+                states.contains(&again.records()),
+                "cut at {length}: {again:?}"
+            );
             assert!(broken <= 1);
         }
     }
@@ -442,7 +547,12 @@ mod tests {
         }
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("nothing", &path).unwrap();
-        assert!(open().unwrap_err().to_string().contains("a symbolic link to nothing"));
+        assert!(
+            open()
+                .unwrap_err()
+                .to_string()
+                .contains("a symbolic link to nothing")
+        );
     }
 
     #[test]
@@ -461,8 +571,10 @@ mod tests {
         bytes[second..second + 4].fill(0xFF);
         fs::write(&path, bytes).unwrap();
         let (_, again, broken) = Journal::open(&path, NOW).unwrap();
-        let rules: Vec<_> =
-            again.queue().map(|entry| entry.notification.alert.rule.to_string()).collect();
+        let rules: Vec<_> = again
+            .queue()
+            .map(|entry| entry.notification.alert.rule.to_string())
+            .collect();
         assert_eq!((rules, broken), (vec!["a".to_owned(), "c".to_owned()], 1));
     }
 

@@ -24,30 +24,28 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
-use parking_lot::Mutex;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::warn;
-
+use bellwether_core::{DeadLetter, Dispatch, Fingerprint, MonoMillis, NotifiedState, UnixMillis};
+use bellwether_files::durable::StateFolder;
+use channels::Channel;
 pub use channels::email::owned_header;
 pub use channels::{
     Batch, BuildError, ChannelType, Clock, Context, Digest, KindSettings, Sender, WallClock,
 };
-pub use limit::RateLimit;
-pub use mailbox::ChannelStats;
-pub use observe::{Event, Observer, Outcome};
-pub use preview::Preview;
-pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
-pub use trial::{TestResult, test_send};
-
-use bellwether_core::{DeadLetter, Dispatch, Fingerprint, MonoMillis, NotifiedState, UnixMillis};
-use bellwether_files::durable::StateFolder;
-use channels::Channel;
 use delivery::Delivery;
 use filter::Filter;
+use hashbrown::HashMap;
+pub use limit::RateLimit;
+pub use mailbox::ChannelStats;
 use mailbox::Mailbox;
+pub use observe::{Event, Observer, Outcome};
+use parking_lot::Mutex;
+pub use preview::Preview;
+pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+pub use trial::{TestResult, test_send};
 
 /// What the notifier is built with beside the channels.
 #[derive(Clone)]
@@ -72,10 +70,17 @@ pub fn try_build(name: &str, channel: &ChannelSettings, sender: &Sender) -> Resu
         return Ok(());
     }
     let clock: WallClock = Arc::new(UnixMillis::default);
-    let context = Context { name: name.to_owned(), sender: sender.clone(), clock };
+    let context = Context {
+        name: name.to_owned(),
+        sender: sender.clone(),
+        clock,
+    };
     match channel.kind.build(context) {
         Ok(_) => Ok(()),
-        Err(message) => Err(BuildError { channel: name.to_owned(), message }),
+        Err(message) => Err(BuildError {
+            channel: name.to_owned(),
+            message,
+        }),
     }
 }
 
@@ -119,7 +124,12 @@ impl Running {
                 () = refresh => {}
             }
         });
-        Self { delivery, stop, halt, task: Some(AbortOnDropHandle::new(task)) }
+        Self {
+            delivery,
+            stop,
+            halt,
+            task: Some(AbortOnDropHandle::new(task)),
+        }
     }
 
     fn drain(&mut self) -> Option<AbortOnDropHandle<()>> {
@@ -137,7 +147,10 @@ impl Notifier {
     /// A notifier without channels; [`Notifier::replace`] gives it some.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        Self { setup, running: Mutex::default() }
+        Self {
+            setup,
+            running: Mutex::default(),
+        }
     }
 
     /// Builds the enabled ones of `channels`; nothing is in use yet.
@@ -165,7 +178,9 @@ impl Notifier {
         let clock: WallClock = Arc::new(move || clock().wall);
         let build = move || {
             let enabled = settings::named(&channels);
-            let enabled = enabled.into_iter().filter(|(_, channel)| channel.common.enabled);
+            let enabled = enabled
+                .into_iter()
+                .filter(|(_, channel)| channel.common.enabled);
             enabled
                 .map(|(name, settings)| {
                     let context = Context {
@@ -175,7 +190,10 @@ impl Notifier {
                     };
                     match settings.kind.build(context) {
                         Ok(channel) => Ok((name, settings.common.clone(), channel)),
-                        Err(message) => Err(BuildError { channel: name, message }),
+                        Err(message) => Err(BuildError {
+                            channel: name,
+                            message,
+                        }),
                     }
                 })
                 .collect::<Result<Vec<_>, _>>()
@@ -184,7 +202,10 @@ impl Notifier {
             channel: "all".to_owned(),
             message: error.to_string(),
         };
-        tokio::task::spawn_blocking(build).await.map_err(failed)?.map(Prepared)
+        tokio::task::spawn_blocking(build)
+            .await
+            .map_err(failed)?
+            .map(Prepared)
     }
 
     /// Uses `prepared` from now on. A channel that was there under the same name goes on with its
@@ -193,7 +214,10 @@ impl Notifier {
         // They stay in the list until others take over: what is queued meanwhile is not lost.
         let (tasks, mut mailboxes): (Vec<_>, Vec<_>) = {
             let mut running = self.running.lock();
-            running.iter_mut().map(|one| (one.halt(), one.delivery.mailbox.clone())).unzip()
+            running
+                .iter_mut()
+                .map(|one| (one.halt(), one.delivery.mailbox.clone()))
+                .unzip()
         };
         let halted = async {
             for task in tasks.into_iter().flatten() {
@@ -205,7 +229,9 @@ impl Notifier {
         let opened = tokio::task::spawn_blocking(move || {
             let Prepared(channels) = prepared;
             let opened = channels.into_iter().map(|(name, common, channel)| {
-                let known = mailboxes.iter().position(|mailbox| **mailbox.name() == *name);
+                let known = mailboxes
+                    .iter()
+                    .position(|mailbox| **mailbox.name() == *name);
                 let mailbox = match known {
                     Some(index) => mailboxes.swap_remove(index),
                     None => Arc::new(Mailbox::open(&name, state.clone(), now)),
@@ -216,7 +242,10 @@ impl Notifier {
             for left in &mailboxes {
                 if left.queued() > 0 {
                     let (channel, queued) = (&**left.name(), left.queued());
-                    warn!(channel, queued, "the channel is gone; what waited for it stays on disk");
+                    warn!(
+                        channel,
+                        queued, "the channel is gone; what waited for it stays on disk"
+                    );
                 }
             }
             opened
@@ -246,7 +275,9 @@ impl Notifier {
         self.each(move |delivery| {
             let name = delivery.mailbox.name();
             let meant = |to: &[Arc<str>]| to.contains(name);
-            let mine = dispatches.iter().filter(|one| one.to.as_deref().is_none_or(meant));
+            let mine = dispatches
+                .iter()
+                .filter(|one| one.to.as_deref().is_none_or(meant));
             let mut mine = mine.flat_map(|dispatch| &dispatch.notifications).peekable();
             if mine.peek().is_some() {
                 delivery.accept(mine);
@@ -259,7 +290,8 @@ impl Notifier {
     /// that ended while nobody watched.
     pub async fn reconcile(&self, standing: &HashSet<Fingerprint>, now: UnixMillis) {
         let standing = Arc::new(standing.clone());
-        self.each(move |delivery| delivery.reconcile(&standing, now)).await;
+        self.each(move |delivery| delivery.reconcile(&standing, now))
+            .await;
     }
 
     /// Writes the queues anew that could not be written before, or that somebody deleted.
@@ -271,7 +303,10 @@ impl Notifier {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let running = self.running.lock();
-        running.iter().filter_map(|running| running.delivery.mailbox.problem()).collect()
+        running
+            .iter()
+            .filter_map(|running| running.delivery.mailbox.problem())
+            .collect()
     }
 
     /// What any channel was told of alerts whose end is still to come.
@@ -290,9 +325,14 @@ impl Notifier {
         now: MonoMillis,
     ) -> impl Fn(&str, Fingerprint) -> Option<MonoMillis> + use<> {
         let running = self.running.lock();
-        let mailboxes: Vec<_> = running.iter().map(|one| one.delivery.mailbox.clone()).collect();
+        let mailboxes: Vec<_> = running
+            .iter()
+            .map(|one| one.delivery.mailbox.clone())
+            .collect();
         move |channel, alert| {
-            let mailbox = mailboxes.iter().find(|mailbox| **mailbox.name() == *channel)?;
+            let mailbox = mailboxes
+                .iter()
+                .find(|mailbox| **mailbox.name() == *channel)?;
             mailbox.outbox.lock().last_told(alert, now)
         }
     }
@@ -303,7 +343,10 @@ impl Notifier {
         let running = self.running.lock();
         let failing = running.iter().filter_map(|running| {
             let mailbox = &running.delivery.mailbox;
-            Some((mailbox.name().clone(), mailbox.counts.lock().failing_since?.mono))
+            Some((
+                mailbox.name().clone(),
+                mailbox.counts.lock().failing_since?.mono,
+            ))
         });
         failing.collect()
     }
@@ -315,7 +358,10 @@ impl Notifier {
         let refused = running.iter().flat_map(|running| {
             let mailbox = &running.delivery.mailbox;
             let refused = mailbox.take_refused();
-            refused.into_iter().map(|alert| (mailbox.name().clone(), alert)).collect::<Vec<_>>()
+            refused
+                .into_iter()
+                .map(|alert| (mailbox.name().clone(), alert))
+                .collect::<Vec<_>>()
         });
         refused.collect()
     }
@@ -327,7 +373,10 @@ impl Notifier {
         let letters = running.iter().flat_map(|running| {
             let mailbox = &running.delivery.mailbox;
             let outbox = mailbox.outbox.lock();
-            outbox.letters().map(|letter| mailbox.dead_letter(letter)).collect::<Vec<_>>()
+            outbox
+                .letters()
+                .map(|letter| mailbox.dead_letter(letter))
+                .collect::<Vec<_>>()
         });
         letters.collect()
     }
@@ -336,13 +385,21 @@ impl Notifier {
     /// it was: what its channel knows by now is not sent.
     pub async fn resend(&self, ids: HashSet<String>) -> Vec<(DeadLetter, bool)> {
         let ids = Arc::new(ids);
-        self.each(move |delivery| delivery.resend(&ids)).await.into_iter().flatten().collect()
+        self.each(move |delivery| delivery.resend(&ids))
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Forgets the dead letters `ids`; which there were.
     pub async fn discard(&self, ids: HashSet<String>) -> Vec<DeadLetter> {
         let ids = Arc::new(ids);
-        self.each(move |delivery| delivery.discard(&ids)).await.into_iter().flatten().collect()
+        self.each(move |delivery| delivery.discard(&ids))
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Does `work` for every channel at once, on blocking threads; what came of it.
@@ -350,8 +407,12 @@ impl Notifier {
         &self,
         work: impl Fn(&Delivery) -> T + Clone + Send + 'static,
     ) -> Vec<T> {
-        let deliveries: Vec<Arc<Delivery>> =
-            self.running.lock().iter().map(|running| running.delivery.clone()).collect();
+        let deliveries: Vec<Arc<Delivery>> = self
+            .running
+            .lock()
+            .iter()
+            .map(|running| running.delivery.clone())
+            .collect();
         let tasks: Vec<_> = deliveries
             .into_iter()
             .map(|delivery| {
@@ -388,6 +449,10 @@ impl Notifier {
     /// What each channel did.
     #[must_use]
     pub fn stats(&self) -> Vec<ChannelStats> {
-        self.running.lock().iter().map(|running| running.delivery.stats()).collect()
+        self.running
+            .lock()
+            .iter()
+            .map(|running| running.delivery.stats())
+            .collect()
     }
 }

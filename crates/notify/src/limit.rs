@@ -49,7 +49,10 @@ pub(super) struct Bucket {
 
 impl Bucket {
     pub(super) fn new(limit: &RateLimit) -> Self {
-        Self { tokens: f64::from(limit.messages), at: Duration::ZERO }
+        Self {
+            tokens: f64::from(limit.messages),
+            at: Duration::ZERO,
+        }
     }
 
     /// Takes one message, or says how long to wait for it. `now` is a time since any fixed moment.
@@ -63,7 +66,11 @@ impl Bucket {
         let passed = now.saturating_sub(self.at).as_secs_f64();
         self.tokens = (self.tokens + passed * rate).min(f64::from(limit.messages));
         self.at = self.at.max(now);
-        let least = if urgent { 1.0 } else { 1.0 + f64::from(limit.reserved()) };
+        let least = if urgent {
+            1.0
+        } else {
+            1.0 + f64::from(limit.reserved())
+        };
         if self.tokens >= least {
             self.tokens -= 1.0;
             return Ok(());
@@ -77,8 +84,11 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    const LIMIT: RateLimit =
-        RateLimit { messages: 4, per: HumanDuration::secs(60), reserve: Some(2) };
+    const LIMIT: RateLimit = RateLimit {
+        messages: 4,
+        per: HumanDuration::secs(60),
+        reserve: Some(2),
+    };
 
     #[test]
     fn the_reserve_is_for_what_is_urgent() {
@@ -86,10 +96,16 @@ mod tests {
         let zero = Duration::ZERO;
         assert_eq!(bucket.take(&LIMIT, false, zero), Ok(()));
         assert_eq!(bucket.take(&LIMIT, false, zero), Ok(()));
-        assert_eq!(bucket.take(&LIMIT, false, zero), Err(Duration::from_millis(15_001)));
+        assert_eq!(
+            bucket.take(&LIMIT, false, zero),
+            Err(Duration::from_millis(15_001))
+        );
         assert_eq!(bucket.take(&LIMIT, true, zero), Ok(()));
         assert_eq!(bucket.take(&LIMIT, true, zero), Ok(()));
-        assert_eq!(bucket.take(&LIMIT, true, zero), Err(Duration::from_millis(15_001)));
+        assert_eq!(
+            bucket.take(&LIMIT, true, zero),
+            Err(Duration::from_millis(15_001))
+        );
     }
 
     #[test]
@@ -101,7 +117,9 @@ mod tests {
         let wait = bucket.take(&LIMIT, false, Duration::ZERO).unwrap_err();
         assert_eq!(bucket.take(&LIMIT, false, wait), Ok(()));
         let day = Duration::from_secs(86_400);
-        let taken = (0..10).take_while(|_| bucket.take(&LIMIT, true, day).is_ok()).count();
+        let taken = (0..10)
+            .take_while(|_| bucket.take(&LIMIT, true, day).is_ok())
+            .count();
         assert_eq!(taken, 4);
     }
 
@@ -113,9 +131,34 @@ mod tests {
             problems.len()
         };
         assert_eq!(problems(LIMIT), 0);
-        assert_eq!(problems(RateLimit { messages: 1, reserve: None, ..LIMIT }), 0);
-        assert_eq!(problems(RateLimit { messages: 0, ..LIMIT }), 1);
-        assert_eq!(problems(RateLimit { reserve: Some(4), ..LIMIT }), 1);
-        assert_eq!(problems(RateLimit { per: HumanDuration::secs(0), ..LIMIT }), 1);
+        assert_eq!(
+            problems(RateLimit {
+                messages: 1,
+                reserve: None,
+                ..LIMIT
+            }),
+            0
+        );
+        assert_eq!(
+            problems(RateLimit {
+                messages: 0,
+                ..LIMIT
+            }),
+            1
+        );
+        assert_eq!(
+            problems(RateLimit {
+                reserve: Some(4),
+                ..LIMIT
+            }),
+            1
+        );
+        assert_eq!(
+            problems(RateLimit {
+                per: HumanDuration::secs(0),
+                ..LIMIT
+            }),
+            1
+        );
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bellwether_core::{DeadLetter, Fingerprint, Notification, Now, UnixMillis};
+use bellwether_files::durable::{Saver, StateFolder};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 
 use super::journal::Journal;
 use super::outbox::{Letter, Outbox, Record};
-use bellwether_core::{DeadLetter, Fingerprint, Notification, Now, UnixMillis};
-use bellwether_files::durable::{Saver, StateFolder};
 
 /// What one channel did so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,16 +125,35 @@ impl Mailbox {
 
     /// A letter of its outbox, for everybody.
     pub(super) fn dead_letter(&self, letter: &Letter) -> DeadLetter {
-        let Letter { at, reason, error, notification, end, .. } = letter.clone();
+        let Letter {
+            at,
+            reason,
+            error,
+            notification,
+            end,
+            ..
+        } = letter.clone();
         // Refused once more it is the same letter.
         let id = Fingerprint::of_parts([&*self.name, &notification.id]).to_string();
-        DeadLetter { id, channel: self.name.clone(), at, reason, error, notification, end }
+        DeadLetter {
+            id,
+            channel: self.name.clone(),
+            at,
+            reason,
+            error,
+            notification,
+            end,
+        }
     }
 
     fn append(&self, journal: &mut Option<Journal>, records: &[Record]) {
-        let (Some(open), Some(saver)) = (journal.as_mut(), &self.saver) else { return };
+        let (Some(open), Some(saver)) = (journal.as_mut(), &self.saver) else {
+            return;
+        };
         // Told by the saver; what is not on disk is kept in memory and written with the next.
-        saver.save(|| open.append(records, || self.outbox.lock().records())).ok();
+        saver
+            .save(|| open.append(records, || self.outbox.lock().records()))
+            .ok();
     }
 
     /// Changes the outbox and writes the change down. Blocks.
@@ -158,7 +177,9 @@ impl Mailbox {
             let mut counts = self.counts.lock();
             *counts.dropped.entry(reason).or_default() += dropped;
             if reason == REFUSED {
-                counts.refused.extend(given_up.iter().map(|one| one.alert.fingerprint));
+                counts
+                    .refused
+                    .extend(given_up.iter().map(|one| one.alert.fingerprint));
             }
         }
         dropped
@@ -181,7 +202,11 @@ impl Mailbox {
             kind,
             sent: counts.sent,
             failed: counts.failed,
-            dropped: counts.dropped.iter().map(|(reason, count)| (*reason, *count)).collect(),
+            dropped: counts
+                .dropped
+                .iter()
+                .map(|(reason, count)| (*reason, *count))
+                .collect(),
             queued,
             dead_letters,
             last_error: counts.last_error.clone(),

@@ -21,7 +21,6 @@ use bellwether_core::{
     Alert, AlertState, Cause, Fingerprint, Group, MonoMillis, Notification, NotifiedState, Now,
     Severity, Status, UnixMillis,
 };
-
 pub(super) use letters::{GivenUp, Letter};
 
 /// When firings of an alert got through.
@@ -36,7 +35,10 @@ pub(super) struct Told {
 impl Told {
     /// Both from the first to the last of either.
     fn with(self, other: Self) -> Self {
-        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+        Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
     }
 }
 
@@ -104,7 +106,14 @@ struct Episode {
 
 impl Episode {
     fn new(alert: Arc<Alert>, group: Arc<Group>) -> Self {
-        Self { told: None, open: false, silent: false, waiting: 0, alert, group }
+        Self {
+            told: None,
+            open: false,
+            silent: false,
+            waiting: 0,
+            alert,
+            group,
+        }
     }
 
     /// Whether the receiver knows of it.
@@ -153,12 +162,14 @@ impl Outbox {
         standing: &HashSet<Fingerprint>,
         now: UnixMillis,
     ) -> Vec<Notification> {
-        let given_up =
-            self.unended().filter(|(alert, _)| !self.open.contains_key(&alert.fingerprint));
+        let given_up = self
+            .unended()
+            .filter(|(alert, _)| !self.open.contains_key(&alert.fingerprint));
         let known = self.open().chain(given_up);
         let gone = known.filter(|(alert, _)| !standing.contains(&alert.fingerprint));
         let reason = "it does not fire any more after a restart or reload";
-        gone.map(|(alert, group)| end_of(alert, group, reason, now)).collect()
+        gone.map(|(alert, group)| end_of(alert, group, reason, now))
+            .collect()
     }
 
     /// What was given up since this was asked last.
@@ -169,7 +180,11 @@ impl Outbox {
     /// When the channel was told last that `alert` fires; `now` where it is about to be.
     pub(super) fn last_told(&self, alert: Fingerprint, now: MonoMillis) -> Option<MonoMillis> {
         let episode = self.episodes.get(self.open.get(&alert)?)?;
-        if episode.waiting > 0 { Some(now) } else { episode.told.map(|told| told.last.mono) }
+        if episode.waiting > 0 {
+            Some(now)
+        } else {
+            episode.told.map(|told| told.last.mono)
+        }
     }
 
     /// Adds what the channel was told of alerts whose end is still to come.
@@ -177,7 +192,11 @@ impl Outbox {
         let open = self.open.values().filter_map(|id| self.episodes.get(id));
         for (alert, told) in open.filter_map(|episode| Some((&episode.alert, episode.told?))) {
             let (first, last) = (told.first.mono, told.last.mono);
-            let new = NotifiedState { first, last, severity: alert.severity };
+            let new = NotifiedState {
+                first,
+                last,
+                severity: alert.severity,
+            };
             let known = all.entry(alert.fingerprint).or_insert(new);
             known.first = known.first.min(first);
             known.last = known.last.max(last);
@@ -219,13 +238,20 @@ impl Outbox {
         }
         let episode = open.unwrap_or_else(|| self.number());
         let seq = self.number();
-        self.apply_one(Record::Push { seq, episode, notification })
+        self.apply_one(Record::Push {
+            seq,
+            episode,
+            notification,
+        })
     }
 
     /// Whether a notification says anything new to who heard all before it.
     fn must_hear(&self, notification: &Notification) -> bool {
         let alert = &notification.alert;
-        let open = self.open.get(&alert.fingerprint).and_then(|id| self.episodes.get(id));
+        let open = self
+            .open
+            .get(&alert.fingerprint)
+            .and_then(|id| self.episodes.get(id));
         match notification.status {
             Status::Resolved => open.is_some(),
             Status::Firing => open.is_none_or(|open| {
@@ -238,7 +264,10 @@ impl Outbox {
     pub(super) fn close_untold(&mut self, over: &Notification) -> Vec<Record> {
         match self.open.get(&over.alert.fingerprint).copied() {
             Some(episode) => self.apply_one(Record::Close(episode)),
-            None => self.note_end(&Notification { status: Status::Resolved, ..over.clone() }),
+            None => self.note_end(&Notification {
+                status: Status::Resolved,
+                ..over.clone()
+            }),
         }
     }
 
@@ -263,8 +292,12 @@ impl Outbox {
     /// without it.
     fn dispensable(&self) -> Vec<u64> {
         let busy = |entry: &&Entry| self.in_flight.contains(&entry.seq);
-        let busy: HashSet<u64> =
-            self.queue.iter().filter(busy).map(|entry| entry.episode).collect();
+        let busy: HashSet<u64> = self
+            .queue
+            .iter()
+            .filter(busy)
+            .map(|entry| entry.episode)
+            .collect();
         let (mut over, mut outdated, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         let mut newer = HashSet::new();
         // From the newest, so that a firing knows whether a newer one of its episode waits.
@@ -285,11 +318,16 @@ impl Outbox {
             };
             kind.push(entry.seq);
         }
-        [over, outdated, rest].into_iter().flat_map(|kind| kind.into_iter().rev()).collect()
+        [over, outdated, rest]
+            .into_iter()
+            .flat_map(|kind| kind.into_iter().rev())
+            .collect()
     }
 
     fn index(&self, seq: u64) -> Option<usize> {
-        self.queue.binary_search_by_key(&seq, |entry| entry.seq).ok()
+        self.queue
+            .binary_search_by_key(&seq, |entry| entry.seq)
+            .ok()
     }
 
     fn number(&mut self) -> u64 {
@@ -314,15 +352,31 @@ impl Outbox {
     /// orphan: its number is returned, and it must be dropped too.
     pub(super) fn apply(&mut self, record: Record) -> Option<u64> {
         match record {
-            Record::Episode { id, told, open, alert, group } => {
+            Record::Episode {
+                id,
+                told,
+                open,
+                alert,
+                group,
+            } => {
                 self.next = self.next.max(id);
-                self.episodes.insert(id, Episode { told, ..Episode::new(alert, group) });
+                self.episodes.insert(
+                    id,
+                    Episode {
+                        told,
+                        ..Episode::new(alert, group)
+                    },
+                );
                 if open {
                     self.begin(id);
                 }
                 None
             }
-            Record::Push { seq, episode, notification } => {
+            Record::Push {
+                seq,
+                episode,
+                notification,
+            } => {
                 self.push(seq, episode, notification);
                 None
             }
@@ -331,7 +385,10 @@ impl Outbox {
                 if let Some(episode) = self.episodes.get_mut(&entry.episode)
                     && entry.notification.status == Status::Firing
                 {
-                    let now = Told { first: at, last: at };
+                    let now = Told {
+                        first: at,
+                        last: at,
+                    };
                     episode.told = Some(episode.told.map_or(now, |told| told.with(now)));
                 }
                 self.close(&entry);
@@ -385,16 +442,25 @@ impl Outbox {
             let fresh = || Episode::new(alert.clone(), group);
             self.episodes.entry(id).or_insert_with(fresh).alert = alert.clone();
         }
-        self.queue.push_back(Entry { seq, episode: id, notification });
+        self.queue.push_back(Entry {
+            seq,
+            episode: id,
+            notification,
+        });
     }
 
     /// Opens the episode `id`.
     fn begin(&mut self, id: u64) {
-        let Some(episode) = self.episodes.get_mut(&id) else { return };
+        let Some(episode) = self.episodes.get_mut(&id) else {
+            return;
+        };
         episode.open = true;
         self.open.insert(episode.alert.fingerprint, id);
         if episode.group.whole {
-            self.groups.entry(episode.group.key.clone()).or_default().insert(id);
+            self.groups
+                .entry(episode.group.key.clone())
+                .or_default()
+                .insert(id);
         }
     }
 
@@ -418,7 +484,11 @@ impl Outbox {
 
     /// Forgets the episode `id` if it ended silently and nothing of it waits.
     fn forget_silent(&mut self, id: u64) {
-        if self.episodes.get(&id).is_some_and(|episode| episode.silent && episode.waiting == 0) {
+        if self
+            .episodes
+            .get(&id)
+            .is_some_and(|episode| episode.silent && episode.waiting == 0)
+        {
             self.episodes.remove(&id);
         }
     }
@@ -481,7 +551,9 @@ impl Outbox {
     /// which no firing got through or waits.
     pub(super) fn drop_orphans(&mut self) {
         let told = |entry: &Entry| {
-            self.episodes.get(&entry.episode).is_some_and(|e| e.sent() || e.waiting > 0)
+            self.episodes
+                .get(&entry.episode)
+                .is_some_and(|e| e.sent() || e.waiting > 0)
         };
         let resolved = |entry: &&Entry| entry.notification.status == Status::Resolved;
         let orphans: Vec<u64> = self
@@ -513,8 +585,15 @@ impl Outbox {
         let silent = self.episodes.iter().filter(|(_, episode)| episode.silent);
         let closes = silent.map(|(id, _)| Record::Close(*id));
         // Last, since what comes before makes letters of its alert needless.
-        let letters = self.letters.values().map(|one| Record::Letter(Box::new(one.clone())));
-        episodes.chain(pushes).chain(closes).chain(letters).collect()
+        let letters = self
+            .letters
+            .values()
+            .map(|one| Record::Letter(Box::new(one.clone())));
+        episodes
+            .chain(pushes)
+            .chain(closes)
+            .chain(letters)
+            .collect()
     }
 }
 
@@ -560,13 +639,22 @@ mod tests {
     fn statuses(outbox: &Outbox) -> Vec<(Status, String)> {
         outbox
             .queue()
-            .map(|entry| (entry.notification.status, entry.notification.alert.rule.to_string()))
+            .map(|entry| {
+                (
+                    entry.notification.status,
+                    entry.notification.alert.rule.to_string(),
+                )
+            })
             .collect()
     }
 
     /// A refusal of which at most two letters are kept.
-    const REFUSED: GivenUp<'_> =
-        GivenUp { reason: "refused", error: "no", at: UnixMillis(9), keep: 2 };
+    const REFUSED: GivenUp<'_> = GivenUp {
+        reason: "refused",
+        error: "no",
+        at: UnixMillis(9),
+        keep: 2,
+    };
 
     fn offer(outbox: &mut Outbox, rule: &str, status: Status) -> Vec<Record> {
         outbox.offer(notification(rule, "/", status))
@@ -577,10 +665,19 @@ mod tests {
         let mut outbox = Outbox::default();
         assert!(offer(&mut outbox, "a", Status::Resolved).is_empty());
         offer(&mut outbox, "a", Status::Firing);
-        assert!(offer(&mut outbox, "a", Status::Firing).is_empty(), "told twice");
+        assert!(
+            offer(&mut outbox, "a", Status::Firing).is_empty(),
+            "told twice"
+        );
         let mut worse = notification("a", "/", Status::Firing);
-        worse.alert = Arc::new(Alert { severity: Severity::Critical, ..(*worse.alert).clone() });
-        assert!(!outbox.offer(worse).is_empty(), "a change of severity is told");
+        worse.alert = Arc::new(Alert {
+            severity: Severity::Critical,
+            ..(*worse.alert).clone()
+        });
+        assert!(
+            !outbox.offer(worse).is_empty(),
+            "a change of severity is told"
+        );
         offer(&mut outbox, "a", Status::Resolved);
         assert!(offer(&mut outbox, "a", Status::Resolved).is_empty());
         assert_eq!(outbox.len(), 3);
@@ -592,9 +689,18 @@ mod tests {
         offer(&mut outbox, "a", Status::Firing);
         offer(&mut outbox, "a", Status::Resolved);
         let first = outbox.queue().next().unwrap().seq;
-        assert_eq!(outbox.give_up(first, &GivenUp { keep: 0, ..REFUSED }).len(), 2);
+        assert_eq!(
+            outbox.give_up(first, &GivenUp { keep: 0, ..REFUSED }).len(),
+            2
+        );
         assert_eq!(outbox.take_given_up().len(), 2);
-        assert_eq!(outbox, Outbox { next: outbox.next, ..Outbox::default() });
+        assert_eq!(
+            outbox,
+            Outbox {
+                next: outbox.next,
+                ..Outbox::default()
+            }
+        );
 
         offer(&mut outbox, "b", Status::Firing);
         let first = outbox.queue().next().unwrap().seq;
@@ -632,7 +738,10 @@ mod tests {
         outbox.trim(2, &REFUSED);
         assert_eq!(
             statuses(&outbox),
-            [(Status::Resolved, "told".into()), (Status::Firing, "new".into())]
+            [
+                (Status::Resolved, "told".into()),
+                (Status::Firing, "new".into())
+            ]
         );
         offer(&mut outbox, "old", Status::Resolved);
         assert_eq!(outbox.len(), 2, "nobody was told that it fired");
@@ -642,7 +751,10 @@ mod tests {
     fn a_full_queue_gives_up_what_is_missed_least() {
         let level = |rule: &str, severity| {
             let mut notification = notification(rule, "/", Status::Firing);
-            let alert = Alert { severity, ..(*notification.alert).clone() };
+            let alert = Alert {
+                severity,
+                ..(*notification.alert).clone()
+            };
             notification.alert = Arc::new(alert);
             notification
         };
@@ -653,13 +765,23 @@ mod tests {
         offer(&mut outbox, "over", Status::Firing);
         offer(&mut outbox, "over", Status::Resolved);
         let rules = |outbox: &Outbox| {
-            statuses(outbox).into_iter().map(|(_, rule)| rule).collect::<Vec<_>>()
+            statuses(outbox)
+                .into_iter()
+                .map(|(_, rule)| rule)
+                .collect::<Vec<_>>()
         };
         outbox.trim(4, &REFUSED);
-        assert_eq!(rules(&outbox), ["oldest", "rising", "rising"], "an alert goes whole");
+        assert_eq!(
+            rules(&outbox),
+            ["oldest", "rising", "rising"],
+            "an alert goes whole"
+        );
         outbox.trim(2, &REFUSED);
         assert_eq!(rules(&outbox), ["oldest", "rising"]);
-        assert_eq!(outbox.queue().nth(1).unwrap().notification.alert.severity, Severity::Critical);
+        assert_eq!(
+            outbox.queue().nth(1).unwrap().notification.alert.severity,
+            Severity::Critical
+        );
         outbox.trim(1, &REFUSED);
         assert_eq!(rules(&outbox), ["rising"]);
     }
@@ -683,10 +805,16 @@ mod tests {
         offer(&mut outbox, "a", Status::Firing);
         let mut lower = notification("a", "/", Status::Firing);
         lower.status = Status::Resolved;
-        lower.alert = Arc::new(Alert { severity: Severity::Info, ..(*lower.alert).clone() });
+        lower.alert = Arc::new(Alert {
+            severity: Severity::Info,
+            ..(*lower.alert).clone()
+        });
         outbox.offer(lower.clone());
         let told = outbox.queue().nth(1).unwrap().notification.alert.clone();
-        assert_eq!((told.severity, told.state), (Severity::Warning, AlertState::Inactive));
+        assert_eq!(
+            (told.severity, told.state),
+            (Severity::Warning, AlertState::Inactive)
+        );
         assert_eq!(told.resolved_at, Some(lower.at));
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use bellwether_core::{Fingerprint, Notification, Severity};
+
 use super::channels::Channel;
 use super::outbox::{Entry, Outbox};
-use bellwether_core::{Fingerprint, Notification, Severity};
 
 /// How far down the queue is looked for notifications that join the first.
 const SCAN: usize = 4096;
@@ -59,10 +60,11 @@ fn is_urgent(entry: &Entry) -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use bellwether_core::{Alert, Status};
+
     use super::super::channels::{Attempt, Batch, same_group};
     use super::super::samples::notification;
     use super::*;
-    use bellwether_core::{Alert, Status};
 
     /// Tells of one group in a message.
     struct Chat;
@@ -83,7 +85,10 @@ mod tests {
         let mut outbox = Outbox::default();
         for (rule, mount, severity, status) in told {
             let mut one = notification(rule, mount, *status);
-            one.alert = Arc::new(Alert { severity: *severity, ..Alert::clone(&one.alert) });
+            one.alert = Arc::new(Alert {
+                severity: *severity,
+                ..Alert::clone(&one.alert)
+            });
             outbox.offer(one);
         }
         outbox
@@ -91,7 +96,12 @@ mod tests {
 
     fn picked(outbox: &Outbox, which: Which) -> Vec<String> {
         let text = |(_, one): &(u64, Notification)| {
-            format!("{} {} {}", one.status.as_str(), one.alert.rule, one.alert.labels["mount"])
+            format!(
+                "{} {} {}",
+                one.status.as_str(),
+                one.alert.rule,
+                one.alert.labels["mount"]
+            )
         };
         pick(outbox, &Chat, which, 100).iter().map(text).collect()
     }
@@ -108,7 +118,10 @@ mod tests {
             ("a", "/1", Warning, Resolved),
             ("a", "/3", Warning, Firing),
         ]);
-        assert_eq!(picked(&outbox, Which::Oldest), ["firing a /1", "firing a /2"]);
+        assert_eq!(
+            picked(&outbox, Which::Oldest),
+            ["firing a /1", "firing a /2"]
+        );
         assert_eq!(picked(&outbox, Which::Any).len(), 4);
         assert_eq!(pick(&outbox, &Chat, Which::Any, 2).len(), 2);
     }

@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bellwether_core::{
+    Alert, Dispatch, Fingerprint, Group, MonoMillis, Notification, NotifiedState, Now, UnixMillis,
+};
 use hashbrown::HashMap;
 
 use super::filter::Filter;
@@ -10,12 +13,14 @@ use super::journal;
 use super::mailbox::REFUSED;
 use super::outbox::{GivenUp, Outbox, Record};
 use super::settings::{ChannelSettings, named};
-use bellwether_core::{
-    Alert, Dispatch, Fingerprint, Group, MonoMillis, Notification, NotifiedState, Now, UnixMillis,
-};
 
 /// Nothing is sent again here, so no letter is kept of what is given up.
-const UNKEPT: GivenUp<'_> = GivenUp { reason: REFUSED, error: "", at: UnixMillis(0), keep: 0 };
+const UNKEPT: GivenUp<'_> = GivenUp {
+    reason: REFUSED,
+    error: "",
+    at: UnixMillis(0),
+    keep: 0,
+};
 
 /// The enabled channels of a declaration, each with its queue and what it was told so far. The same
 /// filters and the same rules of what must be told as for delivery; when a receiver takes what
@@ -43,7 +48,9 @@ impl Preview {
             capacity: channel.common.queue.capacity,
             outbox: Outbox::default(),
         });
-        Self { channels: channels.collect() }
+        Self {
+            channels: channels.collect(),
+        }
     }
 
     /// The names of the channels, in the order of the declaration.
@@ -82,7 +89,9 @@ impl Preview {
     }
 
     fn named(&self, all: Vec<(usize, Notification)>) -> Vec<(&str, Notification)> {
-        all.into_iter().map(|(index, one)| (self.channels[index].name.as_str(), one)).collect()
+        all.into_iter()
+            .map(|(index, one)| (self.channels[index].name.as_str(), one))
+            .collect()
     }
 
     /// Queues the ends of what is open and not in `standing`, as after a restart.
@@ -122,7 +131,10 @@ impl Preview {
     #[must_use]
     pub fn waiting(&self, channel: &str) -> Vec<Notification> {
         let known = self.channels.iter().filter(|known| known.name == channel);
-        known.flat_map(|known| known.outbox.queue()).map(|e| e.notification.clone()).collect()
+        known
+            .flat_map(|known| known.outbox.queue())
+            .map(|e| e.notification.clone())
+            .collect()
     }
 
     /// The receiver of `channel` takes all that waits.
@@ -134,7 +146,9 @@ impl Preview {
     /// The receiver of `channel` refuses the oldest for good: that, and what makes no sense without.
     pub fn refuse(&mut self, channel: &str) -> Vec<Notification> {
         let known = self.channels.iter_mut().find(|known| known.name == channel);
-        let Some(outbox) = known.map(|known| &mut known.outbox) else { return Vec::new() };
+        let Some(outbox) = known.map(|known| &mut known.outbox) else {
+            return Vec::new();
+        };
         let oldest = outbox.queue().next().map(|entry| entry.seq);
         if let Some(oldest) = oldest {
             outbox.give_up(oldest, &UNKEPT);
@@ -178,17 +192,23 @@ impl Previewed {
         notifications: impl IntoIterator<Item = &'a Notification>,
     ) -> Vec<Notification> {
         let records = notifications.into_iter().flat_map(|one| {
-            self.filter.take(&mut self.outbox, one).into_iter().filter_map(|record| match record {
-                Record::Push { notification, .. } => Some(notification),
-                _ => None,
-            })
+            self.filter
+                .take(&mut self.outbox, one)
+                .into_iter()
+                .filter_map(|record| match record {
+                    Record::Push { notification, .. } => Some(notification),
+                    _ => None,
+                })
         });
         records.collect()
     }
 
     fn take(&mut self, at: Now) -> Vec<Notification> {
-        let waiting: Vec<_> =
-            self.outbox.queue().map(|entry| (entry.seq, entry.notification.clone())).collect();
+        let waiting: Vec<_> = self
+            .outbox
+            .queue()
+            .map(|entry| (entry.seq, entry.notification.clone()))
+            .collect();
         let take = |(seq, notification)| {
             self.outbox.done(seq, at);
             notification
@@ -199,10 +219,11 @@ impl Previewed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::samples::{firing, resolved, told};
     use bellwether_core::{Alert, AlertState, Severity, Status};
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+
+    use super::*;
+    use crate::samples::{firing, resolved, told};
 
     fn preview(yaml: &str) -> Preview {
         let mut problems = Diagnostics::default();
@@ -215,10 +236,20 @@ mod tests {
     /// What is told of an alert that was in the state `from`, with no routes.
     fn dispatch(from: AlertState, to: AlertState, severity: Severity) -> Option<Dispatch> {
         let fires = to == AlertState::Firing;
-        let mut transition = if fires { firing("disk", "/") } else { resolved("disk", "/") };
-        transition.alert = Arc::new(Alert { severity, ..Alert::clone(&transition.alert) });
+        let mut transition = if fires {
+            firing("disk", "/")
+        } else {
+            resolved("disk", "/")
+        };
+        transition.alert = Arc::new(Alert {
+            severity,
+            ..Alert::clone(&transition.alert)
+        });
         let heard = fires || from == AlertState::Firing;
-        heard.then(|| Dispatch { to: None, notifications: vec![told(&transition)] })
+        heard.then(|| Dispatch {
+            to: None,
+            notifications: vec![told(&transition)],
+        })
     }
 
     #[test]
@@ -226,8 +257,17 @@ mod tests {
         let mut preview = preview("[{type: log}, {type: log, name: pager}]");
         let pager: Arc<[Arc<str>]> = ["pager".into()].into();
         let notifications = vec![told(&firing("disk", "/"))];
-        let told = preview.accept(&[Dispatch { to: Some(pager), notifications }], Now::default());
-        assert_eq!(told.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), ["pager"]);
+        let told = preview.accept(
+            &[Dispatch {
+                to: Some(pager),
+                notifications,
+            }],
+            Now::default(),
+        );
+        assert_eq!(
+            told.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(),
+            ["pager"]
+        );
     }
 
     #[test]
@@ -237,17 +277,30 @@ mod tests {
             "[{type: log}, {type: log, name: pager, min_severity: critical},
               {type: log, name: quiet, send_resolved: false}, {type: log, name: off, enabled: false}]",
         );
-        assert_eq!(preview.names().collect::<Vec<_>>(), ["log", "pager", "quiet"]);
+        assert_eq!(
+            preview.names().collect::<Vec<_>>(),
+            ["log", "pager", "quiet"]
+        );
         let mut told = |from, to, severity| -> Vec<(String, Status)> {
-            let Some(dispatch) = dispatch(from, to, severity) else { return Vec::new() };
+            let Some(dispatch) = dispatch(from, to, severity) else {
+                return Vec::new();
+            };
             let all = preview.accept(&[dispatch], Now::default());
-            all.into_iter().map(|(name, note)| (name.to_owned(), note.status)).collect()
+            all.into_iter()
+                .map(|(name, note)| (name.to_owned(), note.status))
+                .collect()
         };
         assert_eq!(told(Inactive, Pending, Severity::Warning), []);
-        let both = [("log".to_owned(), Status::Firing), ("quiet".to_owned(), Status::Firing)];
+        let both = [
+            ("log".to_owned(), Status::Firing),
+            ("quiet".to_owned(), Status::Firing),
+        ];
         assert_eq!(told(Pending, Firing, Severity::Warning), both);
         assert_eq!(told(Firing, Firing, Severity::Critical).len(), 3);
-        let ends = [("log".to_owned(), Status::Resolved), ("pager".to_owned(), Status::Resolved)];
+        let ends = [
+            ("log".to_owned(), Status::Resolved),
+            ("pager".to_owned(), Status::Resolved),
+        ];
         assert_eq!(told(Firing, Inactive, Severity::Critical), ends);
         assert_eq!(told(Firing, Inactive, Severity::Critical), []);
     }

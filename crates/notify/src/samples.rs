@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::channels::{Batch, Channel, Context, Sender};
-use super::settings::{ChannelSettings, check};
 use bellwether_core::{
     Alert, AlertState, Cause, Group, Labels, Notification, Severity, Status, Transition, UnixMillis,
 };
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+
+use super::channels::{Batch, Channel, Context, Sender};
+use super::settings::{ChannelSettings, check};
 
 /// 2026-11-21T04:00:00Z.
 pub(super) const START: UnixMillis = UnixMillis(1_795_233_600_000);
@@ -62,7 +63,10 @@ pub(super) fn resolved(rule: &str, mount: &str) -> Transition {
 /// The firing alert at another severity.
 pub(super) fn level(rule: &str, mount: &str, severity: Severity, minute: i64) -> Transition {
     Transition {
-        alert: Arc::new(Alert { severity, ..alert(rule, mount) }),
+        alert: Arc::new(Alert {
+            severity,
+            ..alert(rule, mount)
+        }),
         from: AlertState::Firing,
         reason: format!("now {}", severity.as_str()),
         at: UnixMillis(FIRED.0 + minute * 60_000),
@@ -80,7 +84,11 @@ pub(super) fn group(rule: &str) -> Group {
 
 /// What is handed over in one attempt.
 pub(super) fn batch(news: impl Into<Vec<Notification>>) -> Batch {
-    Batch { news: news.into(), standing: Vec::new(), digest: None }
+    Batch {
+        news: news.into(),
+        standing: Vec::new(),
+        digest: None,
+    }
 }
 
 /// A notification about the alert.
@@ -108,7 +116,10 @@ pub(super) fn told(transition: &Transition) -> Notification {
         _ => Status::Resolved,
     };
     Notification {
-        id: format!("{}-{}-{}", transition.alert.fingerprint, FIRED.0, transition.at.0),
+        id: format!(
+            "{}-{}-{}",
+            transition.alert.fingerprint, FIRED.0, transition.at.0
+        ),
         status,
         cause: Cause::Change,
         group: Arc::new(group(&transition.alert.rule)),
@@ -127,8 +138,13 @@ pub(super) fn hostile() -> Notification {
     let mut one = notification("disk", HOSTILE, Status::Firing);
     let mut alert = (*one.alert).clone();
     alert.message = HOSTILE.repeat(3);
-    alert.annotations.insert("description".into(), HOSTILE.into());
-    alert.annotations.insert("dashboard_url".into(), "https://example.org/a|b)*`<x>'".into());
+    alert
+        .annotations
+        .insert("description".into(), HOSTILE.into());
+    alert.annotations.insert(
+        "dashboard_url".into(),
+        "https://example.org/a|b)*`<x>'".into(),
+    );
     one.alert = Arc::new(alert);
     one.reason = HOSTILE.into();
     one
@@ -137,18 +153,28 @@ pub(super) fn hostile() -> Notification {
 /// A batch of `count` alerts, every third of which is over, with as many that stand.
 pub(super) fn crowd(count: usize) -> Batch {
     let each = |index: usize| {
-        let status = if index % 3 == 2 { Status::Resolved } else { Status::Firing };
+        let status = if index % 3 == 2 {
+            Status::Resolved
+        } else {
+            Status::Firing
+        };
         let mut one = notification("disk", &format!("/{index}"), status);
         if index.is_multiple_of(7) {
             let mut alert = (*one.alert).clone();
             alert.message = format!("{index}: {}", HOSTILE.repeat(40));
-            alert.labels = (0..40).map(|n| (format!("label_{n}"), HOSTILE.repeat(5))).collect();
+            alert.labels = (0..40)
+                .map(|n| (format!("label_{n}"), HOSTILE.repeat(5)))
+                .collect();
             one.alert = Arc::new(alert);
         }
         one
     };
     let standing = (0..count).map(|index| Arc::new(alert("disk", &format!("/standing{index}"))));
-    Batch { news: (0..count).map(each).collect(), standing: standing.collect(), digest: None }
+    Batch {
+        news: (0..count).map(each).collect(),
+        standing: standing.collect(),
+        digest: None,
+    }
 }
 
 /// What a channel is built with.
@@ -157,7 +183,11 @@ pub(super) fn context() -> Context {
         labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
         url: "http://host-1:9091".into(),
     };
-    Context { name: "ops".into(), sender, clock: Arc::new(UnixMillis::default) }
+    Context {
+        name: "ops".into(),
+        sender,
+        clock: Arc::new(UnixMillis::default),
+    }
 }
 
 /// A channel as declared, and what is wrong with it.
@@ -169,7 +199,14 @@ pub(super) fn declared(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) {
     if let Some(settings) = &settings {
         check(std::slice::from_ref(settings), &mut problems);
     }
-    let found: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
+    let found: Vec<_> = problems
+        .into_sorted()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let sound = settings.filter(|_| found.is_empty());
-    (sound.map(|settings| settings.kind.build(context()).unwrap()), found)
+    (
+        sound.map(|settings| settings.kind.build(context()).unwrap()),
+        found,
+    )
 }

@@ -5,14 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use globset::Glob;
-use serde::Serialize;
-
 use bellwether_core::Severity;
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, FieldDoc, HumanDuration, MapReader, Matcher, Node, Section,
     SectionDoc, Shape, SourceLocation, Spanned, is_file_name,
 };
+use globset::Glob;
+use serde::Serialize;
 
 use super::channels::{ChannelType, KindSettings};
 use super::limit::RateLimit;
@@ -108,7 +107,11 @@ impl Decode for ChannelSettings {
         let kind = KindSettings::read(kind, &mut map);
         let common = ChannelCommon::read(&mut map);
         map.finish();
-        Some(Self { common: common?, kind: kind?, at })
+        Some(Self {
+            common: common?,
+            kind: kind?,
+            at,
+        })
     }
 
     fn shape() -> Shape {
@@ -146,7 +149,11 @@ pub fn named(channels: &[ChannelSettings]) -> Vec<(String, &ChannelSettings)> {
                 None => {
                     let count = seen.entry(kind).or_default();
                     *count += 1;
-                    if *count == 1 { kind.to_owned() } else { format!("{kind}-{count}") }
+                    if *count == 1 {
+                        kind.to_owned()
+                    } else {
+                        format!("{kind}-{count}")
+                    }
                 }
             };
             (name, channel)
@@ -168,7 +175,9 @@ pub fn check(channels: &[ChannelSettings], problems: &mut Diagnostics) {
                 .error(at, format!("not a channel name: {name:?}"))
                 .hint("use 1 to 64 letters, digits, '-', '_' and '.', not '.' first");
         } else if !names.insert(name.clone()) {
-            problems.error(at, format!("a second channel named {name:?}")).hint("set `name`");
+            problems
+                .error(at, format!("a second channel named {name:?}"))
+                .hint("set `name`");
         }
         check_common(&channel.common, &channel.at.0, problems);
         channel.kind.check(&channel.at.0, problems);
@@ -180,8 +189,13 @@ fn check_common(common: &ChannelCommon, at: &SourceLocation, problems: &mut Diag
         for glob in globs {
             if let Err(error) = Glob::new(glob) {
                 problems
-                    .error(&glob.at, format!("invalid glob {:?}: {}", glob.value, error.kind()))
-                    .hint(format!("use the name of a {what}, or * and ? and [a-z] in it"));
+                    .error(
+                        &glob.at,
+                        format!("invalid glob {:?}: {}", glob.value, error.kind()),
+                    )
+                    .hint(format!(
+                        "use the name of a {what}, or * and ? and [a-z] in it"
+                    ));
             }
         }
     }
@@ -205,8 +219,9 @@ fn check_common(common: &ChannelCommon, at: &SourceLocation, problems: &mut Diag
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema as declare;
+
+    use super::*;
 
     fn decode(text: &str) -> Result<Vec<ChannelSettings>, Vec<String>> {
         let mut problems = Diagnostics::default();
@@ -220,7 +235,11 @@ mod tests {
         }
         match channels {
             Some(channels) if problems.is_empty() => Ok(channels),
-            _ => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+            _ => Err(problems
+                .into_sorted()
+                .iter()
+                .map(ToString::to_string)
+                .collect()),
         }
     }
 
@@ -232,11 +251,17 @@ mod tests {
              - {type: webhook, url: 'https://example.org/hook', timeout: 5s, enabled: false}\n",
         )
         .unwrap();
-        let names: Vec<_> =
-            named(&channels).into_iter().map(|(name, c)| (name, c.common.enabled)).collect();
+        let names: Vec<_> = named(&channels)
+            .into_iter()
+            .map(|(name, c)| (name, c.common.enabled))
+            .collect();
         assert_eq!(
             names,
-            [("log".into(), true), ("kafka".into(), false), ("webhook".into(), false)]
+            [
+                ("log".into(), true),
+                ("kafka".into(), false),
+                ("webhook".into(), false)
+            ]
         );
     }
 
@@ -278,11 +303,17 @@ mod tests {
     fn keys_of_another_type_are_unknown() {
         let problems = decode("- {type: log, topic: x}\n").unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].contains("unknown key \"topic\""), "{problems:?}");
+        assert!(
+            problems[0].contains("unknown key \"topic\""),
+            "{problems:?}"
+        );
         let problems = decode("- {type: pigeon, topic: x}\n").unwrap_err();
         let expected =
             "1:10: [0].type: unknown value \"pigeon\"\n  hint: one of log, kafka, webhook";
-        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{problems:?}");
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(expected),
+            "{problems:?}"
+        );
     }
 
     #[test]

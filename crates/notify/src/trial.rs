@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::channels::{Batch, BuildError, Channel, Context, Sender, WallClock};
-use super::settings::ChannelSettings;
 use bellwether_core::{
     Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Severity, Status,
     UnixMillis,
 };
+use tokio::time::Instant;
+
+use super::channels::{Batch, BuildError, Channel, Context, Sender, WallClock};
+use super::settings::ChannelSettings;
 
 /// Rule of the sample.
 const RULE: &str = "bellwether_test";
@@ -40,10 +40,19 @@ pub async fn test_send(
 ) -> Result<Vec<TestResult>, BuildError> {
     let (sender, clock) = context;
     let kind = channel.kind.clone();
-    let context = Context { name: name.to_owned(), sender, clock: clock.clone() };
+    let context = Context {
+        name: name.to_owned(),
+        sender,
+        clock: clock.clone(),
+    };
     let build = tokio::task::spawn_blocking(move || kind.build(context)).await;
-    let built = build.map_err(|error| error.to_string()).and_then(|built| built);
-    let built = built.map_err(|message| BuildError { channel: name.to_owned(), message })?;
+    let built = build
+        .map_err(|error| error.to_string())
+        .and_then(|built| built);
+    let built = built.map_err(|message| BuildError {
+        channel: name.to_owned(),
+        message,
+    })?;
     let begin = clock();
     let mut all = vec![attempt(&*built, sample(name, severity, begin, None)).await];
     if resolve {
@@ -54,11 +63,19 @@ pub async fn test_send(
 
 async fn attempt(channel: &dyn Channel, sample: Notification) -> TestResult {
     let status = sample.status;
-    let batch = Batch { news: vec![sample], standing: Vec::new(), digest: None };
+    let batch = Batch {
+        news: vec![sample],
+        standing: Vec::new(),
+        digest: None,
+    };
     let start = Instant::now();
     let result = channel.deliver(&batch).await;
     let refused = result.err().map(|error| (error.message, error.retryable));
-    TestResult { status, refused, took: start.elapsed() }
+    TestResult {
+        status,
+        refused,
+        took: start.elapsed(),
+    }
 }
 
 /// Nobody should take it for an alert.
@@ -81,7 +98,11 @@ fn sample(
         fired_value: None,
         peak: None,
         threshold: None,
-        state: if end.is_some() { AlertState::Inactive } else { AlertState::Firing },
+        state: if end.is_some() {
+            AlertState::Inactive
+        } else {
+            AlertState::Firing
+        },
         active_at: begin,
         fired_at: Some(begin),
         resolved_at: end,
@@ -89,7 +110,11 @@ fn sample(
     let at = end.unwrap_or(begin);
     Notification {
         id: format!("{}-{}-{}", alert.fingerprint, begin.0, at.0),
-        status: if end.is_some() { Status::Resolved } else { Status::Firing },
+        status: if end.is_some() {
+            Status::Resolved
+        } else {
+            Status::Firing
+        },
         cause: Cause::Test,
         group: Arc::new(Group {
             key: format!("{{}}:{{alertname={RULE:?}}}"),

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use bellwether_core::{Alert, Labels, Notification, Status, UnixMillis};
+use serde::Serialize;
 
 use super::channels::{Batch, Sender};
 
@@ -151,7 +150,10 @@ impl<'a> Webhook<'a> {
         limit: usize,
     ) -> Self {
         let news = batch.news.iter().map(|one| WebhookAlert::new(one, sender));
-        let standing = batch.standing.iter().map(|alert| WebhookAlert::standing(alert, sender));
+        let standing = batch
+            .standing
+            .iter()
+            .map(|alert| WebhookAlert::standing(alert, sender));
         let alerts: Vec<_> = news.chain(standing).take(limit).collect();
         let group = batch.group();
         Self {
@@ -159,7 +161,11 @@ impl<'a> Webhook<'a> {
             group_key: &group.key,
             truncated_alerts: batch.news.len() + batch.standing.len() - alerts.len(),
             status: batch.status().as_str(),
-            receiver: if group.receiver.is_empty() { channel } else { &group.receiver },
+            receiver: if group.receiver.is_empty() {
+                channel
+            } else {
+                &group.receiver
+            },
             group_labels: &group.labels,
             common_labels: common(alerts.iter().map(|alert| &alert.labels)),
             common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
@@ -218,7 +224,9 @@ pub(super) fn all_labels(alert: &Alert, sender: &Sender) -> Labels {
 pub(super) fn annotations(alert: &Alert) -> Labels {
     let mut annotations = alert.annotations.clone();
     if !alert.message.trim().is_empty() {
-        annotations.entry("summary".into()).or_insert_with(|| alert.message.clone());
+        annotations
+            .entry("summary".into())
+            .or_insert_with(|| alert.message.clone());
     }
     annotations
 }
@@ -233,7 +241,12 @@ pub(super) fn generator_url(sender: &Sender) -> String {
 
 fn with_sender(alert: &Alert, sender: &Sender) -> Labels {
     let mut labels = sender.labels.clone();
-    labels.extend(alert.labels.iter().map(|(name, value)| (name.clone(), value.clone())));
+    labels.extend(
+        alert
+            .labels
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     labels.retain(|name, value| name != "severity" || !value.is_empty());
     labels
 }
@@ -261,7 +274,10 @@ fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
 
 /// RFC 3339 in UTC with milliseconds: `2026-11-21T04:13:15.250Z`.
 pub(super) fn rfc3339(at: UnixMillis) -> String {
-    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().strftime("%FT%T.%3fZ").to_string()
+    jiff::Timestamp::from_millisecond(at.0)
+        .unwrap_or_default()
+        .strftime("%FT%T.%3fZ")
+        .to_string()
 }
 
 #[cfg(test)]
@@ -325,7 +341,10 @@ mod tests {
         assert_eq!(value["status"], "resolved");
         assert_eq!(value["receiver"], "pager");
         assert_eq!(value["groupKey"], "{}:{alertname=\"disk\"}");
-        assert_eq!(value["groupLabels"], serde_json::json!({"alertname": "disk"}));
+        assert_eq!(
+            value["groupLabels"],
+            serde_json::json!({"alertname": "disk"})
+        );
         assert_eq!(
             value["commonLabels"],
             serde_json::json!({"alertname": "disk", "severity": "warning", "instance": "host-1"})

@@ -1,5 +1,6 @@
 //! Aggregations: many series to one per group, or a choice among those of a group.
 
+use bellwether_core::LabelSet;
 use hashbrown::HashMap;
 
 use super::ast::{AggregateExpr, Aggregation, Expr, LabelModifier};
@@ -8,7 +9,6 @@ use super::functions::{number_text, short_text};
 use super::labels::{drop, keep, with};
 use super::query::QueryError;
 use super::sum::{Mean, Spread, Sum, order, quantile};
-use bellwether_core::LabelSet;
 
 impl Eval<'_> {
     pub(super) fn aggregate(&self, aggregate: &AggregateExpr) -> Result<Vec<Line>, QueryError> {
@@ -25,7 +25,10 @@ impl Eval<'_> {
             | Aggregation::LimitRatio => {
                 let param = self.number(param)?;
                 if op == Aggregation::LimitRatio {
-                    for ratio in outside(&param, -1.0).into_iter().filter(|ratio| !ratio.is_nan()) {
+                    for ratio in outside(&param, -1.0)
+                        .into_iter()
+                        .filter(|ratio| !ratio.is_nan())
+                    {
                         let (given, kept) = (short_text(ratio), short_text(ratio.signum()));
                         let text = format!(
                             "ratio value should be between -1 and 1, got {given}, capping to {kept}"
@@ -39,8 +42,10 @@ impl Eval<'_> {
                 let q = self.number(param)?;
                 for q in outside(&q, 0.0) {
                     let text = short_text(q);
-                    self.notes
-                        .warn(at, format!("quantile value should be between 0 and 1, got {text}"));
+                    self.notes.warn(
+                        at,
+                        format!("quantile value should be between 0 and 1, got {text}"),
+                    );
                 }
                 groups.each_step(self, &lines, |step, values| quantile(q[step], values))
             }
@@ -51,7 +56,9 @@ impl Eval<'_> {
     fn number(&self, param: Option<&Expr>) -> Result<Vec<f64>, QueryError> {
         match param {
             Some(param) => self.scalar(param),
-            None => Err(QueryError::BadData("the aggregation needs a parameter".into())),
+            None => Err(QueryError::BadData(
+                "the aggregation needs a parameter".into(),
+            )),
         }
     }
 
@@ -67,14 +74,19 @@ impl Eval<'_> {
             None => String::new(),
         };
         if label.is_empty() {
-            return Err(QueryError::Execution(format!("invalid label name {label:?}")));
+            return Err(QueryError::Execution(format!(
+                "invalid label name {label:?}"
+            )));
         }
         let mut made = HashMap::<LabelSet, usize>::new();
         let mut counts: Vec<Line> = Vec::new();
         for (line, group) in lines.iter().zip(&groups.of) {
             self.guard.check()?;
-            for (step, value) in
-                line.values.iter().enumerate().filter(|(_, value)| !absent(**value))
+            for (step, value) in line
+                .values
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| !absent(**value))
             {
                 let labels = with(&groups.labels[*group], &label, &number_text(*value));
                 let index = match made.get(&labels) {
@@ -108,8 +120,11 @@ impl Eval<'_> {
             let size = self.size(op, *param)?;
             for members in &members {
                 self.guard.check()?;
-                let mut there: Vec<usize> =
-                    members.iter().copied().filter(|at| !absent(lines[*at].values[step])).collect();
+                let mut there: Vec<usize> = members
+                    .iter()
+                    .copied()
+                    .filter(|at| !absent(lines[*at].values[step]))
+                    .collect();
                 let value = |at: &usize| lines[*at].values[step];
                 match (op, size) {
                     (Aggregation::LimitRatio, Size::Ratio(ratio)) => {
@@ -141,7 +156,10 @@ impl Eval<'_> {
         }
         if self.grid.steps() == 1 {
             let mut taken: Vec<Option<Line>> = lines.into_iter().map(Some).collect();
-            return Ok(order_of_first.into_iter().filter_map(|at| taken[at].take()).collect());
+            return Ok(order_of_first
+                .into_iter()
+                .filter_map(|at| taken[at].take())
+                .collect());
         }
         lines.retain(|line| !line.values.iter().copied().all(absent));
         Ok(lines)
@@ -154,7 +172,9 @@ impl Eval<'_> {
             }
             if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_807.0).contains(&param) {
                 let text = short_text(param);
-                return Err(QueryError::Execution(format!("Scalar value {text} overflows int64")));
+                return Err(QueryError::Execution(format!(
+                    "Scalar value {text} overflows int64"
+                )));
             }
             return Ok(Size::Count(param.max(0.0) as usize));
         }
@@ -168,8 +188,16 @@ impl Eval<'_> {
 /// Those of the parameters of all steps that are told to be not in `least..=1`: NaN, the greatest and the least.
 fn outside(param: &[f64], least: f64) -> Vec<f64> {
     let nan = param.iter().copied().find(|value| value.is_nan());
-    let greatest = param.iter().copied().reduce(f64::max).filter(|value| *value > 1.0);
-    let smallest = param.iter().copied().reduce(f64::min).filter(|value| *value < least);
+    let greatest = param
+        .iter()
+        .copied()
+        .reduce(f64::max)
+        .filter(|value| *value > 1.0);
+    let smallest = param
+        .iter()
+        .copied()
+        .reduce(f64::min)
+        .filter(|value| *value < least);
     [nan, greatest, smallest].into_iter().flatten().collect()
 }
 
@@ -225,13 +253,18 @@ fn falling(a: f64, b: f64) -> std::cmp::Ordering {
 
 /// Smallest first, NaN last.
 fn rising(a: f64, b: f64) -> std::cmp::Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 /// Whether a series is in a sample of this ratio; with a negative ratio, in the rest of one.
 fn sampled(labels: &LabelSet, ratio: f64) -> bool {
     let place = super::hash::place(labels);
-    if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio }
+    if ratio >= 0.0 {
+        place < ratio
+    } else {
+        place >= 1.0 + ratio
+    }
 }
 
 /// The groups of the series.
@@ -305,12 +338,15 @@ impl Grouped {
 /// One number of the values of a group, of which there is at least one.
 fn reduce(op: Aggregation, values: &mut [f64]) -> f64 {
     let first = values[0];
-    let best =
-        |better: fn(f64, f64) -> bool| {
-            values.iter().fold(first, |best, value| {
-                if better(*value, best) || best.is_nan() { *value } else { best }
-            })
-        };
+    let best = |better: fn(f64, f64) -> bool| {
+        values.iter().fold(first, |best, value| {
+            if better(*value, best) || best.is_nan() {
+                *value
+            } else {
+                best
+            }
+        })
+    };
     match op {
         Aggregation::Sum => {
             let mut sum = Sum::default();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::parse::Signature;
 use bellwether_matcher::LabelMatcher;
+
+use super::parse::Signature;
 
 /// Where something stands in the text, in bytes. All places are equal: two expressions are the same
 /// wherever they stand.
@@ -228,7 +229,10 @@ impl Op {
     ];
 
     pub(super) fn text(self) -> &'static str {
-        Self::ALL.iter().find(|(_, op)| *op == self).map_or("", |(text, _)| text)
+        Self::ALL
+            .iter()
+            .find(|(_, op)| *op == self)
+            .map_or("", |(text, _)| text)
     }
 
     pub(super) fn is_comparison(self) -> bool {
@@ -280,7 +284,10 @@ impl Aggregation {
     ];
 
     pub(super) fn text(self) -> &'static str {
-        Self::ALL.iter().find(|(_, op)| *op == self).map_or("", |(text, _)| text)
+        Self::ALL
+            .iter()
+            .find(|(_, op)| *op == self)
+            .map_or("", |(text, _)| text)
     }
 
     /// The type of its parameter, if it has one.
@@ -335,7 +342,10 @@ impl Expr {
             Self::String(one) => one.at,
             Self::Paren(one) => one.at,
             Self::Unary(one) => one.at,
-            Self::Binary(one) => Span { start: one.lhs.span().start, end: one.rhs.span().end },
+            Self::Binary(one) => Span {
+                start: one.lhs.span().start,
+                end: one.rhs.span().end,
+            },
             Self::Aggregate(one) => one.at,
             Self::Call(one) => one.at,
             Self::VectorSelector(one) => one.at,

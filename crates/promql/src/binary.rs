@@ -1,12 +1,12 @@
 //! Binary operators: arithmetic, comparison, sets; between numbers and between vectors.
 
+use bellwether_core::LabelSet;
 use hashbrown::HashMap;
 
 use super::ast::{BinModifier, BinaryExpr, Cardinality, Expr, Fill, LabelModifier, Op};
 use super::eval::{ABSENT, Eval, Line, Out, absent};
 use super::labels::{drop, keep, shown, without_name};
 use super::query::QueryError;
-use bellwether_core::LabelSet;
 
 /// What an operator makes of two numbers.
 enum Made {
@@ -70,16 +70,20 @@ impl Eval<'_> {
                 let pairs = left.into_iter().zip(right);
                 Out::Scalar(pairs.map(|(a, b)| result(op, a, b, true, a)).collect())
             }
-            (Out::Vector(lines), Out::Scalar(numbers)) => {
-                Out::Vector(with_numbers(lines, &numbers, op, as_bool, |value, number| {
-                    (value, number)
-                }))
-            }
-            (Out::Scalar(numbers), Out::Vector(lines)) => {
-                Out::Vector(with_numbers(lines, &numbers, op, as_bool, |value, number| {
-                    (number, value)
-                }))
-            }
+            (Out::Vector(lines), Out::Scalar(numbers)) => Out::Vector(with_numbers(
+                lines,
+                &numbers,
+                op,
+                as_bool,
+                |value, number| (value, number),
+            )),
+            (Out::Scalar(numbers), Out::Vector(lines)) => Out::Vector(with_numbers(
+                lines,
+                &numbers,
+                op,
+                as_bool,
+                |value, number| (number, value),
+            )),
             (Out::Vector(left), Out::Vector(right)) => {
                 let modifier = &binary.modifier;
                 let matching = Matching::new(modifier);
@@ -105,7 +109,11 @@ impl Eval<'_> {
     ) -> Result<Vec<Line>, QueryError> {
         // The side of which each label set may occur once per group is the right one.
         let swapped = matches!(matching.card, Cardinality::OneToMany(_));
-        let (many, one) = if swapped { (right, left) } else { (left, right) };
+        let (many, one) = if swapped {
+            (right, left)
+        } else {
+            (left, right)
+        };
         let mut groups = Groups::default();
         let many_groups = groups.of(self, &many, matching)?;
         let one_groups = groups.of(self, &one, matching)?;
@@ -113,7 +121,14 @@ impl Eval<'_> {
         let (fill_many, fill_one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
         let filled = fill_many.is_some() || fill_one.is_some();
         let as_bool = modifier.return_bool;
-        let join = Join { op, as_bool, matching, many: &many, one: &one, swapped };
+        let join = Join {
+            op,
+            as_bool,
+            matching,
+            many: &many,
+            one: &one,
+            swapped,
+        };
         let mut made = Joined::new(self);
         let single = matches!(matching.card, Cardinality::OneToOne);
         let mut groups = vec![Group::default(); groups.count()];
@@ -156,7 +171,8 @@ impl Eval<'_> {
                 }
             }
         }
-        made.lines.retain(|line| !line.values.iter().copied().all(absent));
+        made.lines
+            .retain(|line| !line.values.iter().copied().all(absent));
         Ok(made.lines)
     }
 }
@@ -209,12 +225,20 @@ impl Matching {
             Some(LabelModifier::Exclude(labels)) => (false, labels.clone()),
             None => (false, Vec::new()),
         };
-        Self { card: modifier.card.clone(), on, labels }
+        Self {
+            card: modifier.card.clone(),
+            on,
+            labels,
+        }
     }
 
     /// What must be equal on both sides.
     fn group(&self, labels: &LabelSet) -> LabelSet {
-        if self.on { keep(labels, &self.labels) } else { drop(labels, &self.labels) }
+        if self.on {
+            keep(labels, &self.labels)
+        } else {
+            drop(labels, &self.labels)
+        }
     }
 }
 
@@ -276,13 +300,18 @@ impl Join<'_> {
             (None, Some(one)) => self.matching.group(one),
             (None, None) => empty.clone(),
         };
-        let base = if self.op.is_comparison() { base } else { without_name(&base) };
+        let base = if self.op.is_comparison() {
+            base
+        } else {
+            without_name(&base)
+        };
         match &self.matching.card {
             Cardinality::OneToOne if self.matching.on => keep(&base, &self.matching.labels),
             Cardinality::OneToOne => {
                 let ignored = &self.matching.labels;
                 LabelSet::new(
-                    base.iter().filter(|(name, _)| !ignored.iter().any(|one| one == name)),
+                    base.iter()
+                        .filter(|(name, _)| !ignored.iter().any(|one| one == name)),
                 )
             }
             Cardinality::ManyToOne(include) | Cardinality::OneToMany(include) => {
@@ -326,7 +355,11 @@ impl<'e> Joined<'e> {
         (many, one): (f64, f64),
         step: usize,
     ) -> Result<(), QueryError> {
-        let (a, b) = if join.swapped { (one, many) } else { (many, one) };
+        let (a, b) = if join.swapped {
+            (one, many)
+        } else {
+            (many, one)
+        };
         let value = result(join.op, a, b, join.as_bool, a);
         let index = match self.by_pair.get(&pair) {
             Some(index) => *index,
@@ -347,7 +380,8 @@ impl<'e> Joined<'e> {
             None => {
                 let dropped = pair.0.is_some_and(|index| join.many[index].drop_name);
                 self.by_labels.insert(labels.clone(), self.lines.len());
-                self.lines.push(self.eval.new_line(labels, join.as_bool || dropped)?);
+                self.lines
+                    .push(self.eval.new_line(labels, join.as_bool || dropped)?);
                 self.taken.push(None);
                 self.lines.len() - 1
             }
@@ -415,7 +449,8 @@ impl Eval<'_> {
     ) -> Result<Vec<Vec<bool>>, QueryError> {
         let steps = self.grid.steps();
         let numbers = groups.of(self, lines, matching)?;
-        self.guard.charge_bytes(steps.saturating_mul(groups.count()))?;
+        self.guard
+            .charge_bytes(steps.saturating_mul(groups.count()))?;
         let mut present = vec![vec![false; steps]; groups.count()];
         for (line, group) in lines.iter().zip(numbers) {
             self.guard.check()?;

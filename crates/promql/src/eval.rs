@@ -1,5 +1,7 @@
 //! Evaluation of an expression over all steps at once.
 
+use bellwether_core::{LabelSet, METRIC_NAME};
+
 use super::ast::{Call, Expr, SubqueryExpr, ValueType};
 use super::functions::{self, Window};
 use super::guard::{Guard, Held, Stopped};
@@ -8,7 +10,6 @@ use super::notes::Notes;
 use super::query::{Options, QueryError};
 use super::queryable::{Queryable, SampledSeries};
 use super::selector::{Moment, millis};
-use bellwether_core::{LabelSet, METRIC_NAME};
 
 /// The value of a series in a step in which it has none. No sample that counts has these bits.
 pub(super) const ABSENT: f64 = f64::from_bits(SampledSeries::STALE);
@@ -54,7 +55,11 @@ impl Grid {
     }
 
     fn first_only(&self) -> Self {
-        Self { start: self.start, end: self.start, step: 1 }
+        Self {
+            start: self.start,
+            end: self.start,
+            step: 1,
+        }
     }
 }
 
@@ -157,18 +162,35 @@ impl Eval<'_> {
         let steps = self.grid.steps();
         self.guard.charge_bytes(SERIES)?;
         self.guard.charge(steps)?;
-        Ok(Line { labels, drop_name, values: vec![ABSENT; steps] })
+        Ok(Line {
+            labels,
+            drop_name,
+            values: vec![ABSENT; steps],
+        })
     }
 
     /// What a range vector holds at the only step.
     fn cut(&self, ranges: Ranges) -> Vec<SampledSeries> {
         let at = ranges.moment.at(self.grid.start);
         let cut = |one: Ranged| {
-            let start = one.times.partition_point(|time| *time <= at.saturating_sub(ranges.range));
+            let start = one
+                .times
+                .partition_point(|time| *time <= at.saturating_sub(ranges.range));
             let end = one.times.partition_point(|time| *time <= at);
-            let labels = if one.drop_name { without_name(&one.labels) } else { one.labels };
-            let (times, values) = (one.times[start..end].to_vec(), one.values[start..end].to_vec());
-            SampledSeries { labels, times, values }
+            let labels = if one.drop_name {
+                without_name(&one.labels)
+            } else {
+                one.labels
+            };
+            let (times, values) = (
+                one.times[start..end].to_vec(),
+                one.values[start..end].to_vec(),
+            );
+            SampledSeries {
+                labels,
+                times,
+                values,
+            }
         };
         let all = ranges.series.into_iter().map(cut);
         all.filter(|series| !series.times.is_empty()).collect()
@@ -227,7 +249,13 @@ impl Eval<'_> {
     fn evaluated(&self, expr: &Expr) -> Result<Out, QueryError> {
         self.guard.check()?;
         if self.grid.steps() > 1 && worth_once(expr) && fixed(expr) {
-            return self.repeated(Eval { grid: self.grid.first_only(), ..*self }.eval(expr)?);
+            return self.repeated(
+                Eval {
+                    grid: self.grid.first_only(),
+                    ..*self
+                }
+                .eval(expr)?,
+            );
         }
         match expr {
             Expr::Number(number) => {
@@ -241,9 +269,9 @@ impl Eval<'_> {
             Expr::Binary(binary) => self.binary(binary),
             Expr::Aggregate(aggregate) => Ok(Out::Vector(self.aggregate(aggregate)?)),
             Expr::Call(call) => functions::call(self, call),
-            Expr::MatrixSelector(_) | Expr::Subquery(_) => {
-                Err(QueryError::BadData("a range vector where none can be".into()))
-            }
+            Expr::MatrixSelector(_) | Expr::Subquery(_) => Err(QueryError::BadData(
+                "a range vector where none can be".into(),
+            )),
         }
     }
 
@@ -254,7 +282,10 @@ impl Eval<'_> {
             Out::Scalar(values) => Out::Scalar(vec![values[0]; steps]),
             Out::Vector(lines) => {
                 self.guard.charge(lines.len().saturating_mul(steps))?;
-                let repeat = |line: Line| Line { values: vec![line.values[0]; steps], ..line };
+                let repeat = |line: Line| Line {
+                    values: vec![line.values[0]; steps],
+                    ..line
+                };
                 Out::Vector(lines.into_iter().map(repeat).collect())
             }
             other => other,
@@ -263,14 +294,21 @@ impl Eval<'_> {
 
     fn negated(&self, expr: &Expr) -> Result<Out, QueryError> {
         let negate = |values: Vec<f64>| -> Vec<f64> {
-            values.into_iter().map(|value| if absent(value) { value } else { -value }).collect()
+            values
+                .into_iter()
+                .map(|value| if absent(value) { value } else { -value })
+                .collect()
         };
         Ok(match self.eval(expr)? {
             Out::Scalar(values) => Out::Scalar(negate(values)),
             Out::Vector(lines) => Out::Vector(
                 lines
                     .into_iter()
-                    .map(|line| Line { drop_name: true, values: negate(line.values), ..line })
+                    .map(|line| Line {
+                        drop_name: true,
+                        values: negate(line.values),
+                        ..line
+                    })
                     .collect(),
             ),
             other => other,
@@ -310,9 +348,14 @@ impl Eval<'_> {
                 let moment = Moment::new(self, &selector.moment);
                 let range = millis(matrix.range);
                 let series = self.read(selector, moment, range)?;
-                let series =
-                    series.into_iter().map(|one| ranged(one.labels, false, one.times, one.values));
-                Ok(Ranges { series: series.collect(), moment, range })
+                let series = series
+                    .into_iter()
+                    .map(|one| ranged(one.labels, false, one.times, one.values));
+                Ok(Ranges {
+                    series: series.collect(),
+                    moment,
+                    range,
+                })
             }
             Expr::Subquery(subquery) => self.subquery(subquery),
             _ => Err(QueryError::BadData("expected a range vector".into())),
@@ -326,11 +369,20 @@ impl Eval<'_> {
         let step = millis(subquery.step.unwrap_or(self.options.subquery_step)).max(1);
         let first = moment.at(self.grid.start).saturating_sub(range);
         // Ranges are open on the left.
-        let start = first.div_euclid(step).saturating_add(1).saturating_mul(step);
+        let start = first
+            .div_euclid(step)
+            .saturating_add(1)
+            .saturating_mul(step);
         let end = moment.at(self.grid.last());
         let grid = Grid { start, end, step };
         match grid.steps() {
-            0 => return Ok(Ranges { series: Vec::new(), moment, range }),
+            0 => {
+                return Ok(Ranges {
+                    series: Vec::new(),
+                    moment,
+                    range,
+                });
+            }
             steps if steps > MAX_SUBQUERY_STEPS => {
                 return Err(QueryError::Execution(format!(
                     "subquery of {steps} steps, {MAX_SUBQUERY_STEPS} at the most: try a longer step or a shorter range"
@@ -343,16 +395,33 @@ impl Eval<'_> {
         let lines = match inner.eval(&subquery.expr)? {
             Out::Vector(lines) => lines,
             Out::Scalar(values) => {
-                vec![Line { labels: LabelSet::default(), drop_name: false, values }]
+                vec![Line {
+                    labels: LabelSet::default(),
+                    drop_name: false,
+                    values,
+                }]
             }
-            _ => return Err(QueryError::BadData("a subquery over no instant vector".into())),
+            _ => {
+                return Err(QueryError::BadData(
+                    "a subquery over no instant vector".into(),
+                ));
+            }
         };
         let mut series = Vec::with_capacity(lines.len());
         for line in lines {
             self.guard.charge(line.values.len())?;
-            series.push(ranged(line.labels, line.drop_name, grid.times().collect(), line.values));
+            series.push(ranged(
+                line.labels,
+                line.drop_name,
+                grid.times().collect(),
+                line.values,
+            ));
         }
-        Ok(Ranges { series, moment, range })
+        Ok(Ranges {
+            series,
+            moment,
+            range,
+        })
     }
 
     /// Gives `function` what each step sees of each series; series without any result go.
@@ -362,7 +431,11 @@ impl Eval<'_> {
         keep_name: bool,
         mut function: impl FnMut(usize, &Window<'_>) -> Option<f64>,
     ) -> Result<Vec<Line>, QueryError> {
-        let Ranges { series, moment, range } = ranges;
+        let Ranges {
+            series,
+            moment,
+            range,
+        } = ranges;
         let mut lines = Vec::new();
         for one in series {
             let mut values = vec![ABSENT; self.grid.steps()];
@@ -395,7 +468,11 @@ impl Eval<'_> {
             if seen {
                 self.guard.charge(values.len())?;
                 let drop_name = one.drop_name || !keep_name;
-                lines.push(Line { labels: one.labels, drop_name, values });
+                lines.push(Line {
+                    labels: one.labels,
+                    drop_name,
+                    values,
+                });
             }
         }
         Ok(lines)
@@ -404,7 +481,11 @@ impl Eval<'_> {
 
 /// The first index at or after `from` whose time is after `at`. Windows mostly move by little.
 fn advance(times: &[i64], from: usize, at: i64) -> usize {
-    let near = times[from..].iter().take(8).take_while(|time| **time <= at).count();
+    let near = times[from..]
+        .iter()
+        .take(8)
+        .take_while(|time| **time <= at)
+        .count();
     if near < 8 {
         return from + near;
     }
@@ -418,7 +499,12 @@ fn ranged(labels: LabelSet, drop_name: bool, mut times: Vec<i64>, mut values: Ve
         times.retain(|_| !stale.next().unwrap_or_default());
         values.retain(|value| !absent(*value));
     }
-    Ranged { labels, drop_name, times, values }
+    Ranged {
+        labels,
+        drop_name,
+        times,
+        values,
+    }
 }
 
 /// Whether an expression costs something to evaluate.

@@ -6,10 +6,11 @@ mod math;
 mod over_time;
 mod series;
 
+use bellwether_core::GoQuoted;
+
 use super::ast::{Call, Expr};
 use super::eval::{ABSENT, Eval, Line, Out, absent, name_of};
 use super::query::QueryError;
-use bellwether_core::GoQuoted;
 
 /// What a step sees of a series in a range.
 pub(super) struct Window<'a> {
@@ -59,7 +60,10 @@ const TABLE: &[(&str, Kind)] = &[
     ("clamp_min", Map(|v, s| math::most(v, s[0]))),
     ("cos", Map(|v, _| v.cos())),
     ("cosh", Map(|v, _| v.cosh())),
-    ("count_over_time", OverTime(|w, _| Some(w.values.len() as f64))),
+    (
+        "count_over_time",
+        OverTime(|w, _| Some(w.values.len() as f64)),
+    ),
     ("day_of_month", Date(date::day_of_month)),
     ("day_of_week", Date(date::day_of_week)),
     ("day_of_year", Date(date::day_of_year)),
@@ -70,7 +74,10 @@ const TABLE: &[(&str, Kind)] = &[
     ("double_exponential_smoothing", Special(over_time::smoothed)),
     ("end", Special(series::end)),
     ("exp", Map(|v, _| v.exp())),
-    ("first_over_time", OverTimeNamed(|w, _| w.values.first().copied())),
+    (
+        "first_over_time",
+        OverTimeNamed(|w, _| w.values.first().copied()),
+    ),
     ("floor", Map(|v, _| v.floor())),
     ("histogram_avg", Special(series::nothing)),
     ("histogram_count", Special(series::nothing)),
@@ -87,18 +94,30 @@ const TABLE: &[(&str, Kind)] = &[
     ("irate", OverTime(over_time::irate)),
     ("label_join", Special(series::label_join)),
     ("label_replace", Special(series::label_replace)),
-    ("last_over_time", OverTimeNamed(|w, _| w.values.last().copied())),
+    (
+        "last_over_time",
+        OverTimeNamed(|w, _| w.values.last().copied()),
+    ),
     ("ln", Map(|v, _| v.ln())),
     ("log10", Map(|v, _| v.log10())),
     ("log2", Map(|v, _| v.log2())),
     ("mad_over_time", OverTime(over_time::mad)),
-    ("max_of", Special(|eval, call| math::better(eval, call, math::most))),
+    (
+        "max_of",
+        Special(|eval, call| math::better(eval, call, math::most)),
+    ),
     ("max_over_time", OverTime(over_time::max)),
-    ("min_of", Special(|eval, call| math::better(eval, call, math::least))),
+    (
+        "min_of",
+        Special(|eval, call| math::better(eval, call, math::least)),
+    ),
     ("min_over_time", OverTime(over_time::min)),
     ("minute", Date(date::minute)),
     ("month", Date(date::month)),
-    ("pi", Special(|eval, _| Ok(Out::Scalar(vec![std::f64::consts::PI; eval.grid.steps()])))),
+    (
+        "pi",
+        Special(|eval, _| Ok(Out::Scalar(vec![std::f64::consts::PI; eval.grid.steps()]))),
+    ),
     ("predict_linear", OverTime(over_time::predict_linear)),
     ("present_over_time", OverTime(|_, _| Some(1.0))),
     ("quantile_over_time", Special(over_time::quantiles)),
@@ -111,22 +130,46 @@ const TABLE: &[(&str, Kind)] = &[
     ("sgn", Map(|v, _| math::sign(v))),
     ("sin", Map(|v, _| v.sin())),
     ("sinh", Map(|v, _| v.sinh())),
-    ("sort", Special(|eval, call| series::sort(eval, call, false))),
-    ("sort_by_label", Special(|eval, call| series::sort_by_label(eval, call, false))),
-    ("sort_by_label_desc", Special(|eval, call| series::sort_by_label(eval, call, true))),
-    ("sort_desc", Special(|eval, call| series::sort(eval, call, true))),
+    (
+        "sort",
+        Special(|eval, call| series::sort(eval, call, false)),
+    ),
+    (
+        "sort_by_label",
+        Special(|eval, call| series::sort_by_label(eval, call, false)),
+    ),
+    (
+        "sort_by_label_desc",
+        Special(|eval, call| series::sort_by_label(eval, call, true)),
+    ),
+    (
+        "sort_desc",
+        Special(|eval, call| series::sort(eval, call, true)),
+    ),
     ("sqrt", Map(|v, _| v.sqrt())),
     ("start", Special(series::start)),
-    ("stddev_over_time", OverTime(|w, _| Some(over_time::variance(w).sqrt()))),
-    ("stdvar_over_time", OverTime(|w, _| Some(over_time::variance(w)))),
+    (
+        "stddev_over_time",
+        OverTime(|w, _| Some(over_time::variance(w).sqrt())),
+    ),
+    (
+        "stdvar_over_time",
+        OverTime(|w, _| Some(over_time::variance(w))),
+    ),
     ("step", Special(series::step)),
     ("sum_over_time", OverTime(over_time::sum)),
     ("tan", Map(|v, _| v.tan())),
     ("tanh", Map(|v, _| v.tanh())),
     ("time", Special(series::time)),
     ("timestamp", Special(series::timestamp)),
-    ("ts_of_first_over_time", OverTime(|w, _| w.times.first().map(|t| *t as f64 / 1e3))),
-    ("ts_of_last_over_time", OverTime(|w, _| w.times.last().map(|t| *t as f64 / 1e3))),
+    (
+        "ts_of_first_over_time",
+        OverTime(|w, _| w.times.first().map(|t| *t as f64 / 1e3)),
+    ),
+    (
+        "ts_of_last_over_time",
+        OverTime(|w, _| w.times.last().map(|t| *t as f64 / 1e3)),
+    ),
     ("ts_of_max_over_time", OverTime(over_time::ts_of_max)),
     ("ts_of_min_over_time", OverTime(over_time::ts_of_min)),
     ("vector", Special(series::vector)),
@@ -137,7 +180,9 @@ const TABLE: &[(&str, Kind)] = &[
 pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
     let name = call.func.name;
     let Some((_, kind)) = TABLE.iter().find(|(known, _)| *known == name) else {
-        return Err(QueryError::BadData(format!("unknown function with name {name:?}")));
+        return Err(QueryError::BadData(format!(
+            "unknown function with name {name:?}"
+        )));
     };
     match kind {
         OverTime(function) => over_time(eval, call, false, *function),
@@ -149,9 +194,16 @@ pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
         Date(function) => {
             let Some(argument) = call.args.first() else {
                 let labels = bellwether_core::LabelSet::default();
-                let values = eval.grid.times().map(|at| function(at.div_euclid(1000) as f64));
+                let values = eval
+                    .grid
+                    .times()
+                    .map(|at| function(at.div_euclid(1000) as f64));
                 let values = values.collect();
-                return Ok(Out::Vector(vec![Line { labels, drop_name: false, values }]));
+                return Ok(Out::Vector(vec![Line {
+                    labels,
+                    drop_name: false,
+                    values,
+                }]));
             };
             let lines = eval.lines(argument)?;
             Ok(Out::Vector(mapped(lines, |_, value| function(value))))
@@ -162,7 +214,10 @@ pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
 
 /// The scalars among the arguments, by step.
 fn scalars(eval: &Eval<'_>, arguments: &[Expr]) -> Result<Vec<Vec<f64>>, QueryError> {
-    arguments.iter().map(|argument| eval.scalar(argument)).collect()
+    arguments
+        .iter()
+        .map(|argument| eval.scalar(argument))
+        .collect()
 }
 
 fn over_time(
@@ -194,7 +249,8 @@ fn doubt_counters(eval: &Eval<'_>, call: &Call, lines: &[Line]) {
     for name in lines.iter().map(name_of) {
         let counts = name.is_empty() || ends.iter().any(|end| name.ends_with(end));
         if !counts && name != before {
-            eval.notes.info(call.args[0].span(), format!("{text}: {}", GoQuoted(name)));
+            eval.notes
+                .info(call.args[0].span(), format!("{text}: {}", GoQuoted(name)));
         }
         before = name;
     }
@@ -219,7 +275,11 @@ fn mapped(mut lines: Vec<Line>, mut function: impl FnMut(usize, f64) -> f64) -> 
     for line in &mut lines {
         line.drop_name = true;
         for (step, value) in line.values.iter_mut().enumerate() {
-            *value = if absent(*value) { ABSENT } else { function(step, *value) };
+            *value = if absent(*value) {
+                ABSENT
+            } else {
+                function(step, *value)
+            };
         }
     }
     lines
@@ -238,7 +298,9 @@ pub(super) fn short_text(value: f64) -> String {
 fn exponential(value: f64) -> String {
     let text = format!("{value:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
+    let (sign, exponent) = exponent
+        .strip_prefix('-')
+        .map_or(('+', exponent), |e| ('-', e));
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
@@ -255,7 +317,9 @@ pub(super) fn two_digits(value: f64) -> String {
 /// A quantile as OpenMetrics writes it in a label: `1.0`.
 fn quantile_text(value: f64) -> String {
     let text = short_text(value);
-    let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let whole = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
     if whole { text + ".0" } else { text }
 }
 
@@ -277,17 +341,51 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_go_does() {
-        let shown = [0.0, 1.0, -0.5, 999_999.0, 1e6, 1_234_567.0, 1e-4, 1.5e-7, f64::INFINITY];
+        let shown = [
+            0.0,
+            1.0,
+            -0.5,
+            999_999.0,
+            1e6,
+            1_234_567.0,
+            1e-4,
+            1.5e-7,
+            f64::INFINITY,
+        ];
         assert_eq!(
             shown.map(short_text),
-            ["0", "1", "-0.5", "999999", "1e+06", "1.234567e+06", "0.0001", "1.5e-07", "+Inf"]
+            [
+                "0",
+                "1",
+                "-0.5",
+                "999999",
+                "1e+06",
+                "1.234567e+06",
+                "0.0001",
+                "1.5e-07",
+                "+Inf"
+            ]
         );
-        let short = [0.0, 1.0, 12.6, 1234.0, 0.0001234, 0.00001, 99.6, f64::INFINITY];
+        let short = [
+            0.0,
+            1.0,
+            12.6,
+            1234.0,
+            0.0001234,
+            0.00001,
+            99.6,
+            f64::INFINITY,
+        ];
         assert_eq!(
             short.map(two_digits),
-            ["0", "1", "13", "1.2e+03", "0.00012", "1e-05", "1e+02", "+Inf"]
+            [
+                "0", "1", "13", "1.2e+03", "0.00012", "1e-05", "1e+02", "+Inf"
+            ]
         );
-        assert_eq!([0.0, -1.0, 0.25, 1e6].map(quantile_text), ["0.0", "-1.0", "0.25", "1e+06"]);
+        assert_eq!(
+            [0.0, -1.0, 0.25, 1e6].map(quantile_text),
+            ["0.0", "-1.0", "0.25", "1e+06"]
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What keeps one query within its limits, and lets others end it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU64};
 
 /// The limits of one query, shared by all that work on it. Whoever owns the clock calls
 /// [`Guard::time_out`]; whoever loses interest calls [`Guard::cancel`].
@@ -77,7 +78,10 @@ impl Pool {
     /// Limits all queries that share it to `max_bytes` bytes, samples included.
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
-        Self { held: AtomicU64::new(0), max_bytes }
+        Self {
+            held: AtomicU64::new(0),
+            max_bytes,
+        }
     }
 
     /// Bytes that its queries hold now.
@@ -105,7 +109,14 @@ impl Guard {
     #[must_use]
     pub fn within(max_samples: u64, max_bytes: u64, pool: Arc<Pool>) -> Self {
         let (stopped, samples, bytes) = (AtomicU8::new(RUNS), AtomicU64::new(0), AtomicU64::new(0));
-        Self { stopped, samples, bytes, max_samples, max_bytes, pool }
+        Self {
+            stopped,
+            samples,
+            bytes,
+            max_samples,
+            max_bytes,
+            pool,
+        }
     }
 
     /// Ends the query: nobody waits for it.
@@ -119,7 +130,9 @@ impl Guard {
     }
 
     fn stop(&self, why: u8) {
-        self.stopped.compare_exchange(RUNS, why, Relaxed, Relaxed).ok();
+        self.stopped
+            .compare_exchange(RUNS, why, Relaxed, Relaxed)
+            .ok();
     }
 
     /// Whether the query may go on. Cheap: ask at least every few thousand samples.
@@ -139,7 +152,10 @@ impl Guard {
     /// # Errors
     /// They are too many, or the query was ended.
     pub fn charge(&self, samples: usize) -> Result<(), Stopped> {
-        self.hold(Held { samples: samples as u64, bytes: 0 })
+        self.hold(Held {
+            samples: samples as u64,
+            bytes: 0,
+        })
     }
 
     /// Counts `bytes` of labels, texts or regular expressions that the query now holds.
@@ -147,7 +163,10 @@ impl Guard {
     /// # Errors
     /// They are too many, or the query was ended.
     pub fn charge_bytes(&self, bytes: usize) -> Result<(), Stopped> {
-        self.hold(Held { samples: 0, bytes: bytes as u64 })
+        self.hold(Held {
+            samples: 0,
+            bytes: bytes as u64,
+        })
     }
 
     /// Counts the labels of one series, `length` bytes of text, before they are made.
@@ -183,7 +202,10 @@ impl Guard {
 
     /// Counts `samples` that the query gave back.
     pub fn release(&self, samples: usize) {
-        self.give_back(Held { samples: samples as u64, bytes: 0 });
+        self.give_back(Held {
+            samples: samples as u64,
+            bytes: 0,
+        });
     }
 
     fn give_back(&self, less: Held) {
@@ -193,13 +215,18 @@ impl Guard {
         let less = Held { samples, bytes };
         self.samples.fetch_sub(less.samples, Relaxed);
         self.bytes.fetch_sub(less.bytes, Relaxed);
-        self.pool.held.fetch_sub(less.samples * SAMPLE + less.bytes, Relaxed);
+        self.pool
+            .held
+            .fetch_sub(less.samples * SAMPLE + less.bytes, Relaxed);
     }
 
     /// What the query holds now.
     #[must_use]
     pub fn held(&self) -> Held {
-        Held { samples: self.samples.load(Relaxed), bytes: self.bytes.load(Relaxed) }
+        Held {
+            samples: self.samples.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+        }
     }
 
     /// Sets what the query holds to `before` and `made`: what it needed to make that is gone.
@@ -257,8 +284,26 @@ mod tests {
         let pool = Arc::new(Pool::new(1_000));
         let first = Guard::within(100, 500, pool.clone());
         assert_eq!(first.charge_bytes(501), Err(Stopped::TooManyBytes(500)));
-        assert_eq!(first.settle(Held::default(), Held { samples: 20, bytes: 400 }), Ok(()));
-        assert_eq!((first.held(), pool.held()), (Held { samples: 20, bytes: 400 }, 720));
+        assert_eq!(
+            first.settle(
+                Held::default(),
+                Held {
+                    samples: 20,
+                    bytes: 400
+                }
+            ),
+            Ok(())
+        );
+        assert_eq!(
+            (first.held(), pool.held()),
+            (
+                Held {
+                    samples: 20,
+                    bytes: 400
+                },
+                720
+            )
+        );
         let second = Guard::within(100, 500, pool.clone());
         assert_eq!(second.charge(18), Err(Stopped::TooManyTogether(1_000)));
         drop(second);

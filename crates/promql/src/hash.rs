@@ -30,30 +30,41 @@ pub(super) fn place(labels: &LabelSet) -> f64 {
 }
 
 fn round(sum: u64, input: u64) -> u64 {
-    sum.wrapping_add(input.wrapping_mul(PRIMES[1])).rotate_left(31).wrapping_mul(PRIMES[0])
+    sum.wrapping_add(input.wrapping_mul(PRIMES[1]))
+        .rotate_left(31)
+        .wrapping_mul(PRIMES[0])
 }
 
 /// XXH64 with the seed 0.
 fn xxh64(data: &[u8]) -> u64 {
     let (stripes, mut rest) = data.as_chunks::<32>();
-    let word =
-        |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte));
+    let word = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .rev()
+            .fold(0_u64, |word, byte| (word << 8) | u64::from(*byte))
+    };
     let mut hash = PRIMES[4];
     if !stripes.is_empty() {
-        let mut sums =
-            [PRIMES[0].wrapping_add(PRIMES[1]), PRIMES[1], 0, 0_u64.wrapping_sub(PRIMES[0])];
+        let mut sums = [
+            PRIMES[0].wrapping_add(PRIMES[1]),
+            PRIMES[1],
+            0,
+            0_u64.wrapping_sub(PRIMES[0]),
+        ];
         for stripe in stripes {
             for (sum, lane) in sums.iter_mut().zip(stripe.chunks(8)) {
                 *sum = round(*sum, word(lane));
             }
         }
         let turns = [1, 7, 12, 18];
-        hash = sums
-            .iter()
-            .zip(turns)
-            .fold(0, |hash: u64, (sum, turn)| hash.wrapping_add(sum.rotate_left(turn)));
+        hash = sums.iter().zip(turns).fold(0, |hash: u64, (sum, turn)| {
+            hash.wrapping_add(sum.rotate_left(turn))
+        });
         for sum in sums {
-            hash = (hash ^ round(0, sum)).wrapping_mul(PRIMES[0]).wrapping_add(PRIMES[3]);
+            hash = (hash ^ round(0, sum))
+                .wrapping_mul(PRIMES[0])
+                .wrapping_add(PRIMES[3]);
         }
     }
     hash = hash.wrapping_add(data.len() as u64);

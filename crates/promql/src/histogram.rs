@@ -83,7 +83,9 @@ pub(super) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, Option<Lifted>) {
     if q > 1.0 {
         return (f64::INFINITY, None);
     }
-    let Some(mut buckets) = prepared(buckets) else { return (f64::NAN, None) };
+    let Some(mut buckets) = prepared(buckets) else {
+        return (f64::NAN, None);
+    };
     let lifted = ascending(&mut buckets);
     (ranked(q, &buckets), lifted)
 }
@@ -99,7 +101,10 @@ fn ranked(q: f64, buckets: &[Bucket]) -> f64 {
     if at == last {
         return buckets[last - 1].bound;
     }
-    let Bucket { bound: end, mut count } = buckets[at];
+    let Bucket {
+        bound: end,
+        mut count,
+    } = buckets[at];
     if at == 0 && end <= 0.0 {
         return end;
     }
@@ -114,7 +119,9 @@ fn ranked(q: f64, buckets: &[Bucket]) -> f64 {
 
 /// Which part of the observations is between `lower` and `upper`.
 pub(super) fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
-    let Some(buckets) = prepared(buckets) else { return f64::NAN };
+    let Some(buckets) = prepared(buckets) else {
+        return f64::NAN;
+    };
     let count = buckets[buckets.len() - 1].count;
     if count == 0.0 || lower.is_nan() || upper.is_nan() || count.is_nan() {
         return f64::NAN;
@@ -128,7 +135,11 @@ pub(super) fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
 /// How many observations are below `value`, interpolated within its bucket.
 fn below(value: f64, buckets: &[Bucket], count: f64) -> f64 {
     let mut rank = 0.0;
-    let mut start = if buckets[0].bound > 0.0 { 0.0 } else { f64::NEG_INFINITY };
+    let mut start = if buckets[0].bound > 0.0 {
+        0.0
+    } else {
+        f64::NEG_INFINITY
+    };
     for bucket in buckets {
         if start >= value {
             return rank;
@@ -149,7 +160,13 @@ mod tests {
     use super::*;
 
     fn buckets(pairs: &[(f64, f64)]) -> Vec<Bucket> {
-        pairs.iter().map(|(bound, count)| Bucket { bound: *bound, count: *count }).collect()
+        pairs
+            .iter()
+            .map(|(bound, count)| Bucket {
+                bound: *bound,
+                count: *count,
+            })
+            .collect()
     }
 
     #[test]
@@ -160,7 +177,11 @@ mod tests {
         assert_eq!(quantile(0.9, all.clone()), (2.0, None));
         assert_eq!(quantile(0.125, all), (0.5, None));
         let falling = [(1.0, 10.0), (2.0, 9.0), (4.0, 7.0), (inf, 10.0)];
-        let lifted = Lifted { first: 2.0, last: 4.0, most: 3.0 };
+        let lifted = Lifted {
+            first: 2.0,
+            last: 4.0,
+            most: 3.0,
+        };
         assert_eq!(quantile(0.5, buckets(&falling)), (0.5, Some(lifted)));
         assert!(quantile(0.5, buckets(&[(1.0, 10.0)])).0.is_nan());
         assert!(quantile(0.5, Vec::new()).0.is_nan());

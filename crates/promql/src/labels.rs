@@ -13,7 +13,11 @@ pub(super) fn without_name(labels: &LabelSet) -> LabelSet {
 
 /// Only the labels in `names`.
 pub(super) fn keep(labels: &LabelSet, names: &[String]) -> LabelSet {
-    LabelSet::new(labels.iter().filter(|(name, _)| names.iter().any(|one| one == name)))
+    LabelSet::new(
+        labels
+            .iter()
+            .filter(|(name, _)| names.iter().any(|one| one == name)),
+    )
 }
 
 /// All but the name and the labels in `names`.

@@ -3,6 +3,8 @@
 //! All steps of a query are evaluated at once, series by series, and each selector is read once. Pure: what is asked is behind [`Queryable`], time is an
 //! argument, and who wants a query to end tells its [`Guard`].
 
+#![warn(missing_docs)]
+
 mod aggregate;
 mod ast;
 mod binary;

@@ -51,19 +51,29 @@ impl Notes {
     /// Warns of what stands at `at`.
     pub(super) fn warn(&self, at: Span, text: impl Into<String>) {
         let note = Note { at, mended: None };
-        self.warnings.borrow_mut().add(format!("PromQL warning: {}", text.into()), note);
+        self.warnings
+            .borrow_mut()
+            .add(format!("PromQL warning: {}", text.into()), note);
     }
 
     /// Hints at what stands at `at`.
     pub(super) fn info(&self, at: Span, text: impl Into<String>) {
         let note = Note { at, mended: None };
-        self.infos.borrow_mut().add(format!("PromQL info: {}", text.into()), note);
+        self.infos
+            .borrow_mut()
+            .add(format!("PromQL info: {}", text.into()), note);
     }
 
     /// Hints at a histogram at `at` whose buckets were mended at `time`.
     pub(super) fn mended(&self, at: Span, text: &str, lifted: Lifted, time: i64) {
-        let mended = Some(Mended { lifted, times: (time, time), count: 1 });
-        self.infos.borrow_mut().add(format!("PromQL info: {text}"), Note { at, mended });
+        let mended = Some(Mended {
+            lifted,
+            times: (time, time),
+            count: 1,
+        });
+        self.infos
+            .borrow_mut()
+            .add(format!("PromQL info: {text}"), Note { at, mended });
     }
 
     /// The answer with what was noted of the query `text`.
@@ -101,7 +111,9 @@ impl Kept {
             format!("{text}{how} ({line}:{column})")
         };
         let notes = self.notes.into_iter().map(tell);
-        notes.chain(self.left_out.then(|| MORE.to_owned())).collect()
+        notes
+            .chain(self.left_out.then(|| MORE.to_owned()))
+            .collect()
     }
 }
 
@@ -110,7 +122,10 @@ impl Mended {
         let Some(before) = before else { return self };
         Self {
             lifted: self.lifted.with(before.lifted),
-            times: (self.times.0.min(before.times.0), self.times.1.max(before.times.1)),
+            times: (
+                self.times.0.min(before.times.0),
+                self.times.1.max(before.times.1),
+            ),
             count: self.count + before.count,
         }
     }

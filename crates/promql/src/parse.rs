@@ -7,12 +7,13 @@ mod duration;
 mod lex;
 mod signature;
 
-pub(super) use duration::shown as duration_text;
-pub(super) use signature::Signature;
-
 use std::time::Duration;
 
+use bellwether_core::{MAX_NESTING, METRIC_NAME};
+use bellwether_matcher::{LabelMatcher, Pattern, ValueTest};
+pub(super) use duration::shown as duration_text;
 use hashbrown::HashSet;
+pub(super) use signature::Signature;
 
 use self::lex::{Kind, Token};
 use super::ast::{
@@ -21,8 +22,6 @@ use super::ast::{
     TimeModifiers, UnaryExpr, ValueType, VectorSelector,
 };
 use super::guard::{Guard, Stopped};
-use bellwether_core::{MAX_NESTING, METRIC_NAME};
-use bellwether_matcher::{LabelMatcher, Pattern, ValueTest};
 
 /// Deepest expression: each operator holds what is before it. Brackets, signs and operators that
 /// wait for their right side are nested [`MAX_NESTING`] deep at the most.
@@ -52,9 +51,18 @@ type Result<T> = std::result::Result<T, Refused>;
 /// Reads `text`; what its regular expressions take is counted by `guard`.
 pub(super) fn parse(text: &str, guard: &Guard) -> Result<Expr> {
     let (tokens, broken) = lex::tokens(text);
-    let mut parser = Parser { tokens, broken, at: 0, inside: 0, guard };
+    let mut parser = Parser {
+        tokens,
+        broken,
+        at: 0,
+        inside: 0,
+        guard,
+    };
     if parser.peek().kind == Kind::End && parser.broken.is_none() {
-        return Err(Refused::Syntax(text.len(), "no expression found in input".into()));
+        return Err(Refused::Syntax(
+            text.len(),
+            "no expression found in input".into(),
+        ));
     }
     let Parsed { expr, .. } = parser.expression(0)?;
     match parser.peek().kind {
@@ -136,7 +144,9 @@ impl<'t> Parser<'t> {
 
     /// Where what was taken last ends.
     fn end(&self) -> usize {
-        self.at.checked_sub(1).map_or(0, |last| self.tokens[last].span().end)
+        self.at
+            .checked_sub(1)
+            .map_or(0, |last| self.tokens[last].span().end)
     }
 
     /// What is next does not belong there; `context` says where, and what does.
@@ -144,7 +154,10 @@ impl<'t> Parser<'t> {
         let token = self.peek();
         match &self.broken {
             Some((at, why)) if token.kind == Kind::End => Refused::Syntax(*at, why.clone()),
-            _ => Refused::Syntax(token.start, format!("unexpected {}{context}", token.described())),
+            _ => Refused::Syntax(
+                token.start,
+                format!("unexpected {}{context}", token.described()),
+            ),
         }
     }
 
@@ -162,7 +175,10 @@ impl<'t> Parser<'t> {
         if depth >= MAX_DEPTH {
             return Err(too_deep(expr.span().start, MAX_DEPTH));
         }
-        Ok(Parsed { expr, depth: depth + 1 })
+        Ok(Parsed {
+            expr,
+            depth: depth + 1,
+        })
     }
 
     /// Operators that bind at least as close as `least`.
@@ -172,13 +188,22 @@ impl<'t> Parser<'t> {
             let token = self.next();
             let (modifier, modified) = self.modifier(op, left.expr.span().start, token.start)?;
             let precedence = op.precedence();
-            let after = if op == Op::Pow { precedence } else { precedence + 1 };
+            let after = if op == Op::Pow {
+                precedence
+            } else {
+                precedence + 1
+            };
             self.deeper()?;
             let right = self.expression(after)?;
             self.inside -= 1;
             let depth = left.depth.max(right.depth);
             let (lhs, rhs) = (Box::new(left.expr), Box::new(right.expr));
-            let binary = BinaryExpr { op, lhs, rhs, modifier };
+            let binary = BinaryExpr {
+                op,
+                lhs,
+                rhs,
+                modifier,
+            };
             checked_binary(&binary, token, modified)?;
             left = Self::made(Expr::Binary(binary), depth)?;
         }
@@ -199,7 +224,10 @@ impl<'t> Parser<'t> {
         if self.takes_word("bool") {
             modifier.return_bool = true;
             if !op.is_comparison() {
-                return fail(place, "bool modifier can only be used on comparison operators");
+                return fail(
+                    place,
+                    "bool modifier can only be used on comparison operators",
+                );
             }
         }
         let on = self.peek().is_word("on");
@@ -215,7 +243,11 @@ impl<'t> Parser<'t> {
             let group_left = self.peek().is_word("group_left");
             if group_left || self.peek().is_word("group_right") {
                 self.next();
-                let include = if self.peek().is("(") { self.grouping()? } else { Vec::new() };
+                let include = if self.peek().is("(") {
+                    self.grouping()?
+                } else {
+                    Vec::new()
+                };
                 if op.is_set() {
                     return fail(
                         left,
@@ -247,7 +279,10 @@ impl<'t> Parser<'t> {
         {
             self.next();
             if op.is_set() {
-                return fail(left, "filling in missing series not allowed for set operators");
+                return fail(
+                    left,
+                    "filling in missing series not allowed for set operators",
+                );
             }
             modified = true;
             self.next();
@@ -264,7 +299,11 @@ impl<'t> Parser<'t> {
     }
 
     fn closed(&mut self, symbol: &str, context: &str) -> Result<()> {
-        if self.takes(symbol) { Ok(()) } else { Err(self.unexpected(context)) }
+        if self.takes(symbol) {
+            Ok(())
+        } else {
+            Err(self.unexpected(context))
+        }
     }
 
     /// Names of labels in brackets.
@@ -305,14 +344,30 @@ impl<'t> Parser<'t> {
             );
             return fail(sign.start, why);
         }
-        let at = Span { start: sign.start, end: inner.expr.span().end };
+        let at = Span {
+            start: sign.start,
+            end: inner.expr.span().end,
+        };
         match inner.expr {
             Expr::Number(number) => {
-                let val = if sign.is("-") { -number.val } else { number.val };
-                Ok(Parsed { expr: Expr::Number(NumberLiteral { val, at }), ..inner })
+                let val = if sign.is("-") {
+                    -number.val
+                } else {
+                    number.val
+                };
+                Ok(Parsed {
+                    expr: Expr::Number(NumberLiteral { val, at }),
+                    ..inner
+                })
             }
             expr if sign.is("+") => Ok(Parsed { expr, ..inner }),
-            expr => Self::made(Expr::Unary(UnaryExpr { expr: Box::new(expr), at }), inner.depth),
+            expr => Self::made(
+                Expr::Unary(UnaryExpr {
+                    expr: Box::new(expr),
+                    at,
+                }),
+                inner.depth,
+            ),
         }
     }
 
@@ -328,7 +383,10 @@ impl<'t> Parser<'t> {
                 let offset = self.duration(true)?;
                 let moment = moment_of(&mut parsed.expr, "offset")?;
                 if moment.offset.replace(offset).is_some() {
-                    return fail(parsed.expr.span().start, "offset may not be set multiple times");
+                    return fail(
+                        parsed.expr.span().start,
+                        "offset may not be set multiple times",
+                    );
                 }
                 self.stretch(&mut parsed.expr);
             } else if token.is("@") {
@@ -372,7 +430,10 @@ impl<'t> Parser<'t> {
         let millis = (seconds * 1000.0).round();
         if millis.is_nan() || millis.abs() >= i64::MAX as f64 {
             let shown = super::functions::short_text(seconds);
-            return fail(selected, format!("timestamp out of bounds for @ modifier: {shown}"));
+            return fail(
+                selected,
+                format!("timestamp out of bounds for @ modifier: {shown}"),
+            );
         }
         Ok(AtModifier::At(millis as i64))
     }
@@ -382,7 +443,9 @@ impl<'t> Parser<'t> {
         if minus || self.peek().is("+") {
             self.next();
         }
-        let value = self.number_of(self.peek())?.ok_or_else(|| self.unexpected(context))?;
+        let value = self
+            .number_of(self.peek())?
+            .ok_or_else(|| self.unexpected(context))?;
         self.next();
         Ok(if minus { -value } else { value })
     }
@@ -423,14 +486,18 @@ impl<'t> Parser<'t> {
         let millis = match token.kind {
             Kind::Duration => duration::parse(token.text),
             _ => {
-                let seconds = self.number_of(token)?.ok_or_else(|| self.unexpected(context))?;
+                let seconds = self
+                    .number_of(token)?
+                    .ok_or_else(|| self.unexpected(context))?;
                 let millis = (seconds * 1000.0).round();
                 (millis.abs() <= MAX_DURATION as f64).then_some(millis as i64)
             }
         };
         self.next();
         let millis = millis.filter(|millis| *millis <= MAX_DURATION);
-        let Some(millis) = millis else { return fail(token.start, "duration out of range") };
+        let Some(millis) = millis else {
+            return fail(token.start, "duration out of range");
+        };
         if !signed && millis <= 0 {
             return fail(token.start, "duration must be greater than 0");
         }
@@ -453,13 +520,25 @@ impl<'t> Parser<'t> {
                 let why = format!("subquery is only allowed on instant vector, got {kind} instead");
                 return fail(parsed.expr.span().start, why);
             }
-            let at = Span { start: parsed.expr.span().start, end: self.end() };
+            let at = Span {
+                start: parsed.expr.span().start,
+                end: self.end(),
+            };
             let expr = Box::new(parsed.expr);
             let moment = TimeModifiers::default();
-            let subquery = SubqueryExpr { expr, range, step, moment, at };
+            let subquery = SubqueryExpr {
+                expr,
+                range,
+                step,
+                moment,
+                at,
+            };
             return Self::made(Expr::Subquery(subquery), parsed.depth);
         }
-        self.closed("]", " in subquery or range selector, expected \":\" or \"]\"")?;
+        self.closed(
+            "]",
+            " in subquery or range selector, expected \":\" or \"]\"",
+        )?;
         let end = self.end();
         match parsed.expr {
             Expr::VectorSelector(vs) if vs.moment.offset.is_some() => {
@@ -471,7 +550,10 @@ impl<'t> Parser<'t> {
             Expr::VectorSelector(vs) => {
                 let at = Span { end, ..vs.at };
                 let matrix = MatrixSelector { vs, range, at };
-                Ok(Parsed { expr: Expr::MatrixSelector(matrix), ..parsed })
+                Ok(Parsed {
+                    expr: Expr::MatrixSelector(matrix),
+                    ..parsed
+                })
             }
             _ => fail(bracket.start, "ranges only allowed for vector selectors"),
         }
@@ -497,7 +579,13 @@ impl<'t> Parser<'t> {
         let token = self.peek();
         let val = self.number_of(token)?.ok_or_else(|| self.unexpected(""))?;
         self.next();
-        Self::made(Expr::Number(NumberLiteral { val, at: token.span() }), 0)
+        Self::made(
+            Expr::Number(NumberLiteral {
+                val,
+                at: token.span(),
+            }),
+            0,
+        )
     }
 
     fn bracketed(&mut self) -> Result<Parsed> {
@@ -506,8 +594,17 @@ impl<'t> Parser<'t> {
         let inner = self.expression(0)?;
         self.inside -= 1;
         self.closed(")", "")?;
-        let at = Span { start, end: self.end() };
-        Self::made(Expr::Paren(ParenExpr { expr: Box::new(inner.expr), at }), inner.depth)
+        let at = Span {
+            start,
+            end: self.end(),
+        };
+        Self::made(
+            Expr::Paren(ParenExpr {
+                expr: Box::new(inner.expr),
+                at,
+            }),
+            inner.depth,
+        )
     }
 
     /// What begins with a name: an aggregation, a call, a number, a selector.
@@ -542,7 +639,10 @@ impl<'t> Parser<'t> {
         if modifier.is_none() {
             modifier = self.aggregation_modifier()?;
         }
-        let at = Span { start, end: self.end() };
+        let at = Span {
+            start,
+            end: self.end(),
+        };
         let wanted = 1 + usize::from(op.parameter().is_some());
         if args.is_empty() {
             return fail(start, "no arguments for aggregate expression provided");
@@ -554,14 +654,25 @@ impl<'t> Parser<'t> {
             );
             return fail(start, why);
         }
-        let Some(expr) = args.pop() else { return Err(self.unexpected("")) };
+        let Some(expr) = args.pop() else {
+            return Err(self.unexpected(""));
+        };
         is_of(&expr, ValueType::Vector, "aggregation expression")?;
         let param = args.pop().map(Box::new);
         if let (Some(param), Some(kind)) = (&param, op.parameter()) {
             is_of(param, kind, "aggregation parameter")?;
         }
         let expr = Box::new(expr);
-        Self::made(Expr::Aggregate(AggregateExpr { op, expr, param, modifier, at }), depth)
+        Self::made(
+            Expr::Aggregate(AggregateExpr {
+                op,
+                expr,
+                param,
+                modifier,
+                at,
+            }),
+            depth,
+        )
     }
 
     fn aggregation_modifier(&mut self) -> Result<Option<LabelModifier>> {
@@ -586,7 +697,10 @@ impl<'t> Parser<'t> {
             let comma = self.peek();
             if self.takes(",") {
                 if self.peek().is(")") {
-                    return fail(comma.start, "trailing commas not allowed in function call args");
+                    return fail(
+                        comma.start,
+                        "trailing commas not allowed in function call args",
+                    );
                 }
             } else if !self.peek().is(")") {
                 return Err(self.unexpected(""));
@@ -599,7 +713,10 @@ impl<'t> Parser<'t> {
     fn call(&mut self) -> Result<Parsed> {
         let token = self.next();
         let Some(func) = signature::find(token.text) else {
-            return fail(token.start, format!("unknown function with name {:?}", token.text));
+            return fail(
+                token.start,
+                format!("unknown function with name {:?}", token.text),
+            );
         };
         let (args, depth) = self.arguments()?;
         let wrong = |wanted: String| {
@@ -631,7 +748,10 @@ impl<'t> Parser<'t> {
                 return fail(arg.span().start, why);
             }
         }
-        let at = Span { start: token.start, end: self.end() };
+        let at = Span {
+            start: token.start,
+            end: self.end(),
+        };
         Self::made(Expr::Call(Call { func, args, at }), depth)
     }
 
@@ -664,14 +784,25 @@ impl<'t> Parser<'t> {
             }
         }
         if let Some(name) = &named {
-            let other = alternatives.iter().flatten().find(|one| &*one.name == METRIC_NAME);
+            let other = alternatives
+                .iter()
+                .flatten()
+                .find(|one| &*one.name == METRIC_NAME);
             if let Some(other) = other {
                 return fail(quoted.unwrap_or(start), twice(name, other.test.operand()));
             }
         }
-        let at = Span { start, end: self.end() };
+        let at = Span {
+            start,
+            end: self.end(),
+        };
         let moment = TimeModifiers::default();
-        let selector = VectorSelector { name: named, matchers: alternatives, moment, at };
+        let selector = VectorSelector {
+            name: named,
+            matchers: alternatives,
+            moment,
+            at,
+        };
         Self::made(Expr::VectorSelector(selector), 0)
     }
 
@@ -712,10 +843,15 @@ impl<'t> Parser<'t> {
             })?;
             ValueTest::matching(pattern, negated)
         } else {
-            self.guard.charge_bytes(text.len()).map_err(Refused::Stopped)?;
+            self.guard
+                .charge_bytes(text.len())
+                .map_err(Refused::Stopped)?;
             ValueTest::equal(&text, negated)
         };
-        Ok(Found::Matcher(LabelMatcher { name: name.into(), test }))
+        Ok(Found::Matcher(LabelMatcher {
+            name: name.into(),
+            test,
+        }))
     }
 }
 
@@ -728,9 +864,14 @@ enum Found {
 /// A regular expression, counted before it is compiled and then as what it takes.
 pub(super) fn pattern(source: &str, guard: &Guard) -> Result<Pattern> {
     let before = guard.held();
-    guard.charge_bytes(Pattern::reading(source)).map_err(Refused::Stopped)?;
+    guard
+        .charge_bytes(Pattern::reading(source))
+        .map_err(Refused::Stopped)?;
     let pattern = Pattern::new(source).map_err(|why| Refused::Syntax(0, why))?;
-    let held = super::guard::Held { samples: 0, bytes: pattern.bytes() as u64 };
+    let held = super::guard::Held {
+        samples: 0,
+        bytes: pattern.bytes() as u64,
+    };
     guard.settle(before, held).map_err(Refused::Stopped)?;
     Ok(pattern)
 }
@@ -764,11 +905,16 @@ fn is_of(expr: &Expr, kind: ValueType, context: &str) -> Result<()> {
         return Ok(());
     }
     let (kind, got) = (kind.described(), got.described());
-    fail(expr.span().start, format!("expected type {kind} in {context}, got {got}"))
+    fail(
+        expr.span().start,
+        format!("expected type {kind} in {context}, got {got}"),
+    )
 }
 
 fn checked_binary(binary: &BinaryExpr, op: Token<'_>, modified: bool) -> Result<()> {
-    let BinaryExpr { lhs, rhs, modifier, .. } = binary;
+    let BinaryExpr {
+        lhs, rhs, modifier, ..
+    } = binary;
     for side in [lhs, rhs] {
         if !matches!(side.value_type(), ValueType::Scalar | ValueType::Vector) {
             let why = "binary expression must contain only scalar and instant vector types";
@@ -779,10 +925,16 @@ fn checked_binary(binary: &BinaryExpr, op: Token<'_>, modified: bool) -> Result<
     let (left, right) = (scalar(lhs), scalar(rhs));
     let at = lhs.span().start;
     if binary.op.is_comparison() && !modifier.return_bool && left && right {
-        return fail(op.start, "comparisons between scalars must use BOOL modifier");
+        return fail(
+            op.start,
+            "comparisons between scalars must use BOOL modifier",
+        );
     }
     if binary.op.is_set() && (left || right) {
-        let why = format!("set operator {:?} not allowed in binary scalar expression", op.text);
+        let why = format!(
+            "set operator {:?} not allowed in binary scalar expression",
+            op.text
+        );
         return fail(at, why);
     }
     if modified && (left || right) {

@@ -16,7 +16,14 @@ impl fmt::Display for Expr {
             Self::Paren(one) => write!(out, "({})", one.expr),
             Self::Unary(one) => write!(out, "-{}", one.expr),
             Self::Binary(one) => {
-                write!(out, "{} {}{} {}", one.lhs, one.op.text(), one.modifier, one.rhs)
+                write!(
+                    out,
+                    "{} {}{} {}",
+                    one.lhs,
+                    one.op.text(),
+                    one.modifier,
+                    one.rhs
+                )
             }
             Self::Aggregate(one) => {
                 out.write_str(one.op.text())?;
@@ -43,7 +50,12 @@ impl fmt::Display for Expr {
             }
             Self::MatrixSelector(one) => {
                 let range = duration_text(one.range.as_millis() as i64);
-                write!(out, "{}[{range}]{}", Selected(&one.vs), Moment(&one.vs.moment))
+                write!(
+                    out,
+                    "{}[{range}]{}",
+                    Selected(&one.vs),
+                    Moment(&one.vs.moment)
+                )
             }
             Self::Subquery(one) => {
                 let range = duration_text(one.range.as_millis() as i64);
@@ -106,7 +118,11 @@ impl fmt::Display for Selected<'_> {
                 format!("{}{operator}{}", label_text(&one.name), quoted(operand))
             });
             let long_name = name.filter(|name| !plain(name)).map(|name| quoted(name));
-            long_name.into_iter().chain(tests).collect::<Vec<_>>().join(",")
+            long_name
+                .into_iter()
+                .chain(tests)
+                .collect::<Vec<_>>()
+                .join(",")
         });
         let inner = alternatives.collect::<Vec<_>>().join(" or ");
         out.write_str(name.filter(plain).map_or("", String::as_str))?;
@@ -135,12 +151,20 @@ impl fmt::Display for Moment<'_> {
 }
 
 fn labels_text(labels: &[String]) -> String {
-    labels.iter().map(|label| label_text(label)).collect::<Vec<_>>().join(", ")
+    labels
+        .iter()
+        .map(|label| label_text(label))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The name of a label, in quotes where it needs them.
 fn label_text(name: &str) -> String {
-    if bellwether_core::is_label_name(name) { name.to_owned() } else { quoted(name) }
+    if bellwether_core::is_label_name(name) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
 }
 
 /// In quotes, as Go writes a text.
@@ -171,7 +195,10 @@ mod tests {
             ("sum(up)by(job,le)", "sum by (job, le) (up)"),
             ("topk(2,a)", "topk(2, a)"),
             ("-a^2+1", "-a ^ 2 + 1"),
-            ("a{b='x',c=~`\\d`}[5m]offset 90s", "a{b=\"x\",c=~\"\\\\d\"}[5m] offset 1m30s"),
+            (
+                "a{b='x',c=~`\\d`}[5m]offset 90s",
+                "a{b=\"x\",c=~\"\\\\d\"}[5m] offset 1m30s",
+            ),
             ("rate(a[1h:5m])@start()", "rate(a[1h:5m] @ start())"),
             ("a@1.5 offset -1h", "a @ 1.500 offset -1h"),
             ("a*on(x)group_left(y)b", "a * on (x) group_left (y) b"),

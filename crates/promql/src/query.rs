@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::{LabelSet, UnixMillis};
+use bellwether_matcher::LabelMatcher;
+
 use super::ast::{Expr, TimeModifiers, ValueType, VectorSelector};
 use super::eval::{Eval, Grid, Out};
 use super::guard::{Guard, Stopped};
@@ -11,8 +14,6 @@ use super::notes::Notes;
 use super::parse::{self, Refused};
 use super::queryable::{Queryable, SampledSeries, StorageError};
 use super::selector::matchers_of;
-use bellwether_core::{LabelSet, UnixMillis};
-use bellwether_matcher::LabelMatcher;
 
 /// Longest query in bytes.
 const MAX_LENGTH: usize = 1 << 18;
@@ -175,7 +176,10 @@ pub fn parse_within(text: &str, guard: &Guard) -> Result<Query, QueryError> {
         }
         Refused::Stopped(stopped) => stopped.into(),
     })?;
-    Ok(Query { expr: Arc::new(expr), text: text.into() })
+    Ok(Query {
+        expr: Arc::new(expr),
+        text: text.into(),
+    })
 }
 
 /// Line and column of the byte `at` of `text`, counted from 1; columns in bytes, as Prometheus counts them.
@@ -205,7 +209,9 @@ pub fn selector_within(text: &str, guard: &Guard) -> Result<Vec<Vec<LabelMatcher
         Expr::VectorSelector(selector) if selector.moment == TimeModifiers::default() => {
             Ok(matchers_of(selector))
         }
-        _ => Err(QueryError::BadData(format!("not a series selector: {text}"))),
+        _ => Err(QueryError::BadData(format!(
+            "not a series selector: {text}"
+        ))),
     }
 }
 
@@ -221,19 +227,28 @@ impl Query {
         options: &Options,
         guard: &Guard,
     ) -> Result<Answer, QueryError> {
-        let grid = Grid { start: at.0, end: at.0, step: 1 };
+        let grid = Grid {
+            start: at.0,
+            end: at.0,
+            step: 1,
+        };
         let (out, notes) = self.evaluate(source, grid, options, guard)?;
         let value = match out {
-            Out::Scalar(values) => {
-                Value::Scalar { at, value: values.first().copied().unwrap_or(f64::NAN) }
-            }
+            Out::Scalar(values) => Value::Scalar {
+                at,
+                value: values.first().copied().unwrap_or(f64::NAN),
+            },
             Out::String(text) => Value::String { at, text },
             Out::Matrix(series) => Value::Matrix(series),
             Out::Vector(lines) => Value::Vector(
                 lines
                     .into_iter()
                     .filter(|line| !SampledSeries::is_stale(line.values[0]))
-                    .map(|line| Sample { labels: line.labels, at, value: line.values[0] })
+                    .map(|line| Sample {
+                        labels: line.labels,
+                        at,
+                        value: line.values[0],
+                    })
                     .collect(),
             ),
         };
@@ -277,7 +292,11 @@ impl Query {
                 "invalid expression type {kind:?} for range query, must be Scalar or instant Vector"
             ));
         }
-        let grid = Grid { start: start.0, end: end.0, step };
+        let grid = Grid {
+            start: start.0,
+            end: end.0,
+            step,
+        };
         let (out, notes) = self.evaluate(source, grid, options, guard)?;
         let lines = match out {
             Out::Scalar(values) => vec![(LabelSet::default(), values)],
@@ -288,10 +307,15 @@ impl Query {
         for (labels, values) in lines {
             guard.check()?;
             let points = grid.times().zip(values);
-            let (times, values): (Vec<i64>, _) =
-                points.filter(|(_, value)| !SampledSeries::is_stale(*value)).unzip();
+            let (times, values): (Vec<i64>, _) = points
+                .filter(|(_, value)| !SampledSeries::is_stale(*value))
+                .unzip();
             if !times.is_empty() {
-                series.push(SampledSeries { labels, times, values });
+                series.push(SampledSeries {
+                    labels,
+                    times,
+                    values,
+                });
             }
         }
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
@@ -306,7 +330,14 @@ impl Query {
         guard: &Guard,
     ) -> Result<(Out, Notes), QueryError> {
         let notes = Notes::default();
-        let eval = Eval { source, guard, options, notes: &notes, grid, whole: grid };
+        let eval = Eval {
+            source,
+            guard,
+            options,
+            notes: &notes,
+            grid,
+            whole: grid,
+        };
         let out = eval.whole(&self.expr)?;
         Ok((out, notes))
     }
@@ -348,7 +379,11 @@ impl Query {
 
 /// How far back an offset leads; not at all if it leads ahead.
 fn back(offset: Option<i64>) -> Duration {
-    Duration::from_millis(offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or_default())
+    Duration::from_millis(
+        offset
+            .and_then(|offset| u64::try_from(offset).ok())
+            .unwrap_or_default(),
+    )
 }
 
 impl fmt::Display for Query {

@@ -1,8 +1,9 @@
 //! What a query reads from.
 
-use super::guard::{Guard, Stopped};
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
+
+use super::guard::{Guard, Stopped};
 
 /// Samples of one series, oldest first, no two of one time. A staleness marker is the value with
 /// the bits [`SampledSeries::STALE`].

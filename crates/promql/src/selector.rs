@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use bellwether_core::{METRIC_NAME, UnixMillis};
+use bellwether_matcher::LabelMatcher;
+
 use super::ast::{AtModifier, TimeModifiers, VectorSelector};
 use super::eval::{ABSENT, Eval, Line};
 use super::query::QueryError;
 use super::queryable::SampledSeries;
-use bellwether_core::{METRIC_NAME, UnixMillis};
-use bellwether_matcher::LabelMatcher;
 
 /// The matchers of a selector; one list per alternative of an `or`.
 pub(super) fn matchers_of(selector: &VectorSelector) -> Vec<Vec<LabelMatcher>> {
-    let name = selector.name.as_ref().map(|name| LabelMatcher::equal(METRIC_NAME, name));
+    let name = selector
+        .name
+        .as_ref()
+        .map(|name| LabelMatcher::equal(METRIC_NAME, name));
     let all = |matchers: &Vec<LabelMatcher>| name.iter().chain(matchers).cloned().collect();
     selector.matchers.iter().map(all).collect()
 }
@@ -30,7 +34,10 @@ impl Moment {
             AtModifier::End => eval.whole.end,
             AtModifier::At(millis) => millis,
         });
-        Self { fixed, offset: modifiers.offset.unwrap_or_default() }
+        Self {
+            fixed,
+            offset: modifiers.offset.unwrap_or_default(),
+        }
     }
 
     /// The time looked at in a step.
@@ -75,7 +82,9 @@ impl Eval<'_> {
         from: i64,
         to: i64,
     ) -> Result<Vec<SampledSeries>, QueryError> {
-        Ok(self.source.select(matchers, UnixMillis(from), UnixMillis(to), self.guard)?)
+        Ok(self
+            .source
+            .select(matchers, UnixMillis(from), UnixMillis(to), self.guard)?)
     }
 
     /// An instant vector selector: of each series the last sample within the lookback.
@@ -103,7 +112,9 @@ impl Eval<'_> {
             for (slot, step) in values.iter_mut().zip(self.grid.times()) {
                 let at = moment.at(step);
                 next += series.times[next..].partition_point(|time| *time <= at);
-                let Some(last) = next.checked_sub(1) else { continue };
+                let Some(last) = next.checked_sub(1) else {
+                    continue;
+                };
                 let (time, sample) = (series.times[last], series.values[last]);
                 if time > at.saturating_sub(lookback) && !SampledSeries::is_stale(sample) {
                     *slot = value(time, sample);
@@ -113,7 +124,11 @@ impl Eval<'_> {
             self.guard.release(series.times.len());
             if seen {
                 self.guard.charge(values.len())?;
-                lines.push(Line { labels: series.labels, drop_name: false, values });
+                lines.push(Line {
+                    labels: series.labels,
+                    drop_name: false,
+                    values,
+                });
             }
         }
         Ok(lines)

@@ -25,7 +25,11 @@ impl Sum {
     }
 
     pub(super) fn total(self) -> f64 {
-        if self.sum.is_infinite() { self.sum } else { self.sum + self.lost }
+        if self.sum.is_infinite() {
+            self.sum
+        } else {
+            self.sum + self.lost
+        }
     }
 }
 
@@ -115,5 +119,6 @@ pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
 
 /// Ascending, NaN first.
 pub(super) fn order(a: f64, b: f64) -> std::cmp::Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }

@@ -1,10 +1,10 @@
 //! A query as text and as a tree, as Prometheus's API shows them (web/api/v1/translate_ast.go).
 
+use bellwether_core::METRIC_NAME;
 use serde_json::{Value, json};
 
 use super::ast::{AtModifier, Cardinality, Expr, LabelModifier, TimeModifiers, VectorSelector};
 use super::query::Query;
-use bellwether_core::METRIC_NAME;
 
 impl Query {
     /// The query as Prometheus prints it.
@@ -126,15 +126,26 @@ mod tests {
     fn a_query_is_written_as_usual() {
         let pretty = |text: &str| parse(text).unwrap().pretty();
         assert_eq!(pretty("foo/bar"), "foo / bar");
-        assert_eq!(pretty("sum(rate(x{a=\"b\"}[5m]))by(c)"), "sum by (c) (rate(x{a=\"b\"}[5m]))");
+        assert_eq!(
+            pretty("sum(rate(x{a=\"b\"}[5m]))by(c)"),
+            "sum by (c) (rate(x{a=\"b\"}[5m]))"
+        );
     }
 
     #[test]
     fn a_query_is_a_tree_as_in_prometheus() {
-        let tree = parse("sum by (a) (rate(x{b=\"c\"}[5m])) > 1").unwrap().tree();
-        assert_eq!((&tree["type"], &tree["op"]), (&"binaryExpr".into(), &">".into()));
+        let tree = parse("sum by (a) (rate(x{b=\"c\"}[5m])) > 1")
+            .unwrap()
+            .tree();
+        assert_eq!(
+            (&tree["type"], &tree["op"]),
+            (&"binaryExpr".into(), &">".into())
+        );
         let sum = &tree["lhs"];
-        assert_eq!((&sum["type"], &sum["grouping"][0]), (&"aggregation".into(), &"a".into()));
+        assert_eq!(
+            (&sum["type"], &sum["grouping"][0]),
+            (&"aggregation".into(), &"a".into())
+        );
         let selector = &sum["expr"]["args"][0];
         assert_eq!(
             (&selector["type"], &selector["range"]),

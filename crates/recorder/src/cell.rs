@@ -8,11 +8,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bellwether_core::Kind;
 use parking_lot::Mutex;
 
 use super::refused::Reason;
 use super::sketch::Sketch;
-use bellwether_core::Kind;
 
 /// One series' value.
 #[derive(Debug)]
@@ -78,7 +78,10 @@ impl Cell {
             })),
             Kind::Summary => Value::Summary(Box::default()),
         };
-        Self { value, touched: AtomicBool::new(true) }
+        Self {
+            value,
+            touched: AtomicBool::new(true),
+        }
     }
 
     /// Adds an observation that stands for `weight` ones, at least 1 (sampled `StatsD` lines).
@@ -95,7 +98,9 @@ impl Cell {
 
     /// Raises a counter.
     pub(super) fn inc(&self, by: f64) -> Result<(), Reason> {
-        let Value::Counter(counter) = &self.value else { return Err(Reason::WrongKind) };
+        let Value::Counter(counter) = &self.value else {
+            return Err(Reason::WrongKind);
+        };
         counter.inc(by)?;
         self.touch();
         Ok(())
@@ -103,7 +108,9 @@ impl Cell {
 
     /// Sets a gauge; infinities are values like others.
     pub(super) fn set(&self, value: f64) -> Result<(), Reason> {
-        let Value::Gauge(gauge) = &self.value else { return Err(Reason::WrongKind) };
+        let Value::Gauge(gauge) = &self.value else {
+            return Err(Reason::WrongKind);
+        };
         if value.is_nan() {
             return Err(Reason::NotANumber);
         }
@@ -114,7 +121,9 @@ impl Cell {
 
     /// Moves a gauge up, or down if `by` is negative.
     pub(super) fn add(&self, by: f64) -> Result<(), Reason> {
-        let Value::Gauge(gauge) = &self.value else { return Err(Reason::WrongKind) };
+        let Value::Gauge(gauge) = &self.value else {
+            return Err(Reason::WrongKind);
+        };
         finite(by)?;
         add_to(gauge, by)?;
         self.touch();
@@ -197,14 +206,16 @@ impl Summary {
         let times = whole_weight(weight, &mut self.carry);
         self.sum = finite(self.sum + value * times as f64)?;
         self.count = self.count.saturating_add(times);
-        self.sketch.observe(value, u32::try_from(times).unwrap_or(u32::MAX), slot);
+        self.sketch
+            .observe(value, u32::try_from(times).unwrap_or(u32::MAX), slot);
         Ok(())
     }
 
     fn read(&mut self, shape: Shape<'_>, scratch: &mut Vec<(i32, u32)>, numbers: &mut Vec<f64>) {
         let start = numbers.len();
         numbers.resize(start + shape.quantiles.len(), f64::NAN);
-        self.sketch.quantiles(shape.quantiles, shape.slot, scratch, &mut numbers[start..]);
+        self.sketch
+            .quantiles(shape.quantiles, shape.slot, scratch, &mut numbers[start..]);
         numbers.extend([self.count as f64, self.sum]);
     }
 }
@@ -244,7 +255,11 @@ fn add_to(bits: &AtomicU64, by: f64) -> Result<(), Reason> {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape<'_> = Shape { buckets: &[1.0, 5.0], quantiles: &[0.5, 0.9], slot: 0 };
+    const SHAPE: Shape<'_> = Shape {
+        buckets: &[1.0, 5.0],
+        quantiles: &[0.5, 0.9],
+        slot: 0,
+    };
 
     fn numbers(cell: &Cell) -> Vec<f64> {
         let mut numbers = Vec::new();
@@ -313,7 +328,10 @@ mod tests {
         assert_eq!(numbers(&counter), [f64::MAX]);
         let histogram = Cell::new(Kind::Histogram, 2);
         histogram.observe(SHAPE, f64::MAX, 1.0).unwrap();
-        assert_eq!(histogram.observe(SHAPE, f64::MAX, 1.0), Err(Reason::Infinite));
+        assert_eq!(
+            histogram.observe(SHAPE, f64::MAX, 1.0),
+            Err(Reason::Infinite)
+        );
         assert_eq!(numbers(&histogram), [0.0, 0.0, 1.0, f64::MAX]);
     }
 

@@ -24,7 +24,10 @@ impl Observer {
     /// When the value is not finite; it is counted too.
     #[inline]
     pub fn observe(&self, value: f64) -> Result<(), Refused> {
-        counted(&self.refusals, self.cell.observe(self.metric.shape(), value, 1.0))
+        counted(
+            &self.refusals,
+            self.cell.observe(self.metric.shape(), value, 1.0),
+        )
     }
 }
 

@@ -18,7 +18,12 @@ impl Recorder {
     /// As [`Recorder::observe`]; so for all helpers.
     pub fn agent_execution(&self, agent_name: &str, took: Duration, status: &str) -> Outcome {
         let labels = [("agent_name", agent_name), ("status", status)];
-        self.timed("agent_execution_time", "agent_execution_count", &labels, took)
+        self.timed(
+            "agent_execution_time",
+            "agent_execution_count",
+            &labels,
+            took,
+        )
     }
 
     /// An error of an agent: `agent_error_count`.
@@ -38,13 +43,21 @@ impl Recorder {
     ) -> Outcome {
         let mut digits = itoa::Buffer::new();
         let status = digits.format(status);
-        let labels = [("endpoint", endpoint), ("method", method), ("status", status)];
+        let labels = [
+            ("endpoint", endpoint),
+            ("method", method),
+            ("status", status),
+        ];
         self.timed("api_request_duration", "api_request_count", &labels, took)
     }
 
     /// A failed request: `api_error_count`.
     pub fn api_error(&self, endpoint: &str, method: &str, error_type: &str) -> Outcome {
-        let labels = [("endpoint", endpoint), ("method", method), ("error_type", error_type)];
+        let labels = [
+            ("endpoint", endpoint),
+            ("method", method),
+            ("error_type", error_type),
+        ];
         self.inc("api_error_count", &labels, 1.0)
     }
 
@@ -57,14 +70,24 @@ impl Recorder {
     /// `queue_items_processed`.
     pub fn queue_processing(&self, queue_name: &str, took: Duration) -> Outcome {
         let labels = [("queue_name", queue_name)];
-        self.timed("queue_processing_time", "queue_items_processed", &labels, took)
+        self.timed(
+            "queue_processing_time",
+            "queue_items_processed",
+            &labels,
+            took,
+        )
     }
 
     /// An entity worked on: `entities_processing_time` in seconds and
     /// `entities_processed_total`.
     pub fn entity_processing(&self, entity_type: &str, operation: &str, took: Duration) -> Outcome {
         let labels = [("entity_type", entity_type), ("operation", operation)];
-        self.timed("entities_processing_time", "entities_processed_total", &labels, took)
+        self.timed(
+            "entities_processing_time",
+            "entities_processed_total",
+            &labels,
+            took,
+        )
     }
 
     /// Found in a cache: `cache_hits`.

@@ -1,6 +1,8 @@
 //! Metrics that an application records in its own process: counters, gauges, histograms and
 //! summaries with labels, from any thread.
 
+#![warn(missing_docs)]
+
 mod cell;
 mod handle;
 mod helpers;

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bellwether_core::{Kind, MetricDef, MetricId, Now};
+
 use super::cell::{Cell, Shape};
 use super::refused::{Reason, Refused};
 use super::sketch::SLOTS;
 use super::table::{Table, Values};
-use bellwether_core::{Kind, MetricDef, MetricId, Now};
 
 /// Most labels a metric may declare.
 pub const MAX_LABELS: usize = 32;
@@ -47,10 +48,17 @@ struct Series {
 
 impl Metric {
     pub(super) fn new(id: MetricId, declared: Declared) -> Self {
-        let metric = Self { id, declared, series: Arc::default() };
+        let metric = Self {
+            id,
+            declared,
+            series: Arc::default(),
+        };
         // Nothing counted is a fact, so it shows from the start; a gauge nobody set is unknown.
         if metric.declared.def.labels.is_empty() && metric.declared.def.kind != Kind::Gauge {
-            let _ = metric.series.table.cell(std::iter::empty(), 1, || metric.new_cell());
+            let _ = metric
+                .series
+                .table
+                .cell(std::iter::empty(), 1, || metric.new_cell());
         }
         metric
     }
@@ -65,7 +73,11 @@ impl Metric {
             && new.quantiles == was.quantiles
             && declared.max_age == old.declared.max_age;
         let series = if same { &old.series } else { &self.series };
-        Self { id: self.id, declared, series: series.clone() }
+        Self {
+            id: self.id,
+            declared,
+            series: series.clone(),
+        }
     }
 
     /// Runs `record` on the series of these labels.
@@ -91,19 +103,21 @@ impl Metric {
         record: impl FnOnce(&Cell) -> Result<(), Reason>,
     ) -> Result<(), Refused> {
         let table = &self.series.table;
-        table.record(values, self.declared.max_series, || self.new_cell(), record).map_err(
-            |refused| match refused.reason {
+        table
+            .record(values, self.declared.max_series, || self.new_cell(), record)
+            .map_err(|refused| match refused.reason {
                 Reason::WrongKind => self.wrong_kind(),
                 _ => refused,
-            },
-        )
+            })
     }
 
     /// The cell of these labels, for a handle.
     pub(super) fn cell(&self, labels: &[(&str, &str)]) -> Result<Arc<Cell>, Refused> {
         let mut buffer = [""; MAX_LABELS];
         let values = self.sorted(labels, &mut buffer)?.iter().copied();
-        self.series.table.cell(values, self.declared.max_series, || self.new_cell())
+        self.series
+            .table
+            .cell(values, self.declared.max_series, || self.new_cell())
     }
 
     fn new_cell(&self) -> Cell {
@@ -117,7 +131,10 @@ impl Metric {
             Kind::Histogram => "a histogram: observe",
             Kind::Summary => "a summary: observe",
         };
-        Refused::new(Reason::WrongKind, format!("{} is {operations}", self.declared.def.name))
+        Refused::new(
+            Reason::WrongKind,
+            format!("{} is {operations}", self.declared.def.name),
+        )
     }
 
     /// What its cells need to know to record and to read.
@@ -134,7 +151,10 @@ impl Metric {
     fn in_order(&self, labels: &[(&str, &str)]) -> bool {
         let declared = &self.declared.def.labels;
         labels.len() == declared.len()
-            && labels.iter().zip(declared.iter()).all(|((name, _), declared)| *name == &**declared)
+            && labels
+                .iter()
+                .zip(declared.iter())
+                .all(|((name, _), declared)| *name == &**declared)
     }
 
     /// The values in the order of the declaration.
@@ -145,7 +165,10 @@ impl Metric {
     ) -> Result<&'b [&'a str], Refused> {
         let declared = &self.declared.def.labels;
         if declared.len() > MAX_LABELS {
-            return Err(Refused::new(Reason::Malformed, "more labels are declared than allowed"));
+            return Err(Refused::new(
+                Reason::Malformed,
+                "more labels are declared than allowed",
+            ));
         }
         let mut given = 0_u32;
         for (name, value) in labels {
@@ -158,7 +181,10 @@ impl Metric {
             given |= 1 << index;
             buffer[index] = value;
         }
-        let missing = declared.iter().enumerate().find(|(index, _)| given & (1 << index) == 0);
+        let missing = declared
+            .iter()
+            .enumerate()
+            .find(|(index, _)| given & (1 << index) == 0);
         match missing {
             Some((_, name)) => Err(Refused::new(Reason::MissingLabel, &**name)),
             None => Ok(&buffer[..declared.len()]),

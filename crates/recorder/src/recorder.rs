@@ -6,6 +6,7 @@
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
+use bellwether_core::{Batch, Kind, MetricId, Now};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
@@ -13,7 +14,6 @@ use super::cell::Cell;
 use super::handle::{Counter, Gauge, Observer};
 use super::metric::{Declared, Metric};
 use super::refused::{Reason, Refusals, Refused};
-use bellwether_core::{Batch, Kind, MetricId, Now};
 
 /// Records values of declared application metrics. Cheap to clone; clones record to the same
 /// series, also after a reload.
@@ -38,9 +38,14 @@ impl Recorder {
     /// A recorder of these metrics; of several with one name the last wins.
     #[must_use]
     pub fn new(metrics: impl IntoIterator<Item = (MetricId, Declared)>) -> Self {
-        let metrics = metrics.into_iter().map(|(id, declared)| Arc::new(Metric::new(id, declared)));
+        let metrics = metrics
+            .into_iter()
+            .map(|(id, declared)| Arc::new(Metric::new(id, declared)));
         let registry = Registry::new(metrics.collect(), Arc::default());
-        Self { registry: Arc::new(ArcSwap::from_pointee(registry)), followers: Arc::default() }
+        Self {
+            registry: Arc::new(ArcSwap::from_pointee(registry)),
+            followers: Arc::default(),
+        }
     }
 
     /// Adds an observation to a histogram or a summary.
@@ -77,7 +82,9 @@ impl Recorder {
     /// # Errors
     /// As [`Recorder::observe`]; NaN is refused.
     pub fn set(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Result<(), Refused> {
-        self.with(name, |metric| metric.record(labels, |cell, _| cell.set(value)))
+        self.with(name, |metric| {
+            metric.record(labels, |cell, _| cell.set(value))
+        })
     }
 
     /// Moves a gauge up, or down if `by` is negative.
@@ -95,7 +102,11 @@ impl Recorder {
     pub fn observer(&self, name: &str, labels: &[(&str, &str)]) -> Result<Observer, Refused> {
         let kinds = [Kind::Histogram, Kind::Summary];
         let (cell, metric, refusals) = self.resolve(name, labels, &kinds)?;
-        Ok(Observer { cell, metric, refusals })
+        Ok(Observer {
+            cell,
+            metric,
+            refusals,
+        })
     }
 
     /// A handle of one series of a counter.
@@ -119,7 +130,9 @@ impl Recorder {
     /// Tells whether the metric `name` is declared with this label.
     pub fn declares(&self, name: &str, label: &str) -> bool {
         let registry = self.registry.load();
-        let labels = registry.find(name).map(|metric| &metric.declared.def.labels);
+        let labels = registry
+            .find(name)
+            .map(|metric| &metric.declared.def.labels);
         labels.is_ok_and(|labels| labels.iter().any(|declared| **declared == *label))
     }
 
@@ -157,7 +170,11 @@ impl Recorder {
     /// Moves the window of summaries on and forgets series as `expire_after` says. Called once
     /// per collection.
     pub fn tick(&self, now: Now) {
-        self.registry.load().metrics.iter().for_each(|metric| metric.tick(now));
+        self.registry
+            .load()
+            .metrics
+            .iter()
+            .for_each(|metric| metric.tick(now));
     }
 
     /// Takes over from `old` after a reload: the series of metrics whose type, labels, buckets
@@ -165,10 +182,13 @@ impl Recorder {
     /// and their handles record here.
     pub fn adopt(&self, old: &Recorder) {
         let (new, was) = (self.registry.load_full(), old.registry.load_full());
-        let metrics = new.metrics.iter().map(|metric| match was.find(&metric.declared.def.name) {
-            Ok(old) => Arc::new(metric.adopting(old)),
-            Err(_) => metric.clone(),
-        });
+        let metrics = new
+            .metrics
+            .iter()
+            .map(|metric| match was.find(&metric.declared.def.name) {
+                Ok(old) => Arc::new(metric.adopting(old)),
+                Err(_) => metric.clone(),
+            });
         let merged = Arc::new(Registry::new(metrics.collect(), was.refusals.clone()));
         self.registry.store(merged.clone());
         old.registry.store(merged.clone());
@@ -196,7 +216,11 @@ impl Recorder {
     pub fn ceilings(&self) -> Vec<(Arc<str>, usize, u64)> {
         let row = |metric: &Arc<Metric>| {
             let table = metric.table();
-            (metric.declared.def.name.clone(), table.len(), table.overflow())
+            (
+                metric.declared.def.name.clone(),
+                table.len(),
+                table.overflow(),
+            )
         };
         self.registry.load().metrics.iter().map(row).collect()
     }
@@ -224,7 +248,11 @@ impl Recorder {
         let registry = self.registry.load();
         let found = registry.find(name).and_then(|metric| {
             if kinds.contains(&metric.declared.def.kind) {
-                Ok((metric.cell(labels)?, metric.clone(), registry.refusals.clone()))
+                Ok((
+                    metric.cell(labels)?,
+                    metric.clone(),
+                    registry.refusals.clone(),
+                ))
             } else {
                 Err(metric.wrong_kind())
             }
@@ -240,13 +268,23 @@ impl Registry {
     fn new(metrics: Vec<Arc<Metric>>, refusals: Arc<Refusals>) -> Self {
         let name = |(at, metric): (usize, &Arc<Metric>)| (metric.declared.def.name.clone(), at);
         let names = metrics.iter().enumerate().map(name).collect();
-        Self { metrics, names, refusals }
+        Self {
+            metrics,
+            names,
+            refusals,
+        }
     }
 
     #[inline]
     fn find(&self, name: &str) -> Result<&Arc<Metric>, Refused> {
-        self.names.get(name).map(|index| &self.metrics[*index]).ok_or_else(|| {
-            Refused::new(Reason::UnknownMetric, name.chars().take(200).collect::<String>())
-        })
+        self.names
+            .get(name)
+            .map(|index| &self.metrics[*index])
+            .ok_or_else(|| {
+                Refused::new(
+                    Reason::UnknownMetric,
+                    name.chars().take(200).collect::<String>(),
+                )
+            })
     }
 }

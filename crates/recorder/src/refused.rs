@@ -111,21 +111,31 @@ impl Refused {
     #[cold]
     /// A refusal of `subject`.
     pub fn new(reason: Reason, subject: impl Into<String>) -> Self {
-        Self { reason, subject: subject.into() }
+        Self {
+            reason,
+            subject: subject.into(),
+        }
     }
 }
 
 impl From<Reason> for Refused {
     #[cold]
     fn from(reason: Reason) -> Self {
-        Self { reason, subject: String::new() }
+        Self {
+            reason,
+            subject: String::new(),
+        }
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.reason.sentence())?;
-        if self.subject.is_empty() { Ok(()) } else { write!(out, ": {}", self.subject) }
+        if self.subject.is_empty() {
+            Ok(())
+        } else {
+            write!(out, ": {}", self.subject)
+        }
     }
 }
 
@@ -139,7 +149,9 @@ impl Refusals {
     }
 
     pub(super) fn totals(&self) -> impl Iterator<Item = (Reason, u64)> {
-        Reason::ALL.into_iter().zip(self.0.iter().map(|total| total.load(Ordering::Relaxed)))
+        Reason::ALL
+            .into_iter()
+            .zip(self.0.iter().map(|total| total.load(Ordering::Relaxed)))
     }
 }
 
@@ -164,7 +176,13 @@ mod tests {
     #[test]
     fn a_refusal_says_what_it_is_about() {
         let refused = Refused::new(Reason::UnknownLabel, "pod");
-        assert_eq!(refused.to_string(), "the metric does not declare this label: pod");
-        assert_eq!(Refused::from(Reason::Infinite).to_string(), "the value is infinite");
+        assert_eq!(
+            refused.to_string(),
+            "the metric does not declare this label: pod"
+        );
+        assert_eq!(
+            Refused::from(Reason::Infinite).to_string(),
+            "the value is infinite"
+        );
     }
 }

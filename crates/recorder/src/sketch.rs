@@ -62,7 +62,9 @@ impl Sketch {
             // The nearest-rank definition: the smallest value with at least q * n at or below.
             let rank = ((quantile * total as f64).ceil() as u64).clamp(1, total.max(1));
             while below < rank {
-                let Some((bin, count)) = bins.next() else { break };
+                let Some((bin, count)) = bins.next() else {
+                    break;
+                };
                 below += u64::from(*count);
                 value = middle(*bin).clamp(least, most);
             }
@@ -78,7 +80,9 @@ impl Sketch {
     fn advance(&mut self, slot: u64) {
         let steps = slot.saturating_sub(self.newest);
         for step in 1..=steps.min(SLOTS as u64) {
-            self.slots[((self.newest + step) % SLOTS as u64) as usize].bins.clear();
+            self.slots[((self.newest + step) % SLOTS as u64) as usize]
+                .bins
+                .clear();
         }
         self.newest += steps;
     }
@@ -118,7 +122,11 @@ impl Slot {
 /// Bins ascend with the values; those of negative values are negative.
 fn bin(value: f64) -> i32 {
     let magnitude = (value.abs().to_bits() >> SHIFT) as i32;
-    if value.is_sign_negative() && value != 0.0 { -magnitude - 1 } else { magnitude }
+    if value.is_sign_negative() && value != 0.0 {
+        -magnitude - 1
+    } else {
+        magnitude
+    }
 }
 
 /// The middle of a bin.
@@ -126,15 +134,20 @@ fn middle(bin: i32) -> f64 {
     if bin == 0 {
         return 0.0;
     }
-    let (sign, magnitude) = if bin < 0 { (-1.0, -(bin + 1)) } else { (1.0, bin) };
+    let (sign, magnitude) = if bin < 0 {
+        (-1.0, -(bin + 1))
+    } else {
+        (1.0, bin)
+    };
     let bits = (u64::from(magnitude.unsigned_abs()) << SHIFT) | (1 << (SHIFT - 1));
     sign * f64::from_bits(bits)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn ask(sketch: &mut Sketch, quantiles: &[f64], slot: u64) -> Vec<f64> {
         let mut out = vec![0.0; quantiles.len()];
@@ -158,7 +171,10 @@ mod tests {
         }
         assert_eq!(ask(&mut sketch, &[0.0, 1.0], 4), [1.0, 10_000.0]);
         let low = ask(&mut sketch, &[0.0], 5)[0];
-        assert!((low / 10.0 - 1.0).abs() < 0.016, "{low}: the oldest slot is still there");
+        assert!(
+            (low / 10.0 - 1.0).abs() < 0.016,
+            "{low}: the oldest slot is still there"
+        );
         assert!(ask(&mut sketch, &[0.5], 9)[0].is_nan());
         assert!(ask(&mut sketch, &[0.5], 1_000_000)[0].is_nan());
     }

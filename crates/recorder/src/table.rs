@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bellwether_core::{LabelValues, MonoMillis};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::RwLock;
 
 use super::cell::Cell;
 use super::refused::{MAX_VALUE_LEN, Reason, Refused};
-use bellwether_core::{LabelValues, MonoMillis};
 
 /// Enough that threads which record different series seldom meet at one lock.
 const SHARDS: usize = 16;
@@ -54,7 +54,11 @@ impl Table {
         record: impl FnOnce(&Cell) -> Result<(), Reason>,
     ) -> Result<(), Refused> {
         let hash = self.hash(values.clone());
-        if let Some(entry) = self.shard(hash).read().find(hash, matches(hash, values.clone())) {
+        if let Some(entry) = self
+            .shard(hash)
+            .read()
+            .find(hash, matches(hash, values.clone()))
+        {
             return record(&entry.cell).map_err(Refused::from);
         }
         self.insert(hash, values, max, make, record).map(drop)
@@ -91,14 +95,21 @@ impl Table {
         self.count_one_more(max)?;
         let values: Vec<&str> = values.collect();
         let labels = LabelValues::new(&values);
-        let entry = Entry { hash, labels, cell: cell.clone(), alive: MonoMillis::default() };
+        let entry = Entry {
+            hash,
+            labels,
+            cell: cell.clone(),
+            alive: MonoMillis::default(),
+        };
         shard.insert_unique(hash, entry, |entry| entry.hash);
         Ok(cell)
     }
 
     fn count_one_more(&self, max: usize) -> Result<(), Reason> {
         self.series
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < max).then_some(n + 1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                (n < max).then_some(n + 1)
+            })
             .map(drop)
             .map_err(|_| {
                 self.overflow.fetch_add(1, Ordering::Relaxed);
@@ -154,7 +165,10 @@ impl Table {
 impl Shard {
     /// Calls `visit` with each series' packed labels and cell.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&[u8], &Cell)) {
-        self.0.read().iter().for_each(|entry| visit(entry.labels.packed(), &entry.cell));
+        self.0
+            .read()
+            .iter()
+            .for_each(|entry| visit(entry.labels.packed(), &entry.cell));
     }
 }
 
@@ -164,7 +178,9 @@ fn matches<'a>(hash: u64, values: impl Values<'a>) -> impl Fn(&Entry) -> bool {
         let mut rest = entry.labels.packed();
         entry.hash == hash
             && values.clone().all(|value| {
-                let Some((head, tail)) = rest.split_at_checked(value.len()) else { return false };
+                let Some((head, tail)) = rest.split_at_checked(value.len()) else {
+                    return false;
+                };
                 rest = tail.get(1..).unwrap_or_default();
                 head == value.as_bytes() && tail.first() == Some(&0xFF)
             })
@@ -179,8 +195,9 @@ fn head(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_core::Kind;
+
+    use super::*;
 
     fn counter() -> Cell {
         Cell::new(Kind::Counter, 0)
@@ -205,7 +222,10 @@ mod tests {
         let table = Table::default();
         inc(&table, &["a"], 1.0, 2).unwrap();
         inc(&table, &["b"], 1.0, 2).unwrap();
-        assert_eq!(inc(&table, &["c"], 1.0, 2).unwrap_err().reason, Reason::TooManySeries);
+        assert_eq!(
+            inc(&table, &["c"], 1.0, 2).unwrap_err().reason,
+            Reason::TooManySeries
+        );
         inc(&table, &["a"], 1.0, 2).unwrap();
         assert_eq!((table.len(), table.overflow()), (2, 1));
     }

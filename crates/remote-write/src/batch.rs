@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bellwether_core::LabelSet;
+
 use super::family::{Counting, Families, Family};
 use super::relabel::Relabel;
 use super::starts::Starts;
 use super::tail::TailSample;
-use bellwether_core::LabelSet;
 
 /// A series of one request, its samples in the order in which they were appended.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +61,12 @@ const MOST_KNOWN: usize = 100_000;
 impl Cutter {
     /// Requests hold at most `largest` samples.
     pub(super) fn new(relabel: Relabel, families: Arc<Families>, largest: usize) -> Self {
-        Self { relabel, families, largest, known: HashMap::new() }
+        Self {
+            relabel,
+            families,
+            largest,
+            known: HashMap::new(),
+        }
     }
 
     /// The requests for `samples`, and how many of those no request carries because relabelling
@@ -74,7 +80,12 @@ impl Cutter {
         let mut chunk = Chunk::default();
         let mut places: HashMap<LabelSet, usize> = HashMap::new();
         for sample in samples {
-            let Some(Outward { labels, family, counting }) = self.outward(&sample.labels) else {
+            let Some(Outward {
+                labels,
+                family,
+                counting,
+            }) = self.outward(&sample.labels)
+            else {
                 dropped += 1;
                 continue;
             };
@@ -87,14 +98,22 @@ impl Cutter {
             }
             let place = *places.entry(labels).or_insert_with_key(|labels| {
                 let labels = labels.clone();
-                chunk.series.push(Series { labels, samples: Vec::new(), family });
+                chunk.series.push(Series {
+                    labels,
+                    samples: Vec::new(),
+                    family,
+                });
                 chunk.series.len() - 1
             });
             let since = match (&mut starts, counting) {
                 (Some(starts), Some(counting)) => starts.of(sample, counting),
                 _ => 0,
             };
-            let point = Point { at: sample.at, value: sample.value, since };
+            let point = Point {
+                at: sample.at,
+                value: sample.value,
+                since,
+            };
             chunk.series[place].samples.push(point);
             chunk.samples += 1;
             chunk.newest = chunk.newest.max(sample.at);
@@ -115,7 +134,11 @@ impl Cutter {
         let family = self.families.of(labels.name()).cloned();
         let counting = self.families.counting(labels.name());
         let outward = self.relabel.apply(labels);
-        let outward = outward.map(|labels| Outward { labels, family, counting });
+        let outward = outward.map(|labels| Outward {
+            labels,
+            family,
+            counting,
+        });
         self.known.insert(labels.clone(), outward.clone());
         outward
     }
@@ -127,7 +150,11 @@ mod tests {
 
     fn sample(name: &str, at: i64) -> TailSample {
         let labels = LabelSet::new([("__name__", name), ("job", "x")]);
-        TailSample { labels, at, value: at as f64 }
+        TailSample {
+            labels,
+            at,
+            value: at as f64,
+        }
     }
 
     #[test]
@@ -143,8 +170,13 @@ mod tests {
         };
         let relabel = Relabel::new([&step]).unwrap();
         let mut cutter = Cutter::new(relabel, Arc::default(), 3);
-        let samples =
-            [sample("a", 1), sample("gone", 1), sample("b", 1), sample("a", 2), sample("b", 2)];
+        let samples = [
+            sample("a", 1),
+            sample("gone", 1),
+            sample("b", 1),
+            sample("a", 2),
+            sample("b", 2),
+        ];
         let (chunks, dropped) = cutter.cut(&samples, None);
         assert_eq!(dropped, 1);
         let told: Vec<String> = chunks
@@ -155,10 +187,18 @@ mod tests {
                     let samples: Vec<_> = one.samples.iter().map(|p| (p.at, p.value)).collect();
                     format!("{}{samples:?}", one.labels.name())
                 });
-                format!("{} {} {}", chunk.samples, chunk.newest, series.collect::<String>())
+                format!(
+                    "{} {} {}",
+                    chunk.samples,
+                    chunk.newest,
+                    series.collect::<String>()
+                )
             })
             .collect();
-        assert_eq!(told, ["3 2 a[(1, 1.0), (2, 2.0)]b[(1, 1.0)]", "1 2 b[(2, 2.0)]"]);
+        assert_eq!(
+            told,
+            ["3 2 a[(1, 1.0), (2, 2.0)]b[(1, 1.0)]", "1 2 b[(2, 2.0)]"]
+        );
         assert_eq!(cutter.cut(&samples, None).0, chunks);
     }
 }

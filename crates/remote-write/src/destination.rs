@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use bellwether_http::next_delay;
+use bellwether_tsdb::history::Cursor;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -15,8 +17,6 @@ use super::sender::{Outcome, Sender};
 use super::settings::{Protocol, RemoteQueue};
 use super::stats::Stats;
 use super::tail::{Log, Tail, Tailed, gather};
-use bellwether_http::next_delay;
-use bellwether_tsdb::history::Cursor;
 
 /// A destination at work.
 pub(super) struct Destination {
@@ -60,8 +60,13 @@ impl Destination {
 
     /// Sends what the log holds now; whether there may be more.
     async fn round(&mut self, stop: &CancellationToken) -> Result<bool, Stopped> {
-        let enough = self.queue.max_samples_per_send.saturating_mul(REQUESTS_AT_ONCE);
-        let Some(tailed) = self.read(enough).await else { return Ok(false) };
+        let enough = self
+            .queue
+            .max_samples_per_send
+            .saturating_mul(REQUESTS_AT_ONCE);
+        let Some(tailed) = self.read(enough).await else {
+            return Ok(false);
+        };
         if tailed.lost > 0 {
             self.stats.lost.fetch_add(tailed.lost, Relaxed);
             let lost = tailed.lost;
@@ -81,7 +86,10 @@ impl Destination {
             self.deliver(chunk, repeats, stop).await?;
         }
         self.stats.relabelled.fetch_add(dropped, Relaxed);
-        self.progress = Progress { acked: tailed.next, sending: None };
+        self.progress = Progress {
+            acked: tailed.next,
+            sending: None,
+        };
         self.diary.unsaved = true;
         if stop.is_cancelled() {
             Err(Stopped)
@@ -148,15 +156,22 @@ impl Destination {
                 Outcome::Refused { message, written } => {
                     self.stats.sent.fetch_add(written, Relaxed);
                     self.stats.failed.fetch_add(samples - written, Relaxed);
-                    let doubt =
-                        if unsure { " (it may have them from an attempt before)" } else { "" };
+                    let doubt = if unsure {
+                        " (it may have them from an attempt before)"
+                    } else {
+                        ""
+                    };
                     self.failed(format!(
                         "{} samples given up{doubt}: {message}",
                         samples - written
                     ));
                     return Ok(());
                 }
-                Outcome::Later { message, retry_after, unanswered } => {
+                Outcome::Later {
+                    message,
+                    retry_after,
+                    unanswered,
+                } => {
                     failures += 1;
                     unsure |= unanswered;
                     self.stats.retried.fetch_add(samples, Relaxed);
@@ -171,12 +186,16 @@ impl Destination {
     }
 
     fn taken(&mut self, chunk: &Chunk, bytes: usize, refused: u64) {
-        self.stats.sent.fetch_add(chunk.samples as u64 - refused, Relaxed);
+        self.stats
+            .sent
+            .fetch_add(chunk.samples as u64 - refused, Relaxed);
         self.stats.bytes.fetch_add(bytes as u64, Relaxed);
         self.stats.newest_sent.fetch_max(chunk.newest, Relaxed);
         if refused > 0 {
             self.stats.failed.fetch_add(refused, Relaxed);
-            self.failed(format!("the receiver says that it did not write {refused} samples"));
+            self.failed(format!(
+                "the receiver says that it did not write {refused} samples"
+            ));
         } else if self.stats.last_error.lock().take().is_some() {
             self.diary.last = None;
             info!(destination = %self.name, "remote write works again");
@@ -231,7 +250,8 @@ pub(super) struct Diary {
 impl Diary {
     /// Whether types and help are to go along.
     fn metadata_due(&self, now: Instant) -> bool {
-        self.metadata.is_none_or(|last| now - last >= METADATA_EVERY)
+        self.metadata
+            .is_none_or(|last| now - last >= METADATA_EVERY)
     }
 
     /// Whether a failure is to be logged: the first, then one a minute.
@@ -255,7 +275,10 @@ pub(super) fn beginning(file: Option<&ProgressFile>, log: &dyn Log, name: &str) 
             warn!(destination = name, %error, "how far it got cannot be read: it begins at now");
         }
     }
-    Progress { acked: end, sending: None }
+    Progress {
+        acked: end,
+        sending: None,
+    }
 }
 
 /// A log may end before the place that was reached: its last bytes went with a loss of power, or
@@ -265,10 +288,19 @@ fn within(progress: Progress, end: Cursor, name: &str) -> Progress {
         return progress;
     }
     if progress.acked.segment == end.segment {
-        return Progress { acked: end, sending: None };
+        return Progress {
+            acked: end,
+            sending: None,
+        };
     }
-    warn!(destination = name, "history is another one than before: it is sent from its beginning");
-    Progress { acked: Cursor::default(), sending: None }
+    warn!(
+        destination = name,
+        "history is another one than before: it is sent from its beginning"
+    );
+    Progress {
+        acked: Cursor::default(),
+        sending: None,
+    }
 }
 
 async fn pause(span: Duration, stop: &CancellationToken) -> Result<(), Stopped> {
@@ -289,8 +321,22 @@ mod tests {
 
     #[test]
     fn a_log_that_ends_early_is_begun_where_it_can_be() {
-        let cursor = |segment, offset| Cursor { segment, offset, samples: 0 };
-        let begin = |acked| within(Progress { acked, sending: None }, cursor(3, 100), "x").acked;
+        let cursor = |segment, offset| Cursor {
+            segment,
+            offset,
+            samples: 0,
+        };
+        let begin = |acked| {
+            within(
+                Progress {
+                    acked,
+                    sending: None,
+                },
+                cursor(3, 100),
+                "x",
+            )
+            .acked
+        };
         assert_eq!(begin(cursor(3, 100)), cursor(3, 100));
         assert_eq!(begin(cursor(2, 900)), cursor(2, 900));
         assert_eq!(begin(cursor(3, 101)), cursor(3, 100));

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bellwether_promql::SampledSeries;
 use prost::Message;
 
 use super::batch::{Chunk, Series};
@@ -10,7 +11,6 @@ use super::message::{
     Label, Metadata, MetricMetadata, Request, Sample, TimeSeries, TimeSeriesV2, WriteRequest,
 };
 use super::settings::Protocol;
-use bellwether_promql::SampledSeries;
 
 /// The body of a request: the message in Snappy's block format. `metadata` goes along in 1.0;
 /// 2.0 has it beside each series.
@@ -26,7 +26,9 @@ pub(super) fn body(
         Protocol::V1 => first(chunk, metadata).encode_to_vec(),
         Protocol::V2 => second(chunk).encode_to_vec(),
     };
-    snap::raw::Encoder::new().compress_vec(&message).map_err(|error| error.to_string())
+    snap::raw::Encoder::new()
+        .compress_vec(&message)
+        .map_err(|error| error.to_string())
 }
 
 fn first(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {
@@ -34,16 +36,27 @@ fn first(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {
         labels: series
             .labels
             .iter()
-            .map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() })
+            .map(|(name, value)| Label {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            })
             .collect(),
-        samples: samples(series).map(|sample| Sample { start_timestamp: 0, ..sample }).collect(),
+        samples: samples(series)
+            .map(|sample| Sample {
+                start_timestamp: 0,
+                ..sample
+            })
+            .collect(),
     });
     let metadata = metadata.iter().map(|family| MetricMetadata {
         r#type: family.kind_number(),
         metric_family_name: family.name.to_string(),
         help: family.help.to_string(),
     });
-    WriteRequest { timeseries: timeseries.collect(), metadata: metadata.collect() }
+    WriteRequest {
+        timeseries: timeseries.collect(),
+        metadata: metadata.collect(),
+    }
 }
 
 fn second(chunk: &Chunk) -> Request {
@@ -66,7 +79,10 @@ fn second(chunk: &Chunk) -> Request {
             }),
         })
         .collect();
-    Request { symbols: symbols.texts, timeseries }
+    Request {
+        symbols: symbols.texts,
+        timeseries,
+    }
 }
 
 /// The NaN that is a value, as Prometheus has it (model/value/value.go). Receivers tell it from the

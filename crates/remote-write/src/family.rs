@@ -57,7 +57,9 @@ impl Families {
             };
             for suffix in suffixes {
                 let known = (index, counting(metric, suffix, started));
-                families.by_series.insert(format!("{}{suffix}", metric.exported), known);
+                families
+                    .by_series
+                    .insert(format!("{}{suffix}", metric.exported), known);
             }
             families.all.push(Family {
                 name: metric.exported.clone(),
@@ -71,7 +73,9 @@ impl Families {
     /// The metric that a series of this name belongs to.
     #[must_use]
     pub fn of(&self, series: &str) -> Option<&Family> {
-        self.by_series.get(series).map(|(index, _)| &self.all[*index])
+        self.by_series
+            .get(series)
+            .map(|(index, _)| &self.all[*index])
     }
 
     /// What is known of the series of this name, if it counts.
@@ -95,5 +99,8 @@ fn counting(metric: &MetricDef, suffix: &str, started: UnixMillis) -> Option<Cou
         Kind::Gauge => false,
     };
     let ours = matches!(metric.origin, Origin::Application | Origin::Own);
-    counts.then(|| Counting { since: ours.then_some(started), falls: suffix == "_sum" })
+    counts.then(|| Counting {
+        since: ours.then_some(started),
+        falls: suffix == "_sum",
+    })
 }

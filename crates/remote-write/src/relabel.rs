@@ -65,7 +65,9 @@ impl RelabelConfig {
             problems.error(&self.regex.at, format!("not a regular expression: {error}"));
         }
         if self.action == Action::HashMod && self.modulus == 0 {
-            problems.error(at, "hashmod without `modulus`").hint("set it to 1 or more");
+            problems
+                .error(at, "hashmod without `modulus`")
+                .hint("set it to 1 or more");
         }
         let target = &*self.target_label;
         match self.action {
@@ -96,7 +98,9 @@ impl RelabelConfig {
                 Action::LabelDrop | Action::LabelKeep => "`regex` alone",
                 _ => "`source_labels` and `target_label` alone",
             };
-            problems.error(at, format!("{word} takes {takes}")).hint("leave the others out");
+            problems
+                .error(at, format!("{word} takes {takes}"))
+                .hint("leave the others out");
         }
     }
 }
@@ -124,9 +128,14 @@ impl Relabel {
         if self.0.is_empty() {
             return Some(labels.clone());
         }
-        let mut set: Labels =
-            labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let kept = self.0.iter().all(|(step, regex)| step.apply(regex, &mut set));
+        let mut set: Labels = labels
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let kept = self
+            .0
+            .iter()
+            .all(|(step, regex)| step.apply(regex, &mut set));
         (kept && !set.is_empty()).then(|| LabelSet::new(set))
     }
 }
@@ -157,10 +166,16 @@ impl RelabelConfig {
     }
 
     fn replace(&self, regex: &Pattern, value: &str, set: &mut Labels) {
-        let Some(found) = regex.captures(value) else { return };
+        let Some(found) = regex.captures(value) else {
+            return;
+        };
         let target = Replacement::new(&self.target_label).expand(&found);
         if !target.is_empty() {
-            put(set, &target, Replacement::new(&self.replacement).expand(&found));
+            put(
+                set,
+                &target,
+                Replacement::new(&self.replacement).expand(&found),
+            );
         }
     }
 
@@ -189,7 +204,9 @@ fn put(set: &mut Labels, name: &str, value: String) {
 /// The last 8 bytes of the MD5, big-endian, modulo `modulus`: what Prometheus shards by.
 fn hash_mod(value: &str, modulus: u64) -> String {
     let digest = md5::compute(value);
-    let last = digest.0[8..].iter().fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+    let last = digest.0[8..]
+        .iter()
+        .fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
     last.checked_rem(modulus).unwrap_or_default().to_string()
 }
 

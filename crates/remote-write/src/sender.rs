@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellwether_http::{Access, parse_url, reasons, refusal};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 
@@ -10,7 +11,6 @@ use super::encode;
 use super::family::Family;
 use super::settings::{Protocol, RemoteWrite};
 use super::writers::WallClock;
-use bellwether_http::{Access, parse_url, reasons, refusal};
 
 /// What became of an attempt.
 #[derive(Debug, PartialEq)]
@@ -18,7 +18,11 @@ pub(super) enum Outcome {
     /// The receiver has it; `refused` samples of it count as lost.
     Taken { bytes: usize, refused: u64 },
     /// It may go better later.
-    Later { message: String, retry_after: Option<Duration>, unanswered: bool },
+    Later {
+        message: String,
+        retry_after: Option<Duration>,
+        unanswered: bool,
+    },
     /// It never will; all but `written` samples of it are lost.
     Refused { message: String, written: u64 },
 }
@@ -104,15 +108,27 @@ impl Sender {
     ) -> (Outcome, Knows) {
         let body = match encode::body(chunk, protocol, metadata) {
             Ok(body) => body,
-            Err(message) => return (Outcome::Refused { message, written: 0 }, Knows::Yes),
+            Err(message) => {
+                return (
+                    Outcome::Refused {
+                        message,
+                        written: 0,
+                    },
+                    Knows::Yes,
+                );
+            }
         };
         let bytes = body.len();
-        let request = self.client.post(self.url.clone()).headers(self.headers.clone());
+        let request = self
+            .client
+            .post(self.url.clone())
+            .headers(self.headers.clone());
         let (kind, version) = match protocol {
             Protocol::V1 => ("application/x-protobuf", "0.1.0"),
-            Protocol::V2 => {
-                ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0")
-            }
+            Protocol::V2 => (
+                "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+                "2.0.0",
+            ),
         };
         let request = request
             .header(CONTENT_ENCODING, "snappy")
@@ -120,7 +136,11 @@ impl Sender {
             .header(VERSION, version)
             .body(body);
         let later = |message, unanswered| {
-            let outcome = Outcome::Later { message, retry_after: None, unanswered };
+            let outcome = Outcome::Later {
+                message,
+                retry_after: None,
+                unanswered,
+            };
             (outcome, Knows::Unsaid)
         };
         let request = match self.access.authorize(request).await {
@@ -131,7 +151,10 @@ impl Sender {
             Ok(response) => self.judge(response, chunk, protocol, bytes).await,
             Err(error) => {
                 let unanswered = !error.is_connect();
-                later(format!("{}: {}", self.place, reasons(&error.without_url())), unanswered)
+                later(
+                    format!("{}: {}", self.place, reasons(&error.without_url())),
+                    unanswered,
+                )
             }
         }
     }
@@ -158,9 +181,16 @@ impl Sender {
         let message = refusal.message;
         // What is no success and no client's fault (a redirect among them) may be mended.
         let outcome = if status.is_client_error() && !may_pass(status) {
-            Outcome::Refused { message, written: written.unwrap_or(0) }
+            Outcome::Refused {
+                message,
+                written: written.unwrap_or(0),
+            }
         } else {
-            Outcome::Later { message, retry_after: refusal.retry_after, unanswered: false }
+            Outcome::Later {
+                message,
+                retry_after: refusal.retry_after,
+                unanswered: false,
+            }
         };
         (outcome, knows)
     }
@@ -196,6 +226,10 @@ fn knows(status: StatusCode, headers: &HeaderMap<HeaderValue>) -> Knows {
 }
 
 fn written(headers: &HeaderMap<HeaderValue>) -> u64 {
-    let value = headers.get(SAMPLES_WRITTEN).and_then(|value| value.to_str().ok());
-    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    let value = headers
+        .get(SAMPLES_WRITTEN)
+        .and_then(|value| value.to_str().ok());
+    value
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or(0)
 }

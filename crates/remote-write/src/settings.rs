@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::relabel::RelabelConfig;
 use bellwether_http::{Access, BasicAuth, parse_url};
 use bellwether_schema::{
     Diagnostics, HumanDuration, Secret, SourceLocation, Spanned, is_file_name,
 };
+
+use super::relabel::RelabelConfig;
 
 bellwether_schema::string_enum! {
     /// Versions of remote write.
@@ -110,7 +111,10 @@ impl RemoteWrite {
         for (name, value) in &self.headers {
             if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
                 problems
-                    .error(&value.at, format!("header {name:?} belongs to the protocol"))
+                    .error(
+                        &value.at,
+                        format!("header {name:?} belongs to the protocol"),
+                    )
                     .hint("leave it out");
             }
         }
@@ -122,9 +126,10 @@ impl RemoteWrite {
         if queue.max_samples_per_send == 0 {
             problems.error(&at.key("max_samples_per_send"), "must be at least 1");
         }
-        for (key, span) in
-            [("batch_send_deadline", queue.batch_send_deadline), ("min_backoff", queue.min_backoff)]
-        {
+        for (key, span) in [
+            ("batch_send_deadline", queue.batch_send_deadline),
+            ("min_backoff", queue.min_backoff),
+        ] {
             if *span < Duration::from_millis(10) {
                 problems.error(&at.key(key), "must be at least 10ms");
             }
@@ -152,7 +157,11 @@ pub fn named(destinations: &[Spanned<RemoteWrite>]) -> Vec<(String, &RemoteWrite
                     let base = of_url(&destination.url);
                     let count = seen.entry(base.clone()).or_default();
                     *count += 1;
-                    if *count == 1 { base } else { format!("{base}-{count}") }
+                    if *count == 1 {
+                        base
+                    } else {
+                        format!("{base}-{count}")
+                    }
                 }
             };
             (name, &destination.value)
@@ -162,11 +171,19 @@ pub fn named(destinations: &[Spanned<RemoteWrite>]) -> Vec<(String, &RemoteWrite
 
 /// `prometheus-9090`: what of a URL may be shown and can name a file.
 fn of_url(url: &Secret) -> String {
-    let Ok(url) = parse_url(url) else { return "remote".into() };
+    let Ok(url) = parse_url(url) else {
+        return "remote".into();
+    };
     let host = url.host_str().unwrap_or("remote");
     let mut name: String = host
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
         .take(50)
         .collect();
     if let Some(port) = url.port() {
@@ -185,7 +202,9 @@ pub fn check(destinations: &[Spanned<RemoteWrite>], problems: &mut Diagnostics) 
                 .error(at, format!("not a name of a destination: {name:?}"))
                 .hint("use 1 to 64 letters, digits, '-', '_' and '.', not '.' first");
         } else if !names.insert(name.clone()) {
-            problems.error(at, format!("a second destination named {name:?}")).hint("set `name`");
+            problems
+                .error(at, format!("a second destination named {name:?}"))
+                .hint("set `name`");
         }
         destination.check(&place.at, problems);
     }

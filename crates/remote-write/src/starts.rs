@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::family::Counting;
-use super::tail::TailSample;
 use bellwether_core::LabelSet;
 use bellwether_promql::SampledSeries;
+
+use super::family::Counting;
+use super::tail::TailSample;
 
 /// Most series remembered; of those beyond it the start is not known.
 const MOST_KNOWN: usize = 100_000;
@@ -32,12 +33,19 @@ impl Starts {
             return 0;
         }
         // Samples of the process before this one were counted from elsewhere.
-        let began = counting.since.map(|since| since.0).filter(|since| since < at);
+        let began = counting
+            .since
+            .map(|since| since.0)
+            .filter(|since| since < at);
         let full = self.0.len() >= MOST_KNOWN;
         let counter = match self.0.entry(labels.clone()) {
             Entry::Occupied(counter) => counter.into_mut(),
             Entry::Vacant(_) if full => return 0,
-            Entry::Vacant(place) => place.insert(Counter { at: *at, value: *value, since: began }),
+            Entry::Vacant(place) => place.insert(Counter {
+                at: *at,
+                value: *value,
+                since: began,
+            }),
         };
         counter.advance(*at, *value, began, counting.falls);
         counter.since.filter(|since| since < at).unwrap_or(0)
@@ -63,20 +71,34 @@ impl Counter {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_core::UnixMillis;
+
+    use super::*;
 
     fn starts(counting: Counting, samples: &[(i64, f64)]) -> Vec<i64> {
         let mut starts = Starts::default();
         let sample = |(at, value): &(i64, f64)| {
             let labels = LabelSet::new([("__name__", "a")]);
-            starts.of(&TailSample { labels, at: *at, value: *value }, counting)
+            starts.of(
+                &TailSample {
+                    labels,
+                    at: *at,
+                    value: *value,
+                },
+                counting,
+            )
         };
         samples.iter().map(sample).collect()
     }
 
-    const OURS: Counting = Counting { since: Some(UnixMillis(100)), falls: false };
-    const ANOTHERS: Counting = Counting { since: None, falls: false };
+    const OURS: Counting = Counting {
+        since: Some(UnixMillis(100)),
+        falls: false,
+    };
+    const ANOTHERS: Counting = Counting {
+        since: None,
+        falls: false,
+    };
 
     #[test]
     fn a_counter_of_this_process_began_with_it_and_again_where_it_fell() {
@@ -96,9 +118,16 @@ mod tests {
     fn the_start_of_a_counter_of_others_is_known_from_its_first_fall_on() {
         let told = starts(ANOTHERS, &[(1, 5.0), (2, 6.0), (9, 3.0), (10, 4.0)]);
         assert_eq!(told, [0, 0, 3, 3]);
-        let sum = Counting { falls: true, ..OURS };
+        let sum = Counting {
+            falls: true,
+            ..OURS
+        };
         let told = starts(sum, &[(200, 5.0), (300, 4.0), (400, 9.0)]);
-        assert_eq!(told, [100, 0, 0], "a sum of negative values falls and goes on");
+        assert_eq!(
+            told,
+            [100, 0, 0],
+            "a sum of negative values falls and goes on"
+        );
     }
 
     #[test]

@@ -103,12 +103,19 @@ pub(super) fn gather(
     until: Option<Cursor>,
     enough: usize,
 ) -> Tailed {
-    let mut tailed = Tailed { next: from, ..Tailed::default() };
+    let mut tailed = Tailed {
+        next: from,
+        ..Tailed::default()
+    };
     while tailed.samples.len() < enough && until.is_none_or(|until| tailed.next < until) {
         let Some(batch) = tail.next(1) else { break };
         for series in batch.series {
             for (at, value) in series.times.into_iter().zip(series.values) {
-                tailed.samples.push(TailSample { labels: series.labels.clone(), at, value });
+                tailed.samples.push(TailSample {
+                    labels: series.labels.clone(),
+                    at,
+                    value,
+                });
             }
         }
         tailed.lost += batch.lost;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bellwether_core::UnixMillis;
+use bellwether_schema::Spanned;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +20,6 @@ use super::sender::Sender;
 use super::settings::{RemoteWrite, named};
 use super::stats::{Stats, WriteStats};
 use super::tail::Log;
-use bellwether_core::UnixMillis;
-use bellwether_schema::Spanned;
 
 /// Reads the wall clock; handed in, so that tests can turn it.
 pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
@@ -66,7 +66,10 @@ fn build(
 ) -> Result<(Sender, Relabel), String> {
     let told = |message| format!("remote write {name}: {message}");
     let sender = Sender::new(settings, clock).map_err(told)?;
-    let steps = settings.write_relabel_configs.iter().map(|step| &step.value);
+    let steps = settings
+        .write_relabel_configs
+        .iter()
+        .map(|step| &step.value);
     Ok((sender, Relabel::new(steps).map_err(told)?))
 }
 
@@ -74,7 +77,11 @@ impl Writers {
     /// None yet; [`Writers::replace`] gives it some.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        Self { setup, running: Mutex::default(), stats: Mutex::default() }
+        Self {
+            setup,
+            running: Mutex::default(),
+            stats: Mutex::default(),
+        }
     }
 
     /// Builds the enabled ones of `destinations`; nothing is in use yet. Reads files, so it runs
@@ -83,7 +90,9 @@ impl Writers {
     /// # Errors
     /// The first that cannot be built, by its name.
     pub fn prepare(&self, destinations: &[Spanned<RemoteWrite>]) -> Result<Prepared, String> {
-        let enabled = named(destinations).into_iter().filter(|(_, settings)| settings.enabled);
+        let enabled = named(destinations)
+            .into_iter()
+            .filter(|(_, settings)| settings.enabled);
         let built = enabled.map(|(name, settings)| {
             let (sender, relabel) = build(&name, settings, self.setup.clock.clone())?;
             Ok((name.clone(), settings.clone(), sender, relabel))
@@ -109,7 +118,9 @@ impl Writers {
             let destinations = prepared.0.into_iter().zip(stats);
             destinations
                 .map(|((name, settings, sender, relabel), stats)| {
-                    let file = folder.as_ref().map(|folder| ProgressFile::new(folder, &name));
+                    let file = folder
+                        .as_ref()
+                        .map(|folder| ProgressFile::new(folder, &name));
                     let progress = beginning(file.as_ref(), &*log, &name);
                     log.hold(&name, progress.acked);
                     let largest = settings.queue.max_samples_per_send;
@@ -131,7 +142,9 @@ impl Writers {
                 })
                 .collect::<Vec<_>>()
         };
-        let Ok(destinations) = tokio::task::spawn_blocking(begin).await else { return };
+        let Ok(destinations) = tokio::task::spawn_blocking(begin).await else {
+            return;
+        };
         let running = destinations.into_iter().map(Running::start);
         self.running.lock().extend(running);
     }
@@ -143,7 +156,11 @@ impl Writers {
         for (name, ..) in &prepared.0 {
             stats.insert(name.clone(), old.remove(name).unwrap_or_default());
         }
-        prepared.0.iter().filter_map(|(name, ..)| stats.get(name).cloned()).collect()
+        prepared
+            .0
+            .iter()
+            .filter_map(|(name, ..)| stats.get(name).cloned())
+            .collect()
     }
 
     /// Ends all; what waits stays in the log.
@@ -163,7 +180,10 @@ impl Writers {
     #[must_use]
     pub fn figures(&self) -> BTreeMap<String, WriteStats> {
         let stats = self.stats.lock();
-        stats.iter().map(|(name, stats)| (name.clone(), stats.figures())).collect()
+        stats
+            .iter()
+            .map(|(name, stats)| (name.clone(), stats.figures()))
+            .collect()
     }
 }
 
@@ -172,6 +192,10 @@ impl Running {
         let stop = CancellationToken::new();
         let name = destination.name.to_string();
         let task = tokio::spawn(destination.run(stop.clone()));
-        Self { name, stop, task: AbortOnDropHandle::new(task) }
+        Self {
+            name,
+            stop,
+            task: AbortOnDropHandle::new(task),
+        }
     }
 }

@@ -38,7 +38,9 @@ impl Acknowledgements {
     /// Who takes care of `alert` now.
     #[must_use]
     pub fn holding(&self, alert: Fingerprint, now: UnixMillis) -> Option<&Acknowledgement> {
-        self.0.get(&alert).filter(|one| one.until.is_none_or(|until| now < until))
+        self.0
+            .get(&alert)
+            .filter(|one| one.until.is_none_or(|until| now < until))
     }
 
     /// All, those among them that ended by their time.

@@ -11,12 +11,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
-
 use bellwether_core::{
     Alert, AlertState, Cause, Dispatch, Fingerprint, Group as Shared, Labels, MonoMillis,
     Notification, NotifiedState, Now, Transition, braced,
 };
+use hashbrown::HashMap;
 
 use super::acknowledge::Acknowledgements;
 use super::gate::MuteReason;
@@ -145,7 +144,8 @@ impl Dispatcher {
         self.remembered = remembered;
         self.unsaved = before.unsaved;
         self.silences = before.silences;
-        self.silences.declare(&self.routing.silences, &self.routing.intervals);
+        self.silences
+            .declare(&self.routing.silences, &self.routing.intervals);
         self.acknowledgements = before.acknowledgements;
         self.heartbeat = before.heartbeat;
         self.orphans.extend(before.orphans);
@@ -183,7 +183,9 @@ impl Dispatcher {
     pub fn confirm(&mut self, alerts: &[Fingerprint], now: MonoMillis) {
         let mut groups = Vec::new();
         for alert in alerts {
-            let Some(tracked) = self.alerts.get_mut(alert) else { continue };
+            let Some(tracked) = self.alerts.get_mut(alert) else {
+                continue;
+            };
             if tracked.restored_until.take().is_some() {
                 groups.extend_from_slice(&tracked.groups);
             }
@@ -246,7 +248,8 @@ impl Dispatcher {
     fn orphan(&mut self, tracked: &Tracked, now: Now) {
         self.remembered.remove(&tracked.alert.fingerprint);
         let group = Arc::new(Shared::default());
-        self.orphans.push(tracked.notification(Cause::Change, &group, now.wall));
+        self.orphans
+            .push(tracked.notification(Cause::Change, &group, now.wall));
     }
 
     /// Adds an alert that stands to the group of each route that takes it; it waited there for so
@@ -254,7 +257,10 @@ impl Dispatcher {
     fn begin(&mut self, key: Fingerprint, mut tracked: Tracked, waited: Duration, now: Now) {
         let routing = self.routing.clone();
         let alert = tracked.alert.clone();
-        let view = View { alert: &alert, sender: &routing.sender };
+        let view = View {
+            alert: &alert,
+            sender: &routing.sender,
+        };
         // One that only flaps stands for no other.
         if tracked.fires {
             self.inhibitions.add(key, &view);
@@ -267,14 +273,30 @@ impl Dispatcher {
             let labels = route.group(&view);
             let wait = route.wait.saturating_sub(waited);
             let (id, new) = self.group(number, labels, now.mono.after(wait));
-            let Some(group) = self.groups.get_mut(&id) else { continue };
+            let Some(group) = self.groups.get_mut(&id) else {
+                continue;
+            };
             let joins = !group.members.contains_key(&key);
-            if let (true, Some(NotifiedState { first, last, severity })) = (joins, memory) {
+            if let (
+                true,
+                Some(NotifiedState {
+                    first,
+                    last,
+                    severity,
+                }),
+            ) = (joins, memory)
+            {
                 group.was_told(route, first, last);
                 let told = Some(severity);
-                group
-                    .members
-                    .insert(key, Member { told, first, unsure: true, ..Member::default() });
+                group.members.insert(
+                    key,
+                    Member {
+                        told,
+                        first,
+                        unsure: true,
+                        ..Member::default()
+                    },
+                );
             } else {
                 group.members.entry(key).or_default();
             }
@@ -316,7 +338,9 @@ impl Dispatcher {
 
     /// Something of a group changed, and waited for so long already.
     pub(super) fn hasten(&mut self, id: usize, now: MonoMillis, waited: Duration) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
         let before = group.due;
         group.changed(&self.routing.tree.routes()[group.route], now, waited);
         if group.due != before {
@@ -328,8 +352,12 @@ impl Dispatcher {
     /// Looks at everything again at the next [`Dispatcher::advance`]: silences changed.
     pub fn look_again(&mut self, now: MonoMillis) {
         let kept = |group: &Group| group.members.values().any(|member| member.gate.is_some());
-        let kept: Vec<usize> =
-            self.groups.iter().filter(|(_, group)| kept(group)).map(|(id, _)| *id).collect();
+        let kept: Vec<usize> = self
+            .groups
+            .iter()
+            .filter(|(_, group)| kept(group))
+            .map(|(id, _)| *id)
+            .collect();
         for id in kept {
             self.flush_at(id, now);
         }
@@ -337,7 +365,9 @@ impl Dispatcher {
 
     /// Looks at a group at `now`, if that is sooner.
     pub(super) fn flush_at(&mut self, id: usize, now: MonoMillis) {
-        let Some(group) = self.groups.get_mut(&id).filter(|group| group.due > now) else { return };
+        let Some(group) = self.groups.get_mut(&id).filter(|group| group.due > now) else {
+            return;
+        };
         self.due.remove(&(group.due, id));
         group.due = now;
         self.due.insert((now, id));
@@ -348,7 +378,11 @@ impl Dispatcher {
     pub fn next(&self) -> MonoMillis {
         let group = self.due.first().map_or(MonoMillis::NEVER, |(at, _)| *at);
         let heartbeat = self.heartbeat.next(&self.routing.heartbeat);
-        if self.orphans.is_empty() { group.min(heartbeat) } else { MonoMillis(0) }
+        if self.orphans.is_empty() {
+            group.min(heartbeat)
+        } else {
+            MonoMillis(0)
+        }
     }
 
     /// The alerts that stand or whose end is still to be told.
@@ -366,8 +400,10 @@ impl Dispatcher {
         let mut out = Advance::default();
         self.calm_down(now);
         if !self.orphans.is_empty() {
-            out.dispatches
-                .push(Dispatch { to: None, notifications: std::mem::take(&mut self.orphans) });
+            out.dispatches.push(Dispatch {
+                to: None,
+                notifications: std::mem::take(&mut self.orphans),
+            });
         }
         while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now.mono) {
             self.due.remove(&(at, id));
@@ -375,7 +411,8 @@ impl Dispatcher {
         }
         self.fall_back(feedback, now, &mut out);
         if let Some(settings) = &self.routing.heartbeat {
-            out.dispatches.extend(self.heartbeat.beat(settings, feedback, now));
+            out.dispatches
+                .extend(self.heartbeat.beat(settings, feedback, now));
         }
         self.forget(now);
         out
@@ -385,9 +422,16 @@ impl Dispatcher {
     fn calm_down(&mut self, now: Now) {
         let routing = self.routing.clone();
         let mut calm = Vec::new();
-        for (key, tracked) in self.alerts.iter_mut().filter(|(_, tracked)| tracked.flapping) {
+        for (key, tracked) in self
+            .alerts
+            .iter_mut()
+            .filter(|(_, tracked)| tracked.flapping)
+        {
             let interval = routing.interval(&tracked.alert.rule);
-            if !tracked.flaps.is_flapping(&routing.flapping, now.mono, interval) {
+            if !tracked
+                .flaps
+                .is_flapping(&routing.flapping, now.mono, interval)
+            {
                 tracked.flapping = false;
                 if !tracked.fires {
                     self.acknowledgements.remove(*key); // it ends with this
@@ -402,26 +446,41 @@ impl Dispatcher {
 
     fn flush(&mut self, id: usize, told: LastTold<'_>, now: Now, out: &mut Advance) {
         let routing = self.routing.clone();
-        let Some(mut group) = self.groups.remove(&id) else { return };
+        let Some(mut group) = self.groups.remove(&id) else {
+            return;
+        };
         let route = &routing.tree.routes()[group.route];
-        let gates = Gates { dispatcher: self, route, now };
+        let gates = Gates {
+            dispatcher: self,
+            route,
+            now,
+        };
         let flushed = group.flush(route, &self.alerts, &gates, told, now);
         let receiver = &route.receiver;
         for (alert, gate) in &flushed.gates {
             if let Some(known) = self.alerts.get(alert) {
-                let why =
-                    gate.as_ref().map_or_else(String::new, |gate| gate.reason(|by| self.named(by)));
+                let why = gate
+                    .as_ref()
+                    .map_or_else(String::new, |gate| gate.reason(|by| self.named(by)));
                 let (alert, receiver) = (known.alert.clone(), receiver.name.clone());
-                out.gates.push(Muted { alert, receiver, gate: gate.clone(), why });
+                out.gates.push(Muted {
+                    alert,
+                    receiver,
+                    gate: gate.clone(),
+                    why,
+                });
             }
         }
-        let Flushed { dispatches, left, .. } = flushed;
+        let Flushed {
+            dispatches, left, ..
+        } = flushed;
         out.dispatches.extend(dispatches);
         for key in left {
             self.leave(key, id, now);
         }
         if group.members.is_empty() {
-            self.index.remove(&(group.route, group.shared.labels.clone()));
+            self.index
+                .remove(&(group.route, group.shared.labels.clone()));
         } else {
             self.due.insert((group.due, id));
             self.groups.insert(id, group);
@@ -431,13 +490,17 @@ impl Dispatcher {
     /// What an alert is called: `disk{mount="/"}`.
     pub(super) fn named(&self, alert: Fingerprint) -> String {
         let known = self.alerts.get(&alert).map(|known| &known.alert);
-        known
-            .map_or_else(|| alert.to_string(), |one| format!("{}{}", one.rule, braced(&one.labels)))
+        known.map_or_else(
+            || alert.to_string(),
+            |one| format!("{}{}", one.rule, braced(&one.labels)),
+        )
     }
 
     /// An alert that ended left a group; with the last one, whoever else was told hears of it.
     fn leave(&mut self, key: Fingerprint, id: usize, now: Now) {
-        let Some(tracked) = self.alerts.get_mut(&key) else { return };
+        let Some(tracked) = self.alerts.get_mut(&key) else {
+            return;
+        };
         tracked.groups.retain(|group| *group != id);
         if tracked.groups.is_empty() {
             let tracked = tracked.clone();

@@ -95,9 +95,14 @@ impl Routing {
     /// Where an alert with these labels would go at `at`.
     #[must_use]
     pub fn ways(&self, alert: &Alert, at: UnixMillis) -> Vec<RouteMatch> {
-        let view = View { alert, sender: &self.sender };
+        let view = View {
+            alert,
+            sender: &self.sender,
+        };
         let taken = self.tree.take(&view).into_iter();
-        taken.map(|number| self.way(&self.tree.routes()[number], &view, at)).collect()
+        taken
+            .map(|number| self.way(&self.tree.routes()[number], &view, at))
+            .collect()
     }
 
     fn way(&self, route: &Route, view: &View<'_>, at: UnixMillis) -> RouteMatch {
@@ -105,13 +110,24 @@ impl Routing {
             route: route.path.clone(),
             matchers: route.key.clone(),
             receiver: route.receiver.name.clone(),
-            channels: route.receiver.channels.iter().map(ToString::to_string).collect(),
-            fallback: route.receiver.fallback.as_ref().map(|fallback| fallback.receiver.clone()),
+            channels: route
+                .receiver
+                .channels
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            fallback: route
+                .receiver
+                .fallback
+                .as_ref()
+                .map(|fallback| fallback.receiver.clone()),
             group: route.group(view),
             group_wait: route.wait,
             group_interval: route.interval,
             repeat_interval: route.repeat,
-            held_by: route.hours(&self.intervals, at).map(|gate| gate.reason(|_| String::new())),
+            held_by: route
+                .hours(&self.intervals, at)
+                .map(|gate| gate.reason(|_| String::new())),
             escalation: route
                 .steps
                 .iter()
@@ -131,7 +147,10 @@ impl Dispatcher {
         let silences: Vec<&Silence> = self.silences.holding(now).collect();
         if !silences.is_empty() || self.inhibitions.any() {
             for (key, tracked) in &self.alerts {
-                let view = View { alert: &tracked.alert, sender: &self.routing.sender };
+                let view = View {
+                    alert: &tracked.alert,
+                    sender: &self.routing.sender,
+                };
                 let silence = silences.iter().find(|silence| silence.means(&view));
                 let suppression = Suppression {
                     silenced_by: silence.map(|silence| silence.id.clone()),
@@ -156,27 +175,42 @@ impl Dispatcher {
     #[must_use]
     pub fn explain(&self, alert: Fingerprint, now: Now) -> Option<Explanation> {
         let tracked = self.alerts.get(&alert)?;
-        let view = View { alert: &tracked.alert, sender: &self.routing.sender };
+        let view = View {
+            alert: &tracked.alert,
+            sender: &self.routing.sender,
+        };
         // The wall clock when the monotonic one stands, or stood, at `at`.
         let wall = |at: MonoMillis| match at {
             MonoMillis::NEVER => None,
             at => {
                 let ahead = at.since(now.mono).as_millis() as i64;
                 let behind = now.mono.since(at).as_millis() as i64;
-                Some(UnixMillis(now.wall.0.saturating_add(ahead).saturating_sub(behind)))
+                Some(UnixMillis(
+                    now.wall.0.saturating_add(ahead).saturating_sub(behind),
+                ))
             }
         };
         let groups = tracked.groups.iter().filter_map(|id| {
             let group = self.groups.get(id)?;
             let member = group.members.get(&alert)?;
             let route = &self.routing.tree.routes()[group.route];
-            let gates = Gates { dispatcher: self, route, now };
+            let gates = Gates {
+                dispatcher: self,
+                route,
+                now,
+            };
             let gate = gates.gate(tracked, member.told.is_some());
             let gate = gate.or_else(|| gates.acknowledged(tracked));
-            let done = route.steps.iter().enumerate().filter(|(step, _)| member.has_done(*step));
+            let done = route
+                .steps
+                .iter()
+                .enumerate()
+                .filter(|(step, _)| member.has_done(*step));
             Some(GroupStatus {
                 way: self.routing.way(route, &view, now.wall),
-                told: member.told.and_then(|severity| Some((severity, wall(member.first)?))),
+                told: member
+                    .told
+                    .and_then(|severity| Some((severity, wall(member.first)?))),
                 gate: gate.map(|gate| (gate.name(), gate.reason(|by| self.named(by)))),
                 last_message: group.sent.and_then(wall),
                 next_flush: wall(group.due),

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashSet;
-
 use bellwether_core::{Cause, Dispatch, Fingerprint, Now};
+use hashbrown::HashSet;
 
 use super::dispatcher::{Advance, Dispatcher, Feedback};
 use super::gates::Gates;
@@ -31,7 +30,9 @@ impl Dispatcher {
             return;
         }
         for failed in self.failed(feedback, now) {
-            let Some(group) = self.groups.get_mut(&failed.group) else { continue };
+            let Some(group) = self.groups.get_mut(&failed.group) else {
+                continue;
+            };
             let mut notifications = Vec::new();
             for (key, _) in failed.members.iter().filter(|(_, kept)| !kept) {
                 if let (Some(member), Some(known)) =
@@ -54,7 +55,10 @@ impl Dispatcher {
                 self.hasten(failed.group, now.mono, Duration::ZERO);
             }
             if !notifications.is_empty() {
-                out.dispatches.push(Dispatch { to: Some(failed.channels), notifications });
+                out.dispatches.push(Dispatch {
+                    to: Some(failed.channels),
+                    notifications,
+                });
             }
         }
     }
@@ -70,7 +74,11 @@ impl Dispatcher {
             }
             let members = self.failed_members(group, route, down, &refused, now);
             let channels = fallback.channels.clone();
-            (!members.is_empty()).then_some(Failed { group: *id, channels, members })
+            (!members.is_empty()).then_some(Failed {
+                group: *id,
+                channels,
+                members,
+            })
         });
         groups.collect()
     }
@@ -83,26 +91,43 @@ impl Dispatcher {
         refused: &Refused<'_>,
         now: Now,
     ) -> Vec<(Fingerprint, bool)> {
-        let gates = Gates { dispatcher: self, route, now };
+        let gates = Gates {
+            dispatcher: self,
+            route,
+            now,
+        };
         let members = group.members.iter().filter_map(|(key, member)| {
             let fails = down || is_refused(&route.receiver, *key, refused);
             let waits = fails && !member.fell_back && member.told.is_some();
-            let known = self.alerts.get(key).filter(|known| waits && known.stands())?;
+            let known = self
+                .alerts
+                .get(key)
+                .filter(|known| waits && known.stands())?;
             Some((known.order, *key, gates.gate(known, true).is_some()))
         });
         let mut members: Vec<_> = members.collect();
         members.sort_by_key(|(order, ..)| *order);
-        members.into_iter().map(|(_, key, kept)| (key, kept)).collect()
+        members
+            .into_iter()
+            .map(|(_, key, kept)| (key, kept))
+            .collect()
     }
 }
 
 /// Whether all channels of `receiver` fail for so long.
 fn is_down(receiver: &Receiver, after: Duration, feedback: &Feedback) -> bool {
-    let fails =
-        |channel: &Arc<str>| feedback.failing.get(channel).is_some_and(|long| *long >= after);
+    let fails = |channel: &Arc<str>| {
+        feedback
+            .failing
+            .get(channel)
+            .is_some_and(|long| *long >= after)
+    };
     !receiver.channels.is_empty() && receiver.channels.iter().all(fails)
 }
 
 fn is_refused(receiver: &Receiver, alert: Fingerprint, refused: &Refused<'_>) -> bool {
-    receiver.channels.iter().any(|channel| refused.contains(&(channel.clone(), alert)))
+    receiver
+        .channels
+        .iter()
+        .any(|channel| refused.contains(&(channel.clone(), alert)))
 }

@@ -27,7 +27,10 @@ impl FlappingSettings {
     pub(super) fn check(&self, problems: &mut Diagnostics) {
         for value in [&self.start, &self.end] {
             if !(0.0..=100.0).contains(&value.value) {
-                problems.error(&value.at, format!("not a share in percent: {}", value.value));
+                problems.error(
+                    &value.at,
+                    format!("not a share in percent: {}", value.value),
+                );
             }
         }
         if self.end.value > self.start.value {
@@ -108,7 +111,10 @@ mod tests {
 
     #[test]
     fn it_begins_and_ends_at_different_shares() {
-        let settings = FlappingSettings { enabled: true, ..FlappingSettings::default() };
+        let settings = FlappingSettings {
+            enabled: true,
+            ..FlappingSettings::default()
+        };
         let mut flapping = Flapping::default();
         let mut states = Vec::new();
         for check in 0..40 {

@@ -87,17 +87,26 @@ impl MuteReason {
                 format!("inhibited by {} (inhibition rule {rule})", named(*by))
             }
             Self::Inactive { intervals } => {
-                format!("outside of the active time intervals {}", intervals.join(", "))
+                format!(
+                    "outside of the active time intervals {}",
+                    intervals.join(", ")
+                )
             }
             Self::Muted { interval } => format!("muted by the time interval {interval}"),
             Self::Silenced { id, by, comment } => {
                 format!("silenced by {by}: {comment} (silence {id})")
             }
             Self::Cooling { until } => {
-                format!("it resolved a short time ago; it may be told again at {}", utc(until.wall))
+                format!(
+                    "it resolved a short time ago; it may be told again at {}",
+                    utc(until.wall)
+                )
             }
             Self::Uninhibited { until } => {
-                format!("no longer inhibited; notified at {} if it still fires", utc(until.wall))
+                format!(
+                    "no longer inhibited; notified at {} if it still fires",
+                    utc(until.wall)
+                )
             }
             Self::Acknowledged(one) => format!("acknowledged by {}: {}", one.by, one.comment),
         }
@@ -105,5 +114,8 @@ impl MuteReason {
 }
 
 fn utc(at: UnixMillis) -> String {
-    format!("{:.0}", jiff::Timestamp::from_millisecond(at.0).unwrap_or_default())
+    format!(
+        "{:.0}",
+        jiff::Timestamp::from_millisecond(at.0).unwrap_or_default()
+    )
 }

@@ -20,7 +20,10 @@ pub(super) struct Gates<'a> {
 impl Gates<'_> {
     fn cooldown(&self, alert: &Tracked) -> Option<MuteReason> {
         let routing = &self.dispatcher.routing;
-        let own = routing.traits.get(&alert.alert.rule).and_then(|rule| rule.cooldown);
+        let own = routing
+            .traits
+            .get(&alert.alert.rule)
+            .and_then(|rule| rule.cooldown);
         let until = alert.resolved?.after(own.unwrap_or(self.route.cooldown));
         (self.now.mono < until.mono).then_some(MuteReason::Cooling { until })
     }
@@ -41,30 +44,47 @@ impl Route {
     pub(super) fn hours(&self, intervals: &TimeIntervals, at: UnixMillis) -> Option<MuteReason> {
         let holds = |name: &String| intervals.contains(name, at);
         if !self.active.is_empty() && !self.active.iter().any(holds) {
-            return Some(MuteReason::Inactive { intervals: self.active.clone() });
+            return Some(MuteReason::Inactive {
+                intervals: self.active.clone(),
+            });
         }
         let mute = self.mute.iter().find(|name| holds(name));
-        mute.map(|interval| MuteReason::Muted { interval: interval.clone() })
+        mute.map(|interval| MuteReason::Muted {
+            interval: interval.clone(),
+        })
     }
 }
 
 impl Judge for Gates<'_> {
     fn gate(&self, alert: &Tracked, told: bool) -> Option<MuteReason> {
-        let Dispatcher { routing, silences, .. } = self.dispatcher;
-        if alert.restored_until.is_some_and(|until| self.now.mono < until) {
+        let Dispatcher {
+            routing, silences, ..
+        } = self.dispatcher;
+        if alert
+            .restored_until
+            .is_some_and(|until| self.now.mono < until)
+        {
             return Some(MuteReason::Restored);
         }
-        let view = View { alert: &alert.alert, sender: &routing.sender };
+        let view = View {
+            alert: &alert.alert,
+            sender: &routing.sender,
+        };
         let inhibitor = || {
-            let by = self.dispatcher.inhibitions.inhibitor(alert.alert.fingerprint, &view);
+            let by = self
+                .dispatcher
+                .inhibitions
+                .inhibitor(alert.alert.fingerprint, &view);
             by.map(|(rule, by)| MuteReason::Inhibited { rule, by })
         };
         let silenced = || {
-            silences.silencing(&view, self.now.wall).map(|silence| MuteReason::Silenced {
-                id: silence.id.clone(),
-                by: silence.created_by.clone(),
-                comment: silence.comment.clone(),
-            })
+            silences
+                .silencing(&view, self.now.wall)
+                .map(|silence| MuteReason::Silenced {
+                    id: silence.id.clone(),
+                    by: silence.created_by.clone(),
+                    comment: silence.comment.clone(),
+                })
         };
         let hours = || self.route.hours(&routing.intervals, self.now.wall);
         let uninhibited = || if told { None } else { self.uninhibited(alert) };
@@ -74,6 +94,9 @@ impl Judge for Gates<'_> {
 
     fn acknowledged(&self, alert: &Tracked) -> Option<MuteReason> {
         let known = &self.dispatcher.acknowledgements;
-        known.holding(alert.alert.fingerprint, self.now.wall).cloned().map(MuteReason::Acknowledged)
+        known
+            .holding(alert.alert.fingerprint, self.now.wall)
+            .cloned()
+            .map(MuteReason::Acknowledged)
     }
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
-
 use bellwether_core::{Cause, Dispatch, Fingerprint, Group as Shared, MonoMillis, Now, Severity};
+use hashbrown::HashMap;
 
 use super::dispatcher::LastTold;
 use super::gate::MuteReason;
@@ -133,7 +132,9 @@ impl Group {
         let open = self.ready <= now.mono;
         let (shared, mut told, mut freed) = (self.shared.clone(), false, false);
         self.members.retain(|key, member| {
-            let Some(tracked) = alerts.get(key) else { return false };
+            let Some(tracked) = alerts.get(key) else {
+                return false;
+            };
             if !tracked.stands() {
                 if !open {
                     return true;
@@ -175,7 +176,9 @@ impl Group {
             self.ready = MonoMillis::NEVER;
         }
         if freed {
-            let soonest = self.sent.map_or(now.mono, |sent| sent.after(route.interval));
+            let soonest = self
+                .sent
+                .map_or(now.mono, |sent| sent.after(route.interval));
             self.ready = self.ready.min(soonest.max(now.mono));
         }
         self.again = telling.next(self.again);
@@ -197,7 +200,9 @@ impl Group {
                 next = next.min(gate.ends().unwrap_or_else(|| now.after(RECHECK)));
                 continue;
             }
-            let severity = alerts.get(key).map_or(Severity::Info, |known| known.alert.severity);
+            let severity = alerts
+                .get(key)
+                .map_or(Severity::Info, |known| known.alert.severity);
             next = next.min(member.next_step(route, severity));
         }
         // An acknowledgement may end at any time; what is due and kept back is looked at again.
@@ -218,7 +223,9 @@ impl Member {
         let open = steps.filter(|(number, step)| {
             !self.has_done(*number) && severity >= step.min_severity && self.told.is_some()
         });
-        open.map(|(_, step)| self.first.after(step.after)).min().unwrap_or(MonoMillis::NEVER)
+        open.map(|(_, step)| self.first.after(step.after))
+            .min()
+            .unwrap_or(MonoMillis::NEVER)
     }
 
     /// Whether something keeps it from being told at all.
@@ -246,16 +253,30 @@ impl Member {
         };
         if !open && !self.unsure && news.is_some_and(|cause| cause != Cause::Repeat) {
             // A change waits for its time. Who was kept back learns whether it may be told then.
-            let gate = if self.is_kept() { judge.gate(tracked, known) } else { self.gate.clone() };
+            let gate = if self.is_kept() {
+                judge.gate(tracked, known)
+            } else {
+                self.gate.clone()
+            };
             let freed = self.is_kept() && gate.is_none();
-            return Said { gate, freed, ..Said::default() };
+            return Said {
+                gate,
+                freed,
+                ..Said::default()
+            };
         }
         let escalates = self.next_step(route, severity) <= now;
         if news.is_none() && !escalates && !self.unsure {
-            return Said { gate: self.gate.clone(), ..Said::default() };
+            return Said {
+                gate: self.gate.clone(),
+                ..Said::default()
+            };
         }
         if let Some(gate) = judge.gate(tracked, known) {
-            return Said { gate: Some(gate), ..Said::default() };
+            return Said {
+                gate: Some(gate),
+                ..Said::default()
+            };
         }
         let gate = judge.acknowledged(tracked);
         let handled = gate.is_some();
@@ -274,6 +295,11 @@ impl Member {
         };
         let steps = (0..route.steps.len()).filter(due);
         let steps = steps.filter(|_| escalates && !handled).collect();
-        Said { news, steps, gate, freed: false }
+        Said {
+            news,
+            steps,
+            gate,
+            freed: false,
+        }
     }
 }

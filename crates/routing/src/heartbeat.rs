@@ -44,7 +44,13 @@ impl HeartbeatPlan {
             labels: Labels::from([("alertname".to_owned(), name.to_owned())]),
             whole: false,
         };
-        Self { channels, interval, tolerate, alert: Arc::new(alert), group: Arc::new(group) }
+        Self {
+            channels,
+            interval,
+            tolerate,
+            alert: Arc::new(alert),
+            group: Arc::new(group),
+        }
     }
 }
 
@@ -60,12 +66,20 @@ pub(super) struct Heartbeat {
 
 impl Heartbeat {
     pub(super) fn new(now: MonoMillis) -> Self {
-        Self { next: now, looked: now, began: None }
+        Self {
+            next: now,
+            looked: now,
+            began: None,
+        }
     }
 
     /// When the next one is due.
     pub(super) fn next(&self, plan: &Option<HeartbeatPlan>) -> MonoMillis {
-        if plan.is_some() { self.next } else { MonoMillis::NEVER }
+        if plan.is_some() {
+            self.next
+        } else {
+            MonoMillis::NEVER
+        }
     }
 
     /// The one that is due, unless something is wrong.
@@ -86,7 +100,11 @@ impl Heartbeat {
             return None;
         }
         let began = *self.began.get_or_insert(now.wall);
-        let alert = Alert { active_at: began, fired_at: Some(began), ..Alert::clone(&plan.alert) };
+        let alert = Alert {
+            active_at: began,
+            fired_at: Some(began),
+            ..Alert::clone(&plan.alert)
+        };
         let notification = Notification {
             id: alert.change_id(now.wall),
             status: Status::Firing,
@@ -96,6 +114,9 @@ impl Heartbeat {
             reason: "rules are judged, and no channel fails".into(),
             at: now.wall,
         };
-        Some(Dispatch { to: Some(plan.channels.clone()), notifications: vec![notification] })
+        Some(Dispatch {
+            to: Some(plan.channels.clone()),
+            notifications: vec![notification],
+        })
     }
 }

@@ -4,10 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use hashbrown::HashMap;
-
 use bellwether_core::Fingerprint;
 use bellwether_schema::{Diagnostics, Spanned, section};
+use hashbrown::HashMap;
 
 use super::matchers::Matchers;
 use super::view::View;
@@ -43,12 +42,16 @@ impl Inhibit {
     #[must_use]
     pub fn compile(settings: &[InhibitRuleSettings], problems: &mut Diagnostics) -> Vec<Self> {
         let compiled = settings.iter().zip(1..).map(|(rule, number)| {
-            for (key, matchers) in
-                [("source", &rule.source_matchers), ("target", &rule.target_matchers)]
-            {
+            for (key, matchers) in [
+                ("source", &rule.source_matchers),
+                ("target", &rule.target_matchers),
+            ] {
                 if matchers.is_empty() {
                     problems
-                        .error(&matchers.at, format!("no {key} matchers: every alert is a {key}"))
+                        .error(
+                            &matchers.at,
+                            format!("no {key} matchers: every alert is a {key}"),
+                        )
                         .hint("say which, as severity=\"critical\"");
                 }
             }
@@ -64,7 +67,10 @@ impl Inhibit {
 
     /// The values of the labels that must be the same.
     fn key(&self, alert: &View<'_>) -> Vec<String> {
-        self.equal.iter().map(|name| alert.label(name).unwrap_or_default().to_owned()).collect()
+        self.equal
+            .iter()
+            .map(|name| alert.label(name).unwrap_or_default().to_owned())
+            .collect()
     }
 }
 
@@ -86,7 +92,11 @@ impl Alike {
     /// One that stands for `alert`; `both`: it is a source, too.
     fn standing_for(&self, alert: Fingerprint, both: bool) -> Option<Fingerprint> {
         let likes = (!both).then_some(&self.both).into_iter().flatten();
-        self.only.iter().chain(likes).find(|source| **source != alert).copied()
+        self.only
+            .iter()
+            .chain(likes)
+            .find(|source| **source != alert)
+            .copied()
     }
 }
 
@@ -106,7 +116,10 @@ impl Inhibitions {
     #[must_use]
     pub fn new(rules: &[Inhibit]) -> Self {
         let rules = rules.iter().map(|rule| (rule.clone(), HashMap::new()));
-        Self { rules: rules.collect(), places: HashMap::new() }
+        Self {
+            rules: rules.collect(),
+            places: HashMap::new(),
+        }
     }
 
     /// `alert` fires, with labels as they are now.
@@ -165,10 +178,11 @@ impl Inhibitions {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::samples::alert;
     use bellwether_core::{Alert, Labels};
     use bellwether_schema::{Decode, DecodeContext, parse};
+
+    use super::*;
+    use crate::samples::alert;
 
     fn inhibitions(yaml: &str) -> Inhibitions {
         let mut problems = Diagnostics::default();
@@ -183,7 +197,13 @@ mod tests {
     }
 
     fn with<T>(alert: &Alert, then: impl FnOnce(Fingerprint, &View<'_>) -> T) -> T {
-        then(alert.fingerprint, &View { alert, sender: &Labels::new() })
+        then(
+            alert.fingerprint,
+            &View {
+                alert,
+                sender: &Labels::new(),
+            },
+        )
     }
 
     const DOWN: &str = "[{name: down, source_matchers: [alertname=host_down], \
@@ -193,12 +213,18 @@ mod tests {
     fn a_source_stands_for_targets_with_the_same_labels_while_it_fires() {
         let mut all = inhibitions(DOWN);
         let source = alert("host_down", &[("host", "a")]);
-        let (target, other) = (alert("disk", &[("host", "a")]), alert("disk", &[("host", "b")]));
+        let (target, other) = (
+            alert("disk", &[("host", "a")]),
+            alert("disk", &[("host", "b")]),
+        );
         let held = |all: &Inhibitions, alert| with(alert, |key, view| all.inhibitor(key, view));
         assert_eq!(held(&all, &target), None);
         with(&source, |key, view| all.add(key, view));
         with(&source, |key, view| all.add(key, view));
-        assert_eq!(held(&all, &target), Some(("down".into(), source.fingerprint)));
+        assert_eq!(
+            held(&all, &target),
+            Some(("down".into(), source.fingerprint))
+        );
         assert_eq!(held(&all, &other), None);
         all.remove(source.fingerprint);
         assert_eq!(held(&all, &target), None);
@@ -237,12 +263,17 @@ mod tests {
             "[{source_matchers: ['severity=~\"warning|critical\"'], \
                target_matchers: [severity=warning]}]",
         );
-        let alerts: Vec<_> =
-            (0..2000).map(|number| alert("a", &[("n", &number.to_string())])).collect();
+        let alerts: Vec<_> = (0..2000)
+            .map(|number| alert("a", &[("n", &number.to_string())]))
+            .collect();
         for one in &alerts {
             with(one, |key, view| all.add(key, view));
         }
-        assert!(alerts.iter().all(|one| with(one, |key, view| all.inhibitor(key, view)).is_none()));
+        assert!(
+            alerts
+                .iter()
+                .all(|one| with(one, |key, view| all.inhibitor(key, view)).is_none())
+        );
         let mut worse = alert("b", &[]);
         worse.severity = bellwether_core::Severity::Critical;
         with(&worse, |key, view| all.add(key, view));

@@ -5,12 +5,11 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
-
 use bellwether_matcher::ValueTest;
 use bellwether_schema::{
     Decode, DecodeContext, Literal, MapReader, Matcher, Node, Shape, SourceLocation, Value,
 };
+use serde::{Serialize, Serializer};
 
 use super::view::View;
 
@@ -37,7 +36,9 @@ impl Matchers {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut reader = Reader(text.trim());
         if let Some(inner) = reader.0.strip_prefix('{') {
-            let inner = inner.strip_suffix('}').ok_or("the closing brace is missing")?;
+            let inner = inner
+                .strip_suffix('}')
+                .ok_or("the closing brace is missing")?;
             reader.0 = inner.trim();
         }
         let mut tests = Vec::new();
@@ -56,7 +57,10 @@ impl Matchers {
     /// The matcher that accepts one value of one label.
     #[must_use]
     pub fn equal(name: &str, value: &str) -> Self {
-        Self { tests: vec![(name.to_owned(), ValueTest::equal(value, false))], at: None }
+        Self {
+            tests: vec![(name.to_owned(), ValueTest::equal(value, false))],
+            at: None,
+        }
     }
 
     /// Whether everything passes.
@@ -85,7 +89,9 @@ impl Matchers {
     /// Whether all pass.
     #[must_use]
     pub fn matches(&self, alert: &View<'_>) -> bool {
-        self.tests.iter().all(|(name, test)| test.accepts(alert.label(name).unwrap_or("")))
+        self.tests
+            .iter()
+            .all(|(name, test)| test.accepts(alert.label(name).unwrap_or("")))
     }
 
     /// Whether all would pass an alert without any labels.
@@ -129,7 +135,10 @@ struct Written<'a>(&'a str, &'a ValueTest);
 impl fmt::Display for Written<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name, test) = self;
-        match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':') {
+        match name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+        {
             true => out.write_str(name)?,
             false => quote(name, out)?,
         }
@@ -159,9 +168,15 @@ impl Reader<'_> {
     fn test(&mut self) -> Result<(String, ValueTest), String> {
         let name = self.word(|c| matches!(c, '=' | '!' | ',' | '}'))?;
         self.0 = self.0.trim_start();
-        let operators =
-            [("=~", true, false), ("!~", true, true), ("!=", false, true), ("=", false, false)];
-        let found = operators.iter().find(|(operator, ..)| self.0.starts_with(operator));
+        let operators = [
+            ("=~", true, false),
+            ("!~", true, true),
+            ("!=", false, true),
+            ("=", false, false),
+        ];
+        let found = operators
+            .iter()
+            .find(|(operator, ..)| self.0.starts_with(operator));
         let Some((operator, regex, negated)) = found else {
             return Err(format!("expected =, !=, =~ or !~ behind {name:?}"));
         };
@@ -187,7 +202,9 @@ impl Reader<'_> {
             self.0 = rest;
             let word = word.trim_end();
             return match word.contains('"') {
-                true => Err(format!("a quote within {word:?}: put it in quotes as a whole")),
+                true => Err(format!(
+                    "a quote within {word:?}: put it in quotes as a whole"
+                )),
                 false => Ok(word.to_owned()),
             };
         };
@@ -215,7 +232,10 @@ impl Reader<'_> {
 
 impl Serialize for Matchers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter().map(|(name, test)| Written(name, test).to_string()))
+        serializer.collect_seq(
+            self.iter()
+                .map(|(name, test)| Written(name, test).to_string()),
+        )
     }
 }
 
@@ -231,19 +251,35 @@ impl ApiMatcher {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let mut map = MapReader::open(node, cx)?;
         let (name, value) = (map.field("name", None), map.field("value", None));
-        let (regex, equal) = (map.field("isRegex", Some(false)), map.field("isEqual", Some(true)));
+        let (regex, equal) = (
+            map.field("isRegex", Some(false)),
+            map.field("isEqual", Some(true)),
+        );
         map.finish();
-        Some(Self { name: name?, value: value?, regex: regex?, equal: equal? })
+        Some(Self {
+            name: name?,
+            value: value?,
+            regex: regex?,
+            equal: equal?,
+        })
     }
 
     fn matchers(self) -> Result<Matchers, String> {
-        let Self { name: Literal(name), value: Literal(value), regex, equal } = self;
+        let Self {
+            name: Literal(name),
+            value: Literal(value),
+            regex,
+            equal,
+        } = self;
         let test = match regex {
             true => ValueTest::regex(&value, !equal)
                 .map_err(|reason| format!("invalid regular expression {value:?}: {reason}"))?,
             false => ValueTest::equal(&value, !equal),
         };
-        Ok(Matchers { tests: vec![(name, test)], at: None })
+        Ok(Matchers {
+            tests: vec![(name, test)],
+            at: None,
+        })
     }
 }
 
@@ -255,9 +291,13 @@ impl Decode for Matchers {
         let texts = match &node.value {
             Value::Map(_) => {
                 let labels = std::collections::BTreeMap::<String, Matcher>::decode(node, cx)?;
-                let tests =
-                    labels.into_iter().map(|(name, matcher)| (name, matcher.test().clone()));
-                return Some(Self { tests: tests.collect(), at });
+                let tests = labels
+                    .into_iter()
+                    .map(|(name, matcher)| (name, matcher.test().clone()));
+                return Some(Self {
+                    tests: tests.collect(),
+                    at,
+                });
             }
             Value::List(texts) => texts.iter().collect(),
             _ => vec![node],
@@ -273,7 +313,8 @@ impl Decode for Matchers {
             match one {
                 Some(Ok(one)) => tests.extend(one.tests),
                 Some(Err(reason)) => {
-                    cx.error(text.pos, reason).hint("severity=\"critical\", or mount=~\"/data.*\"");
+                    cx.error(text.pos, reason)
+                        .hint("severity=\"critical\", or mount=~\"/data.*\"");
                     whole = false;
                 }
                 None => whole = false,
@@ -295,16 +336,19 @@ impl Decode for Matchers {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::Labels;
+    use bellwether_schema::{Diagnostics, parse};
     use proptest::prelude::*;
 
     use super::*;
     use crate::samples::alert;
-    use bellwether_core::Labels;
-    use bellwether_schema::{Diagnostics, parse};
 
     fn matches(matchers: &str, labels: &[(&str, &str)]) -> bool {
         let matchers = Matchers::parse(matchers).unwrap();
-        matchers.matches(&View { alert: &alert("disk", labels), sender: &Labels::new() })
+        matchers.matches(&View {
+            alert: &alert("disk", labels),
+            sender: &Labels::new(),
+        })
     }
 
     #[test]
@@ -325,7 +369,11 @@ mod tests {
             ("a=~\"\\d+\\.\"", &[("a", "12.")], true),
             ("", &[], true),
         ] {
-            assert_eq!(matches(matchers, labels), expected, "{matchers} on {labels:?}");
+            assert_eq!(
+                matches(matchers, labels),
+                expected,
+                "{matchers} on {labels:?}"
+            );
         }
     }
 
@@ -338,7 +386,10 @@ mod tests {
             ("a=\"b", "the closing quote of \"b is missing"),
             ("a=\"b\" c=d", "expected a comma before"),
             ("{a=b", "the closing brace is missing"),
-            ("a=~\"(\"", "invalid regular expression \"(\": unclosed group"),
+            (
+                "a=~\"(\"",
+                "invalid regular expression \"(\": unclosed group",
+            ),
         ] {
             let error = Matchers::parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
@@ -378,7 +429,11 @@ mod tests {
 
     #[test]
     fn each_form_of_the_declaration() {
-        for text in ["['a=b', 'c=~\"d.*\"']", "'a=b, c=~\"d.*\"'", "{a: b, c: '=~d.*'}"] {
+        for text in [
+            "['a=b', 'c=~\"d.*\"']",
+            "'a=b, c=~\"d.*\"'",
+            "{a: b, c: '=~d.*'}",
+        ] {
             let mut problems = Diagnostics::default();
             let node = parse(text).unwrap();
             let read =
@@ -391,7 +446,11 @@ mod tests {
             Matchers::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).is_none()
         );
         let problems = problems.into_sorted();
-        assert!(problems[0].to_string().starts_with("1:9: expected ="), "{}", problems[0]);
+        assert!(
+            problems[0].to_string().starts_with("1:9: expected ="),
+            "{}",
+            problems[0]
+        );
     }
 
     #[test]
@@ -403,6 +462,9 @@ mod tests {
         assert!(read("a=b,c=d").implies(&read("a=~\"b|x\",c!=x")));
         assert!(!read("a=b").implies(&read("a=~\"x|y\"")));
         assert!(read("a=b").implies(&read("c=~\".*\"")));
-        assert!(!read("a=~\"b|x\"").implies(&read("a=~\"b|x|y\"")), "not looked into");
+        assert!(
+            !read("a=~\"b|x\"").implies(&read("a=~\"b|x|y\"")),
+            "not looked into"
+        );
     }
 }

@@ -49,7 +49,12 @@ impl fmt::Display for Command {
                 said_by(out, &draft.created_by, &draft.comment)
             }
             Self::Expire(id) => write!(out, "silence {id} expired"),
-            Self::Acknowledge { alert, by, comment, until } => {
+            Self::Acknowledge {
+                alert,
+                by,
+                comment,
+                until,
+            } => {
                 write!(out, "alert {alert} acknowledged")?;
                 if let Some(until) = until {
                     write!(out, " until {}", utc(*until))?;
@@ -64,7 +69,11 @@ impl fmt::Display for Command {
 /// ` by NAME: COMMENT`; quoted, because a log line must not be forged by either.
 fn said_by(out: &mut fmt::Formatter<'_>, by: &str, comment: &str) -> fmt::Result {
     write!(out, " by {by:?}")?;
-    if comment.is_empty() { Ok(()) } else { write!(out, ": {comment:?}") }
+    if comment.is_empty() {
+        Ok(())
+    } else {
+        write!(out, ": {comment:?}")
+    }
 }
 
 fn utc(at: UnixMillis) -> String {
@@ -117,24 +126,40 @@ impl Dispatcher {
                 self.silences.expire(&id, now.wall)?;
                 id
             }
-            Command::Acknowledge { alert, by, comment, until } => {
+            Command::Acknowledge {
+                alert,
+                by,
+                comment,
+                until,
+            } => {
                 self.standing(alert)?;
                 if by.trim().is_empty() {
                     return Err(CommandError::Invalid("`by` says nobody".into()));
                 }
                 if by.len().max(comment.len()) > LONGEST {
-                    return Err(CommandError::Invalid(format!("longer than {LONGEST} bytes")));
+                    return Err(CommandError::Invalid(format!(
+                        "longer than {LONGEST} bytes"
+                    )));
                 }
                 if until.is_some_and(|until| until <= now.wall) {
                     return Err(CommandError::Invalid("`until` is over".into()));
                 }
-                let one = Acknowledgement { by, comment, at: now.wall, until };
+                let one = Acknowledgement {
+                    by,
+                    comment,
+                    at: now.wall,
+                    until,
+                };
                 self.acknowledgements.set(alert, one);
                 alert.to_string()
             }
             Command::Release(alert) => match self.acknowledgements.remove(alert) {
                 Some(_) => alert.to_string(),
-                None => return Err(CommandError::Unknown(format!("{alert} is not acknowledged"))),
+                None => {
+                    return Err(CommandError::Unknown(format!(
+                        "{alert} is not acknowledged"
+                    )));
+                }
             },
         };
         self.look_again(now.mono);
@@ -144,7 +169,9 @@ impl Dispatcher {
     /// What a restart goes on from.
     #[must_use]
     pub fn state(&self) -> State {
-        let uninhibited = self.waiting_uninhibited().map(|(alert, since)| (alert, since.wall));
+        let uninhibited = self
+            .waiting_uninhibited()
+            .map(|(alert, since)| (alert, since.wall));
         State {
             silences: self.silences.clone(),
             acknowledgements: self.acknowledgements.clone(),
@@ -155,14 +182,19 @@ impl Dispatcher {
     /// Goes on from the state before a restart; with acknowledgements only of alerts that still
     /// fire as far as is known, and did when somebody took care of them.
     pub fn recall(&mut self, state: State, now: Now) {
-        let State { silences, acknowledgements, uninhibited } = state;
+        let State {
+            silences,
+            acknowledgements,
+            uninhibited,
+        } = state;
         for (alert, since) in uninhibited {
             if let Some(known) = self.alerts.get_mut(&alert) {
                 known.uninhibited = Some(now.at(since.min(now.wall)));
             }
         }
         self.silences = silences;
-        self.silences.declare(&self.routing.silences, &self.routing.intervals);
+        self.silences
+            .declare(&self.routing.silences, &self.routing.intervals);
         self.acknowledgements = acknowledgements;
         let standing = &self.alerts;
         self.acknowledgements.retain(|alert, one| {
@@ -184,7 +216,11 @@ impl Dispatcher {
     }
 
     fn standing(&self, alert: Fingerprint) -> Result<(), CommandError> {
-        match self.alerts.get(&alert).is_some_and(|tracked| tracked.stands()) {
+        match self
+            .alerts
+            .get(&alert)
+            .is_some_and(|tracked| tracked.stands())
+        {
             true => Ok(()),
             false => Err(CommandError::Unknown(format!("no alert {alert} fires"))),
         }
@@ -211,16 +247,27 @@ mod tests {
             Command::Silence(draft.clone()).to_string(),
             "silence {alertname=\"disk_full\"} until 2026-11-23T12:00:00Z by \"ada\\nroot\": \"disk is swapped\""
         );
-        let changed =
-            SilenceDraft { id: Some("7".into()), ends_at: NO_END, comment: String::new(), ..draft };
+        let changed = SilenceDraft {
+            id: Some("7".into()),
+            ends_at: NO_END,
+            comment: String::new(),
+            ..draft
+        };
         assert_eq!(
             Command::Silence(changed).to_string(),
             "silence 7 changed to {alertname=\"disk_full\"} by \"ada\\nroot\""
         );
         let alert = Fingerprint(0xff);
-        let order =
-            Command::Acknowledge { alert, by: "eva".into(), comment: String::new(), until: None };
-        assert_eq!(order.to_string(), "alert 00000000000000ff acknowledged by \"eva\"");
+        let order = Command::Acknowledge {
+            alert,
+            by: "eva".into(),
+            comment: String::new(),
+            until: None,
+        };
+        assert_eq!(
+            order.to_string(),
+            "alert 00000000000000ff acknowledged by \"eva\""
+        );
         assert_eq!(
             Command::Release(alert).to_string(),
             "acknowledgement of alert 00000000000000ff removed"

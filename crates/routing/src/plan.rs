@@ -108,7 +108,11 @@ impl Routing {
         warnings.extend(receivers.unused());
         let inhibit = Inhibit::compile(declared.inhibit_rules, problems);
         let mut silences = MaintenanceSettings::compile(declared.maintenance, &intervals, problems);
-        silences.extend(SilenceSpec::compile(declared.silences, &intervals, problems));
+        silences.extend(SilenceSpec::compile(
+            declared.silences,
+            &intervals,
+            problems,
+        ));
         declared.flapping.check(problems);
         Self {
             tree,
@@ -135,8 +139,11 @@ impl Routing {
         let own = self.traits.get(rule).and_then(|rule| rule.cooldown);
         let routes = self.tree.routes().iter().map(|route| route.cooldown).max();
         let cooldown = own.max(routes).unwrap_or_default();
-        let flapping =
-            if self.flapping.enabled { self.interval(rule) * 20 } else { Duration::ZERO };
+        let flapping = if self.flapping.enabled {
+            self.interval(rule) * 20
+        } else {
+            Duration::ZERO
+        };
         cooldown.max(flapping)
     }
 }
@@ -149,11 +156,20 @@ fn heartbeat(
     let name: &Spanned<String> = settings.receiver.as_ref()?;
     if settings.interval.0 < Duration::from_secs(1) {
         problems
-            .error(&settings.interval.at, format!("too short: {}", settings.interval.value))
+            .error(
+                &settings.interval.at,
+                format!("too short: {}", settings.interval.value),
+            )
             .hint("1s at the least; 1m is usual");
     }
     let receiver = receivers.named(name, problems)?;
     let (interval, HumanDuration(tolerate)) = (settings.interval.0, settings.tolerate);
     let channels = receiver.channels.clone();
-    Some(HeartbeatPlan::new(&settings.name, &receiver.name, channels, interval, tolerate))
+    Some(HeartbeatPlan::new(
+        &settings.name,
+        &receiver.name,
+        channels,
+        interval,
+        tolerate,
+    ))
 }

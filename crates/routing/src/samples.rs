@@ -12,14 +12,19 @@ pub(super) const NOON: UnixMillis = UnixMillis(1_795_435_200_000);
 
 /// So long after noon; the monotonic clock stood at an hour then.
 pub(super) fn after(seconds: u64) -> Now {
-    let start = Now { mono: MonoMillis(3_600_000), wall: NOON };
+    let start = Now {
+        mono: MonoMillis(3_600_000),
+        wall: NOON,
+    };
     start.after(Duration::from_secs(seconds))
 }
 
 /// A firing alert of `rule`, a warning.
 pub(super) fn alert(rule: &str, labels: &[(&str, &str)]) -> Alert {
-    let labels: Labels =
-        labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let labels: Labels = labels
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     Alert {
         value: Some(91.0),
         threshold: Some(85.0),
@@ -33,15 +38,32 @@ pub(super) fn alert(rule: &str, labels: &[(&str, &str)]) -> Alert {
 
 /// `alert` fires.
 pub(super) fn fires(alert: &Alert, now: Now) -> Transition {
-    let alert = Alert { fired_at: Some(now.wall), ..alert.clone() };
+    let alert = Alert {
+        fired_at: Some(now.wall),
+        ..alert.clone()
+    };
     let reason = format!("{} 91 > 85", alert.rule);
-    Transition { alert: Arc::new(alert), from: AlertState::Pending, reason, at: now.wall }
+    Transition {
+        alert: Arc::new(alert),
+        from: AlertState::Pending,
+        reason,
+        at: now.wall,
+    }
 }
 
 /// `alert` ends.
 pub(super) fn ends(alert: &Alert, now: Now) -> Transition {
     let resolved_at = Some(now.wall);
-    let over = Alert { state: AlertState::Inactive, resolved_at, ..alert.clone() };
+    let over = Alert {
+        state: AlertState::Inactive,
+        resolved_at,
+        ..alert.clone()
+    };
     let reason = format!("{} 80 is no longer > 85", over.rule);
-    Transition { alert: Arc::new(over), from: AlertState::Firing, reason, at: now.wall }
+    Transition {
+        alert: Arc::new(over),
+        from: AlertState::Firing,
+        reason,
+        at: now.wall,
+    }
 }

@@ -3,13 +3,12 @@
 //! Owns the keys, their defaults and their documentation. What makes sense together is judged in
 //! `tree`.
 
-use serde::{Serialize, Serializer};
-
 use bellwether_core::Severity;
 use bellwether_schema::{
     Decode, DecodeContext, HumanDuration, Node, Section, Shape, SourceLocation, Spanned, Value,
     section,
 };
+use serde::{Serialize, Serializer};
 
 use super::matchers::Matchers;
 

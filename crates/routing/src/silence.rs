@@ -15,19 +15,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use globset::GlobSet;
-
 use bellwether_core::UnixMillis;
 use bellwether_schema::Diagnostics;
-
-use super::matchers::Matchers;
-use super::time_interval::{TimeInterval, TimeIntervals};
-use super::view::View;
-
+use globset::GlobSet;
 pub use maintenance::MaintenanceSettings;
 pub use recurs::Recurs;
 pub(super) use written::from_json;
 pub use written::{SilenceSpec, read_silences};
+
+use super::matchers::Matchers;
+use super::time_interval::{TimeInterval, TimeIntervals};
+use super::view::View;
 
 /// The end of what has none: the last moment that can be written.
 pub const NO_END: UnixMillis = UnixMillis(253_402_207_200_999);
@@ -116,7 +114,9 @@ impl Silence {
     /// Whether the alert is one of those meant.
     #[must_use]
     pub fn means(&self, alert: &View<'_>) -> bool {
-        self.rules.as_ref().is_none_or(|rules| rules.is_match(&*alert.alert.rule))
+        self.rules
+            .as_ref()
+            .is_none_or(|rules| rules.is_match(&*alert.alert.rule))
             && self.matchers.matches(alert)
     }
 
@@ -170,7 +170,10 @@ impl fmt::Display for SilenceError {
         match self {
             Self::Unknown(id) => write!(out, "there is no silence {id:?}"),
             Self::Declared(id, source) => {
-                write!(out, "{id:?} stands in {source}; change it there, and reload")
+                write!(
+                    out,
+                    "{id:?} stands in {source}; change it there, and reload"
+                )
             }
             Self::Full => write!(out, "there are {MAX_SILENCES} silences, which is the limit"),
             Self::Invalid(reason) => out.write_str(reason),
@@ -195,8 +198,14 @@ impl Silences {
     /// Those that people made, of an earlier run.
     #[must_use]
     pub fn restored(made: Vec<Silence>) -> Self {
-        let made = made.into_iter().map(|silence| (silence.id.clone(), silence)).collect();
-        Self { made, ..Self::default() }
+        let made = made
+            .into_iter()
+            .map(|silence| (silence.id.clone(), silence))
+            .collect();
+        Self {
+            made,
+            ..Self::default()
+        }
     }
 
     /// Replaces those of the declaration and of files, and the time intervals that may be named.
@@ -205,7 +214,9 @@ impl Silences {
         self.intervals = intervals.clone();
         for silence in self.made.values_mut() {
             // What was sound when it was made; a name that is gone holds at no time.
-            silence.times = silence.recurs.compile(intervals, &mut Diagnostics::default());
+            silence.times = silence
+                .recurs
+                .compile(intervals, &mut Diagnostics::default());
         }
     }
 
@@ -234,8 +245,13 @@ impl Silences {
             None => None,
             Some(id) => Some(self.changeable(id)?.clone()),
         };
-        let running = before.as_ref().filter(|one| one.state(now) == SilenceState::Active);
-        let starts_at = draft.starts_at.or(running.map(|one| one.starts_at)).unwrap_or(now);
+        let running = before
+            .as_ref()
+            .filter(|one| one.state(now) == SilenceState::Active);
+        let starts_at = draft
+            .starts_at
+            .or(running.map(|one| one.starts_at))
+            .unwrap_or(now);
         check(&draft, starts_at, now)?;
         let mut problems = Diagnostics::default();
         let times = draft.recurs.compile(&self.intervals, &mut problems);
@@ -253,7 +269,9 @@ impl Silences {
             times,
             source: None,
         };
-        if let Some(before) = before.as_ref().filter(|before| keeps_the_past(before, &silence, now))
+        if let Some(before) = before
+            .as_ref()
+            .filter(|before| keeps_the_past(before, &silence, now))
         {
             silence.id.clone_from(&before.id);
         } else {
@@ -290,13 +308,17 @@ impl Silences {
         if let Some(source) = declared.find_map(|silence| silence.source.clone()) {
             return Err(SilenceError::Declared(id.to_owned(), source));
         }
-        self.made.get_mut(id).ok_or_else(|| SilenceError::Unknown(id.to_owned()))
+        self.made
+            .get_mut(id)
+            .ok_or_else(|| SilenceError::Unknown(id.to_owned()))
     }
 
     /// The silence of this identity.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Silence> {
-        self.made.get(id).or_else(|| self.declared.iter().find(|silence| silence.id == id))
+        self.made
+            .get(id)
+            .or_else(|| self.declared.iter().find(|silence| silence.id == id))
     }
 
     /// All: those of the declaration and of files in their order, then those made by people.
@@ -323,13 +345,16 @@ impl Silences {
     /// The next moment after `now` at which one may begin or cease to be in force.
     #[must_use]
     pub fn next_change(&self, now: UnixMillis) -> Option<UnixMillis> {
-        self.iter().filter_map(|silence| silence.next_change(now)).min()
+        self.iter()
+            .filter_map(|silence| silence.next_change(now))
+            .min()
     }
 
     /// Forgets those of people that ended five days ago; whether there were any.
     pub fn forget_ended(&mut self, now: UnixMillis) -> bool {
         let count = self.made.len();
-        self.made.retain(|_, silence| silence.ends_at > now.before(RETENTION));
+        self.made
+            .retain(|_, silence| silence.ends_at > now.before(RETENTION));
         self.made.len() < count
     }
 }
@@ -370,9 +395,9 @@ fn check(draft: &SilenceDraft, starts_at: UnixMillis, now: UnixMillis) -> Result
         ("the comment", draft.comment.len()),
     ];
     match texts.iter().find(|(_, length)| *length > MAX_TEXT) {
-        Some((what, length)) => {
-            invalid(format!("{what} must not exceed {MAX_TEXT} bytes, found {length}"))
-        }
+        Some((what, length)) => invalid(format!(
+            "{what} must not exceed {MAX_TEXT} bytes, found {length}"
+        )),
         None => Ok(()),
     }
 }
@@ -381,5 +406,12 @@ fn check(draft: &SilenceDraft, starts_at: UnixMillis, now: UnixMillis) -> Result
 fn uuid(random: u128) -> String {
     let bits = random & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
 }

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_files::durable::{self, Found};
+use serde::{Deserialize, Serialize};
 
 use super::acknowledge::{Acknowledgement, Acknowledgements};
 use super::matchers::Matchers;
@@ -117,16 +116,21 @@ fn write(state: &State) -> Result<Vec<u8>, serde_json::Error> {
         recurs: (!silence.recurs.is_always())
             .then(|| serde_json::to_value(&silence.recurs).unwrap_or_default()),
     });
-    let acknowledgements = state.acknowledgements.iter().map(|(alert, one)| SavedAcknowledgement {
-        alert: alert.to_string(),
-        by: one.by.clone(),
-        comment: one.comment.clone(),
-        at_ms: one.at.0,
-        until_ms: one.until.map(|until| until.0),
-    });
+    let acknowledgements = state
+        .acknowledgements
+        .iter()
+        .map(|(alert, one)| SavedAcknowledgement {
+            alert: alert.to_string(),
+            by: one.by.clone(),
+            comment: one.comment.clone(),
+            at_ms: one.at.0,
+            until_ms: one.until.map(|until| until.0),
+        });
     let uninhibited = state.uninhibited.iter();
-    let uninhibited = uninhibited
-        .map(|(alert, since)| SavedUninhibited { alert: alert.to_string(), since_ms: since.0 });
+    let uninhibited = uninhibited.map(|(alert, since)| SavedUninhibited {
+        alert: alert.to_string(),
+        since_ms: since.0,
+    });
     serde_json::to_vec(&Saved {
         version: VERSION,
         silences: silences.collect(),
@@ -142,10 +146,16 @@ fn read(text: &[u8]) -> Result<State, String> {
     }
     let Version { version } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if version != VERSION {
-        return Err(format!("version {version} is not known here, only {VERSION}"));
+        return Err(format!(
+            "version {version} is not known here, only {VERSION}"
+        ));
     }
     let saved: Saved = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    let silences = saved.silences.into_iter().map(silence).collect::<Result<_, _>>()?;
+    let silences = saved
+        .silences
+        .into_iter()
+        .map(silence)
+        .collect::<Result<_, _>>()?;
     let mut known = Acknowledgements::default();
     for one in saved.acknowledgements {
         let alert = fingerprint(&one.alert)?;
@@ -169,7 +179,9 @@ fn read(text: &[u8]) -> Result<State, String> {
 
 fn fingerprint(text: &str) -> Result<Fingerprint, String> {
     let alert = u64::from_str_radix(text, 16);
-    alert.map(Fingerprint).map_err(|_| format!("{text:?} is no fingerprint"))
+    alert
+        .map(Fingerprint)
+        .map_err(|_| format!("{text:?} is no fingerprint"))
 }
 
 fn silence(saved: SavedSilence) -> Result<Silence, String> {

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use bellwether_core::{Cause, Dispatch, Fingerprint, MonoMillis, Notification};
+use hashbrown::HashMap;
 
 use super::dispatcher::LastTold;
 use super::group::{Group, Member};
@@ -22,7 +21,10 @@ pub(super) struct Due {
 impl Due {
     /// None, or not yet.
     pub(super) fn nobody(now: MonoMillis) -> Self {
-        Self { times: Vec::new(), now }
+        Self {
+            times: Vec::new(),
+            now,
+        }
     }
 
     /// To a channel a group is one message: what was told of any of its alerts puts off the next
@@ -35,29 +37,48 @@ impl Due {
         now: MonoMillis,
     ) -> Self {
         let stands = |key: &Fingerprint| alerts.get(key).is_some_and(Tracked::stands);
-        let standing: Vec<(&Fingerprint, &Member)> =
-            group.members.iter().filter(|(key, _)| stands(key)).collect();
+        let standing: Vec<(&Fingerprint, &Member)> = group
+            .members
+            .iter()
+            .filter(|(key, _)| stands(key))
+            .collect();
         let done = |step: &usize| standing.iter().any(|(_, member)| member.has_done(*step));
-        let done = (0..route.steps.len()).filter(done).map(|step| &route.steps[step].receiver);
-        let channels: BTreeSet<&Arc<str>> =
-            done.chain([&route.receiver]).flat_map(|receiver| receiver.channels.iter()).collect();
+        let done = (0..route.steps.len())
+            .filter(done)
+            .map(|step| &route.steps[step].receiver);
+        let channels: BTreeSet<&Arc<str>> = done
+            .chain([&route.receiver])
+            .flat_map(|receiver| receiver.channels.iter())
+            .collect();
         let times = channels.into_iter().filter_map(|channel| {
-            let last = standing.iter().filter_map(|(key, _)| last_told(channel, **key)).max();
+            let last = standing
+                .iter()
+                .filter_map(|(key, _)| last_told(channel, **key))
+                .max();
             // Who took nothing of what it was offered is offered it again.
             Some((channel.clone(), route.repeats(last.or(group.sent)?)))
         });
-        Self { times: times.collect(), now }
+        Self {
+            times: times.collect(),
+            now,
+        }
     }
 
     /// Those of `channels` whose time has come.
     fn among(&self, channels: &Channels) -> Channels {
         let due = |channel: &Arc<str>| {
-            self.times.iter().any(|(known, at)| known == channel && *at <= self.now)
+            self.times
+                .iter()
+                .any(|(known, at)| known == channel && *at <= self.now)
         };
         if channels.iter().all(due) {
             return channels.clone();
         }
-        channels.iter().filter(|channel| due(channel)).cloned().collect()
+        channels
+            .iter()
+            .filter(|channel| due(channel))
+            .cloned()
+            .collect()
     }
 }
 
@@ -81,15 +102,27 @@ pub(super) struct Telling<'a> {
 impl<'a> Telling<'a> {
     /// Nothing yet.
     pub(super) fn new(route: &'a Route, due: Due) -> Self {
-        let steps = route.steps.iter().map(|step| due.among(&step.receiver.channels)).collect();
+        let steps = route
+            .steps
+            .iter()
+            .map(|step| due.among(&step.receiver.channels))
+            .collect();
         let again = (due.among(&route.receiver.channels), steps);
-        Self { route, due, again, told: Vec::new() }
+        Self {
+            route,
+            due,
+            again,
+            told: Vec::new(),
+        }
     }
 
     /// Whether somebody who was told of `member` is to be told again.
     pub(super) fn repeats(&self, member: &Member) -> bool {
         let (receiver, steps) = &self.again;
-        let mut steps = steps.iter().enumerate().filter(|(step, _)| member.has_done(*step));
+        let mut steps = steps
+            .iter()
+            .enumerate()
+            .filter(|(step, _)| member.has_done(*step));
         !receiver.is_empty() || steps.any(|(_, channels)| !channels.is_empty())
     }
 
@@ -98,11 +131,19 @@ impl<'a> Telling<'a> {
         let repeats = one.cause == Cause::Repeat;
         for (step, all) in self.route.steps.iter().enumerate() {
             if member.has_done(step) {
-                let to = if repeats { &self.again.1[step] } else { &all.receiver.channels };
+                let to = if repeats {
+                    &self.again.1[step]
+                } else {
+                    &all.receiver.channels
+                };
                 self.push(Rank::Step(step), to.clone(), one.clone());
             }
         }
-        let to = if repeats { &self.again.0 } else { &self.route.receiver.channels };
+        let to = if repeats {
+            &self.again.0
+        } else {
+            &self.route.receiver.channels
+        };
         self.push(Rank::News, to.clone(), one);
     }
 
@@ -126,28 +167,53 @@ impl<'a> Telling<'a> {
     /// Before that no channel is to be told again, where before this flush it was `known`.
     pub(super) fn next(&self, known: MonoMillis) -> MonoMillis {
         let repeats = |channel: &Arc<str>| {
-            self.told.iter().any(|(_, to, one)| one.cause == Cause::Repeat && to.contains(channel))
+            self.told
+                .iter()
+                .any(|(_, to, one)| one.cause == Cause::Repeat && to.contains(channel))
         };
-        let left = self.due.times.iter().filter(|(channel, _)| !repeats(channel));
-        let known = if known <= self.due.now { MonoMillis::NEVER } else { known };
-        let told =
-            if self.told.is_empty() { MonoMillis::NEVER } else { self.route.repeats(self.due.now) };
-        left.map(|(_, at)| *at).fold(known.min(told), MonoMillis::min)
+        let left = self
+            .due
+            .times
+            .iter()
+            .filter(|(channel, _)| !repeats(channel));
+        let known = if known <= self.due.now {
+            MonoMillis::NEVER
+        } else {
+            known
+        };
+        let told = if self.told.is_empty() {
+            MonoMillis::NEVER
+        } else {
+            self.route.repeats(self.due.now)
+        };
+        left.map(|(_, at)| *at)
+            .fold(known.min(told), MonoMillis::min)
     }
 
     /// All of it, in the order of the changes.
     pub(super) fn dispatches(self, alerts: &HashMap<Fingerprint, Tracked>) -> Vec<Dispatch> {
         let mut told = self.told;
         told.sort_by_key(|(rank, _, one)| {
-            (*rank, alerts.get(&one.alert.fingerprint).map(|known| known.order))
+            (
+                *rank,
+                alerts.get(&one.alert.fingerprint).map(|known| known.order),
+            )
         });
         let mut all: Vec<Dispatch> = Vec::new();
         for (_, to, one) in told {
             match all.last_mut() {
-                Some(last) if last.to.as_ref().is_some_and(|known| Arc::ptr_eq(known, &to)) => {
+                Some(last)
+                    if last
+                        .to
+                        .as_ref()
+                        .is_some_and(|known| Arc::ptr_eq(known, &to)) =>
+                {
                     last.notifications.push(one);
                 }
-                _ => all.push(Dispatch { to: Some(to), notifications: vec![one] }),
+                _ => all.push(Dispatch {
+                    to: Some(to),
+                    notifications: vec![one],
+                }),
             }
         }
         all

@@ -11,13 +11,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use bellwether_core::UnixMillis;
+use bellwether_schema::{Diagnostics, Spanned, section};
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
-
-use bellwether_core::UnixMillis;
-use bellwether_schema::{Diagnostics, Spanned, section};
-
 pub use part::{Location, Month, MonthDay, Range, TimeOfDay, Weekday, Year};
 
 section! {
@@ -80,20 +78,39 @@ impl TimeInterval {
                     .hint("over midnight write two: 22:00 to 24:00 and 00:00 to 06:00");
             }
         }
-        let zone = settings.location.as_ref().unwrap_or(location).zone().clone();
-        Self { declared: settings.clone(), zone }
+        let zone = settings
+            .location
+            .as_ref()
+            .unwrap_or(location)
+            .zone()
+            .clone();
+        Self {
+            declared: settings.clone(),
+            zone,
+        }
     }
 
     /// Whether it holds at `at`.
     #[must_use]
     pub fn contains(&self, at: UnixMillis) -> bool {
-        let Some(local) = self.local(at).map(|at| at.datetime()) else { return false };
-        let RecurringSettings { times, weekdays, days_of_month, months, years, .. } =
-            &self.declared;
-        any(times, |range| (range.start_time.0..range.end_time.0).contains(&minute(local)))
-            && any(days_of_month, |days| holds_day(*days, local))
+        let Some(local) = self.local(at).map(|at| at.datetime()) else {
+            return false;
+        };
+        let RecurringSettings {
+            times,
+            weekdays,
+            days_of_month,
+            months,
+            years,
+            ..
+        } = &self.declared;
+        any(times, |range| {
+            (range.start_time.0..range.end_time.0).contains(&minute(local))
+        }) && any(days_of_month, |days| holds_day(*days, local))
             && any(months, |months| months.contains(local.month().into()))
-            && any(weekdays, |days| days.contains(local.weekday().to_sunday_zero_offset().into()))
+            && any(weekdays, |days| {
+                days.contains(local.weekday().to_sunday_zero_offset().into())
+            })
             && any(years, |years| years.contains(local.year()))
     }
 
@@ -103,24 +120,39 @@ impl TimeInterval {
     pub fn next_edge(&self, at: UnixMillis) -> Option<UnixMillis> {
         let local = self.local(at)?;
         let midnight = local.tomorrow().and_then(|next| next.start_of_day()).ok()?;
-        let edges =
-            self.declared.times.iter().flat_map(|range| [range.start_time, *range.end_time]);
+        let edges = self
+            .declared
+            .times
+            .iter()
+            .flat_map(|range| [range.start_time, *range.end_time]);
         // A time of day comes twice where clocks are set back.
         let today = edges.flat_map(|TimeOfDay(minutes)| {
             let time = local.date().to_datetime(Time::midnight());
-            let time = time.checked_add(SignedDuration::from_mins(minutes.into())).ok();
+            let time = time
+                .checked_add(SignedDuration::from_mins(minutes.into()))
+                .ok();
             let both = time.map(|time| self.zone.to_ambiguous_timestamp(time));
             let both = both.map(|both| [both.earlier(), both.later()]);
             both.into_iter().flatten().filter_map(Result::ok)
         });
         let moments = today.chain([midnight.timestamp()]);
-        let clocks = self.zone.following(local.timestamp()).next().map(|next| next.timestamp());
-        let moments = moments.chain(clocks).map(|moment| UnixMillis(moment.as_millisecond()));
+        let clocks = self
+            .zone
+            .following(local.timestamp())
+            .next()
+            .map(|next| next.timestamp());
+        let moments = moments
+            .chain(clocks)
+            .map(|moment| UnixMillis(moment.as_millisecond()));
         moments.filter(|moment| *moment > at).min()
     }
 
     fn local(&self, at: UnixMillis) -> Option<Zoned> {
-        Some(Timestamp::from_millisecond(at.0).ok()?.to_zoned(self.zone.clone()))
+        Some(
+            Timestamp::from_millisecond(at.0)
+                .ok()?
+                .to_zoned(self.zone.clone()),
+        )
     }
 }
 
@@ -160,7 +192,10 @@ impl TimeIntervals {
             }
             let times = interval.time_intervals.iter();
             let times = times.map(|one| TimeInterval::compile(one, &Location::default(), problems));
-            if all.insert(interval.name.value.clone(), times.collect()).is_some() {
+            if all
+                .insert(interval.name.value.clone(), times.collect())
+                .is_some()
+            {
                 let message = format!("time interval {:?} is declared twice", interval.name.value);
                 problems.error(&interval.name.at, message);
             }

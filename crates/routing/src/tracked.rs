@@ -56,7 +56,10 @@ impl Tracked {
     /// How long it has fired, as far as the wall clock can tell: over a restart or reload it waited
     /// with its group for so long already.
     pub(super) fn waited(&self, now: UnixMillis) -> Duration {
-        self.alert.fired_at.map(|at| now.since(at)).unwrap_or_default()
+        self.alert
+            .fired_at
+            .map(|at| now.since(at))
+            .unwrap_or_default()
     }
 
     /// Whether people have to see it as firing.
@@ -73,15 +76,26 @@ impl Tracked {
         at: UnixMillis,
     ) -> Notification {
         let alert = self.alert.clone();
-        let status = if self.stands() { Status::Firing } else { Status::Resolved };
+        let status = if self.stands() {
+            Status::Firing
+        } else {
+            Status::Resolved
+        };
         // What tells of a change has its time, and so the same id however often it is told.
-        let at = if cause == Cause::Change { self.changed } else { at };
+        let at = if cause == Cause::Change {
+            self.changed
+        } else {
+            at
+        };
         let reason = match (cause, self.flapping) {
             (Cause::Repeat, _) => format!("still: {}", self.reason),
             (Cause::Escalation, _) => format!("nobody acknowledged it: {}", self.reason),
             (Cause::Fallback, _) => format!("the channels for it fail: {}", self.reason),
             (Cause::Flapping, true) => {
-                format!("it changes too often, and is told again when that ends: {}", self.reason)
+                format!(
+                    "it changes too often, and is told again when that ends: {}",
+                    self.reason
+                )
             }
             (Cause::Flapping, false) => format!("it no longer changes often: {}", self.reason),
             _ => self.reason.clone(),

@@ -99,7 +99,9 @@ impl Route {
     /// When who was told `last` of what still fires is told again.
     #[must_use]
     pub fn repeats(&self, last: MonoMillis) -> MonoMillis {
-        self.repeat.map_or(MonoMillis::NEVER, |every| last.after(every.max(self.interval)))
+        self.repeat.map_or(MonoMillis::NEVER, |every| {
+            last.after(every.max(self.interval))
+        })
     }
 
     /// The labels that make the group of an alert.
@@ -127,7 +129,11 @@ impl Tree {
     #[must_use]
     pub fn flat(channels: Channels, cooldown: Duration) -> Self {
         let everyone = channels.clone();
-        let receiver = Receiver { name: String::new(), channels, fallback: None };
+        let receiver = Receiver {
+            name: String::new(),
+            channels,
+            fallback: None,
+        };
         Self {
             routes: vec![Route {
                 path: "notifications.channels".into(),
@@ -200,17 +206,26 @@ impl<'a> Receivers<'a> {
         let all: Channels = enabled.map(|(name, _)| name.as_str().into()).collect();
         let single = |name: &str| Receiver {
             name: name.to_owned(),
-            channels: all.iter().filter(|known| ***known == *name).cloned().collect(),
+            channels: all
+                .iter()
+                .filter(|known| ***known == *name)
+                .cloned()
+                .collect(),
             fallback: None,
         };
-        let mut known: HashMap<&str, Arc<Receiver>> =
-            channels.iter().map(|(name, _)| (name.as_str(), Arc::new(single(name)))).collect();
+        let mut known: HashMap<&str, Arc<Receiver>> = channels
+            .iter()
+            .map(|(name, _)| (name.as_str(), Arc::new(single(name))))
+            .collect();
         let mut seen = BTreeSet::new();
         for receiver in settings {
             let name = receiver.name.as_str();
             if !seen.insert(name) {
                 problems
-                    .error(&receiver.name.at, format!("receiver {name:?} is declared twice"))
+                    .error(
+                        &receiver.name.at,
+                        format!("receiver {name:?} is declared twice"),
+                    )
                     .hint("give it another name");
             }
             let mut members: Vec<Arc<str>> = Vec::new();
@@ -228,28 +243,44 @@ impl<'a> Receivers<'a> {
                     }
                 }
             }
-            let made = Receiver { name: name.to_owned(), channels: members.into(), fallback: None };
+            let made = Receiver {
+                name: name.to_owned(),
+                channels: members.into(),
+                fallback: None,
+            };
             known.insert(name, Arc::new(made));
         }
-        let mut receivers = Self { settings, known, all, used: BTreeSet::new() };
+        let mut receivers = Self {
+            settings,
+            known,
+            all,
+            used: BTreeSet::new(),
+        };
         receivers.add_fallbacks(problems);
         receivers
     }
 
     fn add_fallbacks(&mut self, problems: &mut Diagnostics) {
         for receiver in self.settings {
-            let Some(name) = &receiver.fallback else { continue };
+            let Some(name) = &receiver.fallback else {
+                continue;
+            };
             if *name.value == *receiver.name.value {
                 problems.error(&name.at, "a receiver cannot be its own fallback");
             }
-            let Some(target) = self.named(name, problems) else { continue };
+            let Some(target) = self.named(name, problems) else {
+                continue;
+            };
             let fallback = Fallback {
                 receiver: target.name.clone(),
                 channels: target.channels.clone(),
                 after: receiver.fallback_after.0,
             };
             if let Some(known) = self.known.get_mut(receiver.name.as_str()) {
-                *known = Arc::new(Receiver { fallback: Some(fallback), ..Receiver::clone(known) });
+                *known = Arc::new(Receiver {
+                    fallback: Some(fallback),
+                    ..Receiver::clone(known)
+                });
             }
         }
     }
@@ -265,7 +296,9 @@ impl<'a> Receivers<'a> {
         if found.is_none() {
             let hint = did_you_mean(name, self.known.keys().copied())
                 .unwrap_or_else(|| "declare it in `alerting.receivers`, or name a channel".into());
-            problems.error(&name.at, format!("no receiver {:?}", name.value)).hint(hint);
+            problems
+                .error(&name.at, format!("no receiver {:?}", name.value))
+                .hint(hint);
         }
         found
     }
@@ -277,7 +310,10 @@ impl<'a> Receivers<'a> {
 
     /// Receivers that nobody refers to.
     pub(super) fn unused(&self) -> impl Iterator<Item = Diagnostic> {
-        let unused = self.settings.iter().filter(|one| !self.used.contains(&one.name.value));
+        let unused = self
+            .settings
+            .iter()
+            .filter(|one| !self.used.contains(&one.name.value));
         unused.map(|one| Diagnostic {
             at: one.name.at.clone(),
             message: format!("receiver {:?} is not used", one.name.value),
@@ -299,12 +335,18 @@ impl Builder<'_, '_> {
         let Routes(top, at) = routes;
         if !top.matchers.is_empty() {
             self.problems
-                .error(&at.key("matchers"), "the top route takes every alert: it has no matchers")
+                .error(
+                    &at.key("matchers"),
+                    "the top route takes every alert: it has no matchers",
+                )
                 .hint("put a route with them below `routes`");
         }
         for (key, given) in [
             ("mute_time_intervals", !top.mute_time_intervals.is_empty()),
-            ("active_time_intervals", !top.active_time_intervals.is_empty()),
+            (
+                "active_time_intervals",
+                !top.active_time_intervals.is_empty(),
+            ),
             ("continue", top.r#continue),
         ] {
             if given {
@@ -313,8 +355,11 @@ impl Builder<'_, '_> {
                     .hint("put a route with it below `routes`");
             }
         }
-        let everyone =
-            Receiver { name: String::new(), channels: self.receivers.all(), fallback: None };
+        let everyone = Receiver {
+            name: String::new(),
+            channels: self.receivers.all(),
+            fallback: None,
+        };
         let above = Route {
             path: "routes".into(),
             key: "{}".into(),
@@ -359,12 +404,20 @@ impl Builder<'_, '_> {
             goes_on: own.r#continue,
             everyone: everyone(&receiver, &steps),
             receiver,
-            group_by: own.group_by.as_deref().map_or_else(|| above.group_by.clone(), group_by),
+            group_by: own
+                .group_by
+                .as_deref()
+                .map_or_else(|| above.group_by.clone(), group_by),
             whole: above.whole,
             wait: own.group_wait.map_or(above.wait, |wait| wait.0),
             interval,
-            repeat: own.repeat_interval.as_ref().map_or(above.repeat, |repeat| Some(repeat.0)),
-            cooldown: own.cooldown_period.map_or(above.cooldown, |cooldown| cooldown.0),
+            repeat: own
+                .repeat_interval
+                .as_ref()
+                .map_or(above.repeat, |repeat| Some(repeat.0)),
+            cooldown: own
+                .cooldown_period
+                .map_or(above.cooldown, |cooldown| cooldown.0),
             active: self.intervals(&own.active_time_intervals),
             mute: self.intervals(&own.mute_time_intervals),
             steps,
@@ -404,12 +457,19 @@ impl Builder<'_, '_> {
         for step in steps.iter().take(MAX_STEPS) {
             if let Some(receiver) = self.receivers.named(&step.receiver, self.problems) {
                 let (after, min_severity) = (step.after.0, step.min_severity);
-                made.push(Step { after, min_severity, receiver });
+                made.push(Step {
+                    after,
+                    min_severity,
+                    receiver,
+                });
             }
         }
         if let Some(beyond) = steps.get(MAX_STEPS) {
             self.problems
-                .error(&beyond.receiver.at, format!("more than {MAX_STEPS} steps of escalation"))
+                .error(
+                    &beyond.receiver.at,
+                    format!("more than {MAX_STEPS} steps of escalation"),
+                )
                 .hint("leave some out");
         }
         made.sort_by_key(|step| step.after);
@@ -418,11 +478,13 @@ impl Builder<'_, '_> {
 
     /// What does not go together in one route.
     fn judge(&mut self, own: &RouteSettings, route: &Route) {
-        for (name, span) in
-            [("group_interval", &own.group_interval), ("repeat_interval", &own.repeat_interval)]
-        {
+        for (name, span) in [
+            ("group_interval", &own.group_interval),
+            ("repeat_interval", &own.repeat_interval),
+        ] {
             if let Some(span) = span.as_ref().filter(|span| span.0.is_zero()) {
-                self.problems.error(&span.at, format!("`{name}` must be longer than 0"));
+                self.problems
+                    .error(&span.at, format!("`{name}` must be longer than 0"));
             }
         }
         let repeat = own.repeat_interval.as_ref();
@@ -440,7 +502,8 @@ impl Builder<'_, '_> {
         let mut seen = BTreeSet::new();
         for name in own.group_by.iter().flatten() {
             if !seen.insert(name.as_str()) {
-                self.problems.error(&name.at, format!("label {:?} twice", name.value));
+                self.problems
+                    .error(&name.at, format!("label {:?} twice", name.value));
             } else if name.value == "..." && own.group_by.as_ref().is_some_and(|all| all.len() > 1)
             {
                 self.problems
@@ -481,14 +544,25 @@ const MAX_STEPS: usize = 32;
 /// Where a route is, as far as it says anything that has a place.
 fn place(route: &RouteSettings) -> SourceLocation {
     let receiver = route.receiver.as_ref().map(|receiver| receiver.at.clone());
-    receiver.or_else(|| route.matchers.at().cloned()).unwrap_or_default()
+    receiver
+        .or_else(|| route.matchers.at().cloned())
+        .unwrap_or_default()
 }
 
 /// The channels of `receiver`, its fallback and `steps`, each once.
 fn everyone(receiver: &Receiver, steps: &[Step]) -> Channels {
-    let fallback = receiver.fallback.iter().flat_map(|fallback| fallback.channels.iter());
+    let fallback = receiver
+        .fallback
+        .iter()
+        .flat_map(|fallback| fallback.channels.iter());
     let steps = steps.iter().flat_map(|step| step.receiver.channels.iter());
-    let all: BTreeSet<_> = receiver.channels.iter().chain(fallback).chain(steps).cloned().collect();
+    let all: BTreeSet<_> = receiver
+        .channels
+        .iter()
+        .chain(fallback)
+        .chain(steps)
+        .cloned()
+        .collect();
     all.into_iter().collect()
 }
 

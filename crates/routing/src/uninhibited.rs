@@ -8,7 +8,10 @@ use super::view::View;
 
 impl Dispatcher {
     fn is_inhibited(&self, alert: Fingerprint, known: &Tracked) -> bool {
-        let view = View { alert: &known.alert, sender: &self.routing.sender };
+        let view = View {
+            alert: &known.alert,
+            sender: &self.routing.sender,
+        };
         known.stands() && self.inhibitions.inhibitor(alert, &view).is_some()
     }
 
@@ -17,19 +20,26 @@ impl Dispatcher {
         if !self.inhibitions.any() {
             return Vec::new();
         }
-        let inhibited = self.alerts.iter().filter(|(key, known)| self.is_inhibited(**key, known));
+        let inhibited = self
+            .alerts
+            .iter()
+            .filter(|(key, known)| self.is_inhibited(**key, known));
         inhibited.map(|(key, _)| *key).collect()
     }
 
     /// The alerts that others stand for, and perhaps no longer after these transitions: all are
     /// looked at only where the transitions are about one that stands for others.
     pub(super) fn may_become_uninhibited(&self, transitions: &[Transition]) -> Vec<Fingerprint> {
-        let changed = transitions.iter().map(|transition| transition.alert.fingerprint);
+        let changed = transitions
+            .iter()
+            .map(|transition| transition.alert.fingerprint);
         if changed.clone().any(|key| self.inhibitions.is_source(key)) {
             return self.inhibited();
         }
         let inhibited = |key: &Fingerprint| {
-            self.alerts.get(key).is_some_and(|known| self.is_inhibited(*key, known))
+            self.alerts
+                .get(key)
+                .is_some_and(|known| self.is_inhibited(*key, known))
         };
         match self.inhibitions.any() {
             true => changed.filter(inhibited).collect(),
@@ -44,7 +54,9 @@ impl Dispatcher {
             if known.is_none_or(|known| self.is_inhibited(*key, known)) {
                 continue;
             }
-            let Some(known) = self.alerts.get_mut(key) else { continue };
+            let Some(known) = self.alerts.get_mut(key) else {
+                continue;
+            };
             known.uninhibited = Some(now);
             let groups = known.groups.clone();
             self.unsaved = true;
@@ -59,7 +71,10 @@ impl Dispatcher {
         self.alerts.iter().filter_map(|(key, known)| {
             let since = known.uninhibited.filter(|_| known.stands())?;
             let untold = known.groups.iter().any(|group| {
-                let member = self.groups.get(group).and_then(|group| group.members.get(key));
+                let member = self
+                    .groups
+                    .get(group)
+                    .and_then(|group| group.members.get(key));
                 member.is_some_and(|member| member.told.is_none())
             });
             untold.then_some((*key, since))

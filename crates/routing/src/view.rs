@@ -19,7 +19,11 @@ impl<'a> View<'a> {
         match name {
             "alertname" | "severity" => Some(self.alert.label(name)),
             name => {
-                let own = self.alert.labels.get(name).or_else(|| self.sender.get(name));
+                let own = self
+                    .alert
+                    .labels
+                    .get(name)
+                    .or_else(|| self.sender.get(name));
                 own.map(String::as_str)
             }
         }

@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
 use bellwether_core::MonoMillis;
 use bellwether_schema::{Decode, DecodeContext, Node, Shape, did_you_mean, parse_duration};
+use serde::{Serialize, Serializer};
 
 /// How the samples of a window become one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,11 +60,16 @@ impl Aggregate {
     /// Reads a name without a window: `mean`, `p99`, `p99.9`.
     #[must_use]
     pub fn named(text: &str) -> Option<Self> {
-        let plain = NAMES.iter().find(|(name, _)| *name == text).map(|(_, aggregate)| *aggregate);
+        let plain = NAMES
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, aggregate)| *aggregate);
         plain.or_else(|| {
             let digits = text.strip_prefix('p')?;
             let numeric = digits.starts_with(|c: char| c.is_ascii_digit())
-                && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+                && digits
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b'.');
             let percent: f64 = digits.parse().ok().filter(|_| numeric)?;
             (percent <= 100.0).then_some(Self::Quantile(percent / 100.0))
         })
@@ -86,7 +90,10 @@ impl Aggregate {
     /// Names close to `text`, or all of them.
     #[must_use]
     pub fn hint(text: &str) -> String {
-        if text.strip_prefix('p').is_some_and(|rest| rest.parse::<f64>().is_ok()) {
+        if text
+            .strip_prefix('p')
+            .is_some_and(|rest| rest.parse::<f64>().is_ok())
+        {
             return "percentiles go from p0 to p100; write p99.9 for the 99.9th".into();
         }
         did_you_mean(text, NAMES.iter().map(|(name, _)| *name))
@@ -108,11 +115,17 @@ impl Aggregation {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(aggregate) = Aggregate::named(text) {
-            return Some(Self { aggregate, window: None });
+            return Some(Self {
+                aggregate,
+                window: None,
+            });
         }
         let (name, window) = text.rsplit_once('_')?;
         let window = parse_duration(window).filter(|window| !window.is_zero())?;
-        Some(Self { aggregate: Aggregate::named(name)?, window: Some(window) })
+        Some(Self {
+            aggregate: Aggregate::named(name)?,
+            window: Some(window),
+        })
     }
 }
 
@@ -122,7 +135,8 @@ impl Decode for Aggregation {
         let aggregation = Self::parse(text.trim());
         if aggregation.is_none() {
             let hint = Aggregate::hint(text.trim());
-            cx.error(node.pos, format!("unknown aggregation {text:?}")).hint(hint);
+            cx.error(node.pos, format!("unknown aggregation {text:?}"))
+                .hint(hint);
         }
         aggregation
     }
@@ -138,8 +152,10 @@ impl Serialize for Aggregation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let name = self.aggregate.name();
         match self.window {
-            Some(window) => serializer
-                .collect_str(&format_args!("{name}_{}", bellwether_schema::HumanDuration(window))),
+            Some(window) => serializer.collect_str(&format_args!(
+                "{name}_{}",
+                bellwether_schema::HumanDuration(window)
+            )),
             None => serializer.collect_str(&name),
         }
     }
@@ -157,10 +173,19 @@ pub fn over(aggregate: Aggregate, start: MonoMillis, samples: impl Iterator<Item
         Aggregate::Rate | Aggregate::Increase => {
             let mut growth = Growth::default();
             samples.for_each(|sample| growth.add(start, sample));
-            if aggregate == Aggregate::Rate { growth.per_second() } else { growth.total() }
+            if aggregate == Aggregate::Rate {
+                growth.per_second()
+            } else {
+                growth.total()
+            }
         }
         Aggregate::Delta => delta(start, samples),
-        _ => inside(aggregate, samples.filter(|(at, _)| *at > start).map(|(_, value)| value)),
+        _ => inside(
+            aggregate,
+            samples
+                .filter(|(at, _)| *at > start)
+                .map(|(_, value)| value),
+        ),
     }
 }
 
@@ -238,7 +263,11 @@ impl Growth {
         match self.last {
             Some((_, before)) if at > start => {
                 // A counter that went down was reset: what it holds now came after.
-                self.total += if value < before { value } else { value - before };
+                self.total += if value < before {
+                    value
+                } else {
+                    value - before
+                };
             }
             _ => self.first = Some(at),
         }
@@ -248,7 +277,11 @@ impl Growth {
     /// How much it grew; NaN with fewer than two samples.
     #[must_use]
     pub fn total(&self) -> f64 {
-        if self.seconds() > 0.0 { self.total } else { f64::NAN }
+        if self.seconds() > 0.0 {
+            self.total
+        } else {
+            f64::NAN
+        }
     }
 
     /// Growth per second between the first and the last sample; NaN with fewer than two.
@@ -285,7 +318,9 @@ mod tests {
         assert_eq!(parsed("rate_5m"), Some(("rate".into(), minutes(5))));
         assert_eq!(parsed("p95"), Some(("p95".into(), None)));
         assert_eq!(parsed("p99.9_1h"), Some(("p99.9".into(), minutes(60))));
-        for wrong in ["", "p", "p101", "p-1", "p1e1", "rate_", "rate_0s", "_5m", "speed", "pinf"] {
+        for wrong in [
+            "", "p", "p101", "p-1", "p1e1", "rate_", "rate_0s", "_5m", "speed", "pinf",
+        ] {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }
         assert_eq!(Aggregate::hint("rat"), "did you mean \"rate\"?");
@@ -315,7 +350,13 @@ mod tests {
 
     #[test]
     fn growth_counts_over_resets_and_from_the_sample_before_the_window() {
-        let samples = [(0, 5.0), (10_000, 10.0), (20_000, 16.0), (30_000, 3.0), (40_000, 4.0)];
+        let samples = [
+            (0, 5.0),
+            (10_000, 10.0),
+            (20_000, 16.0),
+            (30_000, 3.0),
+            (40_000, 4.0),
+        ];
         assert_eq!(apply(Aggregate::Increase, 10_000, &samples), 10.0);
         assert_eq!(apply(Aggregate::Rate, 10_000, &samples), 10.0 / 30.0);
         assert_eq!(apply(Aggregate::Delta, 10_000, &samples), -6.0);
@@ -323,20 +364,32 @@ mod tests {
 
     #[test]
     fn too_few_samples_are_no_number() {
-        for name in ["mean", "max", "min", "sum", "count", "last", "p50", "stddev"] {
-            assert!(apply(Aggregate::named(name).unwrap(), 10, &[(10, 1.0)]).is_nan(), "{name}");
+        for name in [
+            "mean", "max", "min", "sum", "count", "last", "p50", "stddev",
+        ] {
+            assert!(
+                apply(Aggregate::named(name).unwrap(), 10, &[(10, 1.0)]).is_nan(),
+                "{name}"
+            );
         }
         for name in ["rate", "increase", "delta"] {
             let aggregate = Aggregate::named(name).unwrap();
             assert!(apply(aggregate, 0, &[]).is_nan(), "{name}");
             assert!(apply(aggregate, 0, &[(10, 1.0)]).is_nan(), "{name}");
-            assert!(apply(aggregate, 20, &[(10, 1.0), (15, 2.0)]).is_nan(), "{name}: too old");
+            assert!(
+                apply(aggregate, 20, &[(10, 1.0), (15, 2.0)]).is_nan(),
+                "{name}: too old"
+            );
         }
     }
 
     #[test]
     fn the_deviation_of_large_close_values_keeps_its_digits() {
-        let found = apply(Aggregate::Stddev, 0, &[(1, 1e9), (2, 1e9 + 1.0), (3, 1e9 + 2.0)]);
+        let found = apply(
+            Aggregate::Stddev,
+            0,
+            &[(1, 1e9), (2, 1e9 + 1.0), (3, 1e9 + 2.0)],
+        );
         assert!((found - (2.0_f64 / 3.0).sqrt()).abs() < 1e-9, "{found}");
     }
 }

@@ -6,12 +6,11 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use minijinja::Value;
-
 use bellwether_core::{LabelSet, Labels};
 use bellwether_promql::{Options, parse_within};
 use bellwether_template::{Answers, Samples};
+use hashbrown::HashMap;
+use minijinja::Value;
 
 use super::condition::Verdict;
 use super::question::{Asking, Finding, Row, instant};
@@ -52,9 +51,15 @@ pub(super) fn texts(
         return AskedTexts::default();
     }
     let answers = Arc::default();
-    let writing = Writing { rule, templates, asking, answers };
+    let writing = Writing {
+        rule,
+        templates,
+        asking,
+        answers,
+    };
     let rows = rows.iter().filter(|row| may_alert(rule, row));
-    rows.map(|row| (row.key.clone(), Box::new(writing.asked(row)))).collect()
+    rows.map(|row| (row.key.clone(), Box::new(writing.asked(row))))
+        .collect()
 }
 
 /// Whether an alert follows from `row`, or goes on.
@@ -110,10 +115,16 @@ impl Writing<'_> {
     }
 
     fn text(&self, source: &str, facts: Facts<'_>) -> String {
-        let ended = self.asking.guard.check().map_err(|stopped| stopped.to_string());
+        let ended = self
+            .asking
+            .guard
+            .check()
+            .map_err(|stopped| stopped.to_string());
         let ask = |query: &str| self.answer(query);
-        let written = ended
-            .and_then(|()| self.templates.ask(source, facts, self.asking.at, &self.answers, ask));
+        let written = ended.and_then(|()| {
+            self.templates
+                .ask(source, facts, self.asking.at, &self.answers, ask)
+        });
         written.unwrap_or_else(|error| {
             tracing::warn!(rule = facts.rule, error, "cannot render a template");
             format!("<error expanding template: {error}>")
@@ -123,15 +134,27 @@ impl Writing<'_> {
     /// What `query` answers at the time of the evaluation, on the account of the rule.
     fn answer(&self, query: &str) -> Result<Value, String> {
         if self.answers.len() >= MOST_QUERIES {
-            return Err(format!("more than {MOST_QUERIES} queries in the texts of one rule"));
+            return Err(format!(
+                "more than {MOST_QUERIES} queries in the texts of one rule"
+            ));
         }
-        let Asking { memory, at, guard, .. } = *self.asking;
+        let Asking {
+            memory, at, guard, ..
+        } = *self.asking;
         let parsed = parse_within(query, guard).map_err(|error| error.to_string())?;
         let found = instant(&parsed, memory, at, Options::default().lookback, guard)?;
         let owned = |labels: LabelSet| -> Labels {
-            labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+            labels
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect()
         };
-        Ok(Samples::value(found.into_iter().map(|(labels, value)| (owned(labels), value)), ""))
+        Ok(Samples::value(
+            found
+                .into_iter()
+                .map(|(labels, value)| (owned(labels), value)),
+            "",
+        ))
     }
 }
 

@@ -43,12 +43,18 @@ impl Engine {
             before.insert(rule.identity.clone(), history);
             carried.push(RestoredRule {
                 identity: rule.identity.clone(),
-                alerts: judged.alerts.into_iter().map(|(key, alert)| (key, *alert)).collect(),
+                alerts: judged
+                    .alerts
+                    .into_iter()
+                    .map(|(key, alert)| (key, *alert))
+                    .collect(),
             });
         }
         let set = Arc::clone(&self.set);
         for (rule, judged) in set.rules.iter().zip(&mut self.judged) {
-            let Some((subject, since, last)) = before.remove(&rule.identity) else { continue };
+            let Some((subject, since, last)) = before.remove(&rule.identity) else {
+                continue;
+            };
             judged.last = last;
             // What looks at other samples than before may have none of them yet.
             if subject == rule.subject {
@@ -63,7 +69,12 @@ impl Engine {
     /// transitions tell; the others stay quiet until they are judged.
     #[must_use]
     pub fn restore(&mut self, mut carried: Vec<RestoredRule>, now: Now) -> Vec<Transition> {
-        let longest = self.set.rules.iter().map(|rule| rule.policy.tolerance).max();
+        let longest = self
+            .set
+            .rules
+            .iter()
+            .map(|rule| rule.policy.tolerance)
+            .max();
         let grace = now.mono.after(longest.unwrap_or_default().max(GRACE));
         for (_, alert) in carried.iter_mut().flat_map(|carried| &mut carried.alerts) {
             alert.grace = grace;
@@ -125,10 +136,14 @@ impl Engine {
             .filter(|(_, judged)| !judged.alerts.is_empty())
             .map(|(rule, judged)| {
                 let alerts = judged.alerts.iter();
-                let mut alerts: Vec<_> =
-                    alerts.map(|(key, alert)| (key.clone(), Instance::clone(alert))).collect();
+                let mut alerts: Vec<_> = alerts
+                    .map(|(key, alert)| (key.clone(), Instance::clone(alert)))
+                    .collect();
                 alerts.sort_by(|a, b| a.0.cmp(&b.0));
-                RestoredRule { identity: rule.identity.clone(), alerts }
+                RestoredRule {
+                    identity: rule.identity.clone(),
+                    alerts,
+                }
             })
             .collect()
     }

@@ -72,7 +72,15 @@ impl<'a> Declared<'a> {
     pub fn new(rules: &'a [RuleSettings], metrics: &'a [MetricDef]) -> Self {
         static USUAL: LazyLock<AnomalyDetection> = LazyLock::new(AnomalyDetection::default);
         let interval = Duration::from_secs(30);
-        Self { rules, recordings: &[], metrics, interval, anomaly: &USUAL, history: true, limit: 0 }
+        Self {
+            rules,
+            recordings: &[],
+            metrics,
+            interval,
+            anomaly: &USUAL,
+            history: true,
+            limit: 0,
+        }
     }
 }
 
@@ -90,12 +98,22 @@ pub fn compile(declared: &Declared<'_>, problems: &mut Diagnostics) -> RuleSet {
             problems.error(&rule.name.at, "a rule needs a name");
         } else if let Some(first) = names.insert(&rule.name.value, rule) {
             problems
-                .error(&rule.name.at, format!("duplicate rule {:?}", rule.name.value))
+                .error(
+                    &rule.name.at,
+                    format!("duplicate rule {:?}", rule.name.value),
+                )
                 .hint(format!("the first is on {}", first.name.at.words()));
         }
         let metrics = declared.metrics;
         let warnings = &mut set.warnings;
-        let compiler = Compiler { rule, metrics, declared, known: &known, problems, warnings };
+        let compiler = Compiler {
+            rule,
+            metrics,
+            declared,
+            known: &known,
+            problems,
+            warnings,
+        };
         if let Some(compiled) = compiler.rule(&mut set.templates) {
             set.rules.push(compiled);
             set.settings.push(rule.clone());
@@ -126,18 +144,30 @@ impl Compiler<'_> {
     fn rule(mut self, templates: &mut Templates) -> Option<Rule> {
         let rule = self.rule;
         let before = self.problems.len();
-        let Judged { source, subject, labels, pace } = self.judged()?;
+        let Judged {
+            source,
+            subject,
+            labels,
+            pace,
+        } = self.judged()?;
         let judge = levels::check(rule, &source, self.problems);
         self.added_labels(labels.fixed());
         let extra = match &source {
-            Source::History(Question { look: Look::Anomaly(_), .. }) => ANOMALY_FACTS,
-            Source::History(Question { look: Look::Forecast(_), .. }) => FORECAST_FACTS,
+            Source::History(Question {
+                look: Look::Anomaly(_),
+                ..
+            }) => ANOMALY_FACTS,
+            Source::History(Question {
+                look: Look::Forecast(_),
+                ..
+            }) => FORECAST_FACTS,
             _ => &[],
         };
         let asks = matches!(source, Source::History(_));
         let (message, annotations) = self.texts(templates, &labels, asks, extra);
         if rule.consecutive.value == 0 {
-            self.problems.error(&rule.consecutive.at, "consecutive must be at least 1");
+            self.problems
+                .error(&rule.consecutive.at, "consecutive must be at least 1");
         }
         let resolve_missing_after = self.resolve_missing_after();
         let judge = judge.filter(|_| self.problems.len() == before)?;
@@ -147,7 +177,10 @@ impl Compiler<'_> {
         Some(Rule {
             name: rule.name.value.as_str().into(),
             enabled: rule.enabled,
-            metric: rule.metric.as_ref().map(|metric| metric.value.as_str().into()),
+            metric: rule
+                .metric
+                .as_ref()
+                .map(|metric| metric.value.as_str().into()),
             identity: identity(rule),
             subject,
             judge,
@@ -201,12 +234,18 @@ impl Compiler<'_> {
         }
         if let Some(interval) = &rule.interval {
             self.problems
-                .error(&interval.at, "it is judged whenever its metric is collected")
+                .error(
+                    &interval.at,
+                    "it is judged whenever its metric is collected",
+                )
                 .hint("leave `interval` out; it is for `promql`, `anomaly` and `forecast`");
         }
         let (mut formula, subject) = self.formula()?;
         self.matchers(&mut formula);
-        let defs = formula.inputs.iter().map(|input| &self.metrics[input.metric.0 as usize]);
+        let defs = formula
+            .inputs
+            .iter()
+            .map(|input| &self.metrics[input.metric.0 as usize]);
         let mut origins: Vec<_> = defs.clone().map(|def| def.origin).collect();
         origins.sort_unstable();
         origins.dedup();
@@ -215,7 +254,11 @@ impl Compiler<'_> {
             labels: Names::Fixed(joined_labels(&formula.inputs).into()),
             source: Source::Series(formula),
             subject,
-            pace: Schedule { origins, interval, least: Duration::ZERO },
+            pace: Schedule {
+                origins,
+                interval,
+                least: Duration::ZERO,
+            },
         })
     }
 
@@ -227,8 +270,10 @@ impl Compiler<'_> {
             ("expr", rule.expr.as_ref().map(|expr| &expr.at)),
             ("promql", rule.promql.as_ref().map(|query| &query.at)),
         ];
-        let given: Vec<(&str, &SourceLocation)> =
-            given.iter().filter_map(|(k, at)| Some((*k, (*at)?))).collect();
+        let given: Vec<(&str, &SourceLocation)> = given
+            .iter()
+            .filter_map(|(k, at)| Some((*k, (*at)?)))
+            .collect();
         match given.as_slice() {
             [_] => Some(()),
             [(first, _), .., (last, at)] => {
@@ -248,7 +293,8 @@ impl Compiler<'_> {
     }
 
     fn any_broken(&self, keys: &[&str]) -> bool {
-        keys.iter().any(|key| self.rule.is_broken(key, self.problems))
+        keys.iter()
+            .any(|key| self.rule.is_broken(key, self.problems))
     }
 
     /// What is judged, and its name for people.
@@ -261,12 +307,21 @@ impl Compiler<'_> {
                 self.of_expression(&expr.value, &expr.at)?
             }
         };
-        let windows = formula.inputs.iter().filter_map(|input| input.reading.window());
+        let windows = formula
+            .inputs
+            .iter()
+            .filter_map(|input| input.reading.window());
         if let Some(window) = windows.max().filter(|window| *window > LONGEST_WINDOW) {
-            let at = rule.window.as_ref().map_or(&rule.name.at, |window| &window.at);
+            let at = rule
+                .window
+                .as_ref()
+                .map_or(&rule.name.at, |window| &window.at);
             let longest = format_duration(LONGEST_WINDOW);
             self.problems
-                .error(at, format!("the window {} is too long", format_duration(window)))
+                .error(
+                    at,
+                    format!("the window {} is too long", format_duration(window)),
+                )
                 .hint(format!("samples are kept in memory: at most {longest}"));
         }
         Some((formula, subject))
@@ -275,7 +330,13 @@ impl Compiler<'_> {
     fn of_metric(&mut self, name: &str, at: &SourceLocation) -> Option<(Formula, String)> {
         let (id, reading, subject) = self.reading(name, at)?;
         let inputs = vec![Input::whole(id, &self.metrics[id.0 as usize], reading)];
-        Some((Formula { inputs, outcome: Outcome::Number(Number::Input(0)) }, subject))
+        Some((
+            Formula {
+                inputs,
+                outcome: Outcome::Number(Number::Input(0)),
+            },
+            subject,
+        ))
     }
 
     /// How the rule reads its metric, and that in words.
@@ -283,7 +344,10 @@ impl Compiler<'_> {
         let Some(index) = self.metrics.iter().position(|def| &*def.name == name) else {
             self.problems
                 .error(at, format!("unknown metric {name:?}"))
-                .hint_if(did_you_mean(name, self.metrics.iter().map(|def| &*def.name)));
+                .hint_if(did_you_mean(
+                    name,
+                    self.metrics.iter().map(|def| &*def.name),
+                ));
             return None;
         };
         let (id, def) = (MetricId(index as u32), &self.metrics[index]);
@@ -291,13 +355,17 @@ impl Compiler<'_> {
             return None;
         }
         let aggregation = self.rule.aggregation.as_ref();
-        let place = aggregation.map_or(at, |aggregation| &aggregation.at).clone();
+        let place = aggregation
+            .map_or(at, |aggregation| &aggregation.at)
+            .clone();
         let window = self.window(aggregation.map(|aggregation| &aggregation.value))?;
         let aggregate = aggregation.map(|aggregation| aggregation.aggregate);
         match reading::resolve(def, aggregate, window) {
-            Ok(reading) => {
-                Some((id, reading, described(name, aggregation.map(|a| &a.value), &reading)))
-            }
+            Ok(reading) => Some((
+                id,
+                reading,
+                described(name, aggregation.map(|a| &a.value), &reading),
+            )),
             Err(refusal) => {
                 self.refuse(&place, refusal);
                 None
@@ -328,9 +396,13 @@ impl Compiler<'_> {
         match expr::compile(text, self.metrics) {
             Ok(formula) => Some((formula, shown(text))),
             Err(fault) => {
-                let place =
-                    fault.column.map(|column| format!("character {column}: ")).unwrap_or_default();
-                self.problems.error(at, format!("{place}{}", fault.message)).hint_if(fault.hint);
+                let place = fault
+                    .column
+                    .map(|column| format!("character {column}: "))
+                    .unwrap_or_default();
+                self.problems
+                    .error(at, format!("{place}{}", fault.message))
+                    .hint_if(fault.hint);
                 None
             }
         }
@@ -340,21 +412,31 @@ impl Compiler<'_> {
     fn misplaced(&mut self, beside: &str, hint: &str) {
         let rule = self.rule;
         let keys = [
-            ("aggregation", rule.aggregation.as_ref().map(|aggregation| &aggregation.at)),
+            (
+                "aggregation",
+                rule.aggregation.as_ref().map(|aggregation| &aggregation.at),
+            ),
             ("window", rule.window.as_ref().map(|window| &window.at)),
         ];
         for (key, at) in keys {
             if let Some(at) = at {
-                self.problems.error(at, format!("`{key}` beside `{beside}`")).hint(hint);
+                self.problems
+                    .error(at, format!("`{key}` beside `{beside}`"))
+                    .hint(hint);
             }
         }
         let keys = [
             ("anomaly", rule.anomaly.as_ref().map(|anomaly| &anomaly.at)),
-            ("forecast", rule.forecast.as_ref().map(|forecast| &forecast.at)),
+            (
+                "forecast",
+                rule.forecast.as_ref().map(|forecast| &forecast.at),
+            ),
         ];
         for (key, at) in keys {
             if let Some(at) = at {
-                let problem = self.problems.error(at, format!("`{key}` beside `{beside}`"));
+                let problem = self
+                    .problems
+                    .error(at, format!("`{key}` beside `{beside}`"));
                 problem.hint("it goes with `metric`");
             }
         }
@@ -372,7 +454,10 @@ impl Compiler<'_> {
                 }
             }
             if !known {
-                let defs = formula.inputs.iter().map(|i| &self.metrics[i.metric.0 as usize]);
+                let defs = formula
+                    .inputs
+                    .iter()
+                    .map(|i| &self.metrics[i.metric.0 as usize]);
                 self.no_label(label, &matcher.at, defs.flat_map(|def| def.labels.iter()));
             }
         }
@@ -410,11 +495,16 @@ impl Compiler<'_> {
             let foreign = value.at.file.is_some();
             if RESERVED.contains(&name) && !foreign {
                 self.problems
-                    .error(&value.at, format!("the label {name:?} is set by Bellwether"))
+                    .error(
+                        &value.at,
+                        format!("the label {name:?} is set by Bellwether"),
+                    )
                     .hint("`severity` is a key of the rule; `alertname` is its name");
             } else if labels.iter().any(|label| **label == *name) {
-                self.problems
-                    .error(&value.at, format!("the series have the label {name:?} already"));
+                self.problems.error(
+                    &value.at,
+                    format!("the series have the label {name:?} already"),
+                );
             } else if !can_be_set(name) {
                 self.problems
                     .error(&value.at, format!("not a label name: {name:?}"))
@@ -434,7 +524,12 @@ impl Compiler<'_> {
         let added = rule.added_labels().into_keys().map(Arc::from);
         let any_label = *labels == Names::OfSeries;
         let labels: Vec<Arc<str>> = labels.fixed().iter().cloned().chain(added).collect();
-        let scope = Scope { labels: &labels, any_label, asks, extra };
+        let scope = Scope {
+            labels: &labels,
+            any_label,
+            asks,
+            extra,
+        };
         let mut add = |text: &Spanned<Wording>| {
             // What was translated was checked as it was.
             if text.value.written.is_some() {
@@ -463,7 +558,9 @@ impl Compiler<'_> {
     }
 
     fn refuse(&mut self, at: &SourceLocation, refusal: Refusal) {
-        self.problems.error(at, refusal.message).hint_if(refusal.hint);
+        self.problems
+            .error(at, refusal.message)
+            .hint_if(refusal.hint);
     }
 }
 
@@ -478,8 +575,9 @@ fn identity(rule: &RuleSettings) -> Identity {
         (None, None, None) => String::new(),
     };
     let added = rule.added_labels().into_iter();
-    let add_labels: Labels =
-        added.map(|(name, value)| (name.to_owned(), value.value.clone())).collect();
+    let add_labels: Labels = added
+        .map(|(name, value)| (name.to_owned(), value.value.clone()))
+        .collect();
     Identity {
         name: rule.name.value.as_str().into(),
         source,
@@ -502,7 +600,11 @@ fn joined_labels(inputs: &[Input]) -> Vec<Arc<str>> {
 fn described(name: &str, aggregation: Option<&Aggregation>, reading: &Reading) -> String {
     match (aggregation, reading.window()) {
         (Some(aggregation), Some(window)) => {
-            format!("{} of {name} over {}", aggregation.aggregate.name(), format_duration(window))
+            format!(
+                "{} of {name} over {}",
+                aggregation.aggregate.name(),
+                format_duration(window)
+            )
         }
         (Some(aggregation), None) if aggregation.aggregate.name() != "last" => {
             format!("{} of {name}", aggregation.aggregate.name())

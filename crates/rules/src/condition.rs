@@ -100,11 +100,18 @@ impl Judge {
     #[must_use]
     pub fn verdict(&self, value: f64) -> Verdict {
         let holds = |level: &Level| {
-            level.threshold.map_or(value != 0.0, |threshold| self.condition.holds(value, threshold))
+            level.threshold.map_or(value != 0.0, |threshold| {
+                self.condition.holds(value, threshold)
+            })
         };
         match self.levels.iter().rposition(holds) {
             Some(level) => Verdict::Holds(level),
-            None if self.resolve.is_some_and(|at| self.condition.holds(value, at)) => Verdict::Band,
+            None if self
+                .resolve
+                .is_some_and(|at| self.condition.holds(value, at)) =>
+            {
+                Verdict::Band
+            }
             None => Verdict::Clear,
         }
     }
@@ -151,14 +158,21 @@ mod tests {
     fn flipping_exchanges_the_sides() {
         for condition in ALL {
             for (a, b) in [(1.0, 2.0), (2.0, 2.0), (3.0, 2.0)] {
-                assert_eq!(condition.holds(a, b), condition.flipped().holds(b, a), "{condition:?}");
+                assert_eq!(
+                    condition.holds(a, b),
+                    condition.flipped().holds(b, a),
+                    "{condition:?}"
+                );
             }
         }
     }
 
     #[test]
     fn the_highest_level_reached_and_the_band_below() {
-        let level = |severity, at| Level { severity, threshold: Some(at) };
+        let level = |severity, at| Level {
+            severity,
+            threshold: Some(at),
+        };
         let judge = Judge {
             condition: Condition::Greater,
             levels: vec![

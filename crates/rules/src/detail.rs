@@ -28,7 +28,10 @@ impl Detail {
     #[must_use]
     pub fn expected(&self) -> Option<String> {
         match self {
-            Self::Anomaly { expected: Some((low, high)), .. } => Some(format!(
+            Self::Anomaly {
+                expected: Some((low, high)),
+                ..
+            } => Some(format!(
                 "{} to {}",
                 general(rounded(*low), DIGITS),
                 general(-rounded(-*high), DIGITS)
@@ -50,7 +53,10 @@ impl Detail {
     #[must_use]
     pub fn middle(&self) -> Option<f64> {
         match self {
-            Self::Anomaly { expected: Some((low, high)), .. } => Some(f64::midpoint(*low, *high)),
+            Self::Anomaly {
+                expected: Some((low, high)),
+                ..
+            } => Some(f64::midpoint(*low, *high)),
             _ => None,
         }
     }
@@ -92,7 +98,10 @@ mod tests {
             (-3.0, 99.9999, "-3 to 99.99"),
             (123_456.0, 7_654_321.0, "1.235e+05 to 7.654e+06"),
         ] {
-            let detail = Detail::Anomaly { score: 1.0, expected: Some((low, high)) };
+            let detail = Detail::Anomaly {
+                score: 1.0,
+                expected: Some((low, high)),
+            };
             assert_eq!(detail.expected().as_deref(), Some(words));
         }
     }

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::{HashMap, HashSet};
-
 use bellwether_core::{
     Alert, AlertState, Fingerprint, LabelSet, MonoMillis, Now, Origin, Transition, UnixMillis,
 };
 use bellwether_tsdb::store::Store;
+use hashbrown::{HashMap, HashSet};
 
 use super::asked::AskedTexts;
 use super::compile::TOLERANCE;
@@ -178,8 +177,15 @@ impl Engine {
     #[must_use]
     pub fn of(set: Arc<RuleSet>, now: Now) -> Self {
         let turns = Judgements::none(now.mono);
-        let fresh = || Judged { since: now.mono, turns, ..Judged::default() };
-        let kept = || Kept { turns, ..Kept::default() };
+        let fresh = || Judged {
+            since: now.mono,
+            turns,
+            ..Judged::default()
+        };
+        let kept = || Kept {
+            turns,
+            ..Kept::default()
+        };
         Self {
             judged: set.rules.iter().map(|_| fresh()).collect(),
             recorded: set.recordings.iter().map(|_| kept()).collect(),
@@ -223,11 +229,18 @@ impl Engine {
         let reader = store.read();
         let mut tick = Tick::default();
         for (rule, judged) in set.rules.iter().zip(&mut self.judged) {
-            let Source::Series(formula) = &rule.source else { continue };
+            let Source::Series(formula) = &rule.source else {
+                continue;
+            };
             if !rule.enabled || !judged.turns.take_turn(&rule.pace, now.mono, filled) {
                 continue;
             }
-            let Judged { selection, alerts, since, .. } = judged;
+            let Judged {
+                selection,
+                alerts,
+                since,
+                ..
+            } = judged;
             let mut judging = Judging {
                 rule,
                 templates: &set.templates,
@@ -237,11 +250,22 @@ impl Engine {
                 alerts,
                 asked: AskedTexts::default(),
                 waiting: Vec::new(),
-                evaluation: Evaluation { at: now.wall, ..Evaluation::default() },
+                evaluation: Evaluation {
+                    at: now.wall,
+                    ..Evaluation::default()
+                },
                 tick: &mut tick,
             };
             let (index, values) = (&mut self.index, &mut self.values);
-            judging.series(formula, &reader, &mut Cache { selection, index, values });
+            judging.series(
+                formula,
+                &reader,
+                &mut Cache {
+                    selection,
+                    index,
+                    values,
+                },
+            );
             let evaluation = judging.evaluation;
             tick.note(&evaluation);
             judged.last = Some(evaluation);
@@ -270,27 +294,56 @@ impl Engine {
                 due.then(|| (number, std::mem::take(&mut judged.detectors)))
             })
             .collect();
-        QueryBatch { now, leaving: std::mem::take(&mut self.leaving), recordings, rules, set }
+        QueryBatch {
+            now,
+            leaving: std::mem::take(&mut self.leaving),
+            recordings,
+            rules,
+            set,
+        }
     }
 
     /// Judges what a round brought. What was asked for other rules than these, before a reload,
     /// counts for nothing.
     pub fn answered(&mut self, answered: QueryResults) -> Tick {
-        let QueryResults { set, now, recordings, rules } = answered;
+        let QueryResults {
+            set,
+            now,
+            recordings,
+            rules,
+        } = answered;
         let mut tick = Tick::default();
         if !Arc::ptr_eq(&set, &self.set) {
             return tick;
         }
         self.ticks += 1;
-        for Recorded { number, series, error, took } in recordings {
+        for Recorded {
+            number,
+            series,
+            error,
+            took,
+        } in recordings
+        {
             let holds = series.len() as u32;
-            let evaluation =
-                Evaluation { at: now.wall, holds, error, took, ..Evaluation::default() };
+            let evaluation = Evaluation {
+                at: now.wall,
+                holds,
+                error,
+                took,
+                ..Evaluation::default()
+            };
             tick.note(&evaluation);
             let kept = &mut self.recorded[number];
             (kept.series, kept.last) = (series, Some(evaluation));
         }
-        for Found { number, detectors, rows, asked, took } in rules {
+        for Found {
+            number,
+            detectors,
+            rows,
+            asked,
+            took,
+        } in rules
+        {
             let (rule, judged) = (&set.rules[number], &mut self.judged[number]);
             judged.detectors = detectors;
             let mut judging = Judging {
@@ -302,7 +355,11 @@ impl Engine {
                 alerts: &mut judged.alerts,
                 asked,
                 waiting: Vec::new(),
-                evaluation: Evaluation { at: now.wall, took, ..Evaluation::default() },
+                evaluation: Evaluation {
+                    at: now.wall,
+                    took,
+                    ..Evaluation::default()
+                },
                 tick: &mut tick,
             };
             judging.answer(rows);
@@ -354,8 +411,10 @@ impl Engine {
         let rules = self.set.rules.iter().zip(&self.judged);
         for (rule, judged) in rules.filter(|(rule, _)| wanted(rule)) {
             let start = alerts.len();
-            let shown =
-                judged.alerts.iter().filter(|(_, alert)| alert.phase() != AlertState::Inactive);
+            let shown = judged
+                .alerts
+                .iter()
+                .filter(|(_, alert)| alert.phase() != AlertState::Inactive);
             alerts.extend(shown.map(|(key, alert)| alert.alert(rule, &self.set.templates, key)));
             alerts[start..].sort_by(|a, b| a.labels.cmp(&b.labels));
         }
@@ -381,22 +440,40 @@ impl Engine {
     /// The recording rules, in the order of the declaration.
     pub fn recordings(&self) -> impl Iterator<Item = RecordingStatus<'_>> {
         let kept = self.set.recordings.iter().zip(&self.recorded);
-        kept.map(|(rule, kept)| RecordingStatus { rule, last: kept.last.as_ref() })
+        kept.map(|(rule, kept)| RecordingStatus {
+            rule,
+            last: kept.last.as_ref(),
+        })
     }
 
     /// The rules with their state, in the order of the declaration.
     pub fn rules(&self) -> impl Iterator<Item = RuleStatus<'_>> {
-        self.set.rules.iter().zip(&self.judged).map(|(rule, judged)| {
-            let count =
-                |phase| judged.alerts.values().filter(|alert| alert.phase() == phase).count();
-            let (pending, firing) = (count(AlertState::Pending), count(AlertState::Firing));
-            let state = match (pending, firing) {
-                (0, 0) => AlertState::Inactive,
-                (_, 0) => AlertState::Pending,
-                _ => AlertState::Firing,
-            };
-            RuleStatus { rule, state, pending, firing, last: judged.last.as_ref() }
-        })
+        self.set
+            .rules
+            .iter()
+            .zip(&self.judged)
+            .map(|(rule, judged)| {
+                let count = |phase| {
+                    judged
+                        .alerts
+                        .values()
+                        .filter(|alert| alert.phase() == phase)
+                        .count()
+                };
+                let (pending, firing) = (count(AlertState::Pending), count(AlertState::Firing));
+                let state = match (pending, firing) {
+                    (0, 0) => AlertState::Inactive,
+                    (_, 0) => AlertState::Pending,
+                    _ => AlertState::Firing,
+                };
+                RuleStatus {
+                    rule,
+                    state,
+                    pending,
+                    firing,
+                    last: judged.last.as_ref(),
+                }
+            })
     }
 }
 

@@ -26,11 +26,18 @@ pub struct Fault {
 
 impl Fault {
     fn new(column: impl Into<Option<usize>>, message: impl Into<String>) -> Self {
-        Self { column: column.into(), message: message.into(), hint: None }
+        Self {
+            column: column.into(),
+            message: message.into(),
+            hint: None,
+        }
     }
 
     fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 }
 

@@ -33,17 +33,45 @@ pub(super) fn metrics() -> Arc<[MetricDef]> {
         help: "".into(),
         kind,
         labels: labels.iter().map(|label| (*label).into()).collect(),
-        buckets: if kind == Kind::Histogram { [0.1, 1.0].into() } else { [].into() },
-        quantiles: if kind == Kind::Summary { [0.5, 0.95].into() } else { [].into() },
+        buckets: if kind == Kind::Histogram {
+            [0.1, 1.0].into()
+        } else {
+            [].into()
+        },
+        quantiles: if kind == Kind::Summary {
+            [0.5, 0.95].into()
+        } else {
+            [].into()
+        },
         origin,
         interval: INTERVAL,
     };
     [
         metric("cpu_percent", Kind::Gauge, &[], Origin::System),
-        metric("disk_usage_percent", Kind::Gauge, &["mount_point"], Origin::System),
-        metric("api_errors", Kind::Counter, &["endpoint", "kind"], Origin::Application),
-        metric("api_duration", Kind::Histogram, &["endpoint"], Origin::Application),
-        metric("cache_misses", Kind::Counter, &["cache"], Origin::Application),
+        metric(
+            "disk_usage_percent",
+            Kind::Gauge,
+            &["mount_point"],
+            Origin::System,
+        ),
+        metric(
+            "api_errors",
+            Kind::Counter,
+            &["endpoint", "kind"],
+            Origin::Application,
+        ),
+        metric(
+            "api_duration",
+            Kind::Histogram,
+            &["endpoint"],
+            Origin::Application,
+        ),
+        metric(
+            "cache_misses",
+            Kind::Counter,
+            &["cache"],
+            Origin::Application,
+        ),
         metric("cache_hits", Kind::Counter, &["cache"], Origin::Application),
         metric("query_duration", Kind::Summary, &[], Origin::Neo4j),
     ]
@@ -65,7 +93,11 @@ pub(super) fn rules_over(metrics: &[MetricDef], yaml: &str) -> Result<RuleSet, V
     let set = compile(&Declared::new(&settings, metrics), &mut problems);
     match problems.is_empty() {
         true => Ok(set),
-        false => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+        false => Err(problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect()),
     }
 }
 
@@ -85,12 +117,18 @@ pub(super) fn both(yaml: &str) -> Result<RuleSet, Vec<String>> {
     let both =
         Both::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap_or_default();
     let metrics = metrics();
-    let declared =
-        Declared { recordings: &both.recording_rules, ..Declared::new(&both.rules, &metrics) };
+    let declared = Declared {
+        recordings: &both.recording_rules,
+        ..Declared::new(&both.rules, &metrics)
+    };
     let set = compile(&declared, &mut problems);
     match problems.is_empty() {
         true => Ok(set),
-        false => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+        false => Err(problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect()),
     }
 }
 
@@ -98,7 +136,10 @@ pub(super) fn both(yaml: &str) -> Result<RuleSet, Vec<String>> {
 pub(super) fn remember(history: &History, now: Now, samples: &[(&str, f64)]) {
     for (series, value) in samples {
         let (name, rest) = series.split_once('{').unwrap_or((series, "}"));
-        let pairs = rest.trim_end_matches('}').split(',').filter_map(|pair| pair.split_once('='));
+        let pairs = rest
+            .trim_end_matches('}')
+            .split(',')
+            .filter_map(|pair| pair.split_once('='));
         let pairs = pairs.map(|(name, value)| (name.trim(), value.trim_matches('"')));
         let labels = LabelSet::new(pairs.chain([(METRIC_NAME, name)]));
         let series = history.series_ref(&labels).expect("room");
@@ -108,13 +149,22 @@ pub(super) fn remember(history: &History, now: Now, samples: &[(&str, f64)]) {
 
 /// A store that keeps what `set` needs.
 pub(super) fn store(set: &RuleSet) -> Store {
-    Store::new(metrics(), Options { windows: set.windows(), ..Options::default() })
+    Store::new(
+        metrics(),
+        Options {
+            windows: set.windows(),
+            ..Options::default()
+        },
+    )
 }
 
 /// `seconds` after an arbitrary start.
 pub(super) fn at(seconds: u64) -> Now {
-    Now { wall: UnixMillis(1_700_000_000_000), ..Now::default() }
-        .after(Duration::from_secs(3_600 + seconds))
+    Now {
+        wall: UnixMillis(1_700_000_000_000),
+        ..Now::default()
+    }
+    .after(Duration::from_secs(3_600 + seconds))
 }
 
 /// Commits one value per series.

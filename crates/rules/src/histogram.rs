@@ -40,14 +40,20 @@ pub fn growth<'a>(
 #[must_use]
 pub fn quantile(q: f64, bounds: &[f64], counts: &[f64]) -> f64 {
     let total = counts.last().copied().unwrap_or(0.0);
-    let (Some(highest), true) = (bounds.last(), total > 0.0) else { return f64::NAN };
+    let (Some(highest), true) = (bounds.last(), total > 0.0) else {
+        return f64::NAN;
+    };
     let rank = q * total;
     let Some(bucket) = (0..bounds.len()).find(|index| counts[*index] >= rank) else {
         return *highest;
     };
     let end = bounds[bucket];
     if bucket == 0 {
-        return if end <= 0.0 || counts[0] <= 0.0 { end.min(0.0) } else { end * rank / counts[0] };
+        return if end <= 0.0 || counts[0] <= 0.0 {
+            end.min(0.0)
+        } else {
+            end * rank / counts[0]
+        };
     }
     let (start, below) = (bounds[bucket - 1], counts[bucket - 1]);
     start + (end - start) * (rank - below) / (counts[bucket] - below)
@@ -76,7 +82,10 @@ mod tests {
             (NEGATIVE, 1.0, 0.3),
         ] {
             let found = quantile(q, bounds, counts);
-            assert!((found - expected).abs() < 1e-12, "{q} of {bounds:?}: {found}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{q} of {bounds:?}: {found}"
+            );
         }
     }
 
@@ -96,15 +105,33 @@ mod tests {
     #[test]
     fn growth_spans_a_reset_and_needs_two_samples() {
         let grown = |start: u64, samples: &[(u64, [f64; 3])]| {
-            growth(MonoMillis(start), samples.iter().map(|(at, n)| (MonoMillis(*at), &n[..])), 3)
+            growth(
+                MonoMillis(start),
+                samples.iter().map(|(at, n)| (MonoMillis(*at), &n[..])),
+                3,
+            )
         };
         assert_eq!(grown(0, &[(0, [1.0, 2.0, 9.0])]), None);
         assert_eq!(
-            grown(10, &[(5, [1.0, 1.0, 1.0]), (10, [2.0, 3.0, 5.0]), (20, [4.0, 6.0, 9.0])]),
+            grown(
+                10,
+                &[
+                    (5, [1.0, 1.0, 1.0]),
+                    (10, [2.0, 3.0, 5.0]),
+                    (20, [4.0, 6.0, 9.0])
+                ]
+            ),
             Some(vec![2.0, 3.0, 4.0])
         );
         assert_eq!(
-            grown(0, &[(0, [8.0, 9.0, 9.0]), (5, [1.0, 2.0, 3.0]), (9, [1.0, 3.0, 8.0])]),
+            grown(
+                0,
+                &[
+                    (0, [8.0, 9.0, 9.0]),
+                    (5, [1.0, 2.0, 3.0]),
+                    (9, [1.0, 3.0, 8.0])
+                ]
+            ),
             Some(vec![1.0, 3.0, 8.0])
         );
     }

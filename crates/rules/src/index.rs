@@ -30,7 +30,10 @@ impl Index {
         value: &str,
     ) -> &[Slot] {
         let generation = family.generation();
-        let fresh = || Entry { generation, by_value: by_value(family, label) };
+        let fresh = || Entry {
+            generation,
+            by_value: by_value(family, label),
+        };
         let entry = self.labels.entry((metric, label)).or_insert_with(fresh);
         if entry.generation != generation {
             *entry = fresh();

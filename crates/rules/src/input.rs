@@ -85,25 +85,44 @@ impl Input {
     /// All series of a metric.
     #[must_use]
     pub fn whole(metric: MetricId, def: &MetricDef, reading: Reading) -> Self {
-        Self { metric, reading, grouping: None, matchers: Vec::new(), labels: def.labels.to_vec() }
+        Self {
+            metric,
+            reading,
+            grouping: None,
+            matchers: Vec::new(),
+            labels: def.labels.to_vec(),
+        }
     }
 
     /// Takes the series of `def` together by the labels with these indexes.
     #[must_use]
     pub fn grouped(self, def: &MetricDef, reduce: Reduce, by: Vec<usize>) -> Self {
-        let labels = by.iter().map(|index| Arc::clone(&def.labels[*index])).collect();
-        Self { labels, grouping: Some(Grouping { reduce, by }), ..self }
+        let labels = by
+            .iter()
+            .map(|index| Arc::clone(&def.labels[*index]))
+            .collect();
+        Self {
+            labels,
+            grouping: Some(Grouping { reduce, by }),
+            ..self
+        }
     }
 
     /// The series that pass the matchers, grouped.
     #[must_use]
     pub fn select(&self, family: &Family, index: &mut Index) -> Elements {
         let mut slots = self.slots(family, index);
-        let Some(grouping) = &self.grouping else { return Elements { slots, ends: None } };
+        let Some(grouping) = &self.grouping else {
+            return Elements { slots, ends: None };
+        };
         let group = |slot: &Slot| {
             let labels = family.get(*slot).map(|series| series.labels().clone());
             grouping.by.iter().map(move |index| {
-                labels.as_ref().and_then(|l| l.get(*index)).unwrap_or_default().to_owned()
+                labels
+                    .as_ref()
+                    .and_then(|l| l.get(*index))
+                    .unwrap_or_default()
+                    .to_owned()
             })
         };
         slots.sort_by_cached_key(|slot| group(slot).collect::<Vec<_>>());
@@ -123,14 +142,18 @@ impl Input {
         let passes = |slot: &Slot| {
             let labels = family.get(*slot).map(|series| series.labels());
             self.matchers.iter().all(|(label, matcher)| {
-                labels.and_then(|labels| labels.get(*label)).is_some_and(|v| matcher.passes(v))
+                labels
+                    .and_then(|labels| labels.get(*label))
+                    .is_some_and(|v| matcher.passes(v))
             })
         };
         let named = self
             .matchers
             .iter()
             .find_map(|(label, matcher)| matcher.exact().map(|values| (*label, values)));
-        let Some((label, values)) = named else { return family.slots().filter(passes).collect() };
+        let Some((label, values)) = named else {
+            return family.slots().filter(passes).collect();
+        };
         let mut slots = Vec::new();
         for value in values {
             let found = index.slots(self.metric, family, label, value);
@@ -152,7 +175,10 @@ impl Input {
         match &self.grouping {
             None => labels,
             Some(grouping) => {
-                let kept = grouping.by.iter().map(|index| labels.get(*index).unwrap_or_default());
+                let kept = grouping
+                    .by
+                    .iter()
+                    .map(|index| labels.get(*index).unwrap_or_default());
                 LabelValues::new(&kept.collect::<Vec<_>>())
             }
         }

@@ -75,7 +75,8 @@ impl Instance {
     pub fn misses(&mut self, rule: &Rule, now: MonoMillis) -> bool {
         let missing = Stretch::grow(self.missing, now, &rule.policy);
         self.missing = Some(missing);
-        rule.resolve_missing_after.is_some_and(|after| missing.reaches(after, &rule.policy))
+        rule.resolve_missing_after
+            .is_some_and(|after| missing.reaches(after, &rule.policy))
     }
 
     /// Inactive, pending or firing.
@@ -133,7 +134,10 @@ impl Instance {
                 .annotations
                 .iter()
                 .map(|(name, text)| {
-                    (name.clone(), self.text(Some(name.as_str()), text, templates, facts))
+                    (
+                        name.clone(),
+                        self.text(Some(name.as_str()), text, templates, facts),
+                    )
                 })
                 .collect(),
         };
@@ -170,10 +174,17 @@ impl Instance {
         templates: &Templates,
         facts: Facts<'_>,
     ) -> String {
-        let Text::Asking(source) = text else { return templates.render(text, facts) };
+        let Text::Asking(source) = text else {
+            return templates.render(text, facts);
+        };
         let told = || match name {
             None => self.told.as_ref().map(|told| told.message.as_str()),
-            Some(name) => self.told.as_ref()?.annotations.get(name).map(String::as_str),
+            Some(name) => self
+                .told
+                .as_ref()?
+                .annotations
+                .get(name)
+                .map(String::as_str),
         };
         let asked = self.asked.as_ref().and_then(|asked| asked.text(name));
         asked.or_else(told).unwrap_or(source).to_owned()
@@ -197,7 +208,12 @@ impl Instance {
             resolved_at: Some(at),
             ..told.clone()
         };
-        Transition { alert: Arc::new(alert), from: AlertState::Firing, reason, at }
+        Transition {
+            alert: Arc::new(alert),
+            from: AlertState::Firing,
+            reason,
+            at,
+        }
     }
 
     /// Takes in what was seen; tells what changed.
@@ -232,13 +248,21 @@ impl Instance {
                 let reason = reason(self);
                 // A text of the rule stays as it was sent; ours would say what is no longer true.
                 let own = rule.message.is_none() || self.blind || rule.overflow(key).is_some();
-                let message = if own { reason.clone() } else { told.message.clone() };
+                let message = if own {
+                    reason.clone()
+                } else {
+                    told.message.clone()
+                };
                 let reason = reason + &course(rule, self, now.wall);
                 return Some(self.resolved(&told, message, reason, now.wall));
             }
             (AlertState::Firing, AlertState::Firing) => {
                 let severity = rule.severity(self.state.level);
-                if self.told.as_ref().is_some_and(|told| told.severity == severity) {
+                if self
+                    .told
+                    .as_ref()
+                    .is_some_and(|told| told.severity == severity)
+                {
                     return None;
                 }
             }
@@ -250,7 +274,12 @@ impl Instance {
             self.told = Some(Arc::clone(&alert));
         }
         let reason = reason(self);
-        Some(Transition { alert, from: before.phase, reason, at: now.wall })
+        Some(Transition {
+            alert,
+            from: before.phase,
+            reason,
+            at: now.wall,
+        })
     }
 
     /// Keeps the value it fires by, and the worst since.

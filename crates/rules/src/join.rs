@@ -50,7 +50,9 @@ impl Selection {
         reader: &Reader<'_>,
         index: &mut Index,
     ) -> Result<(), String> {
-        let current = inputs.iter().map(|input| reader.family(input.metric).generation());
+        let current = inputs
+            .iter()
+            .map(|input| reader.family(input.metric).generation());
         if self.generations.len() == inputs.len() && self.generations.iter().copied().eq(current) {
             return Ok(());
         }
@@ -63,7 +65,9 @@ impl Selection {
         };
         self.keys.clear();
         self.keys.resize(self.len(), None);
-        let current = inputs.iter().map(|input| reader.family(input.metric).generation());
+        let current = inputs
+            .iter()
+            .map(|input| reader.family(input.metric).generation());
         self.generations.extend(current);
         Ok(())
     }
@@ -75,7 +79,10 @@ impl Selection {
         reader: &Reader<'_>,
     ) -> Result<Vec<Row>, String> {
         let mut names: Vec<&Arc<str>> = Vec::new();
-        let mut rows = vec![Partial { values: Vec::new(), at: Vec::new() }];
+        let mut rows = vec![Partial {
+            values: Vec::new(),
+            at: Vec::new(),
+        }];
         for (input, elements) in inputs.iter().zip(&self.elements) {
             rows = extend(&rows, &names, input, elements, reader)?;
             for label in &input.labels {
@@ -89,8 +96,14 @@ impl Selection {
             .filter_map(|label| names.iter().position(|name| **name == *label))
             .collect();
         let row = |row: Partial| {
-            let values: Vec<&str> = order.iter().map(|index| row.values[*index].as_str()).collect();
-            Row { key: LabelValues::new(&values), at: row.at.into() }
+            let values: Vec<&str> = order
+                .iter()
+                .map(|index| row.values[*index].as_str())
+                .collect();
+            Row {
+                key: LabelValues::new(&values),
+                at: row.at.into(),
+            }
         };
         Ok(rows.into_iter().map(row).collect())
     }
@@ -160,22 +173,35 @@ fn extend(
     reader: &Reader<'_>,
 ) -> Result<Vec<Partial>, String> {
     // For each label of the input: where the rows have it, if they do.
-    let known: Vec<Option<usize>> =
-        input.labels.iter().map(|label| names.iter().position(|name| *name == label)).collect();
+    let known: Vec<Option<usize>> = input
+        .labels
+        .iter()
+        .map(|label| names.iter().position(|name| *name == label))
+        .collect();
     let family = reader.family(input.metric);
     let mut by_shared: HashMap<Vec<String>, Vec<(u32, Vec<String>)>> = HashMap::new();
     for element in 0..elements.len() {
         let key = input.key(family, elements, element);
         let (mut shared, mut own) = (Vec::new(), Vec::new());
         for (value, known) in key.iter().zip(&known) {
-            if known.is_some() { shared.push(value.to_owned()) } else { own.push(value.to_owned()) }
+            if known.is_some() {
+                shared.push(value.to_owned())
+            } else {
+                own.push(value.to_owned())
+            }
         }
-        by_shared.entry(shared).or_default().push((element as u32, own));
+        by_shared
+            .entry(shared)
+            .or_default()
+            .push((element as u32, own));
     }
     let mut joined = Vec::new();
     for row in rows {
-        let shared: Vec<String> =
-            known.iter().flatten().map(|index| row.values[*index].clone()).collect();
+        let shared: Vec<String> = known
+            .iter()
+            .flatten()
+            .map(|index| row.values[*index].clone())
+            .collect();
         for (element, own) in by_shared.get(&shared).into_iter().flatten() {
             if joined.len() == MAX_ROWS {
                 return Err(format!("the metrics join to more than {MAX_ROWS} rows"));

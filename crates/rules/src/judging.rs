@@ -61,14 +61,24 @@ pub(super) struct Seen<'a> {
 impl<'a> Seen<'a> {
     /// Of no series.
     fn bare(sight: Sight, ground: Ground<'a>) -> Self {
-        Self { sight, ground, value: None, detail: None, present: false }
+        Self {
+            sight,
+            ground,
+            value: None,
+            detail: None,
+            present: false,
+        }
     }
 }
 
 impl Judging<'_> {
     /// Judges the series of the store that `formula` reads.
     pub(super) fn series(&mut self, formula: &Formula, reader: &Reader<'_>, cache: &mut Cache<'_>) {
-        let Cache { selection, index, values } = cache;
+        let Cache {
+            selection,
+            index,
+            values,
+        } = cache;
         let (inputs, labels) = (&formula.inputs, self.rule.labels.fixed());
         if let Err(error) = selection.refresh(inputs, labels, reader, index) {
             self.failed(error);
@@ -89,7 +99,13 @@ impl Judging<'_> {
             if holds || self.rule.remembers_series() || !self.alerts.is_empty() {
                 let key = selection.key(inputs, labels, reader, row);
                 let value = formula.shown(values).filter(|_| !value.is_nan());
-                let seen = Seen { sight, ground, value, detail: None, present: true };
+                let seen = Seen {
+                    sight,
+                    ground,
+                    value,
+                    detail: None,
+                    present: true,
+                };
                 left = left.saturating_sub(usize::from(self.see(key, seen)));
             }
         }
@@ -113,7 +129,13 @@ impl Judging<'_> {
             self.no_series();
             return;
         }
-        for Row { key, value, finding, detail } in rows {
+        for Row {
+            key,
+            value,
+            finding,
+            detail,
+        } in rows
+        {
             let sample = self.now.mono;
             let judged = |verdict| (Sight::Judged { verdict, sample }, Ground::Value);
             let (sight, ground) = match finding {
@@ -124,9 +146,21 @@ impl Judging<'_> {
                 Finding::Unknown => (Sight::Unknown, Ground::NoData),
             };
             let holds = sight.level().is_some();
-            self.count(finding == Finding::Unknown || ground == Ground::NoData, holds);
+            self.count(
+                finding == Finding::Unknown || ground == Ground::NoData,
+                holds,
+            );
             let value = Some(value).filter(|value| !value.is_nan());
-            self.see(key, Seen { sight, ground, value, detail, present: true });
+            self.see(
+                key,
+                Seen {
+                    sight,
+                    ground,
+                    value,
+                    detail,
+                    present: true,
+                },
+            );
         }
         self.missing(true);
         self.limit();
@@ -143,7 +177,13 @@ impl Judging<'_> {
         if value.is_nan() {
             return (self.otherwise(self.rule.on_no_data), Ground::NoData);
         }
-        (Sight::Judged { verdict: self.rule.judge.verdict(value), sample }, Ground::Value)
+        (
+            Sight::Judged {
+                verdict: self.rule.judge.verdict(value),
+                sample,
+            },
+            Ground::Value,
+        )
     }
 
     fn otherwise(&self, otherwise: NoDataPolicy) -> Sight {
@@ -153,7 +193,10 @@ impl Judging<'_> {
             NoDataPolicy::Ok => Verdict::Clear,
             NoDataPolicy::Alert => Verdict::Holds(0),
         };
-        Sight::Judged { verdict, sample: self.now.mono }
+        Sight::Judged {
+            verdict,
+            sample: self.now.mono,
+        }
     }
 
     /// The evaluation failed, so nothing can be said of any label set.
@@ -197,7 +240,9 @@ impl Judging<'_> {
         let known = others || self.alerts.values().any(|alert| alert.observed);
         for key in self.keys(|alert| alert.seen != number) {
             let overflow = self.rule.overflow(&key).is_some();
-            let Some(alert) = self.alerts.get_mut(&key) else { continue };
+            let Some(alert) = self.alerts.get_mut(&key) else {
+                continue;
+            };
             // That of those left out is for `limit` to end, as long as there are any.
             if overflow && (others || otherwise == NoDataPolicy::Alert) {
                 continue;
@@ -250,7 +295,11 @@ impl Judging<'_> {
         let Some(limit) = self.rule.limit else { return };
         let overflow = limit::overflow();
         let (beside, now) = (self.alerts.contains_key(&overflow), self.now.mono);
-        let held = self.alerts.values().filter(|alert| !alert.is_idle()).count();
+        let held = self
+            .alerts
+            .values()
+            .filter(|alert| !alert.is_idle())
+            .count();
         let held = held - usize::from(beside);
         let mut waiting = std::mem::take(&mut self.waiting);
         let total = held + waiting.len();
@@ -259,15 +308,30 @@ impl Judging<'_> {
         for (key, seen) in waiting {
             self.advance(&key, seen);
         }
-        let worst = left_out.iter().filter_map(|(_, seen)| seen.sight.level()).max();
+        let worst = left_out
+            .iter()
+            .filter_map(|(_, seen)| seen.sight.level())
+            .max();
         // After a restart those left out may still come.
-        let early = self.alerts.get(&overflow).is_some_and(|alert| now < alert.grace);
+        let early = self
+            .alerts
+            .get(&overflow)
+            .is_some_and(|alert| now < alert.grace);
         if beside && !early || worst.is_some() {
             let verdict = worst.map_or(Verdict::Clear, Verdict::Holds);
-            let sight = Sight::Judged { verdict, sample: now };
+            let sight = Sight::Judged {
+                verdict,
+                sample: now,
+            };
             let value = Some(total as f64);
             let ground = Ground::Limit(limit);
-            let seen = Seen { sight, ground, value, detail: None, present: true };
+            let seen = Seen {
+                sight,
+                ground,
+                value,
+                detail: None,
+                present: true,
+            };
             self.advance(&overflow, seen);
         }
         self.evaluation.left_out = left_out.len() as u32;
@@ -285,20 +349,33 @@ impl Judging<'_> {
         if !waits {
             return self.advance(&key, seen);
         }
-        let remembered = self.alerts.get_mut(&key).map(|alert| alert.seen = self.number);
+        let remembered = self
+            .alerts
+            .get_mut(&key)
+            .map(|alert| alert.seen = self.number);
         self.waiting.push((key, seen));
         remembered.is_some()
     }
 
     /// Takes in what was seen of one label set; tells whether it had an alert.
     fn advance(&mut self, key: &LabelSet, seen: Seen<'_>) -> bool {
-        let Seen { sight, ground, value, detail, present } = seen;
+        let Seen {
+            sight,
+            ground,
+            value,
+            detail,
+            present,
+        } = seen;
         let remembers = self.rule.remembers_series() && self.rule.overflow(key).is_none();
         let begins = sight.level().is_some() || present && remembers;
-        let (known, mut fresh) =
-            (self.alerts.get_mut(key).map(|alert| &mut **alert), Instance::new());
+        let (known, mut fresh) = (
+            self.alerts.get_mut(key).map(|alert| &mut **alert),
+            Instance::new(),
+        );
         let existed = known.is_some();
-        let Some(alert) = known.or(begins.then_some(&mut fresh)) else { return existed };
+        let Some(alert) = known.or(begins.then_some(&mut fresh)) else {
+            return existed;
+        };
         alert.seen = self.number;
         alert.value = value.or(alert.value);
         alert.detail = detail.or(alert.detail.take());
@@ -309,7 +386,9 @@ impl Judging<'_> {
             let of_data = matches!(ground, Ground::Value | Ground::Limit(_));
             if alert.grace != MonoMillis::default() && of_data && sight != Sight::Unknown {
                 alert.grace = MonoMillis::default();
-                self.tick.confirmed.extend(alert.told.as_ref().map(|told| told.fingerprint));
+                self.tick
+                    .confirmed
+                    .extend(alert.told.as_ref().map(|told| told.fingerprint));
             }
         }
         let before = alert.state;

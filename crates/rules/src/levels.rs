@@ -16,28 +16,53 @@ pub(super) fn check(
     problems: &mut Diagnostics,
 ) -> Option<Judge> {
     let before = problems.len();
-    let severity = rule.severity.as_ref().map_or(Severity::Warning, |severity| severity.value);
-    let single = |threshold| vec![Level { severity, threshold }];
+    let severity = rule
+        .severity
+        .as_ref()
+        .map_or(Severity::Warning, |severity| severity.value);
+    let single = |threshold| {
+        vec![Level {
+            severity,
+            threshold,
+        }]
+    };
     let (condition, levels) = match source {
-        Source::Series(Formula { outcome: Outcome::Number(_), .. })
-        | Source::History(Question { look: Look::Compared, .. }) => {
-            declared(rule, severity, problems)?
-        }
-        Source::Series(Formula { outcome: Outcome::Compared(_, condition, threshold), .. }) => {
+        Source::Series(Formula {
+            outcome: Outcome::Number(_),
+            ..
+        })
+        | Source::History(Question {
+            look: Look::Compared,
+            ..
+        }) => declared(rule, severity, problems)?,
+        Source::Series(Formula {
+            outcome: Outcome::Compared(_, condition, threshold),
+            ..
+        }) => {
             compared_already(rule, EXPRESSION, problems);
             (*condition, single(Some(*threshold)))
         }
-        Source::Series(Formula { outcome: Outcome::Test(_), .. }) => {
+        Source::Series(Formula {
+            outcome: Outcome::Test(_),
+            ..
+        }) => {
             compared_already(rule, EXPRESSION, problems);
             if let Some(resolve) = &rule.resolve_threshold {
                 problems
-                    .error(&resolve.at, "the expression is true or false and has no threshold")
+                    .error(
+                        &resolve.at,
+                        "the expression is true or false and has no threshold",
+                    )
                     .hint("compare with a number: `expr: \"a / b > 0.5\"`");
             }
             (Condition::NotEquals, single(None))
         }
         Source::History(Question { look, .. }) => {
-            let key = if matches!(look, Look::Forecast(_)) { "forecast" } else { "anomaly" };
+            let key = if matches!(look, Look::Forecast(_)) {
+                "forecast"
+            } else {
+                "anomaly"
+            };
             compared_already(rule, key, problems);
             if let Some(resolve) = &rule.resolve_threshold {
                 problems
@@ -49,7 +74,11 @@ pub(super) fn check(
     };
     check_band(rule, condition, &levels, problems);
     let resolve = rule.resolve_threshold.as_ref().map(|resolve| resolve.value);
-    (problems.len() == before).then_some(Judge { condition, levels, resolve })
+    (problems.len() == before).then_some(Judge {
+        condition,
+        levels,
+        resolve,
+    })
 }
 
 const EXPRESSION: &str = "expr";
@@ -86,7 +115,10 @@ fn declared(
             .hint("one of >, <, >=, <=, ==, !=");
     }
     let levels = match (&rule.threshold, &rule.thresholds) {
-        (Some(threshold), None) => Some(vec![Level { severity, threshold: Some(threshold.value) }]),
+        (Some(threshold), None) => Some(vec![Level {
+            severity,
+            threshold: Some(threshold.value),
+        }]),
         (None, Some(_)) => several(rule, problems),
         (Some(_), Some(thresholds)) => {
             problems
@@ -95,7 +127,9 @@ fn declared(
             None
         }
         (None, None)
-            if ["threshold", "thresholds"].iter().any(|key| rule.is_broken(key, problems)) =>
+            if ["threshold", "thresholds"]
+                .iter()
+                .any(|key| rule.is_broken(key, problems)) =>
         {
             None
         }
@@ -123,8 +157,12 @@ fn several(rule: &RuleSettings, problems: &mut Diagnostics) -> Option<Vec<Level>
         (Severity::Emergency, thresholds.emergency),
     ];
     let given = all.into_iter().filter(|(_, threshold)| threshold.is_some());
-    let levels: Vec<Level> =
-        given.map(|(severity, threshold)| Level { severity, threshold }).collect();
+    let levels: Vec<Level> = given
+        .map(|(severity, threshold)| Level {
+            severity,
+            threshold,
+        })
+        .collect();
     if levels.is_empty() {
         problems
             .error(&thresholds.at, "no threshold")
@@ -133,15 +171,28 @@ fn several(rule: &RuleSettings, problems: &mut Diagnostics) -> Option<Vec<Level>
     let condition = rule.condition.as_ref()?.value;
     for pair in levels.windows(2) {
         let [mild, bad] = pair else { continue };
-        let (a, b) = (mild.threshold.unwrap_or_default(), bad.threshold.unwrap_or_default());
+        let (a, b) = (
+            mild.threshold.unwrap_or_default(),
+            bad.threshold.unwrap_or_default(),
+        );
         match condition.beyond(b, a) {
             Some(true) => {}
             Some(false) => {
-                let order = if condition.holds(1.0, 0.0) { "rise" } else { "fall" };
+                let order = if condition.holds(1.0, 0.0) {
+                    "rise"
+                } else {
+                    "fall"
+                };
                 let (mild, bad) = (mild.severity.as_str(), bad.severity.as_str());
                 problems
-                    .error(&thresholds.at, format!("{bad} {b} is not beyond {mild} {a}"))
-                    .hint(format!("with `{}` thresholds must {order}", condition.as_str()));
+                    .error(
+                        &thresholds.at,
+                        format!("{bad} {b} is not beyond {mild} {a}"),
+                    )
+                    .hint(format!(
+                        "with `{}` thresholds must {order}",
+                        condition.as_str()
+                    ));
             }
             None => {
                 problems
@@ -163,15 +214,20 @@ fn check_band(
     levels: &[Level],
     problems: &mut Diagnostics,
 ) {
-    let (Some(resolve), Some(threshold)) =
-        (&rule.resolve_threshold, levels.first().and_then(|level| level.threshold))
-    else {
+    let (Some(resolve), Some(threshold)) = (
+        &rule.resolve_threshold,
+        levels.first().and_then(|level| level.threshold),
+    ) else {
         return;
     };
     match condition.beyond(resolve.value, threshold) {
         Some(false) => {}
         Some(true) => {
-            let side = if condition.holds(1.0, 0.0) { "at most" } else { "at least" };
+            let side = if condition.holds(1.0, 0.0) {
+                "at most"
+            } else {
+                "at least"
+            };
             problems
                 .error(
                     &resolve.at,
@@ -187,7 +243,10 @@ fn check_band(
             problems
                 .error(
                     &resolve.at,
-                    format!("resolve_threshold means nothing with `{}`", condition.as_str()),
+                    format!(
+                        "resolve_threshold means nothing with `{}`",
+                        condition.as_str()
+                    ),
                 )
                 .hint("use >, >=, < or <=");
         }

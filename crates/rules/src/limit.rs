@@ -26,8 +26,12 @@ pub fn surplus(
     alerts: &mut Vec<(LabelSet, Instance)>,
     limit: Option<usize>,
 ) -> Vec<(LabelSet, Instance)> {
-    let Some(limit) = limit else { return Vec::new() };
-    let remembered = alerts.extract_if(.., |(_, alert)| alert.is_idle()).collect::<Vec<_>>();
+    let Some(limit) = limit else {
+        return Vec::new();
+    };
+    let remembered = alerts
+        .extract_if(.., |(_, alert)| alert.is_idle())
+        .collect::<Vec<_>>();
     let rank = |(key, alert): &(LabelSet, Instance)| match alert.phase() {
         _ if is_overflow(key) => 0,
         AlertState::Firing => 1,

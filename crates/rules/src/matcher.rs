@@ -1,8 +1,7 @@
 //! Which label values a rule is about: one matcher, or a list of which one must accept.
 
-use serde::{Serialize, Serializer};
-
 use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value};
+use serde::{Serialize, Serializer};
 
 /// A test of one label's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,14 +76,17 @@ impl Decode for Matcher {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Diagnostics, parse};
+
+    use super::*;
 
     fn matcher(yaml: &str) -> Result<Matcher, String> {
         let mut problems = Diagnostics::default();
         let env = |name: &str| (name == "DISK").then(|| "/data".into());
-        let decoded =
-            Matcher::decode(&parse(yaml).unwrap(), &mut DecodeContext::new(&mut problems, &env));
+        let decoded = Matcher::decode(
+            &parse(yaml).unwrap(),
+            &mut DecodeContext::new(&mut problems, &env),
+        );
         decoded.ok_or_else(|| problems.into_sorted()[0].message.clone())
     }
 
@@ -101,7 +103,11 @@ mod tests {
             ("\"\"", [true, false, false, false], 1),
         ] {
             let matcher = matcher(yaml).unwrap();
-            assert_eq!(values.map(|value| matcher.passes(value)), expected, "{yaml}");
+            assert_eq!(
+                values.map(|value| matcher.passes(value)),
+                expected,
+                "{yaml}"
+            );
             assert_eq!(matcher.exact().map_or(0, Iterator::count), exact, "{yaml}");
         }
     }
@@ -116,7 +122,10 @@ mod tests {
     #[test]
     fn it_prints_as_declared() {
         for yaml in ["\"/data\"", "\"!=x\"", "\"=~a|b\"", "[\"a\",\"b\"]"] {
-            assert_eq!(serde_json::to_string(&matcher(yaml).unwrap()).unwrap(), yaml);
+            assert_eq!(
+                serde_json::to_string(&matcher(yaml).unwrap()).unwrap(),
+                yaml
+            );
         }
     }
 }

@@ -38,7 +38,10 @@ impl<'a> RecordingOverlay<'a> {
     /// Nothing recorded yet.
     #[must_use]
     pub fn new(source: &'a dyn Queryable) -> Self {
-        Self { source, recorded: History::in_memory(usize::MAX) }
+        Self {
+            source,
+            recorded: History::in_memory(usize::MAX),
+        }
     }
 }
 

@@ -23,7 +23,9 @@ impl Names {
     #[must_use]
     pub fn fit(&self, key: &LabelSet) -> bool {
         match self {
-            Self::Fixed(names) => key.iter().all(|(name, _)| names.iter().any(|n| **n == *name)),
+            Self::Fixed(names) => key
+                .iter()
+                .all(|(name, _)| names.iter().any(|n| **n == *name)),
             Self::OfSeries => true,
         }
     }
@@ -44,7 +46,9 @@ impl Names {
     /// whole; else a fixed label that the series lacks is empty.
     #[must_use]
     pub fn labels(&self, key: &LabelSet, added: &Labels) -> Labels {
-        let own = key.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let own = key
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut labels = Labels::new();
         if let (Self::Fixed(names), false) = (self, key.is_empty()) {
             labels.extend(names.iter().map(|name| (name.to_string(), String::new())));

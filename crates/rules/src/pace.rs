@@ -49,7 +49,10 @@ impl Judgements {
     /// None yet.
     #[must_use]
     pub fn none(now: MonoMillis) -> Self {
-        Self { at: now, any: false }
+        Self {
+            at: now,
+            any: false,
+        }
     }
 
     /// Whether it is time at `now`; takes it as done then.

@@ -41,7 +41,11 @@ impl Series<'_> {
             return format!("{{{}}}", all.join(","));
         }
         let all: Vec<&str> = matchers.collect();
-        if all.is_empty() { name } else { format!("{name}{{{}}}", all.join(",")) }
+        if all.is_empty() {
+            name
+        } else {
+            format!("{name}{{{}}}", all.join(","))
+        }
     }
 
     /// The query for what `reading` reads.
@@ -54,7 +58,11 @@ impl Series<'_> {
                 Some(quantile) => self.selector("", &format!("quantile=\"{quantile}\"")),
                 None => self.selector("", ""),
             },
-            Reading::Window { aggregate, column, window } => {
+            Reading::Window {
+                aggregate,
+                column,
+                window,
+            } => {
                 let suffix = match column {
                     _ if self.def.width() == 1 => "",
                     _ if column + 1 == self.def.width() => "_sum",
@@ -67,10 +75,17 @@ impl Series<'_> {
                 }
             }
             Reading::Quantile { q, window } => {
-                format!("histogram_quantile({q}, increase({}))", over("_bucket", window))
+                format!(
+                    "histogram_quantile({q}, increase({}))",
+                    over("_bucket", window)
+                )
             }
             Reading::Observed { window } => {
-                format!("increase({}) / increase({})", over("_sum", window), over("_count", window))
+                format!(
+                    "increase({}) / increase({})",
+                    over("_sum", window),
+                    over("_count", window)
+                )
             }
         }
     }
@@ -108,24 +123,34 @@ impl Rule {
             format!("{value} {} {threshold}", condition.as_str())
         };
         match &self.source {
-            Source::History(Question { look: Look::Present, query, declared, .. }) => Ok(declared
+            Source::History(Question {
+                look: Look::Present,
+                query,
+                declared,
+                ..
+            }) => Ok(declared
                 .as_ref()
                 .map_or_else(|| query.to_string(), |text| text.trim().to_owned())),
-            Source::History(Question { look: Look::Compared, query, .. }) => {
-                Ok(compared(format!("({query})"), self.judge.condition))
-            }
-            Source::History(Question { look: Look::Anomaly(_), .. }) => {
-                Err("an anomaly is no query".into())
-            }
-            Source::History(Question { look: Look::Forecast(_), .. }) => {
-                Err("a forecast that tells chance from trend is no query".into())
-            }
+            Source::History(Question {
+                look: Look::Compared,
+                query,
+                ..
+            }) => Ok(compared(format!("({query})"), self.judge.condition)),
+            Source::History(Question {
+                look: Look::Anomaly(_),
+                ..
+            }) => Err("an anomaly is no query".into()),
+            Source::History(Question {
+                look: Look::Forecast(_),
+                ..
+            }) => Err("a forecast that tells chance from trend is no query".into()),
             Source::Series(formula) => {
                 let writer = Writer { formula, metrics };
                 match &formula.outcome {
-                    Outcome::Number(number) | Outcome::Compared(number, ..) => {
-                        Ok(compared(writer.number(number)?.part(), self.judge.condition))
-                    }
+                    Outcome::Number(number) | Outcome::Compared(number, ..) => Ok(compared(
+                        writer.number(number)?.part(),
+                        self.judge.condition,
+                    )),
                     Outcome::Test(test) => Ok(writer.test(test)?.text),
                 }
             }
@@ -144,7 +169,11 @@ struct Term {
 
 impl Term {
     fn part(&self) -> String {
-        if self.compound { format!("({})", self.text) } else { self.text.clone() }
+        if self.compound {
+            format!("({})", self.text)
+        } else {
+            self.text.clone()
+        }
     }
 }
 
@@ -158,20 +187,30 @@ type Written = Result<Term, String>;
 impl Writer<'_> {
     fn number(&self, number: &Number) -> Written {
         match number {
-            Number::Constant(value) => {
-                Ok(Term { text: value.to_string(), labels: None, compound: *value < 0.0 })
-            }
+            Number::Constant(value) => Ok(Term {
+                text: value.to_string(),
+                labels: None,
+                compound: *value < 0.0,
+            }),
             Number::Input(index) => self.input(&self.formula.inputs[*index]),
             Number::Negate(inner) => {
                 let inner = self.number(inner)?;
-                Ok(Term { text: format!("-{}", inner.part()), compound: true, ..inner })
+                Ok(Term {
+                    text: format!("-{}", inner.part()),
+                    compound: true,
+                    ..inner
+                })
             }
             Number::Arithmetic(operator, a, b) => {
                 let (a, mut b) = (self.number(a)?, self.number(b)?);
                 let by_zero = matches!(operator, Operator::Divide | Operator::Remainder);
                 // By zero nothing is known here; there it would be infinite, and beyond any limit.
                 if by_zero && b.labels.is_some() {
-                    b = Term { text: format!("{} != 0", b.part()), compound: true, ..b };
+                    b = Term {
+                        text: format!("{} != 0", b.part()),
+                        compound: true,
+                        ..b
+                    };
                 }
                 joined(&a, symbol(*operator), &b)
             }
@@ -189,14 +228,26 @@ impl Writer<'_> {
             matchers
                 .push(text.ok_or_else(|| format!("several matchers of {label:?}, some negative"))?);
         }
-        let series = Series { def, matchers: matchers.join(","), scraped: true };
+        let series = Series {
+            def,
+            matchers: matchers.join(","),
+            scraped: true,
+        };
         let read = series.read(&input.reading);
         let labels = Some(input.labels.iter().cloned().collect());
         let Some(grouping) = &input.grouping else {
             let compound = matches!(input.reading, Reading::Observed { .. });
-            return Ok(Term { text: read, labels, compound });
+            return Ok(Term {
+                text: read,
+                labels,
+                compound,
+            });
         };
-        let dropped = def.labels.iter().enumerate().filter(|(at, _)| !grouping.by.contains(at));
+        let dropped = def
+            .labels
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !grouping.by.contains(at));
         let dropped: Vec<&str> = dropped.map(|(_, label)| &**label).collect();
         let reduce = match grouping.reduce {
             Reduce::Sum => "sum",
@@ -206,31 +257,51 @@ impl Writer<'_> {
             Reduce::Count => "count",
         };
         let text = format!("{reduce} without ({}) ({read})", dropped.join(", "));
-        Ok(Term { text, labels, compound: false })
+        Ok(Term {
+            text,
+            labels,
+            compound: false,
+        })
     }
 
     fn call(&self, function: Function, arguments: &[Number]) -> Written {
-        let terms: Vec<Term> =
-            arguments.iter().map(|argument| self.number(argument)).collect::<Result<_, _>>()?;
-        let name = Function::ALL.iter().find(|(_, known, _)| *known == function);
+        let terms: Vec<Term> = arguments
+            .iter()
+            .map(|argument| self.number(argument))
+            .collect::<Result<_, _>>()?;
+        let name = Function::ALL
+            .iter()
+            .find(|(_, known, _)| *known == function);
         let name = name.map_or("", |(name, ..)| *name);
         match (function, terms.as_slice()) {
             (Function::Pow, [a, b]) => joined(a, "^", b),
             (Function::Min | Function::Max, [first, rest @ ..]) => {
-                let first =
-                    Term { text: first.text.clone(), labels: first.labels.clone(), ..*first };
-                rest.iter().try_fold(first, |best, next| extreme(function, &best, next))
+                let first = Term {
+                    text: first.text.clone(),
+                    labels: first.labels.clone(),
+                    ..*first
+                };
+                rest.iter()
+                    .try_fold(first, |best, next| extreme(function, &best, next))
             }
             (Function::Clamp, [value, low, high])
                 if low.labels.is_none() && high.labels.is_none() =>
             {
                 let text = format!("clamp({}, {}, {})", value.text, low.text, high.text);
-                Ok(Term { text, labels: value.labels.clone(), compound: false })
+                Ok(Term {
+                    text,
+                    labels: value.labels.clone(),
+                    compound: false,
+                })
             }
             (Function::Clamp, _) => Err("`clamp` between series".into()),
             (_, [one]) => {
                 let text = format!("{name}({})", one.text);
-                Ok(Term { text, labels: one.labels.clone(), compound: false })
+                Ok(Term {
+                    text,
+                    labels: one.labels.clone(),
+                    compound: false,
+                })
             }
             _ => Err(format!("the function `{name}`")),
         }
@@ -270,24 +341,36 @@ impl Writer<'_> {
 fn joined(a: &Term, operator: &str, b: &Term) -> Written {
     let term = |between: &str, labels| {
         let text = format!("{} {between} {}", a.part(), b.part());
-        Ok(Term { text, labels, compound: true })
+        Ok(Term {
+            text,
+            labels,
+            compound: true,
+        })
     };
     let (Some(left), Some(right)) = (&a.labels, &b.labels) else {
         return term(operator, a.labels.clone().or_else(|| b.labels.clone()));
     };
     let list = |labels: BTreeSet<&Arc<str>>| {
-        labels.into_iter().map(|label| &**label).collect::<Vec<&str>>().join(", ")
+        labels
+            .into_iter()
+            .map(|label| &**label)
+            .collect::<Vec<&str>>()
+            .join(", ")
     };
-    let (more, fewer): (BTreeSet<_>, BTreeSet<_>) =
-        (left.difference(right).collect(), right.difference(left).collect());
+    let (more, fewer): (BTreeSet<_>, BTreeSet<_>) = (
+        left.difference(right).collect(),
+        right.difference(left).collect(),
+    );
     match (more.is_empty(), fewer.is_empty()) {
         (true, true) => term(operator, a.labels.clone()),
-        (false, true) => {
-            term(&format!("{operator} ignoring ({}) group_left ()", list(more)), a.labels.clone())
-        }
-        (true, false) => {
-            term(&format!("{operator} ignoring ({}) group_right ()", list(fewer)), b.labels.clone())
-        }
+        (false, true) => term(
+            &format!("{operator} ignoring ({}) group_left ()", list(more)),
+            a.labels.clone(),
+        ),
+        (true, false) => term(
+            &format!("{operator} ignoring ({}) group_right ()", list(fewer)),
+            b.labels.clone(),
+        ),
         _ => Err("series are joined that have labels of their own on both sides".into()),
     }
 }
@@ -297,13 +380,20 @@ fn set(a: &Term, operator: &str, b: &Term) -> Written {
         return Err(format!("`{operator}` between series with different labels"));
     }
     let text = format!("{} {operator} {}", a.part(), b.part());
-    Ok(Term { text, labels: a.labels.clone(), compound: true })
+    Ok(Term {
+        text,
+        labels: a.labels.clone(),
+        compound: true,
+    })
 }
 
 /// The smaller or the larger of two.
 fn extreme(function: Function, a: &Term, b: &Term) -> Written {
-    let (clamp, keeps) =
-        if function == Function::Min { ("clamp_max", "<=") } else { ("clamp_min", ">=") };
+    let (clamp, keeps) = if function == Function::Min {
+        ("clamp_max", "<=")
+    } else {
+        ("clamp_min", ">=")
+    };
     let (series, number) = match (&a.labels, &b.labels) {
         (Some(_), None) => (a, b),
         (None, Some(_)) => (b, a),
@@ -313,7 +403,11 @@ fn extreme(function: Function, a: &Term, b: &Term) -> Written {
         }
     };
     let text = format!("{clamp}({}, {})", series.text, number.text);
-    Ok(Term { text, labels: series.labels.clone(), compound: false })
+    Ok(Term {
+        text,
+        labels: series.labels.clone(),
+        compound: false,
+    })
 }
 
 fn symbol(operator: Operator) -> &'static str {

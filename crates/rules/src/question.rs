@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::{HashMap, HashSet};
-
 use bellwether_analysis::anomaly::{self, Detector};
 use bellwether_analysis::forecast::{Days, Horizon, NoForecast, Outlook};
 use bellwether_core::{LabelSet, Labels, UnixMillis};
 use bellwether_promql::{Guard, Options, Query, Queryable, SampledSeries, Value};
+use hashbrown::{HashMap, HashSet};
 
 use super::detail::Detail;
 use super::matcher::Matcher;
@@ -149,12 +148,21 @@ impl Question {
             finding,
             detail: Some(Detail::Series(labels)),
         };
-        Ok(Rows { rows: values.map(row).collect(), note: None })
+        Ok(Rows {
+            rows: values.map(row).collect(),
+            note: None,
+        })
     }
 
     /// The value of each series now, what tells its alert apart, and all its labels.
     fn instant(&self, asking: &Asking<'_>) -> Result<Vec<(LabelSet, LabelSet, f64)>, String> {
-        let values = instant(&self.query, asking.memory, asking.at, self.lookback, asking.guard)?;
+        let values = instant(
+            &self.query,
+            asking.memory,
+            asking.at,
+            self.lookback,
+            asking.guard,
+        )?;
         let mut seen = HashSet::with_capacity(values.len());
         let mut told = Vec::with_capacity(values.len());
         for (labels, value) in values.into_iter().filter(|(labels, _)| self.passes(labels)) {
@@ -162,14 +170,18 @@ impl Question {
             if seen.insert(key.clone()) {
                 told.push((key, labels, value));
             } else if *asking.names == Names::OfSeries {
-                return Err(format!("two series of the result have the same labels: {key}"));
+                return Err(format!(
+                    "two series of the result have the same labels: {key}"
+                ));
             }
         }
         Ok(told)
     }
 
     fn passes(&self, labels: &LabelSet) -> bool {
-        self.matchers.iter().all(|(name, matcher)| matcher.passes(labels.get(name)))
+        self.matchers
+            .iter()
+            .all(|(name, matcher)| matcher.passes(labels.get(name)))
     }
 
     /// The values of each series at every `step` up to and including `to`.
@@ -180,9 +192,14 @@ impl Question {
         steps: u32,
         step: Duration,
     ) -> Result<Vec<SampledSeries>, String> {
-        let options = Options { lookback: self.lookback, ..Options::default() };
+        let options = Options {
+            lookback: self.lookback,
+            ..Options::default()
+        };
         let from = to.before(step * steps);
-        let answer = self.query.range(asking.memory, from, to, step, &options, asking.guard);
+        let answer = self
+            .query
+            .range(asking.memory, from, to, step, &options, asking.guard);
         let Value::Matrix(mut series) = answer.map_err(|error| error.to_string())?.value else {
             return Err("the answer is no range".into());
         };
@@ -213,10 +230,21 @@ impl Question {
                 _ if seen.anomalous => Finding::Holds,
                 _ => Finding::Clear,
             };
-            let detail = Detail::Anomaly { score: seen.score, expected: seen.expected };
-            rows.push(Row { key, value, finding, detail: Some(detail) });
+            let detail = Detail::Anomaly {
+                score: seen.score,
+                expected: seen.expected,
+            };
+            rows.push(Row {
+                key,
+                value,
+                finding,
+                detail: Some(detail),
+            });
         }
-        let warming = rows.iter().filter(|row| row.finding == Finding::Unknown).count();
+        let warming = rows
+            .iter()
+            .filter(|row| row.finding == Finding::Unknown)
+            .count();
         let note = (warming > 0).then(|| {
             format!(
                 "{warming} of {} series have fewer than {} samples",
@@ -231,7 +259,10 @@ impl Question {
     /// was collected.
     fn warmed(&self, asking: &Asking<'_>, detection: &Detection) -> Result<Detectors, String> {
         let Detection { settings, interval } = detection;
-        let mut detectors = Detectors { warm: true, ..Detectors::default() };
+        let mut detectors = Detectors {
+            warm: true,
+            ..Detectors::default()
+        };
         let recent = settings.min_samples.clamp(RECENT, 10_000);
         let end = asking.at.before(*interval);
         let begin = end.before(*interval * recent);
@@ -309,14 +340,23 @@ impl Question {
                 note.get_or_insert_with(|| format!("no forecast for {key}: {reason}"));
             }
             let (value, words) = match (reach, finding) {
-                (Some(reach), _) => {
-                    (reach.reaches_at.since(asking.at).as_secs_f64(), reach.describe(asking.at))
-                }
+                (Some(reach), _) => (
+                    reach.reaches_at.since(asking.at).as_secs_f64(),
+                    reach.describe(asking.at),
+                ),
                 (None, Finding::Holds) => (0.0, "now".to_owned()),
                 (None, _) => (f64::NAN, String::new()),
             };
             let detail = (!value.is_nan()).then_some(Detail::Forecast(words));
-            rows.insert(key.clone(), Row { key, value, finding, detail });
+            rows.insert(
+                key.clone(),
+                Row {
+                    key,
+                    value,
+                    finding,
+                    detail,
+                },
+            );
         }
         detectors.days.retain(|key, _| rows.contains_key(key));
         let mut rows: Vec<Row> = rows.into_values().collect();
@@ -336,12 +376,18 @@ pub fn instant(
     lookback: Duration,
     guard: &Guard,
 ) -> Result<Vec<(LabelSet, f64)>, String> {
-    let options = Options { lookback, ..Options::default() };
-    let answer = query.instant(memory, at, &options, guard).map_err(|error| error.to_string())?;
+    let options = Options {
+        lookback,
+        ..Options::default()
+    };
+    let answer = query
+        .instant(memory, at, &options, guard)
+        .map_err(|error| error.to_string())?;
     match answer.value {
-        Value::Vector(samples) => {
-            Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect())
-        }
+        Value::Vector(samples) => Ok(samples
+            .into_iter()
+            .map(|sample| (sample.labels, sample.value))
+            .collect()),
         Value::Scalar { value, .. } => Ok(vec![(LabelSet::default(), value)]),
         Value::String { .. } | Value::Matrix(_) => Err("the answer is no number".into()),
     }

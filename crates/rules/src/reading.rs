@@ -58,7 +58,10 @@ pub struct Refusal {
 impl Refusal {
     /// With a hint.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()) }
+        Self {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 }
 
@@ -79,7 +82,12 @@ pub fn resolve(
         Kind::Summary => summary(def, aggregate, over),
     };
     let reading = reading.map_err(|mut refusal| {
-        refusal.message = format!("{} {:?}: {}", def.kind.as_str(), &*def.name, refusal.message);
+        refusal.message = format!(
+            "{} {:?}: {}",
+            def.kind.as_str(),
+            &*def.name,
+            refusal.message
+        );
         refusal
     })?;
     match reading.window() {
@@ -107,16 +115,22 @@ fn gauge(aggregate: Aggregate, window: Duration) -> Result<Reading, Refusal> {
             format!("{} is for counters", aggregate.name()),
             "use `delta`, or declare the metric as a counter",
         )),
-        _ => Ok(Reading::Window { aggregate, column: 0, window }),
+        _ => Ok(Reading::Window {
+            aggregate,
+            column: 0,
+            window,
+        }),
     }
 }
 
 fn counter(aggregate: Aggregate, window: Duration) -> Result<Reading, Refusal> {
     match aggregate {
         Aggregate::Last => Ok(Reading::Current { column: 0 }),
-        Aggregate::Rate | Aggregate::Increase | Aggregate::Count => {
-            Ok(Reading::Window { aggregate, column: 0, window })
-        }
+        Aggregate::Rate | Aggregate::Increase | Aggregate::Count => Ok(Reading::Window {
+            aggregate,
+            column: 0,
+            window,
+        }),
         _ => Err(Refusal::new(
             format!("{} says nothing about a running total", aggregate.name()),
             "use `rate` or `increase`",
@@ -145,8 +159,15 @@ fn summary(
     aggregate: Option<Aggregate>,
     window: Duration,
 ) -> Result<Reading, Refusal> {
-    let names: Vec<String> = def.quantiles.iter().map(|q| Aggregate::Quantile(*q).name()).collect();
-    let hint = format!("use {}`mean`, `rate`, `increase` or `sum`", names.join(", ") + ", ");
+    let names: Vec<String> = def
+        .quantiles
+        .iter()
+        .map(|q| Aggregate::Quantile(*q).name())
+        .collect();
+    let hint = format!(
+        "use {}`mean`, `rate`, `increase` or `sum`",
+        names.join(", ") + ", "
+    );
     match aggregate {
         Some(Aggregate::Quantile(q)) => def
             .quantiles
@@ -154,7 +175,10 @@ fn summary(
             .position(|known| (known - q).abs() < 1e-9)
             .map(|column| Reading::Current { column })
             .ok_or_else(|| {
-                Refusal::new(format!("does not keep {}", Aggregate::Quantile(q).name()), hint)
+                Refusal::new(
+                    format!("does not keep {}", Aggregate::Quantile(q).name()),
+                    hint,
+                )
             }),
         Some(other) => observed(other, def.quantiles.len(), window)
             .ok_or_else(|| Refusal::new(format!("{} cannot be told", other.name()), hint)),
@@ -164,10 +188,18 @@ fn summary(
 
 /// What histograms and summaries have in common: a count in `column` and the sum after it.
 fn observed(aggregate: Aggregate, column: usize, window: Duration) -> Option<Reading> {
-    let increase = |column| Reading::Window { aggregate: Aggregate::Increase, column, window };
+    let increase = |column| Reading::Window {
+        aggregate: Aggregate::Increase,
+        column,
+        window,
+    };
     match aggregate {
         Aggregate::Mean => Some(Reading::Observed { window }),
-        Aggregate::Rate => Some(Reading::Window { aggregate, column, window }),
+        Aggregate::Rate => Some(Reading::Window {
+            aggregate,
+            column,
+            window,
+        }),
         Aggregate::Increase | Aggregate::Count => Some(increase(column)),
         Aggregate::Sum => Some(increase(column + 1)),
         _ => None,
@@ -198,12 +230,22 @@ impl Reading {
         let base = |window: Duration| start(window.saturating_add(def.interval));
         match *self {
             Self::Current { column } => series.numbers()[column],
-            Self::Window { aggregate: Aggregate::Mean, column: 0, window } if def.width() == 1 => {
+            Self::Window {
+                aggregate: Aggregate::Mean,
+                column: 0,
+                window,
+            } if def.width() == 1 => {
                 let values = series.window(MonoMillis(start(window).0 + 1)).numbers();
                 values.iter().sum::<f64>() / values.len() as f64
             }
-            Self::Window { aggregate, column, window } => {
-                let samples = series.window(base(window)).map(|(at, row)| (at, row[column]));
+            Self::Window {
+                aggregate,
+                column,
+                window,
+            } => {
+                let samples = series
+                    .window(base(window))
+                    .map(|(at, row)| (at, row[column]));
                 aggregate::over(aggregate, start(window), samples)
             }
             Self::Quantile { q, window } => {

@@ -48,7 +48,10 @@ pub fn sentence(rule: &Rule, ground: Ground<'_>, before: &State, now: &Instance)
             format!("{} has no such series any more", rule.subject)
         }
         Ground::Vanished => {
-            let missing = now.missing.map(|missing| missing.length).unwrap_or_default();
+            let missing = now
+                .missing
+                .map(|missing| missing.length)
+                .unwrap_or_default();
             format!("series disappeared: no data{}", lasting(missing))
         }
         Ground::Returned => format!("data for {} again", rule.subject),
@@ -66,7 +69,10 @@ pub fn sentence(rule: &Rule, ground: Ground<'_>, before: &State, now: &Instance)
                 _ => String::new(),
             };
             let detail = now.detail.as_ref();
-            format!("{}{held}{change}", compared(rule, state.level, value, detail))
+            format!(
+                "{}{held}{change}",
+                compared(rule, state.level, value, detail)
+            )
         }
     }
 }
@@ -86,10 +92,18 @@ pub fn compared(rule: &Rule, level: usize, value: Option<f64>, detail: Option<&D
                 Some(Detail::Forecast(when)) => format!(" {when}"),
                 _ => String::new(),
             };
-            format!("{} reaches {}{when}", rule.subject, short(foreseen.horizon.target.value))
+            format!(
+                "{} reaches {}{when}",
+                rule.subject,
+                short(foreseen.horizon.target.value)
+            )
         }
         (_, Some(threshold)) => {
-            format!("{subject} {} {}", rule.judge.condition.as_str(), short(threshold))
+            format!(
+                "{subject} {} {}",
+                rule.judge.condition.as_str(),
+                short(threshold)
+            )
         }
         (_, None) => format!("{subject} is true"),
     }
@@ -99,14 +113,20 @@ pub fn compared(rule: &Rule, level: usize, value: Option<f64>, detail: Option<&D
 #[must_use]
 pub fn beyond(alerts: Option<f64>, limit: Option<f64>) -> String {
     let (alerts, limit) = (alerts.unwrap_or_default(), limit.unwrap_or_default());
-    format!("{alerts} alerts, the limit is {limit}: {} left out", alerts - limit)
+    format!(
+        "{alerts} alerts, the limit is {limit}: {} left out",
+        alerts - limit
+    )
 }
 
 /// What became of an alert while it fired, to follow the sentence for its end at `end`:
 /// `; fired for 42m at 91.2, peak 97`.
 #[must_use]
 pub fn course(rule: &Rule, alert: &Instance, end: UnixMillis) -> String {
-    let span = alert.fired_at.map(|at| lasting(end.since(at))).unwrap_or_default();
+    let span = alert
+        .fired_at
+        .map(|at| lasting(end.since(at)))
+        .unwrap_or_default();
     // Of a forecast they are times, which the annotations tell.
     let foreseen = matches!(look(rule), Some(Look::Forecast(_)));
     let told = |before: &str, value: Option<f64>| match value.filter(|_| !foreseen) {
@@ -127,7 +147,10 @@ fn look(rule: &Rule) -> Option<&Look> {
 fn cleared(rule: &Rule, before: &State, value: Option<f64>) -> String {
     let subject = subject(rule, value);
     let condition = rule.judge.condition.as_str();
-    let resolve = rule.judge.resolve.filter(|_| before.phase == AlertState::Firing);
+    let resolve = rule
+        .judge
+        .resolve
+        .filter(|_| before.phase == AlertState::Firing);
     let quiet = match before.phase {
         AlertState::Firing => lasting(rule.policy.keep_firing_for),
         _ => String::new(),
@@ -135,15 +158,23 @@ fn cleared(rule: &Rule, before: &State, value: Option<f64>) -> String {
     match look(rule) {
         Some(Look::Anomaly(_)) => return format!("{subject} is as expected{quiet}"),
         Some(Look::Forecast(foreseen)) => {
-            let (within, value) =
-                (format_duration(foreseen.horizon.within), short(foreseen.horizon.target.value));
-            return format!("{} no longer reaches {value} within {within}{quiet}", rule.subject);
+            let (within, value) = (
+                format_duration(foreseen.horizon.within),
+                short(foreseen.horizon.target.value),
+            );
+            return format!(
+                "{} no longer reaches {value} within {within}{quiet}",
+                rule.subject
+            );
         }
         _ => {}
     }
     match (resolve, rule.threshold(0)) {
         (Some(resolve), _) => {
-            format!("{subject} is not {condition} {} (resolve_threshold){quiet}", short(resolve))
+            format!(
+                "{subject} is not {condition} {} (resolve_threshold){quiet}",
+                short(resolve)
+            )
         }
         (None, Some(threshold)) => {
             format!("{subject} is not {condition} {}{quiet}", short(threshold))
@@ -171,5 +202,9 @@ fn lasting(span: Duration) -> String {
 }
 
 fn short(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value}") } else { general(value, 6) }
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        format!("{value}")
+    } else {
+        general(value, 6)
+    }
 }

@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashSet;
-
 use bellwether_core::{LabelSet, Labels, METRIC_NAME, UnixMillis};
 use bellwether_promql::{Guard, Query, SampledSeries};
+use hashbrown::HashSet;
 
 use super::memory::SampleStorage;
 use super::pace::Schedule;
@@ -57,7 +56,9 @@ impl Recording {
         for (labels, value) in answer {
             let labels = self.named(&labels);
             if !series.insert(labels.clone()) {
-                return Err(format!("two series of the result have the same labels: {labels}"));
+                return Err(format!(
+                    "two series of the result have the same labels: {labels}"
+                ));
             }
             samples.push((labels, value));
         }
@@ -65,13 +66,18 @@ impl Recording {
         samples.extend(ended.map(|labels| (labels.clone(), SampledSeries::stale())));
         match memory.record(at, &samples) {
             0 => Ok(series),
-            refused => Err(format!("no room in history for {refused} series; see max_series")),
+            refused => Err(format!(
+                "no room in history for {refused} series; see max_series"
+            )),
         }
     }
 
     fn named(&self, labels: &LabelSet) -> LabelSet {
         let own = labels.iter();
-        let set = self.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let set = self
+            .labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         LabelSet::new(own.chain(set).chain([(METRIC_NAME, &*self.record)]))
     }
 }

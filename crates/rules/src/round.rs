@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashSet;
-
 use bellwether_core::{LabelSet, Now};
 use bellwether_promql::SampledSeries;
+use hashbrown::HashSet;
 
 use super::asked::{self, AskedTexts};
 use super::memory::{QueryLimiter, SampleStorage};
@@ -68,10 +67,19 @@ impl QueryBatch {
     /// async thread.
     #[must_use]
     pub fn ask(self, memory: Option<&dyn SampleStorage>, watch: &dyn QueryLimiter) -> QueryResults {
-        let QueryBatch { set, now, leaving, recordings, rules } = self;
+        let QueryBatch {
+            set,
+            now,
+            leaving,
+            recordings,
+            rules,
+        } = self;
         if let (Some(memory), false) = (memory, leaving.is_empty()) {
             let stale = |labels| (labels, SampledSeries::stale());
-            memory.record(now.wall, &leaving.into_iter().map(stale).collect::<Vec<_>>());
+            memory.record(
+                now.wall,
+                &leaving.into_iter().map(stale).collect::<Vec<_>>(),
+            );
         }
         let record = |(number, before): (usize, HashSet<LabelSet>)| {
             let recording = &set.recordings[number];
@@ -81,8 +89,18 @@ impl QueryBatch {
                 .and_then(|memory| recording.record(memory, now.wall, &guard, &before));
             let took = watch.end();
             match result {
-                Ok(series) => Recorded { number, series, error: None, took },
-                Err(error) => Recorded { number, series: before, error: Some(error), took },
+                Ok(series) => Recorded {
+                    number,
+                    series,
+                    error: None,
+                    took,
+                },
+                Err(error) => Recorded {
+                    number,
+                    series: before,
+                    error: Some(error),
+                    took,
+                },
             }
         };
         let recordings = recordings.into_iter().map(record).collect();
@@ -105,10 +123,21 @@ impl QueryBatch {
                 }
                 _ => (Err(NO_HISTORY.to_owned()), AskedTexts::default()),
             };
-            Found { number, detectors, rows, asked, took: watch.end() }
+            Found {
+                number,
+                detectors,
+                rows,
+                asked,
+                took: watch.end(),
+            }
         };
         let rules = rules.into_iter().map(find).collect();
-        QueryResults { set, now, recordings, rules }
+        QueryResults {
+            set,
+            now,
+            recordings,
+            rules,
+        }
     }
 }
 

@@ -85,14 +85,20 @@ impl Rule {
     /// The name of its alerts: its own, unless it adds a label that says otherwise.
     #[must_use]
     pub fn alertname(&self) -> &str {
-        self.identity.add_labels.get("alertname").map_or(&*self.name, String::as_str)
+        self.identity
+            .add_labels
+            .get("alertname")
+            .map_or(&*self.name, String::as_str)
     }
 
     /// The severity of a level, where the rule may have had more levels before a reload.
     #[must_use]
     pub fn severity(&self, level: usize) -> Severity {
         let level = level.min(self.judge.levels.len().saturating_sub(1));
-        self.judge.levels.get(level).map_or(Severity::Warning, |level| level.severity)
+        self.judge
+            .levels
+            .get(level)
+            .map_or(Severity::Warning, |level| level.severity)
     }
 
     /// The severity of its highest level.
@@ -105,7 +111,10 @@ impl Rule {
     #[must_use]
     pub fn threshold(&self, level: usize) -> Option<f64> {
         let level = level.min(self.judge.levels.len().saturating_sub(1));
-        self.judge.levels.get(level).and_then(|level| level.threshold)
+        self.judge
+            .levels
+            .get(level)
+            .and_then(|level| level.threshold)
     }
 
     /// The limit, where `key` is that of the alert which stands for those left out.
@@ -145,7 +154,10 @@ impl Rule {
     }
 
     fn texts(&self) -> impl Iterator<Item = &Text> {
-        self.annotations.iter().map(|(_, text)| text).chain(&self.message)
+        self.annotations
+            .iter()
+            .map(|(_, text)| text)
+            .chain(&self.message)
     }
 
     /// The labels of the series of the alert that `key` tells apart: those that the rule adds are
@@ -158,7 +170,12 @@ impl Rule {
         let known = detail.and_then(Detail::series);
         known.map_or_else(
             || self.labels.labels(key, &Labels::new()),
-            |labels| labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            |labels| {
+                labels
+                    .iter()
+                    .map(|(n, v)| (n.to_owned(), v.to_owned()))
+                    .collect()
+            },
         )
     }
 
@@ -171,11 +188,14 @@ impl Rule {
         if matches!(look, Some(Look::Forecast(_))) {
             return value < other;
         }
-        self.judge.condition.beyond(value, other).unwrap_or_else(|| {
-            let expected = detail.and_then(Detail::middle);
-            let good = self.threshold(0).or(expected).unwrap_or_default();
-            (value - good).abs() > (other - good).abs()
-        })
+        self.judge
+            .condition
+            .beyond(value, other)
+            .unwrap_or_else(|| {
+                let expected = detail.and_then(Detail::middle);
+                let good = self.threshold(0).or(expected).unwrap_or_default();
+                (value - good).abs() > (other - good).abs()
+            })
     }
 
     /// The series of the store that it reads.
@@ -191,7 +211,8 @@ impl Rule {
     /// condition itself answers with nothing when all is well.
     #[must_use]
     pub fn ends_by_absence(&self) -> bool {
-        self.question().is_some_and(|question| matches!(question.look, Look::Present))
+        self.question()
+            .is_some_and(|question| matches!(question.look, Look::Present))
     }
 
     /// Whether series without an alert are remembered, because one that goes missing makes one.
@@ -237,7 +258,10 @@ impl Rule {
             (Some(threshold), 1) => format!(" {threshold}"),
             (Some(threshold), _) => format!(" {threshold} ({})", level.severity.as_str()),
         };
-        let subject = match self.question().map(|question| (&question.look, &question.declared)) {
+        let subject = match self
+            .question()
+            .map(|question| (&question.look, &question.declared))
+        {
             Some((Look::Anomaly(_), _)) => return format!("{} is anomalous", self.subject),
             Some((Look::Forecast(foreseen), _)) => {
                 let within = format_duration(foreseen.horizon.within);
@@ -251,7 +275,8 @@ impl Rule {
         };
         // An expression that compares already says it all.
         if let Source::Series(Formula {
-            outcome: Outcome::Compared(..) | Outcome::Test(_), ..
+            outcome: Outcome::Compared(..) | Outcome::Test(_),
+            ..
         }) = &self.source
         {
             return self.subject.clone();
@@ -266,7 +291,10 @@ impl Rule {
     /// The longest window it looks back on.
     #[must_use]
     pub fn longest_window(&self) -> Duration {
-        let windows = self.inputs().iter().filter_map(|input| input.reading.window());
+        let windows = self
+            .inputs()
+            .iter()
+            .filter_map(|input| input.reading.window());
         windows.max().unwrap_or_default()
     }
 }

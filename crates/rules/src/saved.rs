@@ -6,11 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
-
 use bellwether_core::{
     Alert, AlertState, Fingerprint, LabelSet, Labels, MonoMillis, Now, Severity, UnixMillis,
 };
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::carry::RestoredRule;
 use super::condition::MAX_LEVELS;
@@ -109,7 +108,11 @@ struct Told {
 /// # Errors
 /// If it cannot be serialized.
 pub fn write(rules: &[RestoredRule], now: Now) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&Written { version: VERSION, saved_at_ms: now.wall.0, rules })
+    serde_json::to_vec(&Written {
+        version: VERSION,
+        saved_at_ms: now.wall.0,
+        rules,
+    })
 }
 
 /// Reads the text of a state file.
@@ -123,28 +126,42 @@ pub fn read(text: &[u8]) -> Result<Vec<RestoredRule>, String> {
     }
     let Version { version } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if !(1..=VERSION).contains(&version) {
-        return Err(format!("version {version} is not known here, only 1 to {VERSION}"));
+        return Err(format!(
+            "version {version} is not known here, only 1 to {VERSION}"
+        ));
     }
     let file: File = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     file.rules.into_iter().map(carried).collect()
 }
 
 fn saved_rule(carried: &RestoredRule) -> SavedRule {
-    let Identity { name, source, matchers, add_labels } = carried.identity.clone();
+    let Identity {
+        name,
+        source,
+        matchers,
+        add_labels,
+    } = carried.identity.clone();
     SavedRule {
         name: name.to_string(),
         source,
         matchers,
         add_labels,
         labels: Vec::new(),
-        alerts: carried.alerts.iter().map(|(key, alert)| saved_alert(key, alert)).collect(),
+        alerts: carried
+            .alerts
+            .iter()
+            .map(|(key, alert)| saved_alert(key, alert))
+            .collect(),
     }
 }
 
 fn saved_alert(key: &LabelSet, alert: &Instance) -> SavedAlert {
     let length = |stretch: &Stretch| stretch.length.as_millis() as u64;
     SavedAlert {
-        labels: key.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        labels: key
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         values: Vec::new(),
         phase: match alert.state.phase {
             AlertState::Inactive => Phase::Inactive,
@@ -181,7 +198,10 @@ fn saved_alert(key: &LabelSet, alert: &Instance) -> SavedAlert {
 fn carried(rule: SavedRule) -> Result<RestoredRule, String> {
     let name: Arc<str> = rule.name.into();
     let names = rule.labels;
-    let alerts = rule.alerts.into_iter().map(|alert| instance(&name, &names, alert));
+    let alerts = rule
+        .alerts
+        .into_iter()
+        .map(|alert| instance(&name, &names, alert));
     Ok(RestoredRule {
         alerts: alerts.collect::<Result<_, String>>()?,
         identity: Identity {
@@ -241,7 +261,9 @@ fn instance(
 }
 
 fn restored(rule: &Arc<str>, told: Told) -> Result<Arc<Alert>, String> {
-    let severity = Severity::ALL.into_iter().find(|known| known.as_str() == told.severity);
+    let severity = Severity::ALL
+        .into_iter()
+        .find(|known| known.as_str() == told.severity);
     Ok(Arc::new(Alert {
         fingerprint: Fingerprint::of(rule, &told.labels),
         rule: Arc::clone(rule),

@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
-use serde::{Serialize, Serializer};
-
 use bellwether_analysis::{Algorithm, AnomalyDetection, Deviation, Direction};
 use bellwether_core::Severity;
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Node, Section, Shape,
     SourceLocation, Spanned, Value, section, string_enum,
 };
+use serde::{Serialize, Serializer};
 
 use super::aggregate::Aggregation;
 use super::condition::Condition;
@@ -80,7 +79,10 @@ impl Anomaly {
         let own = self.0.clone().unwrap_or_default();
         let algorithm = own.algorithm.unwrap_or(usual.algorithm);
         // A sensitivity means nothing to another algorithm than the one it was chosen for.
-        let inherited = usual.sensitivity.clone().filter(|_| algorithm == usual.algorithm);
+        let inherited = usual
+            .sensitivity
+            .clone()
+            .filter(|_| algorithm == usual.algorithm);
         AnomalyDetection {
             algorithm,
             sensitivity: own.sensitivity.or(inherited),
@@ -274,7 +276,10 @@ impl Deref for Wording {
 
 impl Decode for Wording {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        Literal::decode(node, cx).map(|Literal(template)| Self { template, written: None })
+        Literal::decode(node, cx).map(|Literal(template)| Self {
+            template,
+            written: None,
+        })
     }
 
     fn shape() -> Shape {
@@ -302,14 +307,20 @@ impl RuleSettings {
     /// The labels that its alerts get, by name.
     #[must_use]
     pub fn added_labels(&self) -> BTreeMap<&str, &Spanned<String>> {
-        let own = self.add_labels.iter().map(|(name, value)| (name.as_str(), value));
-        own.chain(self.component.iter().map(|value| (COMPONENT, value))).collect()
+        let own = self
+            .add_labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value));
+        own.chain(self.component.iter().map(|value| (COMPONENT, value)))
+            .collect()
     }
 
     /// Whether odd values are looked for.
     #[must_use]
     pub fn wants_anomaly(&self) -> bool {
-        self.anomaly.as_ref().is_some_and(|anomaly| anomaly.0.is_some())
+        self.anomaly
+            .as_ref()
+            .is_some_and(|anomaly| anomaly.0.is_some())
     }
 
     /// Whether a value is compared with something.
@@ -327,7 +338,8 @@ impl RuleSettings {
     pub fn is_broken(&self, key: &str, problems: &Diagnostics) -> bool {
         let key = format!("{}.{key}", self.place().path);
         problems.any(|path| {
-            path.strip_prefix(&*key).is_some_and(|r| r.is_empty() || r.starts_with('.'))
+            path.strip_prefix(&*key)
+                .is_some_and(|r| r.is_empty() || r.starts_with('.'))
         })
     }
 }

@@ -75,8 +75,9 @@ mod tests {
 
     fn files(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -89,7 +90,9 @@ mod tests {
         file.save(&[], at(0)).unwrap();
         assert_eq!(file.load().unwrap(), Found::State(Vec::new()));
         file.save(&firing(), at(30)).unwrap();
-        let Found::State(found) = file.load().unwrap() else { panic!("no state") };
+        let Found::State(found) = file.load().unwrap() else {
+            panic!("no state")
+        };
         assert_eq!(found[0].alerts[0].1.told, firing()[0].alerts[0].1.told);
         assert_eq!(files(&directory.path().join("new")), ["alerts.json"]);
     }
@@ -101,7 +104,9 @@ mod tests {
         let file = StateFile::new(directory.path().join("alerts.json"));
         for end in 0..whole.len() {
             fs::write(file.path(), &whole[..end]).unwrap();
-            let Found::Corrupt { aside, reason } = file.load().unwrap() else { panic!("at {end}") };
+            let Found::Corrupt { aside, reason } = file.load().unwrap() else {
+                panic!("at {end}")
+            };
             assert!(!reason.is_empty() && fs::read(aside).unwrap() == whole[..end]);
             assert_eq!(files(directory.path()), ["alerts.json.corrupt"]);
         }
@@ -113,10 +118,18 @@ mod tests {
         let begin = text.find("{\"severity\"").unwrap();
         let told = begin..text.rfind("}]}]}").unwrap();
         for (from, to, reason) in [
-            ("\"version\":2", "\"version\":9", "version 9 is not known here"),
+            (
+                "\"version\":2",
+                "\"version\":9",
+                "version 9 is not known here",
+            ),
             (&text[told.clone()], "null", "fires untold"),
             ("\"level\":0", "\"level\":7", "no level 7"),
-            ("\"severity\":\"warning\"", "\"severity\":\"bad\"", "no severity \"bad\""),
+            (
+                "\"severity\":\"warning\"",
+                "\"severity\":\"bad\"",
+                "no severity \"bad\"",
+            ),
             ("\"firing\"", "\"burning\"", "unknown variant `burning`"),
         ] {
             let broken = text.replacen(from, to, 1);

@@ -46,7 +46,8 @@ impl Policy {
             Some(over) => over,
         };
         let step = step.min(self.interval) / 4;
-        step.max(self.interval / 20).min(Duration::from_millis(over) / 2)
+        step.max(self.interval / 20)
+            .min(Duration::from_millis(over) / 2)
     }
 }
 
@@ -65,16 +66,28 @@ impl Stretch {
     /// One of this length of which nothing was seen yet in this process.
     #[must_use]
     pub fn restored(length: Duration) -> Self {
-        Self { length, seen: None, step: Duration::ZERO }
+        Self {
+            length,
+            seen: None,
+            step: Duration::ZERO,
+        }
     }
 
     /// The stretch with one more sighting, `now`.
     #[must_use]
     pub fn grow(stretch: Option<Self>, now: MonoMillis, policy: &Policy) -> Self {
         let length = stretch.map_or(Duration::ZERO, |stretch| stretch.length);
-        let gap = stretch.and_then(|stretch| stretch.seen).map(|seen| now.since(seen));
-        let step = gap.filter(|gap| *gap <= policy.tolerance).unwrap_or_default();
-        Self { length: length + step, seen: Some(now), step }
+        let gap = stretch
+            .and_then(|stretch| stretch.seen)
+            .map(|seen| now.since(seen));
+        let step = gap
+            .filter(|gap| *gap <= policy.tolerance)
+            .unwrap_or_default();
+        Self {
+            length: length + step,
+            seen: Some(now),
+            step,
+        }
     }
 
     /// Whether it is as long as `target`, but for the jitter of evaluations.
@@ -103,7 +116,10 @@ impl Sight {
     #[must_use]
     pub fn level(self) -> Option<usize> {
         match self {
-            Self::Judged { verdict: Verdict::Holds(level), .. } => Some(level),
+            Self::Judged {
+                verdict: Verdict::Holds(level),
+                ..
+            } => Some(level),
             _ => None,
         }
     }
@@ -161,12 +177,14 @@ pub fn step(state: State, sight: Sight, now: MonoMillis, policy: &Policy) -> Sta
     let firing = state.phase == AlertState::Firing;
     match sight {
         Sight::Unknown => state,
-        Sight::Judged { verdict: Verdict::Holds(level), sample } => {
-            holds(state, level, sample, now, policy)
-        }
-        Sight::Judged { verdict: Verdict::Band, sample } if firing => {
-            holds(state, 0, sample, now, policy)
-        }
+        Sight::Judged {
+            verdict: Verdict::Holds(level),
+            sample,
+        } => holds(state, level, sample, now, policy),
+        Sight::Judged {
+            verdict: Verdict::Band,
+            sample,
+        } if firing => holds(state, 0, sample, now, policy),
         Sight::Judged { .. } if firing => clear(state, now, policy),
         Sight::Judged { .. } => State::INACTIVE,
     }

@@ -7,14 +7,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bellwether_core::{Labels, UnixMillis};
+use bellwether_schema::did_you_mean;
+use bellwether_template::{Answers, LabelMap, described, general, number};
 use minijinja::value::ValueKind;
 use minijinja::{
     Environment, Error, Template, UndefinedBehavior, Value, context, escape_formatter,
 };
-
-use bellwether_core::{Labels, UnixMillis};
-use bellwether_schema::did_you_mean;
-use bellwether_template::{Answers, LabelMap, described, general, number};
 
 use super::detail::Detail;
 use super::reading::Refusal;
@@ -144,7 +143,11 @@ impl Default for Templates {
                 _ => escape_formatter(out, state, value),
             }
         });
-        Self { environment, kept: 0, external: External::default() }
+        Self {
+            environment,
+            kept: 0,
+            external: External::default(),
+        }
     }
 }
 
@@ -214,8 +217,15 @@ impl Templates {
     /// What is wrong with a text of a rule whose alerts may have any labels.
     #[must_use]
     pub fn refusal(&self, source: &str) -> Option<Refusal> {
-        let scope = Scope { labels: &[], any_label: true, asks: true, extra: &[] };
-        is_template(source).then(|| self.check(source, scope).err()).flatten()
+        let scope = Scope {
+            labels: &[],
+            any_label: true,
+            asks: true,
+            extra: &[],
+        };
+        is_template(source)
+            .then(|| self.check(source, scope).err())
+            .flatten()
     }
 
     fn check_names(&self, template: &Template<'_, '_>, scope: Scope<'_>) -> Result<(), Refusal> {
@@ -232,9 +242,14 @@ impl Templates {
                 let known: Vec<&str> = KNOWN.iter().chain(scope.extra).copied().collect();
                 let hint = did_you_mean(root, known.iter().copied())
                     .unwrap_or_else(|| format!("known: {}", known.join(", ")));
-                return Err(Refusal::new(format!("template: unknown variable {root:?}"), hint));
+                return Err(Refusal::new(
+                    format!("template: unknown variable {root:?}"),
+                    hint,
+                ));
             }
-            let label = steps.next().filter(|_| root == "labels" && !scope.any_label);
+            let label = steps
+                .next()
+                .filter(|_| root == "labels" && !scope.any_label);
             let unknown = |label: &&str| !scope.labels.iter().any(|one| **one == **label);
             if let Some(label) = label.filter(unknown) {
                 let names: Vec<&str> = scope.labels.iter().map(|label| &**label).collect();
@@ -256,8 +271,9 @@ impl Templates {
     pub fn render(&self, text: &Text, facts: Facts<'_>) -> String {
         match text {
             Text::Plain(text) => text.to_string(),
-            Text::Template(source) | Text::Asking(source) => {
-                self.filled(source, self.context(facts, "")).unwrap_or_else(|error| {
+            Text::Template(source) | Text::Asking(source) => self
+                .filled(source, self.context(facts, ""))
+                .unwrap_or_else(|error| {
                     let error = described(&error);
                     tracing::warn!(rule = facts.rule, error, "cannot render a template");
                     let context = self.context(facts, "");
@@ -270,8 +286,7 @@ impl Templates {
                         LONGEST,
                         written,
                     )
-                })
-            }
+                }),
         }
     }
 
@@ -317,7 +332,10 @@ impl Templates {
         let labels = scope.labels.iter().map(made_up).collect();
         let detail = match scope.extra {
             ["forecast"] => Detail::Forecast("in 1 h".into()),
-            _ => Detail::Anomaly { score: 1.0, expected: Some((0.0, 1.0)) },
+            _ => Detail::Anomaly {
+                score: 1.0,
+                expected: Some((0.0, 1.0)),
+            },
         };
         let facts = Facts {
             labels: &labels,
@@ -336,9 +354,10 @@ impl Templates {
         let context = asking(self.context(facts, "1"), UnixMillis::default(), &answers);
         match bellwether_template::rendered(template, context, LONGEST) {
             Ok(_) => Ok(()),
-            Err(error) => {
-                Err(Refusal { message: format!("template: {}", described(&error)), hint: None })
-            }
+            Err(error) => Err(Refusal {
+                message: format!("template: {}", described(&error)),
+                hint: None,
+            }),
         }
     }
 
@@ -432,7 +451,11 @@ fn from_prometheus(source: &str) -> Cow<'_, str> {
             });
             let (after, ours) = own.unwrap_or((&tag[1..], "$"));
             let one = after.trim_start().starts_with(['.', '[']);
-            out.push_str(if ours == "series_labels" && one { "labels" } else { ours });
+            out.push_str(if ours == "series_labels" && one {
+                "labels"
+            } else {
+                ours
+            });
             tag = after;
         }
         out.push_str(tag);
@@ -452,7 +475,9 @@ const PROMETHEUS: [(&str, &str); 4] = [
 
 /// What to tell who wrote a Go template.
 fn foreign(source: &str) -> Option<String> {
-    let go = ["{{ .", "{{.", "printf", "{{ if", "{{ range", "{{ end", "{{- "];
+    let go = [
+        "{{ .", "{{.", "printf", "{{ if", "{{ range", "{{ end", "{{- ",
+    ];
     go.iter().any(|sign| source.contains(sign)).then(|| {
         "templates are Jinja, not Go: {{ labels.x }}, {{ value | round(1) }}, {% if ... %}".into()
     })
@@ -463,7 +488,12 @@ mod tests {
     use super::*;
 
     fn scope(labels: &[Arc<str>]) -> Scope<'_> {
-        Scope { labels, any_label: false, asks: false, extra: &[] }
+        Scope {
+            labels,
+            any_label: false,
+            asks: false,
+            extra: &[],
+        }
     }
 
     fn render(source: &str) -> Result<String, Refusal> {
@@ -490,9 +520,15 @@ mod tests {
     fn all_facts_and_forms() {
         for (source, expected) in [
             ("no variable: $value {x}", "no variable: $value {x}"),
-            ("{{ labels.mount_point }} at {{ value }} > {{ threshold }}", "/data at 91.27 > 85"),
+            (
+                "{{ labels.mount_point }} at {{ value }} > {{ threshold }}",
+                "/data at 91.27 > 85",
+            ),
             ("{{ labels[\"mount_point\"] }}", "/data"),
-            ("{{ $labels.mount_point }}: {{ $value | round(1) }} $value", "/data: 91.3 $value"),
+            (
+                "{{ $labels.mount_point }}: {{ $value | round(1) }} $value",
+                "/data: 91.3 $value",
+            ),
             (
                 "{{rule}} {{alertname}} {{severity}} {{state}}",
                 "disk_full disk_full critical firing",
@@ -503,9 +539,18 @@ mod tests {
             ("{{ 2048 | humanize1024 }}B", "2kiB"),
             ("{{ (value / 100) | humanizePercentage }}", "91.27%"),
             ("{{ 90 | humanizeDuration }}", "1m 30s"),
-            ("{{ 0 | humanizeTimestamp }}", "1970-01-01 00:00:00 +0000 UTC"),
-            ("{% if value > 90 %}very {% endif %}full <&>", "very full <&>"),
-            ("{{ $labels }} {{ labels }}", "map[mount_point:/data] map[mount_point:/data]"),
+            (
+                "{{ 0 | humanizeTimestamp }}",
+                "1970-01-01 00:00:00 +0000 UTC",
+            ),
+            (
+                "{% if value > 90 %}very {% endif %}full <&>",
+                "very full <&>",
+            ),
+            (
+                "{{ $labels }} {{ labels }}",
+                "map[mount_point:/data] map[mount_point:/data]",
+            ),
             ("{{ $externalLabels.gone }}{{ $externalURL }}.", "."),
         ] {
             assert_eq!(render(source).as_deref(), Ok(expected), "{source}");
@@ -515,8 +560,16 @@ mod tests {
     #[test]
     fn mistakes_are_found_at_load() {
         for (source, message, hint) in [
-            ("{{ labels.mount_pont }}", "no label \"mount_pont\"", "did you mean \"mount_point\"?"),
-            ("{{ valeu }}", "unknown variable \"valeu\"", "did you mean \"value\"?"),
+            (
+                "{{ labels.mount_pont }}",
+                "no label \"mount_pont\"",
+                "did you mean \"mount_point\"?",
+            ),
+            (
+                "{{ valeu }}",
+                "unknown variable \"valeu\"",
+                "did you mean \"value\"?",
+            ),
             ("{{ value | humanise }}", "filter humanise is unknown", ""),
             ("{{ labels | humanize }}", "not a number", ""),
             ("{{ value", "unexpected end of input", ""),
@@ -526,7 +579,10 @@ mod tests {
         ] {
             let refusal = render(source).unwrap_err();
             let told = format!("{} / {}", refusal.message, refusal.hint.unwrap_or_default());
-            assert!(told.contains(message) && told.contains(hint), "{source}: {told}");
+            assert!(
+                told.contains(message) && told.contains(hint),
+                "{source}: {told}"
+            );
         }
     }
 
@@ -548,7 +604,10 @@ mod tests {
             detail: None,
         };
         for (source, expected) in [
-            ("{{ labels.size | humanize }}B", "{{ labels.size | humanize }}B"),
+            (
+                "{{ labels.size | humanize }}B",
+                "{{ labels.size | humanize }}B",
+            ),
             (
                 "{{ labels.size }}: {{ series_labels.size | humanize }} of {{ value }}",
                 "large: {{ $labels.size | humanize }} of NaN",

@@ -2,9 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokio::time::Instant;
-
 use bellwether_core::{MonoMillis, Now, UnixMillis};
+use tokio::time::Instant;
 
 /// Reads both clocks. Its monotonic zero is a month before it was made, so that "a week ago", which
 /// history may know, can be said from the start. Built on tokio's clock, so tests can pause it.
@@ -20,14 +19,19 @@ impl Clock {
     /// Starts the monotonic clock.
     #[must_use]
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     /// Both clocks now.
     #[must_use]
     pub fn now(&self) -> Now {
         let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
         Now {
             mono: MonoMillis(START_MS.saturating_add(elapsed)),
             wall: UnixMillis(i64::try_from(wall).unwrap_or(i64::MAX)),

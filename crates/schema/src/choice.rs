@@ -11,14 +11,17 @@ pub fn decode_choice<T: Copy>(
     string_enum: &[(&str, T)],
 ) -> Option<T> {
     let text = cx.text(node)?;
-    if let Some((_, value)) = string_enum.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text))
+    if let Some((_, value)) = string_enum
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(&text))
     {
         return Some(*value);
     }
     let words: Vec<&str> = string_enum.iter().map(|(word, _)| *word).collect();
     let hint = did_you_mean(&text, words.iter().copied())
         .unwrap_or_else(|| format!("one of {}", words.join(", ")));
-    cx.error(node.pos, format!("unknown value {text:?}")).hint(hint);
+    cx.error(node.pos, format!("unknown value {text:?}"))
+        .hint(hint);
     None
 }
 

@@ -43,7 +43,12 @@ pub struct DecodeContext<'a> {
 impl<'a> DecodeContext<'a> {
     /// SourceLocation the top of a file.
     pub fn new(problems: &'a mut Diagnostics, environment: Environment<'a>) -> Self {
-        Self { problems, environment, path: String::new(), file: None }
+        Self {
+            problems,
+            environment,
+            path: String::new(),
+            file: None,
+        }
     }
 
     /// SourceLocation the top of another file than the declaration, which knows no environment.
@@ -51,13 +56,22 @@ impl<'a> DecodeContext<'a> {
         fn unset(_: &str) -> Option<OsString> {
             None
         }
-        Self { problems, environment: &unset, path: String::new(), file: Some(file) }
+        Self {
+            problems,
+            environment: &unset,
+            path: String::new(),
+            file: Some(file),
+        }
     }
 
     /// The current path with `pos`.
     #[must_use]
     pub fn at(&self, pos: Pos) -> SourceLocation {
-        SourceLocation { pos, path: self.path.as_str().into(), file: self.file.clone() }
+        SourceLocation {
+            pos,
+            path: self.path.as_str().into(),
+            file: self.file.clone(),
+        }
     }
 
     /// Notes a problem at `pos` under the current path.
@@ -108,7 +122,10 @@ impl<'a> DecodeContext<'a> {
     }
 
     fn mismatch(&mut self, node: &Node, expected: &str) {
-        self.error(node.pos, format!("expected {expected}, found {}", node.form()));
+        self.error(
+            node.pos,
+            format!("expected {expected}, found {}", node.form()),
+        );
     }
 
     /// A single value that `parse` understands; `expected` says what that is.
@@ -134,9 +151,18 @@ pub fn blank<T: Decode>(required: &[(&str, &str)]) -> Option<T> {
     let pos = Pos::default();
     let entry = |(key, text): &(&str, &str)| {
         let value = Value::Scalar((*text).to_owned());
-        (Key { text: (*key).to_owned(), pos }, Node { pos, value })
+        (
+            Key {
+                text: (*key).to_owned(),
+                pos,
+            },
+            Node { pos, value },
+        )
     };
-    let node = Node { pos, value: Value::Map(required.iter().map(entry).collect()) };
+    let node = Node {
+        pos,
+        value: Value::Map(required.iter().map(entry).collect()),
+    };
     let mut problems = Diagnostics::default();
     T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
 }
@@ -161,7 +187,12 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
                 return None;
             }
         };
-        Some(Self { node, entries, asked: Vec::new(), cx })
+        Some(Self {
+            node,
+            entries,
+            asked: Vec::new(),
+            cx,
+        })
     }
 
     /// The place of the mapping.
@@ -183,7 +214,8 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
         if nothing && matches!(T::shape(), Shape::List(_) | Shape::Map(_)) {
             let usual = default.or_else(T::absent);
             if usual.is_none() {
-                self.cx.error(self.node.pos, format!("nothing behind key {key:?}"));
+                self.cx
+                    .error(self.node.pos, format!("nothing behind key {key:?}"));
             }
             return usual;
         }
@@ -203,7 +235,8 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
                     .unwrap_or_else(|| format!("known keys: {}", self.asked.join(", ")));
                 let dot = if self.cx.path.is_empty() { "" } else { "." };
                 self.cx.within(format_args!("{dot}{}", key.text), |cx| {
-                    cx.error(key.pos, format!("unknown key {:?}", key.text)).hint(hint);
+                    cx.error(key.pos, format!("unknown key {:?}", key.text))
+                        .hint(hint);
                 });
             }
         }
@@ -273,7 +306,9 @@ impl Decode for PathBuf {
             return None;
         }
         let home = (cx.environment)("HOME").and_then(|home| home.into_string().ok());
-        Some(PathBuf::from(shellexpand::tilde_with_context(&text, || home).into_owned()))
+        Some(PathBuf::from(
+            shellexpand::tilde_with_context(&text, || home).into_owned(),
+        ))
     }
     fn shape() -> Shape {
         Shape::Word("path")
@@ -282,7 +317,11 @@ impl Decode for PathBuf {
 
 impl Decode for Severity {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        decode_choice(node, cx, &Severity::ALL.map(|severity| (severity.as_str(), severity)))
+        decode_choice(
+            node,
+            cx,
+            &Severity::ALL.map(|severity| (severity.as_str(), severity)),
+        )
     }
     fn shape() -> Shape {
         Shape::Choice(&["info", "warning", "critical", "emergency"])

@@ -60,8 +60,9 @@ fn resolve(
     close: char,
     lookup: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<String, (String, Option<String>)> {
-    let name_end =
-        reference.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(reference.len());
+    let name_end = reference
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(reference.len());
     let (name, operator) = reference.split_at(name_end);
     let value = match lookup(name).map(OsString::into_string).transpose() {
         Ok(value) => value,
@@ -94,7 +95,12 @@ fn resolve(
     if let Some(default) = operator.strip_prefix(":-") {
         Ok(set.unwrap_or_else(|| default.to_owned()))
     } else if let Some(message) = operator.strip_prefix(":?") {
-        set.ok_or_else(|| (format!("environment variable {name} is not set: {message}"), None))
+        set.ok_or_else(|| {
+            (
+                format!("environment variable {name} is not set: {message}"),
+                None,
+            )
+        })
     } else {
         Err((
             format!("malformed reference to {name}: {operator:?} after the name"),
@@ -155,10 +161,22 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         check("${NOT}", "error: environment variable NOT is not set");
-        check("${BYTES:-default}", "error: environment variable BYTES is not UTF-8 text");
-        check("${NOT:?give a name}", "error: environment variable NOT is not set: give a name");
+        check(
+            "${BYTES:-default}",
+            "error: environment variable BYTES is not UTF-8 text",
+        );
+        check(
+            "${NOT:?give a name}",
+            "error: environment variable NOT is not set: give a name",
+        );
         check("${SET", "error: unterminated reference: ${SET");
-        check("${SET-x}", "error: malformed reference to SET: \"-x\" after the name");
-        check("${A:-${SET}}", "error: a reference inside the reference to A");
+        check(
+            "${SET-x}",
+            "error: malformed reference to SET: \"-x\" after the name",
+        );
+        check(
+            "${A:-${SET}}",
+            "error: a reference inside the reference to A",
+        );
     }
 }

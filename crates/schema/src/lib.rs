@@ -4,6 +4,8 @@
 //! collected, and the description that the configuration reference is generated from. Knows
 //! nothing of any single section.
 
+#![warn(missing_docs)]
+
 mod choice;
 mod decode;
 mod expand;
@@ -24,10 +26,9 @@ pub use problems::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
 pub use scalars::{HumanDuration, Literal, Secret, Size, Spanned, format_duration, parse_duration};
 pub use section::{Section, key};
-pub use tree::{Key, Node, Pos, Value, parse, parse_first};
-
 #[doc(hidden)]
 pub use serde;
+pub use tree::{Key, Node, Pos, Value, parse, parse_first};
 
 /// JSON of a default value, for the reference.
 #[doc(hidden)]

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use bellwether_matcher::ValueTest;
 use serde::{Serialize, Serializer};
 
 use super::decode::{Decode, DecodeContext};
 use super::reference::Shape;
 use super::tree::Node;
-use bellwether_matcher::ValueTest;
 
 /// Judges the value of one label. A label that is absent has the empty value, and a regular
 /// expression must match the whole value, both as in Prometheus.
@@ -29,7 +29,10 @@ impl Matcher {
         } else {
             ValueTest::equal(operand, negated)
         };
-        Ok(Self { text: text.to_owned(), test })
+        Ok(Self {
+            text: text.to_owned(),
+            test,
+        })
     }
 
     /// Whether it accepts `value`.
@@ -59,9 +62,12 @@ impl Matcher {
 
 /// Whether it negates, whether it is a regular expression, and what follows the operator.
 fn split(text: &str) -> (bool, bool, &str) {
-    for (operator, negated, is_regex) in
-        [("=~", false, true), ("!~", true, true), ("!=", true, false), ("=", false, false)]
-    {
+    for (operator, negated, is_regex) in [
+        ("=~", false, true),
+        ("!~", true, true),
+        ("!=", true, false),
+        ("=", false, false),
+    ] {
         if let Some(operand) = text.strip_prefix(operator) {
             return (negated, is_regex, operand);
         }
@@ -91,11 +97,18 @@ impl Decode for Matcher {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let raw = cx.raw(node, "a matcher such as x, !=x, =~regex or !~regex")?;
         // A regular expression is taken as written: its `$` are anchors.
-        let text = if split(raw).1 { raw.to_owned() } else { cx.text(node)? };
+        let text = if split(raw).1 {
+            raw.to_owned()
+        } else {
+            cx.text(node)?
+        };
         match Matcher::parse(&text) {
             Ok(matcher) => Some(matcher),
             Err(reason) => {
-                cx.error(node.pos, format!("invalid regular expression {text:?}: {reason}"));
+                cx.error(
+                    node.pos,
+                    format!("invalid regular expression {text:?}: {reason}"),
+                );
                 None
             }
         }

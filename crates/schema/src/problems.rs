@@ -20,7 +20,10 @@ impl SourceLocation {
     /// The place of the key `name` in the mapping at this place; the position stays the same.
     #[must_use]
     pub fn key(&self, name: &str) -> SourceLocation {
-        SourceLocation { path: format!("{}.{name}", self.path).into(), ..self.clone() }
+        SourceLocation {
+            path: format!("{}.{name}", self.path).into(),
+            ..self.clone()
+        }
     }
 
     /// In words, for a hint: `line 3`, or `line 3 of other.yml`.
@@ -75,7 +78,11 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Adds a problem and hands it out so that a hint can follow.
     pub fn error(&mut self, at: &SourceLocation, message: impl Into<String>) -> &mut Diagnostic {
-        self.found.push(Diagnostic { at: at.clone(), message: message.into(), hint: None });
+        self.found.push(Diagnostic {
+            at: at.clone(),
+            message: message.into(),
+            hint: None,
+        });
         let last = self.found.len() - 1;
         &mut self.found[last]
     }
@@ -106,7 +113,8 @@ impl Diagnostics {
     /// The problems, ordered by file, those of the declaration first, and by their place in it.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by(|a, b| (&a.at.file, a.at.pos).cmp(&(&b.at.file, b.at.pos)));
+        self.found
+            .sort_by(|a, b| (&a.at.file, a.at.pos).cmp(&(&b.at.file, b.at.pos)));
         self.found
     }
 }
@@ -157,7 +165,11 @@ struct Near {
 
 impl Near {
     fn to(word: &str) -> Self {
-        Self { length: word.len(), letters: letters(word), ascii: word.is_ascii() }
+        Self {
+            length: word.len(),
+            letters: letters(word),
+            ascii: word.is_ascii(),
+        }
     }
 
     /// Whether `other` may be near enough: each edit changes the count of two letters at most.
@@ -170,7 +182,11 @@ impl Near {
             return false;
         }
         let letters = letters(other);
-        let differ = self.letters.iter().zip(&letters).map(|(a, b)| usize::from(a.abs_diff(*b)));
+        let differ = self
+            .letters
+            .iter()
+            .zip(&letters)
+            .map(|(a, b)| usize::from(a.abs_diff(*b)));
         differ.sum::<usize>() <= 2 * most
     }
 }
@@ -191,11 +207,26 @@ mod tests {
     #[test]
     fn suggests_only_what_is_close() {
         let keys = ["interval", "timeout", "host"];
-        assert_eq!(did_you_mean("intervall", keys).as_deref(), Some("did you mean \"interval\"?"));
-        assert_eq!(did_you_mean("hots", keys).as_deref(), Some("did you mean \"host\"?"));
+        assert_eq!(
+            did_you_mean("intervall", keys).as_deref(),
+            Some("did you mean \"interval\"?")
+        );
+        assert_eq!(
+            did_you_mean("hots", keys).as_deref(),
+            Some("did you mean \"host\"?")
+        );
         assert_eq!(did_you_mean("xyz", keys), None);
         // What is passed over quickly is what would have been too far.
-        let words = ["interval", "intervall", "lavretni", "intrval", "ti", "é", "intervals_é", ""];
+        let words = [
+            "interval",
+            "intervall",
+            "lavretni",
+            "intrval",
+            "ti",
+            "é",
+            "intervals_é",
+            "",
+        ];
         for (a, b) in words.iter().flat_map(|a| words.iter().map(move |b| (a, b))) {
             let near = strsim::damerau_levenshtein(a, b) <= farthest(a.len().max(b.len()));
             assert!(Near::to(a).may_be(b) || !near, "{a} {b}");

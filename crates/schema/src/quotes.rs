@@ -74,7 +74,8 @@ fn scan(line: &str, open: &mut Option<(char, usize)>) -> bool {
 
 /// Where the key of a line stands, behind the dashes of lists.
 fn key_column(line: &str) -> usize {
-    line.find(|c: char| c != ' ' && c != '-').unwrap_or_default()
+    line.find(|c: char| c != ' ' && c != '-')
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -21,9 +21,11 @@ impl Shape {
     pub fn describe(self) -> String {
         match self {
             Shape::Word(word) => word.to_owned(),
-            Shape::Choice(words) => {
-                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-            }
+            Shape::Choice(words) => words
+                .iter()
+                .map(|word| format!("`{word}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
             Shape::List(of) => format!("list of {}", of().describe()),
             Shape::Map(of) => format!("mapping of name to {}", of().describe()),
             Shape::Section(of) => of().name.to_owned(),
@@ -89,7 +91,13 @@ pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
         if found.iter().any(|known| known.name == section.name) {
             continue;
         }
-        waiting.extend(section.fields.iter().rev().filter_map(|field| field.shape.section()));
+        waiting.extend(
+            section
+                .fields
+                .iter()
+                .rev()
+                .filter_map(|field| field.shape.section()),
+        );
         found.push(section);
     }
     found
@@ -98,5 +106,9 @@ pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
 /// Joins the lines of doc comments as the macros hand them over.
 #[must_use]
 pub fn join_doc(lines: &[&str]) -> String {
-    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+    lines
+        .iter()
+        .map(|line| line.trim())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -75,7 +75,9 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let number: u64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let unit_end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit_end = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (_, millis) = UNITS.iter().find(|(unit, _)| *unit == &rest[..unit_end])?;
         if *millis >= last_unit {
             return None;
@@ -127,7 +129,9 @@ impl Size {
     pub fn parse(text: &str) -> Option<Self> {
         const LARGEST: f64 = 1e15;
         let text = text.trim().to_ascii_lowercase();
-        let unit = SIZES.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+        let unit = SIZES
+            .iter()
+            .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
         let (number, bytes) = unit.unwrap_or((&text, 1));
         let number = number.trim_end();
         if !number.starts_with(|first: char| first.is_ascii_digit()) {
@@ -215,7 +219,10 @@ pub struct Spanned<T> {
 impl<T> Spanned<T> {
     /// A value from no file.
     pub fn nowhere(value: T) -> Self {
-        Self { value, at: SourceLocation::default() }
+        Self {
+            value,
+            at: SourceLocation::default(),
+        }
     }
 }
 
@@ -262,7 +269,11 @@ mod tests {
             ("1w2d", 777_600.0),
             ("1y", 31_536_000.0),
         ] {
-            assert_eq!(parse_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Some(Duration::from_secs_f64(seconds)),
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -304,10 +315,16 @@ mod tests {
             ("0", 0, "0B"),
         ] {
             let size = Size::parse(text).unwrap();
-            assert_eq!((size.0, size.to_string().as_str()), (bytes, shown), "{text}");
+            assert_eq!(
+                (size.0, size.to_string().as_str()),
+                (bytes, shown),
+                "{text}"
+            );
             assert_eq!(Size::parse(shown), Some(size));
         }
-        for text in ["", "MB", "-1MB", "1XB", "1 000MB", "inf", "nan", "1e300", "2000TB", "5 M"] {
+        for text in [
+            "", "MB", "-1MB", "1XB", "1 000MB", "inf", "nan", "1e300", "2000TB", "5 M",
+        ] {
             assert_eq!(Size::parse(text), None, "{text}");
         }
     }
@@ -315,7 +332,10 @@ mod tests {
     #[test]
     fn a_secret_is_never_shown() {
         let secret = Secret::new("hunter2");
-        let shown = format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap());
+        let shown = format!(
+            "{secret} {secret:?} {}",
+            serde_json::to_string(&secret).unwrap()
+        );
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

@@ -167,7 +167,11 @@ mod tests {
         let decoded = Outer::decode(&node, &mut DecodeContext::new(&mut problems, &env));
         match decoded {
             Some(value) if problems.is_empty() => Ok(value),
-            _ => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+            _ => Err(problems
+                .into_sorted()
+                .iter()
+                .map(ToString::to_string)
+                .collect()),
         }
     }
 
@@ -181,8 +185,20 @@ mod tests {
         assert_eq!(*outer.name, "77");
         assert_eq!(outer.name.at.pos.line, 2);
         assert_eq!(&*outer.query, "${N} $p");
-        assert_eq!(outer.pool, Pool { size: 7, wait: HumanDuration::secs(5) });
-        assert_eq!(outer.items, [Pool { size: 10, wait: HumanDuration::minutes(1) }]);
+        assert_eq!(
+            outer.pool,
+            Pool {
+                size: 7,
+                wait: HumanDuration::secs(5)
+            }
+        );
+        assert_eq!(
+            outer.items,
+            [Pool {
+                size: 10,
+                wait: HumanDuration::minutes(1)
+            }]
+        );
         assert_eq!(outer.password, None);
     }
 
@@ -209,7 +225,10 @@ mod tests {
     #[test]
     fn the_reference_comes_from_the_declaration() {
         let sections = crate::sections_below(Outer::doc());
-        assert_eq!(sections.iter().map(|s| s.name).collect::<Vec<_>>(), ["Outer", "Pool"]);
+        assert_eq!(
+            sections.iter().map(|s| s.name).collect::<Vec<_>>(),
+            ["Outer", "Pool"]
+        );
         let fields: Vec<_> = sections[0]
             .fields
             .iter()

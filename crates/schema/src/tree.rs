@@ -5,9 +5,8 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
-
 use bellwether_core::MAX_NESTING;
+use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::quotes;
 
@@ -72,7 +71,11 @@ impl Node {
             Value::Null | Value::Scalar(_) => 0,
             Value::List(items) => 1 + items.iter().map(Node::height).max().unwrap_or_default(),
             Value::Map(entries) => {
-                1 + entries.iter().map(|(_, node)| node.height()).max().unwrap_or_default()
+                1 + entries
+                    .iter()
+                    .map(|(_, node)| node.height())
+                    .max()
+                    .unwrap_or_default()
             }
         }
     }
@@ -93,7 +96,10 @@ impl Node {
 pub fn parse(text: &str) -> Result<Node, (Pos, String)> {
     match parse_first(text)? {
         (node, None) => Ok(node),
-        (_, Some(at)) => Err((at, "a second YAML document: one file is one declaration".into())),
+        (_, Some(at)) => Err((
+            at,
+            "a second YAML document: one file is one declaration".into(),
+        )),
     }
 }
 
@@ -121,15 +127,20 @@ type Parsed<T> = Result<T, (Pos, String)>;
 impl<'a> Builder<'a> {
     fn of(text: &'a str) -> Self {
         let parser = Parser::new_from_str(text);
-        Self { parser, anchors: HashMap::new(), aliased: 0 }
+        Self {
+            parser,
+            anchors: HashMap::new(),
+            aliased: 0,
+        }
     }
 
     fn next(&mut self) -> Parsed<(Event<'a>, Pos)> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, pos(span.start))),
-            Some(Err(error)) => {
-                Err((pos(*error.marker()), format!("not valid YAML: {}", error.info())))
-            }
+            Some(Err(error)) => Err((
+                pos(*error.marker()),
+                format!("not valid YAML: {}", error.info()),
+            )),
             None => Ok((Event::StreamEnd, Pos::default())),
         }
     }
@@ -141,13 +152,22 @@ impl<'a> Builder<'a> {
             let (event, at) = self.next()?;
             if let (Event::DocumentStart(_), Some(root)) = (&event, &mut root) {
                 return Ok((
-                    std::mem::replace(root, Node { pos: at, value: Value::Null }),
+                    std::mem::replace(
+                        root,
+                        Node {
+                            pos: at,
+                            value: Value::Null,
+                        },
+                    ),
                     Some(at),
                 ));
             }
             match event {
                 Event::StreamEnd => {
-                    let nothing = Node { pos: Pos { line: 1, column: 1 }, value: Value::Null };
+                    let nothing = Node {
+                        pos: Pos { line: 1, column: 1 },
+                        value: Value::Null,
+                    };
                     return Ok((root.unwrap_or(nothing), None));
                 }
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
@@ -215,7 +235,10 @@ impl<'a> Builder<'a> {
                 continue;
             }
             if let Some(line) = first_at.insert(text.clone(), key_pos.line) {
-                return Err((key_pos, format!("duplicate key {text:?}, first on line {line}")));
+                return Err((
+                    key_pos,
+                    format!("duplicate key {text:?}, first on line {line}"),
+                ));
             }
             entries.push((Key { text, pos: key_pos }, node));
         }
@@ -252,11 +275,18 @@ fn merge(entries: &mut Vec<(Key, Node)>, from: Node) -> Parsed<()> {
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     let null = style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL");
-    if null { Value::Null } else { Value::Scalar(text.to_owned()) }
+    if null {
+        Value::Null
+    } else {
+        Value::Scalar(text.to_owned())
+    }
 }
 
 fn pos(marker: saphyr_parser::Marker) -> Pos {
-    Pos { line: marker.line() as u32, column: marker.col() as u32 + 1 }
+    Pos {
+        line: marker.line() as u32,
+        column: marker.col() as u32 + 1,
+    }
 }
 
 #[cfg(test)]
@@ -264,9 +294,13 @@ mod tests {
     use super::*;
 
     fn scalar_at<'a>(node: &'a Node, key: &str) -> (&'a str, Pos) {
-        let Value::Map(entries) = &node.value else { panic!("not a map: {node:?}") };
+        let Value::Map(entries) = &node.value else {
+            panic!("not a map: {node:?}")
+        };
         let (_, node) = entries.iter().find(|(k, _)| k.text == key).unwrap();
-        let Value::Scalar(text) = &node.value else { panic!("not a scalar: {node:?}") };
+        let Value::Scalar(text) = &node.value else {
+            panic!("not a scalar: {node:?}")
+        };
         (text, node.pos)
     }
 
@@ -287,7 +321,9 @@ mod tests {
     #[test]
     fn merge_keys_add_what_is_missing() {
         let root = parse("base: &b {x: 1, y: 2}\nthis:\n  <<: *b\n  y: 3\n").unwrap();
-        let Value::Map(entries) = &root.value else { panic!() };
+        let Value::Map(entries) = &root.value else {
+            panic!()
+        };
         assert_eq!(scalar_at(&entries[1].1, "x").0, "1");
         assert_eq!(scalar_at(&entries[1].1, "y").0, "3");
     }
@@ -301,7 +337,12 @@ mod tests {
             let below = format!("*a{}", level - 1);
             laughs += &format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", "));
         }
-        assert!(parse(&laughs).unwrap_err().1.contains("aliases add more than"));
+        assert!(
+            parse(&laughs)
+                .unwrap_err()
+                .1
+                .contains("aliases add more than")
+        );
         let mut stairs = String::from("a0: &a0 [x]\n");
         for level in 1..300 {
             stairs += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
@@ -312,6 +353,11 @@ mod tests {
     #[test]
     fn an_empty_file_is_null_and_two_documents_are_refused() {
         assert_eq!(parse("# only a comment\n").unwrap().value, Value::Null);
-        assert!(parse("a: 1\n---\nb: 2\n").unwrap_err().1.contains("second YAML document"));
+        assert!(
+            parse("a: 1\n---\nb: 2\n")
+                .unwrap_err()
+                .1
+                .contains("second YAML document")
+        );
     }
 }

@@ -34,7 +34,9 @@ impl Access {
         };
         let origin = settings.cors_origin.value.as_str();
         let cors = (!origin.is_empty()).then(|| Regex::new(&format!("^(?:{origin})$")));
-        let cors = cors.transpose().map_err(|error| format!("prometheus.cors_origin: {error}"))?;
+        let cors = cors
+            .transpose()
+            .map_err(|error| format!("prometheus.cors_origin: {error}"))?;
         match (control, web) {
             (Ok(control), Ok(web)) => Ok(Self {
                 cors,
@@ -44,8 +46,14 @@ impl Access {
                 web: Arc::new(web),
             }),
             (control, web) => {
-                let control = control.err().map(|error| format!("prometheus.control: {error}"));
-                Err(control.into_iter().chain(web.err()).collect::<Vec<_>>().join("\n"))
+                let control = control
+                    .err()
+                    .map(|error| format!("prometheus.control: {error}"));
+                Err(control
+                    .into_iter()
+                    .chain(web.err())
+                    .collect::<Vec<_>>()
+                    .join("\n"))
             }
         }
     }
@@ -70,7 +78,10 @@ impl Access {
         match self.web.path() {
             Some(path) if self.web.changed() => {
                 let web = Web::load(path).map_err(|error| error.to_string())?;
-                Ok(Some(Self { web: Arc::new(web), ..self.clone() }))
+                Ok(Some(Self {
+                    web: Arc::new(web),
+                    ..self.clone()
+                }))
             }
             _ => Ok(None),
         }
@@ -88,15 +99,30 @@ mod tests {
         let write = |text: &str| std::fs::write(&path, text).unwrap();
         write("rate_limit: {interval: 1s, burst: 1}\n");
         let web_config_file = Some(path.clone());
-        let settings = Prometheus { web_config_file, ..Prometheus::default() };
+        let settings = Prometheus {
+            web_config_file,
+            ..Prometheus::default()
+        };
         let access = Access::load(&settings).unwrap();
         assert!(access.renewed().unwrap().is_none(), "nothing has changed");
         write("rate_limits: {}\n");
-        assert!(access.renewed().err().unwrap().contains("did you mean \"rate_limit\"?"));
+        assert!(
+            access
+                .renewed()
+                .err()
+                .unwrap()
+                .contains("did you mean \"rate_limit\"?")
+        );
         write("http_server_config: {headers: {X-Frame-Options: deny}}\n");
         let renewed = access.renewed().unwrap().unwrap();
         assert_eq!(renewed.web.headers.len(), 1);
         assert!(renewed.web.rate.is_none() && renewed.renewed().unwrap().is_none());
-        assert!(Access::load(&Prometheus::default()).unwrap().renewed().unwrap().is_none());
+        assert!(
+            Access::load(&Prometheus::default())
+                .unwrap()
+                .renewed()
+                .unwrap()
+                .is_none()
+        );
     }
 }

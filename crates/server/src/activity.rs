@@ -4,12 +4,13 @@
 //! reads no clock: times are milliseconds since the server started, given by the caller.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
+use bellwether_schema::HumanDuration;
 use parking_lot::Mutex;
 
 use super::settings::Limits;
-use bellwether_schema::HumanDuration;
 
 /// Why a connection was closed by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -191,7 +192,10 @@ impl Activity {
         if past(self.blocked_since.load(Relaxed), &limits.write_timeout) {
             return Some(Cut::Write);
         }
-        if self.held_back_since().is_some_and(|since| past(since, &limits.write_timeout)) {
+        if self
+            .held_back_since()
+            .is_some_and(|since| past(since, &limits.write_timeout))
+        {
             return Some(Cut::Write);
         }
         let since = self.since.load(Relaxed);
@@ -272,7 +276,11 @@ mod tests {
         assert_eq!(activity.overdue(21_000, &limits()), None);
         activity.wrote(true, 22_000);
         activity.end(0, 22_000);
-        assert_eq!(activity.overdue(42_000, &limits()), Some(Cut::Write), "unsent tail");
+        assert_eq!(
+            activity.overdue(42_000, &limits()),
+            Some(Cut::Write),
+            "unsent tail"
+        );
     }
 
     #[test]
@@ -280,7 +288,11 @@ mod tests {
         let activity = Activity::new(0);
         activity.speaks_http2();
         activity.received(5);
-        assert_eq!(activity.overdue(100_000, &limits()), None, "pings are no head");
+        assert_eq!(
+            activity.overdue(100_000, &limits()),
+            None,
+            "pings are no head"
+        );
         for now in [0, 50_000, 100_000] {
             activity.begin(now);
         }
@@ -291,14 +303,22 @@ mod tests {
         activity.progress(1, 200_000);
         assert_eq!(activity.overdue(219_999, &limits()), None);
         activity.progress(2, 210_000);
-        assert_eq!(activity.overdue(220_000, &limits()), Some(Cut::Write), "one is held back");
+        assert_eq!(
+            activity.overdue(220_000, &limits()),
+            Some(Cut::Write),
+            "one is held back"
+        );
     }
 
     #[test]
     fn waiting_is_only_what_the_client_owes() {
         let activity = Activity::new(100);
         activity.received(4_000);
-        assert_eq!(activity.waited(5_100), Some(5_000), "trickled bytes do not help");
+        assert_eq!(
+            activity.waited(5_100),
+            Some(5_000),
+            "trickled bytes do not help"
+        );
         activity.begin(5_100);
         assert_eq!(activity.waited(9_000), None);
         activity.awaits_body(Some(9_000));
@@ -315,12 +335,20 @@ mod tests {
         assert_eq!(http2.waited(2_000), None, "the handler works");
         http2.answered();
         http2.progress(0, 2_000);
-        assert_eq!(http2.waited(2_600), Some(600), "the client's window is closed");
+        assert_eq!(
+            http2.waited(2_600),
+            Some(600),
+            "the client's window is closed"
+        );
         http2.begin(2_700);
         for now in [2_700, 2_800, 2_900] {
             http2.progress(1, now);
         }
-        assert_eq!(http2.waited(3_000), Some(1_000), "another answer that moves does not help");
+        assert_eq!(
+            http2.waited(3_000),
+            Some(1_000),
+            "another answer that moves does not help"
+        );
         http2.end(0, 3_000);
         assert_eq!(http2.waited(3_000), Some(100));
     }

@@ -2,15 +2,15 @@
 //!
 //! Owns the parameters and the form of the answer. It is read as a job, like queries of history.
 
+use bellwether_alert_history::{EventKind, Kind, Page, Query, State, Stopped};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::parse_selector;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer, Trouble};
 use super::handler::{Asked, Shared};
 use super::query::{Parameters, bad_data, invalid};
-use bellwether_alert_history::{EventKind, Kind, Page, Query, State, Stopped};
-use bellwether_matcher::LabelMatcher;
-use bellwether_promql::parse_selector;
 
 /// Records of an answer, unless it is asked for another number.
 const LIMIT: usize = 100;
@@ -59,13 +59,20 @@ impl Shared {
         });
         let made = made.await?;
         let permit = self.permit(asked).await?;
-        Ok(answer::success(&alert_history_data(&made.value), coding, Some(permit)))
+        Ok(answer::success(
+            &alert_history_data(&made.value),
+            coding,
+            Some(permit),
+        ))
     }
 }
 
 fn none_kept() -> Trouble {
-    Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "no history of alerts is kept")
-        .hint("set alert_history: {enabled: true} and start again")
+    Trouble::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "no history of alerts is kept",
+    )
+    .hint("set alert_history: {enabled: true} and start again")
 }
 
 /// What the query part of a URL asks for.
@@ -93,7 +100,9 @@ pub fn alert_history_data(page: &Page) -> Value {
 fn query(parameters: &Parameters) -> Result<Query, Trouble> {
     if let Some(unknown) = parameters.names().find(|name| !PARAMETERS.contains(name)) {
         let known = PARAMETERS.join(", ");
-        return Err(bad_data(format!("unknown parameter {unknown:?}; there are {known}")));
+        return Err(bad_data(format!(
+            "unknown parameter {unknown:?}; there are {known}"
+        )));
     }
     let texts = |name: &str| parameters.all(name).map(str::to_owned).collect::<Vec<_>>();
     let (from, to) = parameters.times()?;
@@ -103,7 +112,10 @@ fn query(parameters: &Parameters) -> Result<Query, Trouble> {
     };
     let cursor = match parameters.text("cursor") {
         "" => None,
-        text => Some(text.parse().map_err(|_| invalid("cursor", "no cursor of an answer"))?),
+        text => Some(
+            text.parse()
+                .map_err(|_| invalid("cursor", "no cursor of an answer"))?,
+        ),
     };
     Ok(Query {
         from,
@@ -120,7 +132,10 @@ fn query(parameters: &Parameters) -> Result<Query, Trouble> {
             "" | "newest" => true,
             "oldest" => false,
             other => {
-                return Err(invalid("order", &format!("{other:?} is neither newest nor oldest")));
+                return Err(invalid(
+                    "order",
+                    &format!("{other:?} is neither newest nor oldest"),
+                ));
             }
         },
         limit,
@@ -145,13 +160,16 @@ fn words<T>(
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, Trouble> {
     let words = parameters.all(name).flat_map(|value| value.split(','));
-    words.map(|word| parse(word.trim()).map_err(|why| invalid(name, &why))).collect()
+    words
+        .map(|word| parse(word.trim()).map_err(|why| invalid(name, &why)))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_core::UnixMillis;
+
+    use super::*;
 
     #[test]
     fn parameters_become_a_query() {
@@ -162,8 +180,14 @@ mod tests {
         assert_eq!((query.from, query.to), (UnixMillis(1000), UnixMillis(2500)));
         assert_eq!(query.alertnames, ["a", "b"]);
         assert_eq!(query.events, [EventKind::Firing, EventKind::Resolved]);
-        assert_eq!((query.kinds, query.states), (vec![Kind::Transition], vec![State::Firing]));
-        assert_eq!((query.newest_first, query.limit, query.cursor), (false, 7, Some(9)));
+        assert_eq!(
+            (query.kinds, query.states),
+            (vec![Kind::Transition], vec![State::Firing])
+        );
+        assert_eq!(
+            (query.newest_first, query.limit, query.cursor),
+            (false, 7, Some(9))
+        );
         assert_eq!(&*query.matchers[0][0].name, "mount");
     }
 
@@ -179,7 +203,11 @@ mod tests {
             ("start=2&end=1", "must not be before"),
         ] {
             let trouble = query(&Parameters::new(asked, b"")).unwrap_err();
-            assert!(trouble.message.contains(told), "{asked}: {}", trouble.message);
+            assert!(
+                trouble.message.contains(told),
+                "{asked}: {}",
+                trouble.message
+            );
         }
         assert_eq!(query(&Parameters::new("", b"")).unwrap().limit, LIMIT);
         assert_eq!(query(&Parameters::new("limit=0", b"")).unwrap().limit, MOST);

@@ -14,6 +14,11 @@ mod together;
 
 use std::sync::Arc;
 
+use bellwether_analysis::anomaly;
+use bellwether_analysis::bottleneck::Bottleneck;
+use bellwether_analysis::health::HealthSettings;
+use bellwether_core::{Alert, MetricDef, UnixMillis};
+use bellwether_promql::{Guard, Options, Queryable};
 use hyper::body::Incoming;
 use serde_json::Value;
 
@@ -21,11 +26,6 @@ use super::answer::{Answer, Trouble};
 use super::backend::{Backend, Health, RuleView};
 use super::handler::{Asked, Shared};
 use super::query::{Parameters, Reply};
-use bellwether_analysis::anomaly;
-use bellwether_analysis::bottleneck::Bottleneck;
-use bellwether_analysis::health::HealthSettings;
-use bellwether_core::{Alert, MetricDef, UnixMillis};
-use bellwether_promql::{Guard, Options, Queryable};
 
 /// What can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,10 @@ impl Shared {
         let backend = Arc::clone(&self.backend);
         let lookback = **asked.access.query.lookback;
         let work = move |parameters: &Parameters, source: &dyn Queryable, guard: &Guard| {
-            let options = Options { lookback, ..Options::default() };
+            let options = Options {
+                lookback,
+                ..Options::default()
+            };
             what.tell(parameters, source, guard, options, &*backend)
         };
         self.work(asked, body, work).await

@@ -1,5 +1,6 @@
 //! Answers: how success and failure look on the wire.
 
+use bellwether_core::UnixMillis;
 use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -7,7 +8,6 @@ use serde_json::{Value, json};
 use super::body::Outgoing;
 use super::negotiate::Coding;
 use super::permits::Permit;
-use bellwether_core::UnixMillis;
 
 pub(super) type Answer = Response<Outgoing>;
 
@@ -27,7 +27,13 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, kind: None, message: message.into(), hint: None, header: None }
+        Self {
+            status,
+            kind: None,
+            message: message.into(),
+            hint: None,
+            header: None,
+        }
     }
 
     /// With a word of its own for `errorType`.
@@ -36,7 +42,10 @@ impl Trouble {
         kind: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        Self { kind: Some(kind), ..Self::new(status, message) }
+        Self {
+            kind: Some(kind),
+            ..Self::new(status, message)
+        }
     }
 
     /// What `errorType` says.
@@ -45,11 +54,17 @@ impl Trouble {
     }
 
     pub(super) fn hint(self, hint: &'static str) -> Self {
-        Self { hint: Some(hint), ..self }
+        Self {
+            hint: Some(hint),
+            ..self
+        }
     }
 
     pub(super) fn header(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, value)), ..self }
+        Self {
+            header: Some((name, value)),
+            ..self
+        }
     }
 
     /// For people, or for clients of the API.
@@ -57,13 +72,18 @@ impl Trouble {
         let header = self.header.clone();
         let mut answer = self.body(api);
         if let Some((name, value)) = header {
-            answer.headers_mut().insert(name, HeaderValue::from_static(value));
+            answer
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         answer
     }
 
     fn body(self, api: bool) -> Answer {
-        let hint = self.hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        let hint = self
+            .hint
+            .map(|hint| format!("\nhint: {hint}"))
+            .unwrap_or_default();
         if !api {
             return text(self.status, format!("{}{hint}\n", self.message));
         }
@@ -98,7 +118,9 @@ pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Answer {
 pub(super) fn html(text: String) -> Answer {
     let mut answer = whole(StatusCode::OK, "text/html; charset=utf-8", text);
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    answer.headers_mut().insert("content-security-policy", HeaderValue::from_static(policy));
+    answer
+        .headers_mut()
+        .insert("content-security-policy", HeaderValue::from_static(policy));
     answer
 }
 
@@ -125,7 +147,10 @@ pub(super) fn base(status: StatusCode, content_type: &'static str, body: Outgoin
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
     answer
 }
 
@@ -141,9 +166,13 @@ pub(super) fn date(now: UnixMillis) -> Option<HeaderValue> {
 /// Says how the body is coded, and that it depends on what was asked for.
 pub(super) fn set_coding(answer: &mut Answer, coding: Coding) {
     if let Some(name) = coding.name() {
-        answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+        answer
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     }
-    answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    answer
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
 }
 
 fn whole(status: StatusCode, content_type: &'static str, text: String) -> Answer {

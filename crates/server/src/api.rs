@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
-
-use super::backend::{Health, RemoteHealth};
 use bellwether_core::{
     Alert, AlertState, Fingerprint, Labels, Now, Recorded, Severity, UnixMillis,
 };
 use bellwether_routing::Suppression;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::backend::{Health, RemoteHealth};
 
 /// Data of `/api/v1/alerts`. An alert whose notifications are held has `silencedBy`, `inhibitedBy` or `acknowledgedBy`.
 pub(super) fn alerts(
@@ -150,12 +150,27 @@ fn view_remote(remote: &RemoteHealth) -> Value {
 /// alerts, the state or the last reload failed.
 fn status(health: &Health, ready: bool) -> &'static str {
     let failing = failing_collectors(health).next().is_some()
-        || health.channels.iter().any(|channel| channel.last_error.is_some())
-        || health.remote.iter().any(|remote| remote.last_error.is_some())
-        || health.history.as_ref().is_some_and(|history| history.problem.is_some())
-        || health.alert_history.as_ref().is_some_and(|history| history.problem.is_some())
+        || health
+            .channels
+            .iter()
+            .any(|channel| channel.last_error.is_some())
+        || health
+            .remote
+            .iter()
+            .any(|remote| remote.last_error.is_some())
+        || health
+            .history
+            .as_ref()
+            .is_some_and(|history| history.problem.is_some())
+        || health
+            .alert_history
+            .as_ref()
+            .is_some_and(|history| history.problem.is_some())
         || health.state.problem.is_some()
-        || health.reload.as_ref().is_some_and(|reload| reload.error.is_some());
+        || health
+            .reload
+            .as_ref()
+            .is_some_and(|reload| reload.error.is_some());
     match (ready, failing) {
         (false, _) => "starting",
         (true, false) => "healthy",
@@ -251,7 +266,11 @@ pub(super) fn number(value: f64) -> Value {
 
 /// Labels as a JSON object.
 pub(super) fn labels<'a>(names: &'a [Arc<str>], values: impl Iterator<Item = &'a str>) -> Labels {
-    names.iter().map(ToString::to_string).zip(values.map(str::to_owned)).collect()
+    names
+        .iter()
+        .map(ToString::to_string)
+        .zip(values.map(str::to_owned))
+        .collect()
 }
 
 /// As Prometheus writes an alert's value: `9.1e+01`.
@@ -269,17 +288,19 @@ fn exponent(value: f64) -> String {
 
 /// RFC 3339 in UTC.
 pub(super) fn time(at: UnixMillis) -> String {
-    Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default()
+    Timestamp::from_millisecond(at.0)
+        .map(|at| at.to_string())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::{Failure, Fingerprint, MonoMillis, Origin};
+
     use super::super::backend::{
         AlertHistoryHealth, ChannelHealth, CollectorHealth, HistoryHealth, StateHealth,
     };
     use super::*;
-
-    use bellwether_core::{Failure, Fingerprint, MonoMillis, Origin};
 
     fn alert(state: AlertState, value: Option<f64>) -> Arc<Alert> {
         let labels = Labels::from([("mount_point".to_owned(), "/".to_owned())]);
@@ -304,10 +325,16 @@ mod tests {
     #[test]
     fn an_alert_has_prometheus_fields() {
         let alert = alert(AlertState::Firing, Some(91.0));
-        let suppression = Suppression { silenced_by: Some("7".into()), ..Suppression::default() };
+        let suppression = Suppression {
+            silenced_by: Some("7".into()),
+            ..Suppression::default()
+        };
         let suppressions = HashMap::from([(alert.fingerprint, suppression)]);
         let view = &alerts(&[alert], &suppressions)["alerts"][0];
-        assert_eq!((&view["silencedBy"], &view["acknowledgedBy"]), (&json!("7"), &Value::Null));
+        assert_eq!(
+            (&view["silencedBy"], &view["acknowledgedBy"]),
+            (&json!("7"), &Value::Null)
+        );
         let expected =
             json!({"alertname": "disk_full", "severity": "critical", "mount_point": "/"});
         assert_eq!(view["labels"], expected);
@@ -315,7 +342,10 @@ mod tests {
         assert_eq!(view["value"], "9.1e+01");
         assert_eq!(view["state"], "firing");
         assert_eq!(view["threshold"], 90.0);
-        assert_eq!((&view["valueAtFire"], &view["peak"]), (&json!(91.0), &json!(91.0)));
+        assert_eq!(
+            (&view["valueAtFire"], &view["peak"]),
+            (&json!(91.0), &json!(91.0))
+        );
     }
 
     #[test]
@@ -336,7 +366,10 @@ mod tests {
     #[test]
     fn health_and_summary_tell_what_fails() {
         // The wall clock was set back by an hour since the start.
-        let at = |mono: u64, wall: i64| Now { mono: MonoMillis(mono), wall: UnixMillis(wall) };
+        let at = |mono: u64, wall: i64| Now {
+            mono: MonoMillis(mono),
+            wall: UnixMillis(wall),
+        };
         let now = at(100_000, 3_600_000);
         let good = CollectorHealth {
             success: Some(true),
@@ -344,52 +377,117 @@ mod tests {
             notes: vec!["no rows since the start: q".into()],
             ..CollectorHealth::default()
         };
-        let mut all = Health { started: at(40_000, 7_140_000), ..Health::default() };
+        let mut all = Health {
+            started: at(40_000, 7_140_000),
+            ..Health::default()
+        };
         all.collectors.insert(Origin::System, good.clone());
         let view = health(&all, true, "1", now);
         assert_eq!(view["status"], "healthy");
-        assert_eq!(view["collectors"]["system"]["notes"][0], "no rows since the start: q");
-        let away = RemoteHealth { last_error: Some("refused".into()), ..RemoteHealth::default() };
-        let view = health(&Health { remote: vec![away], ..all.clone() }, true, "1", now);
+        assert_eq!(
+            view["collectors"]["system"]["notes"][0],
+            "no rows since the start: q"
+        );
+        let away = RemoteHealth {
+            last_error: Some("refused".into()),
+            ..RemoteHealth::default()
+        };
+        let view = health(
+            &Health {
+                remote: vec![away],
+                ..all.clone()
+            },
+            true,
+            "1",
+            now,
+        );
         assert_eq!(
             (&view["status"], &view["remoteWrite"][0]["lastError"]),
             (&json!("degraded"), &json!("refused"))
         );
         assert_eq!(health(&all, false, "1", now)["status"], "starting");
         assert_eq!(health(&all, true, "1", now)["history"], Value::Null);
-        let past =
-            HistoryHealth { bytes: 7, oldest: Some(UnixMillis(0)), ..HistoryHealth::default() };
+        let past = HistoryHealth {
+            bytes: 7,
+            oldest: Some(UnixMillis(0)),
+            ..HistoryHealth::default()
+        };
         all.history = Some(past.clone());
         let view = health(&all, true, "1", now);
-        assert_eq!((&view["status"], &view["history"]["bytes"]), (&json!("healthy"), &json!(7)));
+        assert_eq!(
+            (&view["status"], &view["history"]["bytes"]),
+            (&json!("healthy"), &json!(7))
+        );
         assert_eq!(view["history"]["oldest"], "1970-01-01T00:00:00Z");
-        all.history = Some(HistoryHealth { problem: Some("full".into()), ..past });
+        all.history = Some(HistoryHealth {
+            problem: Some("full".into()),
+            ..past
+        });
         assert_eq!(health(&all, true, "1", now)["status"], "degraded");
         all.history = None;
-        let lost = AlertHistoryHealth { problem: Some("full".into()), ..Default::default() };
-        let view = health(&Health { alert_history: Some(lost), ..all.clone() }, true, "1", now);
+        let lost = AlertHistoryHealth {
+            problem: Some("full".into()),
+            ..Default::default()
+        };
+        let view = health(
+            &Health {
+                alert_history: Some(lost),
+                ..all.clone()
+            },
+            true,
+            "1",
+            now,
+        );
         assert_eq!(
             (&view["status"], &view["alertHistory"]["problem"]),
             (&json!("degraded"), &json!("full"))
         );
-        let state = StateHealth { folder: Some("/s".into()), problem: Some("full".into()) };
-        let view = health(&Health { state, ..all.clone() }, true, "1", now);
+        let state = StateHealth {
+            folder: Some("/s".into()),
+            problem: Some("full".into()),
+        };
+        let view = health(
+            &Health {
+                state,
+                ..all.clone()
+            },
+            true,
+            "1",
+            now,
+        );
         assert_eq!(
             (&view["status"], &view["state"]["problem"]),
             (&json!("degraded"), &json!("full"))
         );
         let failure = Failure::new("connect", "refused");
-        let bad = CollectorHealth { success: Some(false), failure: Some(failure), ..good };
+        let bad = CollectorHealth {
+            success: Some(false),
+            failure: Some(failure),
+            ..good
+        };
         all.collectors.insert(Origin::Neo4j, bad);
-        let channel = ChannelHealth { name: "hook".into(), sent: 3, ..ChannelHealth::default() };
+        let channel = ChannelHealth {
+            name: "hook".into(),
+            sent: 3,
+            ..ChannelHealth::default()
+        };
         all.channels = vec![channel.clone(), channel];
         let view = health(&all, true, "1", now);
         assert_eq!(view["status"], "degraded");
         assert_eq!(view["uptimeSeconds"], 60.0);
         assert_eq!(view["collectors"]["system"]["ageSeconds"], 1.0);
         assert_eq!(view["collectors"]["neo4j"]["reason"], "connect");
-        let active = [alert(AlertState::Firing, Some(1.0)), alert(AlertState::Pending, None)];
-        let counts = Counts { metrics: 5, series: 9, rules: 2, connections: 1, requests: 7 };
+        let active = [
+            alert(AlertState::Firing, Some(1.0)),
+            alert(AlertState::Pending, None),
+        ];
+        let counts = Counts {
+            metrics: 5,
+            series: 9,
+            rules: 2,
+            connections: 1,
+            requests: 7,
+        };
         let view = summary(&all, true, &active, &counts, "1", now);
         assert_eq!(view["alerts"]["firing"], 1);
         assert_eq!(view["alerts"]["firingBySeverity"]["critical"], 1);

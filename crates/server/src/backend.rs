@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::analysis::Judgement;
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity,
@@ -17,6 +16,8 @@ use bellwether_core::{
 use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_tsdb::store::Store;
+
+use super::analysis::Judgement;
 
 /// The program behind the page.
 pub trait Backend: Send + Sync + 'static {

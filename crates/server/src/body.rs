@@ -7,16 +7,18 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
+
+use bellwether_exposition::Page;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use super::activity::Activity;
 use super::compress::Compressor;
 use super::negotiate::Coding;
 use super::permits::Permit;
 use super::registry::{OtherRequest, Registry};
-use bellwether_exposition::Page;
-use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 /// Room for one rendered chunk, the line that ends it included.
 const CHUNK_ROOM: usize = 72 * 1024;
@@ -78,7 +80,13 @@ impl Request {
         activity.begin(registry.now());
         activity.is_scrape(scrape);
         let id = NEXT.fetch_add(1, Relaxed);
-        Self { activity, registry, id, answered: false, counted: None }
+        Self {
+            activity,
+            registry,
+            id,
+            answered: false,
+            counted: None,
+        }
     }
 
     fn answered(&mut self) {
@@ -116,7 +124,11 @@ impl Drop for AwaitsBody<'_> {
 
 impl Outgoing {
     fn new(source: Source, permit: Option<Permit>) -> Self {
-        Self { source, _permit: permit, request: None }
+        Self {
+            source,
+            _permit: permit,
+            request: None,
+        }
     }
 
     /// Bytes as they are.
@@ -151,7 +163,11 @@ impl Outgoing {
     /// When the compressor cannot be made.
     pub(super) fn page(page: Box<dyn Chunks>, coding: Coding, permit: Permit) -> io::Result<Self> {
         let compressor = Compressor::new(coding)?;
-        let rendering = Rendering { page, compressor, yields: false };
+        let rendering = Rendering {
+            page,
+            compressor,
+            yields: false,
+        };
         Ok(Self::new(Source::Page(Box::new(rendering)), Some(permit)))
     }
 
@@ -233,12 +249,13 @@ impl Body for Outgoing {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::future::poll_fn;
     use std::task::Waker;
 
     use bellwether_core::{Kind, LabelValues, MetricDef, MetricId, Origin};
     use bellwether_exposition::{Format, Layout, Snapshot};
+
+    use super::*;
 
     fn page(series: usize) -> Page {
         let def = MetricDef {
@@ -252,9 +269,13 @@ mod tests {
             origin: Origin::Application,
             interval: std::time::Duration::from_secs(1),
         };
-        let labels: Vec<LabelValues> =
-            (0..series).map(|index| LabelValues::new(&[&format!("host-{index:06}")])).collect();
-        let slots = labels.iter().enumerate().map(|(slot, labels)| (slot as u32, labels));
+        let labels: Vec<LabelValues> = (0..series)
+            .map(|index| LabelValues::new(&[&format!("host-{index:06}")]))
+            .collect();
+        let slots = labels
+            .iter()
+            .enumerate()
+            .map(|(slot, labels)| (slot as u32, labels));
         let layout = Arc::new(Layout::new(&def.labels, slots));
         let mut snapshot = Snapshot::new([def].into(), series);
         snapshot.push(MetricId(0), &Arc::from(""), layout, &vec![1.5; series]);

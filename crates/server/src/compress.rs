@@ -75,8 +75,9 @@ impl Compressor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Read;
+
+    use super::*;
 
     fn compress(coding: Coding, chunks: &[&[u8]]) -> Vec<u8> {
         let mut compressor = Compressor::new(coding).unwrap();
@@ -91,14 +92,19 @@ mod tests {
     #[test]
     fn round_trips() {
         let page = b"cpu_percent{core=\"0\"} 12.5\n".repeat(10_000);
-        for chunks in
-            [vec![], vec![&page[..]], page.chunks(65_536).collect(), page.chunks(7).collect()]
-        {
+        for chunks in [
+            vec![],
+            vec![&page[..]],
+            page.chunks(65_536).collect(),
+            page.chunks(7).collect(),
+        ] {
             let expected = chunks.concat();
             assert_eq!(compress(Coding::Identity, &chunks), expected);
             let gzip = compress(Coding::Gzip, &chunks);
             let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut plain).unwrap();
+            flate2::read::GzDecoder::new(&gzip[..])
+                .read_to_end(&mut plain)
+                .unwrap();
             assert_eq!(plain, expected);
             let zstd = compress(Coding::Zstd, &chunks);
             assert_eq!(zstd::decode_all(&zstd[..]).unwrap(), expected);
@@ -113,7 +119,9 @@ mod tests {
             let mut sent = 0;
             for _ in 0..32 {
                 let noise = std::iter::repeat_with(|| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
                     (state >> 56) as u8
                 });
                 sent += compressor.push(noise.take(65_536).collect()).unwrap().len();

@@ -15,6 +15,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use bellwether_files as files;
 use hyper::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, ORIGIN, VIA};
 use hyper::http::uri::Authority;
 use hyper::{StatusCode, Uri};
@@ -23,7 +24,6 @@ use super::network::Network;
 use super::peer::Peer;
 use super::secret::equal;
 use super::settings;
-use bellwether_files as files;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -68,7 +68,12 @@ pub struct Refusal {
 }
 
 const fn forbidden(reason: &'static str, message: &'static str, hint: &'static str) -> Refusal {
-    Refusal { status: StatusCode::FORBIDDEN, reason, message, hint }
+    Refusal {
+        status: StatusCode::FORBIDDEN,
+        reason,
+        message,
+        hint,
+    }
 }
 
 const CROSS_SITE: Refusal = forbidden(
@@ -119,16 +124,29 @@ impl Control {
         let networks = settings
             .networks
             .iter()
-            .map(|network| network.parse().map_err(|error| format!("{}: {error}", **network)))
+            .map(|network| {
+                network
+                    .parse()
+                    .map_err(|error| format!("{}: {error}", **network))
+            })
             .collect::<Result<Vec<Network>, String>>()?;
-        let token = settings.token_file.as_deref().map(read_token).transpose()?.map(Token);
+        let token = settings
+            .token_file
+            .as_deref()
+            .map(read_token)
+            .transpose()?
+            .map(Token);
         let named = !networks.is_empty();
         let networks = match (networks.is_empty(), &token) {
             (false, _) => Some(networks),
             (true, None) => Some(Network::loopback()),
             (true, Some(_)) => None,
         };
-        Ok(Self { networks, named, token })
+        Ok(Self {
+            networks,
+            named,
+            token,
+        })
     }
 
     /// Whether the request carries the token, which then stands in for a user's password too: both
@@ -181,7 +199,9 @@ impl Control {
         // A rebound name can only come from a browser, and only a browser sends `Origin`; a name
         // without it is fine from a network that was declared, but no local client needs one.
         let named = !host.as_ref().is_some_and(is_own);
-        let remote = !Network::loopback().iter().any(|network| network.contains(peer));
+        let remote = !Network::loopback()
+            .iter()
+            .any(|network| network.contains(peer));
         if named && (!remote || headers.contains_key(ORIGIN)) {
             return Err(HOST_NAME);
         }
@@ -208,7 +228,10 @@ pub fn read_token(path: &Path) -> Result<String, String> {
     }
     // What a header can carry; anything else could never be sent.
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("{} holds more than one line of printable ASCII", path.display()));
+        return Err(format!(
+            "{} holds more than one line of printable ASCII",
+            path.display()
+        ));
     }
     Ok(token.to_owned())
 }
@@ -233,7 +256,10 @@ fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
         .iter()
         .any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
     let foreign_origin = headers.get_all(ORIGIN).iter().any(|origin| {
-        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        let origin = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"));
         !matches!((origin, host), (Some((_, origin)), Some(host))
             if origin.eq_ignore_ascii_case(host.as_str()))
     });
@@ -250,14 +276,17 @@ fn is_own(host: &Authority) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::Spanned;
     use hyper::header::HeaderValue;
+
+    use super::*;
 
     fn control(networks: &[&str], token: Option<&str>) -> Control {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), token.unwrap_or_default()).unwrap();
-        let networks = networks.iter().map(|network| Spanned::nowhere((*network).to_owned()));
+        let networks = networks
+            .iter()
+            .map(|network| Spanned::nowhere((*network).to_owned()));
         Control::new(&settings::Control {
             networks: networks.collect(),
             token_file: token.map(|_| file.path().to_owned()),
@@ -277,7 +306,10 @@ mod tests {
             .iter()
             .map(|line| {
                 let (name, value) = line.split_once(": ").unwrap();
-                (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
+                (
+                    name.parse::<HeaderName>().unwrap(),
+                    HeaderValue::from_str(value).unwrap(),
+                )
             })
             .collect();
         let uri = Uri::from_static("/-/reload");
@@ -301,21 +333,77 @@ mod tests {
             ("127.0.0.1", &["host: evil.example:9091"], "host"),
             ("127.0.0.1", &["host: localhost.evil.example"], "host"),
             ("127.0.0.1", &[], "host"),
-            ("127.0.0.1", &["host: localhost", "x-forwarded-for: 1.2.3.4"], "forwarded"),
-            ("127.0.0.1", &["host: localhost", "forwarded: for=1.2.3.4"], "forwarded"),
-            ("127.0.0.1", &["host: localhost", "via: 1.1 proxy"], "forwarded"),
-            ("127.0.0.1", &["host: localhost", "x-real-ip: 127.0.0.1"], "forwarded"),
-            ("127.0.0.1", &["host: localhost:9091", "origin: http://localhost:9091"], "ok"),
-            ("127.0.0.1", &["host: localhost:9091", "origin: http://localhost:3000"], "cross_site"),
-            ("127.0.0.1", &["host: localhost:9091", "origin: https://evil.example"], "cross_site"),
-            ("127.0.0.1", &["host: localhost:9091", "origin: null"], "cross_site"),
-            ("127.0.0.1", &["host: localhost", "sec-fetch-site: cross-site"], "cross_site"),
-            ("127.0.0.1", &["host: localhost", "sec-fetch-site: same-site"], "cross_site"),
-            ("127.0.0.1", &["host: localhost", "sec-fetch-site: same-origin"], "ok"),
-            ("127.0.0.1", &["host: evil.example", "origin: http://evil.example"], "host"),
-            ("127.0.0.1", &["host: localhost", "authorization: Bearer guess"], "ok"),
+            (
+                "127.0.0.1",
+                &["host: localhost", "x-forwarded-for: 1.2.3.4"],
+                "forwarded",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost", "forwarded: for=1.2.3.4"],
+                "forwarded",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost", "via: 1.1 proxy"],
+                "forwarded",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost", "x-real-ip: 127.0.0.1"],
+                "forwarded",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost:9091", "origin: http://localhost:9091"],
+                "ok",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost:9091", "origin: http://localhost:3000"],
+                "cross_site",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost:9091", "origin: https://evil.example"],
+                "cross_site",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost:9091", "origin: null"],
+                "cross_site",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost", "sec-fetch-site: cross-site"],
+                "cross_site",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost", "sec-fetch-site: same-site"],
+                "cross_site",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost", "sec-fetch-site: same-origin"],
+                "ok",
+            ),
+            (
+                "127.0.0.1",
+                &["host: evil.example", "origin: http://evil.example"],
+                "host",
+            ),
+            (
+                "127.0.0.1",
+                &["host: localhost", "authorization: Bearer guess"],
+                "ok",
+            ),
         ] {
-            assert_eq!(judge(&control, peer, headers), expected, "{peer} {headers:?}");
+            assert_eq!(
+                judge(&control, peer, headers),
+                expected,
+                "{peer} {headers:?}"
+            );
         }
     }
 
@@ -327,11 +415,27 @@ mod tests {
             ("fd00::1", &["host: [fd00::2]:9091"], "ok"),
             ("127.0.0.1", &["host: localhost"], "peer"),
             ("11.0.0.1", &["host: monitor.example"], "peer"),
-            ("10.1.2.3", &["host: monitor.example", "x-forwarded-for: 1.2.3.4"], "forwarded"),
-            ("10.1.2.3", &["host: evil.example", "origin: http://evil.example"], "host"),
-            ("10.1.2.3", &["host: 10.0.0.1", "origin: http://10.0.0.1"], "ok"),
+            (
+                "10.1.2.3",
+                &["host: monitor.example", "x-forwarded-for: 1.2.3.4"],
+                "forwarded",
+            ),
+            (
+                "10.1.2.3",
+                &["host: evil.example", "origin: http://evil.example"],
+                "host",
+            ),
+            (
+                "10.1.2.3",
+                &["host: 10.0.0.1", "origin: http://10.0.0.1"],
+                "ok",
+            ),
         ] {
-            assert_eq!(judge(&control, peer, headers), expected, "{peer} {headers:?}");
+            assert_eq!(
+                judge(&control, peer, headers),
+                expected,
+                "{peer} {headers:?}"
+            );
         }
     }
 
@@ -343,7 +447,11 @@ mod tests {
         let users =
             |control: &Control, peer, headers: &[&str]| decide(control, peer, headers, true);
         assert_eq!(users(&control(&[], None), local, &host), "users");
-        assert_eq!(users(&control(&["127.0.0.0/8"], None), local, &host), "ok", "it was named");
+        assert_eq!(
+            users(&control(&["127.0.0.0/8"], None), local, &host),
+            "ok",
+            "it was named"
+        );
         assert_eq!(users(&control(&[], Some("s3cret")), local, &token), "ok");
         assert_eq!(users(&control(&[], Some("s3cret")), local, &host), "token");
         assert_eq!(users(&control(&[], None), Peer::Socket, &host), "ok");
@@ -354,10 +462,22 @@ mod tests {
         for (control, headers, expected) in [
             (control(&[], None), &["host: x"][..], "ok"),
             (control(&["10.0.0.0/8"], Some("s3cret")), &["host: x"], "ok"),
-            (control(&[], None), &["host: x", "x-forwarded-for: 1.2.3.4"], "forwarded"),
-            (control(&[], None), &["host: x", "origin: http://y"], "cross_site"),
+            (
+                control(&[], None),
+                &["host: x", "x-forwarded-for: 1.2.3.4"],
+                "forwarded",
+            ),
+            (
+                control(&[], None),
+                &["host: x", "origin: http://y"],
+                "cross_site",
+            ),
         ] {
-            assert_eq!(decide(&control, Peer::Socket, headers, true), expected, "{headers:?}");
+            assert_eq!(
+                decide(&control, Peer::Socket, headers, true),
+                expected,
+                "{headers:?}"
+            );
         }
     }
 
@@ -367,12 +487,37 @@ mod tests {
         let alone = control(&[], Some(" s3cret\n"));
         let both = control(&["10.0.0.0/8"], Some("s3cret"));
         for (control, peer, headers, expected) in [
-            (&alone, "8.8.8.8", &["host: monitor.example", right][..], "ok"),
-            (&alone, "127.0.0.1", &["host: x", "x-forwarded-for: 1.2.3.4", right], "ok"),
+            (
+                &alone,
+                "8.8.8.8",
+                &["host: monitor.example", right][..],
+                "ok",
+            ),
+            (
+                &alone,
+                "127.0.0.1",
+                &["host: x", "x-forwarded-for: 1.2.3.4", right],
+                "ok",
+            ),
             (&alone, "127.0.0.1", &["host: localhost"], "token"),
-            (&alone, "127.0.0.1", &["host: localhost", "authorization: Bearer s3cre"], "token"),
-            (&alone, "127.0.0.1", &["host: localhost", "authorization: Bearer s3cret2"], "token"),
-            (&alone, "127.0.0.1", &["host: localhost", "authorization: Basic s3cret"], "token"),
+            (
+                &alone,
+                "127.0.0.1",
+                &["host: localhost", "authorization: Bearer s3cre"],
+                "token",
+            ),
+            (
+                &alone,
+                "127.0.0.1",
+                &["host: localhost", "authorization: Bearer s3cret2"],
+                "token",
+            ),
+            (
+                &alone,
+                "127.0.0.1",
+                &["host: localhost", "authorization: Basic s3cret"],
+                "token",
+            ),
             (
                 &alone,
                 "8.8.8.8",
@@ -383,7 +528,11 @@ mod tests {
             (&both, "127.0.0.1", &["host: localhost", right], "peer"),
             (&both, "10.0.0.1", &["host: monitor.example"], "token"),
         ] {
-            assert_eq!(judge(control, peer, headers), expected, "{peer} {headers:?}");
+            assert_eq!(
+                judge(control, peer, headers),
+                expected,
+                "{peer} {headers:?}"
+            );
         }
         assert_eq!(format!("{alone:?}").matches("s3cret").count(), 0);
     }
@@ -391,8 +540,10 @@ mod tests {
     #[test]
     fn an_unusable_token_file_is_an_error() {
         let load = |path: &Path| {
-            let settings =
-                settings::Control { token_file: Some(path.into()), ..settings::Control::default() };
+            let settings = settings::Control {
+                token_file: Some(path.into()),
+                ..settings::Control::default()
+            };
             Control::new(&settings).unwrap_err()
         };
         let directory = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bellwether_core::DeadLetter;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -12,7 +13,6 @@ use super::answer::{self, Answer, Trouble};
 use super::desk::time;
 use super::handler::{Asked, Shared, internal};
 use super::query::{Parameters, bad_data};
-use bellwether_core::DeadLetter;
 
 impl Shared {
     /// Shows dead letters, sends them again or discards them.
@@ -28,7 +28,11 @@ impl Shared {
         let chosen = chosen(&parameters, changes, self.backend.dead_letters())?;
         if !changes {
             let letters: Vec<Value> = chosen.iter().map(view).collect();
-            return Ok(answer::success(&json!({ "deadLetters": letters }), coding, Some(permit)));
+            return Ok(answer::success(
+                &json!({ "deadLetters": letters }),
+                coding,
+                Some(permit),
+            ));
         }
         let ids: HashSet<String> = chosen.into_iter().map(|letter| letter.id).collect();
         let backend = Arc::clone(&self.backend);
@@ -39,13 +43,23 @@ impl Shared {
                 let sent = backend.resend(ids).await.into_iter();
                 sent.map(|(letter, sent)| settled(&letter, sent)).collect()
             } else {
-                backend.discard(ids).await.iter().map(view).collect::<Vec<_>>()
+                backend
+                    .discard(ids)
+                    .await
+                    .iter()
+                    .map(view)
+                    .collect::<Vec<_>>()
             };
             (settled, permit)
         });
-        let (settled, permit) =
-            settled.await.map_err(|_| internal("this request failed: see the log"))?;
-        Ok(answer::success(&json!({ "deadLetters": settled }), coding, Some(permit)))
+        let (settled, permit) = settled
+            .await
+            .map_err(|_| internal("this request failed: see the log"))?;
+        Ok(answer::success(
+            &json!({ "deadLetters": settled }),
+            coding,
+            Some(permit),
+        ))
     }
 }
 
@@ -55,13 +69,20 @@ fn chosen(
     changes: bool,
     all: Vec<DeadLetter>,
 ) -> Result<Vec<DeadLetter>, Trouble> {
-    if let Some(unknown) = parameters.names().find(|name| !["id", "channel", "all"].contains(name))
+    if let Some(unknown) = parameters
+        .names()
+        .find(|name| !["id", "channel", "all"].contains(name))
     {
-        return Err(bad_data(format!("unknown parameter {unknown:?}: there are id, channel, all")));
+        return Err(bad_data(format!(
+            "unknown parameter {unknown:?}: there are id, channel, all"
+        )));
     }
     let ids: HashSet<&str> = parameters.all("id").collect();
     let channels: HashSet<&str> = parameters.all("channel").collect();
-    if let Some(unknown) = ids.iter().find(|id| !all.iter().any(|letter| letter.id == **id)) {
+    if let Some(unknown) = ids
+        .iter()
+        .find(|id| !all.iter().any(|letter| letter.id == **id))
+    {
         let message = format!("there is no dead letter {unknown:?}");
         return Err(Trouble::new(StatusCode::NOT_FOUND, message)
             .hint("it was sent again or discarded, or its channel was told since"));
@@ -77,7 +98,15 @@ fn chosen(
 }
 
 fn view(letter: &DeadLetter) -> Value {
-    let DeadLetter { id, channel, at, reason, error, notification, end } = letter;
+    let DeadLetter {
+        id,
+        channel,
+        at,
+        reason,
+        error,
+        notification,
+        end,
+    } = letter;
     let alert = &notification.alert;
     let over = end.as_ref().map(|end| end.at).or(alert.resolved_at);
     json!({
@@ -107,8 +136,11 @@ fn view(letter: &DeadLetter) -> Value {
 
 /// What became of a letter that was to be sent again.
 fn settled(letter: &DeadLetter, sent: bool) -> Value {
-    let why =
-        if sent { Value::Null } else { "the channel was told since, or is about to be".into() };
+    let why = if sent {
+        Value::Null
+    } else {
+        "the channel was told since, or is about to be".into()
+    };
     let mut view = view(letter);
     (view["sent"], view["why"]) = (sent.into(), why);
     view
@@ -116,8 +148,9 @@ fn settled(letter: &DeadLetter, sent: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis};
+
+    use super::*;
 
     fn letter(id: &str, channel: &str) -> DeadLetter {
         let alert = Arc::new(Alert {
@@ -148,7 +181,11 @@ mod tests {
     }
 
     fn choose(query: &str, changes: bool) -> Result<Vec<String>, String> {
-        let all = vec![letter("a", "pager"), letter("b", "pager"), letter("c", "mail")];
+        let all = vec![
+            letter("a", "pager"),
+            letter("b", "pager"),
+            letter("c", "mail"),
+        ];
         let chosen = chosen(&Parameters::new(query, b""), changes, all);
         let ids = |chosen: Vec<DeadLetter>| chosen.into_iter().map(|one| one.id).collect();
         chosen.map(ids).map_err(|trouble| trouble.message)
@@ -165,7 +202,10 @@ mod tests {
             ("", "which dead letters?"),
             ("all=false", "which dead letters?"),
             ("id=a&id=x", "there is no dead letter \"x\""),
-            ("chanel=pager", "unknown parameter \"chanel\": there are id, channel, all"),
+            (
+                "chanel=pager",
+                "unknown parameter \"chanel\": there are id, channel, all",
+            ),
         ] {
             assert_eq!(choose(query, true), Err(expected.to_owned()), "{query}");
         }
@@ -175,8 +215,16 @@ mod tests {
     fn a_letter_is_shown_with_why_and_with_the_end_of_its_alert() {
         let view = settled(&letter("a", "pager"), false);
         assert_eq!(
-            (&view["error"], &view["notification"]["status"], &view["sent"]),
-            (&json!("http://pager answered 400"), &json!("firing"), &json!(false))
+            (
+                &view["error"],
+                &view["notification"]["status"],
+                &view["sent"]
+            ),
+            (
+                &json!("http://pager answered 400"),
+                &json!("firing"),
+                &json!(false)
+            )
         );
         assert_eq!(view["startsAt"], "1970-01-01T00:00:01Z");
         assert_eq!(view["endsAt"], "1970-01-01T00:00:05Z");

@@ -4,18 +4,18 @@
 
 use std::time::Duration;
 
-use hyper::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
-
-use super::answer::Trouble;
-use super::backend::RuleView;
 use bellwether_core::{Alert, AlertState, Fingerprint, Now, UnixMillis};
 use bellwether_routing::{
     Acknowledgement, Command, CommandError, Explanation, GroupStatus, NO_END, Recurs, RouteMatch,
     Silence, SilenceDraft,
 };
 use bellwether_schema::{HumanDuration, parse_duration};
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::Trouble;
+use super::backend::RuleView;
 
 /// `POST /api/v1/alerts/<fingerprint>/acknowledge`.
 #[derive(Deserialize)]
@@ -38,7 +38,9 @@ fn bad(error: impl ToString) -> Trouble {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn silence(body: &[u8], now: UnixMillis) -> Result<Command, Trouble> {
-    SilenceDraft::parse(body, now).map(Command::Silence).map_err(bad)
+    SilenceDraft::parse(body, now)
+        .map(Command::Silence)
+        .map_err(bad)
 }
 
 /// What a body says of who takes care of `alert`.
@@ -46,10 +48,19 @@ pub(super) fn silence(body: &[u8], now: UnixMillis) -> Result<Command, Trouble> 
 /// # Errors
 /// What is wrong with it.
 pub(super) fn acknowledge(alert: &str, body: &[u8], now: UnixMillis) -> Result<Command, Trouble> {
-    let Acknowledging { by, comment, until, duration } =
-        serde_json::from_slice(body).map_err(bad)?;
+    let Acknowledging {
+        by,
+        comment,
+        until,
+        duration,
+    } = serde_json::from_slice(body).map_err(bad)?;
     let until = end(until.as_deref(), duration.as_deref(), now)?;
-    Ok(Command::Acknowledge { alert: fingerprint(alert)?, by, comment, until })
+    Ok(Command::Acknowledge {
+        alert: fingerprint(alert)?,
+        by,
+        comment,
+        until,
+    })
 }
 
 /// The alert of 16 hexadecimal digits.
@@ -76,7 +87,9 @@ fn end(
             let span = span.ok_or_else(|| {
                 bad(format!("not a duration: {text:?}")).hint("30m, 2h or 1d12h, say")
             })?;
-            Ok(Some(UnixMillis(from.0.saturating_add(span.as_millis() as i64))))
+            Ok(Some(UnixMillis(
+                from.0.saturating_add(span.as_millis() as i64),
+            )))
         }
     }
 }
@@ -243,13 +256,23 @@ mod tests {
     #[test]
     fn a_silence_is_read_with_its_end_or_its_length() {
         let body = br#"{"matchers": ["a=b", "c=~\"d.*\""], "duration": "2h", "created_by": "ada"}"#;
-        let Command::Silence(draft) = silence(body, NOW).ok().unwrap() else { panic!() };
+        let Command::Silence(draft) = silence(body, NOW).ok().unwrap() else {
+            panic!()
+        };
         assert_eq!(draft.matchers.to_string(), "{a=\"b\",c=~\"d.*\"}");
-        assert_eq!((draft.starts_at, draft.ends_at), (None, UnixMillis(NOW.0 + 7_200_000)));
+        assert_eq!(
+            (draft.starts_at, draft.ends_at),
+            (None, UnixMillis(NOW.0 + 7_200_000))
+        );
         let body = br#"{"matchers": "a=b", "startsAt": "2026-11-24T00:00:00Z",
                         "endsAt": "2026-11-25T00:00:00Z", "createdBy": "ada", "comment": "x"}"#;
-        let Command::Silence(draft) = silence(body, NOW).ok().unwrap() else { panic!() };
-        assert_eq!(draft.ends_at.since(draft.starts_at.unwrap()), Duration::from_secs(86_400));
+        let Command::Silence(draft) = silence(body, NOW).ok().unwrap() else {
+            panic!()
+        };
+        assert_eq!(
+            draft.ends_at.since(draft.starts_at.unwrap()),
+            Duration::from_secs(86_400)
+        );
     }
 
     #[test]
@@ -257,21 +280,44 @@ mod tests {
         for (body, expected) in [
             ("", "EOF"),
             ("{}", "missing key \"created_by\""),
-            (r#"{"matchers": "a", "duration": "1h", "created_by": "x"}"#, "matchers: expected ="),
-            (r#"{"matchers": "a=b", "created_by": "x"}"#, "it does not say when it ends"),
-            (r#"{"matchers": "a=b", "created_by": "x", "duration": "0"}"#, "duration: 0"),
+            (
+                r#"{"matchers": "a", "duration": "1h", "created_by": "x"}"#,
+                "matchers: expected =",
+            ),
+            (
+                r#"{"matchers": "a=b", "created_by": "x"}"#,
+                "it does not say when it ends",
+            ),
+            (
+                r#"{"matchers": "a=b", "created_by": "x", "duration": "0"}"#,
+                "duration: 0",
+            ),
             (
                 r#"{"matchers": "a=b", "created_by": "x", "ends_at": "soon"}"#,
                 "ends_at: not a point in time",
             ),
-            (r#"{"matchers": "a=b", "created_by": "x", "end": "soon"}"#, "unknown key \"end\""),
+            (
+                r#"{"matchers": "a=b", "created_by": "x", "end": "soon"}"#,
+                "unknown key \"end\"",
+            ),
         ] {
             let trouble = silence(body.as_bytes(), NOW).err().unwrap();
-            assert!(trouble.message.contains(expected), "{body}: {}", trouble.message);
+            assert!(
+                trouble.message.contains(expected),
+                "{body}: {}",
+                trouble.message
+            );
         }
         assert!(acknowledge("xyz", br#"{"by": "ada"}"#, NOW).is_err());
-        let order = acknowledge("00ff", br#"{"by": "ada", "duration": "1h"}"#, NOW).ok().unwrap();
-        let Command::Acknowledge { alert, until, .. } = order else { panic!() };
-        assert_eq!((alert, until), (Fingerprint(255), Some(UnixMillis(NOW.0 + 3_600_000))));
+        let order = acknowledge("00ff", br#"{"by": "ada", "duration": "1h"}"#, NOW)
+            .ok()
+            .unwrap();
+        let Command::Acknowledge { alert, until, .. } = order else {
+            panic!()
+        };
+        assert_eq!(
+            (alert, until),
+            (Fingerprint(255), Some(UnixMillis(NOW.0 + 3_600_000)))
+        );
     }
 }

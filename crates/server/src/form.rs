@@ -22,7 +22,9 @@ pub(super) async fn parameters(
     body: &mut Option<Incoming>,
 ) -> Result<Parameters, Trouble> {
     let content_type = asked.parts.headers.get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let media = content_type.split(';').next().unwrap_or_default().trim();
     if asked.parts.method != Method::POST {
         return Ok(asked.parameters());
@@ -45,9 +47,13 @@ pub(super) async fn parameters(
 fn boundary(content_type: &str) -> Option<String> {
     let boundary = content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim().trim_matches('"'))
     });
-    boundary.filter(|boundary| (1..=70).contains(&boundary.len())).map(str::to_owned)
+    boundary
+        .filter(|boundary| (1..=70).contains(&boundary.len()))
+        .map(str::to_owned)
 }
 
 /// Names and values of a form as RFC 7578 has it.
@@ -91,8 +97,12 @@ fn name(head: &[u8]) -> Option<String> {
         if !header.trim().eq_ignore_ascii_case("content-disposition") {
             return None;
         }
-        let (_, quoted) = value.split_once(" name=\"").or_else(|| value.split_once(";name=\""))?;
-        quoted.split_once('"').map(|(name, _)| name.replace("%22", "\""))
+        let (_, quoted) = value
+            .split_once(" name=\"")
+            .or_else(|| value.split_once(";name=\""))?;
+        quoted
+            .split_once('"')
+            .map(|(name, _)| name.replace("%22", "\""))
     })
 }
 
@@ -107,9 +117,14 @@ mod tests {
             name=\"match[]\"\r\nContent-Type: text/plain\r\n\r\n\r\n--x y--\r\nepilogue";
         let boundary = boundary("multipart/form-data; charset=utf-8; Boundary=\"x y\"").unwrap();
         let fields = multipart(body, &boundary).unwrap();
-        let fields: Vec<(&str, &str)> =
-            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(fields, [("query", "up{a=\"b\"}\r\nor --x"), ("match[]", "")]);
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            fields,
+            [("query", "up{a=\"b\"}\r\nor --x"), ("match[]", "")]
+        );
         assert_eq!(multipart(b"--a--", "a").unwrap(), []);
         let headless = multipart(b"--a\r\n\r\nvalue\r\n--a--", "a");
         assert_eq!(headless, Err("a part has no name"));
@@ -121,15 +136,24 @@ mod tests {
             ("", "no part begins"),
             ("--a", "text behind a boundary"),
             ("--ax\r\n", "text behind a boundary"),
-            ("--a\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nup", "a part does not end"),
+            (
+                "--a\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nup",
+                "a part does not end",
+            ),
             ("--a\r\nnothing\r\n--a--", "a part has no empty line"),
-            ("--a\r\nContent-Type: text/plain\r\n\r\nup\r\n--a--", "a part has no name"),
+            (
+                "--a\r\nContent-Type: text/plain\r\n\r\nup\r\n--a--",
+                "a part has no name",
+            ),
         ] {
             assert_eq!(multipart(body.as_bytes(), "a"), Err(why), "{body}");
         }
         assert_eq!(boundary("multipart/form-data"), None);
         assert_eq!(boundary("multipart/form-data; boundary="), None);
         let many = "--a\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\n\r\n".repeat(1001);
-        assert_eq!(multipart(format!("{many}--a--").as_bytes(), "a"), Err("too many parts"));
+        assert_eq!(
+            multipart(format!("{many}--a--").as_bytes(), "a"),
+            Err("too many parts")
+        );
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bellwether_exposition::Page;
+use bellwether_routing::Command;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{
@@ -23,25 +25,16 @@ use super::answer::{self, Answer, Trouble};
 use super::api::{self, Counts};
 use super::backend::{Backend, RuleView};
 use super::body::{self, Outgoing};
-use super::cors;
-use super::desk;
-use super::form;
-use super::landing;
-use super::metadata;
-use super::metrics_view;
 use super::negotiate::{Coding, coding, page_format};
 use super::peer::Peer;
 use super::permits::{Lane, Permit, Permits};
 use super::query::{Jobs, Parameters, bad_data, invalid};
 use super::registry::Registry;
 use super::routes::{ENDPOINTS, Endpoint, Route, View, without_repeated_slashes};
-use super::rules_view;
 use super::stats::Stats;
-use super::status;
 use super::stream::Stream;
 use super::web::{Verdict, Verifier};
-use bellwether_exposition::Page;
-use bellwether_routing::Command;
+use super::{cors, desk, form, landing, metadata, metrics_view, rules_view, status};
 
 /// The version told to clients.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -129,8 +122,10 @@ impl Asked<'_> {
 impl Shared {
     pub(super) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
         let permits = Arc::new(Permits::new(*access.limits.max_concurrent_pages as usize));
-        let (queries, connections) =
-            (*access.query.max_concurrency, *access.limits.max_connections);
+        let (queries, connections) = (
+            *access.query.max_concurrency,
+            *access.limits.max_connections,
+        );
         let memory = access.query.total_memory();
         let jobs = Jobs::new(queries, connections, memory, Arc::clone(stats.queries()));
         Self {
@@ -151,7 +146,11 @@ impl Shared {
         request: Request<Incoming>,
     ) -> std::result::Result<Answer, Infallible> {
         let started = Instant::now();
-        let Link { peer, activity, stream } = link;
+        let Link {
+            peer,
+            activity,
+            stream,
+        } = link;
         let (parts, body) = request.into_parts();
         let path = without_repeated_slashes(parts.uri.path());
         let endpoint = Endpoint::of(&path);
@@ -175,8 +174,11 @@ impl Shared {
             asked.unless_left(self.respond(&asked, &mut body)).await
         } else {
             self.stats.refused("busy");
-            Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way")
-                .header(RETRY_AFTER, "1"))
+            Err(Trouble::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests are under way",
+            )
+            .header(RETRY_AFTER, "1"))
         };
         let full = !scrape && guard.counted.is_none();
         let mut answer = answer.unwrap_or_else(|trouble| trouble.answer(path.starts_with("/api/")));
@@ -193,17 +195,23 @@ impl Shared {
         // What is left unread of a body ends the connection, and so does a queue for its place.
         let unread = body.is_some_and(|body| !body.is_end_stream());
         if parts.version < Version::HTTP_2 && (unread || full || self.registry.is_crowded()) {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let handler = endpoint.map_or("other", |endpoint| endpoint.name);
-        self.stats.answered(handler, answer.status().as_u16(), started.elapsed());
+        self.stats
+            .answered(handler, answer.status().as_u16(), started.elapsed());
         Ok(answer.map(|body| body.of(guard)))
     }
 
     async fn respond(&self, asked: &Asked<'_>, body: &mut Option<Incoming>) -> Result<Answer> {
         let Asked { access, parts, .. } = asked;
         if parts.version == Version::HTTP_11 && parts.headers.get_all(HOST).iter().count() != 1 {
-            return Err(Trouble::new(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
+            return Err(Trouble::new(
+                StatusCode::BAD_REQUEST,
+                "exactly one Host header is needed",
+            ));
         }
         // A browser that asks what a page may do sends no password along.
         let reads = |endpoint: &Endpoint| endpoint.takes(&Method::GET);
@@ -216,7 +224,9 @@ impl Shared {
         if !asked.endpoint.is_some_and(Endpoint::is_open) {
             self.admit(asked).await?;
         }
-        let Some(endpoint) = asked.endpoint else { return Err(not_found()) };
+        let Some(endpoint) = asked.endpoint else {
+            return Err(not_found());
+        };
         if !endpoint.takes(&parts.method) {
             let message = format!("{} is not for {}", asked.path, parts.method);
             return Err(Trouble::new(StatusCode::METHOD_NOT_ALLOWED, message)
@@ -267,7 +277,9 @@ impl Shared {
     fn authorize(&self, access: &Access, asked: &Asked<'_>) -> Result<()> {
         let Asked { peer, parts, .. } = asked;
         let users = access.web.users.is_some();
-        let judged = access.control.judge(*peer, &parts.uri, &parts.headers, users);
+        let judged = access
+            .control
+            .judge(*peer, &parts.uri, &parts.headers, users);
         judged.map_err(|refusal| {
             self.stats.refused(refusal.reason);
             let trouble = Trouble::new(refusal.status, refusal.message).hint(refusal.hint);
@@ -280,19 +292,33 @@ impl Shared {
 
     /// Rate and password.
     async fn admit(&self, asked: &Asked<'_>) -> Result<()> {
-        let Asked { access, peer, parts, endpoint, .. } = asked;
+        let Asked {
+            access,
+            peer,
+            parts,
+            endpoint,
+            ..
+        } = asked;
         // Who may open the Unix socket is the file system's business.
         if *peer == Peer::Socket {
             return Ok(());
         }
         let web = &access.web;
-        if web.rate.as_ref().is_some_and(|rate| !rate.take(peer.client(), self.registry.now())) {
+        if web
+            .rate
+            .as_ref()
+            .is_some_and(|rate| !rate.take(peer.client(), self.registry.now()))
+        {
             self.stats.refused("rate");
-            return Err(Trouble::new(StatusCode::TOO_MANY_REQUESTS, "too many requests")
-                .header(RETRY_AFTER, "1"));
+            return Err(
+                Trouble::new(StatusCode::TOO_MANY_REQUESTS, "too many requests")
+                    .header(RETRY_AFTER, "1"),
+            );
         }
         let headers = &parts.headers;
-        let Some(users) = &web.users else { return Ok(()) };
+        let Some(users) = &web.users else {
+            return Ok(());
+        };
         if endpoint.is_some_and(|endpoint| endpoint.changes_state(&parts.method))
             && access.control.has_token(headers)
         {
@@ -302,8 +328,12 @@ impl Shared {
             Verdict::Granted => Ok(()),
             Verdict::Denied => {
                 self.stats.refused("password");
-                Err(Trouble::new(StatusCode::UNAUTHORIZED, "user and password are needed")
-                    .header(WWW_AUTHENTICATE, "Basic realm=\"bellwether\", charset=\"UTF-8\""))
+                Err(
+                    Trouble::new(StatusCode::UNAUTHORIZED, "user and password are needed").header(
+                        WWW_AUTHENTICATE,
+                        "Basic realm=\"bellwether\", charset=\"UTF-8\"",
+                    ),
+                )
             }
             Verdict::Busy => {
                 self.stats.refused("password");
@@ -344,8 +374,11 @@ impl Shared {
     /// The right to make an answer. Where all are taken, clients that do not take theirs give way.
     async fn permit_in(&self, asked: &Asked<'_>, lane: Lane) -> Result<Permit> {
         let busy = || {
-            Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "too many answers are being made")
-                .header(RETRY_AFTER, "5")
+            Trouble::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many answers are being made",
+            )
+            .header(RETRY_AFTER, "5")
         };
         let client = asked.peer.client();
         let wait = async {
@@ -359,7 +392,11 @@ impl Shared {
                 };
             }
         };
-        timeout(PATIENCE, wait).await.ok().flatten().ok_or_else(busy)
+        timeout(PATIENCE, wait)
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(busy)
     }
 
     fn ready(&self) -> Result<Answer> {
@@ -377,9 +414,10 @@ impl Shared {
         // room for its next one.
         let reload = async move { (backend.reload().await, permit) };
         match tokio::spawn(reload).await {
-            Ok((Ok(message), _)) => {
-                Ok(answer::text(StatusCode::OK, format!("{}\n", message.trim_end())))
-            }
+            Ok((Ok(message), _)) => Ok(answer::text(
+                StatusCode::OK,
+                format!("{}\n", message.trim_end()),
+            )),
             Ok((Err(message), _)) => Err(internal(message.trim_end())),
             Err(_) => Err(internal("the reload failed: see the log")),
         }
@@ -406,11 +444,16 @@ impl Shared {
         let backend = Arc::clone(&self.backend);
         // A task of its own: a client that goes away must not leave half of it behind.
         let done = tokio::spawn(async move { (backend.order(order).await, permit) });
-        let (done, _permit) =
-            done.await.map_err(|_| internal("this request failed: see the log"))?;
+        let (done, _permit) = done
+            .await
+            .map_err(|_| internal("this request failed: see the log"))?;
         let id = done.map_err(|error| desk::refused(&error))?;
         let coding = coding(&asked.parts.headers).unwrap_or(Coding::Identity);
-        Ok(answer::success(&serde_json::json!({ "id": id }), coding, None))
+        Ok(answer::success(
+            &serde_json::json!({ "id": id }),
+            coding,
+            None,
+        ))
     }
 
     async fn record(&self, asked: &Asked<'_>, body: &mut Option<Incoming>) -> Result<Answer> {
@@ -494,7 +537,11 @@ fn data(
                 series: store.series(),
                 rules: backend.rules().len(),
                 connections: stats.connections(),
-                requests: stats.requests().values().map(|requests| requests.count).sum(),
+                requests: stats
+                    .requests()
+                    .values()
+                    .map(|requests| requests.count)
+                    .sum(),
             };
             let (health, alerts) = (backend.health(), backend.alerts());
             api::summary(&health, backend.ready(), &alerts, &counts, VERSION, now)
@@ -545,7 +592,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// A form that a browser posts by itself is never `application/json`.
 fn check_json(headers: &HeaderMap) -> Result<()> {
     let unsupported = |message: String| Trouble::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let media = value.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/json") {
         return Err(unsupported(format!(
@@ -568,7 +618,9 @@ pub(super) async fn read_body(asked: &Asked<'_>, body: &mut Option<Incoming>) ->
         Trouble::new(StatusCode::PAYLOAD_TOO_LARGE, message)
             .hint("send it in parts, or raise prometheus.limits.max_body_bytes")
     };
-    let Some(unread) = body else { return Ok(Bytes::new()) };
+    let Some(unread) = body else {
+        return Ok(Bytes::new());
+    };
     if unread.size_hint().lower() > limit {
         return Err(too_large());
     }
@@ -581,10 +633,14 @@ pub(super) async fn read_body(asked: &Asked<'_>, body: &mut Option<Incoming>) ->
             Ok(read.to_bytes())
         }
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            Err(Trouble::new(StatusCode::BAD_REQUEST, format!("cannot read the body: {error}")))
-        }
-        Err(_) => Err(Trouble::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+        Ok(Err(error)) => Err(Trouble::new(
+            StatusCode::BAD_REQUEST,
+            format!("cannot read the body: {error}"),
+        )),
+        Err(_) => Err(Trouble::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not come in time",
+        )),
     }
 }
 
@@ -593,11 +649,17 @@ pub(super) fn internal(message: impl Into<String>) -> Trouble {
 }
 
 pub(super) fn not_acceptable() -> Trouble {
-    Trouble::new(StatusCode::NOT_ACCEPTABLE, "none of the accepted encodings is served")
-        .hint("served are zstd, gzip and identity")
+    Trouble::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "none of the accepted encodings is served",
+    )
+    .hint("served are zstd, gzip and identity")
 }
 
 fn not_found() -> Trouble {
     let paths: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
-    Trouble::new(StatusCode::NOT_FOUND, format!("not found; there are {}", paths.join(", ")))
+    Trouble::new(
+        StatusCode::NOT_FOUND,
+        format!("not found; there are {}", paths.join(", ")),
+    )
 }

@@ -3,11 +3,10 @@
 //! Owns accepting, the handshake, the reaper of overdue connections, the watch on renewed
 //! certificates and the graceful stop. What a request gets is the handler's business.
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -65,9 +64,10 @@ impl fmt::Display for BindError {
                 "the folder of prometheus.control.socket must be writable, and its group one of \
                  this user's",
             ),
-            io::ErrorKind::PermissionDenied => {
-                ("permission denied".to_owned(), "ports below 1024 need CAP_NET_BIND_SERVICE")
-            }
+            io::ErrorKind::PermissionDenied => (
+                "permission denied".to_owned(),
+                "ports below 1024 need CAP_NET_BIND_SERVICE",
+            ),
             io::ErrorKind::AddrNotAvailable => (
                 "not an address of this host".to_owned(),
                 "0.0.0.0 listens on all, 127.0.0.1 only for this host",
@@ -75,9 +75,16 @@ impl fmt::Display for BindError {
             _ if self.address.contains('/') => {
                 (self.error.to_string(), "check prometheus.control.socket")
             }
-            _ => (self.error.to_string(), "check prometheus.host and prometheus.port"),
+            _ => (
+                self.error.to_string(),
+                "check prometheus.host and prometheus.port",
+            ),
         };
-        write!(out, "cannot listen on {}: {reason}\n  hint: {hint}", self.address)
+        write!(
+            out,
+            "cannot listen on {}: {reason}\n  hint: {hint}",
+            self.address
+        )
     }
 }
 
@@ -124,7 +131,10 @@ impl OpenSocket {
     /// # Errors
     /// When the host has no address or the socket cannot be opened.
     pub async fn open(settings: &Prometheus) -> Result<Self, BindError> {
-        let failed = |error| BindError { address: settings.address(), error };
+        let failed = |error| BindError {
+            address: settings.address(),
+            error,
+        };
         let address = resolve(settings).await.map_err(failed)?;
         listen(address).map(Self).map_err(failed)
     }
@@ -149,8 +159,14 @@ impl Handle {
         let address = settings.path.display().to_string();
         let bound = socket::bind(settings);
         let (listener, file) = bound.map_err(|error| BindError { address, error })?;
-        let listener = Listener::Unix { listener, _file: file };
-        Ok(Server { listener, shared: Arc::clone(&self.0) })
+        let listener = Listener::Unix {
+            listener,
+            _file: file,
+        };
+        Ok(Server {
+            listener,
+            shared: Arc::clone(&self.0),
+        })
     }
 }
 
@@ -165,7 +181,12 @@ impl Server {
         backend: Arc<dyn Backend>,
         stats: Arc<Stats>,
     ) -> Result<Self, BindError> {
-        Ok(Self::on(OpenSocket::open(settings).await?, access, backend, stats))
+        Ok(Self::on(
+            OpenSocket::open(settings).await?,
+            access,
+            backend,
+            stats,
+        ))
     }
 
     /// A server on a socket that is open.
@@ -209,7 +230,10 @@ impl Server {
         let alone = matches!(listener, Listener::Tcp(_));
         if alone {
             helpers.push(tokio::spawn(reap(Arc::clone(&shared), stop.child_token())));
-            helpers.push(tokio::spawn(let_in(Arc::clone(&shared), stop.child_token())));
+            helpers.push(tokio::spawn(let_in(
+                Arc::clone(&shared),
+                stop.child_token(),
+            )));
             helpers.push(tokio::spawn(renew(Arc::clone(&shared), stop.child_token())));
         }
         loop {
@@ -233,7 +257,10 @@ impl Server {
         }
         tracker.close();
         if timeout(drain, tracker.wait()).await.is_err() && alone {
-            tracing::warn!(connections = tracker.len(), "requests did not end in time: cut");
+            tracing::warn!(
+                connections = tracker.len(),
+                "requests did not end in time: cut"
+            );
             shared.registry.close(false);
             timeout(LAST_BREATH, tracker.wait()).await.ok();
         }
@@ -247,11 +274,15 @@ async fn resolve(settings: &Prometheus) -> io::Result<SocketAddr> {
     if let Ok(ip) = settings.host.parse::<IpAddr>() {
         return Ok(SocketAddr::new(ip, settings.port));
     }
-    let mut addresses: Vec<SocketAddr> =
-        lookup_host((settings.host.as_str(), settings.port)).await?.collect();
+    let mut addresses: Vec<SocketAddr> = lookup_host((settings.host.as_str(), settings.port))
+        .await?
+        .collect();
     // IPv4 first: a name such as localhost is mostly asked for by IPv4 scrapers.
     addresses.sort_by_key(SocketAddr::is_ipv6);
-    addresses.first().copied().ok_or_else(|| io::Error::other("the host name has no address"))
+    addresses
+        .first()
+        .copied()
+        .ok_or_else(|| io::Error::other("the host name has no address"))
 }
 
 /// Opens the socket. `::` serves IPv4 too, and alone where the system has no IPv6.
@@ -269,7 +300,11 @@ fn is_any_v6(address: SocketAddr) -> bool {
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     if is_any_v6(address) {
@@ -284,7 +319,10 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 /// Whether an accept failed for a client that went away, not for the socket.
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
 }
 
 fn admit(
@@ -333,7 +371,11 @@ async fn connection(
 ) {
     stream.prepare();
     let activity = Arc::clone(&place.activity);
-    let link = Link { peer, activity: Arc::clone(&activity), stream: Arc::clone(&stream) };
+    let link = Link {
+        peer,
+        activity: Arc::clone(&activity),
+        stream: Arc::clone(&stream),
+    };
     let stream = Watched::new(stream, activity, Arc::clone(&shared.registry));
     let tls = access.web.tls.as_ref().filter(|_| peer != Peer::Socket);
     let Some(tls) = tls else {
@@ -395,7 +437,11 @@ fn protocol(limits: &Limits, http2: bool) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(16)
         .max_send_buf_size(64 * 1024)
         .max_pending_accept_reset_streams(16);
-    if http2 { builder.http2_only() } else { builder.http1_only() }
+    if http2 {
+        builder.http2_only()
+    } else {
+        builder.http1_only()
+    }
 }
 
 /// Closes connections that have passed a limit.
@@ -438,7 +484,10 @@ async fn renew(shared: Arc<Shared>, stop: CancellationToken) {
                 told = None;
             }
             Ok(Err(error)) if told.as_ref() != Some(&error) => {
-                tracing::warn!(error, "the changed web configuration is not usable: kept the old");
+                tracing::warn!(
+                    error,
+                    "the changed web configuration is not usable: kept the old"
+                );
                 told = Some(error);
             }
             Ok(Ok(None) | Err(_)) | Err(_) => {}

@@ -3,12 +3,12 @@
 //! Owns the query's parameters and the shape of a value. Copies what it shows out of the store
 //! before it makes JSON of it, so the store is locked only briefly.
 
+use bellwether_core::{Kind, LabelValues, MetricDef};
+use bellwether_tsdb::store::Store;
 use serde_json::{Map, Value, json};
 
 use super::api::{labels, number};
 use super::query::Parameters;
-use bellwether_core::{Kind, LabelValues, MetricDef};
-use bellwether_tsdb::store::Store;
 
 /// Series shown of all metrics together, unless `limit` says otherwise.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -31,17 +31,27 @@ impl Query {
     /// # Errors
     /// What is wrong with the parameters.
     pub(super) fn parse(parameters: &Parameters) -> Result<Self, String> {
-        let mut parsed = Self { names: Vec::new(), limit: DEFAULT_LIMIT };
+        let mut parsed = Self {
+            names: Vec::new(),
+            limit: DEFAULT_LIMIT,
+        };
         for (key, value) in parameters.pairs() {
             match key {
                 "metric" => parsed.names.push(value.to_owned()),
                 "limit" => {
-                    parsed.limit =
-                        value.parse().ok().filter(|limit| *limit <= MAX_LIMIT).ok_or_else(
-                            || format!("limit must be 0 to {MAX_LIMIT}, found {value:?}"),
-                        )?;
+                    parsed.limit = value
+                        .parse()
+                        .ok()
+                        .filter(|limit| *limit <= MAX_LIMIT)
+                        .ok_or_else(|| {
+                            format!("limit must be 0 to {MAX_LIMIT}, found {value:?}")
+                        })?;
                 }
-                _ => return Err(format!("unknown parameter {key:?}: known are metric, limit")),
+                _ => {
+                    return Err(format!(
+                        "unknown parameter {key:?}: known are metric, limit"
+                    ));
+                }
             }
         }
         Ok(parsed)
@@ -64,7 +74,10 @@ struct Shown {
 /// not declared, with that name.
 pub(super) fn view(store: &Store, query: &Query) -> Result<Value, String> {
     let known = |name: &&String| {
-        store.metrics().iter().any(|def| ***name == *def.name || ***name == *def.exported)
+        store
+            .metrics()
+            .iter()
+            .any(|def| ***name == *def.name || ***name == *def.exported)
     };
     if let Some(unknown) = query.names.iter().find(|name| !known(name)) {
         return Err(unknown.clone());
@@ -92,7 +105,11 @@ fn copy(store: &Store, query: &Query) -> Vec<Shown> {
                 .map(|(_, series)| (series.labels().clone(), series.numbers().to_vec()))
                 .collect();
             room -= rows.len();
-            Shown { def: family.def().clone(), series: family.len(), rows }
+            Shown {
+                def: family.def().clone(),
+                series: family.len(),
+                rows,
+            }
         })
         .collect()
 }
@@ -122,18 +139,23 @@ fn value(def: &MetricDef, numbers: &[f64]) -> Map<String, Value> {
     let mut row = Map::new();
     let (key, bounds) = match def.kind {
         Kind::Counter | Kind::Gauge => {
-            row.insert("value".into(), numbers.first().map_or(Value::Null, |value| number(*value)));
+            row.insert(
+                "value".into(),
+                numbers.first().map_or(Value::Null, |value| number(*value)),
+            );
             return row;
         }
         Kind::Histogram => ("buckets", &def.buckets),
         Kind::Summary => ("quantiles", &def.quantiles),
     };
     let named = bounds.iter().zip(numbers);
-    let named: Map<String, Value> =
-        named.map(|(bound, value)| (bound.to_string(), number(*value))).collect();
+    let named: Map<String, Value> = named
+        .map(|(bound, value)| (bound.to_string(), number(*value)))
+        .collect();
     row.insert(key.into(), Value::Object(named));
-    for (key, value) in
-        ["count", "sum"].into_iter().zip(&numbers[bounds.len().min(numbers.len())..])
+    for (key, value) in ["count", "sum"]
+        .into_iter()
+        .zip(&numbers[bounds.len().min(numbers.len())..])
     {
         row.insert(key.into(), number(*value));
     }
@@ -142,12 +164,13 @@ fn value(def: &MetricDef, numbers: &[f64]) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
     use std::time::Duration;
 
     use bellwether_core::{Batch, MetricId, Now, Origin};
     use bellwether_tsdb::store::Options;
+
+    use super::*;
 
     fn parse(query: &str) -> Result<Query, String> {
         Query::parse(&Parameters::new(query, b""))
@@ -160,7 +183,11 @@ mod tests {
             help: "Help.".into(),
             kind,
             labels: labels.iter().map(|label| Arc::from(*label)).collect(),
-            buckets: if kind == Kind::Histogram { [0.5, 2.0].into() } else { [].into() },
+            buckets: if kind == Kind::Histogram {
+                [0.5, 2.0].into()
+            } else {
+                [].into()
+            },
             quantiles: [].into(),
             origin: Origin::Application,
             interval: Duration::from_secs(30),
@@ -187,15 +214,24 @@ mod tests {
     #[test]
     fn everything_declared_with_its_values() {
         let data = ask("");
-        assert_eq!((&data["series"], &data["truncated"]), (&json!(4), &json!(false)));
+        assert_eq!(
+            (&data["series"], &data["truncated"]),
+            (&json!(4), &json!(false))
+        );
         let [queue, took, unused] = [0, 1, 2].map(|index| &data["metrics"][index]);
         assert_eq!(queue["name"], "queue_length");
         assert_eq!(queue["exportedName"], "app_queue_length");
-        assert_eq!(queue["values"][1], json!({"labels": {"queue": "b"}, "value": "NaN"}));
+        assert_eq!(
+            queue["values"][1],
+            json!({"labels": {"queue": "b"}, "value": "NaN"})
+        );
         let histogram =
             json!({"labels": {}, "buckets": {"0.5": 1.0, "2": 2.0}, "count": 3.0, "sum": 9.5});
         assert_eq!(took["values"], json!([histogram]));
-        assert_eq!((&unused["series"], &unused["values"]), (&json!(0), &json!([])));
+        assert_eq!(
+            (&unused["series"], &unused["values"]),
+            (&json!(0), &json!([]))
+        );
     }
 
     #[test]
@@ -206,7 +242,10 @@ mod tests {
         assert_eq!(data["metrics"][0]["values"].as_array().unwrap().len(), 2);
         assert_eq!(data["metrics"][0]["series"], 3);
         assert_eq!(data["truncated"], true);
-        assert_eq!(ask("limit=0&metric=queue%5Flength")["metrics"][0]["series"], 3);
+        assert_eq!(
+            ask("limit=0&metric=queue%5Flength")["metrics"][0]["series"],
+            3
+        );
     }
 
     #[test]
@@ -217,6 +256,10 @@ mod tests {
             let error = parse(&format!("limit={limit}")).unwrap_err();
             assert!(error.contains("0 to 10000"), "{error}");
         }
-        assert!(parse("metrics=a").unwrap_err().contains("unknown parameter"));
+        assert!(
+            parse("metrics=a")
+                .unwrap_err()
+                .contains("unknown parameter")
+        );
     }
 }

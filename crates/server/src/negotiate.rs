@@ -3,10 +3,9 @@
 //! Pure functions over header values. Malformed members of a list are skipped, as RFC 9110 lets
 //! a recipient do.
 
+use bellwether_exposition::Format;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING};
-
-use bellwether_exposition::Format;
 
 /// How a body is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +33,11 @@ impl Coding {
 /// The page format asked for.
 #[must_use]
 pub(super) fn page_format(headers: &HeaderMap) -> Format {
-    let values: Vec<&str> =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     Format::negotiate(&values.join(","))
 }
 
@@ -63,7 +65,10 @@ pub fn coding(headers: &HeaderMap) -> Option<Coding> {
     let wanted = [
         (zstd.unwrap_or(0), Coding::Zstd),
         (gzip.or(any).unwrap_or(0), Coding::Gzip),
-        (identity.unwrap_or(if any == Some(0) { 0 } else { 1 }), Coding::Identity),
+        (
+            identity.unwrap_or(if any == Some(0) { 0 } else { 1 }),
+            Coding::Identity,
+        ),
     ];
     let mut best = None;
     for (quality, coding) in wanted {
@@ -109,8 +114,9 @@ fn thousandths(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use hyper::header::{HeaderName, HeaderValue};
+
+    use super::*;
 
     fn header(name: HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
@@ -141,7 +147,11 @@ mod tests {
             ("gzip;q=2", Some(Coding::Identity)),
             ("gzip;q=0.1234", Some(Coding::Identity)),
         ] {
-            assert_eq!(coding(&header(ACCEPT_ENCODING, accept)), expected, "{accept}");
+            assert_eq!(
+                coding(&header(ACCEPT_ENCODING, accept)),
+                expected,
+                "{accept}"
+            );
         }
         assert_eq!(coding(&HeaderMap::new()), Some(Coding::Identity));
     }

@@ -16,8 +16,14 @@ impl Network {
     #[must_use]
     pub fn loopback() -> Vec<Network> {
         vec![
-            Network { address: IpAddr::from([127, 0, 0, 0]), prefix: 8 },
-            Network { address: IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1_u16]), prefix: 128 },
+            Network {
+                address: IpAddr::from([127, 0, 0, 0]),
+                prefix: 8,
+            },
+            Network {
+                address: IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1_u16]),
+                prefix: 128,
+            },
         ]
     }
 
@@ -40,7 +46,9 @@ fn bits(address: IpAddr) -> (u128, u8) {
 
 fn masked(bits: u128, prefix: u8, width: u8) -> u128 {
     let host = u32::from(width - prefix);
-    bits.checked_shr(host).and_then(|bits| bits.checked_shl(host)).unwrap_or(0)
+    bits.checked_shr(host)
+        .and_then(|bits| bits.checked_shl(host))
+        .unwrap_or(0)
 }
 
 impl FromStr for Network {
@@ -68,7 +76,9 @@ impl FromStr for Network {
                 32 => IpAddr::from((network as u32).to_be_bytes()),
                 _ => IpAddr::from(network.to_be_bytes()),
             };
-            return Err(format!("bits set beyond the prefix; did you mean {address}/{prefix}?"));
+            return Err(format!(
+                "bits set beyond the prefix; did you mean {address}/{prefix}?"
+            ));
         }
         Ok(Self { address, prefix })
     }
@@ -97,16 +107,29 @@ mod tests {
             ("127.0.0.0/8", "::ffff:127.0.0.1", "::ffff:128.0.0.1"),
         ] {
             let parsed: Network = network.parse().unwrap();
-            assert!(parsed.contains(inside.parse().unwrap()), "{network} {inside}");
-            assert!(!parsed.contains(outside.parse().unwrap()), "{network} {outside}");
+            assert!(
+                parsed.contains(inside.parse().unwrap()),
+                "{network} {inside}"
+            );
+            assert!(
+                !parsed.contains(outside.parse().unwrap()),
+                "{network} {outside}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_network() {
-        for text in
-            ["", "a", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.1/8", "10/8"]
-        {
+        for text in [
+            "",
+            "a",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/-1",
+            "10.0.0.0/",
+            "10.0.0.1/8",
+            "10/8",
+        ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
         let error = "10.1.2.3/16".parse::<Network>().unwrap_err();

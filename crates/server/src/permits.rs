@@ -67,7 +67,11 @@ impl Permit {
         let client = super::peer::Peer::Socket.client();
         let permits = Arc::new(Permits::new(0));
         permits.0.lock().held.insert(client, 1);
-        Self { permits, client, reserved: false }
+        Self {
+            permits,
+            client,
+            reserved: false,
+        }
     }
 }
 
@@ -101,15 +105,29 @@ impl Permits {
         let (ticket, granted) = {
             let mut state = self.0.lock();
             if let Some(reserved) = state.take(client, lane) {
-                return Some(Permit { permits: Arc::clone(self), client, reserved });
+                return Some(Permit {
+                    permits: Arc::clone(self),
+                    client,
+                    reserved,
+                });
             }
             let (sender, granted) = oneshot::channel();
             let ticket = state.next;
             state.next += 1;
-            state.waiting.insert(ticket, Waiting { client, lane, granted: sender });
+            state.waiting.insert(
+                ticket,
+                Waiting {
+                    client,
+                    lane,
+                    granted: sender,
+                },
+            );
             (ticket, granted)
         };
-        let _queued = Queued { permits: self, ticket };
+        let _queued = Queued {
+            permits: self,
+            ticket,
+        };
         granted.await.ok()
     }
 
@@ -119,8 +137,18 @@ impl Permits {
             state.put_back(client, reserved);
             state.grant()
         };
-        if let Some((Waiting { client, granted, .. }, reserved)) = granted {
-            let permit = Permit { permits: Arc::clone(self), client, reserved };
+        if let Some((
+            Waiting {
+                client, granted, ..
+            },
+            reserved,
+        )) = granted
+        {
+            let permit = Permit {
+                permits: Arc::clone(self),
+                client,
+                reserved,
+            };
             // One that has left in the meantime gives it back at once.
             drop(granted.send(permit));
         }
@@ -177,16 +205,18 @@ impl State {
                 (self.held.get(client).copied().unwrap_or_default(), *ticket)
             })?;
         let reserved = self.take(client, lane)?;
-        self.waiting.remove(&ticket).map(|waiting| (waiting, reserved))
+        self.waiting
+            .remove(&ticket)
+            .map(|waiting| (waiting, reserved))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::IpAddr;
     use std::pin::Pin;
 
+    use super::*;
     use crate::peer::Peer;
 
     fn client(last: u8) -> Client {
@@ -209,7 +239,10 @@ mod tests {
         let _second = take(2, Lane::Other).unwrap();
         assert!(take(3, Lane::Other).is_none(), "all are taken");
         let scrape = take(1, Lane::Scrape).unwrap();
-        assert!(take(1, Lane::Scrape).is_none(), "one client, one of the reserve");
+        assert!(
+            take(1, Lane::Scrape).is_none(),
+            "one client, one of the reserve"
+        );
         let _other = take(2, Lane::Scrape).unwrap();
         assert!(take(3, Lane::Scrape).is_none(), "the reserve is two");
         drop(scrape);
@@ -217,7 +250,10 @@ mod tests {
         assert!(take(3, Lane::Scrape).is_some());
         drop(first);
         assert!(take(3, Lane::Other).is_some());
-        assert!(permits.0.lock().waiting.is_empty(), "nobody waits who has left");
+        assert!(
+            permits.0.lock().waiting.is_empty(),
+            "nobody waits who has left"
+        );
     }
 
     #[tokio::test]
@@ -248,7 +284,11 @@ mod tests {
         for task in tasks.split_off(2) {
             task.await.unwrap();
         }
-        assert_eq!(order.lock()[..2], [2, 3], "others before the one that holds some");
+        assert_eq!(
+            order.lock()[..2],
+            [2, 3],
+            "others before the one that holds some"
+        );
         drop(two);
         for task in tasks {
             task.await.unwrap();

@@ -19,10 +19,9 @@ mod views;
 
 pub(super) use jobs::Jobs;
 pub(super) use params::{Parameters, bad_data, invalid};
-pub(super) use views::{Past, Reply, trouble};
-
 pub use settings::QueryLimits;
 pub use stats::QueryStats;
+pub(super) use views::{Past, Reply, trouble};
 
 /// An answer in the form of Prometheus's API, as JSON text.
 #[must_use]

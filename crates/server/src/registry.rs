@@ -11,7 +11,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -69,7 +70,11 @@ impl Entry {
     /// nobody has read yet is none of its doing.
     fn waited(&self, now: u64) -> Option<u64> {
         let waited = self.activity.waited(now)?;
-        let unread = || self.stream.as_ref().is_some_and(|stream| stream.has_unread());
+        let unread = || {
+            self.stream
+                .as_ref()
+                .is_some_and(|stream| stream.has_unread())
+        };
         (!self.activity.is_quiet() || !unread()).then_some(waited)
     }
 }
@@ -169,11 +174,21 @@ impl Registry {
             let ticket = inner.next;
             inner.next += 1;
             let stream = stream.cloned();
-            inner.waiting.insert(ticket, Waiting { peer, stream, placed: sender });
+            inner.waiting.insert(
+                ticket,
+                Waiting {
+                    peer,
+                    stream,
+                    placed: sender,
+                },
+            );
             self.crowd.store(inner.waiting.len(), Relaxed);
             (ticket, placed)
         };
-        let _queued = Queued { registry: self, ticket };
+        let _queued = Queued {
+            registry: self,
+            ticket,
+        };
         placed.await.ok()
     }
 
@@ -191,8 +206,13 @@ impl Registry {
         {
             let mut inner = self.inner.lock();
             while let Some((ticket, peer)) = inner.first() {
-                let stream = inner.waiting.get(&ticket).and_then(|first| first.stream.clone());
-                let Some(place) = self.try_place(&mut inner, peer, stream.as_ref()) else { break };
+                let stream = inner
+                    .waiting
+                    .get(&ticket)
+                    .and_then(|first| first.stream.clone());
+                let Some(place) = self.try_place(&mut inner, peer, stream.as_ref()) else {
+                    break;
+                };
                 placed.push((inner.waiting.remove(&ticket), place));
             }
             self.crowd.store(inner.waiting.len(), Relaxed);
@@ -229,7 +249,12 @@ impl Registry {
         inner.open.insert(id, entry);
         *inner.held.entry(peer.client()).or_default() += 1;
         self.stats.one_opened();
-        Some(Place { id, registry: Arc::clone(self), activity, cut })
+        Some(Place {
+            id,
+            registry: Arc::clone(self),
+            activity,
+            cut,
+        })
     }
 
     /// Begins a request that is no scrape. None where as many are under way as may be, so that
@@ -329,12 +354,17 @@ impl Inner {
     /// Whether nobody waits whose client has as few connections as `client`.
     fn is_lightest(&self, client: Client) -> bool {
         let own = self.held(client);
-        self.waiting.values().all(|waiting| self.held(waiting.peer.client()) > own)
+        self.waiting
+            .values()
+            .all(|waiting| self.held(waiting.peer.client()) > own)
     }
 
     /// Who is let in next: of the client with the fewest connections the one that came first.
     fn first(&self) -> Option<(u64, Peer)> {
-        let all = self.waiting.iter().map(|(ticket, waiting)| (*ticket, waiting.peer));
+        let all = self
+            .waiting
+            .iter()
+            .map(|(ticket, waiting)| (*ticket, waiting.peer));
         all.min_by_key(|(ticket, peer)| (self.held(peer.client()), *ticket))
     }
 
@@ -351,7 +381,10 @@ impl Inner {
     fn last(&self) -> Option<u64> {
         let queue = self.queue();
         let length = |waiting: &Waiting| queue.get(&waiting.peer.client()).copied();
-        let all = self.waiting.iter().map(|(ticket, waiting)| (length(waiting), *ticket));
+        let all = self
+            .waiting
+            .iter()
+            .map(|(ticket, waiting)| (length(waiting), *ticket));
         all.max().map(|(_, ticket)| ticket)
     }
 
@@ -360,7 +393,10 @@ impl Inner {
         let queue = self.queue();
         let own = queue.get(&client).copied().unwrap_or_default();
         let last = self.last()?;
-        let most = self.waiting.get(&last).and_then(|last| queue.get(&last.peer.client()))?;
+        let most = self
+            .waiting
+            .get(&last)
+            .and_then(|last| queue.get(&last.peer.client()))?;
         (*most > own + 1).then_some(last)
     }
 
@@ -392,24 +428,32 @@ impl Inner {
         let mut best: Vec<_> = ranked.collect();
         best.sort_unstable();
         // The sockets of few are looked at.
-        let looked = best.iter().rev().take(LOOKED_AT).filter_map(|(_, Reverse(id))| {
-            let entry = self.open.get(id)?;
-            Some((rank(entry, entry.waited(now))?, Reverse(*id)))
-        });
+        let looked = best
+            .iter()
+            .rev()
+            .take(LOOKED_AT)
+            .filter_map(|(_, Reverse(id))| {
+                let entry = self.open.get(id)?;
+                Some((rank(entry, entry.waited(now))?, Reverse(*id)))
+            });
         looked.max().map(|(_, Reverse(id))| id)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::IpAddr;
     use std::task::{Context, Poll, Waker};
 
     use bellwether_schema::Spanned;
 
+    use super::*;
+
     fn limits(max: u32) -> Limits {
-        Limits { max_connections: Spanned::nowhere(max), ..Limits::default() }
+        Limits {
+            max_connections: Spanned::nowhere(max),
+            ..Limits::default()
+        }
     }
 
     fn ip(last: u8) -> Peer {
@@ -428,14 +472,20 @@ mod tests {
     fn place(registry: &Arc<Registry>, last: u8, max: u32) -> Option<Place> {
         let limits = limits(max);
         let mut waiting = std::pin::pin!(registry.place(ip(last), None, &limits));
-        match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        match waiting
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(place) => place,
             Poll::Pending => None,
         }
     }
 
     fn cut(places: &[Place]) -> Vec<bool> {
-        places.iter().map(|place| place.cut.is_cancelled()).collect()
+        places
+            .iter()
+            .map(|place| place.cut.is_cancelled())
+            .collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -448,7 +498,11 @@ mod tests {
         }
         places[0].activity.begin(registry.now());
         let newcomer = place(&registry, 1, 3).unwrap();
-        assert_eq!(cut(&places), [false, true, false], "the oldest is being served");
+        assert_eq!(
+            cut(&places),
+            [false, true, false],
+            "the oldest is being served"
+        );
         places[2].activity.begin(registry.now());
         newcomer.activity.begin(registry.now());
         assert!(place(&registry, 1, 3).is_none(), "all are being served");
@@ -466,7 +520,11 @@ mod tests {
         assert!(place(&registry, 1, 4).is_none());
         assert!(!lone.cut.is_cancelled());
         let newcomer = place(&registry, 2, 4).unwrap();
-        assert_eq!(cut(&many).iter().filter(|cut| **cut).count(), 1, "not even when it is busy");
+        assert_eq!(
+            cut(&many).iter().filter(|cut| **cut).count(),
+            1,
+            "not even when it is busy"
+        );
         assert!(!lone.cut.is_cancelled() && !newcomer.cut.is_cancelled());
         assert_eq!(registry.stats.cuts()[&Cut::Evicted], 1);
     }
@@ -526,7 +584,10 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
-        assert!(wait(9).await.unwrap().is_none(), "the client with the most is turned away");
+        assert!(
+            wait(9).await.unwrap().is_none(),
+            "the client with the most is turned away"
+        );
         let _place = wait(3).await.unwrap().expect("another is let in");
         assert_eq!(registry.inner.lock().waiting.len(), 8);
     }
@@ -534,8 +595,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn other_requests_leave_places_for_scrapes() {
         let registry = registry();
-        let under_way: Vec<_> =
-            (0..14).map(|_| registry.other_request(&limits(16)).unwrap()).collect();
+        let under_way: Vec<_> = (0..14)
+            .map(|_| registry.other_request(&limits(16)).unwrap())
+            .collect();
         assert!(registry.other_request(&limits(16)).is_none());
         drop(under_way);
         assert!(registry.other_request(&limits(16)).is_some());
@@ -548,7 +610,10 @@ mod tests {
             drop(place(&registry, 1, 8).unwrap());
         }
         assert_eq!(registry.stats.connections(), 0);
-        let (slow, idle) = (place(&registry, 1, 8).unwrap(), place(&registry, 1, 8).unwrap());
+        let (slow, idle) = (
+            place(&registry, 1, 8).unwrap(),
+            place(&registry, 1, 8).unwrap(),
+        );
         idle.activity.begin(0);
         idle.activity.end(0, 0);
         later(9000).await;
@@ -575,7 +640,10 @@ mod tests {
         later(1000).await;
         let others: Vec<Place> = (0..3).map(|_| place(&registry, 2, 8).unwrap()).collect();
         registry.evict_stuck(second, ip(2).client());
-        assert!(!stuck.cut.is_cancelled(), "its client has fewer connections");
+        assert!(
+            !stuck.cut.is_cancelled(),
+            "its client has fewer connections"
+        );
         drop(others);
         registry.evict_stuck(second, ip(2).client());
         assert!(stuck.cut.is_cancelled() && !quiet.cut.is_cancelled());

@@ -45,7 +45,14 @@ impl<S> RequestLines<S> {
     pub(super) fn new(stream: S, activity: Arc<Activity>, http1: bool) -> Self {
         let ended = activity.ended();
         let at = if http1 { At::Before } else { At::Rest };
-        Self { stream, activity, http1, ended, at, ready: Vec::new() }
+        Self {
+            stream,
+            activity,
+            http1,
+            ended,
+            at,
+            ready: Vec::new(),
+        }
     }
 
     /// Escapes what is of the request line in `bytes`.
@@ -133,8 +140,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RequestLines<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use tokio::io::AsyncReadExt;
+
+    use super::*;
 
     async fn read(pieces: &[&[u8]]) -> String {
         let mut mock = Vec::new();
@@ -172,17 +180,25 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(1000);
         let mut lines = RequestLines::new(server, Arc::clone(&activity), true);
         let mut next = async |text: &str| {
-            tokio::io::AsyncWriteExt::write_all(&mut client, text.as_bytes()).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut client, text.as_bytes())
+                .await
+                .unwrap();
             let mut bytes = [0; 1000];
             let count = lines.read(&mut bytes).await.unwrap();
             String::from_utf8(bytes[..count].to_vec()).unwrap()
         };
-        assert_eq!(next("POST /?\" HTTP/1.1\r\n\r\n").await, "POST /?%22 HTTP/1.1\r\n\r\n");
+        assert_eq!(
+            next("POST /?\" HTTP/1.1\r\n\r\n").await,
+            "POST /?%22 HTTP/1.1\r\n\r\n"
+        );
         activity.begin(0);
         assert_eq!(next("?\"").await, "?\"", "its body");
         activity.answered();
         activity.end(0, 1);
-        assert_eq!(next("GET /?\" HTTP/1.1\r\n").await, "GET /?%22 HTTP/1.1\r\n");
+        assert_eq!(
+            next("GET /?\" HTTP/1.1\r\n").await,
+            "GET /?%22 HTTP/1.1\r\n"
+        );
         assert_eq!(next("X: ?\"\r\n\r\n").await, "X: ?\"\r\n\r\n");
     }
 }

@@ -78,7 +78,15 @@ const fn page(
     name: &'static str,
     about: &'static str,
 ) -> Endpoint {
-    Endpoint { path, route, name, about, methods: READ, changes: "", needs_parameters: false }
+    Endpoint {
+        path,
+        route,
+        name,
+        about,
+        methods: READ,
+        changes: "",
+        needs_parameters: false,
+    }
 }
 
 /// What parameters are sent to, in the URL or in a form.
@@ -88,16 +96,26 @@ const fn query(
     name: &'static str,
     about: &'static str,
 ) -> Endpoint {
-    Endpoint { methods: QUERY, ..page(path, route, name, about) }
+    Endpoint {
+        methods: QUERY,
+        ..page(path, route, name, about)
+    }
 }
 
 impl Endpoint {
     const fn with(self, methods: &'static str, changes: &'static str) -> Self {
-        Self { methods, changes, ..self }
+        Self {
+            methods,
+            changes,
+            ..self
+        }
     }
 
     const fn needs_parameters(self) -> Self {
-        Self { needs_parameters: true, ..self }
+        Self {
+            needs_parameters: true,
+            ..self
+        }
     }
 
     /// The endpoint of `path`.
@@ -153,20 +171,50 @@ pub(super) fn without_repeated_slashes(path: &str) -> Cow<'_, str> {
 /// Every path there is.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     page("/", Route::Landing, "landing", "this page"),
-    page("/metrics", Route::Metrics, "metrics", "all series, for Prometheus"),
-    page("/-/healthy", Route::Healthy, "healthy", "whether the process answers"),
-    page("/-/ready", Route::Ready, "ready", "whether every collector has run"),
-    page("/-/reload", Route::Reload, "reload", "read the configuration again")
-        .with("POST, PUT", "POST, PUT"),
-    page("/api/v1/record", Route::Record, "record", "record values of applications")
-        .with("POST", "POST"),
+    page(
+        "/metrics",
+        Route::Metrics,
+        "metrics",
+        "all series, for Prometheus",
+    ),
+    page(
+        "/-/healthy",
+        Route::Healthy,
+        "healthy",
+        "whether the process answers",
+    ),
+    page(
+        "/-/ready",
+        Route::Ready,
+        "ready",
+        "whether every collector has run",
+    ),
+    page(
+        "/-/reload",
+        Route::Reload,
+        "reload",
+        "read the configuration again",
+    )
+    .with("POST, PUT", "POST, PUT"),
+    page(
+        "/api/v1/record",
+        Route::Record,
+        "record",
+        "record values of applications",
+    )
+    .with("POST", "POST"),
     page(
         "/api/v1/metrics",
         Route::Api(View::Metrics),
         "api_metrics",
         "declared metrics and their values",
     ),
-    page("/api/v1/alerts", Route::Api(View::Alerts), "api_alerts", "pending and firing alerts"),
+    page(
+        "/api/v1/alerts",
+        Route::Api(View::Alerts),
+        "api_alerts",
+        "pending and firing alerts",
+    ),
     page(
         "/api/v1/alerts/history",
         Route::AlertHistory,
@@ -187,8 +235,13 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "silences; POST makes one: matchers, duration, times, created_by, comment",
     )
     .with("GET, HEAD, POST", "POST"),
-    page("/api/v1/silences/<id>", Route::Silence, "api_silences", "DELETE ends a silence")
-        .with("DELETE", "DELETE"),
+    page(
+        "/api/v1/silences/<id>",
+        Route::Silence,
+        "api_silences",
+        "DELETE ends a silence",
+    )
+    .with("DELETE", "DELETE"),
     page(
         "/api/v1/dead-letters",
         Route::DeadLetters,
@@ -204,9 +257,24 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "why a rule's alerts fire or not, and who is notified: rule, fingerprint",
     )
     .needs_parameters(),
-    page("/api/v1/rules", Route::Api(View::Rules), "api_rules", "rules and their state"),
-    page("/api/v1/health", Route::Api(View::Health), "api_health", "collectors and channels"),
-    page("/api/v1/summary", Route::Api(View::Summary), "api_summary", "everything in short"),
+    page(
+        "/api/v1/rules",
+        Route::Api(View::Rules),
+        "api_rules",
+        "rules and their state",
+    ),
+    page(
+        "/api/v1/health",
+        Route::Api(View::Health),
+        "api_health",
+        "collectors and channels",
+    ),
+    page(
+        "/api/v1/summary",
+        Route::Api(View::Summary),
+        "api_summary",
+        "everything in short",
+    ),
     query(
         "/api/v1/query",
         Route::Past(Past::Query),
@@ -228,7 +296,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "series in history: match[], start, end",
     )
     .needs_parameters(),
-    query("/api/v1/labels", Route::Past(Past::Labels), "api_labels", "names of labels in history"),
+    query(
+        "/api/v1/labels",
+        Route::Past(Past::Labels),
+        "api_labels",
+        "names of labels in history",
+    ),
     query(
         "/api/v1/label/<name>/values",
         Route::Past(Past::Values),
@@ -387,8 +460,9 @@ fn fits(known: &str, path: &str) -> bool {
 /// What stands in `path` for the part of `known` in angle brackets; `path` itself where `known` has
 /// none.
 fn part<'a>(known: &str, path: &'a str) -> Option<&'a str> {
-    let brackets =
-        known.split_once('<').and_then(|(before, rest)| Some((before, rest.split_once('>')?)));
+    let brackets = known
+        .split_once('<')
+        .and_then(|(before, rest)| Some((before, rest.split_once('>')?)));
     match brackets {
         Some((before, (_, after))) => path.strip_prefix(before)?.strip_suffix(after),
         None => (known == path).then_some(path),
@@ -402,13 +476,24 @@ mod tests {
     #[test]
     fn every_path_is_found_and_changes_only_by_methods_it_takes() {
         for endpoint in ENDPOINTS {
-            let Endpoint { path, methods, changes, .. } = endpoint;
+            let Endpoint {
+                path,
+                methods,
+                changes,
+                ..
+            } = endpoint;
             assert_eq!(Endpoint::of(path).map(|found| found.path), Some(*path));
             for method in changes.split(", ").filter(|method| !method.is_empty()) {
-                assert!(methods.split(", ").any(|taken| taken == method), "{path} {method}");
+                assert!(
+                    methods.split(", ").any(|taken| taken == method),
+                    "{path} {method}"
+                );
             }
             let names = ENDPOINTS.iter().filter(|other| other.name == endpoint.name);
-            assert!(names.count() == 1 || endpoint.name == "api_silences", "{path}");
+            assert!(
+                names.count() == 1 || endpoint.name == "api_silences",
+                "{path}"
+            );
         }
         let reload = Endpoint::of("/-/reload").unwrap();
         assert!(reload.takes(&Method::PUT) && reload.changes_state(&Method::POST));
@@ -416,7 +501,11 @@ mod tests {
         let values = Some(Route::Past(Past::Values));
         let of = |path| Endpoint::of(path).map(|endpoint| endpoint.route);
         assert_eq!(of("/api/v1/label/__name__/values"), values);
-        for path in ["/metrics/", "/api/v1/label//values", "/api/v1/label/a/b/values"] {
+        for path in [
+            "/metrics/",
+            "/api/v1/label//values",
+            "/api/v1/label/a/b/values",
+        ] {
             assert_eq!(of(path), None, "{path}");
         }
     }

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
+use bellwether_promql::parse_selector;
 use serde_json::{Value, json};
 
 use super::answer::Trouble;
 use super::api::{time, view_alert};
 use super::backend::{RuleGroup, RuleView};
 use super::query::{Parameters, bad_data, invalid};
-use bellwether_promql::parse_selector;
 
 /// Data of `/api/v1/rules`: groups in the order of their files, those without a rule that is wanted
 /// left out.
@@ -45,8 +45,9 @@ pub(super) fn view(rules: Vec<RuleView>, parameters: &Parameters) -> Result<Valu
     let end = start.saturating_add(wanted.limit).min(groups.len());
     let next = groups.get(end).map(|(group, _)| token(group));
     let shown = groups[start..end].iter();
-    let shown: Vec<Value> =
-        shown.map(|(group, rules)| view_group(group, rules, wanted.alerts)).collect();
+    let shown: Vec<Value> = shown
+        .map(|(group, rules)| view_group(group, rules, wanted.alerts))
+        .collect();
     let mut data = json!({ "groups": shown });
     if let Some(next) = next {
         data["groupNextToken"] = next.into();
@@ -79,7 +80,11 @@ impl<'a> Wanted<'a> {
             "record" => Some(true),
             other => return Err(invalid("type", &format!("not supported value {other:?}"))),
         };
-        let alerts = match parameters.text("exclude_alerts").to_ascii_lowercase().as_str() {
+        let alerts = match parameters
+            .text("exclude_alerts")
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "" | "false" | "0" | "f" => true,
             "true" | "1" | "t" => false,
             other => {
@@ -118,7 +123,9 @@ impl<'a> Wanted<'a> {
             _ => rule.labels.get(name).map_or("", String::as_str),
         };
         let matches = |matchers: &Vec<bellwether_matcher::LabelMatcher>| {
-            matchers.iter().all(|matcher| matcher.test.accepts(label(&matcher.name)))
+            matchers
+                .iter()
+                .all(|matcher| matcher.test.accepts(label(&matcher.name)))
         };
         self.records.is_none_or(|records| rule.records == records)
             && among(&self.names, &rule.name)
@@ -189,10 +196,11 @@ fn view_rule(rule: &RuleView, alerts: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
 
     use bellwether_core::{Alert, AlertState, Labels, Severity, UnixMillis};
+
+    use super::*;
 
     fn rule(name: &str, group: &str, file: &str) -> RuleView {
         RuleView {
@@ -203,7 +211,11 @@ mod tests {
             duration: Duration::from_secs(300),
             severity: Severity::Critical,
             labels: Labels::from([("team".to_owned(), "infra".to_owned())]),
-            alerts: vec![Arc::new(Alert::firing(name, Severity::Critical, Labels::new()))],
+            alerts: vec![Arc::new(Alert::firing(
+                name,
+                Severity::Critical,
+                Labels::new(),
+            ))],
             last_evaluation: Some(UnixMillis(0)),
             evaluation_time: Duration::from_micros(5),
             group: Arc::new(RuleGroup {
@@ -217,7 +229,10 @@ mod tests {
     }
 
     fn all() -> Vec<RuleView> {
-        let records = RuleView { records: true, ..rule("a:b", "g2", "one.yml") };
+        let records = RuleView {
+            records: true,
+            ..rule("a:b", "g2", "one.yml")
+        };
         vec![
             rule("a", "g1", "one.yml"),
             rule("b", "g2", "one.yml"),
@@ -236,15 +251,28 @@ mod tests {
         let group = |group: &Value| {
             let rules = group["rules"].as_array().unwrap().iter();
             let rules: Vec<String> = rules.map(|rule| text(&rule["name"])).collect();
-            format!("{}/{}: {}", text(&group["file"]), text(&group["name"]), rules.join(" "))
+            format!(
+                "{}/{}: {}",
+                text(&group["file"]),
+                text(&group["name"]),
+                rules.join(" ")
+            )
         };
-        data["groups"].as_array().unwrap().iter().map(group).collect()
+        data["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(group)
+            .collect()
     }
 
     #[test]
     fn groups_have_their_names_and_files() {
         let data = ask("");
-        assert_eq!(names(&data), ["one.yml/g1: a", "one.yml/g2: b a:b", "two.yml/g1: c"]);
+        assert_eq!(
+            names(&data),
+            ["one.yml/g1: a", "one.yml/g2: b a:b", "two.yml/g1: c"]
+        );
         assert_eq!(
             (&data["groups"][0]["interval"], &data["groups"][0]["limit"]),
             (&json!(30.0), &json!(0))
@@ -267,10 +295,16 @@ mod tests {
             ("rule_group[]=g1", &["one.yml/g1: a", "two.yml/g1: c"][..]),
             ("rule_group[]=g1&file[]=two.yml", &["two.yml/g1: c"]),
             ("file[]=nowhere", &[]),
-            ("rule_name[]=b&rule_name[]=c", &["one.yml/g2: b", "two.yml/g1: c"]),
+            (
+                "rule_name[]=b&rule_name[]=c",
+                &["one.yml/g2: b", "two.yml/g1: c"],
+            ),
             ("type=record", &["one.yml/g2: a:b"]),
             ("type=alert&rule_group[]=g2", &["one.yml/g2: b"]),
-            ("match[]={team=\"infra\",severity=\"critical\"}&file[]=two.yml", &["two.yml/g1: c"]),
+            (
+                "match[]={team=\"infra\",severity=\"critical\"}&file[]=two.yml",
+                &["two.yml/g1: c"],
+            ),
             ("match[]={team=\"other\"}", &[]),
         ] {
             assert_eq!(names(&ask(query)), expected, "{query}");
@@ -308,12 +342,25 @@ mod tests {
     #[test]
     fn a_rule_tells_its_state_and_what_failed() {
         let sound = rule("disk_full", "g", "f");
-        let broken = RuleView { last_error: Some("no such label".into()), ..sound.clone() };
-        let fresh = RuleView { last_evaluation: None, promql: None, ..sound.clone() };
-        let records = RuleView { records: true, ..broken.clone() };
+        let broken = RuleView {
+            last_error: Some("no such label".into()),
+            ..sound.clone()
+        };
+        let fresh = RuleView {
+            last_evaluation: None,
+            promql: None,
+            ..sound.clone()
+        };
+        let records = RuleView {
+            records: true,
+            ..broken.clone()
+        };
         let [sound, broken, fresh, records] =
             [sound, broken, fresh, records].map(|rule| view_rule(&rule, true));
-        assert_eq!((&sound["type"], &sound["duration"]), (&json!("alerting"), &json!(300.0)));
+        assert_eq!(
+            (&sound["type"], &sound["duration"]),
+            (&json!("alerting"), &json!(300.0))
+        );
         assert_eq!(sound["health"], "ok");
         assert_eq!(sound["query"], "app_disk_usage_percent > 90");
         assert_eq!(sound["condition"], "disk_usage_percent > 90");
@@ -326,7 +373,13 @@ mod tests {
             (&fresh["health"], &fresh["query"]),
             (&json!("unknown"), &json!("disk_usage_percent > 90"))
         );
-        assert_eq!((&records["type"], &records["state"]), (&json!("recording"), &json!(null)));
-        assert_eq!((&records["health"], records["labels"].get("severity")), (&json!("err"), None));
+        assert_eq!(
+            (&records["type"], &records["state"]),
+            (&json!("recording"), &json!(null))
+        );
+        assert_eq!(
+            (&records["health"], records["labels"].get("severity")),
+            (&json!("err"), None)
+        );
     }
 }

@@ -4,7 +4,10 @@ use std::hint::black_box;
 
 /// Whether both are equal, in a time that tells only their lengths.
 pub(super) fn equal(left: &[u8], right: &[u8]) -> bool {
-    let differing = left.iter().zip(right).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
+    let differing = left
+        .iter()
+        .zip(right)
+        .fold(0, |all, (a, b)| black_box(all | (a ^ b)));
     left.len() == right.len() && differing == 0
 }
 

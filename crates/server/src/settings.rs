@@ -8,13 +8,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_core::{is_label_name, is_metric_name};
+use bellwether_schema::{
+    Diagnostics, HumanDuration, SourceLocation, Spanned, is_host_name, section,
+};
 use regex::Regex;
 
 use super::network::Network;
 use super::query::QueryLimits;
-use bellwether_core::{is_label_name, is_metric_name};
-use bellwether_schema::section;
-use bellwether_schema::{Diagnostics, HumanDuration, SourceLocation, Spanned, is_host_name};
 
 section! {
     /// Where the page is served, under which names, to whom and within which limits.
@@ -108,14 +109,20 @@ impl LocalSocket {
     /// The mode as a number; for the owner alone where it is none.
     pub(super) fn mode(&self) -> u32 {
         let octal = self.mode.trim_start_matches("0o");
-        u32::from_str_radix(octal, 8).ok().filter(|mode| *mode <= 0o777).unwrap_or(0o600)
+        u32::from_str_radix(octal, 8)
+            .ok()
+            .filter(|mode| *mode <= 0o777)
+            .unwrap_or(0o600)
     }
 
     fn check(&self, problems: &mut Diagnostics) {
         let octal = self.mode.trim_start_matches("0o");
         if !u32::from_str_radix(octal, 8).is_ok_and(|mode| mode <= 0o777) {
             problems
-                .error(&self.mode.at, format!("not the mode of a file: {:?}", *self.mode))
+                .error(
+                    &self.mode.at,
+                    format!("not the mode of a file: {:?}", *self.mode),
+                )
                 .hint("octal digits, such as \"0660\" for owner and group");
         }
     }
@@ -126,7 +133,10 @@ impl Prometheus {
     pub fn check(&self, problems: &mut Diagnostics) {
         if !valid_host(&self.host) {
             problems
-                .error(&self.host.at, format!("not an address or a host name: {:?}", *self.host))
+                .error(
+                    &self.host.at,
+                    format!("not an address or a host name: {:?}", *self.host),
+                )
                 .hint("an address such as 0.0.0.0, 127.0.0.1 or ::, without the port");
         }
         if !self.metric_prefix.is_empty() && !is_metric_name(&self.metric_prefix) {
@@ -142,7 +152,10 @@ impl Prometheus {
             check_default_label(name, &at, problems);
         }
         if let Err(error) = Regex::new(&self.cors_origin) {
-            problems.error(&self.cors_origin.at, format!("not a regular expression: {error}"));
+            problems.error(
+                &self.cors_origin.at,
+                format!("not a regular expression: {error}"),
+            );
         }
         self.limits.check(problems);
         self.query.check(**self.limits.request_timeout, problems);
@@ -152,7 +165,10 @@ impl Prometheus {
         for network in &self.control.networks {
             if let Err(error) = network.parse::<Network>() {
                 problems
-                    .error(&network.at, format!("not a network: {:?}: {error}", **network))
+                    .error(
+                        &network.at,
+                        format!("not a network: {:?}: {error}", **network),
+                    )
                     .hint("an address and a prefix length, such as 10.0.0.0/8 or fd00::/8");
             }
         }
@@ -166,7 +182,9 @@ impl Prometheus {
     pub fn listen_on(&mut self, address: &str) -> Result<(), String> {
         let wrong = || format!("not an address to listen on: {address:?}: expected host:port");
         let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
-        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let bracketed = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         let host = match (host, bracketed) {
             ("", _) => "::",
             (_, Some(v6)) if v6.parse::<Ipv6Addr>().is_ok() => v6,
@@ -200,11 +218,15 @@ impl Limits {
     /// How often to look for connections that have passed a limit: often enough that none passes
     /// it by much, and no more than a few times a second.
     pub(super) fn resolution(&self) -> Duration {
-        let shortest =
-            [&self.header_timeout, &self.write_timeout, &self.request_timeout, &self.idle_timeout]
-                .into_iter()
-                .map(|span| ***span)
-                .min();
+        let shortest = [
+            &self.header_timeout,
+            &self.write_timeout,
+            &self.request_timeout,
+            &self.idle_timeout,
+        ]
+        .into_iter()
+        .map(|span| ***span)
+        .min();
         let quarter = shortest.unwrap_or_default() / 4;
         quarter.clamp(Duration::from_millis(20), Duration::from_secs(1))
     }
@@ -223,7 +245,9 @@ impl Limits {
             &self.idle_timeout,
         ] {
             if span.is_zero() {
-                problems.error(&span.at, "must be more than zero").hint("such as 10s");
+                problems
+                    .error(&span.at, "must be more than zero")
+                    .hint("such as 10s");
             }
         }
     }
@@ -235,7 +259,10 @@ fn at_least<T: PartialOrd + std::fmt::Display>(
     problems: &mut Diagnostics,
 ) {
     if **value < least {
-        problems.error(&value.at, format!("must be {least} or more, found {}", **value));
+        problems.error(
+            &value.at,
+            format!("must be {least} or more, found {}", **value),
+        );
     }
 }
 
@@ -245,8 +272,9 @@ fn valid_host(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext, parse};
+
+    use super::*;
 
     fn check(yaml: &str) -> Vec<String> {
         let mut problems = Diagnostics::default();
@@ -256,7 +284,11 @@ mod tests {
         {
             settings.check(&mut problems);
         }
-        problems.into_sorted().iter().map(ToString::to_string).collect()
+        problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -269,7 +301,14 @@ mod tests {
 
     #[test]
     fn everything_and_more_hosts() {
-        for host in ["\"::\"", "\"::1\"", "127.0.0.1", "localhost", "a-b.example.org", "host1"] {
+        for host in [
+            "\"::\"",
+            "\"::1\"",
+            "127.0.0.1",
+            "localhost",
+            "a-b.example.org",
+            "host1",
+        ] {
             let yaml = format!(
                 "{{host: {host}, limits: {{idle_timeout: 1m}},
                   control: {{networks: [10.0.0.0/8, \"::1/128\", 192.168.1.7], token_file: t,
@@ -282,32 +321,77 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         for (yaml, expected) in [
-            ("host: 1.2.3.999", "not an address or a host name: \"1.2.3.999\""),
+            (
+                "host: 1.2.3.999",
+                "not an address or a host name: \"1.2.3.999\"",
+            ),
             ("host: \"0.0.0.0:9091\"", "not an address or a host name"),
             ("host: \"\"", "not an address or a host name"),
-            ("port: 70000", "port: expected a whole number from 0 to 65535"),
-            ("metric_prefix: 9lives", "not a valid metric name prefix: \"9lives\""),
+            (
+                "port: 70000",
+                "port: expected a whole number from 0 to 65535",
+            ),
+            (
+                "metric_prefix: 9lives",
+                "not a valid metric name prefix: \"9lives\"",
+            ),
             ("metric_prefix: a-b", "not a valid metric name prefix"),
-            ("default_labels: {a-b: c}", "default_labels.a-b: not a label name"),
+            (
+                "default_labels: {a-b: c}",
+                "default_labels.a-b: not a label name",
+            ),
             ("default_labels: {__name__: c}", "not a label name"),
             ("default_labels: {a:b: c}", "not a label name: \"a:b\""),
-            ("limits: {max_header_bytes: 100}", "must be 8192 or more, found 100"),
+            (
+                "limits: {max_header_bytes: 100}",
+                "must be 8192 or more, found 100",
+            ),
             ("limits: {max_connections: 0}", "must be 8 or more, found 0"),
-            ("limits: {write_timeout: 0}", "limits.write_timeout: must be more than zero"),
-            ("query: {timeout: 0}", "query.timeout: must be more than zero"),
-            ("query: {timeout: 60s}", "a query would be cut before it could time out"),
+            (
+                "limits: {write_timeout: 0}",
+                "limits.write_timeout: must be more than zero",
+            ),
+            (
+                "query: {timeout: 0}",
+                "query.timeout: must be more than zero",
+            ),
+            (
+                "query: {timeout: 60s}",
+                "a query would be cut before it could time out",
+            ),
             ("query: {max_samples: 0}", "must be 1 or more, found 0"),
-            ("query: {max_memory: 0}", "query.max_memory: must be more than zero"),
+            (
+                "query: {max_memory: 0}",
+                "query.max_memory: must be more than zero",
+            ),
             ("query: {max_total_memory: 1MiB}", "less than `max_memory`"),
             ("query: {max_concurrency: 0}", "must be 1 or more, found 0"),
-            ("query: {lookback: 0s}", "query.lookback: must be more than zero"),
-            ("control: {networks: [10.0.0.0/33]}", "control.networks[0]: not a network"),
-            ("control: {networks: [10.0.0.1/8]}", "did you mean 10.0.0.0/8?"),
+            (
+                "query: {lookback: 0s}",
+                "query.lookback: must be more than zero",
+            ),
+            (
+                "control: {networks: [10.0.0.0/33]}",
+                "control.networks[0]: not a network",
+            ),
+            (
+                "control: {networks: [10.0.0.1/8]}",
+                "did you mean 10.0.0.0/8?",
+            ),
             ("control: {networks: [home]}", "not a network: \"home\""),
             ("control: {network: []}", "did you mean \"networks\"?"),
-            ("control: {socket: {path: s, mode: rw}}", "not the mode of a file: \"rw\""),
-            ("control: {socket: {path: s, mode: \"1777\"}}", "not the mode of a file"),
-            ("control: {socket: {mode: \"0600\"}}", "missing key \"path\""),
+            (
+                "control: {socket: {path: s, mode: rw}}",
+                "not the mode of a file: \"rw\"",
+            ),
+            (
+                "control: {socket: {path: s, mode: \"1777\"}}",
+                "not the mode of a file",
+            ),
+            (
+                "control: {socket: {mode: \"0600\"}}",
+                "missing key \"path\"",
+            ),
         ] {
             let problems = check(yaml);
             assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
@@ -327,8 +411,17 @@ mod tests {
             settings.listen_on(text).unwrap();
             assert_eq!((settings.host.as_str(), settings.port), (host, port));
         }
-        for text in ["", "9091", "localhost", "::1:80", "[::1]", "a b:1", "h:65536", "[h]:1", "h:"]
-        {
+        for text in [
+            "",
+            "9091",
+            "localhost",
+            "::1:80",
+            "[::1]",
+            "a b:1",
+            "h:65536",
+            "[h]:1",
+            "h:",
+        ] {
             assert!(Prometheus::default().listen_on(text).is_err(), "{text}");
         }
     }
@@ -337,7 +430,11 @@ mod tests {
     fn addresses_are_written_as_one_types_them() {
         let address = |host: &str| {
             let host = Spanned::nowhere(host.to_owned());
-            Prometheus { host, ..Prometheus::default() }.address()
+            Prometheus {
+                host,
+                ..Prometheus::default()
+            }
+            .address()
         };
         assert_eq!(address("0.0.0.0"), "0.0.0.0:9091");
         assert_eq!(address("::"), "[::]:9091");

@@ -3,11 +3,10 @@
 //! Whoever may open the file may do everything, so it is made under another name, given its owner
 //! and its mode, and only then gets its own.
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use tokio::net::UnixListener;
 
@@ -51,10 +50,16 @@ pub(super) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, File)> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let owner =
-        settings.owner.as_deref().map(|name| id(name, "/etc/passwd", "user")).transpose()?;
-    let group =
-        settings.group.as_deref().map(|name| id(name, "/etc/group", "group")).transpose()?;
+    let owner = settings
+        .owner
+        .as_deref()
+        .map(|name| id(name, "/etc/passwd", "user"))
+        .transpose()?;
+    let group = settings
+        .group
+        .as_deref()
+        .map(|name| id(name, "/etc/group", "group"))
+        .transpose()?;
     let mut temporary = path.clone().into_os_string();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = PathBuf::from(temporary);
@@ -69,7 +74,10 @@ pub(super) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, File)> {
         fs::set_permissions(&temporary, fs::Permissions::from_mode(settings.mode()))?;
         let id = identity(&temporary)?;
         fs::rename(&temporary, path)?;
-        Ok(File { path: path.clone(), id })
+        Ok(File {
+            path: path.clone(),
+            id,
+        })
     };
     match placed() {
         Ok(file) => Ok((listener, file)),
@@ -82,7 +90,9 @@ pub(super) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, File)> {
 
 /// Whether the process that listens on it is this one: a reload makes the file anew.
 fn is_own(path: &Path) -> bool {
-    let Ok(stream) = UnixStream::connect(path) else { return false };
+    let Ok(stream) = UnixStream::connect(path) else {
+        return false;
+    };
     let peer = rustix::net::sockopt::socket_peercred(&stream);
     peer.is_ok_and(|peer| peer.pid == rustix::process::getpid())
 }
@@ -102,11 +112,17 @@ fn id(name: &str, file: &str, kind: &str) -> io::Result<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::Spanned;
 
+    use super::*;
+
     fn settings(path: PathBuf) -> LocalSocket {
-        LocalSocket { path, mode: Spanned::nowhere("0640".into()), owner: None, group: None }
+        LocalSocket {
+            path,
+            mode: Spanned::nowhere("0640".into()),
+            owner: None,
+            group: None,
+        }
     }
 
     #[tokio::test]
@@ -118,7 +134,10 @@ mod tests {
         assert_eq!(mode, 0o640);
         let (_second, second_file) = bind(&settings).expect("a reload makes it anew");
         drop((first, first_file));
-        assert!(settings.path.exists(), "the older one leaves the newer one alone");
+        assert!(
+            settings.path.exists(),
+            "the older one leaves the newer one alone"
+        );
         drop(second_file);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
@@ -130,11 +149,24 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&settings.path).unwrap());
         assert!(bind(&settings).is_ok());
         fs::write(&settings.path, "precious").unwrap();
-        assert!(bind(&settings).unwrap_err().to_string().contains("no socket"));
+        assert!(
+            bind(&settings)
+                .unwrap_err()
+                .to_string()
+                .contains("no socket")
+        );
         assert_eq!(fs::read(&settings.path).unwrap(), b"precious");
-        let missing = LocalSocket { group: Some("no such group".into()), ..settings };
+        let missing = LocalSocket {
+            group: Some("no such group".into()),
+            ..settings
+        };
         fs::remove_file(&missing.path).unwrap();
-        assert!(bind(&missing).unwrap_err().to_string().contains("no group \"no such group\""));
+        assert!(
+            bind(&missing)
+                .unwrap_err()
+                .to_string()
+                .contains("no group \"no such group\"")
+        );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -55,9 +56,16 @@ impl Stats {
     /// being served (`full`), or gave up over a failed TLS handshake (`handshake`), by reason.
     #[must_use]
     pub fn closed(&self) -> Vec<(&'static str, u64)> {
-        let cuts = self.cuts().into_iter().map(|(cut, count)| (cut.as_str(), count));
-        let others = [("full", self.rejected()), ("handshake", self.handshakes_failed())];
-        cuts.chain(others.into_iter().filter(|(_, count)| *count > 0)).collect()
+        let cuts = self
+            .cuts()
+            .into_iter()
+            .map(|(cut, count)| (cut.as_str(), count));
+        let others = [
+            ("full", self.rejected()),
+            ("handshake", self.handshakes_failed()),
+        ];
+        cuts.chain(others.into_iter().filter(|(_, count)| *count > 0))
+            .collect()
     }
 
     /// Connections open now.

@@ -14,7 +14,10 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Data of `/api/v1/status/flags`.
 pub(super) fn flags(flags: BTreeMap<&'static str, String>) -> Value {
-    flags.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
+    flags
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect()
 }
 
 /// Data of `/api/v1/status/runtimeinfo`.
@@ -56,8 +59,9 @@ pub(super) fn targets(health: &Health, parameters: &Parameters) -> Result<Value,
     let wanted = |name: &str| active && (pool.is_empty() || pool == name);
     let collectors = health.collectors.iter();
     let collectors = collectors.filter(|(origin, _)| wanted(origin.as_str()));
-    let active: Vec<Value> =
-        collectors.map(|(origin, collector)| target(origin.as_str(), collector)).collect();
+    let active: Vec<Value> = collectors
+        .map(|(origin, collector)| target(origin.as_str(), collector))
+        .collect();
     Ok(json!({
         "activeTargets": active,
         "droppedTargets": [],
@@ -88,7 +92,11 @@ fn target(name: &str, collector: &CollectorHealth) -> Value {
 
 /// Data of `/api/v1/scrape_pools`.
 pub(super) fn scrape_pools(health: &Health) -> Value {
-    let names: Vec<&str> = health.collectors.keys().map(|origin| origin.as_str()).collect();
+    let names: Vec<&str> = health
+        .collectors
+        .keys()
+        .map(|origin| origin.as_str())
+        .collect();
     json!({ "scrapePools": names })
 }
 
@@ -100,10 +108,11 @@ pub(super) fn alertmanagers(urls: &[String]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
 
     use bellwether_core::{Failure, Origin, UnixMillis};
+
+    use super::*;
 
     #[test]
     fn collectors_are_targets() {
@@ -115,15 +124,25 @@ mod tests {
         };
         let down = CollectorHealth {
             success: Some(false),
-            failure: Some(Failure { reason: "refused", detail: "no route".into() }),
+            failure: Some(Failure {
+                reason: "refused",
+                detail: "no route".into(),
+            }),
             ..CollectorHealth::default()
         };
         let collectors = BTreeMap::from([(Origin::System, up), (Origin::Neo4j, down)]);
-        let health = Health { collectors, ..Health::default() };
+        let health = Health {
+            collectors,
+            ..Health::default()
+        };
         let ask = |query: &str| targets(&health, &Parameters::new(query, b""));
         let data = ask("state=active").unwrap();
         let all = data["activeTargets"].as_array().unwrap();
-        let of = |name: &str| all.iter().find(|one| one["labels"]["collector"] == name).unwrap();
+        let of = |name: &str| {
+            all.iter()
+                .find(|one| one["labels"]["collector"] == name)
+                .unwrap()
+        };
         assert_eq!(
             (&of("system")["health"], &of("system")["scrapeInterval"]),
             (&json!("up"), &json!("30s"))
@@ -133,9 +152,21 @@ mod tests {
             (&of("neo4j")["health"], &of("neo4j")["lastError"]),
             (&json!("down"), &json!("no route"))
         );
-        assert_eq!(ask("scrapePool=neo4j").unwrap()["activeTargets"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            ask("scrapePool=neo4j").unwrap()["activeTargets"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
         assert_eq!(ask("state=dropped").unwrap()["activeTargets"], json!([]));
         assert!(ask("state=lost").is_err());
-        assert_eq!(scrape_pools(&health)["scrapePools"].as_array().unwrap().len(), 2);
+        assert_eq!(
+            scrape_pools(&health)["scrapePools"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
     }
 }

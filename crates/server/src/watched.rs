@@ -42,11 +42,17 @@ impl Watched {
         activity: Arc<Activity>,
         registry: Arc<Registry>,
     ) -> Self {
-        Self { stream, activity, registry, closing: Closing::No }
+        Self {
+            stream,
+            activity,
+            registry,
+            closing: Closing::No,
+        }
     }
 
     fn note_write(&self, result: &Poll<io::Result<usize>>) {
-        self.activity.wrote(result.is_pending(), self.registry.now());
+        self.activity
+            .wrote(result.is_pending(), self.registry.now());
     }
 }
 
@@ -98,7 +104,10 @@ impl AsyncWrite for Watched {
         let this = &mut *self;
         if let Closing::No = this.closing {
             this.stream.end()?;
-            this.closing = Closing::Lingers { until: Box::pin(sleep(LINGER)), left: LINGER_BYTES };
+            this.closing = Closing::Lingers {
+                until: Box::pin(sleep(LINGER)),
+                left: LINGER_BYTES,
+            };
         }
         let Closing::Lingers { until, left } = &mut this.closing else {
             return Poll::Ready(Ok(()));

@@ -14,17 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use hyper::header::{HeaderName, HeaderValue};
-use rustls::ServerConfig;
-
-pub use settings::WebConfig;
-
 use bellwether_files as files;
 use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics};
+use hyper::header::{HeaderName, HeaderValue};
 pub(super) use rate::Rate;
-pub(super) use users::{Verdict, Verifier};
-
+use rustls::ServerConfig;
+pub use settings::WebConfig;
 use users::Users;
+pub(super) use users::{Verdict, Verifier};
 
 /// What a web configuration file asks for, ready to use. The default asks for nothing.
 #[derive(Default)]
@@ -76,7 +73,10 @@ impl Web {
         let web = Self::read(path, &mut problems);
         match web {
             Some(web) if problems.is_empty() => Ok(web),
-            _ => Err(WebError { file: path.to_owned(), problems: problems.into_sorted() }),
+            _ => Err(WebError {
+                file: path.to_owned(),
+                problems: problems.into_sorted(),
+            }),
         }
     }
 
@@ -110,10 +110,15 @@ impl Web {
         let config = WebConfig::decode(&node, &mut DecodeContext::new(problems, &environment))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let named = config.files().map(|file| directory.join(file));
-        let files = named.map(|file| (file.clone(), stamp(&file))).collect::<Vec<_>>();
+        let files = named
+            .map(|file| (file.clone(), stamp(&file)))
+            .collect::<Vec<_>>();
         let headers = settings::headers(&config.http_server_config, problems);
         let users = Users::new(&config.basic_auth_users, problems);
-        let rate = config.rate_limit.as_ref().and_then(|rate| Rate::new(rate, problems));
+        let rate = config
+            .rate_limit
+            .as_ref()
+            .and_then(|rate| Rate::new(rate, problems));
         let http2 = config.http_server_config.http2;
         let tls = match &config.tls_server_config {
             Some(tls) => Some(tls::build(tls, http2, directory, problems)?),
@@ -125,7 +130,10 @@ impl Web {
             headers,
             rate,
             path: Some(path.to_owned()),
-            files: [(path.to_owned(), stamp_of_config)].into_iter().chain(files).collect(),
+            files: [(path.to_owned(), stamp_of_config)]
+                .into_iter()
+                .chain(files)
+                .collect(),
         })
     }
 
@@ -137,7 +145,9 @@ impl Web {
     /// Whether the file or one it names is no longer as it was read: certificates are renewed
     /// without anybody telling.
     pub(super) fn changed(&self) -> bool {
-        self.files.iter().any(|(path, before)| stamp(path) != *before)
+        self.files
+            .iter()
+            .any(|(path, before)| stamp(path) != *before)
     }
 }
 

@@ -5,11 +5,11 @@
 //! `{% set ns.x = ns.x ~ ns.x %}` doubles a text with each turn. Only `set` carries a value on, so
 //! what it sets goes through a filter that `nesting` puts into the tag.
 
+use bellwether_core::MAX_NESTING;
 use minijinja::value::{ObjectRepr, ValueKind};
 use minijinja::{Environment, Error, State, Value};
 
 use super::functions::invalid;
-use bellwether_core::MAX_NESTING;
 
 /// The filter of a variable, and of a text between `set` and `endset`.
 pub(super) const VARIABLE: &str = "__variable__";
@@ -30,14 +30,18 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter(VARIABLE, |state: &mut State<'_, '_>, value: Value| {
         bounded(state, value, true)
     });
-    environment
-        .add_filter(PART, |state: &mut State<'_, '_>, value: Value| bounded(state, value, false));
+    environment.add_filter(PART, |state: &mut State<'_, '_>, value: Value| {
+        bounded(state, value, false)
+    });
 }
 
 /// `value`, where it is neither too deep nor too large.
 fn bounded(state: &mut State<'_, '_>, value: Value, namespaces: bool) -> Result<Value, Error> {
     let left = state.get_or_insert_extension(Left(MOST));
-    let mut looking = Looking { left: &mut left.0, namespaces };
+    let mut looking = Looking {
+        left: &mut left.0,
+        namespaces,
+    };
     let value = looking.settled(value)?;
     looking.at(&value)?;
     Ok(value)
@@ -68,7 +72,9 @@ impl Looking<'_> {
 
     /// What is only made while it is gone through, as a list.
     fn settled(&mut self, value: Value) -> Result<Value, Error> {
-        let lazy = value.as_object().is_some_and(|object| object.repr() == ObjectRepr::Iterable);
+        let lazy = value
+            .as_object()
+            .is_some_and(|object| object.repr() == ObjectRepr::Iterable);
         if !lazy {
             return Ok(value);
         }
@@ -86,7 +92,9 @@ impl Looking<'_> {
         while let Some((value, depth)) = open.pop() {
             self.spend(1)?;
             if depth > MAX_NESTING {
-                return Err(invalid(format!("a value nested deeper than {MAX_NESTING} levels")));
+                return Err(invalid(format!(
+                    "a value nested deeper than {MAX_NESTING} levels"
+                )));
             }
             if let Some(text) = value.as_str() {
                 self.spend(text.len() >> 10)?;
@@ -94,7 +102,9 @@ impl Looking<'_> {
                     return Err(invalid(format!("a text of more than {LONGEST_TEXT} bytes")));
                 }
             }
-            let Some(object) = value.as_object() else { continue };
+            let Some(object) = value.as_object() else {
+                continue;
+            };
             if !self.namespaces && object.type_name().ends_with("::Namespace") {
                 return Err(invalid("a namespace inside of a namespace".into()));
             }
@@ -121,8 +131,9 @@ impl Looking<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{described, environment, parsed, rendered};
     use minijinja::{Value, context};
+
+    use crate::{described, environment, parsed, rendered};
 
     /// Renders `source` where the stack is as small as a worker's.
     fn render(source: &str) -> String {
@@ -134,7 +145,8 @@ mod tests {
             let done = parsed(&environment, &source, |template| {
                 rendered(template, Value::from(fields), 1 << 20)
             });
-            done.and_then(|done| done).unwrap_or_else(|error| described(&error))
+            done.and_then(|done| done)
+                .unwrap_or_else(|error| described(&error))
         };
         thread.spawn(render).unwrap().join().unwrap()
     }
@@ -162,7 +174,11 @@ mod tests {
             "{% set ns = namespace(a=ns) %}".repeat(20_000) + "{{ ns }}",
         ] {
             let told = render(&source);
-            assert!(told.contains("nested deeper than 100 levels"), "{}: {told}", &source[..80]);
+            assert!(
+                told.contains("nested deeper than 100 levels"),
+                "{}: {told}",
+                &source[..80]
+            );
         }
     }
 
@@ -173,7 +189,11 @@ mod tests {
             "{% set ns = namespace() %}{% set ns.a = [{'b': ns}] %}{{ ns }}",
             "{% set a = namespace() %}{% set b = namespace() %}{% set a.b = b %}{% set b.a = a %}{{ a }}",
         ] {
-            assert_eq!(render(source), "a namespace inside of a namespace", "{source}");
+            assert_eq!(
+                render(source),
+                "a namespace inside of a namespace",
+                "{source}"
+            );
         }
         // Each call costs several of the levels that a rendering may have.
         let calls = "{% macro m(x) %}{{ m([[[[[[[[x]]]]]]]]) }}{{ x }}{% endmacro %}{{ m(1) }}";
@@ -192,7 +212,10 @@ mod tests {
             "{% set y = 'x' * 99999 %}{{ ('a' * 99999) | reReplaceAll('a', y) }}",
         ] {
             let told = render(source);
-            assert!(told.contains("a text of more than 4194304 bytes"), "{source}: {told:.90}");
+            assert!(
+                told.contains("a text of more than 4194304 bytes"),
+                "{source}: {told:.90}"
+            );
         }
         let wide =
             "{% set x = range(9000) | list %}{% for i in range(900) %}{% set y = x %}{% endfor %}";
@@ -205,10 +228,22 @@ mod tests {
             ("{% set x = 1 if list else 2 %}{{ x }}", "1"),
             ("{% set a, b = 1, 'x' %}{{ a }}{{ b }}", "1x"),
             ("{%- set x = 3 -%} {{ x - 1 }}", "2"),
-            ("{% set x = list | first %}{% set x | upper %}{{ x }}{% endset %}{{ x }}", "A"),
-            ("{% set x %}-{{ list | join(',') }}{% endset %}{{ x }}", "-a,b"),
-            ("{% set x = list | reverse %}{{ x }}{{ x }}", "['b', 'a']['b', 'a']"),
-            ("{% set x = labels %}{{ x.job }}{% set x = \"%}\" %}{{ x }}", "node%}"),
+            (
+                "{% set x = list | first %}{% set x | upper %}{{ x }}{% endset %}{{ x }}",
+                "A",
+            ),
+            (
+                "{% set x %}-{{ list | join(',') }}{% endset %}{{ x }}",
+                "-a,b",
+            ),
+            (
+                "{% set x = list | reverse %}{{ x }}{{ x }}",
+                "['b', 'a']['b', 'a']",
+            ),
+            (
+                "{% set x = labels %}{{ x.job }}{% set x = \"%}\" %}{{ x }}",
+                "node%}",
+            ),
             (
                 "{% set x = (1 == 2) %}{{ x }}{# {% set #}{% raw %}{% set y = 1 %}{% endraw %}",
                 "False{% set y = 1 %}",

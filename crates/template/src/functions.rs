@@ -10,11 +10,9 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use parking_lot::Mutex;
 use regex::{Regex, RegexBuilder};
 
-use super::bounds;
-use super::humanize;
 use super::label_map::LabelMap;
 use super::moment::{self, Lasting, Moment};
-use super::printf;
+use super::{bounds, humanize, printf};
 
 type Form = fn(&Value) -> Result<Value, Error>;
 
@@ -23,8 +21,12 @@ const FORMS: [(&str, Form); 23] = [
     ("humanize", |value| form(value, humanize::humanize)),
     ("humanize1024", |value| form(value, humanize::humanize1024)),
     ("humanizeDuration", |value| form(value, humanize::duration)),
-    ("humanizePercentage", |value| form(value, humanize::percentage)),
-    ("humanizeTimestamp", |value| form(value, humanize::timestamp)),
+    ("humanizePercentage", |value| {
+        form(value, humanize::percentage)
+    }),
+    ("humanizeTimestamp", |value| {
+        form(value, humanize::timestamp)
+    }),
     ("toUpper", |value| Ok(text(value).to_uppercase().into())),
     ("toLower", |value| Ok(text(value).to_lowercase().into())),
     ("title", |value| Ok(title(&text(value)).into())),
@@ -34,21 +36,30 @@ const FORMS: [(&str, Form); 23] = [
     ("safeHtml", |value| Ok(Value::from_safe_string(text(value)))),
     ("safeUrl", |value| Ok(Value::from_safe_string(text(value)))),
     ("urlUnescape", |value| url_unescape(&text(value))),
-    ("urlQueryEscape", |value| Ok(url_query_escape(&text(value)).into())),
+    ("urlQueryEscape", |value| {
+        Ok(url_query_escape(&text(value)).into())
+    }),
     ("toJson", |value| {
         let json = serde_json::to_string(value);
-        json.map(Value::from).map_err(|error| invalid(error.to_string()))
+        json.map(Value::from)
+            .map_err(|error| invalid(error.to_string()))
     }),
     ("len", |value| {
-        let length = value.len().or_else(|| value.as_str().map(|text| text.chars().count()));
+        let length = value
+            .len()
+            .or_else(|| value.as_str().map(|text| text.chars().count()));
         Ok(length.unwrap_or_default().into())
     }),
     ("toTime", |value| Ok(Value::from_object(Moment::of(value)?))),
-    ("toDuration", |value| number(value).map(|seconds| Value::from_object(Lasting(seconds)))),
+    ("toDuration", |value| {
+        number(value).map(|seconds| Value::from_object(Lasting(seconds)))
+    }),
     ("graphLink", |value| Ok(link(&text(value), 0).into())),
     ("tableLink", |value| Ok(link(&text(value), 1).into())),
     ("urlPath", |value| Ok(url_path(&text(value)).into())),
-    ("parseDuration", |value| moment::seconds(&text(value)).map(Value::from)),
+    ("parseDuration", |value| {
+        moment::seconds(&text(value)).map(Value::from)
+    }),
 ];
 
 /// Adds all of them, as functions and as filters.
@@ -70,16 +81,27 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_function("printf", |format: &str, values: Rest<Value>| {
         printf::printf(format, &values)
     });
-    environment.add_filter("printf", |value: Value, format: &str, before: Rest<Value>| {
-        let values: Vec<Value> = before.0.into_iter().chain([value]).collect();
-        printf::printf(format, &values)
+    environment.add_filter(
+        "printf",
+        |value: Value, format: &str, before: Rest<Value>| {
+            let values: Vec<Value> = before.0.into_iter().chain([value]).collect();
+            printf::printf(format, &values)
+        },
+    );
+    environment.add_function("date", |layout: &str, value: Value| {
+        Moment::of(&value)?.form(layout)
     });
-    environment.add_function("date", |layout: &str, value: Value| Moment::of(&value)?.form(layout));
-    environment.add_filter("date", |value: Value, layout: &str| Moment::of(&value)?.form(layout));
+    environment.add_filter("date", |value: Value, layout: &str| {
+        Moment::of(&value)?.form(layout)
+    });
     environment.add_function("tz", |zone: &str, value: Value| moved(zone, &value));
     environment.add_filter("tz", |value: Value, zone: &str| moved(zone, &value));
-    environment.add_function("since", |state: &State<'_, '_>, value: Value| since(state, &value));
-    environment.add_filter("since", |state: &State<'_, '_>, value: Value| since(state, &value));
+    environment.add_function("since", |state: &State<'_, '_>, value: Value| {
+        since(state, &value)
+    });
+    environment.add_filter("since", |state: &State<'_, '_>, value: Value| {
+        since(state, &value)
+    });
     add_patterns(environment);
 }
 
@@ -87,19 +109,29 @@ fn add_patterns(environment: &mut Environment<'static>) {
     let patterns = Arc::new(Patterns::default());
     let known = Arc::clone(&patterns);
     environment.add_function("match", move |pattern: &str, value: Value| {
-        known.get(pattern).map(|pattern| pattern.is_match(&text(&value)))
+        known
+            .get(pattern)
+            .map(|pattern| pattern.is_match(&text(&value)))
     });
     let known = Arc::clone(&patterns);
     environment.add_filter("match", move |value: Value, pattern: &str| {
-        known.get(pattern).map(|pattern| pattern.is_match(&text(&value)))
+        known
+            .get(pattern)
+            .map(|pattern| pattern.is_match(&text(&value)))
     });
     let known = Arc::clone(&patterns);
-    environment.add_function("reReplaceAll", move |pattern: &str, by: &str, value: Value| {
-        replaced(&known.get(pattern)?, by, &text(&value))
-    });
-    environment.add_filter("reReplaceAll", move |value: Value, pattern: &str, by: &str| {
-        replaced(&patterns.get(pattern)?, by, &text(&value))
-    });
+    environment.add_function(
+        "reReplaceAll",
+        move |pattern: &str, by: &str, value: Value| {
+            replaced(&known.get(pattern)?, by, &text(&value))
+        },
+    );
+    environment.add_filter(
+        "reReplaceAll",
+        move |value: Value, pattern: &str, by: &str| {
+            replaced(&patterns.get(pattern)?, by, &text(&value))
+        },
+    );
 }
 
 /// `text` with each match of `pattern` replaced; ended where it grows too long.
@@ -132,7 +164,9 @@ impl Patterns {
             return Ok(known.clone());
         }
         let pattern_of_crate = bellwether_matcher::translate(pattern).map_err(invalid)?;
-        let compiled = RegexBuilder::new(&pattern_of_crate).size_limit(1 << 20).build();
+        let compiled = RegexBuilder::new(&pattern_of_crate)
+            .size_limit(1 << 20)
+            .build();
         let compiled = compiled.map_err(|error| invalid(error.to_string()))?;
         if known.len() >= Self::MOST {
             known.clear();
@@ -162,7 +196,11 @@ pub(super) fn number(value: &Value) -> Result<f64, Error> {
     number
         .or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()))
         .or_else(|| value.downcast_object_ref::<Moment>().map(Moment::seconds))
-        .or_else(|| value.downcast_object_ref::<Lasting>().map(|lasting| lasting.0))
+        .or_else(|| {
+            value
+                .downcast_object_ref::<Lasting>()
+                .map(|lasting| lasting.0)
+        })
         .ok_or_else(|| invalid(format!("not a number: {value}")))
 }
 
@@ -174,7 +212,8 @@ fn link(query: &str, tab: u8) -> String {
 /// What follows the host of a URL.
 fn url_path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
+    rest.find('/')
+        .map_or("", |at| rest[at..].trim_end_matches('/'))
 }
 
 /// As Go's `slice`: from one place of a text or a list up to another. What is shorter gives less,
@@ -267,7 +306,11 @@ fn strip_domain(text: &str) -> String {
         return text.to_owned();
     }
     let name = host.split('.').next().unwrap_or_default();
-    if port.is_empty() { name.to_owned() } else { format!("{name}:{port}") }
+    if port.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}:{port}")
+    }
 }
 
 fn url_query_escape(text: &str) -> String {
@@ -283,7 +326,9 @@ fn url_unescape(text: &str) -> Result<Value, Error> {
             b'+' => b' ',
             b'%' => {
                 let digits = [rest.next(), rest.next()].map(|digit| {
-                    digit.and_then(|digit| char::from(digit).to_digit(16)).map(|digit| digit as u8)
+                    digit
+                        .and_then(|digit| char::from(digit).to_digit(16))
+                        .map(|digit| digit as u8)
                 });
                 let [Some(high), Some(low)] = digits else {
                     return Err(invalid(format!("no escaped URL: {text}")));
@@ -320,7 +365,9 @@ mod tests {
             list => ["a", "b"],
             value => 1_234_567,
         };
-        environment().render_str(source, context).unwrap_or_else(|error| described(&error))
+        environment()
+            .render_str(source, context)
+            .unwrap_or_else(|error| described(&error))
     }
 
     #[test]
@@ -330,34 +377,79 @@ mod tests {
             ("{{ 'the QUICK fox_y' | title }}", "The QUICK Fox_y"),
             ("[{{ '  x ' | trimSpace }}]", "[x]"),
             ("{{ join(', ', list) }} {{ list | join('-') }}", "a, b a-b"),
-            ("{{ match('^a.c$', 'abc') }} {{ 'xabc' | match('^abc') }}", "True False"),
+            (
+                "{{ match('^a.c$', 'abc') }} {{ 'xabc' | match('^abc') }}",
+                "True False",
+            ),
             ("{{ reReplaceAll('(a)b', '${1}x', 'ab ab') }}", "ax ax"),
             ("{{ 'ab' | reReplaceAll('b', '') }}", "a"),
             ("{{ stringSlice('x', 'y') | join('+') }}", "x+y"),
-            ("{{ humanize(1234567) }} {{ value | humanize }}", "1.235M 1.235M"),
-            ("{{ 1536 | humanize1024 }} {{ 0.5 | humanizePercentage }}", "1.5ki 50%"),
+            (
+                "{{ humanize(1234567) }} {{ value | humanize }}",
+                "1.235M 1.235M",
+            ),
+            (
+                "{{ 1536 | humanize1024 }} {{ 0.5 | humanizePercentage }}",
+                "1.5ki 50%",
+            ),
             ("{{ 3723 | humanizeDuration }}", "1h 2m 3s"),
             ("{{ since(starts) | humanizeDuration }}", "1h 2m 3s"),
-            ("{{ starts | date('15:04 Mon, 02 Jan 2006') }}", "04:00 Sat, 21 Nov 2026"),
-            ("{{ starts | tz('Europe/Paris') | date('15:04 MST') }}", "05:00 CET"),
-            ("{{ 'host.example.org:9100' | stripPort }}", "host.example.org"),
+            (
+                "{{ starts | date('15:04 Mon, 02 Jan 2006') }}",
+                "04:00 Sat, 21 Nov 2026",
+            ),
+            (
+                "{{ starts | tz('Europe/Paris') | date('15:04 MST') }}",
+                "05:00 CET",
+            ),
+            (
+                "{{ 'host.example.org:9100' | stripPort }}",
+                "host.example.org",
+            ),
             ("{{ 'host.example.org:9100' | stripDomain }}", "host:9100"),
             (
                 "{{ '10.0.0.1:9100' | stripDomain }} {{ '[::1]:9' | stripPort }}",
                 "10.0.0.1:9100 ::1",
             ),
-            ("{{ 'a%20b+c' | urlUnescape }} {{ 'a b&c' | urlQueryEscape }}", "a b c a+b%26c"),
-            ("{{ '<b>' | safeHtml }} {{ list | toJson }} {{ list | len }}", "<b> [\"a\",\"b\"] 2"),
-            ("{{ printf('%.2f %s', 1.5, 'x') }} {{ 3 | printf('%03d') }}", "1.50 x 003"),
+            (
+                "{{ 'a%20b+c' | urlUnescape }} {{ 'a b&c' | urlQueryEscape }}",
+                "a b c a+b%26c",
+            ),
+            (
+                "{{ '<b>' | safeHtml }} {{ list | toJson }} {{ list | len }}",
+                "<b> [\"a\",\"b\"] 2",
+            ),
+            (
+                "{{ printf('%.2f %s', 1.5, 'x') }} {{ 3 | printf('%03d') }}",
+                "1.50 x 003",
+            ),
             ("{{ '1h30m' | parseDuration }}", "5400.0"),
-            ("{{ 3661.5 | toDuration }} {{ 0.25 | toDuration }}", "1h1m1.5s 250ms"),
+            (
+                "{{ 3661.5 | toDuration }} {{ 0.25 | toDuration }}",
+                "1h1m1.5s 250ms",
+            ),
             ("{{ 61 | toDuration | humanizeDuration }}", "1m 1s"),
-            ("{{ slice('abcdef', 1, 3) }} {{ slice(list, 1) | join }}", "bc b"),
-            ("{{ slice('ab', 1, 9) }}{{ slice('ab', 5) }}{{ slice('ab', 1, 0) }}", "b"),
-            ("{{ 'up > 0' | graphLink }}", "/graph?g0.expr=up+%3E+0&g0.tab=0"),
-            ("{{ 'https://h:1/a/b/' | urlPath }}{{ 'http://h' | urlPath }}", "/a/b"),
+            (
+                "{{ slice('abcdef', 1, 3) }} {{ slice(list, 1) | join }}",
+                "bc b",
+            ),
+            (
+                "{{ slice('ab', 1, 9) }}{{ slice('ab', 5) }}{{ slice('ab', 1, 0) }}",
+                "b",
+            ),
+            (
+                "{{ 'up > 0' | graphLink }}",
+                "/graph?g0.expr=up+%3E+0&g0.tab=0",
+            ),
+            (
+                "{{ 'https://h:1/a/b/' | urlPath }}{{ 'http://h' | urlPath }}",
+                "/a/b",
+            ),
             ("{{ without({'a': 1, 'b': 2}, ['a']) }}", "map[b:2]"),
-            ("{{ print({'b': [1, 'x'], 'a': none}) }}", "map[a:<nil> b:[1 x]]"),
+            (
+                "{{ print({'b': [1, 'x'], 'a': none}) }}",
+                "map[a:<nil> b:[1 x]]",
+            ),
             ("[{{ nothing.at.all }}{{ nothing | toUpper }}]", "[]"),
         ] {
             assert_eq!(render(source), expected, "{source}");
@@ -368,7 +460,9 @@ mod tests {
     fn html_is_escaped_where_that_is_asked_for_and_not_twice() {
         let mut environment = environment();
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
-        let shown = environment.render_str("{{ '<b>' }} {{ '<b>' | safeHtml }}", ()).unwrap();
+        let shown = environment
+            .render_str("{{ '<b>' }} {{ '<b>' | safeHtml }}", ())
+            .unwrap();
         assert_eq!(shown, "&lt;b&gt; <b>");
     }
 
@@ -378,14 +472,21 @@ mod tests {
             ("{{ 'x' | humanize }}", "not a number: x"),
             ("{{ 'x' | match('(') }}", "unclosed group"),
             ("{{ 'x' | date('2006') }}", "not a time: x"),
-            ("{{ starts | tz('Europe/Atlantis') }}", "unknown time zone: Europe/Atlantis"),
+            (
+                "{{ starts | tz('Europe/Atlantis') }}",
+                "unknown time zone: Europe/Atlantis",
+            ),
             ("{{ '%zz' | urlUnescape }}", "no escaped URL"),
             (
                 "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
                 "fuel",
             ),
         ] {
-            assert!(render(source).contains(expected), "{source}: {}", render(source));
+            assert!(
+                render(source).contains(expected),
+                "{source}: {}",
+                render(source)
+            );
         }
     }
 }

@@ -32,7 +32,11 @@ pub fn general(value: f64, digits: usize) -> String {
 }
 
 fn without_zeros(text: &str) -> &str {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
+    }
 }
 
 /// With metric prefixes: `1.235M`, `12m`.
@@ -54,7 +58,11 @@ pub fn humanize1024(value: f64) -> String {
     if value.abs() <= 1.0 || !value.is_finite() {
         return general(value, 4);
     }
-    scaled(value, 1024.0, &["ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"])
+    scaled(
+        value,
+        1024.0,
+        &["ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"],
+    )
 }
 
 fn scaled(mut value: f64, base: f64, prefixes: &[&str]) -> String {
@@ -105,7 +113,12 @@ pub fn duration(seconds: f64) -> String {
         return format!("{sign}{}s", general(seconds, 4));
     }
     let whole = seconds as u64;
-    let (s, m, h, d) = (whole % 60, whole / 60 % 60, whole / 3600 % 24, whole / 86_400);
+    let (s, m, h, d) = (
+        whole % 60,
+        whole / 60 % 60,
+        whole / 3600 % 24,
+        whole / 86_400,
+    );
     match (d, h) {
         (0, 0) => format!("{sign}{m}m {s}s"),
         (0, _) => format!("{sign}{h}h {m}m {s}s"),
@@ -120,9 +133,10 @@ pub fn timestamp(seconds: f64) -> String {
         .then(|| Timestamp::from_millisecond((seconds * 1e9) as i64 / 1_000_000).ok())
         .flatten();
     match moment {
-        Some(moment) => {
-            moment.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC").to_string()
-        }
+        Some(moment) => moment
+            .to_zoned(TimeZone::UTC)
+            .strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC")
+            .to_string(),
         None => general(seconds, 4),
     }
 }
@@ -167,7 +181,12 @@ mod tests {
         );
         check(
             percentage,
-            &[(-0.22222, "-22.22%"), (0.1234567, "12.35%"), (0.0, "0%"), (1.0, "100%")],
+            &[
+                (-0.22222, "-22.22%"),
+                (0.1234567, "12.35%"),
+                (0.0, "0%"),
+                (1.0, "100%"),
+            ],
         );
         check(
             duration,
@@ -178,7 +197,10 @@ mod tests {
                 (3600.0, "1h 0m 0s"),
                 (86_400.0, "1d 0h 0m 0s"),
                 (86_400.0 + 3600.0, "1d 1h 0m 0s"),
-                (-(86_400.0 * 2.0 + 3600.0 * 3.0 + 60.0 * 4.0 + 5.0), "-2d 3h 4m 5s"),
+                (
+                    -(86_400.0 * 2.0 + 3600.0 * 3.0 + 60.0 * 4.0 + 5.0),
+                    "-2d 3h 4m 5s",
+                ),
                 (0.1, "100ms"),
                 (0.0001, "100us"),
                 (0.12345, "123.5ms"),

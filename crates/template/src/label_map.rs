@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bellwether_core::Labels;
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object};
-
-use bellwether_core::Labels;
 
 /// Labels by name. One that is not there is empty, as in Prometheus; as a whole they are shown as
 /// Go shows a map: `map[instance:db-1 job:node]`.
@@ -26,12 +25,20 @@ impl LabelMap {
 
 impl Object for LabelMap {
     fn get_value(self: &Arc<Self>, name: &Value) -> Option<Value> {
-        let value = self.labels.get(name.as_str()?).map_or(self.missing, String::as_str);
+        let value = self
+            .labels
+            .get(name.as_str()?)
+            .map_or(self.missing, String::as_str);
         Some(Value::from(value))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.labels.keys().map(|name| Value::from(name.as_str())).collect())
+        Enumerator::Values(
+            self.labels
+                .keys()
+                .map(|name| Value::from(name.as_str()))
+                .collect(),
+        )
     }
 
     fn render(self: &Arc<Self>, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,17 +13,15 @@ mod nesting;
 mod printf;
 mod samples;
 
-pub use functions::text;
-pub use humanize::{general, humanize};
-pub use label_map::LabelMap;
-pub use samples::{Answers, Samples, add_queries};
-
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
-
 use bellwether_core::MAX_NESTING;
+pub use functions::text;
+pub use humanize::{general, humanize};
+pub use label_map::LabelMap;
+use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
+pub use samples::{Answers, Samples, add_queries};
 
 /// Most instructions of one rendering. A message of ten thousand alerts takes some hundred
 /// thousand; a template that loops for long ends here.
@@ -76,7 +74,9 @@ pub fn parsed<T>(
     then: impl FnOnce(&Template<'_, '_>) -> T,
 ) -> Result<T, Error> {
     let prepared = nesting::prepared(source)?;
-    environment.template_from_str(&prepared).map(|template| then(&template))
+    environment
+        .template_from_str(&prepared)
+        .map(|template| then(&template))
 }
 
 /// What `template` makes of `fields`.
@@ -103,7 +103,9 @@ pub fn rendered(template: &Template<'_, '_>, fields: Value, most: usize) -> Resu
     let page = page(template, fields, most)?;
     let mut text = String::from_utf8(page.bytes).unwrap_or_else(|error| {
         // Cut within a character.
-        String::from_utf8_lossy(error.as_bytes()).trim_end_matches('\u{fffd}').to_owned()
+        String::from_utf8_lossy(error.as_bytes())
+            .trim_end_matches('\u{fffd}')
+            .to_owned()
     });
     if page.full {
         text.push_str("...");
@@ -112,7 +114,11 @@ pub fn rendered(template: &Template<'_, '_>, fields: Value, most: usize) -> Resu
 }
 
 fn page(template: &Template<'_, '_>, fields: Value, most: usize) -> Result<Page, Error> {
-    let mut page = Page { bytes: Vec::new(), most, full: false };
+    let mut page = Page {
+        bytes: Vec::new(),
+        most,
+        full: false,
+    };
     let done = template.render_captured_to(fields, &mut page).map(drop);
     if !page.full {
         done?;
@@ -182,7 +188,9 @@ pub fn number(value: Option<f64>) -> Value {
 /// What is wrong with a template, in one line, with its line where that says something.
 #[must_use]
 pub fn described(error: &Error) -> String {
-    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let what = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned);
     match error.line() {
         Some(line) if line > 1 => format!("line {line}: {what}"),
         _ => what,
@@ -201,10 +209,16 @@ mod tests {
             rendered(&template, Value::from(()), most)
         };
         assert_eq!(render("a{{ 1 }}", 10).unwrap(), "a1");
-        assert_eq!(render("{% for x in range(9) %}é{% endfor %}", 7).unwrap(), "ééé...");
+        assert_eq!(
+            render("{% for x in range(9) %}é{% endfor %}", 7).unwrap(),
+            "ééé..."
+        );
         assert!(render("{{ 1 // 0 }}", 7).is_err());
         let template = environment.template_from_str("{{ 'x' * 8 }}").unwrap();
         assert_eq!(whole(&template, (), 8).unwrap(), "xxxxxxxx");
-        assert_eq!(described(&whole(&template, (), 7).unwrap_err()), "more than 7 bytes");
+        assert_eq!(
+            described(&whole(&template, (), 7).unwrap_err()),
+            "more than 7 bytes"
+        );
     }
 }

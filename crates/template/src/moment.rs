@@ -47,7 +47,11 @@ impl Moment {
     /// By a layout of Go, which shows the second of January 2006, or of strftime.
     pub(super) fn form(&self, layout: &str) -> Result<String, Error> {
         let utc = self.0.offset().is_zero();
-        let layout = if layout.contains('%') { layout.to_owned() } else { of_go(layout, utc) };
+        let layout = if layout.contains('%') {
+            layout.to_owned()
+        } else {
+            of_go(layout, utc)
+        };
         strtime::format(&layout, &self.0).map_err(|error| invalid(error.to_string()))
     }
 }
@@ -59,7 +63,11 @@ impl Object for Moment {
 
     /// As Go prints a time.
     fn render(self: &Arc<Self>, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.form("%Y-%m-%d %H:%M:%S%.f %z %Z").map_err(|_| fmt::Error)?)
+        out.write_str(
+            &self
+                .form("%Y-%m-%d %H:%M:%S%.f %z %Z")
+                .map_err(|_| fmt::Error)?,
+        )
     }
 }
 
@@ -175,9 +183,13 @@ pub(super) fn seconds(text: &str) -> Result<f64, Error> {
         return Err(unknown());
     }
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(unknown)?;
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(unknown)?;
         let (count, unit) = rest.split_at(digits);
-        let end = unit.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(unit.len());
+        let end = unit
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(unit.len());
         let each = match &unit[..end] {
             "ms" => SignedDuration::from_millis(1),
             "s" => SignedDuration::from_secs(1),
@@ -203,10 +215,22 @@ mod tests {
         let moment = Moment::of(&Value::from("2026-11-21T04:05:09.25Z")).unwrap();
         let paris = moment.moved("Europe/Paris").unwrap();
         for (layout, utc, there) in [
-            ("2006-01-02T15:04:05Z07:00", "2026-11-21T04:05:09Z", "2026-11-21T05:05:09+01:00"),
+            (
+                "2006-01-02T15:04:05Z07:00",
+                "2026-11-21T04:05:09Z",
+                "2026-11-21T05:05:09+01:00",
+            ),
             ("Jan _2 3:04PM", "Nov 21 4:05AM", "Nov 21 5:05AM"),
-            ("Monday, January 2, 06", "Saturday, November 21, 26", "Saturday, November 21, 26"),
-            ("15:04:05.000 -0700 MST", "04:05:09.250 +0000 UTC", "05:05:09.250 +0100 CET"),
+            (
+                "Monday, January 2, 06",
+                "Saturday, November 21, 26",
+                "Saturday, November 21, 26",
+            ),
+            (
+                "15:04:05.000 -0700 MST",
+                "04:05:09.250 +0000 UTC",
+                "05:05:09.250 +0100 CET",
+            ),
             ("%H:%M", "04:05", "05:05"),
         ] {
             assert_eq!(moment.form(layout).unwrap(), utc, "{layout}");

@@ -6,13 +6,22 @@
 
 use std::borrow::Cow;
 
+use bellwether_core::MAX_NESTING;
 use minijinja::{Error, ErrorKind};
 
 use super::bounds;
-use bellwether_core::MAX_NESTING;
 
 /// Blocks that an `end...` closes; `set` is one where nothing is assigned.
-const BLOCKS: [&str; 8] = ["if", "for", "with", "macro", "call", "filter", "block", "autoescape"];
+const BLOCKS: [&str; 8] = [
+    "if",
+    "for",
+    "with",
+    "macro",
+    "call",
+    "filter",
+    "block",
+    "autoescape",
+];
 const OPERATORS: [&str; 7] = ["not", "and", "or", "in", "is", "if", "else"];
 
 /// The template with all that it sets bounded.
@@ -23,7 +32,11 @@ pub(super) fn prepared(source: &str) -> Result<Cow<'_, str>, Error> {
     check(source)?;
     let (mut out, mut from) = (String::new(), 0);
     for set in parts(source).filter_map(|part| part.set) {
-        let filter = if set.is_part { bounds::PART } else { bounds::VARIABLE };
+        let filter = if set.is_part {
+            bounds::PART
+        } else {
+            bounds::VARIABLE
+        };
         match set.value {
             Some(value) => {
                 out.push_str(&source[from..value]);
@@ -85,7 +98,10 @@ pub(super) fn pieces(source: &str) -> Vec<Piece<'_>> {
     let (mut open, mut from) = (0_usize, 0);
     let mut put = |from: usize, to: usize, sets| {
         if from < to {
-            pieces.push(Piece { source: &source[from..to], sets });
+            pieces.push(Piece {
+                source: &source[from..to],
+                sets,
+            });
         }
     };
     for part in parts(source) {
@@ -143,10 +159,20 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
     std::iter::from_fn(move || {
         let rest = &source[at..];
         let opens = |brace: &usize| rest[brace + 1..].starts_with(['{', '%', '#']);
-        let start = at + rest.match_indices('{').map(|(brace, _)| brace).find(opens)?;
+        let start = at
+            + rest
+                .match_indices('{')
+                .map(|(brace, _)| brace)
+                .find(opens)?;
         let (kind, inside) = (&source[start..start + 2], &source[start + 2..]);
         let whole = |end: Option<usize>| end.map_or(source.len(), |end| end);
-        let mut part = Part { start, end: source.len(), step: Step::None, deepest: 0, set: None };
+        let mut part = Part {
+            start,
+            end: source.len(),
+            step: Step::None,
+            deepest: 0,
+            set: None,
+        };
         if kind == "{#" {
             part.end = whole(inside.find("#}").map(|end| start + 2 + end + 2));
         } else {
@@ -185,7 +211,9 @@ fn end_of_raw(text: &str) -> Option<usize> {
         let at = from + open;
         let inside = text[at + 2..].trim_start_matches(['-', '+']).trim_start();
         if inside.starts_with("endraw") {
-            return inside.find("%}").map(|end| text.len() - inside.len() + end + 2);
+            return inside
+                .find("%}")
+                .map(|end| text.len() - inside.len() + end + 2);
         }
         from = at + 2;
     }
@@ -215,7 +243,13 @@ struct Tag<'s> {
 impl<'s> Tag<'s> {
     /// Reads up to `close`.
     fn read(text: &'s str, close: &str) -> Self {
-        let mut tag = Tag { first: "", assigns: None, deepest: 0, closed: None, rest: "" };
+        let mut tag = Tag {
+            first: "",
+            assigns: None,
+            deepest: 0,
+            closed: None,
+            rest: "",
+        };
         let mut levels = vec![Level::default()];
         let mut after_value = false;
         let mut at = 0;
@@ -256,7 +290,9 @@ impl<'s> Tag<'s> {
                 }
                 '.' => levels[top].after += 1,
                 '0'..='9' => {
-                    length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+                    length = rest
+                        .find(|c: char| !c.is_ascii_alphanumeric())
+                        .unwrap_or(rest.len());
                     after_value = true;
                 }
                 _ if c.is_alphabetic() || c == '_' => {
@@ -268,19 +304,32 @@ impl<'s> Tag<'s> {
                     }
                     after_value = !OPERATORS.contains(&word);
                     if !after_value {
-                        levels[top] = Level { operators: levels[top].operators + 1, after: 0 };
+                        levels[top] = Level {
+                            operators: levels[top].operators + 1,
+                            after: 0,
+                        };
                     }
                 }
                 '-' | '+' | '*' | '/' | '%' | '~' | '=' | '!' | '<' | '>' | '|' => {
                     let two = ["**", "//", "==", "!=", "<=", ">="];
-                    length = if two.iter().any(|two| rest.starts_with(two)) { 2 } else { 1 };
-                    levels[top] = Level { operators: levels[top].operators + 1, after: 0 };
+                    length = if two.iter().any(|two| rest.starts_with(two)) {
+                        2
+                    } else {
+                        1
+                    };
+                    levels[top] = Level {
+                        operators: levels[top].operators + 1,
+                        after: 0,
+                    };
                     after_value = false;
                 }
                 _ => {}
             }
             at += length;
-            let depth = levels.iter().map(|level| 1 + level.operators + level.after).sum();
+            let depth = levels
+                .iter()
+                .map(|level| 1 + level.operators + level.after)
+                .sum();
             tag.deepest = tag.deepest.max(depth);
             // What follows makes it no less deep.
             if depth > MAX_NESTING {
@@ -301,10 +350,17 @@ impl Tag<'_> {
         };
         let target = self.assigns.map_or("", |value| &text[..value]);
         // Without a value it is no tag, which the parser says best.
-        if self.assigns.is_some_and(|value| text[value..end].trim().is_empty()) {
+        if self
+            .assigns
+            .is_some_and(|value| text[value..end].trim().is_empty())
+        {
             return None;
         }
-        Some(Set { value: self.assigns, end, is_part: target.contains('.') })
+        Some(Set {
+            value: self.assigns,
+            end,
+            is_part: target.contains('.'),
+        })
     }
 }
 
@@ -347,9 +403,17 @@ mod tests {
                 format!("{{{{ {}1{} }}}}", "abs(".repeat(n), ")".repeat(n)),
                 format!("{}{}", "{% if 1 %}".repeat(n), "{% endif %}".repeat(n)),
                 format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(n)),
-                format!("{}{}", "{% for x in y %}".repeat(n), "{% endfor %}".repeat(n)),
+                format!(
+                    "{}{}",
+                    "{% for x in y %}".repeat(n),
+                    "{% endfor %}".repeat(n)
+                ),
                 format!("{}{}", "{% with %}".repeat(n), "{%- endwith -%}".repeat(n)),
-                format!("{}{}", "{% filter upper %}".repeat(n), "{% endfilter %}".repeat(n)),
+                format!(
+                    "{}{}",
+                    "{% filter upper %}".repeat(n),
+                    "{% endfilter %}".repeat(n)
+                ),
                 format!("{}{}", "{% set x %}".repeat(n), "{% endset %}".repeat(n)),
             ]
         };
@@ -359,7 +423,12 @@ mod tests {
         }
         for source in deep(20_000) {
             let error = compile(&mut environment, "deep", &source).unwrap_err();
-            assert_eq!(error.detail(), Some("nested deeper than 100 levels"), "{}", &source[..40]);
+            assert_eq!(
+                error.detail(),
+                Some("nested deeper than 100 levels"),
+                "{}",
+                &source[..40]
+            );
         }
     }
 
@@ -378,8 +447,15 @@ mod tests {
             "{% raw %}{{{% endraw %}",
             " d",
         ];
-        assert_eq!(found.iter().map(|piece| piece.source).collect::<Vec<_>>(), expected);
-        assert!(found.iter().all(|piece| piece.sets == piece.source.contains("set x")));
+        assert_eq!(
+            found.iter().map(|piece| piece.source).collect::<Vec<_>>(),
+            expected
+        );
+        assert!(
+            found
+                .iter()
+                .all(|piece| piece.sets == piece.source.contains("set x"))
+        );
     }
 
     #[test]

@@ -4,10 +4,9 @@
 
 use std::fmt::Write;
 
+use bellwether_core::MAX_NESTING;
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
-
-use bellwether_core::MAX_NESTING;
 
 use super::functions::{invalid, number, text};
 use super::humanize::general;
@@ -87,13 +86,18 @@ fn verb(text: &str) -> Result<(Verb, &str), Error> {
         let (precision, after) = digits(after)?;
         (found.precision, rest) = (Some(precision), after);
     }
-    let verb = rest.chars().next().ok_or_else(|| invalid("printf: a % at the end".into()))?;
+    let verb = rest
+        .chars()
+        .next()
+        .ok_or_else(|| invalid("printf: a % at the end".into()))?;
     found.verb = verb;
     Ok((found, &rest[verb.len_utf8()..]))
 }
 
 fn digits(text: &str) -> Result<(usize, &str), Error> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     if end == 0 {
         return Ok((0, text));
     }
@@ -108,9 +112,9 @@ impl Verb {
             's' | 'v' => self.cut(plain(value)),
             'q' => format!("{:?}", self.cut(text(value))),
             't' => text(value),
-            'x' | 'X' if value.kind() == ValueKind::String => {
-                text(value).bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
-            }
+            'x' | 'X' if value.kind() == ValueKind::String => text(value)
+                .bytes()
+                .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
             verb => match number(value) {
                 Ok(number) => match self.number(number) {
                     Some(body) => body,
@@ -119,7 +123,11 @@ impl Verb {
                 Err(_) => return format!("%!{verb}({})", told(value)),
             },
         };
-        let body = if matches!(self.verb, 'X' | 'G') { body.to_uppercase() } else { body };
+        let body = if matches!(self.verb, 'X' | 'G') {
+            body.to_uppercase()
+        } else {
+            body
+        };
         self.padded(body)
     }
 
@@ -164,12 +172,20 @@ impl Verb {
 
     fn padded(&self, body: String) -> String {
         let missing = self.width.saturating_sub(body.chars().count());
-        match (self.minus, self.zero && !matches!(self.verb, 's' | 'v' | 'q' | 't')) {
+        match (
+            self.minus,
+            self.zero && !matches!(self.verb, 's' | 'v' | 'q' | 't'),
+        ) {
             _ if missing == 0 => body,
             (true, _) => body + &" ".repeat(missing),
             (false, true) => {
                 let signed = usize::from(body.starts_with(['+', '-', ' ']));
-                format!("{}{}{}", &body[..signed], "0".repeat(missing), &body[signed..])
+                format!(
+                    "{}{}{}",
+                    &body[..signed],
+                    "0".repeat(missing),
+                    &body[signed..]
+                )
             }
             (false, false) => " ".repeat(missing) + &body,
         }
@@ -194,7 +210,13 @@ fn printed(value: &Value, depth: usize) -> String {
         },
         ValueKind::Seq | ValueKind::Iterable => {
             let items = value.try_iter().into_iter().flatten();
-            format!("[{}]", items.map(|item| inside(&item)).collect::<Vec<_>>().join(" "))
+            format!(
+                "[{}]",
+                items
+                    .map(|item| inside(&item))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            )
         }
         ValueKind::Map => {
             let mut pairs: Vec<(String, String)> = value
@@ -256,14 +278,26 @@ mod tests {
     fn numbers_and_texts_are_those_of_go() {
         let x = || Value::from("x");
         let cases: &[(&str, &[Value], &str)] = &[
-            ("%v %v %v", &[100_000.into(), 1_000_000.into(), 0.1.into()], "100000 1e+06 0.1"),
-            ("%g %.3g", &[1_234_567.into(), 91.27.into()], "1.234567e+06 91.3"),
+            (
+                "%v %v %v",
+                &[100_000.into(), 1_000_000.into(), 0.1.into()],
+                "100000 1e+06 0.1",
+            ),
+            (
+                "%g %.3g",
+                &[1_234_567.into(), 91.27.into()],
+                "1.234567e+06 91.3",
+            ),
             (
                 "%8.2f|%-8.1f|%08.2f|%+.1e",
                 &[(-2.5).into(), (-2.5).into(), (-2.5).into(), (-2.5).into()],
                 "   -2.50|-2.5    |-0002.50|-2.5e+00",
             ),
-            ("%5s|%-5s|%q", &[x(), x(), "a\"b".into()], "    x|x    |\"a\\\"b\""),
+            (
+                "%5s|%-5s|%q",
+                &[x(), x(), "a\"b".into()],
+                "    x|x    |\"a\\\"b\"",
+            ),
             (
                 "%.2s %5.1f%% %6d|%-6d|%06d",
                 &["abc".into(), 12.345.into(), 42.into(), 42.into(), 42.into()],
@@ -271,12 +305,27 @@ mod tests {
             ),
             (
                 "%x %X %#x %o %b %c %x",
-                &[255.into(), 255.into(), 255.into(), 8.into(), 5.into(), 65.into(), "hi".into()],
+                &[
+                    255.into(),
+                    255.into(),
+                    255.into(),
+                    8.into(),
+                    5.into(),
+                    65.into(),
+                    "hi".into(),
+                ],
                 "ff FF 0xff 10 101 A 6869",
             ),
             (
                 "%f %e %G %+d % d %t",
-                &[1.into(), 1.into(), 1e-10.into(), 5.into(), 5.into(), true.into()],
+                &[
+                    1.into(),
+                    1.into(),
+                    1e-10.into(),
+                    5.into(),
+                    5.into(),
+                    true.into(),
+                ],
                 "1.000000 1.000000e+00 1E-10 +5  5 true",
             ),
             (
@@ -290,7 +339,10 @@ mod tests {
         for (format, values, expected) in cases {
             assert_eq!(printf(format, values).unwrap(), *expected, "{format}");
         }
-        assert_eq!(print(&["a".into(), 1.into(), 2.into(), "b".into(), 3.5.into()]), "a1 2b3.5");
+        assert_eq!(
+            print(&["a".into(), 1.into(), 2.into(), "b".into(), 3.5.into()]),
+            "a1 2b3.5"
+        );
         assert!(printf("%999999d", &[1.into()]).is_err());
         assert!(printf("5%", &[]).is_err());
     }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bellwether_core::Labels;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Rest};
 use minijinja::{Environment, Error, State, Value, filters};
 use parking_lot::Mutex;
@@ -13,7 +14,6 @@ use parking_lot::Mutex;
 use super::functions::{invalid, text};
 use super::label_map::LabelMap;
 use super::number;
-use bellwether_core::Labels;
 
 /// The variable that holds the [`Answers`] of a rendering.
 const ANSWERS: &str = "query_answers";
@@ -29,7 +29,10 @@ impl Samples {
     /// A value of `samples`; `missing` is what a label is that a series lacks.
     pub fn value(samples: impl IntoIterator<Item = (Labels, f64)>, missing: &'static str) -> Value {
         let sample = |(labels, value)| {
-            Value::from_object(Sample { labels: LabelMap::value(labels, missing), value })
+            Value::from_object(Sample {
+                labels: LabelMap::value(labels, missing),
+                value,
+            })
         };
         Value::from_object(Self(samples.into_iter().map(sample).collect()))
     }
@@ -88,7 +91,10 @@ impl Answers {
     #[must_use]
     pub fn made_up(missing: &'static str) -> Self {
         let answer = Samples::value([(Labels::new(), 1.5)], missing);
-        Self(Mutex::new(Known { made_up: Some(answer), ..Known::default() }))
+        Self(Mutex::new(Known {
+            made_up: Some(answer),
+            ..Known::default()
+        }))
     }
 
     /// The query that the last rendering ended for.
@@ -140,28 +146,43 @@ impl Object for Answers {
 pub fn add_queries(environment: &mut Environment<'static>) {
     environment.add_function("query", |state: &State<'_, '_>, query: Value| {
         let answers = state.lookup(ANSWERS);
-        let answers = answers.as_ref().and_then(|known| known.downcast_object_ref::<Answers>());
-        answers.ok_or_else(|| invalid("nothing can be asked here".into()))?.of(&text(&query))
+        let answers = answers
+            .as_ref()
+            .and_then(|known| known.downcast_object_ref::<Answers>());
+        answers
+            .ok_or_else(|| invalid("nothing can be asked here".into()))?
+            .of(&text(&query))
     });
     environment.add_function("args", |values: Rest<Value>| args(values.0));
     environment.add_filter("first", |value: Value| first(&value));
-    environment
-        .add_filter("value", |value: Value| Ok::<_, Error>(number(Some(sample(&value)?.value))));
-    environment
-        .add_filter("label", |value: Value, name: Value| sample(&value)?.labels.get_item(&name));
-    environment
-        .add_filter("strvalue", |value: Value| sample(&value)?.labels.get_item(&Value::from(TEXT)));
-    environment.add_filter("sortByLabel", |value: Value, name: Value| sorted(&value, &name));
+    environment.add_filter("value", |value: Value| {
+        Ok::<_, Error>(number(Some(sample(&value)?.value)))
+    });
+    environment.add_filter("label", |value: Value, name: Value| {
+        sample(&value)?.labels.get_item(&name)
+    });
+    environment.add_filter("strvalue", |value: Value| {
+        sample(&value)?.labels.get_item(&Value::from(TEXT))
+    });
+    environment.add_filter("sortByLabel", |value: Value, name: Value| {
+        sorted(&value, &name)
+    });
 }
 
 /// Arguments for a definition: `arg0`, `arg1` and so on.
 fn args(values: Vec<Value>) -> Value {
     let named = values.into_iter().enumerate();
-    Value::from(named.map(|(n, value)| (format!("arg{n}"), value)).collect::<BTreeMap<_, _>>())
+    Value::from(
+        named
+            .map(|(n, value)| (format!("arg{n}"), value))
+            .collect::<BTreeMap<_, _>>(),
+    )
 }
 
 fn sample(value: &Value) -> Result<&Sample, Error> {
-    value.downcast_object_ref().ok_or_else(|| invalid(format!("no series of a query: {value}")))
+    value
+        .downcast_object_ref()
+        .ok_or_else(|| invalid(format!("no series of a query: {value}")))
 }
 
 /// The first series of an answer, of which there must be one; of all else the first item.
@@ -179,9 +200,15 @@ fn sorted(value: &Value, name: &Value) -> Result<Value, Error> {
     let samples = value.downcast_object_ref::<Samples>();
     let samples = samples.ok_or_else(|| invalid(format!("no answer of a query: {value}")))?;
     let by = |one: &Value| Ok((text(&sample(one)?.labels.get_item(name)?), one.clone()));
-    let mut all = samples.0.iter().map(by).collect::<Result<Vec<_>, Error>>()?;
+    let mut all = samples
+        .0
+        .iter()
+        .map(by)
+        .collect::<Result<Vec<_>, Error>>()?;
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(Value::from_object(Samples(all.into_iter().map(|(_, one)| one).collect())))
+    Ok(Value::from_object(Samples(
+        all.into_iter().map(|(_, one)| one).collect(),
+    )))
 }
 
 #[cfg(test)]
@@ -209,7 +236,10 @@ mod tests {
             };
             asked.push(query.clone());
             let answer = match query.as_str() {
-                "up" => Ok(Samples::value([(labels("b"), 1.0), (labels("a"), 0.25)], "")),
+                "up" => Ok(Samples::value(
+                    [(labels("b"), 1.0), (labels("a"), 0.25)],
+                    "",
+                )),
                 "none" => Ok(Samples::value([], "")),
                 _ => Err("unknown".to_owned()),
             };
@@ -222,15 +252,30 @@ mod tests {
         for (source, expected) in [
             ("{{ query('up') | first | value }}", "1"),
             ("{{ query('up') | first | label('instance') }}", "b"),
-            ("{{ query('up') | first | label('gone') }}{{ query('up') | first | strvalue }}.", "."),
-            ("{{ query('up') | sortByLabel('instance') | first | value }}", "0.25"),
+            (
+                "{{ query('up') | first | label('gone') }}{{ query('up') | first | strvalue }}.",
+                ".",
+            ),
+            (
+                "{{ query('up') | sortByLabel('instance') | first | value }}",
+                "0.25",
+            ),
             (
                 "{% for s in query('up') %}{{ s.labels.instance }}{{ s.value }} {% endfor %}",
                 "b1 a0.25 ",
             ),
-            ("{% for s in query('none') %}x{% else %}nothing{% endfor %}", "nothing"),
-            ("{% if query('none') %}x{% endif %}{{ query('up') | len }}", "2"),
-            ("{{ query('up')[1].Value }} {{ args(1, 'b').arg1 }} {{ x | first }}", "0.25 b 7"),
+            (
+                "{% for s in query('none') %}x{% else %}nothing{% endfor %}",
+                "nothing",
+            ),
+            (
+                "{% if query('none') %}x{% endif %}{{ query('up') | len }}",
+                "2",
+            ),
+            (
+                "{{ query('up')[1].Value }} {{ args(1, 'b').arg1 }} {{ x | first }}",
+                "0.25 b 7",
+            ),
             (
                 "{{ query('none') | first }}",
                 "error calling first: first() called on vector with no elements",
@@ -247,6 +292,9 @@ mod tests {
     fn each_query_is_asked_once() {
         let (asked, shown) =
             render("{{ query('up') | len }}{{ query('none') | len }}{{ query('u' ~ 'p') | len }}");
-        assert_eq!((asked, shown.as_str()), (vec!["up".to_owned(), "none".to_owned()], "202"));
+        assert_eq!(
+            (asked, shown.as_str()),
+            (vec!["up".to_owned(), "none".to_owned()], "202")
+        );
     }
 }

@@ -24,24 +24,22 @@ mod tests;
 mod wal;
 mod writer;
 
-pub use block::BlockWriter;
-pub use settings::{Backend, TrendStorage};
-pub use stats::{Losses, Options, Recovery, Refused, Stats};
-pub use wal::{Cursor, Tail, TailBatch};
-
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use folder::Lock;
-use shared::Shared;
-use writer::Writer;
-
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+pub use block::BlockWriter;
+use folder::Lock;
+pub use settings::{Backend, TrendStorage};
+use shared::Shared;
+pub use stats::{Losses, Options, Recovery, Refused, Stats};
+pub use wal::{Cursor, Tail, TailBatch};
+use writer::Writer;
 
 /// A series of one [`History`], for appending without looking its labels up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +63,10 @@ impl History {
             retention: Duration::MAX,
             ..Options::default()
         };
-        Self { shared: Arc::new(Shared::new(options)), writer: None }
+        Self {
+            shared: Arc::new(Shared::new(options)),
+            writer: None,
+        }
     }
 
     /// Opens history, reading back what is in its folder. What is damaged is repaired or left out
@@ -77,7 +78,13 @@ impl History {
         let folder = options.folder.clone();
         let shared = Arc::new(Shared::new(options));
         let Some(folder) = folder else {
-            return (Self { shared, writer: None }, Recovery::default());
+            return (
+                Self {
+                    shared,
+                    writer: None,
+                },
+                Recovery::default(),
+            );
         };
         let mut recovery = Recovery::default();
         let mut logged = 0;
@@ -99,7 +106,9 @@ impl History {
         };
         shared.steady.lock().observe(now.0);
         let writer = Writer::start(&shared, folder, lock, logged, now.0);
-        let writer = writer.map_err(|error| recovery.error = Some(error.to_string())).ok();
+        let writer = writer
+            .map_err(|error| recovery.error = Some(error.to_string()))
+            .ok();
         (Self { shared, writer }, recovery)
     }
 
@@ -118,7 +127,10 @@ impl History {
                     "{}: {chunks} damaged pieces, which are left out of answers",
                     block.path.display()
                 );
-                self.shared.counts.lost(Losses { chunks, ..Losses::default() });
+                self.shared.counts.lost(Losses {
+                    chunks,
+                    ..Losses::default()
+                });
             }
             std::thread::sleep(began.elapsed());
         }
@@ -138,12 +150,19 @@ impl History {
         let shared = Arc::new(Shared::new(options));
         let recovery = match folder::look(&shared, folder) {
             Ok(replayed) => found(&shared, &replayed),
-            Err(error) => {
-                Recovery { error: Some(unreadable(folder, &error)), ..Recovery::default() }
-            }
+            Err(error) => Recovery {
+                error: Some(unreadable(folder, &error)),
+                ..Recovery::default()
+            },
         };
         shared.packer.run(&shared.head);
-        (Self { shared, writer: None }, recovery)
+        (
+            Self {
+                shared,
+                writer: None,
+            },
+            recovery,
+        )
     }
 
     /// The series with these labels, made if it is new. `None`: there are as many as there may be.
@@ -160,7 +179,10 @@ impl History {
         match &self.writer {
             Some(_) if kept.is_empty() => {}
             Some(writer) => {
-                let dropped = writer.push(wal::Entry { at: at.0, samples: kept });
+                let dropped = writer.push(wal::Entry {
+                    at: at.0,
+                    samples: kept,
+                });
                 self.shared.counts.dropped.fetch_add(dropped, Relaxed);
             }
             None => keeper::keep_memory(&self.shared),
@@ -197,7 +219,11 @@ impl History {
     /// A reader of the write-ahead log from `from` on. A history in memory has none.
     #[must_use]
     pub fn wal_tail(&self, from: Cursor) -> Tail {
-        Tail::new(self.shared.options.folder.clone(), Arc::clone(&self.shared.wal), from)
+        Tail::new(
+            self.shared.options.folder.clone(),
+            Arc::clone(&self.shared.wal),
+            from,
+        )
     }
 
     /// The end of the write-ahead log: where a reader starts that wants only what is to come.
@@ -230,7 +256,10 @@ fn found(shared: &Shared, replayed: &folder::Replayed) -> Recovery {
 }
 
 fn unreadable(folder: &Path, error: &std::io::Error) -> String {
-    format!("can't read {}: {error}; hint: it must be a folder of this user", folder.display())
+    format!(
+        "can't read {}: {error}; hint: it must be a folder of this user",
+        folder.display()
+    )
 }
 
 impl Drop for History {

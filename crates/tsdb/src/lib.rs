@@ -4,6 +4,8 @@
 //! - [`history`]: samples over time, in a write-ahead log and in blocks.
 //! - [`transfer`]: export to files and import from them.
 
+#![warn(missing_docs)]
+
 pub mod history;
 pub mod store;
 pub mod transfer;

@@ -13,16 +13,14 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{RwLock, RwLockReadGuard};
-
-pub use family::{Family, Series, Slot};
-pub use window::Samples;
-
-use trail::Remembered;
-
-use crate::history::{History, SeriesRef};
 use bellwether_core::{Batch, Labels, MetricDef, MetricId, Now, Point};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
+pub use family::{Family, Series, Slot};
+use parking_lot::{RwLock, RwLockReadGuard};
+use trail::Remembered;
+pub use window::Samples;
+
+use crate::history::{History, SeriesRef};
 
 /// What a store is built with beside the metrics.
 #[derive(Clone, Debug, Default)]
@@ -74,8 +72,17 @@ impl Store {
         }
         let mut page_order: Vec<MetricId> = (0..metrics.len() as u32).map(MetricId).collect();
         page_order.sort_by_key(|id| &metrics[id.0 as usize].exported);
-        let inner = RwLock::new(Inner { families, dropped: 0, refused: 0 });
-        Self { metrics, page_order, history: options.history, inner }
+        let inner = RwLock::new(Inner {
+            families,
+            dropped: 0,
+            refused: 0,
+        });
+        Self {
+            metrics,
+            page_order,
+            history: options.history,
+            inner,
+        }
     }
 
     /// The metrics it was built with.
@@ -88,7 +95,11 @@ impl Store {
     /// samples and adds to history. Of two points for one series the last wins. A point that does
     /// not fit its metric's declaration is left out and counted.
     pub fn commit(&self, batch: &Batch, now: Now) {
-        let room = if self.history.is_some() { batch.len() } else { 0 };
+        let room = if self.history.is_some() {
+            batch.len()
+        } else {
+            0
+        };
         let mut samples = Remembered::with_capacity(room);
         self.write(batch, |family, point| {
             let slot = family.set(point.labels, point.numbers, now.mono, true);
@@ -104,7 +115,9 @@ impl Store {
     /// become no samples, neither of a window nor of history.
     pub fn refresh(&self, batch: &Batch, now: Now) {
         self.write(batch, |family, point| {
-            family.set(point.labels, point.numbers, now.mono, false).is_some()
+            family
+                .set(point.labels, point.numbers, now.mono, false)
+                .is_some()
         });
     }
 
@@ -129,7 +142,10 @@ impl Store {
         inner.refused += refused;
         drop(inner);
         if refused > 0 {
-            tracing::debug!(points = refused, "refused points that do not fit their metric");
+            tracing::debug!(
+                points = refused,
+                "refused points that do not fit their metric"
+            );
         }
     }
 
@@ -139,7 +155,9 @@ impl Store {
         let mut ended = Remembered::new();
         let mut inner = self.inner.write();
         let families = inner.families.iter_mut();
-        let dropped = families.map(|family| family.expire(now.mono, &mut ended)).sum();
+        let dropped = families
+            .map(|family| family.expire(now.mono, &mut ended))
+            .sum();
         inner.dropped += dropped as u64;
         drop(inner);
         self.remember(&ended, now);
@@ -170,7 +188,11 @@ impl Store {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let inner = self.inner.read();
-        let room = inner.families.iter().map(|family| family.numbers().len()).sum();
+        let room = inner
+            .families
+            .iter()
+            .map(|family| family.numbers().len())
+            .sum();
         let mut snapshot = Snapshot::new(Arc::clone(&self.metrics), room);
         for id in &self.page_order {
             let family = &inner.families[id.0 as usize];

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
+use bellwether_schema::format_duration;
 use serde_json::{Map, Value};
 
 use crate::cli::asking::{figure, labels as series_labels, list, table, text};
-use bellwether_core::UnixMillis;
-use bellwether_schema::format_duration;
 
 /// Columns of the history where they are broken into lines.
 const WIDTH: usize = 100;
@@ -23,12 +23,27 @@ pub(super) fn active(data: &Value, now: UnixMillis, width: Option<usize>) -> Str
     let order = ["emergency", "critical", "warning", "info"];
     alerts.sort_by_key(|alert| {
         let severity = order.iter().position(|word| alert["severity"] == *word);
-        (alert["state"] != "firing", severity, text(&alert["activeAt"]))
+        (
+            alert["state"] != "firing",
+            severity,
+            text(&alert["activeAt"]),
+        )
     });
-    let heads = ["FINGERPRINT", "STATE", "SEVERITY", "FOR", "ALERT", "MESSAGE"];
+    let heads = [
+        "FINGERPRINT",
+        "STATE",
+        "SEVERITY",
+        "FOR",
+        "ALERT",
+        "MESSAGE",
+    ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(alerts.iter().map(|alert| {
-        let since = if alert["firedAt"].is_null() { &alert["activeAt"] } else { &alert["firedAt"] };
+        let since = if alert["firedAt"].is_null() {
+            &alert["activeAt"]
+        } else {
+            &alert["firedAt"]
+        };
         vec![
             text(&alert["fingerprint"]),
             state(alert),
@@ -53,12 +68,18 @@ fn state(alert: &Value) -> String {
     ];
     let held = held.into_iter().filter(|(key, _)| alert[key].is_string());
     let held: Vec<&str> = held.map(|(_, word)| word).collect();
-    if held.is_empty() { state } else { format!("{state} ({})", held.join(", ")) }
+    if held.is_empty() {
+        state
+    } else {
+        format!("{state} ({})", held.join(", "))
+    }
 }
 
 fn age(since: &Value, now: UnixMillis) -> String {
     let since: Option<jiff::Timestamp> = since.as_str().and_then(|text| text.parse().ok());
-    let Some(since) = since else { return "-".to_owned() };
+    let Some(since) = since else {
+        return "-".to_owned();
+    };
     round(now.since(UnixMillis(since.as_millisecond())).as_secs_f64())
 }
 
@@ -90,7 +111,11 @@ pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
         .iter()
         .map(|record| shortened(&name(&record["labels"], &record["alertname"]), NAME))
         .collect();
-    let column = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let column = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut day = String::new();
     for (record, name) in records.iter().zip(&names) {
         let at = text(&record["at"]);
@@ -125,19 +150,27 @@ fn sentence(record: &Value) -> String {
     };
     let status = told(record);
     let error = text(&record["error"]);
-    let message = record["message"].as_str().map(|text| format!("; {text}")).unwrap_or_default();
+    let message = record["message"]
+        .as_str()
+        .map(|text| format!("; {text}"))
+        .unwrap_or_default();
     match record["event"].as_str().unwrap_or_default() {
         "pending" => format!("pending, {severity}: {reason}{message}"),
         "firing" => format!("FIRING, {severity}: {reason}{message}"),
         "level" => format!("now {severity}: {reason}{message}"),
         "resolved" => {
             let fired = record["firedForSeconds"].as_f64();
-            let after = fired.map(|fired| format!(" after {}", round(fired))).unwrap_or_default();
+            let after = fired
+                .map(|fired| format!(" after {}", round(fired)))
+                .unwrap_or_default();
             format!("RESOLVED{after}: {reason}")
         }
         "cleared" => format!("over before it fired: {reason}"),
         "queued" => format!("-> {to}: {status} is queued"),
-        "held" => format!("-> {to}: {status} is held back by {}: {error}", text(&record["gate"])),
+        "held" => format!(
+            "-> {to}: {status} is held back by {}: {error}",
+            text(&record["gate"])
+        ),
         "delivered" => match record["attempt"].as_u64() {
             Some(attempt) if attempt > 1 => {
                 format!("-> {to}: {status} delivered, attempt {attempt}")
@@ -146,8 +179,11 @@ fn sentence(record: &Value) -> String {
         },
         "failed" => {
             let wait = record["retryInSeconds"].as_f64().unwrap_or_default();
-            let again =
-                if wait > 0.0 { format!("again in {}", round(wait)) } else { "again alone".into() };
+            let again = if wait > 0.0 {
+                format!("again in {}", round(wait))
+            } else {
+                "again alone".into()
+            };
             let attempt = text(&record["attempt"]);
             format!("-> {to}: {status} FAILED, attempt {attempt}: {error}; {again}")
         }
@@ -193,7 +229,9 @@ fn wrapped(out: &mut String, head: &str, sentence: &str) {
 pub(in crate::cli) fn name(labels: &Value, rule: &Value) -> String {
     let own = labels.as_object().into_iter().flatten();
     let own = own.filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"));
-    let own: Map<String, Value> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let own: Map<String, Value> = own
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     format!("{}{}", text(rule), series_labels(&Value::Object(own)))
 }
 
@@ -206,8 +244,9 @@ fn shortened(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn the_history_reads_like_a_story() {
@@ -227,13 +266,19 @@ mod tests {
                 base("2026-11-21T02:59:58.000Z", "pending"),
                 json!({"reason": "queue_length 42 > 10"}),
             ),
-            with(base("2026-11-21T03:00:58.000Z", "firing"), json!({"message": "42 wait in mail"})),
+            with(
+                base("2026-11-21T03:00:58.000Z", "firing"),
+                json!({"message": "42 wait in mail"}),
+            ),
             base("2026-11-21T03:00:58.010Z", "queued"),
             with(
                 base("2026-11-21T03:00:59.000Z", "failed"),
                 json!({"attempt": 1, "error": "connect: connection refused", "retryInSeconds": 1.5}),
             ),
-            with(base("2026-11-21T03:01:01.000Z", "delivered"), json!({"attempt": 2})),
+            with(
+                base("2026-11-21T03:01:01.000Z", "delivered"),
+                json!({"attempt": 2}),
+            ),
             with(
                 base("2026-11-21T03:02:00.000Z", "held"),
                 json!({"receiver": "ops", "cause": "repeat",
@@ -246,8 +291,14 @@ mod tests {
             ),
         ];
         let newest: Vec<_> = records.iter().rev().collect();
-        let shown = story(&json!({"records": newest, "nextCursor": "7", "damaged": 0}), false);
-        assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
+        let shown = story(
+            &json!({"records": newest, "nextCursor": "7", "damaged": 0}),
+            false,
+        );
+        assert!(
+            shown.lines().all(|line| line.chars().count() <= WIDTH),
+            "{shown}"
+        );
         assert_eq!(
             shown,
             "2026-11-21 UTC\n  \
@@ -285,9 +336,15 @@ mod tests {
         let first = "00000000000000ff  firing (silenced)  critical  1m30s  c{m=\"/\"}  xxx";
         assert!(lines[1].starts_with(first), "{shown}");
         assert!(lines[1].ends_with(&"x".repeat(90)), "{shown}");
-        assert!(lines[3].contains("pending            critical  1m30s  a{m=\"/\"}"), "{shown}");
+        assert!(
+            lines[3].contains("pending            critical  1m30s  a{m=\"/\"}"),
+            "{shown}"
+        );
         let shown = active(&data, UnixMillis(1_700_000_090_000), Some(100));
-        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+        assert!(
+            shown.lines().all(|line| line.chars().count() <= 100),
+            "{shown}"
+        );
         assert!(active(&json!({"alerts": []}), UnixMillis(0), None).starts_with("no alert"));
     }
 }

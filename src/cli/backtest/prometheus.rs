@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_core::{LabelSet, UnixMillis};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use form_urlencoded::Serializer;
 use serde::Deserialize;
 
 use crate::cli::Global;
 use crate::cli::client::Target;
-use bellwether_core::{LabelSet, UnixMillis};
-use bellwether_matcher::LabelMatcher;
-use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 
 /// The server behind a [`Target`].
 pub(super) struct Server<'a> {
@@ -44,14 +44,20 @@ impl Server<'_> {
         path: &str,
         parameters: &[(&str, &str)],
     ) -> Result<T, StorageError> {
-        let query = Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let query = Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
         let unreadable = |message: String| StorageError::Unreadable(message);
         let answer = self.target.get(self.global, &format!("{path}?{query}"));
         let answer = answer.map_err(|error| unreadable(format!("{error:#}")))?;
         let body: Answer<T> = serde_json::from_str(&answer.body).map_err(|_| {
-            unreadable(format!("{path}: {}: not an answer of Prometheus's API", answer.status))
+            unreadable(format!(
+                "{path}: {}: not an answer of Prometheus's API",
+                answer.status
+            ))
         })?;
-        body.data.ok_or_else(|| unreadable(body.error.unwrap_or_else(|| "no data".to_owned())))
+        body.data
+            .ok_or_else(|| unreadable(body.error.unwrap_or_else(|| "no data".to_owned())))
     }
 }
 
@@ -71,8 +77,10 @@ impl Queryable for Server<'_> {
         let mut all = Vec::new();
         for one in matrix.result {
             guard.charge(one.values.len())?;
-            let mut series =
-                SampledSeries { labels: LabelSet::new(one.metric), ..Default::default() };
+            let mut series = SampledSeries {
+                labels: LabelSet::new(one.metric),
+                ..Default::default()
+            };
             for (seconds, value) in one.values {
                 let at = (seconds * 1000.0).round() as i64;
                 if at >= from.0
@@ -99,7 +107,11 @@ impl Queryable for Server<'_> {
         guard.check()?;
         let seconds = |at: UnixMillis| at.0.div_euclid(1000).to_string();
         let (start, end) = (seconds(from), seconds(to));
-        let parameters = [("match[]", &*selector(matchers)), ("start", &start), ("end", &end)];
+        let parameters = [
+            ("match[]", &*selector(matchers)),
+            ("start", &start),
+            ("end", &end),
+        ];
         let all: Vec<BTreeMap<String, String>> = self.get("/api/v1/series", &parameters)?;
         Ok(all.into_iter().map(LabelSet::new).collect())
     }
@@ -109,7 +121,14 @@ impl Queryable for Server<'_> {
 fn selector(matchers: &[LabelMatcher]) -> String {
     let matchers = matchers.iter();
     let texts: Vec<String> = matchers
-        .map(|one| format!("{}{}{:?}", one.name, one.test.operator(), one.test.operand()))
+        .map(|one| {
+            format!(
+                "{}{}{:?}",
+                one.name,
+                one.test.operator(),
+                one.test.operand()
+            )
+        })
         .collect();
     format!("{{{}}}", texts.join(","))
 }

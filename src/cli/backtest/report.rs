@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use bellwether_core::{LabelSet, Labels, Status, UnixMillis};
+use bellwether_schema::format_duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Tried;
 use crate::cli::asking::printable;
 use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
-use bellwether_core::{LabelSet, Labels, Status, UnixMillis};
-use bellwether_schema::format_duration;
 
 /// Episodes of one rule that are listed; the rest is counted.
 const LISTED: usize = 20;
@@ -24,12 +24,21 @@ pub(super) fn text(tried: &Tried, range: Range) -> String {
     let mut out = head(tried, range);
     let outcome = &tried.outcome;
     table(&mut out, outcome, range);
-    for rule in outcome.rules.iter().filter(|rule| !rule.episodes.is_empty()) {
+    for rule in outcome
+        .rules
+        .iter()
+        .filter(|rule| !rule.episodes.is_empty())
+    {
         let _ = write!(out, "\n{}: {}\n", rule.name, rule.condition);
         for episode in rule.episodes.iter().take(LISTED) {
             let _ = writeln!(out, "  {}", line(episode, range.1));
         }
-        if let Some(more) = rule.episodes.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        if let Some(more) = rule
+            .episodes
+            .len()
+            .checked_sub(LISTED)
+            .filter(|more| *more > 0)
+        {
             let _ = writeln!(out, "  and {more} more; --format json lists all");
         }
     }
@@ -55,7 +64,13 @@ fn head(tried: &Tried, (from, to): Range) -> String {
 }
 
 fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
-    let width = outcome.rules.iter().map(|rule| rule.name.len()).max().unwrap_or(0).max(4);
+    let width = outcome
+        .rules
+        .iter()
+        .map(|rule| rule.name.len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
     let _ = writeln!(
         out,
         "\n{:<width$} {:>6} {:>8} {:>10} {:>10} {:>8}  notifications",
@@ -64,7 +79,9 @@ fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
     for rule in &outcome.rules {
         let lasted = || rule.episodes.iter().map(|episode| episode.lasted(to));
         let told = notifications(&rule.episodes).into_iter();
-        let told: Vec<String> = told.map(|(channel, count)| format!("{channel} {count}")).collect();
+        let told: Vec<String> = told
+            .map(|(channel, count)| format!("{channel} {count}"))
+            .collect();
         let _ = writeln!(
             out,
             "{:<width$} {:>6} {:>8.1} {:>10} {:>10} {:>8}  {}",
@@ -74,7 +91,11 @@ fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
             lasted().max().map_or_else(|| "-".to_owned(), span),
             span(lasted().sum()),
             rule.averted,
-            if told.is_empty() { "-".to_owned() } else { told.join(", ") },
+            if told.is_empty() {
+                "-".to_owned()
+            } else {
+                told.join(", ")
+            },
         );
         if let Some(error) = &rule.error {
             let _ = writeln!(out, "  its last evaluation failed: {error}");
@@ -96,10 +117,17 @@ fn line(episode: &Episode, end: UnixMillis) -> String {
         Some(at) => format!("to {} ({lasted})", time(at)),
         None => format!("still firing after {lasted}"),
     };
-    let told = episode.told.iter().filter(|told| told.status == Status::Firing);
+    let told = episode
+        .told
+        .iter()
+        .filter(|told| told.status == Status::Firing);
     let mut channels: Vec<&str> = told.map(|told| told.channel.as_str()).collect();
     channels.dedup();
-    let channels = if channels.is_empty() { "nobody".to_owned() } else { channels.join(", ") };
+    let channels = if channels.is_empty() {
+        "nobody".to_owned()
+    } else {
+        channels.join(", ")
+    };
     format!(
         "{} {ended}  {} {} {}  told: {channels}",
         time(episode.fired_at),
@@ -114,11 +142,16 @@ pub(super) fn difference(before: &Tried, after: &Tried, range: Range) -> String 
     let mut out = format!("- {}+ {}", head(before, range), head(after, range));
     let count = |outcome: &Outcome| -> (usize, usize) {
         let episodes = outcome.rules.iter().flat_map(|rule| &rule.episodes);
-        episodes.fold((0, 0), |(fired, told), one| (fired + 1, told + one.told.len()))
+        episodes.fold((0, 0), |(fired, told), one| {
+            (fired + 1, told + one.told.len())
+        })
     };
     let ((fired, told), (fired_after, told_after)) =
         (count(&before.outcome), count(&after.outcome));
-    let _ = writeln!(out, "\nfired {fired} => {fired_after}, notifications {told} => {told_after}");
+    let _ = writeln!(
+        out,
+        "\nfired {fired} => {fired_after}, notifications {told} => {told_after}"
+    );
     let changes = compare(&before.outcome, &after.outcome, range.1);
     if changes.is_empty() {
         out.push_str("no alert differs\n");
@@ -130,7 +163,12 @@ pub(super) fn difference(before: &Tried, after: &Tried, range: Range) -> String 
                 Change::Added(episode) => writeln!(out, "  + {}", line(episode, range.1)),
                 Change::Removed(episode) => writeln!(out, "  - {}", line(episode, range.1)),
                 Change::Moved(before, after) => {
-                    writeln!(out, "  - {}\n  + {}", line(before, range.1), line(after, range.1))
+                    writeln!(
+                        out,
+                        "  - {}\n  + {}",
+                        line(before, range.1),
+                        line(after, range.1)
+                    )
                 }
             };
         }

@@ -1,11 +1,11 @@
 //! A drawing of series for the terminal, in dots of braille. Pure but for asking how wide it is.
 
+use bellwether_promql::SampledSeries;
 use jiff::Timestamp;
 
 use super::super::output;
 use super::to_terminal;
 use crate::cli::asking::printable;
-use bellwether_promql::SampledSeries;
 
 /// Lines of the drawing.
 const LINES: usize = 15;
@@ -29,7 +29,10 @@ impl Screen {
     pub(super) fn of_terminal() -> Self {
         let width = output::columns().map_or(80, usize::from);
         let colours = to_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { width: width.clamp(60, 300), colours }
+        Self {
+            width: width.clamp(60, 300),
+            colours,
+        }
     }
 }
 
@@ -49,8 +52,10 @@ pub(super) fn chart(all: &[SampledSeries], screen: Screen) -> String {
     let (Some(from), Some(to)) = (times().min(), times().max()) else {
         return "no series\n".to_owned();
     };
-    let (mut low, mut high) =
-        (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let (mut low, mut high) = (
+        finite().fold(f64::INFINITY, f64::min),
+        finite().fold(f64::NEG_INFINITY, f64::max),
+    );
     if low > high {
         return "no finite values\n".to_owned();
     }
@@ -68,9 +73,16 @@ pub(super) fn chart(all: &[SampledSeries], screen: Screen) -> String {
     let mut out = String::new();
     for (line, row) in cells.chunks(columns).enumerate() {
         let at = high - (high - low) * line as f64 / (LINES - 1) as f64;
-        let label = if line % 7 == 0 { number(at) } else { String::new() };
+        let label = if line % 7 == 0 {
+            number(at)
+        } else {
+            String::new()
+        };
         out += &format!("{label:>MARGIN$} ┤");
-        out += &row.iter().map(|cell| shown(*cell, letters, screen.colours)).collect::<String>();
+        out += &row
+            .iter()
+            .map(|cell| shown(*cell, letters, screen.colours))
+            .collect::<String>();
         out = out.trim_end().to_owned() + "\n";
     }
     out += &format!("{:MARGIN$} └{}\n", "", "─".repeat(columns));
@@ -80,7 +92,11 @@ pub(super) fn chart(all: &[SampledSeries], screen: Screen) -> String {
     for (index, one) in series.iter().enumerate() {
         let mark = if letters { letter(index) } else { '━' };
         let mark = coloured(mark, index, screen.colours);
-        out += &format!("{:MARGIN$}  {mark} {}\n", "", printable(&one.labels.to_string()));
+        out += &format!(
+            "{:MARGIN$}  {mark} {}\n",
+            "",
+            printable(&one.labels.to_string())
+        );
     }
     if all.len() > MOST {
         out += &format!("{:MARGIN$}  and {} more, not drawn\n", "", all.len() - MOST);
@@ -165,20 +181,27 @@ fn number(value: f64) -> String {
 
 fn clock(millis: i64) -> String {
     let at = Timestamp::from_millisecond(millis);
-    at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default()
+    at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_core::LabelSet;
 
-    const PLAIN: Screen = Screen { width: 60, colours: false };
+    use super::*;
+
+    const PLAIN: Screen = Screen {
+        width: 60,
+        colours: false,
+    };
 
     fn series(host: &str, values: &[f64]) -> SampledSeries {
         SampledSeries {
             labels: LabelSet::new([("host", host)]),
-            times: (0..values.len() as i64).map(|index| index * 60_000).collect(),
+            times: (0..values.len() as i64)
+                .map(|index| index * 60_000)
+                .collect(),
             values: values.to_vec(),
         }
     }
@@ -204,21 +227,45 @@ mod tests {
         let both = [series("a", &[1.0, 1.0]), series("b", &[2.0, f64::NAN, 2.0])];
         let drawing = chart(&both, PLAIN);
         assert!(drawing.lines().next().unwrap().contains('b'), "{drawing}");
-        assert!(drawing.contains("aaaa") && drawing.contains("b {host=\"b\"}"), "{drawing}");
-        assert!(!drawing.contains("bbb"), "nothing is drawn over a gap: {drawing}");
-        let coloured = chart(&both, Screen { colours: true, ..PLAIN });
-        assert!(coloured.contains("\u{1b}[32m") && coloured.contains("\u{1b}[33m━"), "{coloured}");
-        let many: Vec<_> = (0..10).map(|host| series(&host.to_string(), &[1.0, 2.0])).collect();
+        assert!(
+            drawing.contains("aaaa") && drawing.contains("b {host=\"b\"}"),
+            "{drawing}"
+        );
+        assert!(
+            !drawing.contains("bbb"),
+            "nothing is drawn over a gap: {drawing}"
+        );
+        let coloured = chart(
+            &both,
+            Screen {
+                colours: true,
+                ..PLAIN
+            },
+        );
+        assert!(
+            coloured.contains("\u{1b}[32m") && coloured.contains("\u{1b}[33m━"),
+            "{coloured}"
+        );
+        let many: Vec<_> = (0..10)
+            .map(|host| series(&host.to_string(), &[1.0, 2.0]))
+            .collect();
         assert!(chart(&many, PLAIN).contains("and 2 more, not drawn"));
     }
 
     #[test]
     fn what_cannot_be_drawn_is_said_and_odd_values_do_no_harm() {
         assert_eq!(chart(&[], PLAIN), "no series\n");
-        assert_eq!(chart(&[series("a", &[f64::NAN])], PLAIN), "no finite values\n");
-        for values in
-            [&[0.0][..], &[7.0, 7.0], &[1e300, -1e300], &[1e-300, 2e-300], &[f64::MAX, f64::MIN]]
-        {
+        assert_eq!(
+            chart(&[series("a", &[f64::NAN])], PLAIN),
+            "no finite values\n"
+        );
+        for values in [
+            &[0.0][..],
+            &[7.0, 7.0],
+            &[1e300, -1e300],
+            &[1e-300, 2e-300],
+            &[f64::MAX, f64::MIN],
+        ] {
             assert!(chart(&[series("a", values)], PLAIN).lines().count() >= LINES + 3);
         }
     }

@@ -1,10 +1,9 @@
 //! Reads what Prometheus's API answers. Pure.
 
 use anyhow::{Context, bail};
-use serde_json::Value as Json;
-
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Answer, Sample, SampledSeries, Value};
+use serde_json::Value as Json;
 
 /// The answer in `text`.
 pub(super) fn answer(text: &str) -> anyhow::Result<Answer> {
@@ -14,7 +13,11 @@ pub(super) fn answer(text: &str) -> anyhow::Result<Answer> {
         let notes = body[name].as_array().into_iter().flatten();
         notes.filter_map(Json::as_str).map(str::to_owned).collect()
     };
-    Ok(Answer { value, warnings: notes("warnings"), infos: notes("infos") })
+    Ok(Answer {
+        value,
+        warnings: notes("warnings"),
+        infos: notes("infos"),
+    })
 }
 
 /// What a failed answer says, in one line and a hint.
@@ -32,7 +35,10 @@ fn value(data: &Json) -> anyhow::Result<Value> {
     Ok(match data["resultType"].as_str() {
         Some("scalar") => {
             let (at, value) = point(result)?;
-            Value::Scalar { at: UnixMillis(at), value }
+            Value::Scalar {
+                at: UnixMillis(at),
+                value,
+            }
         }
         Some("string") => Value::String {
             at: UnixMillis(time(&result[0])?),
@@ -41,7 +47,11 @@ fn value(data: &Json) -> anyhow::Result<Value> {
         Some("vector") => {
             let sample = |item: &Json| {
                 let (at, value) = point(&item["value"])?;
-                anyhow::Ok(Sample { labels: labels(&item["metric"])?, at: UnixMillis(at), value })
+                anyhow::Ok(Sample {
+                    labels: labels(&item["metric"])?,
+                    at: UnixMillis(at),
+                    value,
+                })
             };
             Value::Vector(list()?.iter().map(sample).collect::<Result<_, _>>()?)
         }
@@ -50,7 +60,11 @@ fn value(data: &Json) -> anyhow::Result<Value> {
                 let points = item["values"].as_array().into_iter().flatten();
                 let points: Vec<(i64, f64)> = points.map(point).collect::<Result<_, _>>()?;
                 let (times, values) = points.into_iter().unzip();
-                anyhow::Ok(SampledSeries { labels: labels(&item["metric"])?, times, values })
+                anyhow::Ok(SampledSeries {
+                    labels: labels(&item["metric"])?,
+                    times,
+                    values,
+                })
             };
             Value::Matrix(list()?.iter().map(series).collect::<Result<_, _>>()?)
         }
@@ -60,7 +74,9 @@ fn value(data: &Json) -> anyhow::Result<Value> {
 
 fn labels(json: &Json) -> anyhow::Result<LabelSet> {
     let labels = json.as_object().context("no labels")?;
-    Ok(LabelSet::new(labels.iter().map(|(name, value)| (name, value.as_str().unwrap_or_default()))))
+    Ok(LabelSet::new(labels.iter().map(|(name, value)| {
+        (name, value.as_str().unwrap_or_default())
+    })))
 }
 
 fn point(json: &Json) -> anyhow::Result<(i64, f64)> {
@@ -75,15 +91,22 @@ fn time(json: &Json) -> anyhow::Result<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_server::answer_json;
+
+    use super::*;
 
     #[test]
     fn what_the_server_writes_is_read_back() {
         let up = LabelSet::new([("__name__", "up"), ("job", "a\"\n")]);
         for value in [
-            Value::Scalar { at: UnixMillis(1500), value: 1e-10 },
-            Value::String { at: UnixMillis(0), text: "a".into() },
+            Value::Scalar {
+                at: UnixMillis(1500),
+                value: 1e-10,
+            },
+            Value::String {
+                at: UnixMillis(0),
+                text: "a".into(),
+            },
             Value::Vector(vec![Sample {
                 labels: up.clone(),
                 at: UnixMillis(1),
@@ -95,18 +118,30 @@ mod tests {
                 values: vec![0.1, -2e300],
             }]),
         ] {
-            let written = Answer { value, warnings: vec!["w".into()], infos: vec!["i".into()] };
+            let written = Answer {
+                value,
+                warnings: vec!["w".into()],
+                infos: vec!["i".into()],
+            };
             let text = String::from_utf8(answer_json(written.clone())).unwrap();
             assert_eq!(answer(&text).unwrap(), written);
         }
-        for bad in ["", "{}", "<html>", r#"{"data":{"resultType":"vector","result":[{}]}}"#] {
+        for bad in [
+            "",
+            "{}",
+            "<html>",
+            r#"{"data":{"resultType":"vector","result":[{}]}}"#,
+        ] {
             assert!(answer(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn an_error_is_told_with_its_hint() {
-        assert_eq!(error(422, r#"{"error":"too much\nhint: less"}"#), "too much\n  hint: less");
+        assert_eq!(
+            error(422, r#"{"error":"too much\nhint: less"}"#),
+            "too much\n  hint: less"
+        );
         assert_eq!(error(502, "bad gateway\n"), "502: bad gateway");
     }
 }

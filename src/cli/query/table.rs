@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
+use bellwether_core::{LabelSet, UnixMillis};
+use bellwether_promql::{SampledSeries, Value};
 use jiff::Timestamp;
 
 use crate::cli::asking::{aligned, printable};
-use bellwether_core::{LabelSet, UnixMillis};
-use bellwether_promql::{SampledSeries, Value};
 
 /// Columns that are as wide as their widest cell; the first is text, the others numbers.
 pub(super) fn table(value: &Value) -> String {
@@ -15,12 +15,19 @@ pub(super) fn table(value: &Value) -> String {
         Value::String { text, .. } => return format!("{}\n", printable(text)),
         Value::Vector(samples) => samples
             .iter()
-            .map(|sample| vec![printable(&sample.labels.to_string()), sample.value.to_string()])
+            .map(|sample| {
+                vec![
+                    printable(&sample.labels.to_string()),
+                    sample.value.to_string(),
+                ]
+            })
             .collect(),
         Value::Matrix(series) => {
             let heads = ["series", "values", "first", "last", "min", "mean", "max"];
             let head = heads.map(str::to_owned).to_vec();
-            std::iter::once(head).chain(series.iter().map(summary)).collect()
+            std::iter::once(head)
+                .chain(series.iter().map(summary))
+                .collect()
         }
     };
     if rows.is_empty() || (matches!(value, Value::Matrix(_)) && rows.len() == 1) {
@@ -35,7 +42,10 @@ fn summary(series: &SampledSeries) -> Vec<String> {
     let min = values.iter().copied().fold(f64::NAN, f64::min);
     let max = values.iter().copied().fold(f64::NAN, f64::max);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let mut cells = vec![printable(&series.labels.to_string()), values.len().to_string()];
+    let mut cells = vec![
+        printable(&series.labels.to_string()),
+        values.len().to_string(),
+    ];
     cells.extend([ends[0], ends[1], min, mean, max].map(short));
     cells
 }
@@ -61,13 +71,21 @@ fn short(value: f64) -> String {
 pub(super) fn csv(value: &Value) -> String {
     let mut out = "time,series,value\r\n".to_owned();
     let mut line = |at: i64, series: &str, value: &str| {
-        let at = Timestamp::from_millisecond(at).map(|at| format!("{at:.3}")).unwrap_or_default();
+        let at = Timestamp::from_millisecond(at)
+            .map(|at| format!("{at:.3}"))
+            .unwrap_or_default();
         write!(out, "{at},{},{}\r\n", quoted(series), quoted(value)).ok();
     };
     let name = |labels: &LabelSet| labels.to_string();
     match value {
-        Value::Scalar { at: UnixMillis(at), value } => line(*at, "", &number(*value)),
-        Value::String { at: UnixMillis(at), text } => line(*at, "", text),
+        Value::Scalar {
+            at: UnixMillis(at),
+            value,
+        } => line(*at, "", &number(*value)),
+        Value::String {
+            at: UnixMillis(at),
+            text,
+        } => line(*at, "", text),
         Value::Vector(samples) => {
             for sample in samples {
                 line(sample.at.0, &name(&sample.labels), &number(sample.value));
@@ -103,8 +121,9 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_promql::Sample;
+
+    use super::*;
 
     fn labels(host: &str) -> LabelSet {
         LabelSet::new([("__name__", "load"), ("host", host)])
@@ -112,14 +131,24 @@ mod tests {
 
     #[test]
     fn tables_are_aligned() {
-        let sample = |host, value| Sample { labels: labels(host), at: UnixMillis(0), value };
+        let sample = |host, value| Sample {
+            labels: labels(host),
+            at: UnixMillis(0),
+            value,
+        };
         assert_eq!(
             table(&Value::Vector(vec![sample("a", 1.5), sample("bcd", 100.0)])),
             "load{host=\"a\"}    1.5\nload{host=\"bcd\"}  100\n"
         );
         assert_eq!(table(&Value::Vector(Vec::new())), "no series\n");
         assert_eq!(table(&Value::Matrix(Vec::new())), "no series\n");
-        assert_eq!(table(&Value::Scalar { at: UnixMillis(0), value: 2.0 }), "2\n");
+        assert_eq!(
+            table(&Value::Scalar {
+                at: UnixMillis(0),
+                value: 2.0
+            }),
+            "2\n"
+        );
         let series = SampledSeries {
             labels: labels("a"),
             times: vec![0, 1, 2],
@@ -148,15 +177,21 @@ mod tests {
 
     #[test]
     fn csv_is_quoted() {
-        let sample =
-            Sample { labels: labels("a,\"b\""), at: UnixMillis(1500), value: f64::NEG_INFINITY };
+        let sample = Sample {
+            labels: labels("a,\"b\""),
+            at: UnixMillis(1500),
+            value: f64::NEG_INFINITY,
+        };
         assert_eq!(
             csv(&Value::Vector(vec![sample])),
             "time,series,value\r\n\
              1970-01-01T00:00:01.500Z,\"load{host=\"\"a,\\\"\"b\\\"\"\"\"}\",-Inf\r\n"
         );
         assert_eq!(
-            csv(&Value::String { at: UnixMillis(0), text: "x".into() }),
+            csv(&Value::String {
+                at: UnixMillis(0),
+                text: "x".into()
+            }),
             "time,series,value\r\n1970-01-01T00:00:00.000Z,,x\r\n"
         );
     }

@@ -24,7 +24,12 @@ fn suite(out: &mut String, tested: &Tested) {
     let (passed, failed, broken) = counts(std::slice::from_ref(tested));
     let file = escaped(&tested.file.display().to_string());
     let tests = passed + failed + broken;
-    let took: f64 = tested.verdicts.iter().flatten().map(|(_, took)| took.as_secs_f64()).sum();
+    let took: f64 = tested
+        .verdicts
+        .iter()
+        .flatten()
+        .map(|(_, took)| took.as_secs_f64())
+        .sum();
     let _ = writeln!(
         out,
         "  <testsuite name=\"{file}\" tests=\"{tests}\" failures=\"{failed}\" errors=\"{broken}\" time=\"{took:.3}\">"
@@ -32,8 +37,15 @@ fn suite(out: &mut String, tested: &Tested) {
     match &tested.verdicts {
         Err(problems) => {
             let first = escaped(problems.lines().next().unwrap_or_default());
-            let _ = writeln!(out, "    <testcase classname=\"{file}\" name=\"file\" time=\"0\">");
-            let _ = writeln!(out, "      <error message=\"{first}\">{}</error>", escaped(problems));
+            let _ = writeln!(
+                out,
+                "    <testcase classname=\"{file}\" name=\"file\" time=\"0\">"
+            );
+            let _ = writeln!(
+                out,
+                "      <error message=\"{first}\">{}</error>",
+                escaped(problems)
+            );
             out.push_str("    </testcase>\n");
         }
         Ok(verdicts) => {

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use crate::config;
-use crate::ruletest::Suite;
 use bellwether_compat::RuleFile;
 use bellwether_schema::{Diagnostics, Spanned};
+
+use crate::config;
+use crate::ruletest::Suite;
 
 /// The files that `suite`, which stands in `file`, is about; each once.
 pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Diagnostics) -> Vec<RuleFile> {

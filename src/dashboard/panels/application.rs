@@ -32,7 +32,11 @@ pub(super) const AGENTS: &[Panel] = &[
     lines(
         "Agent errors",
         "ops",
-        &[line("agent_error_count", Query::Rate, &["agent_name", "error_type"])],
+        &[line(
+            "agent_error_count",
+            Query::Rate,
+            &["agent_name", "error_type"],
+        )],
         "Failed executions per second by agent and type of error.",
     ),
 ];
@@ -59,13 +63,21 @@ pub(super) const API: &[Panel] = &[
     lines(
         "API requests",
         "reqps",
-        &[line("api_request_count", Query::Rate, &["endpoint", "method"])],
+        &[line(
+            "api_request_count",
+            Query::Rate,
+            &["endpoint", "method"],
+        )],
         "Requests per second by endpoint and method.",
     ),
     lines(
         "API errors",
         "reqps",
-        &[line("api_error_count", Query::Rate, &["endpoint", "method", "error_type"])],
+        &[line(
+            "api_error_count",
+            Query::Rate,
+            &["endpoint", "method", "error_type"],
+        )],
         "Failed requests per second by endpoint, method and type of error.",
     ),
 ];
@@ -107,13 +119,21 @@ pub(super) const ENTITIES: &[Panel] = &[
     lines(
         "Entities processed",
         "ops",
-        &[line("entities_processed_total", Query::Rate, &["entity_type", "operation"])],
+        &[line(
+            "entities_processed_total",
+            Query::Rate,
+            &["entity_type", "operation"],
+        )],
         "Entities per second by type and operation.",
     ),
     lines(
         "Entity processing time, 95th percentile",
         "s",
-        &[line("entities_processing_time", P95, &["entity_type", "operation"])],
+        &[line(
+            "entities_processing_time",
+            P95,
+            &["entity_type", "operation"],
+        )],
         "95 % of the entities took up to this, by type and operation.",
     ),
 ];
@@ -122,8 +142,17 @@ pub(super) const CACHES: &[Panel] = &[
     lines(
         "Cache hit rate",
         "percentunit",
-        &[line("cache_hits", Query::ShareWith("cache_misses"), &["cache_name"])],
+        &[line(
+            "cache_hits",
+            Query::ShareWith("cache_misses"),
+            &["cache_name"],
+        )],
         "Share of the look-ups that the cache answered.",
     ),
-    lines("Cache size", "short", &[line("cache_size", Query::Value, &[])], "Entries by cache."),
+    lines(
+        "Cache size",
+        "short",
+        &[line("cache_size", Query::Value, &[])],
+        "Entries by cache.",
+    ),
 ];

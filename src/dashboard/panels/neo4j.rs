@@ -38,8 +38,18 @@ pub(super) const PANELS: &[Panel] = &[
         "Neo4j transactions",
         "ops",
         &[
-            named("committed", "neo4j_transactions_committed", Query::Rate, &[]),
-            named("rolled back", "neo4j_transactions_rolled_back", Query::Rate, &[]),
+            named(
+                "committed",
+                "neo4j_transactions_committed",
+                Query::Rate,
+                &[],
+            ),
+            named(
+                "rolled back",
+                "neo4j_transactions_rolled_back",
+                Query::Rate,
+                &[],
+            ),
         ],
         "Transactions per second. Community servers tell them only with APOC.",
     ),
@@ -52,7 +62,12 @@ pub(super) const PANELS: &[Panel] = &[
         ],
         "Bellwether's connections to Neo4j, and those of them that run nothing.",
     ),
-    lines("Nodes", "short", &[line("neo4j_node_count", Query::Value, &[])], "Nodes of the graph."),
+    lines(
+        "Nodes",
+        "short",
+        &[line("neo4j_node_count", Query::Value, &[])],
+        "Nodes of the graph.",
+    ),
     lines(
         "Relationships",
         "short",

@@ -15,7 +15,10 @@ pub(super) const PANELS: &[Panel] = &[
     number(
         "Alerts pending",
         "short",
-        &[total("bellwether_alerts", Query::Where("state=\"pending\""))],
+        &[total(
+            "bellwether_alerts",
+            Query::Where("state=\"pending\""),
+        )],
         "Alerts whose condition holds, but not yet for the rule's duration.",
     ),
     Panel {
@@ -32,7 +35,10 @@ pub(super) const PANELS: &[Panel] = &[
         ..number(
             "Notifications given up",
             "short",
-            &[total("bellwether_notifications_total", Query::Increase("result=\"dropped\""))],
+            &[total(
+                "bellwether_notifications_total",
+                Query::Increase("result=\"dropped\""),
+            )],
             "Notifications that no channel could deliver, over the time shown.",
         )
     },
@@ -47,7 +53,10 @@ pub(super) const PANELS: &[Panel] = &[
         ..number(
             "History lost",
             "short",
-            &[total("bellwether_history_samples_lost_total", Query::Increase(""))],
+            &[total(
+                "bellwether_history_samples_lost_total",
+                Query::Increase(""),
+            )],
             "Samples that history took and lost, over the time shown.",
         )
     },
@@ -66,25 +75,41 @@ pub(super) const PANELS: &[Panel] = &[
     lines(
         "Notifications",
         "ops",
-        &[line("bellwether_notifications_total", Query::Rate, &["channel", "result"])],
+        &[line(
+            "bellwether_notifications_total",
+            Query::Rate,
+            &["channel", "result"],
+        )],
         "Notifications per second by channel and result.",
     ),
     lines(
         "Notifications waiting",
         "short",
-        &[line("bellwether_notification_queue_length", Query::Value, &[])],
+        &[line(
+            "bellwether_notification_queue_length",
+            Query::Value,
+            &[],
+        )],
         "Notifications that wait for delivery, by channel.",
     ),
     lines(
         "Dead letters",
         "short",
-        &[line("bellwether_notification_dead_letters", Query::Value, &[])],
+        &[line(
+            "bellwether_notification_dead_letters",
+            Query::Value,
+            &[],
+        )],
         "Notifications given up that can be sent again, by channel.",
     ),
     lines(
         "Collection time",
         "s",
-        &[line("bellwether_collector_duration_seconds", Query::Value, &[])],
+        &[line(
+            "bellwether_collector_duration_seconds",
+            Query::Value,
+            &[],
+        )],
         "How long each collector's last run took.",
     ),
     lines(
@@ -97,8 +122,18 @@ pub(super) const PANELS: &[Panel] = &[
         "Samples into history",
         "ops",
         &[
-            named("kept", "bellwether_history_samples_appended_total", Query::Rate, &[]),
-            named("refused", "bellwether_history_samples_refused_total", Query::Rate, &["reason"]),
+            named(
+                "kept",
+                "bellwether_history_samples_appended_total",
+                Query::Rate,
+                &[],
+            ),
+            named(
+                "refused",
+                "bellwether_history_samples_refused_total",
+                Query::Rate,
+                &["reason"],
+            ),
         ],
         "Samples per second that history kept, and that it refused.",
     ),

@@ -3,7 +3,12 @@
 use super::{Panel, Query, View, line, lines, named, number, scaled};
 
 pub(super) const PANELS: &[Panel] = &[
-    number("Processors", "short", &[line("cpu_count", Query::Value, &[])], "Processors online."),
+    number(
+        "Processors",
+        "short",
+        &[line("cpu_count", Query::Value, &[])],
+        "Processors online.",
+    ),
     number(
         "Processor frequency",
         "hertz",
@@ -76,7 +81,12 @@ pub(super) const PANELS: &[Panel] = &[
         "Bps",
         &[
             named("sent", "network_bytes_sent", Query::Rate, &["interface"]),
-            named("received", "network_bytes_recv", Query::Rate, &["interface"]),
+            named(
+                "received",
+                "network_bytes_recv",
+                Query::Rate,
+                &["interface"],
+            ),
         ],
         "Bytes per second by interface.",
     ),
@@ -85,7 +95,12 @@ pub(super) const PANELS: &[Panel] = &[
         "pps",
         &[
             named("sent", "network_packets_sent", Query::Rate, &["interface"]),
-            named("received", "network_packets_recv", Query::Rate, &["interface"]),
+            named(
+                "received",
+                "network_packets_recv",
+                Query::Rate,
+                &["interface"],
+            ),
         ],
         "Packets per second by interface.",
     ),
@@ -93,7 +108,12 @@ pub(super) const PANELS: &[Panel] = &[
         "Network errors",
         "pps",
         &[
-            named("receiving", "network_errors_in", Query::Rate, &["interface"]),
+            named(
+                "receiving",
+                "network_errors_in",
+                Query::Rate,
+                &["interface"],
+            ),
             named("sending", "network_errors_out", Query::Rate, &["interface"]),
         ],
         "Packets per second that could not be received or sent, by interface.",
@@ -168,7 +188,11 @@ pub(super) const PANELS: &[Panel] = &[
     lines(
         "Stalled time",
         "percentunit",
-        &[line("pressure_stalled_seconds", Query::Rate, &["resource", "scope"])],
+        &[line(
+            "pressure_stalled_seconds",
+            Query::Rate,
+            &["resource", "scope"],
+        )],
         "Time per second in which tasks waited for a resource.",
     ),
     lines(

@@ -51,10 +51,18 @@ impl Sample {
 
     /// Takes a value, later than all before it; one that is not is ignored.
     pub fn push(&mut self, at: UnixMillis, value: f64) {
-        if self.held.back().is_some_and(|(last, _)| at.0 < last.saturating_add(self.stride)) {
+        if self
+            .held
+            .back()
+            .is_some_and(|(last, _)| at.0 < last.saturating_add(self.stride))
+        {
             return;
         }
-        while self.held.front().is_some_and(|(first, _)| at.0.saturating_sub(*first) > self.span) {
+        while self
+            .held
+            .front()
+            .is_some_and(|(first, _)| at.0.saturating_sub(*first) > self.span)
+        {
             self.held.pop_front();
         }
         if self.held.len() == CAPACITY {
@@ -95,7 +103,10 @@ impl Sample {
         sorted.extend(self.held.iter().map(|(_, value)| *value));
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|value| value / count).sum::<f64>();
-        let variance = sorted.iter().map(|value| (value - mean).powi(2) / count).sum::<f64>();
+        let variance = sorted
+            .iter()
+            .map(|value| (value - mean).powi(2) / count)
+            .sum::<f64>();
         sorted.sort_unstable_by(f64::total_cmp);
         let rank = |part: f64| sorted[((sorted.len() - 1) as f64 * part).round() as usize];
         let (q1, median, q3) = (rank(0.25), rank(0.5), rank(0.75));
@@ -104,6 +115,13 @@ impl Sample {
         }
         let middle = (sorted.len() - 1) / 2;
         let (_, mad, _) = sorted.select_nth_unstable_by(middle, f64::total_cmp);
-        Summary { mean, deviation: variance.sqrt(), median, q1, q3, mad: *mad }
+        Summary {
+            mean,
+            deviation: variance.sqrt(),
+            median,
+            q1,
+            q3,
+            mad: *mad,
+        }
     }
 }

@@ -39,7 +39,9 @@ struct Fading {
 
 impl Fading {
     fn push(&mut self, at: UnixMillis, value: f64, window: f64) {
-        let passed = self.last.map_or(0.0, |last| at.since(last).as_millis() as f64);
+        let passed = self
+            .last
+            .map_or(0.0, |last| at.since(last).as_millis() as f64);
         self.count += 1.0;
         self.last = Some(at);
         // Until the window is full every value weighs the same.
@@ -65,7 +67,11 @@ impl Season {
 
     /// The mean over the window; of nothing yet it is the first value that comes.
     pub(super) fn level(&self, value: f64) -> f64 {
-        if self.level.count > 0.0 { self.level.mean } else { value }
+        if self.level.count > 0.0 {
+            self.level.mean
+        } else {
+            value
+        }
     }
 
     /// What earlier seasons had at the time of `at`, in between the middles of two slots in
@@ -77,9 +83,17 @@ impl Season {
             return None;
         }
         let count = self.slots.len();
-        let other = if part > 0.5 { slot + 1 } else { slot + count - 1 } % count;
+        let other = if part > 0.5 {
+            slot + 1
+        } else {
+            slot + count - 1
+        } % count;
         let beside = self.slots[other];
-        let share = if beside.visits > 0.0 { (part - 0.5).abs() } else { 0.0 };
+        let share = if beside.visits > 0.0 {
+            (part - 0.5).abs()
+        } else {
+            0.0
+        };
         Some(here.value * (1.0 - share) + beside.value * share)
     }
 
@@ -148,9 +162,17 @@ mod tests {
         };
         assert_eq!(at(9, 30), Some(9.0));
         // Between the middles of two slots it is in between.
-        assert!(at(10, 0).is_some_and(|usual| (usual - 9.5).abs() < 1e-9), "{:?}", at(10, 0));
+        assert!(
+            at(10, 0).is_some_and(|usual| (usual - 9.5).abs() < 1e-9),
+            "{:?}",
+            at(10, 0)
+        );
         assert!(season.explains());
-        assert_eq!(after(1, DAY, hour).usual(UnixMillis(23 * 60 * MINUTES)), None, "is under way");
+        assert_eq!(
+            after(1, DAY, hour).usual(UnixMillis(23 * 60 * MINUTES)),
+            None,
+            "is under way"
+        );
     }
 
     #[test]

@@ -12,9 +12,10 @@
 
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
+
 use super::season::Season;
 use super::tail::Tail;
-use bellwether_core::UnixMillis;
 
 /// Values of a run.
 const RUN: usize = 12;
@@ -78,7 +79,12 @@ impl Run {
 
 impl Course {
     fn new(window: i64) -> Self {
-        Self { run: Run::default(), points: Tail::new(window), runs: Tail::new(window), seen: 0 }
+        Self {
+            run: Run::default(),
+            points: Tail::new(window),
+            runs: Tail::new(window),
+            seen: 0,
+        }
     }
 
     fn push(&mut self, at: UnixMillis, rest: f64) {
@@ -126,13 +132,21 @@ impl Surprise {
         let least = least(level);
         let (course, usual) = self.expected(at, value);
         let rest = value - usual;
-        let step = self.previous.map_or(0.0, |previous| (value - previous).abs());
+        let step = self
+            .previous
+            .map_or(0.0, |previous| (value - previous).abs());
         let others = course.of_run(rest, least)
             + self.from_level.of_run(value - level, least)
             + self.activity.surprise(self.steps.with(step), least);
         let point = course.points.surprise(rest.abs(), least);
-        let reach = course.points.distance((sensitivity - others).max(EDGE), least);
-        Judgement { score: point + others, usual, reach }
+        let reach = course
+            .points
+            .distance((sensitivity - others).max(EDGE), least);
+        Judgement {
+            score: point + others,
+            usual,
+            reach,
+        }
     }
 
     pub(super) fn push(&mut self, at: UnixMillis, value: f64) {
@@ -142,7 +156,9 @@ impl Surprise {
         if let Some(usual) = self.season.usual(at) {
             self.from_season.push(at, value - usual);
         }
-        let step = self.previous.map_or(0.0, |previous| (value - previous).abs());
+        let step = self
+            .previous
+            .map_or(0.0, |previous| (value - previous).abs());
         self.activity.push(at, self.steps.with(step));
         self.steps.push(step);
         self.previous = Some(value);

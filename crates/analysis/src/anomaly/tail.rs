@@ -51,7 +51,10 @@ impl Tail {
 
     /// Takes a distance, 0 or more.
     pub(super) fn push(&mut self, at: UnixMillis, distance: f64) {
-        if self.last.is_some_and(|last| at.0 < last.0.saturating_add(self.stride)) {
+        if self
+            .last
+            .is_some_and(|last| at.0 < last.0.saturating_add(self.stride))
+        {
             return;
         }
         self.last = Some(at);
@@ -93,7 +96,11 @@ impl Tail {
     /// The distance that is so surprising.
     pub(super) fn distance(&self, surprise: f64, least: f64) -> f64 {
         let Shape { begins, weight, .. } = self.shape;
-        let beyond = if weight > 1e-3 { (weight * surprise).exp_m1() / weight } else { surprise };
+        let beyond = if weight > 1e-3 {
+            (weight * surprise).exp_m1() / weight
+        } else {
+            surprise
+        };
         begins + beyond * self.scale(least)
     }
 
@@ -112,10 +119,18 @@ impl Shape {
         let squares = tail.iter().map(|far| (far - begins).powi(2)).sum::<f64>() / count;
         let variance = squares - mean * mean;
         if variance <= mean * mean {
-            return Self { begins, scale: mean, weight: 0.0 };
+            return Self {
+                begins,
+                scale: mean,
+                weight: 0.0,
+            };
         }
         let ratio = mean * mean / variance;
-        Self { begins, scale: 0.5 * mean * (1.0 + ratio), weight: 0.5 * (1.0 - ratio) }
+        Self {
+            begins,
+            scale: 0.5 * mean * (1.0 + ratio),
+            weight: 0.5 * (1.0 - ratio),
+        }
     }
 }
 
@@ -148,7 +163,10 @@ mod tests {
         assert_eq!(tail.surprise(1.5, 0.0), 0.0);
         for distance in [2.0, 4.0, 6.0] {
             let surprise = tail.surprise(distance, 0.0);
-            assert!((surprise - (distance - 5.0_f64.ln())).abs() < 0.3, "{distance}: {surprise}");
+            assert!(
+                (surprise - (distance - 5.0_f64.ln())).abs() < 0.3,
+                "{distance}: {surprise}"
+            );
             assert!((tail.distance(surprise, 0.0) - distance).abs() < 1e-9);
         }
     }
@@ -159,8 +177,16 @@ mod tests {
             |count| (0..count).map(|step: u32| if step.is_multiple_of(20) { 90.0 } else { 1.0 });
         let calm = filled(i64::MAX, exponential(250));
         let wild = filled(i64::MAX, spikes(250));
-        assert!(calm.surprise(100.0, 0.0) > 50.0, "{}", calm.surprise(100.0, 0.0));
-        assert!(wild.surprise(100.0, 0.0) < 5.0, "{}", wild.surprise(100.0, 0.0));
+        assert!(
+            calm.surprise(100.0, 0.0) > 50.0,
+            "{}",
+            calm.surprise(100.0, 0.0)
+        );
+        assert!(
+            wild.surprise(100.0, 0.0) < 5.0,
+            "{}",
+            wild.surprise(100.0, 0.0)
+        );
     }
 
     #[test]
@@ -169,9 +195,17 @@ mod tests {
         let distances = (0..2000).map(|step| if step < 1000 { 100.0 } else { 1.0 });
         let tail = filled(week, distances);
         assert!(tail.sorted.len() <= CAPACITY);
-        let old = tail.sorted.iter().filter(|distance| **distance > 50.0).count();
+        let old = tail
+            .sorted
+            .iter()
+            .filter(|distance| **distance > 50.0)
+            .count();
         // Half of it goes in 1 to 2 windows, as samples come every hour and one in 1.3 is taken.
-        assert!(old * 8 < tail.sorted.len(), "{old} of {} after 6 windows", tail.sorted.len());
+        assert!(
+            old * 8 < tail.sorted.len(),
+            "{old} of {} after 6 windows",
+            tail.sorted.len()
+        );
         assert!((HOUR..=2 * HOUR).contains(&tail.stride), "{}", tail.stride);
     }
 

@@ -2,19 +2,32 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: [Algorithm; 5] =
-    [Algorithm::Auto, Algorithm::ZScore, Algorithm::Iqr, Algorithm::Mad, Algorithm::Seasonal];
+const ALL: [Algorithm; 5] = [
+    Algorithm::Auto,
+    Algorithm::ZScore,
+    Algorithm::Iqr,
+    Algorithm::Mad,
+    Algorithm::Seasonal,
+];
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn settings(algorithm: Algorithm) -> Settings {
-    Settings { algorithm, min_samples: 20, ..Settings::default() }
+    Settings {
+        algorithm,
+        min_samples: 20,
+        ..Settings::default()
+    }
 }
 
 /// What a detector says of `values`, one a minute.
 fn observed(settings: &Settings, values: &[f64]) -> Vec<Observation> {
     let mut detector = Detector::new(settings, MINUTE);
     let at = |index: usize| UnixMillis(1_700_000_000_000 + index as i64 * 60_000);
-    values.iter().enumerate().map(|(index, value)| detector.observe(at(index), *value)).collect()
+    values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| detector.observe(at(index), *value))
+        .collect()
 }
 
 /// 200 values around 50, from 48 to 52, and then `last`.
@@ -34,8 +47,15 @@ fn every_algorithm_tells_a_jump_from_what_is_usual() {
             let seen = last(&settings(algorithm), &around_fifty(value));
             assert_eq!(seen.anomalous, anomalous, "{algorithm:?} {value}: {seen:?}");
             let (low, high) = seen.expected.unwrap();
-            assert_eq!(anomalous, value < low || value > high, "{algorithm:?} {value}: {seen:?}");
-            assert!((30.0..50.0).contains(&low) && (50.0..70.0).contains(&high), "{seen:?}");
+            assert_eq!(
+                anomalous,
+                value < low || value > high,
+                "{algorithm:?} {value}: {seen:?}"
+            );
+            assert!(
+                (30.0..50.0).contains(&low) && (50.0..70.0).contains(&high),
+                "{seen:?}"
+            );
         }
     }
 }
@@ -51,7 +71,10 @@ fn scores_are_in_the_measure_of_the_algorithm() {
         (Algorithm::Mad, (150.0 - 51.0) / (1.4826 * 25.0)),
     ] {
         let seen = last(&settings(algorithm), &values);
-        assert!((seen.score - score).abs() < 1e-3, "{algorithm:?}: {seen:?}, not {score}");
+        assert!(
+            (seen.score - score).abs() < 1e-3,
+            "{algorithm:?}: {seen:?}, not {score}"
+        );
     }
 }
 
@@ -60,7 +83,11 @@ fn nothing_is_judged_before_there_are_enough_samples() {
     let mut values = vec![50.0; 19];
     values.extend([1e9, 1e9]);
     let seen = observed(&settings(Algorithm::Mad), &values);
-    assert!(seen[..20].iter().all(|seen| seen.warming && !seen.anomalous));
+    assert!(
+        seen[..20]
+            .iter()
+            .all(|seen| seen.warming && !seen.anomalous)
+    );
     assert!(!seen[20].warming && seen[20].anomalous, "{:?}", seen[20]);
 }
 
@@ -73,11 +100,23 @@ fn sensitivity_direction_and_least_deviation_decide_what_counts() {
         [40.0, 60.0].map(|value| last(&settings, &around_fifty(value)).anomalous)
     };
     assert_eq!(with(|_| {}), [true, true]);
-    assert_eq!(with(|settings| settings.sensitivity = Some(20.0)), [false, false]);
-    assert_eq!(with(|settings| settings.direction = Direction::Above), [false, true]);
-    assert_eq!(with(|settings| settings.direction = Direction::Below), [true, false]);
+    assert_eq!(
+        with(|settings| settings.sensitivity = Some(20.0)),
+        [false, false]
+    );
+    assert_eq!(
+        with(|settings| settings.direction = Direction::Above),
+        [false, true]
+    );
+    assert_eq!(
+        with(|settings| settings.direction = Direction::Below),
+        [true, false]
+    );
     let least = |deviation| {
-        let settings = Settings { min_deviation: deviation, ..base.clone() };
+        let settings = Settings {
+            min_deviation: deviation,
+            ..base.clone()
+        };
         last(&settings, &around_fifty(60.0)).anomalous
     };
     assert!(least(Deviation::Absolute(9.9)) && !least(Deviation::Absolute(10.1)));
@@ -95,18 +134,33 @@ fn an_event_is_reported_once_and_over_after_the_cooldown() {
     let found = |settings: &Settings| {
         let seen = observed(settings, &values);
         let of = |wanted: fn(&Observation) -> bool| -> Vec<usize> {
-            (200..values.len()).filter(|index| wanted(&seen[*index])).collect()
+            (200..values.len())
+                .filter(|index| wanted(&seen[*index]))
+                .collect()
         };
         (of(|seen| seen.reported), of(|seen| seen.repeated))
     };
-    let settings = Settings { cooldown: 4 * MINUTE, ..settings(Algorithm::Mad) };
+    let settings = Settings {
+        cooldown: 4 * MINUTE,
+        ..settings(Algorithm::Mad)
+    };
     let (reported, repeated) = found(&settings);
     assert_eq!(reported, [200, 216]);
     assert_eq!(repeated, [201, 202, 203, 204, 205, 206, 207, 210]);
-    let (reported, _) = found(&Settings { cooldown: Duration::ZERO, ..settings.clone() });
+    let (reported, _) = found(&Settings {
+        cooldown: Duration::ZERO,
+        ..settings.clone()
+    });
     assert_eq!(reported, [200, 210, 216], "each run");
-    let (reported, repeated) = found(&Settings { hold: 5 * MINUTE, ..settings });
-    assert_eq!((reported, repeated), (vec![205], vec![206, 207, 210]), "what lasts");
+    let (reported, repeated) = found(&Settings {
+        hold: 5 * MINUTE,
+        ..settings
+    });
+    assert_eq!(
+        (reported, repeated),
+        (vec![205], vec![206, 207, 210]),
+        "what lasts"
+    );
 }
 
 #[test]
@@ -117,25 +171,42 @@ fn what_follows_a_spike_is_as_expected() {
         let mut values: Vec<f64> = (0..warm).map(|_| normal()).collect();
         values.push(60.0);
         values.extend((0..60).map(|_| normal()));
-        let seen = observed(&Settings { min_samples: 100, ..Settings::default() }, &values);
-        let odd: Vec<usize> = (warm..seen.len()).filter(|at| seen[*at].anomalous).collect();
+        let seen = observed(
+            &Settings {
+                min_samples: 100,
+                ..Settings::default()
+            },
+            &values,
+        );
+        let odd: Vec<usize> = (warm..seen.len())
+            .filter(|at| seen[*at].anomalous)
+            .collect();
         assert_eq!(odd, [warm], "{warm}");
     }
     let mut zeros = vec![0.0; 300];
     zeros[200] = 10.0;
     let seen = observed(&Settings::default(), &zeros);
-    assert_eq!((0..300).filter(|at| seen[*at].anomalous).collect::<Vec<_>>(), [200]);
+    assert_eq!(
+        (0..300)
+            .filter(|at| seen[*at].anomalous)
+            .collect::<Vec<_>>(),
+        [200]
+    );
 }
 
 #[test]
 fn a_new_level_is_outside_until_the_event_is_over_and_then_usual() {
     let mut random = fastrand::Rng::with_seed(5);
     let mut normal = || 4.0 + (0..12).map(|_| random.f64()).sum::<f64>();
-    let values: Vec<f64> =
-        (0..800).map(|at| normal() + if at < 400 { 0.0 } else { 10.0 }).collect();
+    let values: Vec<f64> = (0..800)
+        .map(|at| normal() + if at < 400 { 0.0 } else { 10.0 })
+        .collect();
     let seen = observed(&Settings::default(), &values);
     assert!(seen[400..=460].iter().all(|seen| seen.anomalous), "an hour");
-    assert!(seen[470..].iter().all(|seen| !seen.anomalous), "and then it is usual");
+    assert!(
+        seen[470..].iter().all(|seen| !seen.anomalous),
+        "and then it is usual"
+    );
     assert_eq!(seen.iter().filter(|seen| seen.reported).count(), 1);
 }
 
@@ -155,7 +226,10 @@ fn events_become_usual_and_fade() {
         }
         count
     };
-    assert!(reported(1..3) >= 2 && reported(29..30) >= 1, "each of the first");
+    assert!(
+        reported(1..3) >= 2 && reported(29..30) >= 1,
+        "each of the first"
+    );
     assert!((2..=12).contains(&reported(1..30)), "{}", reported(1..30));
 }
 
@@ -245,7 +319,11 @@ fn course(days: u32) -> Vec<f64> {
 fn each_five_minutes(algorithm: Algorithm, values: &[f64]) -> Vec<Observation> {
     let mut detector = Detector::new(&settings(algorithm), 5 * MINUTE);
     let at = |step: usize| UnixMillis(1_700_000_000_000 + step as i64 * 300_000);
-    values.iter().enumerate().map(|(step, value)| detector.observe(at(step), *value)).collect()
+    values
+        .iter()
+        .enumerate()
+        .map(|(step, value)| detector.observe(at(step), *value))
+        .collect()
 }
 
 #[test]
@@ -254,7 +332,12 @@ fn a_value_of_the_night_at_noon_is_odd_to_those_who_know_the_day() {
     let mut values = course(7);
     values.truncate(6 * 288 + 72);
     values.push(35.0);
-    let odd = |algorithm| each_five_minutes(algorithm, &values).last().unwrap().anomalous;
+    let odd = |algorithm| {
+        each_five_minutes(algorithm, &values)
+            .last()
+            .unwrap()
+            .anomalous
+    };
     assert_eq!(
         ALL.map(|algorithm| (algorithm, odd(algorithm))),
         [
@@ -284,6 +367,10 @@ fn a_run_that_is_a_little_off_is_odd_as_a_run() {
     let mut values: Vec<f64> = (0..2000).map(|_| 50.0 + normal()).collect();
     values.extend([53.2; 12]);
     let seen = observed(&settings(Algorithm::Auto), &values);
-    assert!(!seen[2000].anomalous && seen[2008].anomalous, "{:?}", &seen[2000..]);
+    assert!(
+        !seen[2000].anomalous && seen[2008].anomalous,
+        "{:?}",
+        &seen[2000..]
+    );
     assert!(!last(&settings(Algorithm::Mad), &values).anomalous);
 }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
-use super::Bottleneck;
-use super::settings::BottleneckSettings;
-use super::shipped::{SHIPPED, Shipped};
 use bellwether_core::{Kind, MetricDef};
 use bellwether_promql as promql;
 use bellwether_schema::{Diagnostics, did_you_mean, format_duration};
+
+use super::Bottleneck;
+use super::settings::BottleneckSettings;
+use super::shipped::{SHIPPED, Shipped};
 
 /// What quantile tells how long things take.
 const QUANTILE: f64 = 0.95;
@@ -22,10 +23,14 @@ pub fn resolve(
 ) -> Vec<Bottleneck> {
     let replaced = |shipped: &&Shipped| declared.iter().all(|own| *own.name.value != *shipped.name);
     let shipped = SHIPPED.iter().filter(replaced);
-    let mut resolved: Vec<Bottleneck> =
-        shipped.filter_map(|shipped| from_shipped(shipped, metrics)).collect();
+    let mut resolved: Vec<Bottleneck> = shipped
+        .filter_map(|shipped| from_shipped(shipped, metrics))
+        .collect();
     for (index, own) in declared.iter().enumerate() {
-        if declared[..index].iter().any(|other| other.name.value == own.name.value) {
+        if declared[..index]
+            .iter()
+            .any(|other| other.name.value == own.name.value)
+        {
             let name = &own.name.value;
             problems
                 .error(&own.name.at, format!("two bottlenecks are called {name:?}"))
@@ -60,7 +65,10 @@ fn from_settings(
                 let hint = did_you_mean(metric, names)
                     .unwrap_or_else(|| "declare it, or ask by promql".to_owned());
                 problems
-                    .error(&metric.at, format!("no metric is called {:?}", metric.value))
+                    .error(
+                        &metric.at,
+                        format!("no metric is called {:?}", metric.value),
+                    )
                     .hint(hint);
             }
             usual(found?, own)
@@ -74,7 +82,11 @@ fn from_settings(
             promql.value.0.clone()
         }
         (both, _) => {
-            let what = if both.is_some() { "both metric and promql" } else { "no metric" };
+            let what = if both.is_some() {
+                "both metric and promql"
+            } else {
+                "no metric"
+            };
             problems
                 .error(&own.name.at, format!("{what}: {}", own.name.value))
                 .hint("either metric or promql says what to look at");
@@ -88,15 +100,24 @@ fn from_settings(
         warning,
         critical,
         unit: "",
-        component: own.component.clone().unwrap_or_else(|| own.resource.component().into()),
-        advice: own.advice.clone().unwrap_or_else(|| own.resource.advice().into()),
+        component: own
+            .component
+            .clone()
+            .unwrap_or_else(|| own.resource.component().into()),
+        advice: own
+            .advice
+            .clone()
+            .unwrap_or_else(|| own.resource.advice().into()),
     })
 }
 
 /// What a metric is usually looked at by, over its window.
 fn usual(def: &MetricDef, own: &BottleneckSettings) -> String {
-    let labels: Vec<(&str, &str)> =
-        own.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let labels: Vec<(&str, &str)> = own
+        .labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     let (name, window) = (&*def.exported, format_duration(own.window.0));
     match def.kind {
         Kind::Gauge => format!("avg_over_time({}[{window}])", selector(name, &labels)),
@@ -108,7 +129,11 @@ fn usual(def: &MetricDef, own: &BottleneckSettings) -> String {
         Kind::Summary => {
             let nearest =
                 |a: &&f64, b: &&f64| (*a - QUANTILE).abs().total_cmp(&(*b - QUANTILE).abs());
-            let quantile = def.quantiles.iter().min_by(nearest).map(ToString::to_string);
+            let quantile = def
+                .quantiles
+                .iter()
+                .min_by(nearest)
+                .map(ToString::to_string);
             let quantile = quantile.unwrap_or_default();
             let labels = [labels.as_slice(), &[("quantile", &quantile)]].concat();
             format!("avg_over_time({}[{window}])", selector(name, &labels))
@@ -119,7 +144,11 @@ fn usual(def: &MetricDef, own: &BottleneckSettings) -> String {
 fn selector(name: &str, labels: &[(&str, &str)]) -> String {
     let mut text = name.to_owned();
     for (index, (label, value)) in labels.iter().enumerate() {
-        let _ = write!(text, "{}{label}={value:?}", if index == 0 { "{" } else { "," });
+        let _ = write!(
+            text,
+            "{}{label}={value:?}",
+            if index == 0 { "{" } else { "," }
+        );
     }
     text + if labels.is_empty() { "" } else { "}" }
 }
@@ -148,8 +177,10 @@ fn filled(template: &str, metrics: &[MetricDef]) -> Option<String> {
         let (how, metric) = inner.split_once(':').unwrap_or(("", inner));
         let (name, labels) = metric.split_once('|').unwrap_or((metric, ""));
         let def = metrics.iter().find(|def| *def.name == *name)?;
-        let labels: Vec<(&str, &str)> =
-            labels.split(',').filter_map(|label| label.split_once('=')).collect();
+        let labels: Vec<(&str, &str)> = labels
+            .split(',')
+            .filter_map(|label| label.split_once('='))
+            .collect();
         let series = selector(&def.exported, &labels);
         text += &match (how, def.kind) {
             ("rate", Kind::Counter) => format!("rate({series}[5m])"),

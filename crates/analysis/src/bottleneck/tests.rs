@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::shipped::SHIPPED;
-use super::{Bottleneck, BottleneckSettings, Resource, resolve};
 use bellwether_core::{Kind, LabelSet, MetricDef, Origin, exported_name};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+
+use super::shipped::SHIPPED;
+use super::{Bottleneck, BottleneckSettings, Resource, resolve};
 
 fn metric(name: &str, kind: Kind) -> MetricDef {
     MetricDef {
@@ -14,7 +15,11 @@ fn metric(name: &str, kind: Kind) -> MetricDef {
         kind,
         labels: Arc::default(),
         buckets: Arc::default(),
-        quantiles: if kind == Kind::Summary { [0.5, 0.9, 0.99].into() } else { Arc::default() },
+        quantiles: if kind == Kind::Summary {
+            [0.5, 0.9, 0.99].into()
+        } else {
+            Arc::default()
+        },
         origin: Origin::System,
         interval: Duration::from_secs(15),
     }
@@ -29,23 +34,36 @@ fn resolved(yaml: &str, metrics: &[MetricDef]) -> Result<Vec<Bottleneck>, Vec<St
     if problems.is_empty() {
         return Ok(resolved);
     }
-    Err(problems.into_sorted().iter().map(ToString::to_string).collect())
+    Err(problems
+        .into_sorted()
+        .iter()
+        .map(ToString::to_string)
+        .collect())
 }
 
 fn of_metric(kind: Kind) -> String {
     let yaml = "[{name: a, resource: cpu, metric: x, labels: {b: c}, window: 10m, warning: 1, critical: 2}]";
-    resolved(yaml, &[metric("x", kind)]).unwrap().remove(0).promql
+    resolved(yaml, &[metric("x", kind)])
+        .unwrap()
+        .remove(0)
+        .promql
 }
 
 #[test]
 fn a_metric_is_looked_at_by_its_kind() {
-    assert_eq!(of_metric(Kind::Gauge), r#"avg_over_time(app_x{b="c"}[10m])"#);
+    assert_eq!(
+        of_metric(Kind::Gauge),
+        r#"avg_over_time(app_x{b="c"}[10m])"#
+    );
     assert_eq!(of_metric(Kind::Counter), r#"rate(app_x{b="c"}[10m])"#);
     assert_eq!(
         of_metric(Kind::Histogram),
         r#"histogram_quantile(0.95, rate(app_x_bucket{b="c"}[10m]))"#
     );
-    assert_eq!(of_metric(Kind::Summary), r#"avg_over_time(app_x{b="c",quantile="0.99"}[10m])"#);
+    assert_eq!(
+        of_metric(Kind::Summary),
+        r#"avg_over_time(app_x{b="c",quantile="0.99"}[10m])"#
+    );
 }
 
 #[test]
@@ -73,24 +91,41 @@ fn shipped_ones_come_with_their_metrics() {
         r#"avg_over_time(app_pressure_percent{resource="io",scope="full",window="60s"}[5m])"#
     );
     assert_eq!(promql("swap_in"), "rate(app_swap_in_bytes[5m])");
-    assert_eq!(promql("network_drops_in"), "avg_over_time(app_network_dropped_in[5m])");
+    assert_eq!(
+        promql("network_drops_in"),
+        "avg_over_time(app_network_dropped_in[5m])"
+    );
     assert_eq!(
         promql("api_response"),
         "histogram_quantile(0.95, sum by (le, endpoint) (rate(app_api_request_duration_bucket[5m])))"
     );
-    assert!(all.iter().all(|one| one.name != "cpu_busy"), "its metric is not declared");
+    assert!(
+        all.iter().all(|one| one.name != "cpu_busy"),
+        "its metric is not declared"
+    );
 }
 
 #[test]
 fn shipped_ones_make_sense_and_can_be_replaced_or_left_out() {
     for (index, one) in SHIPPED.iter().enumerate() {
-        assert!(one.critical > one.warning && !one.advice.is_empty(), "{}", one.name);
-        assert!(SHIPPED[..index].iter().all(|other| other.name != one.name), "{}", one.name);
+        assert!(
+            one.critical > one.warning && !one.advice.is_empty(),
+            "{}",
+            one.name
+        );
+        assert!(
+            SHIPPED[..index].iter().all(|other| other.name != one.name),
+            "{}",
+            one.name
+        );
     }
     let metrics = [metric("cpu_percent", Kind::Gauge)];
     let own = "[{name: cpu_busy, resource: cpu, metric: cpu_percent, warning: 50, critical: 60, component: web}]";
     let all = resolved(own, &metrics).unwrap();
-    assert_eq!((all.len(), all[0].warning, &*all[0].component), (1, 50.0, "web"));
+    assert_eq!(
+        (all.len(), all[0].warning, &*all[0].component),
+        (1, 50.0, "web")
+    );
     assert!(!all[0].advice.is_empty());
     let off =
         "[{name: cpu_busy, resource: cpu, promql: up, warning: 1, critical: 2, enabled: false}]";
@@ -152,7 +187,11 @@ fn impact_grows_from_mark_to_mark() {
     ] {
         assert_eq!(disk().impact(value), expected, "{value}");
     }
-    let little = Bottleneck { warning: 20.0, critical: 10.0, ..disk() };
+    let little = Bottleneck {
+        warning: 20.0,
+        critical: 10.0,
+        ..disk()
+    };
     assert_eq!(
         [30.0, 20.0, 10.0, 0.0].map(|value| little.impact(value)),
         [Some(0.0), Some(25.0), Some(75.0), Some(100.0)]
@@ -163,9 +202,16 @@ fn impact_grows_from_mark_to_mark() {
 fn findings_are_sorted_and_what_is_no_number_is_none() {
     let labels = |mount: &str| LabelSet::new([("mount_point", mount)]);
     let disk = disk();
-    let samples =
-        [(labels("/b"), 90.0), (labels("/"), 50.0), (labels("/x"), f64::NAN), (labels("/a"), 90.0)];
+    let samples = [
+        (labels("/b"), 90.0),
+        (labels("/"), 50.0),
+        (labels("/x"), f64::NAN),
+        (labels("/a"), 90.0),
+    ];
     let found = disk.judge(samples);
-    let places: Vec<&str> = found.iter().map(|finding| finding.labels.get("mount_point")).collect();
+    let places: Vec<&str> = found
+        .iter()
+        .map(|finding| finding.labels.get("mount_point"))
+        .collect();
     assert_eq!(places, ["/a", "/b", "/"]);
 }

@@ -37,7 +37,9 @@ impl Grid {
         let mut sums = vec![(0.0, 0_u32); self.cells];
         for (time, value) in series.times.iter().zip(&series.values) {
             let index = time.saturating_sub(self.from.0).div_euclid(self.step);
-            let cell = usize::try_from(index).ok().and_then(|index| sums.get_mut(index));
+            let cell = usize::try_from(index)
+                .ok()
+                .and_then(|index| sums.get_mut(index));
             if let (Some(cell), true) = (cell, value.is_finite()) {
                 cell.0 += value;
                 cell.1 += 1;

@@ -31,9 +31,13 @@ impl Prepared {
     /// `None` if the series does not move, but for a straight line.
     pub(super) fn new(cells: &[f64]) -> Option<Self> {
         // The largest becomes 1, so that no square leaves the range of floats.
-        let largest = cells.iter().fold(0.0_f64, |largest, cell| largest.max(cell.abs()));
-        let cells: Vec<f64> =
-            cells.iter().map(|cell| cell / largest.max(f64::MIN_POSITIVE)).collect();
+        let largest = cells
+            .iter()
+            .fold(0.0_f64, |largest, cell| largest.max(cell.abs()));
+        let cells: Vec<f64> = cells
+            .iter()
+            .map(|cell| cell / largest.max(f64::MIN_POSITIVE))
+            .collect();
         let changes = cells.windows(2).map(|two| two[1] - two[0]).collect();
         Some(Self {
             levels: Scaled::new(ranks(&without_line(&cells)))?,
@@ -53,17 +57,24 @@ impl Scaled {
             return None;
         }
         values.iter_mut().for_each(|value| *value /= length);
-        let persistence =
-            (1..=values.len() / 4).map(|lag| product(&values[lag..], &values)).collect();
+        let persistence = (1..=values.len() / 4)
+            .map(|lag| product(&values[lag..], &values))
+            .collect();
         let moves = 1.0 / values.iter().map(|value| value.powi(4)).sum::<f64>();
-        Some(Self { values, persistence, moves })
+        Some(Self {
+            values,
+            persistence,
+            moves,
+        })
     }
 
     /// As many independent values as a comparison of the two is worth.
     fn worth(&self, other: &Self) -> f64 {
         let count = self.values.len() as f64;
         let both = self.persistence.iter().zip(&other.persistence).enumerate();
-        let shared: f64 = both.map(|(lag, (a, b))| (1.0 - (lag + 1) as f64 / count) * a * b).sum();
+        let shared: f64 = both
+            .map(|(lag, (a, b))| (1.0 - (lag + 1) as f64 / count) * a * b)
+            .sum();
         (count / (1.0 + 2.0 * shared).max(1.0)).max(3.0)
     }
 }
@@ -72,12 +83,21 @@ impl Found {
     pub(super) fn between(target: &Prepared, other: &Prepared, max_lag: usize) -> Self {
         let levels = Self::of(Kind::Levels, &target.levels, &other.levels, max_lag);
         let changes = Self::of(Kind::Changes, &target.changes, &other.changes, max_lag);
-        let best = if changes.chance <= levels.chance { changes } else { levels };
+        let best = if changes.chance <= levels.chance {
+            changes
+        } else {
+            levels
+        };
         // Two looks have twice the chance to see what is not there. And where a few jumps make up
         // the whole movement, they may have fallen together by chance.
         let nearness = (2 * best.lag.unsigned_abs() + 1) as f64 / target.levels.values.len() as f64;
-        let by_place = nearness.min(1.0).powf(target.changes.moves.min(other.changes.moves));
-        Self { chance: (2.0 * best.chance).min(1.0).max(by_place), ..best }
+        let by_place = nearness
+            .min(1.0)
+            .powf(target.changes.moves.min(other.changes.moves));
+        Self {
+            chance: (2.0 * best.chance).min(1.0).max(by_place),
+            ..best
+        }
     }
 
     fn of(kind: Kind, target: &Scaled, other: &Scaled, max_lag: usize) -> Self {
@@ -100,7 +120,12 @@ impl Found {
         // Any of the lags may have made it by chance.
         let lags = (2 * max_lag + 1) as f64;
         let chance = -(lags * (-chance_of_correlation(coefficient, worth)).ln_1p()).exp_m1();
-        Self { coefficient, lag: at, kind, chance }
+        Self {
+            coefficient,
+            lag: at,
+            kind,
+            chance,
+        }
     }
 }
 
@@ -113,7 +138,11 @@ fn without_line(cells: &[f64]) -> Vec<f64> {
     let count = cells.len() as f64;
     let centre = (count - 1.0) / 2.0;
     let mean = cells.iter().sum::<f64>() / count;
-    let along: f64 = cells.iter().enumerate().map(|(x, y)| (x as f64 - centre) * y).sum();
+    let along: f64 = cells
+        .iter()
+        .enumerate()
+        .map(|(x, y)| (x as f64 - centre) * y)
+        .sum();
     let width = count * (count * count - 1.0) / 12.0;
     let slope = along / width;
     let rest = |(x, y): (usize, &f64)| {
@@ -132,10 +161,15 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     let mut from = 0;
     while from < order.len() {
         let value = values[order[from]];
-        let equal =
-            order[from..].iter().take_while(|index| values[**index] == value).count().max(1);
+        let equal = order[from..]
+            .iter()
+            .take_while(|index| values[**index] == value)
+            .count()
+            .max(1);
         let shared = (from + (equal - 1) / 2) as f64 / values.len() as f64;
-        order[from..from + equal].iter().for_each(|index| ranks[*index] = shared);
+        order[from..from + equal]
+            .iter()
+            .for_each(|index| ranks[*index] = shared);
         from += equal;
     }
     ranks

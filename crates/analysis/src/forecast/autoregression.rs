@@ -17,18 +17,30 @@ pub(super) fn autoregression(hours: &[f64], ahead: usize) -> Vec<f64> {
     let room = highest / 2.0 - lowest / 2.0;
     let told = if lowest > 0.0 {
         let logarithms: Vec<f64> = hours.iter().map(|hour| hour.ln()).collect();
-        continued(&logarithms, ahead).into_iter().map(f64::exp).collect()
+        continued(&logarithms, ahead)
+            .into_iter()
+            .map(f64::exp)
+            .collect()
     } else {
         continued(hours, ahead)
     };
-    told.into_iter().map(|value| value.max(lowest - room).min(highest + room)).collect()
+    told.into_iter()
+        .map(|value| value.max(lowest - room).min(highest + room))
+        .collect()
 }
 
 fn continued(hours: &[f64], ahead: usize) -> Vec<f64> {
     let count = hours.len() as f64;
     let mean = hours.iter().map(|hour| hour / count).sum::<f64>();
-    let deviation = hours.iter().map(|hour| (hour - mean).powi(2) / count).sum::<f64>().sqrt();
-    let usable = LAGS.iter().filter(|lag| *lag + LESSONS <= hours.len()).count();
+    let deviation = hours
+        .iter()
+        .map(|hour| (hour - mean).powi(2) / count)
+        .sum::<f64>()
+        .sqrt();
+    let usable = LAGS
+        .iter()
+        .filter(|lag| *lag + LESSONS <= hours.len())
+        .count();
     if usable == 0 || !deviation.is_finite() || deviation == 0.0 {
         return vec![mean; ahead];
     }
@@ -36,15 +48,23 @@ fn continued(hours: &[f64], ahead: usize) -> Vec<f64> {
     let mut scaled: Vec<f64> = hours.iter().map(|hour| (hour - mean) / deviation).collect();
     let weights = fit(&scaled, lags);
     for _ in 0..ahead {
-        let next = row(&scaled, scaled.len(), lags).zip(&weights).map(|(x, w)| x * w).sum();
+        let next = row(&scaled, scaled.len(), lags)
+            .zip(&weights)
+            .map(|(x, w)| x * w)
+            .sum();
         scaled.push(next);
     }
-    scaled[hours.len()..].iter().map(|value| value * deviation + mean).collect()
+    scaled[hours.len()..]
+        .iter()
+        .map(|value| value * deviation + mean)
+        .collect()
 }
 
 /// What hour `at` is told from: the lags, and 1.
 fn row<'a>(hours: &'a [f64], at: usize, lags: &'a [usize]) -> impl Iterator<Item = f64> + 'a {
-    lags.iter().map(move |lag| hours[at - lag]).chain(std::iter::once(1.0))
+    lags.iter()
+        .map(move |lag| hours[at - lag])
+        .chain(std::iter::once(1.0))
 }
 
 /// The weights of the lags, and of the 1.
@@ -100,7 +120,10 @@ mod tests {
     fn what_repeats_each_day_goes_on() {
         let hours: Vec<f64> = (0..300).map(|hour| f64::from(hour % 24)).collect();
         for (ahead, told) in autoregression(&hours, 48).into_iter().enumerate() {
-            assert!((told - ((300 + ahead) % 24) as f64).abs() < 1.5, "{ahead}: {told}");
+            assert!(
+                (told - ((300 + ahead) % 24) as f64).abs() < 1.5,
+                "{ahead}: {told}"
+            );
         }
         assert_eq!(autoregression(&[0.0; 200], 2), [0.0, 0.0]);
     }
@@ -115,7 +138,10 @@ mod tests {
         let hours: Vec<f64> = (0..700).map(at).collect();
         for (ahead, told) in (0..).zip(autoregression(&hours, 48)) {
             let came = at(700 + ahead);
-            assert!((told / came - 1.0).abs() < 0.05, "{ahead}: {told} for {came}");
+            assert!(
+                (told / came - 1.0).abs() < 0.05,
+                "{ahead}: {told} for {came}"
+            );
         }
         assert!((autoregression(&[3.0; 200], 1)[0] - 3.0).abs() < 1e-9);
     }
@@ -123,8 +149,13 @@ mod tests {
     #[test]
     fn what_is_told_stays_near_what_was() {
         // Of 1e-9 and 100 the logarithms are far apart.
-        let hours: Vec<f64> =
-            (0..200).map(|hour| if hour % 7 == 0 { 1e-9 } else { 100.0 }).collect();
-        assert!(autoregression(&hours, 48).iter().all(|told| (-50.0..=150.0).contains(told)));
+        let hours: Vec<f64> = (0..200)
+            .map(|hour| if hour % 7 == 0 { 1e-9 } else { 100.0 })
+            .collect();
+        assert!(
+            autoregression(&hours, 48)
+                .iter()
+                .all(|told| (-50.0..=150.0).contains(told))
+        );
     }
 }

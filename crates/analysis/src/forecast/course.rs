@@ -31,9 +31,14 @@ impl Course {
         let seen = |slot: &&Vec<(f64, f64)>| !slot.is_empty();
         let knot = |slot: &Vec<(f64, f64)>| {
             let phase = slot.iter().map(|(phase, _)| phase).sum::<f64>() / slot.len() as f64;
-            (phase, median(&mut slot.iter().map(|(_, offset)| *offset).collect::<Vec<_>>()))
+            (
+                phase,
+                median(&mut slot.iter().map(|(_, offset)| *offset).collect::<Vec<_>>()),
+            )
         };
-        let course = Self { knots: slots.iter().filter(seen).map(knot).collect() };
+        let course = Self {
+            knots: slots.iter().filter(seen).map(knot).collect(),
+        };
         let (Some((first, _)), Some((last, _))) = (offsets.first(), offsets.last()) else {
             return None;
         };
@@ -54,7 +59,10 @@ impl Course {
         let (before, before_value) = self.knots[(next + count - 1) % count];
         let (after, after_value) = self.knots[next % count];
         let day = DAY as f64;
-        let (width, passed) = ((after - before).rem_euclid(day), (phase - before).rem_euclid(day));
+        let (width, passed) = (
+            (after - before).rem_euclid(day),
+            (phase - before).rem_euclid(day),
+        );
         let share = if width > 0.0 { passed / width } else { 0.0 };
         before_value + share * (after_value - before_value)
     }
@@ -66,13 +74,19 @@ impl Course {
 
     /// The values without it.
     pub(super) fn off(&self, times: &[i64], values: &[f64]) -> Vec<f64> {
-        times.iter().zip(values).map(|(time, value)| value - self.at(*time)).collect()
+        times
+            .iter()
+            .zip(values)
+            .map(|(time, value)| value - self.at(*time))
+            .collect()
     }
 }
 
 /// How far each value is from the mean of the day around it, where nearly all of that day is known.
 fn offsets(times: &[i64], values: &[f64]) -> Vec<(i64, f64)> {
-    let (Some(first), Some(last)) = (times.first(), times.last()) else { return Vec::new() };
+    let (Some(first), Some(last)) = (times.first(), times.last()) else {
+        return Vec::new();
+    };
     let days = last.saturating_sub(*first) as f64 / DAY as f64;
     let usual = times.len() as f64 / days.max(1.0);
     let (mut from, mut to, mut sum) = (0, 0, 0.0);
@@ -103,7 +117,9 @@ mod tests {
 
     /// A value each quarter of an hour of so many days.
     fn quarters(days: i64, of: impl Fn(f64) -> f64) -> (Vec<i64>, Vec<f64>) {
-        (0..days * 96).map(|step| (step * QUARTER, of(step as f64 / 96.0))).unzip()
+        (0..days * 96)
+            .map(|step| (step * QUARTER, of(step as f64 / 96.0)))
+            .unzip()
     }
 
     fn wave(day: f64) -> f64 {
@@ -120,10 +136,16 @@ mod tests {
         let course = Course::of(&times, &values).unwrap();
         for hour in 0..24 {
             let told = course.at(hour * 4 * QUARTER);
-            assert!((told - wave(hour as f64 / 24.0)).abs() < 1.5, "{hour}: {told}");
+            assert!(
+                (told - wave(hour as f64 / 24.0)).abs() < 1.5,
+                "{hour}: {told}"
+            );
         }
         let rests = course.off(&times, &values);
-        assert!((rests[1000] - rests[904] - 4.0).abs() < 0.1, "what is left is the fill");
+        assert!(
+            (rests[1000] - rests[904] - 4.0).abs() < 0.1,
+            "what is left is the fill"
+        );
     }
 
     #[test]

@@ -12,11 +12,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
+
 use super::course::Course;
 use super::linear::{Direction, Drawn, NoForecast, Reach, Target, finite, linear};
 use super::season::seasonal;
 use super::words::span;
-use bellwether_core::UnixMillis;
 
 /// How much of the past tells what is usual.
 const PAST: Duration = Duration::from_secs(21 * 86_400);
@@ -140,10 +141,17 @@ impl Horizon {
         if let Some((times, values)) = &asked {
             days.learn(now, times, values);
         }
-        let recent = Seen { times: &times, values: &values };
+        let recent = Seen {
+            times: &times,
+            values: &values,
+        };
         let found = match (&days.course, reach) {
             (Some(course), _) => self.along(course, recent, now),
-            (None, Ok(reach)) => Ok(Found { reach, target: self.target, rests: None }),
+            (None, Ok(reach)) => Ok(Found {
+                reach,
+                target: self.target,
+                rests: None,
+            }),
             (None, Err(line)) => Err(line.map_or_else(Outlook::None, Outlook::Later)),
         };
         let found = match found {
@@ -151,13 +159,26 @@ impl Horizon {
             Err(outlook) => return outlook,
         };
         let (times, values) = asked.unwrap_or_else(past);
-        self.judged(&found, days, recent, Seen { times: &times, values: &values }, now)
+        self.judged(
+            &found,
+            days,
+            recent,
+            Seen {
+                times: &times,
+                values: &values,
+            },
+            now,
+        )
     }
 
     /// Whether the values moved enough of late for the target to matter.
     fn near(&self, values: &[f64]) -> bool {
         let (lowest, highest) = range(values.iter().copied());
-        let nearest = if self.target.direction == Direction::Rising { highest } else { lowest };
+        let nearest = if self.target.direction == Direction::Rising {
+            highest
+        } else {
+            lowest
+        };
         (self.target.value - nearest).abs() <= NEAR * (highest - lowest)
     }
 
@@ -166,30 +187,50 @@ impl Horizon {
     /// # Errors
     /// The outlook where they do not.
     fn along(&self, course: &Course, recent: Seen<'_>, now: UnixMillis) -> Result<Found, Outlook> {
-        let Target { value: target, direction } = self.target;
+        let Target {
+            value: target,
+            direction,
+        } = self.target;
         let rests = course.off(recent.times, recent.values);
         let line = Drawn::new(recent.times, &rests, now, direction).map_err(Outlook::None)?;
         let within = i64::try_from(self.within.as_millis()).unwrap_or(i64::MAX / 8);
-        let sign = if direction == Direction::Rising { 1.0 } else { -1.0 };
+        let sign = if direction == Direction::Rising {
+            1.0
+        } else {
+            -1.0
+        };
         let after = |look: i64| UnixMillis(now.0.saturating_add(within / LOOKS * look));
         let missed = |at: UnixMillis| sign * (target - course.at(at.0) - line.at(at));
         // The one of the values around the line that gets there first.
         let spread = SPREAD * line.spread();
         let Some(reaches_at) = (0..=LOOKS).map(after).find(|at| missed(*at) <= spread) else {
             let (lowest, highest) = range(course.values());
-            let top = if direction == Direction::Rising { highest } else { lowest };
+            let top = if direction == Direction::Rising {
+                highest
+            } else {
+                lowest
+            };
             return Err(Outlook::Later(line.reach(line.when(target - top))));
         };
         let band = line.band(reaches_at);
         let earliest = (0..=LOOKS).map(after).find(|at| missed(*at) <= band(*at));
-        let latest = (0..=LATEST * LOOKS).map(after).find(|at| missed(*at) <= -band(*at));
+        let latest = (0..=LATEST * LOOKS)
+            .map(after)
+            .find(|at| missed(*at) <= -band(*at));
         let reach = Reach {
             earliest: earliest.unwrap_or(reaches_at),
             latest: latest.map(|latest| latest.max(reaches_at)),
             ..line.reach(reaches_at)
         };
-        let target = Target { value: target - course.at(reaches_at.0), direction };
-        Ok(Found { reach, target, rests: Some(rests) })
+        let target = Target {
+            value: target - course.at(reaches_at.0),
+            direction,
+        };
+        Ok(Found {
+            reach,
+            target,
+            rests: Some(rests),
+        })
     }
 
     /// What becomes of a line that gets there within the horizon, by what came before it.
@@ -201,33 +242,63 @@ impl Horizon {
         whole: Seen<'_>,
         now: UnixMillis,
     ) -> Outlook {
-        let &Found { reach, target, ref rests } = found;
+        let &Found {
+            reach,
+            target,
+            ref rests,
+        } = found;
         let whole = whole.until(reach.since);
         let start = whole.times.first();
-        let known = start.map_or(Duration::ZERO, |first| reach.since.since(UnixMillis(*first)));
+        let known = start.map_or(Duration::ZERO, |first| {
+            reach.since.since(UnixMillis(*first))
+        });
         let seen = now.since(reach.since);
-        let needed = if known >= KNOWN { self.within / 2 } else { self.within };
+        let needed = if known >= KNOWN {
+            self.within / 2
+        } else {
+            self.within
+        };
         if seen < needed {
-            return Outlook::Young { reach, seen, needed };
+            return Outlook::Young {
+                reach,
+                seen,
+                needed,
+            };
         }
         let level = recent.values.last().copied().unwrap_or_default();
         let values = rests.as_deref().unwrap_or(recent.values);
         let began = recent.times.partition_point(|time| *time < reach.since.0);
         let last = values.last().copied().unwrap_or(level);
         let first = values.get(began).copied().unwrap_or(last);
-        let off = days.course.as_ref().map(|course| course.off(whole.times, whole.values));
-        let before = Seen { values: off.as_deref().unwrap_or(whole.values), ..whole };
-        let past = Past { seen: before, target };
+        let off = days
+            .course
+            .as_ref()
+            .map(|course| course.off(whole.times, whole.values));
+        let before = Seen {
+            values: off.as_deref().unwrap_or(whole.values),
+            ..whole
+        };
+        let past = Past {
+            seen: before,
+            target,
+        };
         let rise = past.up(last) - past.up(first);
         let usual = rise > 0.0 && past.came_back(seen, rise) && !past.is_new(last, rise);
-        let whole = Past { seen: whole, target: self.target };
+        let whole = Past {
+            seen: whole,
+            target: self.target,
+        };
         if usual || whole.explains(level, now, self.within) {
             return Outlook::Usual(reach);
         }
         // More than it ever did; still it may come back where it did from half of that.
         let latest = reach.latest.filter(|_| !past.came_back(seen, rise / 2.0));
         let earliest = past.earliest(last, now, reach.earliest);
-        Outlook::Soon(Reach { earliest, latest, ..reach })
+        Outlook::Soon(Reach {
+            earliest,
+            latest,
+            ..reach
+        })
     }
 }
 
@@ -255,7 +326,10 @@ impl Days {
     }
 
     fn learn(&mut self, now: UnixMillis, times: &[i64], values: &[f64]) {
-        *self = Self { hour: Some(now.0.div_euclid(HOUR)), course: Course::of(times, values) };
+        *self = Self {
+            hour: Some(now.0.div_euclid(HOUR)),
+            course: Course::of(times, values),
+        };
     }
 }
 
@@ -270,7 +344,10 @@ impl<'a> Seen<'a> {
     /// Those up to `end`.
     fn until(self, end: UnixMillis) -> Self {
         let end = self.times.partition_point(|time| *time <= end.0);
-        Self { times: &self.times[..end], values: &self.values[..end] }
+        Self {
+            times: &self.times[..end],
+            values: &self.values[..end],
+        }
     }
 }
 
@@ -290,13 +367,20 @@ struct Past<'a> {
 impl Past<'_> {
     /// The value so that more of it is nearer to the target.
     fn up(&self, value: f64) -> f64 {
-        if self.target.direction == Direction::Rising { value } else { -value }
+        if self.target.direction == Direction::Rising {
+            value
+        } else {
+            -value
+        }
     }
 
     /// The values before, with their times.
     fn before(&self) -> impl Iterator<Item = (i64, f64)> {
         let Seen { times, values } = self.seen;
-        times.iter().copied().zip(values.iter().map(|value| self.up(*value)))
+        times
+            .iter()
+            .copied()
+            .zip(values.iter().map(|value| self.up(*value)))
     }
 
     /// How far above the least of the last `took` each value was, and the value.
@@ -305,7 +389,10 @@ impl Past<'_> {
         // The least values of the time before, ascending, the earliest first.
         let mut least: VecDeque<(i64, f64)> = VecDeque::new();
         self.before().map(move |(time, value)| {
-            while least.front().is_some_and(|(then, _)| time.saturating_sub(*then) > took) {
+            while least
+                .front()
+                .is_some_and(|(then, _)| time.saturating_sub(*then) > took)
+            {
                 least.pop_front();
             }
             while least.back().is_some_and(|(_, other)| *other >= value) {
@@ -341,7 +428,9 @@ impl Past<'_> {
         let missing = self.up(self.target.value) - self.up(last);
         let left = earliest.since(now);
         let rose = |took: Duration| self.rises(took).any(|(rose, _)| rose >= missing);
-        let sooner = (1..8).map(|eighth| left * eighth / 8).find(|took| rose(*took));
+        let sooner = (1..8)
+            .map(|eighth| left * eighth / 8)
+            .find(|took| rose(*took));
         sooner.map_or(earliest, |took| {
             let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
             // Its pace now comes on top.
@@ -353,13 +442,20 @@ impl Past<'_> {
     /// the target.
     fn explains(&self, last: f64, now: UnixMillis, within: Duration) -> bool {
         let Seen { times, values } = self.seen;
-        let Some(end) = times.last() else { return false };
-        let Ok(told) = seasonal(times, values, UnixMillis(*end), 48) else { return false };
+        let Some(end) = times.last() else {
+            return false;
+        };
+        let Ok(told) = seasonal(times, values, UnixMillis(*end), 48) else {
+            return false;
+        };
         let hour =
             |at: i64| ((at.saturating_sub(told.from.0)) as f64 / HOUR as f64).max(0.0) as usize;
         let ahead = i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 4);
         let rising = self.target.direction == Direction::Rising;
-        let edge = |hour| told.band(hour).map(|(low, high)| if rising { high } else { low });
+        let edge = |hour| {
+            told.band(hour)
+                .map(|(low, high)| if rising { high } else { low })
+        };
         let (from, to) = (hour(now.0), hour(now.0.saturating_add(ahead)).min(47));
         let explained = edge(from).is_some_and(|edge| self.up(last) <= self.up(edge));
         let off = |hour| edge(hour).is_some_and(|edge| self.up(edge) < self.up(self.target.value));

@@ -57,7 +57,11 @@ impl Line {
             return self;
         };
         let pace = |number: usize| {
-            let end = if number + 1 == QUARTERS { x.len() } else { (number + 1) * quarter };
+            let end = if number + 1 == QUARTERS {
+                x.len()
+            } else {
+                (number + 1) * quarter
+            };
             let range = number * quarter..end;
             median_slope(&x[range.clone()], &y[range])
         };
@@ -68,9 +72,16 @@ impl Line {
         // That of the mean so far, and of the mean of as many quarters as are ahead.
         let ahead = (until - last).max(length) / length;
         let changes = (variance * (1.0 / count + 1.0 / ahead)).sqrt();
-        let freedom =
-            if changes > self.slope_error { self.freedom.min(count - 1.0) } else { self.freedom };
-        Self { slope_error: self.slope_error.hypot(changes), freedom, ..self }
+        let freedom = if changes > self.slope_error {
+            self.freedom.min(count - 1.0)
+        } else {
+            self.freedom
+        };
+        Self {
+            slope_error: self.slope_error.hypot(changes),
+            freedom,
+            ..self
+        }
     }
 
     /// Whether the `last` value is off the line by far more than others were, on the side away from
@@ -79,7 +90,9 @@ impl Line {
         let mut sizes = rests(x, y, self.slope, self.centre, self.level);
         sizes.iter_mut().for_each(|rest| *rest = rest.abs());
         let usual = NORMAL * median(&mut sizes);
-        let (Some(first), Some(end)) = (x.first(), x.last()) else { return false };
+        let (Some(first), Some(end)) = (x.first(), x.last()) else {
+            return false;
+        };
         let rise = (self.slope * (end - first)).abs();
         sign * (self.at(*end) - last) > (10.0 * usual).max(0.3 * rise)
     }
@@ -100,7 +113,10 @@ fn median_slope(x: &[f64], y: &[f64]) -> f64 {
 }
 
 fn rests(x: &[f64], y: &[f64], slope: f64, centre: f64, level: f64) -> Vec<f64> {
-    x.iter().zip(y).map(|(x, y)| y - level - slope * (x - centre)).collect()
+    x.iter()
+        .zip(y)
+        .map(|(x, y)| y - level - slope * (x - centre))
+        .collect()
 }
 
 /// Cuts off what lies far outside, so that it neither widens the band nor hides how the rest hangs
@@ -117,7 +133,11 @@ fn tame(rests: &mut [f64]) {
 fn relation(rests: &[f64]) -> f64 {
     let power: f64 = rests.iter().map(|rest| rest * rest).sum();
     let along: f64 = rests.windows(2).map(|two| two[0] * two[1]).sum();
-    if power > 0.0 { (along / power).clamp(0.0, 0.99) } else { 0.0 }
+    if power > 0.0 {
+        (along / power).clamp(0.0, 0.99)
+    } else {
+        0.0
+    }
 }
 
 /// The middle one; of an even number the mean of the two. NaN of none. Reorders.
@@ -171,6 +191,10 @@ impl Sums {
         let (below, above) = (&self.0[from], &self.0[to]);
         let [n, x, y, xx, xy, yy] = std::array::from_fn(|term| above[term] - below[term]);
         let (xx, xy, yy) = (xx - x * x / n, xy - x * y / n, yy - y * y / n);
-        if xx > 0.0 { (yy - xy * xy / xx).max(0.0) } else { yy.max(0.0) }
+        if xx > 0.0 {
+            (yy - xy * xy / xx).max(0.0)
+        } else {
+            yy.max(0.0)
+        }
     }
 }

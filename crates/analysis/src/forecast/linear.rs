@@ -6,9 +6,10 @@
 //! the pace changed from quarter to quarter. When the line, with its band, crosses the target follows
 //! from a quadratic equation (Fieller 1954).
 
+use bellwether_core::UnixMillis;
+
 use super::super::statistics::{chance_of_t, student};
 use super::line::{Line, change, median};
-use bellwether_core::UnixMillis;
 
 /// Points that a line is drawn through at most; pairs grow with the square.
 const POINTS: usize = 200;
@@ -44,7 +45,10 @@ pub struct Target {
 impl From<f64> for Target {
     /// Reached from below.
     fn from(value: f64) -> Self {
-        Self { value, direction: Direction::Rising }
+        Self {
+            value,
+            direction: Direction::Rising,
+        }
     }
 }
 
@@ -109,28 +113,41 @@ pub fn linear(
     now: UnixMillis,
     target: impl Into<Target>,
 ) -> Result<Reach, NoForecast> {
-    let Target { value: target, direction } = target.into();
+    let Target {
+        value: target,
+        direction,
+    } = target.into();
     let (times, values) = finite(times_ms, values, now);
     let have = times.len();
     let (Some(last), true) = (values.last().copied(), have >= FEWEST) else {
         return Err(NoForecast::TooFewSamples { have, need: FEWEST });
     };
-    let sign = if direction == Direction::Rising { 1.0 } else { -1.0 };
+    let sign = if direction == Direction::Rising {
+        1.0
+    } else {
+        -1.0
+    };
     if sign * last >= sign * target {
         return Err(NoForecast::AlreadyReached { value: last });
     }
     let drawn = Drawn::new(&times, &values, now, direction)?;
-    let Drawn { frame, line, x, y, .. } = &drawn;
+    let Drawn {
+        frame, line, x, y, ..
+    } = &drawn;
     let goal = frame.y(target);
     let furthest = FURTHEST * (frame.now - x[0]);
-    let reaches = frame.now.max(line.centre + (goal - line.level) / line.slope);
+    let reaches = frame
+        .now
+        .max(line.centre + (goal - line.level) / line.slope);
     if reaches - frame.now > furthest {
         return Err(NoForecast::TooFarOff);
     }
     let (earliest, latest) = band(&line.at_its_paces(x, y, reaches), goal, frame.now);
     Ok(Reach {
         earliest: frame.wall(earliest.min(reaches)),
-        latest: latest.filter(|latest| latest - frame.now <= furthest).map(|x| frame.wall(x)),
+        latest: latest
+            .filter(|latest| latest - frame.now <= furthest)
+            .map(|x| frame.wall(x)),
         ..drawn.reach(frame.wall(reaches))
     })
 }
@@ -155,7 +172,11 @@ impl Drawn {
         now: UnixMillis,
         direction: Direction,
     ) -> Result<Self, NoForecast> {
-        let sign = if direction == Direction::Rising { 1.0 } else { -1.0 };
+        let sign = if direction == Direction::Rising {
+            1.0
+        } else {
+            -1.0
+        };
         let last = values.last().copied().ok_or(NoForecast::NoTrend)?;
         let frame = Frame::new(times, values, now).ok_or(NoForecast::NoTrend)?;
         let (mut x, mut y) = frame.points(times, values);
@@ -169,7 +190,9 @@ impl Drawn {
             return Err(NoForecast::NoTrend);
         }
         if sign * line.slope < 0.0 {
-            return Err(NoForecast::MovesAway { slope: frame.slope(line.slope) });
+            return Err(NoForecast::MovesAway {
+                slope: frame.slope(line.slope),
+            });
         }
         if line.left_by(&x, &y, frame.y(last), sign) {
             return Err(NoForecast::NoTrend);
@@ -194,7 +217,11 @@ impl Drawn {
     /// When it has that value.
     pub(super) fn when(&self, value: f64) -> UnixMillis {
         let Self { frame, line, .. } = self;
-        frame.wall(frame.now.max(line.centre + (frame.y(value) - line.level) / line.slope))
+        frame.wall(
+            frame
+                .now
+                .max(line.centre + (frame.y(value) - line.level) / line.slope),
+        )
     }
 
     /// Standard deviation of the points around it.
@@ -214,7 +241,10 @@ impl Drawn {
         let quantile = student(BAND, line.freedom);
         move |at| {
             let away = frame.x(at.0) - line.centre;
-            let error = line.level_error.hypot(line.spread).hypot(line.slope_error * away);
+            let error = line
+                .level_error
+                .hypot(line.spread)
+                .hypot(line.slope_error * away);
             quantile * error * frame.half_height * 2.0
         }
     }
@@ -222,7 +252,9 @@ impl Drawn {
 
 pub(crate) fn finite(times_ms: &[i64], values: &[f64], now: UnixMillis) -> (Vec<i64>, Vec<f64>) {
     let samples = times_ms.iter().copied().zip(values.iter().copied());
-    samples.filter(|(time, value)| value.is_finite() && *time <= now.0).unzip()
+    samples
+        .filter(|(time, value)| value.is_finite() && *time <= now.0)
+        .unzip()
 }
 
 /// The samples' own scale: the first at x = 0 and the last at 1, values from 0 to 1. All
@@ -247,7 +279,13 @@ impl Frame {
         let width = end.saturating_sub(start) as f64;
         let since = now.0.saturating_sub(start) as f64;
         let varies = width > 0.0 && half_height > 0.0;
-        varies.then(|| Self { start, width, base, half_height, now: since / width })
+        varies.then(|| Self {
+            start,
+            width,
+            base,
+            half_height,
+            now: since / width,
+        })
     }
 
     fn x(&self, time: i64) -> f64 {
@@ -280,17 +318,31 @@ impl Frame {
         let mut from = 0;
         while from < times.len() {
             let here = piece(times[from]);
-            let more = times[from..].iter().take_while(|time| piece(**time) == here).count();
+            let more = times[from..]
+                .iter()
+                .take_while(|time| piece(**time) == here)
+                .count();
             let range = from..from + more;
             x.push(
-                times[range.clone()].iter().map(|time| self.x(*time)).sum::<f64>() / more as f64,
+                times[range.clone()]
+                    .iter()
+                    .map(|time| self.x(*time))
+                    .sum::<f64>()
+                    / more as f64,
             );
-            y.push(median(&mut values[range].iter().map(|v| self.y(*v)).collect::<Vec<_>>()));
+            y.push(median(
+                &mut values[range].iter().map(|v| self.y(*v)).collect::<Vec<_>>(),
+            ));
             from += more;
         }
-        let smooth = y.windows(3).map(|three| median(&mut three.to_vec())).collect::<Vec<_>>();
+        let smooth = y
+            .windows(3)
+            .map(|three| median(&mut three.to_vec()))
+            .collect::<Vec<_>>();
         let inner = y.len() - 1;
-        y.get_mut(1..inner).unwrap_or_default().copy_from_slice(&smooth);
+        y.get_mut(1..inner)
+            .unwrap_or_default()
+            .copy_from_slice(&smooth);
         (x, y)
     }
 }
@@ -316,5 +368,8 @@ fn band(line: &Line, goal: f64, now: f64) -> (f64, Option<f64>) {
     let (early, late) = ((-b - root) / a, (-b + root) / a);
     let place = |distance: f64| now.max(line.centre + distance);
     // Where the pace may be none, or the other way, it may never be.
-    (place(early), Some(place(late)).filter(|late| a > 0.0 && late.is_finite()))
+    (
+        place(early),
+        Some(place(late)).filter(|late| a > 0.0 && late.is_finite()),
+    )
 }

@@ -6,8 +6,9 @@
 //! with weights that were chosen without those hours. `tests/m4.rs` and `benches/forecast.rs` compare the result with
 //! the last day again, alone, on the hourly series of the M4 competition.
 
-use super::autoregression::autoregression;
 use bellwether_core::UnixMillis;
+
+use super::autoregression::autoregression;
 
 const HOUR: i64 = 3_600_000;
 const DAY: usize = 24;
@@ -84,8 +85,10 @@ pub fn continue_hours(hours: &[f64], ahead: usize) -> Result<Season, NoSeason> {
     if hours.len() < FEWEST {
         return Err(NoSeason::TooFewHours { have: hours.len() });
     }
-    let trials: Vec<Trial<'_>> =
-        TRIALS.iter().filter_map(|back| Trial::new(hours, *back)).collect();
+    let trials: Vec<Trial<'_>> = TRIALS
+        .iter()
+        .filter_map(|back| Trial::new(hours, *back))
+        .collect();
     let weights = weights(errors(&trials, usize::MAX));
     let mut misses: Vec<f64> = Vec::with_capacity(trials.len() * AHEAD);
     for (number, trial) in trials.iter().enumerate() {
@@ -113,7 +116,11 @@ pub fn continue_hours(hours: &[f64], ahead: usize) -> Result<Season, NoSeason> {
         error,
         error_of_last_day: errors(&trials, usize::MAX)[0],
     };
-    Ok(if negative { season } else { season.bounded(0.0, f64::INFINITY) })
+    Ok(if negative {
+        season
+    } else {
+        season.bounded(0.0, f64::INFINITY)
+    })
 }
 
 impl Season {
@@ -132,15 +139,25 @@ impl Season {
     pub fn band(&self, hour: usize) -> Option<(f64, f64)> {
         let value = self.values.get(hour)?;
         let (low, high) = self.bounds;
-        Some(((value + self.below).max(low), (value + self.above).min(high)))
+        Some((
+            (value + self.below).max(low),
+            (value + self.above).min(high),
+        ))
     }
 }
 
 /// Mean errors of the candidates over all trials but the one with this number.
 fn errors(trials: &[Trial<'_>], left_out: usize) -> [f64; 3] {
-    let kept = || trials.iter().enumerate().filter(move |(number, _)| *number != left_out);
+    let kept = || {
+        trials
+            .iter()
+            .enumerate()
+            .filter(move |(number, _)| *number != left_out)
+    };
     std::array::from_fn(|which| {
-        mean_error(kept().map(|(_, trial)| trial), |trial, hour| trial.told[which][hour])
+        mean_error(kept().map(|(_, trial)| trial), |trial, hour| {
+            trial.told[which][hour]
+        })
     })
 }
 
@@ -152,12 +169,17 @@ fn hourly(
     now: UnixMillis,
 ) -> Result<(UnixMillis, Vec<f64>), NoSeason> {
     let end = now.0.div_euclid(HOUR);
-    let samples = times_ms.iter().zip(values).filter(|(_, value)| value.is_finite());
+    let samples = times_ms
+        .iter()
+        .zip(values)
+        .filter(|(_, value)| value.is_finite());
     let mut hours: Vec<(f64, u32)> = Vec::new();
     let mut first = None;
     for (time, value) in samples {
         let hour = time.div_euclid(HOUR);
-        let Ok(index) = usize::try_from(hour - *first.get_or_insert(hour)) else { continue };
+        let Ok(index) = usize::try_from(hour - *first.get_or_insert(hour)) else {
+            continue;
+        };
         // Three years are more than any pattern here needs.
         if hour >= end || index >= 3 * 366 * DAY {
             break;
@@ -173,7 +195,9 @@ fn hourly(
         return Err(NoSeason::TooFewHours { have });
     }
     let means = hours.iter().map(|(sum, count)| sum / f64::from(*count));
-    let mut means: Vec<f64> = means.chain(std::iter::repeat_n(f64::NAN, missing - known)).collect();
+    let mut means: Vec<f64> = means
+        .chain(std::iter::repeat_n(f64::NAN, missing - known))
+        .collect();
     fill(&mut means);
     Ok((UnixMillis(end * HOUR), means))
 }
@@ -212,9 +236,16 @@ impl<'a> Trial<'a> {
     fn new(hours: &'a [f64], back: usize) -> Option<Self> {
         let known = hours.len().checked_sub(back).filter(|left| *left >= LEFT)?;
         let (before, after) = hours.split_at(known);
-        let flat = before[known - DAY..].iter().map(|value| value / DAY as f64).sum();
+        let flat = before[known - DAY..]
+            .iter()
+            .map(|value| value / DAY as f64)
+            .sum();
         let came = &after[..AHEAD.min(after.len())];
-        Some(Self { told: candidates(before), flat, came })
+        Some(Self {
+            told: candidates(before),
+            flat,
+            came,
+        })
     }
 }
 
@@ -235,14 +266,22 @@ fn mean_error<'t>(
 /// What each candidate tells of the hours after `hours`: the last day again, weeks, and the
 /// autoregression.
 fn candidates(hours: &[f64]) -> [Vec<f64>; 3] {
-    [last_day(hours), last_weeks(hours), autoregression(hours, AHEAD)]
+    [
+        last_day(hours),
+        last_weeks(hours),
+        autoregression(hours, AHEAD),
+    ]
 }
 
 /// Each hour as a day before.
 #[must_use]
 pub fn last_day(hours: &[f64]) -> Vec<f64> {
     let day = &hours[hours.len().saturating_sub(DAY)..];
-    day.iter().copied().cycle().take(if day.is_empty() { 0 } else { AHEAD }).collect()
+    day.iter()
+        .copied()
+        .cycle()
+        .take(if day.is_empty() { 0 } else { AHEAD })
+        .collect()
 }
 
 /// Each hour as in the last three weeks, the last one counting twice as much as the one before it.
@@ -272,6 +311,11 @@ fn weights(errors: [f64; 3]) -> [f64; 3] {
 }
 
 fn combine(told: &[Vec<f64>; 3], weights: &[f64; 3]) -> Vec<f64> {
-    let of_hour = |hour| told.iter().zip(weights).map(|(told, weight)| told[hour] * weight).sum();
+    let of_hour = |hour| {
+        told.iter()
+            .zip(weights)
+            .map(|(told, weight)| told[hour] * weight)
+            .sum()
+    };
     (0..AHEAD).map(of_hour).collect()
 }

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
 use proptest::prelude::*;
 
 use super::horizon::{Days, Horizon, Outlook};
 use super::linear::{Direction, NoForecast, Reach, Target, linear};
 use super::season::{NoSeason, continue_hours, seasonal};
-use bellwether_core::UnixMillis;
 
 const MINUTE: i64 = 60_000;
 /// A monday, for no reason.
@@ -42,7 +42,11 @@ fn forecast(of: impl FnMut(f64) -> f64, target: f64) -> Result<Reach, NoForecast
 
 fn minutes(reach: &Reach) -> (f64, f64, Option<f64>) {
     let until = |at: UnixMillis| (at.0 - NOW.0) as f64 / MINUTE as f64;
-    (until(reach.reaches_at), until(reach.earliest), reach.latest.map(until))
+    (
+        until(reach.reaches_at),
+        until(reach.earliest),
+        reach.latest.map(until),
+    )
 }
 
 #[test]
@@ -50,8 +54,14 @@ fn a_clean_line_is_told_to_the_minute() {
     // 0.05 a minute from 60: 77.95 now, 95 is 341 minutes off.
     let reach = forecast(|minute| 60.0 + minute * 0.05, 95.0).unwrap();
     let (at, earliest, latest) = minutes(&reach);
-    assert!((at - 341.0).abs() < 0.5 && (earliest - at).abs() < 0.5, "{reach:?}");
-    assert!((latest.unwrap() - at).abs() < 0.5 && reach.confidence > 0.999, "{reach:?}");
+    assert!(
+        (at - 341.0).abs() < 0.5 && (earliest - at).abs() < 0.5,
+        "{reach:?}"
+    );
+    assert!(
+        (latest.unwrap() - at).abs() < 0.5 && reach.confidence > 0.999,
+        "{reach:?}"
+    );
     assert!((reach.slope - 0.05 / 60.0).abs() < 1e-9 && (reach.level - 77.95).abs() < 0.01);
     assert_eq!(reach.describe(NOW), "in 5 h 41 min");
 }
@@ -67,7 +77,10 @@ fn noise_widens_the_band_and_the_truth_lies_in_it() {
         assert!((at - 341.0).abs() < 60.0, "{reach:?}");
         inside += i32::from(earliest <= 341.0 && 341.0 <= latest.unwrap());
     }
-    assert!(inside >= 90, "the band held the truth {inside} times of 100");
+    assert!(
+        inside >= 90,
+        "the band held the truth {inside} times of 100"
+    );
 }
 
 #[test]
@@ -77,7 +90,10 @@ fn a_saw_that_climbs_is_no_sudden_end_and_a_level_one_is_none() {
     let reach = forecast(|minute| 60.0 + minute * 0.05 + saw(minute), 95.0).unwrap();
     let (at, ..) = minutes(&reach);
     assert!((200.0..=341.0).contains(&at), "{reach:?}");
-    assert_eq!(forecast(|minute| 80.0 + saw(minute), 95.0), Err(NoForecast::NoTrend));
+    assert_eq!(
+        forecast(|minute| 80.0 + saw(minute), 95.0),
+        Err(NoForecast::NoTrend)
+    );
 }
 
 #[test]
@@ -114,7 +130,9 @@ fn chance_makes_no_trend() {
         told += i32::from(reach.is_ok());
     }
     assert!(told <= 24, "{told} of 200 random walks");
-    let told = (0..200).filter(|_| forecast(|_| 50.0 + noise.next(), 95.0).is_ok()).count();
+    let told = (0..200)
+        .filter(|_| forecast(|_| 50.0 + noise.next(), 95.0).is_ok())
+        .count();
     assert!(told <= 4, "{told} of 200 without any trend");
 }
 
@@ -129,15 +147,28 @@ fn reasons() {
             |m| if m < 9.0 { m } else { f64::NAN },
             95.0,
         ),
-        (NoForecast::TooFewSamples { have: 0, need: 10 }, |_| f64::INFINITY, 95.0),
+        (
+            NoForecast::TooFewSamples { have: 0, need: 10 },
+            |_| f64::INFINITY,
+            95.0,
+        ),
         (NoForecast::TooFarOff, |m| m * 1e-6, 95.0),
     ] {
         assert_eq!(forecast(of, target), Err(expected));
     }
     let falls = forecast(|minute| 50.0 - minute * 0.1, 95.0);
-    assert!(matches!(falls, Err(NoForecast::MovesAway { slope }) if slope < 0.0), "{falls:?}");
-    assert_eq!(linear(&[], &[], NOW, 1.0), Err(NoForecast::TooFewSamples { have: 0, need: 10 }));
-    assert_eq!(linear(&[START; 20], &[1.0; 20], NOW, 2.0), Err(NoForecast::NoTrend));
+    assert!(
+        matches!(falls, Err(NoForecast::MovesAway { slope }) if slope < 0.0),
+        "{falls:?}"
+    );
+    assert_eq!(
+        linear(&[], &[], NOW, 1.0),
+        Err(NoForecast::TooFewSamples { have: 0, need: 10 })
+    );
+    assert_eq!(
+        linear(&[START; 20], &[1.0; 20], NOW, 2.0),
+        Err(NoForecast::NoTrend)
+    );
     // What comes after now is not known yet.
     let (times, values) = six_hours(|minute| minute);
     let early = linear(&times, &values, UnixMillis(START + 4 * MINUTE), 95.0);
@@ -147,7 +178,10 @@ fn reasons() {
 #[test]
 fn things_that_run_out_are_reached_from_above() {
     let (times, values) = six_hours(|minute| 8e9 - minute * 1e7);
-    let target = Target { value: 1e9, direction: Direction::Falling };
+    let target = Target {
+        value: 1e9,
+        direction: Direction::Falling,
+    };
     let reach = linear(&times, &values, NOW, target).unwrap();
     let (at, ..) = minutes(&reach);
     assert!((at - 341.0).abs() < 0.5 && reach.slope < 0.0, "{reach:?}");
@@ -156,7 +190,13 @@ fn things_that_run_out_are_reached_from_above() {
 
 #[test]
 fn spikes_and_a_late_look_change_nothing() {
-    let spiky = |minute: f64| if minute as i64 % 50 == 7 { 94.0 } else { 60.0 + minute * 0.05 };
+    let spiky = |minute: f64| {
+        if minute as i64 % 50 == 7 {
+            94.0
+        } else {
+            60.0 + minute * 0.05
+        }
+    };
     let (at, ..) = minutes(&forecast(spiky, 95.0).unwrap());
     assert!((at - 341.0).abs() < 1.0, "{at}");
     let (times, values) = six_hours(|minute| 60.0 + minute * 0.05);
@@ -200,7 +240,11 @@ fn after(hours: i64) -> UnixMillis {
 fn days_and_weeks_go_on() {
     // Busy from 8 to 18, half as much at the weekend; 4 weeks and 6 hours.
     let busy = |hour: i64| {
-        let day = if (8..18).contains(&(hour % 24)) { 80.0 } else { 20.0 };
+        let day = if (8..18).contains(&(hour % 24)) {
+            80.0
+        } else {
+            20.0
+        };
         if hour / 24 % 7 >= 5 { day / 2.0 } else { day }
     };
     let known = 4 * 168 + 4 * 24 + 6;
@@ -221,11 +265,17 @@ fn no_season_has_reasons() {
     let mut noise = Noise(3);
     let random: Vec<f64> = (0..500).map(|_| noise.next()).collect();
     assert_eq!(continue_hours(&random, 48), Err(NoSeason::NoPattern));
-    assert_eq!(continue_hours(&[1.0; 119], 48), Err(NoSeason::TooFewHours { have: 119 }));
+    assert_eq!(
+        continue_hours(&[1.0; 119], 48),
+        Err(NoSeason::TooFewHours { have: 119 })
+    );
     let (times, values) = quarters(200, |hour| if hour < 190 { f64::NAN } else { 1.0 });
     let told = seasonal(&times, &values, after(200), 48);
     assert_eq!(told, Err(NoSeason::TooFewHours { have: 10 }));
-    assert_eq!(seasonal(&[], &[], NOW, 48), Err(NoSeason::TooFewHours { have: 0 }));
+    assert_eq!(
+        seasonal(&[], &[], NOW, 48),
+        Err(NoSeason::TooFewHours { have: 0 })
+    );
     // The last sample is older than half of all: what it says about now is nothing.
     let (times, values) = quarters(200, |hour| (hour % 24) as f64);
     let told = seasonal(&times, &values, after(500), 48);
@@ -235,11 +285,19 @@ fn no_season_has_reasons() {
 #[test]
 fn a_constant_goes_on_and_gaps_are_filled() {
     assert_eq!(continue_hours(&[5.0; 200], 3).unwrap().values, [5.0; 3]);
-    let (times, values) =
-        quarters(300, |hour| if hour % 10 == 0 { f64::NAN } else { (hour % 24) as f64 });
+    let (times, values) = quarters(300, |hour| {
+        if hour % 10 == 0 {
+            f64::NAN
+        } else {
+            (hour % 24) as f64
+        }
+    });
     let told = seasonal(&times, &values, after(300), 24).unwrap();
     for (ahead, value) in told.values.iter().enumerate() {
-        assert!((value - ((300 + ahead) % 24) as f64).abs() < 2.0, "{ahead}: {value}");
+        assert!(
+            (value - ((300 + ahead) % 24) as f64).abs() < 2.0,
+            "{ahead}: {value}"
+        );
     }
 }
 
@@ -263,11 +321,17 @@ fn outlooks(
     within: Duration,
     from: usize,
 ) -> impl Iterator<Item = (usize, Outlook)> {
-    let horizon = Horizon { target, within, window: Duration::from_secs(6 * 3600) };
+    let horizon = Horizon {
+        target,
+        within,
+        window: Duration::from_secs(6 * 3600),
+    };
     let spaced = move |end: usize, span: Duration, step: usize| -> (Vec<i64>, Vec<f64>) {
         let from = end.saturating_sub((span.as_secs() / 60) as usize);
         let picked = (from..=end).filter(|at| (end - at).is_multiple_of(step));
-        picked.map(|at| (START + at as i64 * MINUTE, values[at])).unzip()
+        picked
+            .map(|at| (START + at as i64 * MINUTE, values[at]))
+            .unzip()
     };
     let step = ((horizon.lookback().as_secs() / 60 / 360) as usize).max(1);
     let mut days = Days::default();
@@ -284,7 +348,9 @@ fn outlooks(
 
 fn first_alarm(values: &[f64], within: Duration, from: usize) -> Option<usize> {
     let soon = |(_, outlook): &(usize, Outlook)| matches!(outlook, Outlook::Soon(_));
-    outlooks(values, 95.0.into(), within, from).find(soon).map(|(at, _)| at)
+    outlooks(values, 95.0.into(), within, from)
+        .find(soon)
+        .map(|(at, _)| at)
 }
 
 const HOURS: fn(u64) -> Duration = |hours| Duration::from_secs(hours * 3600);
@@ -339,14 +405,23 @@ fn ten_minutes_of_filling_are_no_forecast() {
     let values: Vec<f64> = (0..600).map(fills).collect();
     assert_eq!(first_alarm(&values, HOURS(4), 0), None);
     let (_, at_ten) = outlooks(&values, 95.0.into(), HOURS(4), 0).next().unwrap();
-    let Outlook::Young { seen, needed, .. } = at_ten else { panic!("{at_ten:?}") };
-    assert!(seen <= Duration::from_secs(600) && needed == HOURS(4), "{at_ten:?}");
+    let Outlook::Young { seen, needed, .. } = at_ten else {
+        panic!("{at_ten:?}")
+    };
+    assert!(
+        seen <= Duration::from_secs(600) && needed == HOURS(4),
+        "{at_ten:?}"
+    );
 }
 
 #[test]
 fn a_real_fill_is_told_half_its_horizon_ahead() {
-    for (within, hours) in [(HOURS(4), 6.5), (HOURS(4), 16.0), (HOURS(24), 37.0), (HOURS(24), 90.0)]
-    {
+    for (within, hours) in [
+        (HOURS(4), 6.5),
+        (HOURS(4), 16.0),
+        (HOURS(24), 37.0),
+        (HOURS(24), 90.0),
+    ] {
         for quiet in [0, 12 * MINUTES_OF_DAY] {
             let mut noise = Noise(5);
             let until = quiet + (hours * 60.0) as usize;
@@ -354,8 +429,9 @@ fn a_real_fill_is_told_half_its_horizon_ahead() {
                 let part = minute.saturating_sub(quiet) as f64 / (hours * 60.0);
                 50.0 + 45.0 * part
             };
-            let values: Vec<f64> =
-                (0..until).map(|minute| fill(minute) + 0.1 * noise.next()).collect();
+            let values: Vec<f64> = (0..until)
+                .map(|minute| fill(minute) + 0.1 * noise.next())
+                .collect();
             let at = first_alarm(&values, within, quiet).unwrap();
             let ahead = Duration::from_secs((until - at) as u64 * 60);
             assert!(
@@ -411,13 +487,20 @@ fn days_are_learnt_once_an_hour_and_only_near_the_target() {
     let asked = |base: f64| {
         let mut noise = Noise(3);
         let mut days = Days::default();
-        let horizon = Horizon { target: 95.0.into(), within: HOURS(4), window: HOURS(6) };
+        let horizon = Horizon {
+            target: 95.0.into(),
+            within: HOURS(4),
+            window: HOURS(6),
+        };
         let value = |minute: usize| base + pattern("day and night", minute) - 75.0;
-        let values: Vec<f64> =
-            (0..10 * MINUTES_OF_DAY).map(|minute| value(minute) + 0.1 * noise.next()).collect();
+        let values: Vec<f64> = (0..10 * MINUTES_OF_DAY)
+            .map(|minute| value(minute) + 0.1 * noise.next())
+            .collect();
         let spaced = |end: usize, span: usize, step: usize| -> (Vec<i64>, Vec<f64>) {
             let picked = (end.saturating_sub(span)..=end).filter(|at| (end - at) % step == 0);
-            picked.map(|at| (START + at as i64 * MINUTE, values[at])).unzip()
+            picked
+                .map(|at| (START + at as i64 * MINUTE, values[at]))
+                .unzip()
         };
         let mut asked = 0;
         for at in 9 * MINUTES_OF_DAY..values.len() {
@@ -439,12 +522,19 @@ fn days_are_learnt_once_an_hour_and_only_near_the_target() {
 fn what_runs_out_and_comes_back_daily_is_no_alarm_either() {
     let falls = |minute| 155.0 - pattern("log rotated daily", minute);
     let values: Vec<f64> = (0..15 * MINUTES_OF_DAY).map(falls).collect();
-    let target = Target { value: 60.0, direction: Direction::Falling };
+    let target = Target {
+        value: 60.0,
+        direction: Direction::Falling,
+    };
     let found: Vec<_> = outlooks(&values, target, HOURS(24), 0).collect();
     let level = |(at, outlook): &(usize, Outlook)| {
         *at > 7 * MINUTES_OF_DAY && matches!(outlook, Outlook::None(NoForecast::NoTrend))
     };
-    assert!(!found.iter().any(|(_, outlook)| matches!(outlook, Outlook::Soon(_))));
+    assert!(
+        !found
+            .iter()
+            .any(|(_, outlook)| matches!(outlook, Outlook::Soon(_)))
+    );
     assert!(found.iter().any(level), "without its days it has no trend");
 }
 
@@ -453,30 +543,52 @@ fn a_pace_that_changes_widens_the_band() {
     // Fast and slow by turns, an hour and a half each.
     let level = |minute: f64| {
         let (turns, rest) = ((minute / 180.0).floor(), minute % 180.0);
-        40.0 + turns * 18.0 + if rest < 90.0 { rest * 0.19 } else { 17.1 + (rest - 90.0) * 0.01 }
+        40.0 + turns * 18.0
+            + if rest < 90.0 {
+                rest * 0.19
+            } else {
+                17.1 + (rest - 90.0) * 0.01
+            }
     };
     let reach = forecast(level, 95.0).unwrap();
     let (at, earliest, latest) = minutes(&reach);
-    assert!(earliest < 0.8 * at && latest.is_none_or(|latest| latest > 1.25 * at), "{reach:?}");
+    assert!(
+        earliest < 0.8 * at && latest.is_none_or(|latest| latest > 1.25 * at),
+        "{reach:?}"
+    );
 }
 
 #[test]
 fn a_value_that_fell_off_its_line_has_none() {
-    let dropped = |minute: f64| if minute < 357.0 { 60.0 + minute * 0.05 } else { 60.0 };
+    let dropped = |minute: f64| {
+        if minute < 357.0 {
+            60.0 + minute * 0.05
+        } else {
+            60.0
+        }
+    };
     assert_eq!(forecast(dropped, 95.0), Err(NoForecast::NoTrend));
 }
 
 #[test]
 fn a_season_stays_within_what_can_be() {
     // A queue that is empty at night.
-    let queue =
-        |hour: i64| if (8..18).contains(&(hour % 24)) { 40.0 + (hour % 7) as f64 } else { 0.0 };
+    let queue = |hour: i64| {
+        if (8..18).contains(&(hour % 24)) {
+            40.0 + (hour % 7) as f64
+        } else {
+            0.0
+        }
+    };
     let known = 21 * 24;
     let (times, values) = quarters(known, queue);
     let told = seasonal(&times, &values, after(known), 48).unwrap();
     for hour in 0..48 {
         let (low, high) = told.band(hour).unwrap();
-        assert!(told.values[hour] >= 0.0 && low >= 0.0 && high >= low, "{hour}: {told:?}");
+        assert!(
+            told.values[hour] >= 0.0 && low >= 0.0 && high >= low,
+            "{hour}: {told:?}"
+        );
     }
     let told = told.bounded(f64::NEG_INFINITY, 41.0);
     assert!(told.values.iter().all(|value| *value <= 41.0));

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::linear::Reach;
 use bellwether_core::UnixMillis;
+
+use super::linear::Reach;
 
 impl Reach {
     /// `in 3 h 10 min, 2 h 40 min to 4 h 5 min`, seen from `now`.
@@ -78,10 +79,23 @@ mod tests {
             level: 0.0,
             since: UnixMillis(0),
         };
-        assert_eq!(reach.describe(UnixMillis(0)), "in 3 h 10 min, 2 h 40 min to 4 h 5 min");
-        let never = Reach { latest: None, ..reach };
-        assert_eq!(never.describe(UnixMillis(0)), "in 3 h 10 min, 2 h 40 min to never");
-        let sharp = Reach { earliest: minutes(190), latest: Some(minutes(190)), ..reach };
+        assert_eq!(
+            reach.describe(UnixMillis(0)),
+            "in 3 h 10 min, 2 h 40 min to 4 h 5 min"
+        );
+        let never = Reach {
+            latest: None,
+            ..reach
+        };
+        assert_eq!(
+            never.describe(UnixMillis(0)),
+            "in 3 h 10 min, 2 h 40 min to never"
+        );
+        let sharp = Reach {
+            earliest: minutes(190),
+            latest: Some(minutes(190)),
+            ..reach
+        };
         assert_eq!(sharp.describe(UnixMillis(0)), "in 3 h 10 min");
     }
 }

@@ -1,5 +1,6 @@
-use super::*;
 use bellwether_core::{MonoMillis, Origin};
+
+use super::*;
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
@@ -25,12 +26,18 @@ fn lookout() -> Lookout {
         def("count", Kind::Counter, &[]),
     ];
     let constant = Labels::from([("host".into(), "h".into())]);
-    let settings = Settings { min_samples: 20, ..Settings::default() };
+    let settings = Settings {
+        min_samples: 20,
+        ..Settings::default()
+    };
     Lookout::new(&metrics, ["cpu", "count", "none"], &constant, settings)
 }
 
 fn now(step: u64) -> Now {
-    let start = Now { mono: MonoMillis(0), wall: UnixMillis(1_700_000_000_000) };
+    let start = Now {
+        mono: MonoMillis(0),
+        wall: UnixMillis(1_700_000_000_000),
+    };
     start.after(INTERVAL * step as u32)
 }
 
@@ -58,9 +65,22 @@ fn the_named_gauges_are_watched_series_by_series() {
     all.sort_by(|a, b| a.series.cmp(&b.series));
     let told: Vec<_> = all
         .iter()
-        .map(|one| (&*one.metric, &*one.series, one.observation.anomalous, one.observation.warming))
+        .map(|one| {
+            (
+                &*one.metric,
+                &*one.series,
+                one.observation.anomalous,
+                one.observation.warming,
+            )
+        })
         .collect();
-    assert_eq!(told, [("cpu", "core=0", true, false), ("cpu", "core=1", false, true)]);
+    assert_eq!(
+        told,
+        [
+            ("cpu", "core=0", true, false),
+            ("cpu", "core=1", false, true)
+        ]
+    );
 }
 
 #[test]
@@ -73,7 +93,11 @@ fn a_series_that_is_no_longer_collected_is_not_told_of_and_then_forgotten() {
     }
     assert_eq!(lookout.series.lock().len(), 2);
     collect(&lookout, 241, "1", 1.0);
-    assert_eq!(lookout.series.lock().len(), 1, "after an hour and an interval");
+    assert_eq!(
+        lookout.series.lock().len(),
+        1,
+        "after an hour and an interval"
+    );
 }
 
 /// What history has of the series, and of one that another declaration had.
@@ -88,7 +112,12 @@ impl Past {
             values: steps.clone().map(usual).collect(),
         };
         let own = [(METRIC_NAME, "app_cpu"), ("core", "0"), ("host", "h")];
-        let older = [(METRIC_NAME, "app_cpu"), ("core", "0"), ("host", "h"), ("mode", "idle")];
+        let older = [
+            (METRIC_NAME, "app_cpu"),
+            ("core", "0"),
+            ("host", "h"),
+            ("mode", "idle"),
+        ];
         [of(&older), of(&own)]
     }
 }
@@ -123,6 +152,11 @@ fn what_history_has_is_known_from_the_start() {
     lookout.recall(&Past, now(100)).unwrap();
     assert_eq!(lookout.all(now(100)), [], "nothing was collected yet");
     collect(&lookout, 101, "0", 99.0);
-    let [only] = &lookout.all(now(101))[..] else { panic!("not one") };
-    assert!(only.observation.anomalous && !only.observation.warming, "{only:?}");
+    let [only] = &lookout.all(now(101))[..] else {
+        panic!("not one")
+    };
+    assert!(
+        only.observation.anomalous && !only.observation.warming,
+        "{only:?}"
+    );
 }

@@ -1,5 +1,6 @@
-use super::*;
 use bellwether_matcher::ValueTest;
+
+use super::*;
 
 const MINUTE: i64 = 60_000;
 /// A Tuesday, 22:13:20 in UTC.
@@ -57,11 +58,17 @@ fn hosts() -> Held {
         501 => 95.0,
         _ => 50.0 + noise(minute),
     };
-    Held(vec![host("b", &jump), host("a", &|minute| 10.0 + minute as f64 / 10.0 + noise(minute))])
+    Held(vec![
+        host("b", &jump),
+        host("a", &|minute| 10.0 + minute as f64 / 10.0 + noise(minute)),
+    ])
 }
 
 fn cpu() -> [LabelMatcher; 1] {
-    [LabelMatcher { name: "__name__".into(), test: ValueTest::equal("cpu_percent", false) }]
+    [LabelMatcher {
+        name: "__name__".into(),
+        test: ValueTest::equal("cpu_percent", false),
+    }]
 }
 
 #[test]
@@ -73,17 +80,37 @@ fn anomalies_are_told_as_runs_with_their_worst_sample() {
         now: UnixMillis(START + 599 * MINUTE),
         guard: &guard,
     };
-    let settings = anomaly::Settings { algorithm: crate::Algorithm::Mad, ..Default::default() };
+    let settings = anomaly::Settings {
+        algorithm: crate::Algorithm::Mad,
+        ..Default::default()
+    };
     let told = anomalies(&hosts(), &question, &settings).unwrap();
-    let hosts: Vec<&str> = told.iter().map(|series| series.labels.get("host")).collect();
+    let hosts: Vec<&str> = told
+        .iter()
+        .map(|series| series.labels.get("host"))
+        .collect();
     assert_eq!(hosts, ["a", "b"]);
-    assert_eq!((told[0].found.len(), told[0].judged, told[0].warming), (0, 201, 0));
-    let [found] = told[1].found[..] else { panic!("{:?}", told[1]) };
+    assert_eq!(
+        (told[0].found.len(), told[0].judged, told[0].warming),
+        (0, 201, 0)
+    );
+    let [found] = told[1].found[..] else {
+        panic!("{:?}", told[1])
+    };
     let minute = |at: UnixMillis| (at.0 - START) / MINUTE;
-    assert_eq!((minute(found.from), minute(found.at), minute(found.to)), (500, 501, 502));
-    assert_eq!((found.samples, found.value, found.reported), (3, 95.0, true));
+    assert_eq!(
+        (minute(found.from), minute(found.at), minute(found.to)),
+        (500, 501, 502)
+    );
+    assert_eq!(
+        (found.samples, found.value, found.reported),
+        (3, 95.0, true)
+    );
     let (low, high) = found.expected.unwrap();
-    assert!((30.0..50.0).contains(&low) && (54.0..75.0).contains(&high), "{found:?}");
+    assert!(
+        (30.0..50.0).contains(&low) && (54.0..75.0).contains(&high),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -96,18 +123,40 @@ fn trends_are_of_the_window_and_baselines_of_what_came_before_too() {
         guard: &guard,
     };
     let day = Duration::from_secs(86_400);
-    let told = trend(&hosts(), &question, &Options::default(), day, &TimeZone::UTC).unwrap();
+    let told = trend(
+        &hosts(),
+        &question,
+        &Options::default(),
+        day,
+        &TimeZone::UTC,
+    )
+    .unwrap();
     let rising = told[0].trend.as_ref().unwrap();
     assert_eq!(rising.movement, course::Movement::Increasing, "{rising:?}");
     assert_eq!(rising.statistics.count, 61);
-    assert!((rising.slope - 0.1 / 60.0).abs() < 0.02 / 60.0, "{rising:?}");
-    assert_eq!(told[1].trend.as_ref().unwrap().movement, course::Movement::Stable);
+    assert!(
+        (rising.slope - 0.1 / 60.0).abs() < 0.02 / 60.0,
+        "{rising:?}"
+    );
+    assert_eq!(
+        told[1].trend.as_ref().unwrap().movement,
+        course::Movement::Stable
+    );
     // Minute 599 is 08:12 of Wednesday; the hours before 22 have none.
     assert_eq!(told[0].latest.unwrap().0, question.now);
     let counts = |hour: usize| told[0].baselines.hours[hour].map_or(0, |slot| slot.count);
-    assert_eq!((counts(21), counts(22), counts(23), counts(8)), (0, 47, 60, 13));
-    assert_eq!(told[0].from_hour.unwrap().usual, told[0].baselines.hours[8].unwrap());
-    assert_eq!(told[0].from_weekday.unwrap().usual, told[0].baselines.weekdays[2].unwrap());
+    assert_eq!(
+        (counts(21), counts(22), counts(23), counts(8)),
+        (0, 47, 60, 13)
+    );
+    assert_eq!(
+        told[0].from_hour.unwrap().usual,
+        told[0].baselines.hours[8].unwrap()
+    );
+    assert_eq!(
+        told[0].from_weekday.unwrap().usual,
+        told[0].baselines.weekdays[2].unwrap()
+    );
 }
 
 #[test]
@@ -127,5 +176,8 @@ fn a_question_nobody_waits_for_ends() {
 fn the_interval_is_the_median_step() {
     assert_eq!(interval(&[]), Duration::ZERO);
     assert_eq!(interval(&[5]), Duration::ZERO);
-    assert_eq!(interval(&[0, 15_000, 30_000, 90_000]), Duration::from_secs(15));
+    assert_eq!(
+        interval(&[0, 15_000, 30_000, 90_000]),
+        Duration::from_secs(15)
+    );
 }

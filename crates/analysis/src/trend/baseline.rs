@@ -1,10 +1,10 @@
 //! What is usual at an hour of the day and on a day of the week.
 
+use bellwether_core::UnixMillis;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::forecast::median;
-use bellwether_core::UnixMillis;
 
 /// Offsets of all time zones in use are multiples of a quarter of an hour, and so are their
 /// changes: samples of one such piece are of one local hour.
@@ -57,15 +57,26 @@ impl Baselines {
         while from < times_ms.len() {
             let piece = times_ms[from].div_euclid(PIECE_MS);
             let rest = &times_ms[from..];
-            let to = from + rest.iter().take_while(|t| t.div_euclid(PIECE_MS) == piece).count();
+            let to = from
+                + rest
+                    .iter()
+                    .take_while(|t| t.div_euclid(PIECE_MS) == piece)
+                    .count();
             if let Some((hour, weekday)) = place(UnixMillis(times_ms[from]), &zone) {
-                let here = values[from..to].iter().copied().filter(|value| value.is_finite());
+                let here = values[from..to]
+                    .iter()
+                    .copied()
+                    .filter(|value| value.is_finite());
                 hours[hour].extend(here.clone());
                 weekdays[weekday].extend(here);
             }
             from = to;
         }
-        Self { zone, hours: hours.map(slot), weekdays: weekdays.map(slot) }
+        Self {
+            zone,
+            hours: hours.map(slot),
+            weekdays: weekdays.map(slot),
+        }
     }
 
     /// How far `value` is from what is usual at the hour of the day of `at`.
@@ -105,12 +116,19 @@ fn slot(mut values: Vec<f64>) -> Option<Slot> {
     for value in &mut values {
         *value = (*value - middle).abs();
     }
-    Some(Slot { count, median: middle, spread: 1.4826 * median(&mut values) })
+    Some(Slot {
+        count,
+        median: middle,
+        spread: 1.4826 * median(&mut values),
+    })
 }
 
 /// Hour of the day and day of the week of `at`; `None` outside of the calendar.
 fn place(at: UnixMillis, zone: &TimeZone) -> Option<(usize, usize)> {
     let local = zone.to_datetime(Timestamp::from_millisecond(at.0).ok()?);
     let weekday = local.weekday().to_monday_zero_offset();
-    Some((usize::try_from(local.hour()).ok()?, usize::try_from(weekday).ok()?))
+    Some((
+        usize::try_from(local.hour()).ok()?,
+        usize::try_from(weekday).ok()?,
+    ))
 }

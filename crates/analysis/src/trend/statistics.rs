@@ -31,7 +31,10 @@ impl Statistics {
         let count = values.len() as f64;
         // Divided first: the sum of huge values is no float.
         let mean = values.iter().map(|value| value / count).sum::<f64>();
-        let variance = values.iter().map(|value| (value - mean).powi(2) / count).sum::<f64>();
+        let variance = values
+            .iter()
+            .map(|value| (value - mean).powi(2) / count)
+            .sum::<f64>();
         let mut left = values.to_vec();
         let quantile = |part: &f64| (*part, quantile(&mut left, *part));
         Some(Self {

@@ -15,7 +15,13 @@ fn day(value: impl FnMut(usize) -> f64) -> (Vec<i64>, Vec<f64>) {
 
 fn told(value: impl FnMut(usize) -> f64) -> Trend {
     let (times, values) = day(value);
-    trend(&times, &values, UnixMillis(MONDAY + 24 * HOUR), &Options::default()).unwrap()
+    trend(
+        &times,
+        &values,
+        UnixMillis(MONDAY + 24 * HOUR),
+        &Options::default(),
+    )
+    .unwrap()
 }
 
 /// Normal enough noise of deviation 1, the same at each run.
@@ -31,9 +37,21 @@ fn movements_are_told_apart() {
         told(|index| line(index as f64 / 5760.0) + spread * noise())
     };
     for (name, trend, movement) in [
-        ("rises", with(|x| 50.0 + 10.0 * x, 5.0), Movement::Increasing),
-        ("falls", with(|x| 50.0 - 10.0 * x, 5.0), Movement::Decreasing),
-        ("rises too little to matter", with(|x| 50.0 + x, 0.1), Movement::Stable),
+        (
+            "rises",
+            with(|x| 50.0 + 10.0 * x, 5.0),
+            Movement::Increasing,
+        ),
+        (
+            "falls",
+            with(|x| 50.0 - 10.0 * x, 5.0),
+            Movement::Decreasing,
+        ),
+        (
+            "rises too little to matter",
+            with(|x| 50.0 + x, 0.1),
+            Movement::Stable,
+        ),
         ("level", with(|_| 50.0, 5.0), Movement::Stable),
         ("swings", with(|_| 50.0, 25.0), Movement::Volatile),
         ("around nothing", with(|_| 0.0, 1.0), Movement::Volatile),
@@ -41,7 +59,11 @@ fn movements_are_told_apart() {
         ("constant nothing", with(|_| 0.0, 0.0), Movement::Stable),
     ] {
         assert_eq!(trend.movement, movement, "{name}: {trend:?}");
-        assert_eq!(trend.slight, name == "rises too little to matter", "{name}: {trend:?}");
+        assert_eq!(
+            trend.slight,
+            name == "rises too little to matter",
+            "{name}: {trend:?}"
+        );
     }
 }
 
@@ -49,9 +71,18 @@ fn movements_are_told_apart() {
 fn the_slope_is_per_second_and_its_error_holds_it() {
     let mut noise = noise(2);
     let trend = told(|index| 20.0 + 0.001 * 15.0 * index as f64 + 2.0 * noise());
-    assert!((trend.slope - 0.001).abs() < 3.0 * trend.slope_error, "{trend:?}");
-    assert!(trend.slope_error < 1e-5 && trend.slope_error > 1e-7, "{trend:?}");
-    assert!((trend.change - 86.4).abs() < 1.0 && trend.p_value < 1e-5, "{trend:?}");
+    assert!(
+        (trend.slope - 0.001).abs() < 3.0 * trend.slope_error,
+        "{trend:?}"
+    );
+    assert!(
+        trend.slope_error < 1e-5 && trend.slope_error > 1e-7,
+        "{trend:?}"
+    );
+    assert!(
+        (trend.change - 86.4).abs() < 1.0 && trend.p_value < 1e-5,
+        "{trend:?}"
+    );
     assert!((trend.from, trend.to) == (UnixMillis(MONDAY), UnixMillis(MONDAY + 5759 * 15_000)));
 }
 
@@ -67,8 +98,14 @@ fn chance_makes_no_trend_however_samples_hang_together() {
             };
             let times: Vec<i64> = (0..1000).map(|index| MONDAY + index * 15_000).collect();
             let values: Vec<f64> = times.iter().map(|_| next()).collect();
-            let options = Options { least_change: Deviation::Absolute(0.0), ..Options::default() };
-            trend(&times, &values, UnixMillis(i64::MAX), &options).unwrap().p_value <= 0.01
+            let options = Options {
+                least_change: Deviation::Absolute(0.0),
+                ..Options::default()
+            };
+            trend(&times, &values, UnixMillis(i64::MAX), &options)
+                .unwrap()
+                .p_value
+                <= 0.01
         });
         let share = found.count() as f64 / 200.0;
         assert!(share <= most, "{kept}: {share}");
@@ -77,14 +114,23 @@ fn chance_makes_no_trend_however_samples_hang_together() {
 
 #[test]
 fn a_spike_makes_no_trend() {
-    let trend = told(|index| if index > 5700 { 1e6 } else { 50.0 + (index % 7) as f64 });
+    let trend = told(|index| {
+        if index > 5700 {
+            1e6
+        } else {
+            50.0 + (index % 7) as f64
+        }
+    });
     assert!(trend.p_value > 0.05, "{trend:?}");
 }
 
 #[test]
 fn statistics_are_those_of_prometheus() {
     let told = Statistics::of(&[4.0, -2.0, 1.0, 3.0], &[0.0, 0.5, 0.9, 1.0, 7.0]).unwrap();
-    assert_eq!((told.count, told.mean, told.min, told.max), (4, 1.5, -2.0, 4.0));
+    assert_eq!(
+        (told.count, told.mean, told.min, told.max),
+        (4, 1.5, -2.0, 4.0)
+    );
     assert_eq!((told.mean_size, told.deviation), (2.5, 5.25_f64.sqrt()));
     let quantiles: Vec<f64> = told.quantiles.iter().map(|(_, value)| *value).collect();
     assert_eq!(quantiles, [-2.0, 2.0, 3.7, 4.0, 4.0]);
@@ -93,7 +139,12 @@ fn statistics_are_those_of_prometheus() {
 
 #[test]
 fn too_little_is_no_trend() {
-    let few = trend(&[1, 2, 3], &[1.0, f64::NAN, 2.0], UnixMillis(10), &Options::default());
+    let few = trend(
+        &[1, 2, 3],
+        &[1.0, f64::NAN, 2.0],
+        UnixMillis(10),
+        &Options::default(),
+    );
     assert_eq!(few, Err(TooFewSamples { have: 2 }));
     let one_time = trend(&[5; 20], &[1.0; 20], UnixMillis(10), &Options::default());
     assert_eq!(one_time, Err(TooFewSamples { have: 20 }));
@@ -114,11 +165,21 @@ fn baselines_are_of_the_local_hour_and_weekday() {
     let values: Vec<f64> = times.iter().map(value).collect();
     let baselines = Baselines::of(&times, &values, TimeZone::UTC);
     let hour = |baselines: &Baselines, hour: usize| baselines.hours[hour].unwrap();
-    assert_eq!(hour(&baselines, 9), Slot { count: 84, median: 9.0, spread: 0.0 });
+    assert_eq!(
+        hour(&baselines, 9),
+        Slot {
+            count: 84,
+            median: 9.0,
+            spread: 0.0
+        }
+    );
     assert_eq!(baselines.weekdays[6].unwrap().median, 111.5);
     let at = UnixMillis(MONDAY + 9 * HOUR + 1);
     let departure = baselines.from_hour(at, 18.0).unwrap();
-    assert_eq!((departure.difference, departure.percent), (9.0, Some(100.0)));
+    assert_eq!(
+        (departure.difference, departure.percent),
+        (9.0, Some(100.0))
+    );
     assert_eq!(departure.score, None, "the hour has no spread");
     assert_eq!(baselines.from_weekday(at, 11.5).unwrap().score, Some(0.0));
     // Half an hour off: half of each local hour is of the hour before.

@@ -67,7 +67,10 @@ const MUCH: [&str; 42] = [
 /// words of both kinds (`memory_available_bytes`) is of the first.
 #[must_use]
 pub fn more_is_worse(name: &str) -> Option<bool> {
-    let words = || name.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
+    let words = || {
+        name.split(|c: char| !c.is_ascii_alphanumeric())
+            .map(str::to_ascii_lowercase)
+    };
     let any = |known: &[&str]| words().any(|word| known.contains(&&*word));
     match () {
         () if any(&LITTLE) => Some(false),

@@ -6,12 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bellwether_core::{Recorded, RefusedRecord};
+use bellwether_recorder::{Reason, Recorder, Refused};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-
-use bellwether_core::{Recorded, RefusedRecord};
-use bellwether_recorder::Recorder;
-use bellwether_recorder::{Reason, Refused};
 
 /// Refused records told one by one in an [`Recorded`]; further ones are only counted, so that the
 /// answer to a large body stays small.
@@ -84,7 +82,11 @@ fn refuse(answer: &mut Recorded, index: u64, refused: &Refused) {
     answer.refused_total += 1;
     if answer.refused.len() < MAX_REPORTED {
         let (reason, message) = (refused.reason.as_str(), refused.to_string());
-        answer.refused.push(RefusedRecord { index, reason, message });
+        answer.refused.push(RefusedRecord {
+            index,
+            reason,
+            message,
+        });
     }
 }
 
@@ -97,8 +99,12 @@ fn record_one(recorder: &Recorder, text: &str) -> Result<(), Refused> {
         Ok(record) => record,
         Err(error) => return malformed(without_place(&error)),
     };
-    let labels: Vec<(&str, &str)> =
-        record.labels.0.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let labels: Vec<(&str, &str)> = record
+        .labels
+        .0
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
     let name = &*record.metric;
     match (record.observe, record.inc, record.set, record.add) {
         (Some(value), None, None, None) => recorder.observe(name, &labels, value.0),
@@ -113,7 +119,8 @@ fn record_one(recorder: &Recorder, text: &str) -> Result<(), Refused> {
 /// The error without its line and column, which count from the start of the record.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned())
+    text.rsplit_once(" at line ")
+        .map_or(text.clone(), |(what, _)| what.to_owned())
 }
 
 #[derive(serde::Deserialize)]

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::statsd::Statsd;
 use bellwether_core::{Kind, MetricDef, Origin, exported_name};
 use bellwether_recorder::{Declared, MAX_LABELS};
 use bellwether_schema::{
     Diagnostics, HumanDuration, Spanned, check_label_names, section, string_enum,
 };
+
+use super::statsd::Statsd;
 
 string_enum! {
     /// Types of application metrics.
@@ -64,7 +65,9 @@ section! {
 }
 
 /// Buckets of Prometheus's client libraries.
-const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const DEFAULT_BUCKETS: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(600);
 
@@ -78,7 +81,9 @@ pub fn resolve(
 ) -> Vec<Declared> {
     metrics.iter().for_each(|metric| metric.check(problems));
     let enabled = metrics.iter().filter(|metric| metric.enabled);
-    enabled.map(|metric| metric.resolve(prefix, interval)).collect()
+    enabled
+        .map(|metric| metric.resolve(prefix, interval))
+        .collect()
 }
 
 impl From<ApplicationType> for Kind {
@@ -96,15 +101,29 @@ impl ApplicationMetric {
     fn resolve(&self, prefix: &str, interval: Duration) -> Declared {
         let kind = Kind::from(self.r#type);
         let numbers = |given: &Option<Spanned<Vec<f64>>>, default: &[f64], wanted: Kind| {
-            let numbers = given.as_ref().map_or(default, |given| given.value.as_slice());
-            if kind == wanted { Arc::from(numbers) } else { Arc::from([]) }
+            let numbers = given
+                .as_ref()
+                .map_or(default, |given| given.value.as_slice());
+            if kind == wanted {
+                Arc::from(numbers)
+            } else {
+                Arc::from([])
+            }
         };
         let def = MetricDef {
             name: self.name.as_str().into(),
             exported: exported_name(prefix, &self.name),
-            help: self.help.as_deref().unwrap_or("Recorded by applications.").into(),
+            help: self
+                .help
+                .as_deref()
+                .unwrap_or("Recorded by applications.")
+                .into(),
             kind,
-            labels: self.labels.iter().map(|label| label.as_str().into()).collect(),
+            labels: self
+                .labels
+                .iter()
+                .map(|label| label.as_str().into())
+                .collect(),
             buckets: numbers(&self.buckets, &DEFAULT_BUCKETS, Kind::Histogram),
             quantiles: numbers(&self.quantiles, &DEFAULT_QUANTILES, Kind::Summary),
             origin: Origin::Application,
@@ -124,16 +143,24 @@ impl ApplicationMetric {
         self.check_buckets(problems);
         self.check_quantiles(problems);
         if *self.max_series == 0 {
-            problems.error(&self.max_series.at, "must be at least 1: 0").hint("or enabled: false");
+            problems
+                .error(&self.max_series.at, "must be at least 1: 0")
+                .hint("or enabled: false");
         }
         for age in [&self.max_age, &self.expire_after].into_iter().flatten() {
             if age.is_zero() {
                 problems.error(&age.at, "must be longer than 0s");
             }
         }
-        if let Some(age) = self.max_age.as_ref().filter(|_| self.r#type != ApplicationType::Summary)
+        if let Some(age) = self
+            .max_age
+            .as_ref()
+            .filter(|_| self.r#type != ApplicationType::Summary)
         {
-            problems.error(&age.at, format!("a {} has no max_age", self.r#type.as_str()));
+            problems.error(
+                &age.at,
+                format!("a {} has no max_age", self.r#type.as_str()),
+            );
         }
     }
 
@@ -146,7 +173,10 @@ impl ApplicationMetric {
         };
         for label in self.labels.iter().filter(|label| label.as_str() == taken) {
             let kind = self.r#type.as_str();
-            problems.error(&label.at, format!("a {kind} has the label {taken:?} already"));
+            problems.error(
+                &label.at,
+                format!("a {kind} has the label {taken:?} already"),
+            );
         }
         if let Some(label) = self.labels.get(MAX_LABELS) {
             problems.error(&label.at, format!("more than {MAX_LABELS} labels"));
@@ -169,17 +199,25 @@ impl ApplicationMetric {
     }
 
     fn check_quantiles(&self, problems: &mut Diagnostics) {
-        let Some(quantiles) = &self.quantiles else { return };
+        let Some(quantiles) = &self.quantiles else {
+            return;
+        };
         if self.r#type != ApplicationType::Summary {
             let message = format!("a {} has no quantiles", self.r#type.as_str());
             problems.error(&quantiles.at, message).hint("type: summary");
         }
-        for quantile in quantiles.iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)) {
+        for quantile in quantiles
+            .iter()
+            .filter(|quantile| !(0.0..=1.0).contains(*quantile))
+        {
             let problem = problems.error(&quantiles.at, format!("not from 0 to 1: {quantile}"));
             problem.hint("0.95 for the 95th percentile");
         }
         for pair in quantiles.windows(2).filter(|pair| pair[0] >= pair[1]) {
-            let message = format!("quantiles must ascend: {} comes before {}", pair[0], pair[1]);
+            let message = format!(
+                "quantiles must ascend: {} comes before {}",
+                pair[0], pair[1]
+            );
             problems.error(&quantiles.at, message);
         }
     }
@@ -187,8 +225,9 @@ impl ApplicationMetric {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext};
+
+    use super::*;
 
     fn check(yaml: &str) -> (Vec<Declared>, Vec<String>) {
         let mut problems = Diagnostics::default();
@@ -196,7 +235,14 @@ mod tests {
         let decoded = Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
             .unwrap_or_default();
         let declared = resolve(&decoded, "app", Duration::from_secs(30), &mut problems);
-        (declared, problems.into_sorted().iter().map(ToString::to_string).collect())
+        (
+            declared,
+            problems
+                .into_sorted()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        )
     }
 
     #[test]
@@ -206,9 +252,17 @@ mod tests {
              buckets: [0.1, 1.0, 5.0, 10.0], enabled: true}",
         );
         assert_eq!(problems, [""; 0]);
-        let Declared { def, max_series, expire_after, .. } = &declared[0];
+        let Declared {
+            def,
+            max_series,
+            expire_after,
+            ..
+        } = &declared[0];
         assert_eq!(&*def.exported, "app_agent_execution_time");
-        assert_eq!((def.kind, def.width(), def.origin), (Kind::Histogram, 6, Origin::Application));
+        assert_eq!(
+            (def.kind, def.width(), def.origin),
+            (Kind::Histogram, 6, Origin::Application)
+        );
         assert_eq!((*max_series, *expire_after), (10_000, None));
     }
 
@@ -229,21 +283,66 @@ mod tests {
     #[test]
     fn every_mistake_is_told_also_of_disabled_metrics() {
         let cases = [
-            ("name: a, type: gauge, labels: [__x]", "[0].labels[0]: not a label name"),
-            ("name: a, type: gauge, labels: [x, x]", "[0].labels[1]: label \"x\" is declared"),
-            ("name: a, type: histogram, labels: [le]", "a histogram has the label \"le\" already"),
-            ("name: a, type: summary, labels: [quantile]", "has the label \"quantile\" already"),
-            ("name: a, type: gauge, buckets: [1]", "[0].buckets: a gauge has no buckets"),
-            ("name: a, type: histogram, buckets: []", "at least one bucket is needed"),
-            ("name: a, type: histogram, buckets: [1, 1]", "must ascend: 1 comes before 1"),
-            ("name: a, type: histogram, buckets: [1, .inf]", "expected a number"),
-            ("name: a, type: counter, quantiles: [0.5]", "a counter has no quantiles"),
-            ("name: a, type: summary, quantiles: [95]", "not from 0 to 1: 95"),
-            ("name: a, type: summary, quantiles: [0.9, 0.5]", "0.9 comes before 0.5"),
-            ("name: a, type: counter, max_age: 5m", "a counter has no max_age"),
-            ("name: a, type: summary, max_age: 0", "must be longer than 0s"),
-            ("name: a, type: gauge, expire_after: 0", "must be longer than 0s"),
-            ("name: a, type: gauge, max_series: 0", "must be at least 1: 0"),
+            (
+                "name: a, type: gauge, labels: [__x]",
+                "[0].labels[0]: not a label name",
+            ),
+            (
+                "name: a, type: gauge, labels: [x, x]",
+                "[0].labels[1]: label \"x\" is declared",
+            ),
+            (
+                "name: a, type: histogram, labels: [le]",
+                "a histogram has the label \"le\" already",
+            ),
+            (
+                "name: a, type: summary, labels: [quantile]",
+                "has the label \"quantile\" already",
+            ),
+            (
+                "name: a, type: gauge, buckets: [1]",
+                "[0].buckets: a gauge has no buckets",
+            ),
+            (
+                "name: a, type: histogram, buckets: []",
+                "at least one bucket is needed",
+            ),
+            (
+                "name: a, type: histogram, buckets: [1, 1]",
+                "must ascend: 1 comes before 1",
+            ),
+            (
+                "name: a, type: histogram, buckets: [1, .inf]",
+                "expected a number",
+            ),
+            (
+                "name: a, type: counter, quantiles: [0.5]",
+                "a counter has no quantiles",
+            ),
+            (
+                "name: a, type: summary, quantiles: [95]",
+                "not from 0 to 1: 95",
+            ),
+            (
+                "name: a, type: summary, quantiles: [0.9, 0.5]",
+                "0.9 comes before 0.5",
+            ),
+            (
+                "name: a, type: counter, max_age: 5m",
+                "a counter has no max_age",
+            ),
+            (
+                "name: a, type: summary, max_age: 0",
+                "must be longer than 0s",
+            ),
+            (
+                "name: a, type: gauge, expire_after: 0",
+                "must be longer than 0s",
+            ),
+            (
+                "name: a, type: gauge, max_series: 0",
+                "must be at least 1: 0",
+            ),
         ];
         for (entry, expected) in cases {
             let (_, problems) = check(&format!("- {{{entry}, enabled: false}}"));
@@ -251,8 +350,10 @@ mod tests {
             assert!(problems[0].contains(expected), "{entry}: {problems:?}");
         }
         let labels: Vec<String> = (0..=MAX_LABELS).map(|n| format!("l{n}")).collect();
-        let (_, problems) =
-            check(&format!("- {{name: a, type: gauge, labels: [{}]}}", labels.join(",")));
+        let (_, problems) = check(&format!(
+            "- {{name: a, type: gauge, labels: [{}]}}",
+            labels.join(",")
+        ));
         assert!(problems[0].contains("more than 32 labels"), "{problems:?}");
     }
 }

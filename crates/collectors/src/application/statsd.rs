@@ -16,16 +16,14 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustix::net::{RecvFlags, recv};
-use socket2::SockRef;
-use tracing::{info, warn};
-
+use bellwether_core::UnixMillis;
 use bellwether_recorder::Recorder;
 use intake::Intake;
 use mapping::Translation;
+use rustix::net::{RecvFlags, recv};
 pub use settings::{Statsd, StatsdDialect, StatsdMapping};
-
-use bellwether_core::UnixMillis;
+use socket2::SockRef;
+use tracing::{info, warn};
 
 /// Largest payload of a UDP packet, and one byte more.
 const PACKET: usize = 65_536;
@@ -39,7 +37,12 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Records the lines of one packet, received at `now`; returns how many there were. What the listener
 /// does with a packet, without its socket.
-pub fn record_packet(settings: &Statsd, recorder: &Recorder, now: Wall, packet: &[u8]) -> u64 {
+pub fn record_packet(
+    settings: &Statsd,
+    recorder: &Recorder,
+    now: bellwether_core::UnixMillis,
+    packet: &[u8],
+) -> u64 {
     let mut intake = Intake::new(recorder.clone(), Box::new(move || now));
     intake.packet(&Translation::new(settings), packet)
 }
@@ -94,7 +97,11 @@ impl StatsdListener {
             move || shared.receive(Intake::new(recorder, Box::new(clock)))
         })?;
         info!(address = *settings.listen, "listening for StatsD");
-        Ok(Self { shared, thread: Some(thread), listen: settings.listen.value.clone() })
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+            listen: settings.listen.value.clone(),
+        })
     }
 
     /// Whether it listens where `settings` say.
@@ -107,7 +114,9 @@ impl StatsdListener {
     /// reloads itself.
     pub fn retarget(&self, settings: &Statsd) {
         size(&self.shared.socket, settings);
-        self.shared.translation.store(Arc::new(Translation::new(settings)));
+        self.shared
+            .translation
+            .store(Arc::new(Translation::new(settings)));
     }
 
     /// The address it is bound to.
@@ -173,7 +182,8 @@ impl Shared {
 
     fn take(&self, intake: &mut Intake, packet: &[u8]) {
         let lines = intake.packet(&self.translation.load(), packet);
-        self.packets.fetch_add(u64::from(!packet.is_empty()), Ordering::Relaxed);
+        self.packets
+            .fetch_add(u64::from(!packet.is_empty()), Ordering::Relaxed);
         self.lines.fetch_add(lines, Ordering::Relaxed);
     }
 
@@ -183,7 +193,9 @@ impl Shared {
 
     /// An empty packet to itself ends the wait for the next one.
     fn wake(&self) {
-        let Ok(mut address) = self.socket.local_addr() else { return };
+        let Ok(mut address) = self.socket.local_addr() else {
+            return;
+        };
         if address.ip().is_unspecified() {
             address.set_ip(match address {
                 SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),

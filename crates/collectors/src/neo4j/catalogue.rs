@@ -103,10 +103,21 @@ impl Call {
     }
 }
 
-const VALUE: Pick = Pick { what: None, labels: &[], value: "value" };
+const VALUE: Pick = Pick {
+    what: None,
+    labels: &[],
+    value: "value",
+};
 
 const fn counts(what: &'static str, labels: &'static [&'static str]) -> Source {
-    Source::Rows(Call::GraphCounts, Pick { what: Some(what), labels, value: "value" })
+    Source::Rows(
+        Call::GraphCounts,
+        Pick {
+            what: Some(what),
+            labels,
+            value: "value",
+        },
+    )
 }
 
 const fn built_in(
@@ -116,7 +127,13 @@ const fn built_in(
     source: Source,
     help: &'static str,
 ) -> BuiltIn {
-    BuiltIn { name, kind, help, labels, source }
+    BuiltIn {
+        name,
+        kind,
+        help,
+        labels,
+        source,
+    }
 }
 
 /// Name of the metric that is always there.
@@ -170,28 +187,52 @@ pub const CATALOGUE: [BuiltIn; 16] = [
         "neo4j_transactions_longest",
         Kind::Gauge,
         &[],
-        Source::Rows(Call::Transactions, Pick { value: "longest", ..VALUE }),
+        Source::Rows(
+            Call::Transactions,
+            Pick {
+                value: "longest",
+                ..VALUE
+            },
+        ),
         "How long the longest running transaction has run, in milliseconds, without those of this agent; 0 where none runs.",
     ),
     built_in(
         "neo4j_transactions_elapsed_p95",
         Kind::Gauge,
         &[],
-        Source::Rows(Call::Transactions, Pick { value: "p95", ..VALUE }),
+        Source::Rows(
+            Call::Transactions,
+            Pick {
+                value: "p95",
+                ..VALUE
+            },
+        ),
         "95th percentile of how long the running transactions have run, in milliseconds, without those of this agent; no series where none runs.",
     ),
     built_in(
         "neo4j_transactions_committed",
         Kind::Counter,
         &[],
-        Source::Rows(Call::ApocTransactions, Pick { value: "committed", ..VALUE }),
+        Source::Rows(
+            Call::ApocTransactions,
+            Pick {
+                value: "committed",
+                ..VALUE
+            },
+        ),
         "Transactions committed since the server's start, as apoc.monitor.tx tells it.",
     ),
     built_in(
         "neo4j_transactions_rolled_back",
         Kind::Counter,
         &[],
-        Source::Rows(Call::ApocTransactions, Pick { value: "rolled_back", ..VALUE }),
+        Source::Rows(
+            Call::ApocTransactions,
+            Pick {
+                value: "rolled_back",
+                ..VALUE
+            },
+        ),
         "Transactions rolled back since the server's start, as apoc.monitor.tx tells it.",
     ),
     built_in(
@@ -208,7 +249,13 @@ pub const CATALOGUE: [BuiltIn; 16] = [
         Source::PoolIdle,
         "Connections to Neo4j that this agent holds and that run no statement.",
     ),
-    built_in("neo4j_node_count", Kind::Gauge, &[], counts("nodes", &[]), "Nodes."),
+    built_in(
+        "neo4j_node_count",
+        Kind::Gauge,
+        &[],
+        counts("nodes", &[]),
+        "Nodes.",
+    ),
     built_in(
         "neo4j_relationship_count",
         Kind::Gauge,
@@ -240,17 +287,31 @@ pub fn find(name: &str) -> Option<&'static BuiltIn> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_core::{is_label_name, is_metric_name};
+
+    use super::*;
 
     #[test]
     fn the_catalogue_is_consistent() {
         for (index, built_in) in CATALOGUE.iter().enumerate() {
             assert!(is_metric_name(built_in.name), "{}", built_in.name);
-            assert!(built_in.labels.iter().all(|label| is_label_name(label)), "{}", built_in.name);
-            assert!(CATALOGUE[..index].iter().all(|other| other.name != built_in.name));
+            assert!(
+                built_in.labels.iter().all(|label| is_label_name(label)),
+                "{}",
+                built_in.name
+            );
+            assert!(
+                CATALOGUE[..index]
+                    .iter()
+                    .all(|other| other.name != built_in.name)
+            );
             if let Source::Rows(call, pick) = built_in.source {
-                assert_eq!(pick.labels.len(), built_in.labels.len(), "{}", built_in.name);
+                assert_eq!(
+                    pick.labels.len(),
+                    built_in.labels.len(),
+                    "{}",
+                    built_in.name
+                );
                 for column in pick.labels.iter().chain([&pick.value]) {
                     assert!(call.cypher().contains(&format!("AS {column}")), "{column}");
                 }

@@ -6,14 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
-use tracing::warn;
-
-use crate::Collecting;
-use crate::Collector;
-use crate::UNSEEN;
 use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now};
 use bellwether_schema::format_duration;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use super::catalogue::Source;
 use super::durations::{Durations, quantile};
@@ -26,6 +22,7 @@ use super::settings::Neo4jMetrics;
 use super::skipped::SkippedRows;
 use super::statement::Statement;
 use super::trouble::{Kind, Trouble};
+use crate::{Collecting, Collector, UNSEEN};
 
 /// Collects from one Neo4j server.
 pub struct Neo4jCollector {
@@ -64,12 +61,20 @@ impl Neo4jCollector {
         first: MetricId,
         skipped: Arc<SkippedRows>,
     ) -> Self {
-        let (connect, query) = (settings.connect_timeout.value.0, settings.query_timeout.value.0);
-        let longest =
-            plan.jobs.iter().map(|job| job.timeout).fold(connect.max(query), Duration::max);
+        let (connect, query) = (
+            settings.connect_timeout.value.0,
+            settings.query_timeout.value.0,
+        );
+        let longest = plan
+            .jobs
+            .iter()
+            .map(|job| job.timeout)
+            .fold(connect.max(query), Duration::max);
         let database = plan.databases.first().map_or("neo4j", |name| name);
-        let own =
-            plan.own.iter().map(|(index, source)| (MetricId(first.0 + *index as u32), *source));
+        let own = plan
+            .own
+            .iter()
+            .map(|(index, source)| (MetricId(first.0 + *index as u32), *source));
         let budget = (connect + query).min(plan.longest_run());
         Self {
             pool: Arc::new(Pool::new(settings, database, longest)),
@@ -95,17 +100,24 @@ impl Neo4jCollector {
     /// The collector, to which a server that is not among `seen` is not down but not there yet.
     #[must_use]
     pub fn remembering(self, seen: Seen) -> Self {
-        Self { seen: Some(seen), ..self }
+        Self {
+            seen: Some(seen),
+            ..self
+        }
     }
 
     /// Whether the server never answered since installation.
     fn is_unseen(&self) -> bool {
-        self.seen.as_ref().is_some_and(|seen| !seen.contains(self.pool.uri()))
+        self.seen
+            .as_ref()
+            .is_some_and(|seen| !seen.contains(self.pool.uri()))
     }
 
     /// Notes that the server answered.
     fn note_seen(&self) {
-        let Some(seen) = self.seen.clone().filter(|seen| seen.add(self.pool.uri())) else { return };
+        let Some(seen) = self.seen.clone().filter(|seen| seen.add(self.pool.uri())) else {
+            return;
+        };
         tokio::task::spawn_blocking(move || {
             if let Err(error) = seen.save() {
                 warn!(%error, "cannot save which Neo4j answered; after a restart it is not missed");
@@ -182,7 +194,12 @@ impl Neo4jCollector {
         let database = &*self.databases[index].name;
         let timeout = self.probe_timeout;
         let limit = deadline.min(Instant::now() + timeout);
-        let probe = Statement { cypher: "RETURN 1", database, timeout, row_limit: 1 };
+        let probe = Statement {
+            cypher: "RETURN 1",
+            database,
+            timeout,
+            row_limit: 1,
+        };
         match timeout_at(limit, probe.ask(&self.pool)).await {
             Ok((Ok(_), took)) => Ok(took.unwrap_or_default()),
             // The system database answers no plain statement, but it answers.
@@ -208,7 +225,10 @@ impl Neo4jCollector {
         self.refusals = refusals;
         let wait = format_duration(self.backoff.refused(now.mono));
         let told = Trouble {
-            text: format!("{}; next attempt after {wait}", trouble.text.trim_end_matches('.')),
+            text: format!(
+                "{}; next attempt after {wait}",
+                trouble.text.trim_end_matches('.')
+            ),
             ..trouble
         };
         self.refused = Some(told.clone());
@@ -234,7 +254,10 @@ impl Neo4jCollector {
     }
 
     fn down(&self) -> impl Iterator<Item = Arc<str>> {
-        self.databases.iter().filter(|database| !database.up).map(|database| database.name.clone())
+        self.databases
+            .iter()
+            .filter(|database| !database.up)
+            .map(|database| database.name.clone())
     }
 
     fn failure(&self, down: Vec<String>) -> Result<(), Failure> {
@@ -249,12 +272,21 @@ impl Neo4jCollector {
             (None, _, false) => "query",
             (None, false, true) => "connect",
         };
-        Err(Failure::new(reason, down.into_iter().chain(failing).collect::<Vec<_>>().join("; ")))
+        Err(Failure::new(
+            reason,
+            down.into_iter()
+                .chain(failing)
+                .collect::<Vec<_>>()
+                .join("; "),
+        ))
     }
 
     /// Trouble with the server as a whole, with its address.
     fn told(&self, trouble: &Trouble) -> Failure {
-        Failure::new(trouble.reason(), format!("{}: {}", self.pool.uri(), trouble.text))
+        Failure::new(
+            trouble.reason(),
+            format!("{}: {}", self.pool.uri(), trouble.text),
+        )
     }
 
     /// What needs no statement.
@@ -269,7 +301,11 @@ impl Neo4jCollector {
                 Source::Up if self.is_unseen() => None,
                 Source::Up => {
                     for database in &self.databases {
-                        let label = if self.labelled { vec![&*database.name] } else { Vec::new() };
+                        let label = if self.labelled {
+                            vec![&*database.name]
+                        } else {
+                            Vec::new()
+                        };
                         let up = f64::from(u8::from(database.up));
                         batch.push_packed(*metric, LabelValues::new(&label).packed(), &[up]);
                     }
@@ -300,8 +336,9 @@ impl Collector for Neo4jCollector {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+
+    use super::*;
 
     /// Whether there is a `neo4j_up` in a collection, and why it failed. Nobody listens.
     async fn collect(seen: Option<Seen>) -> (bool, &'static str) {
@@ -315,7 +352,10 @@ mod tests {
             collector = collector.remembering(seen);
         }
         let mut batch = Batch::default();
-        let failure = collector.collect(&mut batch, Now::default()).await.unwrap_err();
+        let failure = collector
+            .collect(&mut batch, Now::default())
+            .await
+            .unwrap_err();
         (batch.len() == 1, failure.reason)
     }
 

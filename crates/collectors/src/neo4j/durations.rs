@@ -27,7 +27,11 @@ impl Durations {
 
     /// The durations that count at `now`, in milliseconds, ascending.
     pub(super) fn sorted(&mut self, now: MonoMillis) -> Vec<f64> {
-        while self.0.front().is_some_and(|(at, _)| now.since(*at) > WINDOW) {
+        while self
+            .0
+            .front()
+            .is_some_and(|(at, _)| now.since(*at) > WINDOW)
+        {
             self.0.pop_front();
         }
         let mut sorted: Vec<f64> = self.0.iter().map(|(_, took)| *took).collect();
@@ -49,7 +53,13 @@ mod tests {
     #[test]
     fn quantiles_by_nearest_rank() {
         let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
-        for (share, expect) in [(0.5, 50.0), (0.95, 95.0), (0.99, 99.0), (1.0, 100.0), (0.0, 1.0)] {
+        for (share, expect) in [
+            (0.5, 50.0),
+            (0.95, 95.0),
+            (0.99, 99.0),
+            (1.0, 100.0),
+            (0.0, 1.0),
+        ] {
             assert_eq!(quantile(&hundred, share), Some(expect), "{share}");
         }
         assert_eq!(quantile(&[7.0], 0.99), Some(7.0));

@@ -7,11 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::{Batch, MetricId, MonoMillis};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
-
-use bellwether_core::{Batch, MetricId, MonoMillis};
 
 use super::durations::Durations;
 use super::plan::{Job, Reading};
@@ -90,7 +89,14 @@ impl Jobs {
             job: Arc::new(job),
         });
         let (running, tasks) = (JoinSet::new(), HashMap::new());
-        Self { all: all.collect(), running, tasks, first, row_limit, skipped }
+        Self {
+            all: all.collect(),
+            running,
+            tasks,
+            first,
+            row_limit,
+            skipped,
+        }
     }
 
     /// Ends what runs and makes everything due: the connection is gone.
@@ -148,10 +154,16 @@ impl Jobs {
             for point in done.points.iter() {
                 batch.push_packed(point.metric, point.labels, point.numbers);
             }
-            if let Some(progress) = self.tasks.remove(&id).and_then(|index| self.all.get_mut(index))
+            if let Some(progress) = self
+                .tasks
+                .remove(&id)
+                .and_then(|index| self.all.get_mut(index))
             {
                 let counts = std::mem::replace(&mut progress.planned, true)
-                    || done.trouble.as_ref().is_some_and(|t| t.kind == Kind::Timeout);
+                    || done
+                        .trouble
+                        .as_ref()
+                        .is_some_and(|t| t.kind == Kind::Timeout);
                 if let Some(took) = done.took.filter(|_| counts) {
                     durations.record(now, took);
                 }
@@ -163,26 +175,40 @@ impl Jobs {
 
     /// Whether a statement was refused for its user or password.
     pub(super) fn refused(&self) -> Option<&Trouble> {
-        self.troubles().map(|(_, trouble)| trouble).find(|trouble| trouble.kind == Kind::Auth)
+        self.troubles()
+            .map(|(_, trouble)| trouble)
+            .find(|trouble| trouble.kind == Kind::Auth)
     }
 
     /// What is wrong now, by name.
     pub(super) fn troubles(&self) -> impl Iterator<Item = (&str, &Trouble)> {
-        self.all.iter().filter(|progress| !progress.absent()).filter_map(|progress| {
-            progress.trouble.as_ref().map(|trouble| (progress.name.as_str(), trouble))
-        })
+        self.all
+            .iter()
+            .filter(|progress| !progress.absent())
+            .filter_map(|progress| {
+                progress
+                    .trouble
+                    .as_ref()
+                    .map(|trouble| (progress.name.as_str(), trouble))
+            })
     }
 
     /// Statements that were answered, and never with a value.
     pub(super) fn empty(&self) -> impl Iterator<Item = &str> {
         let empty = |progress: &&Progress| progress.answers == Answers::Empty;
-        self.all.iter().filter(empty).map(|progress| progress.name.as_str())
+        self.all
+            .iter()
+            .filter(empty)
+            .map(|progress| progress.name.as_str())
     }
 
     /// Forgets troubles that belong to a connection that is gone.
     pub(super) fn forgive(&mut self, kind: Kind) {
         for progress in &mut self.all {
-            progress.trouble = progress.trouble.take().filter(|trouble| trouble.kind != kind);
+            progress.trouble = progress
+                .trouble
+                .take()
+                .filter(|trouble| trouble.kind != kind);
         }
     }
 }
@@ -190,7 +216,11 @@ impl Jobs {
 impl Progress {
     /// Whether the server cannot tell it, and that is no failure.
     fn absent(&self) -> bool {
-        self.job.auto && self.trouble.as_ref().is_some_and(|t| t.kind == Kind::Missing)
+        self.job.auto
+            && self
+                .trouble
+                .as_ref()
+                .is_some_and(|t| t.kind == Kind::Missing)
     }
 
     /// Notes what an answer held. What is left out of it, and that there is nothing in it, is said
@@ -200,7 +230,10 @@ impl Progress {
         if let Some(row) = &done.left_out
             && !std::mem::replace(&mut self.named, true)
         {
-            warn!(query, database, row, "neo4j row left out; more are only counted");
+            warn!(
+                query,
+                database, row, "neo4j row left out; more are only counted"
+            );
         }
         if !done.points.is_empty() {
             self.answers = Answers::Values;
@@ -226,7 +259,12 @@ impl Progress {
         match &self.trouble {
             None => info!(query, database, "neo4j query recovered"),
             Some(why) if absent => {
-                info!(query, database, why = why.text, "neo4j cannot tell this; left out");
+                info!(
+                    query,
+                    database,
+                    why = why.text,
+                    "neo4j cannot tell this; left out"
+                );
             }
             Some(why) => warn!(query, database, error = why.text, "neo4j query failed"),
         }
@@ -235,7 +273,10 @@ impl Progress {
 
 fn name(job: &Job) -> String {
     let names: Vec<&str> = job.readings.iter().map(|reading| &*reading.name).collect();
-    let labelled = job.readings.iter().any(|reading| reading.database.is_some());
+    let labelled = job
+        .readings
+        .iter()
+        .any(|reading| reading.database.is_some());
     match labelled {
         true => format!("{} on {}", names.join(", "), job.database),
         false => names.join(", "),
@@ -243,8 +284,14 @@ fn name(job: &Job) -> String {
 }
 
 fn broken(error: JoinError) -> Done {
-    let trouble = Some(Trouble::new(Kind::Query, format!("ended without a result: {error}")));
-    Done { trouble, ..Done::default() }
+    let trouble = Some(Trouble::new(
+        Kind::Query,
+        format!("ended without a result: {error}"),
+    ));
+    Done {
+        trouble,
+        ..Done::default()
+    }
 }
 
 async fn run(
@@ -254,18 +301,29 @@ async fn run(
     row_limit: usize,
     skipped: &SkippedRows,
 ) -> Done {
-    let statement =
-        Statement { cypher: &job.cypher, database: &job.database, timeout: job.timeout, row_limit };
+    let statement = Statement {
+        cypher: &job.cypher,
+        database: &job.database,
+        timeout: job.timeout,
+        row_limit,
+    };
     let (answer, took) = statement.ask(pool).await;
     match answer {
         Err(trouble) => {
             let trouble = of_system(trouble, &job.database);
             // A statement that was refused says nothing about how long statements take.
             let took = took.filter(|_| trouble.kind == Kind::Timeout);
-            Done { trouble: Some(trouble), took, ..Done::default() }
+            Done {
+                trouble: Some(trouble),
+                took,
+                ..Done::default()
+            }
         }
         Ok(answer) => {
-            let mut done = Done { took, ..Done::default() };
+            let mut done = Done {
+                took,
+                ..Done::default()
+            };
             let mut wrong: Vec<String> = over(&answer, row_limit).into_iter().collect();
             for reading in &job.readings {
                 if let Err(error) = fill(&answer.rows, reading, first, skipped, &mut done) {
@@ -274,7 +332,10 @@ async fn run(
             }
             let wrong =
                 (!wrong.is_empty()).then(|| Trouble::new(Kind::Query, wrong.join(", and ")));
-            Done { trouble: wrong, ..done }
+            Done {
+                trouble: wrong,
+                ..done
+            }
         }
     }
 }
@@ -316,6 +377,10 @@ fn fill(
 
 fn over(answer: &Answer, row_limit: usize) -> Option<String> {
     let more = if answer.complete { "" } else { "at least " };
-    (answer.dropped > 0)
-        .then(|| format!("{more}{} rows over row_limit {row_limit} dropped", answer.dropped))
+    (answer.dropped > 0).then(|| {
+        format!(
+            "{more}{} rows over row_limit {row_limit} dropped",
+            answer.dropped
+        )
+    })
 }

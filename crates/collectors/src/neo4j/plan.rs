@@ -71,7 +71,11 @@ impl Neo4jMetrics {
             Some(databases) => databases.iter().map(|name| name.as_str().into()).collect(),
             None => vec![self.database.as_str().into()],
         };
-        let asked = || self.queries.iter().filter(|query| query.enabled != Enabled::No);
+        let asked = || {
+            self.queries
+                .iter()
+                .filter(|query| query.enabled != Enabled::No)
+        };
         let intervals =
             asked().filter_map(|query| query.interval.as_ref().map(|span| span.value.0));
         let mut plan = Plan {
@@ -139,18 +143,33 @@ impl Plan {
     }
 
     fn add(&mut self, query: &Neo4jQuery, interval: Duration, timeout: Duration) {
-        let interval = query.interval.as_ref().map_or(interval, |span| span.value.0);
+        let interval = query
+            .interval
+            .as_ref()
+            .map_or(interval, |span| span.value.0);
         let timeout = query.timeout.as_ref().map_or(timeout, |span| span.value.0);
         let metric = self.metrics.len();
         let built_in = query.built_in();
         let names: Vec<Arc<str>> = match (&query.labels, built_in) {
-            (_, Some(built_in)) => built_in.labels.iter().map(|name| Arc::from(*name)).collect(),
+            (_, Some(built_in)) => built_in
+                .labels
+                .iter()
+                .map(|name| Arc::from(*name))
+                .collect(),
             (Some(labels), None) => labels.iter().map(|name| Arc::from(name.as_str())).collect(),
             (None, None) => Vec::new(),
         };
         let labels = self.labels(&names, built_in.is_none_or(|b| b.source.per_database()));
-        let kind = query.r#type.map(Kind::from).or(built_in.map(|b| b.kind)).unwrap_or(Kind::Gauge);
-        let help = query.help.as_deref().or(built_in.map(|b| b.help)).unwrap_or("Asked of Neo4j.");
+        let kind = query
+            .r#type
+            .map(Kind::from)
+            .or(built_in.map(|b| b.kind))
+            .unwrap_or(Kind::Gauge);
+        let help = query
+            .help
+            .as_deref()
+            .or(built_in.map(|b| b.help))
+            .unwrap_or("Asked of Neo4j.");
         let (cypher, call, reading) = match question(query, metric, names) {
             Ok(question) => question,
             Err(source) => {
@@ -166,7 +185,11 @@ impl Plan {
         };
         for database in databases {
             let label = self.labelled.then(|| database.clone());
-            let reading = Reading { database: label, counter, ..reading.clone() };
+            let reading = Reading {
+                database: label,
+                counter,
+                ..reading.clone()
+            };
             self.share(Job {
                 cypher: cypher.clone(),
                 database,
@@ -183,8 +206,13 @@ impl Plan {
     fn share(&mut self, job: Job) {
         let same = |other: &&mut Job| {
             other.call.is_some()
-                && (other.call, &other.database, other.interval, other.timeout, other.auto)
-                    == (job.call, &job.database, job.interval, job.timeout, job.auto)
+                && (
+                    other.call,
+                    &other.database,
+                    other.interval,
+                    other.timeout,
+                    other.auto,
+                ) == (job.call, &job.database, job.interval, job.timeout, job.auto)
         };
         match self.jobs.iter_mut().find(same) {
             Some(other) => other.readings.extend(job.readings),
@@ -199,27 +227,52 @@ fn question(
     metric: usize,
     labels: Vec<Arc<str>>,
 ) -> Result<(Arc<str>, Option<Call>, Reading), Source> {
-    let reading = Reading { metric, name: query.name.as_str().into(), ..Reading::default() };
-    match (&query.query, query.built_in().map(|built_in| built_in.source)) {
+    let reading = Reading {
+        metric,
+        name: query.name.as_str().into(),
+        ..Reading::default()
+    };
+    match (
+        &query.query,
+        query.built_in().map(|built_in| built_in.source),
+    ) {
         (None, Some(Source::Rows(call, pick))) => {
-            let labels = pick.labels.iter().map(|column| Arc::from(*column)).collect();
+            let labels = pick
+                .labels
+                .iter()
+                .map(|column| Arc::from(*column))
+                .collect();
             let value = Some(pick.value.into());
-            let reading = Reading { what: pick.what, labels, value, ..reading };
+            let reading = Reading {
+                what: pick.what,
+                labels,
+                value,
+                ..reading
+            };
             Ok((call.cypher().into(), Some(call), reading))
         }
         (None, Some(source)) => Err(source),
         (cypher, _) => {
             let cypher = cypher.as_ref().map_or("", |cypher| &cypher.value);
             let value = query.value.as_ref().map(|column| column.as_str().into());
-            Ok((cypher.into(), None, Reading { labels, value, ..reading }))
+            Ok((
+                cypher.into(),
+                None,
+                Reading {
+                    labels,
+                    value,
+                    ..reading
+                },
+            ))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+
+    use super::*;
 
     fn plan(text: &str) -> Plan {
         let mut problems = Diagnostics::default();
@@ -238,9 +291,15 @@ mod tests {
     #[test]
     fn up_is_always_there_and_only_once() {
         let up = plan("{}");
-        assert_eq!((names(&up), &*up.metrics[0].exported), (vec![UP], "app_neo4j_up"));
+        assert_eq!(
+            (names(&up), &*up.metrics[0].exported),
+            (vec![UP], "app_neo4j_up")
+        );
         assert_eq!(names(&plan("queries: [{name: a, query: x}]")), [UP, "a"]);
-        assert_eq!(names(&plan("queries: [{name: n, source: neo4j_up}]")), ["n"]);
+        assert_eq!(
+            names(&plan("queries: [{name: n, source: neo4j_up}]")),
+            ["n"]
+        );
     }
 
     #[test]
@@ -250,8 +309,11 @@ mod tests {
              {name: neo4j_relationship_count, interval: 5m}, {name: neo4j_transactions_committed}, \
              {name: neo4j_connection_pool_idle}, {name: off, query: x, enabled: false}]",
         );
-        let jobs: Vec<Vec<&str>> =
-            plan.jobs.iter().map(|job| job.readings.iter().map(|r| &*r.name).collect()).collect();
+        let jobs: Vec<Vec<&str>> = plan
+            .jobs
+            .iter()
+            .map(|job| job.readings.iter().map(|r| &*r.name).collect())
+            .collect();
         assert_eq!(
             jobs,
             [
@@ -288,8 +350,11 @@ mod tests {
         let plan =
             plan("queries: [{name: a, query: x, interval: 5s, timeout: 2s}, {name: b, query: x}]");
         assert_eq!(plan.interval, Duration::from_secs(5));
-        let of: Vec<_> =
-            plan.jobs.iter().map(|job| (job.interval.as_secs(), job.timeout.as_secs())).collect();
+        let of: Vec<_> = plan
+            .jobs
+            .iter()
+            .map(|job| (job.interval.as_secs(), job.timeout.as_secs()))
+            .collect();
         assert_eq!(of, [(5, 2), (30, 10)]);
     }
 }

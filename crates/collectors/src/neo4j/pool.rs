@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_files as files;
+use bellwether_schema::{Secret, format_duration};
 use neo4rs::{Config, ConfigBuilder, Graph, query};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-
-use bellwether_files as files;
-use bellwether_schema::{Secret, format_duration};
 
 use super::settings::Neo4jMetrics;
 use super::trouble::{Kind, Trouble};
@@ -140,7 +139,10 @@ impl Pool {
         let read = spawn_blocking(move || files::read_text(&file, files::SMALL)).await;
         match read.map_err(std::io::Error::other).flatten() {
             Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
-            Err(error) => Err(Trouble::new(Kind::Io, format!("password_file {name}: {error}"))),
+            Err(error) => Err(Trouble::new(
+                Kind::Io,
+                format!("password_file {name}: {error}"),
+            )),
         }
     }
 
@@ -161,7 +163,12 @@ impl Pool {
                 graph
             }
         };
-        Ok(Lease { pool: self.clone(), graph: Some(graph), generation, _permit: permit })
+        Ok(Lease {
+            pool: self.clone(),
+            graph: Some(graph),
+            generation,
+            _permit: permit,
+        })
     }
 
     fn take_idle(&self) -> (u64, Option<Graph>) {
@@ -182,12 +189,18 @@ impl Pool {
                 && trouble.kind == Kind::Auth
             {
                 self.state.lock().refusals += 1;
-                *refusal = Some(Refusal { password, trouble: trouble.clone() });
+                *refusal = Some(Refusal {
+                    password,
+                    trouble: trouble.clone(),
+                });
             }
             opened
         });
         opened.await.unwrap_or_else(|_| {
-            Err(Trouble::new(Kind::Timeout, format!("no answer within {}", format_duration(limit))))
+            Err(Trouble::new(
+                Kind::Timeout,
+                format!("no answer within {}", format_duration(limit)),
+            ))
         })
     }
 
@@ -197,7 +210,9 @@ impl Pool {
         let graph = spawn_blocking(move || {
             // Reads certificates where the address asks for TLS, and panics then where the process
             // has not chosen who does the cryptography. It is no matter if it has.
-            rustls::crypto::ring::default_provider().install_default().ok();
+            rustls::crypto::ring::default_provider()
+                .install_default()
+                .ok();
             Graph::connect(config)
         })
         .await;
@@ -215,7 +230,10 @@ impl Pool {
 impl Access {
     /// Names the other scheme where one side speaks TLS and the other does not.
     fn with_scheme_hint(&self, trouble: Trouble) -> Trouble {
-        let scheme = self.uri.split_once("://").map_or("bolt", |(scheme, _)| scheme);
+        let scheme = self
+            .uri
+            .split_once("://")
+            .map_or("bolt", |(scheme, _)| scheme);
         let stem = scheme.split('+').next().unwrap_or(scheme);
         let encrypted = stem != scheme;
         let hint = match trouble.text.as_str() {
@@ -227,12 +245,17 @@ impl Access {
             }
             _ => return trouble,
         };
-        Trouble { text: format!("{} ({hint})", trouble.text), ..trouble }
+        Trouble {
+            text: format!("{} ({hint})", trouble.text),
+            ..trouble
+        }
     }
 
     /// The library does not name the file that it cannot use, and takes an empty one.
     async fn check_ca_file(&self) -> Result<(), Trouble> {
-        let Some(file) = self.ca_file.clone() else { return Ok(()) };
+        let Some(file) = self.ca_file.clone() else {
+            return Ok(());
+        };
         let name = file.display().to_string();
         let read = spawn_blocking(move || files::read(&file, files::SMALL)).await;
         let told = |why: String| Trouble::new(Kind::Io, format!("ca_file {name}: {why}"));

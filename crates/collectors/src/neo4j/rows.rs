@@ -45,7 +45,9 @@ pub(super) fn read(rows: &[Row], reading: &Reading) -> Result<Points, String> {
         match point(&columns, reading) {
             Ok(None) => {}
             Ok(Some((labels, _))) if !seen.insert(labels.clone()) => {
-                found.bad.push((Why::RepeatedLabels, repeated(&labels, reading)));
+                found
+                    .bad
+                    .push((Why::RepeatedLabels, repeated(&labels, reading)));
             }
             Ok(Some(point)) => found.points.push(point),
             Err(bad) => found.bad.push(bad),
@@ -65,8 +67,15 @@ fn columns<'a>(row: &'a Row, reading: &'a Reading) -> Result<Columns<'a>, String
         Some(cell) => Ok((column, cell)),
         None => Err(no_column(row, column)),
     };
-    let labels = reading.labels.iter().map(|column| cell(column)).collect::<Result<_, _>>()?;
-    Ok(Columns { labels, value: cell(value_column(row, reading)?)? })
+    let labels = reading
+        .labels
+        .iter()
+        .map(|column| cell(column))
+        .collect::<Result<_, _>>()?;
+    Ok(Columns {
+        labels,
+        value: cell(value_column(row, reading)?)?,
+    })
 }
 
 fn point(
@@ -122,9 +131,15 @@ fn value_column<'a>(row: &'a Row, reading: &'a Reading) -> Result<&'a str, Strin
         (Some(only), None) => Ok(only),
         (None, _) => Err("no column for the value: all of them are labels".into()),
         (Some(_), Some(_)) => {
-            let found: Vec<&str> =
-                row.keys().map(String::as_str).filter(|column| !is_label(column)).collect();
-            Err(format!("several columns could be the value: {}; name it: value", found.join(", ")))
+            let found: Vec<&str> = row
+                .keys()
+                .map(String::as_str)
+                .filter(|column| !is_label(column))
+                .collect();
+            Err(format!(
+                "several columns could be the value: {}; name it: value",
+                found.join(", ")
+            ))
         }
     }
 }
@@ -139,7 +154,10 @@ fn number((column, cell): (&str, &Cell), counter: bool) -> Result<Option<f64>, (
         Cell::Other(kind) => return Err(no_number(column, kind)),
     };
     if !value.is_finite() {
-        return Err((Why::NotFinite, format!("value {column:?} is {value}, expected a number")));
+        return Err((
+            Why::NotFinite,
+            format!("value {column:?} is {value}, expected a number"),
+        ));
     }
     if counter && value < 0.0 {
         let text = format!("value {column:?} is {value}, and a counter is never negative");
@@ -149,12 +167,18 @@ fn number((column, cell): (&str, &Cell), counter: bool) -> Result<Option<f64>, (
 }
 
 fn no_number(column: &str, kind: &str) -> (Why, String) {
-    (Why::NotANumber, format!("value {column:?} is {kind}, expected a number"))
+    (
+        Why::NotANumber,
+        format!("value {column:?} is {kind}, expected a number"),
+    )
 }
 
 fn no_column(row: &Row, column: &str) -> String {
     let columns: Vec<&str> = row.keys().map(String::as_str).collect();
-    format!("no column {column:?} in the result; it has {}", columns.join(", "))
+    format!(
+        "no column {column:?} in the result; it has {}",
+        columns.join(", ")
+    )
 }
 
 fn repeated(labels: &LabelValues, reading: &Reading) -> String {
@@ -175,7 +199,10 @@ mod tests {
     use super::*;
 
     fn row(cells: &[(&str, Cell)]) -> Row {
-        cells.iter().map(|(column, cell)| ((*column).to_owned(), cell.clone())).collect()
+        cells
+            .iter()
+            .map(|(column, cell)| ((*column).to_owned(), cell.clone()))
+            .collect()
     }
 
     fn reading(labels: &[&str], value: Option<&str>) -> Reading {
@@ -192,7 +219,10 @@ mod tests {
 
     fn check(rows: &[Row], reading: &Reading, expect: Result<&[(&[&str], f64)], &str>) {
         let expect = expect.map_err(str::to_owned).map(|points| {
-            points.iter().map(|(labels, value)| (LabelValues::new(labels), *value)).collect()
+            points
+                .iter()
+                .map(|(labels, value)| (LabelValues::new(labels), *value))
+                .collect()
         });
         let found = read(rows, reading).and_then(|found| match found.bad.into_iter().next() {
             None => Ok(found.points),
@@ -205,10 +235,22 @@ mod tests {
     fn single_values() {
         let plain = reading(&[], None);
         check(&[], &plain, Ok(&[]));
-        check(&[row(&[("count(n)", Cell::Int(3))])], &plain, Ok(&[(&[], 3.0)]));
-        check(&[row(&[("x", Cell::Bool(true))])], &plain, Ok(&[(&[], 1.0)]));
+        check(
+            &[row(&[("count(n)", Cell::Int(3))])],
+            &plain,
+            Ok(&[(&[], 3.0)]),
+        );
+        check(
+            &[row(&[("x", Cell::Bool(true))])],
+            &plain,
+            Ok(&[(&[], 1.0)]),
+        );
         let big = Cell::Int(9_007_199_254_740_993);
-        check(&[row(&[("x", big)])], &plain, Ok(&[(&[], 9_007_199_254_740_992.0)]));
+        check(
+            &[row(&[("x", big)])],
+            &plain,
+            Ok(&[(&[], 9_007_199_254_740_992.0)]),
+        );
         let two = row(&[("a", Cell::Int(1)), ("value", Cell::Float(2.5))]);
         check(std::slice::from_ref(&two), &plain, Ok(&[(&[], 2.5)]));
         check(&[two], &reading(&[], Some("a")), Ok(&[(&[], 1.0)]));
@@ -224,19 +266,36 @@ mod tests {
         ];
         let expect: [(&[&str], f64); 3] = [(&["a"], 1.0), (&[""], 2.0), (&["7"], 3.0)];
         check(&rows, &reading(&["l"], None), Ok(&expect));
-        let with_database = Reading { database: Some("db".into()), ..reading(&["l"], None) };
+        let with_database = Reading {
+            database: Some("db".into()),
+            ..reading(&["l"], None)
+        };
         check(&rows[..1], &with_database, Ok(&[(&["a", "db"], 1.0)]));
     }
 
     #[test]
     fn rows_of_a_shared_statement() {
         let rows = [
-            row(&[("what", text("nodes")), ("name", Cell::Null), ("value", Cell::Int(9))]),
-            row(&[("what", text("label")), ("name", text("A")), ("value", Cell::Int(4))]),
+            row(&[
+                ("what", text("nodes")),
+                ("name", Cell::Null),
+                ("value", Cell::Int(9)),
+            ]),
+            row(&[
+                ("what", text("label")),
+                ("name", text("A")),
+                ("value", Cell::Int(4)),
+            ]),
         ];
-        let nodes = Reading { what: Some("nodes"), ..reading(&[], Some("value")) };
+        let nodes = Reading {
+            what: Some("nodes"),
+            ..reading(&[], Some("value"))
+        };
         check(&rows, &nodes, Ok(&[(&[], 9.0)]));
-        let labels = Reading { what: Some("label"), ..reading(&["name"], Some("value")) };
+        let labels = Reading {
+            what: Some("label"),
+            ..reading(&["name"], Some("value"))
+        };
         check(&rows, &labels, Ok(&[(&["A"], 4.0)]));
     }
 
@@ -255,14 +314,26 @@ mod tests {
             (text("h"), Cell::Int(-9)),
             (text("i"), Cell::Int(10)),
         ];
-        let rows: Vec<Row> =
-            cells.into_iter().map(|(label, value)| row(&[("l", label), ("n", value)])).collect();
+        let rows: Vec<Row> = cells
+            .into_iter()
+            .map(|(label, value)| row(&[("l", label), ("n", value)]))
+            .collect();
         let gauge = reading(&["l"], None);
-        let counter = Reading { counter: true, ..gauge.clone() };
+        let counter = Reading {
+            counter: true,
+            ..gauge.clone()
+        };
         let values = |reading: &Reading| {
             let found = read(&rows, reading).unwrap();
             let why: Vec<Why> = found.bad.iter().map(|(why, _)| *why).collect();
-            (found.points.iter().map(|(_, value)| *value).collect::<Vec<_>>(), why)
+            (
+                found
+                    .points
+                    .iter()
+                    .map(|(_, value)| *value)
+                    .collect::<Vec<_>>(),
+                why,
+            )
         };
         let bad = [
             Why::NotANumber,
@@ -283,14 +354,26 @@ mod tests {
         let labelled = reading(&["l"], None);
         let one = |cell: Cell| [row(&[("x", cell)])];
         check(&one(Cell::Null), &plain, Ok(&[]));
-        check(&one(text("1")), &plain, Err("value \"x\" is text, expected a number"));
-        check(&one(Cell::Other("a list")), &plain, Err("value \"x\" is a list, expected a number"));
+        check(
+            &one(text("1")),
+            &plain,
+            Err("value \"x\" is text, expected a number"),
+        );
+        check(
+            &one(Cell::Other("a list")),
+            &plain,
+            Err("value \"x\" is a list, expected a number"),
+        );
         check(
             &one(Cell::Int(1)),
             &reading(&[], Some("y")),
             Err("no column \"y\" in the result; it has x"),
         );
-        check(&one(Cell::Int(1)), &labelled, Err("no column \"l\" in the result; it has x"));
+        check(
+            &one(Cell::Int(1)),
+            &labelled,
+            Err("no column \"l\" in the result; it has x"),
+        );
         check(
             &[row(&[("l", text("a"))])],
             &labelled,
@@ -307,7 +390,11 @@ mod tests {
             Err("several columns could be the value: x, y; name it: value"),
         );
         let same = row(&[("l", text("a")), ("x", Cell::Int(1))]);
-        check(&[same.clone(), same.clone()], &labelled, Err("two rows with the labels l=\"a\""));
+        check(
+            &[same.clone(), same.clone()],
+            &labelled,
+            Err("two rows with the labels l=\"a\""),
+        );
         let plain_row = row(&[("x", Cell::Int(1))]);
         check(
             &[plain_row.clone(), plain_row],

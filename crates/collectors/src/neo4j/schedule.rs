@@ -18,7 +18,10 @@ pub(super) struct Schedule {
 impl Schedule {
     /// Due at once.
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, next: None }
+        Self {
+            interval,
+            next: None,
+        }
     }
 
     /// Whether it is due at `now`, where ticks are `tick` apart: half a tick early is in time.
@@ -29,7 +32,9 @@ impl Schedule {
     /// Notes that it was started at `now`.
     pub(super) fn started(&mut self, now: MonoMillis) {
         let next = self.next.map(|next| next.after(self.interval));
-        self.next = next.filter(|next| *next > now).or(Some(now.after(self.interval)));
+        self.next = next
+            .filter(|next| *next > now)
+            .or(Some(now.after(self.interval)));
     }
 
     /// Not before `wait` has passed.
@@ -64,7 +69,9 @@ impl Backoff {
 
     /// Notes a refused attempt; returns the wait.
     pub(super) fn refused(&mut self, now: MonoMillis) -> Duration {
-        let wait = FIRST_WAIT.saturating_mul(1 << self.refused.min(16)).min(LONGEST_WAIT);
+        let wait = FIRST_WAIT
+            .saturating_mul(1 << self.refused.min(16))
+            .min(LONGEST_WAIT);
         self.refused += 1;
         self.until = now.after(wait);
         wait
@@ -123,7 +130,9 @@ mod tests {
     fn refused_passwords_wait_longer_and_longer() {
         let mut backoff = Backoff::default();
         assert!(backoff.ready(MonoMillis(0)));
-        let waits: Vec<u64> = (0..6).map(|_| backoff.refused(MonoMillis(1000)).as_secs()).collect();
+        let waits: Vec<u64> = (0..6)
+            .map(|_| backoff.refused(MonoMillis(1000)).as_secs())
+            .collect();
         assert_eq!(waits, [60, 120, 240, 480, 600, 600]);
         assert!(!backoff.ready(MonoMillis(600_999)));
         assert!(backoff.ready(MonoMillis(601_000)));

@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwether_files::durable::{self, Found};
 use parking_lot::Mutex;
 use tracing::warn;
-
-use bellwether_files::durable::{self, Found};
 
 /// Addresses of servers that answered at least once since installation.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +37,10 @@ impl Seen {
             }
             Some(Ok(Found::Nothing)) | None => BTreeSet::new(),
         };
-        Self(Arc::new(Inner { addresses: Mutex::new(addresses), file }))
+        Self(Arc::new(Inner {
+            addresses: Mutex::new(addresses),
+            file,
+        }))
     }
 
     /// Whether the server at `address` ever answered.
@@ -58,7 +60,9 @@ impl Seen {
     /// # Errors
     /// If it cannot be replaced.
     pub fn save(&self) -> std::io::Result<()> {
-        let Some(file) = &self.0.file else { return Ok(()) };
+        let Some(file) = &self.0.file else {
+            return Ok(());
+        };
         let text = serde_json::to_vec(&*self.0.addresses.lock()).map_err(std::io::Error::other)?;
         durable::replace(file, &text)
     }

@@ -119,7 +119,14 @@ impl From<Neo4jType> for Kind {
 }
 
 /// Schemes of `uri` that the client speaks.
-const SCHEMES: [&str; 6] = ["bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"];
+const SCHEMES: [&str; 6] = [
+    "bolt",
+    "bolt+s",
+    "bolt+ssc",
+    "neo4j",
+    "neo4j+s",
+    "neo4j+ssc",
+];
 
 /// The label of the database's name, where several are declared.
 pub(super) const DATABASE_LABEL: &str = "database";
@@ -130,7 +137,9 @@ impl Neo4jMetrics {
     pub fn check(&self, problems: &mut Diagnostics) {
         self.check_uri(problems);
         if let (Some(_), Some(file)) = (&self.password, &self.password_file) {
-            problems.error(&file.at, "both password and password_file").hint("keep one of them");
+            problems
+                .error(&file.at, "both password and password_file")
+                .hint("keep one of them");
         }
         self.check_databases(problems);
         for span in [&self.connect_timeout, &self.query_timeout] {
@@ -141,7 +150,10 @@ impl Neo4jMetrics {
         }
         if !(1..=1000).contains(&*self.pool.max_size) {
             let found = self.pool.max_size.value;
-            problems.error(&self.pool.max_size.at, format!("expected 1 to 1000, found {found}"));
+            problems.error(
+                &self.pool.max_size.at,
+                format!("expected 1 to 1000, found {found}"),
+            );
         }
         for query in &self.queries {
             query.check(self.databases.is_some(), problems);
@@ -160,7 +172,9 @@ impl Neo4jMetrics {
                 .hint(format!("one of {}", SCHEMES.join(", ")));
         } else if rest.contains('@') {
             // The text is not repeated here: it may hold a password.
-            problems.error(&self.uri.at, "the address holds a user").hint("use user and password");
+            problems
+                .error(&self.uri.at, "the address holds a user")
+                .hint("use user and password");
         } else {
             let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
             if let Err(reason) = check_place(place) {
@@ -173,9 +187,13 @@ impl Neo4jMetrics {
         if self.database.is_empty() {
             problems.error(&self.database.at, "empty database name");
         }
-        let Some(databases) = &self.databases else { return };
+        let Some(databases) = &self.databases else {
+            return;
+        };
         if databases.is_empty() {
-            problems.error(&databases.at, "no database").hint("name one, or leave the key out");
+            problems
+                .error(&databases.at, "no database")
+                .hint("name one, or leave the key out");
         }
         for (index, database) in databases.iter().enumerate() {
             if database.is_empty() {
@@ -196,7 +214,9 @@ fn check_place(place: &str) -> Result<(), String> {
     if let Some(port) = port.filter(|port| port.parse::<u16>().is_err()) {
         return Err(format!("not a port: {port:?}"));
     }
-    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let v6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     let is_host = v6.map_or_else(
         || host.parse::<Ipv4Addr>().is_ok() || is_host_name(host),
         |v6| v6.parse::<Ipv6Addr>().is_ok(),
@@ -224,7 +244,10 @@ impl Neo4jQuery {
         check_label_names(labels, problems);
         if labelled && let Some(label) = labels.iter().find(|l| l.value == DATABASE_LABEL) {
             problems
-                .error(&label.at, "the label database is there already, from databases")
+                .error(
+                    &label.at,
+                    "the label database is there already, from databases",
+                )
                 .hint("leave it out of the labels");
         }
         for span in [&self.interval, &self.timeout].into_iter().flatten() {
@@ -251,14 +274,21 @@ impl Neo4jQuery {
         }
         if *self.name == UP {
             let message = format!("{UP} is always there and takes no query");
-            problems.error(&self.name.at, message).hint("give the metric another name");
+            problems
+                .error(&self.name.at, message)
+                .hint("give the metric another name");
         }
         if let Some(source) = &self.source {
-            problems.error(&source.at, "both query and source").hint("keep one of them");
+            problems
+                .error(&source.at, "both query and source")
+                .hint("keep one of them");
         }
         if let Some(value) = self.value.as_ref().filter(|value| labels.contains(value)) {
             problems
-                .error(&value.at, format!("column {:?} is both label and value", value.value))
+                .error(
+                    &value.at,
+                    format!("column {:?} is both label and value", value.value),
+                )
                 .hint("give the value a column of its own");
         }
     }
@@ -269,7 +299,10 @@ impl Neo4jQuery {
         labels: &[Spanned<String>],
         problems: &mut Diagnostics,
     ) {
-        let same = labels.iter().map(|label| label.as_str()).eq(built_in.labels.iter().copied());
+        let same = labels
+            .iter()
+            .map(|label| label.as_str())
+            .eq(built_in.labels.iter().copied());
         if self.labels.is_some() && !same {
             let found = labels.first().map_or(&self.name.at, |label| &label.at);
             problems
@@ -278,14 +311,20 @@ impl Neo4jQuery {
         }
         if let Some(value) = &self.value {
             problems
-                .error(&value.at, format!("{} has no column to choose", built_in.name))
+                .error(
+                    &value.at,
+                    format!("{} has no column to choose", built_in.name),
+                )
                 .hint("give a query, or leave value out");
         }
         if let Some(database) = self.database.as_ref()
             && (!built_in.source.per_database() || built_in.source == Source::Up)
         {
             problems
-                .error(&database.at, format!("{} is not asked of a database", built_in.name))
+                .error(
+                    &database.at,
+                    format!("{} is not asked of a database", built_in.name),
+                )
                 .hint("leave database out");
         }
     }
@@ -295,7 +334,12 @@ impl Neo4jQuery {
         let names = CATALOGUE.iter().map(|built_in| built_in.name);
         let hint = did_you_mean(name, names)
             .unwrap_or_else(|| "give it a query, or a source from the catalogue".into());
-        problems.error(&name.at, format!("no query, and no built-in {:?}", name.value)).hint(hint);
+        problems
+            .error(
+                &name.at,
+                format!("no query, and no built-in {:?}", name.value),
+            )
+            .hint(hint);
     }
 }
 
@@ -307,8 +351,9 @@ fn check_positive(span: &Spanned<HumanDuration>, problems: &mut Diagnostics) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext, parse};
+
+    use super::*;
 
     fn check(text: &str) -> Result<Neo4jMetrics, Vec<String>> {
         let mut problems = Diagnostics::default();
@@ -320,7 +365,11 @@ mod tests {
         }
         match settings {
             Some(settings) if problems.is_empty() => Ok(settings),
-            _ => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
+            _ => Err(problems
+                .into_sorted()
+                .iter()
+                .map(ToString::to_string)
+                .collect()),
         }
     }
 
@@ -341,8 +390,14 @@ queries:
         )
         .unwrap();
         let query = &settings.queries[0];
-        assert_eq!(&*query.query.as_ref().unwrap().value, "CALL dbms.queryJmx(...)");
-        assert!(query.built_in().is_none(), "its own query wins over the catalogue");
+        assert_eq!(
+            &*query.query.as_ref().unwrap().value,
+            "CALL dbms.queryJmx(...)"
+        );
+        assert!(
+            query.built_in().is_none(),
+            "its own query wins over the catalogue"
+        );
         assert_eq!(settings.password.unwrap().expose(), "password");
         assert_eq!(*settings.pool.max_size, 10);
     }
@@ -354,8 +409,11 @@ queries:
              labels: [label], enabled: auto}\n  - {name: neo4j_up, type: gauge}\n",
         )
         .unwrap();
-        let names: Vec<_> =
-            settings.queries.iter().map(|query| query.built_in().unwrap().name).collect();
+        let names: Vec<_> = settings
+            .queries
+            .iter()
+            .map(|query| query.built_in().unwrap().name)
+            .collect();
         assert_eq!(names, ["neo4j_node_count", "neo4j_label_count", "neo4j_up"]);
         assert_eq!(settings.queries[1].enabled, Enabled::Auto);
     }
@@ -381,7 +439,10 @@ queries:
             ("bolt://h:70000", "not a port: \"70000\""),
         ] {
             let problems = check(&format!("uri: '{uri}'")).unwrap_err();
-            assert!(problems[0].contains(expect) && !problems[0].contains("pass@"), "{problems:?}");
+            assert!(
+                problems[0].contains(expect) && !problems[0].contains("pass@"),
+                "{problems:?}"
+            );
         }
     }
 

@@ -17,8 +17,13 @@ pub(super) enum Why {
     NegativeCounter,
 }
 
-const WHY: [&str; 5] =
-    ["not_a_label", "repeated_labels", "not_a_number", "not_finite", "negative_counter"];
+const WHY: [&str; 5] = [
+    "not_a_label",
+    "repeated_labels",
+    "not_a_number",
+    "not_finite",
+    "negative_counter",
+];
 
 /// Counts of rows that were left out, by reason. A value that is null is no data, and none of them.
 #[derive(Debug, Default)]
@@ -38,7 +43,9 @@ impl SkippedRows {
 
     /// All counts with the words of their reasons.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        WHY.iter().zip(&self.0).map(|(why, count)| (*why, count.load(Ordering::Relaxed)))
+        WHY.iter()
+            .zip(&self.0)
+            .map(|(why, count)| (*why, count.load(Ordering::Relaxed)))
     }
 }
 

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_schema::format_duration;
 use neo4rs::{BoltMap, BoltType, DetachedRowStream, Graph, Query, query};
 use tokio::time::{Instant, timeout_at};
-
-use bellwether_schema::format_duration;
 
 use super::catalogue::APP;
 use super::pool::Pool;
@@ -87,11 +86,17 @@ impl Statement<'_> {
         stream: &mut DetachedRowStream,
         deadline: Instant,
     ) -> Result<Option<Row>, Trouble> {
-        let row = timeout_at(deadline, stream.next()).await.map_err(|_| self.late())??;
+        let row = timeout_at(deadline, stream.next())
+            .await
+            .map_err(|_| self.late())??;
         row.map(|row| {
-            let cells: HashMap<String, BoltType> =
-                row.to_strict().map_err(|error| Trouble::from(neo4rs::Error::from(error)))?;
-            Ok(cells.into_iter().map(|(column, value)| (column, cell(value))).collect())
+            let cells: HashMap<String, BoltType> = row
+                .to_strict()
+                .map_err(|error| Trouble::from(neo4rs::Error::from(error)))?;
+            Ok(cells
+                .into_iter()
+                .map(|(column, value)| (column, cell(value)))
+                .collect())
         })
         .transpose()
     }
@@ -102,7 +107,9 @@ impl Statement<'_> {
         // The library greets as itself; this is what the query log and SHOW TRANSACTIONS tell.
         metadata.put("app".into(), APP.into());
         metadata.put("version".into(), env!("CARGO_PKG_VERSION").into());
-        let millis = i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX).max(1);
+        let millis = i64::try_from(self.timeout.as_millis())
+            .unwrap_or(i64::MAX)
+            .max(1);
         query(self.cypher)
             .param("database", self.database)
             .param("app", APP)
@@ -112,7 +119,10 @@ impl Statement<'_> {
     }
 
     fn late(&self) -> Trouble {
-        Trouble::new(Kind::Timeout, format!("not done within {}", format_duration(self.timeout)))
+        Trouble::new(
+            Kind::Timeout,
+            format!("not done within {}", format_duration(self.timeout)),
+        )
     }
 }
 
@@ -141,8 +151,9 @@ fn cell(value: BoltType) -> Cell {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use neo4rs::{BoltDuration, BoltInteger, BoltList};
+
+    use super::*;
 
     #[test]
     fn values_of_the_library_to_cells() {

@@ -33,7 +33,10 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub(super) fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self {
+            kind,
+            text: text.into(),
+        }
     }
 
     /// The word for [`bellwether_core::Failure`].
@@ -58,7 +61,10 @@ impl From<Error> for Trouble {
         let kind = match &error {
             Error::Neo4j(refused) => {
                 let kind = refusal(refused.kind(), refused.code(), refused.message());
-                return Self::new(kind, format!("{}: {}", refused.code(), line(refused.message())));
+                return Self::new(
+                    kind,
+                    format!("{}: {}", refused.code(), line(refused.message())),
+                );
             }
             Error::AuthenticationError(message) if !is_passing(message) => Kind::Auth,
             Error::ConnectionTimedOut => Kind::Timeout,
@@ -102,9 +108,16 @@ fn refusal(kind: Neo4jErrorKind, code: &str, message: &str) -> Kind {
 /// The client keeps only the text of a refused greeting. A server that starts or stops refuses
 /// too, and that is nothing to back off from.
 fn is_passing(message: &str) -> bool {
-    ["unavailable", "not available", "starting", "shutting down", "shutdown", "stopp"]
-        .iter()
-        .any(|word| message.contains(word))
+    [
+        "unavailable",
+        "not available",
+        "starting",
+        "shutting down",
+        "shutdown",
+        "stopp",
+    ]
+    .iter()
+    .any(|word| message.contains(word))
 }
 
 /// The first line, cut to a length that suits a log. The server quotes the statement below it.
@@ -128,20 +141,44 @@ mod tests {
     #[test]
     fn refusals_by_code() {
         for (code, message, kind) in [
-            ("Neo.ClientError.Statement.SyntaxError", "Invalid input", Kind::Query),
-            ("Neo.ClientError.Statement.SyntaxError", "Unknown function 'apoc.x'", Kind::Missing),
-            ("Neo.ClientError.Statement.AccessMode", "Writing in read", Kind::Query),
-            ("Neo.ClientError.Procedure.ProcedureNotFound", "", Kind::Missing),
+            (
+                "Neo.ClientError.Statement.SyntaxError",
+                "Invalid input",
+                Kind::Query,
+            ),
+            (
+                "Neo.ClientError.Statement.SyntaxError",
+                "Unknown function 'apoc.x'",
+                Kind::Missing,
+            ),
+            (
+                "Neo.ClientError.Statement.AccessMode",
+                "Writing in read",
+                Kind::Query,
+            ),
+            (
+                "Neo.ClientError.Procedure.ProcedureNotFound",
+                "",
+                Kind::Missing,
+            ),
             ("Neo.ClientError.Security.Forbidden", "", Kind::Missing),
             ("Neo.ClientError.Security.Unauthorized", "", Kind::Auth),
-            ("Neo.ClientError.Security.CredentialsExpired", "", Kind::Auth),
+            (
+                "Neo.ClientError.Security.CredentialsExpired",
+                "",
+                Kind::Auth,
+            ),
             (
                 "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
                 "",
                 Kind::Timeout,
             ),
             ("Neo.ClientError.Database.DatabaseNotFound", "", Kind::Query),
-            ("Neo.TransientError.General.DatabaseUnavailable", "", Kind::Query),
+            (
+                "Neo.TransientError.General.DatabaseUnavailable",
+                "",
+                Kind::Query,
+            ),
             ("Neo.DatabaseError.General.UnknownError", "", Kind::Query),
         ] {
             assert_eq!(of_code(code, message), kind, "{code}");
@@ -151,7 +188,10 @@ mod tests {
     #[test]
     fn greetings_that_were_refused() {
         let kind = |message: &str| Trouble::from(Error::AuthenticationError(message.into())).kind;
-        assert_eq!(kind("The client is unauthorized due to authentication failure."), Kind::Auth);
+        assert_eq!(
+            kind("The client is unauthorized due to authentication failure."),
+            Kind::Auth
+        );
         assert_eq!(kind("Database 'system' is unavailable."), Kind::Connect);
     }
 

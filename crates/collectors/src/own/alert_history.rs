@@ -1,7 +1,8 @@
 //! What the history of alerts tells of itself.
 
-use super::{Id, Out};
 use bellwether_core::UnixMillis;
+
+use super::{Id, Out};
 
 /// What the history of alerts holds, and what became of what it was given.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +37,11 @@ impl Out<'_> {
         self.put(Id::AlertHistoryTorn, &[], figures.torn_bytes as f64);
         self.put(Id::AlertHistoryFailures, &[], figures.write_failures as f64);
         self.put(Id::AlertHistoryBytes, &["disk"], figures.disk_bytes as f64);
-        self.put(Id::AlertHistoryBytes, &["memory"], figures.memory_bytes as f64);
+        self.put(
+            Id::AlertHistoryBytes,
+            &["memory"],
+            figures.memory_bytes as f64,
+        );
         if let Some(oldest) = figures.oldest {
             self.put(Id::AlertHistoryOldest, &[], oldest.0 as f64 / 1000.0);
         }

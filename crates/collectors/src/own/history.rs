@@ -1,7 +1,8 @@
 //! What history tells of itself.
 
-use super::{Id, Out};
 use bellwether_core::UnixMillis;
+
+use super::{Id, Out};
 
 /// What history holds, and what became of what it was given.
 #[derive(Clone, Debug, Default)]

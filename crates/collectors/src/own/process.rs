@@ -35,7 +35,9 @@ impl Process {
             max_fds: getrlimit(Resource::Nofile).current.map(|most| most as f64),
             ..Self::default()
         };
-        let stat = File::open("/proc/self/stat").ok().and_then(|file| Stat::from_read(file).ok());
+        let stat = File::open("/proc/self/stat")
+            .ok()
+            .and_then(|file| Stat::from_read(file).ok());
         if let Some(stat) = stat {
             let tick = procfs::ticks_per_second() as f64;
             process.cpu_seconds = Some((stat.utime + stat.stime) as f64 / tick);
@@ -52,7 +54,12 @@ impl Process {
 fn open_fds() -> Option<f64> {
     match fs::metadata("/proc/self/fd").ok()?.len() {
         // The folder counts itself while it is read.
-        0 => Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64),
+        0 => Some(
+            fs::read_dir("/proc/self/fd")
+                .ok()?
+                .count()
+                .saturating_sub(1) as f64,
+        ),
         count => Some(count as f64),
     }
 }
@@ -70,11 +77,16 @@ mod tests {
     #[test]
     fn tells_of_this_very_process() {
         let process = Process::read();
-        assert!(process.resident_bytes.is_some_and(|bytes| bytes > 1e6), "{process:?}");
+        assert!(
+            process.resident_bytes.is_some_and(|bytes| bytes > 1e6),
+            "{process:?}"
+        );
         assert!(process.virtual_bytes > process.resident_bytes);
         assert!(process.cpu_seconds.is_some_and(|seconds| seconds >= 0.0));
         assert!(process.threads.is_some_and(|count| count >= 1.0));
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
         let age = now.as_secs_f64() - process.start_seconds.unwrap();
         assert!((-2.0..3600.0).contains(&age), "{age}");
     }
@@ -83,7 +95,9 @@ mod tests {
     fn descriptors_are_counted_against_their_limit() {
         // Other tests open and close files meanwhile: many more are needed to see a rise.
         let before = Process::read();
-        let held: Vec<File> = (0..200).map(|_| File::open("/proc/self/stat").unwrap()).collect();
+        let held: Vec<File> = (0..200)
+            .map(|_| File::open("/proc/self/stat").unwrap())
+            .collect();
         let after = Process::read();
         assert!(
             after.open_fds.unwrap() >= before.open_fds.unwrap() + 100.0,

@@ -40,8 +40,16 @@ impl Source {
 
     /// What is left out where the declaration says nothing about `dimension`.
     pub(super) fn default_exclude(&self, dimension: &str) -> Option<Globs> {
-        let (_, patterns) = DEFAULT_EXCLUDES.iter().find(|(known, _)| *known == dimension)?;
-        Globs::new(patterns.iter().map(|pattern| (*pattern).to_owned()).collect()).ok()
+        let (_, patterns) = DEFAULT_EXCLUDES
+            .iter()
+            .find(|(known, _)| *known == dimension)?;
+        Globs::new(
+            patterns
+                .iter()
+                .map(|pattern| (*pattern).to_owned())
+                .collect(),
+        )
+        .ok()
     }
 }
 
@@ -162,11 +170,25 @@ pub(super) enum PressureFigure {
 type Labels = &'static [&'static str];
 
 const fn level(name: &'static str, labels: Labels, figure: Figure, help: &'static str) -> Source {
-    Source { name, help, nature: Nature::Level, labels, selectors: &[], figure }
+    Source {
+        name,
+        help,
+        nature: Nature::Level,
+        labels,
+        selectors: &[],
+        figure,
+    }
 }
 
 const fn total(name: &'static str, labels: Labels, figure: Figure, help: &'static str) -> Source {
-    Source { name, help, nature: Nature::Total, labels, selectors: &[], figure }
+    Source {
+        name,
+        help,
+        nature: Nature::Total,
+        labels,
+        selectors: &[],
+        figure,
+    }
 }
 
 const fn mount(
@@ -175,12 +197,26 @@ const fn mount(
     help: &'static str,
 ) -> Source {
     let (labels, selectors) = (&["mount_point"], &["device", "fs_type"]);
-    Source { name, help, nature: Nature::Level, labels, selectors, figure: Figure::Mount(figure) }
+    Source {
+        name,
+        help,
+        nature: Nature::Level,
+        labels,
+        selectors,
+        figure: Figure::Mount(figure),
+    }
 }
 
 const fn disk(name: &'static str, total: usize, help: &'static str) -> Source {
     let figure = Figure::Disk(total);
-    Source { name, help, nature: Nature::Total, labels: &[], selectors: &["disk"], figure }
+    Source {
+        name,
+        help,
+        nature: Nature::Total,
+        labels: &[],
+        selectors: &["disk"],
+        figure,
+    }
 }
 
 const fn interface(
@@ -251,11 +287,17 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), CATALOGUE.len());
         for (dimension, patterns) in DEFAULT_EXCLUDES {
-            let users: Vec<_> =
-                CATALOGUE.iter().filter(|s| s.dimensions().any(|d| d == *dimension)).collect();
+            let users: Vec<_> = CATALOGUE
+                .iter()
+                .filter(|s| s.dimensions().any(|d| d == *dimension))
+                .collect();
             assert!(!users.is_empty(), "no figure has {dimension}");
             let globs = users[0].default_exclude(dimension).expect("compiles");
-            assert!(patterns.iter().all(|pattern| globs.matches(&pattern.replace("[0-9]", "7"))));
+            assert!(
+                patterns
+                    .iter()
+                    .all(|pattern| globs.matches(&pattern.replace("[0-9]", "7")))
+            );
         }
     }
 }

@@ -4,16 +4,15 @@ use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
-
-use crate::{Collecting, Collector};
 use bellwether_core::{Batch, Failure, MetricId, Now};
+use tokio::sync::oneshot;
 
 use super::figures::{Chip, Group, Probers, Roots, Run, Usage, groups};
 use super::probe::{Prober, Question};
 use super::resolve::Declared;
 use super::settings::System;
 use super::skipped::Skipped;
+use crate::{Collecting, Collector};
 
 /// Whatever the declaration says: newly dead mounts and sensors must not cost a short interval its
 /// whole collection.
@@ -54,7 +53,15 @@ impl SystemCollector {
         skipped: Arc<Skipped>,
     ) -> Self {
         let statvfs = Arc::new(Usage::of);
-        Self { setup: Setup { settings, declared, skipped, statvfs }, thread: None }
+        Self {
+            setup: Setup {
+                settings,
+                declared,
+                skipped,
+                statvfs,
+            },
+            thread: None,
+        }
     }
 
     fn thread(&mut self) -> Result<&mpsc::Sender<Job>, Failure> {
@@ -68,7 +75,11 @@ impl SystemCollector {
 
     async fn run(&mut self, batch: &mut Batch, now: Now) -> Result<(), Failure> {
         let (done, answer) = oneshot::channel();
-        let job = Job { batch: std::mem::take(batch), now, done };
+        let job = Job {
+            batch: std::mem::take(batch),
+            now,
+            done,
+        };
         // Where the thread is gone the answer is dropped with the job, and told below.
         self.thread()?.send(job).ok();
         if let Ok((filled, result)) = answer.await {
@@ -92,14 +103,21 @@ impl Collector for SystemCollector {
 /// Ends when the collector, and with it the sender of jobs, is dropped.
 fn start(setup: Setup) -> io::Result<Thread> {
     let (jobs, queue) = mpsc::channel::<Job>();
-    let handle = std::thread::Builder::new().name("system".to_owned()).spawn(move || {
-        let mut host = Host::new(&setup);
-        for Job { mut batch, now, done } in queue {
-            let result = host.collect(&mut batch, now);
-            // Nobody waits any more where the program stops.
-            done.send((batch, result)).ok();
-        }
-    })?;
+    let handle = std::thread::Builder::new()
+        .name("system".to_owned())
+        .spawn(move || {
+            let mut host = Host::new(&setup);
+            for Job {
+                mut batch,
+                now,
+                done,
+            } in queue
+            {
+                let result = host.collect(&mut batch, now);
+                // Nobody waits any more where the program stops.
+                done.send((batch, result)).ok();
+            }
+        })?;
     Ok(Thread { jobs, handle })
 }
 
@@ -111,9 +129,22 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(setup: &Setup) -> Self {
-        let System { procfs, sysfs, rootfs, probe_timeout } = &setup.settings;
-        let roots = Roots { procfs, sysfs, rootfs };
-        let interval = setup.declared.iter().map(|(_, metric)| metric.def.interval).min();
+        let System {
+            procfs,
+            sysfs,
+            rootfs,
+            probe_timeout,
+        } = &setup.settings;
+        let roots = Roots {
+            procfs,
+            sysfs,
+            rootfs,
+        };
+        let interval = setup
+            .declared
+            .iter()
+            .map(|(_, metric)| metric.def.interval)
+            .min();
         let patience = interval.map_or(probe_timeout.0, |interval| {
             probe_timeout.0.min(interval / PROBES_PER_INTERVAL)
         });

@@ -14,6 +14,8 @@ use std::io;
 use std::path::Path;
 
 use bellwether_core::{Batch, Failure, Kind, MetricId, Now};
+pub(super) use mounts::Usage;
+pub(super) use sensors::Chip;
 
 use super::catalogue::{Figure, Nature};
 use super::file::HostFile;
@@ -23,9 +25,6 @@ use super::probe::Prober;
 use super::resolve::Declared;
 use super::skipped::Skipped;
 use super::totals::Totals;
-
-pub(super) use mounts::Usage;
-pub(super) use sensors::Chip;
 
 /// A group of figures that come from the same place.
 pub(super) trait Group: Send {
@@ -43,7 +42,12 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(batch: &'a mut Batch, now: Now, skipped: &'a Skipped) -> Self {
-        Self { batch, now, skipped, failure: None }
+        Self {
+            batch,
+            now,
+            skipped,
+            failure: None,
+        }
     }
 
     /// What failed, all of it in one; the reason is that of the first.
@@ -107,7 +111,10 @@ impl<'a> Run<'a> {
 /// Whether the kernel says that it has no such thing. Pressure files that exist while the
 /// accounting is off answer "not supported".
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::Unsupported
+    )
 }
 
 /// One declared metric of a group, with what the group needs to pick its value.

@@ -33,12 +33,20 @@ impl HostFile {
 
     /// `places` must name at least one path.
     pub(super) fn first_of(places: Vec<PathBuf>) -> Self {
-        Self { places, place: 0, kept: None, buffer: Vec::new(), length: 0 }
+        Self {
+            places,
+            place: 0,
+            kept: None,
+            buffer: Vec::new(),
+            length: 0,
+        }
     }
 
     /// Where it was last found, or first looked for.
     pub(super) fn path(&self) -> &Path {
-        self.places.get(self.place).map_or(Path::new(""), PathBuf::as_path)
+        self.places
+            .get(self.place)
+            .map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// All of it, as it is now.
@@ -70,7 +78,10 @@ impl HostFile {
             let read = file.read_at(&mut self.buffer[filled..], offset)?;
             offset += read as u64;
             filled += read;
-            let whole = match self.buffer[..filled].iter().rposition(|byte| *byte == b'\n') {
+            let whole = match self.buffer[..filled]
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+            {
                 Some(end) => end + 1,
                 None if read == 0 => filled,
                 None if filled == self.buffer.len() => return Err(too_large()),
@@ -101,7 +112,11 @@ impl HostFile {
         let mut error = io::ErrorKind::NotFound.into();
         for (place, path) in self.places.iter().enumerate() {
             // A fifo or a device in the place of a file must not block the opening.
-            match open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) {
+            match open(
+                path,
+                OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK,
+                Mode::empty(),
+            ) {
                 Ok(file) => {
                     self.place = place;
                     return Ok(file.into());
@@ -201,7 +216,10 @@ mod tests {
         assert!(zero.read_lines(|_, _| ()).is_err());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
-        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap();
         assert!(made.success());
         assert!(HostFile::new(path).read().is_err());
     }

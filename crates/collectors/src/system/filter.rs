@@ -13,16 +13,21 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn new(source: &Source, include: &Selection, exclude: &Selection) -> Self {
-        let tests = source.dimensions().enumerate().filter_map(|(index, dimension)| {
-            let included = include.get(dimension).map(|globs| globs.value.clone());
-            let excluded = exclude.get(dimension).map(|globs| globs.value.clone());
-            let excluded = match (&included, excluded) {
-                (None, None) => source.default_exclude(dimension),
-                (_, declared) => declared,
-            };
-            (included.is_some() || excluded.is_some()).then_some((index, included, excluded))
-        });
-        Self { tests: tests.collect() }
+        let tests = source
+            .dimensions()
+            .enumerate()
+            .filter_map(|(index, dimension)| {
+                let included = include.get(dimension).map(|globs| globs.value.clone());
+                let excluded = exclude.get(dimension).map(|globs| globs.value.clone());
+                let excluded = match (&included, excluded) {
+                    (None, None) => source.default_exclude(dimension),
+                    (_, declared) => declared,
+                };
+                (included.is_some() || excluded.is_some()).then_some((index, included, excluded))
+            });
+        Self {
+            tests: tests.collect(),
+        }
     }
 
     /// Whether the series with these values is kept: those of the source's labels, then those of
@@ -45,6 +50,8 @@ impl Filter {
 
     /// Whether the declaration picks values of the dimension `index` by name.
     pub(super) fn includes(&self, index: usize) -> bool {
-        self.tests.iter().any(|(tested, included, _)| *tested == index && included.is_some())
+        self.tests
+            .iter()
+            .any(|(tested, included, _)| *tested == index && included.is_some())
     }
 }

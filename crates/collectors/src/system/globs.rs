@@ -1,8 +1,7 @@
 //! A set of globs as a declaration holds them: one, or a list.
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
-
 use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value};
+use globset::{Glob, GlobSet, GlobSetBuilder};
 
 /// One or more globs, compiled. `*` also matches `/`, so `/data*` holds for `/data/1`.
 #[derive(Clone, Debug)]
@@ -21,7 +20,10 @@ impl Globs {
         for pattern in &patterns {
             set.add(Glob::new(pattern)?);
         }
-        Ok(Self { set: set.build()?, patterns })
+        Ok(Self {
+            set: set.build()?,
+            patterns,
+        })
     }
 
     /// Whether one of the globs matches the whole of `text`.
@@ -50,7 +52,10 @@ impl Decode for Globs {
             _ => std::slice::from_ref(node),
         };
         if items.is_empty() {
-            cx.error(node.pos, "expected a glob or a list of globs, found an empty list");
+            cx.error(
+                node.pos,
+                "expected a glob or a list of globs, found an empty list",
+            );
             return None;
         }
         let decoded: Vec<Option<String>> = items.iter().map(|item| glob(item, cx)).collect();
@@ -58,7 +63,10 @@ impl Decode for Globs {
         match Self::new(patterns) {
             Ok(globs) => Some(globs),
             Err(error) => {
-                cx.error(node.pos, format!("cannot compile these globs: {}", error.kind()));
+                cx.error(
+                    node.pos,
+                    format!("cannot compile these globs: {}", error.kind()),
+                );
                 None
             }
         }

@@ -37,11 +37,17 @@ impl Malformed {
     pub(super) fn line(line: usize, expected: &str, found: &[u8]) -> Self {
         const SHOWN: usize = 60;
         let shown = String::from_utf8_lossy(&found[..found.len().min(SHOWN)]);
-        Self { line, text: format!("line {line}: expected {expected}, found {shown:?}") }
+        Self {
+            line,
+            text: format!("line {line}: expected {expected}, found {shown:?}"),
+        }
     }
 
     fn missing(what: &str) -> Self {
-        Self { line: 0, text: format!("no {what} in it") }
+        Self {
+            line: 0,
+            text: format!("no {what} in it"),
+        }
     }
 }
 
@@ -85,7 +91,9 @@ impl BadLines {
 
     /// Some of them with their lines.
     pub(super) fn named(&self) -> impl Iterator<Item = (usize, &Malformed)> {
-        self.first.iter().map(|malformed| (malformed.line, malformed))
+        self.first
+            .iter()
+            .map(|malformed| (malformed.line, malformed))
     }
 }
 
@@ -97,7 +105,8 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 
 /// Fields between blanks.
 pub(super) fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty())
+    line.split(u8::is_ascii_whitespace)
+        .filter(|field| !field.is_empty())
 }
 
 /// A whole decimal number.
@@ -133,7 +142,11 @@ fn totals<'a, const N: usize>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Op
 
 /// Share of `part` in `whole`, in percent; zero of nothing is nothing.
 pub(super) fn percent(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole * 100.0 } else { 0.0 }
+    if whole > 0.0 {
+        part / whole * 100.0
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +158,15 @@ mod tests {
     #[test]
     fn numbers_are_decimal_and_fit() {
         assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
-        for text in [&b"18446744073709551616"[..], b"", b"-1", b"+1", b"1x", b"\xff", b"0x1"] {
+        for text in [
+            &b"18446744073709551616"[..],
+            b"",
+            b"-1",
+            b"+1",
+            b"1x",
+            b"\xff",
+            b"0x1",
+        ] {
             assert_eq!(number(text), None);
         }
         assert_eq!(decimal(b"0.57"), Some(0.57));
@@ -183,9 +204,17 @@ mod tests {
     fn parse_all(input: &[u8]) {
         let bad = &mut BadLines::default();
         cpu_times(input, &mut CpuTimes::default(), bad);
-        let _ = (memory(input, bad), paging(input, bad), mean_megahertz(input, bad));
+        let _ = (
+            memory(input, bad),
+            paging(input, bad),
+            mean_megahertz(input, bad),
+        );
         let _ = (mounts(input, bad), pressure(input, bad), disks(input, bad));
-        let _ = (load(input, bad), uptime(input, bad), descriptors(input, bad));
+        let _ = (
+            load(input, bad),
+            uptime(input, bad),
+            descriptors(input, bad),
+        );
         let _ = (number_file(input), interfaces(input).count());
         let mut states = TcpStates::default();
         let _ = lines(input).try_for_each(|(at, line)| states.add_line(at, line));
@@ -198,6 +227,9 @@ mod tests {
             bad.add(Malformed::line(line, "a number", b"x"));
         }
         assert_eq!((bad.count(), bad.named().count()), (5, BadLines::MOST));
-        assert_eq!(bad.first().unwrap().to_string(), "line 1: expected a number, found \"x\"");
+        assert_eq!(
+            bad.first().unwrap().to_string(),
+            "line 1: expected a number, found \"x\""
+        );
     }
 }

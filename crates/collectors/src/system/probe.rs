@@ -55,7 +55,12 @@ struct State<T> {
 impl<T: Send + 'static> Prober<T> {
     /// Asks `question`, and waits `patience` for each answer.
     pub(super) fn new(question: Question<T>, patience: Duration) -> Self {
-        Self { question, patience, lane: None, stuck: Vec::new() }
+        Self {
+            question,
+            patience,
+            lane: None,
+            stuck: Vec::new(),
+        }
     }
 
     /// Asks about all `paths`, in their order, and tells how each went by its index.
@@ -155,7 +160,10 @@ impl<T: Send + 'static> Prober<T> {
     }
 }
 
-type Round<T> = (Vec<(usize, io::Result<T>)>, Option<(usize, VecDeque<(usize, Arc<Path>)>)>);
+type Round<T> = (
+    Vec<(usize, io::Result<T>)>,
+    Option<(usize, VecDeque<(usize, Arc<Path>)>)>,
+);
 
 impl<T> State<T> {
     fn unanswered(&self) -> usize {
@@ -230,14 +238,17 @@ mod tests {
 
     fn ask(prober: &mut Prober<usize>, paths: &[&str]) -> Vec<String> {
         let mut told = vec![String::new(); paths.len()];
-        prober.ask(paths.iter().map(|path| Arc::from(Path::new(path))), |index, outcome| {
-            assert_eq!(told[index], "", "each is told once");
-            told[index] = match outcome {
-                Outcome::Answered(Ok(length)) => length.to_string(),
-                Outcome::Answered(Err(error)) => error.kind().to_string(),
-                Outcome::Unanswered => "?".to_owned(),
-            };
-        });
+        prober.ask(
+            paths.iter().map(|path| Arc::from(Path::new(path))),
+            |index, outcome| {
+                assert_eq!(told[index], "", "each is told once");
+                told[index] = match outcome {
+                    Outcome::Answered(Ok(length)) => length.to_string(),
+                    Outcome::Answered(Err(error)) => error.kind().to_string(),
+                    Outcome::Unanswered => "?".to_owned(),
+                };
+            },
+        );
         told
     }
 
@@ -248,7 +259,10 @@ mod tests {
         let mut prober = prober(&world);
         let paths = ["a", "dead", "bb", "denied"];
         for _ in 0..3 {
-            assert_eq!(ask(&mut prober, &paths), ["1", "?", "2", "permission denied"]);
+            assert_eq!(
+                ask(&mut prober, &paths),
+                ["1", "?", "2", "permission denied"]
+            );
         }
         assert_eq!(world.asked.lock()["dead"], 1);
         assert_eq!(world.asked.lock()["a"], 3);
@@ -271,12 +285,22 @@ mod tests {
         *world.dead.lock() = dead.to_vec();
         let mut prober = prober(&world);
         let paths = ["first", "d1", "d2", "d3", "d4", "d5", "last"];
-        assert_eq!(ask(&mut prober, &paths), ["5", "?", "?", "?", "?", "?", "?"]);
+        assert_eq!(
+            ask(&mut prober, &paths),
+            ["5", "?", "?", "?", "?", "?", "?"]
+        );
         assert_eq!(prober.stuck.len(), LOSSES_PER_ROUND);
-        assert_eq!(ask(&mut prober, &paths), ["5", "?", "?", "?", "?", "?", "4"]);
+        assert_eq!(
+            ask(&mut prober, &paths),
+            ["5", "?", "?", "?", "?", "?", "4"]
+        );
         assert_eq!(prober.stuck.len(), dead.len());
         assert!(
-            world.asked.lock().iter().all(|(path, times)| !path.starts_with('d') || *times == 1)
+            world
+                .asked
+                .lock()
+                .iter()
+                .all(|(path, times)| !path.starts_with('d') || *times == 1)
         );
         world.dead.lock().clear();
         world.revived.notify_all();

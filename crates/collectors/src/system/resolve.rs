@@ -73,7 +73,11 @@ fn resolve_one(
                 None => format!("{}{per_second}", source.help).into(),
             },
             kind,
-            labels: source.labels.iter().map(|label| Arc::from(*label)).collect(),
+            labels: source
+                .labels
+                .iter()
+                .map(|label| Arc::from(*label))
+                .collect(),
             buckets: [].into(),
             quantiles: [].into(),
             origin: Origin::System,
@@ -92,7 +96,12 @@ fn source_of(metric: &SystemMetric, problems: &mut Diagnostics) -> Option<&'stat
         let hint = did_you_mean(named, names).unwrap_or_else(|| {
             "`source` names the figure of the catalogue where `name` is your own".into()
         });
-        problems.error(&named.at, format!("unknown system metric {:?}", named.value)).hint(hint);
+        problems
+            .error(
+                &named.at,
+                format!("unknown system metric {:?}", named.value),
+            )
+            .hint(hint);
     }
     source
 }
@@ -129,7 +138,12 @@ fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Diagnosti
         [] => "leave labels out: it is one series without any".to_owned(),
         labels => format!("labels: [{}], or leave them out", labels.join(", ")),
     };
-    problems.error(&labels.at, format!("the labels of {} are fixed", source.name)).hint(hint);
+    problems
+        .error(
+            &labels.at,
+            format!("the labels of {} are fixed", source.name),
+        )
+        .hint(hint);
 }
 
 fn labels_exist(selection: &Selection, source: &Source, problems: &mut Diagnostics) -> bool {
@@ -153,20 +167,29 @@ fn labels_exist(selection: &Selection, source: &Source, problems: &mut Diagnosti
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext, parse};
+
+    use super::*;
 
     fn run(yaml: &str) -> Result<Vec<Declared>, String> {
         let mut problems = Diagnostics::default();
         let tree = parse(yaml).unwrap();
         let metrics =
             Vec::<SystemMetric>::decode(&tree, &mut DecodeContext::new(&mut problems, &|_| None));
-        let resolved =
-            resolve(&metrics.unwrap_or_default(), "pre", Duration::from_secs(30), &mut problems);
+        let resolved = resolve(
+            &metrics.unwrap_or_default(),
+            "pre",
+            Duration::from_secs(30),
+            &mut problems,
+        );
         if problems.is_empty() {
             return Ok(resolved);
         }
-        let texts: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
+        let texts: Vec<_> = problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         Err(texts.join("\n"))
     }
 
@@ -191,7 +214,10 @@ mod tests {
         let resolved = run("- {name: rx, source: network_bytes_recv, type: gauge}").unwrap();
         assert_eq!(&*resolved[0].def.name, "rx");
         assert_eq!(resolved[0].def.kind, Kind::Gauge);
-        assert_eq!(&*resolved[0].def.help, "Bytes received by a network interface, per second");
+        assert_eq!(
+            &*resolved[0].def.help,
+            "Bytes received by a network interface, per second"
+        );
     }
 
     #[test]
@@ -207,7 +233,11 @@ mod tests {
 
     #[test]
     fn disabled_entries_are_checked_and_left_out() {
-        assert!(run("- {name: cpu_percent, enabled: false}").unwrap().is_empty());
+        assert!(
+            run("- {name: cpu_percent, enabled: false}")
+                .unwrap()
+                .is_empty()
+        );
         assert!(run("- {name: cpu_percnt, enabled: false}").is_err());
     }
 

@@ -90,7 +90,12 @@ impl Skipped {
 
     /// Goes on from the counts of `old`, after a reload.
     pub fn adopt(&self, old: &Self) {
-        for (count, old) in self.counts.iter().flatten().zip(old.counts.iter().flatten()) {
+        for (count, old) in self
+            .counts
+            .iter()
+            .flatten()
+            .zip(old.counts.iter().flatten())
+        {
             count.fetch_add(old.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         self.named.lock().extend(old.named.lock().iter().cloned());
@@ -133,8 +138,15 @@ mod tests {
         skipped.count_lines(path, &bad);
         let after_reload = Skipped::default();
         after_reload.adopt(&skipped);
-        let counted: Vec<_> = after_reload.counts().filter(|(_, _, count)| *count > 0).collect();
-        let expected = [("mount", "timeout", 1), ("sensor", "denied", 2), ("line", "malformed", 7)];
+        let counted: Vec<_> = after_reload
+            .counts()
+            .filter(|(_, _, count)| *count > 0)
+            .collect();
+        let expected = [
+            ("mount", "timeout", 1),
+            ("sensor", "denied", 2),
+            ("line", "malformed", 7),
+        ];
         assert_eq!(counted, expected);
     }
 

@@ -8,20 +8,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bellwether_core::{Batch, MetricId, Now};
 use parking_lot::{Condvar, Mutex};
 use proptest::prelude::*;
 
 use self::bench::{Bench, declared, fixture, statvfs};
 use super::*;
 use crate::Collector;
-use bellwether_core::{Batch, MetricId, Now};
 
 fn whole_catalogue() -> String {
-    CATALOGUE.iter().map(|source| format!("- {{name: {}}}\n", source.name)).collect()
+    CATALOGUE
+        .iter()
+        .map(|source| format!("- {{name: {}}}\n", source.name))
+        .collect()
 }
 
 fn only(names: &[&str]) -> String {
-    names.iter().map(|name| format!("- {{name: {name}, type: gauge}}\n")).collect()
+    names
+        .iter()
+        .map(|name| format!("- {{name: {name}, type: gauge}}\n"))
+        .collect()
 }
 
 #[test]
@@ -32,13 +38,19 @@ fn the_whole_catalogue_on_a_healthy_host() {
     assert!(!first.contains_key("cpu_percent"), "a share of no time");
     bench.write("proc/stat", {
         let text = bench.read("proc/stat");
-        text.replace("cpu  301854 612 111922 8979004", "cpu  302154 612 112022 8979504")
-            .replace("cpu1 47869 23 16474 1110787", "cpu1 47969 23 16474 1110887")
-            .replace("cpu3 46504", "cpu3 46604")
+        text.replace(
+            "cpu  301854 612 111922 8979004",
+            "cpu  302154 612 112022 8979504",
+        )
+        .replace("cpu1 47869 23 16474 1110787", "cpu1 47969 23 16474 1110887")
+        .replace("cpu3 46504", "cpu3 46604")
     });
     let (second, result) = bench.collect();
     assert_eq!(result, Ok(()));
-    let page: String = second.iter().map(|(series, value)| format!("{series} {value}\n")).collect();
+    let page: String = second
+        .iter()
+        .map(|(series, value)| format!("{series} {value}\n"))
+        .collect();
     let golden = fixture("healthy.golden");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&golden, &page).unwrap();
@@ -63,7 +75,13 @@ fn a_file_is_read_only_where_a_metric_needs_it() {
 #[test]
 fn what_a_host_does_not_have_is_no_failure() {
     let mut bench = Bench::new("healthy", &whole_catalogue());
-    for gone in ["proc/pressure", "sys", "proc/diskstats", "proc/net/tcp6", "proc/cpuinfo"] {
+    for gone in [
+        "proc/pressure",
+        "sys",
+        "proc/diskstats",
+        "proc/net/tcp6",
+        "proc/cpuinfo",
+    ] {
         let path = bench.folder.path().join(gone);
         if path.is_dir() {
             fs::remove_dir_all(path).unwrap()
@@ -74,20 +92,36 @@ fn what_a_host_does_not_have_is_no_failure() {
     let (values, result) = bench.collect();
     assert_eq!(result, Ok(()));
     let absent = ["pressure", "temperature", "disk_io", "cpu_freq"];
-    assert!(!values.keys().any(|series| absent.iter().any(|name| series.starts_with(name))));
+    assert!(
+        !values
+            .keys()
+            .any(|series| absent.iter().any(|name| series.starts_with(name)))
+    );
     assert_eq!(values["network_connections{state=\"listen\"}"], 1.0);
 }
 
 #[test]
 fn a_wrong_root_is_a_failure_that_names_each_file() {
     let mut bench = Bench::new("healthy", &only(&["cpu_count", "memory_percent"]));
-    fs::rename(bench.folder.path().join("proc"), bench.folder.path().join("elsewhere")).unwrap();
+    fs::rename(
+        bench.folder.path().join("proc"),
+        bench.folder.path().join("elsewhere"),
+    )
+    .unwrap();
     let (values, result) = bench.collect();
     let failure = result.unwrap_err();
     assert_eq!((values.len(), failure.reason), (0, "io"));
-    assert!(failure.detail.contains("/proc/stat: No such file"), "{}", failure.detail);
+    assert!(
+        failure.detail.contains("/proc/stat: No such file"),
+        "{}",
+        failure.detail
+    );
     assert!(failure.detail.contains("; "), "{}", failure.detail);
-    assert!(failure.detail.contains("/proc/meminfo: No such file"), "{}", failure.detail);
+    assert!(
+        failure.detail.contains("/proc/meminfo: No such file"),
+        "{}",
+        failure.detail
+    );
 }
 
 /// Files that some kernels and containers do not have, or leave empty.
@@ -115,10 +149,17 @@ fn an_optional_file_that_is_missing_or_empty_is_neither_a_failure_nor_a_figure()
         assert_eq!(result, Ok(()), "{path}");
         // Shares of the processors have a value from the second collection on.
         let names = |values: &BTreeMap<String, f64>| -> Vec<String> {
-            values.keys().filter(|series| !series.starts_with("cpu_")).cloned().collect()
+            values
+                .keys()
+                .filter(|series| !series.starts_with("cpu_"))
+                .cloned()
+                .collect()
         };
         assert_eq!(names(&empty), names(&missing), "{path}");
-        assert!(!bench.skips().iter().any(|(what, ..)| *what == "line"), "{path}");
+        assert!(
+            !bench.skips().iter().any(|(what, ..)| *what == "line"),
+            "{path}"
+        );
     }
 }
 
@@ -144,7 +185,12 @@ fn a_line_costs_itself() {
             bench.collect().0
         };
         for line in 0..text.lines().count() {
-            for bad in ["what", "-1 -1 -1", "cpu0 x", "MemTotal: 99999999999999999999 kB"] {
+            for bad in [
+                "what",
+                "-1 -1 -1",
+                "cpu0 x",
+                "MemTotal: 99999999999999999999 kB",
+            ] {
                 let spoilt: Vec<_> = text
                     .lines()
                     .enumerate()
@@ -153,10 +199,16 @@ fn a_line_costs_itself() {
                 bench.write(path, spoilt.join("\n") + "\n");
                 let (values, result) = bench.collect();
                 assert_eq!(result, Ok(()), "{path} {line} {bad}");
-                let lost = healthy.keys().filter(|series| !values.contains_key(*series)).count();
+                let lost = healthy
+                    .keys()
+                    .filter(|series| !values.contains_key(*series))
+                    .count();
                 assert!(lost <= 8, "{path} {line} {bad}: {lost} series lost");
                 let named = bench.skips().iter().any(|(what, ..)| *what == "line");
-                assert!(lost == 0 || named, "{path} {line} {bad}: lost without a word");
+                assert!(
+                    lost == 0 || named,
+                    "{path} {line} {bad}: lost without a word"
+                );
             }
         }
         bench.write(path, &text);
@@ -175,7 +227,10 @@ fn memory_of_containers() {
     );
     let (values, result) = bench.collect();
     assert_eq!(result, Ok(()));
-    assert!((values["memory_percent"] - 80.93).abs() < 0.01, "{values:?}");
+    assert!(
+        (values["memory_percent"] - 80.93).abs() < 0.01,
+        "{values:?}"
+    );
     assert!(values["swap_percent"].abs() < 1e-9);
     assert_eq!(bench.skips(), [("line", "malformed", 1)]);
 }
@@ -207,9 +262,19 @@ fn a_cut_or_garbled_file_costs_only_its_own_figures() {
             let failure = result.expect_err(path);
             assert_eq!(failure.reason, "parse", "{path}: {}", failure.detail);
             assert!(failure.detail.contains(path), "{}", failure.detail);
-            let missing: Vec<_> = healthy.keys().filter(|key| !values.contains_key(*key)).collect();
-            assert!(missing.iter().any(|series| series.starts_with(lost)), "{path}: {missing:?}");
-            let other = if lost == "uptime_seconds" { "cpu_count" } else { "uptime_seconds" };
+            let missing: Vec<_> = healthy
+                .keys()
+                .filter(|key| !values.contains_key(*key))
+                .collect();
+            assert!(
+                missing.iter().any(|series| series.starts_with(lost)),
+                "{path}: {missing:?}"
+            );
+            let other = if lost == "uptime_seconds" {
+                "cpu_count"
+            } else {
+                "uptime_seconds"
+            };
             assert!(values.contains_key(other), "{path}");
         }
     }
@@ -224,23 +289,34 @@ fn a_host_with_hostile_names_and_huge_files() {
     let mut mounts = bench.read("proc/self/mountinfo").into_bytes();
     mounts.extend_from_slice(b"90 28 0:90 / /a\\012b\\134\xe9 rw - ext4 /dev/x rw\n");
     bench.write("proc/self/mountinfo", mounts);
-    let disks: String =
-        (0..20_000).map(|n| format!(" 9 {n} disk{n} 1 0 2 0 1 0 2 0 0 0 0\n")).collect();
+    let disks: String = (0..20_000)
+        .map(|n| format!(" 9 {n} disk{n} 1 0 2 0 1 0 2 0 0 0 0\n"))
+        .collect();
     bench.write("proc/diskstats", disks);
-    let sockets: String =
-        (0..50_000).map(|n| format!("{n}: 0100007F:1F90 00000000:0000 01 0:0 0 0\n")).collect();
+    let sockets: String = (0..50_000)
+        .map(|n| format!("{n}: 0100007F:1F90 00000000:0000 01 0:0 0 0\n"))
+        .collect();
     bench.write("proc/net/tcp", sockets);
     let (values, result) = bench.collect();
     assert_eq!(result, Ok(()));
-    assert_eq!(values["network_bytes_sent{interface=\"e\\\"\\\\\u{fffd}{}\"}"], 9.0);
+    assert_eq!(
+        values["network_bytes_sent{interface=\"e\\\"\\\\\u{fffd}{}\"}"],
+        9.0
+    );
     assert!(values.contains_key("disk_total_bytes{mount_point=\"/a\\nb\\\\\u{fffd}\"}"));
     assert_eq!(values["disk_io_read_count"], 20_000.0);
-    assert_eq!(values["network_connections{state=\"established\"}"], 50_000.0);
+    assert_eq!(
+        values["network_connections{state=\"established\"}"],
+        50_000.0
+    );
 }
 
 #[test]
 fn rates_begin_with_the_second_collection() {
-    let mut bench = Bench::new("healthy", &only(&["network_bytes_recv", "disk_io_write_bytes"]));
+    let mut bench = Bench::new(
+        "healthy",
+        &only(&["network_bytes_recv", "disk_io_write_bytes"]),
+    );
     assert!(bench.collect().0.is_empty());
     bench.replace("proc/net/dev", "eth0: 68210035552", "eth0: 68210045552");
     bench.replace("proc/diskstats", "39451633 1011053", "39451733 1011053");
@@ -252,8 +328,14 @@ fn rates_begin_with_the_second_collection() {
     let good = bench.read("proc/net/dev");
     fs::remove_file(bench.folder.path().join("proc/net/dev")).unwrap();
     assert_eq!(bench.collect().1, Ok(()));
-    bench.write("proc/net/dev", good.replace("eth0: 68210045552", "eth0: 68210065552"));
-    assert_eq!(bench.collect().0["network_bytes_recv{interface=\"eth0\"}"], 1000.0);
+    bench.write(
+        "proc/net/dev",
+        good.replace("eth0: 68210045552", "eth0: 68210065552"),
+    );
+    assert_eq!(
+        bench.collect().0["network_bytes_recv{interface=\"eth0\"}"],
+        1000.0
+    );
 }
 
 #[test]
@@ -261,18 +343,34 @@ fn a_total_over_disks_never_falls() {
     let mut bench = Bench::new("healthy", "- {name: disk_io_read_count}\n");
     let whole = bench.read("proc/diskstats");
     let first = bench.collect().0["disk_io_read_count"];
-    assert_eq!(first, 25_354_637.0 + 47_114.0, "sda and nvme0n1, nothing twice");
+    assert_eq!(
+        first,
+        25_354_637.0 + 47_114.0,
+        "sda and nvme0n1, nothing twice"
+    );
     let without: String = whole
         .lines()
         .filter(|line| !line.contains("sda"))
         .map(|line| format!("{line}\n"))
         .collect();
     bench.write("proc/diskstats", &without);
-    assert_eq!(bench.collect().0["disk_io_read_count"], first, "a disk was pulled out");
+    assert_eq!(
+        bench.collect().0["disk_io_read_count"],
+        first,
+        "a disk was pulled out"
+    );
     bench.write("proc/diskstats", &whole);
-    assert_eq!(bench.collect().0["disk_io_read_count"], first, "and is back with its counters");
+    assert_eq!(
+        bench.collect().0["disk_io_read_count"],
+        first,
+        "and is back with its counters"
+    );
     bench.write("proc/diskstats", whole.replace("sda 25354637", "sda 5"));
-    assert_eq!(bench.collect().0["disk_io_read_count"], first + 5.0, "or with new ones");
+    assert_eq!(
+        bench.collect().0["disk_io_read_count"],
+        first + 5.0,
+        "or with new ones"
+    );
 }
 
 #[test]
@@ -289,7 +387,11 @@ fn a_total_that_falls_a_little_is_no_restart() {
         "sda 25354637 34367663 1003346126",
         "sda 25354636 34367663 1003346118",
     );
-    bench.replace("proc/stat", "cpu  301854 612 111922 8979004", "cpu  301854 612 111922 8979003");
+    bench.replace(
+        "proc/stat",
+        "cpu  301854 612 111922 8979004",
+        "cpu  301854 612 111922 8979003",
+    );
     bench.replace("proc/net/dev", "eth0: 68210035552", "eth0: 68210035551");
     bench.replace("proc/vmstat", "pswpin 1280", "pswpin 1279");
     let stalled = bench.read("proc/pressure/io").replace("total=", "total=1");
@@ -297,11 +399,22 @@ fn a_total_that_falls_a_little_is_no_restart() {
     bench.collect().1.unwrap();
     let after = bench.collect().0;
     assert!(after["disk_rate"].abs() < 1e-9);
-    for (series, value) in first.iter().filter(|(series, _)| !series.contains("\"io\"")) {
-        assert!((after[series] - value).abs() < 1e-9, "{series}: {value}, then {}", after[series]);
+    for (series, value) in first
+        .iter()
+        .filter(|(series, _)| !series.contains("\"io\""))
+    {
+        assert!(
+            (after[series] - value).abs() < 1e-9,
+            "{series}: {value}, then {}",
+            after[series]
+        );
     }
     // What comes next is counted from the larger.
-    bench.replace("proc/diskstats", "25354636 34367663 1003346118", "25354638 34367663 1003346128");
+    bench.replace(
+        "proc/diskstats",
+        "25354636 34367663 1003346118",
+        "25354638 34367663 1003346128",
+    );
     assert!((bench.collect().0["disk_rate"] - 102.4).abs() < 1e-9);
 }
 
@@ -312,13 +425,28 @@ fn a_disk_whose_line_was_bad_is_not_new() {
     let bad = healthy.replace("sda 25354637", "sda -1");
     bench.write("proc/diskstats", &bad);
     let (values, result) = bench.collect();
-    assert_eq!((values["disk_io_read_count"], result), (47_114.0, Ok(())), "nor its partitions");
+    assert_eq!(
+        (values["disk_io_read_count"], result),
+        (47_114.0, Ok(())),
+        "nor its partitions"
+    );
     bench.write("proc/diskstats", &healthy);
-    assert_eq!(bench.collect().0["disk_io_read_count"], 47_114.0, "it was there before");
+    assert_eq!(
+        bench.collect().0["disk_io_read_count"],
+        47_114.0,
+        "it was there before"
+    );
     bench.write("proc/diskstats", &bad);
     bench.collect().1.unwrap();
-    bench.write("proc/diskstats", healthy.replace("sda 25354637", "sda 25354640"));
-    assert_eq!(bench.collect().0["disk_io_read_count"], 47_117.0, "nothing is lost in between");
+    bench.write(
+        "proc/diskstats",
+        healthy.replace("sda 25354637", "sda 25354640"),
+    );
+    assert_eq!(
+        bench.collect().0["disk_io_read_count"],
+        47_117.0,
+        "nothing is lost in between"
+    );
 }
 
 #[test]
@@ -337,18 +465,29 @@ fn paths_of_nvme_count_where_their_disk_does_not() {
     );
     bench.write("proc/diskstats", text);
     let values = bench.collect().0;
-    assert_eq!(values["disk_io_read_bytes"], 1_423_332_769_792.0 + 7.0 * 512.0);
+    assert_eq!(
+        values["disk_io_read_bytes"],
+        1_423_332_769_792.0 + 7.0 * 512.0
+    );
     assert_eq!(values["disk_io_write_count"], 118_576_888.0 + 7.0);
     assert_eq!((values["one"], values["heads"]), (59_673_486.0, 7.0));
     // A kernel that begins to count on the disk itself counts nothing twice.
-    let both =
-        text.replace("nvme0n1 0 0 0 0 0", "nvme0n1 5 0 5 0 5").replace("58903402", "58903407");
+    let both = text
+        .replace("nvme0n1 0 0 0 0 0", "nvme0n1 5 0 5 0 5")
+        .replace("58903402", "58903407");
     bench.write("proc/diskstats", &both);
-    assert_eq!(bench.collect().0["disk_io_write_count"], 118_576_888.0 + 12.0);
-    let both =
-        both.replace("nvme0n1 5 0 5 0 5", "nvme0n1 5 0 5 0 8").replace("58903407", "58903410");
+    assert_eq!(
+        bench.collect().0["disk_io_write_count"],
+        118_576_888.0 + 12.0
+    );
+    let both = both
+        .replace("nvme0n1 5 0 5 0 5", "nvme0n1 5 0 5 0 8")
+        .replace("58903407", "58903410");
     bench.write("proc/diskstats", &both);
-    assert_eq!(bench.collect().0["disk_io_write_count"], 118_576_888.0 + 15.0);
+    assert_eq!(
+        bench.collect().0["disk_io_write_count"],
+        118_576_888.0 + 15.0
+    );
 }
 
 /// A chip's folder with its files, and the device it belongs to.
@@ -370,12 +509,31 @@ fn chips_of_every_age_have_series_and_keep_them() {
     let mut bench = Bench::new("healthy", &only(&["temperature_celsius"]));
     fs::remove_dir_all(bench.folder.path().join("sys/class/hwmon")).unwrap();
     let label = |temperature, label| {
-        [("name", "nvme\n"), ("temp1_input", temperature), ("temp1_label", label)]
+        [
+            ("name", "nvme\n"),
+            ("temp1_input", temperature),
+            ("temp1_label", label),
+        ]
     };
-    chip(&bench, "hwmon1", Some("pci0/nvme1"), &label("41000", "Composite"));
+    chip(
+        &bench,
+        "hwmon1",
+        Some("pci0/nvme1"),
+        &label("41000", "Composite"),
+    );
     chip(&bench, "hwmon2", Some("platform/coretemp.0"), &[]);
-    chip(&bench, "hwmon2", None, &[("device/name", "coretemp"), ("device/temp2_input", "55000")]);
-    chip(&bench, "hwmon3", Some("platform/applesmc.768"), &[("device/temp1_input", "30000")]);
+    chip(
+        &bench,
+        "hwmon2",
+        None,
+        &[("device/name", "coretemp"), ("device/temp2_input", "55000")],
+    );
+    chip(
+        &bench,
+        "hwmon3",
+        Some("platform/applesmc.768"),
+        &[("device/temp1_input", "30000")],
+    );
     chip(
         &bench,
         "hwmon4",
@@ -388,7 +546,10 @@ fn chips_of_every_age_have_series_and_keep_them() {
         ],
     );
     let before = bench.collect().0;
-    let series: Vec<_> = before.iter().map(|(series, value)| format!("{series} {value}")).collect();
+    let series: Vec<_> = before
+        .iter()
+        .map(|(series, value)| format!("{series} {value}"))
+        .collect();
     assert_eq!(
         series,
         [
@@ -400,11 +561,22 @@ fn chips_of_every_age_have_series_and_keep_them() {
         ]
     );
     // Another disk comes before it, and a sensor can no longer be read.
-    chip(&bench, "hwmon0", Some("pci0/nvme0"), &label("50000", "Composite"));
+    chip(
+        &bench,
+        "hwmon0",
+        Some("pci0/nvme0"),
+        &label("50000", "Composite"),
+    );
     bench.write("sys/class/hwmon/hwmon4/temp1_input", "");
     let after = bench.collect().0;
-    assert_eq!(after["temperature_celsius{chip=\"nvme-nvme0\",sensor=\"Composite\"}"], 50.0);
-    for (series, value) in before.iter().filter(|(series, _)| !series.contains("\"foosensor\"")) {
+    assert_eq!(
+        after["temperature_celsius{chip=\"nvme-nvme0\",sensor=\"Composite\"}"],
+        50.0
+    );
+    for (series, value) in before
+        .iter()
+        .filter(|(series, _)| !series.contains("\"foosensor\""))
+    {
         assert_eq!(after.get(series), Some(value), "{series}");
     }
     assert_eq!(bench.skips(), [("sensor", "malformed", 1)]);
@@ -415,9 +587,10 @@ fn frequencies_are_a_mean_over_the_cores() {
     let mut bench = Bench::new("healthy", &only(&["cpu_freq_current"]));
     let policies = bench.folder.path().join("sys/devices/system/cpu/cpufreq");
     fs::remove_dir_all(&policies).unwrap();
-    for (policy, frequency, cores) in
-        [("policy0", "600000\n", "0 1 2 3\n"), ("policy4", "2400000\n", "4 5\n")]
-    {
+    for (policy, frequency, cores) in [
+        ("policy0", "600000\n", "0 1 2 3\n"),
+        ("policy4", "2400000\n", "4 5\n"),
+    ] {
         fs::create_dir_all(policies.join(policy)).unwrap();
         fs::write(policies.join(policy).join("scaling_cur_freq"), frequency).unwrap();
         fs::write(policies.join(policy).join("affected_cpus"), cores).unwrap();
@@ -444,13 +617,21 @@ fn include_and_exclude_choose_series_and_what_is_summed() {
     let (values, result) = bench.collect();
     assert_eq!(result, Ok(()));
     let of = |name: &str| -> Vec<_> {
-        let series = values.keys().filter(|key| key.split('{').next() == Some(name));
+        let series = values
+            .keys()
+            .filter(|key| key.split('{').next() == Some(name));
         series.map(|key| key.trim_start_matches(name)).collect()
     };
     assert_eq!(of("all_interfaces").len(), 4);
     assert_eq!(of("wired"), ["{interface=\"eth0\"}"]);
     assert_eq!(values["lvm"], 59_910_002.0);
-    assert_eq!(of("data"), ["{mount_point=\"/data\"}", "{mount_point=\"/srv/my projects\"}"]);
+    assert_eq!(
+        of("data"),
+        [
+            "{mount_point=\"/data\"}",
+            "{mount_point=\"/srv/my projects\"}"
+        ]
+    );
     assert_eq!(of("on_nfs"), ["{mount_point=\"/mnt/backup\"}"]);
     assert_eq!(of("waiting"), ["{mode=\"iowait\"}", "{mode=\"steal\"}"]);
 }
@@ -464,7 +645,11 @@ fn in_a_container_the_mounts_of_the_host_are_told() {
         log.lock().push(path.display().to_string());
         statvfs(path)
     };
-    let declaration = only(&["disk_total_bytes", "network_bytes_recv", "network_errors_in"]);
+    let declaration = only(&[
+        "disk_total_bytes",
+        "network_bytes_recv",
+        "network_errors_in",
+    ]);
     let mut bench = Bench::with("container", &declaration, "/host", Arc::new(record));
     assert_eq!(bench.collect().1, Ok(()));
     let (values, result) = bench.collect();
@@ -508,7 +693,11 @@ fn a_dead_mount_costs_only_itself() {
         assert!(values.contains_key("uptime_seconds"));
         assert_eq!(bench.skips(), [("mount", "timeout", round)]);
     }
-    assert_eq!(*asked.lock(), 1, "nobody asks again while the first question hangs");
+    assert_eq!(
+        *asked.lock(),
+        1,
+        "nobody asks again while the first question hangs"
+    );
     *gate.0.lock() = false;
     gate.1.notify_all();
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -530,8 +719,10 @@ fn a_mount_that_may_not_be_asked_is_counted() {
 
 #[tokio::test]
 async fn the_collector_reads_on_a_thread_of_its_own_and_survives_its_callers() {
-    let declared: Arc<[_]> =
-        (0..).map(MetricId).zip(declared("[{name: uptime_seconds}]")).collect();
+    let declared: Arc<[_]> = (0..)
+        .map(MetricId)
+        .zip(declared("[{name: uptime_seconds}]"))
+        .collect();
     let mut collector = SystemCollector::new(System::default(), declared, Arc::default());
     let mut batch = Batch::default();
     for run in 1..=3 {

@@ -120,7 +120,13 @@ impl Totals {
     }
 
     fn begin(&mut self, read: f64, now: MonoMillis) {
-        self.last.insert(self.key.as_slice().into(), Last { total: Total::new(read), at: now });
+        self.last.insert(
+            self.key.as_slice().into(),
+            Last {
+                total: Total::new(read),
+                at: now,
+            },
+        );
     }
 
     /// Forgets the series that were not read at `now`: one that comes back starts anew. After a
@@ -149,7 +155,11 @@ mod tests {
         assert_eq!(step(299.0, 90), Some(0.0), "a dip");
         assert_eq!(step(600.0, 120), Some(10.0), "counted from the larger");
         assert_eq!(step(450.0, 150), Some(0.0), "a fall that is no restart");
-        assert_eq!(step(750.0, 180), Some(10.0), "counted from where it fell to");
+        assert_eq!(
+            step(750.0, 180),
+            Some(10.0),
+            "counted from where it fell to"
+        );
     }
 
     #[test]
@@ -185,9 +195,17 @@ mod tests {
         totals.keep_only(MonoMillis(1000), true);
         assert_eq!(totals.rate(&["b"], 9.0, MonoMillis(2000)), None);
         totals.keep_only(MonoMillis(3000), false);
-        assert_eq!(totals.rate(&["b"], 11.0, MonoMillis(4000)), Some(1.0), "its line was bad");
+        assert_eq!(
+            totals.rate(&["b"], 11.0, MonoMillis(4000)),
+            Some(1.0),
+            "its line was bad"
+        );
         totals.keep_only(MonoMillis(400_000), false);
-        assert_eq!(totals.rate(&["b"], 11.0, MonoMillis(400_000)), None, "for too long");
+        assert_eq!(
+            totals.rate(&["b"], 11.0, MonoMillis(400_000)),
+            None,
+            "for too long"
+        );
     }
 
     proptest! {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::go::{self, Dialect};
 use bellwether_schema::{Node, Pos, SourceLocation, Value};
 
 use super::fields::{Fields, Made, scalar};
 use super::{Report, items};
+use crate::go::{self, Dialect};
 
 mod email;
 mod http;
@@ -25,15 +25,60 @@ struct Kind {
 }
 
 const KINDS: [Kind; 9] = [
-    Kind { key: "slack_configs", channel: "slack", resolved: false, make: kinds::slack },
-    Kind { key: "pagerduty_configs", channel: "pagerduty", resolved: true, make: kinds::pagerduty },
-    Kind { key: "opsgenie_configs", channel: "opsgenie", resolved: true, make: kinds::opsgenie },
-    Kind { key: "webhook_configs", channel: "webhook", resolved: true, make: kinds::webhook },
-    Kind { key: "email_configs", channel: "email", resolved: false, make: email::email },
-    Kind { key: "telegram_configs", channel: "telegram", resolved: true, make: kinds::telegram },
-    Kind { key: "discord_configs", channel: "discord", resolved: true, make: kinds::discord },
-    Kind { key: "msteams_configs", channel: "teams", resolved: true, make: kinds::msteams },
-    Kind { key: "msteamsv2_configs", channel: "teams", resolved: true, make: kinds::teams },
+    Kind {
+        key: "slack_configs",
+        channel: "slack",
+        resolved: false,
+        make: kinds::slack,
+    },
+    Kind {
+        key: "pagerduty_configs",
+        channel: "pagerduty",
+        resolved: true,
+        make: kinds::pagerduty,
+    },
+    Kind {
+        key: "opsgenie_configs",
+        channel: "opsgenie",
+        resolved: true,
+        make: kinds::opsgenie,
+    },
+    Kind {
+        key: "webhook_configs",
+        channel: "webhook",
+        resolved: true,
+        make: kinds::webhook,
+    },
+    Kind {
+        key: "email_configs",
+        channel: "email",
+        resolved: false,
+        make: email::email,
+    },
+    Kind {
+        key: "telegram_configs",
+        channel: "telegram",
+        resolved: true,
+        make: kinds::telegram,
+    },
+    Kind {
+        key: "discord_configs",
+        channel: "discord",
+        resolved: true,
+        make: kinds::discord,
+    },
+    Kind {
+        key: "msteams_configs",
+        channel: "teams",
+        resolved: true,
+        make: kinds::msteams,
+    },
+    Kind {
+        key: "msteamsv2_configs",
+        channel: "teams",
+        resolved: true,
+        make: kinds::teams,
+    },
 ];
 
 /// What becomes of a text that cannot be translated.
@@ -73,8 +118,12 @@ pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, 
         let name = fields.take("name");
         let mut own = Vec::new();
         for kind in &KINDS {
-            let Some(integrations) = fields.take(kind.key) else { continue };
-            let Value::List(integrations) = &integrations.value else { continue };
+            let Some(integrations) = fields.take(kind.key) else {
+                continue;
+            };
+            let Value::List(integrations) = &integrations.value else {
+                continue;
+            };
             for (number, integration) in integrations.iter().enumerate() {
                 let path = format!("{}.{}[{number}]", fields.path(), kind.key);
                 let channel = free_name(name, kind.channel, &mut names);
@@ -94,7 +143,13 @@ pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, 
         if let Some(name) = name {
             made.put("name", name.clone());
         }
-        made.put("channels", Node { pos: node.pos, value: Value::List(own) });
+        made.put(
+            "channels",
+            Node {
+                pos: node.pos,
+                value: Value::List(own),
+            },
+        );
         receivers.push(made.node());
         for (key, at) in fields.left() {
             if key.ends_with("_configs") {
@@ -114,7 +169,13 @@ fn free_name(name: Option<&Node>, channel: &str, names: &mut BTreeSet<String>) -
         Some(Value::Scalar(name)) => name.as_str(),
         _ => "",
     };
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
     let stem: String = name.chars().map(plain).take(40).collect();
     let first = format!("{stem}-{channel}");
     let others = (2..).map(|number| format!("{first}-{number}"));
@@ -132,7 +193,9 @@ impl Maker<'_, '_, '_> {
         self.made.put_text("name", name, self.pos);
         match self.fields.take("send_resolved") {
             Some(node) => self.made.put("send_resolved", node.clone()),
-            None => self.made.put_text("send_resolved", &kind.resolved.to_string(), self.pos),
+            None => self
+                .made
+                .put_text("send_resolved", &kind.resolved.to_string(), self.pos),
         }
         (kind.make)(&mut self);
         self.report.left(self.fields);
@@ -140,11 +203,13 @@ impl Maker<'_, '_, '_> {
     }
 
     fn warn(&mut self, key: &str, pos: Pos, message: &str, hint: Option<&str>) {
-        self.report.warn(&self.fields.at_key(key, pos), message, hint);
+        self.report
+            .warn(&self.fields.at_key(key, pos), message, hint);
     }
 
     fn error(&mut self, key: &str, pos: Pos, message: &str, hint: Option<&str>) {
-        self.report.error(&self.fields.at_key(key, pos), message, hint);
+        self.report
+            .error(&self.fields.at_key(key, pos), message, hint);
     }
 
     /// The value of `key`, or that of `general` in `global`.
@@ -162,7 +227,9 @@ impl Maker<'_, '_, '_> {
 
     /// A text that may be a template; where it cannot be translated, it is left out.
     fn expanded(&mut self, key: &str, own: &str) {
-        let Some((text, pos)) = self.fields.text(key) else { return };
+        let Some((text, pos)) = self.fields.text(key) else {
+            return;
+        };
         if is_default(text) || text.is_empty() {
             return;
         }
@@ -173,7 +240,9 @@ impl Maker<'_, '_, '_> {
 
     /// The same of one that says where to: nobody can do without.
     fn addressed(&mut self, key: &str, own: &str) {
-        let Some((text, pos)) = self.fields.text(key) else { return };
+        let Some((text, pos)) = self.fields.text(key) else {
+            return;
+        };
         if let Some(text) = self.translated(key, text, pos, Otherwise::Refuse) {
             self.made.put_text(own, &text, pos);
         }
@@ -219,7 +288,9 @@ impl Maker<'_, '_, '_> {
 
     /// A message: its template, translated. Where that cannot be, the channel says it its own way.
     fn message(&mut self, key: &str, own: &str) {
-        let Some((text, pos)) = self.fields.text(key) else { return };
+        let Some((text, pos)) = self.fields.text(key) else {
+            return;
+        };
         let at = self.fields.at_key(key, pos);
         self.put_message(own, text, &at);
     }
@@ -233,8 +304,9 @@ impl Maker<'_, '_, '_> {
             Err(foreign) => {
                 let message = format!("cannot be translated: {}", foreign.what);
                 let usual = "the channel's own words are told";
-                let hint =
-                    foreign.hint.map_or_else(|| usual.into(), |hint| format!("{hint}; {usual}"));
+                let hint = foreign
+                    .hint
+                    .map_or_else(|| usual.into(), |hint| format!("{hint}; {usual}"));
                 self.report.warn(at, message, Some(&hint));
             }
         }
@@ -243,13 +315,22 @@ impl Maker<'_, '_, '_> {
 
 /// Whether `text` is one of the templates that Alertmanager comes with.
 fn is_default(text: &str) -> bool {
-    let inside = text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+    let inside = text
+        .trim()
+        .strip_prefix("{{")
+        .and_then(|rest| rest.strip_suffix("}}"));
     let words: Vec<&str> = inside.into_iter().flat_map(str::split_whitespace).collect();
     matches!(words.as_slice(), ["template", name, "."] if name.contains(".default."))
 }
 
 /// A list as it is written in one text, between commas.
 fn split(text: &str, pos: Pos) -> Node {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    Node { pos, value: Value::List(parts.map(|part| scalar(part, pos)).collect()) }
+    let parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    Node {
+        pos,
+        value: Value::List(parts.map(|part| scalar(part, pos)).collect()),
+    }
 }

@@ -16,12 +16,18 @@ impl<'n> Fields<'n> {
             Value::Map(entries) => entries.iter().map(|(key, node)| (key, node)).collect(),
             _ => Vec::new(),
         };
-        Self { path: path.to_owned(), left }
+        Self {
+            path: path.to_owned(),
+            left,
+        }
     }
 
     /// No keys.
     pub(super) fn none() -> Self {
-        Self { path: String::new(), left: Vec::new() }
+        Self {
+            path: String::new(),
+            left: Vec::new(),
+        }
     }
 
     pub(super) fn path(&self) -> &str {
@@ -37,7 +43,8 @@ impl<'n> Fields<'n> {
 
     /// The same; an empty text is nothing too.
     pub(super) fn said(&mut self, key: &str) -> Option<&'n Node> {
-        self.take(key).filter(|node| node.value != Value::Scalar(String::new()))
+        self.take(key)
+            .filter(|node| node.value != Value::Scalar(String::new()))
     }
 
     /// The text of `key`, and where it stands.
@@ -52,11 +59,16 @@ impl<'n> Fields<'n> {
     /// The mapping of `key`; without keys where there is none.
     pub(super) fn within(&mut self, key: &str) -> Self {
         let path = self.at_key(key, Pos::default()).path.to_string();
-        self.take(key).map_or_else(Self::none, |node| Self::of(node, &path))
+        self.take(key)
+            .map_or_else(Self::none, |node| Self::of(node, &path))
     }
 
     pub(super) fn at(&self, pos: Pos) -> SourceLocation {
-        SourceLocation { pos, path: self.path.as_str().into(), ..SourceLocation::default() }
+        SourceLocation {
+            pos,
+            path: self.path.as_str().into(),
+            ..SourceLocation::default()
+        }
     }
 
     pub(super) fn at_key(&self, key: &str, pos: Pos) -> SourceLocation {
@@ -70,7 +82,9 @@ impl<'n> Fields<'n> {
 
     /// What nobody took.
     pub(super) fn left(&self) -> impl Iterator<Item = (&'n str, SourceLocation)> {
-        self.left.iter().map(|(key, _)| (key.text.as_str(), self.at_key(&key.text, key.pos)))
+        self.left
+            .iter()
+            .map(|(key, _)| (key.text.as_str(), self.at_key(&key.text, key.pos)))
     }
 }
 
@@ -82,7 +96,10 @@ pub(super) struct Made {
 
 impl Made {
     pub(super) fn at(pos: Pos) -> Self {
-        Self { pos, entries: Vec::new() }
+        Self {
+            pos,
+            entries: Vec::new(),
+        }
     }
 
     /// Sets `key`. What looks like a variable of the environment is none in this file.
@@ -92,7 +109,13 @@ impl Made {
 
     /// Sets `key` to a text that is taken as written.
     pub(super) fn put_raw(&mut self, key: &str, node: Node) {
-        self.entries.push((Key { text: key.to_owned(), pos: node.pos }, node));
+        self.entries.push((
+            Key {
+                text: key.to_owned(),
+                pos: node.pos,
+            },
+            node,
+        ));
     }
 
     pub(super) fn put_text(&mut self, key: &str, text: &str, pos: Pos) {
@@ -110,20 +133,29 @@ impl Made {
 }
 
 pub(super) fn map(pos: Pos, entries: Vec<(Key, Node)>) -> Node {
-    Node { pos, value: Value::Map(entries) }
+    Node {
+        pos,
+        value: Value::Map(entries),
+    }
 }
 
 pub(super) fn scalar(text: &str, pos: Pos) -> Node {
-    Node { pos, value: Value::Scalar(text.to_owned()) }
+    Node {
+        pos,
+        value: Value::Scalar(text.to_owned()),
+    }
 }
 
 fn escaped(node: Node) -> Node {
     let value = match node.value {
         Value::Scalar(text) => Value::Scalar(text.replace("${", "$${").replace("$<", "$$<")),
         Value::List(items) => Value::List(items.into_iter().map(escaped).collect()),
-        Value::Map(entries) => {
-            Value::Map(entries.into_iter().map(|(key, node)| (key, escaped(node))).collect())
-        }
+        Value::Map(entries) => Value::Map(
+            entries
+                .into_iter()
+                .map(|(key, node)| (key, escaped(node)))
+                .collect(),
+        ),
         Value::Null => Value::Null,
     };
     Node { value, ..node }

@@ -30,7 +30,13 @@ pub(super) fn route(node: &Node, path: &str, top: bool, report: &mut Report<'_>)
     }
     // There all alerts of the top are one group if nothing is said.
     if top && !grouped {
-        made.put("group_by", Node { pos: node.pos, value: Value::List(Vec::new()) });
+        made.put(
+            "group_by",
+            Node {
+                pos: node.pos,
+                value: Value::List(Vec::new()),
+            },
+        );
     }
     matchers(&mut fields, "", "matchers", &mut made);
     if let Some(below) = fields.take("routes") {
@@ -38,7 +44,13 @@ pub(super) fn route(node: &Node, path: &str, top: bool, report: &mut Report<'_>)
             self::route(&route, &format!("{path}.routes[{number}]"), false, report)
         });
         let routes = Value::List(routes.collect());
-        made.put_raw("routes", Node { pos: below.pos, value: routes });
+        made.put_raw(
+            "routes",
+            Node {
+                pos: below.pos,
+                value: routes,
+            },
+        );
     }
     report.left(fields);
     made.node()
@@ -71,20 +83,33 @@ fn matchers(fields: &mut Fields<'_>, prefix: &str, key: &str, made: &mut Made) {
         }
     }
     for (name, operator) in [("match", "="), ("match_re", "=~")] {
-        let Some(node) = fields.take(&format!("{prefix}{name}")) else { continue };
+        let Some(node) = fields.take(&format!("{prefix}{name}")) else {
+            continue;
+        };
         place = place.or(Some(node.pos));
-        let Value::Map(labels) = &node.value else { continue };
+        let Value::Map(labels) = &node.value else {
+            continue;
+        };
         for (label, value) in labels {
             let text = match &value.value {
                 Value::Scalar(text) => text.as_str(),
                 _ => "",
             };
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let text = text
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
             let matcher = format!("{:?}{operator}\"{text}\"", label.text);
             all.push(scalar(&matcher, value.pos));
         }
     }
     if let Some(pos) = place {
-        made.put_raw(key, Node { pos, value: Value::List(all) });
+        made.put_raw(
+            key,
+            Node {
+                pos,
+                value: Value::List(all),
+            },
+        );
     }
 }

@@ -1,5 +1,6 @@
-use super::*;
 use bellwether_notify as notify;
+
+use super::*;
 
 fn read(text: &str) -> (Alertmanager, Vec<String>) {
     let mut problems = Diagnostics::default();
@@ -10,9 +11,17 @@ fn read(text: &str) -> (Alertmanager, Vec<String>) {
     let path = Path::new("/etc/am/alertmanager.yml");
     let mut read = alertmanager(path, text, &beside, &mut problems);
     let told = |problem: &Diagnostic| problem.told(&"x").replace("/etc/am/alertmanager.yml:", "");
-    let warnings = read.warnings.drain(..).map(|warning| format!("warning {}", told(&warning)));
+    let warnings = read
+        .warnings
+        .drain(..)
+        .map(|warning| format!("warning {}", told(&warning)));
     notify::check(&read.channels, &mut problems);
-    let all = problems.into_sorted().iter().map(told).chain(warnings).collect();
+    let all = problems
+        .into_sorted()
+        .iter()
+        .map(told)
+        .chain(warnings)
+        .collect();
     (read, all)
 }
 
@@ -43,7 +52,10 @@ fn each_integration_becomes_a_channel() {
             ("name", json!("r-slack")),
             ("send_resolved", json!(false)),
             ("title", json!("{{ commonLabels.alertname }}")),
-            ("text", json!("{% for item1 in alerts %}{{ item1.annotations.summary }}{% endfor %}")),
+            (
+                "text",
+                json!("{% for item1 in alerts %}{{ item1.annotations.summary }}{% endfor %}"),
+            ),
         ],
     );
     check(
@@ -71,7 +83,10 @@ fn each_integration_becomes_a_channel() {
             ("api_url", json!("https://api.eu.opsgenie.com")),
             ("priorities.warning", json!("P2")),
             ("tags", json!(["a", "b"])),
-            ("responders", json!([{"type": "user", "name": "u@example.org", "id": null}])),
+            (
+                "responders",
+                json!([{"type": "user", "name": "u@example.org", "id": null}]),
+            ),
         ],
     );
     check(
@@ -137,7 +152,10 @@ fn several_integrations_of_one_receiver_have_names_of_their_own() {
     assert_eq!(told, Vec::<String>::new());
     let receivers = serde_json::to_value(&read.receivers).unwrap();
     assert_eq!(receivers[0]["name"], "team X/pager");
-    assert_eq!(receivers[0]["channels"], json!(["team-X-pager-webhook", "team-X-pager-webhook-2"]));
+    assert_eq!(
+        receivers[0]["channels"],
+        json!(["team-X-pager-webhook", "team-X-pager-webhook-2"])
+    );
     assert_eq!(receivers[1]["channels"], json!([]));
 }
 
@@ -170,9 +188,19 @@ time_intervals:
         r#"{severity="page",quoted="a\"b\\c",service=~"^(x|y)$"}"#
     );
     assert!(top.routes[0].r#continue);
-    assert_eq!(top.routes[1].matchers.to_string(), r#"{team="infra",env=~"prod|stage"}"#);
-    assert_eq!(read.inhibit_rules[0].target_matchers.value.to_string(), r#"{severity=~"warn.*"}"#);
-    let names: Vec<&str> = read.time_intervals.iter().map(|one| one.name.value.as_str()).collect();
+    assert_eq!(
+        top.routes[1].matchers.to_string(),
+        r#"{team="infra",env=~"prod|stage"}"#
+    );
+    assert_eq!(
+        read.inhibit_rules[0].target_matchers.value.to_string(),
+        r#"{severity=~"warn.*"}"#
+    );
+    let names: Vec<&str> = read
+        .time_intervals
+        .iter()
+        .map(|one| one.name.value.as_str())
+        .collect();
     assert_eq!(names, ["year", "night"]);
 }
 
@@ -193,8 +221,14 @@ receivers:
 more: {}
 "#,
     );
-    let told: Vec<&str> = told.iter().map(|told| told.lines().next().unwrap()).collect();
-    assert!(!told.iter().any(|told| told.contains("missing key")), "{told:#?}");
+    let told: Vec<&str> = told
+        .iter()
+        .map(|told| told.lines().next().unwrap())
+        .collect();
+    assert!(
+        !told.iter().any(|told| told.contains("missing key")),
+        "{told:#?}"
+    );
     for expected in [
         "warning 2:13: templates: no file fits *.tmpl",
         "warning 3:22: route.labels: `labels` is not kept",
@@ -231,7 +265,10 @@ fn templates_of_files_and_the_title_that_most_copy() {
             "templates: ['t/*.tmpl']\nroute: {{receiver: r}}\nreceivers:\n- name: r\n{slack}"
         );
         let (read, told) = read(&text);
-        (serde_json::to_value(read.channels.first()).unwrap()["text"].clone(), told)
+        (
+            serde_json::to_value(read.channels.first()).unwrap()["text"].clone(),
+            told,
+        )
     };
     let broken = "warning 1:13: templates: /etc/am/t/*.tmpl:2: cannot be read: `break`";
     let environment = bellwether_template::environment();
@@ -263,13 +300,18 @@ fn templates_of_files_and_the_title_that_most_copy() {
         let (template, told) = text(message);
         assert_eq!(told[0].lines().next(), Some(broken));
         assert_eq!(told.len(), 1, "{told:?}");
-        let shown = environment
-            .render_str(template.as_str().unwrap_or_default(), minijinja::value::Serde(&context));
+        let shown = environment.render_str(
+            template.as_str().unwrap_or_default(),
+            minijinja::value::Serde(&context),
+        );
         assert_eq!(shown.unwrap(), expected, "{message}: {template}");
     }
     let (template, told) = text(r#"{{ template "loop" . }}"#);
     assert_eq!(template, json!(null));
-    assert!(told[1].contains("the template \"loop\" is too large"), "{told:?}");
+    assert!(
+        told[1].contains("the template \"loop\" is too large"),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -295,9 +337,15 @@ receivers:
       - {api_url: '', channel: '', http_config: {proxy_url: '', tls_config: {ca_file: '', cert_file: ''}}}
 "#,
     );
-    assert_eq!(told, ["warning 10:5: templates: no file fits /etc/alertmanager/template/*.tmpl"]);
+    assert_eq!(
+        told,
+        ["warning 10:5: templates: no file fits /etc/alertmanager/template/*.tmpl"]
+    );
     let mail = serde_json::to_value(&read.channels[1]).unwrap();
-    assert_eq!((&mail["username"], &mail["password"]), (&json!(null), &json!(null)));
+    assert_eq!(
+        (&mail["username"], &mail["password"]),
+        (&json!(null), &json!(null))
+    );
     assert_eq!(mail["from"], "alertmanager@example.org");
     assert_eq!(read.channels.len(), 2);
 }
@@ -307,9 +355,10 @@ fn a_bot_of_slack_is_known_by_the_general_url_too() {
     let global = "global: {slack_api_url: 'https://slack.com/api/chat.postMessage/'";
     let rest = "route: {receiver: r}\nreceivers:\n- name: r\n  slack_configs: [{channel: '#a'";
     let token = "http_config: {authorization: {credentials: xoxb-1}}";
-    for text in
-        [format!("{global}}}\n{rest}, {token}}}]"), format!("{global}, {token}}}\n{rest}}}]")]
-    {
+    for text in [
+        format!("{global}}}\n{rest}, {token}}}]"),
+        format!("{global}, {token}}}\n{rest}}}]"),
+    ] {
         let (read, told) = read(&text);
         assert_eq!(told, [""; 0]);
         let channel = serde_json::to_value(&read.channels[0]).unwrap();
@@ -318,7 +367,10 @@ fn a_bot_of_slack_is_known_by_the_general_url_too() {
         assert_eq!(channel["channel"], "#a");
     }
     let (_, told) = read(&format!("{global}}}\n{rest}}}]"));
-    assert!(told[0].contains("slack_configs[0].api_url: a bot needs a token to post"), "{told:?}");
+    assert!(
+        told[0].contains("slack_configs[0].api_url: a bot needs a token to post"),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -336,18 +388,27 @@ fn keys_that_alertmanager_expands_are_expanded() {
     );
     check(
         "  pagerduty_configs: [{routing_key: '{{ .CommonLabels.key }}', details: {x: y}}]",
-        &[("routing_key", json!("<secret>")), ("details", json!({"x": "y"}))],
+        &[
+            ("routing_key", json!("<secret>")),
+            ("details", json!({"x": "y"})),
+        ],
     );
     check(
         "  slack_configs: [{app_token: x, channel: '#{{ .GroupLabels.team }}', username: '{{ .Status }}'}]",
-        &[("channel", json!("#{{ groupLabels.team }}")), ("username", json!("{{ status }}"))],
+        &[
+            ("channel", json!("#{{ groupLabels.team }}")),
+            ("username", json!("{{ status }}")),
+        ],
     );
     check(
         "  discord_configs: [{webhook_url: 'http://a', username: '{{ .Status }}'}]",
         &[("username", json!("{{ status }}"))],
     );
     for (yaml, expected) in [
-        ("webhook_configs: [{url: 'http://a/{{ .Status }}'}]", "url: no template can stand here"),
+        (
+            "webhook_configs: [{url: 'http://a/{{ .Status }}'}]",
+            "url: no template can stand here",
+        ),
         (
             "slack_configs: [{app_token: x, channel: '{{ template \"mine\" . }}'}]",
             "slack_configs[0].channel: cannot be translated: the template \"mine\" is not there",
@@ -360,11 +421,20 @@ fn keys_that_alertmanager_expands_are_expanded() {
             "opsgenie_configs: [{api_key: k, responders: [{type: team, name: '{{ template \"mine\" . }}'}]}]",
             "opsgenie_configs[0].responders[0].name: cannot be translated: the template \"mine\" is not there",
         ),
-        ("opsgenie_configs: [{api_key: '{{ .Status }}'}]", "api_key: no template can stand here"),
+        (
+            "opsgenie_configs: [{api_key: '{{ .Status }}'}]",
+            "api_key: no template can stand here",
+        ),
     ] {
         let (_, told) = channel(&format!("  {yaml}"));
-        let errors: Vec<_> = told.iter().filter(|told| !told.starts_with("warning")).collect();
-        assert!(errors.len() == 1 && errors[0].contains(expected), "{yaml}: {told:#?}");
+        let errors: Vec<_> = told
+            .iter()
+            .filter(|told| !told.starts_with("warning"))
+            .collect();
+        assert!(
+            errors.len() == 1 && errors[0].contains(expected),
+            "{yaml}: {told:#?}"
+        );
     }
 }
 
@@ -392,8 +462,9 @@ fn headers_of_a_mail_have_their_keys() {
         let expected = format!(
             "headers.{name}: the channel writes the header {name:?} itself\n  hint: {hint}"
         );
-        let found =
-            told.iter().any(|told| told.starts_with("warning") && told.ends_with(&expected));
+        let found = told
+            .iter()
+            .any(|told| told.starts_with("warning") && told.ends_with(&expected));
         assert!(found && told.len() == 4, "{expected}: {told:#?}");
     }
 }
@@ -404,7 +475,13 @@ fn redirects_are_followed_unless_the_file_says_otherwise() {
     let webhook = |follow| format!("  webhook_configs: [{{url: 'http://a', {}}}]", http(follow));
     check(&webhook(true), &[("follow_redirects", json!(true))]);
     check(&webhook(false), &[("follow_redirects", json!(false))]);
-    check(&format!("  discord_configs: [{{webhook_url: 'http://a', {}}}]", http(true)), &[]);
+    check(
+        &format!(
+            "  discord_configs: [{{webhook_url: 'http://a', {}}}]",
+            http(true)
+        ),
+        &[],
+    );
 }
 
 #[test]

@@ -51,11 +51,22 @@ pub(super) fn placed(text: &str) -> Result<Vec<(Piece, Range<usize>)>, Foreign> 
         let (before, inside) = (&rest[..open], &rest[open + 2..]);
         let trimmed_left = if trims { before.trim_start() } else { before };
         let opens_with_trim = trims_after(inside);
-        let shown = if opens_with_trim { trimmed_left.trim_end() } else { trimmed_left };
+        let shown = if opens_with_trim {
+            trimmed_left.trim_end()
+        } else {
+            trimmed_left
+        };
         let at = text.len() - rest.len();
         found.push((Piece::Text(shown.to_owned()), at..at + open));
         line += lines(before);
-        let (tokens, length) = action(if opens_with_trim { &inside[1..] } else { inside }, line)?;
+        let (tokens, length) = action(
+            if opens_with_trim {
+                &inside[1..]
+            } else {
+                inside
+            },
+            line,
+        )?;
         let length = length + usize::from(opens_with_trim);
         let body = &inside[..length];
         trims = body.ends_with('-') && body[..body.len() - 1].ends_with(char::is_whitespace);
@@ -67,7 +78,10 @@ pub(super) fn placed(text: &str) -> Result<Vec<(Piece, Range<usize>)>, Foreign> 
         rest = &inside[length + 2..];
     }
     let shown = if trims { rest.trim_start() } else { rest };
-    found.push((Piece::Text(shown.to_owned()), text.len() - rest.len()..text.len()));
+    found.push((
+        Piece::Text(shown.to_owned()),
+        text.len() - rest.len()..text.len(),
+    ));
     Ok(found)
 }
 
@@ -76,7 +90,9 @@ fn lines(text: &str) -> u32 {
 }
 
 fn trims_after(inside: &str) -> bool {
-    inside.strip_prefix('-').is_some_and(|rest| rest.starts_with(char::is_whitespace))
+    inside
+        .strip_prefix('-')
+        .is_some_and(|rest| rest.starts_with(char::is_whitespace))
 }
 
 /// The tokens up to the closing braces, and how long that is.
@@ -129,7 +145,13 @@ fn token(rest: &str, joined: bool, line: u32) -> Result<(Token, usize), Foreign>
         '.' => match word(&rest[1..]) {
             "" if !rest[1..].starts_with(|c: char| c.is_ascii_digit()) => Ok((Token::Dot, 1)),
             "" => Ok(number(rest)),
-            name => Ok((Token::Field { name: name.to_owned(), joined }, 1 + name.len())),
+            name => Ok((
+                Token::Field {
+                    name: name.to_owned(),
+                    joined,
+                },
+                1 + name.len(),
+            )),
         },
         '0'..='9' | '-' | '+' => Ok(number(rest)),
         _ => match word(rest) {
@@ -174,23 +196,32 @@ fn quoted(rest: &str, quote: char, line: u32) -> Result<(Token, usize), Foreign>
                     'U' => 8,
                     _ => 0,
                 };
-                let code: String = chars.by_ref().take(digits).map(|(_, digit)| digit).collect();
+                let code: String = chars
+                    .by_ref()
+                    .take(digits)
+                    .map(|(_, digit)| digit)
+                    .collect();
                 text.push(match escaped {
                     'n' => '\n',
                     't' => '\t',
                     'r' => '\r',
                     'a' => '\u{7}',
-                    _ if digits > 0 => {
-                        u32::from_str_radix(&code, 16).ok().and_then(char::from_u32).ok_or_else(
-                            || Foreign::new(line, format!("an escape \\{escaped}{code}")),
-                        )?
-                    }
+                    _ if digits > 0 => u32::from_str_radix(&code, 16)
+                        .ok()
+                        .and_then(char::from_u32)
+                        .ok_or_else(|| {
+                            Foreign::new(line, format!("an escape \\{escaped}{code}"))
+                        })?,
                     other => other,
                 });
             }
             '\n' => return Err(unclosed()),
             _ if c == quote => {
-                let token = if quote == '"' { Token::Text(text) } else { character(&text) };
+                let token = if quote == '"' {
+                    Token::Text(text)
+                } else {
+                    character(&text)
+                };
                 return Ok((token, at + 1));
             }
             _ => text.push(c),

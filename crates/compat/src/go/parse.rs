@@ -115,7 +115,11 @@ pub(super) type Definitions = HashMap<String, Rc<[Node]>>;
 
 /// The tree of a template. What it defines is added to `definitions`.
 pub(super) fn parse(pieces: Vec<Piece>, definitions: &mut Definitions) -> Parsed<Vec<Node>> {
-    let mut parser = Parser { pieces: pieces.into_iter(), definitions, depth: 0 };
+    let mut parser = Parser {
+        pieces: pieces.into_iter(),
+        definitions,
+        depth: 0,
+    };
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Whole => Ok(nodes),
@@ -127,7 +131,10 @@ pub(super) fn parse(pieces: Vec<Piece>, definitions: &mut Definitions) -> Parsed
 /// Refuses what is nested deeper than others can recurse over.
 fn bounded(depth: usize, line: u32) -> Parsed<()> {
     match depth > MAX_NESTING {
-        true => Err(Foreign::new(line, format!("nested deeper than {MAX_NESTING} levels"))),
+        true => Err(Foreign::new(
+            line,
+            format!("nested deeper than {MAX_NESTING} levels"),
+        )),
         false => Ok(()),
     }
 }
@@ -230,7 +237,12 @@ impl Parser<'_> {
             End::Else(_, rest) if rest.is_empty() => self.last(line)?,
             _ => return Err(Foreign::new(line, "a `range` or `with` without `end`")),
         };
-        Ok(Block { names, pipe, body, otherwise })
+        Ok(Block {
+            names,
+            pipe,
+            body,
+            otherwise,
+        })
     }
 }
 
@@ -261,7 +273,11 @@ fn shown(line: u32, tokens: Vec<Token>) -> Parsed<Node> {
         _ => return pipe(line, tokens).map(Node::Show),
     };
     let pipe = pipe(line, tokens[2..].to_vec())?;
-    Ok(Node::Set { declares, name, pipe })
+    Ok(Node::Set {
+        declares,
+        name,
+        pipe,
+    })
 }
 
 fn pipe(line: u32, tokens: Vec<Token>) -> Parsed<Pipe> {
@@ -286,7 +302,9 @@ fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>, depth: usize) -> 
             }
             Token::Sign("(") => {
                 let inside = self::commands(line, tokens, depth + 1)?;
-                tokens.next().ok_or_else(|| Foreign::new(line, "an open parenthesis"))?;
+                tokens
+                    .next()
+                    .ok_or_else(|| Foreign::new(line, "an open parenthesis"))?;
                 Base::Paren(inside)
             }
             Token::Sign(sign) => return Err(Foreign::new(line, format!("an unexpected `{sign}`"))),
@@ -304,12 +322,24 @@ fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>, depth: usize) -> 
                         bounded(depth + operand.fields.len(), line)?;
                         operand.fields.push(name);
                     }
-                    None => push(&mut commands, Operand { base: Base::Dot, fields: vec![name] }),
+                    None => push(
+                        &mut commands,
+                        Operand {
+                            base: Base::Dot,
+                            fields: vec![name],
+                        },
+                    ),
                 }
                 continue;
             }
         };
-        push(&mut commands, Operand { base, fields: Vec::new() });
+        push(
+            &mut commands,
+            Operand {
+                base,
+                fields: Vec::new(),
+            },
+        );
     }
     match commands.iter().all(|command| !command.is_empty()) {
         true => Ok(Pipe { line, commands }),

@@ -1,6 +1,7 @@
-use super::{Dialect, literal, translate};
 use bellwether_core::Labels;
 use bellwether_template::{LabelMap, environment};
+
+use super::{Dialect, literal, translate};
 
 fn translated(text: &str) -> Result<String, String> {
     let told = |foreign: super::Foreign| format!("{}: {}", foreign.line, foreign.what);
@@ -20,14 +21,19 @@ fn rendered(text: &str) -> String {
         series_labels => LabelMap::value(labels, ""), value => 1_234_567.5,
         external_labels => LabelMap::value(external, ""), external_url => "http://x:1/y",
     };
-    environment().render_str(&template, context).unwrap_or_else(|e| format!("{template}: {e}"))
+    environment()
+        .render_str(&template, context)
+        .unwrap_or_else(|e| format!("{template}: {e}"))
 }
 
 #[test]
 fn what_prometheus_gives() {
     for (text, expected) in [
         ("Nothing {x} 100%", "Nothing {x} 100%"),
-        ("{{ $labels.instance }} of {{$labels.job}}", "db-1:9100 of node"),
+        (
+            "{{ $labels.instance }} of {{$labels.job}}",
+            "db-1:9100 of node",
+        ),
         ("{{ .Labels.job }} {{ .Value }}", "node 1.2345675e+06"),
         ("{{ $value }}", "1.2345675e+06"),
         ("{{ $value | humanize }}", "1.235M"),
@@ -40,10 +46,22 @@ fn what_prometheus_gives() {
             "{{ if $labels.empty }}a{{ else if eq $labels.job \"x\" \"node\" }}b{{ else }}c{{ end }}",
             "b",
         ),
-        ("{{ if and (gt $value 5.0) (not $labels.empty) }}y{{ end }}", "y"),
-        ("{{ with $labels.job }}job {{ . }}{{ else }}none{{ end }}", "job node"),
-        ("{{ with $j := $labels.empty }}{{ $j }}{{ else }}none{{ end }}", "none"),
-        ("{{ $x := reReplaceAll \"(.*):.*\" \"${1}\" $labels.instance }}{{ $x }}!", "db-1!"),
+        (
+            "{{ if and (gt $value 5.0) (not $labels.empty) }}y{{ end }}",
+            "y",
+        ),
+        (
+            "{{ with $labels.job }}job {{ . }}{{ else }}none{{ end }}",
+            "job node",
+        ),
+        (
+            "{{ with $j := $labels.empty }}{{ $j }}{{ else }}none{{ end }}",
+            "none",
+        ),
+        (
+            "{{ $x := reReplaceAll \"(.*):.*\" \"${1}\" $labels.instance }}{{ $x }}!",
+            "db-1!",
+        ),
         (
             "{{ range $k, $v := .Labels }}{{ $k }}={{ $v }};{{ end }}",
             "empty=;instance=db-1:9100;job=node;",
@@ -52,9 +70,18 @@ fn what_prometheus_gives() {
             "{{ range .Labels.SortedPairs }}[{{ .Name }} {{ .Value }}]{{ end }}",
             "[empty ][instance db-1:9100][job node]",
         ),
-        ("a  {{- /* not shown */ -}}  b\n{{- $labels.job -}}\n c", "abnodec"),
-        ("{{ \"{{\" }} {{`a\\b`}} {%raw%} { {{- $labels.job }}}", "{{ a\\b {%raw%} {node}"),
-        ("{{ match \"^db\" $labels.instance }} {{ 3 }} {{ print 1 2 \"x\" }}", "true 3 1 2x"),
+        (
+            "a  {{- /* not shown */ -}}  b\n{{- $labels.job -}}\n c",
+            "abnodec",
+        ),
+        (
+            "{{ \"{{\" }} {{`a\\b`}} {%raw%} { {{- $labels.job }}}",
+            "{{ a\\b {%raw%} {node}",
+        ),
+        (
+            "{{ match \"^db\" $labels.instance }} {{ 3 }} {{ print 1 2 \"x\" }}",
+            "true 3 1 2x",
+        ),
         ("{{ $labels.job }}\n", "node\n"),
         ("{{ or $labels.empty \"unknown\" }}", "unknown"),
         (
@@ -75,14 +102,26 @@ fn what_prometheus_gives() {
             "{{ $externalLabels.cluster }}{{ .ExternalLabels.gone }} {{ $externalURL }}",
             "c1 http://x:1/y",
         ),
-        ("{{ externalURL }}{{ pathPrefix }} {{ urlQueryEscape \"a b\" }}", "http://x:1/y/y a+b"),
-        ("{{ toDuration 3661.5 }} {{ humanizeDuration (toDuration 61) }}", "1h1m1.5s 1m 1s"),
+        (
+            "{{ externalURL }}{{ pathPrefix }} {{ urlQueryEscape \"a b\" }}",
+            "http://x:1/y/y a+b",
+        ),
+        (
+            "{{ toDuration 3661.5 }} {{ humanizeDuration (toDuration 61) }}",
+            "1h1m1.5s 1m 1s",
+        ),
         (
             "{{ slice $labels.instance 0 2 }} {{ graphLink \"up > 0\" }}",
             "db /graph?g0.expr=up+%3E+0&g0.tab=0",
         ),
-        ("{{ ne $labels.gone \"\" }} {{ eq .Labels.gone \"\" }}", "false true"),
-        ("{{ define \"d\" }}<{{ . }}>{{ end }}{{ template \"d\" $labels.job }}", "<node>"),
+        (
+            "{{ ne $labels.gone \"\" }} {{ eq .Labels.gone \"\" }}",
+            "false true",
+        ),
+        (
+            "{{ define \"d\" }}<{{ . }}>{{ end }}{{ template \"d\" $labels.job }}",
+            "<node>",
+        ),
     ] {
         assert_eq!(rendered(text), expected, "{text}\n{:?}", translated(text));
     }
@@ -95,8 +134,14 @@ fn translations_are_readable() {
             "{{ $labels.job }} at {{ $value | humanize }}",
             "{{ series_labels.job }} at {{ value | humanize }}",
         ),
-        ("{{ printf \"%.1f\" $value }}", "{{ printf(\"%.1f\", value) }}"),
-        ("{{ $value | humanize | toUpper }}", "{{ value | humanize | toUpper }}"),
+        (
+            "{{ printf \"%.1f\" $value }}",
+            "{{ printf(\"%.1f\", value) }}",
+        ),
+        (
+            "{{ $value | humanize | toUpper }}",
+            "{{ value | humanize | toUpper }}",
+        ),
         (
             "{{ with query \"up\" }}{{ . | first | value | humanize }}{{ end }}",
             "{% set item1 = query(\"up\") %}{% if item1 %}\
@@ -108,7 +153,10 @@ fn translations_are_readable() {
             "{% for item1 in query(printf(\"up{job='%s'}\", series_labels.job)) | sortByLabel(\"a\") %}\
              {{ item1.labels.a }}={{ print(item1.value) }}{{ item1 | label(\"b\") }}{% endfor %}",
         ),
-        ("{{ (query \"up\" | first).Labels.job }}", "{{ (query(\"up\") | first).labels.job }}"),
+        (
+            "{{ (query \"up\" | first).Labels.job }}",
+            "{{ (query(\"up\") | first).labels.job }}",
+        ),
         (
             "{{ with $x := index (query \"up\") 0 }}{{ strvalue $x }}{{ end }}{{ now }}",
             "{% set x = query(\"up\")[0] %}{% if x %}{{ x | strvalue }}{% endif %}{{ print(now) }}",
@@ -126,7 +174,10 @@ fn translations_are_readable() {
 fn what_is_foreign_is_named_with_its_line() {
     for (text, expected) in [
         ("a\n{{ with call 1 }}x{{ end }}", "1: the function `call`"),
-        ("{{ template \"x\" . }}", "0: the template \"x\" is not there"),
+        (
+            "{{ template \"x\" . }}",
+            "0: the template \"x\" is not there",
+        ),
         ("{{ foo 1 }}", "0: the function `foo`"),
         ("{{ .Nothing }}", "0: `.Nothing`"),
         ("{{ $x }}", "0: unknown variable `$x`"),
@@ -136,7 +187,10 @@ fn what_is_foreign_is_named_with_its_line() {
         ("{{ $value | }}", "0: an action without a value"),
         ("{{ \"x }}", "0: a text that is not closed"),
         ("{{ ($value }}", "0: an open parenthesis"),
-        ("{{ $x := 1 }}{{ range .Labels }}{{ $x = 2 }}{{ end }}", "0: `$x =` inside of `range`"),
+        (
+            "{{ $x := 1 }}{{ range .Labels }}{{ $x = 2 }}{{ end }}",
+            "0: `$x =` inside of `range`",
+        ),
     ] {
         let found = translated(text).unwrap_err();
         assert!(found.starts_with(expected), "{text}: {found}");
@@ -189,7 +243,10 @@ fn messages_of_alertmanager() {
             "{{ .CommonLabels.Names | join \",\" }} {{ .CommonLabels.Values | join \",\" }}",
             "alertname,team Disk,infra",
         ),
-        ("{{ range .Alerts.Resolved }}{{ .Labels.instance }} {{ .Status }}{{ end }}", "b resolved"),
+        (
+            "{{ range .Alerts.Resolved }}{{ .Labels.instance }} {{ .Status }}{{ end }}",
+            "b resolved",
+        ),
         (
             "{{ range $i, $a := .Alerts }}{{ $i }}{{ $a.Labels.instance }}{{ $.Receiver }};{{ end }}",
             "0apager;1bpager;2cpager;",
@@ -202,10 +259,15 @@ fn messages_of_alertmanager() {
             "{{ (index .Alerts 0).Labels.instance }} {{ (index .Alerts 0).StartsAt | date \"15:04\" }}",
             "a 04:00",
         ),
-        ("{{ with .CommonLabels.team }}team {{ . }}{{ end }}{{ len .Alerts }}", "team infra3"),
+        (
+            "{{ with .CommonLabels.team }}team {{ . }}{{ end }}{{ len .Alerts }}",
+            "team infra3",
+        ),
     ] {
         let template = translate(text, Dialect::Message).unwrap();
-        let shown = environment().render_str(&template, &context).unwrap_or_else(|e| e.to_string());
+        let shown = environment()
+            .render_str(&template, &context)
+            .unwrap_or_else(|e| e.to_string());
         assert_eq!(shown, expected, "{text}\n{template}");
     }
     for (text, expected) in [
@@ -213,7 +275,11 @@ fn messages_of_alertmanager() {
         ("{{ with query \"up\" }}{{ end }}", "the function `query`"),
         ("{{ .Alerts.Remove 1 }}", "`Remove` with arguments"),
     ] {
-        assert_eq!(translate(text, Dialect::Message).unwrap_err().what, expected, "{text}");
+        assert_eq!(
+            translate(text, Dialect::Message).unwrap_err().what,
+            expected,
+            "{text}"
+        );
     }
 }
 
@@ -228,11 +294,24 @@ fn what_is_deep_is_refused_before_anything_recurses_over_it() {
         format!("{}{}", "{{ if 1 }}".repeat(n), "{{ end }}".repeat(n)),
         format!("{{{{ if 1 }}}}{}{{{{ end }}}}", "{{ else if 1 }}".repeat(n)),
         format!("{}{}", "{{ with 1 }}".repeat(n), "{{ end }}".repeat(n)),
-        format!("{}{}", "{{ range .Labels }}".repeat(n), "{{ end }}".repeat(n)),
-        format!("{}{}", "{{ if 1 }}{{ else }}".repeat(n), "{{ end }}".repeat(n)),
+        format!(
+            "{}{}",
+            "{{ range .Labels }}".repeat(n),
+            "{{ end }}".repeat(n)
+        ),
+        format!(
+            "{}{}",
+            "{{ if 1 }}{{ else }}".repeat(n),
+            "{{ end }}".repeat(n)
+        ),
     ] {
         let found = translate(&text, Dialect::Rule).unwrap_err();
-        assert_eq!(found.what, "nested deeper than 100 levels", "{}", &text[..40]);
+        assert_eq!(
+            found.what,
+            "nested deeper than 100 levels",
+            "{}",
+            &text[..40]
+        );
     }
     // What is nested is written once, not twice at each level.
     let equal = format!("{{{{ {}1{} }}}}", "(eq ".repeat(60), " 2 3)".repeat(60));

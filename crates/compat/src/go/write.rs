@@ -205,7 +205,8 @@ impl<'d> Writer<'d> {
                 ("externalLabels", "external_labels", Kind::Map),
                 ("externalURL", "external_url", Kind::Text),
             ] {
-                self.variables.insert(name.into(), (Value::new(own, kind), 0));
+                self.variables
+                    .insert(name.into(), (Value::new(own, kind), 0));
             }
         }
     }
@@ -221,7 +222,11 @@ impl<'d> Writer<'d> {
                 let value = self.pipe(pipe)?;
                 self.put(&format!("{{{{ {} }}}}", value.shown()));
             }
-            Node::Set { declares, name, pipe } => self.set(*declares, name, pipe)?,
+            Node::Set {
+                declares,
+                name,
+                pipe,
+            } => self.set(*declares, name, pipe)?,
             Node::If(branches, otherwise) => {
                 for (index, (condition, body)) in branches.iter().enumerate() {
                     let condition = self.pipe(condition)?.text;
@@ -243,10 +248,17 @@ impl<'d> Writer<'d> {
     fn definition(&mut self, line: u32, name: &str, about: Option<&Pipe>) -> Written<()> {
         let Some(nodes) = self.definitions.get(name).cloned() else {
             let hint = "define it in a file of `templates:`, or write what it gives";
-            return Err(Foreign::hint(line, format!("the template {name:?} is not there"), hint));
+            return Err(Foreign::hint(
+                line,
+                format!("the template {name:?} is not there"),
+                hint,
+            ));
         };
         if self.inside == MOST_INSIDE || self.out.len() > LONGEST {
-            return Err(Foreign::new(line, format!("the template {name:?} is too large")));
+            return Err(Foreign::new(
+                line,
+                format!("the template {name:?} is too large"),
+            ));
         }
         let mut dot = match about {
             Some(pipe) => self.pipe(pipe)?,
@@ -255,7 +267,11 @@ impl<'d> Writer<'d> {
         if dot.compound {
             let own = self.fresh("");
             self.put(&format!("{{% set {own} = {} %}}", dot.text));
-            dot = Value { text: own, compound: false, ..dot };
+            dot = Value {
+                text: own,
+                compound: false,
+                ..dot
+            };
         }
         let root = std::mem::replace(&mut self.root, dot.clone());
         let dots = std::mem::replace(&mut self.dots, vec![dot]);
@@ -277,7 +293,9 @@ impl<'d> Writer<'d> {
     }
 
     fn text(&mut self, text: &str) {
-        let escaped = text.replace("{%", "{{ \"{%\" }}").replace("{#", "{{ \"{#\" }}");
+        let escaped = text
+            .replace("{%", "{{ \"{%\" }}")
+            .replace("{#", "{{ \"{#\" }}");
         self.out.push_str(&escaped);
     }
 
@@ -311,10 +329,19 @@ impl<'d> Writer<'d> {
                     "a variable that a loop changes is not there after it",
                 ));
             }
-            None => return Err(Foreign::new(pipe.line, format!("unknown variable `${name}`"))),
+            None => {
+                return Err(Foreign::new(
+                    pipe.line,
+                    format!("unknown variable `${name}`"),
+                ));
+            }
         };
         self.put(&format!("{{% set {own} = {} %}}", value.text));
-        let value = Value { text: own, compound: false, ..value };
+        let value = Value {
+            text: own,
+            compound: false,
+            ..value
+        };
         self.variables.insert(name.to_owned(), (value, self.loops));
         Ok(())
     }
@@ -323,11 +350,19 @@ impl<'d> Writer<'d> {
         let value = self.pipe(&block.pipe)?;
         let name = block.names.first().map_or("", String::as_str);
         let own = self.fresh(name);
-        self.put(&format!("{{% set {own} = {} %}}{{% if {own} %}}", value.text));
-        let dot = Value { text: own, compound: false, ..value };
+        self.put(&format!(
+            "{{% set {own} = {} %}}{{% if {own} %}}",
+            value.text
+        ));
+        let dot = Value {
+            text: own,
+            compound: false,
+            ..value
+        };
         let before = self.variables.clone();
         if !name.is_empty() {
-            self.variables.insert(name.to_owned(), (dot.clone(), self.loops));
+            self.variables
+                .insert(name.to_owned(), (dot.clone(), self.loops));
         }
         self.dots.push(dot);
         self.nodes(&block.body)?;
@@ -361,10 +396,12 @@ impl<'d> Writer<'d> {
             };
             let named = self.fresh(key);
             write!(head, "{{% set {named} = {index} %}}").unwrap_or_default();
-            self.variables.insert(key.to_owned(), (Value::new(&named, kind), self.loops));
+            self.variables
+                .insert(key.to_owned(), (Value::new(&named, kind), self.loops));
         }
         if !item.is_empty() {
-            self.variables.insert(item.to_owned(), (dot.clone(), self.loops));
+            self.variables
+                .insert(item.to_owned(), (dot.clone(), self.loops));
         }
         self.put(&head);
         self.dots.push(dot);
@@ -397,11 +434,17 @@ impl<'d> Writer<'d> {
         if let (Some((method, of)), [names]) = (first.fields.split_last(), arguments)
             && method == "Remove"
         {
-            let map = Operand { base: first.base.clone(), fields: of.to_vec() };
+            let map = Operand {
+                base: first.base.clone(),
+                fields: of.to_vec(),
+            };
             let (map, names) = (self.operand(&map, line)?, self.operand(names, line)?);
             if map.kind == Kind::Map {
                 let text = format!("without({}, {})", map.text, names.text);
-                return Ok(Value { absent: map.absent, ..Value::new(&text, Kind::Map) });
+                return Ok(Value {
+                    absent: map.absent,
+                    ..Value::new(&text, Kind::Map)
+                });
             }
         }
         match (arguments, piped) {
@@ -427,7 +470,10 @@ impl<'d> Writer<'d> {
             Base::Dot => self.dots.last().unwrap_or(&self.root).clone(),
             Base::Paren(pipe) => self.pipe(pipe)?,
         };
-        operand.fields.iter().try_fold(base, |value, field| value.field(field, line))
+        operand
+            .fields
+            .iter()
+            .try_fold(base, |value, field| value.field(field, line))
     }
 
     fn variable(&self, name: &str, line: u32) -> Written<Value> {

@@ -2,10 +2,19 @@ use super::*;
 
 fn import_text(text: &str) -> (Imported, Vec<String>) {
     let mut problems = Diagnostics::default();
-    let file = RuleFile { path: "rules.yml".into(), text: text.into() };
+    let file = RuleFile {
+        path: "rules.yml".into(),
+        text: text.into(),
+    };
     let imported = import(&[file], ["Declared"].into_iter(), &mut problems);
     let problems = problems.into_sorted();
-    (imported, problems.iter().map(|problem| problem.told(&"bellwether.yaml")).collect())
+    (
+        imported,
+        problems
+            .iter()
+            .map(|problem| problem.told(&"bellwether.yaml"))
+            .collect(),
+    )
 }
 
 const GROUP: &str = r#"
@@ -37,12 +46,19 @@ groups:
 fn groups_and_rules() {
     let (imported, problems) = import_text(GROUP);
     assert_eq!(problems, Vec::<String>::new());
-    let names: Vec<&str> = imported.rules.iter().map(|rule| rule.name.value.as_str()).collect();
+    let names: Vec<&str> = imported
+        .rules
+        .iter()
+        .map(|rule| rule.name.value.as_str())
+        .collect();
     assert_eq!(names, ["HighLoad", "node/HighLoad", "node/HighLoad#2"]);
     let first = &imported.rules[0];
     assert_eq!(&*first.promql.as_ref().unwrap().value, "instance:load > 2");
     assert_eq!(
-        (first.duration.value.to_string(), first.keep_firing_for.value.to_string()),
+        (
+            first.duration.value.to_string(),
+            first.keep_firing_for.value.to_string()
+        ),
         ("5m".into(), "10m".into())
     );
     assert_eq!(first.interval.as_ref().unwrap().value.to_string(), "30s");
@@ -54,12 +70,18 @@ fn groups_and_rules() {
             .collect::<Vec<_>>()
     };
     assert_eq!(labels(first), ["severity=page", "team=infra", "tier=1"]);
-    assert_eq!(labels(&imported.rules[1]), ["alertname=HighLoad", "team=infra", "tier=1"]);
+    assert_eq!(
+        labels(&imported.rules[1]),
+        ["alertname=HighLoad", "team=infra", "tier=1"]
+    );
     assert_eq!(
         &*first.message.as_ref().unwrap().value,
         "{{ series_labels.instance }} at {{ value | humanize }}"
     );
-    assert_eq!(imported.rules[2].severity.as_ref().unwrap().value, Severity::Warning);
+    assert_eq!(
+        imported.rules[2].severity.as_ref().unwrap().value,
+        Severity::Warning
+    );
     let recording = &imported.recordings[0];
     assert_eq!(recording.record.value, "instance:load");
     assert_eq!(recording.labels["tier"].value, "2");
@@ -98,7 +120,10 @@ fn what_cannot_be_taken_is_told_with_its_place() {
     }
     assert_eq!(warnings.len(), 4);
     let kept = &imported.rules[0].annotations["summary"].value;
-    assert_eq!(&**kept, r#"{{ "{{ with call \"up\" }}x{{ end }}" }} of {{ series_labels.job }}"#);
+    assert_eq!(
+        &**kept,
+        r#"{{ "{{ with call \"up\" }}x{{ end }}" }} of {{ series_labels.job }}"#
+    );
     let written = "{{ with call \"up\" }}x{{ end }} of {{ $labels.job }}";
     assert_eq!(kept.written.as_deref(), Some(written));
 }
@@ -110,16 +135,28 @@ fn mistakes_are_errors_of_the_file() {
             "groups: [{name: a, rules: [{alert: A}]}]",
             "rules.yml:1:28: groups[0].rules[0]: missing key \"expr\"",
         ),
-        ("groups: [{name: a, rules: [{expr: up}]}]", "neither `alert` nor `record`"),
+        (
+            "groups: [{name: a, rules: [{expr: up}]}]",
+            "neither `alert` nor `record`",
+        ),
         (
             "groups: [{name: a, rules: [{alert: A, record: b, expr: up}]}]",
             "both `alert` and `record`",
         ),
-        ("groups: [{name: a, rules: [{record: b, expr: up, for: 5m}]}]", "`for` beside `record`"),
+        (
+            "groups: [{name: a, rules: [{record: b, expr: up, for: 5m}]}]",
+            "`for` beside `record`",
+        ),
         ("groups: [{nam: a}]", "unknown key \"nam\""),
         ("groups: [{name: ''}]", "a group needs a name"),
-        ("groups: [{name: a}, {name: a}]", "the group \"a\" is there twice"),
-        ("groups: [{name: a, rules: [{alert: A, expr: up, for: 5}]}]", "a duration of Prometheus"),
+        (
+            "groups: [{name: a}, {name: a}]",
+            "the group \"a\" is there twice",
+        ),
+        (
+            "groups: [{name: a, rules: [{alert: A, expr: up, for: 5}]}]",
+            "a duration of Prometheus",
+        ),
         (
             "groups: [{name: a, rules: [{alert: A, expr: up, for: 1.5h}]}]",
             "a duration of Prometheus",
@@ -131,7 +168,10 @@ fn mistakes_are_errors_of_the_file() {
         ("groups: [", "rules.yml:2:1: not valid YAML"),
     ] {
         let (_, problems) = import_text(text);
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{text}: {problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{text}: {problems:?}"
+        );
     }
 }
 
@@ -170,16 +210,24 @@ fn what_prometheus_takes_is_taken() {
 what: {follows",
     );
     assert_eq!(problems, Vec::<String>::new());
-    let [a, b] = imported.rules.as_slice() else { panic!("{:?}", imported.rules) };
+    let [a, b] = imported.rules.as_slice() else {
+        panic!("{:?}", imported.rules)
+    };
     assert_eq!(a.promql.as_ref().unwrap().value.0, "up{job=\"a\" } == 0");
     assert_eq!(a.duration.value.to_string(), "365d");
     assert_eq!((&a.interval, a.limit), (&None, None));
     assert_eq!(&*a.annotations["x"].value, "");
     // What has no severity is routed as one without, and is a warning to channels.
     assert_eq!(b.add_labels["severity"].value, "");
-    assert_eq!((&b.severity, b.add_labels["b"].value.as_str()), (&None, "5"));
+    assert_eq!(
+        (&b.severity, b.add_labels["b"].value.as_str()),
+        (&None, "5")
+    );
     let warnings: Vec<String> = imported.warnings.iter().map(|w| w.told(&"x")).collect();
-    assert!(warnings[0].starts_with("rules.yml:22:1: a second YAML document"), "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("rules.yml:22:1: a second YAML document"),
+        "{warnings:?}"
+    );
     for nothing in ["", "groups:", "groups: []", "---\n\n---\ngroups: x"] {
         assert_eq!(import_text(nothing).1, Vec::<String>::new(), "{nothing}");
     }

@@ -93,7 +93,10 @@ impl StateFolder {
 
 fn take(path: &Path) -> Claim {
     let unusable = |error: io::Error| {
-        Claim::Unusable(format!("cannot use the state directory {}: {error}", path.display()))
+        Claim::Unusable(format!(
+            "cannot use the state directory {}: {error}",
+            path.display()
+        ))
     };
     let opened = fs::create_dir_all(path).and_then(|()| File::open(path));
     let file = match opened {
@@ -183,7 +186,10 @@ impl Saver {
     /// The folder is not ours, or as `write`.
     pub fn save(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let saved = self.watch.during(|| {
-            self.folder.claim().and_then(|()| self.keep_unread()).and_then(|()| write())
+            self.folder
+                .claim()
+                .and_then(|()| self.keep_unread())
+                .and_then(|()| write())
         });
         let mut saving = self.saving.lock();
         match &saved {
@@ -227,7 +233,10 @@ impl Saver {
     /// Why it is not on disk, if so.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        let hangs = self.watch.hangs().map(|hangs| format!("{}: {hangs}", self.path.display()));
+        let hangs = self
+            .watch
+            .hangs()
+            .map(|hangs| format!("{}: {hangs}", self.path.display()));
         let problem = hangs.or_else(|| self.saving.lock().problem.clone())?;
         Some(format!("{}: {problem}", self.what))
     }
@@ -263,10 +272,21 @@ mod tests {
         let second = Arc::new(StateFolder::open(&path));
         assert!(second.is_anothers() && second.problem().unwrap().contains("another Bellwether"));
         let saver = Saver::new(second, "x.json", "x");
-        assert!(saver.save(|| replace(&path.join("x.json"), b"second")).is_err());
+        assert!(
+            saver
+                .save(|| replace(&path.join("x.json"), b"second"))
+                .is_err()
+        );
         drop(first);
-        assert!(saver.save(|| replace(&path.join("x.json"), b"second")).is_err());
-        assert!(!path.join("x.json").exists(), "what another process left is not written over");
+        assert!(
+            saver
+                .save(|| replace(&path.join("x.json"), b"second"))
+                .is_err()
+        );
+        assert!(
+            !path.join("x.json").exists(),
+            "what another process left is not written over"
+        );
         StateFolder::open(&path).claim().unwrap();
     }
 
@@ -276,7 +296,12 @@ mod tests {
         let path = folder.path().join("state");
         fs::write(&path, "in the way").unwrap();
         let state = Arc::new(StateFolder::open(&path));
-        assert!(state.problem().unwrap().contains("cannot use the state directory"));
+        assert!(
+            state
+                .problem()
+                .unwrap()
+                .contains("cannot use the state directory")
+        );
         let saver = Saver::new(state.clone(), "x.json", "x");
         let file = path.join("x.json");
         assert!(saver.load(|| fs::read(&file)).is_err());
@@ -286,7 +311,10 @@ mod tests {
         fs::create_dir(&path).unwrap();
         fs::write(&file, "old").unwrap();
         saver.save(|| replace(&file, b"2")).unwrap();
-        assert_eq!((saver.problem(), state.problem(), saver.failures()), (None, None, 1));
+        assert_eq!(
+            (saver.problem(), state.problem(), saver.failures()),
+            (None, None, 1)
+        );
         assert_eq!(fs::read(&file).unwrap(), b"2");
         assert_eq!(fs::read(path.join("x.json.corrupt")).unwrap(), b"old");
         // A folder that somebody deletes is made anew, and is ours again.
@@ -305,7 +333,10 @@ mod tests {
                 assert_eq!(saver.problem(), None);
                 saver.watch.overdue();
                 let told = saver.problem().unwrap();
-                assert!(told.starts_with("the queue: /") && told.contains("/x: a write"), "{told}");
+                assert!(
+                    told.starts_with("the queue: /") && told.contains("/x: a write"),
+                    "{told}"
+                );
                 Ok(())
             })
             .unwrap();

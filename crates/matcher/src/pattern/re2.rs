@@ -10,7 +10,10 @@ const MAX_REPEAT: u32 = 1000;
 /// # Errors
 /// What RE2 refuses, in Go's words; what both refuse alike is left to the crate.
 pub fn translate(source: &str) -> Result<String, String> {
-    let mut reader = Reader { rest: source, out: String::with_capacity(source.len() + 16) };
+    let mut reader = Reader {
+        rest: source,
+        out: String::with_capacity(source.len() + 16),
+    };
     reader.read()?;
     Ok(reader.out)
 }
@@ -73,7 +76,9 @@ impl<'s> Reader<'s> {
                 return Err(format!("missing argument to repetition operator: `{this}`"));
             }
             if !repeated.is_empty() {
-                return Err(format!("invalid nested repetition operator: `{repeated}{this}`"));
+                return Err(format!(
+                    "invalid nested repetition operator: `{repeated}{this}`"
+                ));
             }
             repeated = this;
         }
@@ -137,9 +142,20 @@ impl<'s> Reader<'s> {
             self.literal('{');
             return Ok(false);
         };
-        let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number <= MAX_REPEAT);
-        let most = if most.is_empty() { Some(MAX_REPEAT) } else { number(most) };
-        if number(least).zip(most).is_none_or(|(least, most)| least > most) {
+        let number = |text: &str| {
+            text.parse::<u32>()
+                .ok()
+                .filter(|number| *number <= MAX_REPEAT)
+        };
+        let most = if most.is_empty() {
+            Some(MAX_REPEAT)
+        } else {
+            number(most)
+        };
+        if number(least)
+            .zip(most)
+            .is_none_or(|(least, most)| least > most)
+        {
             return Err(format!("invalid repeat count: `{}`", &self.rest[..=end]));
         }
         self.take(end + 1);
@@ -191,7 +207,9 @@ impl<'s> Reader<'s> {
                 (&behind[..first.len_utf8()], 2 + first.len_utf8())
             }
         };
-        let (name, turned) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
+        let (name, turned) = name
+            .strip_prefix('^')
+            .map_or((name, false), |name| (name, true));
         let letter = if negated == turned { 'p' } else { 'P' };
         write!(self.out, "\\{letter}{{{name}}}").ok();
         self.skip(length);
@@ -229,11 +247,16 @@ impl<'s> Reader<'s> {
                     }
                     None => (behind.get(..2).ok_or_else(|| invalid(self.rest, 3))?, 4),
                 };
-                let number = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+                let number = u32::from_str_radix(digits, 16)
+                    .ok()
+                    .and_then(char::from_u32);
                 (number.ok_or_else(|| invalid(self.rest, length))?, length)
             }
             '0'..='7' => {
-                let digits = behind.bytes().take(2).take_while(|b| matches!(b, b'0'..=b'7'));
+                let digits = behind
+                    .bytes()
+                    .take(2)
+                    .take_while(|b| matches!(b, b'0'..=b'7'));
                 let count = digits.count();
                 if kind != '0' && count == 0 {
                     return Err(invalid(self.rest, 2));
@@ -262,11 +285,18 @@ impl<'s> Reader<'s> {
             if self.rest.is_empty() {
                 return Err(format!("missing closing ]: `{whole}`"));
             }
-            if let Some(end) = self.rest.strip_prefix("[:").and_then(|rest| rest.find(":]")) {
+            if let Some(end) = self
+                .rest
+                .strip_prefix("[:")
+                .and_then(|rest| rest.find(":]"))
+            {
                 self.named(end + 4)?;
                 continue;
             }
-            let kind = self.rest.strip_prefix('\\').and_then(|rest| rest.chars().next());
+            let kind = self
+                .rest
+                .strip_prefix('\\')
+                .and_then(|rest| rest.chars().next());
             if matches!(kind, Some('p' | 'P')) {
                 self.property()?;
                 continue;
@@ -298,7 +328,13 @@ impl<'s> Reader<'s> {
             if high < low {
                 return Err(range(&from[..from.len() - self.rest.len()]));
             }
-            write!(self.out, "\\x{{{:x}}}-\\x{{{:x}}}", u32::from(low), u32::from(high)).ok();
+            write!(
+                self.out,
+                "\\x{{{:x}}}-\\x{{{:x}}}",
+                u32::from(low),
+                u32::from(high)
+            )
+            .ok();
         }
         self.take(1);
         Ok(())

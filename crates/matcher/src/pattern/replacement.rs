@@ -30,7 +30,10 @@ impl Replacement {
                 if !plain.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut plain)));
                 }
-                pieces.push(name.parse().map_or_else(|_| Piece::Named(name.into()), Piece::Group));
+                pieces.push(
+                    name.parse()
+                        .map_or_else(|_| Piece::Named(name.into()), Piece::Group),
+                );
                 rest = after;
             } else {
                 plain.push('$');
@@ -54,7 +57,8 @@ impl Replacement {
     /// Bytes that it becomes.
     #[must_use]
     pub fn length<'a>(&'a self, found: &Found<'a>) -> usize {
-        self.parts(found).fold(0, |length, part| length.saturating_add(part.len()))
+        self.parts(found)
+            .fold(0, |length, part| length.saturating_add(part.len()))
     }
 
     /// What it becomes.
@@ -68,9 +72,15 @@ impl Replacement {
 fn name(rest: &str) -> Option<(&str, &str)> {
     let braced = rest.strip_prefix('{');
     let from = braced.unwrap_or(rest);
-    let end = from.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(from.len());
+    let end = from
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(from.len());
     let (name, after) = from.split_at(end);
-    let after = if braced.is_some() { after.strip_prefix('}')? } else { after };
+    let after = if braced.is_some() {
+        after.strip_prefix('}')?
+    } else {
+        after
+    };
     (!name.is_empty()).then_some((name, after))
 }
 

@@ -10,19 +10,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bellwether_core::{Alert, Fingerprint, Labels, Status, UnixMillis};
+use bellwether_http::{Access, BasicAuth, parse_url};
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339};
-use bellwether_core::{Alert, Fingerprint, Labels, Status, UnixMillis};
-use bellwether_http::{Access, BasicAuth, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
-
 use super::http::Endpoint;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
+use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339};
 
 bellwether_schema::section! {
     /// Channel of type `alertmanager`: tells Alertmanagers by `POST /api/v2/alerts`. All of them
@@ -86,7 +85,9 @@ impl AlertmanagerChannel {
 
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         if self.urls.is_empty() {
-            problems.error(&at.key("urls"), "no Alertmanager").hint("urls: [http://host:9093]");
+            problems
+                .error(&at.key("urls"), "no Alertmanager")
+                .hint("urls: [http://host:9093]");
         }
         for url in &self.urls {
             if let Err(reason) = parse_url(url) {
@@ -123,7 +124,12 @@ impl AlertmanagerChannel {
             url.set_path(&path);
             let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.of_anybody();
             let channel = context.name.clone();
-            Ok(Arc::new(Instance { channel, place, endpoint, failures: AtomicU64::new(0) }))
+            Ok(Arc::new(Instance {
+                channel,
+                place,
+                endpoint,
+                failures: AtomicU64::new(0),
+            }))
         });
         Ok(Box::new(Alertmanagers {
             instances: instances.collect::<Result<_, String>>()?,
@@ -137,7 +143,11 @@ impl AlertmanagerChannel {
 /// Where alerts are posted below `url`.
 fn api(url: &Url, prefix: &str) -> String {
     let parts = [url.path(), prefix, "api/v2/alerts"].map(|part| part.trim_matches('/'));
-    parts.into_iter().filter(|part| !part.is_empty()).map(|part| format!("/{part}")).collect()
+    parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| format!("/{part}"))
+        .collect()
 }
 
 struct Alertmanagers {
@@ -196,14 +206,24 @@ impl Channel for Alertmanagers {
             let mut ends = self.ends.lock().await;
             let now = (self.context.clock)();
             let end = |one| ended(one).unwrap_or_else(|| self.horizon(now));
-            let alerts = batch.news.iter().map(|one| self.postable(&one.alert, end(one)));
+            let alerts = batch
+                .news
+                .iter()
+                .map(|one| self.postable(&one.alert, end(one)));
             self.post(alerts.collect()).await?;
             for one in &batch.news {
                 let alert = one.alert.clone();
                 if one.status == Status::Firing {
                     ends.remove(&alert.fingerprint);
                 } else if ends.len() < MOST_ENDS {
-                    ends.insert(alert.fingerprint, End { alert, at: end(one), told: now });
+                    ends.insert(
+                        alert.fingerprint,
+                        End {
+                            alert,
+                            at: end(one),
+                            told: now,
+                        },
+                    );
                 }
             }
             Ok(())
@@ -246,7 +266,10 @@ impl Alertmanagers {
     /// When an alert ends that is not told again.
     fn horizon(&self, now: UnixMillis) -> UnixMillis {
         let ahead = *self.settings.resend_delay * ENDS_AFTER;
-        UnixMillis(now.0.saturating_add(i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)))
+        UnixMillis(
+            now.0
+                .saturating_add(i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     fn postable(&self, alert: &Alert, end: UnixMillis) -> Postable {
@@ -288,7 +311,10 @@ impl Instance {
             Ok(_) => {
                 let failures = self.failures.swap(0, Ordering::Relaxed);
                 if failures > 0 {
-                    info!(channel, instance, failures, "an Alertmanager takes alerts again");
+                    info!(
+                        channel,
+                        instance, failures, "an Alertmanager takes alerts again"
+                    );
                 }
                 Ok(())
             }
@@ -296,7 +322,10 @@ impl Instance {
                 let error = DeliveryError::from(failed);
                 if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
                     let error = &error.message;
-                    warn!(channel, instance, error, "an Alertmanager does not take alerts");
+                    warn!(
+                        channel,
+                        instance, error, "an Alertmanager does not take alerts"
+                    );
                 }
                 Err(error)
             }
@@ -306,8 +335,9 @@ impl Instance {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext};
+
+    use super::*;
 
     fn problems(text: &str) -> Vec<String> {
         let mut problems = Diagnostics::default();
@@ -315,17 +345,30 @@ mod tests {
         let mut cx = DecodeContext::new(&mut problems, &|_| None);
         let channel = AlertmanagerChannel::decode(&node, &mut cx).unwrap();
         channel.check(&SourceLocation::default(), &mut problems);
-        problems.into_sorted().iter().map(ToString::to_string).collect()
+        problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn what_is_declared_is_judged() {
-        assert_eq!(problems("{urls: ['http://a:9093', 'https://b:9093/am']}"), [""; 0]);
+        assert_eq!(
+            problems("{urls: ['http://a:9093', 'https://b:9093/am']}"),
+            [""; 0]
+        );
         for (text, expected) in [
             ("{urls: []}", "urls: no Alertmanager"),
             ("{urls: ['a:9093']}", "urls[0]: not an HTTP URL"),
-            ("{urls: ['http://a'], resend_delay: 10ms}", "resend_delay: must be at least 1s"),
-            ("{urls: ['http://a'], max_alerts: 0}", "max_alerts: must be at least 1"),
+            (
+                "{urls: ['http://a'], resend_delay: 10ms}",
+                "resend_delay: must be at least 1s",
+            ),
+            (
+                "{urls: ['http://a'], max_alerts: 0}",
+                "max_alerts: must be at least 1",
+            ),
         ] {
             let problems = problems(text);
             assert_eq!(problems.len(), 1, "{text}: {problems:?}");

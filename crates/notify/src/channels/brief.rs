@@ -8,16 +8,16 @@ use std::time::Duration;
 
 mod wording;
 
+use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis};
+use bellwether_schema::format_duration;
 pub(super) use wording::{
     backslashed, labels_line, number, one_line, outside_urls, shorten, utc, web_link, width,
 };
+use wording::{capital, tidy};
 
 use super::texts::is_blank;
 use super::{Batch, Digest, Sender};
 use crate::wire::{all_labels, ended};
-use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis};
-use bellwether_schema::format_duration;
-use wording::{capital, tidy};
 
 /// How a chat writes text. What is given is plain, what comes back is markup.
 pub(super) trait Markup {
@@ -98,8 +98,10 @@ pub(super) fn tone(batch: &Batch) -> Tone {
 
 /// In one line what this is about, plain: `[FIRING] disk (critical): 91 % of /data used`.
 pub(super) fn title(batch: &Batch) -> String {
-    let (firing, resolved): (Vec<_>, Vec<_>) =
-        batch.news.iter().partition(|one| one.status == Status::Firing);
+    let (firing, resolved): (Vec<_>, Vec<_>) = batch
+        .news
+        .iter()
+        .partition(|one| one.status == Status::Firing);
     if batch.digest.is_some() {
         let (all, firing, resolved) = (batch.news.len(), firing.len(), resolved.len());
         return format!("[DIGEST] {all} alerts: {firing} firing, {resolved} resolved");
@@ -111,11 +113,18 @@ pub(super) fn title(batch: &Batch) -> String {
     if let [one] = &batch.news[..] {
         return format!("[{}] {}", word(one), headline(one));
     }
-    let counts = [firing, resolved].into_iter().filter(|part| !part.is_empty()).map(|part| {
-        let first = word(part[0]);
-        let same = part.iter().all(|one| word(one) == first);
-        format!("{}:{}", if same { first } else { part[0].status.as_str() }, part.len())
-    });
+    let counts = [firing, resolved]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let first = word(part[0]);
+            let same = part.iter().all(|one| word(one) == first);
+            format!(
+                "{}:{}",
+                if same { first } else { part[0].status.as_str() },
+                part.len()
+            )
+        });
     let counts = counts.collect::<Vec<_>>().join(", ").to_uppercase();
     format!("[{counts}] {}{}", subject(batch), severity(tone(batch)))
 }
@@ -183,7 +192,10 @@ pub(super) fn why_now(cause: Cause) -> Option<&'static str> {
 /// What is above all alerts of a message.
 fn note(batch: &Batch) -> Option<String> {
     if let Some(Digest { since, over }) = batch.digest {
-        let mut note = format!("Held back by the rate limit of this channel since {}.", utc(since));
+        let mut note = format!(
+            "Held back by the rate limit of this channel since {}.",
+            utc(since)
+        );
         if over > 0 {
             note += &format!(" {over} more began and ended meanwhile.");
         }
@@ -236,7 +248,10 @@ pub(super) fn paragraphs(
     budget: usize,
     cost: impl Fn(&str) -> usize,
 ) -> Vec<String> {
-    let mut told: Vec<String> = note(batch).map(|note| markup.text(&note)).into_iter().collect();
+    let mut told: Vec<String> = note(batch)
+        .map(|note| markup.text(&note))
+        .into_iter()
+        .collect();
     let reserved = cost(&left_out(markup, 999_999, 999_999)) + cost(&also(markup, 999_999));
     let spent: usize = told.iter().map(|text| cost(text)).sum();
     let mut room = budget.saturating_sub(reserved + spent);
@@ -257,7 +272,10 @@ pub(super) fn paragraphs(
     });
     let rest: Vec<_> = stopped.into_iter().chain(each).collect();
     if !rest.is_empty() {
-        let firing = rest.iter().filter(|one| one.status == Status::Firing).count();
+        let firing = rest
+            .iter()
+            .filter(|one| one.status == Status::Firing)
+            .count();
         told.push(left_out(markup, firing, rest.len() - firing));
     }
     if !batch.standing.is_empty() {
@@ -270,13 +288,20 @@ pub(super) fn paragraphs(
 /// The news as they are told: what fires before what is over, the worst first, the oldest first.
 pub(super) fn worst_first(batch: &Batch) -> Vec<&Notification> {
     let mut news: Vec<_> = batch.news.iter().collect();
-    news.sort_by_key(|one| (one.status == Status::Resolved, std::cmp::Reverse(one.alert.severity)));
+    news.sort_by_key(|one| {
+        (
+            one.status == Status::Resolved,
+            std::cmp::Reverse(one.alert.severity),
+        )
+    });
     news
 }
 
 fn left_out(markup: &dyn Markup, firing: usize, resolved: usize) -> String {
     let all = firing + resolved;
-    markup.text(&format!("… and {all} more: {firing} firing, {resolved} resolved."))
+    markup.text(&format!(
+        "… and {all} more: {firing} firing, {resolved} resolved."
+    ))
 }
 
 fn also(markup: &dyn Markup, count: usize) -> String {
@@ -308,7 +333,10 @@ fn standing_text(
 fn standing_line(alert: &Alert, sender: &Sender) -> String {
     let labels = labels_line(&own_labels(alert, sender), 200);
     let (rule, severity) = (one_line(&alert.rule, 100), alert.severity.as_str());
-    format!("{rule} ({severity}) {labels}, since {}", utc(alert.starts()))
+    format!(
+        "{rule} ({severity}) {labels}, since {}",
+        utc(alert.starts())
+    )
 }
 
 /// All that is said of one alert.
@@ -328,7 +356,10 @@ fn alert_text(
     let labels = labels_line(&own_labels(alert, sender), detail.longest());
     let mut head = markup.bold(&head);
     if detail == Detail::Line {
-        let value = alert.value.map(|value| format!(" {}", number(value))).unwrap_or_default();
+        let value = alert
+            .value
+            .map(|value| format!(" {}", number(value)))
+            .unwrap_or_default();
         return format!("{head} {}{}", markup.text(&labels), markup.text(&value));
     }
     let text = shorten(&tidy(summary(alert)), detail.longest());
@@ -348,9 +379,16 @@ fn alert_text(
     }
     for (name, text) in notes(alert).take(8) {
         let text = shorten(&tidy(text), detail.longest());
-        lines.push(format!("{}: {}", markup.text(&capital(name)), markup.text(&text)));
+        lines.push(format!(
+            "{}: {}",
+            markup.text(&capital(name)),
+            markup.text(&text)
+        ));
     }
-    let links: Vec<_> = links(alert).map(|(name, url)| markup.link(&url, &name)).take(6).collect();
+    let links: Vec<_> = links(alert)
+        .map(|(name, url)| markup.link(&url, &name))
+        .take(6)
+        .collect();
     if !links.is_empty() {
         lines.push(links.join(&markup.text(" | ")));
     }
@@ -360,13 +398,19 @@ fn alert_text(
 /// The rule's message; where it has none, what Prometheus's users call `summary`.
 pub(super) fn summary(alert: &Alert) -> &str {
     let annotation = alert.annotations.get("summary").map_or("", String::as_str);
-    if is_blank(&alert.message) { annotation } else { &alert.message }
+    if is_blank(&alert.message) {
+        annotation
+    } else {
+        &alert.message
+    }
 }
 
 /// What was measured; nothing where there is no value.
 pub(super) fn values(alert: &Alert, status: Status) -> impl Iterator<Item = String> {
-    let threshold =
-        alert.threshold.map(|limit| format!(", threshold {}", number(limit))).unwrap_or_default();
+    let threshold = alert
+        .threshold
+        .map(|limit| format!(", threshold {}", number(limit)))
+        .unwrap_or_default();
     let now = alert.value.map(number);
     let line = match status {
         Status::Firing => now.map(|value| format!("Value {value}{threshold}")),
@@ -393,7 +437,12 @@ fn when(one: &Notification, markup: &dyn Markup) -> String {
     };
     match ended(one) {
         None => format!("Since {}{}", markup.time(from), lasted(one.at)),
-        Some(end) => format!("From {} to {}{}", markup.time(from), markup.time(end), lasted(end)),
+        Some(end) => format!(
+            "From {} to {}{}",
+            markup.time(from),
+            markup.time(end),
+            lasted(end)
+        ),
     }
 }
 
@@ -414,7 +463,10 @@ pub(super) fn notes(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
 /// The annotations that are links, such as `runbook_url`: a name for people and the URL.
 pub(super) fn links(alert: &Alert) -> impl Iterator<Item = (String, String)> {
     alert.annotations.iter().filter_map(|(name, text)| {
-        Some((capital(name.strip_suffix("_url").unwrap_or(name)), web_link(text)?))
+        Some((
+            capital(name.strip_suffix("_url").unwrap_or(name)),
+            web_link(text)?,
+        ))
     })
 }
 
@@ -437,13 +489,19 @@ pub(super) fn details(one: &Notification, sender: &Sender, longest: usize) -> La
     all.extend(ended(one).map(|end| own("until", utc(end))));
     all.extend(why_now(one.cause).map(|why| own("told", why.to_owned())));
     let labels = own_labels(alert, sender);
-    all.extend(labels.iter().map(|(name, value)| own(&one_line(name, 60), one_line(value, VALUE))));
+    all.extend(
+        labels
+            .iter()
+            .map(|(name, value)| own(&one_line(name, 60), one_line(value, VALUE))),
+    );
     let notes = notes(alert).map(|(name, text)| own(&one_line(name, 60), one_line(text, VALUE)));
     all.extend(notes);
     let mut details = Labels::new();
     let mut room = longest;
     for (name, value) in all {
-        let Some(left) = room.checked_sub(width(&name) + width(&value)) else { continue };
+        let Some(left) = room.checked_sub(width(&name) + width(&value)) else {
+            continue;
+        };
         room = left;
         // What is ours stays where a label has its name.
         details.entry(name).or_insert(value);

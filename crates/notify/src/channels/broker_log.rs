@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
-
-use bellwether_core::UnixMillis;
 
 use super::WallClock;
 
@@ -39,7 +38,11 @@ struct Told {
 
 impl BrokerLog {
     pub(super) fn new(channel: String, clock: WallClock) -> Self {
-        Self(Arc::new(Inner { channel, clock, told: Mutex::default() }))
+        Self(Arc::new(Inner {
+            channel,
+            clock,
+            told: Mutex::default(),
+        }))
     }
 
     /// `error`, with the broker's last one where no broker answered: "timed out" alone explains
@@ -114,18 +117,27 @@ impl ClientContext for BrokerLog {
         if level as u8 > RDKafkaLogLevel::Warning as u8 {
             tracing::debug!(channel = self.0.channel, subject, "librdkafka: {message}");
         } else if let Some(left_out) = self.admit(subject) {
-            tracing::warn!(channel = self.0.channel, subject, left_out, "librdkafka: {message}");
+            tracing::warn!(
+                channel = self.0.channel,
+                subject,
+                left_out,
+                "librdkafka: {message}"
+            );
         }
     }
 
     /// Forgets an error of a broker that is up again.
     fn stats_raw(&self, statistics: &[u8]) {
-        let Ok(Statistics { brokers }) = serde_json::from_slice(statistics) else { return };
+        let Ok(Statistics { brokers }) = serde_json::from_slice(statistics) else {
+            return;
+        };
         let named = |error: &str, broker: &Broker| {
             !broker.nodename.is_empty() && error.contains(&broker.nodename)
         };
         let mut told = self.0.told.lock();
-        let Some(error) = &told.last_error else { return };
+        let Some(error) = &told.last_error else {
+            return;
+        };
         let of_any = brokers.values().any(|broker| named(error, broker));
         let is_up = |broker: &Broker| broker.state == "UP" && (named(error, broker) || !of_any);
         if brokers.values().any(is_up) {
@@ -152,8 +164,10 @@ mod tests {
     fn a_subject_is_told_once_in_a_while() {
         let now = Arc::new(AtomicI64::new(0));
         let read = now.clone();
-        let log =
-            BrokerLog::new("k".into(), Arc::new(move || UnixMillis(read.load(Ordering::Relaxed))));
+        let log = BrokerLog::new(
+            "k".into(),
+            Arc::new(move || UnixMillis(read.load(Ordering::Relaxed))),
+        );
         assert_eq!(log.admit("FAIL"), Some(0));
         assert_eq!(log.admit("FAIL"), None);
         assert_eq!(log.admit("FAIL"), None);
@@ -183,7 +197,12 @@ mod tests {
         let log = BrokerLog::new("k".into(), Arc::new(UnixMillis::default));
         let of = KafkaError::MessageProduction;
         let timed_out = of(RDKafkaErrorCode::MessageTimedOut);
-        let refused = || log.error(KafkaError::Canceled, "ssl://a:1/bootstrap: connection refused");
+        let refused = || {
+            log.error(
+                KafkaError::Canceled,
+                "ssl://a:1/bootstrap: connection refused",
+            )
+        };
         let explained = || log.explain(&timed_out).contains("refused");
         refused();
         let unknown = of(RDKafkaErrorCode::UnknownTopic);
@@ -201,7 +220,10 @@ mod tests {
         assert!(explained(), "the one that refused is still down");
         stats("UP", "DOWN");
         assert!(!explained());
-        log.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "2/2 brokers are down");
+        log.error(
+            KafkaError::Global(RDKafkaErrorCode::AllBrokersDown),
+            "2/2 brokers are down",
+        );
         stats("DOWN", "UP");
         assert_eq!(log.explain(&timed_out), timed_out.to_string());
     }

@@ -4,12 +4,12 @@
 //! CloudEvents", version 1.0.2, sections 3.1 (the key, here also the extension `partitionkey`), 3.2
 //! (binary mode: headers `ce_` and `content-type`) and 3.3 (structured mode).
 
+use bellwether_core::Notification;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde::Serialize;
 
 use super::Sender;
 use crate::wire::{Message, rfc3339};
-use bellwether_core::Notification;
 
 const SPEC_VERSION: &str = "1.0";
 const JSON: &str = "application/json";
@@ -67,7 +67,10 @@ impl<'a> CloudEvent<'a> {
             ("content-type", self.datacontenttype),
         ];
         let add = |headers: OwnedHeaders, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
         };
         attributes.into_iter().fold(OwnedHeaders::new(), add)
     }
@@ -75,13 +78,20 @@ impl<'a> CloudEvent<'a> {
     /// The header of structured mode.
     pub(super) fn content_type() -> OwnedHeaders {
         let value = Some("application/cloudevents+json; charset=UTF-8");
-        OwnedHeaders::new().insert(Header { key: "content-type", value })
+        OwnedHeaders::new().insert(Header {
+            key: "content-type",
+            value,
+        })
     }
 
     /// The event of structured mode.
     pub(super) fn json(&self, data: &Message<'_>) -> String {
         // Strings, numbers and maps with string keys: there is nothing that could fail.
-        serde_json::to_string(&Structured { attributes: self, data }).unwrap_or_default()
+        serde_json::to_string(&Structured {
+            attributes: self,
+            data,
+        })
+        .unwrap_or_default()
     }
 }
 
@@ -100,14 +110,18 @@ fn usual_source(sender: &Sender) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::{Labels, Status};
+
     use super::*;
     use crate::samples::notification;
-    use bellwether_core::{Labels, Status};
 
     #[test]
     fn a_structured_event_holds_the_message_as_its_data() {
         let firing = notification("disk", "/data", Status::Firing);
-        let sender = Sender { url: "http://host-1:9091".into(), ..Sender::default() };
+        let sender = Sender {
+            url: "http://host-1:9091".into(),
+            ..Sender::default()
+        };
         let message = Message::new(&firing, &sender);
         let json = CloudEvent::new(&firing, &sender, None).json(&message);
         let event: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -12,6 +12,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_core::{Notification, Status, UnixMillis};
+use bellwether_http::{Access, parse_url};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,9 +23,6 @@ use super::http::{Endpoint, Failed, check_url, secret};
 use super::texts::{Key, Texts, Told, cut, is_blank, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::rfc3339;
-use bellwether_core::{Notification, Status, UnixMillis};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// Channel of type `discord`: posts a message per group to the channel of a webhook, coloured by
@@ -78,14 +78,19 @@ impl DiscordChannel {
         for key in self.username.iter().chain(&self.avatar_url) {
             Key::check(key, &key.at, problems);
         }
-        if let Some(name) =
-            self.username.as_ref().filter(|name| !is_blank(name) && !is_template(name))
+        if let Some(name) = self
+            .username
+            .as_ref()
+            .filter(|name| !is_blank(name) && !is_template(name))
         {
             let lower = name.to_lowercase();
             let refused = ["discord", "clyde"].iter().any(|word| lower.contains(word));
             if refused || !(1..=80).contains(&width(name)) {
                 problems
-                    .error(&name.at, format!("not a name that Discord takes: {:?}", name.value))
+                    .error(
+                        &name.at,
+                        format!("not a name that Discord takes: {:?}", name.value),
+                    )
                     .hint("1 to 80 characters, without \"discord\" and \"clyde\"");
             }
         }
@@ -114,7 +119,14 @@ impl DiscordChannel {
         let username = Key::declared("username", self.username.as_ref())?;
         let avatar_url = Key::declared("avatar_url", self.avatar_url.as_ref())?;
         let settings = self.clone();
-        Ok(Box::new(Discord { settings, context, endpoint, texts, username, avatar_url }))
+        Ok(Box::new(Discord {
+            settings,
+            context,
+            endpoint,
+            texts,
+            username,
+            avatar_url,
+        }))
     }
 }
 
@@ -154,16 +166,28 @@ struct Limit {
 fn limited(failed: Failed) -> DeliveryError {
     let limit = serde_json::from_str::<Limit>(&failed.body).ok();
     let wait = limit.and_then(|limit| Duration::try_from_secs_f64(limit.retry_after).ok());
-    let retry_after = failed.error.retry_after.max(wait.filter(|_| failed.error.retryable));
-    DeliveryError { retry_after, ..failed.error }
+    let retry_after = failed
+        .error
+        .retry_after
+        .max(wait.filter(|_| failed.error.retryable));
+    DeliveryError {
+        retry_after,
+        ..failed.error
+    }
 }
 
 impl Discord {
     fn message(&self, batch: &Batch) -> Value {
         let sender = &self.context.sender;
-        let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let Told {
+            title,
+            text,
+            trouble,
+        } = self.texts.told(batch, &self.context);
         let title = title.unwrap_or_else(|| brief::title(batch));
-        let trouble = trouble.iter().map(|reason| format!("\n\n{}", escape(reason)));
+        let trouble = trouble
+            .iter()
+            .map(|reason| format!("\n\n{}", escape(reason)));
         let trouble: String = trouble.collect();
         let room = DESCRIPTION - width(&trouble);
         let text = match text {
@@ -175,7 +199,12 @@ impl Discord {
             }
         };
         let text = text + &trouble;
-        let told_at = batch.news.iter().map(|one| one.at).max().unwrap_or_default();
+        let told_at = batch
+            .news
+            .iter()
+            .map(|one| one.at)
+            .max()
+            .unwrap_or_default();
         let mut embed = json!({
             // A title knows marks too.
             "title": cut(&escape(&title), TITLE, |_| String::new()),
@@ -194,7 +223,11 @@ impl Discord {
         let settings = &self.settings;
         let fires = batch.news.iter().any(|one| one.status == Status::Firing);
         let roles: Vec<&str> = match fires {
-            true => settings.mention_roles.iter().map(|id| id.as_str()).collect(),
+            true => settings
+                .mention_roles
+                .iter()
+                .map(|id| id.as_str())
+                .collect(),
             false => Vec::new(),
         };
         let mut message = json!({
@@ -205,7 +238,10 @@ impl Discord {
             let called: String = roles.iter().map(|id| format!("<@&{id}>")).collect();
             message["content"] = json!(called);
         }
-        for (key, value) in [("username", &self.username), ("avatar_url", &self.avatar_url)] {
+        for (key, value) in [
+            ("username", &self.username),
+            ("avatar_url", &self.avatar_url),
+        ] {
             // Where its template gives nothing, it is told under the webhook's own.
             if let Some(Ok(value)) = value.as_ref().map(|value| value.of(batch, &self.context)) {
                 message[key] = json!(value);

@@ -13,18 +13,17 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use lettre::message::Mailbox;
-use lettre::message::header::HeaderName;
-use lettre::transport::smtp::extension::ClientId;
-
 use bellwether_core::Notification;
 use bellwether_http::read_secret;
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use lettre::message::Mailbox;
+use lettre::message::header::HeaderName;
+use lettre::transport::smtp::extension::ClientId;
+use mail::{Letter, Templates};
+use smtp::{Login, Server};
 
 use super::texts::{Key, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use mail::{Letter, Templates};
-use smtp::{Login, Server};
 
 bellwether_schema::string_enum! {
     /// How the connection to a mail server is encrypted.
@@ -124,7 +123,10 @@ const OWNED: [(&str, &str); 16] = [
 /// How the header `name` is set, where that is not by `headers`.
 #[must_use]
 pub fn owned_header(name: &str) -> Option<&'static str> {
-    OWNED.iter().find(|(owned, _)| owned.eq_ignore_ascii_case(name)).map(|(_, hint)| *hint)
+    OWNED
+        .iter()
+        .find(|(owned, _)| owned.eq_ignore_ascii_case(name))
+        .map(|(_, hint)| *hint)
 }
 
 const THE_CHANNEL: &str = "leave it out: the channel writes it itself";
@@ -138,7 +140,9 @@ impl EmailChannel {
                 .error(&at.key("recipients"), "nobody is told")
                 .hint("recipients: [ops@example.org]");
         }
-        let lists = [&self.recipients, &self.cc, &self.bcc].into_iter().flatten();
+        let lists = [&self.recipients, &self.cc, &self.bcc]
+            .into_iter()
+            .flatten();
         for address in lists.chain([&self.from]).chain(&self.reply_to) {
             if is_template(address) {
                 problems
@@ -152,7 +156,9 @@ impl EmailChannel {
         }
         for (name, value) in &self.headers {
             if let Some(hint) = owned_header(name) {
-                problems.error(&value.at, format!("{name} is not set here")).hint(hint);
+                problems
+                    .error(&value.at, format!("{name} is not set here"))
+                    .hint(hint);
             } else if HeaderName::new_from_ascii(name.clone()).is_err() {
                 problems.error(&value.at, format!("not a header name: {name:?}"));
             } else if value.chars().any(char::is_control) {
@@ -180,7 +186,10 @@ impl EmailChannel {
                 .hint("mail.example.org; the port goes to `smtp_port`");
         }
         if self.ca_file.is_some() && self.tls == EmailTls::None {
-            problems.error(&at.key("ca_file"), "nothing is encrypted, so nobody is checked");
+            problems.error(
+                &at.key("ca_file"),
+                "nothing is encrypted, so nobody is checked",
+            );
         }
         if self.timeout.is_zero() {
             problems.error(&at.key("timeout"), "must be longer than 0s");
@@ -191,11 +200,16 @@ impl EmailChannel {
     }
 
     fn check_login(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        let password = self.password.as_ref().filter(|word| !word.expose().is_empty());
+        let password = self
+            .password
+            .as_ref()
+            .filter(|word| !word.expose().is_empty());
         let passwords = usize::from(password.is_some()) + usize::from(self.password_file.is_some());
         match (self.username(), passwords) {
             (_, 2) => {
-                problems.error(at, "both `password` and `password_file`").hint("keep one");
+                problems
+                    .error(at, "both `password` and `password_file`")
+                    .hint("keep one");
             }
             (Some(user), 0) => {
                 problems
@@ -203,7 +217,9 @@ impl EmailChannel {
                     .hint("set `password` or `password_file`");
             }
             (None, 1) => {
-                problems.error(at, "a password without a user").hint("set `username`");
+                problems
+                    .error(at, "a password without a user")
+                    .hint("set `username`");
             }
             (Some(user), _) if self.tls == EmailTls::None && !self.is_local() => {
                 problems
@@ -249,7 +265,9 @@ impl EmailChannel {
 
     fn letter(&self, context: Context) -> Result<Letter, String> {
         let templates = self.templates();
-        let declared = templates.iter().filter_map(|(name, one)| Some((*name, (*one)?)));
+        let declared = templates
+            .iter()
+            .filter_map(|(name, one)| Some((*name, (*one)?)));
         let header = |(name, text): (&String, &Spanned<String>)| {
             Key::new(name, text).map_err(|error| format!("headers.{name}: {error}"))
         };
@@ -299,7 +317,9 @@ fn this_host() -> ClientId {
 }
 
 fn mailbox(text: &str) -> Result<Mailbox, String> {
-    let parsed: Mailbox = text.parse().map_err(|_| format!("not a mail address: {text:?}"))?;
+    let parsed: Mailbox = text
+        .parse()
+        .map_err(|_| format!("not a mail address: {text:?}"))?;
     let address: &str = parsed.email.as_ref();
     // Every server takes these; few take others.
     if !address.is_ascii() || text.chars().any(char::is_control) {
@@ -323,11 +343,16 @@ impl Channel for Email {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
             let mail = self.letter.write(batch).map_err(DeliveryError::permanent)?;
-            let told = [&self.letter.to, &self.letter.cc, &self.bcc].into_iter().flatten();
+            let told = [&self.letter.to, &self.letter.cc, &self.bcc]
+                .into_iter()
+                .flatten();
             let told: Vec<_> = told.map(|mailbox| mailbox.email.clone()).collect();
             let login = self.login().await.map_err(DeliveryError::transient)?;
             let from = &self.letter.from.email;
-            let refused = self.server.send(from, &told, &mail.formatted(), login.as_ref()).await?;
+            let refused = self
+                .server
+                .send(from, &told, &mail.formatted(), login.as_ref())
+                .await?;
             for (recipient, reason) in refused {
                 let channel = &self.letter.context.name;
                 tracing::warn!(channel, %recipient, reason, "the mail server refused a recipient");
@@ -347,7 +372,9 @@ impl Channel for Email {
 
 impl Email {
     async fn login(&self) -> Result<Option<Login>, String> {
-        let Some(user) = self.settings.username() else { return Ok(None) };
+        let Some(user) = self.settings.username() else {
+            return Ok(None);
+        };
         let password = match (&self.settings.password, self.settings.password_file.clone()) {
             (Some(password), _) => password.clone(),
             (None, Some(path)) => {
@@ -358,6 +385,10 @@ impl Email {
             }
             (None, None) => return Ok(None),
         };
-        Ok(Some(Login { user: user.value.clone(), password, auth: self.settings.auth }))
+        Ok(Some(Login {
+            user: user.value.clone(),
+            password,
+            auth: self.settings.auth,
+        }))
     }
 }

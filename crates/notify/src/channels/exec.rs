@@ -11,13 +11,13 @@ mod process;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::wire::Webhook;
+use account::Account;
 use bellwether_core::Notification;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
+use process::{Ended, Invocation};
 
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use account::Account;
-use process::{Ended, Invocation};
+use crate::wire::Webhook;
 
 bellwether_schema::section! {
     /// Channel of type `exec`: starts a program per group of notifications, with Alertmanager's
@@ -59,7 +59,10 @@ impl ExecChannel {
             }
             Some(program) if !Path::new(&program.value).is_absolute() => {
                 problems
-                    .error(&program.at, format!("not an absolute path: {:?}", program.value))
+                    .error(
+                        &program.at,
+                        format!("not an absolute path: {:?}", program.value),
+                    )
                     .hint("no shell and no PATH looks for the program");
             }
             Some(_) => {}
@@ -77,7 +80,9 @@ impl ExecChannel {
         if let Some(user) = &self.user
             && let Err(reason) = Account::parse(user)
         {
-            problems.error(&user.at, reason).hint("a user's name, or UID:GID");
+            problems
+                .error(&user.at, reason)
+                .hint("a user's name, or UID:GID");
         }
         if self.timeout.is_zero() {
             problems.error(&at.key("timeout"), "must be longer than 0s");
@@ -92,7 +97,11 @@ impl ExecChannel {
             Some(user) => Account::parse(user)?.ids(Path::new("/etc/passwd"))?,
             None => None,
         };
-        Ok(Box::new(Exec { settings: self.clone(), ids, context }))
+        Ok(Box::new(Exec {
+            settings: self.clone(),
+            ids,
+            context,
+        }))
     }
 }
 
@@ -136,7 +145,12 @@ impl Exec {
         let declared = self.settings.environment.iter();
         let declared = declared.map(|(name, value)| (name.clone(), value.expose().to_owned()));
         Ok(Invocation {
-            command: self.settings.command.iter().map(|part| part.value.clone()).collect(),
+            command: self
+                .settings
+                .command
+                .iter()
+                .map(|part| part.value.clone())
+                .collect(),
             environment: own.into_iter().chain(declared).collect(),
             mark: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
             folder: self.settings.working_directory.clone(),
@@ -146,14 +160,20 @@ impl Exec {
     }
 
     fn judge(&self, ended: Ended) -> Result<(), DeliveryError> {
-        let program = self.settings.command.first().map_or("", |program| &program.value);
+        let program = self
+            .settings
+            .command
+            .first()
+            .map_or("", |program| &program.value);
         let (retryable, what, said) = match ended {
             Ended::Code(0, _) => return Ok(()),
             Ended::Code(code, said) => (code == EX_TEMPFAIL, format!("exit status {code}"), said),
             Ended::Signal(signal, said) => (true, format!("ended by signal {signal}"), said),
-            Ended::TimedOut(said) => {
-                (true, format!("killed after {}", self.settings.timeout), said)
-            }
+            Ended::TimedOut(said) => (
+                true,
+                format!("killed after {}", self.settings.timeout),
+                said,
+            ),
             Ended::NotStarted(reason) => {
                 (true, format!("cannot be started: {reason}"), String::new())
             }
@@ -162,14 +182,22 @@ impl Exec {
         if !said.is_empty() {
             message += &format!(": {}", self.redacted(said));
         }
-        Err(DeliveryError { retryable, message, ..DeliveryError::default() })
+        Err(DeliveryError {
+            retryable,
+            message,
+            ..DeliveryError::default()
+        })
     }
 
     /// What a program says may hold what it was given.
     fn redacted(&self, said: String) -> String {
         // What is shorter occurs in any text.
         const SHORTEST: usize = 6;
-        let secrets = self.settings.environment.values().map(|secret| secret.expose());
+        let secrets = self
+            .settings
+            .environment
+            .values()
+            .map(|secret| secret.expose());
         let secrets = secrets.filter(|secret| secret.len() >= SHORTEST);
         secrets.fold(said, |said, secret| said.replace(secret, "<secret>"))
     }

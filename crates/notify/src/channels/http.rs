@@ -6,11 +6,10 @@
 
 use std::path::PathBuf;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, Response, StatusCode, Url};
-
 use bellwether_http::{Access, Client, SendError, body_text, parse_url, read_secret, refusal};
 use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url};
 
 use super::said::failure;
 use super::texts::is_template;
@@ -26,10 +25,14 @@ pub(super) fn check_secret(
 ) {
     match (value, file) {
         (None, None) => {
-            problems.error(at, format!("missing key {key:?}")).hint(format!("or `{key}_file`"));
+            problems
+                .error(at, format!("missing key {key:?}"))
+                .hint(format!("or `{key}_file`"));
         }
         (Some(_), Some(_)) => {
-            problems.error(at, format!("both `{key}` and `{key}_file`")).hint("keep one");
+            problems
+                .error(at, format!("both `{key}` and `{key}_file`"))
+                .hint("keep one");
         }
         (Some(value), None) if value.expose().trim().is_empty() => {
             problems.error(&value.at, "must not be empty");
@@ -41,7 +44,9 @@ pub(super) fn check_secret(
 /// Judges a secret that holds no template: here none is expanded.
 pub(super) fn check_literal(value: Option<&Spanned<Secret>>, problems: &mut Diagnostics) {
     if let Some(value) = value.filter(|value| is_template(value.expose())) {
-        problems.error(&value.at, "no template can stand here").hint("use a channel for each");
+        problems
+            .error(&value.at, "no template can stand here")
+            .hint("use a channel for each");
     }
 }
 
@@ -183,7 +188,9 @@ impl Endpoint {
             },
             Err(error) => {
                 let error = self.redacted(format!("{place}: {error}"));
-                Ok(Taken { said: Err(DeliveryError::transient(error)) })
+                Ok(Taken {
+                    said: Err(DeliveryError::transient(error)),
+                })
             }
         }
     }
@@ -191,7 +198,11 @@ impl Endpoint {
     /// A refusal that came as a success: `said` is what the receiver said.
     pub(super) fn unsuccessful(&self, retryable: bool, said: &str) -> DeliveryError {
         let message = self.redacted(format!("{} answered: {said}", self.place));
-        DeliveryError { retryable, message, ..DeliveryError::default() }
+        DeliveryError {
+            retryable,
+            message,
+            ..DeliveryError::default()
+        }
     }
 
     /// `text` without any secret.
@@ -199,14 +210,22 @@ impl Endpoint {
         // What is shorter occurs in any text, such as the path `/`.
         const SHORTEST: usize = 6;
         let secrets = self.hidden.iter().filter(|secret| secret.len() >= SHORTEST);
-        secrets.fold(text, |text, secret| text.replace(secret.as_str(), "<secret>"))
+        secrets.fold(text, |text, secret| {
+            text.replace(secret.as_str(), "<secret>")
+        })
     }
 
     fn broken(&self, error: &SendError) -> Failed {
         let message = self.redacted(error.to_string());
-        let error =
-            DeliveryError { retryable: error.retryable, message, ..DeliveryError::default() };
-        Failed { error, body: String::new() }
+        let error = DeliveryError {
+            retryable: error.retryable,
+            message,
+            ..DeliveryError::default()
+        };
+        Failed {
+            error,
+            body: String::new(),
+        }
     }
 
     async fn refused(&self, response: Response) -> Failed {
@@ -221,7 +240,10 @@ impl Endpoint {
             message: self.redacted(refusal.message),
             delivered: Vec::new(),
         };
-        Failed { error, body: refusal.body }
+        Failed {
+            error,
+            body: refusal.body,
+        }
     }
 }
 
@@ -229,13 +251,21 @@ impl Endpoint {
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
     use bellwether_core::UnixMillis;
 
+    use super::*;
+
     fn endpoint(url: &str) -> Endpoint {
-        let access =
-            Access { timeout: bellwether_schema::HumanDuration::secs(1), ..Access::default() };
-        Endpoint::open(Url::parse(url).unwrap(), access, Arc::new(UnixMillis::default)).unwrap()
+        let access = Access {
+            timeout: bellwether_schema::HumanDuration::secs(1),
+            ..Access::default()
+        };
+        Endpoint::open(
+            Url::parse(url).unwrap(),
+            access,
+            Arc::new(UnixMillis::default),
+        )
+        .unwrap()
     }
 
     #[test]

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_core::Notification;
+use bellwether_http::read_secret;
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,14 +18,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
-use crate::wire::Message;
-use bellwether_core::Notification;
-use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
-
 use super::broker_log::BrokerLog;
 use super::cloud_event::CloudEvent;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
-use bellwether_http::read_secret;
+use crate::wire::Message;
 
 bellwether_schema::string_enum! {
     /// How brokers are spoken to.
@@ -140,22 +139,34 @@ impl KafkaSecurity {
     }
 
     fn authenticates(&self) -> bool {
-        matches!(self.protocol, KafkaProtocol::SaslPlaintext | KafkaProtocol::SaslSsl)
+        matches!(
+            self.protocol,
+            KafkaProtocol::SaslPlaintext | KafkaProtocol::SaslSsl
+        )
     }
 
     fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let scram = self.authenticates() && self.mechanism != SaslMechanism::Plain;
-        let asked = if self.encrypts() { self.protocol.as_str() } else { self.mechanism.as_str() };
+        let asked = if self.encrypts() {
+            self.protocol.as_str()
+        } else {
+            self.mechanism.as_str()
+        };
         if (self.encrypts() || scram) && !HAS_TLS {
             problems
-                .error(at, format!("this build has no TLS for Kafka, which {asked} needs"))
+                .error(
+                    at,
+                    format!("this build has no TLS for Kafka, which {asked} needs"),
+                )
                 .hint("build with `--features kafka-ssl` or `--features kafka-ssl-vendored`");
         }
         let has_password = self.password.is_some() || self.password_file.is_some();
         if self.authenticates() && (self.user.is_none() || !has_password) {
             let protocol = self.protocol.as_str();
-            problems
-                .error(at, format!("{protocol} needs `user`, and `password` or `password_file`"));
+            problems.error(
+                at,
+                format!("{protocol} needs `user`, and `password` or `password_file`"),
+            );
         }
         if !self.authenticates() && (self.user.is_some() || has_password) {
             let protocol = self.protocol.as_str();
@@ -164,7 +175,9 @@ impl KafkaSecurity {
                 .hint("set `protocol` to sasl_plaintext or sasl_ssl");
         }
         if self.password.is_some() && self.password_file.is_some() {
-            problems.error(at, "both `password` and `password_file`").hint("keep one");
+            problems
+                .error(at, "both `password` and `password_file`")
+                .hint("keep one");
         }
         if self.cert_file.is_some() != self.key_file.is_some() {
             problems.error(at, "`cert_file` and `key_file` go together");
@@ -175,21 +188,32 @@ impl KafkaSecurity {
 impl KafkaChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         for broker in self.brokers.split(',').map(str::trim) {
-            let port = broker.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            let port = broker
+                .rsplit_once(':')
+                .and_then(|(_, port)| port.parse::<u16>().ok());
             if port.is_none() {
                 problems
-                    .error(&self.brokers.at, format!("not a broker address: {broker:?}"))
+                    .error(
+                        &self.brokers.at,
+                        format!("not a broker address: {broker:?}"),
+                    )
                     .hint("host:port, several separated by commas");
             }
         }
         let topic_byte = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if !(1..=249).contains(&self.topic.len()) || !self.topic.bytes().all(topic_byte) {
-            problems.error(&self.topic.at, format!("not a topic name: {:?}", self.topic.value));
+            problems.error(
+                &self.topic.at,
+                format!("not a topic name: {:?}", self.topic.value),
+            );
         }
         if let Some(source) = &self.source {
             let no_uri = |c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c);
             if source.is_empty() || source.contains(no_uri) {
-                problems.error(&source.at, format!("not a URI reference: {:?}", source.value));
+                problems.error(
+                    &source.at,
+                    format!("not a URI reference: {:?}", source.value),
+                );
             } else if self.format == KafkaFormat::Json {
                 problems
                     .error(&source.at, "only CloudEvents have a source")
@@ -248,7 +272,10 @@ impl KafkaChannel {
         let secrets = [
             ("sasl.username", security.user.as_deref()),
             ("sasl.password", password.map(Secret::expose)),
-            ("ssl.key.password", security.key_password.as_ref().map(Secret::expose)),
+            (
+                "ssl.key.password",
+                security.key_password.as_ref().map(Secret::expose),
+            ),
         ];
         for (option, value) in secrets {
             if let Some(value) = value {
@@ -276,23 +303,33 @@ impl KafkaChannel {
 fn check_option(option: &str, value: &Spanned<String>, problems: &mut Diagnostics) {
     let at = &value.at;
     if let Some((_, key)) = OWNED.iter().find(|(owned, _)| *owned == option) {
-        problems.error(at, format!("{option} has a key of its own")).hint(format!("set `{key}`"));
+        problems
+            .error(at, format!("{option} has a key of its own"))
+            .hint(format!("set `{key}`"));
     } else if FIXED.contains(&option) {
         problems
             .error(at, format!("{option} cannot be changed"))
             .hint("the channel counts on acks=all and an idempotent producer");
-    } else if ["password", "secret", ".pem"].iter().any(|word| option.contains(word)) {
+    } else if ["password", "secret", ".pem"]
+        .iter()
+        .any(|word| option.contains(word))
+    {
         // Options are printed with the configuration.
         problems
             .error(at, format!("{option} is not accepted here"))
             .hint("secrets belong to `security`");
-    } else if let Err(error) = ClientConfig::new().set(option, &value.value).create_native_config()
+    } else if let Err(error) = ClientConfig::new()
+        .set(option, &value.value)
+        .create_native_config()
     {
         let reason = match error {
             KafkaError::ClientConfig(_, reason, ..) => reason,
             other => other.to_string(),
         };
-        problems.error(at, format!("librdkafka refuses {option}={}: {reason}", value.value));
+        problems.error(
+            at,
+            format!("librdkafka refuses {option}={}: {reason}", value.value),
+        );
     }
 }
 
@@ -311,11 +348,13 @@ struct Kafka {
 
 /// Starts a producer. It connects in the background, so this does not wait for any broker.
 fn produce(config: &ClientConfig, log: &BrokerLog) -> Result<Publisher, String> {
-    config.create_with_context(log.clone()).map_err(|error| match error {
-        // The value may be a secret.
-        KafkaError::ClientConfig(_, reason, option, _) => format!("{option}: {reason}"),
-        other => other.to_string(),
-    })
+    config
+        .create_with_context(log.clone())
+        .map_err(|error| match error {
+            // The value may be a secret.
+            KafkaError::ClientConfig(_, reason, option, _) => format!("{option}: {reason}"),
+            other => other.to_string(),
+        })
 }
 
 impl Channel for Kafka {
@@ -324,8 +363,10 @@ impl Channel for Kafka {
             let producer = self.producer().await?;
             let mut failed = None;
             let news = &batch.news;
-            let reports: Vec<_> =
-                news.iter().map(|notification| self.send(&producer, notification)).collect();
+            let reports: Vec<_> = news
+                .iter()
+                .map(|notification| self.send(&producer, notification))
+                .collect();
             let mut delivered = Vec::with_capacity(news.len());
             for (index, report) in reports.into_iter().enumerate() {
                 match outcome(report).await {
@@ -341,7 +382,12 @@ impl Channel for Kafka {
                 Some(error) => {
                     let message = self.log.explain(&error);
                     let retryable = is_retryable(&error);
-                    Err(DeliveryError { retryable, retry_after: None, message, delivered })
+                    Err(DeliveryError {
+                        retryable,
+                        retry_after: None,
+                        message,
+                        delivered,
+                    })
                 }
             }
         })
@@ -394,7 +440,11 @@ impl Kafka {
         let producer = match started {
             Ok(Ok(producer)) => producer,
             Ok(Err(message)) => return Err(DeliveryError::transient(message)),
-            Err(_) => return Err(DeliveryError::transient("the producer could not be started")),
+            Err(_) => {
+                return Err(DeliveryError::transient(
+                    "the producer could not be started",
+                ));
+            }
         };
         *self.producer.lock() = Some(producer.clone());
         Ok(producer)
@@ -411,7 +461,9 @@ impl Drop for Kafka {
 
 /// The end of a producer waits for its threads: it must not happen on an async one.
 fn retire(producer: Publisher) {
-    let ended = std::thread::Builder::new().name("kafka-end".into()).spawn(move || drop(producer));
+    let ended = std::thread::Builder::new()
+        .name("kafka-end".into())
+        .spawn(move || drop(producer));
     if let Err(error) = ended {
         tracing::debug!("the end of a Kafka producer had no thread of its own: {error}");
     }
@@ -428,7 +480,9 @@ async fn outcome(report: Result<DeliveryFuture, KafkaError>) -> Result<(), Kafka
 
 /// Of a mixed batch the failure that may pass is told: the rest shows once it has passed.
 fn keep_worst(failed: &mut Option<KafkaError>, error: KafkaError) {
-    let replace = failed.as_ref().is_none_or(|kept| !is_retryable(kept) && is_retryable(&error));
+    let replace = failed
+        .as_ref()
+        .is_none_or(|kept| !is_retryable(kept) && is_retryable(&error));
     if replace {
         *failed = Some(error);
     }
@@ -448,8 +502,9 @@ fn is_retryable(error: &KafkaError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext};
+
+    use super::*;
 
     fn problems(text: &str) -> Vec<String> {
         let mut problems = Diagnostics::default();
@@ -457,7 +512,11 @@ mod tests {
         let channel =
             KafkaChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
         channel.check(&SourceLocation::default(), &mut problems);
-        problems.into_sorted().iter().map(ToString::to_string).collect()
+        problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -496,7 +555,10 @@ mod tests {
         assert!(found[0].contains("plaintext sends no user"), "{found:?}");
         let found =
             problems("{brokers: 'a:1', topic: t, security: {protocol: sasl_plaintext, user: u}}");
-        assert!(found[0].contains("needs `user`, and `password`"), "{found:?}");
+        assert!(
+            found[0].contains("needs `user`, and `password`"),
+            "{found:?}"
+        );
         let found = problems(
             "{brokers: 'a:1', topic: t, \
              security: {protocol: sasl_plaintext, user: u, password: p}}",
@@ -507,9 +569,11 @@ mod tests {
     #[test]
     fn tls_needs_a_build_that_has_it() {
         let told = |security: &str| {
-            problems(&format!("{{brokers: 'a:1', topic: t, security: {{{security}}}}}"))
-                .iter()
-                .any(|problem| problem.contains("no TLS for Kafka"))
+            problems(&format!(
+                "{{brokers: 'a:1', topic: t, security: {{{security}}}}}"
+            ))
+            .iter()
+            .any(|problem| problem.contains("no TLS for Kafka"))
         };
         assert_eq!(told("protocol: ssl"), !HAS_TLS);
         let scram = "protocol: sasl_plaintext, mechanism: SCRAM-SHA-256, user: u, password: p";

@@ -5,11 +5,11 @@
 
 use std::future::ready;
 
-use crate::wire::Message;
 use bellwether_core::{Notification, Status, braced};
 use bellwether_schema::{Diagnostics, SourceLocation};
 
 use super::{Attempt, Batch, Channel, Context, Sender};
+use crate::wire::Message;
 
 bellwether_schema::string_enum! {
     /// Levels of the log.
@@ -51,7 +51,10 @@ impl LogChannel {
     pub(super) fn check(&self, _: &SourceLocation, _: &mut Diagnostics) {}
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        Ok(Box::new(Log { settings: self.clone(), sender: context.sender }))
+        Ok(Box::new(Log {
+            settings: self.clone(),
+            sender: context.sender,
+        }))
     }
 }
 
@@ -125,12 +128,18 @@ fn sentence(notification: &Notification) -> String {
     let alert = &notification.alert;
     let status = notification.status.as_str();
     let head = format!("{status}: {} ({})", alert.rule, alert.severity.as_str());
-    if alert.message.is_empty() { head } else { format!("{head}: {}", one_line(&alert.message)) }
+    if alert.message.is_empty() {
+        head
+    } else {
+        format!("{head}: {}", one_line(&alert.message))
+    }
 }
 
 /// Label values come from applications: what they hold must not forge lines of the log.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -164,7 +173,10 @@ mod tests {
             .without_time()
             .with_max_level(tracing::Level::DEBUG)
             .finish();
-        let log = Log { settings, sender: Sender::default() };
+        let log = Log {
+            settings,
+            sender: Sender::default(),
+        };
         tracing::subscriber::with_default(subscriber, || {
             for notification in notifications {
                 log.write(notification);
@@ -180,7 +192,13 @@ mod tests {
             notification("disk", "/data", Status::Firing),
             notification("disk", "/data", Status::Resolved),
         ];
-        let text = written(LogChannel { level: LogLevel::Error, format: None }, &both);
+        let text = written(
+            LogChannel {
+                level: LogLevel::Error,
+                format: None,
+            },
+            &both,
+        );
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         assert!(
@@ -191,7 +209,9 @@ mod tests {
             "{text}"
         );
         assert!(
-            lines[1].trim_start().starts_with("INFO bellwether::alert: resolved: disk"),
+            lines[1]
+                .trim_start()
+                .starts_with("INFO bellwether::alert: resolved: disk"),
             "{text}"
         );
     }
@@ -200,9 +220,15 @@ mod tests {
     fn the_json_form_is_the_document_of_kafka() {
         let firing = notification("disk", "/data", Status::Firing);
         let expected = Message::new(&firing, &Sender::default()).json();
-        let settings = LogChannel { level: LogLevel::Warning, format: Some(LogForm::Json) };
+        let settings = LogChannel {
+            level: LogLevel::Warning,
+            format: Some(LogForm::Json),
+        };
         let text = written(settings, &[firing]);
-        assert_eq!(text.trim_end(), format!(" WARN bellwether::alert: {expected}"));
+        assert_eq!(
+            text.trim_end(),
+            format!(" WARN bellwether::alert: {expected}")
+        );
     }
 
     #[test]
@@ -212,7 +238,10 @@ mod tests {
         alert.message = "x\nERROR forged".into();
         firing.alert = Arc::new(alert);
         for format in [None, Some(LogForm::Text), Some(LogForm::Json)] {
-            let settings = LogChannel { level: LogLevel::Warning, format };
+            let settings = LogChannel {
+                level: LogLevel::Warning,
+                format,
+            };
             let text = written(settings, std::slice::from_ref(&firing));
             assert_eq!(text.lines().count(), 1, "{text}");
         }

@@ -10,6 +10,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use bellwether_core::{Cause, Notification, Severity, Status};
+use bellwether_http::{Access, parse_url};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
@@ -17,9 +20,6 @@ use super::brief::{self, Plain, one_line, shorten, width};
 use super::http::{Endpoint, check_literal, check_secret, secret};
 use super::texts::{Details, Key, Texts, cut, is_blank, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError};
-use bellwether_core::{Cause, Notification, Severity, Status};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::string_enum! {
     /// Priorities of Opsgenie.
@@ -117,7 +117,10 @@ impl OpsgenieChannel {
             }
             if keys.filter(|key| !is_blank(key)).count() != 1 {
                 problems
-                    .error(&at.key(&format!("responders[{index}]")), "needs `name` or `id`")
+                    .error(
+                        &at.key(&format!("responders[{index}]")),
+                        "needs `name` or `id`",
+                    )
                     .hint("one of the two");
             }
         }
@@ -137,7 +140,10 @@ impl OpsgenieChannel {
         if self.tags.len() > TAGS - 2 || self.tags.iter().any(long) {
             problems.error(
                 &at.key("tags"),
-                format!("at most {} of {TAG} characters; two are of the alert", TAGS - 2),
+                format!(
+                    "at most {} of {TAG} characters; two are of the alert",
+                    TAGS - 2
+                ),
             );
         }
         if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
@@ -167,16 +173,33 @@ impl OpsgenieChannel {
         let access = self.access(headers);
         let endpoint = Endpoint::open(url, access, context.clock.clone())?.hiding(&key);
         let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), str::to_owned)?;
-        let responders = self.responders.iter().map(Responder::new).collect::<Result<_, _>>()?;
+        let responders = self
+            .responders
+            .iter()
+            .map(Responder::new)
+            .collect::<Result<_, _>>()?;
         let tags = self.tags.iter().filter(|tag| !is_blank(tag));
-        let tags = tags.map(|tag| Key::new("tags", tag)).collect::<Result<_, _>>()?;
+        let tags = tags
+            .map(|tag| Key::new("tags", tag))
+            .collect::<Result<_, _>>()?;
         let details = Details::new(&self.details)?;
         let settings = self.clone();
-        Ok(Box::new(Opsgenie { settings, context, endpoint, texts, responders, tags, details }))
+        Ok(Box::new(Opsgenie {
+            settings,
+            context,
+            endpoint,
+            texts,
+            responders,
+            tags,
+            details,
+        }))
     }
 
     fn priority(&self, ours: Severity) -> &'static str {
-        let declared = self.priorities.get(ours.as_str()).map(|priority| priority.value);
+        let declared = self
+            .priorities
+            .get(ours.as_str())
+            .map(|priority| priority.value);
         let usual = match ours {
             Severity::Info => OpsgeniePriority::P5,
             Severity::Warning => OpsgeniePriority::P3,
@@ -219,7 +242,11 @@ impl Responder {
                 (name, Key::new("responders.name", text)?)
             }
         };
-        Ok(Self { r#type: declared.r#type, key, who })
+        Ok(Self {
+            r#type: declared.r#type,
+            key,
+            who,
+        })
     }
 }
 
@@ -247,15 +274,21 @@ impl Opsgenie {
         let alias = brief::identity(&one.alert, &self.context.sender);
         if one.status == Status::Resolved {
             let url = self.of_alias(&alias, "close");
-            self.endpoint.send(Method::POST, url, self.closing(one).to_string()).await?;
+            self.endpoint
+                .send(Method::POST, url, self.closing(one).to_string())
+                .await?;
             return Ok(());
         }
-        self.endpoint.post(self.alert(one, batch, &alias).to_string()).await?;
+        self.endpoint
+            .post(self.alert(one, batch, &alias).to_string())
+            .await?;
         // To create what is there already only counts; how bad it is must be told by itself.
         if one.cause == Cause::Change && one.at > one.alert.starts() {
             let priority = json!({"priority": self.settings.priority(one.alert.severity)});
             let url = self.of_alias(&alias, "priority");
-            self.endpoint.send(Method::PUT, url, priority.to_string()).await?;
+            self.endpoint
+                .send(Method::PUT, url, priority.to_string())
+                .await?;
         }
         Ok(())
     }
@@ -269,7 +302,11 @@ impl Opsgenie {
 
     fn source(&self) -> String {
         let labels = brief::labels_line(&self.context.sender.labels, SOURCE - 12);
-        if labels.is_empty() { "Bellwether".into() } else { format!("Bellwether {labels}") }
+        if labels.is_empty() {
+            "Bellwether".into()
+        } else {
+            format!("Bellwether {labels}")
+        }
     }
 
     fn closing(&self, one: &Notification) -> Value {
@@ -281,9 +318,16 @@ impl Opsgenie {
     fn alert(&self, one: &Notification, batch: &Batch, alias: &str) -> Value {
         let (settings, sender) = (&self.settings, &self.context.sender);
         let standing = batch.standing.clone();
-        let alone = Batch { news: vec![one.clone()], standing, digest: None };
+        let alone = Batch {
+            news: vec![one.clone()],
+            standing,
+            digest: None,
+        };
         let told = self.texts.told(&alone, &self.context);
-        let single = Batch { standing: Vec::new(), ..alone.clone() };
+        let single = Batch {
+            standing: Vec::new(),
+            ..alone.clone()
+        };
         let (responders, unknown) = self.responders(&single);
         let title = told.title.unwrap_or_else(|| brief::page_title(one));
         let trouble = [told.trouble, unknown].concat().join("\n");
@@ -329,7 +373,10 @@ impl Opsgenie {
 
     /// Rule and severity, and what is declared. A tag that gives nothing is none.
     fn tags(&self, one: &Notification, alone: &Batch) -> Vec<String> {
-        let own = [one.alert.rule.to_string(), one.alert.severity.as_str().to_owned()];
+        let own = [
+            one.alert.rule.to_string(),
+            one.alert.severity.as_str().to_owned(),
+        ];
         let declared = self.tags.iter().flat_map(|tag| {
             let text = tag.of(alone, &self.context).unwrap_or_default();
             match tag.is_template() {
@@ -337,7 +384,10 @@ impl Opsgenie {
                 false => vec![text],
             }
         });
-        let all = own.into_iter().chain(declared).map(|tag| one_line(&tag, TAG));
+        let all = own
+            .into_iter()
+            .chain(declared)
+            .map(|tag| one_line(&tag, TAG));
         all.filter(|tag| !is_blank(tag)).take(TAGS).collect()
     }
 }

@@ -8,6 +8,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use bellwether_core::{Alert, Fingerprint, Notification, Severity, Status};
+use bellwether_http::{Access, parse_url};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde_json::{Value, json};
 
@@ -16,9 +19,6 @@ use super::http::{Endpoint, check_secret, secret};
 use super::texts::{Details, Key, Texts, is_blank};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::rfc3339;
-use bellwether_core::{Alert, Fingerprint, Notification, Severity, Status};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::string_enum! {
     /// What an incident of PagerDuty is of.
@@ -122,11 +122,21 @@ impl PagerDutyChannel {
         let texts = Texts::new(self.title.as_ref(), None, str::to_owned)?;
         let key = Key::new("routing_key", key.expose().trim())?;
         let details = Details::new(&self.details)?;
-        Ok(Box::new(PagerDuty { settings: self.clone(), key, context, endpoint, texts, details }))
+        Ok(Box::new(PagerDuty {
+            settings: self.clone(),
+            key,
+            context,
+            endpoint,
+            texts,
+            details,
+        }))
     }
 
     fn severity(&self, ours: Severity) -> &'static str {
-        let declared = self.severities.get(ours.as_str()).map(|severity| severity.value);
+        let declared = self
+            .severities
+            .get(ours.as_str())
+            .map(|severity| severity.value);
         let usual = match ours {
             Severity::Info => PagerDutySeverity::Info,
             Severity::Warning => PagerDutySeverity::Warning,
@@ -205,7 +215,9 @@ impl PagerDuty {
             }
         });
         answer.map_err(|mut error| {
-            let key = event["routing_key"].as_str().filter(|_| self.key.is_template());
+            let key = event["routing_key"]
+                .as_str()
+                .filter(|_| self.key.is_template());
             if let Some(key) = key.filter(|key| key.len() >= 6) {
                 error.message = error.message.replace(key, "<secret>");
             }
@@ -215,7 +227,11 @@ impl PagerDuty {
 
     fn alert_event(&self, one: &Notification, batch: &Batch) -> Result<Value, DeliveryError> {
         let dedup_key = brief::identity(&one.alert, &self.context.sender);
-        let alone = Batch { news: vec![one.clone()], standing: Vec::new(), digest: None };
+        let alone = Batch {
+            news: vec![one.clone()],
+            standing: Vec::new(),
+            digest: None,
+        };
         if one.status == Status::Resolved {
             return self.event("resolve", &dedup_key, &alone);
         }
@@ -295,13 +311,19 @@ impl PagerDuty {
     }
 
     fn add_links(&self, event: &mut Value, alert: &Alert) {
-        let links = brief::links(alert).filter(|(name, _)| name != "Image").take(8);
-        let links: Vec<Value> =
-            links.map(|(text, href)| json!({"href": href, "text": text})).collect();
+        let links = brief::links(alert)
+            .filter(|(name, _)| name != "Image")
+            .take(8);
+        let links: Vec<Value> = links
+            .map(|(text, href)| json!({"href": href, "text": text}))
+            .collect();
         if !links.is_empty() {
             event["links"] = Value::Array(links);
         }
-        let image = alert.annotations.get("image_url").and_then(|url| brief::web_link(url));
+        let image = alert
+            .annotations
+            .get("image_url")
+            .and_then(|url| brief::web_link(url));
         if let Some(src) = image.filter(|url| url.starts_with("https:")) {
             event["images"] = json!([{"src": src}]);
         }

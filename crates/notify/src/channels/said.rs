@@ -27,9 +27,15 @@ pub(super) fn failure(body: &str, service: bool) -> Option<Failure> {
     let body = body.trim();
     if service && body.starts_with('<') {
         let reason = "a page, which is not the service's answer".to_owned();
-        return Some(Failure { reason, retryable: true, retry_after: None });
+        return Some(Failure {
+            reason,
+            retryable: true,
+            retry_after: None,
+        });
     }
-    let Ok(Value::Object(said)) = serde_json::from_str(body) else { return None };
+    let Ok(Value::Object(said)) = serde_json::from_str(body) else {
+        return None;
+    };
     if !failed(&said) {
         return None;
     }
@@ -46,7 +52,11 @@ pub(super) fn failure(body: &str, service: bool) -> Option<Failure> {
 
 fn failed(said: &Map<String, Value>) -> bool {
     let verdict = |key| said.get(key).and_then(Value::as_bool);
-    let word = |key| said.get(key).and_then(Value::as_str).map(str::to_ascii_lowercase);
+    let word = |key| {
+        said.get(key)
+            .and_then(Value::as_str)
+            .map(str::to_ascii_lowercase)
+    };
     let bad = |word: &str| ["error", "fail", "failed", "failure"].contains(&word);
     let words = ["status", "result"].map(|key| word(key).filter(|word| bad(word)).is_some());
     if verdict("ok") == Some(false) || verdict("success") == Some(false) || words.contains(&true) {
@@ -72,15 +82,32 @@ fn failed(said: &Map<String, Value>) -> bool {
 
 /// All that is said of why.
 fn reasons(said: &Map<String, Value>) -> String {
-    let keys = ["error", "errors", "description", "message", "messages", "msg", "errmsg", "reason"];
+    let keys = [
+        "error",
+        "errors",
+        "description",
+        "message",
+        "messages",
+        "msg",
+        "errmsg",
+        "reason",
+    ];
     let mut all: Vec<String> = Vec::new();
-    for text in keys.into_iter().filter_map(|key| said.get(key)).filter_map(shown) {
+    for text in keys
+        .into_iter()
+        .filter_map(|key| said.get(key))
+        .filter_map(shown)
+    {
         if !all.contains(&text) {
             all.push(text);
         }
     }
     for key in ["error_code", "errcode", "code"] {
-        all.extend(said.get(key).and_then(shown).map(|code| format!("{key} {code}")));
+        all.extend(
+            said.get(key)
+                .and_then(shown)
+                .map(|code| format!("{key} {code}")),
+        );
     }
     all.join(", ")
 }
@@ -136,7 +163,9 @@ fn words_pass(reason: &str) -> bool {
 
 /// `retry_after` in seconds, as Discord and Telegram tell it.
 fn wait(said: &Map<String, Value>) -> Option<Duration> {
-    let parameters = said.get("parameters").and_then(|inside| inside.get("retry_after"));
+    let parameters = said
+        .get("parameters")
+        .and_then(|inside| inside.get("retry_after"));
     let seconds = said.get("retry_after").or(parameters)?.as_f64()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
@@ -152,29 +181,57 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_its_reason() {
         for (body, reason, retryable) in [
-            ("{\"ok\":false,\"error\":\"not_authed\"}", "not_authed", false),
-            ("{\"ok\":false,\"error\":\"ratelimited\"}", "ratelimited", true),
-            ("{\"ok\":false,\"error\":\"internal_error\"}", "internal_error", true),
+            (
+                "{\"ok\":false,\"error\":\"not_authed\"}",
+                "not_authed",
+                false,
+            ),
+            (
+                "{\"ok\":false,\"error\":\"ratelimited\"}",
+                "ratelimited",
+                true,
+            ),
+            (
+                "{\"ok\":false,\"error\":\"internal_error\"}",
+                "internal_error",
+                true,
+            ),
             (
                 "{\"ok\":false,\"error_code\":502,\"description\":\"Bad Gateway\"}",
                 "Bad Gateway, error_code 502",
                 true,
             ),
             ("{\"success\":false}", "{\"success\":false}", false),
-            ("{\"result\":\"failure\",\"message\":\"no such key\"}", "no such key", false),
-            ("{\"status\":\"error\",\"errors\":[\"a\",\"b\"]}", "a, b", false),
+            (
+                "{\"result\":\"failure\",\"message\":\"no such key\"}",
+                "no such key",
+                false,
+            ),
+            (
+                "{\"status\":\"error\",\"errors\":[\"a\",\"b\"]}",
+                "a, b",
+                false,
+            ),
             (
                 "{\"error\":{\"code\":\"429\",\"message\":\"slow down\"}}",
                 "slow down, code 429",
                 true,
             ),
-            ("{\"errcode\":310000,\"errmsg\":\"bad sign\"}", "bad sign, errcode 310000", false),
+            (
+                "{\"errcode\":310000,\"errmsg\":\"bad sign\"}",
+                "bad sign, errcode 310000",
+                false,
+            ),
             (
                 "{\"code\":19024,\"msg\":\"Key Words Not Found\"}",
                 "Key Words Not Found, code 19024",
                 false,
             ),
-            ("{\"code\":40301,\"message\":\"no access\"}", "no access, code 40301", false),
+            (
+                "{\"code\":40301,\"message\":\"no access\"}",
+                "no access, code 40301",
+                false,
+            ),
             (" <html>", "a page, which is not the service's answer", true),
         ] {
             assert_eq!(told(body), Some((reason.to_owned(), retryable)), "{body}");
@@ -208,7 +265,10 @@ mod tests {
     fn a_wait_is_taken_from_the_body() {
         let wait = |body| failure(body, true).unwrap().retry_after;
         let seconds = Some(Duration::from_secs(7));
-        assert_eq!(wait("{\"ok\":false,\"parameters\":{\"retry_after\":7}}"), seconds);
+        assert_eq!(
+            wait("{\"ok\":false,\"parameters\":{\"retry_after\":7}}"),
+            seconds
+        );
         assert_eq!(wait("{\"ok\":false,\"retry_after\":7}"), seconds);
         assert_eq!(wait("{\"ok\":false,\"retry_after\":-7}"), None);
     }

@@ -10,6 +10,9 @@
 
 use std::path::PathBuf;
 
+use bellwether_core::{Notification, UnixMillis};
+use bellwether_http::{Access, parse_url, read_secret};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,9 +21,6 @@ use super::brief::{self, Markup, shorten, width};
 use super::http::{Endpoint, Failed, check_literal, check_secret, check_url, secret};
 use super::texts::{Key, Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use bellwether_core::{Notification, UnixMillis};
-use bellwether_http::{Access, parse_url, read_secret};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// Channel of type `slack`: posts a message per group, coloured by severity. Either `url` of an
@@ -79,7 +79,13 @@ impl SlackChannel {
                 );
             }
             (false, true) => {
-                check_secret("token", self.token.as_ref(), self.token_file.as_ref(), at, problems);
+                check_secret(
+                    "token",
+                    self.token.as_ref(),
+                    self.token_file.as_ref(),
+                    at,
+                    problems,
+                );
                 if self.channel.is_none() {
                     problems
                         .error(at, "missing key \"channel\"")
@@ -111,12 +117,19 @@ impl SlackChannel {
                 }
             }
         }
-        for key in [&self.channel, &self.username, &self.icon_emoji].into_iter().flatten() {
+        for key in [&self.channel, &self.username, &self.icon_emoji]
+            .into_iter()
+            .flatten()
+        {
             Key::check(key, &key.at, problems);
         }
         check_literal(self.token.as_ref(), problems);
         // Which of `token` and `token_file` holds is judged above.
-        Access { bearer_token_file: None, ..self.access() }.check(at, problems);
+        Access {
+            bearer_token_file: None,
+            ..self.access()
+        }
+        .check(at, problems);
         Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
@@ -168,8 +181,16 @@ impl SlackChannel {
             ("icon_emoji", self.icon_emoji.as_ref()),
         ];
         let keys = keys.into_iter().map(|(name, key)| Key::declared(name, key));
-        let keys = keys.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        Ok(Box::new(Slack { bot, context, endpoint, texts, keys }))
+        let keys = keys
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?;
+        Ok(Box::new(Slack {
+            bot,
+            context,
+            endpoint,
+            texts,
+            keys,
+        }))
     }
 }
 
@@ -177,7 +198,9 @@ const OF_A_BOT: &str = "chat.postMessage is a method for bots, and needs a bot's
 
 /// Whether `url` is that of the method, and not of an incoming webhook.
 fn is_method(url: &str) -> bool {
-    url.trim().trim_end_matches('/').ends_with("/chat.postMessage")
+    url.trim()
+        .trim_end_matches('/')
+        .ends_with("/chat.postMessage")
 }
 
 struct Slack {
@@ -199,7 +222,9 @@ impl Channel for Slack {
             }
             match serde_json::from_str::<Value>(&taken.said?) {
                 Ok(said) if said["ok"] == true => Ok(()),
-                _ => Err(self.endpoint.unsuccessful(true, "something that is not Slack's")),
+                _ => Err(self
+                    .endpoint
+                    .unsuccessful(true, "something that is not Slack's")),
             }
         })
     }
@@ -238,13 +263,20 @@ fn passes(error: &str) -> bool {
 fn limited(failed: Failed) -> DeliveryError {
     let error = serde_json::from_str::<Said>(&failed.body).map(|said| said.error);
     let passes = passes(error.as_deref().unwrap_or(&failed.body).trim());
-    DeliveryError { retryable: failed.error.retryable || passes, ..failed.error }
+    DeliveryError {
+        retryable: failed.error.retryable || passes,
+        ..failed.error
+    }
 }
 
 impl Slack {
     fn message(&self, batch: &Batch) -> Result<Value, DeliveryError> {
         let sender = &self.context.sender;
-        let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let Told {
+            title,
+            text,
+            trouble,
+        } = self.texts.told(batch, &self.context);
         let title = title.unwrap_or_else(|| brief::title(batch));
         let title = escape(&shorten(&title, TITLE));
         let mut texts = match text {
@@ -353,7 +385,10 @@ impl Markup for Mrkdwn {
 
     fn time(&self, at: UnixMillis) -> String {
         let seconds = at.0.div_euclid(1000);
-        format!("<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{}>", brief::utc(at))
+        format!(
+            "<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{}>",
+            brief::utc(at)
+        )
     }
 }
 

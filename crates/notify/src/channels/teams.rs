@@ -8,15 +8,15 @@
 
 use std::path::PathBuf;
 
+use bellwether_core::{Notification, Severity};
+use bellwether_http::{Access, parse_url};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use serde_json::{Value, json};
 
 use super::brief::{self, Markup, Tone, shorten};
 use super::http::{Endpoint, check_url, secret};
 use super::texts::{Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, same_group};
-use bellwether_core::{Notification, Severity};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// Channel of type `teams`: posts a card per group by the webhook of a workflow of Microsoft
@@ -68,7 +68,11 @@ impl TeamsChannel {
         let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
         let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
         let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
-        Ok(Box::new(Teams { context, endpoint, texts }))
+        Ok(Box::new(Teams {
+            context,
+            endpoint,
+            texts,
+        }))
     }
 }
 
@@ -81,12 +85,16 @@ struct Teams {
 impl Channel for Teams {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let said = self.endpoint.post(self.message(batch).to_string()).await?.said?;
+            let said = self
+                .endpoint
+                .post(self.message(batch).to_string())
+                .await?
+                .said?;
             match hidden_error(&said) {
                 None => Ok(()),
-                Some(retryable) => {
-                    Err(self.endpoint.unsuccessful(retryable, &brief::one_line(&said, 200)))
-                }
+                Some(retryable) => Err(self
+                    .endpoint
+                    .unsuccessful(retryable, &brief::one_line(&said, 200))),
             }
         })
     }
@@ -103,7 +111,9 @@ impl Channel for Teams {
 /// Whether the failure may pass that a success names in its text: `Webhook message delivery failed
 /// with error: ... returned HTTP error 429 with ...`.
 fn hidden_error(said: &str) -> Option<bool> {
-    let status = said.split_once("HTTP error ").and_then(|(_, after)| after.get(..3)?.parse().ok());
+    let status = said
+        .split_once("HTTP error ")
+        .and_then(|(_, after)| after.get(..3)?.parse().ok());
     let passes = |status: u16| status >= 500 || matches!(status, 408 | 412 | 429);
     let failed = said.contains("delivery failed");
     status.map(passes).or(failed.then_some(true))
@@ -112,15 +122,19 @@ fn hidden_error(said: &str) -> Option<bool> {
 impl Teams {
     fn message(&self, batch: &Batch) -> Value {
         let sender = &self.context.sender;
-        let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let Told {
+            title,
+            text,
+            trouble,
+        } = self.texts.told(batch, &self.context);
         let title = title.unwrap_or_else(|| brief::title(batch));
         let title = escape(&shorten(&title, TITLE));
         let mut texts = match text {
             // As JSON a character has six bytes at most.
             Some(text) => vec![cut(&text, TEXTS / 6, |_| String::new())],
-            None => {
-                brief::paragraphs(batch, sender, &CardText, TEXTS, |text| json_bytes(text) + 90)
-            }
+            None => brief::paragraphs(batch, sender, &CardText, TEXTS, |text| {
+                json_bytes(text) + 90
+            }),
         };
         texts.extend(trouble.iter().map(|reason| escape(reason)));
         let block = |text: &String| {
@@ -136,7 +150,9 @@ impl Teams {
                 "type": "TextBlock", "text": title, "wrap": true, "size": "Large", "weight": "Bolder",
             }],
         });
-        let body: Vec<Value> = std::iter::once(heading).chain(texts.iter().map(block)).collect();
+        let body: Vec<Value> = std::iter::once(heading)
+            .chain(texts.iter().map(block))
+            .collect();
         let mut card = json!({
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",

@@ -8,6 +8,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_core::{Notification, Severity};
+use bellwether_http::{Access, parse_url};
+use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,9 +19,6 @@ use super::brief::{self, Markup, Tone, shorten, width};
 use super::http::{Endpoint, Failed, Taken, check_literal, check_secret, secret};
 use super::texts::{Texts, Told, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use bellwether_core::{Notification, Severity};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 
 bellwether_schema::section! {
     /// Channel of type `telegram`: sends a message per group to a chat, as a bot.
@@ -57,14 +57,26 @@ const TITLE: usize = 300;
 
 impl TelegramChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        check_secret("token", self.token.as_ref(), self.token_file.as_ref(), at, problems);
+        check_secret(
+            "token",
+            self.token.as_ref(),
+            self.token_file.as_ref(),
+            at,
+            problems,
+        );
         check_literal(self.token.as_ref(), problems);
         let number = self.chat_id.parse::<i64>().is_ok();
         let letters = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let name = self.chat_id.strip_prefix('@').is_some_and(|n| !n.is_empty() && letters(n));
+        let name = self
+            .chat_id
+            .strip_prefix('@')
+            .is_some_and(|n| !n.is_empty() && letters(n));
         if !number && !name {
             problems
-                .error(&self.chat_id.at, format!("not a chat: {:?}", self.chat_id.value))
+                .error(
+                    &self.chat_id.at,
+                    format!("not a chat: {:?}", self.chat_id.value),
+                )
                 .hint("a number such as -1001234567890, or \"@name\"");
         }
         if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
@@ -92,7 +104,12 @@ impl TelegramChannel {
         let url = url.map_err(|error| format!("api_url and token make no URL: {error}"))?;
         let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.hiding(&token);
         let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
-        Ok(Box::new(Telegram { settings: self.clone(), context, endpoint, texts }))
+        Ok(Box::new(Telegram {
+            settings: self.clone(),
+            context,
+            endpoint,
+            texts,
+        }))
     }
 }
 
@@ -159,7 +176,9 @@ impl Telegram {
         let said = taken.said?;
         match serde_json::from_str::<Value>(&said) {
             Ok(said) if said["ok"] == true => Ok(()),
-            _ => Err(self.endpoint.unsuccessful(true, "something that is not Telegram's")),
+            _ => Err(self
+                .endpoint
+                .unsuccessful(true, "something that is not Telegram's")),
         }
     }
 
@@ -186,7 +205,11 @@ impl Telegram {
     /// Title and text, and whether all of the markup is ours.
     fn text(&self, batch: &Batch) -> (String, bool) {
         let sender = &self.context.sender;
-        let Told { title, text, trouble } = self.texts.told(batch, &self.context);
+        let Told {
+            title,
+            text,
+            trouble,
+        } = self.texts.told(batch, &self.context);
         let title = shorten(&title.unwrap_or_else(|| brief::title(batch)), TITLE);
         let title = format!("{} <b>{}</b>", mark(brief::tone(batch)), escape(&title));
         let mut end: Vec<_> = trouble.iter().map(|reason| escape(reason)).collect();
@@ -201,7 +224,9 @@ impl Telegram {
                 brief::paragraphs(batch, sender, &Html, room, cost).join("\n\n")
             }
         };
-        let parts = [title, body, end].into_iter().filter(|part| !part.is_empty());
+        let parts = [title, body, end]
+            .into_iter()
+            .filter(|part| !part.is_empty());
         (parts.collect::<Vec<_>>().join("\n\n"), own)
     }
 }
@@ -218,13 +243,21 @@ fn mark(tone: Tone) -> &'static str {
 }
 
 fn escape(plain: &str) -> String {
-    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    plain
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// The ends of the tags that are open at the end of `html`.
 fn closing(html: &str) -> String {
     let mut open: Vec<&str> = Vec::new();
-    for tag in html.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
+    for tag in html
+        .split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next())
+    {
         match tag.strip_prefix('/') {
             Some(name) => {
                 if let Some(at) = open.iter().rposition(|other| *other == name.trim()) {

@@ -7,14 +7,14 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_schema::{Diagnostics, Literal, SourceLocation, Spanned};
+use bellwether_template::described;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Error};
 
 use super::brief::{one_line, shorten, width};
 use super::{Batch, Context, DeliveryError};
 use crate::wire::Webhook;
-use bellwether_schema::{Diagnostics, Literal, SourceLocation, Spanned};
-use bellwether_template::described;
 
 /// Most alerts that a template sees.
 const MOST: usize = 1000;
@@ -93,7 +93,11 @@ impl Texts {
         };
         let title = rendered("title").map(|title| one_line(&title, usize::MAX));
         let text = rendered("text");
-        Told { title, text, trouble }
+        Told {
+            title,
+            text,
+            trouble,
+        }
     }
 }
 
@@ -125,8 +129,11 @@ pub(super) fn judged(rendered: Result<String, Error>) -> Result<String, String> 
 /// Whether nobody would see anything of `text`.
 pub(super) fn is_blank(text: &str) -> bool {
     // Soft hyphen, zero-width space and joiners, word joiner, byte order mark.
-    let unseen = ['\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}'];
-    text.chars().all(|c| c.is_whitespace() || c.is_control() || unseen.contains(&c))
+    let unseen = [
+        '\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}',
+    ];
+    text.chars()
+        .all(|c| c.is_whitespace() || c.is_control() || unseen.contains(&c))
 }
 
 /// Whether `text` holds a template.
@@ -152,7 +159,11 @@ impl Key {
                 .map_err(|error| format!("invalid template: {}", described(&error)))?;
             template = Some(environment);
         }
-        Ok(Self { name: name.to_owned(), text: text.to_owned(), template })
+        Ok(Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            template,
+        })
     }
 
     /// The same of a key that may be absent, or empty, which is the same.
@@ -187,7 +198,9 @@ impl Key {
     /// # Errors
     /// The template fails, or gives nothing: nobody knows then where to send this.
     pub(super) fn of(&self, batch: &Batch, context: &Context) -> Result<String, DeliveryError> {
-        let Some(environment) = &self.template else { return Ok(self.text.clone()) };
+        let Some(environment) = &self.template else {
+            return Ok(self.text.clone());
+        };
         match render(environment, &self.name, batch, context) {
             Some(Ok(text)) => Ok(one_line(&text, usize::MAX)),
             Some(Err(error)) => {
@@ -275,8 +288,16 @@ mod tests {
             assert!(width(&cut) <= longest, "{longest}: {cut}");
             let kept = cut.strip_suffix("\n… (cut: the text is too long)").unwrap();
             assert!(text.starts_with(kept));
-            assert_eq!(kept.matches('<').count(), kept.matches('>').count(), "{cut}");
-            assert_eq!(kept.matches('&').count(), kept.matches(';').count(), "{cut}");
+            assert_eq!(
+                kept.matches('<').count(),
+                kept.matches('>').count(),
+                "{cut}"
+            );
+            assert_eq!(
+                kept.matches('&').count(),
+                kept.matches(';').count(),
+                "{cut}"
+            );
         }
         assert_eq!(cut("short", 40, |_| String::new()), "short");
     }

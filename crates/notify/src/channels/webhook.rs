@@ -5,19 +5,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use minijinja::Environment;
-use minijinja::value::Serde;
-use reqwest::Method;
-
-use crate::wire::Webhook;
 use bellwether_core::Notification;
 use bellwether_http::{Access, BasicAuth, parse_url};
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use bellwether_template as templates;
+use minijinja::Environment;
+use minijinja::value::Serde;
+use reqwest::Method;
 
 use super::http::{Endpoint, check_url, secret};
 use super::texts::{is_blank, judged};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use crate::wire::Webhook;
 
 bellwether_schema::string_enum! {
     /// HTTP methods of a webhook.
@@ -102,7 +101,10 @@ impl WebhookChannel {
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
-        let template = self.template.as_ref().filter(|template| !is_blank(template));
+        let template = self
+            .template
+            .as_ref()
+            .filter(|template| !is_blank(template));
         let template = template.map(|template| compile(template)).transpose();
         Ok(Box::new(Receiver {
             endpoint: Endpoint::open(url, self.access(), context.clock.clone())?
@@ -136,7 +138,10 @@ impl Channel for Receiver {
                 WebhookMethod::Post => Method::POST,
                 WebhookMethod::Put => Method::PUT,
             };
-            let sent = self.endpoint.send(method, self.endpoint.url().clone(), body).await;
+            let sent = self
+                .endpoint
+                .send(method, self.endpoint.url().clone(), body)
+                .await;
             let mut error = match sent {
                 Ok(_) => return Ok(()),
                 Err(failed) => failed.error,
@@ -175,7 +180,11 @@ impl Receiver {
             }
         };
         if let Some(error) = &trouble {
-            tracing::warn!(channel = name, error, "Alertmanager's document is sent instead");
+            tracing::warn!(
+                channel = name,
+                error,
+                "Alertmanager's document is sent instead"
+            );
         }
         let body = serde_json::to_string(&document);
         let body = body.map_err(|error| DeliveryError::permanent(error.to_string()))?;
@@ -187,11 +196,12 @@ impl Receiver {
 mod tests {
     use std::sync::Arc;
 
+    use bellwether_core::{Status, UnixMillis};
+    use bellwether_schema::{Decode, DecodeContext};
+
     use super::super::{Sender, WallClock};
     use super::*;
     use crate::samples::{batch, notification};
-    use bellwether_core::{Status, UnixMillis};
-    use bellwether_schema::{Decode, DecodeContext};
 
     fn decode(text: &str) -> (WebhookChannel, Vec<String>) {
         let mut problems = Diagnostics::default();
@@ -199,7 +209,14 @@ mod tests {
         let mut cx = DecodeContext::new(&mut problems, &|_| None);
         let channel = WebhookChannel::decode(&node, &mut cx).unwrap();
         channel.check(&SourceLocation::default(), &mut problems);
-        (channel, problems.into_sorted().iter().map(ToString::to_string).collect())
+        (
+            channel,
+            problems
+                .into_sorted()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        )
     }
 
     fn receiver(text: &str) -> Receiver {
@@ -209,9 +226,16 @@ mod tests {
         let clock: WallClock = Arc::new(UnixMillis::default);
         Receiver {
             endpoint: Endpoint::open(url, settings.access(), clock.clone()).unwrap(),
-            template: settings.template.as_ref().map(|template| compile(template).unwrap()),
+            template: settings
+                .template
+                .as_ref()
+                .map(|template| compile(template).unwrap()),
             settings,
-            context: Context { name: "pager".into(), sender: Sender::default(), clock },
+            context: Context {
+                name: "pager".into(),
+                sender: Sender::default(),
+                clock,
+            },
         }
     }
 
@@ -219,14 +243,38 @@ mod tests {
     fn what_is_declared_is_judged() {
         for (text, expected) in [
             ("{}", "missing key \"url\""),
-            ("{url: 'http://a', url_file: /b}", "both `url` and `url_file`"),
-            ("{url: a}", "1:7: url: not a URL: relative URL without a base"),
-            ("{url: 'ftp://user:pass@a'}", "url: not an HTTP URL: its scheme is \"ftp\""),
-            ("{url: 'http://a', headers: {'a b': x}}", "not a header name: \"a b\""),
-            ("{url: 'http://a', headers: {x: \"a\\nb\"}}", "not a header value: that of \"x\""),
-            ("{url: 'http://a', timeout: 0}", "timeout: must be longer than 0s"),
-            ("{url: 'http://a', max_alerts: 0}", "max_alerts: must be at least 1"),
-            ("{url: 'http://a', template: '{{ a'}", "template: invalid template: syntax error"),
+            (
+                "{url: 'http://a', url_file: /b}",
+                "both `url` and `url_file`",
+            ),
+            (
+                "{url: a}",
+                "1:7: url: not a URL: relative URL without a base",
+            ),
+            (
+                "{url: 'ftp://user:pass@a'}",
+                "url: not an HTTP URL: its scheme is \"ftp\"",
+            ),
+            (
+                "{url: 'http://a', headers: {'a b': x}}",
+                "not a header name: \"a b\"",
+            ),
+            (
+                "{url: 'http://a', headers: {x: \"a\\nb\"}}",
+                "not a header value: that of \"x\"",
+            ),
+            (
+                "{url: 'http://a', timeout: 0}",
+                "timeout: must be longer than 0s",
+            ),
+            (
+                "{url: 'http://a', max_alerts: 0}",
+                "max_alerts: must be at least 1",
+            ),
+            (
+                "{url: 'http://a', template: '{{ a'}",
+                "template: invalid template: syntax error",
+            ),
             (
                 "{url: 'http://a', bearer_token: t, headers: {Authorization: x}}",
                 "more than one kind of authorization",

@@ -3,19 +3,21 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use bellwether_core::Alert;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::Delivery;
 use crate::channels::DeliveryError;
-use bellwether_core::Alert;
 
 impl Delivery {
     /// Reminds the receiver of what stands as often as the channel asks for, beginning at once.
     /// Does not end.
     pub(crate) async fn refresh(self: Arc<Self>) {
-        let Some(every) = self.channel.refresh_interval() else { return pending().await };
+        let Some(every) = self.channel.refresh_interval() else {
+            return pending().await;
+        };
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failing = false;
@@ -33,7 +35,12 @@ impl Delivery {
 
     /// Alerts that the channel was told of or is about to be.
     fn standing(&self) -> Vec<Arc<Alert>> {
-        self.mailbox.outbox.lock().open().map(|(alert, _)| alert.clone()).collect()
+        self.mailbox
+            .outbox
+            .lock()
+            .open()
+            .map(|(alert, _)| alert.clone())
+            .collect()
     }
 
     /// One reminder. A channel that panics costs it and no more.

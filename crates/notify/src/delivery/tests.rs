@@ -3,18 +3,18 @@
 mod outage;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 
+use bellwether_core::{Now, Severity, Transition};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::super::channels::Attempt;
-use parking_lot::Mutex;
-
 use super::super::samples::{firing, level, resolved, told};
 use super::*;
 use crate::ChannelSettings;
-use bellwether_core::{Now, Severity, Transition};
-use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
 /// What the channel does with one attempt.
 enum Act {
@@ -53,9 +53,10 @@ impl Channel for Scripted {
             match act {
                 None | Some(Act::Take) => Ok(()),
                 Some(Act::Refuse) => Err(DeliveryError::permanent("no")),
-                Some(Act::Fail(retry_after)) => {
-                    Err(DeliveryError { retry_after, ..DeliveryError::transient("not now") })
-                }
+                Some(Act::Fail(retry_after)) => Err(DeliveryError {
+                    retry_after,
+                    ..DeliveryError::transient("not now")
+                }),
                 Some(Act::Panic) => panic!("a channel at its end"),
             }
         })
@@ -72,12 +73,18 @@ fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<M
     let node = bellwether_schema::parse(&format!("{{type: log, {more}}}")).unwrap();
     let settings =
         ChannelSettings::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-    let heard = Arc::new(Mutex::new(Heard { acts: acts.into(), ..Heard::default() }));
+    let heard = Arc::new(Mutex::new(Heard {
+        acts: acts.into(),
+        ..Heard::default()
+    }));
     let delivery = Delivery {
         mailbox: Arc::new(Mailbox::open("test", None, Now::default())),
         filter: Filter::new(&settings.common),
         common: settings.common,
-        channel: Box::new(Scripted { start: Instant::now(), heard: heard.clone() }),
+        channel: Box::new(Scripted {
+            start: Instant::now(),
+            heard: heard.clone(),
+        }),
         clock: Arc::new(Now::default),
         random: || 1.0,
         observer: Arc::new({
@@ -85,7 +92,10 @@ fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<M
             move |event| {
                 let told = event.notification;
                 let (status, rule) = (told.status.as_str(), &told.alert.rule);
-                heard.lock().events.push(format!("{status} {rule} {:?}", event.outcome));
+                heard
+                    .lock()
+                    .events
+                    .push(format!("{status} {rule} {:?}", event.outcome));
             }
         }),
     };
@@ -109,17 +119,32 @@ async fn drained(delivery: &Arc<Delivery>) {
 }
 
 fn texts(heard: &Mutex<Heard>) -> Vec<String> {
-    heard.lock().attempts.iter().map(|(_, texts)| texts.join(", ")).collect()
+    heard
+        .lock()
+        .attempts
+        .iter()
+        .map(|(_, texts)| texts.join(", "))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn waits_double_and_what_the_receiver_asks_for_is_kept_to() {
     let ask = Some(Duration::from_secs(60));
-    let acts = [Act::Fail(None), Act::Fail(None), Act::Fail(None), Act::Fail(ask)];
+    let acts = [
+        Act::Fail(None),
+        Act::Fail(None),
+        Act::Fail(None),
+        Act::Fail(ask),
+    ];
     let (delivery, heard) = delivery("retry: {initial: 1s, max: 3s}", acts);
     accept(&delivery, &[firing("a", "/")]);
     drained(&delivery).await;
-    let seconds: Vec<u64> = heard.lock().attempts.iter().map(|(at, _)| at.as_secs()).collect();
+    let seconds: Vec<u64> = heard
+        .lock()
+        .attempts
+        .iter()
+        .map(|(at, _)| at.as_secs())
+        .collect();
     assert_eq!(seconds, [0, 1, 3, 6, 66]);
     let failed = |attempt: u32, wait: u64| {
         format!("firing a Failed {{ attempt: {attempt}, error: \"not now\", retry_in: {wait}s }}")
@@ -161,7 +186,10 @@ async fn how_long_a_channel_fails_is_judged_by_the_monotonic_clock() {
         }
         sleep(Duration::from_millis(1)).await;
     };
-    assert!(since.mono < MonoMillis(500) && since.wall >= UnixMillis(86_400_000), "{since:?}");
+    assert!(
+        since.mono < MonoMillis(500) && since.wall >= UnixMillis(86_400_000),
+        "{since:?}"
+    );
     stop.cancel();
     task.await.unwrap();
 }
@@ -179,7 +207,10 @@ async fn a_panic_costs_one_attempt() {
 async fn a_batch_holds_an_alert_once_and_a_refused_one_is_tried_piece_by_piece() {
     let acts = [Act::Refuse, Act::Take, Act::Refuse, Act::Take];
     let (delivery, heard) = delivery("name: a", acts);
-    accept(&delivery, &[firing("a", "/"), firing("b", "/"), resolved("a", "/")]);
+    accept(
+        &delivery,
+        &[firing("a", "/"), firing("b", "/"), resolved("a", "/")],
+    );
     drained(&delivery).await;
     assert_eq!(
         texts(&heard),
@@ -197,7 +228,15 @@ async fn a_batch_holds_an_alert_once_and_a_refused_one_is_tried_piece_by_piece()
 async fn the_observer_hears_what_becomes_of_each() {
     let acts = [Act::Refuse, Act::Refuse, Act::Take, Act::Refuse];
     let (delivery, heard) = delivery("queue: {capacity: 2}", acts);
-    accept(&delivery, &[firing("a", "/"), resolved("a", "/"), firing("b", "/"), firing("c", "/")]);
+    accept(
+        &delivery,
+        &[
+            firing("a", "/"),
+            resolved("a", "/"),
+            firing("b", "/"),
+            firing("c", "/"),
+        ],
+    );
     drained(&delivery).await;
     accept(&delivery, &[firing("d", "/"), resolved("d", "/")]);
     drained(&delivery).await;
@@ -251,10 +290,16 @@ async fn an_alert_that_falls_below_the_least_severity_is_over_for_the_channel() 
 #[tokio::test(start_paused = true)]
 async fn what_ended_unwatched_is_resolved_once() {
     let (delivery, heard) = delivery("rules: [a, b]", []);
-    accept(&delivery, &[firing("a", "/"), firing("b", "/"), firing("c", "/")]);
+    accept(
+        &delivery,
+        &[firing("a", "/"), firing("b", "/"), firing("c", "/")],
+    );
     let standing = HashSet::from([firing("b", "/").alert.fingerprint]);
     delivery.reconcile(&standing, UnixMillis(1));
     delivery.reconcile(&standing, UnixMillis(2));
     drained(&delivery).await;
-    assert_eq!(texts(&heard).join(", "), "firing a warning, firing b warning, resolved a warning");
+    assert_eq!(
+        texts(&heard).join(", "),
+        "firing a warning, firing b warning, resolved a warning"
+    );
 }

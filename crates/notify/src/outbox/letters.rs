@@ -9,8 +9,9 @@
 
 use std::sync::Arc;
 
-use super::{Entry, Outbox, Record, Told, end_of};
 use bellwether_core::{Alert, Cause, Fingerprint, Group, Notification, Now, Status, UnixMillis};
+
+use super::{Entry, Outbox, Record, Told, end_of};
 
 /// One notification that was given up.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +55,10 @@ impl Letter {
     /// What is told when it is sent again.
     fn again(&self) -> impl Iterator<Item = Notification> {
         let both = [Some(&self.notification), self.end.as_ref()];
-        both.into_iter().flatten().map(|one| Notification { cause: Cause::Resend, ..one.clone() })
+        both.into_iter().flatten().map(|one| Notification {
+            cause: Cause::Resend,
+            ..one.clone()
+        })
     }
 }
 
@@ -67,9 +71,18 @@ impl Outbox {
     /// The notification `seq` is given up; what makes no sense without it is too. It is kept as a
     /// letter, unless the queue holds a newer word about its alert.
     pub(crate) fn give_up(&mut self, seq: u64, why: &GivenUp<'_>) -> Vec<Record> {
-        let Some(index) = self.index(seq) else { return Vec::new() };
-        let Entry { episode, notification, .. } = self.queue[index].clone();
-        let silent = self.episodes.get(&episode).is_some_and(|episode| episode.silent);
+        let Some(index) = self.index(seq) else {
+            return Vec::new();
+        };
+        let Entry {
+            episode,
+            notification,
+            ..
+        } = self.queue[index].clone();
+        let silent = self
+            .episodes
+            .get(&episode)
+            .is_some_and(|episode| episode.silent);
         let before = self.given_up.len();
         let mut records = self.apply_one(Record::Drop(seq));
         let follower = self.given_up.get(before + 1).cloned();
@@ -111,9 +124,14 @@ impl Outbox {
         now: Now,
         offer: impl Fn(&mut Self, &Notification) -> Vec<Record>,
     ) -> Vec<Record> {
-        let Some(letter) = self.letters.get(&seq).cloned() else { return Vec::new() };
+        let Some(letter) = self.letters.get(&seq).cloned() else {
+            return Vec::new();
+        };
         let mut records = self.apply_one(Record::Forget(seq));
-        let open = self.open.get(&letter.alert()).and_then(|id| self.episodes.get(id));
+        let open = self
+            .open
+            .get(&letter.alert())
+            .and_then(|id| self.episodes.get(id));
         if let Some(open) = open
             && (open.waiting > 0 || !letter.is_unended())
         {
@@ -128,7 +146,10 @@ impl Outbox {
             }
             // The firing was told, so its episode is open until this is.
             let alert = letter.notification.alert.clone();
-            let told = Told { first: now.at(alert.starts()), last: now.at(letter.at) };
+            let told = Told {
+                first: now.at(alert.starts()),
+                last: now.at(letter.at),
+            };
             let (id, group) = (self.number(), letter.notification.group.clone());
             records.extend(self.apply_one(Record::Episode {
                 id,
@@ -161,7 +182,10 @@ impl Outbox {
         let mut unended = self.letters.values().filter(|letter| letter.is_unended());
         match unended.find(|letter| letter.alert() == alert && end.status == Status::Resolved) {
             Some(letter) => {
-                let letter = Letter { end: Some(end.clone()), ..letter.clone() };
+                let letter = Letter {
+                    end: Some(end.clone()),
+                    ..letter.clone()
+                };
                 self.apply_one(Record::Letter(Box::new(letter)))
             }
             None => Vec::new(),
@@ -191,7 +215,8 @@ impl Outbox {
 
     /// An alert that the channel knows ended.
     pub(super) fn forget_unended(&mut self, alert: Fingerprint) {
-        self.letters.retain(|_, letter| letter.alert() != alert || !letter.is_unended());
+        self.letters
+            .retain(|_, letter| letter.alert() != alert || !letter.is_unended());
     }
 }
 
@@ -200,12 +225,17 @@ mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
 
-    use super::super::super::samples::{FIRED, level, notification, told};
-    use super::*;
     use bellwether_core::Severity;
 
-    const REFUSED: GivenUp<'_> =
-        GivenUp { reason: "refused", error: "no", at: UnixMillis(9), keep: 10 };
+    use super::super::super::samples::{FIRED, level, notification, told};
+    use super::*;
+
+    const REFUSED: GivenUp<'_> = GivenUp {
+        reason: "refused",
+        error: "no",
+        at: UnixMillis(9),
+        keep: 10,
+    };
 
     use Status::{Firing, Resolved};
 
@@ -236,7 +266,10 @@ mod tests {
     fn resend(outbox: &mut Outbox) -> Vec<(Status, Cause)> {
         let seq = outbox.letters().next().unwrap().seq;
         outbox.resend(seq, Now::default(), |outbox, one| outbox.offer(one.clone()));
-        outbox.queue().map(|one| (one.notification.status, one.notification.cause)).collect()
+        outbox
+            .queue()
+            .map(|one| (one.notification.status, one.notification.cause))
+            .collect()
     }
 
     #[test]
@@ -257,12 +290,22 @@ mod tests {
             let mut outbox = Outbox::default();
             offer(&mut outbox, Firing);
             for refuse in order {
-                if refuse { next(&mut outbox, false) } else { offer(&mut outbox, Resolved) }
+                if refuse {
+                    next(&mut outbox, false)
+                } else {
+                    offer(&mut outbox, Resolved)
+                }
             }
             assert_eq!((outbox.len(), outbox.letters().count()), (0, 1));
-            assert_eq!(resend(&mut outbox), [(Firing, Cause::Resend), (Resolved, Cause::Resend)]);
+            assert_eq!(
+                resend(&mut outbox),
+                [(Firing, Cause::Resend), (Resolved, Cause::Resend)]
+            );
             let later = UnixMillis(FIRED.0 + 86_400_000);
-            assert!(outbox.stale(Duration::ZERO, later).is_empty(), "as old as it is");
+            assert!(
+                outbox.stale(Duration::ZERO, later).is_empty(),
+                "as old as it is"
+            );
         }
     }
 
@@ -282,7 +325,11 @@ mod tests {
 
         let mut anew = copy(&refused);
         offer(&mut anew, Firing);
-        assert_eq!(resend(&mut anew), [(Firing, Cause::Change)], "it would end what fires");
+        assert_eq!(
+            resend(&mut anew),
+            [(Firing, Cause::Change)],
+            "it would end what fires"
+        );
 
         let mut whole = copy(&refused);
         offer(&mut whole, Firing);
@@ -301,9 +348,16 @@ mod tests {
         let mut outbox = Outbox::default();
         offer(&mut outbox, Firing);
         next(&mut outbox, false);
-        let again = Notification { cause: Cause::Repeat, ..notification("a", "/", Firing) };
+        let again = Notification {
+            cause: Cause::Repeat,
+            ..notification("a", "/", Firing)
+        };
         outbox.offer(again.clone());
-        assert_eq!(resend(&mut copy(&outbox)), [(Firing, Cause::Repeat)], "it is on its way");
+        assert_eq!(
+            resend(&mut copy(&outbox)),
+            [(Firing, Cause::Repeat)],
+            "it is on its way"
+        );
         next(&mut outbox, true);
         assert_eq!(outbox.letters().count(), 0);
 
@@ -324,7 +378,10 @@ mod tests {
         offer(&mut outbox, Firing);
         next(&mut outbox, true);
         assert_eq!(outbox.letters().count(), 1);
-        assert!(resend(&mut copy(&outbox)).is_empty(), "its end would end the new one");
+        assert!(
+            resend(&mut copy(&outbox)).is_empty(),
+            "its end would end the new one"
+        );
         offer(&mut outbox, Resolved);
         next(&mut outbox, true);
         assert_eq!(resend(&mut outbox).len(), 2);
@@ -334,7 +391,10 @@ mod tests {
     fn an_alert_refused_again_and_again_is_one_letter_and_the_oldest_make_room() {
         let mut outbox = Outbox::default();
         for _ in 0..3 {
-            let again = Notification { cause: Cause::Repeat, ..notification("a", "/", Firing) };
+            let again = Notification {
+                cause: Cause::Repeat,
+                ..notification("a", "/", Firing)
+            };
             outbox.offer(again);
             next(&mut outbox, false);
         }
@@ -344,8 +404,10 @@ mod tests {
             let seq = outbox.queue().next().unwrap().seq;
             outbox.give_up(seq, &GivenUp { keep: 2, ..REFUSED });
         }
-        let mounts: Vec<&str> =
-            outbox.letters().map(|one| one.notification.alert.label("mount")).collect();
+        let mounts: Vec<&str> = outbox
+            .letters()
+            .map(|one| one.notification.alert.label("mount"))
+            .collect();
         assert_eq!(mounts, ["/2", "/3"]);
     }
 
@@ -360,7 +422,10 @@ mod tests {
         assert!(outbox.gone(&HashSet::new(), FIRED).is_empty());
 
         let beat = notification("beat", "/", Firing);
-        outbox.offer(Notification { cause: Cause::Heartbeat, ..beat });
+        outbox.offer(Notification {
+            cause: Cause::Heartbeat,
+            ..beat
+        });
         next(&mut outbox, false);
         assert_eq!(outbox.letters().count(), 1);
     }
@@ -376,7 +441,10 @@ mod tests {
             }
             next(&mut outbox, false);
             outbox.close_untold(&over);
-            assert!(outbox.letters().all(|letter| letter.end.is_some()), "{ends_first}");
+            assert!(
+                outbox.letters().all(|letter| letter.end.is_some()),
+                "{ends_first}"
+            );
             let seq = outbox.letters().next().unwrap().seq;
             outbox.resend(seq, Now::default(), |outbox, one| match one.status {
                 Firing => outbox.offer(one.clone()),

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use bellwether_core::{LabelSet, METRIC_NAME};
+use bellwether_matcher::{LabelMatcher, ValueTest};
 use hashbrown::{HashMap, HashSet};
 
 use crate::ast::{Call, Expr, TimeModifiers};
@@ -10,8 +12,6 @@ use crate::labels::{shown, with};
 use crate::query::QueryError;
 use crate::queryable::SampledSeries;
 use crate::selector::{Moment, matchers_of, millis};
-use bellwether_core::{LabelSet, METRIC_NAME};
-use bellwether_matcher::{LabelMatcher, ValueTest};
 
 /// Labels by which an info series and the series it tells of find each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
@@ -26,7 +26,11 @@ pub(super) fn info(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
             let mut alternatives = matchers_of(selector);
             Wanted::new(alternatives.pop().unwrap_or_default())?
         }
-        Some(_) => return Err(QueryError::BadData("info needs a selector of labels".into())),
+        Some(_) => {
+            return Err(QueryError::BadData(
+                "info needs a selector of labels".into(),
+            ));
+        }
     };
     let lines = eval.lines(base)?;
     // Info series tell nothing of each other.
@@ -53,13 +57,17 @@ struct Wanted {
 
 impl Wanted {
     fn new(matchers: Vec<LabelMatcher>) -> Result<Self, QueryError> {
-        let (mut names, data): (Vec<_>, Vec<_>) =
-            matchers.into_iter().partition(|one| &*one.name == METRIC_NAME);
+        let (mut names, data): (Vec<_>, Vec<_>) = matchers
+            .into_iter()
+            .partition(|one| &*one.name == METRIC_NAME);
         if names.is_empty() {
             names.push(LabelMatcher::equal(METRIC_NAME, USUAL));
         } else if names.iter().all(|one| one.test.operator().starts_with('!')) {
             let test = ValueTest::regex(".+_info", false).map_err(QueryError::BadData)?;
-            names.push(LabelMatcher { name: METRIC_NAME.into(), test });
+            names.push(LabelMatcher {
+                name: METRIC_NAME.into(),
+                test,
+            });
         }
         Ok(Self { names, data })
     }
@@ -119,7 +127,9 @@ impl Told {
         let times: Vec<i64> = eval.grid.times().map(at).collect();
         let lookback = millis(eval.options.lookback);
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
-            return Ok(Self { by_target: HashMap::new() });
+            return Ok(Self {
+                by_target: HashMap::new(),
+            });
         };
         let matchers: Vec<LabelMatcher> =
             wanted.names.iter().chain(&wanted.data).cloned().collect();
@@ -130,13 +140,22 @@ impl Told {
         for series in found {
             eval.guard.charge(times.len())?;
             let taken = times.iter().map(|at| {
-                let index = series.times.partition_point(|time| time <= at).checked_sub(1)?;
+                let index = series
+                    .times
+                    .partition_point(|time| time <= at)
+                    .checked_sub(1)?;
                 let fresh = series.times[index] > at - lookback;
                 let there = fresh && !SampledSeries::is_stale(series.values[index]);
                 there.then(|| series.times[index])
             });
-            let info = Info { taken: taken.collect(), labels: series.labels };
-            by_target.entry(target(&info.labels)).or_default().push(info);
+            let info = Info {
+                taken: taken.collect(),
+                labels: series.labels,
+            };
+            by_target
+                .entry(target(&info.labels))
+                .or_default()
+                .push(info);
         }
         Ok(Self { by_target })
     }
@@ -144,12 +163,17 @@ impl Told {
     /// Refuses info series that cannot be told apart, in steps in which there is anything to tell of: of one name,
     /// of one target, and with samples of one time.
     fn check(&self, eval: &Eval<'_>, lines: &[Line]) -> Result<(), QueryError> {
-        let alike: Vec<&Vec<Info>> =
-            self.by_target.values().filter(|told| told.len() > 1).collect();
+        let alike: Vec<&Vec<Info>> = self
+            .by_target
+            .values()
+            .filter(|told| told.len() > 1)
+            .collect();
         for step in 0..eval.grid.steps() {
             eval.guard.check()?;
             if !alike.is_empty() && lines.iter().any(|line| !absent(line.values[step])) {
-                alike.iter().try_for_each(|told| newest(told, step).map(drop))?;
+                alike
+                    .iter()
+                    .try_for_each(|told| newest(told, step).map(drop))?;
             }
         }
         Ok(())
@@ -163,11 +187,22 @@ impl Told {
         wanted: &Wanted,
         into: &mut Vec<Line>,
     ) -> Result<(), QueryError> {
-        let told = self.by_target.get(&target(&line.labels)).map(Vec::as_slice).unwrap_or_default();
+        let told = self
+            .by_target
+            .get(&target(&line.labels))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let mut made: Vec<Line> = Vec::new();
-        for (step, value) in line.values.iter().enumerate().filter(|(_, value)| !absent(**value)) {
+        for (step, value) in line
+            .values
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| !absent(**value))
+        {
             eval.guard.check()?;
-            let Some(labels) = enriched(&line.labels, told, step, wanted)? else { continue };
+            let Some(labels) = enriched(&line.labels, told, step, wanted)? else {
+                continue;
+            };
             let index = match made.iter().position(|one| one.labels == labels) {
                 Some(index) => index,
                 None => {
@@ -213,7 +248,9 @@ fn enriched(
 fn newest(told: &[Info], step: usize) -> Result<Vec<&Info>, QueryError> {
     let mut latest = HashMap::<&str, (&Info, i64)>::new();
     for info in told {
-        let Some(taken) = info.taken[step] else { continue };
+        let Some(taken) = info.taken[step] else {
+            continue;
+        };
         let best = latest.entry(info.labels.name()).or_insert((info, taken));
         match taken.cmp(&best.1) {
             Ordering::Greater => *best = (info, taken),
@@ -242,7 +279,9 @@ fn moments(eval: &Eval<'_>, base: &Expr) -> Vec<Moment> {
         Expr::MatrixSelector(matrix) => vec![of(&matrix.vs.moment)],
         Expr::Subquery(subquery) => {
             let outer = of(&subquery.moment);
-            std::iter::once(outer).chain(moments(eval, &subquery.expr)).collect()
+            std::iter::once(outer)
+                .chain(moments(eval, &subquery.expr))
+                .collect()
         }
         other => other
             .children()

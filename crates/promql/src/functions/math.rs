@@ -10,7 +10,11 @@ pub(super) fn least(a: f64, b: f64) -> f64 {
     if a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
         return f64::NEG_INFINITY;
     }
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.min(b)
+    }
 }
 
 /// As Go's `math.Max`: NaN wins over all but the most there is.
@@ -18,7 +22,11 @@ pub(super) fn most(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
         return f64::INFINITY;
     }
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
 }
 
 pub(super) fn sign(value: f64) -> f64 {
@@ -44,7 +52,9 @@ pub(super) fn better(
     better: fn(f64, f64) -> f64,
 ) -> Result<Out, QueryError> {
     let (a, b) = (eval.scalar(&call.args[0])?, eval.scalar(&call.args[1])?);
-    Ok(Out::Scalar(a.into_iter().zip(b).map(|(a, b)| better(a, b)).collect()))
+    Ok(Out::Scalar(
+        a.into_iter().zip(b).map(|(a, b)| better(a, b)).collect(),
+    ))
 }
 
 /// Nothing at all in steps whose bounds are the wrong way round.

@@ -50,12 +50,19 @@ pub(super) fn delta(window: &Window<'_>, _: &[f64]) -> Option<f64> {
 
 /// The last two samples.
 fn last_two(window: &Window<'_>) -> Option<([i64; 2], [f64; 2])> {
-    Some((*window.times.last_chunk::<2>()?, *window.values.last_chunk::<2>()?))
+    Some((
+        *window.times.last_chunk::<2>()?,
+        *window.values.last_chunk::<2>()?,
+    ))
 }
 
 pub(super) fn irate(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     let ([from, to], [before, after]) = last_two(window)?;
-    let change = if after < before { after } else { after - before };
+    let change = if after < before {
+        after
+    } else {
+        after - before
+    };
     (to > from).then(|| change / ((to - from) as f64 / 1000.0))
 }
 
@@ -84,7 +91,11 @@ pub(super) fn variance(window: &Window<'_>) -> f64 {
 /// The place of the value that is better than all before it; NaN is worse than any.
 fn best(values: &[f64], better: fn(f64, f64) -> bool) -> Option<usize> {
     (0..values.len()).reduce(|best, at| {
-        if better(values[at], values[best]) || values[best].is_nan() { at } else { best }
+        if better(values[at], values[best]) || values[best].is_nan() {
+            at
+        } else {
+            best
+        }
     })
 }
 
@@ -112,7 +123,13 @@ pub(super) fn changes(window: &Window<'_>, _: &[f64]) -> Option<f64> {
 }
 
 pub(super) fn resets(window: &Window<'_>, _: &[f64]) -> Option<f64> {
-    Some(window.values.windows(2).filter(|two| two[1] < two[0]).count() as f64)
+    Some(
+        window
+            .values
+            .windows(2)
+            .filter(|two| two[1] < two[0])
+            .count() as f64,
+    )
 }
 
 /// The median of the distances from the median.
@@ -122,7 +139,9 @@ pub(super) fn mad(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     }
     let mut values = window.values.to_vec();
     let median = quantile(0.5, &mut values);
-    values.iter_mut().for_each(|value| *value = (*value - median).abs());
+    values
+        .iter_mut()
+        .for_each(|value| *value = (*value - median).abs());
     Some(quantile(0.5, &mut values))
 }
 
@@ -130,7 +149,11 @@ pub(super) fn mad(window: &Window<'_>, _: &[f64]) -> Option<f64> {
 fn regression(window: &Window<'_>, at: i64) -> (f64, f64) {
     let first = window.values[0];
     if window.values.iter().all(|value| *value == first) {
-        return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
+        return if first.is_infinite() {
+            (f64::NAN, f64::NAN)
+        } else {
+            (0.0, first)
+        };
     }
     let [mut x_sum, mut y_sum, mut xy_sum, mut xx_sum] = [Sum::default(); 4];
     for (time, y) in window.times.iter().zip(window.values) {
@@ -162,19 +185,26 @@ pub(super) fn smoothed(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> 
     let arguments = &call.args;
     let (level, trend) = (eval.scalar(&arguments[1])?, eval.scalar(&arguments[2])?);
     for (name, factor, values) in [("smoothing", "sf", &level), ("trend", "tf", &trend)] {
-        if let Some(wrong) = values.iter().find(|value| !(**value > 0.0 && **value < 1.0)) {
+        if let Some(wrong) = values
+            .iter()
+            .find(|value| !(**value > 0.0 && **value < 1.0))
+        {
             return Err(QueryError::Execution(format!(
                 "invalid {name} factor. Expected: 0 < {factor} < 1, got: {wrong:.6}"
             )));
         }
     }
     let ranges = eval.ranges(&arguments[0])?;
-    eval.over_time(ranges, false, |step, window| smooth(window.values, level[step], trend[step]))
-        .map(Out::Vector)
+    eval.over_time(ranges, false, |step, window| {
+        smooth(window.values, level[step], trend[step])
+    })
+    .map(Out::Vector)
 }
 
 fn smooth(values: &[f64], level: f64, trend: f64) -> Option<f64> {
-    let [first, second, ..] = values else { return None };
+    let [first, second, ..] = values else {
+        return None;
+    };
     let (mut before, mut now, mut slope) = (0.0, *first, second - first);
     for (index, value) in values[1..].iter().enumerate() {
         if index > 0 {

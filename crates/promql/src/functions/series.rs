@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+use bellwether_core::{GoQuoted, LabelSet, METRIC_NAME};
+use bellwether_matcher::Replacement;
 use hashbrown::HashMap;
 
 use super::{mapped, quantile_text, short_text};
@@ -15,8 +17,6 @@ use crate::parse::{Refused, pattern};
 use crate::query::QueryError;
 use crate::selector::matchers_of;
 use crate::sum::order;
-use bellwether_core::{GoQuoted, LabelSet, METRIC_NAME};
-use bellwether_matcher::Replacement;
 
 /// Label of a histogram's bucket: its upper bound.
 const LE: &str = "le";
@@ -24,12 +24,18 @@ const LE: &str = "le";
 const MENDED: &str = "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
 
 pub(super) fn time(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
-    Ok(Out::Scalar(eval.grid.times().map(|at| at as f64 / 1000.0).collect()))
+    Ok(Out::Scalar(
+        eval.grid.times().map(|at| at as f64 / 1000.0).collect(),
+    ))
 }
 
 pub(super) fn vector(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
     let values = eval.scalar(&call.args[0])?;
-    Ok(Out::Vector(vec![Line { labels: LabelSet::default(), drop_name: false, values }]))
+    Ok(Out::Vector(vec![Line {
+        labels: LabelSet::default(),
+        drop_name: false,
+        values,
+    }]))
 }
 
 /// The value of the only series, NaN where there is none or several.
@@ -73,10 +79,15 @@ fn every_step(eval: &Eval<'_>, millis: i64) -> Out {
 pub(super) fn timestamp(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
     let argument = call.args[0].unwrapped();
     if let Expr::VectorSelector(selector) = argument {
-        return Ok(Out::Vector(mapped(eval.timestamps(selector)?, |_, value| value)));
+        return Ok(Out::Vector(mapped(
+            eval.timestamps(selector)?,
+            |_, value| value,
+        )));
     }
     let times: Vec<f64> = eval.grid.times().map(|at| at as f64 / 1000.0).collect();
-    Ok(Out::Vector(mapped(eval.lines(argument)?, |step, _| times[step])))
+    Ok(Out::Vector(mapped(eval.lines(argument)?, |step, _| {
+        times[step]
+    })))
 }
 
 /// Functions of native histograms give nothing for floats.
@@ -112,15 +123,23 @@ fn missing(eval: &Eval<'_>, argument: &Expr, lines: &[Line]) -> Vec<Line> {
         Expr::MatrixSelector(matrix) => named_by(&matrix.vs),
         _ => LabelSet::default(),
     };
-    vec![Line { labels, drop_name: false, values }]
+    vec![Line {
+        labels,
+        drop_name: false,
+        values,
+    }]
 }
 
 /// The labels that a selector asks for by value, each where it is asked for once.
 fn named_by(selector: &VectorSelector) -> LabelSet {
     let alternatives = matchers_of(selector);
-    let [matchers] = alternatives.as_slice() else { return LabelSet::default() };
+    let [matchers] = alternatives.as_slice() else {
+        return LabelSet::default();
+    };
     let once = |name: &str| matchers.iter().filter(|one| &*one.name == name).count() == 1;
-    let exact = matchers.iter().filter(|one| &*one.name != METRIC_NAME && once(&one.name));
+    let exact = matchers
+        .iter()
+        .filter(|one| &*one.name != METRIC_NAME && once(&one.name));
     LabelSet::new(exact.filter_map(|one| Some((&*one.name, one.test.exact()?))))
 }
 
@@ -145,8 +164,11 @@ pub(super) fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryEr
     let mut lines = eval.lines(&arguments[0])?;
     for line in &mut lines {
         eval.guard.check()?;
-        let Some(found) = regex.captures(line.labels.get(&source)) else { continue };
-        eval.guard.charge_labels(line.labels.packed().len() + replacement.length(&found))?;
+        let Some(found) = regex.captures(line.labels.get(&source)) else {
+            continue;
+        };
+        eval.guard
+            .charge_labels(line.labels.packed().len() + replacement.length(&found))?;
         let text = replacement.expand(&found);
         relabelled(line, &target, &text);
     }
@@ -168,8 +190,12 @@ pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError
     for line in &mut lines {
         eval.guard.check()?;
         let values: Vec<&str> = sources.iter().map(|name| line.labels.get(name)).collect();
-        let length = values.iter().map(|value| value.len() + separator.len()).sum::<usize>();
-        eval.guard.charge_labels(line.labels.packed().len() + length)?;
+        let length = values
+            .iter()
+            .map(|value| value.len() + separator.len())
+            .sum::<usize>();
+        eval.guard
+            .charge_labels(line.labels.packed().len() + length)?;
         let text = values.join(&separator);
         relabelled(line, &target, &text);
     }
@@ -219,7 +245,9 @@ pub(super) fn sort_by_label(
     let lines = eval.lines(&call.args[0])?;
     warn_of_ranges(eval, call);
     let lines = sorted(lines, eval.guard, |a, b| {
-        let by_names = names.iter().map(|name| natural(a.labels.get(name), b.labels.get(name)));
+        let by_names = names
+            .iter()
+            .map(|name| natural(a.labels.get(name), b.labels.get(name)));
         let unlike = by_names.into_iter().find(|order| order.is_ne());
         let order = unlike.unwrap_or_else(|| a.labels.cmp(&b.labels));
         if falling { order.reverse() } else { order }
@@ -242,7 +270,11 @@ fn sorted<T>(
             let mut run = VecDeque::with_capacity(left.len() + right.len());
             while let (Some(a), Some(b)) = (left.front(), right.front()) {
                 guard.check()?;
-                let from = if order(a, b).is_le() { &mut left } else { &mut right };
+                let from = if order(a, b).is_le() {
+                    &mut left
+                } else {
+                    &mut right
+                };
                 run.extend(from.pop_front());
             }
             run.extend(left.into_iter().chain(right));
@@ -263,7 +295,10 @@ fn natural(a: &str, b: &str) -> Ordering {
         if x.is_ascii_digit() && y.is_ascii_digit() {
             let (number_a, rest_a) = number(a);
             let (number_b, rest_b) = number(b);
-            let order = number_a.len().cmp(&number_b.len()).then_with(|| number_a.cmp(number_b));
+            let order = number_a
+                .len()
+                .cmp(&number_b.len())
+                .then_with(|| number_a.cmp(number_b));
             if order != Ordering::Equal {
                 return order;
             }
@@ -278,7 +313,9 @@ fn natural(a: &str, b: &str) -> Ordering {
 
 /// The digits in front, without leading zeros, and what follows.
 fn number(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     (text[..end].trim_start_matches('0'), &text[end..])
 }
 
@@ -334,9 +371,14 @@ fn per_histogram(
         let mut one = eval.new_line(labels, true)?;
         for (step, value) in one.values.iter_mut().enumerate() {
             eval.guard.check()?;
-            let there = buckets.iter().filter(|(_, line)| !is_absent(line.values[step]));
+            let there = buckets
+                .iter()
+                .filter(|(_, line)| !is_absent(line.values[step]));
             let there: Vec<Bucket> = there
-                .map(|(bound, line)| Bucket { bound: *bound, count: line.values[step] })
+                .map(|(bound, line)| Bucket {
+                    bound: *bound,
+                    count: line.values[step],
+                })
                 .collect();
             if !there.is_empty() {
                 *value = number(step, there, &one.labels);
@@ -348,7 +390,10 @@ fn per_histogram(
 }
 
 pub(super) fn histogram_quantile(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    let q = Quantile { of_steps: eval.scalar(&call.args[0])?, at: call.args[0].span() };
+    let q = Quantile {
+        of_steps: eval.scalar(&call.args[0])?,
+        at: call.args[0].span(),
+    };
     let lines = eval.lines(&call.args[1])?;
     quantiles(eval, &lines, call.args[1].span(), &q).map(Out::Vector)
 }
@@ -368,7 +413,10 @@ fn quantiles(
 ) -> Result<Vec<Line>, QueryError> {
     for wrong in q.of_steps.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
         let text = short_text(*wrong);
-        eval.notes.warn(q.at, format!("quantile value should be between 0 and 1, got {text}"));
+        eval.notes.warn(
+            q.at,
+            format!("quantile value should be between 0 and 1, got {text}"),
+        );
     }
     let times: Vec<i64> = eval.grid.times().collect();
     per_histogram(eval, lines, at, |step, buckets, labels| {
@@ -388,8 +436,14 @@ pub(super) fn histogram_quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, Q
     let label = eval.string(&arguments[1])?;
     let mut all = Vec::new();
     for argument in &arguments[2..] {
-        let q = Quantile { of_steps: eval.scalar(argument)?, at: argument.span() };
-        let text = q.of_steps.first().map_or_else(String::new, |q| quantile_text(*q));
+        let q = Quantile {
+            of_steps: eval.scalar(argument)?,
+            at: argument.span(),
+        };
+        let text = q
+            .of_steps
+            .first()
+            .map_or_else(String::new, |q| quantile_text(*q));
         for line in quantiles(eval, &lines, arguments[0].span(), &q)? {
             let labels = eval.made(with(&drop(&line.labels, &[]), &label, &text))?;
             all.push(Line { labels, ..line });

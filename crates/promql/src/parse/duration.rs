@@ -18,9 +18,13 @@ pub(super) fn parse(text: &str) -> Option<i64> {
         return None;
     }
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0)?;
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .filter(|digits| *digits > 0)?;
         let (number, behind) = rest.split_at(digits);
-        let end = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let end = behind
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(behind.len());
         let (unit, after) = behind.split_at(end);
         // Each once, the longest first.
         let place = units.iter().position(|(name, _)| *name == unit)?;

@@ -27,7 +27,10 @@ pub(super) enum Kind {
 
 impl Token<'_> {
     pub(super) fn span(&self) -> Span {
-        Span { start: self.start, end: self.start + self.text.len() }
+        Span {
+            start: self.start,
+            end: self.start + self.text.len(),
+        }
     }
 
     pub(super) fn is(&self, symbol: &str) -> bool {
@@ -61,9 +64,17 @@ impl Token<'_> {
             Kind::Identifier if self.text.contains(':') => "metric identifier",
             Kind::Identifier => "identifier",
         };
-        let most = if self.kind == Kind::Identifier { 200 } else { 10 };
+        let most = if self.kind == Kind::Identifier {
+            200
+        } else {
+            10
+        };
         let short: String = self.text.chars().take(most).collect();
-        let more = if short.len() < self.text.len() { "..." } else { "" };
+        let more = if short.len() < self.text.len() {
+            "..."
+        } else {
+            ""
+        };
         format!("{named} {short:?}{more}").into()
     }
 }
@@ -80,7 +91,11 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Failed>) {
     let mut tokens = Vec::new();
     let failed = read(text, &mut tokens).err();
     let start = failed.as_ref().map_or(text.len(), |(at, _)| *at);
-    tokens.push(Token { kind: Kind::End, text: "", start });
+    tokens.push(Token {
+        kind: Kind::End,
+        text: "",
+        start,
+    });
     (tokens, failed)
 }
 
@@ -128,7 +143,11 @@ fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), Failed> {
             },
             None => {}
         }
-        tokens.push(Token { kind, text: &rest[..length], start: at });
+        tokens.push(Token {
+            kind,
+            text: &rest[..length],
+            start: at,
+        });
         at += length;
     }
     match (parens, braces, brackets) {
@@ -154,7 +173,10 @@ fn symbol(rest: &str, in_braces: bool) -> Result<usize, String> {
     };
     let first = rest.chars().next().unwrap_or_default();
     let second = rest.chars().nth(1);
-    match (known.iter().find(|symbol| rest.starts_with(**symbol)), second) {
+    match (
+        known.iter().find(|symbol| rest.starts_with(**symbol)),
+        second,
+    ) {
         (Some(&"="), Some('~')) => Err("unexpected character after '=': '~'".into()),
         (Some(symbol), _) => Ok(symbol.len()),
         (None, Some(second)) if first == '!' => {
@@ -177,7 +199,12 @@ fn quoted(text: &str, quote: char) -> Result<usize, String> {
             _ => {}
         }
     }
-    Err(if quote == '`' { "unterminated raw string" } else { "unterminated quoted string" }.into())
+    Err(if quote == '`' {
+        "unterminated raw string"
+    } else {
+        "unterminated quoted string"
+    }
+    .into())
 }
 
 /// A number or a duration in front.
@@ -223,7 +250,11 @@ pub(super) fn value(word: &str) -> Option<f64> {
         let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
         at > 0 && digit(at - 1) && digit(at + 1)
     };
-    if bytes.iter().enumerate().any(|(at, byte)| *byte == b'_' && !between(at)) {
+    if bytes
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| *byte == b'_' && !between(at))
+    {
         return None;
     }
     let plain = lower.replace('_', "");
@@ -253,7 +284,9 @@ pub(super) fn in_range(word: &str) -> bool {
 pub(super) fn unquoted(token: &Token<'_>) -> Result<String, Failed> {
     let text = token.text;
     let quote = text.chars().next().unwrap_or_default();
-    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+    let inner = text
+        .get(1..text.len().saturating_sub(1))
+        .unwrap_or_default();
     if quote == '`' {
         // As in Go, where a source file may have carriage returns.
         return Ok(inner.replace('\r', ""));

@@ -15,12 +15,21 @@ pub(crate) struct Signature {
 }
 
 const fn of(name: &'static str, takes: &'static [ValueType]) -> Signature {
-    Signature { name, takes, least: takes.len(), most: takes.len(), returns: Vector }
+    Signature {
+        name,
+        takes,
+        least: takes.len(),
+        most: takes.len(),
+        returns: Vector,
+    }
 }
 
 /// With the last argument left out, or given.
 const fn optional(name: &'static str, takes: &'static [ValueType]) -> Signature {
-    Signature { least: takes.len() - 1, ..of(name, takes) }
+    Signature {
+        least: takes.len() - 1,
+        ..of(name, takes)
+    }
 }
 
 /// With the last argument any number of times from `least` arguments in all on.
@@ -30,11 +39,18 @@ const fn many(
     least: usize,
     most: usize,
 ) -> Signature {
-    Signature { least, most, ..of(name, takes) }
+    Signature {
+        least,
+        most,
+        ..of(name, takes)
+    }
 }
 
 const fn number(name: &'static str, takes: &'static [ValueType]) -> Signature {
-    Signature { returns: Scalar, ..of(name, takes) }
+    Signature {
+        returns: Scalar,
+        ..of(name, takes)
+    }
 }
 
 /// All, sorted by name.
@@ -82,7 +98,12 @@ static ALL: [Signature; 89] = [
     of("increase", &[Matrix]),
     optional("info", &[Vector, Vector]),
     of("irate", &[Matrix]),
-    many("label_join", &[Vector, String, String, String], 3, usize::MAX),
+    many(
+        "label_join",
+        &[Vector, String, String, String],
+        3,
+        usize::MAX,
+    ),
     of("label_replace", &[Vector, String, String, String, String]),
     of("last_over_time", &[Matrix]),
     of("ln", &[Vector]),
@@ -132,7 +153,9 @@ static ALL: [Signature; 89] = [
 
 /// The function called `name`.
 pub(super) fn find(name: &str) -> Option<&'static Signature> {
-    ALL.binary_search_by(|known| known.name.cmp(name)).ok().map(|at| &ALL[at])
+    ALL.binary_search_by(|known| known.name.cmp(name))
+        .ok()
+        .map(|at| &ALL[at])
 }
 
 #[cfg(test)]

@@ -1,19 +1,30 @@
 use std::sync::Arc;
 
+use bellwether_core::{Kind, LabelSet};
+
 use super::super::batch::Point;
 use super::*;
-use bellwether_core::{Kind, LabelSet};
 
 fn chunk() -> Chunk {
     chunk_of(&[(1, 2.0, 0), (300, SampledSeries::stale(), 0)])
 }
 
 fn chunk_of(samples: &[(i64, f64, i64)]) -> Chunk {
-    let family = Family { name: "up".into(), kind: Kind::Gauge, help: Arc::from("Is it up.") };
+    let family = Family {
+        name: "up".into(),
+        kind: Kind::Gauge,
+        help: Arc::from("Is it up."),
+    };
     let labels = LabelSet::new([("__name__", "up"), ("job", "up")]);
-    let points = samples.iter().map(|&(at, value, since)| Point { at, value, since });
+    let points = samples
+        .iter()
+        .map(|&(at, value, since)| Point { at, value, since });
     Chunk {
-        series: vec![Series { labels, samples: points.collect(), family: Some(family) }],
+        series: vec![Series {
+            labels,
+            samples: points.collect(),
+            family: Some(family),
+        }],
         samples: samples.len(),
         newest: 300,
     }
@@ -44,7 +55,12 @@ fn samples_by_hand() -> Vec<u8> {
 #[test]
 fn version_1_byte_for_byte() {
     let label = |name: &[u8], value: &[u8]| field(1, &[field(1, name), field(2, value)].concat());
-    let series = [label(b"__name__", b"up"), label(b"job", b"up"), samples_by_hand()].concat();
+    let series = [
+        label(b"__name__", b"up"),
+        label(b"job", b"up"),
+        samples_by_hand(),
+    ]
+    .concat();
     assert_eq!(decompressed(Protocol::V1, &[]), field(1, &series));
     let family = chunk().series[0].family.clone().unwrap();
     let metadata = [&[0x08, 2][..], &field(2, b"up"), &field(4, b"Is it up.")].concat();
@@ -57,16 +73,30 @@ fn version_1_byte_for_byte() {
 #[test]
 fn version_2_byte_for_byte() {
     let symbols = ["", "__name__", "up", "job", "Is it up."];
-    let symbols: Vec<u8> = symbols.iter().flat_map(|text| field(4, text.as_bytes())).collect();
+    let symbols: Vec<u8> = symbols
+        .iter()
+        .flat_map(|text| field(4, text.as_bytes()))
+        .collect();
     let metadata = [0x08, 2, 0x18, 4];
-    let series = [field(1, &[1, 2, 3, 2]), samples_by_hand(), field(5, &metadata)].concat();
-    assert_eq!(decompressed(Protocol::V2, &[]), [symbols, field(5, &series)].concat());
+    let series = [
+        field(1, &[1, 2, 3, 2]),
+        samples_by_hand(),
+        field(5, &metadata),
+    ]
+    .concat();
+    assert_eq!(
+        decompressed(Protocol::V2, &[]),
+        [symbols, field(5, &series)].concat()
+    );
 }
 
 /// A sample by hand: value, time, and since when its counter counts, each time below 128.
 fn by_hand(bits: u64, at: u8, since: Option<u8>) -> Vec<u8> {
     let since = since.map_or(vec![], |since| vec![0x18, since]);
-    field(2, &[&[0x09][..], &bits.to_le_bytes(), &[0x10, at], &since].concat())
+    field(
+        2,
+        &[&[0x09][..], &bits.to_le_bytes(), &[0x10, at], &since].concat(),
+    )
 }
 
 fn contains(message: &[u8], part: &[u8]) -> bool {
@@ -78,11 +108,17 @@ fn nan_is_the_normal_one_whatever_its_bits() {
     let nan = [f64::NAN, -f64::NAN, f64::from_bits(0x7ff0_0000_0000_0001)];
     for value in nan {
         let chunk = chunk_of(&[(1, value, 0), (2, SampledSeries::stale(), 0)]);
-        let samples =
-            [by_hand(0x7ff8_0000_0000_0001, 1, None), by_hand(0x7ff0_0000_0000_0002, 2, None)];
+        let samples = [
+            by_hand(0x7ff8_0000_0000_0001, 1, None),
+            by_hand(0x7ff0_0000_0000_0002, 2, None),
+        ];
         for protocol in [Protocol::V1, Protocol::V2] {
             let message = message_of(&chunk, protocol, &[]);
-            assert!(contains(&message, &samples.concat()), "{protocol:?} {:#x}", value.to_bits());
+            assert!(
+                contains(&message, &samples.concat()),
+                "{protocol:?} {:#x}",
+                value.to_bits()
+            );
         }
     }
 }

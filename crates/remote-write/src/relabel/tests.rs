@@ -1,5 +1,6 @@
-use super::*;
 use bellwether_schema::{Decode, DecodeContext};
+
+use super::*;
 
 fn decode(text: &str) -> (Vec<RelabelConfig>, Vec<String>) {
     let mut problems = Diagnostics::default();
@@ -10,22 +11,37 @@ fn decode(text: &str) -> (Vec<RelabelConfig>, Vec<String>) {
     for step in &steps {
         step.check(&SourceLocation::default(), &mut problems);
     }
-    (steps, problems.into_sorted().iter().map(ToString::to_string).collect())
+    (
+        steps,
+        problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    )
 }
 
 fn relabel(text: &str, labels: &[(&str, &str)]) -> Option<String> {
     let (steps, problems) = decode(text);
     assert_eq!(problems, [""; 0], "{text}");
     let relabel = Relabel::new(&steps).unwrap();
-    relabel.apply(&LabelSet::new(labels.iter().copied())).map(|set| {
-        let pairs: Vec<String> =
-            set.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        pairs.join(",")
-    })
+    relabel
+        .apply(&LabelSet::new(labels.iter().copied()))
+        .map(|set| {
+            let pairs: Vec<String> = set
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            pairs.join(",")
+        })
 }
 
 /// Steps, the labels before, and after.
-type Case = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
+type Case = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    Option<&'static str>,
+);
 
 /// Cases of Prometheus's own `relabel_test.go`, and those of its documentation.
 #[test]
@@ -53,11 +69,27 @@ fn as_prometheus_relabels() {
             &[("a", "abc"), ("b", "x")],
             Some("a=abc,b=x"),
         ),
-        ("[{source_labels: [a], regex: no-match, action: drop}]", abc, Some("a=foo,b=bar,c=baz")),
+        (
+            "[{source_labels: [a], regex: no-match, action: drop}]",
+            abc,
+            Some("a=foo,b=bar,c=baz"),
+        ),
         // Anchored: f alone does not match foo.
-        ("[{source_labels: [a], regex: 'f|o', action: drop}]", abc, Some("a=foo,b=bar,c=baz")),
-        ("[{source_labels: [a], regex: no-match, action: keep}]", abc, None),
-        ("[{source_labels: [a], regex: 'f.*', action: keep}]", abc, Some("a=foo,b=bar,c=baz")),
+        (
+            "[{source_labels: [a], regex: 'f|o', action: drop}]",
+            abc,
+            Some("a=foo,b=bar,c=baz"),
+        ),
+        (
+            "[{source_labels: [a], regex: no-match, action: keep}]",
+            abc,
+            None,
+        ),
+        (
+            "[{source_labels: [a], regex: 'f.*', action: keep}]",
+            abc,
+            Some("a=foo,b=bar,c=baz"),
+        ),
         // Without a match nothing is replaced; an empty result removes the label.
         (
             "[{source_labels: [a], regex: no-match, target_label: b, replacement: x}]",
@@ -69,9 +101,17 @@ fn as_prometheus_relabels() {
             abc,
             Some("a=foo,c=baz"),
         ),
-        ("[{target_label: d, replacement: static}]", abc, Some("a=foo,b=bar,c=baz,d=static")),
+        (
+            "[{target_label: d, replacement: static}]",
+            abc,
+            Some("a=foo,b=bar,c=baz,d=static"),
+        ),
         // Without a source, the empty text matches (.*).
-        ("[{source_labels: [gone], target_label: a}]", abc, Some("b=bar,c=baz")),
+        (
+            "[{source_labels: [gone], target_label: a}]",
+            abc,
+            Some("b=bar,c=baz"),
+        ),
         // The target may be made of the match; one that is no label name is left.
         (
             "[{source_labels: [a], regex: 'some-([^-]+)-([^,]+)', target_label: '${1}', replacement: '${2}'}]",
@@ -179,10 +219,22 @@ fn as_prometheus_relabels() {
 fn what_prometheus_refuses_is_refused() {
     for (text, expected) in [
         ("[{source_labels: [a]}]", "replace without `target_label`"),
-        ("[{action: lowercase, source_labels: [a]}]", "lowercase without `target_label`"),
-        ("[{action: hashmod, target_label: a}]", "hashmod without `modulus`"),
-        ("[{action: keep, regex: 'a('}]", "not a regular expression: unclosed group"),
-        ("[{action: labeldrop, regex: a, source_labels: [a]}]", "labeldrop takes `regex` alone"),
+        (
+            "[{action: lowercase, source_labels: [a]}]",
+            "lowercase without `target_label`",
+        ),
+        (
+            "[{action: hashmod, target_label: a}]",
+            "hashmod without `modulus`",
+        ),
+        (
+            "[{action: keep, regex: 'a('}]",
+            "not a regular expression: unclosed group",
+        ),
+        (
+            "[{action: labeldrop, regex: a, source_labels: [a]}]",
+            "labeldrop takes `regex` alone",
+        ),
         (
             "[{action: keepequal, target_label: a, regex: b}]",
             "keepequal takes `source_labels` and `target_label` alone",
@@ -190,7 +242,10 @@ fn what_prometheus_refuses_is_refused() {
         ("[{action: relabel}]", "unknown value \"relabel\""),
     ] {
         let (_, problems) = decode_loosely(text);
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{text}: {problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{text}: {problems:?}"
+        );
     }
 }
 
@@ -202,5 +257,12 @@ fn decode_loosely(text: &str) -> (Option<Vec<RelabelConfig>>, Vec<String>) {
     for step in steps.iter().flatten() {
         step.check(&SourceLocation::default(), &mut problems);
     }
-    (steps, problems.into_sorted().iter().map(ToString::to_string).collect())
+    (
+        steps,
+        problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    )
 }

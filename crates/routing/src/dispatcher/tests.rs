@@ -1,5 +1,8 @@
 //! Scenes on virtual time: what happens, and what each channel is sent.
 
+use bellwether_core::{Cause, Severity, Status};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics};
+
 use super::*;
 use crate::acknowledge::Acknowledgement;
 use crate::flapping::FlappingSettings;
@@ -12,8 +15,6 @@ use crate::settings::{HeartbeatSettings, ReceiverSettings, Routes};
 use crate::silence::SilenceDraft;
 use crate::state_file::State;
 use crate::tree::{RuleTraits, Traits};
-use bellwether_core::{Cause, Severity, Status};
-use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
 bellwether_schema::section! {
     /// What the scenes declare.
@@ -37,7 +38,10 @@ fn routing(yaml: &str) -> Arc<Routing> {
     let scenery =
         Scenery::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     let channels = ["log", "chat", "pager", "mail"].map(|name| (name.to_owned(), true));
-    let traits = RuleTraits { cooldown: None, interval: Duration::from_secs(10) };
+    let traits = RuleTraits {
+        cooldown: None,
+        interval: Duration::from_secs(10),
+    };
     let declared = Declared {
         receivers: &scenery.receivers,
         routes: scenery.routes.as_ref(),
@@ -74,7 +78,10 @@ impl Scene {
     fn new(yaml: &str) -> Self {
         Self {
             dispatcher: Dispatcher::new(routing(yaml), after(0)),
-            feedback: Feedback { judged: MonoMillis::NEVER, ..Feedback::default() },
+            feedback: Feedback {
+                judged: MonoMillis::NEVER,
+                ..Feedback::default()
+            },
             takes: |_, second| Some(second),
             taken: HashMap::new(),
             sent: Vec::new(),
@@ -86,7 +93,9 @@ impl Scene {
     fn advance(&mut self, second: u64) -> Advance {
         let now = after(second);
         let told = |channel: &str, alert| {
-            self.taken.get(&(channel.to_owned(), alert)).map(|at| *at.min(&now.mono))
+            self.taken
+                .get(&(channel.to_owned(), alert))
+                .map(|at| *at.min(&now.mono))
         };
         self.dispatcher.advance(&self.feedback, &told, now)
     }
@@ -108,13 +117,16 @@ impl Scene {
                         self.taken.insert(key, after(at).mono);
                     }
                 }
-                self.sent
-                    .push(format!("{second}s {}: {status} {rule}{mount} {cause}", to.join("+")));
+                self.sent.push(format!(
+                    "{second}s {}: {status} {rule}{mount} {cause}",
+                    to.join("+")
+                ));
             }
         }
         for kept in advance.gates {
             let gate = kept.gate.as_ref().map_or("none", MuteReason::name);
-            self.gates.push(format!("{second}s {}: {gate}", kept.alert.rule));
+            self.gates
+                .push(format!("{second}s {}: {gate}", kept.alert.rule));
         }
     }
 
@@ -178,7 +190,11 @@ fn the_first_route_that_matches_takes_an_alert_and_continue_goes_on() {
     - {receiver: mail, matchers: [instance=host-1, mount=/b]}",
     );
     let worse = critical(disk("/a"));
-    let all = [fires(&worse, after(1)), fires(&disk("/b"), after(1)), fires(&disk("/c"), after(1))];
+    let all = [
+        fires(&worse, after(1)),
+        fires(&disk("/b"), after(1)),
+        fires(&disk("/c"), after(1)),
+    ];
     scene.at(1, &all);
     let mut sent = scene.take_sent();
     sent.sort();
@@ -199,29 +215,53 @@ fn a_group_waits_gathers_and_repeats() {
         "routes: {receiver: chat, group_by: [alertname], group_wait: 30s, group_interval: 5m,
                   repeat_interval: 1h}",
     );
-    scene.at(1, &[fires(&disk("/a"), after(1))]).at(20, &[fires(&disk("/b"), after(20))]);
+    scene
+        .at(1, &[fires(&disk("/a"), after(1))])
+        .at(20, &[fires(&disk("/b"), after(20))]);
     scene.until(100);
     assert_eq!(
         scene.take_sent(),
-        ["31s chat: firing disk/a change", "31s chat: firing disk/b change"]
+        [
+            "31s chat: firing disk/a change",
+            "31s chat: firing disk/b change"
+        ]
     );
     // Later ones wait for the interval, and for each other.
-    scene.at(101, &[fires(&disk("/c"), after(101))]).at(102, &[ends(&disk("/a"), after(102))]);
+    scene
+        .at(101, &[fires(&disk("/c"), after(101))])
+        .at(102, &[ends(&disk("/a"), after(102))]);
     scene.until(1000);
     assert_eq!(
         scene.take_sent(),
-        ["331s chat: firing disk/c change", "331s chat: resolved disk/a change"]
+        [
+            "331s chat: firing disk/c change",
+            "331s chat: resolved disk/a change"
+        ]
     );
     // What fires on is repeated; one that comes long after is told after group_wait.
     scene.until(4000);
     assert_eq!(
         scene.take_sent(),
-        ["3931s chat: firing disk/b repeat", "3931s chat: firing disk/c repeat"]
+        [
+            "3931s chat: firing disk/b repeat",
+            "3931s chat: firing disk/c repeat"
+        ]
     );
-    scene.at(5000, &[ends(&disk("/b"), after(5000)), ends(&disk("/c"), after(5000))]).until(20_000);
+    scene
+        .at(
+            5000,
+            &[
+                ends(&disk("/b"), after(5000)),
+                ends(&disk("/c"), after(5000)),
+            ],
+        )
+        .until(20_000);
     assert_eq!(
         scene.take_sent(),
-        ["5030s chat: resolved disk/b change", "5030s chat: resolved disk/c change"]
+        [
+            "5030s chat: resolved disk/b change",
+            "5030s chat: resolved disk/c change"
+        ]
     );
     assert!(scene.dispatcher.groups.is_empty() && scene.dispatcher.alerts.is_empty());
 }
@@ -244,8 +284,14 @@ fn an_alert_that_gets_worse_moves_to_the_route_for_it() {
     let mild = disk("/a");
     let worse = critical(disk("/a"));
     scene.at(1, &[fires(&mild, after(1))]);
-    let rise = Transition { from: AlertState::Firing, ..fires(&worse, after(5)) };
-    scene.at(5, &[rise]).at(9, &[ends(&worse, after(9))]).until(60);
+    let rise = Transition {
+        from: AlertState::Firing,
+        ..fires(&worse, after(5))
+    };
+    scene
+        .at(5, &[rise])
+        .at(9, &[ends(&worse, after(9))])
+        .until(60);
     assert_eq!(
         scene.sent,
         [
@@ -260,15 +306,29 @@ fn an_alert_that_gets_worse_moves_to_the_route_for_it() {
 #[test]
 fn the_end_of_an_alert_is_offered_to_every_channel() {
     let mut scene = Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}}}"));
-    scene.dispatcher.take(&[fires(&disk("/a"), after(1))], after(1));
+    scene
+        .dispatcher
+        .take(&[fires(&disk("/a"), after(1))], after(1));
     scene.turn(1);
-    scene.dispatcher.take(&[ends(&disk("/a"), after(2)), ends(&disk("/x"), after(2))], after(2));
+    scene.dispatcher.take(
+        &[ends(&disk("/a"), after(2)), ends(&disk("/x"), after(2))],
+        after(2),
+    );
     let advance = scene.advance(2);
-    let to_all = advance.dispatches.iter().filter(|dispatch| dispatch.to.is_none());
-    let told: Vec<_> = to_all.flat_map(|dispatch| &dispatch.notifications).collect();
+    let to_all = advance
+        .dispatches
+        .iter()
+        .filter(|dispatch| dispatch.to.is_none());
+    let told: Vec<_> = to_all
+        .flat_map(|dispatch| &dispatch.notifications)
+        .collect();
     assert_eq!(told.len(), 1, "the unknown one");
     let advance = scene.advance(3);
-    assert_eq!(advance.dispatches.len(), 1, "the one that left its last group");
+    assert_eq!(
+        advance.dispatches.len(),
+        1,
+        "the one that left its last group"
+    );
     assert_eq!(advance.dispatches[0].to, None);
 }
 
@@ -280,12 +340,20 @@ fn an_inhibited_alert_is_told_once_nothing_stands_for_it() {
     ));
     let down = alert("host_down", &[]);
     // Both in one judgement, the target first.
-    scene.at(1, &[fires(&disk("/a"), after(1)), fires(&down, after(1))]).until(100);
+    scene
+        .at(1, &[fires(&disk("/a"), after(1)), fires(&down, after(1))])
+        .until(100);
     assert_eq!(scene.take_sent(), ["1s chat: firing host_down change"]);
     scene.at(101, &[ends(&down, after(101))]).until(200);
     let mut sent = scene.take_sent();
     sent.sort();
-    assert_eq!(sent, ["101s chat: firing disk/a change", "101s chat: resolved host_down change"]);
+    assert_eq!(
+        sent,
+        [
+            "101s chat: firing disk/a change",
+            "101s chat: resolved host_down change"
+        ]
+    );
     assert_eq!(scene.gates[0], "1s disk: inhibited");
     assert!(scene.gates[1].ends_with("disk: none"), "{:?}", scene.gates);
 }
@@ -306,22 +374,41 @@ fn sent_to_chat(scene: &mut Scene) -> Vec<String> {
 fn what_is_no_longer_inhibited_waits_for_others_once_before_it_is_told() {
     let mut scene = Scene::new(SWITCH);
     let switch = alert("switch", &[]);
-    let all =
-        [fires(&switch, after(1)), fires(&disk("/a"), after(1)), fires(&disk("/b"), after(1))];
+    let all = [
+        fires(&switch, after(1)),
+        fires(&disk("/a"), after(1)),
+        fires(&disk("/b"), after(1)),
+    ];
     scene.at(1, &all);
     scene
         .at(100, &[ends(&switch, after(100))])
         .at(110, &[ends(&disk("/a"), after(110))])
         .until(300);
-    assert_eq!(sent_to_chat(&mut scene), ["131s chat: firing disk/b change"]);
-    let gates = ["31s disk: inhibited", "100s disk: uninhibited", "131s disk: none"];
+    assert_eq!(
+        sent_to_chat(&mut scene),
+        ["131s chat: firing disk/b change"]
+    );
+    let gates = [
+        "31s disk: inhibited",
+        "100s disk: uninhibited",
+        "131s disk: none",
+    ];
     let count = |gate: &str| scene.gates.iter().filter(|line| *line == gate).count();
     assert_eq!(gates.map(count), [2, 2, 1], "{:?}", scene.gates);
     // Whoever was told waits for no more than any change does.
     scene.at(400, &[fires(&switch, after(400))]);
-    let worse = Transition { from: AlertState::Firing, ..fires(&critical(disk("/b")), after(410)) };
-    scene.at(410, &[worse]).at(500, &[ends(&switch, after(500))]).until(600);
-    assert_eq!(sent_to_chat(&mut scene), ["500s chat: firing disk/b change"]);
+    let worse = Transition {
+        from: AlertState::Firing,
+        ..fires(&critical(disk("/b")), after(410))
+    };
+    scene
+        .at(410, &[worse])
+        .at(500, &[ends(&switch, after(500))])
+        .until(600);
+    assert_eq!(
+        sent_to_chat(&mut scene),
+        ["500s chat: firing disk/b change"]
+    );
 }
 
 #[test]
@@ -334,8 +421,14 @@ fn who_is_inhibited_again_waits_again() {
         scene.at(second + 20, &[fires(&switch, after(second + 20))]);
     }
     scene.at(220, &[ends(&switch, after(220))]).until(300);
-    assert_eq!(sent_to_chat(&mut scene), ["251s chat: firing disk/a change"]);
-    assert!(scene.dispatcher.state().uninhibited.is_empty(), "told since");
+    assert_eq!(
+        sent_to_chat(&mut scene),
+        ["251s chat: firing disk/a change"]
+    );
+    assert!(
+        scene.dispatcher.state().uninhibited.is_empty(),
+        "told since"
+    );
 }
 
 /// The source ended while the group of the other waited for its first message.
@@ -354,10 +447,20 @@ fn a_silence_that_ends_is_waited_for_no_longer() {
     let switch = alert("switch", &[]);
     scene.at(
         1,
-        &[fires(&switch, after(1)), fires(&disk("/a"), after(1)), fires(&disk("/b"), after(1))],
+        &[
+            fires(&switch, after(1)),
+            fires(&disk("/a"), after(1)),
+            fires(&disk("/b"), after(1)),
+        ],
     );
-    scene.dispatcher.order(silenced("mount=/a", 90), 1, after(2)).unwrap();
-    scene.dispatcher.order(silenced("mount=/b", 150), 2, after(2)).unwrap();
+    scene
+        .dispatcher
+        .order(silenced("mount=/a", 90), 1, after(2))
+        .unwrap();
+    scene
+        .dispatcher
+        .order(silenced("mount=/b", 150), 2, after(2))
+        .unwrap();
     scene.at(80, &[ends(&switch, after(80))]).until(160);
     let sent = sent_to_chat(&mut scene);
     assert_eq!(
@@ -365,23 +468,35 @@ fn a_silence_that_ends_is_waited_for_no_longer() {
         "the wait goes on from the end of the switch"
     );
     let second: u64 = sent[1].split_once('s').unwrap().0.parse().unwrap();
-    assert!((150..=155).contains(&second) && sent[1].ends_with("/b change"), "{sent:?}");
+    assert!(
+        (150..=155).contains(&second) && sent[1].ends_with("/b change"),
+        "{sent:?}"
+    );
 }
 
 #[test]
 fn a_restart_and_a_reload_go_on_with_the_wait_after_inhibition() {
     let explained = |scene: &Scene| {
-        let known = scene.dispatcher.explain(disk("/a").fingerprint, after(scene.at)).unwrap();
+        let known = scene
+            .dispatcher
+            .explain(disk("/a").fingerprint, after(scene.at))
+            .unwrap();
         let group = known.groups.into_iter().next().unwrap();
         (group.gate, group.next_flush)
     };
     let until = |second| {
         let why = "no longer inhibited; notified at 2026-11-23T12:02:11Z if it still fires";
-        (Some(("uninhibited", why.to_owned())), Some(after(second).wall))
+        (
+            Some(("uninhibited", why.to_owned())),
+            Some(after(second).wall),
+        )
     };
     let mut scene = Scene::new(SWITCH);
     let switch = alert("switch", &[]);
-    let fired = Alert { fired_at: Some(after(1).wall), ..disk("/a") };
+    let fired = Alert {
+        fired_at: Some(after(1).wall),
+        ..disk("/a")
+    };
     scene.at(1, &[fires(&switch, after(1)), fires(&fired, after(1))]);
     scene.at(100, &[ends(&switch, after(100))]).until(105);
     assert_eq!(explained(&scene), until(131));
@@ -393,9 +508,13 @@ fn a_restart_and_a_reload_go_on_with_the_wait_after_inhibition() {
     assert_eq!(explained(&scene), until(131));
     let state = scene.dispatcher.state();
     scene.dispatcher = Dispatcher::new(routing(SWITCH), after(110));
-    scene.dispatcher.restore(vec![Arc::new(fired.clone())], HashMap::new(), after(110));
+    scene
+        .dispatcher
+        .restore(vec![Arc::new(fired.clone())], HashMap::new(), after(110));
     scene.dispatcher.recall(state, after(110));
-    scene.dispatcher.confirm(&[fired.fingerprint], after(112).mono);
+    scene
+        .dispatcher
+        .confirm(&[fired.fingerprint], after(112).mono);
     scene.take_sent();
     scene.until(200);
     assert_eq!(scene.take_sent(), ["131s chat: firing disk/a change"]);
@@ -404,13 +523,27 @@ fn a_restart_and_a_reload_go_on_with_the_wait_after_inhibition() {
 #[test]
 fn a_reload_without_the_inhibition_waits_as_well() {
     let mut scene = Scene::new(SWITCH);
-    scene.at(1, &[fires(&alert("switch", &[]), after(1)), fires(&disk("/a"), after(1))]).until(100);
-    let next = Dispatcher::new(routing("routes: {receiver: chat, group_wait: 30s}"), after(100));
+    scene
+        .at(
+            1,
+            &[
+                fires(&alert("switch", &[]), after(1)),
+                fires(&disk("/a"), after(1)),
+            ],
+        )
+        .until(100);
+    let next = Dispatcher::new(
+        routing("routes: {receiver: chat, group_wait: 30s}"),
+        after(100),
+    );
     let before = std::mem::replace(&mut scene.dispatcher, next);
     scene.dispatcher.succeed(before, HashMap::new(), after(100));
     scene.until(200);
     let sent = sent_to_chat(&mut scene);
-    assert!(sent.contains(&"131s chat: firing disk/a change".to_owned()), "{sent:?}");
+    assert!(
+        sent.contains(&"131s chat: firing disk/a change".to_owned()),
+        "{sent:?}"
+    );
 }
 
 #[test]
@@ -424,27 +557,49 @@ fn the_api_is_told_what_holds_each_alert() {
     ];
     scene.at(1, &all);
     assert!(scene.dispatcher.suppressions(after(1).wall).is_empty());
-    scene.dispatcher.order(silenced("mount=/a", 60), 1, after(2)).unwrap();
+    scene
+        .dispatcher
+        .order(silenced("mount=/a", 60), 1, after(2))
+        .unwrap();
     let (by, comment) = ("ada".to_owned(), String::new());
     let alert = disk("/b").fingerprint;
     scene
         .dispatcher
-        .order(Command::Acknowledge { alert, by, comment, until: None }, 2, after(2))
+        .order(
+            Command::Acknowledge {
+                alert,
+                by,
+                comment,
+                until: None,
+            },
+            2,
+            after(2),
+        )
         .unwrap();
     let told = |scene: &Scene, second: u64| {
         let all = scene.dispatcher.suppressions(after(second).wall);
         ["/a", "/b"].map(|mount| {
-            all.get(&disk(mount).fingerprint)
-                .cloned()
-                .map(|one| (one.silenced_by.is_some(), one.inhibited_by, one.acknowledged_by))
+            all.get(&disk(mount).fingerprint).cloned().map(|one| {
+                (
+                    one.silenced_by.is_some(),
+                    one.inhibited_by,
+                    one.acknowledged_by,
+                )
+            })
         })
     };
     let ada = Some("ada".to_owned());
-    assert_eq!(told(&scene, 3), [Some((true, None, None)), Some((false, None, ada.clone()))]);
+    assert_eq!(
+        told(&scene, 3),
+        [Some((true, None, None)), Some((false, None, ada.clone()))]
+    );
     assert_eq!(told(&scene, 60), [None, Some((false, None, ada.clone()))]);
     scene.at(70, &[fires(&switch, after(70))]);
     let by = Some(switch.fingerprint);
-    assert_eq!(told(&scene, 71), [Some((false, by, None)), Some((false, by, ada))]);
+    assert_eq!(
+        told(&scene, 71),
+        [Some((false, by, None)), Some((false, by, ada))]
+    );
     assert_eq!(scene.dispatcher.suppressions(after(71).wall).len(), 2);
 }
 
@@ -457,14 +612,26 @@ fn one_that_is_held_back_does_not_hurry_the_others() {
     let mut scene = Scene::new(yaml);
     let down = alert("host_down", &[]);
     scene.at(1, &[fires(&down, after(1)), fires(&disk("/a"), after(1))]);
-    scene.at(120, &[fires(&disk("/b"), after(120))]).at(180, &[fires(&disk("/c"), after(180))]);
+    scene
+        .at(120, &[fires(&disk("/b"), after(120))])
+        .at(180, &[fires(&disk("/c"), after(180))]);
     scene.until(600);
     let mut sent = scene.take_sent();
     sent.retain(|line| line.contains("chat"));
-    assert_eq!(sent, ["150s chat: firing disk/b change", "450s chat: firing disk/c change"]);
+    assert_eq!(
+        sent,
+        [
+            "150s chat: firing disk/b change",
+            "450s chat: firing disk/c change"
+        ]
+    );
     scene.at(700, &[ends(&down, after(700))]).until(1000);
     let sent = scene.take_sent();
-    assert!(sent.iter().any(|line| line.contains("chat: firing disk/a change")), "{sent:?}");
+    assert!(
+        sent.iter()
+            .any(|line| line.contains("chat: firing disk/a change")),
+        "{sent:?}"
+    );
 }
 
 #[test]
@@ -474,7 +641,9 @@ fn the_end_is_told_through_inhibition() {
            routes: {{receiver: chat, {NO_WAIT}}}}}"
     ));
     scene.at(1, &[fires(&disk("/a"), after(1))]);
-    scene.at(5, &[fires(&alert("host_down", &[]), after(5))]).at(9, &[ends(&disk("/a"), after(9))]);
+    scene
+        .at(5, &[fires(&alert("host_down", &[]), after(5))])
+        .at(9, &[ends(&disk("/a"), after(9))]);
     scene.until(60);
     assert_eq!(
         scene.sent,
@@ -495,7 +664,9 @@ fn nobody_is_told_again_of_what_is_acknowledged_and_escalation_stops() {
     );
     let (mild, worse) = (disk("/a"), critical(disk("/b")));
     let mut scene = Scene::new(&yaml);
-    scene.at(0, &[fires(&mild, after(0)), fires(&worse, after(0))]).until(1900);
+    scene
+        .at(0, &[fires(&mild, after(0)), fires(&worse, after(0))])
+        .until(1900);
     let mut sent = scene.take_sent();
     sent.retain(|line| !line.contains("repeat"));
     assert_eq!(
@@ -508,7 +679,9 @@ fn nobody_is_told_again_of_what_is_acknowledged_and_escalation_stops() {
             "1800s mail: firing disk/b escalation",
         ]
     );
-    scene.at(1901, &[ends(&mild, after(1901)), ends(&worse, after(1901))]).until(2000);
+    scene
+        .at(1901, &[ends(&mild, after(1901)), ends(&worse, after(1901))])
+        .until(2000);
     assert_eq!(
         scene.take_sent(),
         [
@@ -521,14 +694,28 @@ fn nobody_is_told_again_of_what_is_acknowledged_and_escalation_stops() {
     scene.at(0, &[fires(&worse, after(0))]);
     let (by, comment) = ("ada".to_owned(), "on it".to_owned());
     let until = Some(after(3600).wall);
-    let ack = Acknowledgement { by, comment, at: after(60).wall, until };
-    scene.dispatcher.acknowledgements.set(worse.fingerprint, ack);
+    let ack = Acknowledgement {
+        by,
+        comment,
+        at: after(60).wall,
+        until,
+    };
+    scene
+        .dispatcher
+        .acknowledgements
+        .set(worse.fingerprint, ack);
     scene.until(3500);
     assert_eq!(scene.take_sent(), ["0s chat: firing disk/b change"]);
     scene.until(3700);
     let sent = scene.take_sent();
-    for expected in ["pager: firing disk/b escalation", "chat: firing disk/b repeat"] {
-        assert!(sent.iter().any(|line| line.ends_with(expected)), "{expected}: {sent:?}");
+    for expected in [
+        "pager: firing disk/b escalation",
+        "chat: firing disk/b repeat",
+    ] {
+        assert!(
+            sent.iter().any(|line| line.ends_with(expected)),
+            "{expected}: {sent:?}"
+        );
     }
 }
 
@@ -540,7 +727,10 @@ fn the_fallback_is_told_once_all_channels_of_a_receiver_fail_or_one_refuses() {
     );
     let failing = |channels: &[(&str, u64)]| {
         let long = |(name, seconds): &(&str, u64)| ((*name).into(), Duration::from_secs(*seconds));
-        channels.iter().map(long).collect::<HashMap<Arc<str>, Duration>>()
+        channels
+            .iter()
+            .map(long)
+            .collect::<HashMap<Arc<str>, Duration>>()
     };
     let mut scene = Scene::new(&yaml);
     scene.at(1, &[fires(&disk("/a"), after(1))]);
@@ -553,7 +743,10 @@ fn the_fallback_is_told_once_all_channels_of_a_receiver_fail_or_one_refuses() {
     scene.until(30).at(31, &[ends(&disk("/a"), after(31))]);
     assert_eq!(
         scene.take_sent(),
-        ["21s mail: firing disk/a fallback", "31s chat+mail+pager: resolved disk/a change"]
+        [
+            "21s mail: firing disk/a fallback",
+            "31s chat+mail+pager: resolved disk/a change"
+        ]
     );
 
     let mut scene = Scene::new(&yaml);
@@ -577,7 +770,12 @@ fn of_flapping_the_beginning_and_the_end_are_told() {
     scene.until(1000);
     let kinds =
         |sent: &[String], what: &str| sent.iter().filter(|line| line.contains(what)).count();
-    assert_eq!(kinds(&scene.sent, "firing disk/a flapping"), 1, "{:?}", scene.sent);
+    assert_eq!(
+        kinds(&scene.sent, "firing disk/a flapping"),
+        1,
+        "{:?}",
+        scene.sent
+    );
     assert_eq!(
         kinds(&scene.sent, "firing"),
         kinds(&scene.sent, "resolved") + 1,
@@ -585,7 +783,11 @@ fn of_flapping_the_beginning_and_the_end_are_told() {
         scene.sent
     );
     assert!(scene.sent.len() < 10, "{:?}", scene.sent);
-    assert!(scene.sent.last().unwrap().contains("resolved"), "{:?}", scene.sent);
+    assert!(
+        scene.sent.last().unwrap().contains("resolved"),
+        "{:?}",
+        scene.sent
+    );
 }
 
 #[test]
@@ -599,11 +801,18 @@ fn who_takes_care_of_what_flaps_does_so_until_it_is_calm() {
         scene.at(second + 10, &[ends(&disk, after(second + 10))]);
     }
     let (by, comment) = ("ada".into(), "on it".into());
-    let order = Command::Acknowledge { alert: disk.fingerprint, by, comment, until: None };
+    let order = Command::Acknowledge {
+        alert: disk.fingerprint,
+        by,
+        comment,
+        until: None,
+    };
     scene.dispatcher.order(order, 1, after(171)).unwrap();
     let held = |scene: &Scene| {
         let known = scene.dispatcher.acknowledgements();
-        known.holding(disk.fingerprint, after(scene.at).wall).is_some()
+        known
+            .holding(disk.fingerprint, after(scene.at).wall)
+            .is_some()
     };
     assert!(held(scene.until(175)));
     assert!(!held(scene.until(1000)));
@@ -621,25 +830,45 @@ fn what_only_flaps_stands_for_no_other_after_a_reload() {
         scene.at(second, &[fires(&disk("/a"), after(second))]);
         scene.at(second + 10, &[ends(&disk("/a"), after(second + 10))]);
     }
-    assert!(scene.take_sent().iter().any(|line| line.ends_with("flapping")));
+    assert!(
+        scene
+            .take_sent()
+            .iter()
+            .any(|line| line.ends_with("flapping"))
+    );
     let next = Dispatcher::new(routing(&yaml), after(171));
     let before = std::mem::replace(&mut scene.dispatcher, next);
     scene.dispatcher.succeed(before, HashMap::new(), after(171));
     scene.at(172, &[fires(&disk("/b"), after(172))]).until(180);
     let sent = scene.take_sent();
-    assert!(sent.iter().any(|line| line.ends_with("firing disk/b change")), "{sent:?}");
+    assert!(
+        sent.iter()
+            .any(|line| line.ends_with("firing disk/b change")),
+        "{sent:?}"
+    );
 }
 
 #[test]
 fn a_cooldown_holds_back_what_fires_again_too_soon() {
-    let mut scene =
-        Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}, cooldown_period: 5m}}"));
+    let mut scene = Scene::new(&format!(
+        "routes: {{receiver: chat, {NO_WAIT}, cooldown_period: 5m}}"
+    ));
     let disk = disk("/a");
-    scene.at(1, &[fires(&disk, after(1))]).at(10, &[ends(&disk, after(10))]);
-    scene.at(20, &[fires(&disk, after(20))]).at(30, &[ends(&disk, after(30))]);
+    scene
+        .at(1, &[fires(&disk, after(1))])
+        .at(10, &[ends(&disk, after(10))]);
+    scene
+        .at(20, &[fires(&disk, after(20))])
+        .at(30, &[ends(&disk, after(30))]);
     scene.at(40, &[fires(&disk, after(40))]).until(600);
     let sent = scene.take_sent();
-    assert_eq!(sent[..2], ["1s chat: firing disk/a change", "10s chat: resolved disk/a change"]);
+    assert_eq!(
+        sent[..2],
+        [
+            "1s chat: firing disk/a change",
+            "10s chat: resolved disk/a change"
+        ]
+    );
     assert_eq!(sent[2..], ["330s chat: firing disk/a change"]);
 }
 
@@ -654,11 +883,16 @@ fn after_a_restart_what_was_told_stays_quiet_until_its_repeat() {
     };
     let (known, fresh) = (disk("/known"), disk("/fresh"));
     let standing = vec![Arc::new(known.clone()), Arc::new(fresh.clone())];
-    scene.dispatcher.restore(standing, [(known.fingerprint, told)].into(), after(0));
+    scene
+        .dispatcher
+        .restore(standing, [(known.fingerprint, told)].into(), after(0));
     scene.until(1000);
     // Both are offered once their data had time to come; the outbox knows the one.
     let sent = scene.take_sent();
-    assert!(sent.iter().all(|line| line.ends_with("change")) && sent.len() == 2, "{sent:?}");
+    assert!(
+        sent.iter().all(|line| line.ends_with("change")) && sent.len() == 2,
+        "{sent:?}"
+    );
     let second = |line: &String| line.split_once('s').unwrap().0.parse::<u64>().unwrap();
     assert!(sent.iter().all(|line| second(line) >= 60), "{sent:?}");
     scene.until(8000);
@@ -669,7 +903,10 @@ fn after_a_restart_what_was_told_stays_quiet_until_its_repeat() {
 fn an_alert_that_waited_at_a_restart_is_told_once_its_data_are_there() {
     let routing = routing("{routes: {receiver: chat, group_wait: 30s}}");
     // A process that lives for 20 s, again and again, from when the alert fired.
-    let fired = Alert { fired_at: Some(after(0).wall), ..disk("a") };
+    let fired = Alert {
+        fired_at: Some(after(0).wall),
+        ..disk("a")
+    };
     let mut told = Vec::new();
     for start in [10_u64, 30, 50] {
         let mut dispatcher = Dispatcher::new(routing.clone(), after(start));
@@ -686,7 +923,11 @@ fn an_alert_that_waited_at_a_restart_is_told_once_its_data_are_there() {
             break;
         }
     }
-    assert_eq!(told, [32], "once its group waited for 30 s, and it was confirmed");
+    assert_eq!(
+        told,
+        [32],
+        "once its group waited for 30 s, and it was confirmed"
+    );
     // Without data it waits for a minute.
     let mut dispatcher = Dispatcher::new(routing, after(40));
     dispatcher.restore(vec![Arc::new(fired)], HashMap::new(), after(40));
@@ -716,7 +957,10 @@ fn flapping_is_told_as_such_whether_it_begins_with_an_end_or_with_a_firing() {
             scene.at(second + 10, &[ends(&disk, after(second + 10))]);
         }
         let sent = scene.take_sent();
-        let told = sent.iter().filter(|line| line.contains("firing disk/a flapping")).count();
+        let told = sent
+            .iter()
+            .filter(|line| line.contains("firing disk/a flapping"))
+            .count();
         assert_eq!(told, 1, "begins firing: {begins_firing}, {sent:?}");
     }
 }
@@ -756,7 +1000,11 @@ fn after_a_restart_each_channel_is_told_again_an_interval_after_what_it_took() {
 routes: {receiver: team, group_wait: 0s, repeat_interval: 10m}";
     let mut scene = Scene::new(yaml);
     let ago = |seconds| after(0).mono.before(Duration::from_secs(seconds));
-    let known = NotifiedState { first: ago(590), last: ago(5), severity: Severity::Warning };
+    let known = NotifiedState {
+        first: ago(590),
+        last: ago(5),
+        severity: Severity::Warning,
+    };
     let disk = disk("/a");
     for (channel, at) in [("chat", known.first), ("pager", known.last)] {
         scene.taken.insert((channel.into(), disk.fingerprint), at);
@@ -769,33 +1017,66 @@ routes: {receiver: team, group_wait: 0s, repeat_interval: 10m}";
     scene.until(600);
     let mut sent = scene.take_sent();
     sent.retain(|line| line.ends_with("repeat"));
-    assert_eq!(sent, ["60s chat: firing disk/a repeat", "595s pager: firing disk/a repeat"]);
+    assert_eq!(
+        sent,
+        [
+            "60s chat: firing disk/a repeat",
+            "595s pager: firing disk/a repeat"
+        ]
+    );
 }
 
 #[test]
 fn a_reload_moves_what_stands_to_its_new_route_and_ends_what_ended() {
     let mut scene = Scene::new("routes: {receiver: chat, group_wait: 0s, group_interval: 5m}");
     let (a, b) = (disk("/a"), disk("/b"));
-    scene.at(1, &[fires(&a, after(1)), fires(&b, after(1))]).at(2, &[ends(&b, after(2))]);
+    scene
+        .at(1, &[fires(&a, after(1)), fires(&b, after(1))])
+        .at(2, &[ends(&b, after(2))]);
     assert_eq!(scene.take_sent().len(), 2);
-    let mut next = Dispatcher::new(routing("routes: {receiver: mail, group_wait: 0s}"), after(3));
-    let told =
-        NotifiedState { first: after(1).mono, last: after(1).mono, severity: Severity::Warning };
-    let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(routing("{}"), after(3)));
-    next.succeed(before, [(a.fingerprint, told), (b.fingerprint, told)].into(), after(3));
+    let mut next = Dispatcher::new(
+        routing("routes: {receiver: mail, group_wait: 0s}"),
+        after(3),
+    );
+    let told = NotifiedState {
+        first: after(1).mono,
+        last: after(1).mono,
+        severity: Severity::Warning,
+    };
+    let before = std::mem::replace(
+        &mut scene.dispatcher,
+        Dispatcher::new(routing("{}"), after(3)),
+    );
+    next.succeed(
+        before,
+        [(a.fingerprint, told), (b.fingerprint, told)].into(),
+        after(3),
+    );
     scene.dispatcher = next;
     let advance = scene.advance(3);
     let lines: Vec<_> = advance
         .dispatches
         .iter()
-        .flat_map(|dispatch| dispatch.notifications.iter().map(|one| (dispatch.to.clone(), one)))
+        .flat_map(|dispatch| {
+            dispatch
+                .notifications
+                .iter()
+                .map(|one| (dispatch.to.clone(), one))
+        })
         .map(|(to, one)| {
-            (to.map(|to| to.join("+")), one.status.as_str(), one.alert.labels["mount"].clone())
+            (
+                to.map(|to| to.join("+")),
+                one.status.as_str(),
+                one.alert.labels["mount"].clone(),
+            )
         })
         .collect();
     assert_eq!(
         lines,
-        [(None, "resolved", "/b".to_owned()), (Some("mail".to_owned()), "firing", "/a".to_owned()),]
+        [
+            (None, "resolved", "/b".to_owned()),
+            (Some("mail".to_owned()), "firing", "/a".to_owned()),
+        ]
     );
 }
 
@@ -806,7 +1087,8 @@ fn a_heartbeat_beats_while_rules_are_judged_and_channels_deliver() {
     let beats = |scene: &mut Scene| {
         let sent = scene.take_sent();
         assert!(
-            sent.iter().all(|line| line.ends_with("pager: firing Heartbeat heartbeat")),
+            sent.iter()
+                .all(|line| line.ends_with("pager: firing Heartbeat heartbeat")),
             "{sent:?}"
         );
         sent.len()
@@ -845,7 +1127,11 @@ fn what_does_not_go_together_is_told_with_its_place() {
             traits: Traits::new(),
         };
         let routing = Routing::compile(declared, &mut problems);
-        let errors: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
+        let errors: Vec<_> = problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let warnings: Vec<_> = routing.warnings.iter().map(ToString::to_string).collect();
         (errors, warnings)
     };
@@ -854,31 +1140,70 @@ fn what_does_not_go_together_is_told_with_its_place() {
             "routes: {receiver: chta}",
             "1:20: routes.receiver: no receiver \"chta\"\n  hint: did you mean",
         ),
-        ("receivers: [{name: a, channels: [no]}]", "receivers[0].channels[0]: no channel \"no\""),
-        ("receivers: [{name: a}, {name: a}]", "receiver \"a\" is declared twice"),
-        ("receivers: [{name: a, fallback: a}]", "a receiver cannot be its own fallback"),
-        ("routes: {matchers: [a=b]}", "the top route takes every alert"),
-        ("routes: {continue: true}", "the top route must not have `continue`"),
+        (
+            "receivers: [{name: a, channels: [no]}]",
+            "receivers[0].channels[0]: no channel \"no\"",
+        ),
+        (
+            "receivers: [{name: a}, {name: a}]",
+            "receiver \"a\" is declared twice",
+        ),
+        (
+            "receivers: [{name: a, fallback: a}]",
+            "a receiver cannot be its own fallback",
+        ),
+        (
+            "routes: {matchers: [a=b]}",
+            "the top route takes every alert",
+        ),
+        (
+            "routes: {continue: true}",
+            "the top route must not have `continue`",
+        ),
         ("routes: {group_by: [a, a]}", "label \"a\" twice"),
-        ("routes: {group_by: [a, '...']}", "`...` stands for all labels"),
-        ("routes: {group_interval: 0}", "`group_interval` must be longer than 0"),
-        ("routes: [{mute_time_intervals: [night]}]", "no time interval \"night\""),
-        ("heartbeat: {receiver: chat, interval: 1ms}", "too short: 1ms"),
+        (
+            "routes: {group_by: [a, '...']}",
+            "`...` stands for all labels",
+        ),
+        (
+            "routes: {group_interval: 0}",
+            "`group_interval` must be longer than 0",
+        ),
+        (
+            "routes: [{mute_time_intervals: [night]}]",
+            "no time interval \"night\"",
+        ),
+        (
+            "heartbeat: {receiver: chat, interval: 1ms}",
+            "too short: 1ms",
+        ),
     ] {
         let (errors, _) = compile(yaml);
-        assert!(errors.iter().any(|error| error.contains(expected)), "{yaml}: {errors:?}");
+        assert!(
+            errors.iter().any(|error| error.contains(expected)),
+            "{yaml}: {errors:?}"
+        );
     }
     for (yaml, expected) in [
-        ("receivers: [{name: a, channels: [chat]}]", "receiver \"a\" is not used"),
+        (
+            "receivers: [{name: a, channels: [chat]}]",
+            "receiver \"a\" is not used",
+        ),
         (
             "routes: [{receiver: chat, matchers: [a=b]}, {receiver: off, matchers: [a=b, c=d]}]",
             "route routes[1] is never reached: routes[0] takes all of its alerts",
         ),
-        ("routes: {repeat_interval: 1m}", "repeat_interval 1m is shorter than group_interval 5m"),
+        (
+            "routes: {repeat_interval: 1m}",
+            "repeat_interval 1m is shorter than group_interval 5m",
+        ),
     ] {
         let (errors, warnings) = compile(yaml);
         assert_eq!(errors, [""; 0], "{yaml}");
-        assert!(warnings.iter().any(|warning| warning.contains(expected)), "{yaml}: {warnings:?}");
+        assert!(
+            warnings.iter().any(|warning| warning.contains(expected)),
+            "{yaml}: {warnings:?}"
+        );
     }
 }
 
@@ -887,7 +1212,12 @@ fn what_does_not_go_together_is_told_with_its_place() {
 fn each_alert_of_a_storm_is_told_once_with_its_group() {
     let mut scene = Scene::new("routes: {receiver: chat, group_by: [mount], group_wait: 10s}");
     let storm: Vec<_> = (0..10_000)
-        .map(|n| fires(&alert(&format!("r{n}"), &[("mount", &format!("/{}", n % 100))]), after(1)))
+        .map(|n| {
+            fires(
+                &alert(&format!("r{n}"), &[("mount", &format!("/{}", n % 100))]),
+                after(1),
+            )
+        })
         .collect();
     scene.at(1, &storm).until(60);
     assert_eq!(scene.sent.len(), 10_000);
@@ -904,25 +1234,42 @@ fn each_alert_of_a_storm_is_told_once_with_its_group() {
 fn silenced(matchers: &str, until: u64) -> Command {
     let matchers = Matchers::parse(matchers).unwrap();
     let (ends_at, by) = (after(until).wall, "ada".to_owned());
-    Command::Silence(SilenceDraft { matchers, ends_at, created_by: by, ..SilenceDraft::default() })
+    Command::Silence(SilenceDraft {
+        matchers,
+        ends_at,
+        created_by: by,
+        ..SilenceDraft::default()
+    })
 }
 
 #[test]
 fn who_a_reload_brings_is_told_once_the_silence_is_over() {
     let mut scene = Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}}}"));
     scene.at(1, &[fires(&disk("/a"), after(1))]);
-    scene.dispatcher.order(silenced("alertname=disk", 60), 1, after(2)).unwrap();
+    scene
+        .dispatcher
+        .order(silenced("alertname=disk", 60), 1, after(2))
+        .unwrap();
     assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
     let moment = after(3).mono;
-    let told = NotifiedState { first: moment, last: moment, severity: Severity::Warning };
+    let told = NotifiedState {
+        first: moment,
+        last: moment,
+        severity: Severity::Warning,
+    };
     let other = routing(&format!("routes: {{receiver: mail, {NO_WAIT}}}"));
     let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(other, after(3)));
-    scene.dispatcher.succeed(before, [(disk("/a").fingerprint, told)].into(), after(3));
+    scene
+        .dispatcher
+        .succeed(before, [(disk("/a").fingerprint, told)].into(), after(3));
     scene.until(59);
     assert_eq!(scene.take_sent(), [""; 0]);
     scene.until(70);
     let sent = scene.take_sent();
-    assert!(sent.len() == 1 && sent[0].ends_with("mail: firing disk/a change"), "{sent:?}");
+    assert!(
+        sent.len() == 1 && sent[0].ends_with("mail: firing disk/a change"),
+        "{sent:?}"
+    );
 }
 
 #[test]
@@ -932,7 +1279,10 @@ fn the_fallback_is_not_told_of_what_is_silenced() {
            routes: {{receiver: team, {NO_WAIT}}}}}"
     ));
     scene.at(1, &[fires(&disk("/a"), after(1))]);
-    scene.dispatcher.order(silenced("alertname=disk", 60), 1, after(2)).unwrap();
+    scene
+        .dispatcher
+        .order(silenced("alertname=disk", 60), 1, after(2))
+        .unwrap();
     scene.feedback.refused = vec![("chat".into(), disk("/a").fingerprint)];
     scene.until(3);
     scene.feedback.refused.clear();
@@ -940,7 +1290,10 @@ fn the_fallback_is_not_told_of_what_is_silenced() {
     assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
     scene.until(70);
     let sent = scene.take_sent();
-    assert!(sent.len() == 1 && sent[0].ends_with("chat: firing disk/a change"), "{sent:?}");
+    assert!(
+        sent.len() == 1 && sent[0].ends_with("chat: firing disk/a change"),
+        "{sent:?}"
+    );
 }
 
 #[test]
@@ -953,14 +1306,26 @@ fn an_acknowledgement_of_what_ended_since_is_not_taken_up_after_a_restart() {
     };
     let held = |fired: u64| {
         let mut scene = Scene::new("{}");
-        let alert = Alert { fired_at: Some(after(fired).wall), ..disk("/a") };
+        let alert = Alert {
+            fired_at: Some(after(fired).wall),
+            ..disk("/a")
+        };
         let key = alert.fingerprint;
         let mut known = Acknowledgements::default();
         known.set(key, ack.clone());
-        scene.dispatcher.restore(vec![Arc::new(alert)], HashMap::new(), after(20));
-        let state = State { acknowledgements: known, ..State::default() };
+        scene
+            .dispatcher
+            .restore(vec![Arc::new(alert)], HashMap::new(), after(20));
+        let state = State {
+            acknowledgements: known,
+            ..State::default()
+        };
         scene.dispatcher.recall(state, after(20));
-        scene.dispatcher.acknowledgements().holding(key, after(20).wall).is_some()
+        scene
+            .dispatcher
+            .acknowledgements()
+            .holding(key, after(20).wall)
+            .is_some()
     };
     assert!(held(4));
     assert!(!held(6));
@@ -968,24 +1333,35 @@ fn an_acknowledgement_of_what_ended_since_is_not_taken_up_after_a_restart() {
 
 #[test]
 fn what_was_told_before_a_restart_does_not_hide_a_later_level() {
-    let mut scene =
-        Scene::new(&format!("routes: {{receiver: chat, group_by: ['...'], {NO_WAIT}}}"));
-    let told =
-        NotifiedState { first: after(0).mono, last: after(0).mono, severity: Severity::Warning };
+    let mut scene = Scene::new(&format!(
+        "routes: {{receiver: chat, group_by: ['...'], {NO_WAIT}}}"
+    ));
+    let told = NotifiedState {
+        first: after(0).mono,
+        last: after(0).mono,
+        severity: Severity::Warning,
+    };
     let disk = disk("/a");
     let known = [(disk.fingerprint, told)].into();
-    scene.dispatcher.restore(vec![Arc::new(disk.clone())], known, after(0));
+    scene
+        .dispatcher
+        .restore(vec![Arc::new(disk.clone())], known, after(0));
     scene.until(100).take_sent();
     scene.at(101, &[fires(&critical(disk.clone()), after(101))]);
     scene.at(102, &[fires(&disk, after(102))]).until(110);
     let sent = scene.take_sent();
-    assert!(sent.len() == 2 && sent.iter().all(|line| line.ends_with("change")), "{sent:?}");
+    assert!(
+        sent.len() == 2 && sent.iter().all(|line| line.ends_with("change")),
+        "{sent:?}"
+    );
 }
 
 #[test]
 fn an_alert_is_known_until_all_were_told_of_its_end() {
     let mut scene = Scene::new(&format!("routes: {{receiver: chat, {NO_WAIT}}}"));
-    scene.at(1, &[fires(&disk("/a"), after(1))]).at(3, &[ends(&disk("/a"), after(3))]);
+    scene
+        .at(1, &[fires(&disk("/a"), after(1))])
+        .at(3, &[ends(&disk("/a"), after(3))]);
     assert_eq!(scene.dispatcher.known().count(), 1);
     scene.until(4);
     assert_eq!(scene.dispatcher.known().count(), 0);
@@ -996,7 +1372,9 @@ fn what_is_told_of_an_alert_after_a_restart_has_an_id_that_was_not_used() {
     let mut scene = Scene::new("routes: {receiver: chat}");
     // As a warning it was told when it fired, under that moment's id.
     let worse = critical(disk("/a"));
-    scene.dispatcher.restore(vec![Arc::new(worse.clone())], HashMap::new(), after(100));
+    scene
+        .dispatcher
+        .restore(vec![Arc::new(worse.clone())], HashMap::new(), after(100));
     let restored = &scene.dispatcher.alerts[&worse.fingerprint];
     let told = restored.notification(Cause::Change, &Arc::default(), after(200).wall);
     assert_eq!(told.id, worse.change_id(after(100).wall));

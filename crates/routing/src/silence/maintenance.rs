@@ -1,16 +1,15 @@
 //! Silences of the declaration.
 
+use bellwether_core::UnixMillis;
+use bellwether_schema::{Diagnostics, Spanned, is_file_name, section};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 
-use crate::matchers::Matchers;
-use crate::time_interval::{Location, RecurringSettings, TimeIntervals};
-use bellwether_core::UnixMillis;
-use bellwether_schema::{Diagnostics, Spanned, is_file_name, section};
-
 use super::recurs::Recurs;
 use super::{NO_END, Silence};
+use crate::matchers::Matchers;
+use crate::time_interval::{Location, RecurringSettings, TimeIntervals};
 
 section! {
     /// Times at which some alerts are not told: recurring ones, a single one, or both together. An
@@ -51,7 +50,9 @@ impl MaintenanceSettings {
                 problems.error(&one.name.at, message);
             }
         }
-        all.iter().map(|one| compiled(one, intervals, problems)).collect()
+        all.iter()
+            .map(|one| compiled(one, intervals, problems))
+            .collect()
     }
 }
 
@@ -75,8 +76,14 @@ fn compiled(
             "give `times` or `intervals` for what recurs, `from` and `until` for a single time",
         );
     }
-    let from = one.from.as_ref().and_then(|at| moment(at, &one.location, problems));
-    let until = one.until.as_ref().and_then(|at| moment(at, &one.location, problems));
+    let from = one
+        .from
+        .as_ref()
+        .and_then(|at| moment(at, &one.location, problems));
+    let until = one
+        .until
+        .as_ref()
+        .and_then(|at| moment(at, &one.location, problems));
     let starts_at = from.unwrap_or(UnixMillis(0));
     let ends_at = until.unwrap_or(NO_END);
     if let Some(until) = one.until.as_ref().filter(|_| ends_at <= starts_at) {
@@ -107,7 +114,10 @@ fn rules(globs: &[Spanned<String>], problems: &mut Diagnostics) -> Option<GlobSe
             }
             Err(error) => {
                 problems
-                    .error(&glob.at, format!("invalid glob {:?}: {}", glob.value, error.kind()))
+                    .error(
+                        &glob.at,
+                        format!("invalid glob {:?}: {}", glob.value, error.kind()),
+                    )
                     .hint("use the name of a rule, or * and ? and [a-z] in it");
             }
         }
@@ -124,7 +134,11 @@ pub(super) fn moment(
     let local = |time: DateTime| location.zone().to_timestamp(time).ok();
     let at = text.parse::<Timestamp>().ok();
     let at = at.or_else(|| text.parse::<DateTime>().ok().and_then(local));
-    let at = at.or_else(|| text.parse::<Date>().ok().and_then(|date| local(date.at(0, 0, 0, 0))));
+    let at = at.or_else(|| {
+        text.parse::<Date>()
+            .ok()
+            .and_then(|date| local(date.at(0, 0, 0, 0)))
+    });
     if at.is_none() {
         problems
             .error(&text.at, format!("not a point in time: {:?}", text.value))

@@ -1,7 +1,8 @@
 //! Silences that recur: when, as it is said and as it is judged.
 
-use crate::time_interval::{Location, RecurringSettings, TimeInterval, TimeIntervals};
 use bellwether_schema::{Diagnostics, Spanned, did_you_mean, section};
+
+use crate::time_interval::{Location, RecurringSettings, TimeInterval, TimeIntervals};
 
 section! {
     /// Recurring times of a silence. None: all the time.
@@ -32,7 +33,9 @@ impl Recurs {
         &'a self,
         all: &'a TimeIntervals,
     ) -> impl Iterator<Item = &'a Spanned<String>> {
-        self.intervals.iter().filter(|name| !all.contains_name(name))
+        self.intervals
+            .iter()
+            .filter(|name| !all.contains_name(name))
     }
 
     /// The times; what is wrong goes to `problems`.
@@ -46,10 +49,15 @@ impl Recurs {
                 .error(&name.at, format!("unknown time interval {:?}", name.value))
                 .hint_if(did_you_mean(name, all.names()));
         }
-        let own =
-            self.times.iter().map(|time| TimeInterval::compile(time, &self.location, problems));
+        let own = self
+            .times
+            .iter()
+            .map(|time| TimeInterval::compile(time, &self.location, problems));
         let own: Vec<TimeInterval> = own.collect();
-        let named = self.intervals.iter().flat_map(|name| all.get(name).iter().cloned());
+        let named = self
+            .intervals
+            .iter()
+            .flat_map(|name| all.get(name).iter().cloned());
         own.into_iter().chain(named).collect()
     }
 }

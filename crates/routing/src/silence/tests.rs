@@ -1,8 +1,9 @@
+use bellwether_core::Labels;
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+
 use super::*;
 use crate::samples::{NOON, alert};
 use crate::time_interval::{TimeIntervalSettings, TimeIntervals};
-use bellwether_core::Labels;
-use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 fn minutes(count: i64) -> UnixMillis {
     UnixMillis(NOON.0 + count * 60_000)
@@ -21,12 +22,18 @@ fn draft(start: Option<i64>, end: i64) -> SilenceDraft {
 }
 
 fn change(id: &str, draft: SilenceDraft) -> SilenceDraft {
-    SilenceDraft { id: Some(id.to_owned()), ..draft }
+    SilenceDraft {
+        id: Some(id.to_owned()),
+        ..draft
+    }
 }
 
 fn silenced(all: &Silences, rule: &str, host: &str, now: UnixMillis) -> Option<String> {
     let alert = alert(rule, &[("host", host)]);
-    let view = View { alert: &alert, sender: &Labels::new() };
+    let view = View {
+        alert: &alert,
+        sender: &Labels::new(),
+    };
     all.silencing(&view, now).map(|silence| silence.id.clone())
 }
 
@@ -39,7 +46,10 @@ fn one_holds_from_its_first_moment_to_its_end_for_what_it_means() {
     assert_eq!(state(&all, 10), SilenceState::Active);
     assert_eq!(state(&all, 20), SilenceState::Expired);
     assert_eq!(silenced(&all, "cpu", "a", minutes(9)), None);
-    assert_eq!(silenced(&all, "cpu", "a", minutes(10)).as_deref(), Some(&*id));
+    assert_eq!(
+        silenced(&all, "cpu", "a", minutes(10)).as_deref(),
+        Some(&*id)
+    );
     assert_eq!(silenced(&all, "cpu", "b", minutes(10)), None);
     assert_eq!(silenced(&all, "cpu", "a", minutes(20)), None);
     assert_eq!(all.next_change(NOON), Some(minutes(10)));
@@ -57,14 +67,27 @@ fn identities_are_random_uuids() {
 fn what_does_not_rewrite_the_past_keeps_the_identity() {
     let mut all = Silences::default();
     let id = all.set(draft(None, 60), 1, NOON).unwrap();
-    let longer = change(&id, SilenceDraft { comment: "longer".into(), ..draft(None, 90) });
+    let longer = change(
+        &id,
+        SilenceDraft {
+            comment: "longer".into(),
+            ..draft(None, 90)
+        },
+    );
     assert_eq!(all.set(longer, 2, minutes(5)).as_deref(), Ok(&*id));
     let changed = all.get(&id).unwrap();
     assert_eq!((changed.starts_at, changed.ends_at), (NOON, minutes(90)));
-    assert_eq!((changed.comment.as_str(), changed.updated_at), ("longer", minutes(5)));
+    assert_eq!(
+        (changed.comment.as_str(), changed.updated_at),
+        ("longer", minutes(5))
+    );
     // One that did not begin may be moved.
     let next = all.set(draft(Some(100), 110), 3, NOON).unwrap();
-    assert_eq!(all.set(change(&next, draft(Some(50), 70)), 4, minutes(6)).as_deref(), Ok(&*next));
+    assert_eq!(
+        all.set(change(&next, draft(Some(50), 70)), 4, minutes(6))
+            .as_deref(),
+        Ok(&*next)
+    );
     assert_eq!(all.iter().count(), 2);
 }
 
@@ -72,7 +95,10 @@ fn what_does_not_rewrite_the_past_keeps_the_identity() {
 fn what_would_rewrite_the_past_ends_the_old_one_and_makes_a_new_one() {
     let other = Matchers::parse("host=\"b\"").unwrap();
     for (number, edit) in [
-        SilenceDraft { matchers: other, ..draft(None, 60) },
+        SilenceDraft {
+            matchers: other,
+            ..draft(None, 60)
+        },
         draft(Some(-10), 60),
         draft(Some(20), 60),
     ]
@@ -89,7 +115,11 @@ fn what_would_rewrite_the_past_ends_the_old_one_and_makes_a_new_one() {
     }
     let mut all = Silences::default();
     let id = all.set(draft(None, 10), 1, NOON).unwrap();
-    assert_ne!(all.set(change(&id, draft(None, 60)), 2, minutes(10)).unwrap(), id);
+    assert_ne!(
+        all.set(change(&id, draft(None, 60)), 2, minutes(10))
+            .unwrap(),
+        id
+    );
     assert_eq!(all.get(&id).unwrap().ends_at, minutes(10));
 }
 
@@ -105,7 +135,10 @@ fn the_wall_clock_decides_wherever_it_is_set() {
     });
     // Whoever ends it meanwhile ends it, whatever the clock says later.
     all.expire(&id, minutes(-5)).unwrap();
-    assert_eq!([-6, -5, 5].map(|at| silenced(&all, "cpu", "a", minutes(at))), [None, None, None]);
+    assert_eq!(
+        [-6, -5, 5].map(|at| silenced(&all, "cpu", "a", minutes(at))),
+        [None, None, None]
+    );
 }
 
 #[test]
@@ -126,46 +159,82 @@ fn one_that_is_expired_is_over_at_once_and_stays_for_five_days() {
     assert_eq!(all.iter().count(), 0);
     let unknown = SilenceError::Unknown(running.clone());
     assert_eq!(all.expire(&running, NOON), Err(unknown.clone()));
-    assert_eq!(all.set(change(&running, draft(None, 60)), 3, NOON), Err(unknown));
+    assert_eq!(
+        all.set(change(&running, draft(None, 60)), 3, NOON),
+        Err(unknown)
+    );
 }
 
 #[test]
 fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let mut all = Silences::default();
     let id = all.set(draft(None, 60), 1, NOON).unwrap();
-    let matchers =
-        |text: &str| SilenceDraft { matchers: Matchers::parse(text).unwrap(), ..draft(None, 60) };
+    let matchers = |text: &str| SilenceDraft {
+        matchers: Matchers::parse(text).unwrap(),
+        ..draft(None, 60)
+    };
     let many: Vec<String> = (0..65).map(|number| format!("l{number}=x")).collect();
     let long = "x".repeat(MAX_TEXT + 1);
     for (edit, expected) in [
-        (SilenceDraft { matchers: Matchers::default(), ..draft(None, 60) }, "at least one matcher"),
+        (
+            SilenceDraft {
+                matchers: Matchers::default(),
+                ..draft(None, 60)
+            },
+            "at least one matcher",
+        ),
         (matchers("host=~\".*\""), "at least one matcher"),
         (matchers(&many.join(",")), "more than 64 matchers"),
-        (matchers(&format!("host={long}")), "the matchers must not exceed 4096 bytes"),
+        (
+            matchers(&format!("host={long}")),
+            "the matchers must not exceed 4096 bytes",
+        ),
         (draft(Some(20), 20), "must end after it starts"),
         (draft(Some(-20), -1), "must not end in the past"),
-        (SilenceDraft { comment: long.clone(), ..draft(None, 60) }, "the comment must not exceed"),
-        (SilenceDraft { created_by: long, ..draft(None, 60) }, "the author must not exceed"),
+        (
+            SilenceDraft {
+                comment: long.clone(),
+                ..draft(None, 60)
+            },
+            "the comment must not exceed",
+        ),
+        (
+            SilenceDraft {
+                created_by: long,
+                ..draft(None, 60)
+            },
+            "the author must not exceed",
+        ),
     ] {
         for edit in [edit.clone(), change(&id, edit)] {
             let told = all.set(edit, 2, NOON).unwrap_err().to_string();
             assert!(told.contains(expected), "{told}");
         }
     }
-    assert_eq!(all.iter().map(|one| one.ends_at).collect::<Vec<_>>(), [minutes(60)]);
+    assert_eq!(
+        all.iter().map(|one| one.ends_at).collect::<Vec<_>>(),
+        [minutes(60)]
+    );
 }
 
 #[test]
 fn there_is_a_limit_that_ended_ones_leave_room_in() {
     let mut all = Silences::default();
     for number in 0..MAX_SILENCES {
-        all.set(draft(None, 60), (number as u128) << 80, NOON).unwrap();
+        all.set(draft(None, 60), (number as u128) << 80, NOON)
+            .unwrap();
     }
     let id = all.made().next().unwrap().id.clone();
     assert_eq!(all.set(draft(None, 60), 1, NOON), Err(SilenceError::Full));
-    assert_eq!(all.set(change(&id, draft(Some(5), 60)), 1, NOON), Err(SilenceError::Full));
+    assert_eq!(
+        all.set(change(&id, draft(Some(5), 60)), 1, NOON),
+        Err(SilenceError::Full)
+    );
     assert_eq!(all.get(&id).unwrap().state(NOON), SilenceState::Active);
-    assert_eq!(all.set(change(&id, draft(None, 70)), 1, NOON).as_deref(), Ok(&*id));
+    assert_eq!(
+        all.set(change(&id, draft(None, 70)), 1, NOON).as_deref(),
+        Ok(&*id)
+    );
     let later = minutes(6 * 24 * 60);
     assert!(all.set(draft(None, 7 * 24 * 60), 1, later).is_ok());
     assert_eq!(all.made().count(), 1);
@@ -192,7 +261,11 @@ fn maintenance(yaml: &str) -> Result<Silences, Vec<String>> {
     if problems.is_empty() {
         return Ok(all);
     }
-    Err(problems.into_sorted().iter().map(ToString::to_string).collect())
+    Err(problems
+        .into_sorted()
+        .iter()
+        .map(ToString::to_string)
+        .collect())
 }
 
 #[test]
@@ -212,7 +285,10 @@ fn maintenance_silences_rules_and_labels_while_its_times_hold() {
     assert_eq!(silenced(&all, "disk_full", "a", minutes(-30)), None);
     assert_eq!(silenced(&all, "disk_full", "a", NOON), None);
     assert_eq!(all.next_change(minutes(-60)), Some(minutes(-30)));
-    assert_eq!(all.get("maintenance/backup").unwrap().state(NOON), SilenceState::Active);
+    assert_eq!(
+        all.get("maintenance/backup").unwrap().state(NOON),
+        SilenceState::Active
+    );
 }
 
 #[test]
@@ -230,7 +306,10 @@ fn a_single_maintenance_is_on_the_clocks_of_its_location() {
     );
     assert!(silenced(&all, "cpu", "b", minutes(-1)).is_some());
     assert_eq!(silenced(&all, "cpu", "b", NOON), None);
-    assert_eq!(all.get("maintenance/all").unwrap().ends_at, minutes(-12 * 60));
+    assert_eq!(
+        all.get("maintenance/all").unwrap().ends_at,
+        minutes(-12 * 60)
+    );
 }
 
 #[test]
@@ -239,7 +318,10 @@ fn maintenance_changes_with_the_declaration_only() {
     let made = all.set(draft(None, 60), 1, NOON).unwrap();
     let declared = SilenceError::Declared("maintenance/m".into(), "alerting.maintenance".into());
     assert_eq!(all.expire("maintenance/m", NOON), Err(declared.clone()));
-    assert_eq!(all.set(change("maintenance/m", draft(None, 60)), 2, NOON), Err(declared));
+    assert_eq!(
+        all.set(change("maintenance/m", draft(None, 60)), 2, NOON),
+        Err(declared)
+    );
     assert!(!all.forget_ended(NOON));
     let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, ["maintenance/m", &made]);
@@ -250,19 +332,37 @@ fn maintenance_changes_with_the_declaration_only() {
 #[test]
 fn what_is_wrong_with_maintenance_is_told() {
     for (spec, expected) in [
-        ("{name: m}", "1:9: [0].name: it does not say when\n  hint: give `times`"),
+        (
+            "{name: m}",
+            "1:9: [0].name: it does not say when\n  hint: give `times`",
+        ),
         ("{name: a/b, until: 2026-12-24}", "not a name: \"a/b\""),
-        ("{name: m, intervals: [nigth]}", "hint: did you mean \"night\"?"),
-        ("{name: m, until: soon}", "not a point in time: \"soon\"\n  hint: 2026-12-24"),
-        ("{name: m, from: 2026-12-24, until: 2026-12-24}", "[0].until: must be later than `from`"),
-        ("{name: m, until: 2026-12-24, rules: ['a[']}", "invalid glob \"a[\""),
+        (
+            "{name: m, intervals: [nigth]}",
+            "hint: did you mean \"night\"?",
+        ),
+        (
+            "{name: m, until: soon}",
+            "not a point in time: \"soon\"\n  hint: 2026-12-24",
+        ),
+        (
+            "{name: m, from: 2026-12-24, until: 2026-12-24}",
+            "[0].until: must be later than `from`",
+        ),
+        (
+            "{name: m, until: 2026-12-24, rules: ['a[']}",
+            "invalid glob \"a[\"",
+        ),
         (
             "{name: m, intervals: [night]}, {name: m, intervals: [night]}",
             "[1].name: maintenance \"m\" is declared twice",
         ),
     ] {
         let told = maintenance(&format!("[{spec}]")).expect_err(spec);
-        assert!(told.len() == 1 && told[0].contains(expected), "{spec}: {told:?}");
+        assert!(
+            told.len() == 1 && told[0].contains(expected),
+            "{spec}: {told:?}"
+        );
     }
 }
 
@@ -285,12 +385,25 @@ fn one_that_people_make_recurs_by_name_and_by_times_of_its_own() {
     .unwrap();
     let holds = |all: &Silences, at| silenced(all, "cpu", "a", minutes(at)).is_some();
     // 13:45 in Berlin is 12:45 UTC; `night` is on the clocks of UTC.
-    assert_eq!([30, 45, 60, 720].map(|at| holds(&all, at)), [true, true, false, true]);
-    assert_eq!(all.next_change(minutes(60)), Some(minutes(11 * 60)), "midnight in Berlin");
+    assert_eq!(
+        [30, 45, 60, 720].map(|at| holds(&all, at)),
+        [true, true, false, true]
+    );
+    assert_eq!(
+        all.next_change(minutes(60)),
+        Some(minutes(11 * 60)),
+        "midnight in Berlin"
+    );
     let silence = all.get(&id).unwrap();
-    assert_eq!((silence.ends_at, silence.state(minutes(60))), (NO_END, SilenceState::Active));
+    assert_eq!(
+        (silence.ends_at, silence.state(minutes(60))),
+        (NO_END, SilenceState::Active)
+    );
     // A change of its times would rewrite the past.
-    let other = SilenceDraft { recurs: Recurs::default(), ..draft(None, 90) };
+    let other = SilenceDraft {
+        recurs: Recurs::default(),
+        ..draft(None, 90)
+    };
     assert_ne!(all.set(change(&id, other), 2, minutes(1)).unwrap(), id);
 
     let (mut all, id) =
@@ -307,7 +420,10 @@ fn one_that_people_make_recurs_by_name_and_by_times_of_its_own() {
 #[test]
 fn what_is_wrong_with_times_of_people_is_told() {
     for (more, expected) in [
-        (r#""intervals": ["nigth"]"#, "unknown time interval \"nigth\" (did you mean \"night\"?)"),
+        (
+            r#""intervals": ["nigth"]"#,
+            "unknown time interval \"nigth\" (did you mean \"night\"?)",
+        ),
         (
             r#""times": [{"weekdays": ["friday:monday"]}]"#,
             "times[0].weekdays[0]: \"friday:monday\" ends",
@@ -316,15 +432,26 @@ fn what_is_wrong_with_times_of_people_is_told() {
             r#""times": [{"times": [{"start_time": "22:00", "end_time": "06:00"}]}]"#,
             "times[0].times[0].end_time: must be later than `start_time` (over midnight",
         ),
-        (r#""times": [{"weekdays": ["monday"]}], "location": "Berlin""#, "location: "),
-        (r#""ends_at": "2026-12-24", "duration": "1h""#, "both ends_at and duration (keep one)"),
+        (
+            r#""times": [{"weekdays": ["monday"]}], "location": "Berlin""#,
+            "location: ",
+        ),
+        (
+            r#""ends_at": "2026-12-24", "duration": "1h""#,
+            "both ends_at and duration (keep one)",
+        ),
     ] {
-        let told = made(&format!("{{\"matchers\": \"a=b\", \"created_by\": \"x\", {more}}}"));
+        let told = made(&format!(
+            "{{\"matchers\": \"a=b\", \"created_by\": \"x\", {more}}}"
+        ));
         let told = told.err().unwrap();
         assert!(told.contains(expected), "{more}: {told}");
     }
     let emoji = r#"{"matchers": "a=b", "created_by": "x", "duration": "1h", "comment": "\ud83e\udd80 ${A} $$\t\u001f"}"#;
-    assert_eq!(SilenceDraft::parse(emoji.as_bytes(), NOON).unwrap().comment, "🦀 ${A} $$\t\u{1f}");
+    assert_eq!(
+        SilenceDraft::parse(emoji.as_bytes(), NOON).unwrap().comment,
+        "🦀 ${A} $$\t\u{1f}"
+    );
 }
 
 /// What a file holds.
@@ -336,7 +463,11 @@ fn file(text: &str) -> Result<Silences, Vec<String>> {
     all.declare(&compiled, &night());
     match problems.is_empty() {
         true => Ok(all),
-        false => Err(problems.into_sorted().iter().map(|one| one.told(&"d.yml")).collect()),
+        false => Err(problems
+            .into_sorted()
+            .iter()
+            .map(|one| one.told(&"d.yml"))
+            .collect()),
     }
 }
 
@@ -353,7 +484,13 @@ fn a_file_holds_silences_of_ours_and_of_amtool_under_identities_that_stay() {
     assert!(first.iter().all(|id| id.starts_with("file-")) && first[0] != first[1]);
     assert_eq!(ids(&file(&format!("# moved\n{yaml}")).unwrap()), first);
     let error = all.expire(&first[1], NOON).unwrap_err().to_string();
-    assert_eq!(error, format!("{:?} stands in s.yml:2; change it there, and reload", first[1]));
+    assert_eq!(
+        error,
+        format!(
+            "{:?} stands in s.yml:2; change it there, and reload",
+            first[1]
+        )
+    );
 
     let amtool = r#"[{"id": "4e89b15b-0814-41d3-8b74-16c513611732", "status": {"state": "active"},
         "updatedAt": "2026-11-23T11:52:18.000Z", "comment": "a <b> & c", "createdBy": "ann",
@@ -361,7 +498,10 @@ fn a_file_holds_silences_of_ours_and_of_amtool_under_identities_that_stay() {
         "matchers": [{"isEqual": true, "isRegex": true, "name": "host", "value": "a|c"},
                      {"isEqual": false, "isRegex": false, "name": "rack", "value": "7"}]}]"#;
     let all = file(amtool).unwrap();
-    assert_eq!(all.iter().next().unwrap().matchers.to_string(), "{host=~\"a|c\",rack!=\"7\"}");
+    assert_eq!(
+        all.iter().next().unwrap().matchers.to_string(),
+        "{host=~\"a|c\",rack!=\"7\"}"
+    );
     assert!(silenced(&all, "cpu", "a", NOON).is_some());
     assert_eq!(silenced(&all, "cpu", "a", minutes(60)), None);
     assert_eq!(file("").unwrap().iter().count(), 0);
@@ -372,7 +512,10 @@ fn a_file_holds_silences_of_ours_and_of_amtool_under_identities_that_stay() {
 #[test]
 fn what_is_wrong_with_a_file_is_told_with_its_line() {
     for (text, expected) in [
-        ("- {matchers: host=a, created_by: x}", "s.yml:1:3: [0]: it does not say when it ends"),
+        (
+            "- {matchers: host=a, created_by: x}",
+            "s.yml:1:3: [0]: it does not say when it ends",
+        ),
         (
             "\n- {matchers: host=a, intervals: [nigth], created_by: x}",
             "s.yml:2:34: [0].intervals[0]: unknown",
@@ -385,9 +528,18 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
             "- {matchers: 'a=~\".*\"', ends_at: 2027-01-01, created_by: x}",
             "s.yml:1:3: [0]: at least one matcher",
         ),
-        ("- {matchers: a=b, duration: 2h, created_by: x}", "a file does not know from when"),
-        ("- {matchers: a=b, ends_at: 2027-01-01}", "missing key \"created_by\""),
-        ("- {matcher: a=b, ends_at: 2027-01-01, created_by: x}", "did you mean \"matchers\"?"),
+        (
+            "- {matchers: a=b, duration: 2h, created_by: x}",
+            "a file does not know from when",
+        ),
+        (
+            "- {matchers: a=b, ends_at: 2027-01-01}",
+            "missing key \"created_by\"",
+        ),
+        (
+            "- {matcher: a=b, ends_at: 2027-01-01, created_by: x}",
+            "did you mean \"matchers\"?",
+        ),
         (
             "- {matchers: a=b, ends_at: 2027-01-01, created_by: x}\n- {matchers: a=b, ends_at: 2027-01-01, created_by: x}",
             "s.yml:2:3: [1]: the same silence stands at s.yml:1",

@@ -7,8 +7,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::matchers::Matchers;
-use crate::time_interval::{Location, RecurringSettings, TimeIntervals};
 use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, HumanDuration, Key, Literal, MapReader, Node, Shape,
@@ -18,6 +16,8 @@ use bellwether_schema::{
 use super::maintenance::moment;
 use super::recurs::Recurs;
 use super::{NO_END, Silence, SilenceDraft, check};
+use crate::matchers::Matchers;
+use crate::time_interval::{Location, RecurringSettings, TimeIntervals};
 
 section! {
     /// A silence.
@@ -46,8 +46,15 @@ section! {
 }
 
 /// Keys that tell how a silence fares.
-const SHOWN: [&str; 7] =
-    ["status", "state", "holds", "declared", "source", "updatedAt", "annotations"];
+const SHOWN: [&str; 7] = [
+    "status",
+    "state",
+    "holds",
+    "declared",
+    "source",
+    "updatedAt",
+    "annotations",
+];
 
 /// A silence that is written somewhere.
 #[derive(Clone, Debug)]
@@ -63,7 +70,13 @@ impl Decode for SilenceSpec {
             Value::Map(entries) => Value::Map(entries.iter().filter_map(ours).collect()),
             other => other.clone(),
         };
-        let settings = SilenceSettings::decode(&Node { value, ..node.clone() }, cx)?;
+        let settings = SilenceSettings::decode(
+            &Node {
+                value,
+                ..node.clone()
+            },
+            cx,
+        )?;
         Some(Self { settings, at })
     }
 
@@ -81,7 +94,13 @@ fn ours((key, node): &(Key, Node)) -> Option<(Key, Node)> {
         shown if SHOWN.contains(&shown) => return None,
         other => other,
     };
-    Some((Key { text: text.to_owned(), ..key.clone() }, node.clone()))
+    Some((
+        Key {
+            text: text.to_owned(),
+            ..key.clone()
+        },
+        node.clone(),
+    ))
 }
 
 /// Reads the silences of the file at `path`, which holds `text`: a list, or what
@@ -93,7 +112,11 @@ pub fn read_silences(path: &Path, text: &str, problems: &mut Diagnostics) -> Vec
         Ok(node) => node,
         Err((pos, message)) => {
             problems.error(
-                &SourceLocation { pos, file: Some(file), ..SourceLocation::default() },
+                &SourceLocation {
+                    pos,
+                    file: Some(file),
+                    ..SourceLocation::default()
+                },
                 message,
             );
             return Vec::new();
@@ -107,7 +130,8 @@ pub fn read_silences(path: &Path, text: &str, problems: &mut Diagnostics) -> Vec
         _ => Vec::decode(&node, &mut cx),
     };
     // What does not read is not judged as well.
-    read.filter(|_| problems.len() == before).unwrap_or_default()
+    read.filter(|_| problems.len() == before)
+        .unwrap_or_default()
 }
 
 /// What our own list shows.
@@ -174,22 +198,34 @@ impl SilenceSpec {
             location: settings.location.clone(),
         };
         let mut read = |text: &Option<Spanned<String>>| {
-            text.as_ref().and_then(|text| moment(text, &settings.location, problems))
+            text.as_ref()
+                .and_then(|text| moment(text, &settings.location, problems))
         };
         let (starts_at, ends_at) = (read(&settings.starts_at), read(&settings.ends_at));
         let from = starts_at.unwrap_or(now).max(now);
         if let (Some(_), Some(duration)) = (&settings.ends_at, &settings.duration) {
-            problems.error(&duration.at, "both ends_at and duration").hint("keep one");
+            problems
+                .error(&duration.at, "both ends_at and duration")
+                .hint("keep one");
         }
-        if settings.duration.as_ref().is_some_and(|duration| duration.is_zero()) {
-            problems.error(at, "duration: 0").hint("30m, 2h or 1d12h, say");
+        if settings
+            .duration
+            .as_ref()
+            .is_some_and(|duration| duration.is_zero())
+        {
+            problems
+                .error(at, "duration: 0")
+                .hint("30m, 2h or 1d12h, say");
         }
         if settings.ends_at.is_none() && settings.duration.is_none() && recurs.is_always() {
             problems.error(at, "it does not say when it ends").hint(
                 "give ends_at, or duration by API; one that recurs, by times or intervals, may go without",
             );
         }
-        let length = settings.duration.as_ref().map(|span| span.as_millis() as i64);
+        let length = settings
+            .duration
+            .as_ref()
+            .map(|span| span.as_millis() as i64);
         let after = length.map(|length| UnixMillis(from.0.saturating_add(length)));
         SilenceDraft {
             id: settings.id.clone(),
@@ -205,7 +241,15 @@ impl SilenceSpec {
 
 /// The same as long as it says the same.
 fn identity(draft: &SilenceDraft) -> String {
-    let SilenceDraft { matchers, starts_at, ends_at, recurs, created_by, comment, .. } = draft;
+    let SilenceDraft {
+        matchers,
+        starts_at,
+        ends_at,
+        recurs,
+        created_by,
+        comment,
+        ..
+    } = draft;
     let parts = [
         matchers.to_string(),
         format!("{starts_at:?} {ends_at:?}"),
@@ -214,7 +258,10 @@ fn identity(draft: &SilenceDraft) -> String {
         created_by.clone(),
         comment.clone(),
     ];
-    format!("file-{}", Fingerprint::of_parts(parts.iter().map(String::as_str)))
+    format!(
+        "file-{}",
+        Fingerprint::of_parts(parts.iter().map(String::as_str))
+    )
 }
 
 impl SilenceDraft {
@@ -248,15 +295,28 @@ pub(crate) fn from_json<T: Decode>(json: &[u8]) -> Result<T, String> {
 
 /// It, unless something is wrong.
 pub(super) fn sound<T>(value: T, problems: Diagnostics) -> Result<T, String> {
-    if problems.is_empty() { Ok(value) } else { Err(in_words(problems)) }
+    if problems.is_empty() {
+        Ok(value)
+    } else {
+        Err(in_words(problems))
+    }
 }
 
 /// Without places, which JSON on one line does not have.
 fn in_words(problems: Diagnostics) -> String {
     let one = |problem: &bellwether_schema::Diagnostic| {
         let path = if problem.at.path.is_empty() { "" } else { ": " };
-        let hint = problem.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let hint = problem
+            .hint
+            .as_ref()
+            .map(|hint| format!(" ({hint})"))
+            .unwrap_or_default();
         format!("{}{path}{}{hint}", problem.at.path, problem.message)
     };
-    problems.into_sorted().iter().map(one).collect::<Vec<_>>().join("; ")
+    problems
+        .into_sorted()
+        .iter()
+        .map(one)
+        .collect::<Vec<_>>()
+        .join("; ")
 }

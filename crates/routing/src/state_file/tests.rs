@@ -21,18 +21,27 @@ fn state() -> State {
     };
     silences.set(draft, 7, NOON).unwrap();
     let mut known = Acknowledgements::default();
-    let one =
-        |until| Acknowledgement { by: "bob".into(), comment: "on it".into(), at: NOON, until };
+    let one = |until| Acknowledgement {
+        by: "bob".into(),
+        comment: "on it".into(),
+        at: NOON,
+        until,
+    };
     known.set(Fingerprint(u64::MAX), one(None));
     known.set(Fingerprint(1), one(Some(UnixMillis(NOON.0 + 5))));
     let uninhibited = [(Fingerprint(7), NOON)].into();
-    State { silences, acknowledgements: known, uninhibited }
+    State {
+        silences,
+        acknowledgements: known,
+        uninhibited,
+    }
 }
 
 fn files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -45,20 +54,37 @@ fn what_is_saved_is_found() {
     let saved = state();
     file.save(&State::default()).unwrap();
     file.save(&saved).unwrap();
-    let Found::State(found) = file.load().unwrap() else { panic!("no state") };
+    let Found::State(found) = file.load().unwrap() else {
+        panic!("no state")
+    };
     assert_eq!(found.acknowledgements, saved.acknowledgements);
     assert_eq!(found.uninhibited, saved.uninhibited);
     let (mut found, silences) = (found.silences, saved.silences);
     found.declare(&[], &TimeIntervals::default());
     // Tuesday 02:00 in Berlin.
-    let hold =
-        |all: &Silences| all.made().all(|one| one.holds(UnixMillis(NOON.0 + 13 * 3_600_000)));
+    let hold = |all: &Silences| {
+        all.made()
+            .all(|one| one.holds(UnixMillis(NOON.0 + 13 * 3_600_000)))
+    };
     assert!(hold(&found) && hold(&silences));
-    let (found, saved) = (found.made().next().unwrap(), silences.made().next().unwrap());
-    assert_eq!((&found.matchers, &found.recurs), (&saved.matchers, &saved.recurs));
+    let (found, saved) = (
+        found.made().next().unwrap(),
+        silences.made().next().unwrap(),
+    );
+    assert_eq!(
+        (&found.matchers, &found.recurs),
+        (&saved.matchers, &saved.recurs)
+    );
     let plain = |one: &Silence| {
         let (recurs, times) = (Recurs::default(), Vec::new());
-        format!("{:?}", Silence { recurs, times, ..one.clone() })
+        format!(
+            "{:?}",
+            Silence {
+                recurs,
+                times,
+                ..one.clone()
+            }
+        )
     };
     assert_eq!(plain(found), plain(saved));
     assert_eq!(files(&directory.path().join("new")), ["said.json"]);
@@ -71,7 +97,9 @@ fn a_file_cut_anywhere_is_set_aside_and_never_half_read() {
     let file = StateFile::new(directory.path().join("said.json"));
     for end in 0..whole.len() {
         fs::write(file.path(), &whole[..end]).unwrap();
-        let Found::Corrupt { aside, reason } = file.load().unwrap() else { panic!("at {end}") };
+        let Found::Corrupt { aside, reason } = file.load().unwrap() else {
+            panic!("at {end}")
+        };
         assert!(!reason.is_empty() && fs::read(aside).unwrap() == whole[..end]);
         assert_eq!(files(directory.path()), ["said.json.corrupt"]);
     }
@@ -87,8 +115,16 @@ fn a_file_of_another_version_or_sense_is_set_aside() {
     );
     assert!(before != text && read(before.as_bytes()).is_ok(), "{text}");
     for (from, to, reason) in [
-        ("\"version\":1", "\"version\":2", "version 2 is not known here"),
-        ("ffffffffffffffff", "somewhere", "\"somewhere\" is no fingerprint"),
+        (
+            "\"version\":1",
+            "\"version\":2",
+            "version 2 is not known here",
+        ),
+        (
+            "ffffffffffffffff",
+            "somewhere",
+            "\"somewhere\" is no fingerprint",
+        ),
         ("host=~", "host", "matchers of silence"),
         ("\"comment\":", "\"remark\":", "missing field `comment`"),
     ] {
@@ -108,7 +144,9 @@ fn what_cannot_be_written_is_an_error_and_leaves_the_old_file() {
     // The draft's name is taken by a directory: nothing can be written there.
     fs::create_dir(directory.path().join("said.json.new")).unwrap();
     assert!(file.save(&State::default()).is_err());
-    let Found::State(found) = file.load().unwrap() else { panic!("no state") };
+    let Found::State(found) = file.load().unwrap() else {
+        panic!("no state")
+    };
     assert_eq!(found.silences.made().count(), 1);
     // A draft that cannot be put in place does not stay.
     let blocked = StateFile::new(directory.path().join("taken"));

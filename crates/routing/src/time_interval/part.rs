@@ -4,10 +4,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value, did_you_mean};
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
-
-use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value, did_you_mean};
 
 /// What a range counts.
 pub trait Unit {
@@ -28,13 +27,27 @@ pub struct Weekday;
 
 impl Unit for Weekday {
     const EXPECTED: &'static str = "a weekday such as monday, or a range such as monday:friday";
-    const NAMES: (&'static [&'static str], i16) =
-        (&["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"], 0);
+    const NAMES: (&'static [&'static str], i16) = (
+        &[
+            "sunday",
+            "monday",
+            "tuesday",
+            "wednesday",
+            "thursday",
+            "friday",
+            "saturday",
+        ],
+        0,
+    );
     const NUMBERS: Option<(i16, i16)> = None;
 
     fn check(begin: i16, end: i16) -> Result<(), (&'static str, &'static str)> {
         let hint = "the week begins on sunday; name the days one by one: [saturday, sunday]";
-        if begin > end { Err(("ends before it begins", hint)) } else { Ok(()) }
+        if begin > end {
+            Err(("ends before it begins", hint))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -56,7 +69,10 @@ impl Unit for MonthDay {
         // The shortest month decides: what holds in no month at all is a mistake.
         let day = |day: i16| if day < 0 { 28 + day } else { day };
         if day(begin) > day(end) {
-            return Err(("ends before it begins", "the earlier day comes first: 1:5, -3:-1"));
+            return Err((
+                "ends before it begins",
+                "the earlier day comes first: 1:5, -3:-1",
+            ));
         }
         Ok(())
     }
@@ -89,7 +105,11 @@ impl Unit for Month {
 
     fn check(begin: i16, end: i16) -> Result<(), (&'static str, &'static str)> {
         let hint = "write two: [november:december, january:february]";
-        if begin > end { Err(("ends before it begins", hint)) } else { Ok(()) }
+        if begin > end {
+            Err(("ends before it begins", hint))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -104,7 +124,11 @@ impl Unit for Year {
 
     fn check(begin: i16, end: i16) -> Result<(), (&'static str, &'static str)> {
         let hint = "the earlier year comes first";
-        if begin > end { Err(("ends before it begins", hint)) } else { Ok(()) }
+        if begin > end {
+            Err(("ends before it begins", hint))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -130,7 +154,9 @@ fn member<U: Unit>(text: &str) -> Option<i16> {
         return Some(first + index as i16);
     }
     let (least, most) = U::NUMBERS?;
-    text.parse().ok().filter(|number| *number != 0 && (least..=most).contains(number))
+    text.parse()
+        .ok()
+        .filter(|number| *number != 0 && (least..=most).contains(number))
 }
 
 impl<U: Unit> Decode for Range<U> {
@@ -144,8 +170,11 @@ impl<U: Unit> Decode for Range<U> {
         for part in [begin, end] {
             if member::<U>(part).is_none() {
                 let hint = did_you_mean(part.trim(), U::NAMES.0.iter().copied());
-                cx.error(node.pos, format!("expected {}, found {part:?}", U::EXPECTED))
-                    .hint_if(hint);
+                cx.error(
+                    node.pos,
+                    format!("expected {}, found {part:?}", U::EXPECTED),
+                )
+                .hint_if(hint);
                 return None;
             }
         }
@@ -154,7 +183,11 @@ impl<U: Unit> Decode for Range<U> {
             cx.error(node.pos, format!("{text:?} {message}")).hint(hint);
             return None;
         }
-        Some(Self { begin, end, unit: PhantomData })
+        Some(Self {
+            begin,
+            end,
+            unit: PhantomData,
+        })
     }
 
     fn shape() -> Shape {
@@ -239,7 +272,10 @@ pub struct Location {
 /// UTC.
 impl Default for Location {
     fn default() -> Self {
-        Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
+        Self {
+            name: "UTC".to_owned(),
+            zone: TimeZone::UTC,
+        }
     }
 }
 
@@ -259,10 +295,11 @@ impl Decode for Location {
             name => match TimeZone::get(name) {
                 Ok(zone) => zone,
                 Err(_) => {
-                    cx.error(node.pos, format!("unknown location {name:?}")).hint(
-                        "a name of the time zone database such as Europe/Berlin, Local or UTC; \
+                    cx.error(node.pos, format!("unknown location {name:?}"))
+                        .hint(
+                            "a name of the time zone database such as Europe/Berlin, Local or UTC; \
                          the database is the host's (package tzdata)",
-                    );
+                        );
                     return None;
                 }
             },

@@ -1,5 +1,6 @@
-use super::*;
 use bellwether_schema::{Decode, DecodeContext, parse};
+
+use super::*;
 
 fn declared(yaml: &str) -> Result<TimeIntervals, Vec<String>> {
     let mut problems = Diagnostics::default();
@@ -12,7 +13,11 @@ fn declared(yaml: &str) -> Result<TimeIntervals, Vec<String>> {
     if problems.is_empty() {
         return Ok(compiled);
     }
-    Err(problems.into_sorted().iter().map(ToString::to_string).collect())
+    Err(problems
+        .into_sorted()
+        .iter()
+        .map(ToString::to_string)
+        .collect())
 }
 
 fn one(spec: &str) -> TimeIntervals {
@@ -29,7 +34,10 @@ fn check(spec: &str, inside: &[&str], outside: &[&str]) {
         assert!(times.contains("x", at(moment)), "{spec} holds at {moment}");
     }
     for moment in outside {
-        assert!(!times.contains("x", at(moment)), "{spec} does not hold at {moment}");
+        assert!(
+            !times.contains("x", at(moment)),
+            "{spec} does not hold at {moment}"
+        );
     }
 }
 
@@ -42,7 +50,11 @@ fn a_range_of_times_ends_before_its_end() {
     );
     check(
         "{times: [{start_time: 22:00, end_time: 24:00}, {start_time: 00:00, end_time: 06:00}]}",
-        &["2026-11-23T23:59:59Z", "2026-11-24T00:00:00Z", "2026-11-24T05:59:00Z"],
+        &[
+            "2026-11-23T23:59:59Z",
+            "2026-11-24T00:00:00Z",
+            "2026-11-24T05:59:00Z",
+        ],
         &["2026-11-24T06:00:00Z", "2026-11-23T21:59:59Z"],
     );
 }
@@ -51,8 +63,16 @@ fn a_range_of_times_ends_before_its_end() {
 fn all_that_is_given_must_hold_and_of_each_list_one() {
     check(
         "{weekdays: ['monday:Friday', sunday], months: [november:december, 3], years: ['2026:2027']}",
-        &["2026-11-23T12:00:00Z", "2026-11-29T12:00:00Z", "2027-03-01T00:00:00Z"],
-        &["2026-11-28T12:00:00Z", "2026-10-05T12:00:00Z", "2028-11-06T12:00:00Z"],
+        &[
+            "2026-11-23T12:00:00Z",
+            "2026-11-29T12:00:00Z",
+            "2027-03-01T00:00:00Z",
+        ],
+        &[
+            "2026-11-28T12:00:00Z",
+            "2026-10-05T12:00:00Z",
+            "2028-11-06T12:00:00Z",
+        ],
     );
     check(
         "{weekdays: [saturday]}, {weekdays: [monday]}",
@@ -66,8 +86,16 @@ fn all_that_is_given_must_hold_and_of_each_list_one() {
 fn days_of_the_month_count_from_either_end() {
     check(
         "{days_of_month: [-1]}",
-        &["2026-02-28T12:00:00Z", "2028-02-29T23:59:00Z", "2026-04-30T00:00:00Z"],
-        &["2028-02-28T12:00:00Z", "2026-03-01T00:00:00Z", "2026-04-29T23:59:59Z"],
+        &[
+            "2026-02-28T12:00:00Z",
+            "2028-02-29T23:59:00Z",
+            "2026-04-30T00:00:00Z",
+        ],
+        &[
+            "2028-02-28T12:00:00Z",
+            "2026-03-01T00:00:00Z",
+            "2026-04-29T23:59:59Z",
+        ],
     );
     check(
         "{days_of_month: ['1:5', '-3:-1']}",
@@ -83,15 +111,31 @@ fn days_of_the_month_count_from_either_end() {
 
 #[test]
 fn days_that_a_month_does_not_have_are_cut() {
-    check("{days_of_month: ['25:31']}", &["2026-02-28T12:00:00Z"], &["2026-03-01T12:00:00Z"]);
+    check(
+        "{days_of_month: ['25:31']}",
+        &["2026-02-28T12:00:00Z"],
+        &["2026-03-01T12:00:00Z"],
+    );
     check(
         "{days_of_month: [31]}",
         &["2026-01-31T12:00:00Z"],
         &["2026-02-28T12:00:00Z", "2026-03-01T12:00:00Z"],
     );
-    check("{days_of_month: ['29:31']}", &["2028-02-29T12:00:00Z"], &["2026-02-28T12:00:00Z"]);
-    check("{days_of_month: ['-31:-28']}", &["2026-02-01T12:00:00Z"], &["2026-02-02T12:00:00Z"]);
-    check("{days_of_month: [-31]}", &["2026-01-01T12:00:00Z"], &["2026-02-01T12:00:00Z"]);
+    check(
+        "{days_of_month: ['29:31']}",
+        &["2028-02-29T12:00:00Z"],
+        &["2026-02-28T12:00:00Z"],
+    );
+    check(
+        "{days_of_month: ['-31:-28']}",
+        &["2026-02-01T12:00:00Z"],
+        &["2026-02-02T12:00:00Z"],
+    );
+    check(
+        "{days_of_month: [-31]}",
+        &["2026-01-01T12:00:00Z"],
+        &["2026-02-01T12:00:00Z"],
+    );
 }
 
 /// On 2026-03-29 clocks in Berlin went from 02:00 to 03:00, on 2026-10-25 from 03:00 back to 02:00.
@@ -108,14 +152,22 @@ fn the_clocks_of_the_location_count_also_where_they_change() {
             "2026-10-25T01:30:00Z",
         ],
         // In March the hour never was.
-        &["2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z", "2026-10-25T02:00:00Z"],
+        &[
+            "2026-03-29T00:59:59Z",
+            "2026-03-29T01:00:00Z",
+            "2026-10-25T02:00:00Z",
+        ],
     );
     check(
         "{weekdays: [monday], location: Pacific/Auckland}",
         &["2026-11-22T12:00:00Z"],
         &["2026-11-23T12:00:00Z"],
     );
-    check("{weekdays: [monday], location: UTC}", &["2026-11-23T12:00:00Z"], &[]);
+    check(
+        "{weekdays: [monday], location: UTC}",
+        &["2026-11-23T12:00:00Z"],
+        &[],
+    );
 }
 
 #[test]
@@ -125,15 +177,34 @@ fn the_next_edge_is_a_time_that_is_named_midnight_or_a_change_of_clocks() {
         times.get("x")[0].next_edge(at(moment)).unwrap()
     };
     let day = "{times: [{start_time: 09:00, end_time: 17:00}], location: Europe/Berlin}";
-    assert_eq!(next(day, "2026-11-23T07:00:00Z"), at("2026-11-23T08:00:00Z"));
-    assert_eq!(next(day, "2026-11-23T08:00:00Z"), at("2026-11-23T16:00:00Z"));
-    assert_eq!(next(day, "2026-11-23T16:00:00Z"), at("2026-11-23T23:00:00Z"));
+    assert_eq!(
+        next(day, "2026-11-23T07:00:00Z"),
+        at("2026-11-23T08:00:00Z")
+    );
+    assert_eq!(
+        next(day, "2026-11-23T08:00:00Z"),
+        at("2026-11-23T16:00:00Z")
+    );
+    assert_eq!(
+        next(day, "2026-11-23T16:00:00Z"),
+        at("2026-11-23T23:00:00Z")
+    );
     let late = "{times: [{start_time: 09:00, end_time: 24:00}]}";
-    assert_eq!(next(late, "2026-11-23T09:00:00Z"), at("2026-11-24T00:00:00Z"));
+    assert_eq!(
+        next(late, "2026-11-23T09:00:00Z"),
+        at("2026-11-24T00:00:00Z")
+    );
     let night = "{times: [{start_time: 02:00, end_time: 02:30}], location: Europe/Berlin}";
-    assert_eq!(next(night, "2026-10-25T00:45:00Z"), at("2026-10-25T01:00:00Z"));
+    assert_eq!(
+        next(night, "2026-10-25T00:45:00Z"),
+        at("2026-10-25T01:00:00Z")
+    );
     // From edge to edge nothing changes.
-    for spec in [day, night, "{days_of_month: [-1], location: America/New_York}"] {
+    for spec in [
+        day,
+        night,
+        "{days_of_month: [-1], location: America/New_York}",
+    ] {
         let times = one(spec);
         let time = &times.get("x")[0];
         let mut edge = at("2026-10-24T00:00:00Z");
@@ -185,40 +256,76 @@ fn what_is_wrong_is_told_with_its_place_and_how_to_mend_it() {
         told[0].clone()
     };
     for (spec, expected) in [
-        ("{weekdays: [mondy]}", "weekdays[0]: expected a weekday such as monday"),
+        (
+            "{weekdays: [mondy]}",
+            "weekdays[0]: expected a weekday such as monday",
+        ),
         ("{weekdays: [mondy]}", "did you mean \"monday\"?"),
         ("{weekdays: [1]}", "found \"1\""),
-        ("{weekdays: ['saturday:sunday']}", "name the days one by one"),
+        (
+            "{weekdays: ['saturday:sunday']}",
+            "name the days one by one",
+        ),
         ("{days_of_month: [0]}", "expected a day of the month"),
         ("{days_of_month: [32]}", "found \"32\""),
-        ("{days_of_month: ['-3:5']}", "begins at the end of the month"),
+        (
+            "{days_of_month: ['-3:5']}",
+            "begins at the end of the month",
+        ),
         ("{days_of_month: ['5:1']}", "ends before it begins"),
         ("{days_of_month: ['29:-28']}", "ends before it begins"),
         ("{months: [13]}", "expected a month"),
         ("{months: [november:february]}", "write two"),
         ("{years: ['2030:2026']}", "the earlier year comes first"),
         ("{years: ['1:2:3']}", "found \"2:3\""),
-        ("{times: [{start_time: 9:00, end_time: 10:00}]}", "expected a time of day"),
-        ("{times: [{start_time: 540, end_time: 1441}]}", "expected a time of day"),
-        ("{times: [{start_time: 09:00, end_time: 24:01}]}", "found \"24:01\""),
-        ("{times: [{start_time: 22:00, end_time: 06:00}]}", "22:00 to 24:00 and 00:00 to 06:00"),
-        ("{times: [{start_time: 09:00, end_time: 09:00}]}", "must be later than `start_time`"),
+        (
+            "{times: [{start_time: 9:00, end_time: 10:00}]}",
+            "expected a time of day",
+        ),
+        (
+            "{times: [{start_time: 540, end_time: 1441}]}",
+            "expected a time of day",
+        ),
+        (
+            "{times: [{start_time: 09:00, end_time: 24:01}]}",
+            "found \"24:01\"",
+        ),
+        (
+            "{times: [{start_time: 22:00, end_time: 06:00}]}",
+            "22:00 to 24:00 and 00:00 to 06:00",
+        ),
+        (
+            "{times: [{start_time: 09:00, end_time: 09:00}]}",
+            "must be later than `start_time`",
+        ),
         ("{times: [{start_time: 09:00}]}", "missing key \"end_time\""),
-        ("{location: Europe/Berlim}", "unknown location \"Europe/Berlim\""),
+        (
+            "{location: Europe/Berlim}",
+            "unknown location \"Europe/Berlim\"",
+        ),
         ("", "without any time it never holds"),
     ] {
         let told = problem(spec);
-        assert!(told.starts_with("1:") && told.contains(expected), "{spec}: {told}");
+        assert!(
+            told.starts_with("1:") && told.contains(expected),
+            "{spec}: {told}"
+        );
     }
     let told = declared("[{name: x, time_intervals: [{}]}, {name: x, time_intervals: [{}]}]");
-    assert_eq!(told.unwrap_err(), ["1:42: [1].name: time interval \"x\" is declared twice"]);
+    assert_eq!(
+        told.unwrap_err(),
+        ["1:42: [1].name: time interval \"x\" is declared twice"]
+    );
 }
 
 #[test]
 fn a_time_of_day_may_be_minutes_since_midnight() {
     let decoded = |text: &str| {
         let mut problems = Diagnostics::default();
-        TimeOfDay::decode(&parse(text).unwrap(), &mut DecodeContext::new(&mut problems, &|_| None))
+        TimeOfDay::decode(
+            &parse(text).unwrap(),
+            &mut DecodeContext::new(&mut problems, &|_| None),
+        )
     };
     assert_eq!(decoded("1020"), decoded("\"17:00\""));
     assert_eq!(decoded("1440"), decoded("\"24:00\""));

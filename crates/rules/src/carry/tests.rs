@@ -1,9 +1,9 @@
-use crate::fixture::{CPU, DISK, at, commit, rules, store};
-use crate::{Engine, saved};
 use bellwether_core::{MetricId, Origin};
 use bellwether_tsdb::store::Store;
 
 use super::*;
+use crate::fixture::{CPU, DISK, at, commit, rules, store};
+use crate::{Engine, saved};
 
 const CPU_RULE: &str = "metric: cpu_percent, condition: '>', threshold: 85";
 const DISK_RULE: &str = "metric: disk_usage_percent, condition: '>', threshold: 90";
@@ -25,8 +25,14 @@ fn judge(engine: &mut Engine, store: &Store, now: u64, points: &[Point<'_>]) -> 
 }
 
 fn reasons(transitions: &[Transition]) -> Vec<String> {
-    let line =
-        |t: &Transition| format!("{} > {}: {}", t.from.as_str(), t.alert.state.as_str(), t.reason);
+    let line = |t: &Transition| {
+        format!(
+            "{} > {}: {}",
+            t.from.as_str(),
+            t.alert.state.as_str(),
+            t.reason
+        )
+    };
     transitions.iter().map(line).collect()
 }
 
@@ -64,15 +70,29 @@ fn a_reload_keeps_state_over_new_thresholds_and_resolves_what_is_gone() {
     );
     store.adopt(&before);
     let transitions = new.adopt(old, at(70));
-    let told: Vec<(&str, &str)> =
-        transitions.iter().map(|t| (&*t.alert.rule, t.reason.as_str())).collect();
+    let told: Vec<(&str, &str)> = transitions
+        .iter()
+        .map(|t| (&*t.alert.rule, t.reason.as_str()))
+        .collect();
     assert_eq!(
         told,
-        [("disk", "rule removed"), ("off", "rule disabled"), ("other", "rule changed")]
+        [
+            ("disk", "rule removed"),
+            ("off", "rule disabled"),
+            ("other", "rule changed")
+        ]
     );
-    assert!(transitions.iter().all(|t| t.alert.resolved_at == Some(at(70).wall)));
+    assert!(
+        transitions
+            .iter()
+            .all(|t| t.alert.resolved_at == Some(at(70).wall))
+    );
     assert_eq!(new.counts().resolved, counts.resolved + 3);
-    assert!(new.rules().next().is_some_and(|status| status.last.is_some()));
+    assert!(
+        new.rules()
+            .next()
+            .is_some_and(|status| status.last.is_some())
+    );
     assert_eq!(
         judge(&mut new, &store, 90, &[(CPU, &[], &[88.0])]),
         ["pending > firing: cpu_percent 88 > 87 for 1m"],
@@ -94,17 +114,30 @@ fn a_new_severity_of_a_firing_alert_is_told() {
 
 #[test]
 fn a_restart_stays_quiet_while_it_still_holds_and_resolves_when_not() {
-    let list = [format!("name: cpu, {CPU_RULE}"), format!("name: disk, {DISK_RULE}")];
+    let list = [
+        format!("name: cpu, {CPU_RULE}"),
+        format!("name: disk, {DISK_RULE}"),
+    ];
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
     let (mut old, before) = engine(&list, 0);
-    judge(&mut old, &before, 30, &[(CPU, &[], &[90.0]), (DISK, &["/"], &[99.0])]);
+    judge(
+        &mut old,
+        &before,
+        30,
+        &[(CPU, &[], &[90.0]), (DISK, &["/"], &[99.0])],
+    );
     let alerts = old.alerts();
 
     let (mut new, store, told) = restart(&old, &list, 5_000);
     assert_eq!(told, NOTHING);
     assert_eq!(new.alerts(), alerts, "as before, times and texts included");
     assert_eq!(
-        judge(&mut new, &store, 5_000, &[(CPU, &[], &[91.0]), (DISK, &["/"], &[10.0])]),
+        judge(
+            &mut new,
+            &store,
+            5_000,
+            &[(CPU, &[], &[91.0]), (DISK, &["/"], &[10.0])]
+        ),
         ["firing > inactive: disk_usage_percent 10 is not > 90; fired for 1h22m50s at 99, peak 99"]
     );
 }
@@ -150,11 +183,20 @@ fn downtime_adds_nothing_to_a_timer() {
 fn after_a_restart_a_series_may_take_its_time() {
     let list = [format!("name: disk, {DISK_RULE}")];
     let (mut old, before) = engine(&[&list[0]], 0);
-    judge(&mut old, &before, 30, &[(DISK, &["/"], &[99.0]), (DISK, &["/data"], &[99.0])]);
+    judge(
+        &mut old,
+        &before,
+        30,
+        &[(DISK, &["/"], &[99.0]), (DISK, &["/data"], &[99.0])],
+    );
     let (mut new, store, _) = restart(&old, &[&list[0]], 1_000);
     let others: [Point<'_>; 1] = [(DISK, &["/"], &[99.0])];
     for seconds in (1_000..4_000).step_by(30) {
-        assert_eq!(judge(&mut new, &store, seconds, &others), NOTHING, "it is kept");
+        assert_eq!(
+            judge(&mut new, &store, seconds, &others),
+            NOTHING,
+            "it is kept"
+        );
     }
     // Where no data is ok, it ends once the grace is over, whether there are others or not.
     let list = [format!("name: disk, {DISK_RULE}, on_no_data: ok")];
@@ -172,23 +214,40 @@ fn after_a_restart_a_series_may_take_its_time() {
 fn an_alert_from_before_a_restart_is_confirmed_by_its_data() {
     let list = [format!("name: disk, {DISK_RULE}")];
     let (mut old, before) = engine(&[&list[0]], 0);
-    judge(&mut old, &before, 30, &[(DISK, &["/"], &[99.0]), (DISK, &["/data"], &[99.0])]);
+    judge(
+        &mut old,
+        &before,
+        30,
+        &[(DISK, &["/"], &[99.0]), (DISK, &["/data"], &[99.0])],
+    );
     let (mut new, store, _) = restart(&old, &[&list[0]], 1_000);
-    let data =
-        old.alerts().iter().find(|one| one.labels["mount_point"] == "/data").unwrap().fingerprint;
+    let data = old
+        .alerts()
+        .iter()
+        .find(|one| one.labels["mount_point"] == "/data")
+        .unwrap()
+        .fingerprint;
     let mut confirmed = Vec::new();
     for (now, mount) in [(1_000, "/"), (1_010, "/data"), (1_020, "/data")] {
         commit(&store, at(now), &[(DISK, &[mount], &[99.0])]);
         confirmed.push(new.tick(&store, None, at(now), None).confirmed);
     }
-    assert_eq!((confirmed[0].len(), &confirmed[1], confirmed[2].len()), (1, &vec![data], 0));
+    assert_eq!(
+        (confirmed[0].len(), &confirmed[1], confirmed[2].len()),
+        (1, &vec![data], 0)
+    );
 }
 
 #[test]
 fn a_series_that_is_known_is_missed_after_a_restart_too() {
     let list = [format!("name: disk, {DISK_RULE}, on_no_data: alert")];
     let (mut old, before) = engine(&[&list[0]], 0);
-    judge(&mut old, &before, 30, &[(DISK, &["/"], &[1.0]), (DISK, &["/data"], &[1.0])]);
+    judge(
+        &mut old,
+        &before,
+        30,
+        &[(DISK, &["/"], &[1.0]), (DISK, &["/data"], &[1.0])],
+    );
     let (mut new, store, _) = restart(&old, &[&list[0]], 1_000);
     let others: [Point<'_>; 1] = [(DISK, &["/"], &[1.0])];
     let told: Vec<String> = (1_000..1_300)
@@ -220,20 +279,35 @@ fn every_kind_of_state_survives_the_file() {
     ];
     let (mut old, store) = engine(&list, 0);
     for (seconds, cpu) in [(30, 10.0), (60, 10.0), (90, 99.5)] {
-        judge(&mut old, &store, seconds, &[(CPU, &[], &[cpu]), (DISK, &["/\u{0}é"], &[7.0])]);
+        judge(
+            &mut old,
+            &store,
+            seconds,
+            &[(CPU, &[], &[cpu]), (DISK, &["/\u{0}é"], &[7.0])],
+        );
     }
     let carried = old.carried();
-    assert_eq!(carried.iter().map(|rule| rule.alerts.len()).sum::<usize>(), 5);
+    assert_eq!(
+        carried.iter().map(|rule| rule.alerts.len()).sum::<usize>(),
+        5
+    );
     let mut read = saved::read(&saved::write(&carried, at(0)).unwrap()).unwrap();
     for (kept, read) in carried.iter().zip(&mut read) {
         for ((_, kept), (_, read)) in kept.alerts.iter().zip(&mut read.alerts) {
-            assert!(read.state.held.iter().flatten().all(|held| held.seen.is_none()));
+            assert!(
+                read.state
+                    .held
+                    .iter()
+                    .flatten()
+                    .all(|held| held.seen.is_none())
+            );
             read.seen = kept.seen;
             read.state.counted = kept.state.counted;
             for (kept, read) in kept.state.held.iter().zip(&mut read.state.held) {
                 let (seen, step) =
                     kept.map_or((None, Duration::ZERO), |kept| (kept.seen, kept.step));
-                read.iter_mut().for_each(|read| (read.seen, read.step) = (seen, step));
+                read.iter_mut()
+                    .for_each(|read| (read.seen, read.step) = (seen, step));
             }
             read.state
                 .quiet
@@ -261,7 +335,10 @@ fn the_file_of_the_version_before_is_read() {
     let before = text.replace(r#""fired_value":99.0,"peak":99.0,"#, "");
     assert!(!before.contains("peak"), "{before}");
     let alert = &saved::read(before.as_bytes()).unwrap()[0].alerts[0].1;
-    assert_eq!((alert.value, alert.fired_value, alert.peak), (Some(99.0), None, None));
+    assert_eq!(
+        (alert.value, alert.fired_value, alert.peak),
+        (Some(99.0), None, None)
+    );
 }
 
 #[test]
@@ -270,7 +347,12 @@ fn a_disabled_rule_is_never_judged() {
     commit(&store, at(30), &[(CPU, &[], &[90.0])]);
     let tick = engine.tick(&store, None, at(30), Some(Origin::System));
     assert_eq!((tick.evaluated, tick.transitions.len()), (0, 0));
-    assert!(engine.rules().next().is_some_and(|status| status.last.is_none()));
+    assert!(
+        engine
+            .rules()
+            .next()
+            .is_some_and(|status| status.last.is_none())
+    );
 }
 
 #[test]

@@ -47,18 +47,34 @@ impl Compiler<'_> {
         }
         if let (false, Some(after)) = (compared, &rule.resolve_missing_after) {
             self.problems
-                .error(&after.at, "`resolve_missing_after` beside a query without `condition`")
+                .error(
+                    &after.at,
+                    "`resolve_missing_after` beside a query without `condition`",
+                )
                 .hint("no series is what it resolves by; leave it out, or give a condition");
         }
         self.needs_history(at);
-        let spanned = Spanned { value: text.clone(), at: at.clone() };
+        let spanned = Spanned {
+            value: text.clone(),
+            at: at.clone(),
+        };
         let query = numeric(&spanned, self.problems)?;
         self.warnings.extend(self.known.warnings(&query, at));
         let pace = self.known.pace(&query, self.interval());
-        let look = if compared { Look::Compared } else { Look::Present };
+        let look = if compared {
+            Look::Compared
+        } else {
+            Look::Present
+        };
         let lookback = bellwether_promql::Options::default().lookback;
         let declared = Some(text.0.as_str().into());
-        let question = Question { query, declared, lookback, matchers: Vec::new(), look };
+        let question = Question {
+            query,
+            declared,
+            lookback,
+            matchers: Vec::new(),
+            look,
+        };
         Some(Judged {
             source: Source::History(question),
             subject: shown(text),
@@ -93,11 +109,25 @@ impl Compiler<'_> {
         };
         // A value older than one and a half intervals says nothing about now.
         let lookback = def.interval.mul_f64(1.5);
-        let series = Series { def, matchers: String::new(), scraped: false };
+        let series = Series {
+            def,
+            matchers: String::new(),
+            scraped: false,
+        };
         let query = bellwether_promql::parse(&series.read(&reading)).ok()?;
-        let pace = Schedule { origins: vec![def.origin], interval: def.interval.max(least), least };
+        let pace = Schedule {
+            origins: vec![def.origin],
+            interval: def.interval.max(least),
+            least,
+        };
         Some(Judged {
-            source: Source::History(Question { query, declared: None, lookback, matchers, look }),
+            source: Source::History(Question {
+                query,
+                declared: None,
+                lookback,
+                matchers,
+                look,
+            }),
             subject,
             labels: Names::Fixed(def.labels.clone()),
             pace,
@@ -110,12 +140,17 @@ impl Compiler<'_> {
             let [least, most] = FORECAST_WINDOWS;
             if !(least..=most).contains(&forecast.window.value.0) {
                 self.problems
-                    .error(&forecast.window.at, "a forecast looks back 10 minutes to 90 days")
+                    .error(
+                        &forecast.window.at,
+                        "a forecast looks back 10 minutes to 90 days",
+                    )
                     .hint("6h is usual");
                 return None;
             }
             if forecast.within.value.is_zero() {
-                self.problems.error(&forecast.within.at, "within no time").hint("`within: 4h`");
+                self.problems
+                    .error(&forecast.within.at, "within no time")
+                    .hint("`within: 4h`");
                 return None;
             }
             let direction = match forecast.direction {
@@ -123,7 +158,10 @@ impl Compiler<'_> {
                 Side::Falling => forecast::Direction::Falling,
             };
             let horizon = Horizon {
-                target: Target { value: forecast.reaches.value, direction },
+                target: Target {
+                    value: forecast.reaches.value,
+                    direction,
+                },
                 within: *forecast.within.value,
                 window: *forecast.window.value,
             };
@@ -132,11 +170,16 @@ impl Compiler<'_> {
         }
         let anomaly = rule.anomaly.as_ref()?;
         // Over what is right for sure: what the file as a whole says is judged once, elsewhere.
-        anomaly.over(&AnomalyDetection::default()).check_values(self.problems);
+        anomaly
+            .over(&AnomalyDetection::default())
+            .check_values(self.problems);
         let mut settings = anomaly.over(self.declared.anomaly).detector();
         let samples = rule.consecutive.value.saturating_sub(1);
         settings.hold = (*rule.duration.value).max(def.interval * samples);
-        Some(Look::Anomaly(Detection { settings, interval: def.interval }))
+        Some(Look::Anomaly(Detection {
+            settings,
+            interval: def.interval,
+        }))
     }
 
     /// The matchers of the rule by the names of their labels.
@@ -169,7 +212,9 @@ pub(super) fn check_interval(
     problems: &mut Diagnostics,
 ) {
     if let Some(interval) = interval.filter(|interval| interval.value.is_zero()) {
-        problems.error(&interval.at, "an interval of no length").hint("leave it out, or 1m");
+        problems
+            .error(&interval.at, "an interval of no length")
+            .hint("leave it out, or 1m");
     }
 }
 
@@ -185,7 +230,10 @@ pub(super) fn numeric(text: &Spanned<Literal>, problems: &mut Diagnostics) -> Op
             problems
                 .error(
                     &text.at,
-                    format!("the answer is a {}, no value per series", query.result_type()),
+                    format!(
+                        "the answer is a {}, no value per series",
+                        query.result_type()
+                    ),
                 )
                 .hint("take it over time: avg_over_time(x[5m])");
             None

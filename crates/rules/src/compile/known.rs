@@ -30,7 +30,11 @@ impl Known {
                 renamed.insert(def.name.to_string(), def.exported.to_string());
             }
         }
-        Self { series, renamed, interval: declared.interval }
+        Self {
+            series,
+            renamed,
+            interval: declared.interval,
+        }
     }
 
     /// Whether a collector makes a series of this name.
@@ -40,7 +44,8 @@ impl Known {
 
     /// Notes that a recording rule of this pace makes series of this name.
     pub(super) fn record(&mut self, name: &str, pace: &Schedule) {
-        self.series.insert(name.to_owned(), (pace.origins.clone(), pace.interval));
+        self.series
+            .insert(name.to_owned(), (pace.origins.clone(), pace.interval));
     }
 
     /// When a query is asked that is no more often asked than `interval`.
@@ -60,7 +65,11 @@ impl Known {
         }
         if !certain || origins.is_empty() {
             let interval = interval.unwrap_or(self.interval);
-            return Schedule { origins: Vec::new(), interval, least: interval };
+            return Schedule {
+                origins: Vec::new(),
+                interval,
+                least: interval,
+            };
         }
         origins.sort_unstable();
         origins.dedup();
@@ -73,8 +82,10 @@ impl Known {
 
     /// What is odd about the names of a query: nobody here makes such series.
     pub(super) fn warnings(&self, query: &Query, at: &SourceLocation) -> Vec<Diagnostic> {
-        let mut unknown: Vec<String> =
-            names(query).flatten().filter(|name| !self.series.contains_key(name)).collect();
+        let mut unknown: Vec<String> = names(query)
+            .flatten()
+            .filter(|name| !self.series.contains_key(name))
+            .collect();
         unknown.sort_unstable();
         unknown.dedup();
         let warning = |name: String| Diagnostic {
@@ -94,7 +105,8 @@ fn names(query: &Query) -> impl Iterator<Item = Option<String>> {
     query.selectors().into_iter().map(|selector| {
         let mut matchers = selector.matchers.iter();
         let name = matchers.find(|matcher| &*matcher.name == METRIC_NAME);
-        name.and_then(|matcher| matcher.test.exact()).map(str::to_owned)
+        name.and_then(|matcher| matcher.test.exact())
+            .map(str::to_owned)
     })
 }
 

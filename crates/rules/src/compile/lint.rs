@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bellwether_schema::{Diagnostic, HumanDuration, SourceLocation, Spanned, format_duration};
+
 use super::super::pace::Schedule;
 use super::super::rule::Source;
 use super::Compiler;
-use bellwether_schema::{Diagnostic, HumanDuration, SourceLocation, Spanned, format_duration};
 
 impl Compiler<'_> {
     /// Notes what is odd about a rule of this source and pace.
@@ -26,14 +27,19 @@ impl Compiler<'_> {
         let often = format_duration(often);
         self.warn(
             &time.at,
-            format!("{key} {} is less than the {often} between two judgements", time.value),
+            format!(
+                "{key} {} is less than the {often} between two judgements",
+                time.value
+            ),
             format!("it is over at the next one: write {often} or more, or leave it out"),
         );
     }
 
     /// A window that may hold a single sample.
     fn short_windows(&mut self, source: &Source) {
-        let (rule, Source::Series(formula)) = (self.rule, source) else { return };
+        let (rule, Source::Series(formula)) = (self.rule, source) else {
+            return;
+        };
         let places = [
             rule.window.as_ref().map(|window| &window.at),
             rule.aggregation.as_ref().map(|aggregation| &aggregation.at),
@@ -50,7 +56,11 @@ impl Compiler<'_> {
                 "the window {window} may hold a single sample of {:?}, collected every {interval}",
                 &*def.name
             );
-            self.warn(at, message, format!("take {} or more", format_duration(def.interval * 2)));
+            self.warn(
+                at,
+                message,
+                format!("take {} or more", format_duration(def.interval * 2)),
+            );
             return;
         }
     }
@@ -60,9 +70,16 @@ impl Compiler<'_> {
     fn changing_labels(&mut self) {
         let rule = self.rule;
         for (name, value) in rule.added_labels() {
-            if ["{{", "{%", "$value"].iter().any(|sign| value.contains(sign)) {
+            if ["{{", "{%", "$value"]
+                .iter()
+                .any(|sign| value.contains(sign))
+            {
                 let message = format!("the label {name:?} is no template: it stays {:?}", **value);
-                self.warn(&value.at, message, "what changes belongs into message or annotations");
+                self.warn(
+                    &value.at,
+                    message,
+                    "what changes belongs into message or annotations",
+                );
             }
         }
         let Some(query) = &rule.promql else { return };
@@ -78,6 +95,10 @@ impl Compiler<'_> {
 
     fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: impl Into<String>) {
         let (message, hint) = (message.into(), Some(hint.into()));
-        self.warnings.push(Diagnostic { at: at.clone(), message, hint });
+        self.warnings.push(Diagnostic {
+            at: at.clone(),
+            message,
+            hint,
+        });
     }
 }

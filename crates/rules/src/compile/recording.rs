@@ -28,9 +28,15 @@ pub(super) fn compile(
                 .error(&settings.promql.at, super::history::NO_HISTORY)
                 .hint(super::history::TURN_ON);
         }
-        let Some(query) = numeric(&settings.promql, problems) else { continue };
-        set.warnings.extend(known.warnings(&query, &settings.promql.at));
-        let pace = known.pace(&query, settings.interval.as_ref().map(|interval| *interval.value));
+        let Some(query) = numeric(&settings.promql, problems) else {
+            continue;
+        };
+        set.warnings
+            .extend(known.warnings(&query, &settings.promql.at));
+        let pace = known.pace(
+            &query,
+            settings.interval.as_ref().map(|interval| *interval.value),
+        );
         if problems.len() > before {
             continue;
         }
@@ -62,16 +68,21 @@ fn taken(
     problems: &mut Diagnostics,
 ) {
     let (name, at) = (&settings.record.value, &settings.record.at);
-    let first = before.iter().find(|other| other.settings.record.value == *name);
+    let first = before
+        .iter()
+        .find(|other| other.settings.record.value == *name);
     match first {
         // In a file of Prometheus one name may be filled by several queries.
         Some(first) if at.file.is_none() && first.settings.labels == settings.labels => {
-            problems.error(at, format!("{name:?} is recorded twice, with the same labels")).hint(
-                format!(
+            problems
+                .error(
+                    at,
+                    format!("{name:?} is recorded twice, with the same labels"),
+                )
+                .hint(format!(
                     "the first is on {}; tell them apart by `labels`",
                     first.settings.record.at.words()
-                ),
-            );
+                ));
         }
         None if known.has(name) => {
             problems
@@ -88,5 +99,9 @@ fn labels(settings: &RecordingSettings, problems: &mut Diagnostics) -> Labels {
             .error(&value.at, format!("not a label name: {name:?}"))
             .hint("any text but an empty one and __name__");
     }
-    settings.labels.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect()
+    settings
+        .labels
+        .iter()
+        .map(|(name, value)| (name.clone(), value.value.clone()))
+        .collect()
 }

@@ -1,14 +1,21 @@
 use std::time::Duration;
 
-use super::super::fixture::{CPU, LATENCY, metrics, rules, rules_over};
 use bellwether_core::{Origin, Severity};
+
+use super::super::fixture::{CPU, LATENCY, metrics, rules, rules_over};
 
 /// Rules that load, each with its subject.
 #[test]
 fn good_rules() {
     for (yaml, subject) in [
-        ("{metric: cpu_percent, condition: '>', threshold: 85, duration: 300}", "cpu_percent"),
-        ("{metric: cpu_percent, condition: greater_than, threshold: 85}", "cpu_percent"),
+        (
+            "{metric: cpu_percent, condition: '>', threshold: 85, duration: 300}",
+            "cpu_percent",
+        ),
+        (
+            "{metric: cpu_percent, condition: greater_than, threshold: 85}",
+            "cpu_percent",
+        ),
         (
             "{metric: cpu_percent, aggregation: avg, condition: '<', threshold: 1}",
             "mean of cpu_percent over 5m",
@@ -17,7 +24,10 @@ fn good_rules() {
             "{metric: cpu_percent, aggregation: max, window: 10m, condition: '<', threshold: 1}",
             "max of cpu_percent over 10m",
         ),
-        ("{metric: cpu_percent, aggregation: last, condition: '<', threshold: 1}", "cpu_percent"),
+        (
+            "{metric: cpu_percent, aggregation: last, condition: '<', threshold: 1}",
+            "cpu_percent",
+        ),
         (
             "{metric: api_errors, aggregation: rate_10m, condition: '>', threshold: 1}",
             "rate of api_errors over 10m",
@@ -38,7 +48,10 @@ fn good_rules() {
             "{expr: 'cache_misses / (cache_hits + cache_misses) > 0.5'}",
             "`cache_misses / (cache_hits + cache_misses) > 0.5`",
         ),
-        ("{expr: 'cache_misses + 0', condition: '>=', threshold: 3}", "`cache_misses + 0`"),
+        (
+            "{expr: 'cache_misses + 0', condition: '>=', threshold: 3}",
+            "`cache_misses + 0`",
+        ),
         (
             "{expr: 'cpu_percent > 5 && cache_hits > 3', labels: {cache: '=~a.*'}}",
             "`cpu_percent > 5 && cache_hits > 3`",
@@ -63,8 +76,16 @@ fn good_rules() {
         let set = rules(&format!("[{}]", yaml.replacen('{', "{name: r, ", 1)))
             .unwrap_or_else(|problems| panic!("{yaml}: {problems:?}"));
         assert_eq!(set.rules[0].subject, subject);
-        let component = set.rules[0].identity.add_labels.get("component").map(String::as_str);
-        assert_eq!(component, yaml.contains("component").then_some("storage"), "{yaml}");
+        let component = set.rules[0]
+            .identity
+            .add_labels
+            .get("component")
+            .map(String::as_str);
+        assert_eq!(
+            component,
+            yaml.contains("component").then_some("storage"),
+            "{yaml}"
+        );
     }
 }
 
@@ -77,13 +98,28 @@ fn what_a_rule_knows() {
 - {name: c, expr: 'mean(cpu_percent, \"10m\") > 1 && rate(cache_hits) > 1'}",
     )
     .unwrap();
-    let [a, b, c] = set.rules.as_slice() else { panic!("three rules") };
-    assert_eq!([a.severity(0), a.severity(1)], [Severity::Warning, Severity::Critical]);
-    assert_eq!((a.threshold(1), a.policy.duration), (Some(2.0), Duration::from_secs(60)));
+    let [a, b, c] = set.rules.as_slice() else {
+        panic!("three rules")
+    };
+    assert_eq!(
+        [a.severity(0), a.severity(1)],
+        [Severity::Warning, Severity::Critical]
+    );
+    assert_eq!(
+        (a.threshold(1), a.policy.duration),
+        (Some(2.0), Duration::from_secs(60))
+    );
     assert_eq!(a.policy.tolerance, Duration::from_secs(90));
     assert!(!b.enabled);
     assert_eq!(c.pace.origins, [Origin::System, Origin::Application]);
-    assert_eq!(c.labels.fixed().iter().map(|label| &**label).collect::<Vec<_>>(), ["cache"]);
+    assert_eq!(
+        c.labels
+            .fixed()
+            .iter()
+            .map(|label| &**label)
+            .collect::<Vec<_>>(),
+        ["cache"]
+    );
     let minutes = |n: u64| Duration::from_secs(60 * n);
     assert_eq!(
         set.windows()[..2],
@@ -96,15 +132,31 @@ fn what_a_rule_knows() {
 #[test]
 fn bad_rules() {
     for (yaml, message, hint) in [
-        ("{threshold: 1, condition: '>'}", "neither `metric` nor `expr`", "cpu_percent"),
-        ("{metric: cpu_percent, expr: 'cpu_percent > 1'}", "expr: both `metric` and `expr`", ""),
+        (
+            "{threshold: 1, condition: '>'}",
+            "neither `metric` nor `expr`",
+            "cpu_percent",
+        ),
+        (
+            "{metric: cpu_percent, expr: 'cpu_percent > 1'}",
+            "expr: both `metric` and `expr`",
+            "",
+        ),
         (
             "{metric: cpu_percnt, condition: '>', threshold: 1}",
             "metric: unknown metric \"cpu_percnt\"",
             "did you mean \"cpu_percent\"?",
         ),
-        ("{metric: cpu_percent, threshold: 1}", "missing key \"condition\"", "one of"),
-        ("{metric: cpu_percent, condition: '>'}", "missing key \"threshold\"", "thresholds"),
+        (
+            "{metric: cpu_percent, threshold: 1}",
+            "missing key \"condition\"",
+            "one of",
+        ),
+        (
+            "{metric: cpu_percent, condition: '>'}",
+            "missing key \"threshold\"",
+            "thresholds",
+        ),
         (
             "{metric: cpu_percent, condition: '=>', threshold: 1}",
             "condition: unknown value \"=>\"",
@@ -115,7 +167,11 @@ fn bad_rules() {
             "both `threshold` and `thresholds`",
             "",
         ),
-        ("{metric: cpu_percent, condition: '>', thresholds: {}}", "no threshold", "warning"),
+        (
+            "{metric: cpu_percent, condition: '>', thresholds: {}}",
+            "no threshold",
+            "warning",
+        ),
         (
             "{metric: cpu_percent, condition: '>', thresholds: {warning: 9, critical: 8}}",
             "critical 8 is not beyond warning 9",
@@ -236,14 +292,26 @@ fn bad_rules() {
             "threshold: the expression compares already",
             "leave out `threshold`",
         ),
-        ("{expr: 'cpu_percent > 1 && true', resolve_threshold: 3}", "has no threshold", ""),
-        ("{expr: 'cpu_percent + 1', threshold: 1}", "missing key \"condition\"", ""),
+        (
+            "{expr: 'cpu_percent > 1 && true', resolve_threshold: 3}",
+            "has no threshold",
+            "",
+        ),
+        (
+            "{expr: 'cpu_percent + 1', threshold: 1}",
+            "missing key \"condition\"",
+            "",
+        ),
         (
             "{expr: 'cpu_percent > 1', aggregation: mean}",
             "aggregation: `aggregation` beside `expr`",
             "rate(x",
         ),
-        ("{expr: 'cpu_percent = 1'}", "expr: character 13: '=' is not a comparison", "=="),
+        (
+            "{expr: 'cpu_percent = 1'}",
+            "expr: character 13: '=' is not a comparison",
+            "==",
+        ),
         (
             "{expr: 'cpu_percnt > 1'}",
             "expr: character 1: unknown metric",
@@ -259,7 +327,11 @@ fn bad_rules() {
             "duration: expected a duration",
             "",
         ),
-        ("{metric: cpu_percent, condition: '>', threshold: .nan}", "expected a number", ""),
+        (
+            "{metric: cpu_percent, condition: '>', threshold: .nan}",
+            "expected a number",
+            "",
+        ),
         (
             "{metric: cpu_percent, condition: '>', threshold: 1, severity: fatal}",
             "severity: unknown value \"fatal\"",
@@ -314,8 +386,13 @@ fn bad_rules() {
         let yaml = format!("[{}]", yaml.replacen('{', "{name: r, ", 1));
         let problems = rules(&yaml).expect_err(&yaml);
         assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
-        let (told, hinted) = problems[0].split_once("\n  hint: ").unwrap_or((&problems[0], ""));
-        assert!(told.contains(message) && hinted.contains(hint), "{yaml}: {problems:?}");
+        let (told, hinted) = problems[0]
+            .split_once("\n  hint: ")
+            .unwrap_or((&problems[0], ""));
+        assert!(
+            told.contains(message) && hinted.contains(hint),
+            "{yaml}: {problems:?}"
+        );
     }
 }
 
@@ -349,6 +426,10 @@ fn gaps_of_a_minute_are_bridged_however_short_the_interval() {
         let mut metrics = metrics().to_vec();
         metrics[0].interval = Duration::from_secs(interval);
         let set = rules_over(&metrics, rule).unwrap();
-        assert_eq!(set.rules[0].policy.tolerance, Duration::from_secs(tolerance), "{interval}");
+        assert_eq!(
+            set.rules[0].policy.tolerance,
+            Duration::from_secs(tolerance),
+            "{interval}"
+        );
     }
 }

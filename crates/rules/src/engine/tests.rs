@@ -1,10 +1,11 @@
 use std::time::Duration;
 
+use bellwether_core::{MetricId, Severity};
+
 use super::*;
 use crate::fixture::{
     CPU, DISK, DURATIONS, ERRORS, HITS, LATENCY, MISSES, at, commit, rules, store,
 };
-use bellwether_core::{MetricId, Severity};
 
 /// A store and an engine on virtual time.
 struct Bench {
@@ -19,7 +20,11 @@ impl Bench {
     /// One rule.
     fn rule(yaml: &str) -> Self {
         let set = rules(&format!("[{{name: r, {yaml}}}]")).unwrap();
-        Self { store: store(&set), engine: Engine::new(set, at(0)), now: 0 }
+        Self {
+            store: store(&set),
+            engine: Engine::new(set, at(0)),
+            now: 0,
+        }
     }
 
     /// Goes on by 30 s, commits and judges.
@@ -62,15 +67,27 @@ fn pending_firing_resolved() {
          message: 'CPU {{ value }} ({{ state }})', annotations: {runbook: '{{ rule }}'}",
     );
     assert_eq!(bench.cpu(85.0), NOTHING);
-    assert_eq!(bench.cpu(91.25), ["inactive > pending critical: cpu_percent 91.25 > 85"]);
+    assert_eq!(
+        bench.cpu(91.25),
+        ["inactive > pending critical: cpu_percent 91.25 > 85"]
+    );
     assert_eq!(bench.engine.alerts()[0].message, "CPU 91.25 (pending)");
     assert_eq!(bench.cpu(90.0), NOTHING);
-    assert_eq!(bench.cpu(92.0), ["pending > firing critical: cpu_percent 92 > 85 for 1m"]);
+    assert_eq!(
+        bench.cpu(92.0),
+        ["pending > firing critical: cpu_percent 92 > 85 for 1m"]
+    );
     assert_eq!(bench.cpu(93.0), NOTHING);
     let alert = bench.engine.alerts().remove(0);
-    assert_eq!((alert.message.as_str(), alert.value), ("CPU 93 (firing)", Some(93.0)));
+    assert_eq!(
+        (alert.message.as_str(), alert.value),
+        ("CPU 93 (firing)", Some(93.0))
+    );
     assert_eq!(alert.annotations["runbook"], "r");
-    assert_eq!((alert.active_at, alert.fired_at), (at(60).wall, Some(at(120).wall)));
+    assert_eq!(
+        (alert.active_at, alert.fired_at),
+        (at(60).wall, Some(at(120).wall))
+    );
 
     bench.now += 30;
     commit(&bench.store, at(bench.now), &[(CPU, &[], &[62.0])]);
@@ -81,20 +98,35 @@ fn pending_firing_resolved() {
     );
     let resolved = &tick.transitions[0].alert;
     assert_eq!(resolved.message, "CPU 92 (firing)", "as it was told");
-    assert_eq!((resolved.value, resolved.resolved_at), (Some(62.0), Some(at(180).wall)));
-    assert_eq!((resolved.fired_value, resolved.peak), (Some(92.0), Some(93.0)));
-    assert_eq!(resolved.fired_for(at(900).wall), Some(Duration::from_secs(60)));
+    assert_eq!(
+        (resolved.value, resolved.resolved_at),
+        (Some(62.0), Some(at(180).wall))
+    );
+    assert_eq!(
+        (resolved.fired_value, resolved.peak),
+        (Some(92.0), Some(93.0))
+    );
+    assert_eq!(
+        resolved.fired_for(at(900).wall),
+        Some(Duration::from_secs(60))
+    );
     assert_eq!(resolved.fired_at, Some(at(120).wall));
     assert!(bench.engine.alerts().is_empty());
     let counts = bench.engine.counts();
-    assert_eq!((counts.evaluations, counts.fired, counts.resolved), (6, 1, 1));
+    assert_eq!(
+        (counts.evaluations, counts.fired, counts.resolved),
+        (6, 1, 1)
+    );
 }
 
 #[test]
 fn a_pending_alert_that_clears_is_told_too() {
     let mut bench = Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, duration: 60");
     bench.cpu(90.0);
-    assert_eq!(bench.cpu(1.0), ["pending > inactive warning: cpu_percent 1 is not > 85"]);
+    assert_eq!(
+        bench.cpu(1.0),
+        ["pending > inactive warning: cpu_percent 1 is not > 85"]
+    );
 }
 
 #[test]
@@ -110,7 +142,10 @@ fn each_label_set_on_its_own_and_only_those_selected() {
         (DISK, &["/data"], &[90.0]),
     ]);
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with(&full("/")) && told[1].starts_with(&full("/data")), "{told:?}");
+    assert!(
+        told[0].starts_with(&full("/")) && told[1].starts_with(&full("/data")),
+        "{told:?}"
+    );
     let alerts = bench.engine.alerts();
     assert_eq!([&alerts[0].message, &alerts[1].message], ["/", "/data"]);
     assert_ne!(alerts[0].fingerprint, alerts[1].fingerprint);
@@ -125,10 +160,14 @@ fn each_label_set_on_its_own_and_only_those_selected() {
 /// What is told of `/data`, alone or beside a healthy `/`, when and in short: firing, then missing
 /// for `missing` intervals, then firing again and over.
 fn goes_missing(rule: &str, beside: bool, missing: usize) -> Vec<(u64, String)> {
-    let mut bench =
-        Bench::rule(&format!("metric: disk_usage_percent, condition: '>', threshold: 90, {rule}"));
+    let mut bench = Bench::rule(&format!(
+        "metric: disk_usage_percent, condition: '>', threshold: 90, {rule}"
+    ));
     let values = [Some(1.0); 2].into_iter().chain([Some(99.0); 10]);
-    let values = values.chain(vec![None; missing]).chain([Some(99.0); 20]).chain([Some(1.0); 2]);
+    let values = values
+        .chain(vec![None; missing])
+        .chain([Some(99.0); 20])
+        .chain([Some(1.0); 2]);
     let mut told = Vec::new();
     for value in values {
         let other: Point<'_> = (DISK, &["/"], &[1.0]);
@@ -143,16 +182,29 @@ fn goes_missing(rule: &str, beside: bool, missing: usize) -> Vec<(u64, String)> 
 
 #[test]
 fn a_missing_series_is_the_same_alone_and_beside_others() {
-    let fires = (90, "/data inactive > firing warning: disk_usage_percent 99 > 90".to_owned());
+    let fires = (
+        90,
+        "/data inactive > firing warning: disk_usage_percent 99 > 90".to_owned(),
+    );
     let over = |at, told: &str| {
-        (at, format!("/data firing > inactive warning: disk_usage_percent 1 is not > 90; {told}"))
+        (
+            at,
+            format!("/data firing > inactive warning: disk_usage_percent 1 is not > 90; {told}"),
+        )
     };
     let gone = |at, told: &str| {
-        (at, format!("/data firing > inactive warning: series disappeared: no data{told}"))
+        (
+            at,
+            format!("/data firing > inactive warning: series disappeared: no data{told}"),
+        )
     };
     let again = |at| (at, fires.1.clone());
     for (rule, missing, expected) in [
-        ("on_no_data: keep", 20, vec![fires.clone(), over(1590, "fired for 25m at 99, peak 99")]),
+        (
+            "on_no_data: keep",
+            20,
+            vec![fires.clone(), over(1590, "fired for 25m at 99, peak 99")],
+        ),
         // From the first evaluation without it on, three intervals after its last value.
         (
             "resolve_missing_after: 5m",
@@ -179,16 +231,27 @@ fn a_missing_series_is_the_same_alone_and_beside_others() {
                 over(9990, "fired for 10m at 99, peak 99"),
             ],
         ),
-        ("on_no_data: alert", 20, vec![fires.clone(), over(1590, "fired for 25m at 99, peak 99")]),
+        (
+            "on_no_data: alert",
+            20,
+            vec![fires.clone(), over(1590, "fired for 25m at 99, peak 99")],
+        ),
     ] {
         for beside in [false, true] {
-            assert_eq!(goes_missing(rule, beside, missing), expected, "{rule}, beside: {beside}");
+            assert_eq!(
+                goes_missing(rule, beside, missing),
+                expected,
+                "{rule}, beside: {beside}"
+            );
         }
     }
     let ok = goes_missing("on_no_data: ok", true, 20);
     assert_eq!(ok, goes_missing("on_no_data: ok", false, 20));
     let (at, told) = &ok[1];
-    assert!(*at < 500 && told.contains("no data for disk_usage_percent, taken as ok"), "{ok:?}");
+    assert!(
+        *at < 500 && told.contains("no data for disk_usage_percent, taken as ok"),
+        "{ok:?}"
+    );
 }
 
 #[test]
@@ -203,10 +266,18 @@ fn a_series_that_goes_missing_makes_one_alert_of_its_own() {
         for _ in 0..3 {
             bench.next(&all());
         }
-        assert!(bench.engine.alerts().is_empty(), "a series that is known is no alert");
+        assert!(
+            bench.engine.alerts().is_empty(),
+            "a series that is known is no alert"
+        );
         let told: Vec<String> = (0..10).flat_map(|_| bench.next(&others())).collect();
-        assert_eq!(told, ["/data inactive > firing warning: no data for disk_usage_percent"]);
-        let [alert] = &bench.engine.alerts()[..] else { panic!("one alert") };
+        assert_eq!(
+            told,
+            ["/data inactive > firing warning: no data for disk_usage_percent"]
+        );
+        let [alert] = &bench.engine.alerts()[..] else {
+            panic!("one alert")
+        };
         assert_eq!(alert.message, "no data: disk_usage_percent");
         let missing = bench.engine.missing();
         assert_eq!(missing.keys().collect::<Vec<_>>(), [&alert.fingerprint]);
@@ -227,8 +298,10 @@ fn series_that_are_known_take_no_room_of_the_limit() {
     (0..3).for_each(|_| assert_eq!(bench.next(&all), NOTHING));
     let told: Vec<String> = (0..6).flat_map(|_| bench.next(&[])).collect();
     let firing = bench.engine.alerts();
-    let values: Vec<&str> =
-        firing.iter().flat_map(|alert| alert.labels.values().map(String::as_str)).collect();
+    let values: Vec<&str> = firing
+        .iter()
+        .flat_map(|alert| alert.labels.values().map(String::as_str))
+        .collect();
     assert_eq!(values, ["/a", "/b", "true"], "{told:?}");
     bench.next(&all);
     assert!(bench.engine.alerts().is_empty());
@@ -256,7 +329,10 @@ fn waits(interval: u64, intervals: u64, episodes: usize) -> Vec<u64> {
         drawn ^= drawn << 17;
         let now = at(tick * interval).after(Duration::from_millis(drawn % 41));
         commit(&store, now, &[(CPU, &[], &[if hot { 99.0 } else { 1.0 }])]);
-        for change in engine.judge(&store, now, Some(&[Origin::System])).transitions {
+        for change in engine
+            .judge(&store, now, Some(&[Origin::System]))
+            .transitions
+        {
             if change.alert.state == AlertState::Pending {
                 first = tick;
                 continue;
@@ -287,7 +363,10 @@ fn a_resolved_says_why_where_the_text_is_ours() {
     bench.now += 30;
     commit(&bench.store, at(bench.now), &[(CPU, &[], &[62.0])]);
     let tick = bench.engine.tick(&bench.store, None, at(bench.now), None);
-    assert_eq!(tick.transitions[0].alert.message, "cpu_percent 62 is not > 85");
+    assert_eq!(
+        tick.transitions[0].alert.message,
+        "cpu_percent 62 is not > 85"
+    );
 }
 
 #[test]
@@ -348,7 +427,11 @@ fn the_one_series_of_a_metric_without_labels_has_one_alert() {
         Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, on_no_data: alert");
     (0..3).for_each(|_| drop(bench.next(&[])));
     let blind = bench.engine.alerts().remove(0);
-    assert_eq!(bench.cpu(90.0), NOTHING, "it goes on firing, now for its value");
+    assert_eq!(
+        bench.cpu(90.0),
+        NOTHING,
+        "it goes on firing, now for its value"
+    );
     let seeing = bench.engine.alerts().remove(0);
     assert_eq!(blind.fingerprint, seeing.fingerprint);
     assert_eq!((blind.threshold, seeing.threshold), (None, Some(85.0)));
@@ -365,8 +448,14 @@ fn three_levels() {
         "metric: cpu_percent, condition: '>', duration: 30,
          thresholds: {warning: 80, critical: 90, emergency: 95}",
     );
-    assert_eq!(bench.cpu(96.0), ["inactive > pending warning: cpu_percent 96 > 80"]);
-    assert_eq!(bench.cpu(96.0), ["pending > firing emergency: cpu_percent 96 > 95 for 30s"]);
+    assert_eq!(
+        bench.cpu(96.0),
+        ["inactive > pending warning: cpu_percent 96 > 80"]
+    );
+    assert_eq!(
+        bench.cpu(96.0),
+        ["pending > firing emergency: cpu_percent 96 > 95 for 30s"]
+    );
     let first = bench.engine.alerts().remove(0).fingerprint;
     assert_eq!(
         bench.cpu(85.0),
@@ -388,16 +477,28 @@ fn three_levels() {
 fn the_peak_is_the_furthest_from_good_by_the_condition() {
     for (condition, values, peak) in [
         ("'>', threshold: 5", [7.0, 9.0, 8.0, 5.0], 9.0),
-        ("'<', threshold: 5, keep_firing_for: 30", [4.0, 2.0, 3.0, 9.0], 2.0),
+        (
+            "'<', threshold: 5, keep_firing_for: 30",
+            [4.0, 2.0, 3.0, 9.0],
+            2.0,
+        ),
         ("'!=', threshold: 5", [4.0, 7.0, 1.0, 5.0], 1.0),
-        ("'==', threshold: 5, keep_firing_for: 30", [5.0, 5.0, 99.0, 5.0], 5.0),
+        (
+            "'==', threshold: 5, keep_firing_for: 30",
+            [5.0, 5.0, 99.0, 5.0],
+            5.0,
+        ),
     ] {
         let mut bench = Bench::rule(&format!("metric: cpu_percent, condition: {condition}"));
         for value in &values[..3] {
             bench.cpu(*value);
         }
         let alert = bench.engine.alerts().remove(0);
-        assert_eq!((alert.fired_value, alert.peak), (Some(values[0]), Some(peak)), "{condition}");
+        assert_eq!(
+            (alert.fired_value, alert.peak),
+            (Some(values[0]), Some(peak)),
+            "{condition}"
+        );
         bench.cpu(values[3]);
         let alert = bench.engine.alerts().pop().and_then(|alert| alert.peak);
         assert!(alert.is_none_or(|after| after == peak), "{condition}");
@@ -406,7 +507,11 @@ fn the_peak_is_the_furthest_from_good_by_the_condition() {
     for value in [2.0, -7.0, 3.0] {
         bench.cpu(value);
     }
-    assert_eq!(bench.engine.alerts()[0].peak, Some(-7.0), "the greatest magnitude");
+    assert_eq!(
+        bench.engine.alerts()[0].peak,
+        Some(-7.0),
+        "the greatest magnitude"
+    );
 }
 
 #[test]
@@ -461,7 +566,10 @@ fn expressions_join_on_shared_labels() {
           `cache_misses / (cache_hits + cache_misses) > 0.5`: 0.7 > 0.5"]
     );
     let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
-    assert_eq!((last.holds, last.clear, last.unknown, last.error), (1, 1, 1, None));
+    assert_eq!(
+        (last.holds, last.clear, last.unknown, last.error),
+        (1, 1, 1, None)
+    );
 }
 
 #[test]
@@ -480,10 +588,17 @@ fn expressions_broadcast_group_and_look_back() {
     let mut next = |cpu: f64, (a, b, c): (f64, f64, f64)| {
         let mut points: Vec<Point<'_>> = vec![(CPU, &[], std::slice::from_ref(&cpu))];
         let rows = errors(a, b, c);
-        points.extend(rows.iter().map(|(metric, labels, value)| (*metric, *labels, &value[..])));
+        points.extend(
+            rows.iter()
+                .map(|(metric, labels, value)| (*metric, *labels, &value[..])),
+        );
         bench.next(&points)
     };
-    assert_eq!(next(4.0, (0.0, 0.0, 0.0)), NOTHING, "one sample is no increase");
+    assert_eq!(
+        next(4.0, (0.0, 0.0, 0.0)),
+        NOTHING,
+        "one sample is no increase"
+    );
     assert_eq!(next(4.0, (2.0, 2.0, 4.0)), NOTHING);
     let told = next(4.0, (3.0, 3.0, 4.0));
     assert_eq!(told.len(), 1, "{told:?}");
@@ -502,13 +617,20 @@ fn a_join_without_end_is_an_error_and_goes_by_on_error() {
     let labels: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
     let points: Vec<Point<'_>> = labels
         .iter()
-        .flat_map(|label| [(DISK, &label[..], &[1.0][..]), (HITS, &label[..], &[1.0][..])])
+        .flat_map(|label| {
+            [
+                (DISK, &label[..], &[1.0][..]),
+                (HITS, &label[..], &[1.0][..]),
+            ]
+        })
         .collect();
     (0..2).for_each(|_| assert_eq!(bench.next(&points), NOTHING));
     assert_eq!(
         bench.next(&points),
-        ["db inactive > firing warning: `disk_usage_percent + cache_hits > 1`: \
-          evaluation failed: the metrics join to more than 10000 rows"]
+        [
+            "db inactive > firing warning: `disk_usage_percent + cache_hits > 1`: \
+          evaluation failed: the metrics join to more than 10000 rows"
+        ]
     );
     assert_eq!(bench.engine.counts().failures, 3);
 }
@@ -530,13 +652,20 @@ fn series_that_come_later_are_selected_too() {
 
 #[test]
 fn a_group_goes_by_the_values_it_has() {
-    for (reduce, expected) in
-        [("sum_by", 6.0), ("avg_by", 3.0), ("min_by", 2.0), ("max_by", 4.0), ("count_by", 2.0)]
-    {
+    for (reduce, expected) in [
+        ("sum_by", 6.0),
+        ("avg_by", 3.0),
+        ("min_by", 2.0),
+        ("max_by", 4.0),
+        ("count_by", 2.0),
+    ] {
         let mut bench = Bench::rule(&format!(
             "expr: '{reduce}(increase(api_errors, \"1m\"), \"endpoint\") >= 0'"
         ));
-        bench.next(&[(ERRORS, &["/x", "a"], &[1.0]), (ERRORS, &["/x", "b"], &[1.0])]);
+        bench.next(&[
+            (ERRORS, &["/x", "a"], &[1.0]),
+            (ERRORS, &["/x", "b"], &[1.0]),
+        ]);
         // The third series has but one sample, which is no increase.
         bench.next(&[
             (ERRORS, &["/x", "a"], &[3.0]),
@@ -544,7 +673,11 @@ fn a_group_goes_by_the_values_it_has() {
             (ERRORS, &["/x", "c"], &[9.0]),
         ]);
         let alerts = bench.engine.alerts();
-        assert_eq!((alerts.len(), alerts[0].value), (1, Some(expected)), "{reduce}");
+        assert_eq!(
+            (alerts.len(), alerts[0].value),
+            (1, Some(expected)),
+            "{reduce}"
+        );
     }
 }
 
@@ -555,14 +688,20 @@ fn windows_of_every_type() {
         ("metric: api_duration, aggregation: p50, window: 1m", 0.55),
         ("metric: api_duration, aggregation: mean, window: 1m", 0.55),
         ("metric: api_duration, aggregation: count, window: 1m", 20.0),
-        ("metric: api_duration, aggregation: rate, window: 1m", 20.0 / 60.0),
+        (
+            "metric: api_duration, aggregation: rate, window: 1m",
+            20.0 / 60.0,
+        ),
         ("metric: api_duration, aggregation: sum, window: 1m", 11.0),
         ("metric: query_duration, aggregation: p95", 7.0),
         ("metric: query_duration, aggregation: mean, window: 1m", 3.0),
         ("metric: cpu_percent, aggregation: mean, window: 1m", 25.0),
         ("metric: cpu_percent, aggregation: delta, window: 1m", 20.0),
         ("metric: cache_hits, aggregation: rate_1m", 0.5),
-        ("metric: cache_hits, aggregation: increase, window: 1m", 30.0),
+        (
+            "metric: cache_hits, aggregation: increase, window: 1m",
+            30.0,
+        ),
         ("metric: cache_hits, aggregation: count, window: 1m", 2.0),
     ] {
         let mut bench = Bench::rule(&format!("{yaml}, condition: '!=', threshold: -1"));
@@ -586,7 +725,9 @@ fn an_old_value_says_nothing_about_now() {
     bench.cpu(90.0);
     bench.cpu(90.0);
     for late in [60, 90, 120, 600] {
-        let tick = bench.engine.tick(&bench.store, None, at(bench.now + late), None);
+        let tick = bench
+            .engine
+            .tick(&bench.store, None, at(bench.now + late), None);
         assert_eq!((tick.transitions.len(), tick.unknown), (0, 1), "{late}");
     }
 }
@@ -599,7 +740,10 @@ fn a_wall_clock_that_jumps_changes_nothing() {
         let mut now = at(bench.now + 1);
         now.wall.0 += jump;
         commit(&bench.store, now, &[(CPU, &[], &[90.0])]);
-        assert_eq!(bench.engine.tick(&bench.store, None, now, None).transitions, []);
+        assert_eq!(
+            bench.engine.tick(&bench.store, None, now, None).transitions,
+            []
+        );
     }
 }
 
@@ -619,7 +763,11 @@ fn a_trigger_judges_what_it_filled_and_what_waits_too_long() {
     assert_eq!(evaluated(1, Some(Origin::System)), 2);
     assert_eq!(evaluated(2, Some(Origin::Application)), 2);
     assert_eq!(evaluated(3, Some(Origin::Neo4j)), 0);
-    assert_eq!(evaluated(50, Some(Origin::Neo4j)), 3, "not judged for one and a half intervals");
+    assert_eq!(
+        evaluated(50, Some(Origin::Neo4j)),
+        3,
+        "not judged for one and a half intervals"
+    );
     assert_eq!(evaluated(51, None), 3);
 }
 
@@ -627,7 +775,10 @@ fn a_trigger_judges_what_it_filled_and_what_waits_too_long() {
 fn fingerprints_are_stable() {
     let mut bench = Bench::rule("metric: disk_usage_percent, condition: '>', threshold: 1");
     bench.next(&[(DISK, &["/data"], &[50.0])]);
-    assert_eq!(bench.engine.alerts()[0].fingerprint.to_string(), "80568fb77dda1ab1");
+    assert_eq!(
+        bench.engine.alerts()[0].fingerprint.to_string(),
+        "80568fb77dda1ab1"
+    );
 }
 
 #[test]
@@ -636,12 +787,18 @@ fn the_steady_state_of_a_rule() {
     let changed = |bench: &mut Bench, value: f64| {
         bench.now += 30;
         commit(&bench.store, at(bench.now), &[(CPU, &[], &[value])]);
-        bench.engine.tick(&bench.store, None, at(bench.now), None).changed
+        bench
+            .engine
+            .tick(&bench.store, None, at(bench.now), None)
+            .changed
     };
     let found = [1.0, 90.0, 90.0, 90.0, 1.0, 1.0].map(|value| changed(&mut bench, value));
     assert_eq!(found, [false, true, true, false, true, false]);
     let status = bench.engine.rules().next().unwrap();
-    assert_eq!((status.state, status.pending, status.firing), (AlertState::Inactive, 0, 0));
+    assert_eq!(
+        (status.state, status.pending, status.firing),
+        (AlertState::Inactive, 0, 0)
+    );
     assert_eq!(status.rule.severity(0), Severity::Warning);
     assert!(status.last.is_some_and(|last| last.clear == 1));
     assert_eq!(status.rule.policy.duration, Duration::from_secs(30));

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use evalexpr::{Node, Operator as Op};
-
 use bellwether_schema::{did_you_mean, parse_duration};
+use evalexpr::{Node, Operator as Op};
 
 use super::super::aggregate::{Aggregate, Aggregation};
 use super::super::input::{Input, Reduce};
@@ -15,8 +14,9 @@ use super::program::{Function, Number};
 use super::scan::Operand;
 
 /// Names of aggregations over time, for "did you mean".
-const OVER_TIME: [&str; 11] =
-    ["rate", "increase", "delta", "mean", "avg", "sum", "count", "last", "stddev", "p95", "median"];
+const OVER_TIME: [&str; 11] = [
+    "rate", "increase", "delta", "mean", "avg", "sum", "count", "last", "stddev", "p95", "median",
+];
 
 impl Lowering<'_> {
     pub(super) fn call(
@@ -78,18 +78,31 @@ impl Lowering<'_> {
         arguments: &[Node],
     ) -> Result<Input, Fault> {
         let [metric, window @ ..] = arguments else {
-            return Err(Fault::new(column, format!("{name} takes a metric and a window")));
+            return Err(Fault::new(
+                column,
+                format!("{name} takes a metric and a window"),
+            ));
         };
         let window = match (window, aggregation.window) {
             ([], Some(window)) => Some(window),
             ([], None) => self.implied_window(name, column, aggregation.aggregate)?,
             ([window], None) => Some(self.window(window, column)?),
-            _ => return Err(Fault::new(column, format!("{name} takes a metric and one window"))),
+            _ => {
+                return Err(Fault::new(
+                    column,
+                    format!("{name} takes a metric and one window"),
+                ));
+            }
         };
         let (name, at) = self.metric_name(metric, column)?;
         let (id, def) = self.metric(name, at)?;
-        let reading = reading::resolve(def, Some(aggregation.aggregate), window)
-            .map_err(|refusal| Fault { hint: refusal.hint, ..Fault::new(at, refusal.message) })?;
+        let reading =
+            reading::resolve(def, Some(aggregation.aggregate), window).map_err(|refusal| {
+                Fault {
+                    hint: refusal.hint,
+                    ..Fault::new(at, refusal.message)
+                }
+            })?;
         Ok(Input::whole(id, def, reading))
     }
 
@@ -102,8 +115,11 @@ impl Lowering<'_> {
     ) -> Result<Option<Duration>, Fault> {
         match aggregate {
             Aggregate::Sum | Aggregate::Count | Aggregate::Mean => {
-                Err(Fault::new(column, format!("{name} over what?"))
-                    .hint(format!("{name}(x, \"5m\") is over time, {name}_by(x) over series")))
+                Err(
+                    Fault::new(column, format!("{name} over what?")).hint(format!(
+                        "{name}(x, \"5m\") is over time, {name}_by(x) over series"
+                    )),
+                )
             }
             Aggregate::Last => Ok(None),
             _ => Ok(Some(reading::DEFAULT_WINDOW)),
@@ -176,16 +192,23 @@ impl Lowering<'_> {
     fn metric_name(&self, node: &Node, column: usize) -> Result<(&str, usize), Fault> {
         match self.leaf(node) {
             Some((Operand::Name(name), at)) => Ok((name, *at)),
-            _ => Err(Fault::new(self.column(node).unwrap_or(column), "expected a metric")
-                .hint("aggregations take one metric, not a calculation")),
+            _ => Err(
+                Fault::new(self.column(node).unwrap_or(column), "expected a metric")
+                    .hint("aggregations take one metric, not a calculation"),
+            ),
         }
     }
 
     fn window(&self, node: &Node, column: usize) -> Result<Duration, Fault> {
         let text = self.text(node);
-        text.and_then(parse_duration).filter(|window| !window.is_zero()).ok_or_else(|| {
-            Fault::new(self.column(node).unwrap_or(column), "expected a window such as \"5m\"")
-        })
+        text.and_then(parse_duration)
+            .filter(|window| !window.is_zero())
+            .ok_or_else(|| {
+                Fault::new(
+                    self.column(node).unwrap_or(column),
+                    "expected a window such as \"5m\"",
+                )
+            })
     }
 }
 
@@ -196,6 +219,13 @@ fn wrong_count(
     found: usize,
 ) -> Fault {
     let (least, most) = (counts.start(), counts.end());
-    let expected = if least == most { least.to_string() } else { format!("{least} to {most}") };
-    Fault::new(column, format!("{name} takes {expected} numbers, found {found}"))
+    let expected = if least == most {
+        least.to_string()
+    } else {
+        format!("{least} to {most}")
+    };
+    Fault::new(
+        column,
+        format!("{name} takes {expected} numbers, found {found}"),
+    )
 }

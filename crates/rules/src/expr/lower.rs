@@ -1,9 +1,8 @@
 //! evalexpr's operator tree to the typed program.
 
-use evalexpr::{Node, Operator as Op, build_operator_tree};
-
 use bellwether_core::{MetricDef, MetricId};
 use bellwether_schema::did_you_mean;
+use evalexpr::{Node, Operator as Op, build_operator_tree};
 
 use super::super::condition::Condition;
 use super::super::input::Input;
@@ -61,7 +60,11 @@ pub fn compile(text: &str, metrics: &[MetricDef]) -> Result<Formula, Fault> {
     let scanned = scan(text)?;
     let tree = build_operator_tree(&scanned.skeleton)
         .map_err(|error| Fault::new(None, error.to_string()))?;
-    let mut lowering = Lowering { metrics, scanned: &scanned, inputs: Vec::new() };
+    let mut lowering = Lowering {
+        metrics,
+        scanned: &scanned,
+        inputs: Vec::new(),
+    };
     let outcome = match lowering.lower(&tree)? {
         Typed::Number(number) => Outcome::Number(number),
         Typed::Test(Test::Compare(condition, value, Number::Constant(threshold))) => {
@@ -76,7 +79,10 @@ pub fn compile(text: &str, metrics: &[MetricDef]) -> Result<Formula, Fault> {
     if lowering.inputs.is_empty() {
         return Err(Fault::new(None, "names no metric"));
     }
-    Ok(Formula { inputs: lowering.inputs, outcome })
+    Ok(Formula {
+        inputs: lowering.inputs,
+        outcome,
+    })
 }
 
 pub(super) enum Typed {
@@ -140,7 +146,9 @@ impl<'a> Lowering<'a> {
 
     /// What a placeholder stands for, with its column.
     pub(super) fn operand(&self, placeholder: &str) -> Result<&'a (Operand, usize), Fault> {
-        let index = placeholder.strip_prefix('v').and_then(|index| index.parse::<usize>().ok());
+        let index = placeholder
+            .strip_prefix('v')
+            .and_then(|index| index.parse::<usize>().ok());
         index
             .and_then(|index| self.scanned.operands.get(index))
             .ok_or_else(|| Fault::new(None, "this makes no expression"))
@@ -178,11 +186,17 @@ impl<'a> Lowering<'a> {
         name: &str,
         column: usize,
     ) -> Result<(MetricId, &'a MetricDef), Fault> {
-        let found = self.metrics.iter().enumerate().find(|(_, def)| &*def.name == name);
-        found.map(|(index, def)| (MetricId(index as u32), def)).ok_or_else(|| Fault {
-            hint: did_you_mean(name, self.metrics.iter().map(|def| &*def.name)),
-            ..Fault::new(column, format!("unknown metric {name:?}"))
-        })
+        let found = self
+            .metrics
+            .iter()
+            .enumerate()
+            .find(|(_, def)| &*def.name == name);
+        found
+            .map(|(index, def)| (MetricId(index as u32), def))
+            .ok_or_else(|| Fault {
+                hint: did_you_mean(name, self.metrics.iter().map(|def| &*def.name)),
+                ..Fault::new(column, format!("unknown metric {name:?}"))
+            })
     }
 
     /// The value of an input; the same one is read only once.
@@ -210,7 +224,10 @@ impl<'a> Lowering<'a> {
     }
 
     fn mismatch(&self, node: &Node, expected: &str, found: &Typed) -> Fault {
-        Fault::new(self.column(node), format!("expected {expected}, found {}", found.form()))
+        Fault::new(
+            self.column(node),
+            format!("expected {expected}, found {}", found.form()),
+        )
     }
 
     fn compare(&mut self, condition: Condition, a: &Node, b: &Node) -> Result<Test, Fault> {
@@ -237,7 +254,9 @@ fn fold(operator: Operator, a: Number, b: Number) -> Option<Number> {
     if !constant {
         return Some(number);
     }
-    Some(number.value(&[])).filter(|value| value.is_finite()).map(Number::Constant)
+    Some(number.value(&[]))
+        .filter(|value| value.is_finite())
+        .map(Number::Constant)
 }
 
 /// Without the parentheses around it.

@@ -91,7 +91,11 @@ impl Function {
         let fold = |better: fn(f64, f64) -> f64| {
             (1..arguments.len()).fold(argument(0), |best, index| {
                 let next = argument(index);
-                if best.is_nan() || next.is_nan() { f64::NAN } else { better(best, next) }
+                if best.is_nan() || next.is_nan() {
+                    f64::NAN
+                } else {
+                    better(best, next)
+                }
             })
         };
         match self {
@@ -109,7 +113,11 @@ impl Function {
             Self::Max => fold(f64::max),
             Self::Clamp => {
                 let (value, low, high) = (argument(0), argument(1), argument(2));
-                if low <= high { value.clamp(low, high) } else { f64::NAN }
+                if low <= high {
+                    value.clamp(low, high)
+                } else {
+                    f64::NAN
+                }
             }
         }
     }
@@ -195,7 +203,11 @@ impl Test {
     pub fn shown(&self) -> Option<&Number> {
         match self {
             Self::Constant(_) => None,
-            Self::Compare(_, a, b) => Some(if matches!(a, Number::Constant(_)) { b } else { a }),
+            Self::Compare(_, a, b) => Some(if matches!(a, Number::Constant(_)) {
+                b
+            } else {
+                a
+            }),
             Self::Not(test) => test.shown(),
             Self::And(a, b) | Self::Or(a, b) | Self::Same(a, b) => a.shown().or_else(|| b.shown()),
         }

@@ -3,8 +3,9 @@
 //! Operands and functions are handed on as numbered placeholders, so evalexpr sees operators and
 //! parentheses only, and every operand keeps its place in the text.
 
-use super::Fault;
 use bellwether_core::MAX_NESTING;
+
+use super::Fault;
 
 /// Longest expression taken, in characters.
 const MAX_LENGTH: usize = 4_000;
@@ -34,7 +35,10 @@ pub(super) struct Scanned {
 pub(super) fn scan(text: &str) -> Result<Scanned, Fault> {
     let length = text.chars().count();
     if length > MAX_LENGTH {
-        return Err(Fault::new(None, format!("longer than {MAX_LENGTH} characters: {length}")));
+        return Err(Fault::new(
+            None,
+            format!("longer than {MAX_LENGTH} characters: {length}"),
+        ));
     }
     let mut scanner = Scanner {
         chars: text.chars().collect(),
@@ -64,7 +68,9 @@ impl Scanner {
         while self.peek(0).is_some_and(char::is_whitespace) {
             self.at += 1;
         }
-        let Some(next) = self.peek(0) else { return Ok(false) };
+        let Some(next) = self.peek(0) else {
+            return Ok(false);
+        };
         self.tokens += 1;
         if self.tokens > MAX_TOKENS {
             return Err(self.fault(format!("more than {MAX_TOKENS} parts")));
@@ -119,7 +125,10 @@ impl Scanner {
     /// Hands on an operand that began at `start`.
     fn operand(&mut self, operand: Operand, start: usize) -> Result<(), Fault> {
         if self.after_operand {
-            return Err(Fault::new(start + 1, "expected an operator before this value"));
+            return Err(Fault::new(
+                start + 1,
+                "expected an operator before this value",
+            ));
         }
         let placeholder = format!("v{}", self.out.operands.len());
         self.after_operand = !matches!(operand, Operand::Function(_));
@@ -151,7 +160,10 @@ impl Scanner {
         }
         self.at += 1;
         if !self.in_call() {
-            return Err(Fault::new(start + 1, "text outside of a function's arguments"));
+            return Err(Fault::new(
+                start + 1,
+                "text outside of a function's arguments",
+            ));
         }
         self.operand(Operand::Text(text), start)
     }
@@ -178,7 +190,10 @@ impl Scanner {
         if let Some(operator) = operator {
             return self.push_operator(operator, start);
         }
-        let blanks = self.chars[self.at..].iter().take_while(|c| c.is_whitespace()).count();
+        let blanks = self.chars[self.at..]
+            .iter()
+            .take_while(|c| c.is_whitespace())
+            .count();
         match (self.peek(blanks), word.as_str()) {
             (Some('('), _) => {
                 self.operand(Operand::Function(word), start)?;
@@ -234,7 +249,9 @@ impl Scanner {
     fn bracket(&mut self) -> Result<(), Fault> {
         let start = self.at;
         if !self.after_operand || !self.in_call() {
-            return Err(self.fault("a window outside of a function").hint("write rate(x[5m])"));
+            return Err(self
+                .fault("a window outside of a function")
+                .hint("write rate(x[5m])"));
         }
         self.at += 1;
         let window = self.take_while(|c| c != ']');
@@ -248,21 +265,25 @@ impl Scanner {
     }
 
     fn operator(&mut self) -> Result<(), Fault> {
-        const OPERATORS: [&str; 15] =
-            ["==", "!=", ">=", "<=", "&&", "||", ">", "<", "+", "-", "*", "/", "%", "^", "!"];
+        const OPERATORS: [&str; 15] = [
+            "==", "!=", ">=", "<=", "&&", "||", ">", "<", "+", "-", "*", "/", "%", "^", "!",
+        ];
         let start = self.at;
         let two: String = self.chars[start..].iter().take(2).collect();
         if two == "//" || two == "/*" {
             return Err(self.fault("comments have no place here"));
         }
-        match OPERATORS.iter().find(|operator| two.starts_with(**operator)) {
+        match OPERATORS
+            .iter()
+            .find(|operator| two.starts_with(**operator))
+        {
             Some(operator) => {
                 self.at += operator.len();
                 self.push_operator(operator, start)
             }
-            None if two.starts_with('=') => {
-                Err(self.fault("'=' is not a comparison").hint("write == to compare"))
-            }
+            None if two.starts_with('=') => Err(self
+                .fault("'=' is not a comparison")
+                .hint("write == to compare")),
             None => {
                 let shown = two.chars().next().unwrap_or_default();
                 Err(self.fault(format!("unexpected {shown:?}")))
@@ -277,7 +298,10 @@ impl Scanner {
             return Err(Fault::new(column, "expected an operator before '!'"));
         }
         if !unary && !self.after_operand {
-            return Err(Fault::new(column, format!("expected a value before '{operator}'")));
+            return Err(Fault::new(
+                column,
+                format!("expected a value before '{operator}'"),
+            ));
         }
         if self.peek(0) == Some('=') && matches!(operator, "+" | "-" | "*" | "/" | "%" | "^") {
             return Err(Fault::new(column, "assignment has no place here"));

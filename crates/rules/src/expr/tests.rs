@@ -12,7 +12,11 @@ fn metric(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
         help: "".into(),
         kind,
         labels: labels.iter().map(|label| (*label).into()).collect(),
-        buckets: if kind == Kind::Histogram { [0.1, 1.0].into() } else { [].into() },
+        buckets: if kind == Kind::Histogram {
+            [0.1, 1.0].into()
+        } else {
+            [].into()
+        },
         quantiles: [].into(),
         origin: Origin::System,
         interval: Duration::from_secs(30),
@@ -36,8 +40,11 @@ fn formula(text: &str) -> Formula {
 /// The number an expression gives for a and b.
 fn number(text: &str, a: f64, b: f64) -> f64 {
     let formula = formula(text);
-    let inputs: Vec<f64> =
-        formula.inputs.iter().map(|input| if input.metric.0 == 0 { a } else { b }).collect();
+    let inputs: Vec<f64> = formula
+        .inputs
+        .iter()
+        .map(|input| if input.metric.0 == 0 { a } else { b })
+        .collect();
     match formula.outcome {
         Outcome::Number(number) => number.value(&inputs),
         other => panic!("{text} is no number: {other:?}"),
@@ -47,8 +54,11 @@ fn number(text: &str, a: f64, b: f64) -> f64 {
 /// The truth of an expression for a and b.
 fn truth(text: &str, a: f64, b: f64) -> Option<bool> {
     let formula = formula(text);
-    let inputs: Vec<f64> =
-        formula.inputs.iter().map(|input| if input.metric.0 == 0 { a } else { b }).collect();
+    let inputs: Vec<f64> = formula
+        .inputs
+        .iter()
+        .map(|input| if input.metric.0 == 0 { a } else { b })
+        .collect();
     match formula.outcome {
         Outcome::Test(test) => test.holds(&inputs),
         Outcome::Compared(number, condition, threshold) => {
@@ -136,7 +146,11 @@ fn aggregations_become_inputs() {
             .collect::<Vec<_>>()
     };
     assert_eq!(inputs("a + a > b"), ["0/0/", "1/0/"]);
-    for text in ["rate(errors, \"10m\")", "rate(errors[10m])", "rate_10m(errors)"] {
+    for text in [
+        "rate(errors, \"10m\")",
+        "rate(errors[10m])",
+        "rate_10m(errors)",
+    ] {
         assert_eq!(inputs(text), ["2/600/endpoint+kind"], "{text}");
     }
     assert_eq!(
@@ -165,34 +179,68 @@ fn faults_have_a_place_and_a_hint() {
         ("(a > 1", 1, "never closed", ""),
         ("a > 1)", 6, "closes nothing", ""),
         ("a > 1; b", 6, "unexpected ';'", ""),
-        ("reqests > 1", 1, "unknown metric \"reqests\"", "did you mean \"requests\"?"),
+        (
+            "reqests > 1",
+            1,
+            "unknown metric \"reqests\"",
+            "did you mean \"requests\"?",
+        ),
         ("errors{kind=\"x\"} > 1", 7, "unexpected '{'", "labels"),
         ("latency > 1", 1, "needs an aggregation", "p95(latency"),
-        ("rat(errors)", 1, "unknown function \"rat\"", "did you mean \"rate\"?"),
+        (
+            "rat(errors)",
+            1,
+            "unknown function \"rat\"",
+            "did you mean \"rate\"?",
+        ),
         ("rate(a)", 6, "rate is for counters", "delta"),
         ("sum(a) > 1", 1, "sum over what?", "sum_by"),
         ("rate(errors + requests) > 1", 6, "expected a metric", ""),
         ("rate(errors, \"soon\") > 1", 14, "expected a window", ""),
-        ("rate(errors, \"1s\") > 1", 6, "shorter than the interval", "1m"),
-        ("sum_by(errors, \"endpont\")", 16, "has no label \"endpont\"", "\"endpoint\""),
+        (
+            "rate(errors, \"1s\") > 1",
+            6,
+            "shorter than the interval",
+            "1m",
+        ),
+        (
+            "sum_by(errors, \"endpont\")",
+            16,
+            "has no label \"endpont\"",
+            "\"endpoint\"",
+        ),
         ("sum_by(errors, kind)", 16, "expected a label", "quoted"),
         ("a + true", 5, "expected a number, found true or false", ""),
         ("a && b", 1, "expected a comparison, found a number", ""),
-        ("a > 1 > 0", 1, "cannot compare true or false with a number", ""),
+        (
+            "a > 1 > 0",
+            1,
+            "cannot compare true or false with a number",
+            "",
+        ),
         ("a + 1 / 0", 9, "this is no number", ""),
         ("nan > a", 1, "unknown metric \"nan\"", ""),
         ("a + 0x10", 5, "not a number: 0x10", ""),
         ("a + 5m", 5, "not a number: 5m", ""),
         ("1e999 < a", 1, "not a number", ""),
         ("\"x\" == a", 1, "text outside", ""),
-        ("str::substring(\"é\", 1)", 1, "unknown function \"substring\"", ""),
+        (
+            "str::substring(\"é\", 1)",
+            1,
+            "unknown function \"substring\"",
+            "",
+        ),
         ("é > 1", 1, "unexpected 'é'", ""),
         ("a > 1 // b", 7, "comments", ""),
         ("abs(a, b)", 1, "abs takes 1 numbers, found 2", ""),
         ("abs()", 5, "expected a value before ')'", ""),
     ] {
         let fault = compile(text, &metrics()).expect_err(text);
-        let found = (fault.column.unwrap_or(0), fault.message, fault.hint.unwrap_or_default());
+        let found = (
+            fault.column.unwrap_or(0),
+            fault.message,
+            fault.hint.unwrap_or_default(),
+        );
         assert!(
             found.0 == column && found.1.contains(message) && found.2.contains(hint),
             "{text}: {found:?}"
@@ -214,7 +262,11 @@ fn hostile_expressions_end_in_an_error() {
         "a > \u{661}".into(),
         "a > 1\0".into(),
     ] {
-        assert!(compile(&text, &metrics()).is_err(), "{}", &text[..20.min(text.len())]);
+        assert!(
+            compile(&text, &metrics()).is_err(),
+            "{}",
+            &text[..20.min(text.len())]
+        );
     }
 }
 
@@ -223,7 +275,10 @@ fn the_longest_expressions_taken_are_evaluated() {
     assert_eq!(number(&("-".repeat(199) + "a"), 1.0, 0.0), -1.0);
     assert_eq!(number(&("a+".repeat(99) + "a"), 1.0, 0.0), 100.0);
     assert_eq!(number(&("a^".repeat(99) + "a"), 1.0, 0.0), 1.0);
-    assert_eq!(number(&("(".repeat(40) + "a" + &")".repeat(40)), 1.0, 0.0), 1.0);
+    assert_eq!(
+        number(&("(".repeat(40) + "a" + &")".repeat(40)), 1.0, 0.0),
+        1.0
+    );
 }
 
 proptest::proptest! {

@@ -1,8 +1,9 @@
+use bellwether_core::{Now, Transition};
+use bellwether_tsdb::store::Store;
+
 use crate::fixture::{DISK, at, commit, rules, store};
 use crate::round::bench;
 use crate::{Engine, saved};
-use bellwether_core::{Now, Transition};
-use bellwether_tsdb::store::Store;
 
 const RULE: &str = "metric: disk_usage_percent, condition: '>', add_labels: {team: db}, \
                     annotations: {where: '{{ labels.mount_point }}'}, \
@@ -26,13 +27,22 @@ fn told(transitions: &[Transition]) -> Vec<String> {
     let line = |t: &Transition| {
         let label = |name: &str| t.alert.labels.get(name).cloned().unwrap_or_default();
         let who = format!("{}{}", label("mount_point"), label("overflow"));
-        format!("{who} > {} {}: {}", t.alert.state.as_str(), t.alert.severity.as_str(), t.reason)
+        format!(
+            "{who} > {} {}: {}",
+            t.alert.state.as_str(),
+            t.alert.severity.as_str(),
+            t.reason
+        )
     };
     transitions.iter().map(line).collect()
 }
 
 fn left_out(engine: &Engine) -> u32 {
-    engine.rules().next().and_then(|status| status.last).map_or(0, |last| last.left_out)
+    engine
+        .rules()
+        .next()
+        .and_then(|status| status.last)
+        .map_or(0, |last| last.left_out)
 }
 
 const NOTHING: [&str; 0] = [];
@@ -45,7 +55,13 @@ fn over_the_limit_those_stay_that_were_there_and_one_alert_stands_for_the_rest()
         ["/m > firing warning: disk_usage_percent 91 > 90"]
     );
     // In the order of the store /z comes first, by labels /a.
-    let many = [("/z", 92.0), ("/b", 96.0), ("/a", 92.0), ("/m", 91.0), ("/low", 1.0)];
+    let many = [
+        ("/z", 92.0),
+        ("/b", 96.0),
+        ("/a", 92.0),
+        ("/m", 91.0),
+        ("/low", 1.0),
+    ];
     assert_eq!(
         judge(&mut engine, &store, 60, &many),
         [
@@ -54,15 +70,33 @@ fn over_the_limit_those_stay_that_were_there_and_one_alert_stands_for_the_rest()
         ],
         "the overflow is as bad as the worst that it stands for"
     );
-    let overflow = engine.alerts().into_iter().find(|a| a.labels.contains_key("overflow")).unwrap();
-    let labels: Vec<_> = overflow.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let overflow = engine
+        .alerts()
+        .into_iter()
+        .find(|a| a.labels.contains_key("overflow"))
+        .unwrap();
+    let labels: Vec<_> = overflow
+        .labels
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
     assert_eq!(labels, ["overflow=true", "team=db"]);
     assert_eq!(overflow.annotations["left_out"], "2");
     assert_eq!((overflow.value, overflow.threshold), (Some(4.0), Some(2.0)));
     assert_eq!((left_out(&engine), engine.alerts().len()), (2, 3));
 
-    assert_eq!(judge(&mut engine, &store, 90, &[("/c", 99.0)]), NOTHING, "stable");
-    let fewer = [("/m", 1.0), ("/z", 1.0), ("/c", 99.0), ("/a", 92.0), ("/b", 96.0)];
+    assert_eq!(
+        judge(&mut engine, &store, 90, &[("/c", 99.0)]),
+        NOTHING,
+        "stable"
+    );
+    let fewer = [
+        ("/m", 1.0),
+        ("/z", 1.0),
+        ("/c", 99.0),
+        ("/a", 92.0),
+        ("/b", 96.0),
+    ];
     assert_eq!(
         judge(&mut engine, &store, 120, &fewer),
         [
@@ -72,9 +106,16 @@ fn over_the_limit_those_stay_that_were_there_and_one_alert_stands_for_the_rest()
         "there is room for the next by labels; /c is still left out"
     );
     assert_eq!(
-        judge(&mut engine, &store, 150, &[("/c", 1.0), ("/a", 92.0), ("/b", 96.0)]),
-        ["true > inactive critical: no alert is left out by the limit 2 any more; \
-          fired for 1m30s at 4, peak 5"]
+        judge(
+            &mut engine,
+            &store,
+            150,
+            &[("/c", 1.0), ("/a", 92.0), ("/b", 96.0)]
+        ),
+        [
+            "true > inactive critical: no alert is left out by the limit 2 any more; \
+          fired for 1m30s at 4, peak 5"
+        ]
     );
     assert_eq!((left_out(&engine), engine.alerts().len()), (0, 2));
 }
@@ -98,7 +139,12 @@ fn the_overflow_waits_for_the_duration_and_keeps_firing_like_the_rule() {
 fn a_restart_and_a_reload_go_on_and_a_lower_limit_ends_what_is_too_much() {
     let (mut old, store) = engine(&format!("{RULE}, limit: 3"), 0);
     judge(&mut old, &store, 30, &[("/d", 91.0)]);
-    judge(&mut old, &store, 60, &[("/a", 91.0), ("/b", 91.0), ("/c", 91.0), ("/d", 91.0)]);
+    judge(
+        &mut old,
+        &store,
+        60,
+        &[("/a", 91.0), ("/b", 91.0), ("/c", 91.0), ("/d", 91.0)],
+    );
     let restart = |old: &Engine, rule: &str, now: Now| {
         let text = saved::write(&old.carried(), now).unwrap();
         let mut new = engine(rule, 60).0;
@@ -140,7 +186,12 @@ fn answers_of_history_are_limited_alike() {
             "true inactive > firing warning: 2 alerts, the limit is 1: 1 left out",
         ]
     );
-    assert_eq!(bench.next(&[("load{job=\"b\"}", 0.0), ("load{job=\"a\"}", 5.0)]).len(), 1);
+    assert_eq!(
+        bench
+            .next(&[("load{job=\"b\"}", 0.0), ("load{job=\"a\"}", 5.0)])
+            .len(),
+        1
+    );
 }
 
 #[test]

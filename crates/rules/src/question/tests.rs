@@ -1,6 +1,7 @@
+use bellwether_core::AlertState;
+
 use crate::fixture::{at, remember};
 use crate::round::bench::Bench;
-use bellwether_core::AlertState;
 
 const NOTHING: [&str; 0] = [];
 
@@ -39,7 +40,11 @@ fn an_odd_value_fires_and_tells_what_was_expected() {
         "{}",
         alert.message
     );
-    assert!(alert.annotations["expected"].contains(" to "), "{:?}", alert.annotations);
+    assert!(
+        alert.annotations["expected"].contains(" to "),
+        "{:?}",
+        alert.annotations
+    );
     assert_eq!(
         bench.next(&[("cpu_percent", 21.0)]),
         [" firing > inactive warning: cpu_percent 21 is as expected; fired for 30s at 90, peak 90"]
@@ -54,7 +59,10 @@ fn too_few_samples_are_no_verdict_and_that_is_told() {
     assert_eq!(bench.next(&[("cpu_percent", 90.0)]), NOTHING);
     let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
     assert_eq!((last.unknown, last.error), (1, None));
-    assert_eq!(last.note.unwrap(), "1 of 1 series have fewer than 50 samples");
+    assert_eq!(
+        last.note.unwrap(),
+        "1 of 1 series have fewer than 50 samples"
+    );
 }
 
 #[test]
@@ -63,7 +71,10 @@ fn detectors_are_warmed_from_history_after_a_restart() {
     let mut bench = Bench::rule(MAD);
     (bench.history, bench.now) = (before.history, before.now);
     let told = bench.next(&[("cpu_percent", 90.0)]);
-    assert!(told.len() == 1 && told[0].contains("is anomalous"), "{told:?}");
+    assert!(
+        told.len() == 1 && told[0].contains("is anomalous"),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -75,23 +86,38 @@ fn each_label_set_has_its_own_detector_and_matchers_choose() {
     let series = |mount: &str| format!("disk_usage_percent{{host=\"h\",mount_point=\"{mount}\"}}");
     let (root, data, tmp) = (series("/"), series("/data"), series("/tmp"));
     for n in 0..30 {
-        let all = [(&*root, quiet(n)), (&*data, 50.0 + quiet(n)), (&*tmp, quiet(n))];
+        let all = [
+            (&*root, quiet(n)),
+            (&*data, 50.0 + quiet(n)),
+            (&*tmp, quiet(n)),
+        ];
         assert_eq!(bench.next(&all), NOTHING);
     }
     let told = bench.next(&[(&*root, 70.0), (&*data, 71.0), (&*tmp, 70.0)]);
     assert_eq!(told.len(), 1, "70 is odd for / alone: {told:?}");
     let alert = bench.engine.alerts().remove(0);
-    assert_eq!(alert.labels, [("mount_point".to_owned(), "/".to_owned())].into(), "as declared");
+    assert_eq!(
+        alert.labels,
+        [("mount_point".to_owned(), "/".to_owned())].into(),
+        "as declared"
+    );
 }
 
 #[test]
 fn within_the_cooldown_there_is_no_new_alert() {
-    let mut bench = warmed(&format!("{}, cooldown: 10m}}", MAD.trim_end_matches('}')), 60);
+    let mut bench = warmed(
+        &format!("{}, cooldown: 10m}}", MAD.trim_end_matches('}')),
+        60,
+    );
     assert_eq!(bench.next(&[("cpu_percent", 90.0)]).len(), 1);
     assert_eq!(bench.next(&[("cpu_percent", 91.0)]), NOTHING, "it goes on");
     assert_eq!(bench.engine.alerts().len(), 1);
     assert_eq!(bench.next(&[("cpu_percent", 20.0)]).len(), 1);
-    assert_eq!(bench.next(&[("cpu_percent", 92.0)]), NOTHING, "too soon after the last");
+    assert_eq!(
+        bench.next(&[("cpu_percent", 92.0)]),
+        NOTHING,
+        "too soon after the last"
+    );
     for n in 0..20 {
         bench.next(&[("cpu_percent", quiet(n))]);
     }
@@ -111,7 +137,10 @@ fn an_aggregation_is_looked_at_as_it_is_judged() {
     }
     total += 30_000.0;
     let told = bench.next(&[("cache_hits{cache=\"c\"}", total)]);
-    assert!(told.len() == 1 && told[0].contains("rate of cache_hits over 2m"), "{told:?}");
+    assert!(
+        told.len() == 1 && told[0].contains("rate of cache_hits over 2m"),
+        "{told:?}"
+    );
 }
 
 /// About normal, mean 10 and deviation 1, each seed another.
@@ -126,7 +155,11 @@ fn told_of(yaml: &str, warm: u64, samples: u64, value: impl Fn(u64, f64) -> f64)
     let mut told = Vec::new();
     for n in 0..warm + samples {
         let usual = noise();
-        let value = if n < warm { usual } else { value(n - warm, usual) };
+        let value = if n < warm {
+            usual
+        } else {
+            value(n - warm, usual)
+        };
         told.extend(bench.next(&[("cpu_percent", value)]));
     }
     told.retain(|told| told.contains("firing"));
@@ -143,9 +176,16 @@ fn a_duration_is_of_the_value_itself_being_outside() {
     assert_eq!(told_of(LASTING, 360, 400, nine), NOTHING, "nine of them");
     let flat = |n, _| if n == 0 { 10.0 } else { 0.0 };
     assert_eq!(told_of(LASTING, 0, 100, |_, _| 0.0), NOTHING);
-    assert_eq!(told_of(LASTING, 0, 300, |n, _| flat(n.abs_diff(200), 0.0)), NOTHING, "flat zeros");
+    assert_eq!(
+        told_of(LASTING, 0, 300, |n, _| flat(n.abs_diff(200), 0.0)),
+        NOTHING,
+        "flat zeros"
+    );
     // A rate of 100, and 0 at the restart of the counter.
-    assert_eq!(told_of(LASTING, 0, 300, |n, _| if n == 200 { 0.0 } else { 100.0 }), NOTHING);
+    assert_eq!(
+        told_of(LASTING, 0, 300, |n, _| if n == 200 { 0.0 } else { 100.0 }),
+        NOTHING
+    );
 }
 
 #[test]
@@ -164,11 +204,22 @@ fn an_event_is_one_alert_and_its_message_says_a_value_outside() {
     // Spikes an hour and more apart, each a single sample, and one with another 10 minutes later.
     let rule = "metric: cpu_percent, anomaly: true";
     let at = [0, 20, 200, 400, 600];
-    let told = told_of(rule, 1000, 800, |n, usual| if at.contains(&n) { 60.0 } else { usual });
-    let fired: Vec<_> = told.iter().filter(|told| told.contains("> firing")).collect();
+    let told = told_of(
+        rule,
+        1000,
+        800,
+        |n, usual| if at.contains(&n) { 60.0 } else { usual },
+    );
+    let fired: Vec<_> = told
+        .iter()
+        .filter(|told| told.contains("> firing"))
+        .collect();
     assert_eq!(fired.len(), 4, "{told:#?}");
     for told in &fired {
-        assert!(told.contains("cpu_percent 60 is anomalous, expected "), "{told}");
+        assert!(
+            told.contains("cpu_percent 60 is anomalous, expected "),
+            "{told}"
+        );
     }
     // A spike that the duration let pass is no alert, and keeps none back.
     let told = told_of(LASTING, 1000, 100, |n, usual| match n {
@@ -209,19 +260,28 @@ fn what_fills_fires_before_it_is_full_and_until_it_is() {
         }
     }
     let fired = fired.unwrap();
-    assert!((480..=490).contains(&fired), "four hours in, give or take: {fired}");
+    assert!(
+        (480..=490).contains(&fired),
+        "four hours in, give or take: {fired}"
+    );
     // Full: what was foreseen has come, and that is no end.
     assert!(level(901) > 95.0);
     assert_eq!(bench.next(&[(DISK, 95.5)]), NOTHING);
     bench.next(&[(DISK, 95.5)]);
     assert_eq!(bench.engine.alerts()[0].message, "/ full now");
     // Emptied, it has no trend, with the reason.
-    let told = (0..200).flat_map(|_| bench.next(&[(DISK, 40.0)])).collect::<Vec<_>>();
+    let told = (0..200)
+        .flat_map(|_| bench.next(&[(DISK, 40.0)]))
+        .collect::<Vec<_>>();
     let ended = "/ firing > inactive warning: disk_usage_percent no longer reaches 95 within 4h; fired for 3h";
     assert!(told.len() == 1 && told[0].starts_with(ended), "{told:?}");
     let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
     assert_eq!(last.error, None);
-    assert!(last.note.unwrap().starts_with("no forecast for {mount_point=\"/\"}: "));
+    assert!(
+        last.note
+            .unwrap()
+            .starts_with("no forecast for {mount_point=\"/\"}: ")
+    );
 }
 
 #[test]
@@ -233,8 +293,19 @@ fn a_forecast_is_made_once_a_minute_and_needs_samples() {
     }
     assert_eq!(evaluated, 4);
     let status = bench.engine.rules().next().unwrap();
-    assert_eq!((status.state, status.last.unwrap().clear), (AlertState::Inactive, 1));
-    assert!(status.last.unwrap().note.as_ref().unwrap().contains("too few samples"));
+    assert_eq!(
+        (status.state, status.last.unwrap().clear),
+        (AlertState::Inactive, 1)
+    );
+    assert!(
+        status
+            .last
+            .unwrap()
+            .note
+            .as_ref()
+            .unwrap()
+            .contains("too few samples")
+    );
 }
 
 #[test]
@@ -242,8 +313,9 @@ fn what_falls_is_foreseen_from_above_and_what_is_gone_is_not() {
     let mut bench = Bench::rule(
         "metric: cpu_percent, forecast: {reaches: 0, within: 1h, window: 1h, direction: falling}",
     );
-    let told: Vec<String> =
-        (0..150).flat_map(|n| bench.next(&[("cpu_percent", 100.0 - n as f64 / 2.0)])).collect();
+    let told: Vec<String> = (0..150)
+        .flat_map(|n| bench.next(&[("cpu_percent", 100.0 - n as f64 / 2.0)]))
+        .collect();
     assert_eq!(told.len(), 1, "{told:?}");
     // It ends: nothing is left that could reach anything.
     remember(
@@ -253,7 +325,10 @@ fn what_falls_is_foreseen_from_above_and_what_is_gone_is_not() {
     );
     let told: Vec<String> = (0..4).flat_map(|_| bench.next(&[])).collect();
     assert_eq!(told, NOTHING, "no data keeps it");
-    assert_eq!(bench.engine.rules().next().unwrap().last.unwrap().unknown, 1);
+    assert_eq!(
+        bench.engine.rules().next().unwrap().last.unwrap().unknown,
+        1
+    );
 }
 
 #[test]
@@ -263,9 +338,22 @@ fn what_a_series_does_each_day_is_no_alarm_and_says_why() {
     let mut notes = std::collections::BTreeSet::new();
     // 25 percent in a day, and down again; a sample each half minute.
     for n in 0..3 * 2880_u64 {
-        assert_eq!(bench.next(&[(DISK, 60.0 + 25.0 * (n % 2880) as f64 / 2880.0)]), NOTHING, "{n}");
-        let note = bench.engine.rules().next().unwrap().last.and_then(|last| last.note.clone());
+        assert_eq!(
+            bench.next(&[(DISK, 60.0 + 25.0 * (n % 2880) as f64 / 2880.0)]),
+            NOTHING,
+            "{n}"
+        );
+        let note = bench
+            .engine
+            .rules()
+            .next()
+            .unwrap()
+            .last
+            .and_then(|last| last.note.clone());
         notes.extend(note.map(|note| note.split_once("}: ").unwrap().1.to_owned()));
     }
-    assert!(notes.iter().any(|note| note.ends_with(", it takes 1 d")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.ends_with(", it takes 1 d")),
+        "{notes:?}"
+    );
 }

@@ -1,10 +1,11 @@
+use bellwether_core::Origin;
+use bellwether_promql::{Guard, Queryable};
+use bellwether_tsdb::history::History;
+
 use super::*;
 use crate::fixture::{at, both, remember};
 use crate::round::bench::Bench;
 use crate::{Engine, SampleStorage, Tick, saved};
-use bellwether_core::Origin;
-use bellwether_promql::{Guard, Queryable};
-use bellwether_tsdb::history::History;
 
 const NOTHING: [&str; 0] = [];
 
@@ -20,9 +21,15 @@ fn each_series_of_an_answer_is_an_alert() {
     );
     let told = bench.next(&[("up{job=\"a\"}", 0.0), ("up{job=\"b\"}", 0.0)]);
     assert_eq!(told.len(), 2);
-    assert_eq!(told[0], "a,db pending > firing critical: `up == 0`: 0 is true for 30s");
+    assert_eq!(
+        told[0],
+        "a,db pending > firing critical: `up == 0`: 0 is true for 30s"
+    );
     let alerts = bench.engine.alerts();
-    assert_eq!(alerts[0].message, "a is 0 (db)", "a label it lacks is empty");
+    assert_eq!(
+        alerts[0].message, "a is 0 (db)",
+        "a label it lacks is empty"
+    );
     assert_ne!(alerts[0].fingerprint, alerts[1].fingerprint);
     // What leaves the answer is clear.
     assert_eq!(
@@ -57,7 +64,12 @@ fn an_answer_can_be_compared_by_the_rule() {
         "promql: 'sum by (job) (load)', condition: '>', resolve_threshold: 5,
          thresholds: {warning: 8, critical: 20}, on_no_data: ok",
     );
-    let load = |a: f64, b: f64| [("load{job=\"x\",n=\"1\"}", a), ("load{job=\"x\",n=\"2\"}", b)];
+    let load = |a: f64, b: f64| {
+        [
+            ("load{job=\"x\",n=\"1\"}", a),
+            ("load{job=\"x\",n=\"2\"}", b),
+        ]
+    };
     assert_eq!(bench.next(&load(4.0, 3.0)), NOTHING);
     assert_eq!(
         bench.next(&load(5.0, 4.0)),
@@ -68,10 +80,21 @@ fn an_answer_can_be_compared_by_the_rule() {
         ["x firing > firing critical: `sum by (job) (load)`: 24 > 20, warning becomes critical"]
     );
     let told = bench.next(&load(f64::NAN, 4.0));
-    assert_eq!(told.len(), 1, "NaN is not known, and what is not known is ok here: {told:?}");
-    assert_eq!(bench.engine.rules().next().unwrap().last.unwrap().unknown, 1);
+    assert_eq!(
+        told.len(),
+        1,
+        "NaN is not known, and what is not known is ok here: {told:?}"
+    );
+    assert_eq!(
+        bench.engine.rules().next().unwrap().last.unwrap().unknown,
+        1
+    );
     bench.next(&load(20.0, 4.0));
-    assert_eq!(bench.next(&load(3.0, 3.0)).len(), 1, "in the band it is a warning again");
+    assert_eq!(
+        bench.next(&load(3.0, 3.0)).len(),
+        1,
+        "in the band it is a warning again"
+    );
     assert_eq!(
         bench.next(&load(3.0, 2.0)),
         [
@@ -99,13 +122,37 @@ fn an_error_goes_by_on_error_and_is_counted() {
     }
     assert_eq!(bench.engine.counts().failures, 5);
     assert!(all[0].starts_with(" inactive > pending warning: `a * on () b`: evaluation failed"));
-    let error = bench.engine.rules().next().unwrap().last.unwrap().error.clone().unwrap();
-    assert!(error.contains("many-to-many") || error.contains("multiple matches"), "{error}");
+    let error = bench
+        .engine
+        .rules()
+        .next()
+        .unwrap()
+        .last
+        .unwrap()
+        .error
+        .clone()
+        .unwrap();
+    assert!(
+        error.contains("many-to-many") || error.contains("multiple matches"),
+        "{error}"
+    );
     // Series that are one without their names.
     let mut bench = Bench::rule("promql: '{__name__=~\"a|b\"}'");
     bench.next(&[("a{n=\"1\"}", 1.0), ("b{n=\"1\"}", 1.0)]);
-    let error = bench.engine.rules().next().unwrap().last.unwrap().error.clone().unwrap();
-    assert_eq!(error, "two series of the result have the same labels: {n=\"1\"}");
+    let error = bench
+        .engine
+        .rules()
+        .next()
+        .unwrap()
+        .last
+        .unwrap()
+        .error
+        .clone()
+        .unwrap();
+    assert_eq!(
+        error,
+        "two series of the result have the same labels: {n=\"1\"}"
+    );
 }
 
 #[test]
@@ -131,15 +178,26 @@ fn a_hostile_query_ends_by_its_limits_and_the_others_are_judged() {
         remember(&bench.history, at(bench.now), &[("up", 1.0)]);
     }
     let round = bench.engine.round(at(bench.now), Some(&[Origin::System]));
-    let tick = bench.engine.answered(round.ask(Some(&bench.history), &Strict));
-    assert_eq!((tick.evaluated, tick.failed, tick.transitions.len()), (2, 1, 1));
+    let tick = bench
+        .engine
+        .answered(round.ask(Some(&bench.history), &Strict));
+    assert_eq!(
+        (tick.evaluated, tick.failed, tick.transitions.len()),
+        (2, 1, 1)
+    );
     let greedy = bench.engine.rules().next().unwrap().last.unwrap().clone();
     assert!(greedy.error.unwrap().contains("too many samples"));
     assert_eq!(greedy.took, Duration::from_secs(7));
     // Answers to the rules before a reload are no answers to those after it.
     let round = bench.engine.round(at(bench.now + 30), None);
-    let mut other = Engine::new(both("rules: [{name: modest, promql: 'up > 0'}]").unwrap(), at(0));
-    assert_eq!(other.answered(round.ask(Some(&bench.history), &Strict)), Tick::default());
+    let mut other = Engine::new(
+        both("rules: [{name: modest, promql: 'up > 0'}]").unwrap(),
+        at(0),
+    );
+    assert_eq!(
+        other.answered(round.ask(Some(&bench.history), &Strict)),
+        Tick::default()
+    );
 }
 
 #[test]
@@ -153,7 +211,11 @@ fn a_restart_carries_alerts_of_any_labels_on() {
     let text = saved::write(&bench.engine.carried(), at(0)).unwrap();
     let mut next = Bench::rule(yaml);
     next.now = bench.now;
-    assert_eq!(next.engine.restore(saved::read(&text).unwrap(), at(bench.now)), []);
+    assert_eq!(
+        next.engine
+            .restore(saved::read(&text).unwrap(), at(bench.now)),
+        []
+    );
     assert_eq!(next.engine.alerts(), alerts);
     assert_eq!(next.next(&down), NOTHING, "told before");
     assert_eq!(
@@ -165,9 +227,17 @@ fn a_restart_carries_alerts_of_any_labels_on() {
     );
     let mut next = Bench::rule(yaml);
     next.now = bench.now;
-    assert_eq!(next.engine.restore(saved::read(&text).unwrap(), at(bench.now)), []);
+    assert_eq!(
+        next.engine
+            .restore(saved::read(&text).unwrap(), at(bench.now)),
+        []
+    );
     let ended: Vec<usize> = (0..4).map(|_| next.next(&[]).len()).collect();
-    assert_eq!(ended, [0, 0, 1, 0], "it may still come, until the grace is over");
+    assert_eq!(
+        ended,
+        [0, 0, 1, 0],
+        "it may still come, until the grace is over"
+    );
     // Another query is another rule.
     let mut other = Engine::new(both("rules: [{name: r, promql: 'up < 1'}]").unwrap(), at(0));
     let transitions = other.restore(saved::read(&text).unwrap(), at(bench.now));
@@ -188,13 +258,23 @@ rules: [{name: r, promql: 'load:most > 10'}]",
         ("load{job=\"x\",n=\"2\"}", 5.0),
         ("load{job=\"y\"}", 1.0),
     ];
-    assert_eq!(bench.next(&samples), [" inactive > firing warning: `load:most > 10`: 12 is true"]);
+    assert_eq!(
+        bench.next(&samples),
+        [" inactive > firing warning: `load:most > 10`: 12 is true"]
+    );
     assert_eq!(
         bench.latest("job:load:sum"),
-        ["job:load:sum{job=\"x\", kind=\"total\"}=12", "job:load:sum{job=\"y\", kind=\"total\"}=1",]
+        [
+            "job:load:sum{job=\"x\", kind=\"total\"}=12",
+            "job:load:sum{job=\"y\", kind=\"total\"}=1",
+        ]
     );
     assert_eq!(bench.latest("never"), NOTHING);
-    let status: Vec<_> = bench.engine.recordings().map(|r| r.last.map(|last| last.holds)).collect();
+    let status: Vec<_> = bench
+        .engine
+        .recordings()
+        .map(|r| r.last.map(|last| last.holds))
+        .collect();
     assert_eq!(status, [Some(2), Some(1), None]);
     assert_eq!(bench.engine.counts().evaluations, 3);
     // A series that leaves the answer ends at once, not when the lookback is over.
@@ -213,8 +293,10 @@ rules: [{name: r, promql: 'load:most > 10'}]",
 #[test]
 fn series_of_a_recording_rule_end_when_a_reload_takes_it_away() {
     let yaml = |names: &[&str]| {
-        let list: Vec<String> =
-            names.iter().map(|name| format!("{{record: {name}, promql: load}}")).collect();
+        let list: Vec<String> = names
+            .iter()
+            .map(|name| format!("{{record: {name}, promql: load}}"))
+            .collect();
         format!("recording_rules: [{}]", list.join(", "))
     };
     let mut bench = Bench::new(&yaml(&["one", "two"]));
@@ -227,7 +309,11 @@ fn series_of_a_recording_rule_end_when_a_reload_takes_it_away() {
     assert_eq!(bench.latest("two"), ["two=2"]);
     bench.now += 300;
     bench.next(&[]);
-    assert_eq!(bench.latest("two"), ["two=NaN"], "the new engine knows what the old one recorded");
+    assert_eq!(
+        bench.latest("two"),
+        ["two=NaN"],
+        "the new engine knows what the old one recorded"
+    );
 }
 
 #[test]
@@ -235,8 +321,19 @@ fn a_recording_that_does_not_fit_is_an_error_and_so_is_no_history() {
     let mut bench = Bench::new("recording_rules: [{record: copy, promql: load}]");
     bench.history = History::in_memory(1);
     bench.next(&[("load", 1.0)]);
-    let error = bench.engine.recordings().next().unwrap().last.unwrap().error.clone();
-    assert_eq!(error.unwrap(), "no room in history for 1 series; see max_series");
+    let error = bench
+        .engine
+        .recordings()
+        .next()
+        .unwrap()
+        .last
+        .unwrap()
+        .error
+        .clone();
+    assert_eq!(
+        error.unwrap(),
+        "no room in history for 1 series; see max_series"
+    );
     let mut bench = Bench::rule("promql: 'up > 0'");
     let tick = bench.engine.tick(&bench.store, None, at(30), None);
     assert_eq!((tick.evaluated, tick.failed), (1, 1));
@@ -254,16 +351,29 @@ rules:
 - {name: slow, promql: 'cpu_percent > 1', interval: 2m}",
     );
     let mut judged = |seconds: u64, origin| {
-        let tick = bench.engine.tick(&bench.store, Some(&bench.history), at(seconds), Some(origin));
+        let tick = bench.engine.tick(
+            &bench.store,
+            Some(&bench.history),
+            at(seconds),
+            Some(origin),
+        );
         (tick.evaluated, tick.failed)
     };
     assert_eq!(judged(30, Origin::System), (5, 0));
     assert_eq!(judged(31, Origin::Application), (1, 0), "the histogram");
     assert_eq!(judged(32, Origin::Own), (0, 0));
     assert_eq!(judged(60, Origin::System), (4, 0), "not the slow one");
-    assert_eq!(judged(90, Origin::System), (5, 0), "the histogram waits too long");
+    assert_eq!(
+        judged(90, Origin::System),
+        (5, 0),
+        "the histogram waits too long"
+    );
     assert_eq!(judged(120, Origin::System), (4, 0));
-    assert_eq!(judged(148, Origin::System), (6, 0), "a little early is not too early");
+    assert_eq!(
+        judged(148, Origin::System),
+        (6, 0),
+        "a little early is not too early"
+    );
 }
 
 #[test]

@@ -15,7 +15,10 @@ fn secs(seconds: u64) -> MonoMillis {
 }
 
 fn sees(verdict: Verdict, at: u64) -> Sight {
-    Sight::Judged { verdict, sample: secs(at) }
+    Sight::Judged {
+        verdict,
+        sample: secs(at),
+    }
 }
 
 const HOLDS: Verdict = Verdict::Holds(0);
@@ -48,13 +51,47 @@ fn every_state_and_every_sight() {
     let loud: &[Verdict] = &[high; 4];
     let table: [(&str, &[Verdict], [&str; 5]); 8] = [
         //                           holds, holds higher, band, clear, unknown
-        ("inactive", &[], ["counting 1", "counting 1", "inactive", "inactive", "inactive"]),
-        ("counting", &[HOLDS], ["pending", "pending", "inactive", "inactive", "counting 1"]),
-        ("pending", &[HOLDS; 2], ["pending", "pending", "inactive", "inactive", "pending"]),
-        ("due", &[HOLDS; 3], ["firing 0", "firing 0", "inactive", "inactive", "pending"]),
-        ("firing", &firing, ["firing 0", "firing 0", "firing 0", "quiet", "firing 0"]),
-        ("firing high", loud, ["firing 0", "firing 1", "firing 0", "quiet", "firing 1"]),
-        ("quiet", quiet, ["firing 0", "firing 0", "firing 0", "quiet", "quiet"]),
+        (
+            "inactive",
+            &[],
+            [
+                "counting 1",
+                "counting 1",
+                "inactive",
+                "inactive",
+                "inactive",
+            ],
+        ),
+        (
+            "counting",
+            &[HOLDS],
+            ["pending", "pending", "inactive", "inactive", "counting 1"],
+        ),
+        (
+            "pending",
+            &[HOLDS; 2],
+            ["pending", "pending", "inactive", "inactive", "pending"],
+        ),
+        (
+            "due",
+            &[HOLDS; 3],
+            ["firing 0", "firing 0", "inactive", "inactive", "pending"],
+        ),
+        (
+            "firing",
+            &firing,
+            ["firing 0", "firing 0", "firing 0", "quiet", "firing 0"],
+        ),
+        (
+            "firing high",
+            loud,
+            ["firing 0", "firing 1", "firing 0", "quiet", "firing 1"],
+        ),
+        (
+            "quiet",
+            quiet,
+            ["firing 0", "firing 0", "firing 0", "quiet", "quiet"],
+        ),
         (
             "quiet, due",
             &[HOLDS, HOLDS, HOLDS, HOLDS, Clear, Clear],
@@ -63,8 +100,13 @@ fn every_state_and_every_sight() {
     ];
     for (label, history, expected) in table {
         let (state, at) = (after(history), 30 * history.len() as u64);
-        let sights =
-            [sees(HOLDS, at), sees(high, at), sees(Band, at), sees(Clear, at), Sight::Unknown];
+        let sights = [
+            sees(HOLDS, at),
+            sees(high, at),
+            sees(Band, at),
+            sees(Clear, at),
+            Sight::Unknown,
+        ];
         let found = sights.map(|sight| name(step(state, sight, secs(at), &POLICY)));
         assert_eq!(found, expected, "from {label}");
     }
@@ -80,7 +122,10 @@ fn without_a_duration_it_fires_and_resolves_at_once() {
     };
     let firing = step(State::INACTIVE, sees(HOLDS, 0), secs(0), &policy);
     assert_eq!(firing.phase, AlertState::Firing);
-    assert_eq!(step(firing, sees(Verdict::Clear, 0), secs(0), &policy), State::INACTIVE);
+    assert_eq!(
+        step(firing, sees(Verdict::Clear, 0), secs(0), &policy),
+        State::INACTIVE
+    );
 }
 
 #[test]
@@ -88,7 +133,10 @@ fn one_sample_counts_once() {
     let first = step(State::INACTIVE, sees(HOLDS, 0), secs(0), &POLICY);
     let again = step(first, sees(HOLDS, 0), secs(10), &POLICY);
     assert_eq!((first.run, again.run), (1, 1));
-    assert_eq!(step(again, sees(HOLDS, 30), secs(30), &POLICY).phase, AlertState::Pending);
+    assert_eq!(
+        step(again, sees(HOLDS, 30), secs(30), &POLICY).phase,
+        AlertState::Pending
+    );
 }
 
 #[test]
@@ -107,7 +155,10 @@ fn a_higher_level_is_entered_after_the_duration_and_left_at_once() {
 fn time_that_nobody_watched_adds_nothing() {
     let pending = after(&[HOLDS; 2]);
     let resumed = step(pending, sees(HOLDS, 3600), secs(3600), &POLICY);
-    assert_eq!((resumed.phase, resumed.held_for()), (AlertState::Pending, Duration::ZERO));
+    assert_eq!(
+        (resumed.phase, resumed.held_for()),
+        (AlertState::Pending, Duration::ZERO)
+    );
     let fires = step(resumed, sees(HOLDS, 3660), secs(3660), &POLICY);
     assert_eq!(fires.phase, AlertState::Firing);
 }
@@ -123,8 +174,11 @@ fn a_missed_collection_neither_delays_nor_resets() {
 
 #[test]
 fn a_timer_that_ends_between_two_evaluations_ends_at_the_second() {
-    let policy =
-        |duration| Policy { duration: Duration::from_secs(duration), consecutive: 1, ..POLICY };
+    let policy = |duration| Policy {
+        duration: Duration::from_secs(duration),
+        consecutive: 1,
+        ..POLICY
+    };
     // Evaluated each 30 s: when it fires.
     let fires = |duration: u64| {
         let (mut state, mut at) = (State::INACTIVE, 0);
@@ -156,16 +210,30 @@ fn watched(events: &[Event], tolerance: u64) -> u64 {
 
 /// Whether the alert fires after `events`, told from the history as a whole: no timers.
 fn fires(events: &[Event], policy: &Policy) -> bool {
-    let known: Vec<Event> = events.iter().copied().filter(|(_, seen)| seen.is_some()).collect();
+    let known: Vec<Event> = events
+        .iter()
+        .copied()
+        .filter(|(_, seen)| seen.is_some())
+        .collect();
     let tolerance = policy.tolerance.as_secs();
     let mut firing = false;
     for end in 1..=known.len() {
         let seen = known[end - 1].1;
-        let same = known[..end].iter().rev().take_while(|(_, other)| *other == seen).count();
+        let same = known[..end]
+            .iter()
+            .rev()
+            .take_while(|(_, other)| *other == seen)
+            .count();
         let run = &known[end - same..end];
-        let skip = if seen == Some(true) { policy.consecutive as usize - 1 } else { 0 };
+        let skip = if seen == Some(true) {
+            policy.consecutive as usize - 1
+        } else {
+            0
+        };
         let lasted = run.get(skip..).filter(|rest| !rest.is_empty());
-        let Some(lasted) = lasted.map(|rest| watched(rest, tolerance)) else { continue };
+        let Some(lasted) = lasted.map(|rest| watched(rest, tolerance)) else {
+            continue;
+        };
         match (firing, seen) {
             (false, Some(true)) => firing = lasted >= policy.duration.as_secs(),
             (true, Some(false)) => firing = lasted < policy.keep_firing_for.as_secs(),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use bellwether_analysis::advise::{Advice, Candidate, Side, advise as try_thresholds};
+use bellwether_core::METRIC_NAME;
+use bellwether_schema::format_duration;
 use serde_json::{Value, json};
 
 use super::super::api::number;
@@ -10,9 +13,6 @@ use super::params::no_answer;
 use super::select::Selected;
 use crate::answer::Trouble;
 use crate::query::Parameters;
-use bellwether_analysis::advise::{Advice, Candidate, Side, advise as try_thresholds};
-use bellwether_core::METRIC_NAME;
-use bellwether_schema::format_duration;
 
 /// How much history is tried, where nothing else is said.
 const WINDOW: Duration = Duration::from_secs(15 * 24 * 3600);
@@ -62,11 +62,20 @@ fn rule(selected: &Selected<'_>, advice: &Advice) -> String {
         Side::Above => ("high", "above"),
         Side::Below => ("low", "below"),
     };
-    let page = selected.matchers.iter().find(|matcher| *matcher.name == *METRIC_NAME);
-    let page = page.and_then(|matcher| matcher.test.exact()).unwrap_or("metric");
+    let page = selected
+        .matchers
+        .iter()
+        .find(|matcher| *matcher.name == *METRIC_NAME);
+    let page = page
+        .and_then(|matcher| matcher.test.exact())
+        .unwrap_or("metric");
     let name = selected.def.map_or(page, |def| &*def.name);
     let (threshold, hold) = (best.threshold, format_duration(best.hold));
-    let rate = if selected.total { "  aggregation: rate\n  window: 5m\n" } else { "" };
+    let rate = if selected.total {
+        "  aggregation: rate\n  window: 5m\n"
+    } else {
+        ""
+    };
     let judged = match selected.def {
         Some(_) => format!(
             "  metric: {name}\n{rate}{}  condition: \"{condition}\"\n  threshold: {threshold}\n",
@@ -78,7 +87,10 @@ fn rule(selected: &Selected<'_>, advice: &Advice) -> String {
                 format!("rate({}[5m]) {condition} {threshold}", selected.asked)
             )
         }
-        None => format!("  promql: {:?}\n", format!("{} {condition} {threshold}", selected.asked)),
+        None => format!(
+            "  promql: {:?}\n",
+            format!("{} {condition} {threshold}", selected.asked)
+        ),
     };
     format!(
         "- name: {side}_{name}\n{judged}  duration: {hold}\n  severity: warning\n  message: \"{name} is \
@@ -88,13 +100,24 @@ fn rule(selected: &Selected<'_>, advice: &Advice) -> String {
 
 /// The labels asked for, as the rule's own.
 fn filters(selected: &Selected<'_>) -> String {
-    let others = selected.matchers.iter().filter(|matcher| *matcher.name != *METRIC_NAME);
+    let others = selected
+        .matchers
+        .iter()
+        .filter(|matcher| *matcher.name != *METRIC_NAME);
     let pairs: Vec<String> = others
         .map(|matcher| {
             let operator = matcher.test.operator();
             let operator = if operator == "=" { "" } else { operator };
-            format!("{}: {:?}", matcher.name, format!("{operator}{}", matcher.test.operand()))
+            format!(
+                "{}: {:?}",
+                matcher.name,
+                format!("{operator}{}", matcher.test.operand())
+            )
         })
         .collect();
-    if pairs.is_empty() { String::new() } else { format!("  labels: {{{}}}\n", pairs.join(", ")) }
+    if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("  labels: {{{}}}\n", pairs.join(", "))
+    }
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target, linear, seasonal};
+use bellwether_core::UnixMillis;
+use bellwether_promql::SampledSeries;
+use bellwether_schema::format_duration;
 use serde_json::{Value, json};
 
 use super::super::api::{number, time};
@@ -10,10 +14,6 @@ use super::course::labels;
 use super::select::Selected;
 use crate::answer::Trouble;
 use crate::query::{Parameters, bad_data};
-use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target, linear, seasonal};
-use bellwether_core::UnixMillis;
-use bellwether_promql::SampledSeries;
-use bellwether_schema::format_duration;
 
 const HOUR: i64 = 3_600_000;
 /// What a line is drawn through, and what days and weeks are learnt from.
@@ -23,15 +23,28 @@ const SEASONS: Duration = Duration::from_secs(5 * 7 * 24 * 3600);
 /// When each series reaches `reaches`, from the line through `window`; and hour by hour what its
 /// days and weeks let expect.
 pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Trouble> {
-    params.only(&["metric", "window", "time", "reaches", "direction", "within", "hours"])?;
+    params.only(&[
+        "metric",
+        "window",
+        "time",
+        "reaches",
+        "direction",
+        "within",
+        "hours",
+    ])?;
     let selected = Selected::read(params, desk)?;
     let window = params.span("window")?.unwrap_or(LINE);
-    let directions = [("rising", Direction::Rising), ("falling", Direction::Falling)];
+    let directions = [
+        ("rising", Direction::Rising),
+        ("falling", Direction::Falling),
+    ];
     let direction = params.word("direction", &directions)?;
     let within = params.span("within")?;
     let reaches = params.number("reaches")?;
     if reaches.is_none() && (within.is_some() || direction.is_some()) {
-        return Err(bad_data("parameter \"reaches\" is missing: the value to be reached"));
+        return Err(bad_data(
+            "parameter \"reaches\" is missing: the value to be reached",
+        ));
     }
     let hours = params.count("hours", 48)?.unwrap_or(24);
     let lookback = within.map_or(window, |within| window.max(within * 2));
@@ -39,7 +52,9 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
     let start = selected.at.before(window);
     let mut told = Vec::new();
     for series in &found {
-        desk.guard.check().map_err(|stopped| super::select::storage(stopped.into()))?;
+        desk.guard
+            .check()
+            .map_err(|stopped| super::select::storage(stopped.into()))?;
         let recent = series.times.partition_point(|time| *time < start.0);
         let (times, values) = (&series.times[recent..], &series.values[recent..]);
         let latest = values.iter().rev().find(|value| value.is_finite());
@@ -49,10 +64,17 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
             "seasonal": view_seasonal(series, selected.at, hours, most(&selected)),
         });
         if let Some(value) = reaches {
-            let target = Target { value, direction: direction.unwrap_or(Direction::Rising) };
+            let target = Target {
+                value,
+                direction: direction.unwrap_or(Direction::Rising),
+            };
             view["linear"] = view_linear(times, values, selected.at, target, within);
             if let Some(within) = within {
-                let horizon = Horizon { target, within, window };
+                let horizon = Horizon {
+                    target,
+                    within,
+                    window,
+                };
                 let outlook = outlook(horizon, series, selected.at);
                 view["linear"]["fires"] = json!(matches!(outlook, Outlook::Soon(_)));
                 view["linear"]["heldBack"] = json!(outlook.held_back());
@@ -72,12 +94,19 @@ pub(super) fn forecast(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Tr
 
 /// What a rule would make of it.
 fn outlook(horizon: Horizon, series: &SampledSeries, now: UnixMillis) -> Outlook {
-    let since = |span: Duration| series.times.partition_point(|time| *time < now.before(span).0);
+    let since = |span: Duration| {
+        series
+            .times
+            .partition_point(|time| *time < now.before(span).0)
+    };
     let recent = since(horizon.lookback());
     let (times, values) = (&series.times[recent..], &series.values[recent..]);
     horizon.outlook(times, values, now, &mut Days::default(), || {
         let past = since(horizon.past().0);
-        (series.times[past..].to_vec(), series.values[past..].to_vec())
+        (
+            series.times[past..].to_vec(),
+            series.values[past..].to_vec(),
+        )
     })
 }
 

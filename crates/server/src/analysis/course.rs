@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use bellwether_analysis::report::{self, Anomaly, Question, SeriesAnomalies, SeriesTrend};
+use bellwether_analysis::trend::{Departure, Options, Slot, Trend, more_is_worse};
+use bellwether_analysis::{Algorithm, Direction};
+use bellwether_core::LabelSet;
+use bellwether_schema::format_duration;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -10,11 +15,6 @@ use super::Desk;
 use super::select::{Selected, storage};
 use crate::answer::Trouble;
 use crate::query::Parameters;
-use bellwether_analysis::report::{self, Anomaly, Question, SeriesAnomalies, SeriesTrend};
-use bellwether_analysis::trend::{Departure, Options, Slot, Trend, more_is_worse};
-use bellwether_analysis::{Algorithm, Direction};
-use bellwether_core::LabelSet;
-use bellwether_schema::format_duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -24,7 +24,10 @@ type Answer = Result<Value, Trouble>;
 
 /// Labels as JSON, without the name.
 pub(super) fn labels(labels: &LabelSet) -> Value {
-    labels.iter().filter(|(name, _)| *name != bellwether_core::METRIC_NAME).collect()
+    labels
+        .iter()
+        .filter(|(name, _)| *name != bellwether_core::METRIC_NAME)
+        .collect()
 }
 
 /// `window` may be given several times; without it an hour, a day and a week are told.
@@ -63,7 +66,12 @@ fn course(
 }
 
 fn question<'q>(selected: &'q Selected<'_>, desk: &Desk<'q>, window: Duration) -> Question<'q> {
-    Question { matchers: &selected.matchers, window, now: selected.at, guard: desk.guard }
+    Question {
+        matchers: &selected.matchers,
+        window,
+        now: selected.at,
+        guard: desk.guard,
+    }
 }
 
 /// Whether more of what is asked for is worse: as its rules have it, else as its name tells.
@@ -96,16 +104,20 @@ fn view_trend(series: &SeriesTrend, worse: Option<bool>) -> Value {
         }
     };
     view["labels"] = labels(&series.labels);
-    view["latest"] = series.latest.map_or(Value::Null, |(_, value)| number(value));
+    view["latest"] = series
+        .latest
+        .map_or(Value::Null, |(_, value)| number(value));
     view
 }
 
 fn view_course(trend: &Trend) -> Value {
     let of = &trend.statistics;
-    let quantiles = of
-        .quantiles
-        .iter()
-        .map(|(part, value)| (format!("p{}", (part * 100_000.0).round() / 1000.0), number(*value)));
+    let quantiles = of.quantiles.iter().map(|(part, value)| {
+        (
+            format!("p{}", (part * 100_000.0).round() / 1000.0),
+            number(*value),
+        )
+    });
     json!({
         "movement": trend.movement.as_str(),
         "slight": trend.slight,
@@ -171,7 +183,14 @@ fn view_departure(from: &Departure) -> Value {
 
 /// What the declared detector, or one of `algorithm` and `sensitivity`, found in `window`.
 pub(super) fn anomalies(params: &Parameters, desk: &Desk<'_>) -> Answer {
-    params.only(&["metric", "window", "time", "algorithm", "sensitivity", "direction"])?;
+    params.only(&[
+        "metric",
+        "window",
+        "time",
+        "algorithm",
+        "sensitivity",
+        "direction",
+    ])?;
     let selected = Selected::read(params, desk)?;
     let window = params.span("window")?.unwrap_or(DAY);
     let mut settings = desk.judgement.anomalies.clone();
@@ -179,7 +198,9 @@ pub(super) fn anomalies(params: &Parameters, desk: &Desk<'_>) -> Answer {
         (settings.algorithm, settings.sensitivity) = (algorithm, None);
     }
     settings.sensitivity = params.number("sensitivity")?.or(settings.sensitivity);
-    settings.direction = params.word("direction", Direction::WORDS)?.unwrap_or(settings.direction);
+    settings.direction = params
+        .word("direction", Direction::WORDS)?
+        .unwrap_or(settings.direction);
     let question = question(&selected, desk, window);
     let found = report::anomalies(&selected.source(desk), &question, &settings).map_err(storage)?;
     selected.check(found.len(), desk)?;

@@ -3,11 +3,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use bellwether_schema::parse_duration;
 use hyper::StatusCode;
 
 use crate::answer::Trouble;
 use crate::query::{Parameters, bad_data};
-use bellwether_schema::parse_duration;
 
 type Result<T> = std::result::Result<T, Trouble>;
 
@@ -22,9 +22,15 @@ impl Parameters {
     /// Refuses those that are not among `known`: a misspelt one would change the answer unseen.
     pub(super) fn only(&self, known: &[&str]) -> Result<()> {
         // `timeout` is for all that is answered from history.
-        let strange = self.names().find(|name| *name != "timeout" && !known.contains(name));
-        let told =
-            |name| bad_data(format!("unknown parameter {name:?}; there are {}", known.join(", ")));
+        let strange = self
+            .names()
+            .find(|name| *name != "timeout" && !known.contains(name));
+        let told = |name| {
+            bad_data(format!(
+                "unknown parameter {name:?}; there are {}",
+                known.join(", ")
+            ))
+        };
         strange.map_or(Ok(()), |name| Err(told(name)))
     }
 
@@ -40,7 +46,9 @@ impl Parameters {
         what: &str,
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>> {
-        self.given(name).map(|text| convert(name, what, text, &read)).transpose()
+        self.given(name)
+            .map(|text| convert(name, what, text, &read))
+            .transpose()
     }
 
     pub(super) fn number(&self, name: &str) -> Result<Option<f64>> {
@@ -60,12 +68,19 @@ impl Parameters {
     /// All of them.
     pub(super) fn spans(&self, name: &str) -> Result<Vec<Duration>> {
         let given = self.all(name).filter(|text| !text.is_empty());
-        given.map(|text| convert(name, DURATION, text, &positive)).collect()
+        given
+            .map(|text| convert(name, DURATION, text, &positive))
+            .collect()
     }
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>> {
-        let known = |text: &str| words.iter().find(|(word, _)| *word == text).map(|(_, is)| *is);
+        let known = |text: &str| {
+            words
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, is)| *is)
+        };
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         self.read(name, &format!("one of {}", all.join(", ")), known)
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use bellwether_core::{Kind, LabelSet, METRIC_NAME, MetricDef, UnixMillis};
+use bellwether_matcher::{LabelMatcher, ValueTest};
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError, selector_within};
+
 use super::Desk;
 use super::params::no_answer;
 use crate::answer::Trouble;
 use crate::query::{Parameters, bad_data, trouble};
-use bellwether_core::{Kind, LabelSet, METRIC_NAME, MetricDef, UnixMillis};
-use bellwether_matcher::{LabelMatcher, ValueTest};
-use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError, selector_within};
 
 /// Most series that one answer tells about.
 pub(super) const MOST: usize = 1000;
@@ -39,7 +40,9 @@ impl<'a> Selected<'a> {
         let all = selector_within(asked, desk.guard);
         let mut all = all.map_err(trouble)?;
         let (Some(mut matchers), true) = (all.pop(), all.is_empty()) else {
-            return Err(bad_data(format!("one selector is wanted, without \"or\": {asked}")));
+            return Err(bad_data(format!(
+                "one selector is wanted, without \"or\": {asked}"
+            )));
         };
         let def = declared(&mut matchers, desk.metrics);
         // A summary has series of its own name, its quantiles; a histogram has none.
@@ -53,7 +56,13 @@ impl<'a> Selected<'a> {
         let name = name_of(&matchers);
         let total = Self::is_total(name, desk.metrics);
         let at = params.time("time")?.unwrap_or(desk.now);
-        Ok(Self { asked: asked.to_owned(), matchers, def, total, at })
+        Ok(Self {
+            asked: asked.to_owned(),
+            matchers,
+            def,
+            total,
+            at,
+        })
     }
 
     /// Whether the series of that name on the page grow by nature: a declared counter, a part of a
@@ -63,7 +72,9 @@ impl<'a> Selected<'a> {
         if let Some(def) = declared(name) {
             return def.kind == Kind::Counter;
         }
-        let part = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
+        let part = ["_bucket", "_count", "_sum"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end));
         part.is_some_and(|whole| declared(whole).is_some()) || name.ends_with("_total")
     }
 
@@ -74,12 +85,19 @@ impl<'a> Selected<'a> {
 
     /// What it is judged by.
     pub(super) fn judged_by(&self) -> &'static str {
-        if self.total { "change per second" } else { "value" }
+        if self.total {
+            "change per second"
+        } else {
+            "value"
+        }
     }
 
     /// Where its samples are; of a total, their rates.
     pub(super) fn source<'s>(&self, desk: &Desk<'s>) -> Source<'s> {
-        Source { inner: desk.source, rates: self.total }
+        Source {
+            inner: desk.source,
+            rates: self.total,
+        }
     }
 
     /// Its series over `window` before the end, sorted; at least one, and at most [`MOST`].
@@ -99,8 +117,10 @@ impl<'a> Selected<'a> {
     /// Whether so many series can be told about.
     pub(super) fn check(&self, found: usize, desk: &Desk<'_>) -> Result<(), Trouble> {
         if found > MOST {
-            return Err(no_answer(format!("{found} series, more than {MOST}: {}", self.asked))
-                .hint("select fewer by labels, such as cpu_percent{instance=\"a\"}"));
+            return Err(
+                no_answer(format!("{found} series, more than {MOST}: {}", self.asked))
+                    .hint("select fewer by labels, such as cpu_percent{instance=\"a\"}"),
+            );
         }
         if found > 0 {
             return Ok(());
@@ -128,14 +148,18 @@ pub(super) fn storage(error: StorageError) -> Trouble {
 }
 
 fn name_of(matchers: &[LabelMatcher]) -> &str {
-    let name = matchers.iter().find(|matcher| *matcher.name == *METRIC_NAME);
+    let name = matchers
+        .iter()
+        .find(|matcher| *matcher.name == *METRIC_NAME);
     name.and_then(|name| name.test.exact()).unwrap_or_default()
 }
 
 /// The metric that is meant, by its declared name or that of the page; the matcher is given the
 /// latter.
 fn declared<'a>(matchers: &mut [LabelMatcher], metrics: &'a [MetricDef]) -> Option<&'a MetricDef> {
-    let matcher = matchers.iter_mut().find(|matcher| *matcher.name == *METRIC_NAME)?;
+    let matcher = matchers
+        .iter_mut()
+        .find(|matcher| *matcher.name == *METRIC_NAME)?;
     let name = matcher.test.exact()?;
     let by_page = metrics.iter().find(|def| *def.exported == *name);
     let def = by_page.or_else(|| metrics.iter().find(|def| *def.name == *name))?;
@@ -144,9 +168,16 @@ fn declared<'a>(matchers: &mut [LabelMatcher], metrics: &'a [MetricDef]) -> Opti
 }
 
 fn is_known(name: &str, desk: &Desk<'_>) -> bool {
-    let matchers = [LabelMatcher { name: METRIC_NAME.into(), test: ValueTest::equal(name, false) }];
-    let found =
-        desk.source.series(&matchers, UnixMillis(i64::MIN), UnixMillis(i64::MAX), desk.guard);
+    let matchers = [LabelMatcher {
+        name: METRIC_NAME.into(),
+        test: ValueTest::equal(name, false),
+    }];
+    let found = desk.source.series(
+        &matchers,
+        UnixMillis(i64::MIN),
+        UnixMillis(i64::MAX),
+        desk.guard,
+    );
     found.is_ok_and(|found| !found.is_empty())
 }
 
@@ -165,7 +196,11 @@ impl Queryable for Source<'_> {
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let found = self.inner.select(matchers, from, to, guard)?;
-        Ok(if self.rates { found.into_iter().map(rates).collect() } else { found })
+        Ok(if self.rates {
+            found.into_iter().map(rates).collect()
+        } else {
+            found
+        })
     }
 
     fn series(
@@ -181,13 +216,25 @@ impl Queryable for Source<'_> {
 
 /// Totals as change per second.
 pub(super) fn rates(series: SampledSeries) -> SampledSeries {
-    let SampledSeries { labels, times, values } = series;
+    let SampledSeries {
+        labels,
+        times,
+        values,
+    } = series;
     let steps = times.windows(2).zip(values.windows(2));
     let rate = |(times, values): (&[i64], &[f64])| {
         let seconds = times[1].saturating_sub(times[0]) as f64 / 1000.0;
-        let added = if values[1] < values[0] { values[1] } else { values[1] - values[0] };
+        let added = if values[1] < values[0] {
+            values[1]
+        } else {
+            values[1] - values[0]
+        };
         (times[1], added / seconds)
     };
     let (times, values) = steps.map(rate).unzip();
-    SampledSeries { labels, times, values }
+    SampledSeries {
+        labels,
+        times,
+        values,
+    }
 }

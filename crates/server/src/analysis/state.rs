@@ -1,5 +1,9 @@
 //! What holds things back, and how well all is.
 
+use bellwether_analysis::bottleneck::{Bottleneck, Finding, sort};
+use bellwether_analysis::health::{Observed, Score, score as judge};
+use bellwether_core::{AlertState, LabelSet, METRIC_NAME, Severity, UnixMillis};
+use bellwether_promql::Value as Result_;
 use serde_json::{Value, json};
 
 use super::super::api::{number, time};
@@ -7,10 +11,6 @@ use super::Desk;
 use super::course::labels;
 use crate::answer::Trouble;
 use crate::query::Parameters;
-use bellwether_analysis::bottleneck::{Bottleneck, Finding, sort};
-use bellwether_analysis::health::{Observed, Score, score as judge};
-use bellwether_core::{AlertState, LabelSet, METRIC_NAME, Severity, UnixMillis};
-use bellwether_promql::Value as Result_;
 
 /// What was looked at, and what there was to see.
 struct Look<'a> {
@@ -27,8 +27,10 @@ pub(super) fn bottlenecks(params: &Parameters, desk: &Desk<'_>) -> Result<Value,
     params.only(&["time"])?;
     let at = params.time("time")?.unwrap_or(desk.now);
     let look = look(desk, at);
-    let (held, clear): (Vec<_>, Vec<_>) =
-        look.findings.iter().partition(|finding| finding.impact > 0.0);
+    let (held, clear): (Vec<_>, Vec<_>) = look
+        .findings
+        .iter()
+        .partition(|finding| finding.impact > 0.0);
     Ok(json!({
         "time": time(at),
         "bottlenecks": held.into_iter().map(view).collect::<Vec<_>>(),
@@ -42,17 +44,27 @@ pub(super) fn bottlenecks(params: &Parameters, desk: &Desk<'_>) -> Result<Value,
 pub(super) fn score(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Trouble> {
     params.only(&[])?;
     let look = look(desk, desk.now);
-    let firing = desk.alerts.iter().filter(|alert| alert.state == AlertState::Firing);
+    let firing = desk
+        .alerts
+        .iter()
+        .filter(|alert| alert.state == AlertState::Firing);
     let firing: Vec<(&str, Severity)> =
         firing.map(|alert| (&*alert.rule, alert.severity)).collect();
     let failing: Vec<(&str, &str)> = (desk.health.collectors.iter())
         .filter(|(_, collector)| collector.success == Some(false))
         .map(|(origin, collector)| {
-            let why = collector.failure.as_ref().map_or("", |failure| failure.detail.as_str());
+            let why = collector
+                .failure
+                .as_ref()
+                .map_or("", |failure| failure.detail.as_str());
             (origin.as_str(), why)
         })
         .collect();
-    let observed = Observed { firing: &firing, bottlenecks: &look.findings, failing: &failing };
+    let observed = Observed {
+        firing: &firing,
+        bottlenecks: &look.findings,
+        failing: &failing,
+    };
     let told: Score = judge(&observed, &desk.judgement.health);
     let parts = told.parts.iter().map(|part| {
         json!({
@@ -70,7 +82,11 @@ pub(super) fn score(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Troub
 }
 
 fn look<'a>(desk: &Desk<'a>, at: UnixMillis) -> Look<'a> {
-    let mut look = Look { findings: Vec::new(), silent: Vec::new(), failed: Vec::new() };
+    let mut look = Look {
+        findings: Vec::new(),
+        silent: Vec::new(),
+        failed: Vec::new(),
+    };
     for bottleneck in desk.judgement.bottlenecks.iter() {
         match ask(bottleneck, desk, at) {
             Err(why) => look.failed.push((bottleneck, why)),
@@ -98,7 +114,10 @@ fn ask(
         Result_::Vector(samples) => Ok(samples
             .into_iter()
             .map(|sample| {
-                let rest = sample.labels.iter().filter(|(name, _)| *name != METRIC_NAME);
+                let rest = sample
+                    .labels
+                    .iter()
+                    .filter(|(name, _)| *name != METRIC_NAME);
                 (LabelSet::new(rest), sample.value)
             })
             .collect()),

@@ -1,11 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::{Analysis, Desk, Judgement};
-use crate::backend::{CollectorHealth, Health, RuleView};
-use crate::query::Parameters;
 use bellwether_analysis::bottleneck::{Bottleneck, Resource};
 use bellwether_core::{
     Alert, AlertState, Failure, Kind, LabelSet, Labels, MetricDef, Origin, Severity, UnixMillis,
@@ -13,6 +8,11 @@ use bellwether_core::{
 };
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Options, Queryable, SampledSeries, StorageError};
+use serde_json::Value;
+
+use super::{Analysis, Desk, Judgement};
+use crate::backend::{CollectorHealth, Health, RuleView};
+use crate::query::Parameters;
 
 const MINUTE: i64 = 60_000;
 /// Midnight of a Monday.
@@ -54,7 +54,10 @@ impl Queryable for Memory {
         _: UnixMillis,
         _: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
-        let accepted = self.0.iter().filter(|one| matchers.iter().all(|m| m.accepts(&one.labels)));
+        let accepted = self
+            .0
+            .iter()
+            .filter(|one| matchers.iter().all(|m| m.accepts(&one.labels)));
         Ok(accepted.map(|series| series.labels.clone()).collect())
     }
 }
@@ -62,8 +65,14 @@ impl Queryable for Memory {
 /// Two weeks, a sample each five minutes.
 fn series(name: &str, label: (&str, &str), of: impl Fn(i64) -> f64) -> SampledSeries {
     let minutes = (0..=DAYS * 288).map(|index| index * 5);
-    let (times, values) = minutes.map(|minute| (START + minute * MINUTE, of(minute))).unzip();
-    SampledSeries { labels: LabelSet::new([("__name__", name), label]), times, values }
+    let (times, values) = minutes
+        .map(|minute| (START + minute * MINUTE, of(minute)))
+        .unzip();
+    SampledSeries {
+        labels: LabelSet::new([("__name__", name), label]),
+        times,
+        values,
+    }
 }
 
 fn noise(minute: i64) -> f64 {
@@ -76,17 +85,29 @@ fn office(minute: i64) -> f64 {
 }
 
 fn memory() -> Memory {
-    let odd = |minute: i64| if (19_000..19_030).contains(&minute) { 95.0 } else { office(minute) };
+    let odd = |minute: i64| {
+        if (19_000..19_030).contains(&minute) {
+            95.0
+        } else {
+            office(minute)
+        }
+    };
     let day = (DAYS - 1) * 1440;
     Memory(vec![
         series("app_cpu_percent", ("", ""), odd),
-        series("app_load", ("", ""), |minute| odd(minute - 5) / 10.0 + noise(minute * 3)),
+        series("app_load", ("", ""), |minute| {
+            odd(minute - 5) / 10.0 + noise(minute * 3)
+        }),
         series("app_disk_percent", ("mount", "/"), |minute| {
             50.0 + (minute - day).max(0) as f64 * 0.02 + noise(minute)
         }),
-        series("app_disk_percent", ("mount", "/b"), |minute| 20.0 + noise(minute)),
+        series("app_disk_percent", ("mount", "/b"), |minute| {
+            20.0 + noise(minute)
+        }),
         series("app_requests", ("", ""), |minute| minute as f64 * 120.0),
-        series("bellwether_scrape_size_bytes", ("", ""), |minute| odd(minute) * 1000.0),
+        series("bellwether_scrape_size_bytes", ("", ""), |minute| {
+            odd(minute) * 1000.0
+        }),
     ])
 }
 
@@ -143,7 +164,11 @@ fn bottleneck(name: &str, promql: &str, warning: f64) -> Bottleneck {
 fn ask(what: Analysis, query: &str) -> Result<Value, (u16, String)> {
     let mut health = Health::default();
     let failure = Some(Failure::new("connect", "refused"));
-    let failed = CollectorHealth { success: Some(false), failure, ..CollectorHealth::default() };
+    let failed = CollectorHealth {
+        success: Some(false),
+        failure,
+        ..CollectorHealth::default()
+    };
     health.collectors.insert(Origin::Neo4j, failed);
     let judgement = Judgement {
         bottlenecks: [
@@ -172,19 +197,27 @@ fn ask(what: Analysis, query: &str) -> Result<Value, (u16, String)> {
     };
     let answer = what.answer(&Parameters::new(query, b""), &desk);
     answer.map_err(|trouble| {
-        let hint = trouble.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        let hint = trouble
+            .hint
+            .map(|hint| format!("; {hint}"))
+            .unwrap_or_default();
         (trouble.status.as_u16(), trouble.message + &hint)
     })
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("no number: {value}"))
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("no number: {value}"))
 }
 
 #[test]
 fn trends_of_several_windows_and_of_a_counter_as_rate() {
-    let told =
-        ask(Analysis::Trends, "metric=disk_percent{mount=%22/%22}&window=6h&window=7d").unwrap();
+    let told = ask(
+        Analysis::Trends,
+        "metric=disk_percent{mount=%22/%22}&window=6h&window=7d",
+    )
+    .unwrap();
     assert_eq!(told["windows"][0]["window"], "6h");
     let series = &told["windows"][0]["series"][0];
     assert_eq!(
@@ -192,7 +225,10 @@ fn trends_of_several_windows_and_of_a_counter_as_rate() {
         (&"increasing".into(), &"/".into())
     );
     assert_eq!(series["verdict"], "degrading", "of a disk more is worse");
-    assert!((number(&series["slopePerSecond"]) - 0.02 / 60.0).abs() < 1e-5, "{series}");
+    assert!(
+        (number(&series["slopePerSecond"]) - 0.02 / 60.0).abs() < 1e-5,
+        "{series}"
+    );
     assert!(number(&series["quantiles"]["p95"]) > number(&series["mean"]));
     let told = ask(Analysis::Trends, "metric=requests").unwrap();
     assert_eq!(told["of"], "change per second");
@@ -205,19 +241,34 @@ fn trends_of_several_windows_and_of_a_counter_as_rate() {
 fn what_is_usual_and_what_was_not() {
     let told = ask(Analysis::Baseline, "metric=cpu_percent").unwrap();
     let hours = told["series"][0]["hours"].as_array().unwrap();
-    assert_eq!((hours.len(), told["series"][0]["weekdays"].as_array().unwrap().len()), (24, 7));
+    assert_eq!(
+        (
+            hours.len(),
+            told["series"][0]["weekdays"].as_array().unwrap().len()
+        ),
+        (24, 7)
+    );
     let query = "metric=cpu_percent&window=24h&time=1701597600";
     let told = ask(Analysis::Anomalies, &format!("{query}&algorithm=mad")).unwrap();
-    assert_eq!((&told["algorithm"], &told["sensitivity"]), (&"mad".into(), &6.0.into()));
+    assert_eq!(
+        (&told["algorithm"], &told["sensitivity"]),
+        (&"mad".into(), &6.0.into())
+    );
     for word in ["auto", "zscore", "seasonal"] {
         let told = ask(Analysis::Anomalies, &format!("{query}&algorithm={word}")).unwrap();
         assert_eq!(told["algorithm"], word);
     }
-    let told = ask(Analysis::Anomalies, "metric=cpu_percent&window=2d&algorithm=iqr&sensitivity=1")
-        .unwrap();
+    let told = ask(
+        Analysis::Anomalies,
+        "metric=cpu_percent&window=2d&algorithm=iqr&sensitivity=1",
+    )
+    .unwrap();
     let found = told["series"][0]["anomalies"].as_array().unwrap();
     assert_eq!(found.len(), 1, "{told}");
-    assert_eq!((&found[0]["value"], &found[0]["samples"]), (&95.0.into(), &6.into()));
+    assert_eq!(
+        (&found[0]["value"], &found[0]["samples"]),
+        (&95.0.into(), &6.into())
+    );
     assert_eq!(found[0]["from"], "2023-12-03T04:40:00Z");
 }
 
@@ -227,13 +278,30 @@ fn a_forecast_of_reaching_and_of_the_day() {
     let told = ask(Analysis::Forecast, query).unwrap();
     let linear = &told["series"][0]["linear"];
     // 50 and 0.02 a minute for a day are 78.8; the noise adds a half. 95 is 785 minutes off.
-    assert!((number(&linear["seconds"]) / 60.0 - 785.0).abs() < 40.0, "{linear}");
+    assert!(
+        (number(&linear["seconds"]) / 60.0 - 785.0).abs() < 40.0,
+        "{linear}"
+    );
     assert_eq!(linear["within"], true);
     // Seen for a day, with two weeks before it.
-    assert_eq!((&linear["fires"], &linear["heldBack"]), (&true.into(), &Value::Null), "{linear}");
-    assert!(linear["text"].as_str().unwrap().starts_with("in 1"), "{linear}");
-    let flat = ask(Analysis::Forecast, "metric=disk_percent{mount=%22/b%22}&reaches=95").unwrap();
-    assert_eq!(flat["series"][0]["linear"]["reason"], "no trend that chance could not make");
+    assert_eq!(
+        (&linear["fires"], &linear["heldBack"]),
+        (&true.into(), &Value::Null),
+        "{linear}"
+    );
+    assert!(
+        linear["text"].as_str().unwrap().starts_with("in 1"),
+        "{linear}"
+    );
+    let flat = ask(
+        Analysis::Forecast,
+        "metric=disk_percent{mount=%22/b%22}&reaches=95",
+    )
+    .unwrap();
+    assert_eq!(
+        flat["series"][0]["linear"]["reason"],
+        "no trend that chance could not make"
+    );
     let day = ask(Analysis::Forecast, "metric=cpu_percent&hours=12").unwrap();
     let hours = day["series"][0]["seasonal"]["hours"].as_array().unwrap();
     assert_eq!(hours.len(), 12);
@@ -247,12 +315,18 @@ fn a_forecast_of_reaching_and_of_the_day() {
 fn what_moved_with_a_metric_and_with_an_alert() {
     let told = ask(Analysis::Correlations, "metric=cpu_percent&window=2d").unwrap();
     let first = &told["related"][0];
-    assert_eq!((&first["series"], &first["significant"]), (&"app_load".into(), &true.into()));
+    assert_eq!(
+        (&first["series"], &first["significant"]),
+        (&"app_load".into(), &true.into())
+    );
     assert_eq!(first["lagSeconds"], 300.0);
     let names = |query: &str| -> Vec<String> {
         let told = ask(Analysis::Correlations, query).unwrap();
         let related = told["related"].as_array().unwrap().clone();
-        related.iter().map(|one| one["series"].as_str().unwrap().to_owned()).collect()
+        related
+            .iter()
+            .map(|one| one["series"].as_str().unwrap().to_owned())
+            .collect()
     };
     let own = "bellwether_scrape_size_bytes".to_owned();
     assert!(!names("metric=cpu_percent&window=2d").contains(&own));
@@ -264,8 +338,11 @@ fn what_moved_with_a_metric_and_with_an_alert() {
     // The beginning of the alert in the middle of the window.
     assert_eq!(told["to"], "2023-12-03T08:45:00Z");
     assert_eq!(told["related"][0]["series"], "app_load");
-    let told =
-        ask(Analysis::Correlations, "metric=cpu_percent&match=app_disk_percent").unwrap_err();
+    let told = ask(
+        Analysis::Correlations,
+        "metric=cpu_percent&match=app_disk_percent",
+    )
+    .unwrap_err();
     assert_eq!(told.0, 422, "{told:?}");
 }
 
@@ -273,7 +350,10 @@ fn what_moved_with_a_metric_and_with_an_alert() {
 fn bottlenecks_and_the_score_they_cost() {
     let told = ask(Analysis::Bottlenecks, "").unwrap();
     let first = &told["bottlenecks"][0];
-    assert_eq!((&first["name"], &first["labels"]["mount"]), (&"full".into(), &"/".into()));
+    assert_eq!(
+        (&first["name"], &first["labels"]["mount"]),
+        (&"full".into(), &"/".into())
+    );
     assert_eq!(first["impact"], 100.0, "about 79 of 60 to 70");
     assert_eq!(told["clear"][0]["labels"]["mount"], "/b");
     assert_eq!(told["withoutData"][0], "nothing");
@@ -283,7 +363,10 @@ fn bottlenecks_and_the_score_they_cost() {
         .map(|part| (part["name"].as_str().unwrap(), number(&part["points"])))
         .collect();
     assert_eq!(parts, [("full", 25.0), ("neo4j", 15.0), ("cpu_high", 10.0)]);
-    assert_eq!((&told["score"], &told["word"]), (&50.0.into(), &"poor".into()));
+    assert_eq!(
+        (&told["score"], &told["word"]),
+        (&50.0.into(), &"poor".into())
+    );
 }
 
 #[test]
@@ -298,9 +381,21 @@ fn advice_is_a_rule_to_paste() {
     );
     assert!(rule.starts_with(&expected), "{rule}");
     let told = ask(Analysis::Advise, "metric=disk_percent{mount!=%22/%22}").unwrap();
-    assert!(told["rule"].as_str().unwrap().contains("  labels: {mount: \"!=/\"}\n"), "{told}");
+    assert!(
+        told["rule"]
+            .as_str()
+            .unwrap()
+            .contains("  labels: {mount: \"!=/\"}\n"),
+        "{told}"
+    );
     let told = ask(Analysis::Advise, "metric=app_load").unwrap();
-    assert!(told["rule"].as_str().unwrap().contains("  promql: \"app_load > "), "{told}");
+    assert!(
+        told["rule"]
+            .as_str()
+            .unwrap()
+            .contains("  promql: \"app_load > "),
+        "{told}"
+    );
 }
 
 #[test]
@@ -320,7 +415,12 @@ fn errors_say_how_to_mend() {
             400,
             "parameter \"window\" must be a duration such as 30m, 24h or 7d, not \"soon\"",
         ),
-        (Trends, "metric=rate(x[5m])", 400, "not a series selector: rate(x[5m])"),
+        (
+            Trends,
+            "metric=rate(x[5m])",
+            400,
+            "not a series selector: rate(x[5m])",
+        ),
         (
             Trends,
             "metric=cpu",
@@ -345,7 +445,12 @@ fn errors_say_how_to_mend() {
             400,
             "parameter \"algorithm\" must be one of auto, zscore, iqr, mad, seasonal, not \"magic\"",
         ),
-        (Forecast, "metric=cpu_percent&within=4h", 400, "parameter \"reaches\" is missing"),
+        (
+            Forecast,
+            "metric=cpu_percent&within=4h",
+            400,
+            "parameter \"reaches\" is missing",
+        ),
         (
             Forecast,
             "metric=cpu_percent&reaches=much",
@@ -364,7 +469,12 @@ fn errors_say_how_to_mend() {
             422,
             "2 series; take one, such as app_disk_percent{mount=\"/\"} or",
         ),
-        (Correlations, "alert=nobody", 422, "no firing alert of rule \"nobody\""),
+        (
+            Correlations,
+            "alert=nobody",
+            422,
+            "no firing alert of rule \"nobody\"",
+        ),
         (
             Correlations,
             "alert=cpu_high&metric=cpu_percent",
@@ -372,9 +482,17 @@ fn errors_say_how_to_mend() {
             "either \"metric\" or \"alert\", not both",
         ),
         (Score, "time=1", 400, "unknown parameter \"time\""),
-        (Advise, "metric=cpu_percent&window=10m", 422, "too little history"),
+        (
+            Advise,
+            "metric=cpu_percent&window=10m",
+            422,
+            "too little history",
+        ),
     ] {
         let told = ask(what, query).unwrap_err();
-        assert!(told.0 == status && told.1.starts_with(message), "{query}: {told:?}");
+        assert!(
+            told.0 == status && told.1.starts_with(message),
+            "{query}: {told:?}"
+        );
     }
 }

@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_analysis::correlation::{Grid, Related, correlate};
+use bellwether_analysis::report::interval;
+use bellwether_core::{Alert, AlertState, METRIC_NAME, Origin, UnixMillis};
+use bellwether_matcher::{LabelMatcher, ValueTest};
+use bellwether_promql::{SampledSeries, selector_within};
 use serde_json::{Value, json};
 
 use super::super::api::{number, time};
@@ -12,11 +17,6 @@ use super::params::no_answer;
 use super::select::{MOST, Selected, rates, storage};
 use crate::answer::Trouble;
 use crate::query::{Parameters, bad_data, trouble};
-use bellwether_analysis::correlation::{Grid, Related, correlate};
-use bellwether_analysis::report::interval;
-use bellwether_core::{Alert, AlertState, METRIC_NAME, Origin, UnixMillis};
-use bellwether_matcher::{LabelMatcher, ValueTest};
-use bellwether_promql::{SampledSeries, selector_within};
 
 /// The time looked at, where nothing else is said.
 const WINDOW: Duration = Duration::from_secs(3600);
@@ -32,9 +32,14 @@ const TOP: usize = 10;
 /// One series against the others over a window: that of `metric`, or that of `alert` around the
 /// time when it began to fire.
 pub(super) fn correlations(params: &Parameters, desk: &Desk<'_>) -> Result<Value, Trouble> {
-    params.only(&["metric", "alert", "match", "own", "window", "time", "lag", "top"])?;
+    params.only(&[
+        "metric", "alert", "match", "own", "window", "time", "lag", "top",
+    ])?;
     let window = params.span("window")?.unwrap_or(WINDOW);
-    let alert = params.given("alert").map(|name| fired(name, desk)).transpose()?;
+    let alert = params
+        .given("alert")
+        .map(|name| fired(name, desk))
+        .transpose()?;
     let (asked, to) = match (&alert, params.given("metric")) {
         (Some(_), Some(_)) => return Err(bad_data("either \"metric\" or \"alert\", not both")),
         (Some(alert), None) => (metric_of(alert, desk)?, around(alert, window, desk.now)),
@@ -48,11 +53,21 @@ pub(super) fn correlations(params: &Parameters, desk: &Desk<'_>) -> Result<Value
     let asked = Selected { at: to, ..asked };
     let mut found = asked.series(desk, window)?;
     if found.len() > 1 {
-        let some: Vec<String> = found.iter().take(3).map(|one| one.labels.to_string()).collect();
-        let message = format!("{} series; take one, such as {}", found.len(), some.join(" or "));
+        let some: Vec<String> = found
+            .iter()
+            .take(3)
+            .map(|one| one.labels.to_string())
+            .collect();
+        let message = format!(
+            "{} series; take one, such as {}",
+            found.len(),
+            some.join(" or ")
+        );
         return Err(no_answer(message).hint("a selector with labels: cpu_percent{instance=\"a\"}"));
     }
-    let Some(target) = found.pop() else { return Err(no_answer("no samples")) };
+    let Some(target) = found.pop() else {
+        return Err(no_answer("no samples"));
+    };
     let mut others = others(params, desk, from, to)?;
     // What Bellwether does moves with what it watches, and explains nothing of it.
     let own = params.word("own", &[("true", true), ("false", false)])?;
@@ -108,13 +123,23 @@ fn others(
     let mut alternatives = match params.given("match") {
         Some(selector) => selector_within(selector, desk.guard).map_err(trouble)?,
         None => {
-            vec![vec![LabelMatcher { name: METRIC_NAME.into(), test: ValueTest::equal("", true) }]]
+            vec![vec![LabelMatcher {
+                name: METRIC_NAME.into(),
+                test: ValueTest::equal("", true),
+            }]]
         }
     };
     let mut found: Vec<SampledSeries> = Vec::new();
     for matchers in &mut alternatives {
-        matchers.push(LabelMatcher { name: "le".into(), test: ValueTest::equal("", false) });
-        found.extend(desk.source.select(matchers, from, to, desk.guard).map_err(storage)?);
+        matchers.push(LabelMatcher {
+            name: "le".into(),
+            test: ValueTest::equal("", false),
+        });
+        found.extend(
+            desk.source
+                .select(matchers, from, to, desk.guard)
+                .map_err(storage)?,
+        );
     }
     // What follows from an alert explains nothing of it.
     if params.given("match").is_none() {
@@ -133,10 +158,13 @@ fn others(
 fn fired(name: &str, desk: &Desk<'_>) -> Result<Arc<Alert>, Trouble> {
     let of_rule = desk.alerts.iter().filter(|alert| *alert.rule == *name);
     let firing = of_rule.filter(|alert| alert.state == AlertState::Firing);
-    firing.max_by_key(|alert| alert.fired_at).cloned().ok_or_else(|| {
-        no_answer(format!("no firing alert of rule {name:?}"))
-            .hint("/api/v1/alerts lists them; for one that has ended give metric and time")
-    })
+    firing
+        .max_by_key(|alert| alert.fired_at)
+        .cloned()
+        .ok_or_else(|| {
+            no_answer(format!("no firing alert of rule {name:?}"))
+                .hint("/api/v1/alerts lists them; for one that has ended give metric and time")
+        })
 }
 
 /// The end of the window with the beginning of the alert in its middle, or now.
@@ -149,19 +177,30 @@ fn around(alert: &Alert, window: Duration, now: UnixMillis) -> UnixMillis {
 /// The series that the alert judged.
 fn metric_of<'a>(alert: &Alert, desk: &Desk<'a>) -> Result<Selected<'a>, Trouble> {
     let rule = desk.rules.iter().find(|rule| rule.name == *alert.rule);
-    let metric = rule.and_then(|rule| rule.metric.as_deref()).ok_or_else(|| {
-        no_answer(format!("rule {:?} judges no single metric", &*alert.rule))
-            .hint("give the metric of interest and the time: metric=...&time=...")
-    })?;
-    let query =
-        form_urlencoded::Serializer::new(String::new()).append_pair("metric", metric).finish();
+    let metric = rule
+        .and_then(|rule| rule.metric.as_deref())
+        .ok_or_else(|| {
+            no_answer(format!("rule {:?} judges no single metric", &*alert.rule))
+                .hint("give the metric of interest and the time: metric=...&time=...")
+        })?;
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("metric", metric)
+        .finish();
     let mut selected = Selected::read(&Parameters::new(&query, b""), desk)?;
-    let own = selected.def.map(|def| def.labels.clone()).unwrap_or_default();
-    for (name, value) in
-        alert.labels.iter().filter(|(name, _)| own.iter().any(|own| **own == ***name))
+    let own = selected
+        .def
+        .map(|def| def.labels.clone())
+        .unwrap_or_default();
+    for (name, value) in alert
+        .labels
+        .iter()
+        .filter(|(name, _)| own.iter().any(|own| **own == ***name))
     {
         let test = ValueTest::equal(value, false);
-        selected.matchers.push(LabelMatcher { name: name.as_str().into(), test });
+        selected.matchers.push(LabelMatcher {
+            name: name.as_str().into(),
+            test,
+        });
     }
     Ok(selected)
 }

@@ -1,5 +1,6 @@
 //! From a request's head and body to an answer from history.
 
+use bellwether_promql::{Guard, Queryable};
 use hyper::StatusCode;
 use hyper::body::Incoming;
 
@@ -9,7 +10,6 @@ use crate::answer::{self, Answer, Trouble};
 use crate::body::Outgoing;
 use crate::form;
 use crate::handler::{Asked, Shared};
-use bellwether_promql::{Guard, Queryable};
 
 impl Shared {
     /// Answers `what` from history.
@@ -25,12 +25,23 @@ impl Shared {
         let path = asked.path.to_owned();
         let (now, lookback) = (self.backend.now().wall, **asked.access.query.lookback);
         let oldest = match what {
-            Past::Tsdb => self.backend.health().history.and_then(|history| history.oldest),
+            Past::Tsdb => self
+                .backend
+                .health()
+                .history
+                .and_then(|history| history.oldest),
             _ => None,
         };
         let work = move |parameters: &Parameters, source: &dyn Queryable, guard: &Guard| {
             let parameters = parameters.clone();
-            let question = Question { what, path, parameters, now, lookback, oldest };
+            let question = Question {
+                what,
+                path,
+                parameters,
+                now,
+                lookback,
+                oldest,
+            };
             views::answer(&question, source, guard)
         };
         self.work(asked, body, work).await
@@ -68,7 +79,10 @@ impl Shared {
             Reply::Short(text) => Outgoing::coded(text, coding, Some(permit)).map_err(failed)?,
             Reply::Long(text) => {
                 let text = Box::new(text.on_account_of(made.guard));
-                (Outgoing::page(text, coding, permit).map_err(failed)?, coding)
+                (
+                    Outgoing::page(text, coding, permit).map_err(failed)?,
+                    coding,
+                )
             }
         };
         let mut answer = answer::base(StatusCode::OK, answer::JSON, body);

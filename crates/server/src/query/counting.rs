@@ -1,14 +1,15 @@
 //! What a query read and how long it took, for `stats` of Prometheus's API.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
-use super::params::Parameters;
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+use serde_json::{Value, json};
+
+use super::params::Parameters;
 
 /// Counts the samples that are read from a source.
 pub(super) struct Counting<'a> {
@@ -25,7 +26,13 @@ impl<'a> Counting<'a> {
     /// The query was read since `began`, and is evaluated from now on.
     pub(super) fn new(source: &'a dyn Queryable, began: Instant) -> Self {
         let (samples, peak) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { source, began, prepared: began.elapsed(), samples, peak }
+        Self {
+            source,
+            began,
+            prepared: began.elapsed(),
+            samples,
+            peak,
+        }
     }
 
     /// What was counted, where `stats` asks for it; of a query over `steps`.

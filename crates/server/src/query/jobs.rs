@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_promql::{Guard, Pool};
 use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,7 +13,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::stats::QueryStats;
 use crate::answer::Trouble;
-use bellwether_promql::{Guard, Pool};
 
 /// How many may wait for each that runs.
 const WAITING_PER_RUNNING: u32 = 16;
@@ -63,7 +63,9 @@ impl Jobs {
         memory: u64,
         stats: Arc<QueryStats>,
     ) -> Self {
-        let places = concurrency.saturating_mul(1 + WAITING_PER_RUNNING).min(connections / 2);
+        let places = concurrency
+            .saturating_mul(1 + WAITING_PER_RUNNING)
+            .min(connections / 2);
         Self {
             slots: Arc::new(Semaphore::new(concurrency as usize)),
             places: Arc::new(Semaphore::new(places as usize)),
@@ -94,16 +96,29 @@ impl Jobs {
         work: impl FnOnce(&Guard) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<Made<T>, Trouble> {
         let deadline = Instant::now() + limits.timeout;
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| too_many())?;
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| too_many())?;
         let waits = self.stats.waits();
         let turn = tokio::time::timeout_at(deadline, Arc::clone(&self.slots).acquire_owned());
-        let slot = turn.await.map_err(|_| timed_out("query queue"))?.map_err(|_| too_many())?;
+        let slot = turn
+            .await
+            .map_err(|_| timed_out("query queue"))?
+            .map_err(|_| too_many())?;
         drop(waits);
-        let slot = Slot { _slot: slot, _place: place, _counted: self.stats.runs() };
+        let slot = Slot {
+            _slot: slot,
+            _place: place,
+            _counted: self.stats.runs(),
+        };
         let inner = Arc::clone(guard);
         let work = tokio::task::spawn_blocking(move || {
             let value = work(&inner)?;
-            Ok(Made { value, guard: inner, _slot: slot })
+            Ok(Made {
+                value,
+                guard: inner,
+                _slot: slot,
+            })
         });
         tokio::select! {
             done = work => done.unwrap_or_else(|_| Err(failed())),
@@ -137,14 +152,19 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.guard.cancel();
-        self.stats.end(self.result.unwrap_or("canceled"), self.began.elapsed());
+        self.stats
+            .end(self.result.unwrap_or("canceled"), self.began.elapsed());
     }
 }
 
 fn too_many() -> Trouble {
-    Trouble::of_kind(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "too many queries are waiting")
-        .hint("ask again later, or raise prometheus.query.max_concurrency")
-        .header(RETRY_AFTER, "5")
+    Trouble::of_kind(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "too many queries are waiting",
+    )
+    .hint("ask again later, or raise prometheus.query.max_concurrency")
+    .header(RETRY_AFTER, "5")
 }
 
 /// In Prometheus's words.
@@ -154,22 +174,32 @@ fn timed_out(during: &str) -> Trouble {
 }
 
 fn failed() -> Trouble {
-    Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, "this query failed: see the log")
+    Trouble::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "this query failed: see the log",
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc;
 
     use bellwether_promql::Stopped;
 
-    const LIMITS: Limits =
-        Limits { timeout: Duration::from_secs(20), max_samples: 10, max_bytes: 100 };
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        timeout: Duration::from_secs(20),
+        max_samples: 10,
+        max_bytes: 100,
+    };
 
     fn jobs(concurrency: u32, connections: u32) -> (Jobs, Arc<QueryStats>) {
         let stats = Arc::new(QueryStats::default());
-        (Jobs::new(concurrency, connections, 1_000, Arc::clone(&stats)), stats)
+        (
+            Jobs::new(concurrency, connections, 1_000, Arc::clone(&stats)),
+            stats,
+        )
     }
 
     /// Works until it is stopped, and says why it was.
@@ -199,8 +229,11 @@ mod tests {
             )),
         });
         assert_eq!(charged.await.err().unwrap().kind(), "execution");
-        let counts: Vec<_> =
-            stats.ended().iter().map(|(what, (count, _))| (*what, *count)).collect();
+        let counts: Vec<_> = stats
+            .ended()
+            .iter()
+            .map(|(what, (count, _))| (*what, *count))
+            .collect();
         assert_eq!(counts, [("execution", 1), ("success", 1)]);
         assert_eq!((stats.running(), stats.waiting()), (0, 0));
     }
@@ -210,14 +243,21 @@ mod tests {
         let (jobs, _) = jobs(2, 8);
         let fill = |guard: &Guard| {
             guard.charge_bytes(90).map_err(|stopped| {
-                Trouble::of_kind(StatusCode::UNPROCESSABLE_ENTITY, "execution", stopped.to_string())
+                Trouble::of_kind(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "execution",
+                    stopped.to_string(),
+                )
             })
         };
         let made = jobs.run(LIMITS, fill).await.unwrap();
         assert_eq!(jobs.memory.held(), 90);
         drop(made);
         assert_eq!(jobs.memory.held(), 0);
-        let limits = Limits { max_bytes: 10, ..LIMITS };
+        let limits = Limits {
+            max_bytes: 10,
+            ..LIMITS
+        };
         let refused = jobs.run(limits, fill).await.err().unwrap();
         assert!(refused.message.contains("bytes"), "{}", refused.message);
         assert_eq!(jobs.memory.held(), 0);
@@ -227,12 +267,22 @@ mod tests {
     async fn work_that_takes_too_long_is_told_to_stop() {
         let (jobs, stats) = jobs(1, 8);
         let (told, why) = mpsc::channel();
-        let limits = Limits { timeout: Duration::from_millis(20), ..LIMITS };
+        let limits = Limits {
+            timeout: Duration::from_millis(20),
+            ..LIMITS
+        };
         let trouble = jobs.run(limits, endless(told)).await.err().unwrap();
-        assert_eq!((trouble.status, trouble.kind()), (StatusCode::SERVICE_UNAVAILABLE, "timeout"));
+        assert_eq!(
+            (trouble.status, trouble.kind()),
+            (StatusCode::SERVICE_UNAVAILABLE, "timeout")
+        );
         assert_eq!(why.recv().unwrap(), Stopped::TimedOut);
         assert_eq!(stats.ended()["timeout"].0, 1);
-        assert_eq!(jobs.run(LIMITS, |_| Ok(1)).await.unwrap().value, 1, "its slot came back");
+        assert_eq!(
+            jobs.run(LIMITS, |_| Ok(1)).await.unwrap().value,
+            1,
+            "its slot came back"
+        );
     }
 
     #[tokio::test]
@@ -258,9 +308,14 @@ mod tests {
     async fn few_run_some_wait_and_the_rest_is_refused() {
         let (jobs, stats) = jobs(1, 6);
         let made = jobs.run(LIMITS, |_| Ok(())).await.unwrap();
-        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(jobs.run(LIMITS, |_| Ok(())))).collect();
+        let mut waiting: Vec<_> = (0..2)
+            .map(|_| Box::pin(jobs.run(LIMITS, |_| Ok(()))))
+            .collect();
         for job in &mut waiting {
-            assert!(futures_pending(job).await, "it waits while an answer is not sent");
+            assert!(
+                futures_pending(job).await,
+                "it waits while an answer is not sent"
+            );
         }
         assert_eq!((stats.running(), stats.waiting()), (1, 2));
         let refused = jobs.run(LIMITS, |_| Ok(())).await.err().unwrap();

@@ -9,7 +9,9 @@ pub(super) fn push_value(out: &mut Vec<u8>, value: f64) {
     if size != 0.0 && size.is_finite() && !(1e-6..1e21).contains(&size) {
         let text = format!("{value:e}");
         let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, power) = power.strip_prefix('-').map_or(('+', power), |power| ('-', power));
+        let (sign, power) = power
+            .strip_prefix('-')
+            .map_or(('+', power), |power| ('-', power));
         out.extend_from_slice(format!("{digits}e{sign}{power:0>2}").as_bytes());
     } else {
         push_plain(out, value);
@@ -74,7 +76,11 @@ mod tests {
             (1e20, "100000000000000000000", "100000000000000000000"),
             (1e21, "1e+21", "1000000000000000000000"),
             (-1.5e300, "-1.5e+300", &format!("-15{}", "0".repeat(299))),
-            (123_456_789.123_456_79, "123456789.12345679", "123456789.12345679"),
+            (
+                123_456_789.123_456_79,
+                "123456789.12345679",
+                "123456789.12345679",
+            ),
             (f64::NAN, "NaN", "NaN"),
             (f64::INFINITY, "+Inf", "+Inf"),
             (f64::NEG_INFINITY, "-Inf", "-Inf"),

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
+use bellwether_schema::parse_duration;
 use hyper::StatusCode;
 use jiff::Timestamp;
 
 use crate::answer::Trouble;
-use bellwether_core::UnixMillis;
-use bellwether_schema::parse_duration;
 
 /// Times are kept within what a double counts exactly, far from any overflow.
 const FARTHEST: i64 = 1 << 53;
@@ -21,7 +21,10 @@ impl Parameters {
     /// Reads the query part of a URL, and the form in a body.
     pub(crate) fn new(url: &str, form: &[u8]) -> Self {
         let both = form_urlencoded::parse(form).chain(form_urlencoded::parse(url.as_bytes()));
-        Self(both.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+        Self(
+            both.map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        )
     }
 
     /// Takes the fields of a form as they are, and reads the query part of a URL.
@@ -32,7 +35,9 @@ impl Parameters {
 
     /// Names and values.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The first value of `name`, empty if there is none.
@@ -47,7 +52,10 @@ impl Parameters {
 
     /// Every value of `name`.
     pub(crate) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A point in time: Unix seconds or RFC 3339.
@@ -80,7 +88,10 @@ impl Parameters {
         let start = self.time("start")?.unwrap_or(UnixMillis(-FARTHEST));
         let end = self.time("end")?.unwrap_or(UnixMillis(FARTHEST));
         if end < start {
-            return Err(invalid("end", "end timestamp must not be before start time"));
+            return Err(invalid(
+                "end",
+                "end timestamp must not be before start time",
+            ));
         }
         Ok((start, end))
     }
@@ -96,7 +107,11 @@ impl Parameters {
             return Ok(None);
         }
         let negative = text.parse::<f64>().is_ok_and(|seconds| seconds < 0.0);
-        let span = if negative { Some(Duration::ZERO) } else { parse_duration(text) };
+        let span = if negative {
+            Some(Duration::ZERO)
+        } else {
+            parse_duration(text)
+        };
         let wrong = || invalid(name, &format!("cannot parse {text:?} to a valid duration"));
         span.map(Some).ok_or_else(wrong)
     }
@@ -114,15 +129,25 @@ impl Parameters {
             Ok(0) => Ok(usize::MAX),
             Ok(limit) if limit > 0 => Ok(limit as usize),
             Ok(_) => Err(invalid(name, "limit must be non-negative")),
-            Err(_) => Err(invalid(name, &format!("cannot parse {text:?} to a whole number"))),
+            Err(_) => Err(invalid(
+                name,
+                &format!("cannot parse {text:?} to a whole number"),
+            )),
         }
     }
 }
 
 fn parse_time(text: &str) -> Result<UnixMillis, String> {
-    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .filter(|seconds| seconds.is_finite());
     let millis = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
-    let stamp = || text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
+    let stamp = || {
+        text.parse::<Timestamp>()
+            .ok()
+            .map(Timestamp::as_millisecond)
+    };
     let millis = millis.or_else(stamp);
     let millis = millis.ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))?;
     Ok(UnixMillis(millis.clamp(-FARTHEST, FARTHEST)))
@@ -150,7 +175,10 @@ mod tests {
     fn a_form_goes_before_the_url() {
         let both = Parameters::new("match[]=a&match%5B%5D=b+c&x=1", b"x=2&y=%C3%A9");
         assert_eq!(both.all("match[]").collect::<Vec<_>>(), ["a", "b c"]);
-        assert_eq!((both.text("x"), both.text("y"), both.text("z")), ("2", "é", ""));
+        assert_eq!(
+            (both.text("x"), both.text("y"), both.text("z")),
+            ("2", "é", "")
+        );
         assert_eq!(Parameters::new("", b"\xFF=%FF&&=").text("y"), "");
     }
 
@@ -165,14 +193,21 @@ mod tests {
             ("2015-07-01T22:10:30+02:00", 1_435_781_430_000),
             ("1e300", FARTHEST),
         ] {
-            assert_eq!(of("time", text).time("time").unwrap(), Some(UnixMillis(millis)), "{text}");
+            assert_eq!(
+                of("time", text).time("time").unwrap(),
+                Some(UnixMillis(millis)),
+                "{text}"
+            );
         }
         for text in ["now", "NaN", "inf", "2015-07-01", "5m"] {
             let told = of("end", text).needed_time("end").unwrap_err().message;
             let why = format!("cannot parse {text:?} to a valid timestamp");
             assert_eq!(told, format!("invalid parameter \"end\": {why}"));
             let told = of("end", text).time("end").unwrap_err().message;
-            assert!(told.ends_with(&format!("Invalid time value for 'end': {why}")), "{told}");
+            assert!(
+                told.ends_with(&format!("Invalid time value for 'end': {why}")),
+                "{told}"
+            );
         }
         assert_eq!(of("time", "").time("time").unwrap(), None);
         assert!(of("end", "").needed_time("end").is_err());
@@ -181,7 +216,12 @@ mod tests {
 
     #[test]
     fn durations_and_limits() {
-        for (text, millis) in [("15", 15_000), ("0.5", 500), ("1h30m", 5_400_000), ("-1", 0)] {
+        for (text, millis) in [
+            ("15", 15_000),
+            ("0.5", 500),
+            ("1h30m", 5_400_000),
+            ("-1", 0),
+        ] {
             let span = of("step", text).duration("step").unwrap().unwrap();
             assert_eq!(span.as_millis(), millis, "{text}");
         }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_schema::section;
-use bellwether_schema::{Diagnostics, HumanDuration, Size, Spanned};
+use bellwether_schema::{Diagnostics, HumanDuration, Size, Spanned, section};
 
 use super::jobs::Limits;
 
@@ -37,12 +36,19 @@ impl QueryLimits {
 
     /// The limits of a query that may take `timeout`.
     pub(crate) fn limits(&self, timeout: Duration) -> Limits {
-        Limits { timeout, max_samples: *self.max_samples, max_bytes: self.max_memory.0 }
+        Limits {
+            timeout,
+            max_samples: *self.max_samples,
+            max_bytes: self.max_memory.0,
+        }
     }
 
     /// Bytes that all queries may hold: no fewer than one may.
     pub(crate) fn total_memory(&self) -> u64 {
-        let one = self.max_samples.saturating_mul(16).saturating_add(self.max_memory.0);
+        let one = self
+            .max_samples
+            .saturating_mul(16)
+            .saturating_add(self.max_memory.0);
         self.max_total_memory.0.max(one)
     }
 
@@ -50,21 +56,28 @@ impl QueryLimits {
     pub(crate) fn check(&self, request: Duration, problems: &mut Diagnostics) {
         for span in [&self.timeout, &self.lookback] {
             if span.is_zero() {
-                problems.error(&span.at, "must be more than zero").hint("such as 30s");
+                problems
+                    .error(&span.at, "must be more than zero")
+                    .hint("such as 30s");
             }
         }
         // A request that may take less than our default is fine: its queries may take less too.
         let declared = self.timeout.value != Self::default().timeout.value;
         if declared && **self.timeout > self.time(request) {
             problems
-                .error(&self.timeout.at, "a query would be cut before it could time out")
+                .error(
+                    &self.timeout.at,
+                    "a query would be cut before it could time out",
+                )
                 .hint("three quarters of prometheus.limits.request_timeout at most, or raise that");
         }
         if *self.max_samples == 0 {
             problems.error(&self.max_samples.at, "must be 1 or more, found 0");
         }
         if self.max_memory.0 == 0 {
-            problems.error(&self.max_memory.at, "must be more than zero").hint("such as 128MiB");
+            problems
+                .error(&self.max_memory.at, "must be more than zero")
+                .hint("such as 128MiB");
         }
         let declared = self.max_total_memory.value != Self::default().max_total_memory.value;
         if declared && self.max_total_memory.0 < self.max_memory.0 {

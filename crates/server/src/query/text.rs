@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use super::number::{push_plain, push_time, push_value};
-use crate::body::Chunks;
 use bellwether_core::LabelSet;
 use bellwether_promql::{Answer, Guard, Sample, SampledSeries, Value};
+
+use super::number::{push_plain, push_time, push_value};
+use crate::body::Chunks;
 
 /// A piece is at least this long, in bytes.
 const PIECE: usize = 64 * 1024;
@@ -51,13 +52,20 @@ pub(super) struct Notes {
 impl Text {
     /// The answer to a query.
     pub(super) fn answer(answer: Answer) -> Self {
-        let notes = Notes { warnings: answer.warnings, infos: answer.infos };
+        let notes = Notes {
+            warnings: answer.warnings,
+            infos: answer.infos,
+        };
         let of = |kind: &str, parts| Self::new(&result_type(kind), parts, "]}", &notes);
         match answer.value {
             Value::Vector(samples) => of("vector", Parts::Vector(samples.into_iter())),
-            Value::Matrix(series) => {
-                of("matrix", Parts::Matrix { series: series.into_iter(), current: None })
-            }
+            Value::Matrix(series) => of(
+                "matrix",
+                Parts::Matrix {
+                    series: series.into_iter(),
+                    current: None,
+                },
+            ),
             Value::Scalar { at, value } => {
                 let mut text = of("scalar", Parts::None);
                 push_time(&mut text.before, at.0);
@@ -80,7 +88,8 @@ impl Text {
     pub(super) fn with_stats(mut self, stats: Option<serde_json::Value>) -> Self {
         if let Some(stats) = stats {
             // Behind the result, within `data`.
-            self.after.splice(..2, format!("],\"stats\":{stats}}}").into_bytes());
+            self.after
+                .splice(..2, format!("],\"stats\":{stats}}}").into_bytes());
         }
         self
     }
@@ -110,12 +119,22 @@ impl Text {
             }
         }
         after.push(b'}');
-        Self { before, parts, separator: b"", after, done: false, account: None }
+        Self {
+            before,
+            parts,
+            separator: b"",
+            after,
+            done: false,
+            account: None,
+        }
     }
 
     /// The same; `account` is charged until it is sent.
     pub(crate) fn on_account_of(self, account: Arc<Guard>) -> Self {
-        Self { account: Some(account), ..self }
+        Self {
+            account: Some(account),
+            ..self
+        }
     }
 
     /// Whether it is surely short.
@@ -123,9 +142,11 @@ impl Text {
         let labels = |labels: &LabelSet| labels.packed().len() * 2;
         let length: usize = match &self.parts {
             Parts::None => 0,
-            Parts::Vector(samples) => {
-                samples.as_slice().iter().map(|sample| labels(&sample.labels) + 64).sum()
-            }
+            Parts::Vector(samples) => samples
+                .as_slice()
+                .iter()
+                .map(|sample| labels(&sample.labels) + 64)
+                .sum(),
             Parts::Matrix { series, .. } => {
                 let one = |series: &SampledSeries| labels(&series.labels) + series.times.len() * 40;
                 series.as_slice().iter().map(one).sum()
@@ -147,7 +168,10 @@ impl Text {
     fn write_part(&mut self, out: &mut Vec<u8>) -> bool {
         match &mut self.parts {
             Parts::None => return false,
-            Parts::Matrix { current: current @ Some(_), .. } => {
+            Parts::Matrix {
+                current: current @ Some(_),
+                ..
+            } => {
                 if let Some((series, from)) = current
                     && !write_samples(out, series, from)
                 {
@@ -156,7 +180,9 @@ impl Text {
                 return true;
             }
             Parts::Matrix { series, current } => {
-                let Some(next) = series.next() else { return false };
+                let Some(next) = series.next() else {
+                    return false;
+                };
                 out.extend_from_slice(self.separator);
                 out.extend_from_slice(b"{\"metric\":");
                 push_labels(out, &next.labels);
@@ -164,7 +190,9 @@ impl Text {
                 *current = Some((next, 0));
             }
             Parts::Vector(samples) => {
-                let Some(sample) = samples.next() else { return false };
+                let Some(sample) = samples.next() else {
+                    return false;
+                };
                 out.extend_from_slice(self.separator);
                 out.extend_from_slice(b"{\"metric\":");
                 push_labels(out, &sample.labels);
@@ -173,12 +201,16 @@ impl Text {
                 out.push(b'}');
             }
             Parts::Labels(series) => {
-                let Some(labels) = series.next() else { return false };
+                let Some(labels) = series.next() else {
+                    return false;
+                };
                 out.extend_from_slice(self.separator);
                 push_labels(out, &labels);
             }
             Parts::Texts(texts) => {
-                let Some(text) = texts.next() else { return false };
+                let Some(text) = texts.next() else {
+                    return false;
+                };
                 out.extend_from_slice(self.separator);
                 push_string(out, &text);
             }
@@ -253,7 +285,10 @@ fn push_labels(out: &mut Vec<u8>, labels: &LabelSet) {
 fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+    while let Some(at) = rest
+        .iter()
+        .position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
+    {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
             byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
@@ -268,16 +303,20 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     use bellwether_core::UnixMillis;
+
+    use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> LabelSet {
         LabelSet::new(pairs.iter().copied())
     }
 
     fn text(value: Value) -> String {
-        let answer = Answer { value, warnings: Vec::new(), infos: Vec::new() };
+        let answer = Answer {
+            value,
+            warnings: Vec::new(),
+            infos: Vec::new(),
+        };
         String::from_utf8(Text::answer(answer).whole()).unwrap()
     }
 
@@ -287,8 +326,16 @@ mod tests {
         let up = labels(&[("__name__", "up"), ("path", "a\\b \"c\"\n\u{1}é")]);
         assert_eq!(
             text(Value::Vector(vec![
-                Sample { labels: up.clone(), at, value: 1.0 },
-                Sample { labels: LabelSet::default(), at, value: f64::NAN },
+                Sample {
+                    labels: up.clone(),
+                    at,
+                    value: 1.0
+                },
+                Sample {
+                    labels: LabelSet::default(),
+                    at,
+                    value: f64::NAN
+                },
             ])),
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","path":"a\\b \"c\"\n\u0001é"},"value":[1435781430.781,"1"]},{"metric":{},"value":[1435781430.781,"NaN"]}]}}"#
         );
@@ -297,12 +344,23 @@ mod tests {
             r#"{"status":"success","data":{"resultType":"scalar","result":[1435781430.781,"0.0000000001"]}}"#
         );
         assert_eq!(
-            text(Value::String { at: UnixMillis(0), text: "a\"b".into() }),
+            text(Value::String {
+                at: UnixMillis(0),
+                text: "a\"b".into()
+            }),
             r#"{"status":"success","data":{"resultType":"string","result":[0,"a\"b"]}}"#
         );
         let matrix = vec![
-            SampledSeries { labels: up, times: vec![1000, 2500], values: vec![1.5, f64::INFINITY] },
-            SampledSeries { labels: LabelSet::default(), times: vec![0], values: vec![1e-9] },
+            SampledSeries {
+                labels: up,
+                times: vec![1000, 2500],
+                values: vec![1.5, f64::INFINITY],
+            },
+            SampledSeries {
+                labels: LabelSet::default(),
+                times: vec![0],
+                values: vec![1e-9],
+            },
         ];
         assert_eq!(
             text(Value::Matrix(matrix)),
@@ -316,7 +374,10 @@ mod tests {
 
     #[test]
     fn lists_and_notes() {
-        let notes = Notes { warnings: vec!["a\"".into(), "b".into()], infos: vec!["c".into()] };
+        let notes = Notes {
+            warnings: vec!["a\"".into(), "b".into()],
+            infos: vec!["c".into()],
+        };
         let told = |text: Text| String::from_utf8(text.whole()).unwrap();
         assert_eq!(
             told(Text::texts(vec!["x".into(), "y".into()], &notes)),

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use bellwether_core::{METRIC_NAME, UnixMillis};
+use bellwether_promql::{Guard, Queryable};
 use serde_json::{Value, json};
 
 use super::views::{Question, trouble};
 use crate::answer::Trouble;
-use bellwether_core::{METRIC_NAME, UnixMillis};
-use bellwether_promql::{Guard, Queryable};
 
 /// Entries of each list, unless `limit` says otherwise.
 const LIMIT: usize = 10;
@@ -42,7 +42,9 @@ pub(super) fn view(
         *bytes.entry(name).or_default() += value.len() as u64;
     }
     let pairs = by_pair.len();
-    let by_pair = by_pair.into_iter().map(|((name, value), n)| (format!("{name}={value}"), n));
+    let by_pair = by_pair
+        .into_iter()
+        .map(|((name, value), n)| (format!("{name}={value}"), n));
     let times = |time: Option<UnixMillis>| time.map_or(0, |time| time.0);
     Ok(json!({
         "headStats": {
@@ -61,8 +63,11 @@ pub(super) fn view(
 
 /// The `limit` names with the most, those first.
 fn top(counts: impl Iterator<Item = (impl Into<String>, u64)>, limit: usize) -> Vec<Value> {
-    let sorted: BTreeSet<(std::cmp::Reverse<u64>, String)> =
-        counts.map(|(name, count)| (std::cmp::Reverse(count), name.into())).collect();
+    let sorted: BTreeSet<(std::cmp::Reverse<u64>, String)> = counts
+        .map(|(name, count)| (std::cmp::Reverse(count), name.into()))
+        .collect();
     let first = sorted.into_iter().take(limit);
-    first.map(|(count, name)| json!({ "name": name, "value": count.0 })).collect()
+    first
+        .map(|(count, name)| json!({ "name": name, "value": count.0 }))
+        .collect()
 }

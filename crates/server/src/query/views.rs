@@ -3,6 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use bellwether_core::{LabelSet, UnixMillis, unescaped};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{
+    Answer, Guard, Options, Query, QueryError, Queryable, Stopped, Value, parse_within,
+    selector_within,
+};
 use hyper::StatusCode;
 
 use super::counting::Counting;
@@ -10,12 +16,6 @@ use super::params::{Parameters, bad_data, invalid};
 use super::text::{Notes, Text};
 use super::tsdb;
 use crate::answer::Trouble;
-use bellwether_core::{LabelSet, UnixMillis, unescaped};
-use bellwether_matcher::LabelMatcher;
-use bellwether_promql::{
-    Answer, Guard, Options, Query, QueryError, Queryable, Stopped, Value, parse_within,
-    selector_within,
-};
 
 /// Most steps of a range query.
 const MAX_STEPS: u128 = 11_000;
@@ -51,7 +51,11 @@ pub(crate) enum Reply {
 
 impl From<Text> for Reply {
     fn from(text: Text) -> Self {
-        if text.is_small() { Self::Short(text.whole()) } else { Self::Long(text) }
+        if text.is_small() {
+            Self::Short(text.whole())
+        } else {
+            Self::Long(text)
+        }
     }
 }
 
@@ -88,7 +92,9 @@ fn instant(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Te
     let began = Instant::now();
     let query = asked.query(guard)?;
     let counting = Counting::new(source, began);
-    let answer = query.instant(&counting, at, &options, guard).map_err(trouble)?;
+    let answer = query
+        .instant(&counting, at, &options, guard)
+        .map_err(trouble)?;
     let stats = counting.stats(parameters, 1);
     Ok(Text::answer(truncated(answer, limit)).with_stats(stats))
 }
@@ -96,9 +102,15 @@ fn instant(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Te
 fn range(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Text, Trouble> {
     let parameters = &asked.parameters;
     let limit = parameters.limit("limit")?;
-    let (start, end) = (parameters.needed_time("start")?, parameters.needed_time("end")?);
+    let (start, end) = (
+        parameters.needed_time("start")?,
+        parameters.needed_time("end")?,
+    );
     if end < start {
-        return Err(invalid("end", "end timestamp must not be before start time"));
+        return Err(invalid(
+            "end",
+            "end timestamp must not be before start time",
+        ));
     }
     let step = parameters.duration("step")?;
     let step = step.ok_or_else(|| invalid("step", "cannot parse \"\" to a valid duration"))?;
@@ -117,13 +129,15 @@ fn range(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Text
     let began = Instant::now();
     let query = asked.query(guard)?;
     let counting = Counting::new(source, began);
-    let answer = query.range(&counting, start, end, step, &options, guard).map_err(|error| {
-        match error {
-            // What is left of it can only be a type that has no range.
-            QueryError::BadData(why) => invalid("query", &why),
-            error => trouble(error),
-        }
-    })?;
+    let answer = query
+        .range(&counting, start, end, step, &options, guard)
+        .map_err(|error| {
+            match error {
+                // What is left of it can only be a type that has no range.
+                QueryError::BadData(why) => invalid("query", &why),
+                error => trouble(error),
+            }
+        })?;
     let steps = end.since(start).as_millis() / step.as_millis() + 1;
     let stats = counting.stats(parameters, steps as usize);
     Ok(Text::answer(truncated(answer, limit)).with_stats(stats))
@@ -142,8 +156,10 @@ fn series(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Tex
 fn labels(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Text, Trouble> {
     let limit = asked.parameters.limit("limit")?;
     let found = asked.found(source, guard)?;
-    let names: BTreeSet<&str> =
-        found.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
+    let names: BTreeSet<&str> = found
+        .iter()
+        .flat_map(|labels| labels.iter().map(|(name, _)| name))
+        .collect();
     texts(names, limit, guard)
 }
 
@@ -154,16 +170,24 @@ fn values(asked: &Question, source: &dyn Queryable, guard: &Guard) -> Result<Tex
         return Err(bad_data(format!("invalid label name: {name:?}")));
     }
     let found = asked.found(source, guard)?;
-    let values: BTreeSet<&str> =
-        found.iter().map(|labels| labels.get(&name)).filter(|value| !value.is_empty()).collect();
+    let values: BTreeSet<&str> = found
+        .iter()
+        .map(|labels| labels.get(&name))
+        .filter(|value| !value.is_empty())
+        .collect();
     texts(values, limit, guard)
 }
 
 fn texts(texts: BTreeSet<&str>, limit: usize, guard: &Guard) -> Result<Text, Trouble> {
     let (texts, notes) = shortened(texts.into_iter().collect(), limit);
     let length = texts.iter().map(|text| text.len()).sum();
-    guard.charge_bytes(length).map_err(|stopped| trouble(stopped.into()))?;
-    Ok(Text::texts(texts.into_iter().map(str::to_owned).collect(), &notes))
+    guard
+        .charge_bytes(length)
+        .map_err(|stopped| trouble(stopped.into()))?;
+    Ok(Text::texts(
+        texts.into_iter().map(str::to_owned).collect(),
+        &notes,
+    ))
 }
 
 impl Question {
@@ -175,8 +199,14 @@ impl Question {
     }
 
     fn options(&self) -> Result<Options, Trouble> {
-        let lookback = self.parameters.duration("lookback_delta")?.unwrap_or(self.lookback);
-        Ok(Options { lookback, ..Options::default() })
+        let lookback = self
+            .parameters
+            .duration("lookback_delta")?
+            .unwrap_or(self.lookback);
+        Ok(Options {
+            lookback,
+            ..Options::default()
+        })
     }
 
     /// The label that the path names, as it is or escaped as Grafana does.
@@ -184,9 +214,14 @@ impl Question {
         let name = self.path.strip_prefix("/api/v1/label/").unwrap_or_default();
         let name = name.strip_suffix("/values").unwrap_or_default();
         // What means something in a form only, which a path is not.
-        let plain = name.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+        let plain = name
+            .replace('+', "%2B")
+            .replace('&', "%26")
+            .replace('=', "%3D");
         let decoded = form_urlencoded::parse(plain.as_bytes()).next();
-        decoded.map(|(name, _)| unescaped(&name).into_owned()).unwrap_or_default()
+        decoded
+            .map(|(name, _)| unescaped(&name).into_owned())
+            .unwrap_or_default()
     }
 
     /// The series that one of `match[]` selects, or all, in the asked time.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bellwether_schema::{Diagnostics, Spanned};
 use parking_lot::Mutex;
 
 use super::settings::RateLimit;
 use crate::peer::Client;
-use bellwether_schema::{Diagnostics, Spanned};
 
 /// Clients whose buckets are kept; those of others are full.
 const MOST: usize = 4096;
@@ -35,12 +35,19 @@ impl Rate {
         }
         if settings.burst == 0 {
             problems
-                .error(&settings.at, "burst must be 1 or more: with 0 nothing is answered")
+                .error(
+                    &settings.at,
+                    "burst must be 1 or more: with 0 nothing is answered",
+                )
                 .hint("such as burst: 20");
             return None;
         }
         let burst = f64::from(settings.burst);
-        Some(Self { interval: *settings.interval, burst, buckets: Mutex::default() })
+        Some(Self {
+            interval: *settings.interval,
+            burst,
+            buckets: Mutex::default(),
+        })
     }
 
     /// Takes one request of `client` out, if there is one.
@@ -52,7 +59,10 @@ impl Rate {
                 return false;
             }
         }
-        let bucket = buckets.entry(client).or_insert(Bucket { tokens: self.burst, at: now_ms });
+        let bucket = buckets.entry(client).or_insert(Bucket {
+            tokens: self.burst,
+            at: now_ms,
+        });
         *bucket = self.refilled(*bucket, now_ms);
         let granted = bucket.tokens >= 1.0;
         if granted {
@@ -63,15 +73,19 @@ impl Rate {
 
     fn refilled(&self, bucket: Bucket, now_ms: u64) -> Bucket {
         let gained = now_ms.saturating_sub(bucket.at) as f64 / (self.interval.as_secs_f64() * 1e3);
-        Bucket { tokens: (bucket.tokens + gained).min(self.burst), at: bucket.at.max(now_ms) }
+        Bucket {
+            tokens: (bucket.tokens + gained).min(self.burst),
+            at: bucket.at.max(now_ms),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bellwether_schema::HumanDuration;
+
     use super::*;
     use crate::peer::Peer;
-    use bellwether_schema::HumanDuration;
 
     fn client(number: u32) -> Client {
         Peer::from(std::net::IpAddr::from(std::net::Ipv4Addr::from(number))).client()
@@ -79,25 +93,36 @@ mod tests {
 
     #[test]
     fn a_burst_then_one_each_interval() {
-        let settings = RateLimit { interval: HumanDuration::secs(1), burst: 3 };
+        let settings = RateLimit {
+            interval: HumanDuration::secs(1),
+            burst: 3,
+        };
         let rate = Rate::new(&settings.into(), &mut Diagnostics::default()).unwrap();
-        let granted: Vec<bool> = [0, 0, 0, 0, 999, 1_000, 1_001, 60_000, 60_000, 60_000, 60_000]
-            .map(|now| rate.take(client(1), now))
-            .into();
+        let granted: Vec<bool> = [
+            0, 0, 0, 0, 999, 1_000, 1_001, 60_000, 60_000, 60_000, 60_000,
+        ]
+        .map(|now| rate.take(client(1), now))
+        .into();
         let expected = "yyynnynyyyn".chars().map(|c| c == 'y').collect::<Vec<_>>();
         assert_eq!(granted, expected);
     }
 
     #[test]
     fn each_client_has_a_bucket_and_they_are_bounded() {
-        let settings = RateLimit { interval: HumanDuration::secs(1), burst: 1 };
+        let settings = RateLimit {
+            interval: HumanDuration::secs(1),
+            burst: 1,
+        };
         let rate = Rate::new(&settings.into(), &mut Diagnostics::default()).unwrap();
         assert!(rate.take(client(1), 0) && !rate.take(client(1), 0) && rate.take(client(2), 0));
         for number in 3..10_000 {
             rate.take(client(number), 0);
         }
         assert_eq!(rate.buckets.lock().len(), MOST);
-        assert!(rate.take(client(20_000), 5000), "those that are full again make room");
+        assert!(
+            rate.take(client(20_000), 5000),
+            "those that are full again make room"
+        );
         assert_eq!(rate.buckets.lock().len(), 1);
     }
 
@@ -106,7 +131,10 @@ mod tests {
         let mut problems = Diagnostics::default();
         assert!(Rate::new(&RateLimit::default().into(), &mut problems).is_none());
         assert!(problems.is_empty());
-        let settings = RateLimit { interval: HumanDuration::secs(1), burst: 0 };
+        let settings = RateLimit {
+            interval: HumanDuration::secs(1),
+            burst: 0,
+        };
         assert!(Rate::new(&settings.into(), &mut problems).is_none());
         assert_eq!(problems.len(), 1);
     }

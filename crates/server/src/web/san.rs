@@ -30,7 +30,11 @@ fn alternative_names(certificate: &[u8]) -> Option<Vec<String>> {
     for (_, extension) in Der(extensions) {
         if Der(extension).find(OBJECT_IDENTIFIER) == Some(SUBJECT_ALT_NAME) {
             let names = Der(Der(extension).find(OCTET_STRING)?).find(SEQUENCE)?;
-            return Some(Der(names).filter_map(|(tag, name)| text(tag, name)).collect());
+            return Some(
+                Der(names)
+                    .filter_map(|(tag, name)| text(tag, name))
+                    .collect(),
+            );
         }
     }
     None
@@ -63,12 +67,19 @@ impl<'a> Iterator for Der<'a> {
     type Item = (u8, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let [tag, length, rest @ ..] = self.0 else { return None };
+        let [tag, length, rest @ ..] = self.0 else {
+            return None;
+        };
         let (length, rest) = match length {
             0..=0x7f => (usize::from(*length), rest),
             0x81..=0x84 => {
                 let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-                (bytes.iter().fold(0, |all, byte| all << 8 | usize::from(*byte)), rest)
+                (
+                    bytes
+                        .iter()
+                        .fold(0, |all, byte| all << 8 | usize::from(*byte)),
+                    rest,
+                )
             }
             _ => return None,
         };
@@ -80,14 +91,19 @@ impl<'a> Iterator for Der<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
     use rcgen::{CertificateParams, KeyPair, SanType};
+
+    use super::*;
 
     fn certificate(sans: Vec<SanType>) -> Vec<u8> {
         let mut params = CertificateParams::default();
         params.subject_alt_names = sans;
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+        params
+            .self_signed(&KeyPair::generate().unwrap())
+            .unwrap()
+            .der()
+            .to_vec()
     }
 
     #[test]

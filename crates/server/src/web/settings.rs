@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use bellwether_schema::{Diagnostics, HumanDuration, Secret, Spanned, section, string_enum};
 use hyper::header::{HeaderName, HeaderValue};
-
-use bellwether_schema::section;
-use bellwether_schema::string_enum;
-use bellwether_schema::{Diagnostics, HumanDuration, Secret, Spanned};
 
 section! {
     /// TLS and users of the page, in the form of Prometheus' exporter-toolkit.

@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bellwether_files as files;
+use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::pem::PemObject;
@@ -17,8 +19,6 @@ use rustls::{
 
 use super::san;
 use super::settings::{ClientAuth, Curve, Suite, TlsServer, Version};
-use bellwether_files as files;
-use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 
 /// Builds the server's side of TLS. None where something is wrong with it, told in `problems`.
 pub(super) fn build(
@@ -27,7 +27,10 @@ pub(super) fn build(
     directory: &Path,
     problems: &mut Diagnostics,
 ) -> Option<Arc<ServerConfig>> {
-    let files = Files { directory, of: &tls.at };
+    let files = Files {
+        directory,
+        of: &tls.at,
+    };
     let chain = files.pem("cert", tls.cert_file.as_ref(), tls.cert.as_ref(), problems);
     let key = files.pem("key", tls.key_file.as_ref(), tls.key.as_ref(), problems);
     let clients = clients(tls, &files, problems);
@@ -83,7 +86,9 @@ impl Files<'_> {
         let inline = inline.filter(|text| !text.expose().is_empty());
         match (file, inline) {
             (Some(_), Some(text)) => {
-                problems.error(&text.at, format!("both {key}_file and {key}")).hint("keep one");
+                problems
+                    .error(&text.at, format!("both {key}_file and {key}"))
+                    .hint("keep one");
                 None
             }
             (None, None) => {
@@ -91,7 +96,9 @@ impl Files<'_> {
                 None
             }
             (None, Some(text)) => Some((text.expose().as_bytes().to_vec(), text.at.clone())),
-            (Some(file), None) => self.read(file, problems).map(|text| (text, file.at.clone())),
+            (Some(file), None) => self
+                .read(file, problems)
+                .map(|text| (text, file.at.clone())),
         }
     }
 
@@ -117,7 +124,9 @@ fn certificates(
     match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
         Ok(chain) if !chain.is_empty() => Some(chain),
         Ok(_) => {
-            problems.error(at, "no certificate in it").hint("PEM, -----BEGIN CERTIFICATE-----");
+            problems
+                .error(at, "no certificate in it")
+                .hint("PEM, -----BEGIN CERTIFICATE-----");
             None
         }
         Err(error) => {
@@ -149,7 +158,8 @@ fn provider(tls: &TlsServer) -> CryptoProvider {
         let all = std::mem::take(&mut provider.cipher_suites);
         let fixed = all.iter().filter(|suite| suite.tls13().is_some());
         let listed = tls.cipher_suites.iter().filter_map(|wanted| {
-            all.iter().find(|suite| suite.tls13().is_none() && suite.suite() == name(*wanted))
+            all.iter()
+                .find(|suite| suite.tls13().is_none() && suite.suite() == name(*wanted))
         });
         provider.cipher_suites = fixed.chain(listed).copied().collect();
     }
@@ -162,7 +172,8 @@ fn provider(tls: &TlsServer) -> CryptoProvider {
         });
         provider.kx_groups = wanted
             .filter_map(|wanted| {
-                all.iter().find(|group: &&&dyn SupportedKxGroup| group.name() == wanted)
+                all.iter()
+                    .find(|group: &&&dyn SupportedKxGroup| group.name() == wanted)
             })
             .copied()
             .collect();
@@ -194,10 +205,16 @@ struct Clients {
 
 fn clients(tls: &TlsServer, files: &Files<'_>, problems: &mut Diagnostics) -> Option<Clients> {
     let auth = *tls.client_auth_type;
-    let verifies = matches!(auth, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify);
+    let verifies = matches!(
+        auth,
+        ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify
+    );
     let named = tls.client_ca_file.is_some() || tls.client_ca.is_some();
     if named && auth == ClientAuth::None {
-        let at = tls.client_ca_file.as_ref().map_or(files.of, |file| &file.at);
+        let at = tls
+            .client_ca_file
+            .as_ref()
+            .map_or(files.of, |file| &file.at);
         problems
             .error(at, "client authorities without client_auth_type")
             .hint("client_auth_type: RequireAndVerifyClientCert");
@@ -206,7 +223,10 @@ fn clients(tls: &TlsServer, files: &Files<'_>, problems: &mut Diagnostics) -> Op
     if !verifies && tls.client_allowed_sans.is_some() {
         // A name in a certificate that nobody verifies is worth nothing.
         problems
-            .error(&tls.client_auth_type.at, "client_allowed_sans needs verified certificates")
+            .error(
+                &tls.client_auth_type.at,
+                "client_allowed_sans needs verified certificates",
+            )
             .hint("client_auth_type: RequireAndVerifyClientCert");
         return None;
     }
@@ -226,22 +246,34 @@ fn clients(tls: &TlsServer, files: &Files<'_>, problems: &mut Diagnostics) -> Op
     } else {
         None
     };
-    let allowed = tls.client_allowed_sans.as_ref().map(|names| names.value.clone());
-    Some(Clients { auth, roots, allowed: allowed.unwrap_or_default() })
+    let allowed = tls
+        .client_allowed_sans
+        .as_ref()
+        .map(|names| names.value.clone());
+    Some(Clients {
+        auth,
+        roots,
+        allowed: allowed.unwrap_or_default(),
+    })
 }
 
 impl Clients {
     fn with(self, provider: Arc<CryptoProvider>) -> Arc<dyn ClientCertVerifier> {
         let inner = self.roots.and_then(|roots| {
-            WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build().ok()
+            WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+                .build()
+                .ok()
         });
         match (self.auth, inner) {
             (ClientAuth::None, _) | (ClientAuth::VerifyIfGiven, None) => {
                 WebPkiClientVerifier::no_client_auth()
             }
-            (auth, inner) => {
-                Arc::new(ClientPolicy { auth, inner, allowed: self.allowed, provider })
-            }
+            (auth, inner) => Arc::new(ClientPolicy {
+                auth,
+                inner,
+                allowed: self.allowed,
+                provider,
+            }),
         }
     }
 }
@@ -258,11 +290,16 @@ struct ClientPolicy {
 
 impl ClientCertVerifier for ClientPolicy {
     fn client_auth_mandatory(&self) -> bool {
-        matches!(self.auth, ClientAuth::RequireAny | ClientAuth::RequireAndVerify)
+        matches!(
+            self.auth,
+            ClientAuth::RequireAny | ClientAuth::RequireAndVerify
+        )
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.as_ref().map_or(&[], |inner| inner.root_hint_subjects())
+        self.inner
+            .as_ref()
+            .map_or(&[], |inner| inner.root_hint_subjects())
     }
 
     fn verify_client_cert(
@@ -277,10 +314,12 @@ impl ClientCertVerifier for ClientPolicy {
         if !self.allowed.is_empty() {
             let names = san::names(certificate);
             if !names.iter().any(|name| self.allowed.contains(name)) {
-                return Err(CertificateError::Other(OtherError(Arc::new(io::Error::other(
-                    "no allowed subject alternative name",
-                ))))
-                .into());
+                return Err(
+                    CertificateError::Other(OtherError(Arc::new(io::Error::other(
+                        "no allowed subject alternative name",
+                    ))))
+                    .into(),
+                );
             }
         }
         Ok(ClientCertVerified::assertion())
@@ -307,6 +346,8 @@ impl ClientCertVerifier for ClientPolicy {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

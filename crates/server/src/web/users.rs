@@ -15,6 +15,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bcrypt::HashParts;
+use bellwether_schema::{Diagnostics, Secret, Spanned};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use parking_lot::Mutex;
 use ring::hmac;
@@ -23,7 +24,6 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::peer::Client;
-use bellwether_schema::{Diagnostics, Secret, Spanned};
 
 /// Checks that one client may have waiting.
 const WAITING_PER_CLIENT: usize = 4;
@@ -76,7 +76,10 @@ impl Users {
         }
         // A salt and a hash that no password is known for.
         let decoy = format!("$2b${cost:02}$abcdefghijklmnopqrstuuC0tcG3v0ZCzEmXnLzgWzIjLxr1LkbPy");
-        (!declared.is_empty()).then(|| Self { hashes, decoy: decoy.into() })
+        (!declared.is_empty()).then(|| Self {
+            hashes,
+            decoy: decoy.into(),
+        })
     }
 }
 
@@ -103,7 +106,11 @@ impl Verifier {
     pub(crate) fn new() -> Self {
         // Without randomness nothing is remembered, and each request pays for its check.
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
-        Self { key, remembered: Mutex::default(), queue: Arc::default() }
+        Self {
+            key,
+            remembered: Mutex::default(),
+            queue: Arc::default(),
+        }
     }
 
     /// Judges the `Authorization` of a request.
@@ -113,14 +120,21 @@ impl Verifier {
         client: Client,
         headers: &HeaderMap,
     ) -> Verdict {
-        let Some((user, password)) = credentials(headers) else { return Verdict::Denied };
+        let Some((user, password)) = credentials(headers) else {
+            return Verdict::Denied;
+        };
         let known = users.hashes.get(&user);
         let hash = Arc::clone(known.unwrap_or(&users.decoy));
-        let memory = self.key.as_ref().and_then(|key| memory(key, &user, &hash, &password));
+        let memory = self
+            .key
+            .as_ref()
+            .and_then(|key| memory(key, &user, &hash, &password));
         if memory.is_some_and(|memory| self.remembered.lock().contains(&memory)) {
             return Verdict::Granted;
         }
-        let Some(turn) = Queue::turn(&self.queue, client).await else { return Verdict::Busy };
+        let Some(turn) = Queue::turn(&self.queue, client).await else {
+            return Verdict::Busy;
+        };
         // A task of its own: a guesser that leaves early must not make room for its next guess.
         let known = known.is_some();
         let check = tokio::spawn(async move {
@@ -210,7 +224,10 @@ impl Queue {
     async fn turn(self: &Arc<Self>, client: Client) -> Option<Turn> {
         let ticket = self.state.lock().enter(client, Instant::now())?;
         self.changed.notify_waiters();
-        let _queued = Queued { queue: self, ticket };
+        let _queued = Queued {
+            queue: self,
+            ticket,
+        };
         loop {
             // Listens before it looks, so that no change goes by unseen.
             let mut changed = std::pin::pin!(self.changed.notified());
@@ -225,7 +242,10 @@ impl Queue {
                     Some(next) if next == ticket => {
                         state.waiting.remove(&ticket);
                         state.busy = true;
-                        return Some(Turn { queue: Arc::clone(self), client });
+                        return Some(Turn {
+                            queue: Arc::clone(self),
+                            client,
+                        });
                     }
                     _ => state.pause.filter(|pause| *pause > now && !state.busy),
                 }
@@ -244,7 +264,9 @@ impl Queue {
 impl State {
     fn wrong(&self, client: Client, now: Instant) -> u32 {
         let counted = self.wrong.get(&client);
-        counted.filter(|(_, at)| now - *at < GRUDGE).map_or(0, |(count, _)| *count)
+        counted
+            .filter(|(_, at)| now - *at < GRUDGE)
+            .map_or(0, |(count, _)| *count)
     }
 
     fn hold_against(&mut self, client: Client, now: Instant) {
@@ -263,7 +285,11 @@ impl State {
 
     /// A ticket for `client`, in place of one with more wrong passwords where the queue is full.
     fn enter(&mut self, client: Client, now: Instant) -> Option<u64> {
-        let own = self.waiting.values().filter(|waiting| **waiting == client).count();
+        let own = self
+            .waiting
+            .values()
+            .filter(|waiting| **waiting == client)
+            .count();
         if own >= WAITING_PER_CLIENT {
             return None;
         }
@@ -315,8 +341,9 @@ fn memory(key: &hmac::Key, user: &str, hash: &str, password: &str) -> Option<[u8
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use hyper::header::HeaderValue;
+
+    use super::*;
 
     fn client(last: u8) -> Client {
         crate::peer::Peer::from(std::net::IpAddr::from([10, 0, 0, last])).client()
@@ -324,8 +351,11 @@ mod tests {
 
     fn users(password: &str) -> Users {
         let hash = Spanned::nowhere(Secret::new(bcrypt::hash(password, 4).unwrap()));
-        Users::new(&BTreeMap::from([("alice".to_owned(), hash)]), &mut Diagnostics::default())
-            .unwrap()
+        Users::new(
+            &BTreeMap::from([("alice".to_owned(), hash)]),
+            &mut Diagnostics::default(),
+        )
+        .unwrap()
     }
 
     fn basic(user: &str, password: &str) -> HeaderMap {
@@ -338,25 +368,53 @@ mod tests {
         let (verifier, users) = (Verifier::new(), users("s3cret: ü"));
         let check = async |headers: HeaderMap| verifier.check(&users, client(1), &headers).await;
         assert_eq!(check(basic("alice", "s3cret: ü")).await, Verdict::Granted);
-        assert_eq!(check(basic("alice", "s3cret: ü")).await, Verdict::Granted, "remembered");
-        for (user, password) in [("alice", "wrong"), ("alice", ""), ("bob", "s3cret: ü"), ("", "")]
-        {
-            assert_eq!(check(basic(user, password)).await, Verdict::Denied, "{user} {password}");
+        assert_eq!(
+            check(basic("alice", "s3cret: ü")).await,
+            Verdict::Granted,
+            "remembered"
+        );
+        for (user, password) in [
+            ("alice", "wrong"),
+            ("alice", ""),
+            ("bob", "s3cret: ü"),
+            ("", ""),
+        ] {
+            assert_eq!(
+                check(basic(user, password)).await,
+                Verdict::Denied,
+                "{user} {password}"
+            );
         }
         assert_eq!(check(HeaderMap::new()).await, Verdict::Denied);
-        for value in ["Basic", "Basic !", "Basic YQ==", "Bearer YTpi", "Basic /w=="] {
+        for value in [
+            "Basic",
+            "Basic !",
+            "Basic YQ==",
+            "Bearer YTpi",
+            "Basic /w==",
+        ] {
             let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
             assert_eq!(check(headers).await, Verdict::Denied, "{value}");
         }
-        assert_eq!(verifier.remembered.lock().len(), 1, "wrong ones are not remembered");
+        assert_eq!(
+            verifier.remembered.lock().len(),
+            1,
+            "wrong ones are not remembered"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_changed_password_is_not_remembered() {
         let verifier = Verifier::new();
         let headers = basic("alice", "old");
-        assert_eq!(verifier.check(&users("old"), client(1), &headers).await, Verdict::Granted);
-        assert_eq!(verifier.check(&users("new"), client(1), &headers).await, Verdict::Denied);
+        assert_eq!(
+            verifier.check(&users("old"), client(1), &headers).await,
+            Verdict::Granted
+        );
+        assert_eq!(
+            verifier.check(&users("new"), client(1), &headers).await,
+            Verdict::Denied
+        );
     }
 
     /// Waits until `count` checks wait.
@@ -370,18 +428,26 @@ mod tests {
     async fn a_guesser_neither_queues_up_nor_holds_up_who_is_known() {
         let (verifier, users) = (Arc::new(Verifier::new()), users("right"));
         let known = basic("alice", "right");
-        assert_eq!(verifier.check(&users, client(1), &known).await, Verdict::Granted);
+        assert_eq!(
+            verifier.check(&users, client(1), &known).await,
+            Verdict::Granted
+        );
         let hold = Queue::turn(&verifier.queue, client(9)).await.unwrap();
         let guesses: Vec<_> = (0..20)
             .map(|guess| {
                 let (verifier, users) = (Arc::clone(&verifier), users.clone());
                 tokio::spawn(async move {
-                    verifier.check(&users, client(1), &basic("alice", &guess.to_string())).await
+                    verifier
+                        .check(&users, client(1), &basic("alice", &guess.to_string()))
+                        .await
                 })
             })
             .collect();
         waiting(&verifier, WAITING_PER_CLIENT).await;
-        assert_eq!(verifier.check(&users, client(1), &known).await, Verdict::Granted);
+        assert_eq!(
+            verifier.check(&users, client(1), &known).await,
+            Verdict::Granted
+        );
         drop(hold);
         let mut busy = 0;
         for guess in guesses {
@@ -404,12 +470,18 @@ mod tests {
         let guess = |last: u8| {
             let (verifier, users) = (Arc::clone(&verifier), users.clone());
             tokio::spawn(async move {
-                verifier.check(&users, client(last), &basic("alice", "wrong")).await
+                verifier
+                    .check(&users, client(last), &basic("alice", "wrong"))
+                    .await
             })
         };
-        let guesses: Vec<_> = (1..=20).flat_map(|last| [guess(last), guess(last)]).collect();
+        let guesses: Vec<_> = (1..=20)
+            .flat_map(|last| [guess(last), guess(last)])
+            .collect();
         waiting(&verifier, WAITING).await;
-        let scraper = verifier.check(&users, client(99), &basic("alice", "right")).await;
+        let scraper = verifier
+            .check(&users, client(99), &basic("alice", "right"))
+            .await;
         assert_eq!(scraper, Verdict::Granted);
         waiting(&verifier, WAITING - 1).await;
         guesses.iter().for_each(tokio::task::JoinHandle::abort);
@@ -422,7 +494,10 @@ mod tests {
         {
             let mut check = Box::pin(verifier.check(&users, client(1), &headers));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-            assert!(check.as_mut().poll(&mut context).is_pending(), "it has begun");
+            assert!(
+                check.as_mut().poll(&mut context).is_pending(),
+                "it has begun"
+            );
         }
         assert!(verifier.queue.state.lock().busy);
         let turn = Queue::turn(&verifier.queue, client(2)).await;

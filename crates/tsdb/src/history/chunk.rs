@@ -29,7 +29,9 @@ pub(super) fn pack_times(times: &[i64]) -> Vec<u8> {
     };
     let mut out = Vec::new();
     if let [first, ..] = times
-        && times.windows(2).all(|two| two[1].wrapping_sub(two[0]) == step)
+        && times
+            .windows(2)
+            .all(|two| two[1].wrapping_sub(two[0]) == step)
     {
         out.push(EVEN);
         put_varint(&mut out, times.len() as u64);
@@ -65,7 +67,15 @@ pub(super) fn unpack_times(packed: &[u8]) -> Option<Vec<i64>> {
             (count <= MOST).then(|| (0..count).map(time).collect())
         }
         PACKED => simple_decompress(reader.0).ok(),
-        RAW => Some(reader.0.as_chunks().0.iter().map(|time| i64::from_le_bytes(*time)).collect()),
+        RAW => Some(
+            reader
+                .0
+                .as_chunks()
+                .0
+                .iter()
+                .map(|time| i64::from_le_bytes(*time))
+                .collect(),
+        ),
         _ => None,
     }
 }
@@ -81,7 +91,9 @@ pub(super) fn pack_values(values: &[f64]) -> Vec<u8> {
         out.extend_from_slice(&first.to_bits().to_le_bytes());
         return out;
     }
-    let odd: Vec<usize> = (0..values.len()).filter(|at| !values[*at].is_finite()).collect();
+    let odd: Vec<usize> = (0..values.len())
+        .filter(|at| !values[*at].is_finite())
+        .collect();
     let packed = if odd.is_empty() {
         out.push(PACKED);
         pack_finite(values)
@@ -102,15 +114,25 @@ pub(super) fn pack_values(values: &[f64]) -> Vec<u8> {
     }
     out.clear();
     out.push(RAW);
-    out.extend(values.iter().flat_map(|value| value.to_bits().to_le_bytes()));
+    out.extend(
+        values
+            .iter()
+            .flat_map(|value| value.to_bits().to_le_bytes()),
+    );
     out
 }
 
 fn pack_finite(values: &[f64]) -> Option<Vec<u8>> {
-    let delta = if wanders(values) { DeltaSpec::TryConsecutive(1) } else { DeltaSpec::NoOp };
+    let delta = if wanders(values) {
+        DeltaSpec::TryConsecutive(1)
+    } else {
+        DeltaSpec::NoOp
+    };
     // Trying every kind of delta, which is pco's default, takes three times as long as this choice
     // of two, and saves two hundredths of the bytes.
-    let config = ChunkConfig::default().with_compression_level(LEVEL).with_delta_spec(delta);
+    let config = ChunkConfig::default()
+        .with_compression_level(LEVEL)
+        .with_delta_spec(delta);
     simple_compress(values, &config).ok()
 }
 
@@ -145,7 +167,11 @@ pub(super) fn unpack_values(packed: &[u8]) -> Option<Vec<f64>> {
         }
         RAW => {
             let raw = reader.0.as_chunks().0;
-            Some(raw.iter().map(|bits| f64::from_bits(u64::from_le_bytes(*bits))).collect())
+            Some(
+                raw.iter()
+                    .map(|bits| f64::from_bits(u64::from_le_bytes(*bits)))
+                    .collect(),
+            )
         }
         _ => None,
     }
@@ -153,13 +179,18 @@ pub(super) fn unpack_values(packed: &[u8]) -> Option<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_promql::SampledSeries;
     use proptest::prelude::*;
 
     use super::*;
-    use bellwether_promql::SampledSeries;
 
     fn same_bits(values: &[f64]) {
-        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let bits = |values: &[f64]| {
+            values
+                .iter()
+                .map(|value| value.to_bits())
+                .collect::<Vec<_>>()
+        };
         let read = unpack_values(&pack_values(values)).unwrap();
         assert_eq!(bits(&read), bits(values));
     }

@@ -1,12 +1,13 @@
 //! What is counted while history runs, and the last thing that went wrong.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
+use bellwether_files::durable::WriteWatch;
 use parking_lot::Mutex;
 use tracing::{error, info};
 
 use super::stats::{Losses, Refused, Stats};
-use bellwether_files::durable::WriteWatch;
 
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -65,7 +66,10 @@ impl Counts {
             evicted: read(&self.evicted),
             fsync_failures: read(&self.fsync_failures),
             losses: *self.losses.lock(),
-            last_error: self.watch.hangs().or_else(|| self.last_error.lock().clone()),
+            last_error: self
+                .watch
+                .hangs()
+                .or_else(|| self.last_error.lock().clone()),
             ..Stats::default()
         }
     }

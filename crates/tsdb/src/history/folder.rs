@@ -74,7 +74,10 @@ fn missing_blocks(shared: &Shared, folder: &Path, now: i64) -> u64 {
         );
     }
     let missing_blocks = missing.len() as u64;
-    shared.counts.lost(Losses { missing_blocks, ..Losses::default() });
+    shared.counts.lost(Losses {
+        missing_blocks,
+        ..Losses::default()
+    });
     missing_blocks
 }
 
@@ -90,8 +93,11 @@ pub(super) fn look(shared: &Shared, folder: &Path) -> io::Result<Replayed> {
 
 fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
     let mut replayed = Replayed::default();
-    let mut missing =
-        Missing { shared, folder, listed: if ours { listed(folder) } else { vec![] } };
+    let mut missing = Missing {
+        shared,
+        folder,
+        listed: if ours { listed(folder) } else { vec![] },
+    };
     for number in wal::list(folder)? {
         let before = missing.take(number);
         let segment = match Segment::read(folder, number) {
@@ -105,7 +111,11 @@ fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
         };
         replay_segment(shared, &segment, &mut replayed);
         if let Some(before) = before.filter(|before| segment.len() < before.bytes) {
-            let what = format!("it was cut from {} bytes to {}", before.bytes, segment.len());
+            let what = format!(
+                "it was cut from {} bytes to {}",
+                before.bytes,
+                segment.len()
+            );
             missing.tell(number, Some(before), &what);
             replayed.losses.wal_segments += 1;
         }
@@ -118,7 +128,11 @@ fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
             }
         }
         shared.wal.note(number, length, []);
-        shared.wal.reached(Cursor { segment: number, offset: length, samples: replayed.logged });
+        shared.wal.reached(Cursor {
+            segment: number,
+            offset: length,
+            samples: replayed.logged,
+        });
     }
     replayed.losses.wal_segments += missing.tell_gone();
     let losses = replayed.losses;
@@ -151,7 +165,10 @@ struct Missing<'a> {
 impl Missing<'_> {
     /// How the segment was when the process before looked.
     fn take(&mut self, number: u64) -> Option<Listed> {
-        let place = self.listed.iter().position(|listed| listed.number == number)?;
+        let place = self
+            .listed
+            .iter()
+            .position(|listed| listed.number == number)?;
         Some(self.listed.swap_remove(place))
     }
 
@@ -163,7 +180,11 @@ impl Missing<'_> {
         let last = self.listed.iter().map(|listed| listed.number).max();
         let end = self.shared.wal.end();
         if let Some(segment) = last.filter(|last| *last > end.segment) {
-            self.shared.wal.reached(Cursor { segment, offset: 0, samples: end.samples });
+            self.shared.wal.reached(Cursor {
+                segment,
+                offset: 0,
+                samples: end.samples,
+            });
         }
         self.listed.len() as u64
     }
@@ -183,11 +204,16 @@ impl Missing<'_> {
             return "what it held, and of when, is not known".into();
         };
         let blocks = self.shared.blocks.all();
-        let in_blocks =
-            blocks.iter().any(|block| number < block.segment && block.covers.contains(&first));
+        let in_blocks = blocks
+            .iter()
+            .any(|block| number < block.segment && block.covers.contains(&first));
         match in_blocks {
             true => "its samples are in a block; remote write alone may miss some".into(),
-            false => format!("samples from {} to {} or later are lost", date(first), date(last)),
+            false => format!(
+                "samples from {} to {} or later are lost",
+                date(first),
+                date(last)
+            ),
         }
     }
 }
@@ -201,14 +227,19 @@ fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
     replayed.losses.wal_frames += segment.damaged();
     let definitions = segment.definitions();
     let numbers = shared.intern(definitions.values());
-    let highest = definitions.keys().max().map_or(0, |highest| *highest as usize + 1);
+    let highest = definitions
+        .keys()
+        .max()
+        .map_or(0, |highest| *highest as usize + 1);
     let mut known: Vec<Option<u32>> = vec![None; highest];
     for (old, new) in definitions.keys().zip(numbers) {
         known[*old as usize] = Some(new);
     }
     let blocks = shared.blocks.all();
     for record in segment.records() {
-        let Record::Samples(samples) = record else { continue };
+        let Record::Samples(samples) = record else {
+            continue;
+        };
         replayed.logged = replayed.logged.max(samples.before + samples.count as u64);
         shared.wal.saw(segment.number, [samples.at]);
         let in_block = blocks
@@ -218,13 +249,24 @@ fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
             continue;
         }
         let renumbered = samples.iter().map(|(old, value)| {
-            (known.get(old as usize).copied().flatten().unwrap_or(u32::MAX), value)
+            (
+                known
+                    .get(old as usize)
+                    .copied()
+                    .flatten()
+                    .unwrap_or(u32::MAX),
+                value,
+            )
         });
         let mut head = shared.head.write();
         replayed.samples += head.append(samples.at, renumbered, |_, _| {}).taken;
         let waiting = head.sealed_bytes();
         drop(head);
-        shared.wal.note(segment.number, segment.len(), [super::head::window(samples.at)]);
+        shared.wal.note(
+            segment.number,
+            segment.len(),
+            [super::head::window(samples.at)],
+        );
         shared.steady.lock().observe(samples.at);
         if waiting > WAITING {
             shared.packer.run(&shared.head);

@@ -45,7 +45,9 @@ pub(super) fn content(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 /// Where the next whole frame starts, at `from` or behind it.
 pub(super) fn next(bytes: &[u8], from: usize) -> Option<usize> {
     let marks = memchr::memmem::find_iter(bytes.get(from..)?, &MARK);
-    marks.map(|at| from + at).find(|at| content(bytes, *at).is_some())
+    marks
+        .map(|at| from + at)
+        .find(|at| content(bytes, *at).is_some())
 }
 
 /// What a run of frames holds.
@@ -61,7 +63,10 @@ pub(super) struct Scan {
 
 /// Finds the frames in `bytes` from `start` on.
 pub(super) fn scan(bytes: &[u8], start: usize) -> Scan {
-    let mut scan = Scan { end: start, ..Scan::default() };
+    let mut scan = Scan {
+        end: start,
+        ..Scan::default()
+    };
     loop {
         if let Some(content) = content(bytes, scan.end) {
             scan.end = content.end;
@@ -99,7 +104,11 @@ mod tests {
         for bit in frame * 8..2 * frame * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(read(&flipped), ("one three".into(), 1, bytes.len()), "bit {bit}");
+            assert_eq!(
+                read(&flipped),
+                ("one three".into(), 1, bytes.len()),
+                "bit {bit}"
+            );
         }
         for cut in 0..bytes.len() {
             let (texts, damaged, end) = read(&bytes[..cut]);

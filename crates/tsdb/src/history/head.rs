@@ -90,7 +90,10 @@ impl Unpacker {
         match &chunk.body {
             Body::Open { times, values } => merge.push(times, values, from, to),
             Body::Packed { times, values, .. } => {
-                let known = self.shared.take().filter(|(shared, _)| Arc::ptr_eq(shared, times));
+                let known = self
+                    .shared
+                    .take()
+                    .filter(|(shared, _)| Arc::ptr_eq(shared, times));
                 let known = known.map_or_else(|| unpack_times(times), |(_, known)| Some(known));
                 if let (Some(known), Some(values)) = (known, unpack_values(values)) {
                     merge.push(&known, &values, from, to);
@@ -119,7 +122,11 @@ impl Series {
         let mut values = std::mem::take(&mut self.values);
         times.shrink_to_fit();
         values.shrink_to_fit();
-        self.chunks.push(Arc::new(Chunk { start, end, body: Body::Open { times, values } }));
+        self.chunks.push(Arc::new(Chunk {
+            start,
+            end,
+            body: Body::Open { times, values },
+        }));
         true
     }
 }
@@ -186,7 +193,10 @@ impl Head {
                 appended.duplicate += 1;
                 continue;
             }
-            let follows = series.times.first().is_none_or(|first| window(*first) == window(at))
+            let follows = series
+                .times
+                .first()
+                .is_none_or(|first| window(*first) == window(at))
                 && series.times.last().is_none_or(|last| *last < at);
             if (!follows || series.times.len() >= TAIL) && series.seal() {
                 self.sealed.push(number);
@@ -233,7 +243,11 @@ impl Head {
         let mut span: Option<(i64, i64)> = None;
         for series in self.series.iter().flatten() {
             let chunks = series.chunks.iter().map(|chunk| (chunk.start, chunk.end));
-            let tail = series.times.first().copied().zip(series.times.last().copied());
+            let tail = series
+                .times
+                .first()
+                .copied()
+                .zip(series.times.last().copied());
             for (start, end) in chunks.chain(tail) {
                 let (first, last) = span.unwrap_or((start, end));
                 span = Some((first.min(start), last.max(end)));
@@ -244,8 +258,13 @@ impl Head {
 
     /// What `series` has in `from..=to`.
     pub fn piece(&self, series: u32, from: i64, to: i64) -> Piece {
-        let Some(Some(series)) = self.series.get(series as usize) else { return Piece::default() };
-        let chunks = series.chunks.iter().filter(|chunk| chunk.overlaps(from, to));
+        let Some(Some(series)) = self.series.get(series as usize) else {
+            return Piece::default();
+        };
+        let chunks = series
+            .chunks
+            .iter()
+            .filter(|chunk| chunk.overlaps(from, to));
         let start = series.times.partition_point(|time| *time < from);
         let end = series.times.partition_point(|time| *time <= to).max(start);
         Piece {
@@ -257,8 +276,14 @@ impl Head {
 
     /// Whether `series` may have samples in `from..=to`.
     pub fn overlaps(&self, series: u32, from: i64, to: i64) -> bool {
-        let Some(Some(series)) = self.series.get(series as usize) else { return false };
-        let tail = series.times.first().copied().zip(series.times.last().copied());
+        let Some(Some(series)) = self.series.get(series as usize) else {
+            return false;
+        };
+        let tail = series
+            .times
+            .first()
+            .copied()
+            .zip(series.times.last().copied());
         tail.is_some_and(|(start, end)| start <= to && end >= from)
             || series.chunks.iter().any(|chunk| chunk.overlaps(from, to))
     }
@@ -287,7 +312,9 @@ impl Head {
         let mut windows = self.windows();
         match (windows.next(), windows.next()) {
             (Some(first), Some(_)) => Some(window_end(first)),
-            _ => self.span().map(|(start, end)| start + (end - start) / 2 + 1),
+            _ => self
+                .span()
+                .map(|(start, end)| start + (end - start) / 2 + 1),
         }
     }
 
@@ -296,12 +323,19 @@ impl Head {
         let mut closed = Vec::new();
         for (number, series) in (0..).zip(&mut self.series) {
             let Some(series) = series else { continue };
-            if series.times.first().is_some_and(|first| window(*first) == closing) && series.seal()
+            if series
+                .times
+                .first()
+                .is_some_and(|first| window(*first) == closing)
+                && series.seal()
             {
                 self.sealed.push(number);
                 self.bytes += CHUNK_OVERHEAD;
             }
-            let chunks = series.chunks.iter().filter(|chunk| window(chunk.start) == closing);
+            let chunks = series
+                .chunks
+                .iter()
+                .filter(|chunk| window(chunk.start) == closing);
             let chunks: Vec<_> = chunks.cloned().collect();
             if !chunks.is_empty() {
                 closed.push((number, chunks));
@@ -314,7 +348,9 @@ impl Head {
     pub fn drop_window(&mut self, dropped: i64, closed: &[(u32, Vec<Arc<Chunk>>)]) {
         let mut samples = 0;
         for (number, chunks) in closed {
-            let Some(Some(series)) = self.series.get_mut(*number as usize) else { continue };
+            let Some(Some(series)) = self.series.get_mut(*number as usize) else {
+                continue;
+            };
             let mut left = chunks.len();
             samples += discard(series, &mut self.bytes, |chunk| {
                 let goes = left > 0 && window(chunk.start) == dropped;
@@ -368,9 +404,13 @@ impl Head {
         numbers.dedup();
         let mut open = Vec::new();
         for number in numbers {
-            let Some(Some(series)) = self.series.get(number as usize) else { continue };
-            let waiting =
-                series.chunks.iter().filter(|chunk| matches!(chunk.body, Body::Open { .. }));
+            let Some(Some(series)) = self.series.get(number as usize) else {
+                continue;
+            };
+            let waiting = series
+                .chunks
+                .iter()
+                .filter(|chunk| matches!(chunk.body, Body::Open { .. }));
             open.extend(waiting.map(|chunk| (number, Arc::clone(chunk))));
         }
         if self.sealed.is_empty() {
@@ -384,8 +424,14 @@ impl Head {
 
     /// Puts `packed` in the place of `open`, if that is still there.
     pub fn replace(&mut self, number: u32, open: &Arc<Chunk>, packed: Arc<Chunk>) {
-        let Some(Some(series)) = self.series.get_mut(number as usize) else { return };
-        if let Some(place) = series.chunks.iter_mut().find(|chunk| Arc::ptr_eq(chunk, open)) {
+        let Some(Some(series)) = self.series.get_mut(number as usize) else {
+            return;
+        };
+        if let Some(place) = series
+            .chunks
+            .iter_mut()
+            .find(|chunk| Arc::ptr_eq(chunk, open))
+        {
             self.bytes = (self.bytes + packed.bytes()).saturating_sub(open.bytes());
             *place = packed;
         }

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::Path;
 
+use bellwether_core::UnixMillis;
+
 use super::block::BlockWriter;
 use super::head::{Unpacker, window_end};
 use super::merge::Merge;
 use super::shared::Shared;
 use super::wal::Log;
-use bellwether_core::UnixMillis;
 
 /// Milliseconds for which samples stay in memory after their block has ended: the time that rules
 /// look back.
@@ -22,7 +23,11 @@ pub(super) fn keep_memory(shared: &Shared) {
     }
     if let Some(expired) = expired(shared) {
         let mut head = shared.head.write();
-        if head.windows().next().is_some_and(|first| window_end(first) < expired) {
+        if head
+            .windows()
+            .next()
+            .is_some_and(|first| window_end(first) < expired)
+        {
             head.evict(expired);
             drop(head);
             shared.sweep();
@@ -50,7 +55,9 @@ pub(super) fn cut_due(
     logged: i64,
 ) -> io::Result<bool> {
     let options = &shared.options;
-    let logged_bytes = shared.wal.bytes_in_head(|window| shared.head.read().has_window(window));
+    let logged_bytes = shared
+        .wal
+        .bytes_in_head(|window| shared.head.read().has_window(window));
     let full = !shared.squeeze(options.max_memory) || logged_bytes > options.max_bytes / 4;
     let windows: Vec<i64> = shared.head.read().windows().collect();
     // Looked at behind the windows, so that none is ahead of it but by a jump of the clock. A block
@@ -73,7 +80,10 @@ fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: i64) -> io::Result
     let mut sorted: Vec<_> = {
         let index = shared.index.read();
         let labels = |number: u32| index.labels(number).cloned();
-        closed.iter().filter_map(|(number, chunks)| Some((labels(*number)?, chunks))).collect()
+        closed
+            .iter()
+            .filter_map(|(number, chunks)| Some((labels(*number)?, chunks)))
+            .collect()
     };
     sorted.sort_by(|a, b| a.0.packed().cmp(b.0.packed()));
     let end = window_end(window);
@@ -106,7 +116,12 @@ pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
         shared.wal.delete(folder, number)?;
     }
     if let Some(expired) = expired(shared) {
-        for block in shared.blocks.all().iter().filter(|block| block.end < expired) {
+        for block in shared
+            .blocks
+            .all()
+            .iter()
+            .filter(|block| block.end < expired)
+        {
             shared.blocks.delete(block)?;
         }
     }

@@ -58,6 +58,9 @@ mod tests {
         merge.push(&[1, 3, 5], &[1.0, 3.0, 5.0], 2, 9);
         merge.push(&[2, 3, 9, 10], &[20.0, 30.0, 90.0, 100.0], 2, 9);
         assert_eq!(merge.len(), 5);
-        assert_eq!(merge.finish(), (vec![2, 3, 5, 9], vec![20.0, 30.0, 5.0, 90.0]));
+        assert_eq!(
+            merge.finish(),
+            (vec![2, 3, 5, 9], vec![20.0, 30.0, 5.0, 90.0])
+        );
     }
 }

@@ -27,9 +27,13 @@ impl Packer {
     pub fn run(&self, head: &RwLock<Head>) {
         let mut recent = self.recent.lock();
         loop {
-            let Some(waiting) = head.write().take_sealed(AT_ONCE) else { return };
-            let packed: Vec<Arc<Chunk>> =
-                waiting.iter().map(|(_, chunk)| pack(chunk, &mut recent)).collect();
+            let Some(waiting) = head.write().take_sealed(AT_ONCE) else {
+                return;
+            };
+            let packed: Vec<Arc<Chunk>> = waiting
+                .iter()
+                .map(|(_, chunk)| pack(chunk, &mut recent))
+                .collect();
             let mut head = head.write();
             for ((number, open), packed) in waiting.iter().zip(packed) {
                 head.replace(*number, open, packed);
@@ -39,7 +43,9 @@ impl Packer {
 }
 
 fn pack(chunk: &Arc<Chunk>, recent: &mut Columns) -> Arc<Chunk> {
-    let Body::Open { times, values } = &chunk.body else { return Arc::clone(chunk) };
+    let Body::Open { times, values } = &chunk.body else {
+        return Arc::clone(chunk);
+    };
     let known = recent.iter().position(|(known, _)| known == times);
     let shared = match known {
         Some(at) => Arc::clone(&recent[at].1),
@@ -53,6 +59,14 @@ fn pack(chunk: &Arc<Chunk>, recent: &mut Columns) -> Arc<Chunk> {
         }
     };
     let values = pack_values(values).into_boxed_slice();
-    let body = Body::Packed { count: times.len(), times: shared, values };
-    Arc::new(Chunk { start: chunk.start, end: chunk.end, body })
+    let body = Body::Packed {
+        count: times.len(),
+        times: shared,
+        values,
+    };
+    Arc::new(Chunk {
+        start: chunk.start,
+        end: chunk.end,
+        body,
+    })
 }

@@ -1,10 +1,9 @@
 //! Which series there are, and which of them matchers select.
 
-use hashbrown::{HashMap, HashSet};
-
 use bellwether_core::LabelSet;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Stopped};
+use hashbrown::{HashMap, HashSet};
 
 /// All series by label. A number is never given twice, so that whoever still holds that of a series
 /// that left can't write into another.
@@ -97,7 +96,10 @@ impl Index {
     }
 
     fn list(&self, name: &str, value: &str) -> &[u32] {
-        self.postings.get(name).and_then(|values| values.get(value)).map_or(&[], Vec::as_slice)
+        self.postings
+            .get(name)
+            .and_then(|values| values.get(value))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Those of `found`, `None` being all, that `matcher` accepts. Tests each series or each value
@@ -142,19 +144,25 @@ impl Index {
 }
 
 fn intersect(few: &[u32], many: &[u32]) -> Vec<u32> {
-    few.iter().filter(|series| many.binary_search(series).is_ok()).copied().collect()
+    few.iter()
+        .filter(|series| many.binary_search(series).is_ok())
+        .copied()
+        .collect()
 }
 
 fn subtract(from: &[u32], gone: &[u32]) -> Vec<u32> {
-    from.iter().filter(|series| gone.binary_search(series).is_err()).copied().collect()
+    from.iter()
+        .filter(|series| gone.binary_search(series).is_err())
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use bellwether_matcher::ValueTest;
     use proptest::prelude::*;
 
     use super::*;
-    use bellwether_matcher::ValueTest;
 
     fn matcher() -> impl Strategy<Value = LabelMatcher> {
         let name = prop::sample::select(vec!["a", "b", "c"]);
@@ -166,7 +174,10 @@ mod tests {
             } else {
                 ValueTest::equal(operand, negated)
             };
-            LabelMatcher { name: name.into(), test }
+            LabelMatcher {
+                name: name.into(),
+                test,
+            }
         })
     }
 

@@ -47,7 +47,10 @@ impl TrendStorage {
                     .hint("1 at the least; trend_analysis: {enabled: false} keeps none");
             }
         }
-        for (limit, least) in [(&self.max_bytes, LEAST_BYTES), (&self.max_memory, LEAST_MEMORY)] {
+        for (limit, least) in [
+            (&self.max_bytes, LEAST_BYTES),
+            (&self.max_memory, LEAST_MEMORY),
+        ] {
             if limit.value < least {
                 problems
                     .error(&limit.at, format!("too small: {}", limit.value))

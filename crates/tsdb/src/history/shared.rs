@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use bellwether_core::{LabelSet, UnixMillis};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, SampledSeries, Stopped, StorageError};
 use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 
-use super::block;
 use super::counts::Counts;
 use super::head::{Head, Piece, Unpacker};
 use super::merge::Merge;
@@ -16,10 +18,7 @@ use super::packer::Packer;
 use super::postings::Index;
 use super::stats::{Losses, Options, Stats};
 use super::steady::Steady;
-use super::wal;
-use bellwether_core::{LabelSet, UnixMillis};
-use bellwether_matcher::LabelMatcher;
-use bellwether_promql::{Guard, SampledSeries, Stopped, StorageError};
+use super::{block, wal};
 
 /// Sealed samples, in bytes, that may wait for the packer before whoever appends must help.
 const WAITING: usize = 1 << 20;
@@ -40,7 +39,10 @@ pub(super) struct Shared {
 
 impl Shared {
     pub fn new(options: Options) -> Self {
-        Self { options, ..Self::default() }
+        Self {
+            options,
+            ..Self::default()
+        }
     }
 
     pub fn series_ref(&self, labels: &LabelSet) -> Option<u32> {
@@ -60,7 +62,10 @@ impl Shared {
     /// Numbers series that are on disk, which count but are never refused.
     pub fn intern<'a>(&self, series: impl IntoIterator<Item = &'a LabelSet>) -> Vec<u32> {
         let mut index = self.index.write();
-        let numbers: Vec<u32> = series.into_iter().map(|labels| index.intern(labels)).collect();
+        let numbers: Vec<u32> = series
+            .into_iter()
+            .map(|labels| index.intern(labels))
+            .collect();
         let mut head = self.head.write();
         for number in &numbers {
             head.admit(*number);
@@ -97,9 +102,9 @@ impl Shared {
 
     /// Looks for blocks that came or went.
     pub fn rescan(&self, folder: &Path, repair: bool) -> io::Result<Losses> {
-        let losses = self
-            .blocks
-            .rescan(folder, repair, &mut |groups| self.intern(groups.iter().flatten()))?;
+        let losses = self.blocks.rescan(folder, repair, &mut |groups| {
+            self.intern(groups.iter().flatten())
+        })?;
         self.counts.lost(losses);
         Ok(losses)
     }
@@ -141,8 +146,12 @@ impl Shared {
         let mut index = self.index.write();
         let mut head = self.head.write();
         used.extend(head.occupied());
-        let idle: HashSet<u32> =
-            index.all().iter().copied().filter(|s| !used.contains(s)).collect();
+        let idle: HashSet<u32> = index
+            .all()
+            .iter()
+            .copied()
+            .filter(|s| !used.contains(s))
+            .collect();
         let mut before = self.idle.lock();
         let gone: HashSet<u32> = idle.intersection(&before).copied().collect();
         if !gone.is_empty() {
@@ -164,22 +173,37 @@ impl Shared {
         // Memory first: what moves into a block meanwhile is then seen twice, and never not at all.
         let pieces: Vec<Piece> = {
             let head = self.head.read();
-            wanted.iter().map(|series| head.piece(*series, from, to)).collect()
+            wanted
+                .iter()
+                .map(|series| head.piece(*series, from, to))
+                .collect()
         };
         let mut merged: Vec<Merge> = Vec::new();
         merged.resize_with(wanted.len(), Merge::default);
         let charge = |merge: &mut Merge, add: &mut dyn FnMut(&mut Merge)| {
             let before = merge.len();
             add(merge);
-            guard.charge(merge.len() - before).map_err(StorageError::from)
+            guard
+                .charge(merge.len() - before)
+                .map_err(StorageError::from)
         };
-        for block in self.blocks.all().iter().filter(|block| block.overlaps(from, to)) {
+        for block in self
+            .blocks
+            .all()
+            .iter()
+            .filter(|block| block.overlaps(from, to))
+        {
             let chunks = block.read(&wanted, from, to, &mut |place, times, values| {
-                charge(&mut merged[place], &mut |merge| merge.push(times, values, from, to))
+                charge(&mut merged[place], &mut |merge| {
+                    merge.push(times, values, from, to)
+                })
             })?;
             if chunks > 0 {
                 tracing::warn!("{}: {chunks} damaged pieces left out", block.path.display());
-                self.counts.lost(Losses { chunks, ..Losses::default() });
+                self.counts.lost(Losses {
+                    chunks,
+                    ..Losses::default()
+                });
             }
         }
         let mut unpacker = Unpacker::default();
@@ -193,7 +217,11 @@ impl Shared {
             })?;
             if merge.len() > 0 {
                 let (times, values) = merge.finish();
-                selected.push(SampledSeries { labels, times, values });
+                selected.push(SampledSeries {
+                    labels,
+                    times,
+                    values,
+                });
             }
         }
         Ok(selected)
@@ -206,7 +234,9 @@ impl Shared {
     ) -> Result<(Vec<u32>, Vec<LabelSet>), Stopped> {
         let index = self.index.read();
         let found = index.find(matchers, guard)?;
-        let labels = found.iter().map(|series| index.labels(*series).cloned().unwrap_or_default());
+        let labels = found
+            .iter()
+            .map(|series| index.labels(*series).cloned().unwrap_or_default());
         let labels = labels.collect();
         Ok((found, labels))
     }
@@ -221,15 +251,29 @@ impl Shared {
         let (found, labels) = self.find(matchers, guard)?;
         let mut there: Vec<bool> = {
             let head = self.head.read();
-            found.iter().map(|series| head.overlaps(*series, from, to)).collect()
+            found
+                .iter()
+                .map(|series| head.overlaps(*series, from, to))
+                .collect()
         };
-        for block in self.blocks.all().iter().filter(|block| block.overlaps(from, to)) {
-            for place in block.series.iter().filter_map(|series| found.binary_search(series).ok()) {
+        for block in self
+            .blocks
+            .all()
+            .iter()
+            .filter(|block| block.overlaps(from, to))
+        {
+            for place in block
+                .series
+                .iter()
+                .filter_map(|series| found.binary_search(series).ok())
+            {
                 there[place] = true;
             }
         }
         let series = labels.into_iter().zip(there);
-        Ok(series.filter_map(|(labels, there)| there.then_some(labels)).collect())
+        Ok(series
+            .filter_map(|(labels, there)| there.then_some(labels))
+            .collect())
     }
 
     pub fn stats(&self) -> Stats {
@@ -239,7 +283,10 @@ impl Shared {
         let series = self.index.read().len() as u64;
         let wal_bytes = self.wal.bytes();
         let head = self.head.read();
-        let spans = blocks.iter().map(|block| (block.start, block.end)).chain(head.span());
+        let spans = blocks
+            .iter()
+            .map(|block| (block.start, block.end))
+            .chain(head.span());
         let (starts, ends): (Vec<i64>, Vec<i64>) = spans.unzip();
         Stats {
             series,

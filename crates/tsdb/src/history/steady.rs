@@ -36,7 +36,8 @@ impl Steady {
 
     /// Now, once the clock has proven itself.
     pub fn now(&self) -> Option<i64> {
-        self.last.filter(|last| last.saturating_sub(self.since) >= PROOF)
+        self.last
+            .filter(|last| last.saturating_sub(self.since) >= PROOF)
     }
 }
 

@@ -25,7 +25,10 @@ fn named(number: usize) -> LabelSet {
 }
 
 fn options(folder: &TempDir) -> Options {
-    Options { folder: Some(folder.path().join("history")), ..Options::default() }
+    Options {
+        folder: Some(folder.path().join("history")),
+        ..Options::default()
+    }
 }
 
 fn open(folder: &TempDir) -> (History, Recovery) {
@@ -37,14 +40,19 @@ fn open_at(folder: &TempDir, now: i64) -> (History, Recovery) {
 }
 
 fn refs(history: &History, count: usize) -> Vec<SeriesRef> {
-    (0..count).map(|number| history.series_ref(&named(number)).unwrap()).collect()
+    (0..count)
+        .map(|number| history.series_ref(&named(number)).unwrap())
+        .collect()
 }
 
 /// Appends a collection of `series` at each step, with values that tell where they are from.
 fn fill(history: &History, series: &[SeriesRef], times: impl IntoIterator<Item = i64>) {
     for at in times {
         let sample = |(number, series): (usize, &SeriesRef)| (*series, value(number, at));
-        history.append(UnixMillis(at), &series.iter().enumerate().map(sample).collect::<Vec<_>>());
+        history.append(
+            UnixMillis(at),
+            &series.iter().enumerate().map(sample).collect::<Vec<_>>(),
+        );
     }
 }
 
@@ -61,13 +69,21 @@ fn everything(history: &History) -> Model {
 }
 
 fn between(history: &History, from: i64, to: i64) -> Model {
-    let selected =
-        history.select(&[], UnixMillis(from), UnixMillis(to), &Guard::default()).unwrap();
+    let selected = history
+        .select(&[], UnixMillis(from), UnixMillis(to), &Guard::default())
+        .unwrap();
     let samples = |series: SampledSeries| {
-        assert!(series.times.windows(2).all(|two| two[0] < two[1]), "{:?}", series.times);
+        assert!(
+            series.times.windows(2).all(|two| two[0] < two[1]),
+            "{:?}",
+            series.times
+        );
         let bits = series.values.iter().map(|value| value.to_bits());
         let samples: BTreeMap<i64, u64> = series.times.iter().copied().zip(bits).collect();
-        assert_eq!((samples.len(), series.values.len()), (series.times.len(), series.times.len()));
+        assert_eq!(
+            (samples.len(), series.values.len()),
+            (series.times.len(), series.times.len())
+        );
         (series.labels.to_string(), samples)
     };
     selected.into_iter().map(samples).collect()
@@ -92,26 +108,45 @@ fn what_was_appended_is_selected() {
     let up = LabelSet::new([("__name__", "up"), ("job", "x")]);
     let series = history.series_ref(&up).unwrap();
     assert_eq!(history.series_ref(&up), Some(series));
-    assert_eq!(history.series_ref(&LabelSet::new([("__name__", "down")])), None);
+    assert_eq!(
+        history.series_ref(&LabelSet::new([("__name__", "down")])),
+        None
+    );
     for second in 0..10 {
         history.append(UnixMillis(second * 1000), &[(series, second as f64)]);
     }
     history.append(UnixMillis(9000), &[(series, 0.0)]);
     history.append(UnixMillis(9000), &[(SeriesRef(7), 0.0)]);
     let refused = history.stats().refused;
-    assert_eq!(refused, Refused { duplicate: 1, series_limit: 1, unknown: 1 });
+    assert_eq!(
+        refused,
+        Refused {
+            duplicate: 1,
+            series_limit: 1,
+            unknown: 1
+        }
+    );
     let matchers = [LabelMatcher::equal("job", "x")];
     let guard = Guard::new(100);
-    let selected = history.select(&matchers, UnixMillis(2000), UnixMillis(4500), &guard).unwrap();
+    let selected = history
+        .select(&matchers, UnixMillis(2000), UnixMillis(4500), &guard)
+        .unwrap();
     let expected = SampledSeries {
         labels: up.clone(),
         times: vec![2000, 3000, 4000],
         values: vec![2.0, 3.0, 4.0],
     };
     assert_eq!(selected, [expected]);
-    assert_eq!(history.series(&matchers, UnixMillis(0), UnixMillis(0), &guard).unwrap(), [up]);
     assert_eq!(
-        history.series(&matchers, UnixMillis(10_000), UnixMillis(20_000), &guard).unwrap(),
+        history
+            .series(&matchers, UnixMillis(0), UnixMillis(0), &guard)
+            .unwrap(),
+        [up]
+    );
+    assert_eq!(
+        history
+            .series(&matchers, UnixMillis(10_000), UnixMillis(20_000), &guard)
+            .unwrap(),
         []
     );
 }
@@ -122,9 +157,18 @@ fn a_query_over_its_limit_ends() {
     let series = refs(&history, 10);
     fill(&history, &series, every(1, START, START + 600_000));
     let guard = Guard::new(5_999);
-    let ended = history.select(&[], UnixMillis(START), UnixMillis(i64::MAX), &guard).unwrap_err();
+    let ended = history
+        .select(&[], UnixMillis(START), UnixMillis(i64::MAX), &guard)
+        .unwrap_err();
     assert!(matches!(ended, StorageError::Stopped(_)), "{ended}");
     assert!(
-        history.select(&[], UnixMillis(START), UnixMillis(i64::MAX), &Guard::new(6_000)).is_ok()
+        history
+            .select(
+                &[],
+                UnixMillis(START),
+                UnixMillis(i64::MAX),
+                &Guard::new(6_000)
+            )
+            .is_ok()
     );
 }

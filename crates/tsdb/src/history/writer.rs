@@ -5,9 +5,8 @@
 //! log, counted, and still reach a block if writing works again before the process ends.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -75,7 +74,10 @@ impl Writer {
         };
         let builder = std::thread::Builder::new().name("history".into());
         let thread = builder.spawn(move || work.run())?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Hands samples over. Returns how many found no room.
@@ -158,7 +160,11 @@ impl Work {
                 sync.send(durable).ok();
             }
             if stop {
-                let left = self.pending.iter().map(|entry| entry.samples.len() as u64).sum();
+                let left = self
+                    .pending
+                    .iter()
+                    .map(|entry| entry.samples.len() as u64)
+                    .sum();
                 self.shared.counts.dropped.fetch_add(left, Relaxed);
                 return;
             }
@@ -189,7 +195,11 @@ impl Work {
         if let Some(last) = self.pending[..written].last() {
             self.logged_at = last.at;
         }
-        let freed: usize = self.pending.drain(..written).map(|entry| bytes(&entry)).sum();
+        let freed: usize = self
+            .pending
+            .drain(..written)
+            .map(|entry| bytes(&entry))
+            .sum();
         self.queue.waiting.lock().bytes -= freed;
         if result.is_err() {
             shared.counts.fsync_failures.fetch_add(1, Relaxed);
@@ -225,7 +235,9 @@ impl Work {
                 self.shared.counts.worked();
             }
             Err(why) => {
-                let waited = self.retry.map_or(RETRY.0, |(_, waited)| (waited * 2).min(RETRY.1));
+                let waited = self
+                    .retry
+                    .map_or(RETRY.0, |(_, waited)| (waited * 2).min(RETRY.1));
                 self.retry = Some((Instant::now() + waited, waited));
                 self.shared.counts.failed(why);
             }
@@ -245,7 +257,10 @@ fn list_blocks(
 ) -> std::io::Result<()> {
     let blocks = shared.blocks.all();
     let orders = |blocks: &[Arc<Block>]| blocks.iter().map(|one| one.order).collect::<Vec<_>>();
-    if listed.as_ref().is_none_or(|listed| orders(listed) != orders(&blocks)) {
+    if listed
+        .as_ref()
+        .is_none_or(|listed| orders(listed) != orders(&blocks))
+    {
         block::inventory::write(folder, &blocks)?;
         *listed = Some(blocks);
     }

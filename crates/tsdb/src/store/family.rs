@@ -5,6 +5,9 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::{LabelValues, MetricDef, MonoMillis};
+use bellwether_exposition::{Layout, SeriesNames};
+use bellwether_promql::SampledSeries;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 
@@ -12,9 +15,6 @@ use super::recall::{Recalled, Wanted};
 use super::trail::{Remembered, Trail};
 use super::window::{Samples, Windows};
 use crate::history::History;
-use bellwether_core::{LabelValues, MetricDef, MonoMillis};
-use bellwether_exposition::{Layout, SeriesNames};
-use bellwether_promql::SampledSeries;
 
 /// Intervals after which a series that was not refreshed is dropped.
 const STALE_INTERVALS: u32 = 3;
@@ -91,7 +91,11 @@ impl Family {
     pub(super) fn looks_back(&self) -> Option<Wanted> {
         let keep = self.windows.as_ref()?.kept();
         let names = self.trail.as_ref()?.names().clone();
-        Some(Wanted { def: self.def.clone(), names, keep })
+        Some(Wanted {
+            def: self.def.clone(),
+            names,
+            keep,
+        })
     }
 
     /// Puts recalled samples before those of the series that are there, and keeps the others for
@@ -144,7 +148,12 @@ impl Family {
     pub fn get(&self, slot: Slot) -> Option<Series<'_>> {
         let entry = self.entries.get(slot.0 as usize)?;
         let labels = entry.labels.as_ref()?;
-        Some(Series { family: self, slot: slot.0 as usize, labels, updated: entry.updated })
+        Some(Series {
+            family: self,
+            slot: slot.0 as usize,
+            labels,
+            updated: entry.updated,
+        })
     }
 
     /// The slot of the series with these label values, packed as [`LabelValues::packed`].
@@ -200,7 +209,11 @@ impl Family {
     fn insert(&mut self, packed: &[u8]) -> Option<usize> {
         let values = packed.iter().filter(|byte| **byte == END).count();
         let ended = packed.last().is_none_or(|last| *last == END);
-        let text = || packed.split(|byte| *byte == END).all(|value| str::from_utf8(value).is_ok());
+        let text = || {
+            packed
+                .split(|byte| *byte == END)
+                .all(|value| str::from_utf8(value).is_ok())
+        };
         if values != self.def.labels.len() || !ended || !text() {
             return None;
         }
@@ -213,7 +226,12 @@ impl Family {
             labels: Some(LabelValues::from_packed(packed)),
             updated: MonoMillis::default(),
         };
-        let Self { entries, hasher, by_labels, .. } = self;
+        let Self {
+            entries,
+            hasher,
+            by_labels,
+            ..
+        } = self;
         let hash = hasher.hash_one(packed);
         let rehash = |slot: &u32| hasher.hash_one(entries[*slot as usize].packed());
         by_labels.insert_unique(hash, slot, rehash);
@@ -222,7 +240,10 @@ impl Family {
     }
 
     fn new_slot(&mut self) -> u32 {
-        self.entries.push(Entry { labels: None, updated: MonoMillis::default() });
+        self.entries.push(Entry {
+            labels: None,
+            updated: MonoMillis::default(),
+        });
         self.numbers.resize(self.entries.len() * self.width, 0.0);
         if let Some(windows) = &mut self.windows {
             windows.resize(self.entries.len());
@@ -250,7 +271,10 @@ impl Family {
 
     fn remove(&mut self, slot: usize) {
         let hash = self.hasher.hash_one(self.entries[slot].packed());
-        if let Ok(found) = self.by_labels.find_entry(hash, |other| *other as usize == slot) {
+        if let Ok(found) = self
+            .by_labels
+            .find_entry(hash, |other| *other as usize == slot)
+        {
             found.remove();
         }
         self.entries[slot].labels = None;
@@ -309,7 +333,10 @@ impl Family {
                 let labels = self.entries[*slot as usize].labels.as_ref()?;
                 Some((*slot, labels))
             });
-            *cached = (self.generation, Arc::new(Layout::new(&self.def.labels, series)));
+            *cached = (
+                self.generation,
+                Arc::new(Layout::new(&self.def.labels, series)),
+            );
         }
         Arc::clone(&cached.1)
     }
@@ -317,8 +344,11 @@ impl Family {
     /// Slots in use, sorted by label values. Starts from the order before, which the sort turns
     /// into one pass when few series came or went.
     fn page_order(&self, before: &Layout) -> Vec<u32> {
-        let mut wanted: Vec<bool> =
-            self.entries.iter().map(|entry| entry.labels.is_some()).collect();
+        let mut wanted: Vec<bool> = self
+            .entries
+            .iter()
+            .map(|entry| entry.labels.is_some())
+            .collect();
         let mut order = Vec::with_capacity(self.len());
         for slot in before.slots().chain(0..self.entries.len() as u32) {
             if std::mem::take(&mut wanted[slot as usize]) {
@@ -344,7 +374,9 @@ impl Entry {
     }
 
     fn holds(&self, packed: &[u8]) -> bool {
-        self.labels.as_ref().is_some_and(|labels| labels.packed() == packed)
+        self.labels
+            .as_ref()
+            .is_some_and(|labels| labels.packed() == packed)
     }
 }
 

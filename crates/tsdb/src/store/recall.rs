@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::Store;
-use super::window::Window;
-use crate::history::History;
 use bellwether_core::{LabelValues, MetricDef, MonoMillis, Now, UnixMillis};
 use bellwether_exposition::SeriesNames;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
+
+use super::Store;
+use super::window::Window;
+use crate::history::History;
 
 /// Windows by label values, for series that may or may not be there yet.
 pub(super) type Recalled = HashMap<LabelValues, Window>;
@@ -32,11 +33,15 @@ impl Store {
     /// # Errors
     /// History cannot be read; windows of the metrics read before are filled.
     pub fn recall(&self, now: Now) -> Result<(), StorageError> {
-        let Some(history) = &self.history else { return Ok(()) };
+        let Some(history) = &self.history else {
+            return Ok(());
+        };
         let wanted: Vec<(usize, Wanted)> = {
             let inner = self.inner.read();
             let families = inner.families.iter().enumerate();
-            families.filter_map(|(index, family)| Some((index, family.looks_back()?))).collect()
+            families
+                .filter_map(|(index, family)| Some((index, family.looks_back()?)))
+                .collect()
         };
         for (index, wanted) in wanted {
             let recalled = read(history, &wanted, now)?;
@@ -54,8 +59,12 @@ fn read(history: &History, wanted: &Wanted, now: Now) -> Result<Recalled, Storag
     for (index, number) in wanted.names.numbers().enumerate() {
         let matchers = wanted.names.matchers(index);
         for series in history.select(&matchers, from, UnixMillis(now.wall.0 - 1), &guard)? {
-            let values: Vec<&str> =
-                wanted.def.labels.iter().map(|label| series.labels.get(label)).collect();
+            let values: Vec<&str> = wanted
+                .def
+                .labels
+                .iter()
+                .map(|label| series.labels.get(label))
+                .collect();
             let values = LabelValues::new(&values);
             // Another's series of the same name, or of other default labels.
             if wanted.names.label_set(index, &values) != series.labels {
@@ -70,7 +79,9 @@ fn read(history: &History, wanted: &Wanted, now: Now) -> Result<Recalled, Storag
             }
         }
     }
-    let recalled = rows.into_iter().map(|(values, rows)| (values, window(rows, wanted.keep, now)));
+    let recalled = rows
+        .into_iter()
+        .map(|(values, rows)| (values, window(rows, wanted.keep, now)));
     Ok(recalled.collect())
 }
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::{Kind, LabelValues, MonoMillis, Origin};
+use bellwether_exposition::{Format, Page, parse};
 use proptest::prelude::*;
 
 use super::*;
-use bellwether_core::{Kind, LabelValues, MonoMillis, Origin};
-use bellwether_exposition::{Format, Page, parse};
 
 const GAUGE: MetricId = MetricId(0);
 const HISTOGRAM: MetricId = MetricId(1);
@@ -37,8 +37,19 @@ fn metrics() -> Arc<[MetricDef]> {
 
 fn store() -> Store {
     let default_labels = Labels::from([("b".into(), "default".into())]);
-    let windows = vec![(HISTOGRAM, WINDOW / 2), (HISTOGRAM, WINDOW), (HISTOGRAM, WINDOW / 3)];
-    Store::new(metrics(), Options { default_labels, windows, history: None })
+    let windows = vec![
+        (HISTOGRAM, WINDOW / 2),
+        (HISTOGRAM, WINDOW),
+        (HISTOGRAM, WINDOW / 3),
+    ];
+    Store::new(
+        metrics(),
+        Options {
+            default_labels,
+            windows,
+            history: None,
+        },
+    )
 }
 
 fn at(seconds: u64) -> Now {
@@ -70,7 +81,9 @@ fn samples(store: &Store, label: &str, since: Now) -> Vec<(u64, Vec<f64>)> {
     let family = reader.family(HISTOGRAM);
     let slot = family.find(LabelValues::new(&[label]).packed()).unwrap();
     let window = family.get(slot).unwrap().window(since.mono);
-    window.map(|(time, numbers)| (time.0 / 1000, numbers.to_vec())).collect()
+    window
+        .map(|(time, numbers)| (time.0 / 1000, numbers.to_vec()))
+        .collect()
 }
 
 #[test]
@@ -109,7 +122,10 @@ fn a_window_takes_commits_in_order_and_no_refresh() {
     store.refresh(&histogram("x", [2.0; 3]), at(15));
     store.commit(&histogram("x", [3.0; 3]), at(20));
     store.commit(&histogram("x", [4.0; 3]), at(19));
-    assert_eq!(samples(&store, "x", at(0)), [(10, vec![1.0; 3]), (20, vec![3.0; 3])]);
+    assert_eq!(
+        samples(&store, "x", at(0)),
+        [(10, vec![1.0; 3]), (20, vec![3.0; 3])]
+    );
     assert_eq!(samples(&store, "x", at(11)), [(20, vec![3.0; 3])]);
     assert_eq!(store.refused(), 1);
     let reader = store.read();
@@ -127,8 +143,14 @@ fn a_window_keeps_its_span_and_one_interval() {
         let kept = samples(&store, "x", at(0));
         let oldest = second.saturating_sub(80);
         let expected: Vec<u64> = (oldest..=second).step_by(10).collect();
-        assert_eq!(kept.iter().map(|(time, _)| *time).collect::<Vec<_>>(), expected);
-        assert!(kept.iter().all(|(time, numbers)| numbers == &vec![*time as f64; 3]));
+        assert_eq!(
+            kept.iter().map(|(time, _)| *time).collect::<Vec<_>>(),
+            expected
+        );
+        assert!(
+            kept.iter()
+                .all(|(time, numbers)| numbers == &vec![*time as f64; 3])
+        );
     }
 }
 
@@ -159,7 +181,11 @@ fn a_page_is_sorted_by_exported_name_and_values() {
     let families = parse(&page(&store, Format::Text), Format::Text).unwrap();
     let names: Vec<_> = families.iter().map(|family| family.name.as_str()).collect();
     assert_eq!(names, ["x_gauge", "x_histogram"]);
-    let order: Vec<_> = families[0].samples.iter().map(|sample| &sample.labels["a"]).collect();
+    let order: Vec<_> = families[0]
+        .samples
+        .iter()
+        .map(|sample| &sample.labels["a"])
+        .collect();
     assert_eq!(order, ["", "a", "a\u{1}", "ab", "b"]);
     assert_eq!(families[1].samples[0].labels["b"], "default");
 }
@@ -173,7 +199,11 @@ fn a_snapshot_does_not_change_and_holds_no_lock() {
     store.commit(&gauge(["c", "d"], 3.0), at(1));
     let mut out = Vec::new();
     Page::new(snapshot, Format::Text).next_chunk(&mut out);
-    assert!(String::from_utf8(out).unwrap().ends_with("\nx_gauge{a=\"a\",b=\"b\"} 1\n"));
+    assert!(
+        String::from_utf8(out)
+            .unwrap()
+            .ends_with("\nx_gauge{a=\"a\",b=\"b\"} 1\n")
+    );
 }
 
 #[test]
@@ -188,7 +218,13 @@ fn a_new_store_adopts_what_did_not_change_its_shape() {
     changed[1].labels = ["a".into(), "c".into()].into();
     changed[0].interval = Duration::from_secs(1);
     let windows = vec![(MetricId(0), WINDOW)];
-    let new = Store::new(changed.into(), Options { windows, ..Options::default() });
+    let new = Store::new(
+        changed.into(),
+        Options {
+            windows,
+            ..Options::default()
+        },
+    );
     new.adopt(&old);
     assert_eq!((new.series(), new.dropped(), old.series()), (1, 1, 2));
     new.commit(&Batch::default(), at(51));
@@ -220,8 +256,9 @@ struct Modelled {
 
 type Model = BTreeMap<(MetricId, Vec<String>), Modelled>;
 
-const HOSTILE: &[&str] =
-    &["", "a", "ab", "\"", "\\", "\n", "\\n", "é\u{0}", "} 1\n", ",a=\"", "\u{FFFF}"];
+const HOSTILE: &[&str] = &[
+    "", "a", "ab", "\"", "\\", "\n", "\\n", "é\u{0}", "} 1\n", ",a=\"", "\u{FFFF}",
+];
 
 fn label() -> impl Strategy<Value = String> {
     let hostile = prop::sample::select(HOSTILE).prop_map(String::from);
@@ -249,7 +286,11 @@ fn apply(model: &mut Model, points: &[Given], now: u64, sampled: bool) -> Batch 
         let (id, labels, numbers) = if *is_gauge {
             (GAUGE, &labels[..], vec![number])
         } else {
-            (HISTOGRAM, &labels[..1], vec![number, number * 2.0, number * 3.0])
+            (
+                HISTOGRAM,
+                &labels[..1],
+                vec![number, number * 2.0, number * 3.0],
+            )
         };
         let borrowed: Vec<&str> = labels.iter().map(String::as_str).collect();
         batch.push_numbers(id, &borrowed, &numbers);
@@ -261,7 +302,9 @@ fn apply(model: &mut Model, points: &[Given], now: u64, sampled: bool) -> Batch 
         });
         (series.numbers, series.updated) = (numbers.clone(), now);
         if sampled && id == HISTOGRAM {
-            series.samples.retain(|(time, _)| *time != now && *time + 80 >= now);
+            series
+                .samples
+                .retain(|(time, _)| *time != now && *time + 80 >= now);
             series.samples.push((now, numbers));
         }
     }
@@ -278,7 +321,9 @@ fn read(store: &Store) -> Model {
             let seen = Modelled {
                 numbers: series.numbers().to_vec(),
                 updated: series.updated().0 / 1000,
-                samples: samples.map(|(time, row)| (time.0 / 1000, row.to_vec())).collect(),
+                samples: samples
+                    .map(|(time, row)| (time.0 / 1000, row.to_vec()))
+                    .collect(),
             };
             let labels = series.labels().iter().map(String::from).collect();
             model.insert((MetricId(index as u32), labels), seen);
@@ -308,7 +353,10 @@ fn expected_samples(model: &Model, format: Format) -> BTreeMap<(String, Labels),
         if format == Format::OpenMetrics && series.numbers[2] < 0.0 {
             continue;
         }
-        expected.insert(("x_histogram_count".into(), labels.clone()), series.numbers[1]);
+        expected.insert(
+            ("x_histogram_count".into(), labels.clone()),
+            series.numbers[1],
+        );
         expected.insert(("x_histogram_sum".into(), labels), series.numbers[2]);
     }
     expected

@@ -1,8 +1,9 @@
 //! What ties the rows of a family to their series in history.
 
-use crate::history::{History, SeriesRef};
 use bellwether_core::LabelValues;
 use bellwether_exposition::SeriesNames;
+
+use crate::history::{History, SeriesRef};
 
 /// The series of each row. Asked of history when a row first has a value; where history has no room
 /// for one, which it counts, at the next value again.
@@ -18,7 +19,10 @@ pub(super) type Remembered = Vec<(SeriesRef, f64)>;
 
 impl Trail {
     pub(super) fn new(names: SeriesNames) -> Self {
-        Self { names, series: Vec::new() }
+        Self {
+            names,
+            series: Vec::new(),
+        }
     }
 
     /// What the series are called.

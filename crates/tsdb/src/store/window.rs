@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::recall::Recalled;
 use bellwether_core::{LabelValues, MonoMillis};
+
+use super::recall::Recalled;
 
 /// The windows of a family's series, by slot.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +124,9 @@ impl Window {
             older.numbers.truncate(end * width);
         }
         older.times.extend_from_slice(&self.times[self.start..]);
-        older.numbers.extend_from_slice(&self.numbers[self.start * width..]);
+        older
+            .numbers
+            .extend_from_slice(&self.numbers[self.start * width..]);
         *self = older;
     }
 
@@ -142,7 +145,11 @@ impl Window {
     /// The samples taken at `since` or later.
     pub(super) fn since(&self, since: MonoMillis, width: usize) -> Samples<'_> {
         let start = self.start + self.times[self.start..].partition_point(|time| *time < since);
-        Samples { times: &self.times[start..], numbers: &self.numbers[start * width..], width }
+        Samples {
+            times: &self.times[start..],
+            numbers: &self.numbers[start * width..],
+            width,
+        }
     }
 }
 

@@ -90,7 +90,11 @@ pub fn export(
     }
     let (samples, left_out) = (writer.samples, writer.left_out);
     writer.finish()?;
-    Ok(Exported { series: written, samples, left_out })
+    Ok(Exported {
+        series: written,
+        samples,
+        left_out,
+    })
 }
 
 /// The samples of the one series with these labels and no others.
@@ -100,8 +104,10 @@ fn piece(
     from: UnixMillis,
     to: UnixMillis,
 ) -> Result<Option<SampledSeries>, StorageError> {
-    let matchers: Vec<LabelMatcher> =
-        labels.iter().map(|(name, value)| LabelMatcher::equal(name, value)).collect();
+    let matchers: Vec<LabelMatcher> = labels
+        .iter()
+        .map(|(name, value)| LabelMatcher::equal(name, value))
+        .collect();
     let found = source.select(&matchers, from, to, &Guard::default())?;
     Ok(found.into_iter().find(|series| series.labels == *labels))
 }
@@ -117,7 +123,14 @@ mod tests {
         let other = LabelSet::new([("__name__", "up"), ("job", "a\"\n\\"), ("Zone", "é")]);
         let bare = LabelSet::new([("__name__", "http_total")]);
         for (labels, samples) in [
-            (up, vec![(1000, 1.0), (2001, f64::NAN), (3000, SampledSeries::stale())]),
+            (
+                up,
+                vec![
+                    (1000, 1.0),
+                    (2001, f64::NAN),
+                    (3000, SampledSeries::stale()),
+                ],
+            ),
             (other, vec![(1000, 0.1), (WINDOW + 5000, -f64::INFINITY)]),
             (bare, vec![(1_700_000_000_123, 1e300)]),
         ] {
@@ -149,13 +162,23 @@ mod tests {
              up{Zone=\"é\",job=\"a\\\"\\n\\\\\"} -Inf 604805.000\n\
              up{job=\"a\\\"\\n\\\\\"} 1 1.000\nup{job=\"a\\\"\\n\\\\\"} NaN 2.001\n# EOF\n"
         );
-        assert_eq!(done, Exported { series: 3, samples: 5, left_out: 1 });
+        assert_eq!(
+            done,
+            Exported {
+                series: 3,
+                samples: 5,
+                left_out: 1
+            }
+        );
     }
 
     #[test]
     fn selectors_add_up_and_a_series_comes_once() {
         let selectors = [
-            vec![LabelMatcher::equal("__name__", "up"), LabelMatcher::equal("Zone", "")],
+            vec![
+                LabelMatcher::equal("__name__", "up"),
+                LabelMatcher::equal("Zone", ""),
+            ],
             vec![LabelMatcher::equal("__name__", "up")],
         ];
         let (text, done) = exported(OutputFormat::Csv, &selectors);
@@ -169,14 +192,31 @@ mod tests {
                  1970-01-01T00:00:01.000Z,{name},1\r\n1970-01-01T00:00:02.001Z,{name},NaN\r\n"
             )
         );
-        assert_eq!(done, Exported { series: 2, samples: 4, left_out: 1 });
+        assert_eq!(
+            done,
+            Exported {
+                series: 2,
+                samples: 4,
+                left_out: 1
+            }
+        );
     }
 
     #[test]
     fn json_has_everything() {
         let (text, done) = exported(OutputFormat::Json, &[vec![LabelMatcher::equal("Zone", "")]]);
         assert_eq!(text.lines().count(), 3);
-        assert!(text.contains("\"values\":[\"NaN\",null],\"timestamps\":[2001,3000]"), "{text}");
-        assert_eq!(done, Exported { series: 2, samples: 4, left_out: 0 });
+        assert!(
+            text.contains("\"values\":[\"NaN\",null],\"timestamps\":[2001,3000]"),
+            "{text}"
+        );
+        assert_eq!(
+            done,
+            Exported {
+                series: 2,
+                samples: 4,
+                left_out: 0
+            }
+        );
     }
 }

@@ -37,8 +37,13 @@ impl Families {
                 continue;
             }
             for suffix in metric.kind.suffixes() {
-                let family = Family { name: name.into(), kind: metric.kind };
-                families.by_series.insert(format!("{}{suffix}", metric.exported), family);
+                let family = Family {
+                    name: name.into(),
+                    kind: metric.kind,
+                };
+                families
+                    .by_series
+                    .insert(format!("{}{suffix}", metric.exported), family);
             }
         }
         families
@@ -46,11 +51,19 @@ impl Families {
 
     /// Those that can be told beside all of `series`: a family has its name for itself.
     pub(super) fn beside(&self, series: &[LabelSet]) -> Self {
-        let others = |name: &&str| self.by_series.get(*name).is_none_or(|own| *own.name != **name);
+        let others = |name: &&str| {
+            self.by_series
+                .get(*name)
+                .is_none_or(|own| *own.name != **name)
+        };
         let taken: HashSet<&str> = series.iter().map(LabelSet::name).filter(others).collect();
         let free = |family: &Family| !taken.contains(&*family.name);
         let free = self.by_series.iter().filter(|(_, family)| free(family));
-        Self { by_series: free.map(|(name, family)| (name.clone(), family.clone())).collect() }
+        Self {
+            by_series: free
+                .map(|(name, family)| (name.clone(), family.clone()))
+                .collect(),
+        }
     }
 
     /// The family of the series named `name`, and its type in OpenMetrics.
@@ -74,19 +87,26 @@ impl Families {
             return by_family.then_with(|| a.cmp(b));
         }
         let part = |labels: &LabelSet| {
-            let part = PARTS.iter().find_map(|part| labels.get(part).parse::<f64>().ok());
+            let part = PARTS
+                .iter()
+                .find_map(|part| labels.get(part).parse::<f64>().ok());
             part.unwrap_or(f64::NAN)
         };
         let parts = || part(a).total_cmp(&part(b));
-        whole(a).cmp(&whole(b)).then_with(parts).then_with(|| a.cmp(b))
+        whole(a)
+            .cmp(&whole(b))
+            .then_with(parts)
+            .then_with(|| a.cmp(b))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use bellwether_core::Origin;
     use std::time::Duration;
+
+    use bellwether_core::Origin;
+
+    use super::*;
 
     fn metric(name: &str, kind: Kind, buckets: &[f64]) -> MetricDef {
         MetricDef {
@@ -112,7 +132,14 @@ mod tests {
             metric("drift", Kind::Histogram, &[-0.5]),
             metric("asked_total", Kind::Counter, &[]),
         ]);
-        let series = ["hits_total", "load", "asked", "asked_total", "took_sum", "took"];
+        let series = [
+            "hits_total",
+            "load",
+            "asked",
+            "asked_total",
+            "took_sum",
+            "took",
+        ];
         let series = series.map(|name| LabelSet::new([(METRIC_NAME, name)]));
         let told = families.beside(&series);
         for (name, family) in [

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use crate::history::{BlockWriter, History};
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_exposition::{TimeUnit, quoted_end, read_point, read_series};
 use bellwether_promql::SampledSeries;
 
 use super::json;
 use super::sort::{Record, Sorted, Sorter};
+use crate::history::{BlockWriter, History};
 
 /// Formats of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,8 +143,14 @@ impl Import {
     }
 
     fn judge(&mut self, line: u64, told: Result<(), Complaint>) -> Result<(), ImportError> {
-        let Err((message, hint)) = told else { return Ok(()) };
-        let bad = BadLine { line, message, hint };
+        let Err((message, hint)) = told else {
+            return Ok(());
+        };
+        let bad = BadLine {
+            line,
+            message,
+            hint,
+        };
         if !self.skip_bad {
             return Err(ImportError::Line(bad));
         }
@@ -203,7 +209,9 @@ impl Import {
             return Err(("text after # EOF".into(), AFTER));
         }
         let known = self.last.as_ref().and_then(|(text, number, unit)| {
-            let rest = line.strip_prefix(text.as_str()).filter(|rest| rest.starts_with(' '))?;
+            let rest = line
+                .strip_prefix(text.as_str())
+                .filter(|rest| rest.starts_with(' '))?;
             Some((*number, *unit, rest))
         });
         let (number, unit, rest) = match known {
@@ -222,7 +230,10 @@ impl Import {
             value = f64::from_bits(DUMPED_NAN);
         }
         if !within(at) {
-            return Err(("its time is not in the years 1 to 9999".into(), "times are seconds"));
+            return Err((
+                "its time is not in the years 1 to 9999".into(),
+                "times are seconds",
+            ));
         }
         Ok(vec![(number, at, value)])
     }
@@ -254,7 +265,9 @@ impl Import {
                 let column = Column::read(begin, &mut sorted).map_err(ImportError::Spill)?;
                 seen[begin.series as usize] = true;
                 let labels = &self.series[begin.series as usize];
-                block.add(labels, &column.times, &column.values).map_err(ImportError::Write)?;
+                block
+                    .add(labels, &column.times, &column.values)
+                    .map_err(ImportError::Write)?;
                 done.note(&column);
                 next = column.next;
             }
@@ -271,7 +284,10 @@ type Point = (u32, i64, f64);
 
 /// Whether a line is an object of JSON, and not a series with a quoted name.
 fn is_json(line: &str) -> bool {
-    let key = line.strip_prefix('{').map(str::trim_start).and_then(|rest| rest.strip_prefix('"'));
+    let key = line
+        .strip_prefix('{')
+        .map(str::trim_start)
+        .and_then(|rest| rest.strip_prefix('"'));
     let behind = key.and_then(|key| Some(&key[quoted_end(key)? + 1..]));
     behind.is_some_and(|rest| rest.trim_start().starts_with(':'))
 }
@@ -293,11 +309,22 @@ const DUMPED_NAN: u64 = 0x7ff8_0000_0000_0d09;
 
 /// Tells staleness markers of a dump from other NaNs: no marker follows another, so a single NaN is taken for one.
 fn settle_nans(values: &mut [f64]) {
-    let dumped: Vec<bool> = values.iter().map(|value| value.to_bits() == DUMPED_NAN).collect();
-    for (index, value) in values.iter_mut().enumerate().filter(|(index, _)| dumped[*index]) {
+    let dumped: Vec<bool> = values
+        .iter()
+        .map(|value| value.to_bits() == DUMPED_NAN)
+        .collect();
+    for (index, value) in values
+        .iter_mut()
+        .enumerate()
+        .filter(|(index, _)| dumped[*index])
+    {
         let before = index.checked_sub(1).is_some_and(|before| dumped[before]);
         let in_a_row = before || dumped.get(index + 1) == Some(&true);
-        *value = if in_a_row { f64::NAN } else { SampledSeries::stale() };
+        *value = if in_a_row {
+            f64::NAN
+        } else {
+            SampledSeries::stale()
+        };
     }
 }
 
@@ -312,7 +339,12 @@ struct Column {
 
 impl Column {
     fn read(first: Record, sorted: &mut Sorted) -> io::Result<Self> {
-        let mut column = Self { times: Vec::new(), values: Vec::new(), replaced: 0, next: None };
+        let mut column = Self {
+            times: Vec::new(),
+            values: Vec::new(),
+            replaced: 0,
+            next: None,
+        };
         let mut next = Some(first);
         while let Some(record) = next {
             if (record.block, record.series) != (first.block, first.series) {

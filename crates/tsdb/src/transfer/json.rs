@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use serde::Deserialize;
-
 use bellwether_core::LabelSet;
 use bellwether_exposition::write_value;
 use bellwether_promql::SampledSeries;
+use serde::Deserialize;
 
 /// A line, read.
 #[derive(Deserialize)]
@@ -62,7 +61,11 @@ fn push(out: &mut Vec<u8>, value: f64) {
     } else if value.is_nan() {
         out.extend_from_slice(b"\"NaN\"");
     } else if value.is_infinite() {
-        let word: &[u8] = if value > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" };
+        let word: &[u8] = if value > 0.0 {
+            b"\"Infinity\""
+        } else {
+            b"\"-Infinity\""
+        };
         out.extend_from_slice(word);
     } else {
         write_value(out, value);
@@ -75,7 +78,11 @@ fn push(out: &mut Vec<u8>, value: f64) {
 /// What is wrong with it.
 pub(super) fn read(line: &str) -> Result<SampledSeries, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    if line.metric.get(bellwether_core::METRIC_NAME).is_none_or(String::is_empty) {
+    if line
+        .metric
+        .get(bellwether_core::METRIC_NAME)
+        .is_none_or(String::is_empty)
+    {
         return Err("no __name__ in metric".into());
     }
     let (values, times) = (line.values.len(), line.timestamps.len());
@@ -121,7 +128,10 @@ mod tests {
             )
         );
         let read: Vec<SampledSeries> = text.lines().map(|line| read(line).unwrap()).collect();
-        assert_eq!((&read[0].labels, &read[0].times[..]), (&series.labels, &[1, 3][..]));
+        assert_eq!(
+            (&read[0].labels, &read[0].times[..]),
+            (&series.labels, &[1, 3][..])
+        );
         assert_eq!(read[0].values, [1.0, 0.1]);
         assert!(
             SampledSeries::is_stale(read[1].values[0])
@@ -135,7 +145,10 @@ mod tests {
     fn what_is_wrong_is_told() {
         for (line, expected) in [
             ("{", "EOF while parsing"),
-            ("{\"metric\":{\"a\":\"b\"},\"values\":[],\"timestamps\":[]}", "no __name__ in metric"),
+            (
+                "{\"metric\":{\"a\":\"b\"},\"values\":[],\"timestamps\":[]}",
+                "no __name__ in metric",
+            ),
             (
                 "{\"metric\":{\"__name__\":\"b\"},\"values\":[1],\"timestamps\":[]}",
                 "1 values and 0 timestamps",

@@ -6,10 +6,12 @@ use std::collections::BinaryHeap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bellwether_core::UnixMillis;
 
 use crate::history::History;
-use bellwether_core::UnixMillis;
 
 /// A sample on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +34,13 @@ const SIZE: usize = 28;
 impl Record {
     pub(super) fn new(series: u32, at: i64, value: f64, nth: u64) -> Self {
         let block = History::block_range(UnixMillis(at)).start.0;
-        Self { block, series, at, nth, bits: value.to_bits() }
+        Self {
+            block,
+            series,
+            at,
+            nth,
+            bits: value.to_bits(),
+        }
     }
 
     fn put(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -60,7 +68,12 @@ impl Record {
         };
         let at = word(0) as i64;
         let value = f64::from_bits(word(2));
-        Ok(Some(Self::new(u32::from_le_bytes(series), at, value, word(1))))
+        Ok(Some(Self::new(
+            u32::from_le_bytes(series),
+            at,
+            value,
+            word(1),
+        )))
     }
 }
 
@@ -74,13 +87,21 @@ pub(super) struct Sorter {
 impl Sorter {
     /// Keeps at most `ceiling` samples in memory.
     pub(super) fn new(ceiling: usize) -> Self {
-        Self { ceiling: ceiling.max(1), buffer: Vec::new(), runs: Vec::new() }
+        Self {
+            ceiling: ceiling.max(1),
+            buffer: Vec::new(),
+            runs: Vec::new(),
+        }
     }
 
     /// Takes a sample.
     pub(super) fn push(&mut self, record: Record) -> io::Result<()> {
         self.buffer.push(record);
-        if self.buffer.len() >= self.ceiling { self.spill() } else { Ok(()) }
+        if self.buffer.len() >= self.ceiling {
+            self.spill()
+        } else {
+            Ok(())
+        }
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -123,7 +144,9 @@ pub(super) struct Sorted {
 impl Sorted {
     /// The next sample.
     pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
-        let Some(Reverse((record, run))) = self.heads.pop() else { return Ok(None) };
+        let Some(Reverse((record, run))) = self.heads.pop() else {
+            return Ok(None);
+        };
         self.refill(run)?;
         Ok(Some(record))
     }
@@ -143,7 +166,11 @@ fn nameless(folder: &Path) -> io::Result<File> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Relaxed);
     let path = folder.join(format!("bellwether-import-{}-{number}", std::process::id()));
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }
@@ -156,11 +183,18 @@ mod tests {
     fn what_goes_over_disk_comes_back_in_the_same_order() {
         let samples = (0..1000_u64).map(|nth| {
             let mixed = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            Record::new((mixed % 7) as u32, (mixed >> 40) as i64 - 5_000_000, nth as f64, nth)
+            Record::new(
+                (mixed % 7) as u32,
+                (mixed >> 40) as i64 - 5_000_000,
+                nth as f64,
+                nth,
+            )
         });
         let sorted = |ceiling| {
             let mut sorter = Sorter::new(ceiling);
-            samples.clone().for_each(|record| sorter.push(record).unwrap());
+            samples
+                .clone()
+                .for_each(|record| sorter.push(record).unwrap());
             let mut sorted = sorter.into_sorted().unwrap();
             std::iter::from_fn(|| sorted.next().unwrap()).collect::<Vec<_>>()
         };

@@ -43,7 +43,14 @@ impl<'a> Writer<'a> {
         if format == OutputFormat::Csv {
             out.write_all(b"time,series,value\r\n")?;
         }
-        Ok(Self { format, families, out, family: String::new(), left_out: 0, samples: 0 })
+        Ok(Self {
+            format,
+            families,
+            out,
+            family: String::new(),
+            left_out: 0,
+            samples: 0,
+        })
     }
 
     /// Writes the samples of one series; more of the same series may follow.
@@ -144,7 +151,9 @@ fn open_metrics_series(labels: &LabelSet) -> String {
 
 /// A name or value between its quotes.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 /// Milliseconds as seconds with three digits.

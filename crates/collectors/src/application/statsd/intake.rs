@@ -2,14 +2,12 @@
 //!
 //! Owns what a line means for a metric: mapped names, tags as labels, units, sample rates.
 
+use bellwether_core::UnixMillis;
+use bellwether_recorder::{MAX_LABELS, Reason, Recorder, Refused};
 use tracing::warn;
 
 use super::line::{Line, LineKind, is_plain, push_plain, tags, tags_as_labels};
 use super::mapping::{MAX_STARS, Translation};
-use bellwether_core::UnixMillis;
-use bellwether_recorder::MAX_LABELS;
-use bellwether_recorder::Recorder;
-use bellwether_recorder::{Reason, Refused};
 
 /// Records the lines of packets. One thread uses it; its buffer is kept from line to line.
 pub(super) struct Intake {
@@ -45,7 +43,12 @@ impl<'a> Pairs<'a> {
 
 impl Intake {
     pub(super) fn new(recorder: Recorder, clock: Clock) -> Self {
-        Self { recorder, buffer: String::new(), told: Default::default(), clock }
+        Self {
+            recorder,
+            buffer: String::new(),
+            told: Default::default(),
+            clock,
+        }
     }
 
     /// Records the lines of one packet; returns how many there were.
@@ -108,7 +111,13 @@ impl Intake {
             None if self.buffer.is_empty() => (line.name, 1.0),
             None => (&*self.buffer, 1.0),
         };
-        let (mut pairs, mut start) = (Pairs { pairs: [("", ""); MAX_LABELS], len: 0 }, 0);
+        let (mut pairs, mut start) = (
+            Pairs {
+                pairs: [("", ""); MAX_LABELS],
+                len: 0,
+            },
+            0,
+        );
         for (name, end) in &ends[..mapped] {
             pairs.push(name, &self.buffer[start..*end])?;
             start = *end;
@@ -123,8 +132,9 @@ impl Intake {
         let mut last = None;
         for value in line.values.split(':') {
             let pairs = &pairs.pairs[..pairs.len];
-            last =
-                record(&self.recorder, &line, value, metric, pairs, (scale, steps)).err().or(last);
+            last = record(&self.recorder, &line, value, metric, pairs, (scale, steps))
+                .err()
+                .or(last);
         }
         Ok(last)
     }
@@ -170,13 +180,15 @@ fn record(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::application::settings::{ApplicationMetric, resolve};
-    use crate::application::statsd::Statsd;
+    use std::time::Duration;
+
     use bellwether_core::{Batch, MetricId};
     use bellwether_schema::{Decode, DecodeContext, Diagnostics};
     use proptest::prelude::*;
-    use std::time::Duration;
+
+    use super::*;
+    use crate::application::settings::{ApplicationMetric, resolve};
+    use crate::application::statsd::Statsd;
 
     const METRICS: &str = "[{name: c, type: counter, labels: [a]}, {name: g, type: gauge}, \
         {name: h, type: histogram, buckets: [1]}, {name: s, type: summary}]";
@@ -194,14 +206,23 @@ mod tests {
     /// Each packet into a fresh recorder: how many lines, series and refusals that makes.
     fn take(packet: &[u8]) -> (u64, usize, u64) {
         let metrics: Vec<ApplicationMetric> = decoded(METRICS);
-        let declared = resolve(&metrics, "", Duration::from_secs(30), &mut Diagnostics::default());
+        let declared = resolve(
+            &metrics,
+            "",
+            Duration::from_secs(30),
+            &mut Diagnostics::default(),
+        );
         let recorder = Recorder::new((0..).map(MetricId).zip(declared));
         let translation = Translation::new(&decoded::<Statsd>(STATSD));
         let clock = Box::new(|| UnixMillis(1_700_000_000_000));
         let lines = Intake::new(recorder.clone(), clock).packet(&translation, packet);
         let mut batch = Batch::default();
         recorder.fill(&mut batch);
-        (lines, batch.len(), recorder.refused().iter().map(|(_, total)| total).sum())
+        (
+            lines,
+            batch.len(),
+            recorder.refused().iter().map(|(_, total)| total).sum(),
+        )
     }
 
     /// The two series that show from the start, `h` and `s`.
@@ -220,9 +241,18 @@ mod tests {
             ("c:1|c|#a,flag\nc:1|c|#a:x,production", 2, 2, 0),
             ("c:1|c|#flag\nc:1|c|#a,a:x", 2, 0, 2),
             ("g:1|g|T1700000060", 1, 1, 0),
-            ("g:1|g|T1700000061\ng:1|g|T1699999939\ng:1|g|T-9223372036854775808", 3, 0, 3),
+            (
+                "g:1|g|T1700000061\ng:1|g|T1699999939\ng:1|g|T-9223372036854775808",
+                3,
+                0,
+                3,
+            ),
         ] {
-            assert_eq!(take(packet.as_bytes()), (lines, FIRST + series, refused), "{packet}");
+            assert_eq!(
+                take(packet.as_bytes()),
+                (lines, FIRST + series, refused),
+                "{packet}"
+            );
         }
         assert_eq!(take(b"c:1|c|#a:\xFF"), (1, FIRST, 1));
     }

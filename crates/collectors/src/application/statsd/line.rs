@@ -5,9 +5,8 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
-
 use bellwether_recorder::Reason;
+use memchr::memchr;
 
 /// Smallest sample rate taken; a smaller one is a mistake, and would count as millions.
 const LEAST_RATE: f64 = 1e-6;
@@ -61,7 +60,14 @@ impl<'a> Line<'a> {
         if name.is_empty() {
             return Err(Reason::Malformed);
         }
-        let mut line = Line { name, values, kind, rate: 1.0, tags: "", timestamp: None };
+        let mut line = Line {
+            name,
+            values,
+            kind,
+            rate: 1.0,
+            tags: "",
+            timestamp: None,
+        };
         while let Some(text) = rest {
             let (section, after) = cut(text);
             line.section(section)?;
@@ -107,16 +113,23 @@ pub(super) fn has_tags(packet: &[u8]) -> bool {
 
 /// Tags as label names and values, in their order; a tag can be without a value.
 pub(super) fn tags(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    text.split(',').filter(|tag| !tag.is_empty()).map(|tag| match memchr(b':', tag.as_bytes()) {
-        Some(colon) => (&tag[..colon], Some(&tag[colon + 1..])),
-        None => (tag, None),
-    })
+    text.split(',')
+        .filter(|tag| !tag.is_empty())
+        .map(|tag| match memchr(b':', tag.as_bytes()) {
+            Some(colon) => (&tag[..colon], Some(&tag[colon + 1..])),
+            None => (tag, None),
+        })
 }
 
 /// The tags with names that labels can have. Only odd names cost a copy.
 pub(super) fn tags_as_labels(text: &str) -> Cow<'_, str> {
-    let odd =
-        |tag: &str| tag.split(':').next().unwrap_or_default().bytes().any(|byte| !plain(byte));
+    let odd = |tag: &str| {
+        tag.split(':')
+            .next()
+            .unwrap_or_default()
+            .bytes()
+            .any(|byte| !plain(byte))
+    };
     if !text.split(',').any(odd) {
         return Cow::Borrowed(text);
     }
@@ -132,7 +145,10 @@ pub(super) fn tags_as_labels(text: &str) -> Cow<'_, str> {
 
 /// Appends `name` with `_` for each character that is no letter or digit.
 pub(super) fn push_plain(name: &str, out: &mut String) {
-    out.extend(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }));
+    out.extend(
+        name.chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }),
+    );
 }
 
 /// Whether a name can be a metric's or a label's as it stands.
@@ -146,11 +162,19 @@ fn plain(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
+    use super::*;
+
     fn line(name: &'static str, values: &'static str, kind: LineKind) -> Line<'static> {
-        Line { name, values, kind, rate: 1.0, tags: "", timestamp: None }
+        Line {
+            name,
+            values,
+            kind,
+            rate: 1.0,
+            tags: "",
+            timestamp: None,
+        }
     }
 
     #[test]
@@ -161,11 +185,28 @@ mod tests {
             ("a:-3|g", line("a", "-3", Gauge)),
             ("a:320|ms", line("a", "320", Timer)),
             ("a:1:2:3|h", line("a", "1:2:3", Observation)),
-            ("a:1|d|@0.5", Line { rate: 0.5, ..line("a", "1", Observation) }),
-            ("a:1|c|#x:1,y:2|@0.1", Line { rate: 0.1, tags: "x:1,y:2", ..line("a", "1", Counter) }),
+            (
+                "a:1|d|@0.5",
+                Line {
+                    rate: 0.5,
+                    ..line("a", "1", Observation)
+                },
+            ),
+            (
+                "a:1|c|#x:1,y:2|@0.1",
+                Line {
+                    rate: 0.1,
+                    tags: "x:1,y:2",
+                    ..line("a", "1", Counter)
+                },
+            ),
             (
                 "a:1|c|#x:1|c:ci-1|T1656581400|card:low",
-                Line { tags: "x:1", timestamp: Some(1_656_581_400), ..line("a", "1", Counter) },
+                Line {
+                    tags: "x:1",
+                    timestamp: Some(1_656_581_400),
+                    ..line("a", "1", Counter)
+                },
             ),
             ("a:1|c|#", line("a", "1", Counter)),
         ];
@@ -206,7 +247,14 @@ mod tests {
     #[test]
     fn tags_come_apart_at_their_first_colon() {
         let pairs: Vec<_> = tags("a:1,,url:http://x:80,e:").collect();
-        assert_eq!(pairs, [("a", Some("1")), ("url", Some("http://x:80")), ("e", Some(""))]);
+        assert_eq!(
+            pairs,
+            [
+                ("a", Some("1")),
+                ("url", Some("http://x:80")),
+                ("e", Some(""))
+            ]
+        );
         assert_eq!(tags("flag").next(), Some(("flag", None)));
         assert_eq!(tags("").next(), None);
     }
@@ -214,7 +262,10 @@ mod tests {
     #[test]
     fn odd_tag_names_become_label_names() {
         assert!(matches!(tags_as_labels("a:x.y,b_c:z-1"), Cow::Borrowed(_)));
-        assert_eq!(tags_as_labels("kube-ns:x-y,http.code:1,flag"), "kube_ns:x-y,http_code:1,flag,");
+        assert_eq!(
+            tags_as_labels("kube-ns:x-y,http.code:1,flag"),
+            "kube_ns:x-y,http_code:1,flag,"
+        );
     }
 
     proptest! {

@@ -62,7 +62,9 @@ impl Translation {
 
     /// The first mapping that matches `name`; fills `captures`.
     pub(super) fn find<'a>(&self, name: &'a str, captures: &mut Captures<'a>) -> Option<&Mapping> {
-        self.mappings.iter().find(|mapping| mapping.matches(name, captures))
+        self.mappings
+            .iter()
+            .find(|mapping| mapping.matches(name, captures))
     }
 
     /// Whether tags of this name are left out.
@@ -131,7 +133,11 @@ pub(super) fn glob(text: &Literal) -> Result<Vec<Option<Box<str>>>, &'static str
     };
     let parts: Vec<_> = text.split('.').map(part).collect::<Result<_, _>>()?;
     let stars = parts.iter().filter(|part| part.is_none()).count();
-    if stars > MAX_STARS { Err("more than 16 `*`") } else { Ok(parts) }
+    if stars > MAX_STARS {
+        Err("more than 16 `*`")
+    } else {
+        Ok(parts)
+    }
 }
 
 impl Template {
@@ -149,7 +155,9 @@ impl Template {
             let (number, after) =
                 reference(rest).ok_or_else(|| format!("`$` without a number: {text:?}"))?;
             if !(1..=stars).contains(&number) {
-                return Err(format!("${number} refers to no `*` of the match: it has {stars}"));
+                return Err(format!(
+                    "${number} refers to no `*` of the match: it has {stars}"
+                ));
             }
             if !literal.is_empty() {
                 segments.push(Segment::Text(std::mem::take(&mut literal)));
@@ -169,7 +177,10 @@ impl Template {
 fn reference(text: &str) -> Option<(usize, &str)> {
     let (digits, rest) = match text.strip_prefix('{') {
         Some(braced) => braced.split_once('}')?,
-        None => text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())),
+        None => text.split_at(
+            text.find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(text.len()),
+        ),
     };
     Some((digits.parse().ok()?, rest))
 }
@@ -208,12 +219,21 @@ mod tests {
 
     #[test]
     fn stars_stand_for_whole_parts() {
-        let mapping = mapping("api.*.*.time", &[("endpoint", "/$1"), ("method", "${2}X$$")]);
+        let mapping = mapping(
+            "api.*.*.time",
+            &[("endpoint", "/$1"), ("method", "${2}X$$")],
+        );
         assert_eq!(
             rendered(&mapping, "api.users.get.time").unwrap(),
             ["endpoint=/users", "method=getX$"]
         );
-        for other in ["api.users.get", "api.users.get.time.x", "api.users.time", "x.a.b.time", ""] {
+        for other in [
+            "api.users.get",
+            "api.users.get.time.x",
+            "api.users.time",
+            "x.a.b.time",
+            "",
+        ] {
             assert_eq!(rendered(&mapping, other), None, "{other}");
         }
     }
@@ -222,10 +242,16 @@ mod tests {
     fn the_first_that_matches_is_taken() {
         let mut first = mapping("a.*", &[]);
         first.metric = "first".to_owned().into();
-        let settings = Statsd { mappings: vec![first, mapping("*.*", &[])], ..Statsd::default() };
+        let settings = Statsd {
+            mappings: vec![first, mapping("*.*", &[])],
+            ..Statsd::default()
+        };
         let translation = Translation::new(&settings);
-        let find =
-            |name| translation.find(name, &mut [""; MAX_STARS]).map(|m| m.metric.to_string());
+        let find = |name| {
+            translation
+                .find(name, &mut [""; MAX_STARS])
+                .map(|m| m.metric.to_string())
+        };
         assert_eq!(find("a.b").as_deref(), Some("first"));
         assert_eq!(find("b.b").as_deref(), Some("m"));
         assert_eq!(find("b"), None);

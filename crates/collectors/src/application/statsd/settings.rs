@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::mapping::{Template, glob};
-use crate::application::settings::ApplicationMetric;
 use bellwether_schema::{
     Diagnostics, Literal, Spanned, did_you_mean, is_host_name, section, string_enum,
 };
+
+use super::mapping::{Template, glob};
+use crate::application::settings::ApplicationMetric;
 
 section! {
     /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
@@ -64,13 +65,20 @@ impl Statsd {
     pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Diagnostics) {
         if !is_address(&self.listen) {
             let message = format!("not an address with a port: {:?}", self.listen.value);
-            problems.error(&self.listen.at, message).hint("for example 127.0.0.1:8125");
+            problems
+                .error(&self.listen.at, message)
+                .hint("for example 127.0.0.1:8125");
         }
         if *self.receive_buffer < 65_536 {
-            let message = format!("must hold one packet, 65536 bytes: {}", *self.receive_buffer);
+            let message = format!(
+                "must hold one packet, 65536 bytes: {}",
+                *self.receive_buffer
+            );
             problems.error(&self.receive_buffer.at, message);
         }
-        self.mappings.iter().for_each(|mapping| mapping.check(metrics, problems));
+        self.mappings
+            .iter()
+            .for_each(|mapping| mapping.check(metrics, problems));
     }
 }
 
@@ -106,14 +114,18 @@ impl StatsdMapping {
         let Some(metric) = metrics.iter().find(|metric| metric.name == *wanted) else {
             let names = metrics.iter().map(|metric| metric.name.as_str());
             let message = format!("no application metric is named {:?}", wanted.value);
-            problems.error(&wanted.at, message).hint_if(did_you_mean(wanted, names));
+            problems
+                .error(&wanted.at, message)
+                .hint_if(did_you_mean(wanted, names));
             return;
         };
         let declared = || metric.labels.iter().map(|label| label.as_str());
         for (name, template) in &self.labels {
             if !declared().any(|label| label == name) {
                 let message = format!("{:?} has no label {name:?}", wanted.value);
-                problems.error(&template.at, message).hint_if(did_you_mean(name, declared()));
+                problems
+                    .error(&template.at, message)
+                    .hint_if(did_you_mean(name, declared()));
             }
         }
     }
@@ -121,8 +133,9 @@ impl StatsdMapping {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bellwether_schema::{Decode, DecodeContext};
+
+    use super::*;
 
     fn check(yaml: &str) -> Vec<String> {
         let metrics = "[{name: api_time, type: summary, labels: [endpoint]}]";
@@ -132,31 +145,59 @@ mod tests {
             Vec::decode(&bellwether_schema::parse(metrics).unwrap(), &mut cx).unwrap();
         let statsd = Statsd::decode(&bellwether_schema::parse(yaml).unwrap(), &mut cx).unwrap();
         statsd.check(&metrics, &mut problems);
-        problems.into_sorted().iter().map(ToString::to_string).collect()
+        problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn good_settings_have_no_problems() {
         let mapping = "{match: api.*.time, metric: api_time, labels: {endpoint: $1}, scale: 2}";
         assert_eq!(check("{}"), [""; 0]);
-        assert_eq!(check(&format!("{{listen: '[::1]:0', mappings: [{mapping}]}}")), [""; 0]);
+        assert_eq!(
+            check(&format!("{{listen: '[::1]:0', mappings: [{mapping}]}}")),
+            [""; 0]
+        );
     }
 
     #[test]
     fn every_mistake_is_told() {
         let mapping = |body: &str| format!("mappings: [{{match: a.*, metric: api_time, {body}}}]");
         let cases = [
-            ("listen: 8125".to_owned(), "not an address with a port: \"8125\""),
+            (
+                "listen: 8125".to_owned(),
+                "not an address with a port: \"8125\"",
+            ),
             ("listen: ':8125'".to_owned(), "not an address with a port"),
-            ("listen: localhost:99999".to_owned(), "not an address with a port"),
-            ("listen: 'udp://127.0.0.1:8125'".to_owned(), "not an address with a port"),
-            ("listen: '::1:8125'".to_owned(), "not an address with a port"),
-            ("listen: '127.0.0.300:8125'".to_owned(), "not an address with a port"),
+            (
+                "listen: localhost:99999".to_owned(),
+                "not an address with a port",
+            ),
+            (
+                "listen: 'udp://127.0.0.1:8125'".to_owned(),
+                "not an address with a port",
+            ),
+            (
+                "listen: '::1:8125'".to_owned(),
+                "not an address with a port",
+            ),
+            (
+                "listen: '127.0.0.300:8125'".to_owned(),
+                "not an address with a port",
+            ),
             ("receive_buffer: 1000".to_owned(), "must hold one packet"),
             (mapping("scale: 0"), "every value would be 0"),
-            (mapping("labels: {endpoint: $2}"), "$2 refers to no `*` of the match: it has 1"),
+            (
+                mapping("labels: {endpoint: $2}"),
+                "$2 refers to no `*` of the match: it has 1",
+            ),
             (mapping("labels: {endpont: $1}"), "has no label \"endpont\""),
-            ("mappings: [{match: a.b*, metric: api_time}]".to_owned(), "one whole part"),
+            (
+                "mappings: [{match: a.b*, metric: api_time}]".to_owned(),
+                "one whole part",
+            ),
             (
                 "mappings: [{match: a, metric: api_tme}]".to_owned(),
                 "no application metric is named \"api_tme\"\n  hint: did you mean \"api_time\"?",

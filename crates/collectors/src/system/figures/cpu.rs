@@ -37,7 +37,12 @@ impl Before {
         self.all = times.all.or(self.all);
         let online = |id: &u32| times.cores.binary_search_by_key(id, |(id, _)| *id).is_ok();
         self.cores.retain(|id, _| online(id));
-        self.cores.extend(times.cores.iter().filter_map(|(id, core)| Some((*id, (*core)?))));
+        self.cores.extend(
+            times
+                .cores
+                .iter()
+                .filter_map(|(id, core)| Some((*id, (*core)?))),
+        );
     }
 }
 
@@ -63,7 +68,9 @@ pub(super) fn group(
 
 impl Group for Cpu {
     fn collect(&mut self, run: &mut Run<'_>) {
-        let Some((bytes, path)) = run.required(&mut self.file) else { return };
+        let Some((bytes, path)) = run.required(&mut self.file) else {
+            return;
+        };
         let mut bad = BadLines::default();
         cpu_times(bytes, &mut self.times, &mut bad);
         let (times, before) = (&self.times, &self.before);
@@ -107,7 +114,9 @@ fn share(
 
 fn core_percents(metric: &mut CpuMetric, times: &CpuTimes, before: &Before, run: &mut Run<'_>) {
     for (id, core) in &times.cores {
-        let busy = core.zip(before.cores.get(id)).and_then(|(core, then)| core.busy_percent(then));
+        let busy = core
+            .zip(before.cores.get(id))
+            .and_then(|(core, then)| core.busy_percent(then));
         if let Some(busy) = busy {
             metric.push_if_admitted(&[&id.to_string()], busy, run);
         }
@@ -149,7 +158,9 @@ pub(super) fn frequency_group(
     roots: &Roots<'_>,
     declared: &[(MetricId, Declared)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| matches!(figure, Figure::Frequency).then_some(()));
+    let metrics = Metric::all(declared, |figure| {
+        matches!(figure, Figure::Frequency).then_some(())
+    });
     if metrics.is_empty() {
         return None;
     }
@@ -177,7 +188,9 @@ impl Group for Frequency {
 
 impl Frequency {
     fn find_policies(&mut self) {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
         let policies = entries
             .flatten()
             .filter(|entry| entry.file_name().to_string_lossy().starts_with("policy"));
@@ -196,7 +209,10 @@ impl Frequency {
             self.policies.clear();
         }
         let cores: usize = read.iter().map(|(_, cores)| cores).sum();
-        let sum: f64 = read.iter().map(|(megahertz, cores)| megahertz * *cores as f64).sum();
+        let sum: f64 = read
+            .iter()
+            .map(|(megahertz, cores)| megahertz * *cores as f64)
+            .sum();
         (cores > 0).then(|| sum / cores as f64)
     }
 

@@ -69,12 +69,19 @@ pub(super) fn group(
     }
     let file = roots.proc("diskstats");
     let sums = vec![0.0; metrics.len()];
-    Some(Box::new(Disks { file, metrics, sums, devices: Devices::default() }))
+    Some(Box::new(Disks {
+        file,
+        metrics,
+        sums,
+        devices: Devices::default(),
+    }))
 }
 
 impl Group for Disks {
     fn collect(&mut self, run: &mut Run<'_>) {
-        let Some((bytes, path)) = run.optional(&mut self.file) else { return };
+        let Some((bytes, path)) = run.optional(&mut self.file) else {
+            return;
+        };
         let mut bad = BadLines::default();
         let found = disks(bytes, &mut bad);
         let usable = found.iter().any(|disk| disk.totals.is_some());
@@ -97,15 +104,24 @@ impl Devices {
     /// absence.
     fn follow(&mut self, metrics: &[Metric<usize>], found: &[Disk<'_>]) {
         let same = found.len() == self.present
-            && found.iter().zip(&self.all).all(|(disk, device)| disk.name == &*device.name);
+            && found
+                .iter()
+                .zip(&self.all)
+                .all(|(disk, device)| disk.name == &*device.name);
         if same {
             return;
         }
         self.present = found.len();
-        let places: HashMap<&[u8], usize> =
-            found.iter().enumerate().map(|(place, disk)| (disk.name, place)).collect();
-        let mut before: HashMap<Box<[u8]>, Device> =
-            self.all.drain(..).map(|device| (device.name.clone(), device)).collect();
+        let places: HashMap<&[u8], usize> = found
+            .iter()
+            .enumerate()
+            .map(|(place, disk)| (disk.name, place))
+            .collect();
+        let mut before: HashMap<Box<[u8]>, Device> = self
+            .all
+            .drain(..)
+            .map(|device| (device.name.clone(), device))
+            .collect();
         for disk in found {
             let mut device = Device::new(disk.name, metrics, &places);
             if let Some(known) = before.remove(disk.name) {
@@ -114,15 +130,20 @@ impl Devices {
             self.all.push(device);
         }
         let heads: Vec<usize> = self.all.iter().filter_map(|device| device.head).collect();
-        heads.into_iter().for_each(|head| self.all[head].has_paths = true);
+        heads
+            .into_iter()
+            .for_each(|head| self.all[head].has_paths = true);
         self.all.extend(before.into_values());
     }
 
     fn add_up(&mut self, sums: &mut [f64], metrics: &[Metric<usize>], found: &[Disk<'_>]) {
         // Decided on what was read before, so that of a disk that begins to count itself both do
         // not count at the same time.
-        let silent: Vec<bool> =
-            found.iter().zip(&self.all).map(|(disk, device)| device.is_silent(disk)).collect();
+        let silent: Vec<bool> = found
+            .iter()
+            .zip(&self.all)
+            .map(|(disk, device)| device.is_silent(disk))
+            .collect();
         for (place, (disk, device)) in found.iter().zip(&mut self.all).enumerate() {
             let Some(totals) = disk.totals else { continue };
             let added = device.advance(totals, !self.incomplete);

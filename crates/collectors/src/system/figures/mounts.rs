@@ -110,7 +110,9 @@ pub(super) fn group(
 
 impl Group for Mounts {
     fn collect(&mut self, run: &mut Run<'_>) {
-        let Some((bytes, path)) = run.required(&mut self.file) else { return };
+        let Some((bytes, path)) = run.required(&mut self.file) else {
+            return;
+        };
         if bytes.is_empty() || bytes != self.table {
             let mut bad = BadLines::default();
             let mounts = mounts(bytes, &mut bad);
@@ -126,10 +128,16 @@ impl Group for Mounts {
         self.prober.ask(paths, |index, outcome| match outcome {
             Outcome::Answered(Ok(usage)) => push(&targets[index], metrics, &usage, run),
             Outcome::Answered(Err(error)) => {
-                run.skipped.count(What::Mount, Why::of(&error), &targets[index].path, &error);
+                run.skipped
+                    .count(What::Mount, Why::of(&error), &targets[index].path, &error);
             }
             Outcome::Unanswered => {
-                run.skipped.count(What::Mount, Why::Timeout, &targets[index].path, &"no answer");
+                run.skipped.count(
+                    What::Mount,
+                    Why::Timeout,
+                    &targets[index].path,
+                    &"no answer",
+                );
             }
         });
     }
@@ -165,8 +173,16 @@ fn targets(mounts: Vec<Mount>, rootfs: &Path, metrics: &[Metric<Pick>]) -> Vec<T
             continue;
         }
         let path = under(rootfs, &mount.point);
-        let list = if may_hang(&mount.fs_type) { &mut remote } else { &mut targets };
-        list.push(Target { path, label, wanted_by });
+        let list = if may_hang(&mount.fs_type) {
+            &mut remote
+        } else {
+            &mut targets
+        };
+        list.push(Target {
+            path,
+            label,
+            wanted_by,
+        });
     }
     targets.append(&mut remote);
     targets
@@ -199,7 +215,9 @@ fn under(rootfs: &Path, point: &Path) -> Arc<Path> {
 /// path, unless the declaration names mount points itself.
 fn wanted(mounts: &[(Mount, String)], metric: &Metric<Pick>) -> Vec<usize> {
     let admitted = mounts.iter().enumerate().filter(|(_, (mount, label))| {
-        metric.filter.admits(&[label, &mount.device, &mount.fs_type])
+        metric
+            .filter
+            .admits(&[label, &mount.device, &mount.fs_type])
     });
     let mut admitted: Vec<usize> = admitted.map(|(index, _)| index).collect();
     if !metric.filter.includes(MOUNT_POINT) {
@@ -238,8 +256,13 @@ mod tests {
     #[test]
     fn usage_is_that_of_df() {
         // 5 % kept for root: df says 74 % of 1000 blocks, rounded up.
-        let usage =
-            Usage { block_size: 4096, blocks: 1000, free: 300, available: 250, ..Usage::default() };
+        let usage = Usage {
+            block_size: 4096,
+            blocks: 1000,
+            free: 300,
+            available: 250,
+            ..Usage::default()
+        };
         let used = usage.used_percent().unwrap();
         assert!((used - 700.0 / 950.0 * 100.0).abs() < 1e-9, "{used}");
         assert!((usage.total_bytes() - 4_096_000.0).abs() < 1e-9);

@@ -35,12 +35,18 @@ pub(super) fn interfaces_group(
     if metrics.is_empty() {
         return None;
     }
-    Some(Box::new(Interfaces { file: roots.net("dev"), metrics, known: Vec::new() }))
+    Some(Box::new(Interfaces {
+        file: roots.net("dev"),
+        metrics,
+        known: Vec::new(),
+    }))
 }
 
 impl Group for Interfaces {
     fn collect(&mut self, run: &mut Run<'_>) {
-        let Some((bytes, path)) = run.optional(&mut self.file) else { return };
+        let Some((bytes, path)) = run.optional(&mut self.file) else {
+            return;
+        };
         let (mut place, mut bad) = (0, BadLines::default());
         for interface in interfaces(bytes) {
             let interface = match interface {
@@ -50,7 +56,11 @@ impl Group for Interfaces {
                     continue;
                 }
             };
-            if self.known.get(place).is_none_or(|known| *known.name != *interface.name) {
+            if self
+                .known
+                .get(place)
+                .is_none_or(|known| *known.name != *interface.name)
+            {
                 self.known.truncate(place);
                 self.known.push(Known::new(interface.name, &self.metrics));
             }
@@ -73,8 +83,15 @@ impl Group for Interfaces {
 impl Known {
     fn new(name: &[u8], metrics: &[Metric<Pick>]) -> Self {
         let label = String::from_utf8_lossy(name).into_owned();
-        let admitted = metrics.iter().map(|metric| metric.filter.admits(&[&label])).collect();
-        Self { name: name.into(), label, admitted }
+        let admitted = metrics
+            .iter()
+            .map(|metric| metric.filter.admits(&[&label]))
+            .collect();
+        Self {
+            name: name.into(),
+            label,
+            admitted,
+        }
     }
 }
 
@@ -88,11 +105,16 @@ pub(super) fn sockets_group(
     roots: &Roots<'_>,
     declared: &[(MetricId, Declared)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| matches!(figure, Figure::Sockets).then_some(()));
+    let metrics = Metric::all(declared, |figure| {
+        matches!(figure, Figure::Sockets).then_some(())
+    });
     if metrics.is_empty() {
         return None;
     }
-    Some(Box::new(Sockets { files: [roots.net("tcp"), roots.net("tcp6")], metrics }))
+    Some(Box::new(Sockets {
+        files: [roots.net("tcp"), roots.net("tcp6")],
+        metrics,
+    }))
 }
 
 impl Group for Sockets {

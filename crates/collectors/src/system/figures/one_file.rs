@@ -24,7 +24,9 @@ struct OneFile<T> {
 
 impl<T> Group for OneFile<T> {
     fn collect(&mut self, run: &mut Run<'_>) {
-        let Some((bytes, path)) = run.read(&mut self.file, self.may_lack) else { return };
+        let Some((bytes, path)) = run.read(&mut self.file, self.may_lack) else {
+            return;
+        };
         let mut bad = BadLines::default();
         let parsed = (self.parse)(bytes, &mut bad);
         run.account(path, &bad, parsed.is_some());
@@ -46,7 +48,12 @@ fn group<T: 'static>(
     if metrics.is_empty() {
         return None;
     }
-    Some(Box::new(OneFile { file, may_lack, parse, metrics }))
+    Some(Box::new(OneFile {
+        file,
+        may_lack,
+        parse,
+        metrics,
+    }))
 }
 
 pub(super) fn memory_group(

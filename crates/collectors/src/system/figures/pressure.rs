@@ -34,7 +34,9 @@ impl Group for Pressures {
     fn collect(&mut self, run: &mut Run<'_>) {
         let mut complete = true;
         for (resource, file) in RESOURCES.iter().zip(&mut self.files) {
-            let Some((bytes, path)) = run.optional(file) else { continue };
+            let Some((bytes, path)) = run.optional(file) else {
+                continue;
+            };
             let mut bad = BadLines::default();
             let found = pressure(bytes, &mut bad);
             run.account(path, &bad, found.iter().any(Option::is_some));

@@ -1,9 +1,8 @@
 //! Temperatures of the hardware monitors, or else of the thermal zones.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use bellwether_core::MetricId;
 
@@ -39,13 +38,18 @@ pub(super) fn group(
     declared: &[(MetricId, Declared)],
     prober: Prober<Chip>,
 ) -> Option<Box<dyn Group>> {
-    let metrics =
-        Metric::all(declared, |figure| matches!(figure, Figure::Temperature).then_some(()));
+    let metrics = Metric::all(declared, |figure| {
+        matches!(figure, Figure::Temperature).then_some(())
+    });
     if metrics.is_empty() {
         return None;
     }
     let folders = ["class/hwmon", "class/thermal"].map(|folder| roots.sysfs.join(folder));
-    Some(Box::new(Sensors { folders, prober, metrics }))
+    Some(Box::new(Sensors {
+        folders,
+        prober,
+        metrics,
+    }))
 }
 
 impl Group for Sensors {
@@ -61,7 +65,9 @@ impl Group for Sensors {
 
 /// The chips of `folder` that have temperatures.
 fn ask(prober: &mut Prober<Chip>, folder: &Path, skipped: &Skipped) -> Vec<Chip> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut paths: Vec<Arc<Path>> = entries.flatten().map(|entry| entry.path().into()).collect();
     paths.sort_unstable();
     let mut chips: Vec<Chip> = Vec::new();
@@ -110,7 +116,9 @@ impl Chip {
         let device = path.join("device");
         // Drivers of the old interface put name and sensors with the device.
         let places = [path, &device];
-        let name = places.iter().find_map(|place| text(&place.join("name")).ok());
+        let name = places
+            .iter()
+            .find_map(|place| text(&place.join("name")).ok());
         let name = name.filter(|name| !name.is_empty());
         let link = fs::read_link(&device).ok();
         let device_name = link.map(|link| last_part(&fs::canonicalize(&device).unwrap_or(link)));
@@ -124,14 +132,22 @@ impl Chip {
         };
         let mut inputs = Vec::new();
         for place in places {
-            inputs.extend(temperature_inputs(place)?.into_iter().map(|input| (input, place)));
+            inputs.extend(
+                temperature_inputs(place)?
+                    .into_iter()
+                    .map(|input| (input, place)),
+            );
         }
         inputs.sort();
         inputs.dedup_by(|later, first| later.0 == first.0);
         let mut sensors: Vec<String> = Vec::with_capacity(inputs.len());
         for (input, place) in inputs {
             let label = text(&place.join(format!("{input}_label"))).unwrap_or_default();
-            let mut sensor = if label.is_empty() { input.clone() } else { label };
+            let mut sensor = if label.is_empty() {
+                input.clone()
+            } else {
+                label
+            };
             // Sensors of one chip can carry one label; the later ones are told by their file,
             // whether or not the first can be read.
             if sensors.contains(&sensor) {
@@ -145,7 +161,10 @@ impl Chip {
 
     fn read_zone(path: &Path, kind: &Path) -> io::Result<Self> {
         let label = format!("{}-{}", text(kind)?, last_part(path));
-        let mut chip = Self { label, ..Self::default() };
+        let mut chip = Self {
+            label,
+            ..Self::default()
+        };
         if path.join("temp").exists() {
             chip.add("temp".to_owned(), path.join("temp"));
         }
@@ -167,7 +186,9 @@ fn temperature_inputs(folder: &Path) -> io::Result<Vec<String>> {
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
     let inputs = names.filter_map(|name| name.strip_suffix("_input").map(str::to_owned));
     Ok(inputs.filter(|name| name.starts_with("temp")).collect())
 }
@@ -186,5 +207,8 @@ fn text(path: &Path) -> io::Result<String> {
 }
 
 fn last_part(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }

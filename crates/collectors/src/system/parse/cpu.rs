@@ -5,8 +5,9 @@ use super::{BadLines, Malformed, decimal, fields, lines, number, percent, total}
 
 /// Names of the modes in the order of /proc/stat. Time of guests is in `user` and `nice` already:
 /// the two further columns only say which part of those it was.
-pub(in super::super) const MODES: [&str; 8] =
-    ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
+pub(in super::super) const MODES: [&str; 8] = [
+    "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal",
+];
 const IDLE: usize = 3;
 const IOWAIT: usize = 4;
 
@@ -94,7 +95,11 @@ fn figure_of(bytes: &[u8], key: &[u8], bad: &mut BadLines) -> Option<u64> {
     if found.is_none() {
         let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
         let start = at + 1 - key.len();
-        bad.add(Malformed::line(line, "a number of tasks", &bytes[start..at + end]));
+        bad.add(Malformed::line(
+            line,
+            "a number of tasks",
+            &bytes[start..at + end],
+        ));
     }
     found
 }
@@ -116,7 +121,11 @@ fn ticks<'a>(mut columns: impl Iterator<Item = &'a [u8]>) -> Option<Core> {
 pub(in super::super) fn mean_megahertz(bytes: &[u8], bad: &mut BadLines) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0_u32);
     for (at, line) in lines(bytes).filter(|(_, line)| line.starts_with(b"cpu MHz")) {
-        match fields(line).last().and_then(decimal).filter(|value| *value >= 0.0) {
+        match fields(line)
+            .last()
+            .and_then(decimal)
+            .filter(|value| *value >= 0.0)
+        {
             Some(value) => {
                 sum += value;
                 count += 1;
@@ -145,7 +154,12 @@ mod tests {
     fn guest_time_is_not_counted_twice() {
         let text = b"cpu  100 10 5 50 5 0 0 0 90 9\ncpu0 100 10 5 50 5 0 0 0 90 9\n";
         // 115 of 170 ticks, not 214 of 269.
-        let busy = read(text).0.all.unwrap().busy_percent(&Core::default()).unwrap();
+        let busy = read(text)
+            .0
+            .all
+            .unwrap()
+            .busy_percent(&Core::default())
+            .unwrap();
         assert!((busy - 115.0 / 170.0 * 100.0).abs() < 1e-9, "{busy}");
     }
 
@@ -168,14 +182,24 @@ mod tests {
     #[test]
     fn a_view_that_began_again_is_a_share_of_its_new_ticks() {
         let before = core([1000, 0, 1000, 90_000, 500, 0, 0, 0]);
-        assert_eq!(core([30, 0, 20, 50, 0, 0, 0, 0]).busy_percent(&before), Some(50.0));
+        assert_eq!(
+            core([30, 0, 20, 50, 0, 0, 0, 0]).busy_percent(&before),
+            Some(50.0)
+        );
     }
 
     #[test]
     fn cores_keep_their_numbers() {
         let (times, bad) = read(b"cpu 1 2 3 4\ncpu2 0 0 0 0\ncpu0 1 2 3 4\nintr 5\ncpux\nprocs_running 3\nprocs_blocked 12");
-        assert_eq!((times.running, times.blocked), (Some(3), None), "a cut number is not believed");
-        assert_eq!(times.cores.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(
+            (times.running, times.blocked),
+            (Some(3), None),
+            "a cut number is not believed"
+        );
+        assert_eq!(
+            times.cores.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            [0, 2]
+        );
         assert_eq!(times.all.unwrap().ticks, [1, 2, 3, 4, 0, 0, 0, 0]);
         assert!(bad.is_empty());
     }
@@ -187,9 +211,16 @@ mod tests {
               cpu2 9 9 9 9\nprocs_running x\nprocs_blocked 4\n",
         );
         assert!(times.all.is_some());
-        let cores: Vec<_> = times.cores.iter().map(|(id, core)| (*id, core.is_some())).collect();
+        let cores: Vec<_> = times
+            .cores
+            .iter()
+            .map(|(id, core)| (*id, core.is_some()))
+            .collect();
         assert_eq!(cores, [(0, false), (1, false), (2, true)]);
-        assert_eq!((times.running, times.blocked, bad.count()), (None, Some(4), 4));
+        assert_eq!(
+            (times.running, times.blocked, bad.count()),
+            (None, Some(4), 4)
+        );
         let (times, bad) = read(b"cpu 1 x 3 4\ncpu0 1 2 3 4\n");
         assert_eq!((times.all, times.cores.len(), bad.count()), (None, 1, 1));
     }
@@ -204,13 +235,19 @@ mod tests {
                 "cpu 1 2 3 4\ncpu0 1 2",
                 "line 2: expected a processor and its ticks, found \"cpu0 1 2\"",
             ),
-            ("cpu 1 x 3 4\n", "line 1: expected a processor and its ticks, found \"cpu 1 x 3 4\""),
+            (
+                "cpu 1 x 3 4\n",
+                "line 1: expected a processor and its ticks, found \"cpu 1 x 3 4\"",
+            ),
             (
                 "cpu 1 2 3 4\ncpu0 1 2 3 4\nprocs_running -1\n",
                 "line 3: expected a number of tasks, found \"procs_running -1\"",
             ),
         ] {
-            assert_eq!(read(text.as_bytes()).1.first().unwrap().to_string(), expected);
+            assert_eq!(
+                read(text.as_bytes()).1.first().unwrap().to_string(),
+                expected
+            );
         }
     }
 
@@ -221,7 +258,10 @@ mod tests {
         assert_eq!(mean_megahertz(text, &mut bad), Some(1500.25));
         assert_eq!(mean_megahertz(b"processor: 0\n", &mut bad), None);
         assert!(bad.is_empty());
-        assert_eq!(mean_megahertz(b"cpu MHz : fast\ncpu MHz : 5\n", &mut bad), Some(5.0));
+        assert_eq!(
+            mean_megahertz(b"cpu MHz : fast\ncpu MHz : 5\n", &mut bad),
+            Some(5.0)
+        );
         assert_eq!(bad.count(), 1);
     }
 }

@@ -26,7 +26,10 @@ pub(in super::super) fn disks<'a>(bytes: &'a [u8], bad: &mut BadLines) -> Vec<Di
     for (at, line) in lines(bytes) {
         let mut columns = fields(line).skip(2);
         let name = columns.next().unwrap_or_default();
-        let disk = Disk { name, totals: counters(columns) };
+        let disk = Disk {
+            name,
+            totals: counters(columns),
+        };
         let new = !name.is_empty() && names.insert(name);
         if new {
             found.push(disk);
@@ -68,7 +71,11 @@ fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
 /// the `p` that follows another digit, is a device as well: `sda1` of `sda`, `nvme0n1p2` of
 /// `nvme0n1`; but `dm-0`, `md127`, and an `xvda1` without an `xvda` are disks of their own.
 pub(in super::super) fn is_partition(name: &[u8], exists: impl Fn(&[u8]) -> bool) -> bool {
-    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = name
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let stem = &name[..name.len() - digits];
     if digits == 0 || stem.is_empty() {
         return false;
@@ -109,7 +116,14 @@ mod tests {
             .collect();
         assert_eq!(
             partitions,
-            [&b"sda1"[..], b"sda10", b"nvme0n1p1", b"md127p1", b"mmcblk0p2", b"cciss/c0d0p1"]
+            [
+                &b"sda1"[..],
+                b"sda10",
+                b"nvme0n1p1",
+                b"md127p1",
+                b"mmcblk0p2",
+                b"cciss/c0d0p1"
+            ]
         );
     }
 
@@ -124,7 +138,11 @@ mod tests {
             ("nvmec1n1", None),
             ("sda", None),
         ] {
-            assert_eq!(multipath_head(path.as_bytes()), head.map(|head| head.into()), "{path}");
+            assert_eq!(
+                multipath_head(path.as_bytes()),
+                head.map(|head| head.into()),
+                "{path}"
+            );
         }
     }
 
@@ -133,7 +151,13 @@ mod tests {
         let mut bad = BadLines::default();
         let line = b" 8 0 sda 10 0 4 0 20 0 8 0 4294967295 7 0\n";
         let found = disks(line, &mut bad);
-        assert_eq!(found, [Disk { name: b"sda", totals: Some([2048, 4096, 10, 20, 7]) }]);
+        assert_eq!(
+            found,
+            [Disk {
+                name: b"sda",
+                totals: Some([2048, 4096, 10, 20, 7])
+            }]
+        );
         assert!(bad.is_empty());
     }
 
@@ -143,10 +167,18 @@ mod tests {
             8 0 sda 1 1 1 1 1 1 1 1 1 1 1\n8 48 sdd 18446744073709551615 0 4 0 20 0 8 0 0 7 0\n8\n";
         let mut bad = BadLines::default();
         let found = disks(text, &mut bad);
-        let read: Vec<_> = found.iter().map(|disk| (disk.name, disk.totals.is_some())).collect();
+        let read: Vec<_> = found
+            .iter()
+            .map(|disk| (disk.name, disk.totals.is_some()))
+            .collect();
         assert_eq!(
             read,
-            [(&b"sda"[..], true), (b"sdb", false), (b"s\xffc", true), (b"sdd", false)]
+            [
+                (&b"sda"[..], true),
+                (b"sdb", false),
+                (b"s\xffc", true),
+                (b"sdd", false)
+            ]
         );
         assert_eq!(bad.count(), 4);
         assert_eq!(

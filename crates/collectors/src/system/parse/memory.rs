@@ -53,7 +53,9 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
     for (at, line) in lines(bytes) {
         let mut columns = fields(line);
         let key = columns.next().unwrap_or_default();
-        let Some(index) = KEYS.iter().position(|known| *known == key) else { continue };
+        let Some(index) = KEYS.iter().position(|known| *known == key) else {
+            continue;
+        };
         let kibibytes = columns.next().and_then(number);
         let value = kibibytes.and_then(|value| value.checked_mul(1024));
         // The unit ends the line: without it the line is cut, and so may be its number.
@@ -64,8 +66,17 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
             bad.add(Malformed::line(at, "a size in kB", line));
         }
     }
-    let [total, available, swap_total, swap_free, free, buffers, cached, reclaimable, shared] =
-        found;
+    let [
+        total,
+        available,
+        swap_total,
+        swap_free,
+        free,
+        buffers,
+        cached,
+        reclaimable,
+        shared,
+    ] = found;
     if total.is_none() && !spoilt[0] {
         bad.add(Malformed::missing("MemTotal"));
     }
@@ -74,20 +85,29 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
     // Kernels before 3.14 and some containers do not say what is available; this is what procps
     // falls back to.
     let estimate = || {
-        let reusable = buffers?.saturating_add(cached?).saturating_add(reclaimable.unwrap_or(0));
+        let reusable = buffers?
+            .saturating_add(cached?)
+            .saturating_add(reclaimable.unwrap_or(0));
         Some(free?.saturating_add(reusable.saturating_sub(shared.unwrap_or(0))))
     };
     // In some containers the total is theirs and what is available the host's; procps and psutil
     // take what is free then.
     let fits = |size: &u64| total.is_none_or(|total| *size <= total);
-    let available = available.or_else(estimate).filter(fits).or(free).filter(fits);
+    let available = available
+        .or_else(estimate)
+        .filter(fits)
+        .or(free)
+        .filter(fits);
     if available.is_none() && !spoilt[1] {
         bad.add(Malformed::missing("credible MemAvailable"));
     }
     let [swap_total, swap_free] = match [swap_total, swap_free] {
         // A kernel without swap space may leave both out.
         [None, None] if !spoilt[2] && !spoilt[3] => [Some(0), Some(0)],
-        [total, free] => [total, free.filter(|free| total.is_none_or(|total| *free <= total))],
+        [total, free] => [
+            total,
+            free.filter(|free| total.is_none_or(|total| *free <= total)),
+        ],
     };
     if swap_total.is_none() && !spoilt[2] {
         bad.add(Malformed::missing("SwapTotal"));
@@ -95,7 +115,12 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
     if swap_free.is_none() && !spoilt[3] && swap_total != Some(0) {
         bad.add(Malformed::missing("credible SwapFree"));
     }
-    Some(Memory { total, available, swap_total, swap_free })
+    Some(Memory {
+        total,
+        available,
+        swap_total,
+        swap_free,
+    })
 }
 
 /// Traffic with the swap space since the boot, in bytes; `None` where its line is bad.
@@ -108,7 +133,10 @@ pub(in super::super) struct Paging {
 /// Reads /proc/vmstat. A kernel without swapping has no such lines: nothing was swapped.
 pub(in super::super) fn paging(bytes: &[u8], bad: &mut BadLines) -> Option<Paging> {
     let page = procfs::page_size() as f64;
-    let mut paging = Paging { swapped_in: None, swapped_out: None };
+    let mut paging = Paging {
+        swapped_in: None,
+        swapped_out: None,
+    };
     let (mut known, mut swaps) = (false, false);
     for (at, line) in lines(bytes) {
         let slot = match fields(line).next() {
@@ -121,14 +149,20 @@ pub(in super::super) fn paging(bytes: &[u8], bad: &mut BadLines) -> Option<Pagin
             _ => continue,
         };
         swaps = true;
-        *slot = fields(line).nth(1).and_then(total).map(|pages| page * pages as f64);
+        *slot = fields(line)
+            .nth(1)
+            .and_then(total)
+            .map(|pages| page * pages as f64);
         known |= slot.is_some();
         if slot.is_none() {
             bad.add(Malformed::line(at, "a number", line));
         }
     }
     if !swaps {
-        paging = Paging { swapped_in: Some(0.0), swapped_out: Some(0.0) };
+        paging = Paging {
+            swapped_in: Some(0.0),
+            swapped_out: Some(0.0),
+        };
     } else if bad.is_empty() && (paging.swapped_in.is_none() || paging.swapped_out.is_none()) {
         bad.add(Malformed::missing("line \"pswpin\" or \"pswpout\""));
     }
@@ -144,7 +178,10 @@ mod tests {
 
     fn read(text: &str) -> (Memory, u64) {
         let mut bad = BadLines::default();
-        (memory(text.as_bytes(), &mut bad).unwrap_or_default(), bad.count())
+        (
+            memory(text.as_bytes(), &mut bad).unwrap_or_default(),
+            bad.count(),
+        )
     }
 
     fn about(found: Option<f64>, expected: f64) -> bool {
@@ -157,7 +194,10 @@ mod tests {
             "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 250 kB\nSwapTotal: 8 kB\n\
              SwapFree: 6 kB\n",
         );
-        assert_eq!((memory.total, memory.used(), bad), (Some(1_024_000), Some(768_000), 0));
+        assert_eq!(
+            (memory.total, memory.used(), bad),
+            (Some(1_024_000), Some(768_000), 0)
+        );
         assert!(about(memory.used_percent(), 75.0) && about(memory.swap_percent(), 25.0));
     }
 
@@ -168,7 +208,10 @@ mod tests {
              Shmem: 4 kB\nSReclaimable: 3 kB\n",
         );
         assert_eq!((memory.available, bad), (Some(34 * 1024), 0));
-        assert_eq!((memory.swap_used(), memory.swap_percent()), (Some(0), Some(0.0)));
+        assert_eq!(
+            (memory.swap_used(), memory.swap_percent()),
+            (Some(0), Some(0.0))
+        );
     }
 
     #[test]
@@ -179,10 +222,17 @@ mod tests {
         assert!(about(memory.used_percent(), 80.9), "{memory:?}");
         assert_eq!(bad, 0);
         // An estimate that does not fit is no better.
-        let (memory, _) = read(&text.replace("MemAvailable", "Other").replace("100000", "9000000"));
+        let (memory, _) = read(
+            &text
+                .replace("MemAvailable", "Other")
+                .replace("100000", "9000000"),
+        );
         assert!(about(memory.used_percent(), 80.9), "{memory:?}");
         let (memory, bad) = read(&text.replace("200000", "2000000"));
-        assert_eq!((memory.used(), memory.total.is_some(), bad), (None, true, 1));
+        assert_eq!(
+            (memory.used(), memory.total.is_some(), bad),
+            (None, true, 1)
+        );
     }
 
     #[test]
@@ -191,17 +241,33 @@ mod tests {
                     SwapTotal: 0 kB\nSwapFree: 18446744073709346016 kB\n";
         let (memory, bad) = read(text);
         assert!(about(memory.used_percent(), 58.9), "{memory:?}");
-        assert_eq!((memory.swap_used(), memory.swap_percent(), bad), (Some(0), Some(0.0), 1));
+        assert_eq!(
+            (memory.swap_used(), memory.swap_percent(), bad),
+            (Some(0), Some(0.0), 1)
+        );
         let (memory, bad) = read(&text.replace("SwapTotal: 0", "SwapTotal: 8"));
-        assert_eq!((memory.swap_total, memory.swap_used(), bad), (Some(8192), None, 1));
+        assert_eq!(
+            (memory.swap_total, memory.swap_used(), bad),
+            (Some(8192), None, 1)
+        );
         let (memory, bad) = read(&text.replace("SwapTotal: 0 kB", "SwapTotal: -1 kB"));
-        assert_eq!((memory.swap_total, memory.swap_percent(), bad), (None, None, 2));
+        assert_eq!(
+            (memory.swap_total, memory.swap_percent(), bad),
+            (None, None, 2)
+        );
         assert!(about(memory.used_percent(), 58.9), "{memory:?}");
         let (memory, bad) =
             read("MemTotal: 9 kB\nMemAvailable: 1 kB\nSwapTotal: 2 kB\nSwapFree: 3 kB\n");
-        assert_eq!((memory.swap_used(), bad), (None, 1), "more is free than there is");
+        assert_eq!(
+            (memory.swap_used(), bad),
+            (None, 1),
+            "more is free than there is"
+        );
         let (memory, bad) = read("MemTotal: x kB\nMemAvailable: 1 kB\n");
-        assert_eq!((memory.available, memory.used(), bad), (Some(1024), None, 1));
+        assert_eq!(
+            (memory.available, memory.used(), bad),
+            (Some(1024), None, 1)
+        );
     }
 
     #[test]
@@ -209,7 +275,11 @@ mod tests {
         for (text, expected, usable) in [
             ("", "no MemTotal in it", false),
             ("MemTotal: 5 kB\n", "no credible MemAvailable in it", true),
-            ("MemTotal: 12", "line 1: expected a size in kB, found \"MemTotal: 12\"", false),
+            (
+                "MemTotal: 12",
+                "line 1: expected a size in kB, found \"MemTotal: 12\"",
+                false,
+            ),
             (
                 "MemTotal: 18446744073709551615 kB",
                 "line 1: expected a size in kB, found \"MemTotal: 18446744073709551615 kB\"",
@@ -217,7 +287,11 @@ mod tests {
             ),
         ] {
             let mut bad = BadLines::default();
-            assert_eq!(memory(text.as_bytes(), &mut bad).is_some(), usable, "{text}");
+            assert_eq!(
+                memory(text.as_bytes(), &mut bad).is_some(),
+                usable,
+                "{text}"
+            );
             assert_eq!(bad.first().unwrap().to_string(), expected);
         }
     }
@@ -228,13 +302,25 @@ mod tests {
         let read = |text: &[u8]| {
             let mut bad = BadLines::default();
             let paging = paging(text, &mut bad);
-            (paging.map(|paging| (paging.swapped_in, paging.swapped_out)), bad.count())
+            (
+                paging.map(|paging| (paging.swapped_in, paging.swapped_out)),
+                bad.count(),
+            )
         };
         let both = (Some(2.0 * page), Some(3.0 * page));
-        assert_eq!(read(b"nr_free_pages 9\npswpin 2\npswpout 3\n"), (Some(both), 0));
-        assert_eq!(read(b"nr_free_pages 9\n"), (Some((Some(0.0), Some(0.0))), 0));
+        assert_eq!(
+            read(b"nr_free_pages 9\npswpin 2\npswpout 3\n"),
+            (Some(both), 0)
+        );
+        assert_eq!(
+            read(b"nr_free_pages 9\n"),
+            (Some((Some(0.0), Some(0.0))), 0)
+        );
         assert_eq!(read(b""), (None, 1));
         let one = (None, Some(3.0 * page));
-        assert_eq!(read(b"nr_free_pages 9\npswpin x\npswpout 3\n"), (Some(one), 1));
+        assert_eq!(
+            read(b"nr_free_pages 9\npswpin x\npswpout 3\n"),
+            (Some(one), 1)
+        );
     }
 }

@@ -60,7 +60,13 @@ fn mount(line: &[u8]) -> Option<Mount> {
     // Options end the line; without them it is cut.
     columns.next()?;
     let point = PathBuf::from(OsString::from_vec(point));
-    Some(Mount { point, device, fs_type, id, whole: root == b"/" })
+    Some(Mount {
+        point,
+        device,
+        fs_type,
+        id,
+        whole: root == b"/",
+    })
 }
 
 /// The kernel writes blank, tab, newline, backslash and `#` as `\040`.
@@ -69,7 +75,12 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
         match after {
-            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] if *first == b'\\' => {
+            [
+                a @ b'0'..=b'3',
+                b @ b'0'..=b'7',
+                c @ b'0'..=b'7',
+                after @ ..,
+            ] if *first == b'\\' => {
                 out.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
                 rest = after;
             }
@@ -100,8 +111,14 @@ mod tests {
         let (mounts, bad) = read(text);
         assert!(bad.is_empty());
         assert_eq!(mounts[0].point, PathBuf::from("/a b"));
-        assert_eq!((mounts[0].device.as_str(), mounts[0].fs_type.as_str()), ("/dev/sda1", "ext4"));
-        assert_eq!((mounts[0].id.as_slice(), mounts[0].whole), (&b"8:1"[..], true));
+        assert_eq!(
+            (mounts[0].device.as_str(), mounts[0].fs_type.as_str()),
+            ("/dev/sda1", "ext4")
+        );
+        assert_eq!(
+            (mounts[0].id.as_slice(), mounts[0].whole),
+            (&b"8:1"[..], true)
+        );
         assert_eq!(mounts[1].point.as_os_str().as_bytes(), b"/caf\xe9");
         assert_eq!((mounts[1].device.as_str(), mounts[1].whole), ("", false));
         assert_eq!(unescape(b"\\134\\400\\04"), b"\\\\400\\04");
@@ -113,7 +130,10 @@ mod tests {
             3 1 8:3 / /m rw - nfs c rw\n";
         let (mounts, bad) = read(text);
         assert!(bad.is_empty());
-        assert_eq!(mounts.iter().map(|m| m.device.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(
+            mounts.iter().map(|m| m.device.as_str()).collect::<Vec<_>>(),
+            ["a", "c"]
+        );
     }
 
     #[test]
@@ -127,13 +147,19 @@ mod tests {
     fn what_is_cut_or_garbled_is_named() {
         for (text, expected) in [
             ("", "no mount in it"),
-            ("1 0 8:1 / / rw - ext4", "line 1: expected a mount, found \"1 0 8:1 / / rw - ext4\""),
+            (
+                "1 0 8:1 / / rw - ext4",
+                "line 1: expected a mount, found \"1 0 8:1 / / rw - ext4\"",
+            ),
             (
                 "1 0 8:1 / x rw - a b c",
                 "line 1: expected a mount, found \"1 0 8:1 / x rw - a b c\"",
             ),
         ] {
-            assert_eq!(read(text.as_bytes()).1.first().unwrap().to_string(), expected);
+            assert_eq!(
+                read(text.as_bytes()).1.first().unwrap().to_string(),
+                expected
+            );
         }
     }
 }

@@ -23,9 +23,12 @@ pub(in super::super) fn interfaces(
     // Two lines of headings; a file without them is not the one that was asked for.
     let headings = bytes.iter().filter(|byte| **byte == b'|').count() >= 4;
     let missing = (!headings).then(|| Err(Malformed::missing("heading")));
-    let rows = lines(bytes).filter(|(_, line)| !line.contains(&b'|')).map(|(at, line)| {
-        interface(line).ok_or_else(|| Malformed::line(at, "an interface and its counters", line))
-    });
+    let rows = lines(bytes)
+        .filter(|(_, line)| !line.contains(&b'|'))
+        .map(|(at, line)| {
+            interface(line)
+                .ok_or_else(|| Malformed::line(at, "an interface and its counters", line))
+        });
     missing.into_iter().chain(rows)
 }
 
@@ -34,7 +37,13 @@ fn interface(line: &[u8]) -> Option<Interface<'_>> {
     let colon = line.iter().rposition(|byte| *byte == b':')?;
     let name = line[..colon].trim_ascii();
     let columns: [u64; 12] = totals(&mut fields(&line[colon + 1..]))?;
-    let [bytes_received, packets_received, errors_in, dropped_in, sent @ ..] = columns;
+    let [
+        bytes_received,
+        packets_received,
+        errors_in,
+        dropped_in,
+        sent @ ..,
+    ] = columns;
     let [.., bytes_sent, packets_sent, errors_out, dropped_out] = sent;
     (!name.is_empty()).then_some(Interface {
         name,
@@ -98,8 +107,18 @@ mod tests {
         let text = format!("{HEADINGS}  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n");
         let found = interfaces(text.as_bytes()).next().unwrap().unwrap();
         assert_eq!(found.name, b"eth0");
-        assert_eq!((found.bytes_received, found.packets_received, found.errors_in), (1, 2, 3));
-        assert_eq!((found.bytes_sent, found.packets_sent, found.errors_out), (9, 10, 11));
+        assert_eq!(
+            (
+                found.bytes_received,
+                found.packets_received,
+                found.errors_in
+            ),
+            (1, 2, 3)
+        );
+        assert_eq!(
+            (found.bytes_sent, found.packets_sent, found.errors_out),
+            (9, 10, 11)
+        );
         assert_eq!((found.dropped_in, found.dropped_out), (4, 12));
     }
 
@@ -117,7 +136,9 @@ mod tests {
             b"\n",
         ]
         .concat();
-        let names: Vec<_> = interfaces(&text).map(|found| found.unwrap().name.to_vec()).collect();
+        let names: Vec<_> = interfaces(&text)
+            .map(|found| found.unwrap().name.to_vec())
+            .collect();
         assert_eq!(names, [&b"eth0"[..], b"eth0:1", b"w\xff\""]);
     }
 
@@ -126,7 +147,10 @@ mod tests {
         let cut = format!("{HEADINGS} lo: 1 2 3");
         for (text, expected) in [
             ("", "no heading in it"),
-            (&cut, "line 3: expected an interface and its counters, found \" lo: 1 2 3\""),
+            (
+                &cut,
+                "line 3: expected an interface and its counters, found \" lo: 1 2 3\"",
+            ),
         ] {
             let error = interfaces(text.as_bytes()).find_map(Result::err).unwrap();
             assert_eq!(error.to_string(), expected);
@@ -138,11 +162,16 @@ mod tests {
         let text = b"  sl  local_address rem_address   st tx_queue\n\
             0: 0100007F:1F90 00000000:0000 0A 0:0\n1: 0100007F:1F90 00000000:0000 01 0:0\n";
         let mut states = TcpStates::default();
-        lines(text).try_for_each(|(at, line)| states.add_line(at, line)).unwrap();
+        lines(text)
+            .try_for_each(|(at, line)| states.add_line(at, line))
+            .unwrap();
         assert_eq!(states.counts[..2], [1, 0]);
         assert_eq!(states.counts[9], 1);
         for bad in ["0: a b 00 0:0", "0: a b 0D 0:0", "0: a b zz 0:0", "0: a"] {
-            assert!(TcpStates::default().add_line(1, bad.as_bytes()).is_err(), "{bad}");
+            assert!(
+                TcpStates::default().add_line(1, bad.as_bytes()).is_err(),
+                "{bad}"
+            );
         }
     }
 }

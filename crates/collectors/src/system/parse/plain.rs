@@ -25,7 +25,10 @@ fn refuse<T>(bad: &mut BadLines, expected: &str, bytes: &[u8]) -> Option<T> {
 /// Reads /proc/uptime: seconds since the boot.
 pub(in super::super) fn uptime(bytes: &[u8], bad: &mut BadLines) -> Option<f64> {
     let mut columns = fields(bytes);
-    match (columns.next().and_then(decimal), columns.next().and_then(decimal)) {
+    match (
+        columns.next().and_then(decimal),
+        columns.next().and_then(decimal),
+    ) {
         (Some(up), Some(_)) if up >= 0.0 => Some(up),
         _ => refuse(bad, "two times", bytes),
     }
@@ -65,9 +68,15 @@ mod tests {
     #[test]
     fn healthy_files() {
         let bad = &mut BadLines::default();
-        assert_eq!(load(b"0.57 0.28 0.20 3/102 15053\n", bad), Some([0.57, 0.28, 0.2]));
+        assert_eq!(
+            load(b"0.57 0.28 0.20 3/102 15053\n", bad),
+            Some([0.57, 0.28, 0.2])
+        );
         assert_eq!(uptime(b"2466177.52 99.10\n", bad), Some(2_466_177.52));
-        let expected = Descriptors { open: 969, max: 2_466_177 };
+        let expected = Descriptors {
+            open: 969,
+            max: 2_466_177,
+        };
         assert_eq!(descriptors(b"969\t0\t2466177\n", bad), Some(expected));
         assert_eq!(number_file(b"-5000\n"), Ok(-5000.0));
         assert!(bad.is_empty());
@@ -76,9 +85,14 @@ mod tests {
     #[test]
     fn cut_and_garbled_ones() {
         let bad = &mut BadLines::default();
-        for text in
-            [&b""[..], b"1", b"0.57 x 0.2 1/1 1", b"0.57 0.28 0.2", b"nan 1 1 1/1 1", b"\xff"]
-        {
+        for text in [
+            &b""[..],
+            b"1",
+            b"0.57 x 0.2 1/1 1",
+            b"0.57 0.28 0.2",
+            b"nan 1 1 1/1 1",
+            b"\xff",
+        ] {
             assert_eq!(load(text, bad), None, "{text:?}");
         }
         for text in [&b""[..], b"1.5", b"x 1", b"-1 1", b"\xff\xff"] {

@@ -66,8 +66,20 @@ mod tests {
         let some = "some avg10=4.50 avg60=0.91 avg300=0.00 total=681245\n";
         let both = format!("{some}full avg10=2.10 avg60=0.12 avg300=0.01 total=391926\n");
         let found = read(&both).0;
-        assert_eq!(found[0], Some(Stall { percent: [4.5, 0.91, 0.0], total: 681_245 }));
-        assert_eq!(found[1], Some(Stall { percent: [2.1, 0.12, 0.01], total: 391_926 }));
+        assert_eq!(
+            found[0],
+            Some(Stall {
+                percent: [4.5, 0.91, 0.0],
+                total: 681_245
+            })
+        );
+        assert_eq!(
+            found[1],
+            Some(Stall {
+                percent: [2.1, 0.12, 0.01],
+                total: 391_926
+            })
+        );
         assert_eq!(read(some).0[1], None);
         let (found, bad) = read(&both.replace("4.50", "x"));
         assert_eq!((found[0], found[1].is_some(), bad.count()), (None, true, 1));
@@ -77,7 +89,10 @@ mod tests {
     fn what_is_cut_or_garbled_is_named() {
         for (text, expected) in [
             ("", "no line \"some\" in it"),
-            ("some", "line 1: expected averages and a total, found \"some\""),
+            (
+                "some",
+                "line 1: expected averages and a total, found \"some\"",
+            ),
             (
                 "some avg10=nan avg60=0 avg300=0 total=1",
                 "line 1: expected averages and a total, found \

@@ -1,18 +1,18 @@
 //! A host on a copy of a fixture.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
+
+use bellwether_core::{Batch, Failure, LabelValues, MetricId, MonoMillis, Now};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, HumanDuration, parse};
 
 use super::super::collector::{Host, Setup};
 use super::super::figures::Usage;
 use super::super::probe::Question;
 use super::super::*;
-use bellwether_core::{Batch, Failure, LabelValues, MetricId, MonoMillis, Now};
-use bellwether_schema::{Decode, DecodeContext, Diagnostics, HumanDuration, parse};
 
 pub(super) const STEP: Duration = Duration::from_secs(10);
 
@@ -26,7 +26,9 @@ pub(super) struct Bench {
 }
 
 pub(super) fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/fixtures")
+        .join(name)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -65,7 +67,14 @@ pub(super) fn statvfs(path: &Path) -> io::Result<Usage> {
     }
     let inodes = if path.ends_with("boot") { 0 } else { 1000 };
     let (block_size, blocks, free, available) = (4096, 1_000_000, 300_000, 250_000);
-    Ok(Usage { block_size, blocks, free, available, inodes, inodes_free: inodes / 4 })
+    Ok(Usage {
+        block_size,
+        blocks,
+        free,
+        available,
+        inodes,
+        inodes_free: inodes / 4,
+    })
 }
 
 impl Bench {
@@ -83,7 +92,12 @@ impl Bench {
         copy(&fixture(fixture_name), folder.path());
         let declared = declared(declaration);
         let names = declared.iter().map(|metric| {
-            let labels = metric.def.labels.iter().map(|label| label.to_string()).collect();
+            let labels = metric
+                .def
+                .labels
+                .iter()
+                .map(|label| label.to_string())
+                .collect();
             (metric.def.name.to_string(), labels)
         });
         let names = names.collect();
@@ -99,8 +113,17 @@ impl Bench {
             skipped: Arc::clone(&skipped),
             statvfs,
         };
-        let now = Now { mono: MonoMillis(1_000), ..Now::default() };
-        Self { host: Host::new(&setup), folder, names, skipped, now }
+        let now = Now {
+            mono: MonoMillis(1_000),
+            ..Now::default()
+        };
+        Self {
+            host: Host::new(&setup),
+            folder,
+            names,
+            skipped,
+            now,
+        }
     }
 
     /// Collects, ten seconds after the last time.
@@ -112,13 +135,19 @@ impl Bench {
         for point in batch.iter() {
             let (name, labels) = &self.names[point.metric.0 as usize];
             let held = LabelValues::from_packed(point.labels);
-            let pairs: Vec<_> =
-                labels.iter().zip(held.iter()).map(|(k, v)| format!("{k}={v:?}")).collect();
+            let pairs: Vec<_> = labels
+                .iter()
+                .zip(held.iter())
+                .map(|(k, v)| format!("{k}={v:?}"))
+                .collect();
             let series = match pairs.as_slice() {
                 [] => name.clone(),
                 pairs => format!("{name}{{{}}}", pairs.join(",")),
             };
-            assert!(values.insert(series, point.numbers[0]).is_none(), "a series twice");
+            assert!(
+                values.insert(series, point.numbers[0]).is_none(),
+                "a series twice"
+            );
         }
         (values, result)
     }
@@ -138,6 +167,9 @@ impl Bench {
     }
 
     pub(super) fn skips(&self) -> Vec<(&'static str, &'static str, u64)> {
-        self.skipped.counts().filter(|(_, _, count)| *count > 0).collect()
+        self.skipped
+            .counts()
+            .filter(|(_, _, count)| *count > 0)
+            .collect()
     }
 }

@@ -1,29 +1,40 @@
 //! Mail: `email_configs`, and the `smtp_` keys of `global`.
 
+use bellwether_notify::owned_header;
 use bellwether_schema::{Key, Node, SourceLocation, Value};
 
 use super::super::fields::map;
 use super::{Maker, Otherwise, split};
-use bellwether_notify::owned_header;
 
 pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
     let to = it.fields.text("to");
     match to {
         Some((to, pos)) if to.contains("{{") => {
-            it.error("to", pos, "no template can stand here", Some("a channel for each recipient"));
+            it.error(
+                "to",
+                pos,
+                "no template can stand here",
+                Some("a channel for each recipient"),
+            );
         }
         Some((to, pos)) => it.made.put("recipients", split(to, pos)),
         None => it.error("to", it.pos, "missing key \"to\"", None),
     }
     match it.or_global("from", "smtp_from") {
         Some(from) => it.made.put("from", from),
-        None => it.error("from", it.pos, "neither `from` nor `smtp_from` in `global`", None),
+        None => it.error(
+            "from",
+            it.pos,
+            "neither `from` nor `smtp_from` in `global`",
+            None,
+        ),
     }
     let port = host(it);
     encryption(it, port.as_deref());
-    for (key, general, own) in
-        [("hello", "smtp_hello", "hello"), ("auth_username", "smtp_auth_username", "username")]
-    {
+    for (key, general, own) in [
+        ("hello", "smtp_hello", "hello"),
+        ("auth_username", "smtp_auth_username", "username"),
+    ] {
         if let Some(node) = it.or_global(key, general) {
             it.made.put(own, node);
         }
@@ -31,13 +42,27 @@ pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
     it.secret("auth_password", "smtp_auth_password", "password");
     for key in ["auth_secret", "auth_secret_file"] {
         if let Some(node) = it.or_global(key, &format!("smtp_{key}")) {
-            it.warn(key, node.pos, "there is no CRAM-MD5", Some("give `auth_password`"));
+            it.warn(
+                key,
+                node.pos,
+                "there is no CRAM-MD5",
+                Some("give `auth_password`"),
+            );
         }
     }
     if let Some(node) = it.or_global("auth_identity", "smtp_auth_identity") {
-        it.warn("auth_identity", node.pos, "`auth_identity` is not kept", None);
+        it.warn(
+            "auth_identity",
+            node.pos,
+            "`auth_identity` is not kept",
+            None,
+        );
     }
-    if it.fields.clone().text("html").is_some_and(|(html, _)| html.is_empty())
+    if it
+        .fields
+        .clone()
+        .text("html")
+        .is_some_and(|(html, _)| html.is_empty())
         && let Some(html) = it.fields.take("html")
     {
         it.made.put_raw("html", html.clone());
@@ -49,14 +74,25 @@ pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
 
 /// Takes the server; its port.
 fn host(it: &mut Maker<'_, '_, '_>) -> Option<String> {
-    let Some(Node { value: Value::Scalar(address), pos }) =
-        it.or_global("smarthost", "smtp_smarthost")
+    let Some(Node {
+        value: Value::Scalar(address),
+        pos,
+    }) = it.or_global("smarthost", "smtp_smarthost")
     else {
-        it.error("smarthost", it.pos, "neither `smarthost` nor `smtp_smarthost` in `global`", None);
+        it.error(
+            "smarthost",
+            it.pos,
+            "neither `smarthost` nor `smtp_smarthost` in `global`",
+            None,
+        );
         return None;
     };
     let (host, port) = address.rsplit_once(':').unwrap_or((&address, "25"));
-    it.made.put_text("smtp_server", host.trim_start_matches('[').trim_end_matches(']'), pos);
+    it.made.put_text(
+        "smtp_server",
+        host.trim_start_matches('[').trim_end_matches(']'),
+        pos,
+    );
     it.made.put_text("smtp_port", port, pos);
     Some(port.to_owned())
 }
@@ -77,7 +113,11 @@ fn encryption(it: &mut Maker<'_, '_, '_>, port: Option<&str>) {
     it.made.put_text("tls", tls, it.pos);
     let own = it.fields.within("tls_config");
     let general = it.global.clone().within("smtp_tls_config");
-    let settings = if own.left().next().is_some() { own } else { general };
+    let settings = if own.left().next().is_some() {
+        own
+    } else {
+        general
+    };
     it.tls(settings);
 }
 
@@ -97,7 +137,11 @@ fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
         } else if let Some(hint) = owned_header(name) {
             let people = ["to", "cc", "bcc"].contains(&name.to_ascii_lowercase().as_str());
             if !(people && to == Some(text)) {
-                let hint = if people { "mail goes to whom `to` names" } else { hint };
+                let hint = if people {
+                    "mail goes to whom `to` names"
+                } else {
+                    hint
+                };
                 let message = format!("the channel writes the header {name:?} itself");
                 it.report.warn(&at, message, Some(hint));
             }
@@ -105,7 +149,13 @@ fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
             it.translated(&format!("headers.{name}"), text, pos, Otherwise::Warn)
         {
             let value = super::scalar(&text, pos);
-            kept.push((Key { text: name.to_owned(), pos }, value));
+            kept.push((
+                Key {
+                    text: name.to_owned(),
+                    pos,
+                },
+                value,
+            ));
         }
     }
     if !kept.is_empty() {

@@ -23,7 +23,11 @@ impl Maker<'_, '_, '_> {
         let own = self.fields.take("http_config");
         let general = self.global.clone().take("http_config");
         let Some(node) = own.or(general) else { return };
-        let path = if own.is_some() { &*path } else { "global.http_config" };
+        let path = if own.is_some() {
+            &*path
+        } else {
+            "global.http_config"
+        };
         let mut http = Fields::of(node, path);
         for key in ["proxy_url", "proxy_from_environment"] {
             if let Some(value) = http.said(key) {
@@ -35,14 +39,19 @@ impl Maker<'_, '_, '_> {
                 self.made.put("follow_redirects", follow.clone());
             } else if follow.value != Value::Scalar("true".into()) {
                 let at = http.at_key("follow_redirects", follow.pos);
-                self.report.warn(&at, "redirects of a service are followed", None);
+                self.report
+                    .warn(&at, "redirects of a service are followed", None);
             }
         }
         self.tls(http.within("tls_config"));
         self.authorization(&mut http, proof);
         if let Some(oauth) = http.take("oauth2") {
             let at = http.at_key("oauth2", oauth.pos);
-            self.report.error(&at, "there is no OAuth 2.0", Some("use a token or a password"));
+            self.report.error(
+                &at,
+                "there is no OAuth 2.0",
+                Some("use a token or a password"),
+            );
         }
         if proof == Proof::Any {
             self.headers(http.within("http_headers"));
@@ -57,14 +66,19 @@ impl Maker<'_, '_, '_> {
         if let Some(file) = tls.said("cert_file") {
             let at = tls.at_key("cert_file", file.pos);
             tls.take("key_file");
-            self.report.error(&at, "there are no certificates of clients", Some("use a token"));
+            self.report.error(
+                &at,
+                "there are no certificates of clients",
+                Some("use a token"),
+            );
         }
         if let Some(skip) = tls.take("insecure_skip_verify")
             && skip.value == Value::Scalar("true".into())
         {
             let at = tls.at_key("insecure_skip_verify", skip.pos);
             let hint = "name the authority in `ca_file`";
-            self.report.warn(&at, "certificates are always checked", Some(hint));
+            self.report
+                .warn(&at, "certificates are always checked", Some(hint));
         }
         self.report.left(tls);
     }
@@ -84,26 +98,42 @@ impl Maker<'_, '_, '_> {
             && !kind.eq_ignore_ascii_case("bearer")
         {
             let at = token.at_key("type", pos);
-            self.report.error(&at, format!("no authorization of type {kind:?}"), Some("Bearer"));
+            self.report.error(
+                &at,
+                format!("no authorization of type {kind:?}"),
+                Some("Bearer"),
+            );
         }
-        let own = if proof == Proof::Bot { "token" } else { "bearer_token" };
+        let own = if proof == Proof::Bot {
+            "token"
+        } else {
+            "bearer_token"
+        };
         if let Some(credentials) = token.said("credentials") {
             self.made.put(own, credentials.clone());
         }
         if let Some(file) = token.said("credentials_file") {
-            self.made.put(&format!("{own}_file"), self.report.path(file));
+            self.made
+                .put(&format!("{own}_file"), self.report.path(file));
         }
         self.report.left(token);
         if let Some(basic) = basic {
-            self.made.put("basic_auth", self.with_path(basic, "password_file"));
+            self.made
+                .put("basic_auth", self.with_path(basic, "password_file"));
         }
     }
 
     /// `node` with the path in `key` as it is meant.
     fn with_path(&self, node: &Node, key: &str) -> Node {
-        let Value::Map(entries) = &node.value else { return node.clone() };
+        let Value::Map(entries) = &node.value else {
+            return node.clone();
+        };
         let entry = |(name, value): &(Key, Node)| {
-            let value = if name.text == key { self.report.path(value) } else { value.clone() };
+            let value = if name.text == key {
+                self.report.path(value)
+            } else {
+                value.clone()
+            };
             (name.clone(), value)
         };
         map(node.pos, entries.iter().map(entry).collect())
@@ -113,15 +143,24 @@ impl Maker<'_, '_, '_> {
         let mut all = Vec::new();
         for (name, at) in headers.left() {
             let mut header = headers.clone().within(name);
-            let values = ["values", "secrets"].into_iter().filter_map(|key| header.take(key));
+            let values = ["values", "secrets"]
+                .into_iter()
+                .filter_map(|key| header.take(key));
             let values: Vec<&Node> = values.collect();
             match values.first().map(|node| &node.value) {
                 Some(Value::List(values)) if values.len() == 1 => {
-                    all.push((Key { text: name.to_owned(), pos: at.pos }, values[0].clone()));
+                    all.push((
+                        Key {
+                            text: name.to_owned(),
+                            pos: at.pos,
+                        },
+                        values[0].clone(),
+                    ));
                 }
                 _ => {
                     let hint = Some("one value, in this file");
-                    self.report.error(&at, format!("the header {name:?} cannot be sent"), hint);
+                    self.report
+                        .error(&at, format!("the header {name:?} cannot be sent"), hint);
                 }
             }
         }

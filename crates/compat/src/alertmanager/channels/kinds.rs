@@ -11,8 +11,12 @@ type Making<'m, 'n, 'a> = Maker<'m, 'n, 'a>;
 
 pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     let mut url = it.fields.clone();
-    let bot = ["app_token", "app_token_file"].into_iter().any(|key| url.said(key).is_some());
-    let own = ["api_url", "api_url_file"].into_iter().any(|key| url.said(key).is_some());
+    let bot = ["app_token", "app_token_file"]
+        .into_iter()
+        .any(|key| url.said(key).is_some());
+    let own = ["api_url", "api_url_file"]
+        .into_iter()
+        .any(|key| url.said(key).is_some());
     let posts = it.fields.clone().text("api_url");
     let general = it.global.clone().text("slack_api_url").filter(|_| !own);
     let method = posts.or(general).filter(|(url, _)| is_method(url));
@@ -23,11 +27,18 @@ pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     } else if let Some((url, pos)) = method {
         // The method of a bot, whose token is in `http_config`.
         it.fields.take("api_url");
-        let api = url.trim_end_matches('/').trim_end_matches("/chat.postMessage");
+        let api = url
+            .trim_end_matches('/')
+            .trim_end_matches("/chat.postMessage");
         it.made.put_text("api_url", api, pos);
         (by_token, proof) = (true, Proof::Bot);
     } else if !it.secret("api_url", "slack_api_url", "url") {
-        it.error("api_url", it.pos, "neither `api_url` nor `slack_api_url` in `global`", None);
+        it.error(
+            "api_url",
+            it.pos,
+            "neither `api_url` nor `slack_api_url` in `global`",
+            None,
+        );
     }
     it.http(proof);
     if by_token && !it.made.has("token") && !it.made.has("token_file") {
@@ -36,16 +47,35 @@ pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     }
     if by_token {
         it.addressed("channel", "channel");
-    } else if let Some((_, pos)) = it.fields.text("channel").filter(|(name, _)| !name.is_empty()) {
+    } else if let Some((_, pos)) = it
+        .fields
+        .text("channel")
+        .filter(|(name, _)| !name.is_empty())
+    {
         let hint = "make a webhook for each channel, or use a bot's token";
-        it.warn("channel", pos, "a webhook posts to the channel that it was made for", Some(hint));
+        it.warn(
+            "channel",
+            pos,
+            "a webhook posts to the channel that it was made for",
+            Some(hint),
+        );
     }
     it.expanded("username", "username");
     it.expanded("icon_emoji", "icon_emoji");
     it.message("title", "title");
     it.message("text", "text");
     it.same("timeout", "timeout");
-    leave_defaults(it, &["color", "title_link", "pretext", "fallback", "footer", "icon_url"]);
+    leave_defaults(
+        it,
+        &[
+            "color",
+            "title_link",
+            "pretext",
+            "fallback",
+            "footer",
+            "icon_url",
+        ],
+    );
 }
 
 pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
@@ -56,7 +86,11 @@ pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
             return;
         }
     }
-    let templated = it.fields.clone().text("routing_key").is_some_and(|(k, _)| k.contains("{{"));
+    let templated = it
+        .fields
+        .clone()
+        .text("routing_key")
+        .is_some_and(|(k, _)| k.contains("{{"));
     if templated {
         it.addressed("routing_key", "routing_key");
     } else if !it.secret("routing_key", "", "routing_key") {
@@ -64,7 +98,11 @@ pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
     }
     // Alertmanager has one incident for a group.
     it.made.put_text("incident_per", "group", it.pos);
-    if let Some(Node { value: Value::Scalar(url), pos }) = it.or_global("url", "pagerduty_url") {
+    if let Some(Node {
+        value: Value::Scalar(url),
+        pos,
+    }) = it.or_global("url", "pagerduty_url")
+    {
         let host = url.trim_end_matches('/').trim_end_matches("/v2/enqueue");
         it.made.put_text("api_url", host, pos);
     }
@@ -80,10 +118,17 @@ pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
 
 pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
     if !it.secret("api_key", "opsgenie_api_key", "api_key") {
-        it.error("api_key", it.pos, "neither `api_key` nor `opsgenie_api_key` in `global`", None);
+        it.error(
+            "api_key",
+            it.pos,
+            "neither `api_key` nor `opsgenie_api_key` in `global`",
+            None,
+        );
     }
-    if let Some(Node { value: Value::Scalar(url), pos }) =
-        it.or_global("api_url", "opsgenie_api_url")
+    if let Some(Node {
+        value: Value::Scalar(url),
+        pos,
+    }) = it.or_global("api_url", "opsgenie_api_url")
     {
         it.made.put_text("api_url", url.trim_end_matches('/'), pos);
     }
@@ -91,16 +136,31 @@ pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
     it.message("description", "text");
     if let Some(node) = it.fields.take("responders") {
         let all = items(node);
-        let each = all.iter().enumerate().map(|(number, node)| responder(it, number, node));
+        let each = all
+            .iter()
+            .enumerate()
+            .map(|(number, node)| responder(it, number, node));
         let responders = each.collect();
-        it.made.put("responders", Node { pos: node.pos, value: Value::List(responders) });
+        it.made.put(
+            "responders",
+            Node {
+                pos: node.pos,
+                value: Value::List(responders),
+            },
+        );
     }
     if let Some((tags, pos)) = it.fields.text("tags") {
         if !tags.contains("{{") {
             it.made.put("tags", split(tags, pos));
         } else if let Some(tags) = it.translated("tags", tags, pos, Otherwise::Warn) {
             // One template may give several.
-            it.made.put("tags", Node { pos, value: Value::List(vec![scalar(&tags, pos)]) });
+            it.made.put(
+                "tags",
+                Node {
+                    pos,
+                    value: Value::List(vec![scalar(&tags, pos)]),
+                },
+            );
         }
     }
     details(it);
@@ -122,7 +182,13 @@ fn details(it: &mut Making<'_, '_, '_>) {
         };
         let path = format!("details.{name}");
         if let Some(text) = it.translated(&path, text, pos, Otherwise::Warn) {
-            kept.push((Key { text: name.to_owned(), pos: at.pos }, scalar(&text, pos)));
+            kept.push((
+                Key {
+                    text: name.to_owned(),
+                    pos: at.pos,
+                },
+                scalar(&text, pos),
+            ));
         }
     }
     if !kept.is_empty() {
@@ -132,10 +198,16 @@ fn details(it: &mut Making<'_, '_, '_>) {
 
 /// Somebody whom Opsgenie calls; a user is named by `username` there.
 fn responder(it: &mut Making<'_, '_, '_>, number: usize, node: &Node) -> Node {
-    let Value::Map(entries) = &node.value else { return node.clone() };
+    let Value::Map(entries) = &node.value else {
+        return node.clone();
+    };
     let mut made = Vec::new();
     for (key, value) in entries {
-        let text = if key.text == "username" { "name" } else { &key.text };
+        let text = if key.text == "username" {
+            "name"
+        } else {
+            &key.text
+        };
         let path = format!("responders[{number}].{}", key.text);
         let value = match &value.value {
             Value::Scalar(text) if text.is_empty() => continue,
@@ -145,7 +217,13 @@ fn responder(it: &mut Making<'_, '_, '_>, number: usize, node: &Node) -> Node {
             }
             _ => value.clone(),
         };
-        made.push((Key { text: text.to_owned(), pos: key.pos }, value));
+        made.push((
+            Key {
+                text: text.to_owned(),
+                pos: key.pos,
+            },
+            value,
+        ));
     }
     map(node.pos, made)
 }
@@ -157,7 +235,11 @@ fn is_method(url: &str) -> bool {
 
 /// One word for each of our severities, where it is no template.
 fn for_each_severity(it: &mut Making<'_, '_, '_>, own: &str, word: &str, pos: Pos) {
-    let key = if own == "priorities" { "priority" } else { "severity" };
+    let key = if own == "priorities" {
+        "priority"
+    } else {
+        "severity"
+    };
     if word.contains("{{") {
         it.warn(
             key,
@@ -167,15 +249,27 @@ fn for_each_severity(it: &mut Making<'_, '_, '_>, own: &str, word: &str, pos: Po
         );
         return;
     }
-    let each = Severity::ALL
-        .map(|severity| (Key { text: severity.as_str().to_owned(), pos }, scalar(word, pos)));
+    let each = Severity::ALL.map(|severity| {
+        (
+            Key {
+                text: severity.as_str().to_owned(),
+                pos,
+            },
+            scalar(word, pos),
+        )
+    });
     it.made.put(own, map(pos, each.to_vec()));
 }
 
 pub(super) fn webhook(it: &mut Making<'_, '_, '_>) {
     let url = it.fields.clone().text("url");
     if let Some((_, pos)) = url.filter(|(url, _)| url.contains("{{")) {
-        it.error("url", pos, "no template can stand here", Some("a webhook for each, and routes"));
+        it.error(
+            "url",
+            pos,
+            "no template can stand here",
+            Some("a webhook for each, and routes"),
+        );
     }
     if !it.secret("url", "", "url") {
         it.error("url", it.pos, "missing key \"url\"", None);
@@ -186,7 +280,10 @@ pub(super) fn webhook(it: &mut Making<'_, '_, '_>) {
         Some((most, pos)) => it.made.put_text("max_alerts", most, pos),
         None => it.made.put_text("max_alerts", MANY, it.pos),
     }
-    if let Some((timeout, pos)) = it.fields.text("timeout").filter(|(timeout, _)| *timeout != "0s")
+    if let Some((timeout, pos)) = it
+        .fields
+        .text("timeout")
+        .filter(|(timeout, _)| *timeout != "0s")
     {
         it.made.put_text("timeout", timeout, pos);
     }
@@ -197,7 +294,12 @@ const MANY: &str = "10000";
 
 pub(super) fn telegram(it: &mut Making<'_, '_, '_>) {
     if !it.secret("bot_token", "telegram_bot_token", "token") {
-        it.error("bot_token", it.pos, "neither `bot_token` nor one in `global`", None);
+        it.error(
+            "bot_token",
+            it.pos,
+            "neither `bot_token` nor one in `global`",
+            None,
+        );
     }
     if let Some(url) = it.or_global("api_url", "telegram_api_url") {
         it.made.put("api_url", url);
@@ -210,7 +312,12 @@ pub(super) fn telegram(it: &mut Making<'_, '_, '_>) {
         None => it.message("message", "text"),
         Some((mode, pos)) => {
             let hint = "write `message` in HTML; the channel's own words are told";
-            it.warn("parse_mode", pos, &format!("messages are HTML, not {mode:?}"), Some(hint));
+            it.warn(
+                "parse_mode",
+                pos,
+                &format!("messages are HTML, not {mode:?}"),
+                Some(hint),
+            );
             it.fields.take("message");
         }
     }

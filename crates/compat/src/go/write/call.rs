@@ -61,9 +61,10 @@ pub(super) fn call(
         ("externalURL", []) => Ok(Value::new("external_url", Kind::Text)),
         ("pathPrefix", []) => Ok(Value::new("external_url | urlPath", Kind::Text)),
         // A duration, which is shown as Go shows one.
-        ("since", [time]) => {
-            Ok(Value::new(&format!("{} | since | toDuration", time.part()), Kind::Other))
-        }
+        ("since", [time]) => Ok(Value::new(
+            &format!("{} | since | toDuration", time.part()),
+            Kind::Other,
+        )),
         ("eq", [a, b]) => Ok(operator(a, "==", b)),
         // Each value is written once, so that what is nested does not double.
         ("eq", [first, others @ ..]) if !others.is_empty() => {
@@ -82,7 +83,10 @@ pub(super) fn call(
             let absent = all.last().is_some_and(|last| last.absent);
             Ok(Value { absent, ..joined })
         }
-        ("not", [value]) => Ok(Value::compound(format!("not {}", value.part()), Kind::Other)),
+        ("not", [value]) => Ok(Value::compound(
+            format!("not {}", value.part()),
+            Kind::Other,
+        )),
         ("index", [map, names @ ..]) => names.iter().try_fold(map.clone(), |of, name| {
             let kind = match of.kind {
                 Kind::Map => Kind::Text,
@@ -91,7 +95,10 @@ pub(super) fn call(
                 _ => Kind::Other,
             };
             let text = format!("{}[{}]", of.part(), name.text);
-            Ok(Value { absent: kind == Kind::Text, ..Value::new(&text, kind) })
+            Ok(Value {
+                absent: kind == Kind::Text,
+                ..Value::new(&text, kind)
+            })
         }),
         ("print", _) => Ok(function("print", &all, None, Kind::Text)),
         ("println", _) => {
@@ -136,14 +143,23 @@ fn of_rule(name: &str, all: &[Value]) -> Option<Value> {
 /// As a filter where there is a value to begin with, else as a function.
 fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Value {
     let texts = |values: &[Value]| {
-        let given = |value: &Value| if value.absent { value.given() } else { value.text.clone() };
+        let given = |value: &Value| {
+            if value.absent {
+                value.given()
+            } else {
+                value.text.clone()
+            }
+        };
         values.iter().map(given).collect::<Vec<_>>().join(", ")
     };
     let text = match (given, piped) {
         ([], Some(piped)) => format!("{} | {name}", piped.part()),
         (given, Some(piped)) => format!("{} | {name}({})", piped.part(), texts(given)),
         ([one], None)
-            if !matches!(name, "print" | "printf" | "stringSlice" | "list" | "slice" | "args") =>
+            if !matches!(
+                name,
+                "print" | "printf" | "stringSlice" | "list" | "slice" | "args"
+            ) =>
         {
             format!("{} | {name}", one.part())
         }
@@ -154,7 +170,10 @@ fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Va
 }
 
 fn operator(a: &Value, operator: &str, b: &Value) -> Value {
-    Value::compound(format!("{} {operator} {}", a.given(), b.given()), Kind::Other)
+    Value::compound(
+        format!("{} {operator} {}", a.given(), b.given()),
+        Kind::Other,
+    )
 }
 
 fn joined(parts: impl Iterator<Item = String>, by: &str) -> Value {

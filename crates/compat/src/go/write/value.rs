@@ -50,16 +50,30 @@ pub(super) struct Value {
 
 impl Value {
     pub(super) fn new(text: &str, kind: Kind) -> Self {
-        Self { text: text.to_owned(), kind, compound: false, absent: false }
+        Self {
+            text: text.to_owned(),
+            kind,
+            compound: false,
+            absent: false,
+        }
     }
 
     pub(super) fn compound(text: String, kind: Kind) -> Self {
-        Self { text, kind, compound: true, absent: false }
+        Self {
+            text,
+            kind,
+            compound: true,
+            absent: false,
+        }
     }
 
     /// As a part of another expression.
     pub(super) fn part(&self) -> String {
-        if self.compound { format!("({})", self.text) } else { self.text.clone() }
+        if self.compound {
+            format!("({})", self.text)
+        } else {
+            self.text.clone()
+        }
     }
 
     /// As it is compared and handed to functions: what is absent is an empty text.
@@ -98,16 +112,21 @@ impl Value {
             (Kind::Rule, "Value") => Ok(Self::new("value", Kind::Number)),
             (Kind::Rule, "ExternalLabels") => Ok(Self::new("external_labels", Kind::Map)),
             (Kind::Rule, "ExternalURL") => Ok(Self::new("external_url", Kind::Text)),
-            (Kind::Map, "SortedPairs") => {
-                Ok(Self::compound(format!("{} | dictsort", self.part()), Kind::Pairs))
-            }
-            (Kind::Map, "Names") => {
-                Ok(Self::compound(format!("{} | list | sort", self.part()), Kind::Other))
-            }
+            (Kind::Map, "SortedPairs") => Ok(Self::compound(
+                format!("{} | dictsort", self.part()),
+                Kind::Pairs,
+            )),
+            (Kind::Map, "Names") => Ok(Self::compound(
+                format!("{} | list | sort", self.part()),
+                Kind::Other,
+            )),
             (Kind::Map, "Values") => self.field("SortedPairs", line)?.field("Values", line),
             (Kind::Pairs, "Names" | "Values") => {
                 let at = if name == "Names" { "first" } else { "last" };
-                Ok(Self::compound(format!("{} | map(\"{at}\") | list", self.text), Kind::Other))
+                Ok(Self::compound(
+                    format!("{} | map(\"{at}\") | list", self.text),
+                    Kind::Other,
+                ))
             }
             (Kind::Map, "Remove") => Err(unknown()),
             (Kind::Map, label) => Ok(self.entry(label)),
@@ -117,7 +136,10 @@ impl Value {
             (Kind::Alerts, "Firing" | "Resolved") => {
                 let status = name.to_lowercase();
                 let chosen = format!("selectattr(\"status\", \"equalto\", \"{status}\")");
-                Ok(Self::compound(format!("{} | {chosen} | list", self.part()), Kind::Alerts))
+                Ok(Self::compound(
+                    format!("{} | {chosen} | list", self.part()),
+                    Kind::Alerts,
+                ))
             }
             (Kind::Alert, _) => self.of_alert(name).ok_or_else(unknown),
             (Kind::Sample, "Labels") => {
@@ -126,7 +148,10 @@ impl Value {
             (Kind::Sample, "Value") => {
                 Ok(Self::new(&format!("{}.value", self.part()), Kind::Number))
             }
-            (Kind::Args | Kind::Any, _) => Ok(Self { kind: Kind::Any, ..self.entry(name) }),
+            (Kind::Args | Kind::Any, _) => Ok(Self {
+                kind: Kind::Any,
+                ..self.entry(name)
+            }),
             _ => Err(unknown()),
         }
     }
@@ -170,7 +195,10 @@ impl Value {
         };
         // Labels of rules know what they lack; those of a document are absent.
         let absent = !["series_labels", "external_labels"].contains(&&*self.text);
-        Self { absent, ..Self::new(&text, Kind::Text) }
+        Self {
+            absent,
+            ..Self::new(&text, Kind::Text)
+        }
     }
 }
 
@@ -178,7 +206,9 @@ impl Value {
 pub(in crate::go) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
-    let variable = ["$labels", "$value", "$external"].iter().any(|name| text.contains(name));
+    let variable = ["$labels", "$value", "$external"]
+        .iter()
+        .any(|name| text.contains(name));
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),

@@ -8,7 +8,10 @@ fn plain(batch: &Batch, budget: usize) -> Vec<String> {
 }
 
 fn told(cause: Cause, status: Status) -> Batch {
-    batch([Notification { cause, ..notification("disk", "/data", status) }])
+    batch([Notification {
+        cause,
+        ..notification("disk", "/data", status)
+    }])
 }
 
 #[test]
@@ -48,18 +51,41 @@ fn titles() {
     let disk = "disk (warning): disk of /data";
     for (cause, status, expected) in [
         (Cause::Change, Status::Firing, format!("[FIRING] {disk}")),
-        (Cause::Change, Status::Resolved, "[RESOLVED] disk: disk of /data".into()),
-        (Cause::Repeat, Status::Firing, format!("[STILL FIRING] {disk}")),
-        (Cause::Escalation, Status::Firing, format!("[ESCALATED] {disk}")),
+        (
+            Cause::Change,
+            Status::Resolved,
+            "[RESOLVED] disk: disk of /data".into(),
+        ),
+        (
+            Cause::Repeat,
+            Status::Firing,
+            format!("[STILL FIRING] {disk}"),
+        ),
+        (
+            Cause::Escalation,
+            Status::Firing,
+            format!("[ESCALATED] {disk}"),
+        ),
         (Cause::Fallback, Status::Firing, format!("[FIRING] {disk}")),
-        (Cause::Flapping, Status::Firing, format!("[FLAPPING] {disk}")),
-        (Cause::Heartbeat, Status::Firing, format!("[HEARTBEAT] {disk}")),
+        (
+            Cause::Flapping,
+            Status::Firing,
+            format!("[FLAPPING] {disk}"),
+        ),
+        (
+            Cause::Heartbeat,
+            Status::Firing,
+            format!("[HEARTBEAT] {disk}"),
+        ),
         (Cause::Test, Status::Firing, format!("[TEST] {disk}")),
     ] {
         assert_eq!(title(&told(cause, status)), expected);
     }
     assert_eq!(title(&crowd(9)), "[FIRING:6, RESOLVED:3] disk (warning)");
-    let digest = Some(Digest { since: UnixMillis(0), over: 3 });
+    let digest = Some(Digest {
+        since: UnixMillis(0),
+        over: 3,
+    });
     let many = Batch { digest, ..crowd(9) };
     assert_eq!(title(&many), "[DIGEST] 9 alerts: 6 firing, 3 resolved");
     assert_eq!(
@@ -75,11 +101,17 @@ fn why_it_is_told_now_is_above_all() {
     assert_eq!(text[0], "Told here, as nobody acknowledged it in time.");
     assert_eq!(text.len(), 2);
     let mixed = batch([
-        Notification { cause: Cause::Repeat, ..notification("disk", "/a", Status::Firing) },
+        Notification {
+            cause: Cause::Repeat,
+            ..notification("disk", "/a", Status::Firing)
+        },
         notification("disk", "/b", Status::Firing),
     ]);
     let text = plain(&mixed, 4000);
-    assert!(text[0].contains("\nTold again, as it still fires.\n"), "{text:?}");
+    assert!(
+        text[0].contains("\nTold again, as it still fires.\n"),
+        "{text:?}"
+    );
     assert!(!text[1].contains("Told"), "{text:?}");
 }
 
@@ -87,7 +119,10 @@ fn why_it_is_told_now_is_above_all() {
 fn the_worst_comes_first_and_what_does_not_fit_is_counted() {
     let mut crowd = crowd(1000);
     let mut worst = notification("disk", "/worst", Status::Firing);
-    worst.alert = Arc::new(Alert { severity: Severity::Emergency, ..alert("disk", "/worst") });
+    worst.alert = Arc::new(Alert {
+        severity: Severity::Emergency,
+        ..alert("disk", "/worst")
+    });
     crowd.news.push(worst);
     for budget in [1500, 3000, 4096, 20_000] {
         let text = plain(&crowd, budget);
@@ -97,8 +132,14 @@ fn the_worst_comes_first_and_what_does_not_fit_is_counted() {
         let told = text.iter().filter(|text| text.starts_with("disk")).count();
         let counted = &text[text.len() - 2];
         let rest = 1001 - told;
-        assert!(counted.starts_with(&format!("… and {rest} more: ")), "{counted}");
-        assert_eq!(text.last().unwrap(), "Of the same group 1000 more still fire.");
+        assert!(
+            counted.starts_with(&format!("… and {rest} more: ")),
+            "{counted}"
+        );
+        assert_eq!(
+            text.last().unwrap(),
+            "Of the same group 1000 more still fire."
+        );
     }
 }
 
@@ -126,7 +167,11 @@ fn many_that_stand_shorten_nothing_of_what_is_new() {
     some.standing = crowd(200).standing;
     let text = plain(&some, 4000);
     assert!(text[0].contains("Why: disk 91 > 85 for 5m"), "{text:?}");
-    assert!((1000..4000).contains(&width(&text[1])), "{}", width(&text[1]));
+    assert!(
+        (1000..4000).contains(&width(&text[1])),
+        "{}",
+        width(&text[1])
+    );
 }
 
 #[test]
@@ -143,9 +188,20 @@ fn a_text_is_cut_between_characters() {
 
 #[test]
 fn only_links_of_the_web_are_links() {
-    assert_eq!(web_link("https://a.test/x|y)(z").unwrap(), "https://a.test/x%7Cy%29%28z");
-    assert_eq!(web_link("https://a.test/a b>\"").unwrap(), "https://a.test/a%20b%3E%22");
-    for text in ["javascript:alert(1)", "see https://a.test", "", "ftp://a.test"] {
+    assert_eq!(
+        web_link("https://a.test/x|y)(z").unwrap(),
+        "https://a.test/x%7Cy%29%28z"
+    );
+    assert_eq!(
+        web_link("https://a.test/a b>\"").unwrap(),
+        "https://a.test/a%20b%3E%22"
+    );
+    for text in [
+        "javascript:alert(1)",
+        "see https://a.test",
+        "",
+        "ftp://a.test",
+    ] {
         assert_eq!(web_link(text), None, "{text}");
     }
 }
@@ -170,7 +226,10 @@ fn numbers() {
 fn two_hosts_do_not_share_an_alert() {
     let one = alert("disk", "/data");
     let here = context().sender;
-    let there = Sender { labels: Labels::new(), ..here.clone() };
+    let there = Sender {
+        labels: Labels::new(),
+        ..here.clone()
+    };
     assert_ne!(identity(&one, &here), identity(&one, &there));
     assert_eq!(identity(&one, &here), identity(&one, &here));
 }
@@ -179,16 +238,37 @@ fn two_hosts_do_not_share_an_alert() {
 fn urls_in_a_text_are_found_and_stay_whole() {
     let escape = |text: &str| outside_urls(text, |other| backslashed(other, "*_#()[]|~`\\<>"));
     for (text, expected) in [
-        ("see https://w.test/disk_full_now#do_it.", "see https://w.test/disk_full_now#do_it."),
-        ("a_b http://h:9090/x?a=1&b=%20 c_d", "a\\_b http://h:9090/x?a=1&b=%20 c\\_d"),
-        ("(https://w.test/a_(b)_c)", "\\(https://w.test/a%5F(b)%5Fc\\)"),
+        (
+            "see https://w.test/disk_full_now#do_it.",
+            "see https://w.test/disk_full_now#do_it.",
+        ),
+        (
+            "a_b http://h:9090/x?a=1&b=%20 c_d",
+            "a\\_b http://h:9090/x?a=1&b=%20 c\\_d",
+        ),
+        (
+            "(https://w.test/a_(b)_c)",
+            "\\(https://w.test/a%5F(b)%5Fc\\)",
+        ),
         ("*https://w.test/x*", "\\*https://w.test/x\\*"),
-        ("_https://w.test/_x_/*y*_", "\\_https://w.test/%5Fx%5F/%2Ay\\*\\_"),
-        ("[x](https://w.test/) [y](z)", "\\[x\\]\\(https://w.test/\\) \\[y\\]\\(z\\)"),
+        (
+            "_https://w.test/_x_/*y*_",
+            "\\_https://w.test/%5Fx%5F/%2Ay\\*\\_",
+        ),
+        (
+            "[x](https://w.test/) [y](z)",
+            "\\[x\\]\\(https://w.test/\\) \\[y\\]\\(z\\)",
+        ),
         ("<https://w.test/|x>", "\\<https://w.test/%7Cx\\>"),
         ("http://[::1]:9091/a_b", "http://[::1]:9091/a_b"),
-        ("https://a.test/,https://b.test/_", "https://a.test/,https://b.test/\\_"),
-        ("xhttps://a_b http:// https://", "xhttps://a\\_b http:// https://"),
+        (
+            "https://a.test/,https://b.test/_",
+            "https://a.test/,https://b.test/\\_",
+        ),
+        (
+            "xhttps://a_b http:// https://",
+            "xhttps://a\\_b http:// https://",
+        ),
         ("- a\n1. b\n-c 2)d", "\\- a\n1\\. b\n-c 2\\)d"),
     ] {
         assert_eq!(escape(text), expected, "{text}");

@@ -1,8 +1,7 @@
 //! Pieces of text: how wide they are, cut to a width, on one line; numbers, times, links.
 
-use reqwest::Url;
-
 use bellwether_core::{Labels, UnixMillis};
+use reqwest::Url;
 
 /// A URL of the web, written so that no chat finds an end of its markup in it.
 pub(in crate::channels) fn web_link(text: &str) -> Option<String> {
@@ -11,10 +10,20 @@ pub(in crate::channels) fn web_link(text: &str) -> Option<String> {
     if !matches!(url.scheme(), "http" | "https") || url.as_str().len() > LONGEST {
         return None;
     }
-    let unsafe_in_markup =
-        [("|", "%7C"), ("(", "%28"), (")", "%29"), ("'", "%27"), ("*", "%2A"), ("`", "%60")];
+    let unsafe_in_markup = [
+        ("|", "%7C"),
+        ("(", "%28"),
+        (")", "%29"),
+        ("'", "%27"),
+        ("*", "%2A"),
+        ("`", "%60"),
+    ];
     let written = String::from(url);
-    Some(unsafe_in_markup.iter().fold(written, |url, (mark, code)| url.replace(mark, code)))
+    Some(
+        unsafe_in_markup
+            .iter()
+            .fold(written, |url, (mark, code)| url.replace(mark, code)),
+    )
 }
 
 /// `instance=host-1, mount=/data`, as many as there is room for, each cut short where it is long.
@@ -58,13 +67,20 @@ pub(in crate::channels) fn shorten(text: &str, longest: usize) -> String {
 
 /// On one line, at most `longest` wide.
 pub(in crate::channels) fn one_line(text: &str, longest: usize) -> String {
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     shorten(&line, longest)
 }
 
 /// Without control characters and empty lines.
 pub(super) fn tidy(text: &str) -> String {
-    let lines = text.lines().map(|line| one_line(line, usize::MAX)).filter(|line| !line.is_empty());
+    let lines = text
+        .lines()
+        .map(|line| one_line(line, usize::MAX))
+        .filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -72,7 +88,9 @@ pub(super) fn tidy(text: &str) -> String {
 pub(super) fn capital(name: &str) -> String {
     let text = one_line(&name.replace('_', " "), 40);
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }
 
 /// Whole as it is, else six digits that count.
@@ -82,7 +100,11 @@ pub(in crate::channels) fn number(value: f64) -> String {
     }
     let short: f64 = format!("{value:.5e}").parse().unwrap_or(value);
     let plain = short == 0.0 || !short.is_finite() || (1e-4..1e15).contains(&short.abs());
-    if plain { short.to_string() } else { format!("{short:e}") }
+    if plain {
+        short.to_string()
+    } else {
+        format!("{short:e}")
+    }
 }
 
 /// `2026-11-21 04:05:00 UTC`.
@@ -122,7 +144,10 @@ fn first_url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
 /// How much of `text`, which follows `://`, belongs to the URL.
 fn url_len(text: &str) -> usize {
     // An IPv6 address is the only one with brackets.
-    let host = match text.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
+    let host = match text
+        .strip_prefix('[')
+        .and_then(|inside| inside.split_once(']'))
+    {
         Some((address, _)) if !address.contains(char::is_whitespace) => address.len() + 2,
         _ => 0,
     };

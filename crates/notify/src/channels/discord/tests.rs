@@ -55,7 +55,10 @@ fn a_message() {
     );
     let resolved = batch([notification("disk", "/data", Status::Resolved)]);
     let message = discord(None).message(&resolved);
-    assert_eq!(message["allowed_mentions"], json!({"parse": [], "roles": []}));
+    assert_eq!(
+        message["allowed_mentions"],
+        json!({"parse": [], "roles": []})
+    );
     assert_eq!(message.get("content"), None);
 }
 
@@ -75,12 +78,20 @@ fn a_crowd_stays_within_the_limits() {
     for count in [1, 6, 20, 60, 1000] {
         let message = discord(None).message(&crowd(count));
         let embed = &message["embeds"][0];
-        let (title, text) =
-            (embed["title"].as_str().unwrap(), embed["description"].as_str().unwrap());
+        let (title, text) = (
+            embed["title"].as_str().unwrap(),
+            embed["description"].as_str().unwrap(),
+        );
         assert!((1..=TITLE).contains(&width(title)), "{title}");
-        assert!((1..=DESCRIPTION).contains(&width(text)), "{count}: {}", width(text));
+        assert!(
+            (1..=DESCRIPTION).contains(&width(text)),
+            "{count}: {}",
+            width(text)
+        );
     }
-    let long = discord(Some("{{ alerts[0].message * 1 }}{% for a in alerts %}{{ a }}{% endfor %}"));
+    let long = discord(Some(
+        "{{ alerts[0].message * 1 }}{% for a in alerts %}{{ a }}{% endfor %}",
+    ));
     let message = long.message(&crowd(500));
     assert!(width(message["embeds"][0]["description"].as_str().unwrap()) <= DESCRIPTION);
 }
@@ -88,14 +99,22 @@ fn a_crowd_stays_within_the_limits() {
 #[test]
 fn a_wait_is_told_in_fractions_of_a_second() {
     let failed = |retryable, body: &str| Failed {
-        error: DeliveryError { retryable, ..DeliveryError::default() },
+        error: DeliveryError {
+            retryable,
+            ..DeliveryError::default()
+        },
         body: body.to_owned(),
     };
     let wait = |retryable, body| limited(failed(retryable, body)).retry_after;
     let limit = "{\"message\": \"limited\", \"retry_after\": 0.25, \"global\": false}";
     assert_eq!(wait(true, limit), Some(Duration::from_millis(250)));
     assert_eq!(wait(false, limit), None);
-    for odd in ["", "<html>", "{\"retry_after\": -1}", "{\"retry_after\": 1e300}"] {
+    for odd in [
+        "",
+        "<html>",
+        "{\"retry_after\": -1}",
+        "{\"retry_after\": 1e300}",
+    ] {
         assert_eq!(wait(true, odd), None, "{odd}");
     }
 }
@@ -106,8 +125,14 @@ fn what_is_declared_is_judged() {
         ("", "missing key \"url\""),
         (", url: 'ftp://a'", "not an HTTP URL"),
         (", url: 'http://a', thread_id: x", "not an id of Discord"),
-        (", url: 'http://a', mention_roles: ['@everyone']", "not an id of Discord"),
-        (", url: 'http://a', username: Discord Alerts", "not a name that Discord takes"),
+        (
+            ", url: 'http://a', mention_roles: ['@everyone']",
+            "not an id of Discord",
+        ),
+        (
+            ", url: 'http://a', username: Discord Alerts",
+            "not a name that Discord takes",
+        ),
     ] {
         let (_, problems) = declared(&format!("{{type: discord{more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");

@@ -7,6 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bellwether_core::{Severity, UnixMillis};
+use bellwether_schema::{Literal, Spanned};
+use bellwether_template::described;
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
@@ -18,9 +21,6 @@ use super::super::brief::{self, Markup, Plain, Tone, one_line};
 use super::super::texts::{Key, is_blank, judged};
 use super::super::{Batch, Context};
 use crate::wire::Webhook;
-use bellwether_core::{Severity, UnixMillis};
-use bellwether_schema::{Literal, Spanned};
-use bellwether_template::described;
 
 pub(super) const SUBJECT: &str = "subject";
 pub(super) const TEXT: &str = "text";
@@ -52,8 +52,13 @@ impl Templates {
             bellwether_template::compile(&mut environment, *name, template.value.to_string())
                 .map_err(|error| format!("invalid template: {}", described(&error)))?;
         }
-        let text_only = declared.iter().any(|(name, text)| *name == HTML && text.trim().is_empty());
-        Ok(Self { environment, text_only })
+        let text_only = declared
+            .iter()
+            .any(|(name, text)| *name == HTML && text.trim().is_empty());
+        Ok(Self {
+            environment,
+            text_only,
+        })
     }
 }
 
@@ -125,7 +130,10 @@ impl Letter {
             ("Importance", if urgent { "high" } else { "normal" }),
         ];
         let own = own.into_iter().filter(|(own, _)| {
-            !self.headers.iter().any(|header| header.name().eq_ignore_ascii_case(own))
+            !self
+                .headers
+                .iter()
+                .any(|header| header.name().eq_ignore_ascii_case(own))
         });
         let own = own.map(|(name, value)| (name, value.to_owned()));
         // A header whose template gives nothing is left out.
@@ -145,26 +153,45 @@ impl Letter {
     /// The same for all mails of a group.
     fn thread(&self, batch: &Batch) -> String {
         let Context { name, sender, .. } = &self.context;
-        let labels = sender.labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let labels = sender
+            .labels
+            .iter()
+            .flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         let group = batch.group();
-        hash([name.as_str(), &group.receiver, &group.key].into_iter().chain(labels))
+        hash(
+            [name.as_str(), &group.receiver, &group.key]
+                .into_iter()
+                .chain(labels),
+        )
     }
 
     /// The same for each attempt, so that who gets a mail twice can tell.
     fn identity(&self, batch: &Batch) -> String {
         let thread = self.thread(batch);
-        hash([thread.as_str()].into_iter().chain(batch.news.iter().map(|one| one.id.as_str())))
+        hash(
+            [thread.as_str()]
+                .into_iter()
+                .chain(batch.news.iter().map(|one| one.id.as_str())),
+        )
     }
 
     /// What a template makes of `batch`, where there is one.
     fn render(&self, name: &str, batch: &Batch) -> Option<Result<String, String>> {
         let template = self.templates.environment.get_template(name).ok()?;
-        let Context { name: channel, sender, clock } = &self.context;
+        let Context {
+            name: channel,
+            sender,
+            clock,
+        } = &self.context;
         let most = self.max_alerts.saturating_mul(2);
         let document = Webhook::new(batch, channel, sender, most);
         let now = clock().0 as f64 / 1000.0;
         let fields = context! { now, ..Value::from(Serde(&document)) };
-        Some(judged(bellwether_template::whole(&template, fields, bellwether_template::LONGEST)))
+        Some(judged(bellwether_template::whole(
+            &template,
+            fields,
+            bellwether_template::LONGEST,
+        )))
     }
 
     fn usual_text(&self, batch: &Batch) -> String {
@@ -176,8 +203,10 @@ impl Letter {
     fn usual_html(&self, batch: &Batch) -> String {
         let sender = &self.context.sender;
         let told = brief::paragraphs(batch, sender, &Html, LONGEST_BODY / 4, str::len);
-        let told: String =
-            told.iter().map(|text| format!("<p>{}</p>\n", text.replace('\n', "<br>\n"))).collect();
+        let told: String = told
+            .iter()
+            .map(|text| format!("<p>{}</p>\n", text.replace('\n', "<br>\n")))
+            .collect();
         let (title, colour) = (escaped(&brief::title(batch)), brief::tone(batch).colour());
         format!(
             "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
@@ -243,7 +272,9 @@ fn escaped(plain: &str) -> String {
 
 /// Without control characters but for the ends of lines and tabs.
 fn tidy(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+    text.chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
 }
 
 /// 32 hexadecimal digits.
@@ -253,7 +284,10 @@ fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
         bytes.extend_from_slice(part.as_bytes());
         bytes.push(0xFF);
     }
-    digest(&SHA256, &bytes).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(&SHA256, &bytes).as_ref()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn system_time(at: UnixMillis) -> SystemTime {

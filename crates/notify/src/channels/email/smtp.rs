@@ -1,13 +1,15 @@
 //! One session with a mail server.
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{fmt, io};
 
+use bellwether_files as files;
+use bellwether_http::{client_config, reasons, system_config};
+use bellwether_schema::Secret;
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
@@ -23,9 +25,6 @@ use tokio_rustls::client::TlsStream;
 
 use super::super::DeliveryError;
 use super::{EmailAuth, EmailChannel, EmailTls};
-use bellwether_files as files;
-use bellwether_http::{client_config, reasons, system_config};
-use bellwether_schema::Secret;
 
 /// A server, and how it is spoken to.
 pub(super) struct Server {
@@ -105,7 +104,9 @@ impl Server {
     /// that can be mended.
     async fn connect(&self, login: Option<&Login>) -> Result<AsyncSmtpConnection, String> {
         let address = (self.host.as_str(), self.port);
-        let tcp = TcpStream::connect(address).await.map_err(|error| reasons(&error))?;
+        let tcp = TcpStream::connect(address)
+            .await
+            .map_err(|error| reasons(&error))?;
         let (mut connection, encrypted) = match (&self.connector, self.tls) {
             (None, _) | (_, EmailTls::None) => (self.greet(Stream::new(tcp)?).await?, false),
             (Some(connector), EmailTls::Implicit) => {
@@ -115,7 +116,9 @@ impl Server {
                 self.upgrade(connector, tcp).await?
             }
         };
-        let Some(login) = login else { return Ok(connection) };
+        let Some(login) = login else {
+            return Ok(connection);
+        };
         if !encrypted && !self.trusted {
             return Err("the server offers no encryption, so the password is not sent".into());
         }
@@ -139,11 +142,17 @@ impl Server {
         let (tcp, twin) = twins(tcp).map_err(|error| reasons(&error))?;
         let mut plain = self.greet(Stream::new(twin)?).await?;
         if plain.can_starttls() {
-            plain.command(Starttls).await.map_err(|error| reasons(&error))?;
+            plain
+                .command(Starttls)
+                .await
+                .map_err(|error| reasons(&error))?;
             // What came before the encryption is not believed, nor what was read ahead.
             drop(plain);
             let encrypted = self.encrypt(connector, tcp).await?;
-            let greeted = Stream { greeting: b"220 encrypted\r\n", ..encrypted };
+            let greeted = Stream {
+                greeting: b"220 encrypted\r\n",
+                ..encrypted
+            };
             return Ok((self.greet(greeted).await?, true));
         }
         match self.tls {
@@ -161,7 +170,11 @@ impl Server {
         let plain = Stream::new(tcp)?;
         let stream = connector.connect(name, plain.stream).await;
         let stream = stream.map_err(|error| format!("TLS: {}", reasons(&error)))?;
-        Ok(Stream { stream, peer: plain.peer, greeting: plain.greeting })
+        Ok(Stream {
+            stream,
+            peer: plain.peer,
+            greeting: plain.greeting,
+        })
     }
 
     /// Waits for the server's greeting and says who this is.
@@ -178,32 +191,52 @@ impl Server {
         mail: &[u8],
     ) -> Result<Vec<(Address, String)>, DeliveryError> {
         let failed = |error: &Error| self.told(!error.is_permanent(), &reasons(error));
-        let begun = connection.command(Mail::new(Some(from.clone()), vec![])).await;
+        let begun = connection
+            .command(Mail::new(Some(from.clone()), vec![]))
+            .await;
         begun.map_err(|error| failed(&error))?;
         let mut refused = Vec::new();
         let mut last = None;
         for recipient in to {
-            match connection.command(Rcpt::new(recipient.clone(), vec![])).await {
+            match connection
+                .command(Rcpt::new(recipient.clone(), vec![]))
+                .await
+            {
                 Ok(_) => {}
                 Err(error) => {
                     refused.push((recipient.clone(), reasons(&error)));
                     // One that may be taken later makes the whole mail one that may.
-                    last = last.filter(|kept: &Error| !kept.is_permanent()).or(Some(error));
+                    last = last
+                        .filter(|kept: &Error| !kept.is_permanent())
+                        .or(Some(error));
                 }
             }
         }
         if let Some(error) = last.filter(|_| refused.len() == to.len()) {
             return Err(failed(&error));
         }
-        connection.command(Data).await.map_err(|error| failed(&error))?;
-        connection.message(mail).await.map_err(|error| failed(&error))?;
+        connection
+            .command(Data)
+            .await
+            .map_err(|error| failed(&error))?;
+        connection
+            .message(mail)
+            .await
+            .map_err(|error| failed(&error))?;
         Ok(refused)
     }
 
     fn told(&self, retryable: bool, reason: &str) -> DeliveryError {
-        let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let reason: String = reason
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         let message = format!("{}:{}: {reason}", self.host, self.port);
-        DeliveryError { retryable, message, ..DeliveryError::default() }
+        DeliveryError {
+            retryable,
+            message,
+            ..DeliveryError::default()
+        }
     }
 }
 
@@ -234,7 +267,11 @@ struct Stream<S> {
 impl Stream<TcpStream> {
     fn new(stream: TcpStream) -> Result<Self, String> {
         let peer = stream.peer_addr().map_err(|error| reasons(&error))?;
-        Ok(Self { stream, peer, greeting: &[] })
+        Ok(Self {
+            stream,
+            peer,
+            greeting: &[],
+        })
     }
 }
 
@@ -253,7 +290,9 @@ impl<S: Io> AsyncRead for Stream<S> {
         if self.greeting.is_empty() {
             return Pin::new(&mut self.stream).poll_read(context, buffer);
         }
-        let (now, later) = self.greeting.split_at(self.greeting.len().min(buffer.remaining()));
+        let (now, later) = self
+            .greeting
+            .split_at(self.greeting.len().min(buffer.remaining()));
         buffer.put_slice(now);
         self.greeting = later;
         Poll::Ready(Ok(()))

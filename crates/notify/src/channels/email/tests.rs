@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
+use bellwether_core::{Labels, Severity, Status};
+use bellwether_schema::{Decode, DecodeContext};
+
 use super::*;
 use crate::channels::Sender;
 use crate::samples::{START, batch, notification};
-use bellwether_core::{Labels, Severity, Status};
-use bellwether_schema::{Decode, DecodeContext};
 
 const PLAIN: &str = "smtp_server: mail.test, from: 'Bellwether <b@example.org>', \
                      recipients: [ops@example.org]";
@@ -15,7 +16,14 @@ fn decode(more: &str) -> (EmailChannel, Vec<String>) {
     let channel =
         EmailChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     channel.check(&SourceLocation::default(), &mut problems);
-    (channel, problems.into_sorted().iter().map(ToString::to_string).collect())
+    (
+        channel,
+        problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    )
 }
 
 fn letter(more: &str) -> Letter {
@@ -25,7 +33,11 @@ fn letter(more: &str) -> Letter {
         labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
         url: String::new(),
     };
-    let context = Context { name: "mail".into(), sender, clock: Arc::new(|| START) };
+    let context = Context {
+        name: "mail".into(),
+        sender,
+        clock: Arc::new(|| START),
+    };
     settings.letter(context).unwrap()
 }
 
@@ -36,7 +48,9 @@ fn written(letter: &Letter, batch: &Batch) -> String {
 fn header<'a>(mail: &'a str, name: &str) -> &'a str {
     let head = mail.split("\r\n\r\n").next().unwrap();
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-    lines.find(|(found, _)| *found == name).map_or("", |(_, value)| value)
+    lines
+        .find(|(found, _)| *found == name)
+        .map_or("", |(_, value)| value)
 }
 
 #[test]
@@ -44,24 +58,51 @@ fn what_is_declared_is_judged() {
     for (more, expected) in [
         (", cc: ['a b']", "cc[0]: not a mail address: \"a b\""),
         (", bcc: [\"a@b\\r\\nBcc: c@d\"]", "bcc[0]: not a"),
-        (", reply_to: 'ü@example.org'", "reply_to: not a plain mail address"),
+        (
+            ", reply_to: 'ü@example.org'",
+            "reply_to: not a plain mail address",
+        ),
         (", hello: 'a b'", "hello: not a host name: \"a b\""),
         (", username: u", "username: a user without a password"),
         (", password: p", "a password without a user"),
-        (", username: u, password: p, password_file: f", "both `password` and `password_file`"),
-        (", username: u, password: p, tls: none", "the password would be sent unencrypted"),
+        (
+            ", username: u, password: p, password_file: f",
+            "both `password` and `password_file`",
+        ),
+        (
+            ", username: u, password: p, tls: none",
+            "the password would be sent unencrypted",
+        ),
         (", ca_file: /x, tls: none", "ca_file: nothing is encrypted"),
         (
             ", headers: {Subject: x}",
             "headers.Subject: Subject is not set here\n  hint: set `subject`",
         ),
-        (", headers: {To: x}", "headers.To: To is not set here\n  hint: set `recipients`"),
-        (", headers: {Reply-To: x}", "Reply-To is not set here\n  hint: set `reply_to`"),
-        (", headers: {Date: x}", "Date is not set here\n  hint: leave it out"),
-        (", headers: {X-A: '{{ a'}", "headers.X-A: invalid template: "),
-        (", cc: ['{{ commonLabels.team }}@example.org']", "cc[0]: no template can stand here"),
+        (
+            ", headers: {To: x}",
+            "headers.To: To is not set here\n  hint: set `recipients`",
+        ),
+        (
+            ", headers: {Reply-To: x}",
+            "Reply-To is not set here\n  hint: set `reply_to`",
+        ),
+        (
+            ", headers: {Date: x}",
+            "Date is not set here\n  hint: leave it out",
+        ),
+        (
+            ", headers: {X-A: '{{ a'}",
+            "headers.X-A: invalid template: ",
+        ),
+        (
+            ", cc: ['{{ commonLabels.team }}@example.org']",
+            "cc[0]: no template can stand here",
+        ),
         (", headers: {'a b': x}", "not a header name: \"a b\""),
-        (", headers: {X-A: \"x\\r\\nBcc: y\"}", "not a header value: that of \"X-A\""),
+        (
+            ", headers: {X-A: \"x\\r\\nBcc: y\"}",
+            "not a header value: that of \"X-A\"",
+        ),
         (", subject: '{{ a'", "subject: invalid template: "),
         (", timeout: 0", "timeout: must be longer than 0s"),
         (", max_alerts: 0", "max_alerts: must be at least 1"),
@@ -81,10 +122,19 @@ fn the_end_is_in_the_thread_of_the_beginning_and_each_attempt_has_the_same_id() 
     let [firing, again, resolved, other] =
         [&firing, &firing, &resolved, &other].map(|batch| written(&letter, batch));
     assert_eq!(header(&firing, "Message-ID"), header(&again, "Message-ID"));
-    assert_ne!(header(&firing, "Message-ID"), header(&resolved, "Message-ID"));
+    assert_ne!(
+        header(&firing, "Message-ID"),
+        header(&resolved, "Message-ID")
+    );
     assert!(header(&firing, "References").ends_with("@example.org>"));
-    assert_eq!(header(&firing, "References"), header(&resolved, "References"));
-    assert_eq!(header(&firing, "References"), header(&resolved, "In-Reply-To"));
+    assert_eq!(
+        header(&firing, "References"),
+        header(&resolved, "References")
+    );
+    assert_eq!(
+        header(&firing, "References"),
+        header(&resolved, "In-Reply-To")
+    );
     assert_ne!(header(&firing, "References"), header(&other, "References"));
     assert_eq!(header(&firing, "Auto-Submitted"), "auto-generated");
     assert_eq!(header(&firing, "Precedence"), "bulk");
@@ -108,15 +158,24 @@ fn a_label_can_neither_add_a_header_nor_markup() {
     assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{mail}");
     assert!(head.lines().all(|line| line.len() <= 998), "{mail}");
     let html = mail.split("text/html").nth(1).unwrap();
-    assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"), "{mail}");
+    assert!(
+        html.contains("&lt;script&gt;") && !html.contains("<script>"),
+        "{mail}"
+    );
     assert!(!mail.contains('\0'), "{mail}");
     assert_eq!(header(&mail, "Importance"), "high");
 }
 
 #[test]
 fn the_usual_mail_escapes_too() {
-    let mail = written(&letter(""), &batch([notification("disk", "<b>&", Status::Firing)]));
-    assert!(mail.contains("&lt;b&gt;&amp;") && mail.contains("mount=<b>&"), "{mail}");
+    let mail = written(
+        &letter(""),
+        &batch([notification("disk", "<b>&", Status::Firing)]),
+    );
+    assert!(
+        mail.contains("&lt;b&gt;&amp;") && mail.contains("mount=<b>&"),
+        "{mail}"
+    );
 }
 
 #[test]
@@ -125,7 +184,10 @@ fn templates_have_their_functions_and_one_that_fails_costs_no_mail() {
         ", html: '', subject: '{{ status | toUpper }} {{ since(alerts[0].startsAt) | humanizeDuration }}', \
          text: '{{ alerts[0].startsAt | date(\"15:04\") }} {{ nothing() }}'",
     );
-    let mail = written(&letter, &batch([notification("disk", "/data", Status::Firing)]));
+    let mail = written(
+        &letter,
+        &batch([notification("disk", "/data", Status::Firing)]),
+    );
     assert_eq!(header(&mail, "Subject"), "FIRING -5m 0s", "{mail}");
     assert!(mail.contains("The template `text` fails"), "{mail}");
     assert!(mail.contains("disk of /data"), "{mail}");
@@ -138,20 +200,41 @@ fn what_looks_encoded_in_a_subject_is_read_as_it_is() {
         ", subject: '{{ alerts[0].labels.mount }}', headers: {X-Mount: '{{ alerts[0].labels.mount }}', \
          X-None: '{{ commonLabels.none }}', Importance: low}",
     );
-    for mount in ["=?utf-8?q?x?=", "a =?utf-8?b?eA==?= é", &"=?utf-8?q?é?=".repeat(9)] {
-        let mail = written(&letter, &batch([notification("disk", mount, Status::Firing)]));
+    for mount in [
+        "=?utf-8?q?x?=",
+        "a =?utf-8?b?eA==?= é",
+        &"=?utf-8?q?é?=".repeat(9),
+    ] {
+        let mail = written(
+            &letter,
+            &batch([notification("disk", mount, Status::Firing)]),
+        );
         let head = mail.split("\r\n\r\n").next().unwrap();
         assert!(head.lines().all(|line| line.len() <= 78), "{mail}");
         let unfolded = head.replace("\r\n ", " ");
         for name in ["Subject: ", "X-Mount: "] {
-            let line = unfolded.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let line = unfolded
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap();
             let words = line.split(' ').map(|word| {
-                let word = word.strip_prefix("=?utf-8?b?").unwrap().strip_suffix("?=").unwrap();
+                let word = word
+                    .strip_prefix("=?utf-8?b?")
+                    .unwrap()
+                    .strip_suffix("?=")
+                    .unwrap();
                 base64::Engine::decode(&base64::prelude::BASE64_STANDARD, word).unwrap()
             });
-            assert_eq!(String::from_utf8(words.flatten().collect()).unwrap(), mount, "{mail}");
+            assert_eq!(
+                String::from_utf8(words.flatten().collect()).unwrap(),
+                mount,
+                "{mail}"
+            );
         }
-        assert!(!head.contains("X-None") && head.contains("Importance: low"), "{mail}");
+        assert!(
+            !head.contains("X-None") && head.contains("Importance: low"),
+            "{mail}"
+        );
     }
 }
 
@@ -168,11 +251,20 @@ fn what_renders_to_nothing_is_told_in_the_usual_words() {
         ", subject: '{{ commonAnnotations.none }}', text: \" {{ commonAnnotations.none }}\\n\", \
          html: '{{ commonAnnotations.none }}'",
     );
-    let mail = written(&letter, &batch([notification("disk", "/data", Status::Firing)]));
-    assert_eq!(header(&mail, "Subject"), "[FIRING] disk (warning): disk of /data");
+    let mail = written(
+        &letter,
+        &batch([notification("disk", "/data", Status::Firing)]),
+    );
+    assert_eq!(
+        header(&mail, "Subject"),
+        "[FIRING] disk (warning): disk of /data"
+    );
     for name in ["subject", "text", "html"] {
         let expected = format!("The template `{name}` gives nothing for these alerts");
         assert!(mail.contains(&expected), "{mail}");
     }
-    assert!(mail.contains("mount=/data") && mail.contains("<h2"), "{mail}");
+    assert!(
+        mail.contains("mount=/data") && mail.contains("<h2"),
+        "{mail}"
+    );
 }

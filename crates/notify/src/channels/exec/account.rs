@@ -47,7 +47,9 @@ impl<'a> Account<'a> {
             return Ok(None);
         }
         if !ours.is_root() {
-            return Err(format!("only root can start programs as another user ({user}:{group})"));
+            return Err(format!(
+                "only root can start programs as another user ({user}:{group})"
+            ));
         }
         Ok(Some((user, group)))
     }
@@ -55,7 +57,9 @@ impl<'a> Account<'a> {
 
 /// User and group of a line `name:password:uid:gid:...`.
 fn entry(passwd: &str, name: &str) -> Option<(u32, u32)> {
-    let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+    let line = passwd
+        .lines()
+        .find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
@@ -67,7 +71,10 @@ mod tests {
     #[test]
     fn a_name_or_two_numbers() {
         assert_eq!(Account::parse("nobody"), Ok(Account::Name("nobody")));
-        assert_eq!(Account::parse("65534:65534"), Ok(Account::Ids(65534, 65534)));
+        assert_eq!(
+            Account::parse("65534:65534"),
+            Ok(Account::Ids(65534, 65534))
+        );
         for wrong in ["", "a b", "1000", "x:1", "1:", "../x", "-1:2"] {
             assert!(Account::parse(wrong).is_err(), "{wrong}");
         }

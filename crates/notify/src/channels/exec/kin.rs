@@ -22,7 +22,9 @@ pub(super) fn kill(leader: Pid, mark: &str) {
     let mut killed = BTreeSet::new();
     for _ in 0..ROUNDS {
         let found = kin(leader, &entry).into_iter();
-        let new: Vec<Pid> = found.filter(|pid| killed.insert(pid.as_raw_pid())).collect();
+        let new: Vec<Pid> = found
+            .filter(|pid| killed.insert(pid.as_raw_pid()))
+            .collect();
         if new.is_empty() {
             return;
         }
@@ -52,7 +54,10 @@ fn kin(leader: Pid, entry: &str) -> Vec<Pid> {
         }
         false
     };
-    let pids = parents.keys().copied().filter(|pid| *pid != leader.as_raw_pid());
+    let pids = parents
+        .keys()
+        .copied()
+        .filter(|pid| *pid != leader.as_raw_pid());
     let ours = pids.filter(|pid| descends(*pid) || is_marked(*pid, entry));
     ours.filter_map(Pid::from_raw).collect()
 }
@@ -75,5 +80,7 @@ fn parents() -> BTreeMap<i32, i32> {
 
 fn is_marked(pid: i32, entry: &str) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
+    environment
+        .split(|byte| *byte == 0)
+        .any(|variable| variable == entry.as_bytes())
 }

@@ -114,7 +114,10 @@ struct Started {
 impl Started {
     fn by(child: &Child, mark: &str) -> Self {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-        Self { leader: pid.and_then(Pid::from_raw), mark: mark.to_owned() }
+        Self {
+            leader: pid.and_then(Pid::from_raw),
+            mark: mark.to_owned(),
+        }
     }
 }
 
@@ -131,7 +134,10 @@ impl Started {
                 kin::kill(leader, &mark);
                 done.send(()).ok();
             };
-            if let Err(error) = std::thread::Builder::new().name("exec-end".into()).spawn(sweep) {
+            if let Err(error) = std::thread::Builder::new()
+                .name("exec-end".into())
+                .spawn(sweep)
+            {
                 tracing::warn!("what a program started may still run: {error}");
             }
         }
@@ -178,7 +184,10 @@ fn listen(stderr: Option<ChildStderr>, said: Arc<Mutex<VecDeque<u8>>>) -> AbortO
 fn shown(said: &VecDeque<u8>) -> String {
     let bytes: Vec<u8> = said.iter().copied().collect();
     let text = String::from_utf8_lossy(&bytes);
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn ended_by(status: ExitStatus, said: String) -> Ended {

@@ -3,13 +3,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bellwether_core::{Status, UnixMillis};
+use bellwether_schema::{Decode, DecodeContext};
 use tempfile::TempDir;
 
 use super::super::Sender;
 use super::*;
 use crate::samples::{batch, notification};
-use bellwether_core::{Status, UnixMillis};
-use bellwether_schema::{Decode, DecodeContext};
 
 fn decode(text: &str) -> (ExecChannel, Vec<String>) {
     let mut problems = Diagnostics::default();
@@ -17,7 +17,14 @@ fn decode(text: &str) -> (ExecChannel, Vec<String>) {
     let channel =
         ExecChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
     channel.check(&SourceLocation::default(), &mut problems);
-    (channel, problems.into_sorted().iter().map(ToString::to_string).collect())
+    (
+        channel,
+        problems
+            .into_sorted()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    )
 }
 
 fn context() -> Context {
@@ -37,7 +44,9 @@ fn shell(script: &str, more: &str) -> Box<dyn Channel> {
 }
 
 async fn told(channel: &dyn Channel) -> Result<(), DeliveryError> {
-    channel.deliver(&batch([notification("disk", "/data", Status::Firing)])).await
+    channel
+        .deliver(&batch([notification("disk", "/data", Status::Firing)]))
+        .await
 }
 
 #[test]
@@ -45,12 +54,27 @@ fn what_is_declared_is_judged() {
     for (text, expected) in [
         ("{command: []}", "command: no program"),
         ("{command: [page]}", "not an absolute path: \"page\""),
-        ("{command: [/page], environment: {'A=B': x}}", "not a variable's name: \"A=B\""),
-        ("{command: [/page], environment: {A: \"x\\0y\"}}", "holds a NUL: the value of \"A\""),
-        ("{command: [/page, \"x\\0y\"]}", "holds a NUL, which no argument can"),
+        (
+            "{command: [/page], environment: {'A=B': x}}",
+            "not a variable's name: \"A=B\"",
+        ),
+        (
+            "{command: [/page], environment: {A: \"x\\0y\"}}",
+            "holds a NUL: the value of \"A\"",
+        ),
+        (
+            "{command: [/page, \"x\\0y\"]}",
+            "holds a NUL, which no argument can",
+        ),
         ("{command: [/page], user: 'a b'}", "not a user: \"a b\""),
-        ("{command: [/page], timeout: 0}", "timeout: must be longer than 0s"),
-        ("{command: [/page], max_alerts: 0}", "max_alerts: must be at least 1"),
+        (
+            "{command: [/page], timeout: 0}",
+            "timeout: must be longer than 0s",
+        ),
+        (
+            "{command: [/page], max_alerts: 0}",
+            "max_alerts: must be at least 1",
+        ),
     ] {
         let (_, problems) = decode(text);
         assert_eq!(problems.len(), 1, "{text}: {problems:?}");
@@ -62,7 +86,11 @@ fn what_is_declared_is_judged() {
 async fn the_document_is_on_its_input_and_only_what_is_declared_in_its_environment() {
     let folder = TempDir::new().unwrap();
     let (document, environment) = (folder.path().join("document"), folder.path().join("env"));
-    let script = format!("cat > {}; env > {}", document.display(), environment.display());
+    let script = format!(
+        "cat > {}; env > {}",
+        document.display(),
+        environment.display()
+    );
     let channel = shell(&script, ", environment: {TEAM: storage}");
     told(&*channel).await.unwrap();
     let document: serde_json::Value = serde_json::from_slice(&fs::read(document).unwrap()).unwrap();
@@ -70,7 +98,10 @@ async fn the_document_is_on_its_input_and_only_what_is_declared_in_its_environme
     assert_eq!(document["receiver"], "pager");
     assert_eq!(document["alerts"][0]["labels"]["mount"], "/data");
     let environment = fs::read_to_string(environment).unwrap();
-    let mut names: Vec<_> = environment.lines().filter_map(|line| line.split('=').next()).collect();
+    let mut names: Vec<_> = environment
+        .lines()
+        .filter_map(|line| line.split('=').next())
+        .collect();
     names.sort_unstable();
     let shells = ["PWD", "SHLVL", "_", "OLDPWD"];
     names.retain(|name| !shells.contains(name));
@@ -83,22 +114,41 @@ async fn the_document_is_on_its_input_and_only_what_is_declared_in_its_environme
         "TEAM",
     ];
     assert_eq!(names, expected);
-    assert!(environment.contains("BELLWETHER_STATUS=firing"), "{environment}");
+    assert!(
+        environment.contains("BELLWETHER_STATUS=firing"),
+        "{environment}"
+    );
 }
 
 #[tokio::test]
 async fn what_an_end_means() {
     for (script, retryable, expected) in [
-        ("echo no such team >&2; exit 3", false, "/bin/sh: exit status 3: no such team"),
+        (
+            "echo no such team >&2; exit 3",
+            false,
+            "/bin/sh: exit status 3: no such team",
+        ),
         ("exit 75", true, "/bin/sh: exit status 75"),
         ("kill -9 $$", true, "/bin/sh: ended by signal 9"),
-        ("printf 'a\\nb\\033[1m' >&2; exit 1", false, "/bin/sh: exit status 1: a b [1m"),
-        ("echo the key is sesame-1 >&2; exit 1", false, "exit status 1: the key is <secret>"),
+        (
+            "printf 'a\\nb\\033[1m' >&2; exit 1",
+            false,
+            "/bin/sh: exit status 1: a b [1m",
+        ),
+        (
+            "echo the key is sesame-1 >&2; exit 1",
+            false,
+            "exit status 1: the key is <secret>",
+        ),
     ] {
         let channel = shell(script, ", environment: {KEY: sesame-1}");
         let error = told(&*channel).await.unwrap_err();
         assert_eq!(error.retryable, retryable, "{script}");
-        assert!(error.message.ends_with(expected), "{script}: {}", error.message);
+        assert!(
+            error.message.ends_with(expected),
+            "{script}: {}",
+            error.message
+        );
     }
     // Nobody has to read what is on the input, be it longer than a pipe holds.
     let mut long = notification("disk", "/data", Status::Firing);
@@ -116,7 +166,10 @@ async fn what_takes_too_long_is_killed_with_all_it_started() {
         // Whatever becomes of it, the last of them writes its own number.
         let last = started.replace(
             "sleep",
-            &format!("sh -c 'echo $$ > {0}.new; mv {0}.new {0}; exec sleep $0'", pid.display()),
+            &format!(
+                "sh -c 'echo $$ > {0}.new; mv {0}.new {0}; exec sleep $0'",
+                pid.display()
+            ),
         );
         let script = format!("echo waiting >&2; {last} & wait; sleep 1000");
         let start = Instant::now();
@@ -125,7 +178,10 @@ async fn what_takes_too_long_is_killed_with_all_it_started() {
         assert!(error.retryable);
         assert_eq!(error.message, "/bin/sh: killed after 1s: waiting");
         let pid = fs::read_to_string(&pid).unwrap();
-        assert!(is_gone(pid.trim()).await, "what it started still runs: {started}");
+        assert!(
+            is_gone(pid.trim()).await,
+            "what it started still runs: {started}"
+        );
     }
 }
 
@@ -164,7 +220,9 @@ async fn is_gone(pid: &str) -> bool {
 #[tokio::test]
 async fn what_it_leaves_running_does_not_hold_it_up() {
     let start = Instant::now();
-    told(&*shell("sleep 5 >/dev/null & exit 0", ", timeout: 4s")).await.unwrap();
+    told(&*shell("sleep 5 >/dev/null & exit 0", ", timeout: 4s"))
+        .await
+        .unwrap();
     assert!(start.elapsed().as_secs() < 4);
 }
 
@@ -175,7 +233,10 @@ async fn a_program_that_is_not_there_may_come() {
     let (settings, _) = decode(&format!("{{command: [{}]}}", program.display()));
     let channel = settings.build(context()).unwrap();
     let error = told(&*channel).await.unwrap_err();
-    assert!(error.retryable && error.message.contains("cannot be started"), "{error:?}");
+    assert!(
+        error.retryable && error.message.contains("cannot be started"),
+        "{error:?}"
+    );
     fs::write(&program, "#!/bin/sh\nexit 0\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     // Another thread may start something meanwhile and hold the file open for writing.

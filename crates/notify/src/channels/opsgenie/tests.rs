@@ -13,7 +13,10 @@ fn opsgenie() -> Opsgenie {
         api_url: "http://127.0.0.1:1".to_owned().into(),
         responders: vec![
             named(OpsgenieResponderType::Team, "ops"),
-            named(OpsgenieResponderType::User, "{{ commonLabels.who }}@example.org"),
+            named(
+                OpsgenieResponderType::User,
+                "{{ commonLabels.who }}@example.org",
+            ),
             named(OpsgenieResponderType::Schedule, "{{ commonLabels.none }}"),
         ],
         tags: vec![
@@ -40,8 +43,16 @@ fn opsgenie() -> Opsgenie {
     Opsgenie {
         endpoint: Endpoint::open(url, access, context.clock.clone()).unwrap(),
         texts: Texts::new(None, None, str::to_owned).unwrap(),
-        responders: settings.responders.iter().map(|one| Responder::new(one).unwrap()).collect(),
-        tags: settings.tags.iter().map(|tag| Key::new("tags", tag).unwrap()).collect(),
+        responders: settings
+            .responders
+            .iter()
+            .map(|one| Responder::new(one).unwrap())
+            .collect(),
+        tags: settings
+            .tags
+            .iter()
+            .map(|tag| Key::new("tags", tag).unwrap())
+            .collect(),
         details: Details::new(&settings.details).unwrap(),
         settings,
         context,
@@ -58,7 +69,10 @@ fn an_alert_and_its_end() {
     let alert = channel.alert(&firing, &batch([firing.clone()]), "alias");
     assert_eq!(alert["message"], "disk (warning): disk of /data");
     assert_eq!(alert["priority"], "P3");
-    assert_eq!(alert["tags"], json!(["disk", "warning", "lab", "a,b", "/data", "c"]));
+    assert_eq!(
+        alert["tags"],
+        json!(["disk", "warning", "lab", "a,b", "/data", "c"])
+    );
     assert_eq!(alert["source"], "Bellwether instance=host-1");
     assert_eq!(alert["details"]["mount"], "/data");
     assert_eq!(alert["details"]["where"], "at /data");
@@ -67,11 +81,19 @@ fn an_alert_and_its_end() {
         json!([{"type": "team", "name": "ops"}, {"type": "user", "username": "me@example.org"}])
     );
     let description = alert["description"].as_str().unwrap();
-    assert!(description.contains("Since 2026-11-21 04:05:00 UTC"), "{description}");
+    assert!(
+        description.contains("Since 2026-11-21 04:05:00 UTC"),
+        "{description}"
+    );
     let unknown = "the template of `responders.name` gives nothing for these alerts";
     assert!(description.ends_with(unknown), "{description}");
     let closing = channel.closing(&notification("disk", "/data", Status::Resolved));
-    assert!(closing["note"].as_str().unwrap().starts_with("disk 80 is no longer > 85"));
+    assert!(
+        closing["note"]
+            .as_str()
+            .unwrap()
+            .starts_with("disk 80 is no longer > 85")
+    );
     assert_eq!(
         channel.of_alias("x", "close").as_str(),
         "http://127.0.0.1:1/v2/alerts/x/close?identifierType=alias"
@@ -93,17 +115,38 @@ fn a_crowd_stays_within_the_limits() {
 fn what_is_declared_is_judged() {
     for (more, expected) in [
         ("", "missing key \"api_key\""),
-        (", api_key: x, priorities: {warning: P9}", "unknown value \"P9\""),
-        (", api_key: x, priorities: {bad: P1}", "not a severity of ours: \"bad\""),
-        (", api_key: x, responders: [{type: team}]", "needs `name` or `id`"),
-        (", api_key: x, responders: [{type: team, name: ''}]", "needs `name` or `id`"),
+        (
+            ", api_key: x, priorities: {warning: P9}",
+            "unknown value \"P9\"",
+        ),
+        (
+            ", api_key: x, priorities: {bad: P1}",
+            "not a severity of ours: \"bad\"",
+        ),
+        (
+            ", api_key: x, responders: [{type: team}]",
+            "needs `name` or `id`",
+        ),
+        (
+            ", api_key: x, responders: [{type: team, name: ''}]",
+            "needs `name` or `id`",
+        ),
         (
             ", api_key: x, responders: [{type: team, name: '{{ a'}]",
             "responders[0].name: invalid template: ",
         ),
-        (", api_key: x, tags: ['{{ a']", "tags[0]: invalid template: "),
-        (", api_key: x, details: {a: '{{ a'}", "details.a: invalid template: "),
-        (", api_key: '{{ a }}'", "api_key: no template can stand here"),
+        (
+            ", api_key: x, tags: ['{{ a']",
+            "tags[0]: invalid template: ",
+        ),
+        (
+            ", api_key: x, details: {a: '{{ a'}",
+            "details.a: invalid template: ",
+        ),
+        (
+            ", api_key: '{{ a }}'",
+            "api_key: no template can stand here",
+        ),
     ] {
         let (_, problems) = declared(&format!("{{type: opsgenie{more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");

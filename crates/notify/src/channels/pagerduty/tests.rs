@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use bellwether_core::Group;
+
 use super::*;
 use crate::samples::{alert, batch, context, crowd, declared, group, hostile, notification};
-use bellwether_core::Group;
 
 fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
     let settings = PagerDutyChannel {
@@ -15,8 +16,14 @@ fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
         )]),
         source_label: "instance".into(),
         details: BTreeMap::from([
-            ("where".to_owned(), Spanned::nowhere(Literal("at {{ commonLabels.mount }}".into()))),
-            ("bad".to_owned(), Spanned::nowhere(Literal("{{ commonLabels.none }}".into()))),
+            (
+                "where".to_owned(),
+                Spanned::nowhere(Literal("at {{ commonLabels.mount }}".into())),
+            ),
+            (
+                "bad".to_owned(),
+                Spanned::nowhere(Literal("{{ commonLabels.none }}".into())),
+            ),
         ]),
         api_url: "http://127.0.0.1:1".to_owned().into(),
         title: None,
@@ -38,8 +45,14 @@ fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
 }
 
 fn whole(status: Status, mount: &str) -> Notification {
-    let group = Arc::new(Group { whole: true, ..group("disk") });
-    Notification { group, ..notification("disk", mount, status) }
+    let group = Arc::new(Group {
+        whole: true,
+        ..group("disk")
+    });
+    Notification {
+        group,
+        ..notification("disk", mount, status)
+    }
 }
 
 #[test]
@@ -48,7 +61,9 @@ fn an_event_of_an_alert_and_its_end() {
     let firing = notification("disk", "/data", Status::Firing);
     let key = brief::identity(&firing.alert, &channel.context.sender);
     assert_eq!(
-        channel.alert_event(&firing, &batch([firing.clone()])).unwrap(),
+        channel
+            .alert_event(&firing, &batch([firing.clone()]))
+            .unwrap(),
         json!({
             "routing_key": "k",
             "event_action": "trigger",
@@ -76,7 +91,9 @@ fn an_event_of_an_alert_and_its_end() {
     );
     let resolved = notification("disk", "/data", Status::Resolved);
     assert_eq!(
-        channel.alert_event(&resolved, &batch([resolved.clone()])).unwrap(),
+        channel
+            .alert_event(&resolved, &batch([resolved.clone()]))
+            .unwrap(),
         json!({"routing_key": "k", "event_action": "resolve", "dedup_key": key})
     );
 }
@@ -85,15 +102,23 @@ fn an_event_of_an_alert_and_its_end() {
 fn an_incident_of_a_group_ends_with_the_last_of_it() {
     let channel = pagerduty(PagerDutyIncident::Group);
     let flat = notification("disk", "/a", Status::Firing);
-    assert!(!channel.of_group(&flat), "nobody knows when all of it is over");
+    assert!(
+        !channel.of_group(&flat),
+        "nobody knows when all of it is over"
+    );
     let two = batch([whole(Status::Firing, "/a"), whole(Status::Firing, "/b")]);
     assert!(channel.joins(&two.news[0], &two.news[1]) && !channel.joins(&two.news[0], &flat));
     let event = channel.group_event(&two).unwrap();
     assert_eq!(event["payload"]["summary"], "[FIRING:2] disk (warning)");
     let mut one_left = batch([whole(Status::Resolved, "/a")]);
     one_left.standing = vec![Arc::new(alert("disk", "/b"))];
-    assert_eq!(channel.group_event(&one_left).unwrap()["event_action"], "trigger");
-    let last = channel.group_event(&batch([whole(Status::Resolved, "/b")])).unwrap();
+    assert_eq!(
+        channel.group_event(&one_left).unwrap()["event_action"],
+        "trigger"
+    );
+    let last = channel
+        .group_event(&batch([whole(Status::Resolved, "/b")]))
+        .unwrap();
     assert_eq!(last["event_action"], "resolve");
     assert_eq!(last["dedup_key"], event["dedup_key"]);
 }
@@ -115,11 +140,23 @@ fn a_crowd_stays_within_the_limit() {
 fn what_is_declared_is_judged() {
     for (more, expected) in [
         ("", "missing key \"routing_key\""),
-        (", routing_key: x, severities: {bad: error}", "not a severity of ours: \"bad\""),
-        (", routing_key: x, severities: {info: bad}", "unknown value \"bad\""),
+        (
+            ", routing_key: x, severities: {bad: error}",
+            "not a severity of ours: \"bad\"",
+        ),
+        (
+            ", routing_key: x, severities: {info: bad}",
+            "unknown value \"bad\"",
+        ),
         (", routing_key: '{{ a'", "routing_key: invalid template: "),
-        (", routing_key: x, details: {a: '{{ a'}", "details.a: invalid template: "),
-        (", routing_key: x, incident_per: rule", "unknown value \"rule\""),
+        (
+            ", routing_key: x, details: {a: '{{ a'}",
+            "details.a: invalid template: ",
+        ),
+        (
+            ", routing_key: x, incident_per: rule",
+            "unknown value \"rule\"",
+        ),
     ] {
         let (_, problems) = declared(&format!("{{type: pagerduty{more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");
@@ -130,7 +167,10 @@ fn what_is_declared_is_judged() {
 #[test]
 fn the_key_may_follow_the_alerts_and_is_never_guessed() {
     let key = Key::new("routing_key", "key-of-{{ commonLabels.mount }}").unwrap();
-    let channel = PagerDuty { key, ..pagerduty(PagerDutyIncident::Alert) };
+    let channel = PagerDuty {
+        key,
+        ..pagerduty(PagerDutyIncident::Alert)
+    };
     for status in [Status::Firing, Status::Resolved] {
         let one = notification("disk", "/data", status);
         let event = channel.alert_event(&one, &batch([one.clone()])).unwrap();
@@ -139,7 +179,9 @@ fn the_key_may_follow_the_alerts_and_is_never_guessed() {
     let key = Key::new("routing_key", "{{ commonLabels.none }}").unwrap();
     let channel = PagerDuty { key, ..channel };
     let one = notification("disk", "/data", Status::Firing);
-    let error = channel.alert_event(&one, &batch([one.clone()])).unwrap_err();
+    let error = channel
+        .alert_event(&one, &batch([one.clone()]))
+        .unwrap_err();
     let expected = "the template of `routing_key` gives nothing for these alerts";
     assert_eq!(error, DeliveryError::permanent(expected));
 }

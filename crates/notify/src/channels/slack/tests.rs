@@ -1,6 +1,7 @@
+use bellwether_core::Status;
+
 use super::*;
 use crate::samples::{HOSTILE, batch, context, crowd, declared, hostile, notification};
-use bellwether_core::Status;
 
 fn slack(text: Option<&str>) -> Slack {
     let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
@@ -33,7 +34,10 @@ fn slack(text: Option<&str>) -> Slack {
 
 fn texts(message: &Value) -> Vec<&str> {
     let blocks = message["attachments"][0]["blocks"].as_array().unwrap();
-    blocks.iter().filter_map(|block| block["text"]["text"].as_str()).collect()
+    blocks
+        .iter()
+        .filter_map(|block| block["text"]["text"].as_str())
+        .collect()
 }
 
 #[test]
@@ -75,7 +79,9 @@ fn labels_are_no_markup() {
     }
     assert!(text.contains("&lt;!channel&gt;"), "{text}");
     assert!(text.contains("&amp;amp;"), "{text}");
-    let templated = slack(Some("<!here> {{ alerts[0].message }} {{ alerts[0].message | safe }}"));
+    let templated = slack(Some(
+        "<!here> {{ alerts[0].message }} {{ alerts[0].message | safe }}",
+    ));
     let message = templated.message(&batch([hostile()])).unwrap();
     let text = texts(&message)[0].to_owned();
     assert!(text.starts_with("<!here> &lt;!channel&gt;"), "{text}");
@@ -87,11 +93,20 @@ fn marks_of_labels_and_messages_are_none() {
     for (plain, expected) in [
         ("*x* _x_ ~x~ `x`", "∗x∗ ˍxˍ ∼x∼ ˋxˋ"),
         ("_*x*_ (_x_) __x__", "ˍ∗x∗ˍ (ˍxˍ) ˍˍxˍˍ"),
-        ("mount_point=/a_b/c_d high_cpu_1", "mount_point=/a_b/c_d high_cpu_1"),
-        ("> x\n  > y\n91 > 85 & <z>", "› x\n  › y\n91 &gt; 85 &amp; &lt;z&gt;"),
+        (
+            "mount_point=/a_b/c_d high_cpu_1",
+            "mount_point=/a_b/c_d high_cpu_1",
+        ),
+        (
+            "> x\n  > y\n91 > 85 & <z>",
+            "› x\n  › y\n91 &gt; 85 &amp; &lt;z&gt;",
+        ),
         ("a * b", "a ∗ b"),
         (":fire: x:+1:y :flag-at:", "꞉fire: x꞉+1:y ꞉flag-at:"),
-        ("at 12:30:45: a: b: :: 127.0.0.1:80", "at 12:30:45: a: b: :: 127.0.0.1:80"),
+        (
+            "at 12:30:45: a: b: :: 127.0.0.1:80",
+            "at 12:30:45: a: b: :: 127.0.0.1:80",
+        ),
     ] {
         assert_eq!(escape(plain), expected);
     }
@@ -99,11 +114,19 @@ fn marks_of_labels_and_messages_are_none() {
     let mut alert = (*one.alert).clone();
     alert.message = "*x* _x_ `x`".into();
     one.alert = std::sync::Arc::new(alert);
-    let channel = slack(Some("{{ alerts[0].labels.mount }} *{{ alerts[0].message }}*"));
-    for message in [slack(None).message(&batch([one.clone()])), channel.message(&batch([one]))] {
+    let channel = slack(Some(
+        "{{ alerts[0].labels.mount }} *{{ alerts[0].message }}*",
+    ));
+    for message in [
+        slack(None).message(&batch([one.clone()])),
+        channel.message(&batch([one])),
+    ] {
         let message = message.unwrap();
         let text = texts(&message).join("\n") + message["text"].as_str().unwrap();
-        assert!(!text.contains("*x*") && !text.contains("_x_") && !text.contains("`x`"), "{text}");
+        assert!(
+            !text.contains("*x*") && !text.contains("_x_") && !text.contains("`x`"),
+            "{text}"
+        );
         // Ours are in pairs.
         assert!(
             text.matches('*').count() == 2 && text.matches('`').count().is_multiple_of(2),
@@ -120,11 +143,25 @@ fn where_to_may_follow_the_alerts_and_is_never_guessed() {
         key("channel", "#{{ groupLabels.alertname }}"),
         key("username", "{{ commonLabels.none }}"),
     ];
-    let message = Slack { keys, ..slack(None) }.message(&firing).unwrap();
+    let message = Slack {
+        keys,
+        ..slack(None)
+    }
+    .message(&firing)
+    .unwrap();
     assert_eq!(message["channel"], "#disk");
-    assert_eq!(message.get("username"), None, "it is told under another name");
+    assert_eq!(
+        message.get("username"),
+        None,
+        "it is told under another name"
+    );
     let keys = vec![key("channel", "{{ commonLabels.none }}")];
-    let error = Slack { keys, ..slack(None) }.message(&firing).unwrap_err();
+    let error = Slack {
+        keys,
+        ..slack(None)
+    }
+    .message(&firing)
+    .unwrap_err();
     let expected = "the template of `channel` gives nothing for these alerts";
     assert_eq!(error, DeliveryError::permanent(expected));
 }
@@ -134,12 +171,18 @@ fn a_crowd_stays_within_the_limits() {
     for count in [1, 6, 20, 60, 1000] {
         let mut crowd = crowd(count);
         // What stands may be as hostile as what is new.
-        crowd.standing.iter_mut().for_each(|alert| *alert = hostile().alert);
+        crowd
+            .standing
+            .iter_mut()
+            .for_each(|alert| *alert = hostile().alert);
         let message = slack(None).message(&crowd).unwrap();
         let blocks = message["attachments"][0]["blocks"].as_array().unwrap();
         assert!(blocks.len() <= 50, "{count}: {}", blocks.len());
         let texts = texts(&message);
-        assert!(texts.iter().all(|text| (1..=3000).contains(&width(text))), "{count}");
+        assert!(
+            texts.iter().all(|text| (1..=3000).contains(&width(text))),
+            "{count}"
+        );
         let all: usize = texts.iter().map(|text| width(text)).sum();
         assert!(all <= 12_000, "{count}: {all}");
         assert!(width(message["text"].as_str().unwrap()) <= 4000);
@@ -148,8 +191,9 @@ fn a_crowd_stays_within_the_limits() {
 
 #[test]
 fn a_template_that_fails_does_not_cost_the_alert() {
-    let message =
-        slack(Some("{{ alerts | first | nothing }}")).message(&batch([hostile()])).unwrap();
+    let message = slack(Some("{{ alerts | first | nothing }}"))
+        .message(&batch([hostile()]))
+        .unwrap();
     let texts = texts(&message).join("\n");
     assert!(
         texts.contains("*disk (warning)*") && texts.contains("fails: filter nothing is unknown"),
@@ -161,27 +205,58 @@ fn a_template_that_fails_does_not_cost_the_alert() {
 fn what_is_declared_is_judged() {
     for (yaml, expected) in [
         ("{type: slack}", "missing key \"url\""),
-        ("{type: slack, url: 'http://a', token: x}", "both `url` and `token`"),
+        (
+            "{type: slack, url: 'http://a', token: x}",
+            "both `url` and `token`",
+        ),
         ("{type: slack, token: x}", "missing key \"channel\""),
         ("{type: slack, channel: x}", "missing key \"token\""),
         (
             "{type: slack, url: 'https://slack.com/api/chat.postMessage'}",
             "url: chat.postMessage is a method for bots, and needs a bot's token",
         ),
-        ("{type: slack, token: x, channel: '#{{ a'}", "channel: invalid template: "),
-        ("{type: slack, url: 'http://a/{{ a }}'}", "url: no template can stand here"),
-        ("{type: slack, token: x, token_file: y, channel: z}", "both `token` and `token_file`"),
-        ("{type: slack, url: 'http://a', channel: z}", "posts to the channel it is made for"),
-        ("{type: slack, token: x, channel: z, api_url: y}", "api_url: not a URL"),
-        ("{type: slack, url: 'http://a', text: '{{ a'}", "text: invalid template: "),
-        ("{type: slack, url: 'http://a', proxy_url: a}", "proxy_url: not a URL"),
-        ("{type: slack, url: 'http://a', timeout: 0}", "timeout: must be longer than 0s"),
+        (
+            "{type: slack, token: x, channel: '#{{ a'}",
+            "channel: invalid template: ",
+        ),
+        (
+            "{type: slack, url: 'http://a/{{ a }}'}",
+            "url: no template can stand here",
+        ),
+        (
+            "{type: slack, token: x, token_file: y, channel: z}",
+            "both `token` and `token_file`",
+        ),
+        (
+            "{type: slack, url: 'http://a', channel: z}",
+            "posts to the channel it is made for",
+        ),
+        (
+            "{type: slack, token: x, channel: z, api_url: y}",
+            "api_url: not a URL",
+        ),
+        (
+            "{type: slack, url: 'http://a', text: '{{ a'}",
+            "text: invalid template: ",
+        ),
+        (
+            "{type: slack, url: 'http://a', proxy_url: a}",
+            "proxy_url: not a URL",
+        ),
+        (
+            "{type: slack, url: 'http://a', timeout: 0}",
+            "timeout: must be longer than 0s",
+        ),
     ] {
         let (_, problems) = declared(yaml);
         assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
         assert!(problems[0].contains(expected), "{yaml}: {problems:?}");
     }
-    assert!(declared("{type: slack, url: 'https://hooks.slack.com/services/T/B/x'}").0.is_some());
+    assert!(
+        declared("{type: slack, url: 'https://hooks.slack.com/services/T/B/x'}")
+            .0
+            .is_some()
+    );
 }
 
 #[test]
@@ -194,5 +269,8 @@ fn a_url_in_a_file_is_judged_like_one_that_is_declared() {
     std::fs::write(&file, "https://slack.com/api/chat.postMessage\n").unwrap();
     let (_, problems) = declared(&yaml);
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].contains("url_file: chat.postMessage is a method"), "{problems:?}");
+    assert!(
+        problems[0].contains("url_file: chat.postMessage is a method"),
+        "{problems:?}"
+    );
 }

@@ -1,14 +1,17 @@
+use bellwether_core::Status;
 use reqwest::Url;
 
 use super::*;
 use crate::samples::{batch, context, crowd, declared, hostile, notification};
-use bellwether_core::Status;
 
 fn teams(text: Option<&str>) -> Teams {
     let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
     let context = context();
     let url = Url::parse("http://127.0.0.1:1").unwrap();
-    let access = Access { timeout: HumanDuration::secs(1), ..Access::default() };
+    let access = Access {
+        timeout: HumanDuration::secs(1),
+        ..Access::default()
+    };
     Teams {
         endpoint: Endpoint::open(url, access, context.clock.clone()).unwrap(),
         texts: Texts::new(None, text.as_ref(), escape).unwrap(),
@@ -67,7 +70,10 @@ fn an_error_may_come_as_a_success() {
                 error 429 with ContextId tcid=1";
     assert_eq!(hidden_error(said), Some(true));
     assert_eq!(hidden_error(&said.replace("429", "413")), Some(false));
-    assert_eq!(hidden_error("Webhook message delivery failed with error: x"), Some(true));
+    assert_eq!(
+        hidden_error("Webhook message delivery failed with error: x"),
+        Some(true)
+    );
     for fine in ["1", "", "HTTP error é"] {
         assert_eq!(hidden_error(fine), None);
     }

@@ -1,6 +1,7 @@
+use bellwether_core::Status;
+
 use super::*;
 use crate::samples::{batch, context, crowd, declared, hostile, notification};
-use bellwether_core::Status;
 
 fn telegram(text: Option<&str>) -> Telegram {
     let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
@@ -39,7 +40,9 @@ fn parsed(html: &str) -> Result<String, String> {
         text += &rest[..at];
         let mark = &rest[at..];
         let end = if mark.starts_with('<') { '>' } else { ';' };
-        let inside = mark[1..].split_once(end).ok_or_else(|| format!("unended {mark}"))?;
+        let inside = mark[1..]
+            .split_once(end)
+            .ok_or_else(|| format!("unended {mark}"))?;
         let name = inside.0.split(' ').next().unwrap_or_default();
         match (end, name) {
             (';', "amp" | "lt" | "gt" | "quot") => text.push('x'),
@@ -49,7 +52,11 @@ fn parsed(html: &str) -> Result<String, String> {
         }
         rest = inside.1;
     }
-    if open.is_empty() { Ok(text + rest) } else { Err(format!("open {open:?}")) }
+    if open.is_empty() {
+        Ok(text + rest)
+    } else {
+        Err(format!("open {open:?}"))
+    }
 }
 
 #[test]
@@ -93,7 +100,11 @@ fn labels_are_no_markup() {
 fn a_crowd_stays_within_the_limits() {
     for count in [1, 6, 20, 60, 1000] {
         let text = text(&crowd(count));
-        assert!((1..=MESSAGE).contains(&width(&text)), "{count}: {}", width(&text));
+        assert!(
+            (1..=MESSAGE).contains(&width(&text)),
+            "{count}: {}",
+            width(&text)
+        );
         parsed(&text).unwrap();
     }
 }
@@ -109,14 +120,26 @@ fn a_template_that_is_too_long_ends_its_tags() {
 #[test]
 fn a_refusal_says_what_to_do() {
     let failed = |retryable, body: &str| Failed {
-        error: DeliveryError { retryable, message: "refused".into(), ..DeliveryError::default() },
+        error: DeliveryError {
+            retryable,
+            message: "refused".into(),
+            ..DeliveryError::default()
+        },
         body: body.to_owned(),
     };
-    let limit = limited(failed(true, "{\"ok\":false,\"parameters\":{\"retry_after\":5}}"));
+    let limit = limited(failed(
+        true,
+        "{\"ok\":false,\"parameters\":{\"retry_after\":5}}",
+    ));
     assert_eq!(limit.retry_after, Some(Duration::from_secs(5)));
-    let moved =
-        limited(failed(false, "{\"ok\":false,\"parameters\":{\"migrate_to_chat_id\":-100}}"));
-    assert_eq!(moved.message, "refused; the group has moved: set `chat_id` to -100");
+    let moved = limited(failed(
+        false,
+        "{\"ok\":false,\"parameters\":{\"migrate_to_chat_id\":-100}}",
+    ));
+    assert_eq!(
+        moved.message,
+        "refused; the group has moved: set `chat_id` to -100"
+    );
     assert_eq!(limited(failed(false, "<html>")).message, "refused");
 }
 

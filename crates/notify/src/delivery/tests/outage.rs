@@ -1,12 +1,12 @@
 //! An hour in which a receiver is away, on virtual time, with a journal on disk and a crash in the
 //! middle: attempts are few, what waits is bounded, and what was missed is told in order and once.
 
+use bellwether_core::{Alert, AlertState, Cause};
+use bellwether_files::durable::StateFolder;
 use tempfile::TempDir;
 
 use super::super::super::samples::{START, alert, group};
 use super::*;
-use bellwether_core::{Alert, AlertState, Cause};
-use bellwether_files::durable::StateFolder;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: u32 = 3600;
@@ -72,15 +72,23 @@ fn open(
     heard: &Arc<Mutex<Log>>,
 ) -> Arc<Delivery> {
     let (delivery, _) = delivery(&format!("queue: {{capacity: {capacity}}}"), []);
-    let Ok(mut delivery) = Arc::try_unwrap(delivery) else { panic!("nobody else has it") };
+    let Ok(mut delivery) = Arc::try_unwrap(delivery) else {
+        panic!("nobody else has it")
+    };
     delivery.mailbox = Arc::new(Mailbox::open("test", Some(state.clone()), now(began)));
-    delivery.channel = Box::new(Away { from: began + SECOND * HOUR, heard: heard.clone() });
+    delivery.channel = Box::new(Away {
+        from: began + SECOND * HOUR,
+        heard: heard.clone(),
+    });
     delivery.clock = Arc::new(move || now(began));
     Arc::new(delivery)
 }
 
 fn now(began: Instant) -> Now {
-    let start = Now { wall: START, ..Now::default() };
+    let start = Now {
+        wall: START,
+        ..Now::default()
+    };
     start.after(began.elapsed())
 }
 
@@ -91,7 +99,18 @@ impl World {
         let delivery = open(&state, capacity, began, &heard);
         let task = run(&delivery);
         let (firing, changes) = (vec![None; ALERTS], vec![Vec::new(); ALERTS]);
-        Self { folder, state, began, capacity, delivery, task, heard, passed: 0, firing, changes }
+        Self {
+            folder,
+            state,
+            began,
+            capacity,
+            delivery,
+            task,
+            heard,
+            passed: 0,
+            firing,
+            changes,
+        }
     }
 
     /// The process dies where it stands, and another one goes on.
@@ -104,14 +123,22 @@ impl World {
     fn notification(&self, number: usize, cause: Cause) -> Notification {
         let (at, fired) = (now(self.began).wall, self.firing[number]);
         let told = Alert {
-            state: if fired.is_some() { AlertState::Firing } else { AlertState::Inactive },
+            state: if fired.is_some() {
+                AlertState::Firing
+            } else {
+                AlertState::Inactive
+            },
             fired_at: fired,
             resolved_at: fired.is_none().then_some(at),
             ..alert("disk", &number.to_string())
         };
         Notification {
             id: told.change_id(at),
-            status: if fired.is_some() { Status::Firing } else { Status::Resolved },
+            status: if fired.is_some() {
+                Status::Firing
+            } else {
+                Status::Resolved
+            },
             cause,
             group: Arc::new(group("disk")),
             alert: Arc::new(told),
@@ -123,7 +150,9 @@ impl World {
     /// Every ten seconds ten change, and what stands is told again when that is due.
     async fn pass(&mut self, seconds: u32) {
         for second in (self.passed..self.passed + seconds).step_by(10) {
-            let mut told: Vec<_> = (second..second + 10).map(|count| self.change(count)).collect();
+            let mut told: Vec<_> = (second..second + 10)
+                .map(|count| self.change(count))
+                .collect();
             if second % REPEAT == 0 {
                 let standing = (0..ALERTS).filter(|number| self.firing[*number].is_some());
                 told.extend(standing.map(|number| self.notification(number, Cause::Repeat)));
@@ -148,7 +177,10 @@ impl World {
     /// Lines of the journal, and how many it needs.
     fn lines(&self) -> (usize, usize) {
         let text = std::fs::read_to_string(self.folder.path().join("outbox/test.jsonl")).unwrap();
-        (text.lines().count(), self.delivery.mailbox.outbox.lock().records().len())
+        (
+            text.lines().count(),
+            self.delivery.mailbox.outbox.lock().records().len(),
+        )
     }
 
     async fn drained(&self) {
@@ -192,7 +224,10 @@ async fn what_an_hour_without_a_receiver_brings_is_told_after_it_in_order_and_on
     world.pass(HOUR).await;
     let (lines, needed) = world.lines();
     assert!(world.delivery.mailbox.queued() >= HOUR as usize);
-    assert!(lines <= 2 * needed + 2000, "{lines} lines where {needed} are needed");
+    assert!(
+        lines <= 2 * needed + 2000,
+        "{lines} lines where {needed} are needed"
+    );
     // 1 s, 2 s, 4 s ... 256 s, and every five minutes from then on.
     assert_eq!(world.heard.lock().failed, 20);
 
@@ -203,12 +238,22 @@ async fn what_an_hour_without_a_receiver_brings_is_told_after_it_in_order_and_on
         let changes: Vec<_> = changes.map(|one| one.id.clone()).collect();
         assert_eq!(changes, world.changes[number]);
         // Before, it was told again as often as that was due; meanwhile at most once.
-        let again =
-            |taken: &[Notification]| taken.iter().filter(|one| one.cause == Cause::Repeat).count();
-        assert!(again(taken) <= again(&told[number]) + 1, "{number}: {taken:#?}");
+        let again = |taken: &[Notification]| {
+            taken
+                .iter()
+                .filter(|one| one.cause == Cause::Repeat)
+                .count()
+        };
+        assert!(
+            again(taken) <= again(&told[number]) + 1,
+            "{number}: {taken:#?}"
+        );
     }
     let (lines, _) = world.lines();
-    assert!(lines <= 2 * ALERTS + 2000, "{lines} lines where nothing waits");
+    assert!(
+        lines <= 2 * ALERTS + 2000,
+        "{lines} lines where nothing waits"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,12 +267,18 @@ async fn a_queue_too_small_for_it_and_a_crash_cost_no_end_of_what_was_told() {
     let (lines, needed) = world.lines();
     // One end at most of each that was told is kept beyond it.
     assert!(world.delivery.mailbox.queued() <= CAPACITY + ALERTS);
-    assert!(lines <= 2 * needed + 2000, "{lines} lines where {needed} are needed");
+    assert!(
+        lines <= 2 * needed + 2000,
+        "{lines} lines where {needed} are needed"
+    );
 
     world.drained().await;
     for (taken, fires) in world.taken().iter().zip(&world.firing) {
         assert!(in_order(taken), "{taken:#?}");
         let believed = taken.last().is_some_and(|one| one.status == Status::Firing);
-        assert!(!believed || fires.is_some(), "its end was never told: {taken:#?}");
+        assert!(
+            !believed || fires.is_some(),
+            "its end was never told: {taken:#?}"
+        );
     }
 }

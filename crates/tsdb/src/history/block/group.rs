@@ -9,9 +9,10 @@
 
 use std::ops::Range;
 
+use bellwether_core::LabelSet;
+
 use super::super::bytes::{Reader, put_signed, put_varint};
 use super::super::frame;
-use bellwether_core::LabelSet;
 
 /// What a block begins with.
 pub(super) const HEADER: &[u8; 8] = b"BWBLK 1\n";
@@ -62,7 +63,8 @@ impl Directory {
     /// Bytes of all columns and chunks.
     pub fn data(&self) -> u64 {
         let last = self.entries.last().map(|entry| entry.bytes.end);
-        last.or(self.columns.last().map(|column| column.bytes.end)).unwrap_or(0)
+        last.or(self.columns.last().map(|column| column.bytes.end))
+            .unwrap_or(0)
     }
 }
 
@@ -128,7 +130,13 @@ pub(super) fn read_directory(content: &[u8]) -> Option<Directory> {
         let count = reader.size()?;
         let bytes = offset..offset.checked_add(reader.varint()?)?;
         (offset, last) = (bytes.end, start);
-        directory.columns.push(Column { start, end, count, bytes, sum: reader.u32()? });
+        directory.columns.push(Column {
+            start,
+            end,
+            count,
+            bytes,
+            sum: reader.u32()?,
+        });
     }
     let (mut series, mut column) = (0_usize, 0_i64);
     for _ in 0..reader.varint()? {
@@ -136,8 +144,15 @@ pub(super) fn read_directory(content: &[u8]) -> Option<Directory> {
         column = column.checked_add(reader.signed()?)?;
         let bytes = offset..offset.checked_add(reader.varint()?)?;
         offset = bytes.end;
-        let column = usize::try_from(column).ok().filter(|at| *at < directory.columns.len())?;
-        directory.entries.push(Entry { series, column, bytes, sum: reader.u32()? });
+        let column = usize::try_from(column)
+            .ok()
+            .filter(|at| *at < directory.columns.len())?;
+        directory.entries.push(Entry {
+            series,
+            column,
+            bytes,
+            sum: reader.u32()?,
+        });
     }
     Some(directory)
 }
@@ -197,7 +212,17 @@ pub(super) fn read_footer(content: &[u8]) -> Option<Footer> {
         let middle = start.checked_add(reader.varint()?)?;
         let end = middle.checked_add(reader.varint()?)?;
         let (labels, directory) = (start..middle, middle..end);
-        groups.push(Group { labels, directory, start: reader.signed()?, end: reader.signed()? });
+        groups.push(Group {
+            labels,
+            directory,
+            start: reader.signed()?,
+            end: reader.signed()?,
+        });
     }
-    Some(Footer { groups, samples, covers, segment })
+    Some(Footer {
+        groups,
+        samples,
+        covers,
+        segment,
+    })
 }

@@ -5,11 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use bellwether_files::{self as files, Output, durable};
 use tracing::warn;
 
 use super::read::Block;
-use bellwether_files::durable;
-use bellwether_files::{self as files, Output};
 
 /// Name of the list in the folder.
 const NAME: &str = "blocks.list";
@@ -38,7 +37,8 @@ pub(in super::super) fn missing(
     let path = folder.join(NAME);
     let read = |list: &[u8]| {
         let list = str::from_utf8(list).ok().filter(|list| is_whole(list));
-        list.map(str::to_owned).ok_or_else(|| "it is damaged".to_owned())
+        list.map(str::to_owned)
+            .ok_or_else(|| "it is damaged".to_owned())
     };
     let list = durable::load_if_whole(&path, read).unwrap_or_else(|error| {
         warn!("{error}; whether blocks of history were taken away is not known");
@@ -46,7 +46,9 @@ pub(in super::super) fn missing(
     });
     let list = list.unwrap_or_default();
     let is_there = |name: &str| {
-        blocks.iter().any(|block| block.path.file_name().is_some_and(|there| there == name))
+        blocks
+            .iter()
+            .any(|block| block.path.file_name().is_some_and(|there| there == name))
     };
     let mut missing = Vec::new();
     for line in list.lines() {

@@ -37,17 +37,27 @@ pub(super) fn next(folder: &Path) -> io::Result<String> {
     let mut last = 0;
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let name = name.to_str().map(|name| name.strip_suffix(DAMAGED).unwrap_or(name));
+        let name = name
+            .to_str()
+            .map(|name| name.strip_suffix(DAMAGED).unwrap_or(name));
         last = last.max(name.and_then(order).map_or(0, |(number, _)| number));
     }
     Ok(format!("{:010}-{:08x}{BLOCK}", last + 1, fastrand::u32(..)))
 }
 
 pub(super) fn temporary() -> String {
-    format!("{}-{:08x}{TEMPORARY}", std::process::id(), fastrand::u32(..))
+    format!(
+        "{}-{:08x}{TEMPORARY}",
+        std::process::id(),
+        fastrand::u32(..)
+    )
 }
 
 /// The process that writes the temporary file with this name.
 pub(super) fn writer(name: &str) -> Option<u32> {
-    name.strip_suffix(TEMPORARY)?.split_once('-')?.0.parse().ok()
+    name.strip_suffix(TEMPORARY)?
+        .split_once('-')?
+        .0
+        .parse()
+        .ok()
 }

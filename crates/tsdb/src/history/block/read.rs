@@ -6,8 +6,12 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
+use bellwether_core::LabelSet;
+use bellwether_files as files;
+use bellwether_promql::StorageError;
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 
@@ -17,9 +21,6 @@ use super::group::{
 use super::name::Order;
 use crate::history::chunk::{unpack_times, unpack_values};
 use crate::history::frame;
-use bellwether_core::LabelSet;
-use bellwether_files as files;
-use bellwether_promql::StorageError;
 
 /// Takes a chunk: the place of its series among those wanted, times, values.
 type Take<'a> = dyn FnMut(usize, &[i64], &[f64]) -> Result<(), StorageError> + 'a;
@@ -45,7 +46,12 @@ pub(super) fn open(path: &Path) -> io::Result<Found> {
         Some(footer) => (footer, 0),
         None => (salvage(&files::read(path, files::LARGE)?)?, 1),
     };
-    let mut found = Found { footer, labels: Vec::new(), bytes, damaged: 0 };
+    let mut found = Found {
+        footer,
+        labels: Vec::new(),
+        bytes,
+        damaged: 0,
+    };
     let groups = std::mem::take(&mut found.footer.groups);
     for group in groups {
         match frame_at(&file, &group.labels)?.and_then(|content| read_labels(&content)) {
@@ -61,7 +67,9 @@ pub(super) fn open(path: &Path) -> io::Result<Found> {
 }
 
 fn footer(file: &File, bytes: u64) -> io::Result<Option<Footer>> {
-    let Some(end) = bytes.checked_sub(8) else { return Ok(None) };
+    let Some(end) = bytes.checked_sub(8) else {
+        return Ok(None);
+    };
     let mut last = [0; 8];
     file.read_exact_at(&mut last, end)?;
     let [a, b, c, d, mark @ ..] = last;
@@ -82,7 +90,11 @@ fn frame_at(file: &File, place: &Range<u64>) -> io::Result<Option<Vec<u8>>> {
 
 /// What is there; less at the end of the file.
 fn read(file: &File, place: &Range<u64>) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len().min(place.end).saturating_sub(place.start);
+    let length = file
+        .metadata()?
+        .len()
+        .min(place.end)
+        .saturating_sub(place.start);
     let mut bytes = vec![0; length as usize];
     file.read_exact_at(&mut bytes, place.start)?;
     Ok(bytes)
@@ -93,10 +105,16 @@ fn salvage(bytes: &[u8]) -> io::Result<Footer> {
     let mut footer = Footer::default();
     let mut at = HEADER.len();
     while let Some(start) = frame::next(bytes, at) {
-        let Some(labels) = frame::content(bytes, start) else { break };
+        let Some(labels) = frame::content(bytes, start) else {
+            break;
+        };
         at = labels.end;
-        let Some(inside) = frame::content(bytes, labels.end) else { continue };
-        let Some(directory) = read_directory(&bytes[inside.clone()]) else { continue };
+        let Some(inside) = frame::content(bytes, labels.end) else {
+            continue;
+        };
+        let Some(directory) = read_directory(&bytes[inside.clone()]) else {
+            continue;
+        };
         if read_labels(&bytes[labels.clone()]).is_none() {
             continue;
         }
@@ -108,13 +126,26 @@ fn salvage(bytes: &[u8]) -> io::Result<Footer> {
         footer.groups.push(Group {
             labels: start as u64..labels.end as u64,
             directory: labels.end as u64..inside.end as u64,
-            start: directory.columns.iter().map(|column| column.start).min().unwrap_or(0),
-            end: directory.columns.iter().map(|column| column.end).max().unwrap_or(0),
+            start: directory
+                .columns
+                .iter()
+                .map(|column| column.start)
+                .min()
+                .unwrap_or(0),
+            end: directory
+                .columns
+                .iter()
+                .map(|column| column.end)
+                .max()
+                .unwrap_or(0),
         });
         at = inside.end.saturating_add(directory.data() as usize);
     }
     if footer.groups.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no part of it is whole"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "no part of it is whole",
+        ));
     }
     Ok(footer)
 }
@@ -160,8 +191,16 @@ impl Block {
             path,
             bytes: found.bytes,
             samples: found.footer.samples,
-            start: groups.iter().map(|(group, _)| group.start).min().unwrap_or(i64::MAX),
-            end: groups.iter().map(|(group, _)| group.end).max().unwrap_or(i64::MIN),
+            start: groups
+                .iter()
+                .map(|(group, _)| group.start)
+                .min()
+                .unwrap_or(i64::MAX),
+            end: groups
+                .iter()
+                .map(|(group, _)| group.end)
+                .max()
+                .unwrap_or(i64::MIN),
             covers: found.footer.covers,
             segment: found.footer.segment,
             series,
@@ -266,17 +305,29 @@ impl<'a> Pieces<'a> {
         place: impl Fn(&super::group::Entry) -> Option<usize>,
     ) -> Self {
         let entries = directory.entries.iter().enumerate();
-        let wanted: Vec<(usize, usize)> =
-            entries.filter_map(|(at, entry)| Some((place(entry)?, at))).collect();
-        let start = wanted.first().map_or(0, |(_, at)| directory.entries[*at].bytes.start);
-        let end = wanted.last().map_or(0, |(_, at)| directory.entries[*at].bytes.end);
+        let wanted: Vec<(usize, usize)> = entries
+            .filter_map(|(at, entry)| Some((place(entry)?, at)))
+            .collect();
+        let start = wanted
+            .first()
+            .map_or(0, |(_, at)| directory.entries[*at].bytes.start);
+        let end = wanted
+            .last()
+            .map_or(0, |(_, at)| directory.entries[*at].bytes.end);
         let span = if end - start <= SPAN {
             read(file, &(base + start..base + end)).unwrap_or_default()
         } else {
             Vec::new()
         };
         let columns = HashMap::new();
-        Self { file, base, directory, wanted: wanted.into_iter(), span: (start, span), columns }
+        Self {
+            file,
+            base,
+            directory,
+            wanted: wanted.into_iter(),
+            span: (start, span),
+            columns,
+        }
     }
 
     fn next_wanted(&mut self) -> Option<(usize, usize)> {
@@ -313,5 +364,9 @@ fn read_column(file: &File, base: u64, column: &Column) -> Option<Vec<i64>> {
 }
 
 fn unpack_checked<T>(packed: &[u8], sum: u32, unpack: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-    if crc32fast::hash(packed) == sum { unpack(packed) } else { None }
+    if crc32fast::hash(packed) == sum {
+        unpack(packed)
+    } else {
+        None
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use bellwether_core::LabelSet;
 use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 use tracing::warn;
@@ -12,7 +13,6 @@ use tracing::warn;
 use super::name::{self, Order};
 use super::read::{Block, open};
 use crate::history::stats::Losses;
-use bellwether_core::LabelSet;
 
 /// The blocks of a folder, in the order in which they were written.
 #[derive(Debug, Default)]
@@ -51,7 +51,10 @@ impl Shelf {
         });
         let mut known: HashSet<Order> = blocks.iter().map(|block| block.order).collect();
         known.extend(self.unreadable.lock().iter());
-        for (order, name) in names.into_iter().filter(|(order, _)| !known.contains(order)) {
+        for (order, name) in names
+            .into_iter()
+            .filter(|(order, _)| !known.contains(order))
+        {
             let path = folder.join(name);
             match open(&path) {
                 Ok(found) => {
@@ -82,7 +85,10 @@ impl Shelf {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => {
                 let mut blocks = self.blocks.write();
-                let left = blocks.iter().filter(|other| other.order != block.order).cloned();
+                let left = blocks
+                    .iter()
+                    .filter(|other| other.order != block.order)
+                    .cloned();
                 *blocks = Arc::new(left.collect());
                 Ok(())
             }
@@ -104,7 +110,12 @@ fn set_aside(path: &Path, error: &io::Error, repair: bool) {
         "{}: {error}; it is left out; hint: put a whole copy there if you have one",
         path.display()
     );
-    if repair && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
+    if repair
+        && matches!(
+            error.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+        )
+    {
         let mut aside = path.as_os_str().to_owned();
         aside.push(name::DAMAGED);
         if let Err(error) = std::fs::rename(path, aside) {

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use bellwether_core::{LabelSet, UnixMillis};
+
 use super::group::{
     CHUNK, Column, Directory, Entry, Footer, Group, HEADER, SERIES, put_directory, put_footer,
     put_labels,
@@ -12,7 +14,6 @@ use super::group::{
 use super::name;
 use crate::history::chunk::{pack_times, pack_values};
 use crate::history::wal::sync_folder;
-use bellwether_core::{LabelSet, UnixMillis};
 
 /// Time columns to compare with: as many as a series has chunks, and some.
 const REMEMBERED: usize = 16;
@@ -49,7 +50,10 @@ impl BlockWriter {
     pub fn create(folder: &Path, range: Range<UnixMillis>) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let temporary = folder.join(name::temporary());
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&temporary)?;
         let written = file.write_all(HEADER);
         let writer = Self {
             range,
@@ -69,7 +73,9 @@ impl BlockWriter {
     /// # Errors
     /// They are not so, or can't be written.
     pub fn add(&mut self, labels: &LabelSet, times: &[i64], values: &[f64]) -> io::Result<()> {
-        let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
+        let (Some(first), Some(last)) = (times.first(), times.last()) else {
+            return Ok(());
+        };
         let within = self.range.start.0 <= *first && *last < self.range.end.0;
         let ascending = times.windows(2).all(|two| two[0] < two[1]);
         if !within || !ascending || times.len() != values.len() {
@@ -80,10 +86,16 @@ impl BlockWriter {
         self.group.series.push(labels.clone());
         for (times, values) in times.chunks(CHUNK).zip(values.chunks(CHUNK)) {
             let column = self.group.column(times);
-            self.group.chunks.push((series, column, pack_values(values)));
+            self.group
+                .chunks
+                .push((series, column, pack_values(values)));
         }
         self.footer.samples += times.len() as u64;
-        if self.group.series.len() >= SERIES { self.flush() } else { Ok(()) }
+        if self.group.series.len() >= SERIES {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Says that the block holds all samples of its range that segments below `segment` have.
@@ -133,8 +145,18 @@ impl BlockWriter {
         self.footer.groups.push(Group {
             labels: self.offset..middle,
             directory: middle..end,
-            start: directory.columns.iter().map(|column| column.start).min().unwrap_or(0),
-            end: directory.columns.iter().map(|column| column.end).max().unwrap_or(0),
+            start: directory
+                .columns
+                .iter()
+                .map(|column| column.start)
+                .min()
+                .unwrap_or(0),
+            end: directory
+                .columns
+                .iter()
+                .map(|column| column.end)
+                .max()
+                .unwrap_or(0),
         });
         bytes.extend(group.columns.iter().flat_map(|(_, packed)| packed));
         bytes.extend(group.chunks.iter().flat_map(|(_, _, packed)| packed));
@@ -146,7 +168,9 @@ impl Pending {
     /// The column of these times, which a neighbour mostly has too.
     fn column(&mut self, times: &[i64]) -> usize {
         let start = self.columns.len().saturating_sub(REMEMBERED);
-        let known = self.columns[start..].iter().rposition(|(known, _)| known == times);
+        let known = self.columns[start..]
+            .iter()
+            .rposition(|(known, _)| known == times);
         known.map_or_else(
             || {
                 self.columns.push((times.to_vec(), pack_times(times)));
@@ -166,14 +190,28 @@ impl Pending {
         let columns = self.columns.iter().map(|(times, packed)| {
             let (bytes, sum) = place(packed);
             let (start, end) = (times[0], times[times.len() - 1]);
-            Column { start, end, count: times.len(), bytes, sum }
+            Column {
+                start,
+                end,
+                count: times.len(),
+                bytes,
+                sum,
+            }
         });
         let columns = columns.collect();
         let entries = self.chunks.iter().map(|(series, column, packed)| {
             let (bytes, sum) = place(packed);
-            Entry { series: *series, column: *column, bytes, sum }
+            Entry {
+                series: *series,
+                column: *column,
+                bytes,
+                sum,
+            }
         });
-        Directory { columns, entries: entries.collect() }
+        Directory {
+            columns,
+            entries: entries.collect(),
+        }
     }
 }
 

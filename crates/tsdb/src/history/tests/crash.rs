@@ -12,7 +12,11 @@ fn a_log_cut_at_any_byte_keeps_what_was_acknowledged() {
     // Bytes of the log, and what was acknowledged once it was as long.
     let mut acknowledged = vec![(0, Model::new())];
     for round in 0..6 {
-        fill(&history, &series[..1 + round % 3], [START + round as i64 * 1000]);
+        fill(
+            &history,
+            &series[..1 + round % 3],
+            [START + round as i64 * 1000],
+        );
         assert!(history.sync());
         acknowledged.push((history.wal_end().offset, everything(&history)));
     }
@@ -24,7 +28,10 @@ fn a_log_cut_at_any_byte_keeps_what_was_acknowledged() {
         let path = crashed.path().join("history/0000000001.wal");
         std::fs::write(&path, &log[..cut]).unwrap();
         let (history, recovery) = open(&crashed);
-        let (_, expected) = acknowledged.iter().rfind(|(length, _)| *length <= cut as u64).unwrap();
+        let (_, expected) = acknowledged
+            .iter()
+            .rfind(|(length, _)| *length <= cut as u64)
+            .unwrap();
         let found = everything(&history);
         let lost = expected.iter().any(|(name, samples)| {
             samples
@@ -40,7 +47,10 @@ fn a_log_cut_at_any_byte_keeps_what_was_acknowledged() {
             let expected = everything(&history);
             drop(history);
             let (history, recovery) = open(&crashed);
-            assert!(recovery.losses.none(), "a torn end is cut off once: {recovery:?}");
+            assert!(
+                recovery.losses.none(),
+                "a torn end is cut off once: {recovery:?}"
+            );
             assert_eq!(everything(&history), expected);
         }
     }
@@ -59,10 +69,13 @@ fn a_block_cut_short_while_it_is_written_costs_nothing() {
         let other = TempDir::new().unwrap();
         let mut writer =
             BlockWriter::create(other.path(), History::block_range(UnixMillis(START))).unwrap();
-        for series in
-            history.select(&[], UnixMillis(0), UnixMillis(i64::MAX), &Guard::default()).unwrap()
+        for series in history
+            .select(&[], UnixMillis(0), UnixMillis(i64::MAX), &Guard::default())
+            .unwrap()
         {
-            writer.add(&series.labels, &series.times, &series.values).unwrap();
+            writer
+                .add(&series.labels, &series.times, &series.values)
+                .unwrap();
         }
         std::fs::read(writer.finish().unwrap()).unwrap()
     };

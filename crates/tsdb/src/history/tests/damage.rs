@@ -48,7 +48,10 @@ fn a_flipped_bit_costs_its_piece_alone_and_is_counted() {
         assert!(lost <= 256 * 30, "{path:?} at {place}: lost {lost}");
         let losses = history.stats().losses;
         assert!(!losses.none(), "{path:?} at {place}: lost {lost} uncounted");
-        assert!(losses.chunks + losses.wal_frames <= 300, "counted once: {losses:?}");
+        assert!(
+            losses.chunks + losses.wal_frames <= 300,
+            "counted once: {losses:?}"
+        );
     }
 }
 
@@ -59,7 +62,12 @@ fn a_block_cut_anywhere_keeps_its_whole_groups() {
     for cut in (0..length).step_by(length / 25) {
         let copy = disk::killed(&folder);
         let path = &files(&copy, ".block")[1];
-        std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(cut as u64).unwrap();
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_len(cut as u64)
+            .unwrap();
         let (history, recovery) = open_at(&copy, START + 7 * HOUR);
         let found = everything(&history);
         assert!(is_part(&found, &expected));
@@ -85,7 +93,10 @@ fn deleted_blocks_are_missed_and_the_rest_is_read() {
     let found = everything(&history);
     assert!(is_part(&found, &expected));
     assert_eq!(count(&expected) - count(&found), 300 * 30);
-    history.shared.rescan(&folder.path().join("history"), true).unwrap();
+    history
+        .shared
+        .rescan(&folder.path().join("history"), true)
+        .unwrap();
     assert_eq!(history.stats().losses.missing_blocks, 1);
     assert_eq!(everything(&history), found);
 }
@@ -118,13 +129,23 @@ fn what_is_no_regular_file_does_not_hold_up_the_start() {
     let (folder, expected) = filled();
     let path = folder.path().join("history");
     for name in ["0000000098-00000000.block", "0000000097.wal"] {
-        mknodat(CWD, path.join(name), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        mknodat(
+            CWD,
+            path.join(name),
+            FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
     }
     std::os::unix::fs::symlink("/dev/zero", path.join("0000000096.wal")).unwrap();
     let sparse = std::fs::File::create(path.join("0000000095.wal")).unwrap();
     sparse.set_len(3 << 30).unwrap();
     let (history, recovery) = open_at(&folder, START + 7 * HOUR);
-    assert_eq!((recovery.losses.blocks, recovery.losses.wal_segments), (1, 3));
+    assert_eq!(
+        (recovery.losses.blocks, recovery.losses.wal_segments),
+        (1, 3)
+    );
     assert_eq!(everything(&history), expected);
     fill(&history, &refs(&history, 1), [START + 8 * HOUR]);
     assert!(history.sync());
@@ -155,11 +176,18 @@ fn logged() -> (TempDir, Model) {
     let (history, _) = open(&folder);
     let series = refs(&history, 3);
     // Five minutes behind the end of its two hours a block is written: not yet.
-    fill(&history, &series, every(60, START + HOUR, START + 2 * HOUR + 120_000));
+    fill(
+        &history,
+        &series,
+        every(60, START + HOUR, START + 2 * HOUR + 120_000),
+    );
     assert!(history.sync());
     let all = everything(&history);
     history.close();
-    assert_eq!((files(&folder, ".wal").len(), files(&folder, ".block").len()), (2, 0));
+    assert_eq!(
+        (files(&folder, ".wal").len(), files(&folder, ".block").len()),
+        (2, 0)
+    );
     (folder, all)
 }
 
@@ -193,14 +221,24 @@ fn a_segment_that_was_cut_or_taken_away_is_missed() {
             let (history, recovery) = open_at(&folder, START + 2 * HOUR + 180_000);
             let what = format!("segment {segment} {harm}");
             assert_eq!(recovery.error, None, "{what}");
-            assert_eq!(recovery.losses.wal_segments, 1, "{what}: {:?}", recovery.losses);
-            assert_eq!(recovery.losses.missing_blocks + recovery.losses.blocks, 0, "{what}");
+            assert_eq!(
+                recovery.losses.wal_segments, 1,
+                "{what}: {:?}",
+                recovery.losses
+            );
+            assert_eq!(
+                recovery.losses.missing_blocks + recovery.losses.blocks,
+                0,
+                "{what}"
+            );
             assert_eq!(history.stats().losses.pieces(), 1, "{what}");
             let found = everything(&history);
             assert!(is_part(&found, &expected), "{what}");
             let others = |model: &Model| -> usize {
                 let samples = model.values().flat_map(BTreeMap::keys);
-                samples.filter(|at| in_first(**at) != (segment == 0)).count()
+                samples
+                    .filter(|at| in_first(**at) != (segment == 0))
+                    .count()
             };
             assert_eq!(others(&found), others(&expected), "{what}");
             fill(&history, &refs(&history, 3), [START + 2 * HOUR + 180_000]);
@@ -265,7 +303,11 @@ fn a_damaged_list_costs_only_what_it_tells() {
             assert_eq!(everything(&history), expected, "{name} {harm}");
             fill(&history, &refs(&history, 1), [START + 7 * HOUR]);
             assert!(history.sync(), "{name} {harm}");
-            assert_eq!(history.stats().last_error, None, "{name} {harm}: it is written anew");
+            assert_eq!(
+                history.stats().last_error,
+                None,
+                "{name} {harm}: it is written anew"
+            );
         }
     }
 }
@@ -283,12 +325,19 @@ fn work_on_text(path: &std::path::Path, harm: &str, work: fn(&std::path::Path)) 
 
 #[test]
 fn a_block_that_is_emptied_or_a_dangling_link_is_told_once() {
-    for (harm, work) in HARMS.into_iter().filter(|(harm, _)| !harm.contains("frames")) {
+    for (harm, work) in HARMS
+        .into_iter()
+        .filter(|(harm, _)| !harm.contains("frames"))
+    {
         let (folder, expected) = filled();
         work(&files(&folder, ".block")[1]);
         let (history, recovery) = open_at(&folder, START + 7 * HOUR);
         let losses = recovery.losses;
-        assert_eq!(losses.blocks + losses.missing_blocks, 1, "{harm}: {losses:?}");
+        assert_eq!(
+            losses.blocks + losses.missing_blocks,
+            1,
+            "{harm}: {losses:?}"
+        );
         let found = everything(&history);
         assert!(is_part(&found, &expected), "{harm}");
         assert_eq!(count(&expected) - count(&found), 300 * 30, "{harm}");

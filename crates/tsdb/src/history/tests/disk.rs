@@ -23,7 +23,10 @@ fn history_survives_restarts() {
     let (history, recovery) = open_at(&folder, START + 15 * HOUR);
     assert_eq!(recovery.series, 20);
     assert!(recovery.blocks >= 6, "{recovery:?}");
-    assert!(recovery.samples < 20 * 2 * 480, "most is in blocks: {recovery:?}");
+    assert!(
+        recovery.samples < 20 * 2 * 480,
+        "most is in blocks: {recovery:?}"
+    );
     assert_eq!(everything(&history), expected);
     let hour = between(&history, START + 90 * 60_000, START + 150 * 60_000);
     assert_eq!(count(&hour), 20 * 241);
@@ -33,19 +36,29 @@ fn history_survives_restarts() {
     assert_eq!(stats.newest, Some(UnixMillis(START + 15 * HOUR - 15_000)));
     assert_eq!(stats.last_error, None);
     assert!(stats.block_bytes < stats.block_samples * 3, "{stats:?}");
-    assert!(files(&folder, ".wal").len() <= 3, "segments go with their blocks");
+    assert!(
+        files(&folder, ".wal").len() <= 3,
+        "segments go with their blocks"
+    );
 }
 
 #[test]
 fn what_is_not_yet_cut_is_found_after_a_kill() {
     let folder = TempDir::new().unwrap();
     let (history, _) = open(&folder);
-    fill(&history, &refs(&history, 3), every(1, START, START + 1_000_000));
+    fill(
+        &history,
+        &refs(&history, 3),
+        every(1, START, START + 1_000_000),
+    );
     assert!(history.sync());
     let expected = everything(&history);
     let copy = killed(&folder);
     let (history, recovery) = open(&copy);
-    assert_eq!((recovery.samples, recovery.series, recovery.blocks), (3000, 3, 0));
+    assert_eq!(
+        (recovery.samples, recovery.series, recovery.blocks),
+        (3000, 3, 0)
+    );
     assert_eq!(everything(&history), expected);
 }
 
@@ -64,7 +77,11 @@ pub(super) fn killed(folder: &TempDir) -> TempDir {
 fn another_process_reads_along() {
     let folder = TempDir::new().unwrap();
     let (history, _) = open(&folder);
-    fill(&history, &refs(&history, 5), every(15, START, START + 5 * HOUR));
+    fill(
+        &history,
+        &refs(&history, 5),
+        every(15, START, START + 5 * HOUR),
+    );
     assert!(history.sync());
     let before = files(&folder, "");
     let (other, recovery) = History::open_read_only(&folder.path().join("history"));
@@ -84,7 +101,12 @@ fn a_folder_in_use_is_left_alone() {
     fill(&first, &refs(&first, 1), [START]);
     assert!(first.sync());
     let (second, recovery) = open(&folder);
-    assert!(recovery.error.unwrap().contains("another Bellwether has it"));
+    assert!(
+        recovery
+            .error
+            .unwrap()
+            .contains("another Bellwether has it")
+    );
     fill(&second, &refs(&second, 1), [START + 1000]);
     assert!(!second.sync());
     assert!(second.stats().last_error.is_some());
@@ -97,7 +119,12 @@ fn a_folder_in_use_is_left_alone() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(second.stats().last_error, None);
-    assert_eq!(count(&everything(&History::open_read_only(&folder.path().join("history")).0)), 2);
+    assert_eq!(
+        count(&everything(
+            &History::open_read_only(&folder.path().join("history")).0
+        )),
+        2
+    );
 }
 
 #[test]
@@ -112,12 +139,23 @@ fn blocks_of_others_are_picked_up_and_later_ones_count() {
         let mut writer =
             BlockWriter::create(&path, History::block_range(UnixMillis(START - HOUR))).unwrap();
         let times = [START - HOUR, START - HOUR + 1000];
-        assert!(writer.add(&named(0), &[START], &[0.0]).is_err(), "out of range");
-        assert!(writer.add(&named(0), &[times[1], times[0]], &[0.0; 2]).is_err());
+        assert!(
+            writer.add(&named(0), &[START], &[0.0]).is_err(),
+            "out of range"
+        );
+        assert!(
+            writer
+                .add(&named(0), &[times[1], times[0]], &[0.0; 2])
+                .is_err()
+        );
         assert!(writer.add(&named(0), &times, &[0.0]).is_err());
         for number in 0..600 {
             writer
-                .add(&named(number), &times[..1 + number % 2], &[value; 2][..1 + number % 2])
+                .add(
+                    &named(number),
+                    &times[..1 + number % 2],
+                    &[value; 2][..1 + number % 2],
+                )
                 .unwrap();
         }
         writer.finish().unwrap();
@@ -129,10 +167,24 @@ fn blocks_of_others_are_picked_up_and_later_ones_count() {
     let all = everything(&history);
     assert_eq!((all.len(), count(&all)), (600, 902));
     let earlier = between(&history, i64::MIN, START - 1);
-    assert!(earlier.values().flat_map(BTreeMap::values).all(|bits| *bits == 2f64.to_bits()));
-    let found =
-        history.series(&[], UnixMillis(START - HOUR), UnixMillis(START - 1), &Guard::default());
+    assert!(
+        earlier
+            .values()
+            .flat_map(BTreeMap::values)
+            .all(|bits| *bits == 2f64.to_bits())
+    );
+    let found = history.series(
+        &[],
+        UnixMillis(START - HOUR),
+        UnixMillis(START - 1),
+        &Guard::default(),
+    );
     assert_eq!(found.unwrap().len(), 600);
-    let found = history.series(&[], UnixMillis(START), UnixMillis(START + 1), &Guard::default());
+    let found = history.series(
+        &[],
+        UnixMillis(START),
+        UnixMillis(START + 1),
+        &Guard::default(),
+    );
     assert_eq!(found.unwrap(), [named(0)]);
 }

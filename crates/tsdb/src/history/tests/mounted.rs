@@ -22,7 +22,11 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(self.0.path()).output().ok();
+        Command::new("umount")
+            .arg("--lazy")
+            .arg(self.0.path())
+            .output()
+            .ok();
     }
 }
 
@@ -52,14 +56,21 @@ fn a_full_disk_costs_nothing_that_memory_can_hold() {
     fill(&history, &series, every(15, START + HOUR, START + 5 * HOUR));
     assert!(!history.sync());
     let stats = history.stats();
-    assert!(stats.last_error.is_some_and(|error| error.contains("space")));
+    assert!(
+        stats
+            .last_error
+            .is_some_and(|error| error.contains("space"))
+    );
     assert!(stats.fsync_failures > 0);
     let expected = everything(&history);
     assert_eq!(count(&expected), 50 * 1200, "what is in memory is read");
     std::fs::remove_file(&ballast).unwrap();
     until_durable(&history);
     let stats = history.stats();
-    assert_eq!((stats.last_error, stats.dropped, stats.evicted), (None, 0, 0));
+    assert_eq!(
+        (stats.last_error, stats.dropped, stats.evicted),
+        (None, 0, 0)
+    );
     drop(history);
     let (history, recovery) = open_at(&disk.0, START + 5 * HOUR);
     assert!(recovery.losses.none());
@@ -77,9 +88,18 @@ fn a_disk_that_turns_read_only_is_read() {
     assert!(mount(&["-o", "remount,ro"], disk.0.path()));
     let (history, recovery) = open_at(&disk.0, START + 3 * HOUR);
     assert_eq!((recovery.error, recovery.blocks), (None, 1));
-    fill(&history, &refs(&history, 20), every(15, START + 3 * HOUR, START + 4 * HOUR));
+    fill(
+        &history,
+        &refs(&history, 20),
+        every(15, START + 3 * HOUR, START + 4 * HOUR),
+    );
     assert!(!history.sync());
-    assert!(history.stats().last_error.is_some_and(|error| error.contains("ead-only")));
+    assert!(
+        history
+            .stats()
+            .last_error
+            .is_some_and(|error| error.contains("ead-only"))
+    );
     let expected = everything(&history);
     assert_eq!(count(&expected), 20 * 960);
     assert!(mount(&["-o", "remount,rw"], disk.0.path()));

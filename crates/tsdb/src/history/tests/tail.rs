@@ -27,7 +27,10 @@ fn a_reader_sees_all_once_over_segments_and_restarts() {
     assert!(history.sync());
     let mut tail = history.wal_tail(Cursor::default());
     let first = tail.next(100).unwrap();
-    assert_eq!((first.series.len(), first.series[0].times.len(), first.lost), (10, 10, 0));
+    assert_eq!(
+        (first.series.len(), first.series[0].times.len(), first.lost),
+        (10, 10, 0)
+    );
     let cursor: Cursor =
         serde_json::from_str(&serde_json::to_string(&first.after).unwrap()).unwrap();
     fill(&history, &series, every(15, START + HOUR, START + 7 * HOUR));
@@ -58,12 +61,19 @@ fn tail_at(history: &History, cursor: Cursor) -> Tail {
 #[test]
 fn a_reader_that_lags_keeps_the_log_and_changes_no_blocks() {
     let folder = TempDir::new().unwrap();
-    let options = Options { max_bytes: 2_000_000, ..options(&folder) };
+    let options = Options {
+        max_bytes: 2_000_000,
+        ..options(&folder)
+    };
     let (history, _) = History::open(options, UnixMillis(START));
     history.hold("reader", Cursor::default());
     let series = refs(&history, 10);
     for hour in 0..40 {
-        fill(&history, &series, every(15, START + hour * HOUR, START + (hour + 1) * HOUR));
+        fill(
+            &history,
+            &series,
+            every(15, START + hour * HOUR, START + (hour + 1) * HOUR),
+        );
         assert!(history.sync());
     }
     let stats = history.stats();
@@ -72,7 +82,11 @@ fn a_reader_that_lags_keeps_the_log_and_changes_no_blocks() {
     let (found, lost) = drain(&mut history.wal_tail(Cursor::default()), 1000);
     assert_eq!((found, lost), (everything(&history), 0));
     // A cursor of a log that is gone.
-    let elsewhere = Cursor { segment: 1000, offset: 7, samples: 7 };
+    let elsewhere = Cursor {
+        segment: 1000,
+        offset: 7,
+        samples: 7,
+    };
     assert_eq!(drain(&mut history.wal_tail(elsewhere), 1000).1, 0);
     assert!(history.wal_tail(elsewhere).next(1).is_some());
 }
@@ -80,7 +94,10 @@ fn a_reader_that_lags_keeps_the_log_and_changes_no_blocks() {
 #[test]
 fn a_reader_learns_how_many_samples_were_deleted() {
     let folder = TempDir::new().unwrap();
-    let options = Options { max_bytes: 200_000, ..options(&folder) };
+    let options = Options {
+        max_bytes: 200_000,
+        ..options(&folder)
+    };
     let (history, _) = History::open(options, UnixMillis(START));
     let series = refs(&history, 50);
     fill(&history, &series, every(15, START, START + HOUR));
@@ -88,7 +105,11 @@ fn a_reader_learns_how_many_samples_were_deleted() {
     let mut tail = history.wal_tail(Cursor::default());
     let first = tail.next(50).unwrap();
     history.hold("reader", first.after);
-    fill(&history, &series, every(15, START + HOUR, START + 20 * HOUR));
+    fill(
+        &history,
+        &series,
+        every(15, START + HOUR, START + 20 * HOUR),
+    );
     assert!(history.sync());
     let (found, lost) = drain(&mut tail, 1000);
     assert!(lost > 0);

@@ -4,8 +4,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use bellwether_files::Output;
-use bellwether_files::durable;
+use bellwether_files::{Output, durable};
 
 /// Name of the list in the folder.
 const NAME: &str = "log.list";
@@ -25,7 +24,13 @@ pub(in super::super) struct Listed {
 pub(super) fn write(folder: &Path, segments: &[Listed]) -> io::Result<()> {
     let mut list = Output::state(&folder.join(NAME))?;
     writeln!(list, "log {}", segments.len())?;
-    for Listed { number, first, last, bytes } in segments {
+    for Listed {
+        number,
+        first,
+        last,
+        bytes,
+    } in segments
+    {
         writeln!(list, "{number} {first} {last} {bytes}")?;
     }
     list.finish()
@@ -37,7 +42,10 @@ pub(super) fn write(folder: &Path, segments: &[Listed]) -> io::Result<()> {
 /// It can't be read, or is not whole, and is set aside.
 pub(in super::super) fn read(folder: &Path) -> Result<Vec<Listed>, String> {
     let read = |list: &[u8]| {
-        str::from_utf8(list).ok().and_then(parse).ok_or_else(|| "it is damaged".to_owned())
+        str::from_utf8(list)
+            .ok()
+            .and_then(parse)
+            .ok_or_else(|| "it is damaged".to_owned())
     };
     durable::load_if_whole(&folder.join(NAME), read).map(Option::unwrap_or_default)
 }
@@ -46,10 +54,21 @@ fn parse(list: &str) -> Option<Vec<Listed>> {
     let (head, rows) = list.split_once('\n')?;
     let count: usize = head.strip_prefix("log ")?.parse().ok()?;
     let row = |row: &str| {
-        let numbers: Vec<i64> = row.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
-        let [number, first, last, bytes] = numbers[..] else { return None };
+        let numbers: Vec<i64> = row
+            .split(' ')
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .ok()?;
+        let [number, first, last, bytes] = numbers[..] else {
+            return None;
+        };
         let (number, bytes) = (u64::try_from(number).ok()?, u64::try_from(bytes).ok()?);
-        Some(Listed { number, first, last, bytes })
+        Some(Listed {
+            number,
+            first,
+            last,
+            bytes,
+        })
     };
     let listed: Vec<Listed> = rows.lines().map(row).collect::<Option<_>>()?;
     (listed.len() == count && list.ends_with('\n')).then_some(listed)
@@ -63,7 +82,12 @@ mod tests {
     fn a_list_is_read_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()).unwrap(), []);
-        let listed = |number| Listed { number, first: -5, last: 1_795_219_200_000, bytes: 77 };
+        let listed = |number| Listed {
+            number,
+            first: -5,
+            last: 1_795_219_200_000,
+            bytes: 77,
+        };
         let segments = [listed(3), listed(12)];
         write(folder.path(), &segments).unwrap();
         assert_eq!(read(folder.path()).unwrap(), segments);
@@ -75,6 +99,10 @@ mod tests {
             assert_eq!(read(folder.path()).unwrap(), [], "told once");
         }
         std::os::unix::fs::symlink("nothing", &path).unwrap();
-        assert!(read(folder.path()).unwrap_err().contains("a symbolic link to nothing"));
+        assert!(
+            read(folder.path())
+                .unwrap_err()
+                .contains("a symbolic link to nothing")
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use bellwether_core::LabelSet;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
@@ -13,7 +14,6 @@ use super::record::{put_definitions, put_samples};
 use super::segment::{HEADER, list, path};
 use super::tail::Cursor;
 use crate::history::head::window;
-use bellwether_core::LabelSet;
 
 /// Bytes after which a segment ends, whatever the time: it is read as a whole.
 const LONGEST: u64 = 32 << 20;
@@ -74,11 +74,19 @@ impl Shelf {
     pub fn list(&self, folder: &Path, leaving: &[u64], anew: bool) -> io::Result<()> {
         let (segments, numbers) = {
             let inner = self.inner.lock();
-            let stay = inner.segments.iter().filter(|(number, _)| !leaving.contains(number));
+            let stay = inner
+                .segments
+                .iter()
+                .filter(|(number, _)| !leaving.contains(number));
             let segments: Vec<Listed> = stay
                 .filter_map(|(number, info)| {
                     let (first, last) = info.times?;
-                    Some(Listed { number: *number, first, last, bytes: info.bytes })
+                    Some(Listed {
+                        number: *number,
+                        first,
+                        last,
+                        bytes: info.bytes,
+                    })
                 })
                 .collect();
             let numbers: Vec<u64> = segments.iter().map(|segment| segment.number).collect();
@@ -102,7 +110,12 @@ impl Shelf {
     }
 
     pub fn bytes(&self) -> u64 {
-        self.inner.lock().segments.values().map(|info| info.bytes).sum()
+        self.inner
+            .lock()
+            .segments
+            .values()
+            .map(|info| info.bytes)
+            .sum()
     }
 
     /// Bytes of the segments that have samples which are in no block yet.
@@ -124,15 +137,27 @@ impl Shelf {
     /// The first segment at or behind `number`, and its bytes.
     pub fn first_from(&self, number: u64) -> Option<(u64, u64)> {
         let inner = self.inner.lock();
-        inner.segments.range(number..).next().map(|(number, info)| (*number, info.bytes))
+        inner
+            .segments
+            .range(number..)
+            .next()
+            .map(|(number, info)| (*number, info.bytes))
     }
 
     /// Segments that nobody needs: all their samples are in blocks, and no reader holds them.
     pub fn free(&self, in_head: impl Fn(i64) -> bool) -> Vec<u64> {
         let inner = self.inner.lock();
-        let held = inner.holds.values().map(|hold| hold.segment).min().unwrap_or(u64::MAX);
+        let held = inner
+            .holds
+            .values()
+            .map(|hold| hold.segment)
+            .min()
+            .unwrap_or(u64::MAX);
         let current = inner.end.segment;
-        let before = inner.segments.iter().filter(|(number, _)| **number < current.min(held));
+        let before = inner
+            .segments
+            .iter()
+            .filter(|(number, _)| **number < current.min(held));
         let free = before.filter(|(_, info)| !info.windows.iter().any(|window| in_head(*window)));
         free.map(|(number, _)| *number).collect()
     }
@@ -182,7 +207,12 @@ struct Current {
 
 impl Log {
     pub fn new(folder: &Path, logged: u64) -> Self {
-        Self { folder: folder.to_owned(), current: None, logged, buffer: Vec::new() }
+        Self {
+            folder: folder.to_owned(),
+            current: None,
+            logged,
+            buffer: Vec::new(),
+        }
     }
 
     /// Writes `entries` and waits until they are on disk: all of one segment in one write. Returns
@@ -215,7 +245,9 @@ impl Log {
         shelf: &Shelf,
         labels: &impl Fn(u32) -> Option<LabelSet>,
     ) -> io::Result<usize> {
-        let Some(first) = entries.first() else { return Ok(0) };
+        let Some(first) = entries.first() else {
+            return Ok(0);
+        };
         let due =
             |current: &Current| current.window != window(first.at) || current.length >= LONGEST;
         if self.current.as_ref().is_some_and(due) {
@@ -225,7 +257,10 @@ impl Log {
             Some(current) => current,
             None => self.begin(window(first.at), shelf.end().segment)?,
         };
-        let same = entries.iter().take_while(|entry| window(entry.at) == current.window).count();
+        let same = entries
+            .iter()
+            .take_while(|entry| window(entry.at) == current.window)
+            .count();
         self.buffer.clear();
         let mut logged = self.logged;
         let mut count = 0;
@@ -245,12 +280,18 @@ impl Log {
             logged += entry.samples.len() as u64;
             count += 1;
         }
-        let result = current.file.write_all(&self.buffer).and_then(|()| current.file.sync_data());
+        let result = current
+            .file
+            .write_all(&self.buffer)
+            .and_then(|()| current.file.sync_data());
         if result.is_ok() {
             current.length += self.buffer.len() as u64;
             self.logged = logged;
             shelf.note(current.number, current.length, [current.window]);
-            shelf.saw(current.number, entries[..count].iter().map(|entry| entry.at));
+            shelf.saw(
+                current.number,
+                entries[..count].iter().map(|entry| entry.at),
+            );
             shelf.reached(Cursor {
                 segment: current.number,
                 offset: current.length,
@@ -270,7 +311,11 @@ impl Log {
     /// Ends the segment if it holds samples of the block that begins at `window`. Returns the
     /// number below which no more such samples come.
     pub fn close_window(&mut self, window: i64, shelf: &Shelf) -> u64 {
-        if self.current.as_ref().is_some_and(|current| current.window == window) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.window == window)
+        {
             self.rotate();
         }
         match &self.current {
@@ -288,15 +333,29 @@ impl Log {
     /// take it for one that was there before.
     fn begin(&mut self, window: i64, last: u64) -> io::Result<Current> {
         std::fs::create_dir_all(&self.folder)?;
-        let number = list(&self.folder)?.last().map_or(last, |there| last.max(*there)) + 1;
+        let number = list(&self.folder)?
+            .last()
+            .map_or(last, |there| last.max(*there))
+            + 1;
         let path = path(&self.folder, number);
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
-        let ready = file.write_all(HEADER).and_then(|()| sync_folder(&self.folder));
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)?;
+        let ready = file
+            .write_all(HEADER)
+            .and_then(|()| sync_folder(&self.folder));
         if let Err(error) = ready {
             std::fs::remove_file(&path).ok();
             return Err(error);
         }
-        Ok(Current { file, number, window, length: HEADER.len() as u64, defined: Vec::new() })
+        Ok(Current {
+            file,
+            number,
+            window,
+            length: HEADER.len() as u64,
+            defined: Vec::new(),
+        })
     }
 }
 

@@ -1,9 +1,10 @@
 //! What frames of the write-ahead log hold: which series a number stands for, and the samples of
 //! one collection.
 
+use bellwether_core::LabelSet;
+
 use super::super::bytes::{Reader, put_signed, put_varint};
 use super::super::frame;
-use bellwether_core::LabelSet;
 
 const DEFINITIONS: u8 = 1;
 const SAMPLES: u8 = 2;
@@ -72,7 +73,13 @@ impl<'a> Samples<'a> {
         let before = reader.u64()?;
         let count = reader.size()?;
         let values = reader.take(count.checked_mul(8)?)?.as_chunks().0;
-        Some(Self { at, before, count, numbers: reader, values })
+        Some(Self {
+            at,
+            before,
+            count,
+            numbers: reader,
+            values,
+        })
     }
 
     /// Numbers and values.
@@ -81,7 +88,10 @@ impl<'a> Samples<'a> {
         let mut last = 0_i64;
         self.values.iter().map_while(move |bits| {
             last = last.wrapping_add(numbers.signed()?);
-            Some((u32::try_from(last).ok()?, f64::from_bits(u64::from_le_bytes(*bits))))
+            Some((
+                u32::try_from(last).ok()?,
+                f64::from_bits(u64::from_le_bytes(*bits)),
+            ))
         })
     }
 }
@@ -93,7 +103,11 @@ pub(super) fn put_samples(out: &mut Vec<u8>, at: i64, before: u64, samples: &[(u
         out.extend_from_slice(&at.to_le_bytes());
         out.extend_from_slice(&before.to_le_bytes());
         put_varint(out, samples.len() as u64);
-        out.extend(samples.iter().flat_map(|(_, value)| value.to_bits().to_le_bytes()));
+        out.extend(
+            samples
+                .iter()
+                .flat_map(|(_, value)| value.to_bits().to_le_bytes()),
+        );
         let mut last = 0;
         for (number, _) in samples {
             let number = i64::from(*number);

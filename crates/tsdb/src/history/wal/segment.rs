@@ -3,12 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bellwether_core::LabelSet;
+use bellwether_files as files;
 use hashbrown::HashMap;
 
 use super::record::Record;
 use crate::history::frame::{self, Scan};
-use bellwether_core::LabelSet;
-use bellwether_files as files;
 
 /// What a segment begins with.
 pub(super) const HEADER: &[u8; 8] = b"BWWAL 1\n";
@@ -43,7 +43,11 @@ impl Segment {
     pub fn read(folder: &Path, number: u64) -> io::Result<Self> {
         let bytes = files::read(&path(folder, number), files::STATE)?;
         let scan = frame::scan(&bytes, HEADER.len().min(bytes.len()));
-        Ok(Self { number, bytes, scan })
+        Ok(Self {
+            number,
+            bytes,
+            scan,
+        })
     }
 
     /// Places in the middle that are damaged.
@@ -63,7 +67,10 @@ impl Segment {
 
     /// What its frames hold, in order.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.scan.contents.iter().filter_map(|content| Record::read(&self.bytes[content.clone()]))
+        self.scan
+            .contents
+            .iter()
+            .filter_map(|content| Record::read(&self.bytes[content.clone()]))
     }
 
     /// The series that its numbers stand for. Each is written twice, before and behind its first
@@ -79,7 +86,9 @@ impl Segment {
 
 /// Cuts what was never finished off the end of a segment.
 pub(in super::super) fn truncate(folder: &Path, number: u64, length: u64) -> io::Result<()> {
-    let file = std::fs::OpenOptions::new().write(true).open(path(folder, number))?;
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path(folder, number))?;
     file.set_len(length)?;
     file.sync_data()
 }

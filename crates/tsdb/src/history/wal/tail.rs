@@ -8,6 +8,9 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bellwether_core::LabelSet;
+use bellwether_files as files;
+use bellwether_promql::SampledSeries;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +18,6 @@ use super::log::Shelf;
 use super::record::{Record, Samples};
 use super::segment::{HEADER, Segment, path};
 use crate::history::frame;
-use bellwether_core::LabelSet;
-use bellwether_files as files;
-use bellwether_promql::SampledSeries;
 
 /// Bytes that are read at once, unless a single frame is longer.
 const READ: u64 = 1 << 20;
@@ -82,7 +82,11 @@ impl Ahead {
             file.read_exact_at(&mut bytes, start)?;
             let contents = frame::scan(&bytes, 0).contents;
             if !contents.is_empty() || start + length >= limit {
-                return Ok(Self { start, bytes, contents: contents.into() });
+                return Ok(Self {
+                    start,
+                    bytes,
+                    contents: contents.into(),
+                });
             }
             length = (length * 2).min(limit - start);
         }
@@ -91,7 +95,13 @@ impl Ahead {
 
 impl Tail {
     pub(in super::super) fn new(folder: Option<PathBuf>, shelf: Arc<Shelf>, from: Cursor) -> Self {
-        Self { folder, shelf, at: from, open: None, lost: 0 }
+        Self {
+            folder,
+            shelf,
+            at: from,
+            open: None,
+            lost: 0,
+        }
     }
 
     /// The next samples, about `max_samples`, at least one collection. `None`: there are no more
@@ -127,10 +137,18 @@ impl Tail {
             }
             let (number, bytes) = self.shelf.first_from(self.at.segment)?;
             if number != self.at.segment {
-                self.at = Cursor { segment: number, offset: 0, samples: self.at.samples };
+                self.at = Cursor {
+                    segment: number,
+                    offset: 0,
+                    samples: self.at.samples,
+                };
             }
             self.at.offset = self.at.offset.max(HEADER.len() as u64);
-            let limit = if number == end.segment { end.offset } else { bytes };
+            let limit = if number == end.segment {
+                end.offset
+            } else {
+                bytes
+            };
             if self.at.offset < limit {
                 return Some(limit);
             }
@@ -169,7 +187,11 @@ impl Tail {
         }
         self.open = Some(open);
         self.lost += batch.lost;
-        Ok(TailBatch { series: batch.series, after: self.at, lost: self.lost })
+        Ok(TailBatch {
+            series: batch.series,
+            after: self.at,
+            lost: self.lost,
+        })
     }
 
     fn open(&mut self) -> io::Result<Open> {
@@ -182,7 +204,12 @@ impl Tail {
         let number = self.at.segment;
         let file = files::open(&path(folder, number))?;
         let series = Segment::read(folder, number)?.definitions();
-        Ok(Open { number, file, series, ahead: Ahead::default() })
+        Ok(Open {
+            number,
+            file,
+            series,
+            ahead: Ahead::default(),
+        })
     }
 }
 
@@ -208,7 +235,10 @@ impl Gathered {
                 continue;
             };
             let place = *self.places.entry(number).or_insert_with(|| {
-                self.series.push(SampledSeries { labels: labels.clone(), ..Default::default() });
+                self.series.push(SampledSeries {
+                    labels: labels.clone(),
+                    ..Default::default()
+                });
                 self.series.len() - 1
             });
             self.series[place].times.push(samples.at);

@@ -1,9 +1,10 @@
 //! What the store hands to history: the series of the text page, and their ends.
 
-use super::*;
-use crate::history::History;
 use bellwether_core::{LabelSet, METRIC_NAME, UnixMillis};
 use bellwether_promql::{Guard, Queryable, SampledSeries};
+
+use super::*;
+use crate::history::History;
 
 fn summary() -> MetricDef {
     MetricDef {
@@ -23,27 +24,52 @@ fn with_history(history: &Arc<History>, prefix: &str) -> Store {
     for def in &mut metrics {
         def.exported = format!("{prefix}_{}", def.name).into();
     }
-    let default_labels = [("b", "default"), ("quantile", "never"), ("le", "never"), ("env", "")]
-        .map(|(name, value)| (name.into(), value.into()));
+    let default_labels = [
+        ("b", "default"),
+        ("quantile", "never"),
+        ("le", "never"),
+        ("env", ""),
+    ]
+    .map(|(name, value)| (name.into(), value.into()));
     let history = Some(history.clone());
-    let options = Options { default_labels: default_labels.into(), windows: vec![], history };
+    let options = Options {
+        default_labels: default_labels.into(),
+        windows: vec![],
+        history,
+    };
     Store::new(metrics.into(), options)
 }
 
 fn wall(seconds: u64) -> Now {
-    Now { wall: UnixMillis(1_000_000 + seconds as i64 * 1000), ..at(seconds) }
+    Now {
+        wall: UnixMillis(1_000_000 + seconds as i64 * 1000),
+        ..at(seconds)
+    }
 }
 
 fn all(history: &History) -> BTreeMap<LabelSet, SampledSeries> {
-    let selected =
-        history.select(&[], UnixMillis(0), UnixMillis(i64::MAX), &Guard::new(1_000_000)).unwrap();
-    selected.into_iter().map(|series| (series.labels.clone(), series)).collect()
+    let selected = history
+        .select(
+            &[],
+            UnixMillis(0),
+            UnixMillis(i64::MAX),
+            &Guard::new(1_000_000),
+        )
+        .unwrap();
+    selected
+        .into_iter()
+        .map(|series| (series.labels.clone(), series))
+        .collect()
 }
 
 fn last(history: &History) -> BTreeMap<LabelSet, f64> {
     let last = |series: SampledSeries| (series.labels, *series.values.last().unwrap());
     let standing = |(_, value): &(LabelSet, f64)| !SampledSeries::is_stale(*value);
-    all(history).into_values().map(last).filter(standing).collect()
+    all(history)
+        .into_values()
+        .map(last)
+        .filter(standing)
+        .collect()
 }
 
 fn on_page(store: &Store) -> BTreeMap<LabelSet, f64> {
@@ -52,7 +78,10 @@ fn on_page(store: &Store) -> BTreeMap<LabelSet, f64> {
     samples
         .map(|sample| {
             let name = (METRIC_NAME.to_owned(), sample.name);
-            (LabelSet::new(sample.labels.into_iter().chain([name])), sample.value)
+            (
+                LabelSet::new(sample.labels.into_iter().chain([name])),
+                sample.value,
+            )
         })
         .collect()
 }
@@ -103,8 +132,10 @@ fn a_dropped_series_ends_in_history_and_may_come_back() {
     store.commit(&histogram("gone", [1.0, 2.0, 3.0]), wall(0));
     store.commit(&gauge(["stays", ""], 1.0), wall(50));
     assert_eq!(store.expire(wall(61)), 1);
-    let ended: Vec<SampledSeries> =
-        all(&history).into_values().filter(|series| series.labels.get("a") == "gone").collect();
+    let ended: Vec<SampledSeries> = all(&history)
+        .into_values()
+        .filter(|series| series.labels.get("a") == "gone")
+        .collect();
     assert_eq!(ended.len(), 4);
     for series in ended {
         assert_eq!(series.times, [1_000_000, 1_061_000]);
@@ -154,12 +185,19 @@ fn a_series_over_the_ceiling_is_on_the_page_and_counted() {
 
 /// The clocks of a process that started when the wall stood at `wall(seconds)`.
 fn restarted(seconds: u64) -> Now {
-    Now { mono: MonoMillis(500_000), ..wall(seconds) }
+    Now {
+        mono: MonoMillis(500_000),
+        ..wall(seconds)
+    }
 }
 
 fn looking_back(history: &Arc<History>, window: Duration) -> Store {
     let windows = vec![(HISTOGRAM, window)];
-    let options = Options { windows, history: Some(history.clone()), ..Options::default() };
+    let options = Options {
+        windows,
+        history: Some(history.clone()),
+        ..Options::default()
+    };
     Store::new(metrics(), options)
 }
 
@@ -168,7 +206,9 @@ fn rows(store: &Store, label: &str) -> Vec<(u64, Vec<f64>)> {
     let family = reader.family(HISTOGRAM);
     let slot = family.find(LabelValues::new(&[label]).packed()).unwrap();
     let window = family.get(slot).unwrap().window(MonoMillis(0));
-    window.map(|(time, numbers)| (time.0, numbers.to_vec())).collect()
+    window
+        .map(|(time, numbers)| (time.0, numbers.to_vec()))
+        .collect()
 }
 
 #[test]
@@ -183,12 +223,19 @@ fn after_a_restart_windows_have_what_history_has_and_the_page_has_not() {
     after.recall(restarted(230)).unwrap();
     assert_eq!(after.series(), 0);
     after.commit(&histogram("x", [9.0; 3]), restarted(231));
-    let older =
-        (150..=200).step_by(10).map(|second| (500_000 - (230 - second) * 1000, second as f64));
-    let expected: Vec<_> = older.chain([(500_000, 9.0)]).map(|(at, n)| (at, vec![n; 3])).collect();
+    let older = (150..=200)
+        .step_by(10)
+        .map(|second| (500_000 - (230 - second) * 1000, second as f64));
+    let expected: Vec<_> = older
+        .chain([(500_000, 9.0)])
+        .map(|(at, n)| (at, vec![n; 3]))
+        .collect();
     assert_eq!(rows(&after, "x"), expected);
     // Whoever comes too late begins anew.
-    let late = Now { mono: MonoMillis(500_000 + 61_000), ..wall(292) };
+    let late = Now {
+        mono: MonoMillis(500_000 + 61_000),
+        ..wall(292)
+    };
     after.expire(late);
     after.commit(&histogram("never again", [1.0; 3]), late);
     assert_eq!(rows(&after, "never again"), [(561_000, vec![1.0; 3])]);
@@ -205,7 +252,10 @@ fn a_longer_window_after_a_reload_is_filled_from_history() {
     let new = looking_back(&history, WINDOW);
     new.adopt(&old);
     new.recall(wall(105)).unwrap();
-    let times: Vec<u64> = rows(&new, "x").into_iter().map(|(time, _)| time / 1000).collect();
+    let times: Vec<u64> = rows(&new, "x")
+        .into_iter()
+        .map(|(time, _)| time / 1000)
+        .collect();
     assert_eq!(times, (30..=100).step_by(10).collect::<Vec<_>>());
 }
 
@@ -241,7 +291,10 @@ fn a_wall_clock_that_jumps_loses_no_collection() {
     let mut expected = BTreeMap::new();
     for (index, second) in (0..500).step_by(10).enumerate() {
         let now = wall(second + 7 * 3600);
-        let now = Now { wall: UnixMillis(now.wall.0 + jumps[index / 10]), ..now };
+        let now = Now {
+            wall: UnixMillis(now.wall.0 + jumps[index / 10]),
+            ..now
+        };
         store.commit(&gauge(["x", "y"], index as f64), now);
         store.expire(now);
         expected.insert(now.wall.0, index as f64);
@@ -254,6 +307,9 @@ fn a_wall_clock_that_jumps_loses_no_collection() {
     };
     assert_eq!(found(&history), expected);
     let (again, recovery) = History::open(options, wall(8 * 3600).wall);
-    assert!(recovery.error.is_none() && recovery.losses.none(), "{recovery:?}");
+    assert!(
+        recovery.error.is_none() && recovery.losses.none(),
+        "{recovery:?}"
+    );
     assert_eq!(found(&again), expected);
 }

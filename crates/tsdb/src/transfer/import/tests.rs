@@ -18,7 +18,13 @@ fn both_forms_and_json_come_in() {
     ] {
         let done = read(text, false).unwrap();
         let span = Some((UnixMillis(500), UnixMillis(7_200_000)));
-        let expected = Imported { samples: 3, series: 2, blocks: 2, span, ..Imported::default() };
+        let expected = Imported {
+            samples: 3,
+            series: 2,
+            blocks: 2,
+            span,
+            ..Imported::default()
+        };
         assert_eq!(done, expected, "{text}");
     }
 }
@@ -32,21 +38,35 @@ fn of_two_at_one_time_the_later_counts() {
 #[test]
 fn a_bad_line_is_told_with_its_number() {
     for (text, expected) in [
-        ("up 1 1\nup 1\n", "line 2: no time behind the value; hint: name{label"),
+        (
+            "up 1 1\nup 1\n",
+            "line 2: no time behind the value; hint: name{label",
+        ),
         (
             "up 1 1700000000000\n",
             "line 1: its time is not in the years 1 to 9999; hint: times are seconds",
         ),
-        ("up 1 1\n", "line 2: no # EOF at the end; hint: it was cut off; --skip-bad"),
-        ("up 1 1\n# EOF\nup 2 2\n", "line 3: text after # EOF; hint: an OpenMetrics file ends"),
+        (
+            "up 1 1\n",
+            "line 2: no # EOF at the end; hint: it was cut off; --skip-bad",
+        ),
+        (
+            "up 1 1\n# EOF\nup 2 2\n",
+            "line 3: text after # EOF; hint: an OpenMetrics file ends",
+        ),
         ("{\"metric\":{}}\n", "line 1: missing field `values`"),
     ] {
         let told = read(text, false).unwrap_err().to_string();
         assert!(told.starts_with(expected), "{text}: {told}");
     }
     let mut import = Import::new(None, false, 3);
-    let told = import.read(&mut &b"up{a=\"\xFF\"} 1 1\n"[..], &mut |_| {}).unwrap_err();
-    assert_eq!(told.to_string(), "line 1: not UTF-8; hint: a line ends with a line feed");
+    let told = import
+        .read(&mut &b"up{a=\"\xFF\"} 1 1\n"[..], &mut |_| {})
+        .unwrap_err();
+    assert_eq!(
+        told.to_string(),
+        "line 1: not UTF-8; hint: a line ends with a line feed"
+    );
 }
 
 #[test]
@@ -79,8 +99,11 @@ fn a_single_nan_of_a_dump_ends_the_series() {
     let (from, to) = (UnixMillis(0), UnixMillis(1000));
     let found =
         bellwether_promql::Queryable::select(&history, &[], from, to, &Default::default()).unwrap();
-    let stale: Vec<bool> =
-        found[0].values.iter().map(|value| SampledSeries::is_stale(*value)).collect();
+    let stale: Vec<bool> = found[0]
+        .values
+        .iter()
+        .map(|value| SampledSeries::is_stale(*value))
+        .collect();
     assert_eq!(stale, [true, false, false, false], "{found:?}");
     assert!(found[0].values[2].is_nan() && found[0].values[3].is_nan());
 }
