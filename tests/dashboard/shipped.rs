@@ -52,12 +52,12 @@ fn grafana_finds_the_data_source_and_the_dashboard() {
 
     let provider = yaml("grafana/provisioning/dashboards/bellwether.yml");
     assert_eq!(provider["providers"][0]["type"].as_str(), Some("file"));
-    let readme = shipped("README.md");
+    let docs = shipped("docs/grafana.md");
     let folder = provider["providers"][0]["options"]["path"]
         .as_str()
         .expect("path");
     assert!(
-        readme.contains(folder),
-        "the README copies the dashboard elsewhere than {folder}"
+        docs.contains(folder),
+        "docs/grafana.md copies the dashboard elsewhere than {folder}"
     );
 }

@@ -1,4 +1,4 @@
-//! The README's examples of PromQL and of export, run as they are written against the shipped configuration.
+//! The examples of PromQL and of export in `docs/history.md`, run as they are written against the shipped configuration.
 
 use std::process::{Command, Output};
 
@@ -8,11 +8,11 @@ use tempfile::TempDir;
 use crate::support::agent::Agent;
 use crate::support::poll;
 
-const README: &str = include_str!("../../README.md");
+const HISTORY: &str = include_str!("../../docs/history.md");
 
 /// The lines of code in the section of this title, comments left out.
 fn examples(title: &str) -> Vec<&'static str> {
-    let section = README
+    let section = HISTORY
         .split("\n## ")
         .find(|section| section.starts_with(title))
         .expect(title);
@@ -62,7 +62,7 @@ fn every_query_and_export_gives_data() {
         },
     );
     let mut tried = 0;
-    for title in ["Ask it in PromQL", "Out and in"] {
+    for title in ["PromQL", "Export and import"] {
         for line in examples(title) {
             let runs = [
                 "curl -g",
@@ -86,5 +86,5 @@ fn every_query_and_export_gives_data() {
             assert!(!empty, "{line}: no data: {out}{err}");
         }
     }
-    assert_eq!(tried, 4, "examples of the README");
+    assert_eq!(tried, 4, "examples of docs/history.md");
 }
