@@ -45,7 +45,7 @@ section! {
     /// `continue`; where none does, the route itself. What a route does not say it has from the
     /// one above.
     pub struct RouteSettings {
-        /// Who is told: a receiver, or a single channel. SourceLocation the top, without one, all channels.
+        /// Who is told: a receiver, or a single channel. At the top, without one, all channels.
         pub receiver: Option<Spanned<String>> = None,
         /// Which alerts; all must accept: `severity="critical"`, `mount_point=~"/data.*"`, `a!=b`, `a!~b`.
         /// Labels are those of notifications, `alertname` and `severity` among them.

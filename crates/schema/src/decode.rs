@@ -41,7 +41,7 @@ pub struct DecodeContext<'a> {
 }
 
 impl<'a> DecodeContext<'a> {
-    /// SourceLocation the top of a file.
+    /// At the top of a file.
     pub fn new(problems: &'a mut Diagnostics, environment: Environment<'a>) -> Self {
         Self {
             problems,
@@ -51,7 +51,7 @@ impl<'a> DecodeContext<'a> {
         }
     }
 
-    /// SourceLocation the top of another file than the declaration, which knows no environment.
+    /// At the top of another file than the declaration, which knows no environment.
     pub fn of_file(problems: &'a mut Diagnostics, file: Arc<str>) -> Self {
         fn unset(_: &str) -> Option<OsString> {
             None

@@ -1,7 +1,7 @@
 //! The channel that publishes to a Kafka topic.
 //!
 //! Delivered means that the broker's delivery report said so: `acks=all`, idempotent, key = the
-//! alert's fingerprint, so the changes of one alert stay in order in one partition. SourceLocation least once:
+//! alert's fingerprint, so the changes of one alert stay in order in one partition. At least once:
 //! an attempt whose report did not come in time is made again with the same `id`.
 
 use std::collections::BTreeMap;
