@@ -132,7 +132,7 @@ enum Command {
     #[command(visible_alias = "ack")]
     Acknowledge(acknowledge::Options),
     /// Show what channels gave up, send it again or discard it.
-    DeadLetters(dead_letters::Options),
+    DeadLetters(Box<dead_letters::Options>),
     /// Exit with 0 if a running Bellwether is healthy and ready.
     Health(client::Target),
     /// Try rules on what was recorded: what would have fired, when, and who would have heard.

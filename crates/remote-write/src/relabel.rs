@@ -77,12 +77,12 @@ impl RelabelConfig {
             | Action::Lowercase
             | Action::Uppercase
             | Action::KeepEqual
-            | Action::DropEqual => {
-                if target.is_empty() {
-                    problems
-                        .error(at, format!("{word} without `target_label`"))
-                        .hint("name the label that it sets or compares");
-                }
+            | Action::DropEqual
+                if target.is_empty() =>
+            {
+                problems
+                    .error(at, format!("{word} without `target_label`"))
+                    .hint("name the label that it sets or compares");
             }
             _ => {}
         }

@@ -131,7 +131,7 @@ impl Looking<'_> {
 
 #[cfg(test)]
 mod tests {
-    use minijinja::{Value, context};
+    use minijinja::context;
 
     use crate::{described, environment, parsed, rendered};
 
@@ -143,7 +143,7 @@ mod tests {
             let environment = environment();
             let fields = context! { list => ["a", "b"], labels => context! { job => "node" } };
             let done = parsed(&environment, &source, |template| {
-                rendered(template, Value::from(fields), 1 << 20)
+                rendered(template, fields, 1 << 20)
             });
             done.and_then(|done| done)
                 .unwrap_or_else(|error| described(&error))

@@ -497,7 +497,8 @@ fn days_are_learnt_once_an_hour_and_only_near_the_target() {
             .map(|minute| value(minute) + 0.1 * noise.next())
             .collect();
         let spaced = |end: usize, span: usize, step: usize| -> (Vec<i64>, Vec<f64>) {
-            let picked = (end.saturating_sub(span)..=end).filter(|at| (end - at) % step == 0);
+            let picked =
+                (end.saturating_sub(span)..=end).filter(|at| (end - at).is_multiple_of(step));
             picked
                 .map(|at| (START + at as i64 * MINUTE, values[at]))
                 .unzip()

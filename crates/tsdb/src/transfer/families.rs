@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_histogram_stays_together() {
         let families = Families::new(&[metric("took", Kind::Histogram, &[0.5])]);
-        let mut series = vec![
+        let mut series = [
             LabelSet::new([(METRIC_NAME, "took_sum"), ("a", "1")]),
             LabelSet::new([(METRIC_NAME, "took_bytes")]),
             LabelSet::new([(METRIC_NAME, "took_bucket"), ("a", "2"), ("le", "+Inf")]),

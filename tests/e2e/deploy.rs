@@ -1,0 +1,239 @@
+//! What is shipped to run Bellwether: the systemd unit, its user, the Prometheus file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn shipped(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Runs `tool`; one that is not there fails the test in a line that names it.
+fn run(tool: &str, arguments: &[&str]) -> Output {
+    Command::new(tool)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("missing tool: {tool}: {error}"))
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[test]
+fn the_unit_is_sandboxed() {
+    let unit = shipped("deploy/bellwether.service");
+    let unit = unit.to_str().expect("utf-8");
+    // Above the threshold, in tenths, the tool ends with an error.
+    let output = run(
+        "systemd-analyze",
+        &[
+            "security",
+            "--offline=true",
+            "--threshold=20",
+            "--no-pager",
+            unit,
+        ],
+    );
+    let report = text(&output);
+    assert!(report.contains("Overall exposure level"), "{report}");
+    assert!(output.status.success(), "{report}");
+}
+
+#[test]
+fn systemd_finds_nothing_to_correct_in_the_unit() {
+    let unit = fs::read_to_string(shipped("deploy/bellwether.service")).expect("unit");
+    let folder = tempfile::tempdir().expect("folder");
+    let copy = folder.path().join("bellwether.service");
+    fs::write(
+        &copy,
+        unit.replace(
+            "/usr/local/bin/bellwether",
+            env!("CARGO_BIN_EXE_bellwether"),
+        ),
+    )
+    .expect("copy");
+    let output = run(
+        "systemd-analyze",
+        &["verify", "--man=no", copy.to_str().expect("utf-8")],
+    );
+    assert_eq!(
+        (output.status.success(), text(&output).as_str()),
+        (true, "")
+    );
+}
+
+#[test]
+fn the_unit_can_do_what_the_agent_needs() {
+    let unit = fs::read_to_string(shipped("deploy/bellwether.service")).expect("unit");
+    for line in [
+        "Type=notify",
+        "WatchdogSec=30",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "User=bellwether",
+        // What queries and rules may hold, and the rest of the agent.
+        "MemoryMax=2G",
+        "StateDirectory=bellwether",
+        "LogsDirectory=bellwether",
+        "ConfigurationDirectory=bellwether",
+        // Sizes of the file systems below the homes, and /proc/stat and the like.
+        "ProtectHome=read-only",
+        "ProcSubset=all",
+        // Scrapes, UDP, Bolt and Kafka; the notify socket.
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+    ] {
+        assert!(
+            unit.lines().any(|found| found == line),
+            "missing from the unit: {line}"
+        );
+    }
+    for cut in ["PrivateNetwork=yes", "IPAddressDeny"] {
+        assert!(!unit.contains(cut), "cuts the agent off: {cut}");
+    }
+}
+
+/// A managed Kafka is reached by TLS and SCRAM only.
+#[test]
+fn what_is_shipped_speaks_tls_to_kafka() {
+    let read = |path| fs::read_to_string(shipped(path)).expect(path);
+    let default = "default = [\"kafka-ssl-vendored\"]";
+    assert!(
+        read("Cargo.toml").lines().any(|line| line == default),
+        "not by default"
+    );
+    for path in ["Makefile", "deploy/Dockerfile"] {
+        assert!(
+            read(path).contains("cargo build --release --locked"),
+            "{path}"
+        );
+        assert!(!read(path).contains("--no-default-features"), "{path}");
+    }
+}
+
+#[test]
+fn prometheus_takes_its_file() {
+    let file = shipped("deploy/prometheus.yml");
+    let output = run(
+        "promtool",
+        &["check", "config", file.to_str().expect("utf-8")],
+    );
+    assert!(output.status.success(), "{}", text(&output));
+    let settings: serde_yaml::Value =
+        serde_yaml::from_str(&fs::read_to_string(&file).expect("file")).expect("yaml");
+    let job = &settings["scrape_configs"][0];
+    assert_eq!(
+        job["honor_labels"].as_bool(),
+        Some(true),
+        "the instance label of the page must win"
+    );
+    assert_eq!(
+        job["static_configs"][0]["targets"][0].as_str(),
+        Some("localhost:9091")
+    );
+    assert_eq!(settings["global"]["scrape_interval"].as_str(), Some("30s"));
+}
+
+/// `make install` or `make uninstall` into a folder, with the binary under test.
+fn make(target: &str, root: &Path) -> String {
+    let output = Command::new("make")
+        .args([
+            "--no-print-directory",
+            "-C",
+            env!("CARGO_MANIFEST_DIR"),
+            target,
+        ])
+        .arg(format!("DESTDIR={}", root.display()))
+        .arg(format!("BINARY={}", env!("CARGO_BIN_EXE_bellwether")))
+        .args(["PREFIX=/usr", "SYSCONFDIR=/etc"])
+        .output()
+        .expect("make runs");
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output)
+}
+
+fn files_below(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("folder") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(
+                    path.strip_prefix(root)
+                        .expect("below")
+                        .display()
+                        .to_string(),
+                );
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
+    let root = tempfile::tempdir().expect("folder");
+    make("install", root.path());
+    assert_eq!(
+        files_below(root.path()),
+        [
+            "etc/bellwether/bellwether.yaml",
+            "usr/bin/bellwether",
+            "usr/lib/systemd/system/bellwether.service",
+            "usr/lib/sysusers.d/bellwether.conf",
+            "usr/share/bellwether/grafana/dashboards/bellwether.json",
+            "usr/share/bellwether/grafana/provisioning/dashboards/bellwether.yml",
+            "usr/share/bellwether/grafana/provisioning/datasources/bellwether.yml",
+            "usr/share/bellwether/prometheus.yml",
+        ]
+    );
+    let unit = root
+        .path()
+        .join("usr/lib/systemd/system/bellwether.service");
+    let unit = fs::read_to_string(unit).expect("unit");
+    assert!(
+        unit.contains("ExecStart=/usr/bin/bellwether run --config /etc/bellwether/bellwether.yaml")
+    );
+    assert!(!unit.contains("/usr/local"), "{unit}");
+    let binary = root.path().join("usr/bin/bellwether");
+    let config = root.path().join("etc/bellwether/bellwether.yaml");
+    let output = run(
+        binary.to_str().expect("utf-8"),
+        &["check", config.to_str().expect("utf-8")],
+    );
+    assert!(output.status.success(), "{}", text(&output));
+
+    make("uninstall", root.path());
+    assert_eq!(files_below(root.path()), ["etc/bellwether/bellwether.yaml"]);
+}
+
+#[test]
+fn install_leaves_an_edited_configuration_alone() {
+    let root = tempfile::tempdir().expect("folder");
+    make("install", root.path());
+    let config = root.path().join("etc/bellwether/bellwether.yaml");
+    let shipped = fs::read_to_string(&config).expect("config");
+    assert_eq!(
+        make("install", root.path()).matches(".new").count(),
+        0,
+        "nothing was edited"
+    );
+
+    fs::write(&config, "performance_monitor: {}\n").expect("edit");
+    assert!(make("install", root.path()).contains("bellwether.yaml.new"));
+    assert_eq!(
+        fs::read_to_string(&config).expect("config"),
+        "performance_monitor: {}\n"
+    );
+    assert_eq!(
+        fs::read_to_string(config.with_extension("yaml.new")).expect("new"),
+        shipped
+    );
+}

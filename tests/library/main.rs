@@ -1,0 +1,20 @@
+//! The library as a whole, in process: configuration, rules, recording, routing over virtual time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)] // clippy sees tests only inside of test functions
+
+mod application;
+mod config;
+mod fuzz;
+mod m4;
+mod nab;
+mod pipeline;
+mod promtool;
+mod replay;
+mod rule_files;
+mod ruletest;

@@ -1,0 +1,11 @@
+//! Delivery to real receivers: HTTP over real sockets, a real Kafka that a consumer reads
+//! back, real Alertmanagers and a real mail server.
+
+mod alertmanager;
+mod desk;
+mod email;
+mod kafka;
+mod receiver;
+mod schema;
+mod services;
+mod webhook;

@@ -1,0 +1,18 @@
+//! Bellwether beside the real ones: Prometheus, Alertmanager, Neo4j, Kafka, VictoriaMetrics, mail.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)] // clippy sees tests only inside of test functions
+
+mod dashboard;
+mod delivery;
+mod neo4j;
+mod promql;
+mod remote;
+#[path = "../support/mod.rs"]
+mod support;
+mod transfer;
