@@ -1,33 +1,37 @@
-//! The only wiring: builds the rooms from a plan, starts them, reloads them, stops them in order.
+//! The wiring of the process: builds all parts from a plan, starts, reloads and stops them in
+//! order.
 //!
-//! Holds no logic of any room. A declaration in effect is one [`Running`]; a reload makes the next
-//! one, lets it adopt what the last one knew, and swaps it in whole or not at all.
+//! Contains no logic of any crate. A configuration in effect is one [`ActiveConfig`]; a reload
+//! builds the next one, hands it the state of the last one, and swaps it in completely or not at
+//! all.
 
-mod account;
+mod active_config;
+mod alert_log;
+mod alert_pipeline;
 mod backend;
-mod desk;
-mod figures;
+mod evaluator;
 mod flags;
+mod generated_series;
 mod groups;
-mod judge;
-mod made;
-mod outward;
+mod history;
 mod overrides;
-mod past;
-mod running;
+mod query_timeout;
+mod remote_write;
+mod self_metrics;
 mod statsd;
 mod systemd;
-mod watch;
 mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use account::Account;
+use active_config::ActiveConfig;
+use alert_log::AlertLog;
+use alert_pipeline::AlertPipeline;
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use backend::View;
+use backend::AppBackend;
 use bellwether_collectors::HealthBoard;
 use bellwether_collectors::neo4j::Seen;
 use bellwether_core::{AlertState, Now, UnixMillis};
@@ -36,14 +40,12 @@ use bellwether_notify::Notifier;
 use bellwether_rules::{Engine, RestoredRule, StateFile};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
-use desk::Desk;
-use judge::{Judge, Judged};
-use made::Made;
-use outward::Outward;
+use evaluator::{Evaluator, LoadedRules};
+use generated_series::GeneratedSeries;
+use history::HistoryHandle;
 pub use overrides::Overrides;
 use parking_lot::Mutex;
-use past::Past;
-use running::Running;
+use remote_write::RemoteWriteManager;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -53,17 +55,17 @@ use web::Web;
 use crate::config::{self, Plan, Source, process_environment};
 use crate::logging;
 
-/// How long the channels may take to hand over what waits, on the way out.
+/// Time for the channels to deliver queued notifications at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// What became of the reloads so far.
+/// Results of the reloads so far.
 #[derive(Clone, Debug, Default)]
 struct Reloads {
     good: u64,
     bad: u64,
-    /// The last one: when, and why it failed if it did.
+    /// Time of the last reload, and its error if it failed.
     last: Option<(UnixMillis, Result<(), String>)>,
-    /// When the configuration in effect was loaded.
+    /// Time at which the active configuration was loaded.
     loaded_at: UnixMillis,
 }
 
@@ -73,19 +75,19 @@ struct App {
     overrides: Overrides,
     clock: Clock,
     started: Now,
-    /// The folder of what survives a restart; none: all of it ends with the process.
+    /// State directory; `None`: all state ends with the process.
     state: Option<Arc<StateFolder>>,
     board: HealthBoard,
-    current: ArcSwap<Running>,
-    judge: Arc<Judge>,
-    made: Arc<Made>,
+    current: ArcSwap<ActiveConfig>,
+    evaluator: Arc<Evaluator>,
+    generated: Arc<GeneratedSeries>,
     notifier: Arc<Notifier>,
-    desk: Arc<Desk>,
-    /// None: the declaration in effect at the start keeps none.
-    past: Option<Past>,
-    /// None: the declaration in effect at the start keeps none.
-    account: Option<Account>,
-    outward: Outward,
+    pipeline: Arc<AlertPipeline>,
+    /// `None`: the configuration at the start disables history.
+    history_handle: Option<HistoryHandle>,
+    /// `None`: the configuration at the start disables the alert history.
+    alert_log: Option<AlertLog>,
+    remote_write: RemoteWriteManager,
     neo4j_seen: Seen,
     web: Web,
     statsd: statsd::Intake,
@@ -94,11 +96,11 @@ struct App {
     reloading: tokio::sync::Mutex<()>,
 }
 
-/// Runs the declaration of `source` until SIGTERM or SIGINT.
+/// Runs the configuration of `source` until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The declaration is wrong, the log file or the port cannot be opened. What fails later is told
-/// in the log and in metrics, and does not end the process.
+/// The configuration is invalid, or the log file or the port cannot be opened. Later errors are in
+/// the log and in metrics, and do not end the process.
 pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
     let plan = plan_at_start(&source, &overrides)?;
     let log = logging::start(&plan.root.logging)?;
@@ -117,11 +119,11 @@ pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
     result
 }
 
-/// Descriptors that are enough for the connections that wait for a place beside those that have one.
+/// Maximum of file descriptors: enough for the open connections and those that wait to be accepted.
 const DESCRIPTORS: u64 = 65_536;
 
-/// Lets the process open as many files and sockets as it may, as programs in Go do: the usual
-/// limit of 1,024 is for those that use `select`.
+/// Raises the limit of open files and sockets to the allowed maximum, as Go's runtime does: the
+/// usual limit of 1,024 exists for programs that use `select`.
 fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     let most = limit
@@ -140,14 +142,14 @@ fn raise_descriptors() {
     }
 }
 
-/// The declaration as it is on disk now, with what the command line says over it. Blocks.
+/// Loads the configuration from disk and applies the flags. Blocks.
 fn plan(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan> {
     let mut loaded = config::load(source, &process_environment)?;
     overrides.apply(&mut loaded)?;
     Ok(config::plan(loaded)?)
 }
 
-/// The same at a start, when nothing else would run: without rule files that are wrong. Blocks.
+/// Like [`plan`], but leaves out invalid rule files: at a start nothing else would run. Blocks.
 fn plan_at_start(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan> {
     config::plan_at_start(|| {
         let mut loaded = config::load(source, &process_environment)?;
@@ -163,11 +165,13 @@ impl App {
         let settings = plan.root.performance_monitor.prometheus.clone();
         let socket = Web::socket(&settings).await.map_err(anyhow::Error::msg)?;
         statsd::probe(&plan).await.map_err(anyhow::Error::msg)?;
-        outward::probe(&plan).await.map_err(anyhow::Error::msg)?;
+        remote_write::probe(&plan)
+            .await
+            .map_err(anyhow::Error::msg)?;
         let app = Self::build(source, overrides, plan).await?;
-        let backend = Arc::new(View(app.clone()));
-        let running = app.current.load_full();
-        let statsd = app.statsd.prepare(&running.plan, &running.recorder).await;
+        let backend = Arc::new(AppBackend(app.clone()));
+        let active = app.current.load_full();
+        let statsd = app.statsd.prepare(&active.plan, &active.recorder).await;
         let statsd = statsd.map_err(anyhow::Error::msg)?;
         app.web
             .open(&settings, backend, Some(socket))
@@ -175,15 +179,15 @@ impl App {
             .map_err(anyhow::Error::msg)?;
         app.statsd.replace(statsd);
         let remote = app
-            .outward
-            .prepare(&running.plan)
+            .remote_write
+            .prepare(&active.plan)
             .await
             .map_err(anyhow::Error::msg)?;
-        app.outward
-            .replace(remote, app.past.as_ref(), &running.plan)
+        app.remote_write
+            .replace(remote, app.history_handle.as_ref(), &active.plan)
             .await;
         let stop = CancellationToken::new();
-        let judging = tokio::spawn(app.judge.clone().run(stop.clone()));
+        let evaluating = tokio::spawn(app.evaluator.clone().run(stop.clone()));
         app.current.load().start(&app);
         let watchdog = tokio::spawn(app.clone().watchdog());
         systemd::ready();
@@ -194,25 +198,25 @@ impl App {
         app.statsd.replace(statsd::Prepared::None);
         app.current.load().stop().await;
         stop.cancel();
-        if let Err(error) = judging.await {
-            error!(%error, "judging ended badly");
+        if let Err(error) = evaluating.await {
+            error!(%error, "rule evaluation ended unexpectedly");
         }
         // Nothing comes any more, and the rest may take its time.
-        if let Some(past) = &app.past {
-            past.close().await;
+        if let Some(history) = &app.history_handle {
+            history.close().await;
         }
         app.notifier.stop(DRAIN).await;
-        if let Some(account) = &app.account {
-            account.close().await;
+        if let Some(alert_log) = &app.alert_log {
+            alert_log.close().await;
         }
         app.web.close().await;
-        app.outward.stop().await;
+        app.remote_write.stop().await;
         watchdog.abort();
         info!("stopped");
         Ok(())
     }
 
-    /// Everything but the collectors and the page, ready to start.
+    /// Builds everything but the collectors and the HTTP server.
     async fn build(source: Source, overrides: Overrides, plan: Plan) -> anyhow::Result<Arc<Self>> {
         let clock = Clock::start();
         let now = clock.now();
@@ -227,33 +231,41 @@ impl App {
             Notifier::prepare_with(Arc::new(move || clock.now()), channels, plan.sender.clone());
         let channels = channels.await?;
         let state = state_directory(&plan).await;
-        let kept = KeptIn::of(state.as_deref());
-        let account = Account::open(&plan, &kept, clock).await;
+        let default_folder = DefaultFolder::from_state(state.as_deref());
+        let alert_log = AlertLog::open(&plan, &default_folder, clock).await;
         let setup = bellwether_notify::Setup {
             state: state.clone(),
             clock: Arc::new(move || clock.now()),
             random: fastrand::f64,
-            observer: account
+            observer: alert_log
                 .as_ref()
-                .map_or_else(account::nobody, Account::observer),
+                .map_or_else(alert_log::noop, AlertLog::observer),
         };
         let notifier = Arc::new(Notifier::new(setup));
-        let neo4j_seen = seen(kept.folder.as_ref().map(|folder| folder.join("neo4j.json"))).await;
+        let neo4j_seen = seen(
+            default_folder
+                .folder
+                .as_ref()
+                .map(|folder| folder.join("neo4j.json")),
+        )
+        .await;
         notifier.replace(channels).await;
-        let past = Past::open(&plan, &kept, clock).await;
-        let outward = Outward::new(kept.folder.clone(), clock);
+        let history_handle = HistoryHandle::open(&plan, &default_folder, clock).await;
+        let remote_write = RemoteWriteManager::new(default_folder.folder.clone(), clock);
         let saver = |name: &str, what: &str| {
             let folder = state.clone()?;
             Some(Arc::new(Saver::new(folder, name, what)))
         };
-        let said = saver("desk.json", "silences and acknowledgements");
+        let silences = saver("desk.json", "silences and acknowledgements");
         let file = saver("alerts.json", "the state of the alerts");
-        let (running, rules) = Running::new(
+        let (active, rules) = ActiveConfig::new(
             plan,
-            past.as_ref().map(|past| past.history.clone()),
+            history_handle
+                .as_ref()
+                .map(|history_handle| history_handle.history.clone()),
             &source,
         );
-        past::recall(running.store.clone(), clock.now()).await;
+        history::backfill(active.store.clone(), clock.now()).await;
         let mut engine = Engine::new(rules, now);
         let ended = match &file {
             Some(file) => engine.restore(saved(file.clone()).await, now),
@@ -262,27 +274,35 @@ impl App {
         let firing = engine
             .alerts()
             .into_iter()
-            .filter(|one| one.state == AlertState::Firing);
-        let standing = firing.map(Arc::new).collect();
-        let judged = Judged::new(engine, running.store.clone());
-        let history = past.as_ref().map(|past| past.history.clone());
-        let (notifying, routed) = (notifier.clone(), running.plan.routing.clone());
-        let desk = Arc::new(Desk::new(routed, notifying, account.clone(), said, clock));
-        desk.restore(standing);
-        desk.recall().await;
-        let made = Arc::new(Made::new(
-            history.clone(),
-            running.plan.default_labels.clone(),
-        ));
-        let judge = Arc::new(Judge::new(
-            judged,
+            .filter(|alert| alert.state == AlertState::Firing);
+        let firing = firing.map(Arc::new).collect();
+        let loaded = LoadedRules::new(engine, active.store.clone());
+        let history = history_handle
+            .as_ref()
+            .map(|history_handle| history_handle.history.clone());
+        let (notifying, routed) = (notifier.clone(), active.plan.routing.clone());
+        let pipeline = Arc::new(AlertPipeline::new(
+            routed,
+            notifying,
+            alert_log.clone(),
+            silences,
             clock,
-            desk.clone(),
+        ));
+        pipeline.restore(firing);
+        pipeline.recall().await;
+        let generated = Arc::new(GeneratedSeries::new(
+            history.clone(),
+            active.plan.default_labels.clone(),
+        ));
+        let evaluator = Arc::new(Evaluator::new(
+            loaded,
+            clock,
+            pipeline.clone(),
             file,
             history,
-            made.clone(),
+            generated.clone(),
         ));
-        judge.tell(&ended).await;
+        evaluator.process(&ended).await;
         Ok(Arc::new(Self {
             source,
             overrides,
@@ -290,14 +310,14 @@ impl App {
             started: now,
             state,
             board: HealthBoard::default(),
-            current: ArcSwap::from_pointee(running),
-            judge,
-            made,
+            current: ArcSwap::from_pointee(active),
+            evaluator,
+            generated,
             notifier,
-            desk,
-            past,
-            account,
-            outward,
+            pipeline,
+            history_handle,
+            alert_log,
+            remote_write,
             neo4j_seen,
             web: Web::default(),
             statsd: statsd::Intake::default(),
@@ -309,24 +329,26 @@ impl App {
         }))
     }
 
-    /// What was collected so far, if it is kept. The same one over all reloads.
+    /// Returns the history, which is the same over all reloads.
     fn history(&self) -> Option<Arc<History>> {
-        self.past.as_ref().map(|past| past.history.clone())
+        self.history_handle
+            .as_ref()
+            .map(|history_handle| history_handle.history.clone())
     }
 
-    /// Why not all that must survive a restart is on disk, if so.
+    /// Returns why some state is not on disk.
     fn state_problem(&self) -> Option<String> {
         let folder = self.state.as_ref()?.problem();
         let mut problems: Vec<String> = match folder {
             Some(problem) => vec![problem],
             None => self
-                .desk
+                .pipeline
                 .problems()
                 .into_iter()
-                .chain(self.judge.problem())
+                .chain(self.evaluator.problem())
                 .collect(),
         };
-        // What ails all of them is told once.
+        // One cause may affect all of them; it is reported once.
         problems.dedup();
         (!problems.is_empty()).then(|| problems.join("; "))
     }
@@ -339,16 +361,16 @@ impl App {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => {
-                    // Told in the log and in metrics; the old declaration stays in effect.
+                    // A failure is in the log and in metrics; the active config is unchanged.
                     self.reload().await.ok();
                 }
             }
         }
     }
 
-    /// Swaps in the declaration as it is on disk now, whole or not at all.
+    /// Swaps in the configuration that is on disk now, completely or not at all.
     async fn reload(self: &Arc<Self>) -> Result<String, String> {
-        let _one = self.reloading.lock().await;
+        let _guard = self.reloading.lock().await;
         systemd::reloading();
         let result = self.try_reload().await;
         systemd::ready();
@@ -356,14 +378,14 @@ impl App {
         let mut reloads = self.reloads.lock();
         reloads.last = Some((now, result.as_ref().map(|_| ()).map_err(Clone::clone)));
         match &result {
-            Ok(told) => {
+            Ok(summary) => {
                 reloads.good += 1;
                 reloads.loaded_at = now;
-                info!("reloaded: {told}");
+                info!("reloaded: {summary}");
             }
             Err(problems) => {
                 reloads.bad += 1;
-                error!("reload failed, the declaration in effect stays: {problems}");
+                error!("reload failed, the active config is unchanged: {problems}");
             }
         }
         result
@@ -380,53 +402,57 @@ impl App {
         let channels = &monitor.alerting.notifications.channels;
         let channels = self.notifier.prepare(channels, plan.sender.clone()).await;
         let channels = channels.map_err(|error| error.to_string())?;
-        let remote = self.outward.prepare(&plan).await?;
+        let remote = self.remote_write.prepare(&plan).await?;
         let old = self.current.load_full();
         let statsd = self.statsd.prepare(&plan, &old.recorder).await?;
         self.web
-            .open(&monitor.prometheus, Arc::new(View(self.clone())), None)
+            .open(
+                &monitor.prometheus,
+                Arc::new(AppBackend(self.clone())),
+                None,
+            )
             .await?;
 
         warn_of(&self.source, &plan);
         if plan.root.logging != old.plan.root.logging {
             warn!("a change of `logging` takes effect at the next start");
         }
-        past::warn_of_change(&old.plan, &plan);
-        account::warn_of_change(&old.plan, &plan);
-        let told = format!(
+        history::warn_of_change(&old.plan, &plan);
+        alert_log::warn_of_change(&old.plan, &plan);
+        let summary = format!(
             "{} metrics, {} rules",
             plan.metrics.len(),
             plan.rules.rules.len()
         );
-        let (next, rules) = Running::new(plan, self.history(), &self.source);
+        let (next, rules) = ActiveConfig::new(plan, self.history(), &self.source);
         let next = Arc::new(next);
         old.stop().await;
         next.adopt(&old);
-        past::recall(next.store.clone(), self.clock.now()).await;
+        history::backfill(next.store.clone(), self.clock.now()).await;
         self.statsd.replace(statsd);
         self.notifier.replace(channels).await;
-        let ended = self.judge.replace(rules, next.store.clone());
-        self.desk.replace(next.plan.routing.clone());
-        self.made
+        let ended = self.evaluator.replace(rules, next.store.clone());
+        self.pipeline.replace(next.plan.routing.clone());
+        self.generated
             .relabel(&next.plan.default_labels, self.clock.now().wall);
-        self.judge.tell(&ended).await;
-        self.judge.save().await;
+        self.evaluator.process(&ended).await;
+        self.evaluator.save().await;
         for origin in old
             .origins()
             .filter(|origin| !next.origins().any(|new| new == *origin))
         {
             self.board.forget(origin);
-            self.made.forget(origin, self.clock.now().wall);
+            self.generated.forget(origin, self.clock.now().wall);
         }
         self.current.store(next.clone());
-        self.outward
-            .replace(remote, self.past.as_ref(), &next.plan)
+        self.remote_write
+            .replace(remote, self.history_handle.as_ref(), &next.plan)
             .await;
         next.start(self);
-        Ok(told)
+        Ok(summary)
     }
 
-    /// Tells systemd that the rules are still judged, as long as they are.
+    /// Notifies systemd's watchdog as long as rules are evaluated.
     async fn watchdog(self: Arc<Self>) {
         let Some(every) = systemd::watchdog() else {
             return;
@@ -434,14 +460,14 @@ impl App {
         let mut ticks = tokio::time::interval(every);
         loop {
             ticks.tick().await;
-            if self.judge.responds() {
+            if self.evaluator.responds() {
                 systemd::alive();
             }
         }
     }
 }
 
-/// Logs what is odd about a plan.
+/// Logs the warnings of a plan.
 fn warn_of(source: &Source, plan: &Plan) {
     for warning in &plan.warnings {
         warn!("{}", warning.told(source));
@@ -451,7 +477,7 @@ fn warn_of(source: &Source, plan: &Plan) {
     }
 }
 
-/// The folder for what survives a restart, claimed; without one all is in memory.
+/// Opens and claims the state directory; without one all state is in memory.
 async fn state_directory(plan: &Plan) -> Option<Arc<StateFolder>> {
     let path = config::state_directory(&plan.root, &process_environment)?;
     let opening = tokio::task::spawn_blocking(move || StateFolder::open(path));
@@ -462,15 +488,15 @@ async fn state_directory(plan: &Plan) -> Option<Arc<StateFolder>> {
     Some(folder)
 }
 
-/// Where what is kept over time lies unless it is declared, and why there is no such place.
-struct KeptIn {
+/// Default directory of history and alert history.
+struct DefaultFolder {
     folder: Option<PathBuf>,
-    /// Why there is none.
+    /// Reason for which there is no directory.
     missing: String,
 }
 
-impl KeptIn {
-    fn of(state: Option<&StateFolder>) -> Self {
+impl DefaultFolder {
+    fn from_state(state: Option<&StateFolder>) -> Self {
         match state {
             None => Self {
                 folder: None,
@@ -495,14 +521,14 @@ impl KeptIn {
     }
 }
 
-/// The servers that answered some time since installation.
+/// Loads the Neo4j servers that answered before.
 async fn seen(file: Option<PathBuf>) -> Seen {
     tokio::task::spawn_blocking(move || Seen::load(file))
         .await
         .unwrap_or_default()
 }
 
-/// The alerts that the process before left behind.
+/// Loads the alerts that the last process saved.
 async fn saved(saver: Arc<Saver>) -> Vec<RestoredRule> {
     let path = saver.path().display().to_string();
     let load = move || saver.load(|| StateFile::new(saver.path()).load());

@@ -1,4 +1,4 @@
-//! The command line: one file per command, and the only place that prints.
+//! Command line of the binary: one file per command. Only this module prints.
 
 #[macro_use]
 mod output;
@@ -54,31 +54,32 @@ struct Cli {
     command: Command,
 }
 
-/// What every command understands.
+/// Flags that every command accepts.
 #[derive(Args, Clone)]
 struct Global {
-    /// Configuration file; without it, `BELLWETHER_CONFIG`, else /etc/bellwether/bellwether.yaml, else the
-    /// embedded one.
+    /// Configuration file. Default: `BELLWETHER_CONFIG`, else /etc/bellwether/bellwether.yaml, else
+    /// the embedded configuration.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// File with further environment variables, as systemd's EnvironmentFile=; without it,
-    /// /etc/bellwether/environment where that and the configuration beside it are used.
+    /// File with additional environment variables, in the format of systemd's EnvironmentFile=.
+    /// Default: /etc/bellwether/environment, if the configuration is
+    /// /etc/bellwether/bellwether.yaml.
     #[arg(long = "env-file", global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Log everything down to debug, whatever the declaration says.
+    /// Set the log level to debug; overrides the configuration.
     #[arg(long, global = true)]
     debug: bool,
-    /// Listen on ADDRESS:PORT (or :PORT) instead of what the declaration says.
+    /// Listen on ADDRESS:PORT or :PORT; overrides the configuration.
     #[arg(
         long = "web.listen-address",
         global = true,
         value_name = "ADDRESS:PORT"
     )]
     listen_address: Option<String>,
-    /// TLS and users of the page, in exporter-toolkit's form.
+    /// File with TLS settings and users of the HTTP server, in the format of exporter-toolkit.
     #[arg(long = "web.config.file", global = true, value_name = "FILE")]
     web_config: Option<PathBuf>,
-    /// Form of the log's lines, whatever the declaration says.
+    /// Format of log lines; overrides the configuration.
     #[arg(long = "log.format", global = true, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 }
@@ -91,57 +92,57 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Collect, serve, judge and tell, until told to stop.
+    /// Run the agent: collect metrics, serve them, evaluate rules and send notifications.
     #[command(visible_alias = "start")]
     Run,
-    /// Say everything that is wrong with a declaration; touches no network.
+    /// Check a configuration and print every problem in it; uses no network.
     Check(check::Options),
-    /// Print the declaration in effect, secrets hidden.
+    /// Print the effective configuration without its secrets.
     Config(config::Options),
-    /// Print a Grafana dashboard made from the declaration.
+    /// Print a Grafana dashboard for the configured metrics.
     Dashboard,
-    /// Write what was collected as OpenMetrics, JSON or CSV.
+    /// Export history as OpenMetrics, JSON lines or CSV.
     Export(export::Options),
-    /// Take samples from a file into history, also that of a running Bellwether.
+    /// Import samples from a file into history, also while Bellwether runs.
     Import(import::Options),
-    /// Ask history in PromQL: a running Bellwether or Prometheus, or a folder.
+    /// Run a PromQL query against a running Bellwether, a Prometheus or a history directory.
     Query(query::Options),
-    /// Tell what alerts there are, or what became of them and who was told.
+    /// List the active alerts, or show the alert history.
     Alerts(alerts::Options),
-    /// Tell whether a running Bellwether itself works.
+    /// Show the health of a running Bellwether.
     Status(status::Options),
-    /// Tell where a metric goes.
+    /// Show the trend of a metric over one or more windows.
     Trends(trends::Options),
-    /// Tell what was unusual.
+    /// List the anomalies of a metric.
     Anomalies(anomalies::Options),
-    /// Tell what comes next: when a value is reached, and the next hours.
+    /// Forecast when a metric reaches a value, and its values in the next hours.
     Forecast(forecast::Options),
-    /// Tell what moved with a metric, or with an alert.
+    /// List the metrics that correlate with a metric or with an alert.
     Correlate(correlate::Options),
-    /// Tell how well host and applications fare, what holds things back, and what to do.
+    /// Show the health score, the bottlenecks and suggested fixes.
     Bottlenecks(bottlenecks::Options),
-    /// Advise a threshold from history, as a rule to paste.
+    /// Recommend a threshold from history, as a rule to paste.
     Advise(advise::Options),
-    /// Tell why an alert fires or does not, and who was told or was not.
+    /// Explain why an alert fires or does not, and which notifications were sent or suppressed.
     Explain(explain::Options),
-    /// Tell where an alert with these labels would go, and when; sends nothing.
+    /// Show the routes, channels and times for an alert with the given labels; sends nothing.
     Route(route::Options),
-    /// Silence alerts for a time, show and end silences.
+    /// Add, list and expire silences.
     Silence(silence::Options),
-    /// Say that somebody takes care of an alert: it is neither repeated nor escalated.
+    /// Acknowledge an alert: its notifications are neither repeated nor escalated.
     #[command(visible_alias = "ack")]
     Acknowledge(acknowledge::Options),
-    /// Show what channels gave up, send it again or discard it.
+    /// List dead letters, resend them or discard them.
     DeadLetters(Box<dead_letters::Options>),
-    /// Exit with 0 if a running Bellwether is healthy and ready.
+    /// Exit with status 0 if a running Bellwether is healthy and ready.
     Health(client::Target),
-    /// Try rules on what was recorded: what would have fired, when, and who would have heard.
+    /// Run rules over recorded samples: the alerts that would have fired, and the notifications.
     Backtest(backtest::Options),
-    /// Run unit tests of rules, in promtool's format and beyond it.
+    /// Run unit tests of rules, in promtool's format with extensions.
     Test(test::Options),
-    /// Try a channel by sending it a marked sample; queues are left alone.
+    /// Send a test notification through a channel; leaves the queues alone.
     NotifyTest(notify_test::Options),
-    /// Print rules, as a declaration has them or as a rule file of Prometheus.
+    /// Print rules, in the format of the configuration or as a Prometheus rule file.
     Rules(rules::Options),
     /// Print the version.
     Version,
@@ -175,7 +176,7 @@ impl Global {
         }
     }
 
-    /// The plan of the declaration, with what the command line says over it.
+    /// Returns the plan of the configuration with the flags applied.
     fn plan(&self) -> anyhow::Result<Plan> {
         let source = self.source();
         let mut loaded = declaration::load(&source, &process_environment)?;

@@ -1,6 +1,6 @@
-//! The declaration: YAML to settings ([`load`]) to a plan that can run ([`plan`]).
+//! The configuration: YAML to settings ([`load`]) to a plan that can run ([`plan`]).
 //!
-//! Puts the rooms' sections together and checks what no room can see alone. Touches no network.
+//! Combines the sections of all crates and checks what no crate can check alone. Uses no network.
 
 mod check;
 mod exec;

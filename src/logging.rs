@@ -1,7 +1,7 @@
 //! The process's own log: level, text or JSON, stderr or a file that rotates by size.
 //!
-//! Lines are handed to a thread of their own, so neither a slow disk nor a slow terminal holds up
-//! an async thread.
+//! A thread of its own writes the lines, so neither a slow disk nor a slow terminal blocks an async
+//! thread.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,53 +13,54 @@ use bellwether_schema::{section, string_enum};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// Lines that may wait for the thread; a burst beyond them leaves some out.
+/// Maximum number of queued lines; lines beyond it are dropped.
 const BUFFERED_LINES: usize = 32_768;
 
 string_enum! {
-    /// Least level that is written.
+    /// Minimum level of log lines.
     pub enum Level {
-        /// Everything.
+        /// Every detail.
         Trace = "trace",
-        /// For developers.
+        /// Details for developers.
         Debug = "debug",
-        /// What happens.
+        /// Regular events.
         Info = "info",
-        /// What needs a look.
+        /// Conditions that need attention.
         Warn = "warn" | "warning",
-        /// What failed.
+        /// Failures.
         Error = "error",
     }
 }
 
 string_enum! {
-    /// Form of a line.
+    /// Format of log lines.
     pub enum Format {
-        /// For people.
+        /// Text for people.
         Text = "text",
-        /// One JSON object a line.
+        /// One JSON object per line.
         Json = "json",
     }
 }
 
 section! {
-    /// Bellwether's own log. Without `file` it goes to standard error.
+    /// Log of Bellwether. Without `file` it is written to standard error.
     pub struct Logging {
-        /// Least level that is written.
+        /// Minimum level of log lines.
         pub level: Level = Level::Info,
-        /// Form of a line.
+        /// Format of log lines.
         pub format: Format = Format::Text,
-        /// File to write to; its folder is made where it is missing. A device or a FIFO is
-        /// written to and never renamed.
+        /// File to write to; its directory is created. A device or a FIFO is written to and never
+        /// renamed.
         pub file: Option<PathBuf> = None,
-        /// Size at which the file is renamed to `FILE.1` and a new one begun; 0 never does.
+        /// Size at which the file is renamed to `FILE.1` and a new one is started; 0 for no limit.
         pub max_bytes: u64 = 10 * 1024 * 1024,
-        /// How many renamed files are kept.
+        /// Number of renamed files to keep.
         pub backup_count: u32 = 5,
     }
 }
 
-/// Starts the log for the whole process; panics are told in it too. Lines still waiting are written when the guard is dropped.
+/// Starts the log for the whole process, including panics. Queued lines are written when the guard
+/// is dropped.
 ///
 /// # Errors
 /// The file cannot be opened, or a log was started before.
@@ -84,7 +85,7 @@ fn subscribe(
     writer: NonBlocking,
     colours: bool,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // Libraries speak up only when something is wrong: their outages are told by ours.
+    // Libraries log only problems: outages of their peers are logged by our code.
     let level = settings.level.as_str();
     let libraries = if matches!(settings.level, Level::Trace | Level::Debug) {
         level
@@ -105,39 +106,41 @@ fn subscribe(
     }
 }
 
-/// Looks whether the log's file could be opened; makes nothing.
+/// Tests whether the log file could be opened; creates nothing.
 ///
 /// # Errors
-/// Why it could not.
+/// The file could not be opened.
 pub fn check(settings: &Logging) -> Result<(), String> {
     let Some(path) = &settings.file else {
         return Ok(());
     };
-    let told = |error: io::Error| format!("cannot open {}: {error}", path.display());
+    let cannot_open = |error: io::Error| format!("cannot open {}: {error}", path.display());
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(told(io::ErrorKind::IsADirectory.into())),
-        Ok(found) if found.is_file() => files::append(path).map(drop).map_err(told),
+        Ok(metadata) if metadata.is_dir() => Err(cannot_open(io::ErrorKind::IsADirectory.into())),
+        Ok(found) if found.is_file() => files::append(path).map(drop).map_err(cannot_open),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // The nearest folder that is there must be one.
             let folders = path.ancestors().skip(1);
             match folders.map(fs::metadata).find_map(Result::ok) {
-                Some(found) if !found.is_dir() => Err(told(io::ErrorKind::NotADirectory.into())),
+                Some(metadata) if !metadata.is_dir() => {
+                    Err(cannot_open(io::ErrorKind::NotADirectory.into()))
+                }
                 _ => Ok(()),
             }
         }
-        Err(error) => Err(told(error)),
+        Err(error) => Err(cannot_open(error)),
     }
 }
 
-/// A file that is renamed when it has grown to its limit. What is not a regular file, or is named
-/// by a descriptor, is only written to.
+/// A file that is renamed at its size limit. Anything but a regular file, or one that is named by a
+/// descriptor, is only written to.
 struct Rotating {
-    /// Where the file itself is; a symbolic link to it stays as it is.
+    /// Path of the file itself; a symbolic link to it is left unchanged.
     path: PathBuf,
     file: File,
     size: u64,
-    /// 0: for ever.
+    /// Size limit in bytes; 0 for no limit.
     max_bytes: u64,
     backup_count: u32,
 }
@@ -195,7 +198,7 @@ impl Rotating {
 }
 
 impl Write for Rotating {
-    /// Takes one whole line at a time, as the subscriber hands them over.
+    /// Receives one whole line at a time from the subscriber.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let full = self.max_bytes > 0 && self.size + line.len() as u64 > self.max_bytes;
         if full && self.size > 0 {

@@ -1,23 +1,22 @@
-//! Rules run again over what was recorded: what would have fired, when, and who would have heard.
+//! Runs rules over recorded samples: the alerts that would have fired, and their notifications.
 //!
-//! Recorded series become collections again ([`feed`]), which go to a store and the engine just as
-//! live ones do, on virtual time. Nothing is sent. Owns the loop and its result; knows neither
-//! where samples come from nor how the result is shown.
+//! Recorded series become collections again ([`replayer`]), which go to a store and the engine just
+//! as live ones do, on virtual time. Nothing is sent. Owns the loop and its result; knows neither
+//! the source of samples nor the output.
 
-mod ahead;
 mod compare;
 mod episode;
-mod feed;
-mod metronome;
+mod future_view;
 mod page;
 mod part;
 mod pipeline;
+mod replayer;
+mod ticker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahead::Ahead;
 use bellwether_core::{MetricDef, MetricId, MonoMillis, Now, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_notify::ChannelSettings;
@@ -27,67 +26,67 @@ use bellwether_rules::{Engine, RecordingOverlay, RuleSet};
 use bellwether_tsdb::store::{Options, Store};
 pub use compare::{Change, compare};
 use episode::Episodes;
-pub use episode::{Episode, Told};
-use feed::Feed;
-pub use feed::observed_interval;
-use metronome::Metronome;
+pub use episode::{Episode, EpisodeNotification};
+use future_view::FutureView;
 use page::Pages;
 pub use part::Part;
 pub use pipeline::{Pipeline, Sent};
+use replayer::Replayer;
+pub use replayer::observed_interval;
+use ticker::Ticker;
 
-/// Where the monotonic clock of a replay begins, so that "an hour ago" can be said from the start.
+/// Start of the monotonic clock of a replay; leaves room for times before the start.
 const START: MonoMillis = MonoMillis(3_600_000);
 
-/// Intervals of data before the first judgement beside the longest window, for what is collected
-/// rarely.
+/// Intervals of samples before the first evaluation beside the longest window, for metrics that are
+/// collected rarely.
 const WARM_INTERVALS: u32 = 3;
 
-/// What is replayed.
+/// Input of a replay.
 pub struct Setup<'a> {
-    /// The metrics of the declaration; a [`MetricId`] is an index into it.
+    /// Metrics of the configuration; a [`MetricId`] is an index into it.
     pub metrics: Arc<[MetricDef]>,
-    /// The rules, compiled against `metrics`.
+    /// Rules, compiled against `metrics`.
     pub rules: RuleSet,
-    /// Who would be told, and when.
+    /// Routes, groups and mute times.
     pub routing: Arc<Routing>,
-    /// The channels it names.
+    /// Channels of the routing.
     pub channels: &'a [ChannelSettings],
-    /// Which recorded series count, where several hosts were recorded.
+    /// Selects series where several hosts were recorded.
     pub matchers: &'a [LabelMatcher],
 }
 
-/// What a replay showed.
+/// Result of a replay.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Of each rule that is enabled, in the order of the declaration.
+    /// Results of the enabled rules, in the order of the configuration.
     pub rules: Vec<RuleOutcome>,
-    /// Series read.
+    /// Number of series read.
     pub series: usize,
-    /// Samples read.
+    /// Number of samples read.
     pub samples: u64,
-    /// Collections made of them, each judged.
+    /// Number of collections, each of which was evaluated.
     pub ticks: u64,
-    /// What is odd: metrics without data, series that could not be told apart.
+    /// Metrics without samples, and series that could not be distinguished.
     pub warnings: Vec<String>,
 }
 
-/// What one rule did.
+/// Result of one rule.
 #[derive(Debug)]
 pub struct RuleOutcome {
-    /// Its name.
     pub name: Arc<str>,
-    /// What it judges, in words.
+    /// Condition of the rule, for people.
     pub condition: String,
-    /// Its alerts that fired, by the time they did.
+    /// Firing alerts, by time.
     pub episodes: Vec<Episode>,
-    /// Alerts that were pending and did not fire.
+    /// Number of alerts that were pending and did not fire.
     pub averted: u64,
-    /// Why its last evaluation failed, if it did.
+    /// Error of the last evaluation.
     pub error: Option<String>,
 }
 
 impl RuleOutcome {
-    /// Times it fired in a week, of `span`.
+    /// Returns the number of episodes per week.
     #[must_use]
     pub fn per_week(&self, span: Duration) -> f64 {
         const WEEK: f64 = 7.0 * 86_400.0;
@@ -95,10 +94,10 @@ impl RuleOutcome {
     }
 }
 
-/// Runs the rules over `from..=to` of `source`. `progress` is told how far it is, now and then.
+/// Runs the rules over `from..=to` of `source`. Calls `progress` with the time reached.
 ///
 /// # Errors
-/// `source` cannot be read, or `guard` ended it.
+/// `source` cannot be read, or `guard` stopped the replay.
 pub fn run(
     source: &dyn Queryable,
     setup: Setup<'_>,
@@ -123,7 +122,7 @@ pub fn run(
     let clock = Virtual { start };
     let wanted = wanted(&setup.rules);
     let mut outcome = Outcome::default();
-    let mut feed = Feed::new(&setup, wanted);
+    let mut replayer = Replayer::new(&setup, wanted);
     let mut pages = Pages::new(source, guard, start, to);
     let store = Store::new(
         Arc::clone(&setup.metrics),
@@ -134,44 +133,46 @@ pub fn run(
     );
     let mut episodes = Episodes::new(&setup.rules);
     let mut pipeline = Pipeline::new(setup.routing, setup.channels, clock.at(from));
-    let ahead = Ahead::new(source, to);
-    let memory = RecordingOverlay::new(&ahead);
-    let mut metronome = Metronome::new(&setup.rules, &feed.origins(), from);
+    let view = FutureView::new(source, to);
+    let memory = RecordingOverlay::new(&view);
+    let mut ticker = Ticker::new(&setup.rules, &replayer.origins(), from);
     let mut engine = Engine::new(setup.rules, clock.at(from));
-    let mut judge = |origin, at: UnixMillis| {
+    let mut evaluate = |origin, at: UnixMillis| {
         let tick = engine.tick(&store, Some(&memory), clock.at(at), Some(origin));
-        episodes.take(&tick.transitions);
-        episodes.told(pipeline.advance(&tick.transitions, clock.at(at)));
+        episodes.record(&tick.transitions);
+        episodes.notified(pipeline.advance(&tick.transitions, clock.at(at)));
         outcome.ticks += 1;
     };
-    while let Some(page) = pages.next(&mut feed)? {
+    while let Some(page) = pages.next(&mut replayer)? {
         loop {
-            let fed = feed.collect();
-            while let Some(at) = metronome.beat(fed.map_or(page, |(_, at)| at)) {
-                metronome
+            let collection = replayer.collect();
+            while let Some(at) = ticker.next_tick(collection.map_or(page, |(_, at)| at)) {
+                ticker
                     .origins
                     .iter()
-                    .for_each(|origin| judge(*origin, at));
+                    .for_each(|origin| evaluate(*origin, at));
             }
-            let Some((origin, at)) = fed else { break };
-            store.commit(feed.batch(), clock.at(at));
+            let Some((origin, at)) = collection else {
+                break;
+            };
+            store.commit(replayer.batch(), clock.at(at));
             store.expire(clock.at(at));
             if at >= from {
-                judge(origin, at);
+                evaluate(origin, at);
             }
         }
         guard.check()?;
         progress(page);
     }
-    episodes.told(pipeline.advance(&[], clock.at(to)));
-    outcome.series = feed.series();
-    outcome.samples = feed.samples();
-    outcome.warnings = feed.warnings();
+    episodes.notified(pipeline.advance(&[], clock.at(to)));
+    outcome.series = replayer.series();
+    outcome.samples = replayer.samples();
+    outcome.warnings = replayer.warnings();
     outcome.rules = episodes.finish(&engine);
     Ok(outcome)
 }
 
-/// The metrics that enabled rules look at.
+/// Returns the metrics that enabled rules read.
 fn wanted(rules: &RuleSet) -> Vec<MetricId> {
     let enabled = rules.rules.iter().filter(|rule| rule.enabled);
     let metrics = enabled
@@ -180,7 +181,7 @@ fn wanted(rules: &RuleSet) -> Vec<MetricId> {
     metrics.collect::<BTreeMap<_, _>>().into_keys().collect()
 }
 
-/// Both clocks of a replay, which never step: the wall clock of the recording is all there is.
+/// Both clocks of a replay; the monotonic one follows the wall clock of the recording.
 struct Virtual {
     start: UnixMillis,
 }

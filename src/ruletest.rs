@@ -1,29 +1,28 @@
-//! Unit tests of rules: series in, alerts and answers of queries out, on virtual time.
+//! Unit tests of rules on virtual time: series in, alerts and query results out.
 //!
-//! Owns the format of test files (promtool's, and what goes beyond it), the world that a test runs
-//! in, and the comparison. Everything that judges is what runs live. Reads no file and prints
-//! nothing.
+//! Owns the format of test files (promtool's with extensions), the world that a test runs in, and
+//! the comparison. Evaluation is the live code. Reads no file and prints nothing.
 
-mod beyond;
 mod case;
 mod diff;
+mod extensions;
 mod message;
-mod notation;
+mod rules_under_test;
 mod series;
+mod series_notation;
 mod settings;
-mod stage;
-mod subject;
+mod test_world;
 
 use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, SourceLocation, parse};
-pub use case::{Verdict, name, run};
+pub use case::{TestResult, name, run};
 pub use diff::{Failure, Line};
+pub use rules_under_test::RulesUnderTest;
 pub use settings::{Case, Suite};
-pub use subject::Subject;
 
-/// Reads a file of tests.
+/// Parses a test file.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// Every problem of the file.
 pub fn read(text: &str) -> Result<Suite, Vec<Diagnostic>> {
     let mut problems = Diagnostics::default();
     let suite = match parse(text) {

@@ -1,4 +1,4 @@
-//! What the server asks of the rest.
+//! Implements the server's back end.
 
 use std::collections::{self, BTreeMap, HashSet};
 use std::future::Future;
@@ -15,20 +15,21 @@ use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_rules::{RecordingStatus, RuleStatus};
 use bellwether_server::{
-    Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health, Judgement, ReloadHealth,
-    Resent, RuleGroup, RuleView, StateHealth,
+    AlertBackend, AnalysisSettings, ChannelHealth, CollectorHealth, ConfigurationHealth,
+    DeadLetterBackend, Health, LifecycleBackend, MetricsBackend, ReloadHealth, Resent, RuleBackend,
+    RuleGroup, RuleView, StateHealth, StatusBackend,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
 
-use super::account::Account;
-use super::past::Past;
+use super::alert_log::AlertLog;
+use super::history::HistoryHandle;
 use super::{App, flags};
 
-/// The app as the server sees it.
-pub(super) struct View(pub(super) Arc<App>);
+/// Adapter from the app to the server.
+pub(super) struct AppBackend(pub(super) Arc<App>);
 
-impl Backend for View {
+impl MetricsBackend for AppBackend {
     fn now(&self) -> Now {
         self.0.clock.now()
     }
@@ -47,10 +48,17 @@ impl Backend for View {
         self.0.current.load().refresh(self.0.clock.now());
     }
 
-    fn ready(&self) -> bool {
+    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
+        let recorder = self.0.current.load().recorder.clone();
+        record_json(&recorder, body).map_err(|malformed| malformed.to_string())
+    }
+}
+
+impl LifecycleBackend for AppBackend {
+    fn is_ready(&self) -> bool {
         let board = self.0.board.all();
-        let running = self.0.current.load();
-        running
+        let active = self.0.current.load();
+        active
             .origins()
             .all(|origin| board.get(&origin).is_some_and(|health| health.runs > 0))
     }
@@ -58,16 +66,13 @@ impl Backend for View {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
         Box::pin(self.0.reload())
     }
+}
 
-    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
-        let recorder = self.0.current.load().recorder.clone();
-        record_json(&recorder, body).map_err(|malformed| malformed.to_string())
-    }
-
+impl AlertBackend for AppBackend {
     fn alerts(&self) -> Vec<Arc<Alert>> {
         self.0
-            .judge
-            .judged()
+            .evaluator
+            .loaded()
             .engine
             .alerts()
             .into_iter()
@@ -76,27 +81,29 @@ impl Backend for View {
     }
 
     fn suppressions(&self) -> collections::HashMap<Fingerprint, Suppression> {
-        self.0.desk.suppressions()
+        self.0.pipeline.suppressions()
     }
 
     fn alert_history(&self) -> Option<AlertHistory> {
         self.0
-            .account
+            .alert_log
             .as_ref()
-            .map(|account| account.history.clone())
+            .map(|alert_log| alert_log.history.clone())
     }
 
     fn silences(&self) -> Vec<Silence> {
-        self.0.desk.silences()
+        self.0.pipeline.silences()
     }
 
-    fn order(
+    fn execute(
         &self,
-        order: Command,
+        command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send + '_>> {
-        Box::pin(self.0.desk.order(order))
+        Box::pin(self.0.pipeline.order(command))
     }
+}
 
+impl DeadLetterBackend for AppBackend {
     fn dead_letters(&self) -> Vec<DeadLetter> {
         self.0.notifier.dead_letters()
     }
@@ -111,26 +118,28 @@ impl Backend for View {
     ) -> Pin<Box<dyn Future<Output = Vec<DeadLetter>> + Send + '_>> {
         Box::pin(self.0.notifier.discard(ids))
     }
+}
 
+impl RuleBackend for AppBackend {
     fn explain(&self, alert: Fingerprint) -> Option<Explanation> {
-        self.0.desk.explain(alert)
+        self.0.pipeline.explain(alert)
     }
 
     fn rules(&self) -> Vec<RuleView> {
-        let judged = self.0.judge.judged();
-        let mut alerts = self.alerts_by_rule(judged.engine.alerts());
-        let missing = judged.engine.missing();
-        let running = self.0.current.load();
-        let groups = &running.groups;
-        let recordings = judged.engine.recordings().map(|status| {
+        let loaded = self.0.evaluator.loaded();
+        let mut alerts = self.alerts_by_rule(loaded.engine.alerts());
+        let missing = loaded.engine.missing();
+        let active = self.0.current.load();
+        let groups = &active.groups;
+        let recordings = loaded.engine.recordings().map(|status| {
             let group = groups.of_recording(&status.rule.settings);
             recording_view(&status, group)
         });
-        let metrics = &running.plan.metrics;
-        let rules = judged.engine.rules().map(|status| {
+        let metrics = &active.plan.metrics;
+        let rules = loaded.engine.rules().map(|status| {
             let alerts = alerts.remove(&status.rule.name).unwrap_or_default();
-            let view = rule_view(&status, alerts, &missing, judged.last_tick);
-            // One that asks history is in PromQL as it stands.
+            let view = rule_view(&status, alerts, &missing, loaded.last_tick);
+            // A rule that queries history is written in PromQL already.
             let native = status.rule.question().is_none();
             let promql = if native {
                 status.rule.promql(0, metrics).ok()
@@ -145,7 +154,9 @@ impl Backend for View {
         });
         recordings.chain(rules).collect()
     }
+}
 
+impl StatusBackend for AppBackend {
     fn configuration(&self) -> Result<String, String> {
         self.0.current.load().configuration()
     }
@@ -154,7 +165,7 @@ impl Backend for View {
         flags::flags(
             &self.0.source,
             &self.0.current.load().plan,
-            self.0.past.as_ref(),
+            self.0.history_handle.as_ref(),
         )
     }
 
@@ -162,14 +173,14 @@ impl Backend for View {
         flags::alertmanagers(&self.0.current.load().plan)
     }
 
-    fn judgement(&self) -> Arc<Judgement> {
-        self.0.current.load().judgement.clone()
+    fn analysis_settings(&self) -> Arc<AnalysisSettings> {
+        self.0.current.load().analysis_settings.clone()
     }
 
     fn health(&self) -> Health {
-        let running = self.0.current.load();
+        let active = self.0.current.load();
         let collectors = self.0.board.all().into_iter().map(|(origin, health)| {
-            let schedule = running.schedule(origin);
+            let schedule = active.schedule(origin);
             let health = CollectorHealth {
                 last_run: health.last_run,
                 interval: schedule.interval,
@@ -202,9 +213,9 @@ impl Backend for View {
             started: self.0.started,
             collectors: collectors.collect(),
             channels: channels.collect(),
-            remote: self.0.outward.health(),
-            history: self.0.past.as_ref().map(Past::health),
-            alert_history: self.0.account.as_ref().map(Account::health),
+            remote: self.0.remote_write.health(),
+            history: self.0.history_handle.as_ref().map(HistoryHandle::health),
+            alert_history: self.0.alert_log.as_ref().map(AlertLog::health),
             state: StateHealth {
                 folder: self.0.state.as_ref().map(|state| state.path().to_owned()),
                 problem: self.0.state_problem(),
@@ -222,7 +233,7 @@ impl Backend for View {
     }
 }
 
-impl View {
+impl AppBackend {
     fn alerts_by_rule(
         &self,
         alerts: Vec<Alert>,
@@ -238,7 +249,8 @@ impl View {
     }
 }
 
-/// `tick` is how long judging took of which the rule was a part, where it asks no history.
+/// Converts the status of an alerting rule. `tick` is the evaluation time of rules without a
+/// history query.
 fn rule_view(
     status: &RuleStatus<'_>,
     alerts: Vec<Arc<Alert>>,

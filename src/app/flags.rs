@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use bellwether_notify::KindSettings;
 use bellwether_schema::HumanDuration;
 
-use super::past::Past;
+use super::history::HistoryHandle;
 use crate::config::{Plan, Source};
 
-/// What `/api/v1/status/flags` shows.
+/// Returns the flags of `/api/v1/status/flags`.
 pub(super) fn flags(
     source: &Source,
     plan: &Plan,
-    past: Option<&Past>,
+    history_handle: Option<&HistoryHandle>,
 ) -> BTreeMap<&'static str, String> {
     let web = &plan.root.performance_monitor.prometheus;
     let trends = &plan.root.trend_analysis;
@@ -21,7 +21,7 @@ pub(super) fn flags(
     } else {
         0
     };
-    let folder = past.and_then(|past| past.health().folder);
+    let folder = history_handle.and_then(|history_handle| history_handle.health().folder);
     let path = |path: Option<&std::path::Path>| {
         path.map(|path| path.display().to_string())
             .unwrap_or_default()

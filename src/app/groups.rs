@@ -1,4 +1,4 @@
-//! Which group each rule is in, for those who ask as they ask a Prometheus.
+//! Maps each rule to its rule group, for Prometheus's API.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the command line says over the declaration, at the start and at every reload.
+//! Flags that override the configuration, at the start and at every reload.
 
 use std::path::PathBuf;
 
@@ -7,24 +7,24 @@ use bellwether_schema::Spanned;
 use crate::config::Loaded;
 use crate::logging::{Format, Level};
 
-/// Values of flags; an absent one leaves the declaration as it is.
+/// Values of flags; an absent one leaves the configuration unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `ADDRESS:PORT` or `:PORT`.
+    /// Listen address: `ADDRESS:PORT` or `:PORT`.
     pub listen_address: Option<String>,
-    /// File in exporter-toolkit's form.
+    /// Web configuration file in the format of exporter-toolkit.
     pub web_config: Option<PathBuf>,
-    /// Log everything down to debug.
+    /// Sets the log level to debug.
     pub debug: bool,
-    /// Form of the log's lines.
+    /// Format of log lines.
     pub log_format: Option<Format>,
 }
 
 impl Overrides {
-    /// Puts them over what was loaded.
+    /// Applies the flags to a loaded configuration.
     ///
     /// # Errors
-    /// The listen address is none.
+    /// The listen address is invalid.
     pub fn apply(&self, loaded: &mut Loaded) -> anyhow::Result<()> {
         let Some(root) = &mut loaded.root else {
             return Ok(());

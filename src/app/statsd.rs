@@ -1,4 +1,4 @@
-//! The `StatsD` listener over reloads: its socket stays open as long as its address does.
+//! The StatsD listener over reloads: its socket stays open as long as its address stays the same.
 
 use bellwether_collectors::application::{Statsd, StatsdListener};
 use bellwether_recorder::Recorder;
@@ -7,23 +7,23 @@ use parking_lot::Mutex;
 
 use crate::config::Plan;
 
-/// The listener, where one is declared.
+/// Listener, if StatsD is configured.
 #[derive(Default)]
 pub(super) struct Intake {
     listener: Mutex<Option<StatsdListener>>,
 }
 
-/// What a plan asks for, with everything done that can fail.
+/// Listener that a plan needs, with every step done that can fail.
 pub(super) enum Prepared {
     /// No listener.
     None,
-    /// The one there is, with these settings.
+    /// Keeps the listener and applies these settings.
     Same(Statsd),
-    /// A new one; it listens already.
+    /// New listener; it listens already.
     New(StatsdListener),
 }
 
-/// Looks whether the address that `plan` names can be bound.
+/// Tests whether the StatsD address of `plan` can be bound.
 pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
     let declared = plan.root.performance_monitor.application.statsd.clone();
     let Some(settings) = declared.filter(|_| plan.application.is_some()) else {
@@ -40,8 +40,8 @@ fn cannot_listen(address: &str, error: &std::io::Error) -> String {
 }
 
 impl Intake {
-    /// Binds what `plan` asks for, if it is not bound already. `recorder` takes the lines; the
-    /// next one may adopt it later.
+    /// Binds the address of `plan` unless it is bound already. `recorder` receives the lines; a
+    /// later one may adopt it.
     pub(super) async fn prepare(
         &self,
         plan: &Plan,
@@ -72,7 +72,7 @@ impl Intake {
             .map_err(|error| cannot_listen(&address, &error))
     }
 
-    /// Puts it in place of what there was.
+    /// Replaces the listener.
     pub(super) fn replace(&self, prepared: Prepared) {
         let mut listener = self.listener.lock();
         match prepared {
@@ -86,7 +86,7 @@ impl Intake {
         }
     }
 
-    /// Packets and lines received, where it listens.
+    /// Returns the number of packets and lines received, if it listens.
     pub(super) fn received(&self) -> Option<(u64, u64)> {
         self.listener.lock().as_ref().map(StatsdListener::received)
     }

@@ -1,37 +1,37 @@
-//! Tells systemd how it goes; does nothing where there is no systemd.
+//! Notifies systemd of the state of the service; does nothing without systemd.
 
 use sd_notify::NotifyState;
 
-/// Sends `states`; that nobody listens is no error.
+/// Sends `states`; a failure is logged at debug.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "cannot notify systemd");
     }
 }
 
-/// Up and serving, or done with a reload.
+/// Notifies that the service is ready, or that a reload is done.
 pub(super) fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
-/// A reload begins; `mono_us` is the monotonic clock that `Type=notify-reload` wants.
+/// Notifies that a reload begins; `Type=notify-reload` needs the monotonic clock.
 pub(super) fn reloading() {
     if let Ok(stamp) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, stamp]);
     }
 }
 
-/// On the way out.
+/// Notifies that the service stops.
 pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Still alive.
+/// Resets the watchdog.
 pub(super) fn alive() {
     notify(&[NotifyState::Watchdog]);
 }
 
-/// How often [`alive`] must be said, half of what systemd waits; `None` where it does not watch.
+/// Returns the interval for [`alive`], half of the watchdog's timeout; `None` without a watchdog.
 pub(super) fn watchdog() -> Option<std::time::Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }

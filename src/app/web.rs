@@ -1,4 +1,4 @@
-//! The page's server over reloads: its rules change in place, its socket only if the address does.
+//! The HTTP server over reloads: rules change in place, the socket only if the address changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// How long requests under way may take to end when the server stops.
+/// Time for running requests to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
-/// The server that runs, if one does.
+/// Running server, if any.
 #[derive(Default)]
 pub(super) struct Web {
     stats: Arc<Stats>,
@@ -37,7 +37,8 @@ struct Local {
 }
 
 impl Open {
-    /// Where the address is that of `settings`: its handle, and whether the Unix socket is too.
+    /// Returns the handle if the address is that of `settings`, and whether the Unix socket is the
+    /// same.
     fn stays(&self, settings: &Prometheus) -> Option<(Handle, bool)> {
         let same = self.settings.host == settings.host && self.settings.port == settings.port;
         let socket = |settings: &Prometheus| {
@@ -57,7 +58,7 @@ impl Open {
 }
 
 impl Local {
-    /// Serves on the socket that `settings` name, where they do.
+    /// Binds and serves the Unix socket, if `settings` name one.
     async fn new(settings: Option<&LocalSocket>, handle: &Handle) -> Result<Option<Self>, String> {
         let Some(settings) = settings.cloned() else {
             return Ok(None);
@@ -74,16 +75,15 @@ impl Local {
 }
 
 impl Web {
-    /// What the server counts, over all reloads.
+    /// Returns the server's counters over all reloads.
     pub(super) fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// Opens the socket that `settings` name, before anything else is touched, and looks whether
-    /// their files are good.
+    /// Opens the socket of `settings` before anything else is changed, and checks their files.
     ///
     /// # Errors
-    /// A file is wrong or the socket cannot be opened.
+    /// A file is invalid or the socket cannot be opened.
     pub(super) async fn socket(settings: &Prometheus) -> Result<OpenSocket, String> {
         load(settings).await?;
         OpenSocket::open(settings)
@@ -91,11 +91,11 @@ impl Web {
             .map_err(|error| error.to_string())
     }
 
-    /// Serves as `settings` say from now on, on `socket` if one is open already. Where the address
-    /// stays the same, connections stay.
+    /// Applies `settings`, on `socket` if one is open already. Connections stay open if the address
+    /// stays the same.
     ///
     /// # Errors
-    /// A file is wrong or the socket cannot be opened; then all stays as it was.
+    /// A file is invalid or the socket cannot be opened; nothing was changed.
     pub(super) async fn open(
         &self,
         settings: &Prometheus,
@@ -156,7 +156,7 @@ impl Web {
         Ok(())
     }
 
-    /// Stops serving; requests under way end first.
+    /// Stops serving after running requests end.
     pub(super) async fn close(&self) {
         let open = self.open.lock().take();
         if let Some(Open {
@@ -173,7 +173,7 @@ impl Web {
     }
 }
 
-/// The files of the page.
+/// Loads the files that the settings name.
 async fn load(settings: &Prometheus) -> Result<Access, String> {
     let settings = settings.clone();
     let access = tokio::task::spawn_blocking(move || Access::load(&settings)).await;

@@ -1,4 +1,4 @@
-//! `bellwether acknowledge`: somebody takes care of an alert.
+//! `bellwether acknowledge`: acknowledges a firing alert, or removes an acknowledgement.
 
 use anyhow::bail;
 use clap::Args;
@@ -11,18 +11,18 @@ use super::silence::user;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The alert: its fingerprint, or the name of a rule with one firing alert.
+    /// Fingerprint of the alert, or name of a rule with exactly one firing alert.
     alert: String,
-    /// For how long; until it resolves if it is not said.
+    /// Duration of the acknowledgement, such as 2h. Default: until the alert resolves.
     #[arg(long = "for", value_name = "DURATION")]
     duration: Option<String>,
-    /// Who takes care; the user of this shell if it is not said.
+    /// Author of the acknowledgement. Default: the current user.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
-    /// What is being done.
+    /// Comment, such as what is being done.
     #[arg(long, default_value = "")]
     comment: String,
-    /// Nobody takes care of it any more.
+    /// Remove the acknowledgement.
     #[arg(long, conflicts_with_all = ["duration", "by", "comment"])]
     release: bool,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The alert that is meant, by its fingerprint or as the only one of a rule that fires.
+/// Returns the fingerprint of the firing alert, given by fingerprint or as the only one of a rule.
 fn fingerprint(global: &Global, options: &Options) -> anyhow::Result<String> {
     let data = options.asking.ask(global, "/api/v1/alerts", &[])?;
     let firing: Vec<&Value> = list(&data["alerts"])
@@ -62,7 +62,7 @@ fn fingerprint(global: &Global, options: &Options) -> anyhow::Result<String> {
         .collect();
     if let Some(exact) = firing
         .iter()
-        .find(|one| one["fingerprint"] == options.alert.as_str())
+        .find(|alert| alert["fingerprint"] == options.alert.as_str())
     {
         return Ok(text(&exact["fingerprint"]));
     }
@@ -85,7 +85,7 @@ fn fingerprint(global: &Global, options: &Options) -> anyhow::Result<String> {
                 )
             });
             bail!(
-                "several alerts of {:?} fire; say which:{}",
+                "several alerts of {:?} fire; give a fingerprint:{}",
                 options.alert,
                 each.collect::<String>()
             )

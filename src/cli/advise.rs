@@ -1,4 +1,4 @@
-//! `bellwether advise`: a threshold from history.
+//! `bellwether advise`: recommends a threshold from history.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use super::when::When;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The metric as declared or as on the page, or a selector: cpu_percent{instance="a"}.
+    /// Metric by its configured or exported name, or a selector: cpu_percent{instance="a"}.
     metric: String,
-    /// How many alerts a week are acceptable.
+    /// Number of alerts per week that is acceptable.
     #[arg(long, value_name = "ALERTS", default_value_t = 1.0)]
     per_week: f64,
-    /// Much is bad.
+    /// Recommend a threshold for high values. Default: the side with the longer tail.
     #[arg(long, conflicts_with = "below")]
     above: bool,
-    /// Little is bad.
+    /// Recommend a threshold for low values.
     #[arg(long)]
     below: bool,
-    /// How much history to try.
+    /// Length of the history to evaluate, up to --at.
     #[arg(long, value_name = "DURATION", default_value = "15d")]
     window: String,
-    /// Where to end: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    /// End of the window: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     at: When,
     #[command(flatten)]

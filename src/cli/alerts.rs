@@ -1,4 +1,4 @@
-//! `bellwether alerts`: what alerts there are now, or what became of them and who was told.
+//! `bellwether alerts`: the active alerts, or the alert history.
 
 pub(super) mod screen;
 
@@ -19,23 +19,25 @@ use crate::config;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Those that are pending or firing now; what is shown without --history.
+    /// List the pending and firing alerts; the default without --history.
     #[arg(long, conflicts_with = "history")]
     active: bool,
-    /// What became of alerts, and of each notification about them. Where no Bellwether answers, it
-    /// is read from the folder of the declaration.
+    /// Show the alert history: each transition and each outcome of a notification. If no Bellwether
+    /// answers, it is read from the directory of the configuration.
     #[arg(long)]
     history: bool,
-    /// Only alerts of this rule; may be given several times.
+    /// Show only alerts of this rule; repeatable.
     #[arg(long, value_name = "NAME")]
     rule: Vec<String>,
-    /// Only the alert with this fingerprint.
+    /// Show only the alert with this fingerprint; repeatable.
     #[arg(long, value_name = "HEX")]
     fingerprint: Vec<String>,
-    /// Only alerts that a selector accepts: {severity="critical", mount_point=~"/data.*"}.
+    /// Show only alerts that this selector matches: {severity="critical", mount_point=~"/data.*"};
+    /// repeatable.
     #[arg(long = "match", value_name = "SELECTOR")]
     matchers: Vec<String>,
-    /// Only this state: pending, firing; in the history also resolved and inactive.
+    /// Show only alerts in this state: pending or firing; with --history also resolved and
+    /// inactive; repeatable.
     #[arg(long)]
     state: Vec<String>,
     #[command(flatten)]
@@ -46,10 +48,11 @@ pub(super) struct Options {
     target: Target,
 }
 
-/// What only the history knows.
+/// Flags that need `--history`.
 #[derive(Args)]
 struct Past {
-    /// From: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    /// Start of the time range: now, -1h, 2026-11-21T10:00:00Z or Unix seconds. Default: the oldest
+    /// record.
     #[arg(
         long,
         alias = "start",
@@ -57,29 +60,29 @@ struct Past {
         requires = "history"
     )]
     from: Option<When>,
-    /// To, as --from.
+    /// End of the time range, written like --from. Default: now.
     #[arg(long, alias = "end", allow_hyphen_values = true, requires = "history")]
     to: Option<When>,
-    /// Only transitions of alerts, or only notifications.
+    /// Show only records of this kind: transition or notification.
     #[arg(long, requires = "history")]
     kind: Option<String>,
-    /// Only this event: pending, firing, level, resolved, cleared, queued, held, delivered, failed,
-    /// refused, dropped.
+    /// Show only this event: pending, firing, level, resolved, cleared, queued, held, delivered,
+    /// failed, refused or dropped; repeatable.
     #[arg(long, requires = "history")]
     event: Vec<String>,
-    /// Only notifications to this channel.
+    /// Show only notifications to this channel; repeatable.
     #[arg(long, requires = "history")]
     channel: Vec<String>,
-    /// Only notifications to this receiver.
+    /// Show only notifications to this receiver; repeatable.
     #[arg(long, requires = "history")]
     receiver: Vec<String>,
-    /// Begin with the oldest, not with the newest.
+    /// Sort by time with the oldest record first. Default: the newest first.
     #[arg(long, requires = "history")]
     oldest: bool,
-    /// Most records.
+    /// Maximum number of records.
     #[arg(long, default_value_t = 100)]
     limit: usize,
-    /// Go on where the answer before ended.
+    /// Cursor of the previous answer, to show the next records.
     #[arg(long, requires = "history")]
     cursor: Option<String>,
 }
@@ -104,7 +107,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Those that are pending or firing, as far as they are wanted.
+/// Returns the pending and firing alerts that the flags select.
 fn active(global: &Global, options: &Options) -> anyhow::Result<Value> {
     let path = "/api/v1/alerts";
     let data = data(path, &options.target.get(global, path)?)?;
@@ -137,7 +140,7 @@ fn active(global: &Global, options: &Options) -> anyhow::Result<Value> {
     Ok(json!({ "alerts": alerts.filter(|alert| accepted(alert)).collect::<Vec<_>>() }))
 }
 
-/// What became of alerts: of a running Bellwether, or of the folder where none answers.
+/// Returns the alert history of a running Bellwether, or of the directory if none answers.
 fn past(global: &Global, options: &Options) -> anyhow::Result<Value> {
     let query = options.query();
     let path = format!("/api/v1/alerts/history?{query}");
@@ -161,7 +164,7 @@ fn past(global: &Global, options: &Options) -> anyhow::Result<Value> {
 }
 
 impl Options {
-    /// The query part of the URL.
+    /// Returns the query part of the URL.
     fn query(&self) -> String {
         let now = Clock::start().now().wall;
         let seconds = |when: When| (when.at(now).0 as f64 / 1000.0).to_string();

@@ -1,4 +1,4 @@
-//! `bellwether anomalies`: what was unusual.
+//! `bellwether anomalies`: the anomalies of a metric.
 
 use clap::Args;
 use serde_json::Value;
@@ -10,21 +10,22 @@ use super::when::When;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The metric as declared or as on the page, or a selector: cpu_percent{instance="a"}.
+    /// Metric by its configured or exported name, or a selector: cpu_percent{instance="a"}.
     metric: String,
-    /// How far to look back.
+    /// Length of the window to search, up to --at.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     window: String,
-    /// Where to end: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    /// End of the window: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     at: When,
-    /// auto, zscore, iqr, mad or seasonal, instead of the declared one.
+    /// Algorithm: auto, zscore, iqr, mad or seasonal. Default: that of the configuration.
     #[arg(long)]
     algorithm: Option<String>,
-    /// From which score a value is odd; the higher, the fewer.
+    /// Score from which a value is anomalous; a higher one reports fewer values. Default: that of
+    /// the configuration.
     #[arg(long)]
     sensitivity: Option<f64>,
-    /// both, above or below.
+    /// Direction of anomalies: both, above or below. Default: that of the configuration.
     #[arg(long)]
     direction: Option<String>,
     #[command(flatten)]
@@ -62,8 +63,8 @@ fn screen(data: &Value) -> String {
         text(&data["window"]),
     );
     for series in list(&data["series"]) {
-        let (judged, warming) = (&series["judged"], &series["warming"]);
-        let head = format!("{} {judged} samples judged", labels(&series["labels"]));
+        let (judged, warming) = (&series["evaluated"], &series["warming"]);
+        let head = format!("{} {judged} samples evaluated", labels(&series["labels"]));
         out += &format!("\n{}", head.trim_start());
         if warming.as_u64().is_some_and(|count| count > 0) {
             out += &format!(
@@ -76,7 +77,7 @@ fn screen(data: &Value) -> String {
             out += &line(anomaly);
         }
         if list(&series["anomalies"]).is_empty() {
-            out += "  nothing unusual\n";
+            out += "  no anomalies\n";
         }
     }
     out

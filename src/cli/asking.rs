@@ -1,4 +1,4 @@
-//! What the commands share that put a question to the API of a running Bellwether.
+//! Shared parts of the commands that query the API of a running Bellwether.
 
 use anyhow::{Context, bail};
 use bellwether_core::{GoQuoted, is_label_name};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Global;
 use super::client::{Answer, Target};
 
-/// Whom to ask, and how to print the answer.
+/// Target of a command and format of its output.
 #[derive(Args)]
 pub(super) struct Asking {
     #[command(flatten)]
@@ -19,13 +19,13 @@ pub(super) struct Asking {
     form: Form,
 }
 
-/// Form of what a command prints.
+/// Output format of a command.
 #[derive(Args)]
 pub(super) struct Form {
-    /// Form of the answer.
+    /// Output format.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     format: Format,
-    /// The same as --format json, as it was written before.
+    /// Same as --format json; kept for compatibility.
     #[arg(long, hide = true, conflicts_with = "format")]
     json: bool,
 }
@@ -34,19 +34,20 @@ pub(super) struct Form {
 enum Format {
     /// Text for people.
     Table,
-    /// JSON, as the API has it.
+    /// JSON as the API returns it.
     Json,
 }
 
 impl Form {
-    /// Whether JSON is asked for.
+    /// Returns whether the output format is JSON.
     pub(super) fn is_json(&self) -> bool {
         self.json || self.format == Format::Json
     }
 }
 
 impl Asking {
-    /// The data that `path` answers with to `parameters`; those without a value are left out.
+    /// Returns the data of a GET of `path` with `parameters`; parameters without a value are
+    /// omitted.
     pub(super) fn ask(
         &self,
         global: &Global,
@@ -65,7 +66,7 @@ impl Asking {
         data(path, &answer)
     }
 
-    /// The data that is answered to a change of `path`.
+    /// Returns the data of a request that changes state at `path`.
     pub(super) fn change(
         &self,
         global: &Global,
@@ -76,7 +77,7 @@ impl Asking {
         data(path, &self.target.change(global, method, path, body)?)
     }
 
-    /// Prints `data`: as JSON, or as `screen` shows it.
+    /// Prints `data` as JSON, or as `screen` formats it.
     pub(super) fn show(&self, data: &Value, screen: impl FnOnce(&Value) -> String) {
         if self.form.is_json() {
             println!("{data:#}");
@@ -86,7 +87,7 @@ impl Asking {
     }
 }
 
-/// The data of an answer.
+/// Returns the data of an API response.
 pub(super) fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
     let body: Result<Value, _> = serde_json::from_str(&answer.body);
     match body {
@@ -97,16 +98,16 @@ pub(super) fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
             answer.status,
             printable_lines(answer.body.trim())
         ),
-        Err(error) => Err(error).context(format!("{path}: not an answer of Bellwether")),
+        Err(error) => Err(error).context(format!("{path}: not a response of Bellwether")),
     }
 }
 
-/// The entries of a list.
+/// Returns the items of a list.
 pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A text without quotes, safe for a terminal; a dash where there is none.
+/// Formats a text without quotes, safe for a terminal; a dash if it is absent.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => printable(text),
@@ -115,8 +116,8 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-/// `text` with control characters escaped: labels and messages come from outside, and a terminal would obey them.
-/// Characters that change the direction of the text are escaped, too.
+/// Escapes control characters, because labels and messages come from outside and a terminal would
+/// obey them. Characters that change the direction of the text are escaped, too.
 pub(super) fn printable(text: &str) -> String {
     let directs = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut out = String::with_capacity(text.len());
@@ -130,12 +131,12 @@ pub(super) fn printable(text: &str) -> String {
     out
 }
 
-/// `printable`, line by line.
+/// Applies [`printable`] to each line.
 pub(super) fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// A number for people, with metric prefixes from a thousand on: `0.25`, `97.3`, `1.25G`.
+/// Formats a number for people, with metric prefixes from a thousand on: `0.25`, `97.3`, `1.25G`.
 pub(super) fn figure(value: &Value) -> String {
     match value.as_f64() {
         None => text(value),
@@ -155,7 +156,7 @@ pub(super) fn figure(value: &Value) -> String {
     }
 }
 
-/// `{a="b", "c-d"="e"}`, as PromQL writes them; nothing where there are no labels.
+/// Formats labels as PromQL does: `{a="b", "c-d"="e"}`; empty without labels.
 pub(super) fn labels(value: &Value) -> String {
     let pairs = value.as_object().into_iter().flatten();
     let value = |value: &Value| match value.as_str() {
@@ -174,7 +175,7 @@ pub(super) fn labels(value: &Value) -> String {
     }
 }
 
-/// `2026-11-21 08:15:00`, UTC, of RFC 3339.
+/// Formats an RFC 3339 time in UTC: `2026-11-21 08:15:00`.
 pub(super) fn time(value: &Value) -> String {
     let whole = text(value).replacen('T', " ", 1);
     whole
@@ -184,7 +185,7 @@ pub(super) fn time(value: &Value) -> String {
         .to_owned()
 }
 
-/// A share or chance in percent.
+/// Formats a share or probability in percent.
 pub(super) fn percent(value: &Value) -> String {
     match value.as_f64().map(|share| share * 100.0) {
         None => "-".to_owned(),
@@ -194,8 +195,8 @@ pub(super) fn percent(value: &Value) -> String {
     }
 }
 
-/// Rows with their columns one below the other, two blanks in between. All but the first column
-/// of a row that look like numbers are set to the right.
+/// Formats a table with two blanks between columns. Cells that look like numbers are right-aligned,
+/// except in the first column.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     // A sentence may begin with a digit, too.
     let is_number = |cell: &str| {
@@ -205,8 +206,8 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     aligned(rows, |_, cell| is_number(cell))
 }
 
-/// Rows with their columns one below the other, two blanks in between. `right` says of the number of a column and
-/// a cell of it whether that is set to the right.
+/// Formats a table with two blanks between columns. `right` returns whether a cell of a column is
+/// right-aligned.
 pub(super) fn aligned(rows: &[Vec<String>], right: impl Fn(usize, &str) -> bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

@@ -1,4 +1,4 @@
-//! `bellwether backtest`: what rules would have done over what was recorded.
+//! `bellwether backtest`: runs rules over recorded samples.
 
 mod prometheus;
 mod report;
@@ -26,35 +26,35 @@ use crate::replay::{self, Outcome, Setup};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The declaration whose rules and channels are tried; also taken from --config.
+    /// Configuration whose rules, routes and channels are evaluated. Default: that of --config.
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// Another declaration over the same data: shows what would be different with it.
+    /// Second configuration to run over the same samples; prints the differences.
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Where to begin: -7d, 2026-11-01, 2026-11-01T10:00:00Z or Unix seconds.
+    /// Start of the time range: -7d, 2026-11-01, 2026-11-01T10:00:00Z or Unix seconds.
     #[arg(long, default_value = "-7d", allow_hyphen_values = true)]
     from: When,
-    /// Where to end.
+    /// End of the time range, written like --from.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     to: When,
-    /// Which recorded series count: a selector such as '{instance="a"}'.
+    /// Selector of the recorded series to use, such as '{instance="a"}'. Default: all.
     #[arg(long = "match", value_name = "SELECTOR")]
     matching: Option<String>,
     #[command(flatten)]
     folder: Folder,
-    /// Read from a file instead: OpenMetrics with times, what `promtool tsdb dump` prints, or JSON
-    /// lines of VictoriaMetrics.
+    /// Read samples from a file: OpenMetrics with timestamps, output of `promtool tsdb dump`, or
+    /// JSON lines of VictoriaMetrics.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "url"])]
     openmetrics: Option<PathBuf>,
-    /// Read from the API of the server at --url: a Prometheus, a VictoriaMetrics, a Bellwether.
+    /// Read from the API of the server at --url: Prometheus, VictoriaMetrics or Bellwether.
     #[command(flatten)]
     server: Target,
     #[command(flatten)]
     form: Form,
 }
 
-/// One declaration, tried.
+/// Outcome for one configuration.
 struct Tried {
     name: String,
     outcome: Outcome,
@@ -125,7 +125,7 @@ fn selected(selector: &str) -> anyhow::Result<Vec<LabelMatcher>> {
     }
 }
 
-/// What declarations are tried on.
+/// Recorded samples and time range of a backtest.
 struct Trial<'a> {
     source: &'a dyn Queryable,
     matchers: &'a [LabelMatcher],
@@ -153,8 +153,15 @@ impl Trial<'_> {
             to.since(from).as_secs(),
             "{wide_bar} {percent}% of the time, {eta} left",
         );
-        let mut told = |at: UnixMillis| bar.set_position(at.since(from).as_secs());
-        let outcome = replay::run(self.source, setup, from, to, &Guard::default(), &mut told);
+        let mut progress = |at: UnixMillis| bar.set_position(at.since(from).as_secs());
+        let outcome = replay::run(
+            self.source,
+            setup,
+            from,
+            to,
+            &Guard::default(),
+            &mut progress,
+        );
         bar.finish_and_clear();
         let outcome = outcome.context("cannot read what was recorded")?;
         Ok(Tried {
@@ -163,8 +170,8 @@ impl Trial<'_> {
         })
     }
 
-    /// The plan, with the interval at which was recorded where that is longer than declared:
-    /// series would come and go otherwise.
+    /// Returns the plan with the recorded interval where that is longer than the configured one:
+    /// series would become stale between samples otherwise.
     fn plan(&self, rules: &Source) -> anyhow::Result<Plan> {
         let load = || config::load(rules, &process_environment);
         let plan = config::plan(load()?)?;
@@ -176,7 +183,7 @@ impl Trial<'_> {
             return Ok(plan);
         };
         eprintln!(
-            "recorded every {}, declared every {}: rules go by what was recorded",
+            "recorded every {}, configured every {}: the recorded interval is used",
             format_duration(observed),
             format_duration(plan.interval)
         );

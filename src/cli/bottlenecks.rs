@@ -1,4 +1,4 @@
-//! `bellwether bottlenecks`: how well host and applications fare, what holds things back, and what to do.
+//! `bellwether bottlenecks`: the health score of host and applications, bottlenecks and fixes.
 
 use clap::Args;
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn screen(data: &Value) -> String {
     let score = &data["score"];
     let points = score["score"].as_f64().unwrap_or_default();
     // Not the status of Bellwether itself, which `status` and `health` tell.
-    let word = text(&score["word"]);
+    let word = text(&score["rating"]);
     let mut out = format!("score {points:.0} of 100: {word} (host and applications)\n");
     let parts = list(&score["parts"]).iter().map(|part| {
         let points = part["points"].as_f64().unwrap_or_default();
@@ -33,7 +33,7 @@ fn screen(data: &Value) -> String {
             format!("-{points:.0}"),
             text(&part["cause"]),
             text(&part["name"]),
-            text(&part["why"]),
+            text(&part["reason"]),
         ]
     });
     out += &table(&parts.collect::<Vec<_>>());
@@ -75,7 +75,7 @@ fn bottleneck(one: &Value) -> String {
     )
 }
 
-/// Each once; nothing where there are none.
+/// Formats unique names; empty without names.
 fn names(title: &str, all: impl Iterator<Item = String>) -> String {
     let mut all: Vec<String> = all.collect();
     all.sort();
@@ -96,9 +96,9 @@ mod tests {
     #[test]
     fn score_parts_and_advice_are_on_the_screen() {
         let shown = screen(&json!({
-            "score": {"score": 71.5, "word": "fair", "parts": [
-                {"points": 18.5, "cause": "bottleneck", "name": "busy", "why": "impact 74 on cpu, host"},
-                {"points": 10.0, "cause": "alert", "name": "disk", "why": "fires, warning"}]},
+            "score": {"score": 71.5, "rating": "fair", "parts": [
+                {"points": 18.5, "cause": "bottleneck", "name": "busy", "reason": "impact 74 on cpu, host"},
+                {"points": 10.0, "cause": "alert", "name": "disk", "reason": "fires, warning"}]},
             "bottlenecks": [{"name": "busy", "resource": "cpu", "component": "host", "impact": 74.2,
                 "labels": {}, "value": 97.0, "unit": "% busy", "warning": 85, "critical": 98,
                 "advice": "add cores"}],

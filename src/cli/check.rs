@@ -1,4 +1,4 @@
-//! `bellwether check FILE`: everything that is wrong with a declaration, or that it is right.
+//! `bellwether check FILE`: prints every problem of a configuration.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::config::{self, Plan, Source};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The declaration; also taken from --config.
+    /// Configuration file. Default: that of --config.
     file: Option<PathBuf>,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if let Err(problems) = Access::load(&plan.root.performance_monitor.prometheus) {
         eprintln!("{problems}");
         if outside.is_empty() {
-            bail!("the page could not be served as declared");
+            bail!("the HTTP server cannot use this configuration");
         }
     }
     if !outside.is_empty() {

@@ -17,48 +17,50 @@ use tokio::runtime::Runtime;
 
 use super::Global;
 
-/// The Bellwether to ask, and how to reach it.
+/// Address and credentials of a Bellwether.
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Target {
-    /// Address of the Bellwether, such as host:9091 or https://host:9091; without it, `BELLWETHER_URL`, else
-    /// the address that the configuration has, on this host.
+    /// Address of the Bellwether, such as host:9091 or https://host:9091. Default:
+    /// `BELLWETHER_URL`, else the address in the configuration.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// User name for basic authentication; needs --password-file.
     #[arg(long, value_name = "NAME", requires = "password_file")]
     user: Option<String>,
-    /// File that holds the password of --user.
+    /// File with the password of --user.
     #[arg(long = "password-file", value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
-    /// File with the certificates to trust (PEM): authorities, or the server's own if it is self-signed.
+    /// PEM file with the CA certificates to trust, or with the server's own if it is self-signed.
     #[arg(long = "ca-file", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Trust any certificate of the server. Anyone on the way can read and change what is sent.
+    /// Do not verify the server's certificate. An attacker on the network can then read and change
+    /// all traffic.
     #[arg(long, conflicts_with = "ca_file")]
     insecure: bool,
-    /// File that holds the token for requests that change state (`prometheus.control.token_file`); without it,
-    /// `BELLWETHER_TOKEN_FILE`, else the file that the configuration names if no URL is given.
+    /// File with the token for requests that change state (`prometheus.control.token_file` of the
+    /// server). Default: `BELLWETHER_TOKEN_FILE`; without --url, else the file that the
+    /// configuration names.
     #[arg(long = "token-file", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// What the configuration says of the server, once it was asked.
+    /// Server settings of the configuration, once they were read.
     #[arg(skip)]
     declared: OnceLock<Prometheus>,
-    /// The way to it, once something was sent.
+    /// Connection to the server, once a request was sent.
     #[arg(skip)]
     link: OnceLock<Link>,
 }
 
-/// The way to a Bellwether, for all requests of a command.
+/// Connection to a Bellwether, for all requests of a command.
 struct Link {
     address: Url,
-    /// Whether it is a socket, which asks for no credentials.
+    /// True for the Unix socket, which needs no credentials.
     local: bool,
     client: reqwest::Client,
     runtime: Runtime,
 }
 
-/// One request.
+/// HTTP request.
 struct Request<'a> {
     method: Method,
     path: &'a str,
@@ -66,13 +68,13 @@ struct Request<'a> {
     timeout: Duration,
 }
 
-/// Status code and body of an answer.
+/// Status code and body of a response.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
 }
 
-/// A variable of the environment that holds something.
+/// Returns a variable of the environment unless it is empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -82,12 +84,12 @@ impl Target {
         self.url.clone().or_else(|| variable("BELLWETHER_URL"))
     }
 
-    /// Whether an address was given.
+    /// Returns whether an address was given.
     pub(super) fn is_named(&self) -> bool {
         self.given_url().is_some()
     }
 
-    /// Base URL of the Bellwether, without a slash at its end.
+    /// Returns the base URL without a trailing slash.
     fn address(&self, global: &Global) -> anyhow::Result<Url> {
         if let Some(url) = self.given_url() {
             return parse_url(&url);
@@ -105,8 +107,8 @@ impl Target {
         Ok(Url::parse(&format!("{scheme}://{host}:{}", web.port))?)
     }
 
-    /// The Unix socket of the Bellwether on this host, where its configuration names one that this
-    /// user may open.
+    /// Returns the Unix socket of the Bellwether on this host, if the configuration names one that
+    /// this user may open.
     fn socket(&self, global: &Global) -> anyhow::Result<Option<PathBuf>> {
         if self.is_named() {
             return Ok(None);
@@ -116,12 +118,12 @@ impl Target {
         Ok(path.filter(|path| std::os::unix::net::UnixStream::connect(path).is_ok()))
     }
 
-    /// GETs `path`.
+    /// Sends a GET request for `path`.
     pub(super) fn get(&self, global: &Global, path: &str) -> anyhow::Result<Answer> {
         self.get_within(global, path, Duration::from_secs(10))
     }
 
-    /// GETs `path`, which may take as long as `timeout`.
+    /// Sends a GET request for `path` with a timeout.
     pub(super) fn get_within(
         &self,
         global: &Global,
@@ -159,7 +161,8 @@ impl Target {
         )
     }
 
-    /// The `Authorization` header of a request: for a change the token if one is named, else user and password.
+    /// Returns the `Authorization` header: the token for a request that changes state, else user
+    /// and password.
     fn authorization(
         &self,
         global: &Global,
@@ -205,8 +208,8 @@ impl Target {
         Ok(client.build()?)
     }
 
-    /// What the configuration says of the server. Other parts of it may be wrong, or name variables
-    /// that only the service has.
+    /// Returns the server settings of the configuration. Other parts may be invalid, or use
+    /// variables that only the service has.
     fn declared(&self, global: &Global) -> anyhow::Result<&Prometheus> {
         if let Some(declared) = self.declared.get() {
             return Ok(declared);
@@ -285,7 +288,7 @@ impl Target {
     }
 }
 
-/// The URL that `text` names; without a scheme it is HTTP.
+/// Parses a URL; the default scheme is HTTP.
 fn parse_url(text: &str) -> anyhow::Result<Url> {
     let text = text.trim();
     let whole = if text.contains("://") {
@@ -297,7 +300,7 @@ fn parse_url(text: &str) -> anyhow::Result<Url> {
         .map_err(|reason| anyhow::anyhow!("--url: {reason}; hint: host:9091 or https://host:9091"))
 }
 
-/// A URL without its user and password.
+/// Formats a URL without user and password.
 fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_username("").ok();
@@ -305,7 +308,7 @@ fn shown(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-/// Says that no answer came: from where, why, and the likely cause.
+/// Formats a connection error with its likely cause.
 fn unanswered(address: &Url, timeout: Duration, error: reqwest::Error) -> anyhow::Error {
     let place = shown(address);
     let timed_out = error.is_timeout();
@@ -343,7 +346,7 @@ fn token(file: &Path) -> anyhow::Result<String> {
     })
 }
 
-/// The value of an `Authorization` header for `user:password` (RFC 7617).
+/// Formats an `Authorization` header for `user:password` (RFC 7617).
 fn basic(pair: &str) -> String {
     use base64::Engine;
     format!(

@@ -1,4 +1,4 @@
-//! `bellwether config`: the declaration in effect, or the reference of all keys.
+//! `bellwether config`: the effective configuration, or the reference of all settings.
 
 use clap::Args;
 
@@ -7,10 +7,10 @@ use crate::config::{metrics, print, reference};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Print the reference of every key instead, as Markdown.
+    /// Print the reference of all settings as Markdown instead.
     #[arg(long)]
     reference: bool,
-    /// Print the table of all metrics instead, as Markdown.
+    /// Print the table of all metrics as Markdown instead.
     #[arg(long, conflicts_with = "reference")]
     metrics: bool,
 }

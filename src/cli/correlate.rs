@@ -13,29 +13,29 @@ use super::when::When;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// One series: a metric as declared or as on the page, with labels where it has several series.
+    /// Metric by its configured or exported name; with labels, if it has several series.
     #[arg(required_unless_present = "alert")]
     metric: Option<String>,
-    /// A rule with a firing alert: its series around the time when that began.
+    /// Name of a rule with a firing alert; compares its series around the start of the alert.
     #[arg(long, value_name = "RULE", conflicts_with = "metric")]
     alert: Option<String>,
-    /// How long a time to compare over.
+    /// Length of the window to compare, up to --at.
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     window: String,
-    /// Where to end: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    /// End of the window: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     at: When,
-    /// Compare with these series only: {job="web"}.
+    /// Compare only with series that this selector matches: {job="web"}. Default: all.
     #[arg(long = "match", value_name = "SELECTOR")]
     with: Option<String>,
-    /// Compare with what Bellwether tells of itself too: `bellwether_*` is left out otherwise, unless
-    /// `--match` or the metric asks for it.
+    /// Compare also with self-metrics. By default `bellwether_*` is excluded, unless --match or the
+    /// metric names it.
     #[arg(long)]
     own: bool,
-    /// Most steps that one may be behind the other.
+    /// Maximum lag between two series, in steps.
     #[arg(long)]
     lag: Option<u32>,
-    /// How many to tell.
+    /// Maximum number of series to list.
     #[arg(long, default_value_t = 10)]
     top: u32,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 
 fn screen(data: &Value) -> String {
     let mut out = format!(
-        "what moved with {}\n{} to {} in steps of {}, {} series compared, {} left out as constant or silent\n",
+        "correlations with {}\n{} to {} in steps of {}, {} series compared, {} skipped as constant or without samples\n",
         text(&data["metric"]),
         time(&data["from"]),
         time(&data["to"]),
@@ -71,10 +71,10 @@ fn screen(data: &Value) -> String {
             data["stepSeconds"].as_f64().unwrap_or_default().max(0.0)
         )),
         data["compared"],
-        data["leftOut"],
+        data["skipped"],
     );
     let related = list(&data["related"]);
-    for (significant, title) in [(true, "\nrelated"), (false, "\nmay be chance")] {
+    for (significant, title) in [(true, "\nrelated"), (false, "\nnot significant")] {
         let rows: Vec<Vec<String>> = related
             .iter()
             .filter(|one| one["significant"] == significant)
@@ -97,7 +97,7 @@ fn row(one: &Value) -> Vec<String> {
         format!("{coefficient:+.2}"),
         lag(one["lagSeconds"].as_f64().unwrap_or_default()),
         format!("in {}", text(&one["share"])),
-        format!("chance {}", percent(&one["chance"])),
+        format!("p-value {}", percent(&one["chance"])),
         text(&one["series"]),
     ]
 }
@@ -118,22 +118,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_chance_stands_apart() {
+    fn insignificant_correlations_are_listed_apart() {
         let one = |series: &str, lag: f64, significant: bool| {
             json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "share": "levels",
                    "chance": 0.0001, "significant": significant})
         };
         let shown = screen(&json!({
             "metric": "a", "from": "2026-11-21T08:00:00Z", "to": "2026-11-21T09:00:00Z",
-            "stepSeconds": 15.0, "compared": 7, "leftOut": 1,
+            "stepSeconds": 15.0, "compared": 7, "skipped": 1,
             "related": [one("b", -30.0, true), one("c", 0.0, false)],
         }));
         assert_eq!(
             shown,
-            "what moved with a\n2026-11-21 08:00:00 to 2026-11-21 09:00:00 in steps of 15 s, \
-             7 series compared, 1 left out as constant or silent\n\nrelated\n  \
-             +0.93  30 s before  in levels  chance <0.1 %  b\n\nmay be chance\n  \
-             +0.93  at once  in levels  chance <0.1 %  c\n"
+            "correlations with a\n2026-11-21 08:00:00 to 2026-11-21 09:00:00 in steps of 15 s, \
+             7 series compared, 1 skipped as constant or without samples\n\nrelated\n  \
+             +0.93  30 s before  in levels  p-value <0.1 %  b\n\nnot significant\n  \
+             +0.93  at once  in levels  p-value <0.1 %  c\n"
         );
     }
 }

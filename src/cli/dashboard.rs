@@ -1,4 +1,4 @@
-//! `bellwether dashboard`: a Grafana dashboard made from the declaration.
+//! `bellwether dashboard`: a Grafana dashboard for the configured metrics.
 
 use super::Global;
 use crate::dashboard;

@@ -1,4 +1,4 @@
-//! `bellwether dead-letters`: what channels gave up; shown, sent again, discarded.
+//! `bellwether dead-letters`: lists, resends and discards dead letters.
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -12,7 +12,7 @@ use super::asking::{Asking, labels, list, text, time};
 pub(super) struct Options {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Only those of this channel; may be given several times.
+    /// List only dead letters of this channel; repeatable.
     #[arg(long, value_name = "NAME")]
     channel: Vec<String>,
     #[command(flatten)]
@@ -21,22 +21,22 @@ pub(super) struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Send them again. What a channel knows by now is not sent.
+    /// Resend dead letters; skips those that a newer notification has superseded.
     Resend(Chosen),
-    /// Forget them; the history of alerts still tells of them.
+    /// Discard dead letters; the alert history keeps their records.
     Discard(Chosen),
 }
 
-/// Which ones.
+/// Selection of dead letters.
 #[derive(Args)]
 struct Chosen {
-    /// Their identities, as the list shows them.
+    /// Ids of dead letters, as the list shows them.
     #[arg(required_unless_present_any = ["all", "channel"], conflicts_with_all = ["all", "channel"])]
     id: Vec<String>,
-    /// Those of all channels.
+    /// Select the dead letters of all channels.
     #[arg(long, conflicts_with = "channel")]
     all: bool,
-    /// Those of this channel; may be given several times.
+    /// Select the dead letters of this channel; repeatable.
     #[arg(long, value_name = "NAME")]
     channel: Vec<String>,
     #[command(flatten)]
@@ -78,7 +78,7 @@ impl Chosen {
     }
 }
 
-/// What was given up, two lines each.
+/// Formats dead letters, two lines each.
 fn screen(data: &Value) -> String {
     let letters = list(&data["deadLetters"]);
     if letters.is_empty() {
@@ -102,7 +102,7 @@ fn screen(data: &Value) -> String {
     letters.iter().map(one).collect()
 }
 
-/// What became of each.
+/// Formats the result for each dead letter.
 fn settled(data: &Value) -> String {
     let letters = list(&data["deadLetters"]);
     if letters.is_empty() {
@@ -111,7 +111,7 @@ fn settled(data: &Value) -> String {
     let one = |letter: &Value| {
         let what = match letter["sent"].as_bool() {
             Some(true) => "is sent again".to_owned(),
-            Some(false) => format!("is not sent: {}", text(&letter["why"])),
+            Some(false) => format!("is not sent: {}", text(&letter["skippedReason"])),
             None => "is discarded".to_owned(),
         };
         format!("{}  {what}\n", head(letter))
@@ -119,7 +119,7 @@ fn settled(data: &Value) -> String {
     letters.iter().map(one).collect()
 }
 
-/// Which letter, to whom, about what.
+/// Formats id, channel and alert of a dead letter.
 fn head(letter: &Value) -> String {
     format!(
         "{}  {}  {} {}{}",
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(screen(&json!({"deadLetters": []})), "no dead letters\n");
         let with = |sent: Value| {
             let mut letter = letter.clone();
-            (letter["sent"], letter["why"]) = (sent, json!("it knows"));
+            (letter["sent"], letter["skippedReason"]) = (sent, json!("it knows"));
             settled(&json!({"deadLetters": [letter]}))
         };
         let head = "00ff  pager  firing backlog{queue_name=\"orders\"}  ";

@@ -1,4 +1,4 @@
-//! `bellwether explain`: why an alert fires or does not, and who was told or was not.
+//! `bellwether explain`: why an alert fires or does not, and its notifications.
 
 use bellwether_runtime::Clock;
 use clap::Args;
@@ -11,16 +11,17 @@ use super::{Global, route};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// A rule by its name, or an alert by its fingerprint.
+    /// Name of a rule, or fingerprint of an alert.
     what: String,
-    /// As it was then, from the history of alerts: -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    /// Time in the past to explain, from the alert history: -1h, 2026-11-21T10:00:00Z or Unix
+    /// seconds. Default: now.
     #[arg(long, allow_hyphen_values = true, value_name = "TIME")]
     at: Option<When>,
     #[command(flatten)]
     asking: Asking,
 }
 
-/// What happened last, so many records of it.
+/// Number of recent records to show.
 const RECORDS: &str = "20";
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -48,7 +49,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let past = options
         .asking
         .ask(global, "/api/v1/alerts/history", &parameters);
-    // Without a history of alerts the state alone is told.
+    // Without an alert history only the state is shown.
     let past = if options.at.is_some() {
         past?
     } else {
@@ -79,7 +80,7 @@ fn of_rule(rule: &Value) -> String {
     let mut out = format!("{}: {}\n", text(&rule["rule"]), text(&rule["condition"]));
     let after = match text(&rule["duration"]) {
         none if none == "0s" => "at once".to_owned(),
-        duration => format!("once that holds for {duration}"),
+        duration => format!("once the condition holds for {duration}"),
     };
     let last = match text(&rule["lastEvaluation"]) {
         none if none == "-" => "not yet".to_owned(),
@@ -121,8 +122,8 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
         text(&alert["threshold"]),
         text(&alert["activeAt"]),
     );
-    if !alert["heldFor"].is_null() {
-        let (held, needed) = (text(&alert["heldFor"]), text(&rule["duration"]));
+    if !alert["pendingFor"].is_null() {
+        let (held, needed) = (text(&alert["pendingFor"]), text(&rule["duration"]));
         out += &format!("    not firing yet: the condition has held for {held} of {needed}\n");
     }
     if let Some(missing) = alert["missingFor"].as_str() {
@@ -132,7 +133,7 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
         out += &format!("    why: {}\n", text(&alert["reason"]));
     }
     if alert["flapping"] == true {
-        out += "    flapping: it changes too often, and stands until that ends\n";
+        out += "    flapping: it changes too often, and counts as firing until that ends\n";
     }
     if let Some(by) = alert["acknowledged"]["by"].as_str() {
         out += &format!(
@@ -151,32 +152,37 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
 
 fn of_group(group: &Value) -> String {
     let mut out = String::new();
-    match group["toldAs"].as_str() {
+    match group["notifiedSeverity"].as_str() {
         Some(severity) => {
             out += &format!(
-                "      told as {severity} since {}",
-                text(&group["firstTold"])
+                "      notified as {severity} since {}",
+                text(&group["firstNotified"])
             );
             if !group["nextRepeat"].is_null() {
-                out += &format!(", told again {}", text(&group["nextRepeat"]));
+                out += &format!(", repeated at {}", text(&group["nextRepeat"]));
             }
             out += "\n";
         }
-        None => out += &format!("      not told; looked at {}\n", text(&group["nextFlush"])),
+        None => {
+            out += &format!(
+                "      not notified; next flush at {}\n",
+                text(&group["nextFlush"])
+            )
+        }
     }
-    if !group["gate"].is_null() {
-        let gate = &group["gate"];
+    if !group["muteReason"].is_null() {
+        let gate = &group["muteReason"];
         out += &format!(
-            "      held back ({}): {}\n",
+            "      muted ({}): {}\n",
             text(&gate["name"]),
-            text(&gate["why"])
+            text(&gate["detail"])
         );
     }
     for receiver in list(&group["escalatedTo"]) {
         out += &format!("      escalated to {}\n", text(receiver));
     }
-    if group["fellBack"] == true {
-        out += "      its channels fail: the fallback was told\n";
+    if group["fallbackNotified"] == true {
+        out += "      its channels fail: the fallback was notified\n";
     }
     out
 }

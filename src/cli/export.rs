@@ -17,35 +17,35 @@ use super::{Global, nearby, output};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Where to begin: -7d, 2026-11-01, 2026-11-01T10:00:00Z or Unix seconds; without it at the
+    /// Start of the time range: -7d, 2026-11-01, 2026-11-01T10:00:00Z or Unix seconds. Default: the
     /// oldest sample.
     #[arg(long, allow_hyphen_values = true)]
     from: Option<When>,
-    /// Where to end.
+    /// End of the time range, written like --from.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     to: When,
-    /// Series to export, such as 'up{job="x"}'; may come several times. Without it, all.
+    /// Selector of series to export, such as 'up{job="x"}'; repeatable. Default: all.
     #[arg(long = "match", value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Format.
+    /// Output format.
     #[arg(long, default_value = "openmetrics")]
     format: Format,
     #[command(flatten)]
     folder: Folder,
-    /// File to write; without it, standard output. A regular file is replaced once the new one
-    /// is whole; into anything else (a device, a FIFO) is written.
+    /// File to write. Default: standard output. A regular file is replaced once the new one is
+    /// complete; a device or FIFO is written to.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
-    /// For `promtool tsdb create-blocks-from openmetrics` and `bellwether import`; with the types of the
-    /// metrics that the configuration has.
+    /// OpenMetrics for `promtool tsdb create-blocks-from openmetrics` and `bellwether import`, with
+    /// the metric types of the configuration.
     Openmetrics,
-    /// Lines as VictoriaMetrics imports them.
+    /// JSON lines for import into VictoriaMetrics.
     Json,
-    /// A line per sample.
+    /// One line per sample.
     Csv,
 }
 
@@ -99,7 +99,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         None => output::stream(write)?,
     };
     if options.output.is_some() || !output::is_terminal() {
-        tell(done);
+        report(done);
     }
     Ok(())
 }
@@ -108,21 +108,21 @@ fn to_file(
     path: &Path,
     write: impl Fn(&mut dyn Write) -> Result<Exported, ExportError>,
 ) -> anyhow::Result<Exported> {
-    let told = || format!("cannot write {}", path.display());
-    let mut out = files::Output::create(path).with_context(told)?;
-    let done = write(&mut out).with_context(told)?;
-    out.finish().with_context(told)?;
+    let context = || format!("cannot write {}", path.display());
+    let mut out = files::Output::create(path).with_context(context)?;
+    let done = write(&mut out).with_context(context)?;
+    out.finish().with_context(context)?;
     Ok(done)
 }
 
-fn tell(done: Exported) {
+fn report(done: Exported) {
     eprintln!(
         "exported {} samples of {} series",
         done.samples, done.series
     );
     if done.left_out > 0 {
         eprintln!(
-            "left out {} staleness markers: only --format json has a word for them",
+            "left out {} staleness markers: only --format json can represent them",
             done.left_out
         );
     }

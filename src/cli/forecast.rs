@@ -10,24 +10,25 @@ use super::when::When;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The metric as declared or as on the page, or a selector: disk_usage_percent{mount_point="/"}.
+    /// Metric by its configured or exported name, or a selector:
+    /// disk_usage_percent{mount_point="/"}.
     metric: String,
-    /// Tell when it reaches this value.
+    /// Forecast when the metric reaches this value.
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     reaches: Option<f64>,
-    /// It runs out: the value is reached from above.
+    /// The metric falls to the value of --reaches. Default: it rises to it.
     #[arg(long, requires = "reaches")]
     falling: bool,
-    /// Tell whether it gets there within this time.
+    /// Report whether the value is reached within this duration.
     #[arg(long, value_name = "DURATION", requires = "reaches")]
     within: Option<String>,
-    /// How far to look back for the line.
+    /// Length of the window for the linear forecast.
     #[arg(long, value_name = "DURATION", default_value = "6h")]
     window: String,
-    /// Hours to tell by what is usual at their time of day and week, at most 48.
+    /// Number of hours for the seasonal forecast, at most 48.
     #[arg(long, default_value_t = 24)]
     hours: u32,
-    /// From when on: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    /// Start of the forecast: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     at: When,
     #[command(flatten)]
@@ -85,8 +86,8 @@ fn line(linear: &Value, target: &str, within: Option<&str>) -> String {
             "  {} within {span}\n",
             if soon { "this is" } else { "this is not" }
         );
-        if let Some(reason) = linear["heldBack"].as_str() {
-            line += &format!("  a rule does not fire by it: {reason}\n");
+        if let Some(reason) = linear["suppressedReason"].as_str() {
+            line += &format!("  a rule does not fire: {reason}\n");
         }
     }
     line
@@ -94,10 +95,7 @@ fn line(linear: &Value, target: &str, within: Option<&str>) -> String {
 
 fn hours(seasonal: &Value) -> String {
     if seasonal["reason"].is_string() {
-        return format!(
-            "  by the time of day: no forecast: {}\n",
-            text(&seasonal["reason"])
-        );
+        return format!("  seasonal: no forecast: {}\n", text(&seasonal["reason"]));
     }
     let heads = ["  hour from (UTC)", "mean", "low", "high"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
@@ -111,7 +109,7 @@ fn hours(seasonal: &Value) -> String {
         ]);
     }
     format!(
-        "{}  off by {} on average when tried on the last days; \"as a day before\" by {}\n",
+        "{}  mean error {} in trials on the last days; {} for the values of the day before\n",
         table(&rows),
         figure(&seasonal["error"]),
         figure(&seasonal["errorOfLastDay"]),

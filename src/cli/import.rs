@@ -20,24 +20,24 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// File to read; - for standard input.
+    /// File to read, or - for standard input.
     #[arg(value_name = "FILE")]
     input: PathBuf,
-    /// Format; without it the first line tells.
+    /// Input format. Default: detected from the first line.
     #[arg(long)]
     format: Option<Format>,
     #[command(flatten)]
     folder: Folder,
-    /// Count bad lines and leave them out, instead of importing nothing.
+    /// Skip and count invalid lines. Default: the import fails and imports nothing.
     #[arg(long)]
     skip_bad: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
-    /// OpenMetrics with a time on every line, or what `promtool tsdb dump` prints.
+    /// OpenMetrics with a timestamp on every line, or output of `promtool tsdb dump`.
     Openmetrics,
-    /// Lines as VictoriaMetrics exports them.
+    /// JSON lines as VictoriaMetrics exports them.
     Json,
 }
 
@@ -50,9 +50,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let import = Import::new(format, options.skip_bad, CEILING);
     let done = into(&folder, &options.input, import)?;
     let name = options.input.display().to_string();
-    tell(&name, &done);
+    report(&name, &done);
     if done.samples == 0 {
-        bail!("{name} has no sample to import");
+        bail!("no samples to import: {name}");
     }
     let now = Clock::start().now().wall;
     let retention = global
@@ -67,8 +67,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says which of the samples will not be seen: those older than `retention`, and those that a running Bellwether
-/// holds in memory itself.
+/// Warns of samples that will not be visible: those older than `retention`, and those that a
+/// running Bellwether has in memory itself.
 fn warnings(done: &Imported, now: UnixMillis, retention: Option<Duration>) -> Vec<String> {
     let Some((from, to)) = done.span else {
         return Vec::new();
@@ -116,13 +116,13 @@ pub(super) fn into(folder: &Path, input: &Path, mut import: Import) -> anyhow::R
         Err(ImportError::Line(bad)) => bail!("{}; nothing was imported", place(&name, &bad)),
         read => read?,
     }
-    let told = || format!("history in {}", folder.display());
-    let done = import.write(folder).with_context(told)?;
-    give_to_owner(folder).with_context(told)?;
+    let context = || format!("history in {}", folder.display());
+    let done = import.write(folder).with_context(context)?;
+    give_to_owner(folder).with_context(context)?;
     Ok(done)
 }
 
-/// The input, its name and its size, as far as that is known.
+/// Input with its name, and its size if known.
 fn open(input: &Path) -> anyhow::Result<(String, u64, Box<dyn BufRead>)> {
     if input.as_os_str() == "-" {
         return Ok((
@@ -145,7 +145,7 @@ fn place(name: &str, bad: &BadLine) -> String {
     format!("{name}:{}: {bad}", bad.line)
 }
 
-fn tell(name: &str, done: &Imported) {
+fn report(name: &str, done: &Imported) {
     let span = done.span.map_or_else(String::new, |(from, to)| {
         format!(", {} to {}", time(from), time(to))
     });
@@ -155,13 +155,13 @@ fn tell(name: &str, done: &Imported) {
     );
     if done.replaced > 0 {
         println!(
-            "{} samples were given twice; the last of each counts",
+            "{} duplicate samples; the last of each counts",
             done.replaced
         );
     }
     if let Some(bad) = &done.first_bad {
         println!(
-            "left out {} bad lines; the first: {}",
+            "skipped {} invalid lines; the first: {}",
             done.skipped,
             place(name, bad)
         );

@@ -1,7 +1,7 @@
-//! The installed service: where its configuration is, and the environment that systemd gives it.
+//! The installed service: its configuration, and the environment that systemd gives it.
 //!
-//! A command in a shell then reads the same configuration with the same variables and the same state folder as the
-//! service does.
+//! So a command in a shell reads the same configuration, variables and state directory as the
+//! service.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,15 @@ use anyhow::Context;
 
 use crate::config::{Source, read, set_fallback_environment};
 
-/// The configuration of the installed service.
+/// Configuration of the installed service.
 const CONFIGURATION: &str = "/etc/bellwether/bellwether.yaml";
 /// `EnvironmentFile=` of the unit.
 const ENVIRONMENT: &str = "/etc/bellwether/environment";
 /// `StateDirectory=` of the unit.
 const STATE: &str = "/var/lib/bellwether";
 
-/// The configuration to use: that of `--config`, of `BELLWETHER_CONFIG`, of the installed service, or the embedded one.
+/// Returns the configuration to use: that of `--config`, of `BELLWETHER_CONFIG`, of the installed
+/// service, or the embedded one.
 pub(super) fn source(flag: Option<&Path>) -> Source {
     let variable = std::env::var_os("BELLWETHER_CONFIG").filter(|value| !value.is_empty());
     let installed = Path::new(CONFIGURATION);
@@ -34,11 +35,11 @@ pub(super) fn source(flag: Option<&Path>) -> Source {
     file.map_or(Source::Embedded, Source::File)
 }
 
-/// Puts the variables of the environment file behind those of the process, and for the installed configuration also
-/// the service's state folder.
+/// Adds the variables of the environment file as fallbacks for those of the process, and for the
+/// installed configuration also the service's state directory.
 ///
 /// # Errors
-/// `file` is given and cannot be read.
+/// `file` cannot be read.
 pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::Result<()> {
     let is_installed = *source == Source::File(CONFIGURATION.into());
     let mut variables = match file {
@@ -59,8 +60,9 @@ pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::
     Ok(())
 }
 
-/// The assignments of an environment file, by the rules of `EnvironmentFile=` in systemd.exec(5): lines that begin
-/// with `#` or `;` and lines without `=` are ignored, single and double quotes group, and a backslash escapes.
+/// Parses the assignments of an environment file, by the rules of `EnvironmentFile=` in
+/// systemd.exec(5): lines that begin with `#` or `;` and lines without `=` are ignored, single and
+/// double quotes group, and a backslash escapes.
 fn parse(text: &str) -> BTreeMap<String, String> {
     let text = text.replace("\\\n", "");
     let lines = text
@@ -73,7 +75,7 @@ fn parse(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A value without its quotes and escapes.
+/// Returns a value without quotes and escapes.
 fn unquoted(value: &str) -> String {
     let mut out = String::new();
     let mut quote = None;

@@ -1,14 +1,14 @@
-//! Hints for a query that found nothing: the names of series that come near those it asks for.
+//! Hints for a query without results: names of series that are similar to those in the query.
 
 use bellwether_core::{METRIC_NAME, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::list;
 
-/// Names that a hint shows at most.
+/// Maximum number of names in a hint.
 const MOST: usize = 5;
 
-/// Why selectors may have found nothing, where `names` are those of all series.
+/// Hints for a query without results; `names` are those of all series.
 pub(super) fn hint<'a>(
     selectors: impl IntoIterator<Item = &'a [LabelMatcher]>,
     names: &[String],
@@ -47,7 +47,7 @@ pub(super) fn hint<'a>(
     Some(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// The names of all series in `history`; none where it cannot be read.
+/// Returns the names of all series in `history`; none if it cannot be read.
 pub(super) fn names(history: &History) -> Option<Vec<String>> {
     let series = list(
         history,
@@ -64,7 +64,7 @@ pub(super) fn names(history: &History) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// The names that contain `name`, then those that differ in few letters.
+/// Returns the names that contain `name`, then those with a small edit distance.
 fn near<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
     let mut ranked: Vec<(usize, &str)> = names
         .iter()

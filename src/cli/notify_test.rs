@@ -12,16 +12,16 @@ use super::Global;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Name of the channel; one that is switched off is tried too.
+    /// Name of the channel; may be disabled.
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     channel: Option<String>,
-    /// Try all channels that are switched on.
+    /// Test all enabled channels.
     #[arg(long)]
     all: bool,
-    /// Also send the end of the sample.
+    /// Send a resolved notification as well.
     #[arg(long)]
     resolve: bool,
-    /// How bad the sample is.
+    /// Severity of the test alert.
     #[arg(long, value_enum, default_value = "info")]
     severity: Level,
 }
@@ -75,10 +75,10 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         let tried = test_send(name, channel, context, severity, options.resolve);
         match runtime.block_on(tried) {
             Ok(tried) => {
-                failed += usize::from(tried.iter().any(|one| one.refused.is_some()));
+                failed += usize::from(tried.iter().any(|result| result.refused.is_some()));
                 tried
                     .iter()
-                    .for_each(|one| println!("{name}: {}", told(one)));
+                    .for_each(|result| println!("{name}: {}", outcome(result)));
             }
             Err(error) => {
                 failed += 1;
@@ -114,24 +114,24 @@ fn choose<'a>(
             names.join(", ")
         };
         match &options.channel {
-            Some(wanted) => bail!("no channel {wanted:?}; declared: {names}"),
-            None => bail!("no channel is switched on; declared: {names}"),
+            Some(wanted) => bail!("no channel {wanted:?}; hint: the channels are {names}"),
+            None => bail!("no channel is enabled; hint: the channels are {names}"),
         }
     }
     Ok(chosen)
 }
 
-fn told(tried: &TestResult) -> String {
+fn outcome(tried: &TestResult) -> String {
     let sample = match tried.status {
         Status::Firing => "firing",
         Status::Resolved => "resolved",
     };
     let took = tried.took.as_millis();
     match &tried.refused {
-        None => format!("{sample} taken in {took} ms"),
+        None => format!("{sample} delivered in {took} ms"),
         Some((message, true)) => {
-            format!("{sample} not taken, may be tried again ({took} ms): {message}")
+            format!("{sample} failed, retryable ({took} ms): {message}")
         }
-        Some((message, false)) => format!("{sample} refused ({took} ms): {message}"),
+        Some((message, false)) => format!("{sample} rejected ({took} ms): {message}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Standard output and standard error of all commands, and the only place that opens them.
 //!
-//! The macros of this file stand in for those of the standard library, which panic where a write
-//! fails: a command that cannot say what it has to say ends with one line and exit status 1.
+//! The macros of this file replace those of the standard library, which panic if a write fails: a
+//! command that cannot write ends with one line and exit status 1.
 
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may")]
 
@@ -35,14 +35,14 @@ pub(super) fn print(text: Arguments<'_>) {
     }
 }
 
-/// Prints what is still held back, or ends the process.
+/// Flushes standard output, or ends the process.
 pub(super) fn flush() {
     if let Err(error) = io::stdout().lock().flush() {
         fail(&error);
     }
 }
 
-/// Prints `text` to standard error. Where that fails there is nobody to tell.
+/// Prints `text` to standard error; a failure to write is ignored.
 pub(super) fn print_error(text: Arguments<'_>) {
     io::stderr().lock().write_fmt(text).ok();
 }
@@ -56,19 +56,19 @@ fn fail(error: &io::Error) -> ! {
     std::process::exit(1)
 }
 
-/// Whether standard output is a terminal.
+/// Returns whether standard output is a terminal.
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Columns of the terminal that standard output is.
+/// Returns the width of the terminal in columns, if standard output is one.
 pub(super) fn columns() -> Option<u16> {
     rustix::termios::tcgetwinsize(io::stdout())
         .ok()
         .map(|size| size.ws_col)
 }
 
-/// Hands standard output, buffered, to `write`.
+/// Passes buffered standard output to `write`.
 pub(super) fn stream<T, E: From<io::Error>>(
     write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
 ) -> Result<T, E> {

@@ -21,34 +21,34 @@ use super::client::Target;
 use super::when::When;
 use super::{Global, nearby, output};
 
-/// How long an answer may take.
+/// Timeout of a query.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Steps of a range that names none.
+/// Number of steps of a range query without `--step`.
 const STEPS: u32 = 250;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The question in PromQL, such as 'avg by (mount_point) (disk_usage_percent)'.
+    /// PromQL query, such as 'avg by (mount_point) (disk_usage_percent)'.
     expr: String,
-    /// Ask for one time: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    /// Time of an instant query: now, -1h, 2026-11-21T10:00:00Z or Unix seconds. Default: now.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to", "step"])]
     at: Option<When>,
-    /// Ask for a range from here on; an hour before its end if only the end is given.
+    /// Start of a range query, written like --at. Default with --to: one hour before it.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<When>,
-    /// End of the range; without it, now.
+    /// End of a range query, written like --at. Default: now.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<When>,
-    /// Time between two values of a range, such as 30s; without it, what gives 250 of them.
+    /// Step of a range query, such as 30s. Default: the range divided by 250.
     #[arg(long, value_parser = step)]
     step: Option<Duration>,
-    /// Form of the answer.
+    /// Output format.
     #[arg(long, default_value = "table")]
     format: Form,
-    /// The same as --format json, as it was written before.
+    /// Same as --format json; kept for compatibility.
     #[arg(long, hide = true, conflicts_with = "format")]
     json: bool,
-    /// Read the history in this folder, which a Bellwether may be writing, instead of asking one.
+    /// Read a history directory, also one in use, instead of sending the query to a server.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file", "insecure", "user"])]
     history: Option<PathBuf>,
     #[command(flatten)]
@@ -57,13 +57,13 @@ pub(super) struct Options {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Form {
-    /// A line per series; of a range its count, ends, mean and extremes.
+    /// One line per series; for a range query with count, first, last, mean, minimum and maximum.
     Table,
-    /// What Prometheus's API answers.
+    /// JSON of Prometheus's API.
     Json,
-    /// A line per value.
+    /// One line per value.
     Csv,
-    /// A drawing of a range, by default of the last hour.
+    /// Chart of a range query, by default of the last hour.
     Chart,
 }
 
@@ -72,7 +72,7 @@ fn step(text: &str) -> Result<Duration, String> {
     step.ok_or_else(|| "no duration; hint: 30s, 5m, 1h30m".to_owned())
 }
 
-/// When it is asked for.
+/// Time or time range of a query.
 #[derive(Clone, Copy)]
 enum Times {
     At(UnixMillis),
@@ -156,7 +156,7 @@ impl Options {
     }
 }
 
-/// Asks a running Bellwether, or a Prometheus; gives the text of its answer.
+/// Sends the query to a server and returns the body of the response.
 fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<String> {
     let seconds = |at: UnixMillis| format!("{:.3}", at.0 as f64 / 1000.0);
     let mut parameters = form_urlencoded::Serializer::new(String::new());
@@ -185,7 +185,7 @@ fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<St
     Ok(answer.body)
 }
 
-/// A hint for a query that found no series; none where the names of the series cannot be had.
+/// Returns a hint for a query without results, if the names of series can be read.
 fn nothing_found(global: &Global, options: &Options) -> Option<String> {
     let selectors = bellwether_promql::parse(&options.expr).ok()?.selectors();
     let names = match &options.history {
@@ -202,7 +202,7 @@ fn nothing_found(global: &Global, options: &Options) -> Option<String> {
     nearby::hint(selectors.iter().map(|selector| &*selector.matchers), &names)
 }
 
-/// Asks the history in a folder.
+/// Runs the query on a history directory.
 fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<Answer> {
     if !folder.is_dir() {
         bail!(
@@ -225,7 +225,7 @@ fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<A
     })
 }
 
-/// Whether the answer goes to a terminal.
+/// Returns whether the output goes to a terminal.
 fn to_terminal() -> bool {
     output::is_terminal()
 }
@@ -279,7 +279,7 @@ mod tests {
                 "{arguments}"
             );
         }
-        for (arguments, told) in [
+        for (arguments, message) in [
             ("up --from now --to -1h", "--from is after --to"),
             ("up --at now --format chart", "one time cannot be drawn"),
             ("up --at now --from -1h", "cannot be used with"),
@@ -287,7 +287,7 @@ mod tests {
             ("up --history x --url y", "cannot be used with"),
         ] {
             let error = times(arguments).err().unwrap();
-            assert!(error.contains(told), "{arguments}: {error}");
+            assert!(error.contains(message), "{arguments}: {error}");
         }
     }
 }

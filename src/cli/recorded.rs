@@ -1,4 +1,4 @@
-//! The history that a command reads or writes, and how it shows that it is at work.
+//! The history directory of a command, and its progress bar.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,30 +11,30 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Global, process_environment};
 use crate::config;
 
-/// Which history.
+/// Selection of a history directory.
 #[derive(Args)]
 pub(super) struct Folder {
-    /// Folder of the history; without it, that of the declaration.
+    /// History directory. Default: that of the configuration.
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
 }
 
 impl Folder {
-    /// Whether it is the one of the configuration.
+    /// Returns whether no directory was given, so that the configuration's is used.
     pub(super) fn is_default(&self) -> bool {
         self.history.is_none()
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub(super) fn path(&self, global: &Global) -> anyhow::Result<PathBuf> {
         if let Some(folder) = &self.history {
             return Ok(folder.clone());
         }
         config::history_folder(&global.plan()?.root, &process_environment)
-            .context("the declaration keeps no history on disk; hint: --history DIR")
+            .context("the configuration has no history on disk; hint: --history DIR")
     }
 
-    /// Opens it for reading; a running Bellwether is not disturbed.
+    /// Opens it read-only; a running Bellwether is not affected.
     pub(super) fn open(&self, global: &Global) -> anyhow::Result<History> {
         let folder = self.path(global)?;
         let (history, recovery) = History::open_read_only(&folder);
@@ -45,7 +45,8 @@ impl Folder {
     }
 }
 
-/// Gives the files that root made in `folder` to the folder's owner: the service could not read them.
+/// Gives files that root created in `folder` to the owner of the directory: the service could not
+/// read them otherwise.
 pub(super) fn give_to_owner(folder: &Path) -> std::io::Result<()> {
     let owner = std::fs::metadata(folder)?;
     if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
@@ -60,7 +61,7 @@ pub(super) fn give_to_owner(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A bar on standard error, where that is a terminal.
+/// Returns a progress bar on standard error, if that is a terminal.
 pub(super) fn bar(length: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     match ProgressStyle::with_template(template) {

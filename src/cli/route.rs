@@ -15,12 +15,12 @@ use super::when::When;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Labels of the alert: '{alertname="disk_full", severity="critical", mount_point="/data"}'. The
-    /// severity may be any word; without one it is that of an alert which has none. One by one, as in
-    /// alertname=disk_full, does as well.
+    /// Labels of the alert: '{alertname="disk_full", severity="critical", mount_point="/data"}', or
+    /// one argument per label: alertname=disk_full. The severity may be any word. Default severity:
+    /// that of an alert without one.
     #[arg(required = true, value_name = "LABELS")]
     labels: Vec<String>,
-    /// At which time; now if it is not said.
+    /// Time for mute times and maintenance. Default: now.
     #[arg(long, allow_hyphen_values = true)]
     at: Option<When>,
     #[command(flatten)]
@@ -32,21 +32,21 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let now = Clock::start().now().wall;
     let at = options.at.map_or(now, |at| at.at(now));
     let alert = alert(&options.labels)?;
-    let ways: Vec<Value> = plan
+    let routes: Vec<Value> = plan
         .routing
         .ways(&alert, at)
         .iter()
         .map(route_match_view)
         .collect();
     if options.form.is_json() {
-        println!("{:#}", Value::Array(ways));
+        println!("{:#}", Value::Array(routes));
     } else {
-        ways.iter().for_each(|way| print!("{}", screen(way)));
+        routes.iter().for_each(|route| print!("{}", screen(route)));
     }
     Ok(())
 }
 
-/// An alert with labels as they are given.
+/// Returns an alert with the given labels.
 fn alert(texts: &[String]) -> anyhow::Result<Alert> {
     let mut labels = Labels::new();
     for text in texts {
@@ -65,9 +65,9 @@ fn alert(texts: &[String]) -> anyhow::Result<Alert> {
     Ok(Alert::firing(&rule, severity, labels))
 }
 
-/// When a group is told of: `first after 30s, then at most every 5m`.
-fn timing(way: &Value) -> String {
-    let (wait, interval) = (text(&way["groupWait"]), text(&way["groupInterval"]));
+/// Formats the timing of a group: `first after 30s, then at most every 5m`.
+fn timing(route: &Value) -> String {
+    let (wait, interval) = (text(&route["groupWait"]), text(&route["groupInterval"]));
     let first = if wait == "0s" {
         "at once".to_owned()
     } else {
@@ -79,42 +79,42 @@ fn timing(way: &Value) -> String {
     }
 }
 
-/// One way in lines.
-pub(super) fn screen(way: &Value) -> String {
+/// Formats one matching route.
+pub(super) fn screen(route: &Value) -> String {
     let names = |all: &Value| list(all).iter().map(text).collect::<Vec<_>>().join(", ");
-    let receiver = match text(&way["receiver"]) {
+    let receiver = match text(&route["receiver"]) {
         none if none.is_empty() => "all channels".into(),
         named => named,
     };
-    let channels = match names(&way["channels"]) {
-        none if none.is_empty() => "nobody".into(),
+    let channels = match names(&route["channels"]) {
+        none if none.is_empty() => "no channels".into(),
         some => some,
     };
     let mut out = format!(
         "{} {} -> {receiver}: {channels}\n",
-        text(&way["route"]),
-        text(&way["matchers"])
+        text(&route["route"]),
+        text(&route["matchers"])
     );
-    let repeat = &way["repeatInterval"];
+    let repeat = &route["repeatInterval"];
     let repeat = match repeat.is_null() {
         true => "not repeated".into(),
-        false => format!("told again after {}", text(repeat)),
+        false => format!("repeated after {}", text(repeat)),
     };
-    let group = labels(&way["group"]);
+    let group = labels(&route["group"]);
     let group = if group.is_empty() { "{}" } else { &group };
-    out += &format!("  group {group}: {}; {repeat}\n", timing(way));
-    if !way["fallback"].is_null() {
-        out += &format!("  if these fail: {}\n", text(&way["fallback"]));
+    out += &format!("  group {group}: {}; {repeat}\n", timing(route));
+    if !route["fallback"].is_null() {
+        out += &format!("  if these fail: {}\n", text(&route["fallback"]));
     }
-    for step in list(&way["escalation"]) {
+    for step in list(&route["escalation"]) {
         out += &format!(
             "  not acknowledged after {}: {}\n",
             text(&step["after"]),
             text(&step["receiver"])
         );
     }
-    if !way["heldBy"].is_null() {
-        out += &format!("  held back: {}\n", text(&way["heldBy"]));
+    if !route["mutedBy"].is_null() {
+        out += &format!("  muted: {}\n", text(&route["mutedBy"]));
     }
     out
 }

@@ -1,4 +1,4 @@
-//! `bellwether rules`: the rules of a declaration, or of rule files of Prometheus, in either form.
+//! `bellwether rules`: rules of the configuration or of Prometheus rule files, in either format.
 
 use std::path::PathBuf;
 
@@ -13,20 +13,20 @@ use crate::config::{self, Plan};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Rule files of Prometheus to read instead of the declaration's rules.
+    /// Prometheus rule files to read instead of the rules of the configuration.
     files: Vec<PathBuf>,
-    /// The form in which they are printed.
+    /// Output format.
     #[arg(long, value_enum, default_value = "bellwether")]
     format: Format,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
-    /// As in a declaration.
+    /// YAML of the configuration.
     Bellwether,
-    /// As a rule file of Prometheus.
+    /// Prometheus rule file.
     Prometheus,
-    /// As JSON, with every default.
+    /// JSON with all defaults.
     Json,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The rules of `files`, over the metrics of the declaration; what is odd goes to the terminal.
+/// Returns the rules of `files`, compiled for the configured metrics; prints warnings.
 fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
     let read = |path: &PathBuf| {
         let text = config::read(path).map_err(|(message, _)| anyhow!(message));
@@ -104,7 +104,7 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
     }
 }
 
-/// Takes the labels out that a declaration must not set.
+/// Removes labels that a configuration must not set.
 fn reserved(rule: &mut RuleSettings) -> Vec<Diagnostic> {
     let take = |name: &str| {
         rule.add_labels
@@ -116,10 +116,12 @@ fn reserved(rule: &mut RuleSettings) -> Vec<Diagnostic> {
         .filter_map(take)
         .collect();
     taken.retain(|(_, value)| !value.value.is_empty());
-    let told = |(name, value): (String, bellwether_schema::Spanned<String>)| Diagnostic {
-        message: format!("the label {name}={:?} is not kept", value.value),
-        hint: Some("a declaration has one rule of a name, and four severities".into()),
+    let diagnostic = |(name, value): (String, bellwether_schema::Spanned<String>)| Diagnostic {
+        message: format!("the label {name}={:?} is dropped", value.value),
+        hint: Some(
+            "rule names are unique in a configuration, and there are four severities".into(),
+        ),
         at: value.at,
     };
-    taken.into_iter().map(told).collect()
+    taken.into_iter().map(diagnostic).collect()
 }

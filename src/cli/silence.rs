@@ -1,4 +1,4 @@
-//! `bellwether silence`: who is not told of what, for how long.
+//! `bellwether silence`: adds, lists and expires silences.
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -15,19 +15,19 @@ pub(super) struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Silence the alerts that matchers accept.
+    /// Add a silence for the alerts that all matchers match.
     Add(Box<Add>),
-    /// Show the silences; those that ended with --all.
+    /// List the pending and active silences.
     List {
-        /// Also those that ended.
+        /// List expired silences as well.
         #[arg(long)]
         all: bool,
         #[command(flatten)]
         asking: Asking,
     },
-    /// End a silence now.
+    /// Expire a silence now.
     Expire {
-        /// Its identity, as `list` shows it.
+        /// Id of the silence, as `list` shows it.
         id: String,
         #[command(flatten)]
         asking: Asking,
@@ -36,56 +36,59 @@ enum Command {
 
 #[derive(Args)]
 struct Add {
-    /// Which alerts: '{alertname="disk_full", mount_point=~"/data.*"}'; of several all must accept. One by
-    /// one, as in alertname=disk_full, does as well.
+    /// Matchers, all of which an alert must match: '{alertname="disk_full",
+    /// mount_point=~"/data.*"}', or one argument per matcher: alertname=disk_full.
     #[arg(required = true)]
     matchers: Vec<String>,
-    /// For how long; one that recurs may be without.
+    /// Duration of the silence, such as 2h; optional for a recurring silence.
     #[arg(long = "for", value_name = "DURATION", required_unless_present_any = ["until", "during", "weekdays", "hours"])]
     duration: Option<String>,
-    /// Until when (2026-12-24, 2026-12-24T18:00 or RFC 3339), in place of --for.
+    /// End of the silence, instead of --for: 2026-12-24, 2026-12-24T18:00 or RFC 3339.
     #[arg(long, value_name = "TIME", conflicts_with = "duration")]
     until: Option<String>,
-    /// From when, written like --until; now if it is not said.
+    /// Start of the silence, written like --until. Default: now.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     #[command(flatten)]
     recurs: Recurs,
-    /// Who silences; the user of this shell if it is not said.
+    /// Author of the silence. Default: the current user.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
-    /// What for.
+    /// Comment, such as the reason.
     #[arg(long, default_value = "")]
     comment: String,
     #[command(flatten)]
     asking: Asking,
 }
 
-/// When it comes again: while one of the time intervals holds, or the weekdays and hours do.
+/// Recurrence of a silence: during time intervals, or on weekdays and hours.
 #[derive(Args)]
 struct Recurs {
-    /// Only while this time interval of the declaration holds; may be given several times.
+    /// Silence only during this time interval of the configuration; repeatable.
     #[arg(long, value_name = "NAME")]
     during: Vec<String>,
-    /// Only on these days: monday:friday, or saturday; may be given several times.
+    /// Silence only on these days: monday:friday, or saturday; repeatable.
     #[arg(long, value_name = "DAYS")]
     weekdays: Vec<String>,
-    /// Only in these hours: 01:00-05:00; may be given several times, over midnight as two.
+    /// Silence only in these hours: 01:00-05:00; repeatable. A range over midnight is written as
+    /// two.
     #[arg(long, value_name = "HOURS", value_parser = hours)]
     hours: Vec<(String, String)>,
-    /// Whose clocks count: Europe/Berlin, or Local for those of the agent's host; UTC if it is not
-    /// said.
+    /// Time zone of --weekdays and --hours: Europe/Berlin, or Local for that of the agent's host.
+    /// Default: UTC.
     #[arg(long, value_name = "ZONE")]
     location: Option<String>,
 }
 
 fn hours(text: &str) -> Result<(String, String), String> {
-    let (from, to) = text.split_once('-').ok_or("no hours; hint: 01:00-05:00")?;
+    let (from, to) = text
+        .split_once('-')
+        .ok_or("not a range of hours; hint: 01:00-05:00")?;
     Ok((from.to_owned(), to.to_owned()))
 }
 
 impl Add {
-    /// What is asked of the API.
+    /// Returns the body of the API request.
     fn body(&self) -> Value {
         let Recurs {
             during,
@@ -122,7 +125,7 @@ impl Add {
 
 const PATH: &str = "/api/v1/silences";
 
-/// The user of this shell; behind sudo, the one who called it.
+/// Returns the name of the current user; under sudo that of the user who called it.
 pub(super) fn user() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
     let variables = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(named);
@@ -133,7 +136,7 @@ pub(super) fn user() -> String {
     })
 }
 
-/// The name of a user in the lines of passwd(5).
+/// Finds the name of a user in the lines of passwd(5).
 fn name_of(id: u32, users: &str) -> Option<String> {
     let id = id.to_string();
     let mut users = users
@@ -146,11 +149,11 @@ fn name_of(id: u32, users: &str) -> Option<String> {
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     match &options.command {
         Command::Add(add) => {
-            let made = add
+            let added = add
                 .asking
                 .change(global, Method::POST, PATH, Some(&add.body()))?;
             add.asking
-                .show(&made, |made| format!("{}\n", text(&made["id"])));
+                .show(&added, |added| format!("{}\n", text(&added["id"])));
         }
         Command::List { all, asking } => {
             let data = asking.ask(global, PATH, &[])?;
@@ -198,7 +201,7 @@ fn screen(data: &Value, all: bool) -> String {
     out
 }
 
-/// When a silence comes again, in words; nothing where it is all the time.
+/// Formats the recurrence of a silence; empty if it does not recur.
 fn recurs(silence: &Value) -> Vec<String> {
     let each = |list: &[Value], one: fn(&Value) -> String| {
         list.iter().map(one).collect::<Vec<_>>().join(" and ")

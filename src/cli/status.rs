@@ -1,4 +1,4 @@
-//! `bellwether status`: how a running Bellwether fares, on one screen.
+//! `bellwether status`: health of a running Bellwether on one screen.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::alerts::screen::name;
 use super::asking::{Form, data, printable, text};
 use super::client::Target;
 
-/// The Bellwether to ask, and the form of the answer.
+/// Target of the command and output format.
 #[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The whole screen.
+/// Formats the whole screen.
 fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     let mut out = format!(
         "bellwether {}  {}  up {} s  {} series  {} rules\n{}\ncollectors\n",
@@ -56,7 +56,7 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
                 )
             }
             None => match collector["error"].as_str() {
-                Some(error) => format!("not seen yet, and not missed: {error}"),
+                Some(error) => format!("not seen yet (not a failure): {error}"),
                 None => "has not run yet".to_owned(),
             },
         };
@@ -104,23 +104,22 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     out
 }
 
-/// Where what must survive a restart is kept, and what is wrong with that; nothing where it is not
-/// told.
+/// Formats the state directory and its error; empty if the agent does not report it.
 fn state(state: &Value) -> String {
     if state.is_null() {
         return String::new();
     }
     let mut line = format!(
         "\nstate\n  {}",
-        state["folder"].as_str().unwrap_or("in memory")
+        state["directory"].as_str().unwrap_or("in memory")
     );
-    if let Some(problem) = state["problem"].as_str() {
+    if let Some(problem) = state["error"].as_str() {
         line += &format!("  DEGRADED {problem}");
     }
     line + "\n"
 }
 
-/// The configuration in effect, and why the last reload failed if it did.
+/// Formats the active config, and the error of the last reload.
 fn configuration(health: &Value) -> String {
     let configuration = &health["configuration"];
     let mut out = format!(
@@ -132,7 +131,7 @@ fn configuration(health: &Value) -> String {
     let reload = &health["lastReload"];
     if let Some(error) = reload["error"].as_str() {
         let at = text(&reload["at"]);
-        out += &format!("reload at {at} FAILED, this configuration stays:\n");
+        out += &format!("reload at {at} FAILED, the active config is unchanged:\n");
         error
             .lines()
             .for_each(|line| out += &format!("  {}\n", printable(line)));
@@ -140,12 +139,12 @@ fn configuration(health: &Value) -> String {
     out
 }
 
-/// What there is of the past, and what is wrong with it.
+/// Formats the size of history and its error.
 fn history(history: &Value) -> String {
     if history.is_null() {
-        return "  none is kept\n".to_owned();
+        return "  disabled\n".to_owned();
     }
-    let mut line = match history["folder"].as_str() {
+    let mut line = match history["directory"].as_str() {
         Some(folder) => format!("  {folder}  {} bytes", text(&history["bytes"])),
         None => "  in memory".to_owned(),
     };
@@ -155,30 +154,30 @@ fn history(history: &Value) -> String {
         text(&history["oldest"])
     );
     line += &damaged(&history["damaged"], "pieces");
-    if let Some(problem) = history["problem"].as_str() {
+    if let Some(problem) = history["error"].as_str() {
         line += &format!("  DEGRADED {}", printable(problem));
     }
     line + "\n"
 }
 
-/// Where what became of alerts is kept, and what is wrong with that; nothing where it is not kept.
+/// Formats the size of the alert history and its error; empty if it is disabled.
 fn alert_history(history: &Value) -> String {
     if history.is_null() {
         return String::new();
     }
-    let folder = history["folder"].as_str().unwrap_or("in memory");
+    let folder = history["directory"].as_str().unwrap_or("in memory");
     let mut line = format!(
         "\nalert history\n  {folder}  {} bytes",
         text(&history["bytes"])
     );
     line += &damaged(&history["damaged"], "records");
-    if let Some(problem) = history["problem"].as_str() {
+    if let Some(problem) = history["error"].as_str() {
         line += &format!("  DEGRADED {}", printable(problem));
     }
     line + "\n"
 }
 
-/// How much was found damaged or missing since the start; nothing where all is whole.
+/// Formats the number of damaged or missing pieces since the start; empty if there are none.
 fn damaged(count: &Value, what: &str) -> String {
     match count.as_u64() {
         None | Some(0) => String::new(),
@@ -186,7 +185,7 @@ fn damaged(count: &Value, what: &str) -> String {
     }
 }
 
-/// One line per destination of remote write; nothing where there is none.
+/// Formats one line per remote write destination; empty without any.
 fn remote_write(destinations: &Value) -> String {
     let Some(destinations) = destinations.as_array().filter(|all| !all.is_empty()) else {
         return String::new();
@@ -194,7 +193,7 @@ fn remote_write(destinations: &Value) -> String {
     let mut out = "\nremote write\n".to_owned();
     for destination in destinations {
         out += &format!(
-            "  {:<14} {} sent, {} lost, {} bytes wait",
+            "  {:<14} {} sent, {} lost, {} bytes pending",
             text(&destination["name"]),
             text(&destination["sent"]),
             text(&destination["lost"]),
@@ -224,14 +223,14 @@ mod tests {
                     "error": "refused", "lastDurationSeconds": 0.0015},
                     "own": {"success": null, "error": null, "lastDurationSeconds": 0},
                     "statsd": {"success": null, "error": "no answer", "lastDurationSeconds": 0}},
-                    "history": {"folder": "/h", "series": 7, "bytes": 99, "oldest": "2026-11-21",
-                    "damaged": 3, "problem": "no space left"},
+                    "history": {"directory": "/h", "series": 7, "bytes": 99, "oldest": "2026-11-21",
+                    "damaged": 3, "error": "no space left"},
                     "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
                     "lastError": "refused"}],
                     "configuration": {"source": "/b.yaml", "checksum": "00c0ffee", "loadedAt": "2026-11-21"},
                     "lastReload": {"at": "2026-11-22", "success": false, "error": "b.yaml:1:2: a\n  hint: b"},
-                    "alertHistory": {"folder": "/a", "bytes": 7, "problem": null},
-                    "state": {"folder": "/s", "problem": "it is another's"},
+                    "alertHistory": {"directory": "/a", "bytes": 7, "error": null},
+                    "state": {"directory": "/s", "error": "it is another's"},
                     "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0, "deadLetters": 0},
                     {"name": "pager", "sent": 1, "queued": 0, "dropped": 2, "deadLetters": 2}]}),
             &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
@@ -241,15 +240,15 @@ mod tests {
             screen,
             "bellwether 1  healthy  up 3 s  7 series  2 rules\n\
              configuration /b.yaml  hash 00c0ffee  loaded 2026-11-21\n\
-             reload at 2026-11-22 FAILED, this configuration stays:\n  b.yaml:1:2: a\n    hint: b\n\n\
+             reload at 2026-11-22 FAILED, the active config is unchanged:\n  b.yaml:1:2: a\n    hint: b\n\n\
              collectors\n  \
              neo4j               1.50 ms  FAILED connect: refused\n  \
              own                 0.00 ms  has not run yet\n  \
-             statsd              0.00 ms  not seen yet, and not missed: no answer\n\nstate\n  /s  DEGRADED it is another's\n\nhistory\n  \
+             statsd              0.00 ms  not seen yet (not a failure): no answer\n\nstate\n  /s  DEGRADED it is another's\n\nhistory\n  \
              /h  99 bytes  7 series  since 2026-11-21  3 pieces damaged or missing, see the log  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
              log            1 sent, 0 queued, 0 dropped\n  \
              pager          1 sent, 0 queued, 2 dropped, 2 dead letters\n\nremote write\n  \
-             mimir          5 sent, 0 lost, 9 bytes wait  FAILED refused\n\nalerts\n  \
+             mimir          5 sent, 0 lost, 9 bytes pending  FAILED refused\n\nalerts\n  \
              firing   critical  disk{mount_point=\"/\"}  full\n"
         );
     }

@@ -1,5 +1,5 @@
-//! `bellwether test`: unit tests of rules. Exit status: 0 all pass, 1 one fails, 2 one cannot be
-//! run.
+//! `bellwether test`: unit tests of rules. Exit status: 0 if all pass, 1 if one fails, 2 if one
+//! cannot be run.
 
 mod junit;
 mod named;
@@ -16,40 +16,40 @@ use clap::Args;
 use regex::Regex;
 
 use crate::config;
-use crate::ruletest::{self, Failure, Line, Subject, Verdict};
+use crate::ruletest::{self, Failure, Line, RulesUnderTest, TestResult};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Files of tests, as `promtool test rules` takes them.
+    /// Test files, in the format of `promtool test rules` with extensions.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Only tests whose name this matches.
+    /// Run only tests whose name matches this regular expression.
     #[arg(long, value_name = "REGEX")]
     run: Option<Regex>,
-    /// Also write the result as JUnit XML.
+    /// File to write the results to as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
 
-/// What became of one file.
+/// Results of one test file.
 struct Tested {
     file: PathBuf,
-    /// Its tests, and how long each took; or why none could be run.
-    verdicts: Result<Vec<(Verdict, Duration)>, String>,
-    /// What is odd about its rules.
+    /// Tests with their durations, or the error because of which none could be run.
+    results: Result<Vec<(TestResult, Duration)>, String>,
+    /// Warnings about the rules.
     warnings: Vec<String>,
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
     let mut all = Vec::new();
     for file in &options.files {
-        let (verdicts, warnings) = match tested(file, options.run.as_ref()) {
-            Ok((verdicts, warnings)) => (Ok(verdicts), warnings),
+        let (results, warnings) = match tested(file, options.run.as_ref()) {
+            Ok((results, warnings)) => (Ok(results), warnings),
             Err(problems) => (Err(problems), Vec::new()),
         };
         let tested = Tested {
             file: file.clone(),
-            verdicts,
+            results,
             warnings,
         };
         print(&tested);
@@ -88,10 +88,10 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     file.finish()
 }
 
-/// Each test with how long it took, and what is odd about the rules.
-type Ran = (Vec<(Verdict, Duration)>, Vec<String>);
+/// Tests with their durations, and warnings about the rules.
+type Ran = (Vec<(TestResult, Duration)>, Vec<String>);
 
-/// The tests of a file, and what is odd about its rules; or why none can be run.
+/// Runs the tests of a file and returns them with the warnings about its rules.
 fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
     let text =
         config::read(file).map_err(|(message, _)| format!("{}: {message}", file.display()))?;
@@ -101,51 +101,52 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
     if !problems.is_empty() {
         return Err(listed(file, &problems.into_sorted()));
     }
-    let subject = Subject::read(&rules, &suite, &config::read_files).map_err(|reports| {
-        reports
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n")
-    })?;
+    let rules_under_test =
+        RulesUnderTest::read(&rules, &suite, &config::read_files).map_err(|reports| {
+            reports
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        })?;
     let clock = Clock::start();
     let numbers = (0..suite.tests.len()).filter(|number| {
         wanted.is_none_or(|regex| {
             regex.is_match(&ruletest::name(&suite.tests[*number].value, *number))
         })
     });
-    let verdicts = numbers.filter_map(|number| {
+    let results = numbers.filter_map(|number| {
         let start = clock.now().mono;
-        let verdict = ruletest::run(&suite, number, &subject)?;
-        Some((verdict, clock.now().mono.since(start)))
+        let result = ruletest::run(&suite, number, &rules_under_test)?;
+        Some((result, clock.now().mono.since(start)))
     });
-    let verdicts = verdicts.collect();
-    Ok((verdicts, subject.warnings))
+    let results = results.collect();
+    Ok((results, rules_under_test.warnings))
 }
 
-/// Diagnostics as `file:line:column: path: message`.
+/// Formats diagnostics as `file:line:column: path: message`.
 fn listed(file: &Path, problems: &[Diagnostic]) -> String {
     let line = |problem: &Diagnostic| problem.told(&file.display());
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Passed and failed tests, and files that could not be run.
+/// Counts passed and failed tests, and files that could not be run.
 fn counts(all: &[Tested]) -> (usize, usize, usize) {
-    let verdicts = || {
+    let results = || {
         all.iter()
-            .flat_map(|tested| tested.verdicts.iter().flatten())
+            .flat_map(|tested| tested.results.iter().flatten())
     };
-    let failed = verdicts()
-        .filter(|(verdict, _)| !verdict.failures.is_empty())
+    let failed = results()
+        .filter(|(result, _)| !result.failures.is_empty())
         .count();
-    let broken = all.iter().filter(|tested| tested.verdicts.is_err()).count();
-    (verdicts().count() - failed, failed, broken)
+    let broken = all.iter().filter(|tested| tested.results.is_err()).count();
+    (results().count() - failed, failed, broken)
 }
 
 fn print(tested: &Tested) {
     let file = tested.file.display();
-    let verdicts = match &tested.verdicts {
-        Ok(verdicts) => verdicts,
+    let results = match &tested.results {
+        Ok(results) => results,
         Err(problems) => {
             println!("BAD  {file}");
             eprintln!("{problems}");
@@ -155,26 +156,26 @@ fn print(tested: &Tested) {
     for warning in &tested.warnings {
         println!("warning: {warning}");
     }
-    for (verdict, _) in verdicts {
-        let word = if verdict.failures.is_empty() {
+    for (result, _) in results {
+        let word = if result.failures.is_empty() {
             "ok  "
         } else {
             "FAIL"
         };
-        println!("{word} {file}: {}", verdict.name);
-        for warning in &verdict.warnings {
+        println!("{word} {file}: {}", result.name);
+        for warning in &result.warnings {
             println!(
                 "  warning: {}",
                 differences(&tested.file, warning).trim_start()
             );
         }
-        for failure in &verdict.failures {
+        for failure in &result.failures {
             println!("{}", differences(&tested.file, failure));
         }
     }
 }
 
-/// A failure in lines: where, what, and how it differs.
+/// Formats a failure: location, title and differences.
 fn differences(file: &Path, failure: &Failure) -> String {
     let pos = failure.at.pos;
     let mut text = format!(
@@ -185,12 +186,12 @@ fn differences(file: &Path, failure: &Failure) -> String {
         failure.title
     );
     for line in &failure.lines {
-        let (mark, told) = match line {
-            Line::Expected(told) => ("- expected", told),
-            Line::Got(told) => ("+ got     ", told),
-            Line::Note(told) => ("   ", told),
+        let (mark, content) = match line {
+            Line::Expected(content) => ("- expected", content),
+            Line::Got(content) => ("+ got     ", content),
+            Line::Note(content) => ("   ", content),
         };
-        text += &format!("\n    {mark} {told}");
+        text += &format!("\n    {mark} {content}");
     }
     text
 }

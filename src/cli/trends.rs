@@ -1,4 +1,4 @@
-//! `bellwether trends`: where a metric goes.
+//! `bellwether trends`: the trend of a metric.
 
 use bellwether_runtime::Clock;
 use clap::Args;
@@ -10,12 +10,12 @@ use super::when::When;
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// The metric as declared or as on the page, or a selector: cpu_percent{instance="a"}.
+    /// Metric by its configured or exported name, or a selector: cpu_percent{instance="a"}.
     metric: String,
-    /// How far to look back; may be given several times. By default 1h, 24h and 7d.
+    /// Length of a window up to --at; repeatable. Default: 1h, 24h and 7d.
     #[arg(long, value_name = "DURATION")]
     window: Vec<String>,
-    /// Where to end: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
+    /// End of the windows: now, -1h, 2026-11-21T10:00:00Z or Unix seconds.
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     at: When,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A point in time as the API takes it.
+/// Formats a time for the API.
 pub(super) fn seconds(at: When) -> String {
     let wall = at.at(Clock::start().now().wall);
     (wall.0 as f64 / 1000.0).to_string()
@@ -46,7 +46,7 @@ pub(super) fn seconds(at: When) -> String {
 
 fn screen(data: &Value) -> String {
     let heads = [
-        "window", "movement", "change", "chance", "mean", "min", "p50", "p95", "max", "stddev",
+        "window", "movement", "change", "p-value", "mean", "min", "p50", "p95", "max", "stddev",
         "count", "series",
     ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
@@ -57,15 +57,15 @@ fn screen(data: &Value) -> String {
     }
     let of = text(&data["of"]);
     let mut note =
-        "change: along the line over the window; chance: of such a slope without a trend"
+        "change: of the trend line over the window; p-value: probability of such a slope without a trend"
             .to_owned();
     let slight = |window: &Value| {
         list(&window["series"])
             .iter()
-            .any(|one| one["slight"] == true)
+            .any(|series| series["slight"] == true)
     };
     if list(&data["windows"]).iter().any(slight) {
-        note += "\nstable, slightly up or down: no chance, and less than 5 % of its mean";
+        note += "\nstable, slightly up or down: significant, but less than 5 % of the mean";
     }
     format!(
         "{}, by its {of}\n\n{}\n{note}\n",
@@ -96,7 +96,7 @@ fn row(window: &str, series: &Value) -> Vec<String> {
     ]
 }
 
-/// `increasing, degrading`, `stable, slightly up`.
+/// Formats a movement: `increasing, degrading`, `stable, slightly up`.
 fn movement(series: &Value) -> String {
     let movement = text(&series["movement"]);
     let more = match series["verdict"].as_str() {

@@ -1,4 +1,4 @@
-//! Points in time on the command line.
+//! Times on the command line.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-/// A point in time as it was written: `now`, `-1h` (before now), Unix seconds, RFC 3339, or a date
-/// with or without a time, which is UTC.
+/// Time as it was written: `now`, `-1h` (before now), Unix seconds, RFC 3339, or a date with or
+/// without a time, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum When {
-    /// This long before now.
+    /// Duration before now.
     Ago(Duration),
-    /// A fixed point.
+    /// Absolute time.
     At(UnixMillis),
 }
 
 impl When {
-    /// The point in time, where now is `now`.
+    /// Returns the absolute time, given the current time.
     pub(super) fn at(self, now: UnixMillis) -> UnixMillis {
         match self {
             Self::Ago(span) => now.before(span),
@@ -58,7 +58,7 @@ impl FromStr for When {
         });
         at.map(|at| Self::At(UnixMillis(at.as_millisecond())))
             .ok_or_else(|| {
-                "no time; hint: now, -1h, 2026-11-21, 2026-11-21T10:00:00Z or Unix seconds"
+                "not a valid time; hint: now, -1h, 2026-11-21, 2026-11-21T10:00:00Z or Unix seconds"
                     .to_owned()
             })
     }

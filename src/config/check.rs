@@ -1,4 +1,4 @@
-//! Settings to a plan: what no room can see alone, and every room's own checks.
+//! Settings to a plan: the checks of all crates, and those that no crate can do alone.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,19 +27,19 @@ use super::sections::{CollectorName, Root};
 /// An application metric and its id.
 type Application = (MetricId, bellwether_recorder::Declared);
 
-/// Everything the app needs to run one declaration.
+/// Everything that the app needs to run a configuration.
 pub struct Plan {
-    /// The settings it was made from.
+    /// Settings of the plan.
     pub root: Root,
     /// CRC-32 of the configuration file's text.
     pub checksum: u32,
     /// All metrics; a [`MetricId`] is an index into it.
     pub metrics: Arc<[MetricDef]>,
-    /// Labels that every series on the page carries.
+    /// Labels of every exported series.
     pub default_labels: Labels,
-    /// How often the collectors run.
+    /// Interval of the collectors.
     pub interval: Duration,
-    /// How long one run may take.
+    /// Timeout of one collection.
     pub deadline: Duration,
     /// Host metrics, where that collector is enabled.
     pub system: Option<Vec<(MetricId, system::Declared)>>,
@@ -49,27 +49,26 @@ pub struct Plan {
     pub neo4j: Option<(MetricId, neo4j::Plan)>,
     /// The first self-metric.
     pub own: MetricId,
-    /// Rules to judge; empty where alerting is off.
+    /// Rules to evaluate; empty if alerting is disabled.
     pub rules: RuleSet,
-    /// The groups of rules in files of Prometheus.
+    /// Groups of Prometheus rule files.
     pub rule_groups: Vec<RuleGroup>,
-    /// Who speaks in notifications.
+    /// Sender that notifications name.
     pub sender: Sender,
-    /// Who is told of alerts.
+    /// Routes, groups and mute times.
     pub routing: Arc<Routing>,
-    /// What may hold things back.
+    /// Bottlenecks to look for.
     pub bottlenecks: Vec<Bottleneck>,
-    /// What is odd but no error.
+    /// Warnings.
     pub warnings: Vec<Diagnostic>,
-    /// What is wrong with rule files that were left out.
+    /// Problems of rule files that were left out.
     pub left_out: Vec<Diagnostic>,
 }
 
-/// The plan at a start: a rule file that is wrong is left out and costs its own rules only. All
-/// else that is wrong is an error.
+/// Builds the plan at a start: an invalid rule file is left out. Every other problem is an error.
 ///
 /// # Errors
-/// What `load` fails by, and all problems but those of rule files.
+/// Errors of `load`, and every problem outside of rule files.
 pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> Result<Plan, E> {
     let mut left_out: Vec<Diagnostic> = Vec::new();
     loop {
@@ -94,27 +93,25 @@ pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> R
     }
 }
 
-/// A group of rules in a file of Prometheus.
+/// Group of a Prometheus rule file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleGroup {
-    /// Its name.
     pub name: String,
-    /// The file.
     pub file: String,
-    /// How often its rules are evaluated, where it says so.
+    /// Interval of the group, if set.
     pub interval: Option<Duration>,
-    /// Most alerts of one of its rules; zero where that is not limited.
+    /// Maximum number of alerts per rule; zero for no limit.
     pub limit: u32,
-    /// The names of its rules that alert.
+    /// Names of the alerting rules.
     pub rules: Vec<String>,
-    /// The places of those that record: several may record one series.
+    /// Locations of the recording rules: several may record one series.
     pub recordings: Vec<SourceLocation>,
 }
 
-/// Checks what was loaded.
+/// Builds the plan of a loaded configuration.
 ///
 /// # Errors
-/// All problems of the declaration, those of decoding included.
+/// Every problem of the configuration, including those of decoding.
 pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
     let Loaded {
         source,
@@ -147,8 +144,8 @@ pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
     }
 }
 
-/// Gathers the plan part by part. Parts are made even when earlier ones had problems, so that all
-/// of them are found; the result counts only if there were none.
+/// Builds the plan part by part. Parts are built even if earlier ones had problems, so that all
+/// problems are found; the result counts only if there were none.
 struct Checker<'a> {
     root: &'a Root,
     rule_files: &'a [RuleFile],
@@ -156,9 +153,9 @@ struct Checker<'a> {
     problems: &'a mut Diagnostics,
     warnings: Vec<Diagnostic>,
     metrics: Vec<MetricDef>,
-    /// Where each name was declared first.
+    /// Location of the first configuration of each name.
     declared: BTreeMap<String, SourceLocation>,
-    /// The name of this host.
+    /// Host name.
     host: Option<&'a str>,
     rule_groups: Vec<RuleGroup>,
 }
@@ -186,12 +183,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The plan, but for the settings themselves, which may be large.
+    /// Builds the plan without the settings, which may be large.
     fn plan(mut self) -> impl FnOnce(Root, u32) -> Plan + use<> {
         let monitor = &self.root.performance_monitor;
         if monitor.at.pos.line == 0 {
             self.problems
-                .error(&SourceLocation::default(), "nothing is declared")
+                .error(&SourceLocation::default(), "the configuration is empty")
                 .hint("begin with performance_monitor: and see config/bellwether.yaml");
         }
         let interval = self.interval();
@@ -299,7 +296,7 @@ impl<'a> Checker<'a> {
         names.iter().map(|name| name.value).collect()
     }
 
-    /// One name means one metric, whichever section declares it.
+    /// Adds a metric; its name must be unique over all sections.
     fn names(&mut self) {
         let monitor = &self.root.performance_monitor;
         let system = monitor.system_metrics.iter().map(|metric| &metric.name);
@@ -317,14 +314,14 @@ impl<'a> Checker<'a> {
         {
             check_metric_name(name, self.problems);
             if name.starts_with("bellwether_") || name.starts_with("process_") {
-                let message = format!("{:?} is kept for Bellwether's own metrics", name.value);
+                let message = format!("{:?} is reserved for self-metrics", name.value);
                 self.problems
                     .error(&name.at, message)
                     .hint("take a name that begins otherwise");
             }
             match self.declared.get(&name.value) {
                 Some(first) => {
-                    let message = format!("metric {:?} is declared twice", name.value);
+                    let message = format!("metric {:?} is configured twice", name.value);
                     let hint = format!("the first is on line {}", first.pos.line);
                     self.problems.error(&name.at, message).hint(hint);
                 }
@@ -335,9 +332,9 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A histogram `x` also writes `x_bucket`, `x_sum` and `x_count`: no other metric may. A
-    /// counter is `x` and `x_total` in OpenMetrics, however it is declared, and `x_created` is kept
-    /// there for all that count: its parsers refuse the whole page for a clash.
+    /// Checks the names of series: a histogram `x` also writes `x_bucket`, `x_sum` and `x_count`,
+    /// which no other metric may. A counter is `x` and `x_total` in OpenMetrics, and `x_created` is
+    /// reserved there for types that count: parsers reject the whole exposition for a clash.
     fn series_names(&mut self) {
         let mut taken: BTreeMap<String, &MetricDef> = BTreeMap::new();
         for def in &self.metrics {
@@ -368,7 +365,7 @@ impl<'a> Checker<'a> {
                 .find_map(|def| self.declared.get(&*def.name));
             if let Some(at) = declared {
                 let message = format!(
-                    "metrics {:?} and {:?} clash: on the page {series} belongs to both",
+                    "metrics {:?} and {:?} clash: both export the series {series}",
                     other.name, def.name
                 );
                 let hint = format!(
@@ -453,21 +450,21 @@ impl<'a> Checker<'a> {
             .iter()
             .map(|rule| self.not_collected(rule, metrics))
             .collect();
-        let mut judged = Cow::Borrowed(&**all);
+        let mut evaluated = Cow::Borrowed(&**all);
         if missing.iter().any(Option::is_some) {
             let there = all
                 .iter()
                 .zip(&missing)
                 .filter(|(_, missing)| missing.is_none());
-            judged = there.map(|(rule, _)| rule.clone()).collect();
+            evaluated = there.map(|(rule, _)| rule.clone()).collect();
         }
         for (rule, missing) in all.iter().zip(&missing) {
             let Some(missing) = missing else { continue };
             self.warnings.push(Diagnostic {
                 at: rule.place(),
-                message: format!("rule {:?} is not judged", rule.name.value),
+                message: format!("rule {:?} is not evaluated", rule.name.value),
                 hint: Some(format!(
-                    "its metric {missing} is declared but not collected"
+                    "its metric {missing} is configured but not collected"
                 )),
             });
         }
@@ -480,12 +477,12 @@ impl<'a> Checker<'a> {
             .map(|group| rule_group(&imported, group))
             .collect();
         if !imported.rules.is_empty() {
-            judged.to_mut().append(&mut imported.rules);
+            evaluated.to_mut().append(&mut imported.rules);
         }
         let mut recordings = alerting.recording_rules.clone();
         recordings.append(&mut imported.recordings);
         let declared = bellwether_rules::Declared {
-            rules: &judged,
+            rules: &evaluated,
             recordings: &recordings,
             metrics,
             interval: self.root.performance_monitor.collection_interval.0,
@@ -516,8 +513,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A metric that the rule names, that is declared, and that nobody collects: it or its
-    /// collector is switched off, and that must not make the rule an error.
+    /// Returns a metric of the rule that is configured but not collected: it or its collector is
+    /// disabled, which must not make the rule an error.
     fn not_collected(&self, rule: &RuleSettings, metrics: &[MetricDef]) -> Option<String> {
         let metric = rule
             .metric
@@ -543,7 +540,7 @@ impl<'a> Checker<'a> {
         bellwether_notify::check(channels, self.problems);
     }
 
-    /// A rule that every channel finds too mild.
+    /// Warns of a rule whose severities are below the minimum of every channel.
     fn unheard(&mut self, rules: &RuleSet) {
         let channels = &self
             .root
@@ -566,7 +563,7 @@ impl<'a> Checker<'a> {
                 self.warnings.push(Diagnostic {
                     at,
                     message: format!(
-                        "no channel is told of rule {:?}: it is {worst}",
+                        "no channel is notified of rule {:?}: its highest severity is {worst}",
                         &*rule.name
                     ),
                     hint: Some(format!(
@@ -627,8 +624,8 @@ impl<'a> Checker<'a> {
         routing
     }
 
-    /// The labels of every notification: `default_labels`, and where they have no `instance`, this
-    /// host as that.
+    /// Returns the labels of every notification: `default_labels`, with the host name as `instance`
+    /// unless that is set.
     fn sender_labels(&self) -> Labels {
         let mut labels = self
             .root
@@ -662,7 +659,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The folder for what must survive a restart, if there is any.
+/// Returns the state directory, if there is one.
 #[must_use]
 pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
@@ -679,7 +676,7 @@ pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<Path
         .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state/bellwether")))
 }
 
-/// The folder of history, where it is kept in files.
+/// Returns the directory of history, if it is on disk.
 #[must_use]
 pub fn history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
     let settings = root
@@ -689,7 +686,7 @@ pub fn history_folder(root: &Root, environment: Environment<'_>) -> Option<PathB
     settings.folder(state_directory(root, environment).as_deref())
 }
 
-/// The folder of the history of alerts, where one is kept in files.
+/// Returns the directory of the alert history, if it is on disk.
 #[must_use]
 pub fn alert_history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
     let settings = root.alert_history.enabled.then_some(&root.alert_history)?;

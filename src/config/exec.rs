@@ -1,4 +1,4 @@
-//! Who may have programs started: whoever may write the declaration, if that is the administrator.
+//! Permission to start programs: only if nobody but the administrator may write the configuration.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,7 +10,7 @@ use bellwether_schema::Diagnostics;
 use super::load::Source;
 use super::sections::Root;
 
-/// Judges channels of type `exec`, those that are switched off too: `notify-test` starts them.
+/// Checks channels of type `exec`, including disabled ones: `notify-test` starts them.
 pub(super) fn check(root: &Root, source: &Source, problems: &mut Diagnostics) {
     let alerting = &root.performance_monitor.alerting;
     let channels = alerting.notifications.channels.iter();
@@ -29,14 +29,14 @@ pub(super) fn check(root: &Root, source: &Source, problems: &mut Diagnostics) {
             problems
                 .error(
                     at,
-                    format!("a channel of type exec needs a guarded declaration: {reason}"),
+                    format!("a channel of type exec needs a protected configuration: {reason}"),
                 )
                 .hint(format!("chown root {0} && chmod go-w {0}", path.display()));
         }
     }
 }
 
-/// Whether nobody but root and this process's user can say what is in a file.
+/// Returns an error unless only root and this process's user may write a file.
 fn is_guarded(path: &Path) -> Result<(), String> {
     let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
     let ours = rustix::process::geteuid().as_raw();
@@ -58,7 +58,7 @@ mod tests {
     const EXEC: &str = "performance_monitor:\n  alerting:\n    allow_exec: true\n    notifications:\n      \
          channels:\n        - {type: exec, command: [/bin/true], enabled: false}\n";
 
-    fn told(text: &str, mode: u32) -> String {
+    fn problems(text: &str, mode: u32) -> String {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("b.yaml");
         fs::write(&path, text).unwrap();
@@ -72,15 +72,15 @@ mod tests {
 
     #[test]
     fn a_program_needs_leave_and_a_declaration_that_others_cannot_write() {
-        assert_eq!(told(EXEC, 0o640), "");
-        let writable = told(EXEC, 0o660);
+        assert_eq!(problems(EXEC, 0o640), "");
+        let writable = problems(EXEC, 0o660);
         assert!(writable.contains("b.yaml:6:11: "), "{writable}");
         assert!(
             writable.contains("others than its owner may write it"),
             "{writable}"
         );
         assert!(writable.contains("chmod go-w"), "{writable}");
-        let off = told(&EXEC.replace("true", "false"), 0o600);
+        let off = problems(&EXEC.replace("true", "false"), 0o600);
         assert!(
             off.contains("which is not allowed\n  hint: set performance_monitor"),
             "{off}"

@@ -1,4 +1,4 @@
-//! The files beside the declaration that it names.
+//! Files that the configuration names.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -10,7 +10,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::load::{self, Loaded, Source};
 
-/// Reads the files that `loaded` names. What is wrong is noted in it.
+/// Reads the files that `loaded` names; problems are added to it.
 pub fn read_files(loaded: &mut Loaded) {
     let Some(root) = &loaded.root else { return };
     let alerting = &root.performance_monitor.alerting;
@@ -40,7 +40,7 @@ pub fn read_files(loaded: &mut Loaded) {
     read_alertmanager(loaded);
 }
 
-/// Puts what Alertmanager's configuration says beside what is declared.
+/// Adds the contents of an Alertmanager configuration.
 fn read_alertmanager(loaded: &mut Loaded) {
     let Loaded {
         source,
@@ -80,7 +80,7 @@ fn read_alertmanager(loaded: &mut Loaded) {
     warnings.append(&mut read.warnings);
 }
 
-/// The texts of the files that `pattern` stands for; one that is not there is none.
+/// Reads the files that `pattern` matches; no file is no error.
 fn texts(pattern: &Path) -> Result<Vec<(PathBuf, String)>, String> {
     let paths = expanded(pattern).map_err(|error| format!("{}: {error}", pattern.display()))?;
     let there = paths.into_iter().filter(|path| path.exists());
@@ -92,7 +92,7 @@ fn texts(pattern: &Path) -> Result<Vec<(PathBuf, String)>, String> {
         .collect()
 }
 
-/// The texts of the files that `names` stand for.
+/// Reads the files that `names` match.
 fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, String)> {
     let mut texts = Vec::new();
     for (path, at) in named(names, loaded) {
@@ -107,7 +107,7 @@ fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, 
     texts
 }
 
-/// The files that `names` stand for, each once, and where it is named.
+/// Returns the files that `names` match, each once, with the location of the name.
 fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, SourceLocation)> {
     let folder = folder(&loaded.source);
     let mut paths = Vec::new();
@@ -132,12 +132,12 @@ fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, Sourc
 fn no_file(named: &Spanned<PathBuf>) -> Diagnostic {
     Diagnostic {
         at: named.at.clone(),
-        message: format!("no file fits {}", named.value.display()),
+        message: format!("no file matches {}", named.value.display()),
         hint: None,
     }
 }
 
-/// The folder that relative paths begin at.
+/// Returns the directory that relative paths start from.
 fn folder(source: &Source) -> PathBuf {
     match source {
         Source::Embedded => PathBuf::new(),
@@ -145,13 +145,13 @@ fn folder(source: &Source) -> PathBuf {
     }
 }
 
-/// Most files and folders that a pattern may stand for, at each of its steps.
+/// Maximum number of files and directories that a pattern may match at each of its parts.
 const MOST_FITTING: usize = 1000;
 
-/// The files that `pattern` stands for, in order; itself where it is none.
+/// Returns the files that `pattern` matches, sorted; a name without wildcards matches itself.
 ///
 /// # Errors
-/// It is no pattern, or stands for more than [`MOST_FITTING`] files.
+/// The pattern is invalid, or matches more than [`MOST_FITTING`] files.
 pub fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
@@ -161,8 +161,9 @@ pub fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
                 let fit = found.iter().flat_map(|path| fitting(path, &matcher));
                 found = fit.take(MOST_FITTING + 1).collect();
                 if found.len() > MOST_FITTING {
-                    let told = format!("it stands for more than {MOST_FITTING} files or folders");
-                    return Err(io::Error::other(told));
+                    let message =
+                        format!("it matches more than {MOST_FITTING} files and directories");
+                    return Err(io::Error::other(message));
                 }
             }
         }
@@ -188,7 +189,7 @@ fn matcher(component: Component<'_>) -> io::Result<Option<GlobMatcher>> {
         .map_err(io::Error::other)
 }
 
-/// What is in `folder` and fits; a folder that is not there has nothing.
+/// Returns the matching entries of `folder`; none if it does not exist.
 fn fitting(folder: &Path, matcher: &GlobMatcher) -> Vec<PathBuf> {
     let here = if folder.as_os_str().is_empty() {
         Path::new(".")

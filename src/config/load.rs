@@ -1,4 +1,4 @@
-//! A file, or the embedded declaration, to settings or to a report of all that is wrong.
+//! A file, or the embedded configuration, to settings or to a report of all problems.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,13 +15,13 @@ use bellwether_schema::{
 use super::files;
 use super::sections::Root;
 
-/// The declaration that runs where no file is named.
+/// Configuration that runs if no file is named.
 pub const EMBEDDED: &str = include_str!("../../config/bellwether.yaml");
 
-/// Largest file that is read; ten thousand rules are about 3 MB.
+/// Size limit of a configuration file; ten thousand rules are about 3 MB.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Where a declaration comes from.
+/// Source of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// [`EMBEDDED`].
@@ -33,23 +33,23 @@ pub enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Embedded => out.write_str("the embedded declaration"),
+            Self::Embedded => out.write_str("the embedded configuration"),
             Self::File(path) => write!(out, "{}", path.display()),
         }
     }
 }
 
-/// All that is wrong with a declaration: one `file:line:column: path: message` each.
+/// Problems of a configuration: one `file:line:column: path: message` each.
 #[derive(Debug)]
 pub struct Report {
-    /// Whose problems these are.
+    /// Source of the configuration.
     pub source: Source,
-    /// By their place in the file; never empty.
+    /// Problems by location; never empty.
     pub problems: Vec<Diagnostic>,
 }
 
 impl Report {
-    /// One problem that has no place in the file.
+    /// Creates a report with one problem that has no location.
     pub fn whole(source: &Source, message: impl Into<String>, hint: Option<&str>) -> Self {
         let problem = Diagnostic {
             at: SourceLocation::default(),
@@ -75,39 +75,39 @@ impl fmt::Display for Report {
 
 impl std::error::Error for Report {}
 
-/// What decoding found: settings as far as they could be read, and what is wrong with them.
+/// Result of decoding: settings as far as they are valid, and problems.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Where it came from.
+    /// Source of the configuration.
     pub source: Source,
-    /// CRC-32 of its text.
+    /// CRC-32 of the text.
     pub checksum: u32,
-    /// The settings; defaults stand in for what is wrong.
+    /// Settings; defaults replace invalid values.
     pub root: Option<Root>,
-    /// What is wrong.
+    /// Problems.
     pub problems: Diagnostics,
-    /// The rule files of Prometheus that it names.
+    /// Prometheus rule files that it names.
     pub rule_files: Vec<RuleFile>,
-    /// What the files of silences hold that it names.
+    /// Contents of the silence files that it names.
     pub silences: Vec<SilenceSpec>,
-    /// What is odd but no error.
+    /// Warnings.
     pub warnings: Vec<Diagnostic>,
-    /// The name of this host.
+    /// Host name.
     pub host: Option<String>,
 }
 
 impl Loaded {
-    /// Takes the rule files out that `problems` are about, and what is wrong with them.
+    /// Removes the rule files with problems, and returns the problems.
     pub(super) fn leave_out(&mut self, problems: &[Diagnostic]) {
         let of = |file: &str| {
             problems
                 .iter()
-                .any(|one| one.at.file.as_deref() == Some(file))
+                .any(|problem| problem.at.file.as_deref() == Some(file))
         };
         self.rule_files
             .retain(|file| !of(&file.path.display().to_string()));
         self.problems
-            .retain(|one| !one.at.file.as_deref().is_some_and(of));
+            .retain(|problem| !problem.at.file.as_deref().is_some_and(of));
     }
 }
 
@@ -119,7 +119,7 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
     let text = match source {
         Source::Embedded => EMBEDDED.to_owned(),
         Source::File(path) => {
-            let missing = "without --config the embedded declaration runs";
+            let missing = "without --config the embedded configuration is used";
             read_declaration(path).map_err(|(message, hint)| {
                 Report::whole(
                     source,
@@ -134,7 +134,7 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
     Ok(loaded)
 }
 
-/// Decodes `text` as the declaration of `source`. Files that it names are not read.
+/// Decodes `text` as the configuration of `source`, without reading the files that it names.
 #[must_use]
 pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Loaded {
     let mut problems = Diagnostics::default();
@@ -167,15 +167,15 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     }
 }
 
-/// The text of a file that is not too large.
+/// Reads a file within the size limit.
 ///
 /// # Errors
-/// Why it cannot be read, and how to mend that.
+/// The file could not be read, with a hint.
 pub fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
     bellwether_files::read_text(path, MAX_BYTES).map_err(|error| unreadable(&error))
 }
 
-/// The text of the declaration itself, which a shell may also hand over as `<(command)`.
+/// Reads the configuration file, which a shell may also pass as `<(command)`.
 fn read_declaration(path: &Path) -> Result<String, (String, Option<&'static str>)> {
     bellwether_files::read_argument(path, MAX_BYTES).map_err(|error| unreadable(&error))
 }
@@ -192,16 +192,17 @@ fn unreadable(error: &std::io::Error) -> (String, Option<&'static str>) {
     }
 }
 
-/// Variables that stand in where the process's environment lacks them.
+/// Fallbacks for variables that the process's environment lacks.
 static FALLBACK: OnceLock<BTreeMap<String, String>> = OnceLock::new();
 
-/// Puts `variables` behind the process's environment, as those of an environment file; once, before the first load.
+/// Sets fallbacks for the process's environment; must be called at most once, before the first
+/// load.
 pub fn set_fallback_environment(variables: BTreeMap<String, String>) {
     FALLBACK.set(variables).ok();
 }
 
-/// The process's environment, with the fallback variables behind it; `HOSTNAME` falls back to the kernel's host
-/// name, because services have no such variable.
+/// Looks up a variable of the process's environment, then of the fallbacks; `HOSTNAME` falls back
+/// to the kernel's host name, because services have no such variable.
 #[must_use]
 pub fn process_environment(name: &str) -> Option<OsString> {
     let fallback = || FALLBACK.get()?.get(name).map(OsString::from);

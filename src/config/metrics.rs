@@ -1,5 +1,4 @@
-//! The table of all metrics that can be declared or are always there, generated from the
-//! catalogues themselves.
+//! The table of all metrics, generated from the catalogues.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use super::load::EMBEDDED;
 use super::sections::Root;
 
-/// Markdown: one heading and one table for each collector.
+/// Returns Markdown with one heading and one table per collector.
 #[must_use]
 pub fn metrics() -> String {
     let mut out = String::from(
@@ -23,7 +22,7 @@ pub fn metrics() -> String {
     heading(
         &mut out,
         "Host",
-        "Figures of `system_metrics`. A total declared as `type: gauge` is its rate per second.",
+        "Metrics of `system_metrics`. A total configured as `type: gauge` is its rate per second.",
     );
     for source in system::CATALOGUE {
         let nature = match source.nature {
@@ -41,7 +40,7 @@ pub fn metrics() -> String {
     heading(
         &mut out,
         "Applications",
-        "What the shipped declaration takes; declare your own in `application_metrics`.",
+        "Metrics of the shipped configuration; configure your own in `application_metrics`.",
     );
     for (name, kind, labels, help) in shipped_application_metrics() {
         row(
@@ -101,7 +100,7 @@ fn row<'a>(
 
 fn shipped_application_metrics() -> Vec<(String, Kind, Vec<String>, String)> {
     let mut problems = Diagnostics::default();
-    // The tables describe the shipped file as it stands, not this process's environment.
+    // The tables describe the shipped file, not this process's environment.
     let root = parse(EMBEDDED)
         .ok()
         .and_then(|node| Root::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)));

@@ -1,5 +1,5 @@
-//! What lies outside of the declaration and is named in it: files, certificates, programs. Looked at
-//! by `check`, which so finds what would keep `run` from starting or from sending later.
+//! Files, certificates and programs that the configuration names. `check` tests them to find what
+//! would keep `run` from starting or from sending later.
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +18,8 @@ use serde_yaml::{Mapping, Value};
 use super::check::Plan;
 use crate::logging;
 
-/// All that is wrong with what the enabled parts of `plan` name. Reads files; touches no network
-/// and writes nothing.
+/// Returns the problems of everything that the enabled parts of `plan` name. Reads files; uses no
+/// network and writes nothing.
 #[must_use]
 pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
     let mut problems = Diagnostics::default();
@@ -64,8 +64,8 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
     problems.into_sorted()
 }
 
-/// Checks the files that `settings`, which stand at `at`, name by a key that ends in `_file`;
-/// whether all are good.
+/// Checks the files in settings whose key ends in `_file`; `at` is the location of `settings`.
+/// Returns whether all are valid.
 fn check_files(settings: &impl Serialize, at: &SourceLocation, problems: &mut Diagnostics) -> bool {
     let before = problems.len();
     if let Ok(value) = serde_yaml::to_value(settings) {
@@ -101,7 +101,7 @@ fn check_value(value: &Value, at: &SourceLocation, problems: &mut Diagnostics) {
 const HINT: &str =
     "name a file that this user may read; a relative path begins at the working directory";
 
-/// Checks one file of the kind that its key says.
+/// Checks a file by the kind that its key implies.
 fn check_file(key: &str, path: &Path, beside: &Mapping) -> Result<(), String> {
     let content = files::read(path, files::SMALL).map_err(|error| error.to_string())?;
     match key {
@@ -140,9 +140,9 @@ fn check_authorities(pem: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the key at `path`, where it reads, is that of the first certificate.
+/// Returns whether the key at `path` belongs to the first certificate.
 fn check_pair(chain: Vec<CertificateDer<'static>>, path: &Path) -> Result<(), String> {
-    // What is wrong with the key alone is told of its own key.
+    // A problem of the key alone is reported for the setting of the key.
     let Ok(pem) = files::read(path, files::SMALL) else {
         return Ok(());
     };

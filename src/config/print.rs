@@ -1,4 +1,4 @@
-//! The effective declaration as YAML: defaults and environment filled in, secrets as `<secret>`.
+//! The effective configuration as YAML: defaults and environment filled in, secrets as `<secret>`.
 
 use bellwether_rules::{RecordingSettings, RuleSettings};
 use bellwether_schema::{Decode, Shape, blank};
@@ -7,10 +7,10 @@ use serde_yaml::Value;
 
 use super::sections::Root;
 
-/// Prints `root`. What was not said and has no default is left out.
+/// Prints `root`. Absent settings without a default are omitted.
 ///
 /// # Errors
-/// None that a decoded declaration can cause.
+/// None for a decoded configuration.
 pub fn print(root: &Root) -> Result<String, serde_yaml::Error> {
     let mut value = serde_yaml::to_value(root)?;
     prune(&mut value);
@@ -19,10 +19,10 @@ pub fn print(root: &Root) -> Result<String, serde_yaml::Error> {
     serde_yaml::to_string(&value)
 }
 
-/// Prints rules as a declaration has them, without what is the default.
+/// Prints rules in the format of the configuration, without defaults.
 ///
 /// # Errors
-/// None that decoded rules can cause.
+/// None for decoded rules.
 pub fn print_rules(
     rules: &[RuleSettings],
     recordings: &[RecordingSettings],
@@ -38,7 +38,7 @@ pub fn print_rules(
     serde_yaml::to_string(&within("performance_monitor", within("alerting", alerting)))
 }
 
-/// What each of `all` says that one with nothing but `required` does not.
+/// Removes from each of `all` the values that it shares with one that has only `required`.
 fn said<T: Serialize + Decode>(
     all: &[T],
     required: &[(&str, &str)],
@@ -59,8 +59,8 @@ fn said<T: Serialize + Decode>(
     Ok(all)
 }
 
-/// Escapes what would be taken for a variable of the environment, but in text of which `shape` says
-/// that it is taken as written.
+/// Escapes text that would be read as an environment variable, except where `shape` says that text
+/// is literal.
 fn escape(value: &mut Value, shape: Shape) {
     match (value, shape) {
         // A matcher is taken as written where it is a regular expression.
@@ -100,8 +100,8 @@ fn escape(value: &mut Value, shape: Shape) {
     }
 }
 
-/// Hides what is secret inside of values that as a whole are not: users and passwords of addresses,
-/// tokens of their queries, and headers, of which nobody knows what they hold.
+/// Hides secrets inside of values that are not secret as a whole: user and password of URLs, tokens
+/// in their queries, and header values.
 fn hide(value: &mut Value) {
     match value {
         Value::String(text) => {
@@ -128,10 +128,10 @@ fn hide(value: &mut Value) {
 
 const SECRET: &str = "<secret>";
 
-/// Parameters of a query that hold a secret, by a part of their name.
+/// Parts of the names of query parameters that hold a secret.
 const SECRET_PARAMETERS: [&str; 7] = ["token", "key", "secret", "pass", "pwd", "auth", "sig"];
 
-/// `text` without the secrets of the addresses in it; none where there are none.
+/// Returns `text` without the secrets of its URLs; `None` if there are none.
 fn hidden(text: &str) -> Option<String> {
     let (mut out, mut rest, mut found) = (String::new(), text, false);
     while let Some(start) = rest.find("://").map(|at| at + 3) {

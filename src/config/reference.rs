@@ -7,7 +7,7 @@ use bellwether_server::WebConfig;
 
 use super::sections::Root;
 
-/// Markdown: one heading and one table for each section.
+/// Returns Markdown with one heading and one table per section.
 #[must_use]
 pub fn reference() -> String {
     let mut out = String::from(

@@ -1,4 +1,4 @@
-//! The file as a whole: the sections of all rooms put together.
+//! The configuration as a whole: the sections of all crates.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ string_enum! {
     pub enum CollectorName {
         /// /proc and /sys.
         System = "system",
-        /// What applications record.
+        /// Metrics that applications record.
         Application = "application",
         /// Neo4j.
         Neo4j = "neo4j",
@@ -36,7 +36,7 @@ string_enum! {
 }
 
 impl CollectorName {
-    /// Whose metrics it fills.
+    /// Returns the origin of its metrics.
     #[must_use]
     pub fn origin(self) -> Origin {
         match self {
@@ -48,50 +48,49 @@ impl CollectorName {
 }
 
 section! {
-    /// The whole file.
+    /// The configuration file.
     pub struct Root {
-        /// What is measured, served, judged and told.
+        /// Collectors, HTTP server, rules and notifications.
         pub performance_monitor: Spanned<Monitor>,
-        /// What is kept of the past, and what is made of it.
+        /// History, anomaly detection, bottlenecks and health score.
         pub trend_analysis: TrendAnalysis,
-        /// The history of alerts.
+        /// Alert history.
         pub alert_history: AlertHistorySettings = AlertHistorySettings::default(),
-        /// Receivers of everything that history takes, by Prometheus's remote write.
+        /// Destinations of Prometheus remote write, which receive all samples of history.
         pub remote_write: Vec<Spanned<RemoteWrite>> = Vec::new(),
-        /// Bellwether's own log.
+        /// Log of Bellwether.
         pub logging: Logging,
     }
 }
 
 section! {
-    /// What is measured, served, judged and told.
+    /// Collectors, HTTP server, rules and notifications.
     pub struct Monitor {
-        /// How often the collectors run, unless one says otherwise.
+        /// Interval of the collectors that do not set one.
         pub collection_interval: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(30)),
-        /// How long one run of a collector may take; by default 10 s, or the interval if that is
-        /// shorter.
+        /// Timeout of one collection. Default: 10 s, or the interval if that is shorter.
         pub collection_timeout: Option<Spanned<HumanDuration>>,
-        /// Which collectors run; by default all that are set up.
+        /// Collectors to run. Default: all that are configured.
         pub enabled_collectors: Option<Vec<Spanned<CollectorName>>>,
         /// Host metrics.
         pub system_metrics: Vec<SystemMetric> = Vec::new(),
-        /// Where the host's files are.
+        /// Paths of the host's files.
         pub system: System,
         /// Metrics that applications record.
         pub application_metrics: Vec<ApplicationMetric> = Vec::new(),
-        /// How applications reach Bellwether beside HTTP.
+        /// Ways for applications to record metrics beside HTTP.
         pub application: Application,
         /// Neo4j.
         pub neo4j_metrics: Option<Neo4jMetrics>,
-        /// The page and the API.
+        /// HTTP server: `/metrics` and the API.
         pub prometheus: Prometheus,
         /// Rules and channels.
         pub alerting: Alerting,
-        /// Folder for what must survive a restart: the state of alerts, silences and
-        /// acknowledgements, what waits for delivery, and history unless that has a folder of its
-        /// own. All of it belongs to the Bellwether that was there first: a second one with the
-        /// same folder keeps everything in memory, writes nothing into it, and says so in `status`.
-        /// What cannot be written is kept in memory, shown, and written once it can be. By default `$STATE_DIRECTORY`, which systemd sets, else
+        /// State directory: the state of alerts, silences and acknowledgements, the outboxes of
+        /// channels, and history unless that has a directory of its own. The first Bellwether that
+        /// uses the directory claims it: a second one keeps everything in memory, writes nothing
+        /// into it, and reports this in `status`. State that cannot be written is kept in memory,
+        /// reported, and written later. Default: `$STATE_DIRECTORY`, which systemd sets, else
         /// `$XDG_STATE_HOME/bellwether`, else `~/.local/state/bellwether`.
         pub state_directory: Option<PathBuf>,
     }
@@ -100,74 +99,73 @@ section! {
 section! {
     /// Rules and channels.
     pub struct Alerting {
-        /// Whether rules are judged at all.
+        /// Enables the evaluation of rules.
         pub enabled: bool = true,
-        /// Whether channels of type `exec` may start programs. Even then, only where nobody but
-        /// root and Bellwether's own user may write the declaration.
+        /// Allows channels of type `exec` to start programs. Also required: only root and
+        /// Bellwether's own user may write the configuration.
         pub allow_exec: bool = false,
-        /// Who is told.
+        /// Channels and settings of notifications.
         pub notifications: Notifications,
-        /// What is judged.
+        /// Alerting rules.
         pub rules: Vec<RuleSettings> = Vec::new(),
-        /// Most alerts of a rule that has no `limit` of its own; `0` for any number.
+        /// Maximum number of alerts of a rule without a `limit` of its own; `0` for no limit.
         pub rule_limit: u32 = 0,
-        /// Rule files of Prometheus, which are read as they are and judged beside `rules`; names
-        /// with `*`, `?` and `[...]` stand for all files that fit. What is relative begins at the
-        /// folder of this file. At a start one that is wrong is left out, named and counted, and the
-        /// others are judged.
+        /// Prometheus rule files, used unchanged and evaluated beside `rules`. Names may have `*`,
+        /// `?` and `[...]`; relative paths start at the directory of this file. At a start an
+        /// invalid file is left out, reported and counted, and the others are evaluated.
         pub rule_files: Vec<Spanned<PathBuf>> = Vec::new(),
-        /// A configuration of Alertmanager, which is read as it is: its receivers become channels and
-        /// receivers here, its tree of routes `routes`. What is relative begins at the folder of
-        /// this file.
+        /// Alertmanager configuration, used unchanged: its receivers become channels and receivers,
+        /// its route tree becomes `routes`. A relative path starts at the directory of this file.
         pub alertmanager_config: Option<Spanned<PathBuf>> = None,
-        /// What is calculated from history and kept there, before rules are judged, in this order.
+        /// Recording rules, evaluated in this order before alerting rules; their results are
+        /// written to history.
         pub recording_rules: Vec<RecordingSettings> = Vec::new(),
-        /// Where people reach Bellwether's pages: `https://monitor.example.org`. Notifications link
-        /// there.
+        /// External URL of Bellwether, for links in notifications: `https://monitor.example.org`.
         pub external_url: Option<Spanned<String>> = None,
-        /// Channels that are told together, for `routes`.
+        /// Receivers: named lists of channels, for `routes`.
         pub receivers: Vec<ReceiverSettings> = Vec::new(),
-        /// Who is told of which alerts, and when: the top of a tree of routes, or a list of them.
-        /// Without it every channel is told of everything, at once and once.
+        /// Route tree: its root route, or a list of routes. Without it every channel is notified of
+        /// every alert, immediately and without repeats.
         pub routes: Option<Routes> = None,
-        /// Times of day, of the week, of the year, by name.
+        /// Named time intervals of days, weeks and years.
         pub time_intervals: Vec<TimeIntervalSettings> = Vec::new(),
-        /// Which alerts stand for others, which are then not told.
+        /// Inhibition rules: alerts that mute other alerts.
         pub inhibit_rules: Vec<InhibitRuleSettings> = Vec::new(),
-        /// Times at which some alerts are not told.
+        /// Maintenance windows, during which matching alerts are muted.
         pub maintenance: Vec<MaintenanceSettings> = Vec::new(),
-        /// Files of silences, in the words of the API or as `amtool silence query -o json` prints
-        /// them; named like `rule_files`. A reload reads them again.
+        /// Silence files, in the format of the API or of `amtool silence query -o json`; paths as
+        /// in `rule_files`. A reload reads them again.
         pub silence_files: Vec<Spanned<PathBuf>> = Vec::new(),
-        /// How long after an alert resolved it is not told when it fires again.
+        /// Time after an alert resolved in which its firing again is not notified.
         pub cooldown_period: HumanDuration = HumanDuration::secs(0),
-        /// Alerts that change too often.
+        /// Detection of flapping alerts.
         pub flapping: FlappingSettings = FlappingSettings::default(),
-        /// A sign of life.
+        /// Regular notification that shows that Bellwether works.
         pub heartbeat: HeartbeatSettings = HeartbeatSettings::default(),
     }
 }
 
 section! {
-    /// Who is told.
+    /// Channels and settings of notifications.
     pub struct Notifications {
-        /// Where alerts are sent; each gets all of them, but for its own filters.
+        /// Channels. Each is notified of all alerts that pass its own filters, unless `routes`
+        /// select.
         pub channels: Vec<ChannelSettings> = Vec::new(),
     }
 }
 
 section! {
-    /// What is kept of the past, and what is made of it.
+    /// History, anomaly detection, bottlenecks and health score.
     pub struct TrendAnalysis {
-        /// Whether history is kept. Without it no query over time has an answer.
+        /// Enables history. Without it queries over time have no results.
         pub enabled: bool = true,
-        /// Where it is kept, and how much of it.
+        /// Location and size of history.
         pub storage: TrendStorage = TrendStorage::default(),
-        /// How anomalies are found.
+        /// Anomaly detection.
         pub anomaly_detection: AnomalyDetection = AnomalyDetection::default(),
-        /// What holds things back, beside what is shipped.
+        /// Bottlenecks, beside the shipped ones.
         pub bottlenecks: Vec<BottleneckSettings> = Vec::new(),
-        /// What costs how much of the health score.
+        /// Weights of the health score.
         pub health: HealthSettings = HealthSettings::default(),
     }
 }

@@ -1,21 +1,21 @@
-//! Where panels stand: rows of Grafana's grid, 24 columns wide. Overlap cannot happen.
+//! Places panels in rows of Grafana's grid, 24 columns wide, without overlap.
 
 use serde_json::{Value, json};
 
 const COLUMNS: usize = 24;
 const ROW_HEIGHT: usize = 1;
 
-/// A panel without its place and number.
+/// Panel without position and id.
 pub(super) struct Drawn {
     /// Height in grid units. Neighbours of the same height share lines.
     pub(super) height: usize,
-    /// Most panels of this kind in a line.
+    /// Maximum number of panels of this kind in a line.
     pub(super) per_line: usize,
-    /// The JSON so far.
+    /// JSON without `id` and `gridPos`.
     pub(super) json: Value,
 }
 
-/// All panels in order, with `id` and `gridPos`; each row opens with its title.
+/// Returns all panels in order, with `id` and `gridPos`; each row starts with its title.
 pub(super) fn arrange(rows: Vec<(&str, Vec<Drawn>)>) -> Vec<Value> {
     let mut panels = Vec::new();
     let mut y = 0;
@@ -44,7 +44,7 @@ pub(super) fn arrange(rows: Vec<(&str, Vec<Drawn>)>) -> Vec<Value> {
     panels
 }
 
-/// Splits panels of one height into lines of about the same length.
+/// Splits panels of one height into lines of similar length.
 fn lines(group: &[Drawn]) -> Vec<&[Drawn]> {
     let most = group.iter().map(|panel| panel.per_line).min().unwrap_or(1);
     let count = group.len().div_ceil(most);

@@ -1,8 +1,6 @@
-//! The panels that figures of the catalogue are shown in, as data, and the panel that any other
-//! metric gets.
+//! The panels for the catalogue's metrics, as data, and the panel for any other metric.
 //!
-//! A figure that is declared under several names has all of them in its panel; a panel none of
-//! whose figures is declared is left out.
+//! A panel has all configured metrics for its catalogue entries; a panel without any is omitted.
 
 mod application;
 mod neo4j;
@@ -15,18 +13,18 @@ use super::layout::Drawn;
 use super::threshold::{self, Limit};
 use super::{query, render};
 
-/// One row of the dashboard.
+/// Row of the dashboard.
 pub(super) struct Row {
     pub(super) title: &'static str,
     pub(super) panels: &'static [Panel],
-    /// Also holds the metrics of this origin that no panel shows.
+    /// The row also has the metrics of this origin that no panel shows.
     pub(super) others: Option<Origin>,
 }
 
-/// One panel.
+/// Panel of the catalogue.
 pub(super) struct Panel {
     pub(super) title: &'static str,
-    /// What it shows, a full sentence.
+    /// Description, a full sentence.
     pub(super) about: &'static str,
     /// Unit, as Grafana names it.
     pub(super) unit: &'static str,
@@ -34,14 +32,14 @@ pub(super) struct Panel {
     pub(super) targets: &'static [Target<'static>],
 }
 
-/// How values are drawn.
+/// Type of a panel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum View {
     /// Lines over time.
     Lines,
-    /// One number.
+    /// A single number.
     Number,
-    /// One number where anything but 0 is bad.
+    /// A single number; anything but 0 is bad.
     Trouble,
     /// 1 is up, 0 is down.
     UpDown,
@@ -49,25 +47,25 @@ pub(super) enum View {
     Bars,
 }
 
-/// One query of a panel.
+/// Query of a panel.
 pub(super) struct Target<'a> {
-    /// The figure of the catalogue, or the name of the metric.
+    /// Name in the catalogue, or name of the metric.
     pub(super) metric: &'a str,
     pub(super) query: Query,
-    /// Labels that are kept apart; those that the metric lacks do not matter.
+    /// Labels to group by; those that the metric lacks are ignored.
     pub(super) by: &'a [&'a str],
-    /// Word in front of the labels.
+    /// Prefix of the legend.
     pub(super) legend: &'a str,
-    /// What values are multiplied by, to have the panel's unit.
+    /// Factor from the metric's unit to the panel's.
     pub(super) factor: f64,
-    /// Whether instances are kept apart.
+    /// True to group by instance.
     pub(super) per_instance: bool,
 }
 
-/// What is asked of a metric.
+/// Function that a query applies to a metric.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Query {
-    /// Each series as it is.
+    /// Each series unchanged.
     Value,
     /// The sum of the series that this matcher selects; an empty one selects all.
     Where(&'static str),
@@ -79,7 +77,7 @@ pub(super) enum Query {
     Mean,
     /// Quantile of the observations, 0 to 1.
     Quantile(f64),
-    /// Rate of this metric as a share of its own and another's.
+    /// Rate of this metric as a share of the sum of its own and another's.
     ShareWith(&'static str),
 }
 
@@ -132,7 +130,7 @@ pub(super) const ROWS: &[Row] = &[
     },
 ];
 
-/// A query of a chart: series by these labels and by instance.
+/// Returns a query for a chart, grouped by these labels and by instance.
 const fn line(metric: &'static str, query: Query, by: &'static [&'static str]) -> Target<'static> {
     Target {
         metric,
@@ -144,7 +142,7 @@ const fn line(metric: &'static str, query: Query, by: &'static [&'static str]) -
     }
 }
 
-/// The same, with a word in front of the labels.
+/// Like [`by`], with a prefix of the legend.
 const fn named(
     legend: &'static str,
     metric: &'static str,
@@ -161,7 +159,7 @@ const fn named(
     }
 }
 
-/// A query of a single number over all instances that were chosen.
+/// Returns a query for a single number over all selected instances.
 const fn total(metric: &'static str, query: Query) -> Target<'static> {
     Target {
         metric,
@@ -207,7 +205,7 @@ const fn number(
     }
 }
 
-/// A panel for a metric that the catalogue does not know, by its type.
+/// Returns a panel by type for a metric that is not in the catalogue.
 pub(super) fn generic(def: &MetricDef, limits: &[Limit]) -> Drawn {
     let (by, queries) = match def.kind {
         Kind::Gauge => (true, vec![(Query::Value, String::new())]),
@@ -256,7 +254,7 @@ fn quantile_line(q: f64) -> (Query, String) {
     (Query::Quantile(q), format!("p{}", q * 100.0))
 }
 
-/// `data_disk_percent` is `Data disk percent`.
+/// Formats a title: `data_disk_percent` is `Data disk percent`.
 fn title_of(name: &str) -> String {
     let words = name.replace(['_', ':'], " ");
     let mut letters = words.chars();
@@ -265,7 +263,7 @@ fn title_of(name: &str) -> String {
     })
 }
 
-/// The unit that the name's ending tells, as Prometheus's naming guide has it.
+/// Returns the unit by the suffix of the name, as in Prometheus's naming guide.
 fn unit_of(def: &MetricDef) -> &'static str {
     let name = def.name.trim_end_matches("_total");
     let ends = |word: &str| name.ends_with(word);

@@ -4,11 +4,11 @@ use bellwether_core::{Kind, MetricDef, Origin};
 
 use super::panels::{Query, Target};
 
-/// The labels of the variables at the top of the dashboard; every query carries them.
+/// Labels of the dashboard's variables; every query selects them.
 const CHOSEN: &str = "job=~\"$job\", instance=~\"$instance\"";
 
-/// The query of `target` on `def`, and for a share of `other`; `None` where the metric's type
-/// cannot answer it.
+/// Returns the query of `target` on `def`, and for a share of `other`; `None` if the type of the
+/// metric does not allow it.
 pub(super) fn expression(
     target: &Target<'_>,
     def: &MetricDef,
@@ -48,7 +48,7 @@ pub(super) fn expression(
     })
 }
 
-/// What names the lines of a target: its word, the labels that tell them apart, the instance.
+/// Returns the legend of a target: prefix, labels, instance.
 pub(super) fn legend(target: &Target<'_>, def: &MetricDef, several: bool) -> String {
     let mut words = Vec::new();
     if several {
@@ -57,7 +57,7 @@ pub(super) fn legend(target: &Target<'_>, def: &MetricDef, several: bool) -> Str
     if !target.legend.is_empty() {
         words.push(target.legend.to_owned());
     }
-    let labels = kept(target, def);
+    let labels = grouping_labels(target, def);
     words.extend(labels.into_iter().map(|label| format!("{{{{{label}}}}}")));
     if target.per_instance {
         words.push("{{instance}}".to_owned());
@@ -65,8 +65,8 @@ pub(super) fn legend(target: &Target<'_>, def: &MetricDef, several: bool) -> Str
     words.join(" ")
 }
 
-/// The metric's own labels by which its series stay apart.
-fn kept<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> {
+/// Returns the metric's own labels to group by.
+fn grouping_labels<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> {
     let all = matches!(target.query, Query::Value);
     let wanted = |label: &str| {
         all || target.by.contains(&label) || (def.origin == Origin::Neo4j && label == "database")
@@ -79,7 +79,7 @@ fn kept<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> {
 }
 
 fn grouping(target: &Target<'_>, def: &MetricDef) -> String {
-    let mut labels = kept(target, def);
+    let mut labels = grouping_labels(target, def);
     if target.per_instance {
         labels.push("instance");
     }
@@ -98,7 +98,7 @@ fn factor(target: &Target<'_>) -> String {
     }
 }
 
-/// The metric's rate: of a counter computed here, of a gauge on a running total done already.
+/// Returns the rate of a metric: of a counter computed here, of a gauge computed by the collector.
 fn per_second(def: &MetricDef) -> Option<String> {
     match def.kind {
         Kind::Counter => Some(format!("rate({}[$__rate_interval])", selector(def, "", ""))),
@@ -107,7 +107,7 @@ fn per_second(def: &MetricDef) -> Option<String> {
     }
 }
 
-/// Rate of the count or the sum of observations.
+/// Returns the rate of the count or the sum of observations.
 fn part(def: &MetricDef, suffix: &str) -> Option<String> {
     match def.kind {
         Kind::Histogram | Kind::Summary => Some(format!(
@@ -121,7 +121,7 @@ fn part(def: &MetricDef, suffix: &str) -> Option<String> {
 fn quantile(target: &Target<'_>, def: &MetricDef, q: f64) -> Option<String> {
     match def.kind {
         Kind::Histogram => {
-            let mut labels = kept(target, def);
+            let mut labels = grouping_labels(target, def);
             labels.extend(target.per_instance.then_some("instance"));
             labels.push("le");
             let buckets = part(def, "_bucket")?;
@@ -142,7 +142,7 @@ fn quantile(target: &Target<'_>, def: &MetricDef, q: f64) -> Option<String> {
     }
 }
 
-/// The series of the chosen jobs and instances.
+/// Returns a selector for the series of the chosen jobs and instances.
 fn selector(def: &MetricDef, suffix: &str, matcher: &str) -> String {
     let name = &def.exported;
     let more = if matcher.is_empty() {

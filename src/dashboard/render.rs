@@ -6,12 +6,12 @@ use super::layout::Drawn;
 use super::panels::View;
 use super::threshold::{self, Limit};
 
-/// The data source that is chosen at the top of the dashboard.
+/// Data source that is selected in the dashboard.
 pub(super) fn datasource() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
 
-/// A panel with its queries, each an expression and a legend.
+/// Returns a panel with its queries, each an expression and a legend.
 pub(super) fn panel(
     view: View,
     unit: &str,
@@ -75,7 +75,7 @@ fn query(view: View, index: usize, (expression, legend): &(String, String)) -> V
     })
 }
 
-/// `A` to `Z`, then `A1` and so on.
+/// Returns the id of a query: `A` to `Z`, then `A1` and so on.
 fn reference(index: usize) -> String {
     let letter = char::from(b'A' + u8::try_from(index % 26).unwrap_or_default());
     if index < 26 {
@@ -85,7 +85,7 @@ fn reference(index: usize) -> String {
     }
 }
 
-/// Colour never stands alone: up and down are words.
+/// Mappings for up and down as text, since color alone is not accessible.
 fn mappings(view: View) -> Value {
     match view {
         View::UpDown => json!([{
@@ -119,7 +119,7 @@ fn lines_options() -> Value {
     })
 }
 
-/// Gaps stay gaps: a missing value is not 0 and not the value before.
+/// Options of a chart. A missing value stays a gap.
 fn lines_custom(limits: &[Limit]) -> Value {
     json!({
         "drawStyle": "line",

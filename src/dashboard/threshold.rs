@@ -1,4 +1,4 @@
-//! The limits that rules set, as lines in the panels that show what they judge.
+//! The thresholds of rules as lines in the panels of their metrics.
 
 use bellwether_core::{MetricDef, Severity};
 use bellwether_rules::{Aggregate, Rule, RuleSet, RuleSettings};
@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 
 use super::panels::Query;
 
-/// One threshold of one rule.
+/// Threshold of a rule.
 #[derive(Clone, Debug)]
 pub(super) struct Limit {
     rule: String,
-    /// The metric that is judged or, where it is an expression, that without blanks.
+    /// Metric of the rule or, for an expression, its text without blanks.
     subject: String,
     aggregate: Aggregate,
-    /// Whether values above the threshold are bad, or those below.
+    /// True if values above the threshold are bad, false if those below.
     above: bool,
     value: f64,
     severity: Severity,
 }
 
-/// What the enabled ones of `rules` hold against a limit. A rule that asks for equality has none.
+/// Returns the thresholds of the enabled rules. A rule with `==` or `!=` has none.
 pub(super) fn limits(rules: &RuleSet) -> Vec<Limit> {
     let enabled = rules.declared().filter(|(rule, _)| rule.enabled);
     enabled
@@ -54,14 +54,14 @@ fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
         .collect()
 }
 
-/// `a / b` of `a / b > 0.5`, without blanks.
+/// Returns `a / b` of `a / b > 0.5`, without blanks.
 fn judged_side(expr: &str) -> String {
     let side = expr.split(['<', '>', '=', '!']).next().unwrap_or_default();
     side.split_whitespace().collect()
 }
 
-/// Those of `limits` that lie on the scale of a panel that shows `query` of `def`, and for a share
-/// of `other`, times `factor`.
+/// Returns those of `limits` that are on the scale of a panel that shows `query` of `def`, and for
+/// a share of `other`, multiplied by `factor`.
 pub(super) fn matching(
     query: Query,
     def: &MetricDef,
@@ -85,7 +85,7 @@ pub(super) fn matching(
         .collect()
 }
 
-/// Whether an aggregation has the scale of what a panel shows.
+/// Returns whether an aggregation has the scale of a panel's query.
 fn fits(query: Query, aggregate: Aggregate) -> bool {
     match (query, aggregate) {
         (
@@ -100,7 +100,8 @@ fn fits(query: Query, aggregate: Aggregate) -> bool {
     }
 }
 
-/// Grafana's threshold steps. Each holds from its value up to the next; the first has none.
+/// Returns Grafana's threshold steps. Each applies from its value up to the next; the first has
+/// none.
 pub(super) fn steps(limits: &[Limit]) -> Value {
     let mut edges: Vec<f64> = limits.iter().map(|limit| limit.value).collect();
     edges.sort_by(f64::total_cmp);
@@ -114,7 +115,7 @@ pub(super) fn steps(limits: &[Limit]) -> Value {
     Value::Array(steps)
 }
 
-/// The colour just above `value`: that of the worst limit broken there.
+/// Returns the color just above `value`: that of the most severe threshold exceeded there.
 fn worst(limits: &[Limit], value: f64) -> &'static str {
     let broken = |limit: &&Limit| {
         if limit.above {
@@ -137,7 +138,7 @@ fn worst(limits: &[Limit], value: f64) -> &'static str {
     }
 }
 
-/// The limits in words, since colour alone says nothing to some people.
+/// Returns the thresholds as text, since color alone is not accessible.
 pub(super) fn in_words(limits: &[Limit]) -> String {
     let words = limits.iter().map(|limit| {
         let side = if limit.above { "above" } else { "below" };

@@ -1,4 +1,4 @@
-//! What another set of rules would have done differently.
+//! Compares the outcomes of two sets of rules.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub enum Change<'a> {
 impl Change<'_> {
     fn at(&self) -> UnixMillis {
         match self {
-            Self::Added(one) | Self::Removed(one) => one.fired_at,
+            Self::Added(episode) | Self::Removed(episode) => episode.fired_at,
             Self::Moved(before, after) => before.fired_at.min(after.fired_at),
         }
     }
@@ -46,9 +46,9 @@ pub fn compare<'a>(
             before.get(key).unwrap_or(&none),
             after.get(key).unwrap_or(&none),
         );
-        let found = differences(old, new, end);
-        if !found.is_empty() {
-            changes.entry(key.0).or_default().extend(found);
+        let differences = differences(old, new, end);
+        if !differences.is_empty() {
+            changes.entry(key.0).or_default().extend(differences);
         }
     }
     for list in changes.values_mut() {
@@ -75,7 +75,8 @@ fn by_alert(outcome: &Outcome) -> ByAlert<'_> {
 fn differences<'a>(old: &[&'a Episode], new: &[&'a Episode], end: UnixMillis) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
-    let ends = |one: &Episode| UnixMillis(one.fired_at.0).max(one.resolved_at.unwrap_or(end));
+    let ends =
+        |episode: &Episode| UnixMillis(episode.fired_at.0).max(episode.resolved_at.unwrap_or(end));
     loop {
         match (old.peek(), new.peek()) {
             (Some(a), Some(b)) if ends(a) < b.fired_at => {

@@ -1,4 +1,4 @@
-//! Transitions to what people want to know: from when to when an alert fired, and who heard of it.
+//! Transitions to episodes: the time that an alert fired, and its notifications.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,49 +12,47 @@ use bellwether_rules::{Engine, RuleSet};
 use super::RuleOutcome;
 use super::pipeline::Sent;
 
-/// One alert from its firing to its end.
+/// One alert from firing to resolving.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Episode {
     /// Labels of the alert.
     pub labels: Labels,
-    /// The highest severity it had.
+    /// Highest severity.
     pub severity: Severity,
-    /// When the condition began to hold.
+    /// Time at which the condition became true.
     pub active_at: UnixMillis,
-    /// When it fired.
+    /// Time of firing.
     pub fired_at: UnixMillis,
-    /// When it resolved; `None`: it still fired at the end.
+    /// Time of resolving; `None`: the alert still fired at the end.
     pub resolved_at: Option<UnixMillis>,
-    /// The value at which it fired.
+    /// Value at which it fired.
     pub value: Option<f64>,
-    /// Why it fired, in one sentence.
+    /// Reason for firing, as a sentence.
     pub reason: String,
-    /// The notifications, in order.
-    pub told: Vec<Told>,
+    /// Notifications in order of time.
+    pub notifications: Vec<EpisodeNotification>,
 }
 
-/// One notification that would have been sent.
+/// A notification that would have been sent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
-    /// To which channel.
+pub struct EpisodeNotification {
+    /// Channel.
     pub channel: String,
-    /// What it says.
+    /// Firing or resolved.
     pub status: Status,
-    /// When.
     pub at: UnixMillis,
-    /// Why.
     pub cause: Cause,
 }
 
 impl Episode {
-    /// How long it fired; up to `end` where it did not resolve.
+    /// Returns how long the alert fired; up to `end` if it did not resolve.
     #[must_use]
     pub fn lasted(&self, end: UnixMillis) -> Duration {
         self.resolved_at.unwrap_or(end).since(self.fired_at)
     }
 }
 
-/// Gathers episodes by rule.
+/// Collects episodes by rule.
 pub(super) struct Episodes {
     rules: Vec<Gathered>,
     by_name: HashMap<Arc<str>, usize>,
@@ -63,7 +61,7 @@ pub(super) struct Episodes {
 #[derive(Default)]
 struct Gathered {
     episodes: Vec<Episode>,
-    /// Of each alert the newest.
+    /// Index of the newest episode of each alert.
     last: HashMap<Fingerprint, usize>,
     averted: u64,
 }
@@ -77,16 +75,16 @@ impl Episodes {
         }
     }
 
-    pub(super) fn take(&mut self, transitions: &[Transition]) {
+    pub(super) fn record(&mut self, transitions: &[Transition]) {
         for transition in transitions {
             if let Some(index) = self.by_name.get(&transition.alert.rule) {
-                self.rules[*index].take(transition);
+                self.rules[*index].record(transition);
             }
         }
     }
 
-    /// Notes who was told of them.
-    pub(super) fn told(&mut self, sent: Vec<Sent>) {
+    /// Adds notifications to their episodes.
+    pub(super) fn notified(&mut self, sent: Vec<Sent>) {
         for Sent {
             channel,
             notification,
@@ -99,7 +97,7 @@ impl Episodes {
             let Gathered { episodes, last, .. } = &mut self.rules[*index];
             if let Some(episode) = last.get(&notification.alert.fingerprint) {
                 let Notification { status, cause, .. } = notification;
-                episodes[*episode].told.push(Told {
+                episodes[*episode].notifications.push(EpisodeNotification {
                     channel,
                     status,
                     at: at.wall,
@@ -124,7 +122,7 @@ impl Episodes {
 }
 
 impl Gathered {
-    fn take(&mut self, transition: &Transition) {
+    fn record(&mut self, transition: &Transition) {
         let alert = &transition.alert;
         let last = self.last.get(&alert.fingerprint).copied();
         let open = last.filter(|index| self.episodes[*index].resolved_at.is_none());
@@ -140,7 +138,7 @@ impl Gathered {
                     resolved_at: None,
                     value: alert.value,
                     reason: transition.reason.clone(),
-                    told: Vec::new(),
+                    notifications: Vec::new(),
                 });
             }
             (_, _, Some(index)) => {

@@ -1,20 +1,20 @@
-//! Recorded samples, a span at a time, so that memory stays bounded.
+//! Reads recorded samples in ranges of time, so that memory stays bounded.
 
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 use bellwether_promql::{Guard, Queryable, StorageError};
 
-use super::feed::Feed;
+use super::replayer::Replayer;
 
-/// Samples held at once, about; 16 bytes each.
+/// Approximate number of samples in memory; 16 bytes each.
 const SAMPLES: usize = 4_000_000;
-/// Span of the first page, before it is known how much that is.
+/// Length of the first range, before the number of samples is known.
 const FIRST: Duration = Duration::from_secs(3_600);
-/// Longest span.
+/// Maximum length of a range.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
-/// Reads span after span into a feed.
+/// Reads range after range into a replayer.
 pub(super) struct Pages<'a> {
     source: &'a dyn Queryable,
     guard: &'a Guard,
@@ -39,14 +39,17 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Fills `feed` with the next span; where that span ends. `None`: all was read.
-    pub(super) fn next(&mut self, feed: &mut Feed) -> Result<Option<UnixMillis>, StorageError> {
+    /// Fills `replayer` with the next range and returns its end; `None` at the end of the samples.
+    pub(super) fn next(
+        &mut self,
+        replayer: &mut Replayer,
+    ) -> Result<Option<UnixMillis>, StorageError> {
         if self.next > self.end {
             return Ok(None);
         }
         let span = i64::try_from(self.span.as_millis()).unwrap_or(i64::MAX);
         let last = UnixMillis(self.next.0.saturating_add(span - 1)).min(self.end);
-        let samples = feed.load(self.source, self.next, last, self.guard)?;
+        let samples = replayer.load(self.source, self.next, last, self.guard)?;
         self.guard.release(samples);
         self.next = UnixMillis(last.0 + 1);
         let longer = self

@@ -1,4 +1,4 @@
-//! The series that a metric is recorded as, and which of its numbers each of them is.
+//! The series that a metric is recorded as, and their values in its row.
 
 use std::sync::Arc;
 
@@ -11,8 +11,7 @@ pub struct Part {
     pub metric: MetricId,
     /// The name of its series.
     pub name: Arc<str>,
-    /// The label that tells the numbers of one row apart, if that is not the name: `le`,
-    /// `quantile`.
+    /// Label that distinguishes the values of one row, if the name does not: `le`, `quantile`.
     by: Option<&'static str>,
 }
 
@@ -47,8 +46,8 @@ impl Part {
         }
     }
 
-    /// Which number of the row of `def` a recorded series is; `None`: none, such as a bucket that
-    /// is not declared.
+    /// Returns the index of a recorded series in the row of `def`; `None` for a bucket or quantile
+    /// that is not configured.
     #[must_use]
     pub fn number(&self, def: &MetricDef, labels: &LabelSet) -> Option<usize> {
         let bounds = match def.kind {

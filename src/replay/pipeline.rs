@@ -1,6 +1,6 @@
-//! From transitions to what each channel would be told, on virtual time, with nothing sent.
+//! From transitions to the notifications of each channel, on virtual time, with nothing sent.
 //!
-//! The dispatcher and the outboxes are the live ones; every receiver takes everything at once.
+//! Dispatcher and outboxes are the live ones; each channel delivers everything at once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,27 +9,25 @@ use bellwether_core::{Alert, Fingerprint, Group, MonoMillis, Notification, Now, 
 use bellwether_notify::{ChannelSettings, Preview};
 use bellwether_routing::{Dispatcher, Feedback, Routing};
 
-/// The way of notifications of one declaration.
+/// Alert pipeline of one configuration.
 pub struct Pipeline {
-    /// Who is told, and when.
+    /// Routes, groups and mute times.
     pub dispatcher: Dispatcher,
     routing: Arc<Routing>,
     preview: Preview,
 }
 
-/// One notification that would have been sent.
+/// A notification that would have been sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sent {
-    /// To which channel.
+    /// Channel.
     pub channel: String,
-    /// What.
     pub notification: Notification,
-    /// When.
     pub at: Now,
 }
 
 impl Pipeline {
-    /// Nothing fires and nobody was told of anything.
+    /// Creates a pipeline without alerts and notifications.
     #[must_use]
     pub fn new(routing: Arc<Routing>, channels: &[ChannelSettings], now: Now) -> Self {
         let dispatcher = Dispatcher::new(Arc::clone(&routing), now);
@@ -40,60 +38,64 @@ impl Pipeline {
         }
     }
 
-    /// Goes on to `now`: what was due on the way, and what follows of `transitions`.
+    /// Advances to `now`: sends what was due before, and processes `transitions`.
     pub fn advance(&mut self, transitions: &[Transition], now: Now) -> Vec<Sent> {
         let mut sent = Vec::new();
         while let Some(due) = Some(self.dispatcher.next()).filter(|due| *due < now.mono) {
-            self.turn(earlier(now, due), &mut sent);
+            self.dispatch(earlier(now, due), &mut sent);
         }
         self.dispatcher.take(transitions, now);
-        self.turn(now, &mut sent);
+        self.dispatch(now, &mut sent);
         sent
     }
 
-    /// Notes alerts from before a restart whose data were seen since.
+    /// Confirms alerts from before a restart whose series have samples again.
     pub fn confirm(&mut self, alerts: &[Fingerprint], now: Now) {
         self.dispatcher.confirm(alerts, now.mono);
     }
 
-    /// Stops, and starts again: outboxes are on disk, and so is what people said; `standing` fired
-    /// when it stopped.
-    pub fn restart(&mut self, standing: Vec<Arc<Alert>>, now: Now) {
+    /// Restarts: outboxes, silences and acknowledgements are on disk; `firing` are the alerts that
+    /// fired at the stop.
+    pub fn restart(&mut self, firing: Vec<Arc<Alert>>, now: Now) {
         let fresh = Dispatcher::new(Arc::clone(&self.routing), now);
         let before = std::mem::replace(&mut self.dispatcher, fresh);
-        self.dispatcher.restore(standing, self.preview.told(), now);
+        self.dispatcher.restore(firing, self.preview.told(), now);
         self.dispatcher.recall(before.state(), now);
     }
 
-    /// Resolves what was told as firing and is neither in `standing` nor about to be told.
-    pub fn reconcile(&mut self, mut standing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
-        standing.extend(self.dispatcher.known());
-        let gone = self.preview.reconcile(&standing, now.wall).into_iter();
-        let gone: Vec<Sent> = gone
+    /// Resolves alerts that channels were notified of and that are neither in `firing` nor known to
+    /// the dispatcher.
+    pub fn reconcile(&mut self, mut firing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
+        firing.extend(self.dispatcher.known());
+        let ended = self.preview.reconcile(&firing, now.wall).into_iter();
+        let ended: Vec<Sent> = ended
             .map(|(channel, notification)| sent(channel, notification, now))
             .collect();
-        for one in &gone {
-            self.preview.take(&one.channel, now);
+        for notification in &ended {
+            self.preview.take(&notification.channel, now);
         }
-        gone
+        ended
     }
 
-    /// What a channel was told of that still fires, of a group that is told whole.
+    /// Returns the firing alerts that a channel was notified of, if the group includes them.
     #[must_use]
-    pub fn standing(&self, channel: &str, group: &Group) -> Vec<Arc<Alert>> {
+    pub fn firing(&self, channel: &str, group: &Group) -> Vec<Arc<Alert>> {
         self.preview.standing(channel, group)
     }
 
-    fn turn(&mut self, now: Now, all: &mut Vec<Sent>) {
+    fn dispatch(&mut self, now: Now, all: &mut Vec<Sent>) {
         let feedback = Feedback {
             judged: now.mono,
             ..Feedback::default()
         };
-        let told =
+        let last_notified =
             |channel: &str, alert: Fingerprint| self.preview.last_told(channel, alert, now.mono);
-        let dispatches = self.dispatcher.advance(&feedback, &told, now).dispatches;
-        let told = self.preview.accept(&dispatches, now).into_iter();
-        all.extend(told.map(|(channel, notification)| sent(channel, notification, now)));
+        let dispatches = self
+            .dispatcher
+            .advance(&feedback, &last_notified, now)
+            .dispatches;
+        let notifications = self.preview.accept(&dispatches, now).into_iter();
+        all.extend(notifications.map(|(channel, notification)| sent(channel, notification, now)));
     }
 }
 
@@ -105,7 +107,7 @@ fn sent(channel: &str, notification: Notification, at: Now) -> Sent {
     }
 }
 
-/// Both clocks when the monotonic one stood at `mono`.
+/// Returns both clocks at the monotonic time `mono`.
 fn earlier(now: Now, mono: MonoMillis) -> Now {
     Now {
         mono,

@@ -1,4 +1,4 @@
-//! One test: lets time pass on the stage and compares what is there with what is expected.
+//! Runs one test: advances the world and compares its state with the expectations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,50 +8,49 @@ use bellwether_promql::{Guard, Options, Query, Value};
 use bellwether_rules::{External, RuleSet};
 use bellwether_schema::{SourceLocation, Spanned, format_duration};
 
-use super::beyond::Step;
 use super::diff::{Failure, Line, alerts, samples};
-use super::message::{self, Desk};
+use super::extensions::Step;
+use super::message::{self, TestPipeline};
+use super::rules_under_test::RulesUnderTest;
 use super::settings::{AlertTest, Case, QueryTest, Suite};
-use super::stage::{Stage, Times, Wants};
-use super::subject::Subject;
+use super::test_world::{TestWorld, Times, Wants};
 use crate::replay::Pipeline;
 
-/// How long after a restart an alert may be unknown to the rules, as live.
+/// Time after a restart during which an alert may be unknown to the rules, as in the agent.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// What became of one test.
+/// Result of one test.
 #[derive(Clone, Debug)]
-pub struct Verdict {
-    /// Its name, or its number where it has none.
+pub struct TestResult {
+    /// Name of the test, or its number without one.
     pub name: String,
-    /// Where it is.
     pub at: SourceLocation,
-    /// Why it fails; none: it passes.
+    /// Failures; the test passes without any.
     pub failures: Vec<Failure>,
-    /// What is odd but no failure.
+    /// Warnings, which do not fail the test.
     pub warnings: Vec<Failure>,
 }
 
-/// Runs the test `number` of `suite`.
+/// Runs test `number` of `suite`.
 #[must_use]
-pub fn run(suite: &Suite, number: usize, subject: &Subject) -> Option<Verdict> {
+pub fn run(suite: &Suite, number: usize, under_test: &RulesUnderTest) -> Option<TestResult> {
     let case = suite.tests.get(number)?;
-    let mut verdict = Verdict {
+    let mut result = TestResult {
         name: name(&case.value, number),
         at: case.at.clone(),
         failures: Vec::new(),
         warnings: Vec::new(),
     };
-    if let Err(problem) = Running::new(suite, &case.value, subject, &mut verdict).run() {
-        verdict
+    if let Err(problem) = TestRun::new(suite, &case.value, under_test, &mut result).run() {
+        result
             .failures
             .push(Failure::new(&case.at, "the test", problem));
     }
-    verdict.failures.sort_by_key(|failure| failure.at.pos);
-    Some(verdict)
+    result.failures.sort_by_key(|failure| failure.at.pos);
+    Some(result)
 }
 
-/// What a test is called.
+/// Returns the name of a test.
 #[must_use]
 pub fn name(case: &Case, number: usize) -> String {
     let name = case
@@ -62,30 +61,30 @@ pub fn name(case: &Case, number: usize) -> String {
     name.map_or_else(|| format!("test {}", number + 1), str::to_owned)
 }
 
-struct Running<'a> {
+struct TestRun<'a> {
     suite: &'a Suite,
     case: &'a Case,
-    subject: &'a Subject,
-    verdict: &'a mut Verdict,
+    under_test: &'a RulesUnderTest,
+    result: &'a mut TestResult,
     times: Times,
-    /// Where nobody asks for notifications there are none.
-    desk: Option<Desk>,
-    /// When what was told before a restart and is not known any more is resolved.
+    /// Alert pipeline, if the test expects notifications.
+    pipeline: Option<TestPipeline>,
+    /// Time at which alerts of before a restart that are no longer known are resolved.
     reconcile: Option<Duration>,
 }
 
-/// Something at a time of the test.
+/// Event at a time of the test.
 enum Event<'a> {
     Step(&'a Spanned<Step>),
     Alerts(&'a Spanned<AlertTest>),
 }
 
-impl<'a> Running<'a> {
+impl<'a> TestRun<'a> {
     fn new(
         suite: &'a Suite,
         case: &'a Case,
-        subject: &'a Subject,
-        verdict: &'a mut Verdict,
+        under_test: &'a RulesUnderTest,
+        result: &'a mut TestResult,
     ) -> Self {
         let evaluation = suite.evaluation_interval.value.0;
         let interval = case
@@ -97,18 +96,19 @@ impl<'a> Running<'a> {
             interval,
             evaluation,
         };
-        let desk = case.exp_notifications.as_ref().map(|_| {
+        let pipeline = case.exp_notifications.as_ref().map(|_| {
             let start = times.at(Duration::ZERO);
-            let pipeline = Pipeline::new(Arc::clone(&subject.routing), &subject.channels, start);
-            Desk::new(pipeline, times.start)
+            let pipeline =
+                Pipeline::new(Arc::clone(&under_test.routing), &under_test.channels, start);
+            TestPipeline::new(pipeline, times.start)
         });
         Self {
             suite,
             case,
-            subject,
-            verdict,
+            under_test,
+            result,
             times,
-            desk,
+            pipeline,
             reconcile: None,
         }
     }
@@ -128,24 +128,24 @@ impl<'a> Running<'a> {
         let series = case
             .input_series
             .iter()
-            .map(|one| (&one.series.value.0, &one.values));
-        let mut stage = Stage::new(self.subject, rules, series, self.times, wants);
-        for (one, other) in &stage.twins {
-            let told = format!("{one} and {other} are one series of a declared metric");
-            self.verdict
+            .map(|input| (&input.series.value.0, &input.values));
+        let mut world = TestWorld::new(self.under_test, rules, series, self.times, wants);
+        for (first, second) in &world.duplicates {
+            let message = format!("{first} and {second} are the same series of a declared metric");
+            self.result
                 .warnings
-                .push(Failure::new(&self.verdict.at, "input_series", told));
+                .push(Failure::new(&self.result.at, "input_series", message));
         }
         for (at, event) in self.events() {
             match event {
                 // A step comes before what else happens at its time.
                 Event::Step(step) => {
-                    self.pass(&mut stage, at, false);
-                    self.step(&mut stage, step, at)?;
+                    self.pass(&mut world, at, false);
+                    self.step(&mut world, step, at)?;
                 }
                 Event::Alerts(test) => {
-                    self.pass(&mut stage, at, true);
-                    self.alerts(&stage, test);
+                    self.pass(&mut world, at, true);
+                    self.alerts(&world, test);
                 }
             }
         }
@@ -154,26 +154,26 @@ impl<'a> Running<'a> {
             .map(|time| time.value.0)
             .max()
             .unwrap_or_default();
-        self.pass(&mut stage, last, true);
-        for (name, (at, error)) in &stage.failed {
+        self.pass(&mut world, last, true);
+        for (name, (at, error)) in &world.failed {
             let title = format!("rule {name} at {}", format_duration(*at));
-            self.verdict
+            self.result
                 .failures
-                .push(Failure::new(&self.verdict.at, &title, error.clone()));
+                .push(Failure::new(&self.result.at, &title, error.clone()));
         }
         for (test, query) in case.promql_expr_test.iter().zip(&queries) {
             if let Some(query) = query {
-                self.answer(&stage, &test.value, query);
+                self.answer(&world, &test.value, query);
             }
         }
         self.notifications();
         Ok(())
     }
 
-    /// The rules, which know this process as the test says.
+    /// Returns the rules with the external labels and URL of the test.
     fn rules(&self) -> Result<Arc<RuleSet>, String> {
         let labels = self.case.external_labels.iter();
-        let sender = &self.subject.sender;
+        let sender = &self.under_test.sender;
         let external = External {
             labels: match self.case.external_labels.is_empty() {
                 true => sender.labels.clone(),
@@ -188,11 +188,11 @@ impl<'a> Running<'a> {
                 .map_or(&sender.url, |url| &url.0)
                 .clone(),
         };
-        self.subject
+        self.under_test
             .rules(self.times.interval, self.times.evaluation, external)
     }
 
-    /// Steps and alerts that are looked at, by time.
+    /// Returns steps and alert tests by time.
     fn events(&self) -> Vec<(Duration, Event<'a>)> {
         let steps = self
             .case
@@ -206,33 +206,37 @@ impl<'a> Running<'a> {
         events
     }
 
-    /// Lets time pass up to `until`, and through that moment where it is `included`.
-    fn pass(&mut self, stage: &mut Stage<'_>, until: Duration, included: bool) {
-        while stage.next() < until || included && stage.next() == until {
-            let at = stage.next();
-            let (now, tick) = stage.turn();
-            let Some(desk) = &mut self.desk else { continue };
-            desk.evaluated(&tick, now);
+    /// Advances up to `until`, and past that time if `included`.
+    fn pass(&mut self, world: &mut TestWorld<'_>, until: Duration, included: bool) {
+        while world.next() < until || included && world.next() == until {
+            let at = world.next();
+            let (now, tick) = world.advance();
+            let Some(pipeline) = &mut self.pipeline else {
+                continue;
+            };
+            pipeline.evaluated(&tick, now);
             if self.reconcile.is_some_and(|due| at >= due) {
                 self.reconcile = None;
-                let standing = stage
+                let active = world
                     .alerts_now()
                     .iter()
                     .map(|alert| alert.fingerprint)
                     .collect();
-                desk.reconcile(standing, now);
+                pipeline.reconcile(active, now);
             }
         }
-        let Some(desk) = &mut self.desk else { return };
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
         match included {
-            true => desk.advance(&[], self.times.at(until)),
-            false => desk.advance_before(self.times.at(until)),
+            true => pipeline.advance(&[], self.times.at(until)),
+            false => pipeline.advance_before(self.times.at(until)),
         }
     }
 
     fn step(
         &mut self,
-        stage: &mut Stage<'_>,
+        world: &mut TestWorld<'_>,
         step: &Spanned<Step>,
         at: Duration,
     ) -> Result<(), String> {
@@ -240,10 +244,10 @@ impl<'a> Running<'a> {
         if let Some(restart) = &step.restart {
             let up = at + restart.value.0.0;
             let rules = self.rules()?;
-            let (firing, ended) = stage.restart(at, up, rules)?;
+            let (firing, ended) = world.restart(at, up, rules)?;
             self.reconcile = Some(up + GRACE);
-            if let Some(desk) = &mut self.desk {
-                desk.restart(firing, &ended, self.times.at(up));
+            if let Some(pipeline) = &mut self.pipeline {
+                pipeline.restart(firing, &ended, self.times.at(up));
             }
         }
         if let Some(selector) = &step.missing {
@@ -251,46 +255,46 @@ impl<'a> Running<'a> {
                 .r#for
                 .as_ref()
                 .map_or(Duration::MAX, |span| at + span.value.0);
-            stage.hide(selector.value.0.clone(), until);
+            world.hide(selector.value.0.clone(), until);
         }
-        let Some(desk) = &mut self.desk else {
+        let Some(pipeline) = &mut self.pipeline else {
             return Ok(());
         };
         let now = self.times.at(at);
         let (what, done) = match (&step.silence, &step.expire_silence, &step.acknowledge) {
-            (Some(silence), ..) => ("silence", desk.silence(silence, now)),
-            (_, Some(name), _) => ("expire_silence", desk.expire(&name.value, now)),
+            (Some(silence), ..) => ("silence", pipeline.silence(silence, now)),
+            (_, Some(name), _) => ("expire_silence", pipeline.expire(&name.value, now)),
             (.., Some(who)) => (
                 "acknowledge",
-                desk.acknowledge(&who.value, &stage.alerts_now(), now),
+                pipeline.acknowledge(&who.value, &world.alerts_now(), now),
             ),
             _ => return Ok(()),
         };
         if let Err(problem) = done {
             let title = format!("{what} at {}", step.at.value);
-            self.verdict
+            self.result
                 .failures
                 .push(Failure::new(at_file, &title, problem));
         }
         Ok(())
     }
 
-    /// The alerts that fire.
-    fn alerts(&mut self, stage: &Stage<'_>, test: &Spanned<AlertTest>) {
+    /// Compares the firing alerts.
+    fn alerts(&mut self, world: &TestWorld<'_>, test: &Spanned<AlertTest>) {
         let Spanned { value: test, at } = test;
         let name = &test.alertname.value.0;
-        if !self.subject.has_alert(name) {
-            let told = format!("no rule under test is called {name:?}");
-            self.verdict
+        if !self.under_test.has_alert(name) {
+            let message = format!("no rule under test is called {name:?}");
+            self.result
                 .warnings
-                .push(Failure::new(&test.alertname.at, "alertname", told));
+                .push(Failure::new(&test.alertname.at, "alertname", message));
         }
-        let firing = stage.firing(name).into_iter();
-        let firing = firing.map(|alert| (self.subject.labels(&alert), alert));
+        let firing = world.firing(name).into_iter();
+        let firing = firing.map(|alert| (self.under_test.labels(&alert), alert));
         let lines = alerts(test, firing.collect());
         if !lines.is_empty() {
             let title = format!("alert {name} at {}", test.eval_time.value);
-            self.verdict.failures.push(Failure {
+            self.result.failures.push(Failure {
                 at: at.clone(),
                 title,
                 lines,
@@ -303,19 +307,19 @@ impl<'a> Running<'a> {
             Ok(query) => Some(query),
             Err(error) => {
                 let failure = Failure::new(&test.value.expr.at, "query", error.to_string());
-                self.verdict.failures.push(failure);
+                self.result.failures.push(failure);
                 None
             }
         }
     }
 
-    fn answer(&mut self, stage: &Stage<'_>, test: &QueryTest, query: &Query) {
+    fn answer(&mut self, world: &TestWorld<'_>, test: &QueryTest, query: &Query) {
         let options = Options {
             subquery_step: self.times.evaluation,
             ..Options::default()
         };
         let at = self.times.at(test.eval_time.value.0).wall;
-        let answer = query.instant(&stage.samples(), at, &options, &Guard::default());
+        let answer = query.instant(&world.samples(), at, &options, &Guard::default());
         let fuzzy = self.suite.fuzzy_compare;
         let lines = match answer.map(|answer| answer.value) {
             Ok(Value::Vector(got)) => {
@@ -336,7 +340,7 @@ impl<'a> Running<'a> {
                 .collect::<Vec<_>>()
                 .join(" ");
             let title = format!("query {query} at {}", test.eval_time.value);
-            self.verdict.failures.push(Failure {
+            self.result.failures.push(Failure {
                 at: test.expr.at.clone(),
                 title,
                 lines,
@@ -345,26 +349,28 @@ impl<'a> Running<'a> {
     }
 
     fn notifications(&mut self) {
-        let (Some(expected), Some(desk)) = (&self.case.exp_notifications, self.desk.take()) else {
+        let (Some(expected), Some(pipeline)) = (&self.case.exp_notifications, self.pipeline.take())
+        else {
             return;
         };
         let exact = self.case.exp_notifications_exact;
-        let mut sender = self.subject.sender.clone();
+        let mut sender = self.under_test.sender.clone();
         if let Some(url) = &self.case.external_url {
             sender.url.clone_from(&url.0);
         }
-        let failures = message::compare(expected, desk.messages, exact, &self.verdict.at, &sender);
-        self.verdict.failures.extend(failures);
+        let failures =
+            message::compare(expected, pipeline.messages, exact, &self.result.at, &sender);
+        self.result.failures.extend(failures);
     }
 }
 
-/// Whether a query may read the series of alerts.
+/// Returns whether a query may select the series of alerts.
 fn asks_for_alerts(query: &Query) -> bool {
     query.selectors().iter().any(|selector| {
         let mut names = selector
             .matchers
             .iter()
-            .filter(|one| &*one.name == METRIC_NAME);
+            .filter(|matcher| &*matcher.name == METRIC_NAME);
         names.all(|name| {
             ["ALERTS", "ALERTS_FOR_STATE"]
                 .iter()

@@ -1,4 +1,4 @@
-//! What is expected beside what is there, in lines for people.
+//! Differences between expected and actual results, as lines for people.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,29 @@ use bellwether_schema::{Literal, SourceLocation};
 
 use super::settings::{AlertTest, QueryTest};
 
-/// Differences that are shown of one expectation.
+/// Maximum number of differences shown per expectation.
 const SHOWN: usize = 20;
-/// Things that are compared each with each to find what was meant.
+/// Maximum number of items compared pairwise to find the best match.
 const PAIRED: usize = 200;
 
-/// An expectation that is not met.
+/// An unmet expectation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// Where it is written.
     pub at: SourceLocation,
-    /// What was looked at: `alert disk_full at 5m`.
+    /// Title: `alert disk_full at 5m`.
     pub title: String,
-    /// How it differs; never empty.
+    /// Differences; never empty.
     pub lines: Vec<Line>,
 }
 
-/// A line of a difference.
+/// Line of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// Expected, and not there.
+    /// Expected but absent.
     Expected(String),
-    /// There, and not expected.
+    /// Present but not expected.
     Got(String),
-    /// What to know beside that.
+    /// Note.
     Note(String),
 }
 
@@ -44,25 +43,25 @@ impl Failure {
     }
 }
 
-/// Something that is expected or there: what it is known by, and what more is said of it.
+/// An expected or actual item, by its text and its facts.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Item {
-    /// In one line.
+    /// Text in one line.
     pub(super) shown: String,
-    /// Everything that must be equal, by what it is called.
+    /// Values that must be equal, by name.
     pub(super) facts: Facts,
 }
 
 pub(super) type Facts = BTreeMap<String, String>;
 
-/// The differences between two lists whose order says nothing; `same` tells which facts are equal.
+/// Compares two unordered lists; `same` decides whether two facts are equal.
 pub(super) fn compare(
     mut expected: Vec<Item>,
     mut got: Vec<Item>,
     same: &dyn Fn(&Facts, &Facts) -> bool,
 ) -> Vec<Line> {
     expected.retain(
-        |wanted| match got.iter().position(|one| same(&wanted.facts, &one.facts)) {
+        |wanted| match got.iter().position(|item| same(&wanted.facts, &item.facts)) {
             Some(index) => {
                 got.remove(index);
                 false
@@ -104,14 +103,14 @@ pub(super) fn compare(
     lines
 }
 
-/// How many facts two things share.
+/// Counts the facts that two items share.
 fn likeness(a: &Facts, b: &Facts) -> usize {
     a.iter()
         .filter(|(name, value)| b.get(*name) == Some(value))
         .count()
 }
 
-/// Which facts differ.
+/// Lists the facts that differ.
 fn facts(expected: &Facts, got: &Facts) -> Vec<Line> {
     let names: std::collections::BTreeSet<&String> = expected.keys().chain(got.keys()).collect();
     let differ = names
@@ -119,17 +118,17 @@ fn facts(expected: &Facts, got: &Facts) -> Vec<Line> {
         .filter(|name| expected.get(*name) != got.get(*name));
     differ
         .map(|name| {
-            let told = |value: Option<&String>| match value {
+            let shown = |value: Option<&String>| match value {
                 Some(value) => value.clone(),
                 None => "nothing".to_owned(),
             };
-            let (expected, got) = (told(expected.get(name)), told(got.get(name)));
+            let (expected, got) = (shown(expected.get(name)), shown(got.get(name)));
             Line::Note(format!("{name}: expected {expected}, got {got}"))
         })
         .collect()
 }
 
-/// The differences of the alerts that fire, each with the labels that its rule says.
+/// Compares the firing alerts, each with the labels that its rule sets.
 pub(super) fn alerts(test: &AlertTest, got: Vec<(Labels, Alert)>) -> Vec<Line> {
     let name = &test.alertname.value.0;
     let wants = |key: &str| {
@@ -188,7 +187,7 @@ fn alert_item(labels: &Labels, annotations: &Labels, message: Option<String>) ->
     }
 }
 
-/// The differences of the answer of a query.
+/// Compares the result of a query.
 pub(super) fn samples(test: &QueryTest, got: Vec<(LabelSet, f64)>, fuzzy: bool) -> Vec<Line> {
     let expected = test.exp_samples.iter().map(|sample| {
         let value = sample.value.map_or(0.0, |number| number.0);
@@ -223,7 +222,7 @@ fn sample_item(labels: &LabelSet, value: f64) -> Item {
     }
 }
 
-/// Whether two numbers are the same; `fuzzy`: but for their last bit.
+/// Returns whether two numbers are equal; `fuzzy` ignores the last bit.
 fn equal(a: f64, b: f64, fuzzy: bool) -> bool {
     a == b || a.is_nan() && b.is_nan() || fuzzy && (a.next_up() == b || a.next_down() == b)
 }

@@ -12,8 +12,8 @@ use bellwether_routing::{Command, NO_END, SilenceDraft};
 use bellwether_rules::Tick;
 use bellwether_schema::{SourceLocation, Spanned, format_duration};
 
-use super::beyond::{AcknowledgeStep, ExpectedMember, ExpectedMessage, SilenceStep, labels};
 use super::diff::{Failure, Line};
+use super::extensions::{AcknowledgeStep, ExpectedMember, ExpectedMessage, SilenceStep, labels};
 use super::settings::Elapsed;
 use crate::replay::{Pipeline, Sent};
 
@@ -22,7 +22,7 @@ const PAIRED: usize = 200;
 /// Alerts of a message that are shown.
 const SHOWN: usize = 5;
 
-/// What one channel is told at one time of one group.
+/// Message to one channel about one group at one time.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     /// Since the start of the test.
@@ -31,19 +31,19 @@ pub(super) struct Message {
     pub(super) batch: Batch,
 }
 
-/// Where notifications would leave, on virtual time.
-pub(super) struct Desk {
+/// Alert pipeline on virtual time that records messages.
+pub(super) struct TestPipeline {
     pipeline: Pipeline,
     start: UnixMillis,
     /// Silences by the names that steps give them.
     silences: HashMap<String, String>,
-    /// How many silences there were.
+    /// Number of silences so far.
     ordered: u128,
-    /// What was sent so far.
+    /// Messages so far.
     pub(super) messages: Vec<Message>,
 }
 
-impl Desk {
+impl TestPipeline {
     /// Nothing was sent yet.
     pub(super) fn new(pipeline: Pipeline, start: UnixMillis) -> Self {
         let (silences, ordered, messages) = Default::default();
@@ -63,14 +63,14 @@ impl Desk {
         self.advance(&tick.transitions, now);
     }
 
-    /// Goes on to `now`: what was due on the way, and what follows of `transitions`.
+    /// Advances to `now`: sends what was due before, and processes `transitions`.
     pub(super) fn advance(&mut self, transitions: &[Transition], now: Now) {
         self.advance_before(now);
         let sent = self.pipeline.advance(transitions, now);
         self.gather(sent);
     }
 
-    /// Goes on to `now`; what is due then waits.
+    /// Advances to `now`; what is due at `now` stays due.
     pub(super) fn advance_before(&mut self, now: Now) {
         loop {
             let due = self.pipeline.dispatcher.next();
@@ -83,26 +83,26 @@ impl Desk {
             };
             let sent = self.pipeline.advance(&[], at);
             self.gather(sent);
-            // What is due and is not told would be due for ever.
+            // What is due but not sent would stay due for ever.
             if self.pipeline.dispatcher.next() <= due {
                 return;
             }
         }
     }
 
-    /// Stops, and starts again; `firing` fired when it stopped, `ended` ended by it.
+    /// Restarts; `firing` fired when it stopped, `ended` resolved by the restart.
     pub(super) fn restart(&mut self, firing: Vec<Arc<Alert>>, ended: &[Transition], now: Now) {
         self.pipeline.restart(firing, now);
         self.advance(ended, now);
     }
 
-    /// Resolves what is told and known no more.
-    pub(super) fn reconcile(&mut self, standing: HashSet<Fingerprint>, now: Now) {
-        let sent = self.pipeline.reconcile(standing, now);
+    /// Resolves alerts that channels were notified of and that are no longer active.
+    pub(super) fn reconcile(&mut self, active: HashSet<Fingerprint>, now: Now) {
+        let sent = self.pipeline.reconcile(active, now);
         self.gather(sent);
     }
 
-    /// Silences alerts.
+    /// Adds a silence.
     pub(super) fn silence(&mut self, step: &SilenceStep, now: Now) -> Result<(), String> {
         let ends_at = step.r#for.map_or(NO_END, |span| later(now.wall, span.0));
         let draft = SilenceDraft {
@@ -120,7 +120,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Ends the silence that was given this name.
+    /// Expires the silence with this name.
     pub(super) fn expire(&mut self, name: &str, now: Now) -> Result<(), String> {
         let id = self.silences.remove(name);
         let id = id.ok_or_else(|| format!("no silence has the name {name:?}"))?;
@@ -132,24 +132,27 @@ impl Desk {
         done.map_err(|error| error.to_string())
     }
 
-    /// Takes care of those of `alerts` that are meant.
+    /// Acknowledges the selected alerts.
     pub(super) fn acknowledge(
         &mut self,
         who: &AcknowledgeStep,
         alerts: &[Alert],
         now: Now,
     ) -> Result<(), String> {
-        let meant = |alert: &&Alert| {
+        let is_selected = |alert: &&Alert| {
             let mut labels = who.labels.iter();
             alert.state == AlertState::Firing
                 && alert.alertname() == who.alertname.0
                 && labels.all(|(name, value)| *alert.label(name) == *value.0)
         };
-        let meant: Vec<&Alert> = alerts.iter().filter(meant).collect();
-        if meant.is_empty() {
-            return Err(format!("no alert {} fires that is meant", who.alertname.0));
+        let selected: Vec<&Alert> = alerts.iter().filter(is_selected).collect();
+        if selected.is_empty() {
+            return Err(format!(
+                "no firing alert {} has these labels",
+                who.alertname.0
+            ));
         }
-        for alert in meant {
+        for alert in selected {
             let acknowledge = Command::Acknowledge {
                 alert: alert.fingerprint,
                 by: who.by.0.clone(),
@@ -161,7 +164,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Makes messages of what is sent at one moment.
+    /// Groups the notifications of one time into messages.
     fn gather(&mut self, sent: Vec<Sent>) {
         let before = self.messages.len();
         for Sent {
@@ -188,11 +191,11 @@ impl Desk {
             }
         }
         for Message { channel, batch, .. } in &mut self.messages[before..] {
-            let mut standing = self.pipeline.standing(channel, batch.group());
+            let mut firing = self.pipeline.firing(channel, batch.group());
             let known: HashSet<Fingerprint> =
                 batch.news.iter().map(|one| one.alert.fingerprint).collect();
-            standing.retain(|alert| !known.contains(&alert.fingerprint));
-            batch.standing = standing;
+            firing.retain(|alert| !known.contains(&alert.fingerprint));
+            batch.standing = firing;
         }
     }
 }
@@ -206,7 +209,7 @@ fn later(at: UnixMillis, span: Duration) -> UnixMillis {
     .wall
 }
 
-/// The failures where `got` is not what is expected.
+/// Returns the failures of the expected messages.
 pub(super) fn compare(
     expected: &[Spanned<ExpectedMessage>],
     mut got: Vec<Message>,
@@ -314,7 +317,7 @@ fn braced(labels: &Labels) -> String {
 }
 
 impl ExpectedMessage {
-    /// How many things it says.
+    /// Counts the keys that are set.
     fn said(&self) -> usize {
         let alerts = self.alerts.as_ref().map_or(0, |alerts| 1 + alerts.len());
         let others = [
@@ -356,7 +359,7 @@ impl ExpectedMessage {
         text
     }
 
-    /// Where `message` differs from it.
+    /// Lists the differences to `message`.
     fn differences(&self, message: &Message, sender: &Sender) -> Vec<String> {
         let (batch, group) = (&message.batch, message.batch.group());
         let mut out = Vec::new();
@@ -399,7 +402,7 @@ impl ExpectedMessage {
     }
 }
 
-/// Which alerts are missing, which are too many.
+/// Lists missing and unexpected alerts.
 fn members(expected: &[ExpectedMember], news: &[Notification], out: &mut Vec<String>) {
     let mut left: Vec<&Notification> = news.iter().collect();
     let mut missing = Vec::new();

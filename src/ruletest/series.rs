@@ -2,14 +2,14 @@
 
 use bellwether_core::{LabelSet, METRIC_NAME, is_label_name};
 
-use super::notation::Fault;
+use super::series_notation::Fault;
 
 const FORM: &str = "a series is written up{job=\"x\"}";
 
-/// Reads one; nothing at all is a series without labels.
+/// Parses name and labels; an empty text is a series without labels.
 ///
 /// # Errors
-/// Why it is none.
+/// The text is not a series.
 pub fn parse(text: &str) -> Result<LabelSet, Fault> {
     let mut reader = Reader {
         text,
@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Result<LabelSet, Fault> {
     if !name.is_empty() {
         pairs.push((METRIC_NAME.to_owned(), name.to_owned()));
     }
-    if reader.takes('{') {
+    if reader.consume('{') {
         reader.labels(&mut pairs)?;
     }
     match reader.rest() {
@@ -50,7 +50,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// What follows, without the blanks in front of it.
+    /// Returns the rest without leading blanks.
     fn rest(&mut self) -> &'t str {
         let rest = &self.text[self.at..];
         let trimmed = rest.trim_start();
@@ -58,7 +58,7 @@ impl<'t> Reader<'t> {
         trimmed
     }
 
-    fn takes(&mut self, wanted: char) -> bool {
+    fn consume(&mut self, wanted: char) -> bool {
         let found = self.rest().starts_with(wanted);
         self.at += if found { wanted.len_utf8() } else { 0 };
         found
@@ -71,10 +71,10 @@ impl<'t> Reader<'t> {
         &rest[..end]
     }
 
-    /// Behind the `{`, up to and with the `}`.
+    /// Parses labels after `{`, including the `}`.
     fn labels(&mut self, pairs: &mut Vec<(String, String)>) -> Result<(), Fault> {
         loop {
-            if self.takes('}') {
+            if self.consume('}') {
                 return Ok(());
             }
             let start = self.at;
@@ -85,7 +85,7 @@ impl<'t> Reader<'t> {
                     (word.to_owned(), false)
                 }
             };
-            let (name, value) = match self.takes('=') {
+            let (name, value) = match self.consume('=') {
                 true if quoted || is_label_name(&name) || name == METRIC_NAME => {
                     (name, self.quoted()?)
                 }
@@ -98,13 +98,13 @@ impl<'t> Reader<'t> {
                 return Err(self.fault_at(start, format!("the label {name:?} is given twice")));
             }
             pairs.push((name, value));
-            if !self.takes(',') && !self.rest().starts_with('}') {
+            if !self.consume(',') && !self.rest().starts_with('}') {
                 return Err(self.fault("expected `,` or `}`".into()));
             }
         }
     }
 
-    /// A text in quotes, with Go's escapes unless the quotes are backticks.
+    /// Parses a quoted string, with Go's escapes unless the quotes are backticks.
     fn quoted(&mut self) -> Result<String, Fault> {
         let rest = self.rest();
         let start = self.at;

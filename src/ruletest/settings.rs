@@ -1,4 +1,4 @@
-//! A file of rule tests as it is written: promtool's keys, and those that only Bellwether has.
+//! The format of test files: promtool's keys with extensions.
 //!
 //! Owns the keys, their defaults and their documentation.
 
@@ -14,26 +14,26 @@ use bellwether_schema::{
 };
 use serde::{Serialize, Serializer};
 
-use super::beyond::{ExpectedMessage, Step};
-use super::notation::{Fault, Values};
+use super::extensions::{ExpectedMessage, Step};
 use super::series;
+use super::series_notation::{Fault, Values};
 
 section! {
-    /// A file of rule tests. Its keys are those of `promtool test rules`; those of an expected
-    /// notification and of a step are Bellwether's own.
+    /// Test file. Its keys are those of `promtool test rules`; expected notifications and steps are
+    /// extensions.
     pub struct Suite {
-        /// The rules under test, relative to this file, `*` and `?` allowed: Bellwether
-        /// declarations, files with nothing but a list of rules, rule files of Prometheus. Metrics
-        /// are those of the declaration among them, else those of the shipped one.
+        /// Rules under test, relative to this file, with `*` and `?`: Bellwether configurations,
+        /// files with only a list of rules, Prometheus rule files. The metrics are those of the
+        /// configuration, else those of the shipped one.
         pub rule_files: Items<Spanned<Literal>> = Items::default(),
-        /// How often rules that ask history are judged; those over collected metrics are judged
-        /// at each collection, as always.
+        /// Interval of rules that query history; rules over collected metrics are evaluated at each
+        /// collection.
         pub evaluation_interval: Spanned<Elapsed> = Spanned::nowhere(Elapsed::MINUTE),
-        /// Groups of Prometheus rule files that are judged before all others, in this order.
+        /// Groups of Prometheus rule files that are evaluated first, in this order.
         pub group_eval_order: Items<Spanned<Literal>> = Items::default(),
-        /// Whether numbers may differ in their last bit.
+        /// Ignores the last bit when numbers are compared.
         pub fuzzy_compare: bool = false,
-        /// What `${NAME}` in declarations stands for; that of the process is not looked at.
+        /// Values of `${NAME}` in configurations; the environment of the process is ignored.
         pub environment: BTreeMap<String, Literal> = BTreeMap::new(),
         /// The tests.
         pub tests: Items<Spanned<Case>> = Items::default(),
@@ -41,90 +41,90 @@ section! {
 }
 
 section! {
-    /// One test: series, and what rules make of them.
+    /// One test: input series and expectations.
     pub struct Case {
-        /// What it is called.
+        /// Name of the test.
         pub name: Option<Literal>,
-        /// Time from one value of a series to the next, and from one collection to the next; by
-        /// default `evaluation_interval`.
+        /// Time between two values of a series, and between two collections. Default:
+        /// `evaluation_interval`.
         pub interval: Option<Spanned<Elapsed>>,
-        /// The series.
+        /// Input series.
         pub input_series: Items<SeriesSettings> = Items::default(),
-        /// Alerts that fire, at certain times.
+        /// Expected firing alerts.
         pub alert_rule_test: Items<Spanned<AlertTest>> = Items::default(),
-        /// Answers of queries.
+        /// Expected results of queries.
         pub promql_expr_test: Items<Spanned<QueryTest>> = Items::default(),
         /// `$externalLabels` of templates.
         pub external_labels: BTreeMap<String, Literal> = BTreeMap::new(),
         /// `$externalURL` of templates.
         pub external_url: Option<Literal>,
-        /// What is done while the test runs, beside the values of its series.
+        /// Actions during the test, beside the values of its series.
         pub steps: Items<Spanned<Step>> = Items::default(),
-        /// Notifications that channels get; each a message to one channel.
+        /// Expected notifications; each is a message to one channel.
         pub exp_notifications: Option<Items<Spanned<ExpectedMessage>>>,
-        /// Whether there must be no others.
+        /// Fails the test for any other notification.
         pub exp_notifications_exact: bool = true,
-        /// How long the test goes on at the least; by default until the last that is expected.
+        /// Minimum duration of the test. Default: until the last expectation.
         pub until: Option<Spanned<Elapsed>>,
-        /// The time that all others count from: `2026-11-01T10:00:00Z`, or Unix seconds.
+        /// Start time of the test: `2026-11-01T10:00:00Z`, or Unix seconds.
         pub start_timestamp: Timestamp = Timestamp::default(),
     }
 }
 
 section! {
-    /// A series that is fed. One that is named as a metric is declared, or as it is on the page,
-    /// is collected as that metric; history has all of them.
+    /// Input series. One with the configured or exported name of a metric is collected as that
+    /// metric; history has all of them.
     pub struct SeriesSettings {
-        /// Its name and labels: `queue_length{queue_name="mail"}`.
+        /// Name and labels: `queue_length{queue_name="mail"}`.
         pub series: Spanned<Series>,
-        /// Its values: `1 2 3`, `0+5x10`, `7x3`, `_` and `_x3` for none, `stale` for its end.
+        /// Values: `1 2 3`, `0+5x10`, `7x3`, `_` and `_x3` for no sample, `stale` for a staleness
+        /// marker.
         pub values: Values,
     }
 }
 
 section! {
-    /// The alerts of one name that fire at one time.
+    /// Expected firing alerts of one name at one time.
     pub struct AlertTest {
-        /// When; at the start if it is not said.
+        /// Time of the evaluation. Default: the start.
         pub eval_time: Spanned<Elapsed> = Spanned::nowhere(Elapsed::default()),
-        /// The name of the alerts: that of their rule.
+        /// Name of the alerts.
         pub alertname: Spanned<Literal>,
-        /// Each of them; none: nothing of this name fires.
+        /// All firing alerts of this name; empty if none fires.
         pub exp_alerts: Items<Spanned<ExpectedAlert>> = Items::default(),
     }
 }
 
 section! {
-    /// An alert that fires.
+    /// Firing alert.
     pub struct ExpectedAlert {
-        /// All its labels. `alertname` may be left out, and so may a `severity` that the rule does
-        /// not say.
+        /// All labels. `alertname` may be omitted, and `severity` if the rule does not set it.
         pub exp_labels: Option<BTreeMap<String, Literal>>,
-        /// All its annotations.
+        /// All annotations.
         pub exp_annotations: Option<BTreeMap<String, Literal>>,
-        /// Its message; without the key any.
+        /// Message; any if absent.
         pub exp_message: Option<Literal>,
     }
 }
 
 section! {
-    /// The answer of a query at one time.
+    /// Expected result of a query at one time.
     pub struct QueryTest {
-        /// The query.
+        /// PromQL query.
         pub expr: Spanned<Literal>,
-        /// When; at the start if it is not said.
+        /// Time of the query. Default: the start.
         pub eval_time: Spanned<Elapsed> = Spanned::nowhere(Elapsed::default()),
-        /// Each series of the answer; none: there is none.
+        /// All series of the result; empty if there are none.
         pub exp_samples: Items<ExpectedSample> = Items::default(),
     }
 }
 
 section! {
-    /// A series of an answer.
+    /// Series of a result.
     pub struct ExpectedSample {
-        /// Its name and labels: `up{job="x"}`, `{}`.
+        /// Name and labels: `up{job="x"}`, `{}`.
         pub labels: Series = Series::default(),
-        /// Its value.
+        /// Value of the sample.
         pub value: Option<Number>,
         /// Native histograms cannot be tested.
         pub histogram: Option<Unsupported>,
@@ -201,7 +201,7 @@ impl Serialize for Values {
     }
 }
 
-/// What `read` makes of a text; what it does not understand is told with its place in the text.
+/// Applies `read` to a text; a syntax error is reported with its position.
 fn noted<T>(
     node: &Node,
     cx: &mut DecodeContext<'_>,
@@ -292,7 +292,7 @@ impl Serialize for Elapsed {
     }
 }
 
-/// A number that need not be finite.
+/// Number that may be infinite or NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Number(pub f64);
@@ -315,7 +315,7 @@ impl Decode for Number {
     }
 }
 
-/// What promtool understands and Bellwether does not.
+/// Keys of promtool that are not supported.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Unsupported;
 
@@ -368,12 +368,12 @@ impl Serialize for Timestamp {
     }
 }
 
-/// Most collections and most evaluations of one test.
+/// Maximum number of collections and of evaluations of one test.
 const MAX_TICKS: u128 = 1_000_000;
-/// Most values that are fed in one test.
+/// Maximum number of input values of one test.
 const MAX_VALUES: u128 = 50_000_000;
 
-/// Notes what decoding cannot see.
+/// Reports problems that decoding cannot detect.
 pub(super) fn check(suite: &Suite, problems: &mut Diagnostics) {
     let evaluation = &suite.evaluation_interval;
     positive(evaluation, problems);
@@ -409,11 +409,11 @@ pub(super) fn check(suite: &Suite, problems: &mut Diagnostics) {
         let values = case
             .input_series
             .iter()
-            .map(|one| u128::from(one.values.len()));
+            .map(|input| u128::from(input.values.len()));
         for at in case.times() {
             let ticks = at.value.0.as_millis() / shortest;
-            let fed = values.clone().map(|count| count.min(ticks)).sum::<u128>();
-            if ticks > MAX_TICKS || fed > MAX_VALUES {
+            let total = values.clone().map(|count| count.min(ticks)).sum::<u128>();
+            if ticks > MAX_TICKS || total > MAX_VALUES {
                 let what = if ticks > MAX_TICKS {
                     "evaluations"
                 } else {
@@ -422,7 +422,7 @@ pub(super) fn check(suite: &Suite, problems: &mut Diagnostics) {
                 let (count, most) = if ticks > MAX_TICKS {
                     (ticks, MAX_TICKS)
                 } else {
-                    (fed, MAX_VALUES)
+                    (total, MAX_VALUES)
                 };
                 problems
                     .error(&at.at, format!("{count} {what} until then, {most} at most"))
@@ -460,7 +460,7 @@ fn once(
 }
 
 impl Case {
-    /// All times at which something is expected.
+    /// Returns all times of expectations.
     pub(super) fn times(&self) -> impl Iterator<Item = &Spanned<Elapsed>> {
         let alerts = self
             .alert_rule_test

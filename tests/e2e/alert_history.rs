@@ -166,7 +166,7 @@ fn a_folder_that_cannot_be_written_costs_no_alert_and_is_told() {
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!(health["data"]["status"], "degraded");
     assert!(
-        health["data"]["alertHistory"]["problem"].is_string(),
+        health["data"]["alertHistory"]["error"].is_string(),
         "{health}"
     );
     agent.wait_for_log(&["the history of alerts is in memory"]);

@@ -58,7 +58,10 @@ fn a_channel_is_tried_by_a_marked_sample_also_one_that_is_off() {
     let output = bellwether(&["notify-test", "pager", "--resolve", "--config", file]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
-    assert!(said.contains("pager: firing taken in ") && said.contains("pager: resolved taken in "));
+    assert!(
+        said.contains("pager: firing delivered in ")
+            && said.contains("pager: resolved delivered in ")
+    );
     let both = [
         "firing bellwether_test severity=info,test=true",
         "resolved bellwether_test severity=info,test=true",
@@ -70,12 +73,12 @@ fn a_channel_is_tried_by_a_marked_sample_also_one_that_is_off() {
     let output = bellwether(&["notify-test", "pager", "--config", file]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        text(&output.stdout).contains("pager: firing refused ("),
+        text(&output.stdout).contains("pager: firing rejected ("),
         "{}",
         text(&output.stdout)
     );
     let output = bellwether(&["notify-test", "--all", "--config", file]);
-    assert!(text(&output.stderr).contains("no channel is switched on; declared: pager"));
+    assert!(text(&output.stderr).contains("no channel is enabled; hint: the channels are pager"));
 }
 
 #[test]
@@ -229,7 +232,7 @@ fn commands_send_the_token_that_the_control_of_an_agent_asks_for() {
         );
         assert!(!said.contains("s3cret"), "{said}");
     };
-    refused(&[], ["a token is needed", "--token-file"]);
+    refused(&[], ["a token is required", "--token-file"]);
     refused(
         &["--token-file", &at("other")],
         ["the token is wrong", "compare it"],

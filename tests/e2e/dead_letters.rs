@@ -145,7 +145,7 @@ fn an_end_that_was_refused_goes_again_and_what_nobody_wants_is_discarded() {
     assert_eq!(dead_letters(&agent, &["resend"]).0, Some(2), "which?");
     let (status, said) = agent.post("/api/v1/dead-letters", "");
     assert!(
-        status == 400 && said.contains("which dead letters?"),
+        status == 400 && said.contains("no dead letters selected"),
         "{said}"
     );
 

@@ -65,9 +65,9 @@ fn health(agent: &Agent) -> Value {
 fn wait_for_problem(agent: &Agent, wrong: bool) -> String {
     poll(&format!("history with a problem: {wrong}"), SOON, || {
         let health = health(agent);
-        let problem = health["history"]["problem"].as_str();
+        let problem = health["history"]["error"].as_str();
         // The history of alerts and the state may still wait for the folder.
-        if health["alertHistory"]["problem"].is_null() && health["state"]["problem"].is_null() {
+        if health["alertHistory"]["error"].is_null() && health["state"]["error"].is_null() {
             assert_eq!(
                 health["status"] == "degraded",
                 problem.is_some(),
@@ -101,7 +101,7 @@ fn what_was_kept_survives_kill_9_and_goes_on() {
     }
     let agent = Agent::start(state.path(), &yaml);
     agent.wait_for_log(&["history is open"]);
-    assert_eq!(health(&agent)["history"]["problem"], Value::Null);
+    assert_eq!(health(&agent)["history"]["error"], Value::Null);
     agent.wait_for_value("bellwether_history_samples{part=\"head\"", |samples| {
         samples > 3.0
     });

@@ -156,11 +156,7 @@ fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
     // Without the interval it holds at no time, and never all the time.
     agent.write_config(&yaml.replace("name: always,", "name: never,"));
     agent.signal("HUP");
-    agent.wait_for_log(&[
-        "time interval that is not declared any more",
-        id.trim(),
-        "always",
-    ]);
+    agent.wait_for_log(&["time interval that no longer exists", id.trim(), "always"]);
     poll("it is told", SOON, || {
         (receiver.taken() == [told("mail")]).then_some(())
     });

@@ -17,9 +17,7 @@ const SOON: Duration = Duration::from_secs(60);
 fn state_problem(agent: &Agent) -> (Option<String>, String) {
     let (_, body) = agent.get("/api/v1/health");
     let health: Value = serde_json::from_str(&body).unwrap();
-    let problem = health["data"]["state"]["problem"]
-        .as_str()
-        .map(str::to_owned);
+    let problem = health["data"]["state"]["error"].as_str().map(str::to_owned);
     (
         problem,
         health["data"]["status"].as_str().unwrap().to_owned(),
@@ -81,7 +79,7 @@ fn of_two_on_one_folder_the_first_keeps_its_alerts_and_silences() {
     assert_eq!(second.value("bellwether_state_on_disk"), Some(0.0));
     assert_eq!(first.value("bellwether_state_on_disk"), Some(1.0));
     let (_, answer) = silence(&second, "second");
-    assert!(answer.contains("not kept over a restart"), "{answer}");
+    assert!(answer.contains("not saved for a restart"), "{answer}");
     assert!(second.stop().success());
     assert!(
         fs::read_to_string(at("desk.json"))

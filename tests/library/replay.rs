@@ -214,7 +214,7 @@ fn what_was_known_before_the_start_counts_but_does_not_fire() {
     }
     let outcome = replayed(plan(rule), &history, 615, 1200);
     assert_eq!(spans(&outcome), [("mean", 615, Some(735))]);
-    let told = &outcome.rules[0].episodes[0].told;
+    let told = &outcome.rules[0].episodes[0].notifications;
     assert_eq!(
         told.iter()
             .map(|one| one.channel.as_str())

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use bellwether_schema::HumanDuration;
-use bellwether_server::{Cut, Limits};
+use bellwether_server::{CloseReason, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -22,8 +22,13 @@ async fn limited(series: usize, change: impl FnOnce(&mut Limits)) -> Running {
     .await
 }
 
-fn cuts(server: &Running, cut: Cut) -> u64 {
-    server.stats.cuts().get(&cut).copied().unwrap_or_default()
+fn cuts(server: &Running, cut: CloseReason) -> u64 {
+    server
+        .stats
+        .closed_by_server()
+        .get(&cut)
+        .copied()
+        .unwrap_or_default()
 }
 
 /// Clients that ask for the page and never read it.
@@ -59,7 +64,7 @@ async fn two_hundred_slow_clients_do_not_hold_up_a_scrape() {
         }
     }
     assert!(server.stats.connections() <= 66);
-    assert!(cuts(&server, Cut::Evicted) >= 136);
+    assert!(cuts(&server, CloseReason::Evicted) >= 136);
     assert_eq!(server.stats.rejected(), 0);
 }
 
@@ -78,7 +83,7 @@ async fn a_head_that_does_not_end_is_cut() {
     };
     soon("the cut of a client that trickles", trickle).await;
     assert!(read_all(&mut silent).await.is_empty());
-    assert_eq!(cuts(&server, Cut::Header), 2);
+    assert_eq!(cuts(&server, CloseReason::Header), 2);
 }
 
 #[tokio::test]
@@ -101,7 +106,10 @@ async fn a_kept_alive_connection_may_stay_idle_only_so_long() {
     }
     assert!(read_all(&mut client).await.is_empty());
     assert_eq!(
-        (cuts(&server, Cut::Idle), cuts(&server, Cut::Header)),
+        (
+            cuts(&server, CloseReason::Idle),
+            cuts(&server, CloseReason::Header)
+        ),
         (1, 0)
     );
 }
@@ -113,7 +121,7 @@ async fn who_does_not_read_is_cut() {
     })
     .await;
     let deaf = deaf(&server, 3).await;
-    until("the cuts", || cuts(&server, Cut::Write) == 3).await;
+    until("the cuts", || cuts(&server, CloseReason::Write) == 3).await;
     until("the close", || server.stats.connections() == 0).await;
     drop(deaf);
 }
@@ -129,13 +137,13 @@ async fn who_reads_too_slowly_is_cut() {
         let mut bytes = [0; 1024];
         while matches!(slow.read(&mut bytes).await, Ok(read) if read > 0) {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            if cuts(&server, Cut::Request) > 0 {
+            if cuts(&server, CloseReason::Request) > 0 {
                 return;
             }
         }
     };
     soon("the cut", sip).await;
-    assert_eq!(cuts(&server, Cut::Request), 1);
+    assert_eq!(cuts(&server, CloseReason::Request), 1);
 }
 
 #[tokio::test]
@@ -154,7 +162,7 @@ async fn clients_that_do_not_read_leave_room_for_a_page() {
     })
     .await;
     scrape(server.address).await;
-    assert_eq!(cuts(&server, Cut::Evicted), 1);
+    assert_eq!(cuts(&server, CloseReason::Evicted), 1);
     drop(deaf);
 }
 

@@ -18,7 +18,9 @@ use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppressio
 use bellwether_runtime::Clock;
 use bellwether_schema::Spanned;
 use bellwether_server::{
-    Access, Backend, Handle, Health, Judgement, Prometheus, Resent, RuleView, Server, Stats,
+    Access, AlertBackend, AnalysisSettings, Backend, DeadLetterBackend, Handle, Health,
+    LifecycleBackend, MetricsBackend, Prometheus, Resent, RuleBackend, RuleView, Server, Stats,
+    StatusBackend,
 };
 use bellwether_tsdb::store::{Options, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -114,7 +116,7 @@ pub fn alert() -> Arc<Alert> {
     })
 }
 
-impl Backend for TestBackend {
+impl MetricsBackend for TestBackend {
     fn now(&self) -> Now {
         self.clock.now()
     }
@@ -132,19 +134,6 @@ impl Backend for TestBackend {
         let mut batch = Batch::default();
         batch.push(MetricId(2), &[], count as f64);
         self.store.refresh(&batch, self.now());
-    }
-
-    fn ready(&self) -> bool {
-        self.ready.load(SeqCst)
-    }
-
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
-        Box::pin(async {
-            self.reloads_begun.fetch_add(1, SeqCst);
-            self.reload_gate.acquire().await.unwrap().forget();
-            self.reloads.fetch_add(1, SeqCst);
-            self.reload_result.clone()
-        })
     }
 
     /// Takes an array; numbers are accepted, all else refused.
@@ -167,7 +156,24 @@ impl Backend for TestBackend {
         }
         Ok(recorded)
     }
+}
 
+impl LifecycleBackend for TestBackend {
+    fn is_ready(&self) -> bool {
+        self.ready.load(SeqCst)
+    }
+
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
+        Box::pin(async {
+            self.reloads_begun.fetch_add(1, SeqCst);
+            self.reload_gate.acquire().await.unwrap().forget();
+            self.reloads.fetch_add(1, SeqCst);
+            self.reload_result.clone()
+        })
+    }
+}
+
+impl AlertBackend for TestBackend {
     fn alert_history(&self) -> Option<AlertHistory> {
         None
     }
@@ -184,13 +190,15 @@ impl Backend for TestBackend {
         Vec::new()
     }
 
-    fn order(
+    fn execute(
         &self,
-        order: Command,
+        command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send + '_>> {
-        Box::pin(std::future::ready(Ok(format!("{order:?}"))))
+        Box::pin(std::future::ready(Ok(format!("{command:?}"))))
     }
+}
 
+impl DeadLetterBackend for TestBackend {
     fn dead_letters(&self) -> Vec<DeadLetter> {
         Vec::new()
     }
@@ -205,7 +213,9 @@ impl Backend for TestBackend {
     ) -> Pin<Box<dyn Future<Output = Vec<DeadLetter>> + Send + '_>> {
         Box::pin(std::future::ready(Vec::new()))
     }
+}
 
+impl RuleBackend for TestBackend {
     fn explain(&self, _: Fingerprint) -> Option<Explanation> {
         None
     }
@@ -224,7 +234,9 @@ impl Backend for TestBackend {
             ..RuleView::default()
         }]
     }
+}
 
+impl StatusBackend for TestBackend {
     fn configuration(&self) -> Result<String, String> {
         Ok("performance_monitor:\n  prometheus: {}\n".into())
     }
@@ -237,7 +249,7 @@ impl Backend for TestBackend {
         vec!["http://alertmanager:9093/api/v2/alerts".into()]
     }
 
-    fn judgement(&self) -> Arc<Judgement> {
+    fn analysis_settings(&self) -> Arc<AnalysisSettings> {
         Arc::default()
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bellwether_server::{Access, Cut};
+use bellwether_server::{Access, CloseReason};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -222,7 +222,7 @@ fn bad_files_are_told_with_their_place() {
         ),
         (
             "tls_server_config:\n  cert_file: server.pem\n  key_file: other.key\n".into(),
-            "certificate and key do not fit",
+            "certificate and key do not match",
         ),
         (tls("  cert: x\n"), "both cert_file and cert"),
         (
@@ -379,7 +379,7 @@ async fn a_handshake_that_does_not_come_is_cut() {
     let server = run(settings, TestBackend::new(1)).await;
     let mut silent = connect(server.address).await;
     assert!(read_all(&mut silent).await.is_empty());
-    assert_eq!(server.stats.cuts()[&Cut::Header], 1);
+    assert_eq!(server.stats.closed_by_server()[&CloseReason::Header], 1);
 }
 
 #[tokio::test]
@@ -472,7 +472,7 @@ async fn closed_windows_of_http2_leave_room_for_a_page() {
         .await
         .unwrap();
     assert_eq!(reply.status, 200);
-    assert_eq!(server.stats.cuts()[&Cut::Evicted], 1);
+    assert_eq!(server.stats.closed_by_server()[&CloseReason::Evicted], 1);
 }
 
 #[tokio::test]

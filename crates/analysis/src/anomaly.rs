@@ -1,8 +1,7 @@
-//! Whether a value is odd, judged as it arrives and by what came before it alone.
+//! Online anomaly detection: evaluates each value by the values before it.
 //!
-//! Pure and online: a [`Detector`] is fed one series in the order of time. It holds a bounded
-//! sample of the past (see `sample`), so ten thousand of them are no burden, and is rebuilt by
-//! feeding it history again.
+//! Pure: a [`Detector`] receives the samples of one series in order of time. Its memory is bounded
+//! (see `sample`), so ten thousand detectors are affordable, and it is rebuilt from history.
 
 mod sample;
 mod season;
@@ -18,26 +17,26 @@ use surprise::Surprise;
 
 use super::settings::{Algorithm, Deviation, Direction};
 
-/// How one series is judged.
+/// Settings of a detector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How odd a value is.
+    /// Algorithm of the score.
     pub algorithm: Algorithm,
-    /// The score from which a value is anomalous; what is usual for the algorithm if not given.
+    /// Score from which a value is anomalous; `None`: the default of the algorithm.
     pub sensitivity: Option<f64>,
-    /// Samples before anything is judged.
+    /// Number of samples before values are evaluated.
     pub min_samples: u32,
-    /// Which side counts.
+    /// Direction of anomalies.
     pub direction: Direction,
-    /// Least distance from the middle of the expected range that counts.
+    /// Minimum distance of an anomaly from the middle of the expected range.
     pub min_deviation: Deviation,
-    /// An event is over once there was no anomalous value for so long.
+    /// Time without an anomalous value after which an event ends.
     pub cooldown: Duration,
-    /// How long values must be anomalous without a break before the event is reported.
+    /// Time that values must be anomalous without interruption before the event is reported.
     pub hold: Duration,
-    /// The time after which values are expected to repeat themselves.
+    /// Period of the seasonality.
     pub season: Duration,
-    /// What a value is compared with: this much of the past.
+    /// Length of the past that a value is compared with.
     pub window: Duration,
 }
 
@@ -57,24 +56,24 @@ impl Default for Settings {
     }
 }
 
-/// What one value is.
+/// Result for one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
-    /// How odd, in the measure of the algorithm, 0 or more; 0 while warming up and for NaN.
+    /// Score in the unit of the algorithm, 0 or more; 0 while warming up and for NaN.
     pub score: f64,
-    /// The range in which the value would not have been odd; `None` while there is none to tell.
+    /// Expected range; `None` while it is unknown.
     pub expected: Option<(f64, f64)>,
-    /// Whether the value is odd; then it is outside of the range.
+    /// True if the value is anomalous; then it is outside of the expected range.
     pub anomalous: bool,
-    /// Whether an event is reported by it: once for each.
+    /// True if the value reports an event; once per event.
     pub reported: bool,
-    /// Whether it belongs to an event that was reported by an earlier value.
+    /// True if an earlier value has reported the event.
     pub repeated: bool,
-    /// Whether there were too few samples to judge.
+    /// True if there were too few samples to evaluate the value.
     pub warming: bool,
 }
 
-/// Judges one series, sample by sample.
+/// Evaluates one series, sample by sample.
 #[derive(Clone, Debug)]
 pub struct Detector {
     settings: Settings,
@@ -85,19 +84,19 @@ pub struct Detector {
     habit: Habit,
 }
 
-/// Anomalous values that belong together: with less than the cooldown between them.
+/// Group of anomalous values with less than the cooldown between them.
 #[derive(Clone, Copy, Debug)]
 struct Event {
-    /// Where the values have been anomalous without a break until now: since when, and how far from
-    /// the middle of what is expected a value must be to end that.
+    /// Current uninterrupted run of anomalous values: its start, and the distance from the middle
+    /// of the expected range below which a value ends it.
     run: Option<(UnixMillis, f64)>,
-    /// When the last anomalous one was.
+    /// Time of the last anomalous value.
     last: UnixMillis,
     reported: bool,
 }
 
-/// How much odder than the sensitivity says a value must be, for the events there were of late: each
-/// one in the window asks of the next to be e times as seldom.
+/// Raises the sensitivity for recent events: each event in the window requires the next to be e
+/// times as rare.
 #[derive(Clone, Copy, Debug, Default)]
 struct Habit {
     more: f64,
@@ -117,26 +116,26 @@ impl Habit {
     }
 }
 
-/// What a detector knows of the past.
+/// State of a detector.
 #[derive(Clone, Debug)]
 enum Model {
-    /// The values.
+    /// Recent values.
     Values(Sample),
-    /// What time of the day has which value, and how far off values were.
+    /// Seasonality, and recent residuals.
     Rests(Season, Sample),
-    /// All that the default looks at.
+    /// State of the default algorithm.
     Surprise(Box<Surprise>),
 }
 
-/// Where one value stands.
-struct Judgement {
+/// Score and expected range of one value.
+struct Evaluation {
     score: f64,
     low: f64,
     high: f64,
 }
 
 impl Detector {
-    /// A detector that has seen nothing. `interval` is about how far apart samples will be.
+    /// Creates a detector without samples. `interval` is the approximate time between samples.
     #[must_use]
     pub fn new(settings: &Settings, interval: Duration) -> Self {
         let &Settings {
@@ -168,24 +167,28 @@ impl Detector {
         }
     }
 
-    /// Judges `value` by what came before it, and remembers it. A value that is no finite number
-    /// is neither judged nor remembered.
+    /// Evaluates `value` by the samples before it, and stores it. A value that is not finite is
+    /// neither evaluated nor stored.
     pub fn observe(&mut self, at: UnixMillis, value: f64) -> Observation {
-        /// So that squares of differences are floats.
+        /// Limit so that squares of differences are finite.
         const LARGEST: f64 = 1e150;
         let warming = self.seen < self.settings.min_samples;
         if !value.is_finite() {
             return Observation::nothing(warming);
         }
         let value = value.clamp(-LARGEST, LARGEST);
-        let seen = if warming { None } else { self.judge(at, value) };
+        let seen = if warming {
+            None
+        } else {
+            self.evaluate(at, value)
+        };
         let seen = seen.unwrap_or(Observation::nothing(warming));
         self.seen = self.seen.saturating_add(1);
         self.model.push(at, value);
         seen
     }
 
-    fn judge(&mut self, at: UnixMillis, value: f64) -> Option<Observation> {
+    fn evaluate(&mut self, at: UnixMillis, value: f64) -> Option<Observation> {
         let Settings {
             algorithm,
             direction,
@@ -206,7 +209,7 @@ impl Detector {
             }
         }
         let limit = self.sensitivity + self.habit.at(at, window);
-        let Judgement { score, low, high } = self.model.judge(at, value, algorithm, limit)?;
+        let Evaluation { score, low, high } = self.model.evaluate(at, value, algorithm, limit)?;
         let (middle, mut reach) = (low.midpoint(high), high / 2.0 - low / 2.0);
         let run = self.event.and_then(|event| event.run);
         let run = run.filter(|(since, _)| at.since(*since) <= cooldown + hold);
@@ -220,8 +223,8 @@ impl Detector {
             Direction::Below => value < middle,
         };
         let matters = (value - middle).abs() >= min_deviation.least(middle);
-        let odd = (value < low || value > high) && (run.is_some() || score > limit);
-        let anomalous = odd && counts && matters;
+        let outside = (value < low || value > high) && (run.is_some() || score > limit);
+        let anomalous = outside && counts && matters;
         let (reported, repeated) = self.follow(at, anomalous.then_some(reach));
         let expected = Some((low, high));
         Some(Observation {
@@ -234,8 +237,8 @@ impl Detector {
         })
     }
 
-    /// Takes a value into the event there is, or begins one, if it is anomalous by so far as
-    /// `reach`; whether that is reported now, and whether it was before.
+    /// Adds a value to the current event or starts one; `reach` is set if the value is anomalous.
+    /// Returns whether the event is reported now, and whether it was before.
     fn follow(&mut self, at: UnixMillis, reach: Option<f64>) -> (bool, bool) {
         let Some(reach) = reach else {
             if let Some(event) = &mut self.event {
@@ -258,28 +261,28 @@ impl Detector {
 }
 
 impl Model {
-    fn judge(
+    fn evaluate(
         &mut self,
         at: UnixMillis,
         value: f64,
         by: Algorithm,
         limit: f64,
-    ) -> Option<Judgement> {
+    ) -> Option<Evaluation> {
         match self {
             Self::Values(past) => Some(plain(&past.summary()?, by, value, limit)),
             Self::Rests(season, past) => {
                 let usual = season.usual(at).unwrap_or_else(|| season.level(value));
                 let rest = plain(&past.summary()?, Algorithm::Mad, value - usual, limit);
                 let (low, high) = (usual + rest.low, usual + rest.high);
-                Some(Judgement { low, high, ..rest })
+                Some(Evaluation { low, high, ..rest })
             }
             Self::Surprise(surprise) => {
-                let surprise::Judgement {
+                let surprise::Evaluation {
                     score,
                     usual,
                     reach,
-                } = surprise.judge(at, value, limit);
-                Some(Judgement {
+                } = surprise.evaluate(at, value, limit);
+                Some(Evaluation {
                     score,
                     low: usual - reach,
                     high: usual + reach,
@@ -303,8 +306,8 @@ impl Model {
     }
 }
 
-/// Judges by where values usually are and the unit that distances from there are measured in.
-fn plain(summary: &Summary, by: Algorithm, value: f64, limit: f64) -> Judgement {
+/// Evaluates a value by its distance from a center, in units of the spread.
+fn plain(summary: &Summary, by: Algorithm, value: f64, limit: f64) -> Evaluation {
     let Summary {
         mean,
         deviation,
@@ -316,14 +319,14 @@ fn plain(summary: &Summary, by: Algorithm, value: f64, limit: f64) -> Judgement 
     let (low, high, unit) = match by {
         Algorithm::ZScore => (mean, mean, deviation),
         Algorithm::Iqr => (q1, q3, q3 - q1),
-        // The floor: more than half of the values may be alike without the rest being odd.
+        // The floor: more than half of the values may be alike without the rest being anomalous.
         _ => (median, median, (1.4826 * mad).max(0.1 * deviation)),
     };
-    // A constant series has no spread: anything else than that value is odd.
+    // A constant series has no spread: any other value is anomalous.
     let least = f64::EPSILON * 16.0 * low.abs().max(high.abs());
     let unit = unit.max(least).max(f64::MIN_POSITIVE);
     let score = ((value - high).max(low - value) / unit).max(0.0);
-    Judgement {
+    Evaluation {
         score,
         low: low - limit * unit,
         high: high + limit * unit,

@@ -1,7 +1,7 @@
-//! What holds the host or an application back: which figure, how much, where, and what to do.
+//! Bottlenecks of the host or an application: metric, impact, component and recommendation.
 //!
-//! Each bottleneck is a PromQL expression with two marks, declared or shipped. Whoever holds the
-//! samples evaluates it; here its values become impacts.
+//! Each bottleneck is a PromQL expression with two thresholds, configured or shipped. The caller
+//! evaluates it; here its values become impacts.
 
 mod resolve;
 mod settings;
@@ -13,46 +13,46 @@ use bellwether_core::LabelSet;
 pub use resolve::resolve;
 pub use settings::{BottleneckSettings, Resource};
 
-/// Impact at the first mark, and how much more it is at the second.
+/// Impact at the first threshold, and difference to that at the second.
 const AT_WARNING: f64 = 25.0;
 const TO_CRITICAL: f64 = 50.0;
 
-/// One place to look at.
+/// A possible bottleneck.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bottleneck {
-    /// Its name.
     pub name: String,
-    /// What is short.
+    /// Scarce resource.
     pub resource: Resource,
-    /// PromQL over the names of the page; each series of the result is judged on its own.
+    /// PromQL over exported names; each series of the result is evaluated on its own.
     pub promql: String,
-    /// Where it begins.
+    /// Threshold of a warning.
     pub warning: f64,
-    /// Where it is critical; below `warning` where little is bad.
+    /// Threshold of the critical level; below `warning` if low values are bad.
     pub critical: f64,
     /// Unit of the values, for people.
     pub unit: &'static str,
-    /// Where it is.
+    /// Component.
     pub component: String,
-    /// What to do.
+    /// Recommendation.
     pub advice: String,
 }
 
-/// What a bottleneck showed.
+/// A bottleneck that was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding<'a> {
-    /// Which.
+    /// Name of the bottleneck.
     pub bottleneck: &'a Bottleneck,
-    /// Of which series; without a name.
+    /// Labels of the series, without the name.
     pub labels: LabelSet,
-    /// What it had.
+    /// Value of the series.
     pub value: f64,
-    /// 0 to 100: 0 below the first mark, 25 at it, 75 at the second, straight in between and on.
+    /// Impact, 0 to 100: 0 below the first threshold, 25 at it, 75 at the second, linear in between
+    /// and above.
     pub impact: f64,
 }
 
 impl Bottleneck {
-    /// The impact of `value`; `None` if that is no number.
+    /// Returns the impact of `value`; `None` for NaN.
     #[must_use]
     pub fn impact(&self, value: f64) -> Option<f64> {
         if value.is_nan() {
@@ -67,9 +67,9 @@ impl Bottleneck {
         })
     }
 
-    /// What `samples`, the result of its expression, show; the worst first.
+    /// Evaluates `samples`, the result of the expression. Sorted by impact, highest first.
     #[must_use]
-    pub fn judge(&self, samples: impl IntoIterator<Item = (LabelSet, f64)>) -> Vec<Finding<'_>> {
+    pub fn evaluate(&self, samples: impl IntoIterator<Item = (LabelSet, f64)>) -> Vec<Finding<'_>> {
         let finding = |(labels, value)| {
             let impact = self.impact(value)?;
             Some(Finding {
@@ -85,7 +85,7 @@ impl Bottleneck {
     }
 }
 
-/// The worst first; of equal ones by name and labels, so that the order is always the same.
+/// Sorts by impact, highest first, then by name and labels.
 pub fn sort(findings: &mut [Finding<'_>]) {
     findings.sort_by(|a, b| {
         (b.impact.total_cmp(&a.impact))

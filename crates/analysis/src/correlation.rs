@@ -1,11 +1,11 @@
-//! What moved together: one series against the others over a window, with lag.
+//! Correlation of one series with others over a window, with lag.
 //!
-//! Each pair is looked at in two ways. As levels: rank correlation of what a straight line leaves,
-//! so that two trends alone are no relation and outliers do not make one; it counts as many
-//! independent cells as the two series' own persistence leaves (Bartlett 1946). And as changes:
-//! correlation of the steps from cell to cell, which sees a jump that two series share; a few
-//! jumps are worth no more than the chance of their falling together. The chances of all pairs
-//! are corrected for their number (Benjamini and Hochberg 1995).
+//! Each pair is compared in two ways. As levels: rank correlation of the residuals of a straight
+//! line, so that two trends alone are no relation and outliers do not make one; it counts as many
+//! independent cells as the persistence of the two series leaves (Bartlett 1946). And as changes:
+//! correlation of the steps between cells, which finds a jump that two series share; a few jumps
+//! are worth no more than the probability of their coincidence. The p-values of all pairs are
+//! corrected for their number (Benjamini and Hochberg 1995).
 
 mod grid;
 mod pair;
@@ -17,22 +17,22 @@ use bellwether_promql::SampledSeries;
 pub use grid::Grid;
 use pair::{Found, Prepared};
 
-/// Cells there must be at the least.
+/// Minimum number of cells.
 const FEWEST: usize = 20;
-/// Share of wrong ones among those called significant.
+/// False discovery rate of significant results.
 const WRONG: f64 = 0.05;
 
-/// What two series share.
+/// Kind of a correlation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// They are high and low at the same time.
+    /// High and low at the same time.
     Levels,
-    /// They change at the same time.
+    /// Changes at the same time.
     Changes,
 }
 
 impl Kind {
-    /// The word for it.
+    /// Returns the name for the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,56 +42,56 @@ impl Kind {
     }
 }
 
-/// One series that moved with the one asked about.
+/// A correlated series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Related {
-    /// Which.
+    /// Labels of the series.
     pub labels: LabelSet,
-    /// -1 to 1; negative: one goes up when the other goes down.
+    /// Coefficient, -1 to 1.
     pub coefficient: f64,
-    /// Cells by which it follows the one asked about; negative: it moves before.
+    /// Cells by which it follows the target; negative if it precedes it.
     pub lag: i64,
-    /// What they share.
+    /// Kind of the correlation.
     pub kind: Kind,
-    /// Chance of such a relation among unrelated series, corrected for how many were compared.
+    /// Corrected p-value.
     pub chance: f64,
-    /// Whether that is small enough: of those called significant 1 in 20 is not related.
+    /// True if significant: 1 in 20 of the significant ones is not related.
     pub significant: bool,
 }
 
-/// The answer, and what it cost.
+/// Result of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correlations {
-    /// The strongest, those that chance makes the least first.
+    /// Correlated series, lowest p-value first.
     pub related: Vec<Related>,
-    /// Series compared.
+    /// Number of series compared.
     pub compared: usize,
-    /// Series left out: constant, or without samples in half of the cells.
+    /// Number of series skipped: constant, or without samples in half of the cells.
     pub left_out: usize,
 }
 
-/// Why nothing can be compared.
+/// Error of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoCorrelation {
-    /// The series asked about has no samples in half of the cells.
-    #[error("too few samples: the series has none in half of the window or more")]
+    /// The target has no samples in half of the cells.
+    #[error("too few samples: at least half of the window has none")]
     TooFewSamples,
-    /// It is constant, or a mere straight line.
-    #[error("the series does not move: there is nothing that others could share")]
+    /// The target is constant, or a straight line.
+    #[error("the series is constant, so nothing can correlate with it")]
     Constant,
     /// The window is too short.
     #[error("the window is too short: {have} steps; {FEWEST} are needed")]
     TooShort {
-        /// Cells there are.
+        /// Number of cells.
         have: usize,
     },
 }
 
-/// The `top` of `others` that moved most surely with `target` on `grid`, up to `max_lag` cells
-/// before or after it. `target` itself among `others` is passed over.
+/// Returns the `top` of `others` with the lowest p-values of a correlation with `target` on `grid`,
+/// with a lag of up to `max_lag` cells. Skips `target` among `others`.
 ///
 /// # Errors
-/// Nothing can be compared with `target`.
+/// `target` cannot be compared.
 pub fn correlate(
     target: &SampledSeries,
     others: &[SampledSeries],
@@ -136,15 +136,15 @@ pub fn correlate(
     })
 }
 
-/// The least chance first; where it is too small to tell, the strongest.
+/// Compares by p-value, then by strength.
 fn by_chance(a: &Found, b: &Found) -> std::cmp::Ordering {
     a.chance
         .total_cmp(&b.chance)
         .then(b.coefficient.abs().total_cmp(&a.coefficient.abs()))
 }
 
-/// Benjamini and Hochberg: each of the ascending `chances` as the share of wrong ones there would
-/// be if it were the last that counts.
+/// Benjamini and Hochberg: converts ascending p-values to the false discovery rates at which each
+/// would be significant.
 fn corrected(chances: impl ExactSizeIterator<Item = f64>) -> Vec<f64> {
     let count = chances.len() as f64;
     let mut corrected: Vec<f64> = chances

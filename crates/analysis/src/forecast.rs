@@ -1,8 +1,8 @@
-//! What comes next: when a thing that fills reaches a value, and how a thing with days and weeks
-//! goes on.
+//! Forecasts: the time at which a metric reaches a value, and the next hours of a metric with daily
+//! and weekly seasonality.
 
 mod autoregression;
-mod course;
+mod daily_profile;
 mod horizon;
 mod line;
 mod linear;

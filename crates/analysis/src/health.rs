@@ -1,4 +1,4 @@
-//! How well all is, as one number that says what it is made of.
+//! Health score of host and applications, with its parts.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use bellwether_schema::section;
 use super::bottleneck::{Finding, Resource};
 
 section! {
-    /// What costs how much of the health score, which begins at 100 and ends at 0.
+    /// Weights of the health score: points subtracted from 100, for each cause.
     pub struct HealthSettings {
         /// A rule with a firing alert of severity `info`.
         pub info: f64 = 1.0,
@@ -18,38 +18,38 @@ section! {
         pub critical: f64 = 25.0,
         /// A rule with a firing alert of severity `emergency`.
         pub emergency: f64 = 50.0,
-        /// A bottleneck of impact 100; of each resource the worst counts, a smaller one by its
-        /// share.
+        /// A bottleneck with impact 100; a smaller impact counts in proportion. Only the worst of
+        /// each resource counts.
         pub bottleneck: f64 = 25.0,
         /// A collector whose last run failed.
         pub collector: f64 = 15.0,
     }
 }
 
-/// What a health score is made from.
+/// Input of a health score.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
     /// Rule and severity of each firing alert.
     pub firing: &'a [(&'a str, Severity)],
     /// Bottlenecks, in any order.
     pub bottlenecks: &'a [Finding<'a>],
-    /// Collectors whose last run failed, and why.
+    /// Collectors whose last run failed, with the errors.
     pub failing: &'a [(&'a str, &'a str)],
 }
 
-/// What a part of the score comes from.
+/// Cause of a part of the score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// A rule that fires.
+    /// A firing rule.
     Alert,
     /// A bottleneck.
     Bottleneck,
-    /// A collector that fails.
+    /// A failing collector.
     Collector,
 }
 
 impl Cause {
-    /// The word for it.
+    /// Returns the name for the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,30 +60,30 @@ impl Cause {
     }
 }
 
-/// What was taken off, and why.
+/// Part of a score: points subtracted for one cause.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// What it comes from.
+    /// Cause of the part.
     pub cause: Cause,
-    /// The rule, the bottleneck or the collector.
+    /// Name of the rule, bottleneck or collector.
     pub name: String,
-    /// Points taken off.
+    /// Points subtracted.
     pub points: f64,
-    /// In words.
+    /// Explanation.
     pub why: String,
 }
 
 /// The score and its parts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// 0 to 100: 100 less the points of the parts.
+    /// Score, 0 to 100.
     pub score: f64,
-    /// The costliest first.
+    /// Parts, most points first.
     pub parts: Vec<Part>,
 }
 
 impl Score {
-    /// The word for it.
+    /// Returns the score as a word.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self.score {
@@ -95,7 +95,7 @@ impl Score {
     }
 }
 
-/// Takes off what is wrong. The same observations give the same score.
+/// Computes the score; deterministic.
 #[must_use]
 pub fn score(observed: &Observed<'_>, settings: &HealthSettings) -> Score {
     let mut parts: Vec<Part> = alerts(observed.firing, settings)
@@ -120,7 +120,7 @@ pub fn score(observed: &Observed<'_>, settings: &HealthSettings) -> Score {
     }
 }
 
-/// A rule costs once, however many alerts it has, by the worst of them.
+/// Subtracts points once per rule, for its most severe alert.
 fn alerts(firing: &[(&str, Severity)], settings: &HealthSettings) -> impl Iterator<Item = Part> {
     let mut rules: BTreeMap<&str, (Severity, usize)> = BTreeMap::new();
     for (rule, severity) in firing {
@@ -144,15 +144,16 @@ fn alerts(firing: &[(&str, Severity)], settings: &HealthSettings) -> impl Iterat
     })
 }
 
-/// Of each resource the worst: a busy processor, its run queue and its pressure are one trouble.
+/// Keeps the worst bottleneck of each resource: a busy processor, its run queue and its pressure
+/// have one cause.
 fn bottlenecks(findings: &[Finding<'_>], settings: &HealthSettings) -> impl Iterator<Item = Part> {
     let mut worst: BTreeMap<&str, &Finding<'_>> = BTreeMap::new();
     for finding in findings {
-        let known = worst
+        let current = worst
             .entry(Resource::as_str(finding.bottleneck.resource))
             .or_insert(finding);
-        if finding.impact > known.impact {
-            *known = finding;
+        if finding.impact > current.impact {
+            *current = finding;
         }
     }
     worst.into_values().map(|finding| Part {
@@ -195,9 +196,9 @@ mod tests {
             bottlenecks: &[],
             failing: &[],
         };
-        let score = score(&observed, &HealthSettings::default());
+        let health = score(&observed, &HealthSettings::default());
         assert_eq!(
-            (score.score, score.word(), score.parts.len()),
+            (health.score, health.word(), health.parts.len()),
             (100.0, "good", 0)
         );
     }
@@ -232,8 +233,8 @@ mod tests {
             bottlenecks: &findings,
             failing: &[("neo4j", "connect: refused")],
         };
-        let told = score(&observed, &HealthSettings::default());
-        let parts: Vec<(&str, f64)> = told
+        let health = score(&observed, &HealthSettings::default());
+        let parts: Vec<(&str, f64)> = health
             .parts
             .iter()
             .map(|part| (part.name.as_str(), part.points))
@@ -247,11 +248,11 @@ mod tests {
                 ("quiet", 1.0)
             ]
         );
-        assert_eq!((told.score, told.word()), (39.0, "critical"));
-        assert_eq!(told.parts[0].why, "fires 2 times, critical at the worst");
-        assert_eq!(told.parts[1].why, "impact 80 on cpu, host");
+        assert_eq!((health.score, health.word()), (39.0, "critical"));
+        assert_eq!(health.parts[0].why, "fires 2 times, critical at the worst");
+        assert_eq!(health.parts[1].why, "impact 80 on cpu, host");
         assert_eq!(
-            told,
+            health,
             score(&observed, &HealthSettings::default()),
             "the same again"
         );

@@ -1,12 +1,13 @@
-//! What samples over time tell: pure functions over windows, and their settings.
+//! Statistics over samples: anomalies, trends, forecasts, correlation, bottlenecks and health. Pure
+//! functions over windows, and their settings.
 
-pub mod advise;
 pub mod anomaly;
 pub mod bottleneck;
 pub mod correlation;
 pub mod forecast;
 pub mod health;
-pub mod lookout;
+pub mod monitor;
+pub mod recommend;
 pub mod report;
 mod settings;
 mod statistics;

@@ -1,4 +1,4 @@
-//! What the analyses say of series in a store: one answer per series, sorted by labels.
+//! Runs the analyses over series in a store: one result per series, sorted by labels.
 
 #[cfg(test)]
 mod tests;
@@ -11,77 +11,76 @@ use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use jiff::tz::TimeZone;
 
 use super::anomaly::{self, Detector, Observation};
-use super::trend::{self as course, Baselines, Departure, Options, TooFewSamples, Trend};
+use super::trend::{self, Baselines, Departure, Options, TooFewSamples, Trend};
 
-/// Which series are looked at, and which time.
+/// Selection of series and time range.
 #[derive(Clone, Copy)]
-pub struct Question<'a> {
-    /// What selects them.
+pub struct SeriesQuery<'a> {
+    /// Matchers of the series.
     pub matchers: &'a [LabelMatcher],
-    /// How far back from `now`.
+    /// Length of the window before `now`.
     pub window: Duration,
     /// The end of the window.
     pub now: UnixMillis,
-    /// What ends the question early.
+    /// Guard that can stop the query.
     pub guard: &'a Guard,
 }
 
-impl Question<'_> {
+impl SeriesQuery<'_> {
     fn start(&self) -> UnixMillis {
         self.now.before(self.window)
     }
 
-    /// The series with their samples from `earlier` before the window on.
-    fn ask(
+    /// Returns the series with samples from `earlier` before the window on.
+    fn select(
         &self,
         source: &dyn Queryable,
         earlier: Duration,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let from = self.start().before(earlier);
-        let mut found = source.select(self.matchers, from, self.now, self.guard)?;
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(found)
+        let mut series = source.select(self.matchers, from, self.now, self.guard)?;
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(series)
     }
 }
 
 /// The trend of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesTrend {
-    /// Which series.
     pub labels: LabelSet,
-    /// Its course over the window, or why there is none to tell.
+    /// Trend over the window, or the reason for which there is none.
     pub trend: Result<Trend, TooFewSamples>,
-    /// The last sample that is a number.
+    /// Last finite sample.
     pub latest: Option<(UnixMillis, f64)>,
-    /// What is usual by hour and weekday, from the time asked for and the window.
+    /// Baselines by hour and weekday, over the baseline period and the window.
     pub baselines: Baselines,
-    /// How far the latest sample is from what is usual at its hour.
+    /// Departure of the latest sample from the baseline of its hour.
     pub from_hour: Option<Departure>,
-    /// How far it is from what is usual on its day of the week.
+    /// Departure of the latest sample from the baseline of its weekday.
     pub from_weekday: Option<Departure>,
 }
 
-/// The trends of the series over the window, with baselines from `baseline` before the window on
-/// in the time zone `zone`.
+/// Computes the trends of the series over the window, with baselines from `baseline` before the
+/// window on in the time zone `zone`.
 ///
 /// # Errors
-/// The samples could not be had.
+/// The samples could not be read.
 pub fn trend(
     source: &dyn Queryable,
-    question: &Question<'_>,
+    query: &SeriesQuery<'_>,
     options: &Options,
     baseline: Duration,
     zone: &TimeZone,
 ) -> Result<Vec<SeriesTrend>, StorageError> {
-    let found = question.ask(source, baseline)?;
-    let told = found.into_iter().map(|series| {
-        question.guard.check()?;
+    let all = query.select(source, baseline)?;
+    let results = all.into_iter().map(|series| {
+        query.guard.check()?;
         let SampledSeries {
             labels,
             times,
             values,
         } = series;
-        let from = times.partition_point(|time| *time < question.start().0);
+        let from = times.partition_point(|time| *time < query.start().0);
         let baselines = Baselines::of(&times, &values, zone.clone());
         let numbers = times
             .iter()
@@ -93,97 +92,96 @@ pub fn trend(
             .next();
         Ok(SeriesTrend {
             labels,
-            trend: course::trend(&times[from..], &values[from..], question.now, options),
+            trend: trend::trend(&times[from..], &values[from..], query.now, options),
             latest,
             from_hour: latest.and_then(|(at, value)| baselines.from_hour(at, value)),
             from_weekday: latest.and_then(|(at, value)| baselines.from_weekday(at, value)),
             baselines,
         })
     });
-    told.collect()
+    results.collect()
 }
 
-/// A run of samples that were anomalous one after another.
+/// A run of consecutive anomalous samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Anomaly {
     /// Time of the first.
     pub from: UnixMillis,
     /// Time of the last.
     pub to: UnixMillis,
-    /// How many.
+    /// Number of samples.
     pub samples: usize,
-    /// Time of the one with the highest score.
+    /// Time of the sample with the highest score.
     pub at: UnixMillis,
     /// Its value.
     pub value: f64,
-    /// Its score, in the measure of the algorithm.
+    /// Score in the unit of the algorithm.
     pub score: f64,
-    /// The range in which it would not have been anomalous.
+    /// Expected range.
     pub expected: Option<(f64, f64)>,
-    /// Whether the first was reported: it began an event, and was not of the one before.
+    /// True if the first sample reported an event; false if it belongs to the event before.
     pub reported: bool,
 }
 
 /// The anomalies of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesAnomalies {
-    /// Which series.
     pub labels: LabelSet,
-    /// Samples of the window that were judged.
-    pub judged: usize,
-    /// Samples of the window that came before there were enough to judge by.
+    /// Number of samples of the window that were evaluated.
+    pub evaluated: usize,
+    /// Number of samples of the window before there were enough to evaluate.
     pub warming: usize,
-    /// What was found, oldest first.
-    pub found: Vec<Anomaly>,
+    /// Anomalies, oldest first.
+    pub anomalies: Vec<Anomaly>,
 }
 
-/// The anomalies of the series in the window, found as a detector with these settings would have
-/// found them as the samples came; it sees the samples of its own window before too.
+/// Returns the anomalies of the series in the window, as a detector with these settings would have
+/// found them online; it is trained with the samples of its own window before.
 ///
 /// # Errors
-/// The samples could not be had.
+/// The samples could not be read.
 pub fn anomalies(
     source: &dyn Queryable,
-    question: &Question<'_>,
+    query: &SeriesQuery<'_>,
     settings: &anomaly::Settings,
 ) -> Result<Vec<SeriesAnomalies>, StorageError> {
-    let found = question.ask(source, settings.window)?;
-    let told = found.into_iter().map(|series| {
-        question.guard.check()?;
-        Ok(watched(series, settings, question.start()))
+    let all = query.select(source, settings.window)?;
+    let results = all.into_iter().map(|series| {
+        query.guard.check()?;
+        Ok(anomalies_of(series, settings, query.start()))
     });
-    told.collect()
+    results.collect()
 }
 
-fn watched(
+fn anomalies_of(
     series: SampledSeries,
     settings: &anomaly::Settings,
     start: UnixMillis,
 ) -> SeriesAnomalies {
     let mut detector = Detector::new(settings, interval(&series.times));
-    let mut told = SeriesAnomalies {
+    let mut result = SeriesAnomalies {
         labels: series.labels,
-        judged: 0,
+        evaluated: 0,
         warming: 0,
-        found: Vec::new(),
+        anomalies: Vec::new(),
     };
-    let mut running = false;
+    let mut ongoing = false;
     for (time, value) in series.times.iter().zip(&series.values) {
         let at = UnixMillis(*time);
         let seen = detector.observe(at, *value);
         if at < start || !value.is_finite() {
             continue;
         }
-        told.warming += usize::from(seen.warming);
-        told.judged += usize::from(!seen.warming);
-        match told.found.last_mut() {
-            Some(last) if seen.anomalous && running => last.extend(at, *value, &seen),
-            _ if seen.anomalous => told.found.push(Anomaly::new(at, *value, &seen)),
+        result.warming += usize::from(seen.warming);
+        result.evaluated += usize::from(!seen.warming);
+        match result.anomalies.last_mut() {
+            Some(last) if seen.anomalous && ongoing => last.extend(at, *value, &seen),
+            _ if seen.anomalous => result.anomalies.push(Anomaly::new(at, *value, &seen)),
             _ => {}
         }
-        running = seen.anomalous;
+        ongoing = seen.anomalous;
     }
-    told
+    result
 }
 
 impl Anomaly {
@@ -213,7 +211,7 @@ impl Anomaly {
     }
 }
 
-/// The usual time between samples: the median of the steps.
+/// Returns the median time between samples.
 #[must_use]
 pub fn interval(times_ms: &[i64]) -> Duration {
     let mut steps: Vec<i64> = times_ms

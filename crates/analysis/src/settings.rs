@@ -1,4 +1,4 @@
-//! How anomalies are found, as the YAML file declares it.
+//! Settings of anomaly detection.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use bellwether_schema::{
 use super::anomaly;
 
 string_enum! {
-    /// How anomalies are found.
+    /// Algorithm of anomaly detection.
     pub enum Algorithm {
-        /// How seldom it was, in the series itself, that a value, a run of values and their steps
-        /// were as far from what the time of the day has, or from the level where it has nothing.
+        /// Rareness in the series itself of the distance of a value, of a run of values and of
+        /// their steps from the daily seasonality, or from the level if there is none.
         Auto = "auto",
         /// Distance from the mean in standard deviations.
         ZScore = "zscore",
@@ -23,15 +23,15 @@ string_enum! {
         Iqr = "iqr",
         /// Distance from the median in robust standard deviations.
         Mad = "mad",
-        /// Distance from what the time of the day had before, in robust standard deviations.
+        /// Distance from the value of the daily seasonality in robust standard deviations.
         Seasonal = "seasonal",
     }
 }
 
 string_enum! {
-    /// Which side counts.
+    /// Direction of anomalies.
     pub enum Direction {
-        /// Values above and below what is expected.
+        /// Values above and below the expected range.
         Both = "both",
         /// Values above only.
         Above = "above",
@@ -40,8 +40,7 @@ string_enum! {
     }
 }
 
-/// Least distance from the expected range that matters in practice: `5` or `10%` of the middle of
-/// that range.
+/// Minimum distance from the middle of the expected range: `5` or `10%` of that middle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Deviation {
     /// In the unit of the metric.
@@ -51,7 +50,7 @@ pub enum Deviation {
 }
 
 impl Deviation {
-    /// Reads `5` or `10%`.
+    /// Parses `5` or `10%`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let number = |text: &str| {
@@ -66,7 +65,7 @@ impl Deviation {
         }
     }
 
-    /// The least distance from `middle` that matters.
+    /// Returns the minimum distance from `middle`.
     #[must_use]
     pub fn least(self, middle: f64) -> f64 {
         match self {
@@ -101,7 +100,7 @@ impl serde::Serialize for Deviation {
 }
 
 impl Algorithm {
-    /// The sensitivity of a detector that is told none.
+    /// Returns the default sensitivity.
     #[must_use]
     pub fn usual_sensitivity(self) -> f64 {
         match self {
@@ -113,45 +112,45 @@ impl Algorithm {
 }
 
 section! {
-    /// How anomalies are found.
+    /// Anomaly detection.
     pub struct AnomalyDetection {
-        /// Whether they are looked for.
+        /// Enables anomaly detection.
         pub enabled: bool = true,
-        /// The gauges that are watched as they are collected, told of in `bellwether_anomaly` and
-        /// `bellwether_anomaly_score`; by default `cpu_percent` and `memory_percent`, where they
-        /// are collected. Rules watch for themselves.
+        /// Gauges to monitor as they are collected, reported in `bellwether_anomaly` and
+        /// `bellwether_anomaly_score`. Default: `cpu_percent` and `memory_percent`, if they are
+        /// collected. Rules have their own detectors.
         pub metrics: Option<Vec<Spanned<String>>> = None,
-        /// How.
+        /// Algorithm.
         pub algorithm: Algorithm = Algorithm::Auto,
-        /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
-        /// By default 3 for `zscore` and `iqr`, 6 for `mad` and `seasonal`, 10 for `auto`, where 1
-        /// more is e times as seldom. With `auto` each event in the window asks for 1 more of the
-        /// next.
+        /// Score from which a value is anomalous, in the unit of the algorithm; a higher one
+        /// reports fewer values. Default: 3 for `zscore` and `iqr`, 6 for `mad` and `seasonal`, 10
+        /// for `auto`, where 1 more is e times as rare. With `auto` each event in the window raises
+        /// it by 1 for the next.
         pub sensitivity: Option<Spanned<f64>> = None,
-        /// Fewest samples to judge by.
+        /// Minimum number of samples before values are evaluated.
         pub min_samples: Spanned<u32> = Spanned::nowhere(100),
-        /// Which side counts.
+        /// Direction of anomalies.
         pub direction: Direction = Direction::Both,
-        /// Least distance from the middle of the expected range that matters: `5`, or `10%` of
+        /// Minimum distance of an anomaly from the middle of the expected range: `5`, or `10%` of
         /// that middle.
         pub min_deviation: Deviation = Deviation::Absolute(0.0),
-        /// Odd values with less than this between them are one event, and an event is reported
+        /// Anomalous values with less than this time between them are one event, which is reported
         /// once.
         pub cooldown: HumanDuration = HumanDuration::secs(3600),
-        /// The time after which values are expected to repeat themselves: a day, or `1w`.
+        /// Period of the seasonality: a day, or `1w`.
         pub season: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(86_400)),
-        /// How much of the past a value is compared with.
+        /// Length of the past that a value is compared with.
         pub window: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(14 * 86_400)),
     }
 }
 
-/// Fewer samples than this tell nothing of what is seldom.
+/// Lower limit of `min_samples`; fewer do not show what is rare.
 const FEWEST_SAMPLES: u32 = 10;
-/// What is watched if nothing is said.
+/// Metrics that are monitored by default.
 const USUALLY_WATCHED: [&str; 2] = ["cpu_percent", "memory_percent"];
 
 impl AnomalyDetection {
-    /// The names of the metrics that are watched; not all need be declared.
+    /// Returns the names of the monitored metrics; they need not be configured.
     pub fn watched(&self) -> impl Iterator<Item = &str> {
         let usual: &[&str] = if self.metrics.is_none() {
             &USUALLY_WATCHED
@@ -167,7 +166,7 @@ impl AnomalyDetection {
         names.take(if self.enabled { usize::MAX } else { 0 })
     }
 
-    /// Notes values that nothing can be judged by.
+    /// Reports invalid values.
     pub fn check_values(&self, problems: &mut Diagnostics) {
         if let Some(least) = self.sensitivity.as_ref().filter(|least| least.value <= 0.0) {
             let usual = self.algorithm.usual_sensitivity();
@@ -195,7 +194,7 @@ impl AnomalyDetection {
         }
     }
 
-    /// Notes values that nothing can be judged by, and metrics that cannot be watched.
+    /// Reports invalid values, and metrics that cannot be monitored.
     pub fn check(&self, metrics: &[MetricDef], problems: &mut Diagnostics) {
         self.check_values(problems);
         for name in self.metrics.iter().flatten() {
@@ -220,7 +219,7 @@ impl AnomalyDetection {
         }
     }
 
-    /// What a detector needs to know of it.
+    /// Returns the settings of a detector.
     #[must_use]
     pub fn detector(&self) -> anomaly::Settings {
         anomaly::Settings {

@@ -1,19 +1,19 @@
-//! How likely chance makes what was seen.
+//! Probabilities of statistical tests.
 
-/// Student's quantile for that of the normal distribution, to the first order of 1/freedom.
+/// Returns the quantile of Student's distribution for that of the normal distribution, to the first
+/// order of 1/freedom.
 pub(super) fn student(normal: f64, freedom: f64) -> f64 {
     normal + (normal.powi(3) + normal) / (4.0 * freedom)
 }
 
-/// Chance that Student's `t` is as far from zero, on either side. Brought to the normal
-/// distribution by Wallace's formula (1959).
+/// Returns the two-sided p-value of Student's `t`, converted to the normal distribution by
+/// Wallace's formula (1959).
 pub(super) fn chance_of_t(t: f64, freedom: f64) -> f64 {
     let narrowed = (freedom * (t * t / freedom).ln_1p()).sqrt();
     outside(narrowed * (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0))
 }
 
-/// Chance that a correlation of two unrelated series, worth so many independent pairs, is as far
-/// from zero.
+/// Returns the two-sided p-value of a correlation, given the effective number of independent pairs.
 pub(super) fn chance_of_correlation(coefficient: f64, worth: f64) -> f64 {
     let freedom = worth - 2.0;
     let rest = 1.0 - coefficient * coefficient;
@@ -24,8 +24,8 @@ pub(super) fn chance_of_correlation(coefficient: f64, worth: f64) -> f64 {
     }
 }
 
-/// Chance that a normal value lies `z` standard deviations off or more, on either side: erfc by
-/// the Chebyshev fit of Numerical Recipes (6.2), good to 1.2e-7 of itself.
+/// Returns the two-sided p-value of a normal `z`: erfc by the Chebyshev fit of Numerical Recipes
+/// (6.2), with a relative error of 1.2e-7.
 fn outside(z: f64) -> f64 {
     const FIT: [f64; 10] = [
         0.170_872_77,

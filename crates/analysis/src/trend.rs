@@ -1,4 +1,4 @@
-//! Where a series went over a window of time, and whether that is more than chance.
+//! Trend of a series over a window, and its significance.
 
 mod baseline;
 mod statistics;
@@ -14,24 +14,24 @@ pub use worse::more_is_worse;
 use super::forecast::{Frame, Line, confidence, finite};
 use super::settings::Deviation;
 
-/// Samples there must be at the least.
+/// Minimum number of samples.
 const FEWEST: usize = 10;
 
-/// Which way a series goes.
+/// Direction of a trend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Movement {
-    /// Up, by more than chance and by enough to matter.
+    /// Significant and relevant rise.
     Increasing,
-    /// Down, by more than chance and by enough to matter.
+    /// Significant and relevant fall.
     Decreasing,
-    /// Neither, and it keeps near its level.
+    /// No trend and little variation.
     Stable,
-    /// Neither, and it swings widely.
+    /// No trend and much variation.
     Volatile,
 }
 
 impl Movement {
-    /// `improving` or `degrading`, where it goes anywhere and it is known whether more is worse.
+    /// Returns `improving` or `degrading` for a trend, if it is known whether more is worse.
     #[must_use]
     pub fn verdict(self, more_is_worse: Option<bool>) -> Option<&'static str> {
         let worse = match (self, more_is_worse) {
@@ -42,7 +42,7 @@ impl Movement {
         Some(if worse { "degrading" } else { "improving" })
     }
 
-    /// Its name.
+    /// Returns the name for the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,16 +54,17 @@ impl Movement {
     }
 }
 
-/// By what a movement is judged.
+/// Criteria of a trend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The largest chance, of a slope like it where there is none, that still makes a trend.
+    /// Maximum p-value of a significant slope.
     pub significance: f64,
-    /// The least change over the window that matters; a percentage is of the mean size.
+    /// Minimum change over the window that is relevant; a percentage is of the mean size.
     pub least_change: Deviation,
-    /// The spread around the line, as part of the mean size, from which a series is volatile.
+    /// Standard deviation around the line, as a share of the mean size, from which a series is
+    /// volatile.
     pub volatile_from: f64,
-    /// Which quantiles to tell, 0 to 1.
+    /// Quantiles to compute, 0 to 1.
     pub quantiles: Vec<f64>,
 }
 
@@ -78,45 +79,45 @@ impl Default for Options {
     }
 }
 
-/// The course of one series over a window.
+/// Trend of one series over a window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trend {
     /// Time of the first sample.
     pub from: UnixMillis,
     /// Time of the last sample.
     pub to: UnixMillis,
-    /// What the values are, without regard to their order.
+    /// Statistics of the values.
     pub statistics: Statistics,
     /// Change per second: the median of the slopes between all pairs of points (Theil-Sen).
     pub slope: f64,
-    /// Standard error of the slope, points that follow one another counted as related.
+    /// Standard error of the slope, with autocorrelated points.
     pub slope_error: f64,
-    /// Chance of a slope as steep where there is none.
+    /// p-value of the slope.
     pub p_value: f64,
     /// Change over the window along the line.
     pub change: f64,
-    /// Standard deviation around the line, as part of the mean size of the values.
+    /// Standard deviation around the line, as a share of the mean size of the values.
     pub volatility: f64,
-    /// Which way it goes, judged by all of these.
+    /// Direction by all of these.
     pub movement: Movement,
-    /// Whether it goes somewhere by more than chance, and by too little to matter.
+    /// True for a significant trend that is too small to be relevant.
     pub slight: bool,
 }
 
-/// There is too little to judge by.
+/// Too few samples for a trend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too few samples: {have}; {FEWEST} are needed, at different times")]
 pub struct TooFewSamples {
-    /// Samples that have a value.
+    /// Number of finite samples.
     pub have: usize,
 }
 
-/// The course of the samples up to `now`. Times are milliseconds, ascending; values that are no
-/// finite numbers are left out. The line is drawn through the medians of 200 equal pieces of
-/// time, so its cost does not grow with the square of the samples.
+/// Computes the trend of the samples up to `now`. Times are in milliseconds, ascending; values that
+/// are not finite are ignored. The line is fitted to the medians of 200 equal parts of time, so its
+/// cost does not grow with the square of the samples.
 ///
 /// # Errors
-/// There is too little to judge by.
+/// There are too few samples.
 pub fn trend(
     times_ms: &[i64],
     values: &[f64],
@@ -148,14 +149,14 @@ pub fn trend(
     if let Some(frame) = Frame::new(&times, &values, now) {
         let (x, y) = frame.points(&times, &values);
         if x.len() >= 3 {
-            trend.judge(&frame, &Line::through(&x, &y), options);
+            trend.classify(&frame, &Line::through(&x, &y), options);
         }
     }
     Ok(trend)
 }
 
 impl Trend {
-    fn judge(&mut self, frame: &Frame, line: &Line, options: &Options) {
+    fn classify(&mut self, frame: &Frame, line: &Line, options: &Options) {
         let seconds = self.to.since(self.from).as_secs_f64();
         self.slope = frame.slope(line.slope);
         self.slope_error = frame.slope(line.slope_error);

@@ -329,7 +329,7 @@ impl Question {
             let (finding, reach, reason) = match outlook {
                 Outlook::Soon(reach) => (Finding::Holds, Some(reach), None),
                 Outlook::Young { reach, .. } | Outlook::Usual(reach) => {
-                    (Finding::HoldsOn, Some(reach), outlook.held_back())
+                    (Finding::HoldsOn, Some(reach), outlook.not_firing_reason())
                 }
                 Outlook::Later(reach) => (Finding::Clear, Some(reach), None),
                 // Who was told that it will be full is not told that it won't once it is.

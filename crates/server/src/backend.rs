@@ -1,6 +1,6 @@
-//! What the server needs of the rest of the program, as one trait and the plain data it moves.
+//! Interface to the rest of the program, and the plain data that crosses it.
 //!
-//! `app` implements it; nothing here knows how.
+//! The application implements it; nothing here knows how.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -17,149 +17,181 @@ use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_tsdb::store::Store;
 
-use super::analysis::Judgement;
+use crate::api::analysis::AnalysisSettings;
 
-/// The program behind the page.
-pub trait Backend: Send + Sync + 'static {
-    /// Both clocks.
+/// Interface of the application to the server: all of the traits below. Endpoints take the narrowest
+/// one that they need.
+pub trait Backend:
+    MetricsBackend + LifecycleBackend + AlertBackend + DeadLetterBackend + RuleBackend + StatusBackend
+{
+}
+
+impl<T> Backend for T where
+    T: MetricsBackend
+        + LifecycleBackend
+        + AlertBackend
+        + DeadLetterBackend
+        + RuleBackend
+        + StatusBackend
+{
+}
+
+/// Clocks, current values and history.
+pub trait MetricsBackend: Send + Sync + 'static {
+    /// Time of both clocks.
     fn now(&self) -> Now;
 
-    /// The store to read from; another one after a reload.
+    /// Store to read current values from; a reload replaces it.
     fn store(&self) -> Arc<Store>;
 
-    /// What was collected so far, if it is kept.
+    /// Collected history, if it is enabled.
     fn history(&self) -> Option<Arc<dyn Queryable>>;
 
-    /// Brings the series that change between collections (application, self) up to date in the
-    /// store. Called before each page, never on an async thread: it may read `/proc`.
+    /// Updates the series in the store that change between collections (application metrics,
+    /// self-metrics). Called before each exposition and never on an async thread, because it may
+    /// read `/proc`.
     fn refresh(&self);
 
-    /// Whether every enabled collector has run at least once; what `/-/ready` answers.
-    fn ready(&self) -> bool;
-
-    /// Reads the declaration again and swaps it in whole or not at all. The text, one line or
-    /// several, says what happened, or in the error case what is wrong.
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>>;
-
-    /// Takes a JSON array of recordings. Called on a blocking thread.
+    /// Records the values of a JSON array. Called on a blocking thread.
     ///
     /// # Errors
-    /// When the body as a whole is no such array; nothing was recorded then.
+    /// The body is not such an array; nothing was recorded then.
     fn record(&self, body: &[u8]) -> Result<Recorded, String>;
+}
 
-    /// All alerts that are pending or firing.
+/// Readiness and reload.
+pub trait LifecycleBackend: Send + Sync + 'static {
+    /// Returns true once every enabled collector has run; the answer of `/-/ready`.
+    fn is_ready(&self) -> bool;
+
+    /// Reads the configuration again and applies all of it or nothing. Returns a summary for
+    /// people, one line or several, or in the error case everything that is wrong.
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>>;
+}
+
+/// Alerts, and what people decide about their notifications.
+pub trait AlertBackend: Send + Sync + 'static {
+    /// Pending and firing alerts.
     fn alerts(&self) -> Vec<Arc<Alert>>;
 
-    /// The alerts that are silenced, inhibited or acknowledged now.
+    /// Alerts that are silenced, inhibited or acknowledged now.
     fn suppressions(&self) -> HashMap<Fingerprint, Suppression>;
 
-    /// What became of alerts and notifications so far, if that is kept.
+    /// Alert history, if it is enabled.
     fn alert_history(&self) -> Option<AlertHistory>;
 
-    /// The silences, made by people or declared.
+    /// Silences of the API and of the configuration.
     fn silences(&self) -> Vec<Silence>;
 
-    /// Has a silence or an acknowledgement made or ended; it is kept when this returns. The text is
-    /// the identity of the silence or of the alert.
-    fn order(
+    /// Creates or ends a silence or an acknowledgement, durably: it is on disk when this returns.
+    /// Returns the id of the silence or the fingerprint of the alert.
+    fn execute(
         &self,
-        order: Command,
+        command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send + '_>>;
+}
 
-    /// What channels gave up and do not know.
+/// Dead letters.
+pub trait DeadLetterBackend: Send + Sync + 'static {
+    /// Notifications that their channels rejected for good.
     fn dead_letters(&self) -> Vec<DeadLetter>;
 
-    /// Sends dead letters again, by identity; on disk when this returns.
+    /// Sends dead letters again, by id. They are on disk when this returns.
     fn resend(&self, ids: HashSet<String>) -> Pin<Box<dyn Future<Output = Resent> + Send + '_>>;
 
-    /// Forgets dead letters, by identity; which there were.
+    /// Deletes dead letters, by id. Returns those that existed.
     fn discard(
         &self,
         ids: HashSet<String>,
     ) -> Pin<Box<dyn Future<Output = Vec<DeadLetter>> + Send + '_>>;
-
-    /// On which ways an alert is told, if it fires or did a short time ago.
-    fn explain(&self, alert: Fingerprint) -> Option<Explanation>;
-
-    /// All rules in the order of the declaration.
-    fn rules(&self) -> Vec<RuleView>;
-
-    /// How the parts fare.
-    fn health(&self) -> Health;
-
-    /// The configuration in effect as YAML, without its secrets.
-    ///
-    /// # Errors
-    /// It cannot be printed.
-    fn configuration(&self) -> Result<String, String>;
-
-    /// Settings under the names that flags of Prometheus have.
-    fn flags(&self) -> BTreeMap<&'static str, String>;
-
-    /// Addresses of the Alertmanagers that are notified, without passwords.
-    fn alertmanagers(&self) -> Vec<String>;
-
-    /// How series are judged over time.
-    fn judgement(&self) -> Arc<Judgement>;
 }
 
-/// Dead letters that were to be sent again, each with whether it is: what its channel knows by now
-/// is not.
+/// Rules, and the routes of their alerts.
+pub trait RuleBackend: Send + Sync + 'static {
+    /// Rules in the order of the configuration.
+    fn rules(&self) -> Vec<RuleView>;
+
+    /// Routes and groups of an alert that fires or resolved a short time ago.
+    fn explain(&self, alert: Fingerprint) -> Option<Explanation>;
+}
+
+/// Status and active config.
+pub trait StatusBackend: Send + Sync + 'static {
+    /// Status of every component.
+    fn health(&self) -> Health;
+
+    /// Active config as YAML, without its secrets.
+    ///
+    /// # Errors
+    /// It cannot be serialized.
+    fn configuration(&self) -> Result<String, String>;
+
+    /// Settings under the names of Prometheus's flags.
+    fn flags(&self) -> BTreeMap<&'static str, String>;
+
+    /// URLs of the Alertmanagers that are notified, without passwords.
+    fn alertmanagers(&self) -> Vec<String>;
+
+    /// Settings of the analysis endpoints.
+    fn analysis_settings(&self) -> Arc<AnalysisSettings>;
+}
+
+/// Dead letters that were to be sent again, each with whether it is. One whose alert the channel
+/// was notified about in the meantime is not.
 pub type Resent = Vec<(DeadLetter, bool)>;
 
-/// A group of rules, as Prometheus has them.
+/// Rule group, as in Prometheus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RuleGroup {
-    /// Its name, one of its own in its file.
+    /// Name, unique in its file.
     pub name: String,
-    /// The file that it stands in.
+    /// Path of the rule file.
     pub file: String,
-    /// How often its rules are evaluated.
+    /// Time between two evaluations.
     pub interval: Duration,
-    /// Most alerts that one of its rules may have; zero where that is not limited.
+    /// Maximum number of alerts of one of its rules; zero for no limit.
     pub limit: u32,
 }
 
-/// A rule as others see it.
+/// Rule with its state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleView {
-    /// The group it is in.
     pub group: Arc<RuleGroup>,
-    /// Whether it records series and makes no alerts.
+    /// True for a recording rule, which has no alerts.
     pub records: bool,
-    /// Its name, or that of the series it records.
+    /// Name of the rule, or of the series it records.
     pub name: String,
-    /// What it judges, as one line: `avg(cpu_percent[5m]) > 85`.
+    /// Condition or expression as one line: `avg(cpu_percent[5m]) > 85`.
     pub query: String,
-    /// The same in PromQL, where it can be written so and is not already.
+    /// Equivalent in PromQL, if there is one and `query` is not PromQL already.
     pub promql: Option<String>,
-    /// The metric it judges, as declared, where it is a single one.
+    /// Configured name of the metric in the condition, if it is exactly one.
     pub metric: Option<String>,
-    /// The worst state of its alerts.
+    /// Most severe state of its alerts.
     pub state: AlertState,
-    /// How long the condition must hold.
+    /// Time for which the condition must hold before an alert fires.
     pub duration: Duration,
-    /// How long it keeps firing after.
+    /// Time for which an alert keeps firing after the condition has cleared.
     pub keep_firing_for: Duration,
-    /// Of several thresholds, the first level.
+    /// Severity; of several thresholds, that of the first level.
     pub severity: Severity,
-    /// Labels it adds.
+    /// Labels that the rule adds.
     pub labels: Labels,
-    /// Annotations it adds, not rendered.
+    /// Annotation templates, not rendered.
     pub annotations: Labels,
-    /// Its pending and firing alerts.
+    /// Pending and firing alerts.
     pub alerts: Vec<Arc<Alert>>,
-    /// What follows for an alert whose series is missing, in words; empty where it records.
+    /// No-data policy in words; empty for a recording rule.
     pub on_missing: String,
-    /// How long the series of its alerts have been missing, where they are.
+    /// Time for which the series of an alert has had no data, by alert.
     pub missing: BTreeMap<Fingerprint, Duration>,
-    /// When it was last judged, if ever.
+    /// Time of the last evaluation, if there was one.
     pub last_evaluation: Option<UnixMillis>,
-    /// How long that took.
+    /// Duration of the last evaluation.
     pub evaluation_time: Duration,
-    /// Why the last evaluation failed, if it did.
+    /// Error of the last evaluation, if it failed.
     pub last_error: Option<String>,
-    /// What it could not tell that is no failure: too few samples for a forecast.
+    /// Note about the last evaluation that is not an error: too few samples for a forecast.
     pub note: Option<String>,
 }
 
@@ -189,145 +221,137 @@ impl Default for RuleView {
     }
 }
 
-/// How the parts of the program fare.
+/// Status of every component.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Health {
-    /// When the program started.
+    /// Start of the process.
     pub started: Now,
-    /// Every enabled collector.
     pub collectors: BTreeMap<Origin, CollectorHealth>,
-    /// Every enabled channel.
     pub channels: Vec<ChannelHealth>,
-    /// Every destination of remote write.
     pub remote: Vec<RemoteHealth>,
-    /// History, where some is kept.
+    /// Status of history, if it is enabled.
     pub history: Option<HistoryHealth>,
-    /// The history of alerts, where one is kept.
+    /// Status of the alert history, if it is enabled.
     pub alert_history: Option<AlertHistoryHealth>,
-    /// What must survive a restart.
+    /// Status of the state directory.
     pub state: StateHealth,
-    /// The last reload, if there was one.
+    /// Last reload, if there was one.
     pub reload: Option<ReloadHealth>,
-    /// The configuration in effect.
+    /// Active config.
     pub configuration: ConfigurationHealth,
 }
 
-/// Where alerts, silences and queues are kept, and what is wrong with that.
+/// Status of the state directory, which has alerts, silences and outboxes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateHealth {
-    /// The folder; none if all of it is in memory.
+    /// Path; none if all state is in memory.
     pub folder: Option<PathBuf>,
-    /// Why not all of it is on disk, if so.
+    /// Error that keeps state from the disk, if there is one.
     pub problem: Option<String>,
 }
 
-/// How a collector fares.
+/// Status of a collector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CollectorHealth {
-    /// Whether the last run succeeded; none before the first has ended.
+    /// Result of the last collection; none before the first has ended.
     pub success: Option<bool>,
-    /// How long the last run took.
+    /// Duration of the last collection.
     pub duration: Duration,
-    /// When it last succeeded.
+    /// Time of the last successful collection.
     pub last_success: Option<Now>,
-    /// When the last run ended.
+    /// End of the last collection.
     pub last_run: Option<UnixMillis>,
-    /// From one run to the next.
+    /// Time between two collections.
     pub interval: Duration,
-    /// How long a run may take.
+    /// Timeout of a collection.
     pub deadline: Duration,
-    /// Why the last run failed.
+    /// Error of the last collection.
     pub failure: Option<Failure>,
-    /// Notes for the operator although nothing failed.
+    /// Notes for the operator that are not errors.
     pub notes: Vec<String>,
 }
 
-/// How a channel fares.
+/// Status of a channel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChannelHealth {
-    /// Its name.
     pub name: String,
-    /// Its type: `log`, `kafka`, `webhook`.
+    /// Type of the channel: `log`, `kafka`, `webhook`.
     pub kind: &'static str,
-    /// Notifications waiting.
+    /// Notifications in the outbox.
     pub queued: usize,
-    /// Notifications given up that can be sent again.
+    /// Dead letters, which can be sent again.
     pub dead_letters: usize,
-    /// Notifications delivered.
     pub sent: u64,
-    /// Attempts that failed.
+    /// Failed attempts.
     pub failed: u64,
-    /// Notifications given up.
+    /// Rejected and dropped notifications.
     pub dropped: u64,
-    /// Why the last attempt failed; none after a success. Holds no secret.
+    /// Error of the last attempt; none after a success. Contains no secret.
     pub last_error: Option<String>,
 }
 
-/// How a destination of remote write fares.
+/// Status of a destination of remote write.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemoteHealth {
-    /// Its name.
     pub name: String,
-    /// Samples that it took.
+    /// Samples that the destination accepted.
     pub sent: u64,
-    /// Samples that it refused for good, or that were gone before they could be sent.
+    /// Samples that the destination rejected for good, or that were deleted before they could be
+    /// sent.
     pub lost: u64,
-    /// Bytes of history's log that wait.
+    /// Bytes of the write-ahead log that are not sent yet.
     pub pending_bytes: u64,
-    /// The newest sample that it took.
+    /// Time of the newest sample that the destination accepted.
     pub newest_sent: Option<UnixMillis>,
-    /// Why the last attempt failed; none after a success. Holds no secret.
+    /// Error of the last attempt; none after a success. Contains no secret.
     pub last_error: Option<String>,
 }
 
-/// How history fares.
+/// Status of history.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HistoryHealth {
-    /// Its folder; none if it is kept in memory alone.
+    /// Path of its directory; none if it is in memory.
     pub folder: Option<PathBuf>,
-    /// Series it takes samples of.
+    /// Series that receive samples.
     pub series: u64,
-    /// Bytes on disk.
     pub bytes: u64,
-    /// The oldest sample.
+    /// Time of the oldest sample.
     pub oldest: Option<UnixMillis>,
-    /// Pieces that were found damaged or missing since the start, and left out.
+    /// Blocks and segments that were damaged or missing since the start and are not read.
     pub damaged: u64,
-    /// Why it does not do what was declared, if so.
+    /// Error that keeps it from doing what the configuration says, if there is one.
     pub problem: Option<String>,
 }
 
-/// How the history of alerts fares.
+/// Status of the alert history.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlertHistoryHealth {
-    /// Its folder; none if it is kept in memory alone.
+    /// Path of its directory; none if it is in memory.
     pub folder: Option<PathBuf>,
-    /// Bytes of its records.
+    /// Size on disk in bytes.
     pub bytes: u64,
-    /// The oldest record, or its day.
+    /// Time of the oldest record, or the start of its day.
     pub oldest: Option<UnixMillis>,
-    /// Records that were found damaged or missing since the start.
+    /// Records that were damaged or missing since the start.
     pub damaged: u64,
-    /// Why it does not do what was declared, if so.
+    /// Error that keeps it from doing what the configuration says, if there is one.
     pub problem: Option<String>,
 }
 
-/// What became of the last reload.
+/// Result of the last reload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReloadHealth {
-    /// When.
     pub at: UnixMillis,
-    /// Why the new configuration was not put into effect, if it was not.
+    /// Error that kept the new configuration from being applied, if there was one.
     pub error: Option<String>,
 }
 
-/// The configuration in effect.
+/// Active config.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigurationHealth {
-    /// Path of the file, or the embedded one.
+    /// Path of the file, or the name of the embedded configuration.
     pub source: String,
-    /// CRC-32 of its text as it was loaded.
+    /// CRC-32 of the text as it was loaded.
     pub checksum: u32,
-    /// Time of the load.
     pub loaded_at: UnixMillis,
 }

@@ -1,58 +1,30 @@
-//! The HTTP side: listener, limits, routes, page and API, TLS and access control.
+//! The HTTP side: listener, limits, endpoints, access control and TLS.
 //!
-//! Owns sockets and the wire. What the routes show and do is behind [`Backend`], which `app`
-//! implements: this room knows neither collectors nor rules nor channels.
+//! Owns sockets and the wire. The endpoints read and change the rest of the program through
+//! [`Backend`], which the application implements: this crate knows neither collectors nor rules
+//! nor channels.
 
-mod access;
-mod activity;
-mod alert_history;
-mod analysis;
-mod answer;
 mod api;
+mod auth;
 mod backend;
-mod body;
-mod compress;
-mod control;
-mod cors;
-mod dead_letters;
-mod desk;
-mod form;
-mod handler;
-mod landing;
-mod listener;
-mod metadata;
-mod metrics_view;
-mod negotiate;
-mod network;
-mod peer;
-mod permits;
-mod query;
-mod registry;
-mod request_line;
-mod routes;
-mod rules_view;
-mod secret;
+mod net;
 mod settings;
-mod socket;
 mod stats;
-mod status;
-mod stream;
-mod watched;
-mod web;
 
-pub use access::Access;
-pub use activity::Cut;
-pub use alert_history::{alert_history_data, alert_history_query};
-pub use analysis::Judgement;
+pub use api::alert_history::{alert_history_data, alert_history_query};
+pub use api::alerting::route_match_view;
+pub use api::analysis::AnalysisSettings;
+pub use api::query::{QueryLimits, QueryStats, answer_json};
+pub use auth::access::Access;
+pub use auth::control::read_token;
+pub use auth::network::Network;
+pub use auth::web::WebConfig;
 pub use backend::{
-    AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, ConfigurationHealth, Health,
-    HistoryHealth, ReloadHealth, RemoteHealth, Resent, RuleGroup, RuleView, StateHealth,
+    AlertBackend, AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, ConfigurationHealth,
+    DeadLetterBackend, Health, HistoryHealth, LifecycleBackend, MetricsBackend, ReloadHealth,
+    RemoteHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend,
 };
-pub use control::read_token;
-pub use desk::route_match_view;
-pub use listener::{BindError, Handle, OpenSocket, Server};
-pub use network::Network;
-pub use query::{QueryLimits, QueryStats, answer_json};
+pub use net::activity::CloseReason;
+pub use net::listener::{BindError, Handle, OpenSocket, Server};
 pub use settings::{Control, Limits, LocalSocket, Prometheus};
 pub use stats::{Requests, Stats};
-pub use web::WebConfig;

@@ -1,7 +1,7 @@
-//! What the declaration says about the page and who may reach it: section `prometheus`.
+//! Settings of the server: section `prometheus`.
 //!
-//! Owns the shape and the checks that need no other room. `metric_prefix` and `default_labels`
-//! belong to the section and are used by whoever resolves metrics.
+//! Owns the keys and the checks that need no other crate. `metric_prefix` and `default_labels`
+//! belong to the section and are used elsewhere.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,100 +14,105 @@ use bellwether_schema::{
 };
 use regex::Regex;
 
-use super::network::Network;
-use super::query::QueryLimits;
+use crate::api::query::QueryLimits;
+use crate::auth::network::Network;
 
 section! {
-    /// Where the page is served, under which names, to whom and within which limits.
+    /// Address of the server, names of the exported metrics, limits and access.
     pub struct Prometheus {
         /// Address to listen on: an IP address, `::` for IPv6 and IPv4 together, or a host name.
         pub host: Spanned<String> = Spanned::nowhere("0.0.0.0".to_owned()),
         /// Port to listen on.
         pub port: u16 = 9091,
-        /// Put before every metric's name, with an underscore between.
+        /// Prefix of every metric's name, joined with an underscore.
         pub metric_prefix: Spanned<String> = Spanned::nowhere(String::new()),
-        /// Labels that every series and every notification carries. Where `instance` is not among
-        /// them, notifications carry the name of this host as that; `instance: ""` leaves it out.
+        /// Labels that every series and every notification has. Without `instance` among them,
+        /// notifications have the name of this host as `instance`; `instance: ""` leaves it out.
         pub default_labels: Spanned<BTreeMap<String, String>> = Spanned::nowhere(BTreeMap::new()),
-        /// TLS, client certificates and users, in the form of Prometheus' exporter-toolkit. A
-        /// relative path is relative to the working directory, the paths in the file to the file.
+        /// File with TLS, client certificates and users, in the format of Prometheus's
+        /// exporter-toolkit. A relative path is relative to the working directory, the paths in the
+        /// file to the file.
         pub web_config_file: Option<PathBuf> = None,
-        /// Web pages that may read the API from a browser, as Prometheus' `--web.cors.origin`: a
-        /// regular expression for the whole of their origin, such as `https?://grafana\.example`.
-        /// Empty for none. None of them may change state, and browsers send them no password.
+        /// Origins of web pages that may read the API from a browser, as in Prometheus's
+        /// `--web.cors.origin`: a regular expression for the whole origin, such as
+        /// `https?://grafana\.example`. Empty for none. None of them may change state, and browsers
+        /// send them no password.
         pub cors_origin: Spanned<String> = Spanned::nowhere(".*".to_owned()),
-        /// What slow or huge clients may cost.
+        /// Limits for slow or large requests.
         pub limits: Limits = Limits::default(),
-        /// What a query of history may cost.
+        /// Limits of a query of history.
         pub query: QueryLimits = QueryLimits::default(),
-        /// Who may change state: reload, record, silence, acknowledge, send dead letters again.
+        /// Access to the requests that change state: reload, record, silence, acknowledge, resend
+        /// dead letters.
         pub control: Control = Control::default(),
     }
 }
 
 section! {
-    /// What slow or huge clients may cost, so that a scrape is always answered.
+    /// Limits for slow or large requests, so that a scrape is always answered.
     pub struct Limits {
-        /// Connections open at once. They are shared by address: a newer one takes the place of one
-        /// of an address that has more, else of one that has kept the server waiting, else it waits
-        /// for its turn. An eighth of them, at least 2, is for scrapes alone.
+        /// Open connections. They are shared by client address: a new one replaces one of an
+        /// address that has more, else one that has kept the server waiting, else it waits in a
+        /// queue. An eighth of them, at least 2, is reserved for scrapes.
         pub max_connections: Spanned<u32> = Spanned::nowhere(256),
-        /// Pages and API answers under way at once, shared by address. A newer one takes the place
-        /// of one whose client does not read it. Scrapes have a quarter as many, at least 2, beside
-        /// them, of which one address takes one.
+        /// Concurrent responses, shared by client address. A new one replaces one whose client does
+        /// not read it. Scrapes have a reserve of a quarter as many, at least 2, of which one
+        /// address takes one.
         pub max_concurrent_pages: Spanned<u32> = Spanned::nowhere(16),
-        /// Size of a request's head in bytes.
+        /// Maximum size of a request's head in bytes.
         pub max_header_bytes: Spanned<u32> = Spanned::nowhere(16_384),
-        /// Size of a request's body in bytes.
+        /// Maximum size of a request's body in bytes.
         pub max_body_bytes: Spanned<u64> = Spanned::nowhere(1_048_576),
-        /// Time for a complete request head; on a new connection the TLS handshake included.
+        /// Timeout for a complete request head; on a new connection it includes the TLS handshake.
         pub header_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(10)),
-        /// Time for a complete request body.
+        /// Timeout for a complete request body.
         pub body_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(10)),
-        /// Time in which the client must take some of the answer.
+        /// Timeout for a client that reads nothing of its response.
         pub write_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(10)),
-        /// Time for a whole request, from its head to the last byte of the answer.
+        /// Timeout for a whole request, from its head to the last byte of the response.
         pub request_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(60)),
-        /// Time a kept-alive connection may stay without a request.
+        /// Timeout for a keep-alive connection without a request.
         pub idle_timeout: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::minutes(5)),
     }
 }
 
 section! {
-    /// Who may change state: reload, record, silence, acknowledge, send dead letters again. Without
-    /// any key only clients on this host may, and where `basic_auth_users` are configured nobody
-    /// may: those are for reading, and a reverse proxy on this host looks like a client on it.
+    /// Access to the requests that change state: reload, record, silence, acknowledge, resend dead
+    /// letters. Without any key only clients on this host may send them, and with
+    /// `basic_auth_users` nobody: their passwords are for reading, and a reverse proxy on this host
+    /// looks like a client on it.
     pub struct Control {
-        /// Networks whose clients may, such as `10.0.0.0/8`. They replace the loopback networks;
-        /// list those too if they shall stay.
+        /// Networks whose clients are allowed, such as `10.0.0.0/8`. They replace the loopback
+        /// networks; list those too to keep them.
         pub networks: Vec<Spanned<String>> = Vec::new(),
         /// File with a token that the client must send as `Authorization: Bearer`. Without
-        /// `networks` any client that sends it may.
+        /// `networks` any client with the token is allowed.
         pub token_file: Option<PathBuf> = None,
-        /// Unix socket on which processes of this host may read and change everything, without a
-        /// password or a token: its mode decides who. Commands on this host use it where it is
+        /// Unix socket on which processes of this host may read and change everything without a
+        /// password or a token: the file mode decides. Commands on this host use it if it is
         /// configured.
         pub socket: Option<Spanned<LocalSocket>> = None,
     }
 }
 
 section! {
-    /// A Unix socket, and who may open it.
+    /// Unix socket with its permissions.
     pub struct LocalSocket {
-        /// Path of its file, such as `/run/bellwether/control.sock`. Its folder must be there.
+        /// Path of the socket file, such as `/run/bellwether/control.sock`. Its directory must
+        /// exist.
         pub path: PathBuf,
         /// Mode of the file in octal digits.
         pub mode: Spanned<String> = Spanned::nowhere("0660".to_owned()),
-        /// User that owns it, by name or number. Without it the one of the process.
+        /// Owner of the file, by name or number. Default: the user of the process.
         pub owner: Option<String> = None,
-        /// Group that owns it, by name or number. Without it the one of the process.
+        /// Group of the file, by name or number. Default: the group of the process.
         pub group: Option<String> = None,
     }
 }
 
 impl LocalSocket {
-    /// The mode as a number; for the owner alone where it is none.
-    pub(super) fn mode(&self) -> u32 {
+    /// Returns the mode as a number, or 0600 if it is invalid.
+    pub(crate) fn mode(&self) -> u32 {
         let octal = self.mode.trim_start_matches("0o");
         u32::from_str_radix(octal, 8)
             .ok()
@@ -129,7 +134,7 @@ impl LocalSocket {
 }
 
 impl Prometheus {
-    /// Checks what each key alone cannot say.
+    /// Checks the keys against each other.
     pub fn check(&self, problems: &mut Diagnostics) {
         if !valid_host(&self.host) {
             problems
@@ -174,11 +179,11 @@ impl Prometheus {
         }
     }
 
-    /// Takes `address`, as `--web.listen-address` has it, in place of host and port: `host:port`,
-    /// `[::1]:port` or `:port` for all addresses.
+    /// Replaces host and port by `address`, in the form of `--web.listen-address`: `host:port`,
+    /// `[::1]:port`, or `:port` for all addresses.
     ///
     /// # Errors
-    /// When it is none of these.
+    /// `address` has none of these forms.
     pub fn listen_on(&mut self, address: &str) -> Result<(), String> {
         let wrong = || format!("not an address to listen on: {address:?}: expected host:port");
         let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
@@ -196,7 +201,7 @@ impl Prometheus {
         Ok(())
     }
 
-    /// `host:port` as one writes it, an IPv6 address in brackets.
+    /// Address as `host:port`, with an IPv6 address in brackets.
     #[must_use]
     pub fn address(&self) -> String {
         match self.host.parse::<IpAddr>() {
@@ -215,9 +220,9 @@ fn check_default_label(name: &str, at: &SourceLocation, problems: &mut Diagnosti
 }
 
 impl Limits {
-    /// How often to look for connections that have passed a limit: often enough that none passes
-    /// it by much, and no more than a few times a second.
-    pub(super) fn resolution(&self) -> Duration {
+    /// Interval at which connections are checked against the timeouts: a quarter of the shortest,
+    /// from 20 ms to 1 s.
+    pub(crate) fn resolution(&self) -> Duration {
         let shortest = [
             &self.header_timeout,
             &self.write_timeout,
@@ -357,7 +362,7 @@ mod tests {
             ),
             (
                 "query: {timeout: 60s}",
-                "a query would be cut before it could time out",
+                "the request would time out before the query",
             ),
             ("query: {max_samples: 0}", "must be 1 or more, found 0"),
             (

@@ -1,4 +1,4 @@
-//! Alerts and their history for people.
+//! Formats alerts and their history for people.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 use crate::cli::asking::{figure, labels as series_labels, list, table, text};
 
-/// Columns of the history where they are broken into lines.
+/// Columns at which lines of the history are wrapped.
 const WIDTH: usize = 100;
-/// Most columns that the name of an alert takes in the history.
+/// Maximum number of columns for the name of an alert in the history.
 const NAME: usize = 34;
 
-/// One line per alert, the worst and the oldest first; messages are cut at `width` columns, if there is one.
+/// Formats one line per alert, by severity and age; messages are cut at `width` columns.
 pub(super) fn active(data: &Value, now: UnixMillis, width: Option<usize>) -> String {
     let mut alerts: Vec<&Value> = list(&data["alerts"]).iter().collect();
     if alerts.is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn active(data: &Value, now: UnixMillis, width: Option<usize>) -> Str
     lines.lines().map(|line| cut(line) + "\n").collect()
 }
 
-/// `firing`, with what holds its notifications.
+/// Formats the state of an alert, and why its notifications are muted.
 fn state(alert: &Value) -> String {
     let state = text(&alert["state"]);
     let held = [
@@ -83,7 +83,7 @@ fn age(since: &Value, now: UnixMillis) -> String {
     round(now.since(UnixMillis(since.as_millisecond())).as_secs_f64())
 }
 
-/// A span for people: two units at most.
+/// Formats a duration in at most two units.
 fn round(seconds: f64) -> String {
     let whole = match seconds {
         seconds if seconds < 10.0 => {
@@ -96,8 +96,8 @@ fn round(seconds: f64) -> String {
     format_duration(Duration::from_secs_f64(whole))
 }
 
-/// What happened, in the order in which it did, a day below the other. `oldest`: the records come
-/// in that order already.
+/// Formats the records in order of time, grouped by day. `oldest`: the records are in that order
+/// already.
 pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
     let mut records: Vec<&Value> = list(&data["records"]).iter().collect();
     if !oldest {
@@ -129,16 +129,16 @@ pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
         wrapped(&mut out, &head, &sentence(record));
     }
     if let Some(damaged) = data["damaged"].as_u64().filter(|damaged| *damaged > 0) {
-        writeln!(out, "{damaged} damaged lines are left out").ok();
+        writeln!(out, "{damaged} damaged lines were skipped").ok();
     }
     if let Some(next) = data["nextCursor"].as_str() {
         let what = if oldest { "newer" } else { "older" };
-        writeln!(out, "there may be {what} ones: --cursor {next}").ok();
+        writeln!(out, "for {what} records: --cursor {next}").ok();
     }
     out
 }
 
-/// One record in words.
+/// Formats one record as a sentence.
 fn sentence(record: &Value) -> String {
     let reason = text(&record["reason"]);
     let severity = text(&record["severity"]);
@@ -148,7 +148,7 @@ fn sentence(record: &Value) -> String {
         (Some(receiver), channel) => format!("{channel} ({receiver})"),
         (None, channel) => channel.to_owned(),
     };
-    let status = told(record);
+    let status = status_and_cause(record);
     let error = text(&record["error"]);
     let message = record["message"]
         .as_str()
@@ -165,10 +165,10 @@ fn sentence(record: &Value) -> String {
                 .unwrap_or_default();
             format!("RESOLVED{after}: {reason}")
         }
-        "cleared" => format!("over before it fired: {reason}"),
+        "cleared" => format!("ended before it fired: {reason}"),
         "queued" => format!("-> {to}: {status} is queued"),
         "held" => format!(
-            "-> {to}: {status} is held back by {}: {error}",
+            "-> {to}: {status} is muted by {}: {error}",
             text(&record["gate"])
         ),
         "delivered" => match record["attempt"].as_u64() {
@@ -187,14 +187,14 @@ fn sentence(record: &Value) -> String {
             let attempt = text(&record["attempt"]);
             format!("-> {to}: {status} FAILED, attempt {attempt}: {error}; {again}")
         }
-        "refused" => format!("-> {to}: {status} REFUSED and given up: {error}"),
-        "dropped" => format!("-> {to}: {status} GIVEN UP: {}", text(&record["gate"])),
+        "refused" => format!("-> {to}: {status} REJECTED: {error}"),
+        "dropped" => format!("-> {to}: {status} DROPPED: {}", text(&record["gate"])),
         other => format!("{other}: {reason}"),
     }
 }
 
-/// What a notification says, and why it is told where that is not the change itself.
-fn told(record: &Value) -> String {
+/// Formats the status of a notification, and its cause unless that is the change itself.
+fn status_and_cause(record: &Value) -> String {
     let status = text(&record["state"]);
     match record["cause"].as_str() {
         None | Some("change") => status,
@@ -202,7 +202,7 @@ fn told(record: &Value) -> String {
     }
 }
 
-/// Appends `sentence` behind `head`, broken between words.
+/// Appends `sentence` after `head`, wrapped between words.
 fn wrapped(out: &mut String, head: &str, sentence: &str) {
     let indent = head.chars().count();
     let room = WIDTH.saturating_sub(indent).max(20);
@@ -212,7 +212,7 @@ fn wrapped(out: &mut String, head: &str, sentence: &str) {
         let length = word.chars().count();
         if used > 0 && used + 1 + length > room {
             writeln!(out, "{}", line.trim_end()).ok();
-            // A second line stands in a little.
+            // Continuation lines are indented.
             line = " ".repeat(indent + 2);
             used = 2;
         } else if used > 0 {
@@ -225,7 +225,7 @@ fn wrapped(out: &mut String, head: &str, sentence: &str) {
     writeln!(out, "{}", line.trim_end()).ok();
 }
 
-/// `rule{a="b"}`, without the labels that every alert has.
+/// Formats `rule{a="b"}`, without the labels that every alert has.
 pub(in crate::cli) fn name(labels: &Value, rule: &Value) -> String {
     let own = labels.as_object().into_iter().flatten();
     let own = own.filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"));
@@ -309,11 +309,11 @@ mod tests {
              03:00:59  backlog{queue_name=\"mail\"}  -> pager: firing FAILED, attempt 1: connect: connection\n\
              \x20                                         refused; again in 1.5s\n  \
              03:01:01  backlog{queue_name=\"mail\"}  -> pager: firing delivered, attempt 2\n  \
-             03:02:00  backlog{queue_name=\"mail\"}  -> pager (ops): firing (repeat) is held back by silence:\n\
+             03:02:00  backlog{queue_name=\"mail\"}  -> pager (ops): firing (repeat) is muted by silence:\n\
              \x20                                         maintenance of mail by eva until 04:00\n\
              2026-11-22 UTC\n  \
              00:10:00  backlog{queue_name=\"mail\"}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n\
-             there may be older ones: --cursor 7\n"
+             for older records: --cursor 7\n"
         );
     }
 

@@ -1,5 +1,5 @@
-//! Recorded samples of a server with Prometheus's query API: a Prometheus, a VictoriaMetrics,
-//! another Bellwether.
+//! Recorded samples from a server with Prometheus's query API: Prometheus, VictoriaMetrics or
+//! Bellwether.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,20 @@ use serde::Deserialize;
 use crate::cli::Global;
 use crate::cli::client::Target;
 
-/// The server behind a [`Target`].
+/// Server of a [`Target`].
 pub(super) struct Server<'a> {
     pub(super) global: &'a Global,
     pub(super) target: &'a Target,
 }
 
-/// An answer of the API.
+/// Response of the API.
 #[derive(Deserialize)]
 struct Answer<T> {
     data: Option<T>,
     error: Option<String>,
 }
 
-/// A range vector.
+/// Range vector.
 #[derive(Deserialize)]
 struct Matrix {
     result: Vec<Series>,
@@ -52,7 +52,7 @@ impl Server<'_> {
         let answer = answer.map_err(|error| unreadable(format!("{error:#}")))?;
         let body: Answer<T> = serde_json::from_str(&answer.body).map_err(|_| {
             unreadable(format!(
-                "{path}: {}: not an answer of Prometheus's API",
+                "{path}: {}: not a response of Prometheus's API",
                 answer.status
             ))
         })?;
@@ -117,7 +117,7 @@ impl Queryable for Server<'_> {
     }
 }
 
-/// Matchers as PromQL writes them.
+/// Formats matchers as PromQL.
 fn selector(matchers: &[LabelMatcher]) -> String {
     let matchers = matchers.iter();
     let texts: Vec<String> = matchers

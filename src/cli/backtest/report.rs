@@ -1,4 +1,4 @@
-//! The outcome of a backtest as text and as JSON.
+//! Formats the outcome of a backtest as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,13 +13,13 @@ use super::Tried;
 use crate::cli::asking::printable;
 use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
 
-/// Episodes of one rule that are listed; the rest is counted.
+/// Maximum number of episodes listed per rule; the rest is counted.
 const LISTED: usize = 20;
 
-/// From when to when.
+/// Start and end of the backtest.
 type Range = (UnixMillis, UnixMillis);
 
-/// The outcome for people.
+/// Formats the outcome for people.
 pub(super) fn text(tried: &Tried, range: Range) -> String {
     let mut out = head(tried, range);
     let outcome = &tried.outcome;
@@ -78,8 +78,8 @@ fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
     );
     for rule in &outcome.rules {
         let lasted = || rule.episodes.iter().map(|episode| episode.lasted(to));
-        let told = notifications(&rule.episodes).into_iter();
-        let told: Vec<String> = told
+        let channels: Vec<String> = notifications(&rule.episodes)
+            .into_iter()
             .map(|(channel, count)| format!("{channel} {count}"))
             .collect();
         let _ = writeln!(
@@ -91,10 +91,10 @@ fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
             lasted().max().map_or_else(|| "-".to_owned(), span),
             span(lasted().sum()),
             rule.averted,
-            if told.is_empty() {
+            if channels.is_empty() {
                 "-".to_owned()
             } else {
-                told.join(", ")
+                channels.join(", ")
             },
         );
         if let Some(error) = &rule.error {
@@ -105,8 +105,8 @@ fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
 
 fn notifications(episodes: &[Episode]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
-    for told in episodes.iter().flat_map(|episode| &episode.told) {
-        *counts.entry(told.channel.as_str()).or_default() += 1;
+    for notification in episodes.iter().flat_map(|episode| &episode.notifications) {
+        *counts.entry(notification.channel.as_str()).or_default() += 1;
     }
     counts
 }
@@ -117,19 +117,21 @@ fn line(episode: &Episode, end: UnixMillis) -> String {
         Some(at) => format!("to {} ({lasted})", time(at)),
         None => format!("still firing after {lasted}"),
     };
-    let told = episode
-        .told
+    let firing = episode
+        .notifications
         .iter()
-        .filter(|told| told.status == Status::Firing);
-    let mut channels: Vec<&str> = told.map(|told| told.channel.as_str()).collect();
+        .filter(|notification| notification.status == Status::Firing);
+    let mut channels: Vec<&str> = firing
+        .map(|notification| notification.channel.as_str())
+        .collect();
     channels.dedup();
     let channels = if channels.is_empty() {
-        "nobody".to_owned()
+        "none".to_owned()
     } else {
         channels.join(", ")
     };
     format!(
-        "{} {ended}  {} {} {}  told: {channels}",
+        "{} {ended}  {} {} {}  notified: {channels}",
         time(episode.fired_at),
         episode.severity.as_str(),
         labels(&episode.labels),
@@ -137,20 +139,20 @@ fn line(episode: &Episode, end: UnixMillis) -> String {
     )
 }
 
-/// What the second declaration would do differently, for people.
+/// Formats the differences to the second configuration for people.
 pub(super) fn difference(before: &Tried, after: &Tried, range: Range) -> String {
     let mut out = format!("- {}+ {}", head(before, range), head(after, range));
     let count = |outcome: &Outcome| -> (usize, usize) {
         let episodes = outcome.rules.iter().flat_map(|rule| &rule.episodes);
-        episodes.fold((0, 0), |(fired, told), one| {
-            (fired + 1, told + one.told.len())
+        episodes.fold((0, 0), |(fired, notified), episode| {
+            (fired + 1, notified + episode.notifications.len())
         })
     };
-    let ((fired, told), (fired_after, told_after)) =
+    let ((fired, notified), (fired_after, notified_after)) =
         (count(&before.outcome), count(&after.outcome));
     let _ = writeln!(
         out,
-        "\nfired {fired} => {fired_after}, notifications {told} => {told_after}"
+        "\nfired {fired} => {fired_after}, notifications {notified} => {notified_after}"
     );
     let changes = compare(&before.outcome, &after.outcome, range.1);
     if changes.is_empty() {
@@ -176,12 +178,12 @@ pub(super) fn difference(before: &Tried, after: &Tried, range: Range) -> String 
     out
 }
 
-/// The outcome for programs.
+/// Formats the outcome as JSON.
 pub(super) fn json(tried: &Tried, range: Range) -> String {
     pretty(&view(tried, range))
 }
 
-/// What the second declaration would do differently, for programs.
+/// Formats the differences to the second configuration as JSON.
 pub(super) fn difference_json(before: &Tried, after: &Tried, range: Range) -> String {
     let changes = compare(&before.outcome, &after.outcome, range.1);
     let changes: BTreeMap<&str, Vec<Value>> = changes
@@ -231,8 +233,8 @@ fn view(tried: &Tried, (from, to): Range) -> Value {
 }
 
 fn episode(episode: &Episode) -> Value {
-    let told = episode.told.iter().map(|told| {
-        json!({ "channel": told.channel, "status": told.status.as_str(), "at": time(told.at) })
+    let notifications = episode.notifications.iter().map(|notification| {
+        json!({ "channel": notification.channel, "status": notification.status.as_str(), "at": time(notification.at) })
     });
     json!({
         "labels": episode.labels,
@@ -242,7 +244,7 @@ fn episode(episode: &Episode) -> Value {
         "resolvedAt": episode.resolved_at.map(time),
         "value": episode.value,
         "reason": episode.reason,
-        "notifications": told.collect::<Vec<_>>(),
+        "notifications": notifications.collect::<Vec<_>>(),
     })
 }
 
@@ -254,13 +256,13 @@ fn labels(labels: &Labels) -> String {
     printable(&LabelSet::new(labels).to_string())
 }
 
-/// RFC 3339 in UTC, without what is below a second.
+/// Formats a time as RFC 3339 in UTC, in whole seconds.
 fn time(at: UnixMillis) -> String {
     let seconds = Timestamp::from_second(at.0.div_euclid(1000));
     seconds.map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// In whole seconds: nobody reads more of it.
+/// Formats a duration in whole seconds.
 fn span(span: Duration) -> String {
     format_duration(Duration::from_secs(span.as_secs()))
 }

@@ -1,4 +1,4 @@
-//! A drawing of series for the terminal, in dots of braille. Pure but for asking how wide it is.
+//! Chart of series for the terminal, in braille dots. Pure except for the width of the terminal.
 
 use bellwether_promql::SampledSeries;
 use jiff::Timestamp;
@@ -7,21 +7,21 @@ use super::super::output;
 use super::to_terminal;
 use crate::cli::asking::printable;
 
-/// Lines of the drawing.
+/// Height in lines.
 const LINES: usize = 15;
-/// Series that are drawn; more cannot be told apart.
+/// Maximum number of series drawn; more cannot be distinguished.
 const MOST: usize = 8;
-/// Colours of series in turn, as ANSI has them.
+/// ANSI colors of the series, in turn.
 const COLOURS: [u8; MOST] = [32, 33, 36, 35, 34, 31, 92, 93];
-/// Room for the numbers at the left.
+/// Width of the margin for the numbers.
 const MARGIN: usize = 10;
 
-/// Where it is drawn.
+/// Size and style of the drawing.
 #[derive(Clone, Copy)]
 pub(super) struct Screen {
-    /// In characters.
+    /// Width in characters.
     pub(super) width: usize,
-    /// Whether it shows colours. Without, each of several series is drawn in letters of its own.
+    /// True to draw in colour. Otherwise each of several series is drawn with its own letter.
     pub(super) colours: bool,
 }
 
@@ -36,18 +36,26 @@ impl Screen {
     }
 }
 
-/// One character: which of its 2 by 4 dots are set, and by which series last.
+/// Character with its 2 by 4 dots, and the series that set a dot last.
 #[derive(Clone, Copy, Default)]
 struct Cell {
     dots: u8,
     series: usize,
 }
 
-/// The drawing, its axes and its legend.
+/// Draws the chart with axes and legend.
 pub(super) fn chart(all: &[SampledSeries], screen: Screen) -> String {
     let series = &all[..all.len().min(MOST)];
-    let times = || series.iter().flat_map(|one| one.times.iter().copied());
-    let values = || series.iter().flat_map(|one| one.values.iter().copied());
+    let times = || {
+        series
+            .iter()
+            .flat_map(|series| series.times.iter().copied())
+    };
+    let values = || {
+        series
+            .iter()
+            .flat_map(|series| series.values.iter().copied())
+    };
     let finite = || values().filter(|value| value.is_finite());
     let (Some(from), Some(to)) = (times().min(), times().max()) else {
         return "no series\n".to_owned();
@@ -104,7 +112,7 @@ pub(super) fn chart(all: &[SampledSeries], screen: Screen) -> String {
     out
 }
 
-/// Sets the dots of one series, joined by lines.
+/// Sets the dots of one series, connected by lines.
 fn draw(
     series: &SampledSeries,
     index: usize,
@@ -138,7 +146,7 @@ fn draw(
     }
 }
 
-/// The bit of a dot in the braille block of Unicode.
+/// Returns the bit of a dot in Unicode's braille block.
 fn dot(x: usize, y: usize) -> u8 {
     const BITS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
     BITS[x][y]
@@ -167,7 +175,7 @@ fn letter(series: usize) -> char {
     char::from(b'a' + series as u8)
 }
 
-/// Short enough for the margin.
+/// Formats a number that fits into the margin.
 fn number(value: f64) -> String {
     let size = value.abs();
     match size {

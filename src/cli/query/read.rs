@@ -1,14 +1,14 @@
-//! Reads what Prometheus's API answers. Pure.
+//! Parses responses of Prometheus's API. Pure.
 
 use anyhow::{Context, bail};
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Answer, Sample, SampledSeries, Value};
 use serde_json::Value as Json;
 
-/// The answer in `text`.
+/// Parses the body of a response.
 pub(super) fn answer(text: &str) -> anyhow::Result<Answer> {
-    let body: Json = serde_json::from_str(text).context("not an answer of Prometheus's API")?;
-    let value = value(&body["data"]).context("not an answer to a query")?;
+    let body: Json = serde_json::from_str(text).context("not a response of Prometheus's API")?;
+    let value = value(&body["data"]).context("not the result of a query")?;
     let notes = |name: &str| {
         let notes = body[name].as_array().into_iter().flatten();
         notes.filter_map(Json::as_str).map(str::to_owned).collect()
@@ -20,10 +20,10 @@ pub(super) fn answer(text: &str) -> anyhow::Result<Answer> {
     })
 }
 
-/// What a failed answer says, in one line and a hint.
+/// Formats the error of a failed query in one line, with a hint.
 pub(super) fn error(status: u16, body: &str) -> String {
-    let told: Json = serde_json::from_str(body).unwrap_or_default();
-    match told["error"].as_str() {
+    let body_json: Json = serde_json::from_str(body).unwrap_or_default();
+    match body_json["error"].as_str() {
         Some(error) => error.replace("\nhint:", "\n  hint:"),
         None => format!("{status}: {}", body.trim()),
     }

@@ -1,4 +1,4 @@
-//! Answers as lines for people and for spreadsheets. Pure.
+//! Formats results as tables and as CSV. Pure.
 
 use std::fmt::Write;
 
@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::cli::asking::{aligned, printable};
 
-/// Columns that are as wide as their widest cell; the first is text, the others numbers.
+/// Formats columns that are as wide as their widest cell; the first is text, the others are
+/// numbers.
 pub(super) fn table(value: &Value) -> String {
     let rows: Vec<Vec<String>> = match value {
         Value::Scalar { value, .. } => return format!("{value}\n"),
@@ -50,7 +51,7 @@ fn summary(series: &SampledSeries) -> Vec<String> {
     cells
 }
 
-/// Six digits that count are enough for a summary.
+/// Formats a number with six significant digits.
 fn short(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return value.to_string();
@@ -67,7 +68,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// A line per value: time, series, value; quoted as RFC 4180 has it.
+/// Formats one line per value: time, series, value; quoted by RFC 4180.
 pub(super) fn csv(value: &Value) -> String {
     let mut out = "time,series,value\r\n".to_owned();
     let mut line = |at: i64, series: &str, value: &str| {

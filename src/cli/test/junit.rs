@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Tested, counts, differences};
 
-/// The whole document: a suite for each file.
+/// Formats the whole document: one suite per file.
 pub(super) fn report(all: &[Tested]) -> String {
     let (passed, failed, broken) = counts(all);
     let tests = passed + failed + broken;
@@ -25,7 +25,7 @@ fn suite(out: &mut String, tested: &Tested) {
     let file = escaped(&tested.file.display().to_string());
     let tests = passed + failed + broken;
     let took: f64 = tested
-        .verdicts
+        .results
         .iter()
         .flatten()
         .map(|(_, took)| took.as_secs_f64())
@@ -34,7 +34,7 @@ fn suite(out: &mut String, tested: &Tested) {
         out,
         "  <testsuite name=\"{file}\" tests=\"{tests}\" failures=\"{failed}\" errors=\"{broken}\" time=\"{took:.3}\">"
     );
-    match &tested.verdicts {
+    match &tested.results {
         Err(problems) => {
             let first = escaped(problems.lines().next().unwrap_or_default());
             let _ = writeln!(
@@ -48,20 +48,20 @@ fn suite(out: &mut String, tested: &Tested) {
             );
             out.push_str("    </testcase>\n");
         }
-        Ok(verdicts) => {
-            for (verdict, took) in verdicts {
-                let name = escaped(&verdict.name);
-                let (line, took) = (verdict.at.pos.line, took.as_secs_f64());
+        Ok(results) => {
+            for (result, took) in results {
+                let name = escaped(&result.name);
+                let (line, took) = (result.at.pos.line, took.as_secs_f64());
                 let _ = write!(
                     out,
                     "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{line}\" time=\"{took:.3}\""
                 );
-                if verdict.failures.is_empty() {
+                if result.failures.is_empty() {
                     out.push_str("/>\n");
                     continue;
                 }
                 out.push_str(">\n");
-                for failure in &verdict.failures {
+                for failure in &result.failures {
                     let (title, text) =
                         (escaped(&failure.title), differences(&tested.file, failure));
                     let _ = writeln!(
@@ -77,7 +77,7 @@ fn suite(out: &mut String, tested: &Tested) {
     out.push_str("  </testsuite>\n");
 }
 
-/// Text for XML; characters that XML cannot hold are replaced.
+/// Escapes text for XML; characters that XML cannot hold are replaced.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

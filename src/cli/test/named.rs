@@ -1,4 +1,4 @@
-//! The files of rules that a test names.
+//! The rule files that a test names.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use bellwether_schema::{Diagnostics, Spanned};
 use crate::config;
 use crate::ruletest::Suite;
 
-/// The files that `suite`, which stands in `file`, is about; each once.
+/// Returns the rule files that `suite` in `file` names, each once.
 pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Diagnostics) -> Vec<RuleFile> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut found = Vec::<RuleFile>::new();

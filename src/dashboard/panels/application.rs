@@ -1,4 +1,4 @@
-//! Panels on what applications record, by the names of the shipped declaration.
+//! Panels for application metrics, by the names of the shipped configuration.
 
 use super::{Panel, Query, line, lines, number, total};
 

@@ -16,7 +16,7 @@ pub(super) const PANELS: &[Panel] = &[
         "Database size",
         "bytes",
         &[line("neo4j_database_size_bytes", Query::Value, &[])],
-        "Size of the store files. Community servers tell it only with APOC.",
+        "Size of the store files. Community servers report it only with APOC.",
     ),
     number(
         "Transactions running",
@@ -51,7 +51,7 @@ pub(super) const PANELS: &[Panel] = &[
                 &[],
             ),
         ],
-        "Transactions per second. Community servers tell them only with APOC.",
+        "Transactions per second. Community servers report them only with APOC.",
     ),
     lines(
         "Neo4j connection pool",

@@ -1,4 +1,4 @@
-//! Panels on alerts, delivery and Bellwether's own cost. These figures are always there.
+//! Panels for alerts, notifications and self-metrics. These metrics always exist.
 
 use super::{Panel, Query, View, line, lines, named, number, total};
 
@@ -33,7 +33,7 @@ pub(super) const PANELS: &[Panel] = &[
     Panel {
         view: View::Trouble,
         ..number(
-            "Notifications given up",
+            "Dropped notifications",
             "short",
             &[total(
                 "bellwether_notifications_total",
@@ -100,7 +100,7 @@ pub(super) const PANELS: &[Panel] = &[
             Query::Value,
             &[],
         )],
-        "Notifications given up that can be sent again, by channel.",
+        "Dead letters by channel.",
     ),
     lines(
         "Collection time",
@@ -116,7 +116,7 @@ pub(super) const PANELS: &[Panel] = &[
         "Rule evaluations",
         "ops",
         &[line("bellwether_rule_evaluations_total", Query::Rate, &[])],
-        "Judgements of rules per second.",
+        "Rule evaluations per second.",
     ),
     lines(
         "Samples into history",
@@ -135,7 +135,7 @@ pub(super) const PANELS: &[Panel] = &[
                 &["reason"],
             ),
         ],
-        "Samples per second that history kept, and that it refused.",
+        "Samples per second that history stored and rejected.",
     ),
     lines(
         "History's room",
@@ -144,7 +144,7 @@ pub(super) const PANELS: &[Panel] = &[
             line("bellwether_history_disk_bytes", Query::Value, &[]),
             named("memory", "bellwether_history_head_bytes", Query::Value, &[]),
         ],
-        "What history takes on disk and in memory.",
+        "Disk and memory usage of history.",
     ),
     lines(
         "Bellwether's processor time",

@@ -189,5 +189,5 @@ fn a_pattern_that_fits_nothing_is_a_warning() {
     let folder = folder(&[("bellwether.yaml", DECLARATION), ("one.yml", "groups: []")]);
     let warnings = plan(folder.path()).unwrap().warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert_eq!(warnings[0].message, "no file fits rules/*.yml");
+    assert_eq!(warnings[0].message, "no file matches rules/*.yml");
 }

@@ -86,7 +86,7 @@ fn what_is_no_test_is_refused_with_its_place() {
         ),
         (
             "rule_files: ['no/*.yml']\ntests: [{}]",
-            "no file fits \"no/*.yml\"",
+            "no file matches \"no/*.yml\"",
         ),
         (
             "tests: [{start_timestamp: tomorrow}]",

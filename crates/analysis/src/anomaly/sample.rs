@@ -1,28 +1,28 @@
-//! A bounded sample of a series' past.
+//! A bounded sample of the past of a series.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 
-/// Most values held: 4 KiB for them, as much for their order.
+/// Maximum number of values: 4 KiB, and the same for their order.
 const CAPACITY: usize = 512;
 
-/// Values of the last `span`, evenly thinned once they are too many: at most [`CAPACITY`], at
-/// least half as many once there were that many. About 12 KiB.
+/// Values of the last `span`, thinned evenly if there are too many: at most [`CAPACITY`], and at
+/// least half as many once that was reached. About 12 KiB.
 #[derive(Clone, Debug)]
 pub struct Sample {
     span: i64,
-    /// Least time between two values that are held.
+    /// Minimum time between two stored values.
     stride: i64,
-    /// The stride at which [`CAPACITY`] values are `span`.
+    /// Time between values at which [`CAPACITY`] values cover `span`.
     widest: i64,
     held: VecDeque<(i64, f64)>,
     summary: Option<Summary>,
     scratch: Vec<f64>,
 }
 
-/// What is known of a sample.
+/// Summary statistics of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
     pub mean: f64,
@@ -31,7 +31,7 @@ pub struct Summary {
     pub median: f64,
     pub q1: f64,
     pub q3: f64,
-    /// Median of the distances from the median.
+    /// Median absolute deviation.
     pub mad: f64,
 }
 
@@ -49,7 +49,7 @@ impl Sample {
         }
     }
 
-    /// Takes a value, later than all before it; one that is not is ignored.
+    /// Adds a value; one that is not later than all before is ignored.
     pub fn push(&mut self, at: UnixMillis, value: f64) {
         if self
             .held
@@ -72,7 +72,7 @@ impl Sample {
         self.summary = None;
     }
 
-    /// Makes room: leaves out every other value, or the oldest where they are thin enough.
+    /// Makes room: removes every other value, or the oldest if they are thin enough.
     fn thin(&mut self) {
         let time = |held: Option<&(i64, f64)>| held.map_or(0, |(at, _)| *at);
         let covered = time(self.held.back()).saturating_sub(time(self.held.front()));
@@ -89,7 +89,7 @@ impl Sample {
         });
     }
 
-    /// Its summary; `None` while it is empty.
+    /// Returns the summary; `None` if empty.
     pub fn summary(&mut self) -> Option<Summary> {
         if self.summary.is_none() && !self.held.is_empty() {
             self.summary = Some(self.summarize());

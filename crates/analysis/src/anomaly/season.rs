@@ -1,25 +1,25 @@
-//! What a value should be: its level, or what it is at this time of the day or week.
+//! Expected value of a series: its level, or its value at this time of the day or week.
 
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 
-/// How much of a slot's value is of the last season, once there were a few.
+/// Weight of the last season in the value of a slot, after a few seasons.
 const NEWEST: f64 = 0.3;
-/// Slots of a season: an hour each in a day and a week.
+/// Number of slots of a season: one per hour of a day or a week.
 const FEWEST_SLOTS: u64 = 24;
 const MOST_SLOTS: u64 = 168;
 
-/// The level of a series, and its course over a season in slots. About 3 KiB for a week.
+/// Level of a series, and its values over a season in slots. About 3 KiB for a week.
 #[derive(Clone, Debug)]
 pub(super) struct Season {
     length: i64,
     window: f64,
     slots: Vec<Slot>,
-    /// The slot that values are of now, their sum and count.
+    /// Current slot, with sum and count of its values.
     visit: Option<(usize, f64, f64)>,
     level: Fading,
-    /// Mean sizes of what the level and what the season leave unexplained.
+    /// Mean absolute residuals of the level and of the season.
     rests: [Fading; 2],
 }
 
@@ -29,7 +29,7 @@ struct Slot {
     value: f64,
 }
 
-/// A mean over a window in which the old fade.
+/// Mean over a window, weighted by age.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fading {
     mean: f64,
@@ -65,7 +65,7 @@ impl Season {
         }
     }
 
-    /// The mean over the window; of nothing yet it is the first value that comes.
+    /// Returns the mean over the window; `value` if there were no values.
     pub(super) fn level(&self, value: f64) -> f64 {
         if self.level.count > 0.0 {
             self.level.mean
@@ -74,8 +74,8 @@ impl Season {
         }
     }
 
-    /// What earlier seasons had at the time of `at`, in between the middles of two slots in
-    /// proportion; `None` while there were none.
+    /// Returns the value of earlier seasons at the time of `at`, interpolated between the middles
+    /// of two slots; `None` without earlier seasons.
     pub(super) fn usual(&self, at: UnixMillis) -> Option<f64> {
         let (slot, part) = self.place(at);
         let here = self.slots[slot];
@@ -97,7 +97,7 @@ impl Season {
         Some(here.value * (1.0 - share) + beside.value * share)
     }
 
-    /// Whether the season explained the values better than the level did.
+    /// Returns whether the season explained the values better than the level.
     pub(super) fn explains(&self) -> bool {
         let [level, season] = &self.rests;
         season.count > 0.0 && season.mean < level.mean
@@ -125,7 +125,7 @@ impl Season {
         }
     }
 
-    /// The slot of `at`, and where in it, 0 to 1.
+    /// Returns the slot of `at` and the position in it, 0 to 1.
     fn place(&self, at: UnixMillis) -> (usize, f64) {
         let count = self.slots.len();
         let phase = at.0.rem_euclid(self.length) as f64 / self.length as f64 * count as f64;
@@ -141,7 +141,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
     const MINUTES: i64 = 60_000;
 
-    /// What a season knows after so many days of one sample each ten minutes.
+    /// Trains a season on days with a sample every ten minutes.
     fn after(days: i64, length: Duration, value: fn(i64) -> f64) -> Season {
         let mut season = Season::new(length, 14 * 86_400_000);
         for step in 0..days * 144 {

@@ -1,14 +1,14 @@
-//! The default algorithm: how surprising a value is in several respects together.
+//! The default algorithm: how rare a value is in several respects together.
 //!
-//! Looked at are the distance of the value from what it should be, the same of the mean of the
-//! last few, that mean's distance from the level, and the mean of the last steps. Each distance is
-//! judged by how seldom it was as large in the series itself ([`Tail`]), so a calm series and one
-//! full of spikes have one measure, and the surprises add up. What a value should be is what the
-//! time of the day has, where that explained the series better so far, else its level.
+//! It evaluates the distance of the value from its expectation, that of the mean of the last few
+//! values, that mean's distance from the level, and the mean of the last steps. Each distance is
+//! measured by how rarely it was as large in the series itself ([`Tail`]), so a calm series and one
+//! full of spikes have the same scale, and the scores add up. The expectation is the value of the
+//! season if that has explained the series better so far, else the level.
 //!
-//! However much the run and the steps surprise, a value within [`EDGE`] is expected: what follows
-//! a spike is not anomalous for having followed it; and a value beyond moves what is expected no
-//! further than the edge would.
+//! Regardless of the run and the steps, a value within [`EDGE`] is expected: the values after a
+//! spike are not anomalous for following it; and a value beyond changes the expectation no more
+//! than the edge would.
 
 use std::time::Duration;
 
@@ -17,48 +17,48 @@ use bellwether_core::UnixMillis;
 use super::season::Season;
 use super::tail::Tail;
 
-/// Values of a run.
+/// Number of values of a run.
 const RUN: usize = 12;
-/// The surprise from which a value may be anomalous at all: with the fifth of the distances that
-/// are a tail, one in a hundred is as far out.
+/// Minimum score of an anomalous value: with the fifth of the distances that are a tail, one in a
+/// hundred is as far out.
 const EDGE: f64 = 3.0;
 
 /// State of one series: five tails of 256 distances and a season, about 14 KiB.
 #[derive(Clone, Debug)]
 pub(super) struct Surprise {
     season: Season,
-    from_level: Course,
-    from_season: Course,
+    from_level: Residuals,
+    from_season: Residuals,
     steps: Run,
     activity: Tail,
     previous: Option<f64>,
     min_samples: usize,
 }
 
-/// The distances from one idea of what values should be.
+/// Residuals from one expectation.
 #[derive(Clone, Debug)]
-struct Course {
+struct Residuals {
     run: Run,
     points: Tail,
     runs: Tail,
     seen: usize,
 }
 
-/// The mean of the last values.
+/// Mean of the last values.
 #[derive(Clone, Debug, Default)]
 struct Run {
     held: [f64; RUN],
     seen: usize,
 }
 
-/// How surprising one value is.
+/// Evaluation of one value.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Judgement {
-    /// All surprises together.
+pub(super) struct Evaluation {
+    /// Sum of all scores.
     pub score: f64,
-    /// What the value should be.
+    /// Expected value.
     pub usual: f64,
-    /// How far from that a value may be before the score reaches the one asked for.
+    /// Distance from it at which the score reaches the sensitivity.
     pub reach: f64,
 }
 
@@ -68,7 +68,7 @@ impl Run {
         self.seen += 1;
     }
 
-    /// The mean with `value` as the next.
+    /// Returns the mean with `value` as the next one.
     fn with(&self, value: f64) -> f64 {
         let mut next = self.clone();
         next.push(value);
@@ -77,7 +77,7 @@ impl Run {
     }
 }
 
-impl Course {
+impl Residuals {
     fn new(window: i64) -> Self {
         Self {
             run: Run::default(),
@@ -95,7 +95,7 @@ impl Course {
         self.seen += 1;
     }
 
-    /// How surprising the run is that ends with `rest`.
+    /// Returns the score of the run that ends with `rest`.
     fn of_run(&self, rest: f64, least: f64) -> f64 {
         self.runs.surprise(self.run.with(rest).abs(), least)
     }
@@ -105,8 +105,8 @@ impl Surprise {
     pub(super) fn new(season: Duration, window: i64, min_samples: u32) -> Self {
         Self {
             season: Season::new(season, window),
-            from_level: Course::new(window),
-            from_season: Course::new(window),
+            from_level: Residuals::new(window),
+            from_season: Residuals::new(window),
             steps: Run::default(),
             activity: Tail::new(window),
             previous: None,
@@ -114,8 +114,8 @@ impl Surprise {
         }
     }
 
-    /// What the value should be, and the distances from it that were.
-    fn expected(&self, at: UnixMillis, value: f64) -> (&Course, f64) {
+    /// Returns the expected value, and the past residuals from such expectations.
+    fn expected(&self, at: UnixMillis, value: f64) -> (&Residuals, f64) {
         let seasonal = self
             .season
             .usual(at)
@@ -126,23 +126,23 @@ impl Surprise {
         }
     }
 
-    /// Judges `value` by what came before it; `sensitivity` is the score asked for.
-    pub(super) fn judge(&self, at: UnixMillis, value: f64, sensitivity: f64) -> Judgement {
+    /// Evaluates `value` by the samples before it; `sensitivity` is the score of an anomaly.
+    pub(super) fn evaluate(&self, at: UnixMillis, value: f64, sensitivity: f64) -> Evaluation {
         let level = self.season.level(value);
         let least = least(level);
-        let (course, usual) = self.expected(at, value);
+        let (residuals, usual) = self.expected(at, value);
         let rest = value - usual;
         let step = self
             .previous
             .map_or(0.0, |previous| (value - previous).abs());
-        let others = course.of_run(rest, least)
+        let others = residuals.of_run(rest, least)
             + self.from_level.of_run(value - level, least)
             + self.activity.surprise(self.steps.with(step), least);
-        let point = course.points.surprise(rest.abs(), least);
-        let reach = course
+        let point = residuals.points.surprise(rest.abs(), least);
+        let reach = residuals
             .points
             .distance((sensitivity - others).max(EDGE), least);
-        Judgement {
+        Evaluation {
             score: point + others,
             usual,
             reach,
@@ -165,18 +165,18 @@ impl Surprise {
         self.season.push(at, counted);
     }
 
-    /// The value, or the edge of what is expected if that is nearer.
+    /// Returns the value, limited to the edge of the expected range.
     fn within_edge(&self, at: UnixMillis, value: f64, level: f64) -> f64 {
-        let (course, usual) = self.expected(at, value);
-        if course.seen < self.min_samples {
+        let (residuals, usual) = self.expected(at, value);
+        if residuals.seen < self.min_samples {
             return value;
         }
-        let edge = course.points.distance(EDGE, least(level));
+        let edge = residuals.points.distance(EDGE, least(level));
         usual + (value - usual).clamp(-edge, edge)
     }
 }
 
-/// A distance too small to matter.
+/// Returns a distance too small to matter.
 fn least(level: f64) -> f64 {
     1e-9 * level.abs() + f64::MIN_POSITIVE
 }

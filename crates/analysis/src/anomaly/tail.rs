@@ -1,33 +1,33 @@
-//! How seldom a distance as large was seen.
+//! Rareness of a distance among past distances.
 
 use bellwether_core::UnixMillis;
 
-/// Most distances held, 8 bytes each.
+/// Maximum number of distances, 8 bytes each.
 const CAPACITY: usize = 256;
-/// The part of the distances that is no tail.
+/// Quantile at which the tail begins.
 const BODY: f64 = 0.8;
 
-/// A sample of distances in which the old fade: once it is full every other one, in the order of
-/// size, is left out, and new ones come at half the rate, until half of what is held is as old as
-/// the window. So it costs the same for a second's series and an hour's.
+/// Sample of distances in which old ones fade: when it is full, every other one by size is removed,
+/// and new ones are added at half the rate, until half of the sample is as old as the window. So it
+/// costs the same at any collection interval.
 #[derive(Clone, Debug)]
 pub(super) struct Tail {
     sorted: Vec<f64>,
-    /// Least time between two that are taken, milliseconds.
+    /// Minimum time between two distances, in milliseconds.
     stride: i64,
-    /// The stride at which as many are taken in a window as there is room for.
+    /// Time between distances at which the sample covers a window.
     widest: i64,
-    /// When the last was taken.
+    /// Time of the last distance.
     last: Option<UnixMillis>,
-    /// When room was made last, and how many were held then.
+    /// Time and size of the last thinning.
     since: Option<(UnixMillis, usize)>,
-    /// Whether the smallest is left out next.
+    /// True if the next thinning removes the smallest.
     from_smallest: bool,
     shape: Shape,
 }
 
-/// Where the tail begins, and how it falls off: a generalized Pareto distribution by its moments,
-/// as for peaks over a threshold (Hosking and Wallis 1987). With no weight it is exponential.
+/// Threshold and decay of the tail: a generalized Pareto distribution by its moments, as for peaks
+/// over a threshold (Hosking and Wallis 1987). Without weight it is exponential.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shape {
     begins: f64,
@@ -36,7 +36,7 @@ struct Shape {
 }
 
 impl Tail {
-    /// Of nothing, for a window of so many milliseconds.
+    /// Creates an empty sample for a window in milliseconds.
     pub(super) fn new(window: i64) -> Self {
         Self {
             sorted: Vec::new(),
@@ -49,7 +49,7 @@ impl Tail {
         }
     }
 
-    /// Takes a distance, 0 or more.
+    /// Adds a distance, 0 or more.
     pub(super) fn push(&mut self, at: UnixMillis, distance: f64) {
         if self
             .last
@@ -80,8 +80,8 @@ impl Tail {
         self.since = Some((at, self.sorted.len()));
     }
 
-    /// How surprising `distance` is: less the logarithm of the part of the tail that is as far
-    /// out, so 1 more is e times as seldom. 0 in the body of the distribution. `least` is a
+    /// Returns the score of `distance`: the negative logarithm of the part of the tail that is as
+    /// far out, so 1 more is e times as rare. 0 in the body of the distribution. `least` is a
     /// distance too small to matter.
     pub(super) fn surprise(&self, distance: f64, least: f64) -> f64 {
         let Shape { begins, weight, .. } = self.shape;
@@ -93,7 +93,7 @@ impl Tail {
         }
     }
 
-    /// The distance that is so surprising.
+    /// Returns the distance with this score.
     pub(super) fn distance(&self, surprise: f64, least: f64) -> f64 {
         let Shape { begins, weight, .. } = self.shape;
         let beyond = if weight > 1e-3 {

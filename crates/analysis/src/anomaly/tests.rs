@@ -19,7 +19,7 @@ fn settings(algorithm: Algorithm) -> Settings {
     }
 }
 
-/// What a detector says of `values`, one a minute.
+/// Observations of `values`, one a minute.
 fn observed(settings: &Settings, values: &[f64]) -> Vec<Observation> {
     let mut detector = Detector::new(settings, MINUTE);
     let at = |index: usize| UnixMillis(1_700_000_000_000 + index as i64 * 60_000);

@@ -1,4 +1,4 @@
-//! Declared and shipped bottlenecks to expressions over the names of the page.
+//! Configured and shipped bottlenecks to PromQL over exported names.
 
 use std::fmt::Write;
 
@@ -10,11 +10,11 @@ use super::Bottleneck;
 use super::settings::BottleneckSettings;
 use super::shipped::{SHIPPED, Shipped};
 
-/// What quantile tells how long things take.
+/// Quantile for durations.
 const QUANTILE: f64 = 0.95;
 
-/// The shipped bottlenecks whose metrics are among `metrics`, and the declared ones; what is wrong
-/// with these goes to `problems`.
+/// Resolves the shipped bottlenecks whose metrics are configured, and the configured bottlenecks;
+/// reports their problems.
 #[must_use]
 pub fn resolve(
     declared: &[BottleneckSettings],
@@ -111,7 +111,7 @@ fn from_settings(
     })
 }
 
-/// What a metric is usually looked at by, over its window.
+/// Returns the usual expression for a metric over its window.
 fn usual(def: &MetricDef, own: &BottleneckSettings) -> String {
     let labels: Vec<(&str, &str)> = own
         .labels
@@ -153,7 +153,7 @@ fn selector(name: &str, labels: &[(&str, &str)]) -> String {
     text + if labels.is_empty() { "" } else { "}" }
 }
 
-/// `None` where one of its metrics is not declared.
+/// Resolves a template; `None` if one of its metrics is not configured.
 fn from_shipped(shipped: &Shipped, metrics: &[MetricDef]) -> Option<Bottleneck> {
     Some(Bottleneck {
         name: shipped.name.into(),
@@ -167,7 +167,7 @@ fn from_shipped(shipped: &Shipped, metrics: &[MetricDef]) -> Option<Bottleneck> 
     })
 }
 
-/// The template with its metrics filled in.
+/// Fills the metrics into the template.
 fn filled(template: &str, metrics: &[MetricDef]) -> Option<String> {
     let mut text = String::new();
     let mut rest = template;

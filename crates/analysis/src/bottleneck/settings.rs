@@ -1,11 +1,11 @@
-//! A bottleneck as the YAML file declares it.
+//! Settings of a bottleneck.
 
 use std::collections::BTreeMap;
 
 use bellwether_schema::{HumanDuration, Literal, Spanned, section, string_enum};
 
 string_enum! {
-    /// What can be short.
+    /// Resource that can be scarce.
     pub enum Resource {
         /// Processors.
         Cpu = "cpu",
@@ -17,43 +17,43 @@ string_enum! {
         Network = "network",
         /// Work that waits for workers.
         Queue = "queue" | "coordination",
-        /// Time that an application or a database takes to answer.
+        /// Response time of an application or a database.
         Response = "response",
     }
 }
 
 section! {
-    /// A bottleneck: a figure that shows how much a resource holds others back. One with the name
-    /// of a shipped one replaces that.
+    /// Bottleneck: a metric that shows how much a resource limits others. One with the name of a
+    /// shipped one replaces that.
     pub struct BottleneckSettings {
-        /// Its name, unique.
+        /// Unique name.
         pub name: Spanned<String>,
-        /// What is short.
+        /// Scarce resource.
         pub resource: Resource,
-        /// The metric that shows it, as declared: of a gauge the mean over `window`, of a counter
-        /// the rate, of a histogram or summary the 95th percentile. Either this or `promql`.
+        /// Metric by its configured name: the mean over `window` of a gauge, the rate of a counter,
+        /// the 95th percentile of a histogram or summary. Either this or `promql` is required.
         pub metric: Option<Spanned<String>>,
-        /// Only series of `metric` with these labels.
+        /// Labels that select series of `metric`.
         pub labels: BTreeMap<String, String> = BTreeMap::new(),
-        /// The time that `metric` is looked back on.
+        /// Window of `metric`.
         pub window: HumanDuration = HumanDuration::minutes(5),
-        /// PromQL over the names of the page, instead of `metric`.
+        /// PromQL over exported names, instead of `metric`.
         pub promql: Option<Spanned<Literal>>,
-        /// Where it begins: an impact of 25.
+        /// Warning threshold: an impact of 25.
         pub warning: Spanned<f64>,
-        /// Where it is critical: an impact of 75. Below `warning` where little is bad.
+        /// Critical threshold: an impact of 75. Below `warning` if low values are bad.
         pub critical: Spanned<f64>,
-        /// Where it is, for people.
+        /// Component, for people.
         pub component: Option<String>,
-        /// What to do, for people.
+        /// Recommendation, for people.
         pub advice: Option<String>,
-        /// `false` leaves it out, a shipped one of that name too.
+        /// `false` disables it, also a shipped one with this name.
         pub enabled: bool = true,
     }
 }
 
 impl Resource {
-    /// Where it is, if nobody says.
+    /// Default component of a resource.
     pub(super) fn component(self) -> &'static str {
         match self {
             Self::Cpu | Self::Memory | Self::Io | Self::Network => "host",
@@ -62,7 +62,7 @@ impl Resource {
         }
     }
 
-    /// What to do, if nobody says.
+    /// Default recommendation for a resource.
     pub(super) fn advice(self) -> &'static str {
         match self {
             Self::Cpu => {

@@ -1,14 +1,14 @@
-//! The bottlenecks that come with Bellwether. Each is looked for where its metrics are declared
-//! under the names of the catalogue.
+//! The shipped bottlenecks. Each is evaluated if its metrics are configured under the names of the
+//! catalogue.
 
 use super::Resource;
 
-/// One row.
+/// Shipped bottleneck.
 pub(super) struct Shipped {
     pub(super) name: &'static str,
     pub(super) resource: Resource,
-    /// PromQL; `{mean:x}` is the mean of metric x over 5 minutes, `{rate:x}` its change per second
-    /// whether it is declared as counter or gauge, `{x}` its name on the page. `x|a=b,c=d` selects.
+    /// PromQL template; `{mean:x}` is the mean of metric x over 5 minutes, `{rate:x}` its change
+    /// per second for a counter or gauge, `{x}` its exported name. `x|a=b,c=d` selects labels.
     pub(super) promql: &'static str,
     pub(super) warning: f64,
     pub(super) critical: f64,
@@ -17,9 +17,9 @@ pub(super) struct Shipped {
     pub(super) advice: &'static str,
 }
 
-/// Reasons for the marks: pressure as Facebook's oomd acts on it (memory, full, 10 %) and half and
-/// twice of that around; a processor is saturated when tasks wait for it, not when it is busy,
-/// hence high marks there; times are those that people notice.
+/// Sources of the thresholds: pressure as Facebook's oomd acts on it (memory, full, 10 %), and half
+/// and twice of that; a processor is saturated when tasks wait for it, not when it is busy, hence
+/// its high thresholds; durations are those that people notice.
 #[rustfmt::skip]
 pub(super) const SHIPPED: &[Shipped] = &[
     Shipped { name: "cpu_busy", resource: Resource::Cpu, promql: "{mean:cpu_percent}", warning: 85.0, critical: 98.0, unit: "% busy", component: "host",

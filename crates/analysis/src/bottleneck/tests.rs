@@ -208,7 +208,7 @@ fn findings_are_sorted_and_what_is_no_number_is_none() {
         (labels("/x"), f64::NAN),
         (labels("/a"), 90.0),
     ];
-    let found = disk.judge(samples);
+    let found = disk.evaluate(samples);
     let places: Vec<&str> = found
         .iter()
         .map(|finding| finding.labels.get("mount_point"))

@@ -1,26 +1,26 @@
-//! Series of any times brought to the same ones.
+//! Resamples series to a common grid of times.
 
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 use bellwether_promql::SampledSeries;
 
-/// Equal pieces of a window of time.
+/// Equal cells of a window of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
-    /// Where the first begins.
+    /// Start of the first cell.
     pub from: UnixMillis,
-    /// Milliseconds of each.
+    /// Length of a cell in milliseconds.
     pub step: i64,
-    /// How many there are.
+    /// Number of cells.
     pub cells: usize,
 }
 
 impl Grid {
-    /// Cells at most: a day in pieces of two minutes.
+    /// Maximum number of cells: a day in cells of two minutes.
     const MOST: i64 = 720;
 
-    /// The window `from..to` in pieces that `finest` fits into and that are not too many.
+    /// Divides the window `from..to` into cells of at least `finest`, within the maximum number.
     #[must_use]
     pub fn over(from: UnixMillis, to: UnixMillis, finest: Duration) -> Self {
         let width = to.0.saturating_sub(from.0).max(0);
@@ -31,8 +31,8 @@ impl Grid {
         Self { from, step, cells }
     }
 
-    /// The mean of each cell; one without samples has that of the cell before. What only grows is
-    /// taken as its increase. `None` where less than half of the cells have samples.
+    /// Returns the mean of each cell; one without samples has that of the cell before. A counter is
+    /// converted to its increase. `None` if less than half of the cells have samples.
     pub(super) fn fill(&self, series: &SampledSeries) -> Option<Vec<f64>> {
         let mut sums = vec![(0.0, 0_u32); self.cells];
         for (time, value) in series.times.iter().zip(&series.values) {
@@ -45,9 +45,9 @@ impl Grid {
                 cell.1 += 1;
             }
         }
-        let known = sums.iter().filter(|(_, count)| *count > 0).count();
+        let with_samples = sums.iter().filter(|(_, count)| *count > 0).count();
         let first = sums.iter().find(|(_, count)| *count > 0)?;
-        if known * 2 < self.cells {
+        if with_samples * 2 < self.cells {
             return None;
         }
         let mut last = first.0 / f64::from(first.1);
@@ -61,7 +61,7 @@ impl Grid {
     }
 }
 
-/// The steps of what never goes down; everything else as it is.
+/// Converts values that never decrease to their differences; returns others unchanged.
 fn increases(cells: Vec<f64>) -> Vec<f64> {
     if cells.windows(2).any(|two| two[1] < two[0]) {
         return cells;

@@ -1,34 +1,34 @@
-//! Two series on one grid.
+//! Correlation of two series on one grid.
 
 use super::super::statistics::chance_of_correlation;
 use super::Kind;
 
-/// A series made ready for comparing, once.
+/// A series prepared for comparisons.
 pub(super) struct Prepared {
     levels: Scaled,
     changes: Scaled,
 }
 
-/// Values of mean 0 and length 1.
+/// Values with mean 0 and norm 1.
 struct Scaled {
     values: Vec<f64>,
-    /// Correlation with itself 1, 2, ... cells later.
+    /// Autocorrelation at lags of 1, 2, ... cells.
     persistence: Vec<f64>,
-    /// As many values as make up nearly all of the movement: 1 for a single jump.
+    /// Effective number of values that make up nearly all of the movement: 1 for a single jump.
     moves: f64,
 }
 
-/// What two series share, at the lag at which they share the most.
+/// Strongest correlation of two series over all lags.
 pub(super) struct Found {
     pub(super) coefficient: f64,
     pub(super) lag: i64,
     pub(super) kind: Kind,
-    /// Chance of such a coefficient at any lag between unrelated series.
+    /// p-value over all lags.
     pub(super) chance: f64,
 }
 
 impl Prepared {
-    /// `None` if the series does not move, but for a straight line.
+    /// Prepares a series; `None` if it is constant or a straight line.
     pub(super) fn new(cells: &[f64]) -> Option<Self> {
         // The largest becomes 1, so that no square leaves the range of floats.
         let largest = cells
@@ -68,7 +68,7 @@ impl Scaled {
         })
     }
 
-    /// As many independent values as a comparison of the two is worth.
+    /// Returns the effective number of independent values of a comparison.
     fn worth(&self, other: &Self) -> f64 {
         let count = self.values.len() as f64;
         let both = self.persistence.iter().zip(&other.persistence).enumerate();
@@ -106,13 +106,13 @@ impl Found {
         // From no lag outwards, so that of equal ones the nearest counts.
         for lag in (0..=most).flat_map(|lag| [lag, -lag]) {
             let shift = lag.unsigned_abs() as usize;
-            let found = if lag < 0 {
+            let candidate = if lag < 0 {
                 product(&target.values[shift..], &other.values)
             } else {
                 product(&other.values[shift..], &target.values)
             };
-            if found.abs() > coefficient.abs() + 1e-12 {
-                (coefficient, at) = (found, lag);
+            if candidate.abs() > coefficient.abs() + 1e-12 {
+                (coefficient, at) = (candidate, lag);
             }
         }
         let worth = target.worth(other);
@@ -133,7 +133,7 @@ fn product(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// What a least-squares line leaves.
+/// Returns the residuals of a least-squares line.
 fn without_line(cells: &[f64]) -> Vec<f64> {
     let count = cells.len() as f64;
     let centre = (count - 1.0) / 2.0;
@@ -153,7 +153,7 @@ fn without_line(cells: &[f64]) -> Vec<f64> {
     cells.iter().enumerate().map(rest).collect()
 }
 
-/// The place of each value among all from 0 to 1, equal ones sharing theirs.
+/// Returns the rank of each value, 0 to 1; equal values share the mean of their ranks.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));

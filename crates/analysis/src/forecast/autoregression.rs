@@ -1,21 +1,20 @@
-//! Each hour from the hours, days and weeks before it, by ridge regression.
+//! Forecasts each hour from the hours, days and weeks before it, by ridge regression.
 
-/// What an hour is told from: so many hours before it. Those longer than the samples allow are
-/// left out.
+/// Lags in hours. Those longer than the samples allow are omitted.
 const LAGS: [usize; 10] = [1, 2, 3, 23, 24, 25, 48, 167, 168, 169];
-/// Hours to learn from beyond the longest lag.
+/// Number of hours to learn from beyond the longest lag.
 const LESSONS: usize = 50;
-/// Keeps what the samples do not determine at zero; in standard deviations of the series.
+/// Ridge parameter: keeps undetermined weights at zero; in standard deviations of the series.
 const RIDGE: f64 = 0.1;
 
-/// The `ahead` hours after `hours`, one from the other. Kept within half the range of the samples
-/// beyond it: what feeds on itself may run away. What is always above zero is told by its logarithms:
-/// its swings are parts of its level.
+/// Forecasts the `ahead` hours after `hours`, each from the ones before. Results are limited to
+/// half the range of the samples beyond it: a recursive forecast may diverge. A positive series is
+/// forecast by its logarithms: its variation is proportional to its level.
 pub(super) fn autoregression(hours: &[f64], ahead: usize) -> Vec<f64> {
     let lowest = hours.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = hours.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let room = highest / 2.0 - lowest / 2.0;
-    let told = if lowest > 0.0 {
+    let forecast = if lowest > 0.0 {
         let logarithms: Vec<f64> = hours.iter().map(|hour| hour.ln()).collect();
         continued(&logarithms, ahead)
             .into_iter()
@@ -24,7 +23,8 @@ pub(super) fn autoregression(hours: &[f64], ahead: usize) -> Vec<f64> {
     } else {
         continued(hours, ahead)
     };
-    told.into_iter()
+    forecast
+        .into_iter()
         .map(|value| value.max(lowest - room).min(highest + room))
         .collect()
 }
@@ -60,14 +60,14 @@ fn continued(hours: &[f64], ahead: usize) -> Vec<f64> {
         .collect()
 }
 
-/// What hour `at` is told from: the lags, and 1.
+/// Returns the regressors of hour `at`: the lags, and 1.
 fn row<'a>(hours: &'a [f64], at: usize, lags: &'a [usize]) -> impl Iterator<Item = f64> + 'a {
     lags.iter()
         .map(move |lag| hours[at - lag])
         .chain(std::iter::once(1.0))
 }
 
-/// The weights of the lags, and of the 1.
+/// Returns the weights of the regressors.
 fn fit(hours: &[f64], lags: &[usize]) -> Vec<f64> {
     let size = lags.len() + 1;
     let longest = lags.iter().copied().max().unwrap_or(0);
@@ -88,7 +88,7 @@ fn fit(hours: &[f64], lags: &[usize]) -> Vec<f64> {
     solve(system)
 }
 
-/// Gauss and Jordan. The ridge makes the matrix positive definite: no pivot is zero.
+/// Gauss-Jordan elimination. The ridge makes the matrix positive definite: no pivot is zero.
 fn solve(mut system: Vec<Vec<f64>>) -> Vec<f64> {
     for pivot in 0..system.len() {
         let line = system[pivot].clone();

@@ -1,106 +1,107 @@
-//! Whether a value is going to be reached soon, and surely enough to wake somebody.
+//! Forecasts whether a value is reached soon, with enough confidence for an alert.
 //!
-//! A line alone is too little: each tooth of a saw is one. So it must have been seen for as long as
-//! it looks ahead, which no saw is whose teeth are shorter; and what the series did before must not
-//! tell otherwise: it rose as far and as fast and came back, or its days and weeks explain what it
-//! does now and do not get there.
+//! A linear trend alone is too little: every tooth of a sawtooth is one. So it must have lasted as
+//! long as the horizon, which excludes sawtooths with shorter teeth; and the past must not
+//! contradict it: the series rose as far and as fast and came back, or its days and weeks explain
+//! the current trend and do not reach the target.
 //!
-//! Where the days before have a course in common, the line is drawn through what that leaves, and gets
-//! there where line and course together do: a fill on top of day and night is told by neither slope
-//! of the day.
+//! If the past has a daily profile, the trend is fitted to the residuals, and the target is reached
+//! when trend and profile together do: the slope of a part of the day does not show a trend on top
+//! of it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 
-use super::course::Course;
+use super::daily_profile::DailyProfile;
 use super::linear::{Direction, Drawn, NoForecast, Reach, Target, finite, linear};
 use super::season::seasonal;
 use super::words::span;
 
-/// How much of the past tells what is usual.
+/// Length of the past that shows the usual behavior.
 const PAST: Duration = Duration::from_secs(21 * 86_400);
-/// With so much of it before the line, a line that was seen for half as long will do: the days and
-/// the week of the series are known.
+/// With this much past before the trend, half the duration of the trend is enough: days and week of
+/// the series are known.
 const KNOWN: Duration = Duration::from_secs(8 * 86_400);
-/// How far apart samples of the past are looked at.
+/// Step of past samples.
 const STEP: Duration = Duration::from_secs(900);
 const HOUR: i64 = 3_600_000;
-/// The past is asked about days only where the target is no further than this many times what the
-/// values moved by of late.
+/// The past is queried for the daily profile only if the target is no further than this many times
+/// the recent range of values.
 const NEAR: f64 = 4.0;
-/// Moments in a horizon at which line and course are added up.
+/// Number of times in a horizon at which trend and profile are added.
 const LOOKS: i64 = 96;
-/// How many standard deviations of the values around a line count as where it is: of the many at the
-/// top of a day some are further off.
+/// Standard deviations around the trend that count as reached: at the peak of a day some values are
+/// higher.
 const SPREAD: f64 = 1.0;
-/// Horizons within which the late end of a band is looked for.
+/// Number of horizons in which the late end of the prediction interval is searched.
 const LATEST: i64 = 4;
 
-/// What is foreseen, and how far ahead.
+/// Target and horizon of a forecast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Horizon {
-    /// What is reached.
+    /// Target to reach.
     pub target: Target,
-    /// How soon it must be reached to matter.
+    /// Horizon of the forecast.
     pub within: Duration,
-    /// How far it is looked back at the least.
+    /// Minimum lookback.
     pub window: Duration,
 }
 
-/// What can be said of a series.
+/// Result of a forecast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outlook {
-    /// It gets there within the horizon.
+    /// The target is reached within the horizon.
     Soon(Reach),
-    /// By its line it does, and that is too young.
+    /// The trend reaches the target, but has not lasted long enough.
     Young {
-        /// The line.
+        /// Forecast of the trend.
         reach: Reach,
-        /// How long it was seen.
+        /// Duration of the trend so far.
         seen: Duration,
-        /// How long it must have been.
+        /// Required duration.
         needed: Duration,
     },
-    /// By its line it does, and it has done the same before without getting there.
+    /// The trend reaches the target, but similar ones in the past did not.
     Usual(Reach),
-    /// It gets there later.
+    /// The target is reached after the horizon.
     Later(Reach),
-    /// There is no line, or it is there already.
+    /// There is no trend, or the target is already reached.
     None(NoForecast),
 }
 
 impl Outlook {
-    /// Why no rule fires by a line that gets there in time.
+    /// Returns why no rule fires although the trend reaches the target in time.
     #[must_use]
-    pub fn held_back(&self) -> Option<String> {
+    pub fn not_firing_reason(&self) -> Option<String> {
         match self {
             Self::Young { seen, needed, .. } => {
                 let (seen, needed) = (span(*seen), span(*needed));
-                Some(format!("its line was seen for {seen}, it takes {needed}"))
+                Some(format!("its trend has lasted {seen}, {needed} are needed"))
             }
-            Self::Usual(_) => Some("it did the same before without getting there".to_owned()),
+            Self::Usual(_) => Some("similar trends before did not reach the target".to_owned()),
             Self::Soon(_) | Self::Later(_) | Self::None(_) => None,
         }
     }
 }
 
 impl Horizon {
-    /// How far samples must reach back: `window`, or a quarter more than it is looked ahead.
+    /// Returns the lookback for samples: `window`, or the horizon and a quarter.
     #[must_use]
     pub fn lookback(&self) -> Duration {
         self.window.max(self.within + self.within / 4)
     }
 
-    /// How far the past is looked at, and in which steps.
+    /// Returns length and step of the past to query.
     #[must_use]
     pub fn past(&self) -> (Duration, Duration) {
         (PAST, STEP)
     }
 
-    /// The outlook at `now` by samples of the last [`Self::lookback`], ascending in time. `past`, the
-    /// samples of [`Self::past`], is asked for only where it matters, and for `days` once an hour.
+    /// Returns the outlook at `now` from samples of the last [`Self::lookback`], in ascending order
+    /// of time. `past` returns the samples of [`Self::past`]; it is called only if needed, and for
+    /// `days` once an hour.
     #[must_use]
     pub fn outlook(
         &self,
@@ -145,22 +146,22 @@ impl Horizon {
             times: &times,
             values: &values,
         };
-        let found = match (&days.course, reach) {
-            (Some(course), _) => self.along(course, recent, now),
-            (None, Ok(reach)) => Ok(Found {
+        let candidate = match (&days.profile, reach) {
+            (Some(profile), _) => self.with_profile(profile, recent, now),
+            (None, Ok(reach)) => Ok(CandidateLine {
                 reach,
                 target: self.target,
                 rests: None,
             }),
             (None, Err(line)) => Err(line.map_or_else(Outlook::None, Outlook::Later)),
         };
-        let found = match found {
-            Ok(found) => found,
+        let candidate = match candidate {
+            Ok(candidate) => candidate,
             Err(outlook) => return outlook,
         };
         let (times, values) = asked.unwrap_or_else(past);
-        self.judged(
-            &found,
+        self.classify(
+            &candidate,
             days,
             recent,
             Seen {
@@ -171,7 +172,7 @@ impl Horizon {
         )
     }
 
-    /// Whether the values moved enough of late for the target to matter.
+    /// Returns whether the recent range of values is large enough for the target to matter.
     fn near(&self, values: &[f64]) -> bool {
         let (lowest, highest) = range(values.iter().copied());
         let nearest = if self.target.direction == Direction::Rising {
@@ -182,16 +183,21 @@ impl Horizon {
         (self.target.value - nearest).abs() <= NEAR * (highest - lowest)
     }
 
-    /// Where line and course together get to the target within the horizon.
+    /// Returns where trend and daily profile together reach the target within the horizon.
     ///
     /// # Errors
-    /// The outlook where they do not.
-    fn along(&self, course: &Course, recent: Seen<'_>, now: UnixMillis) -> Result<Found, Outlook> {
+    /// The outlook if they do not reach it.
+    fn with_profile(
+        &self,
+        profile: &DailyProfile,
+        recent: Seen<'_>,
+        now: UnixMillis,
+    ) -> Result<CandidateLine, Outlook> {
         let Target {
             value: target,
             direction,
         } = self.target;
-        let rests = course.off(recent.times, recent.values);
+        let rests = profile.residuals(recent.times, recent.values);
         let line = Drawn::new(recent.times, &rests, now, direction).map_err(Outlook::None)?;
         let within = i64::try_from(self.within.as_millis()).unwrap_or(i64::MAX / 8);
         let sign = if direction == Direction::Rising {
@@ -200,11 +206,11 @@ impl Horizon {
             -1.0
         };
         let after = |look: i64| UnixMillis(now.0.saturating_add(within / LOOKS * look));
-        let missed = |at: UnixMillis| sign * (target - course.at(at.0) - line.at(at));
+        let missed = |at: UnixMillis| sign * (target - profile.at(at.0) - line.at(at));
         // The one of the values around the line that gets there first.
         let spread = SPREAD * line.spread();
         let Some(reaches_at) = (0..=LOOKS).map(after).find(|at| missed(*at) <= spread) else {
-            let (lowest, highest) = range(course.values());
+            let (lowest, highest) = range(profile.values());
             let top = if direction == Direction::Rising {
                 highest
             } else {
@@ -223,30 +229,30 @@ impl Horizon {
             ..line.reach(reaches_at)
         };
         let target = Target {
-            value: target - course.at(reaches_at.0),
+            value: target - profile.at(reaches_at.0),
             direction,
         };
-        Ok(Found {
+        Ok(CandidateLine {
             reach,
             target,
             rests: Some(rests),
         })
     }
 
-    /// What becomes of a line that gets there within the horizon, by what came before it.
-    fn judged(
+    /// Classifies a trend that reaches the target within the horizon by the past of the series.
+    fn classify(
         &self,
-        found: &Found,
+        candidate: &CandidateLine,
         days: &Days,
         recent: Seen<'_>,
         whole: Seen<'_>,
         now: UnixMillis,
     ) -> Outlook {
-        let &Found {
+        let &CandidateLine {
             reach,
             target,
             ref rests,
-        } = found;
+        } = candidate;
         let whole = whole.until(reach.since);
         let start = whole.times.first();
         let known = start.map_or(Duration::ZERO, |first| {
@@ -271,9 +277,9 @@ impl Horizon {
         let last = values.last().copied().unwrap_or(level);
         let first = values.get(began).copied().unwrap_or(last);
         let off = days
-            .course
+            .profile
             .as_ref()
-            .map(|course| course.off(whole.times, whole.values));
+            .map(|profile| profile.residuals(whole.times, whole.values));
         let before = Seen {
             values: off.as_deref().unwrap_or(whole.values),
             ..whole
@@ -302,25 +308,26 @@ impl Horizon {
     }
 }
 
-/// A line that gets to the target within the horizon.
-struct Found {
+/// A trend that reaches the target within the horizon.
+struct CandidateLine {
     reach: Reach,
-    /// The target at that time, of what the line is drawn through.
+    /// Target for the values that the trend is fitted to.
     target: Target,
-    /// The recent values without the course of the day, where there is one.
+    /// Recent residuals without the daily profile, if there is one.
     rests: Option<Vec<f64>>,
 }
 
-/// What is known of the days of a series; kept from one look to the next, it is learnt anew each hour.
+/// Daily profile of a series, cached between evaluations and recomputed every hour.
 #[derive(Clone, Debug, Default)]
 pub struct Days {
-    /// The hour in which it was learnt.
+    /// Hour in which it was computed.
     hour: Option<i64>,
-    course: Option<Course>,
+    profile: Option<DailyProfile>,
 }
 
 impl Days {
-    /// Hours of the clock, so that all series of a rule are learnt of at once.
+    /// Returns whether a new hour of the clock began; so all series of a rule are computed
+    /// together.
     fn is_old(&self, now: UnixMillis) -> bool {
         self.hour != Some(now.0.div_euclid(HOUR))
     }
@@ -328,12 +335,12 @@ impl Days {
     fn learn(&mut self, now: UnixMillis, times: &[i64], values: &[f64]) {
         *self = Self {
             hour: Some(now.0.div_euclid(HOUR)),
-            course: Course::of(times, values),
+            profile: DailyProfile::from_samples(times, values),
         };
     }
 }
 
-/// Samples, ascending in time and finite.
+/// Finite samples in ascending order of time.
 #[derive(Clone, Copy)]
 struct Seen<'a> {
     times: &'a [i64],
@@ -341,7 +348,7 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// Those up to `end`.
+    /// Returns the samples up to `end`.
     fn until(self, end: UnixMillis) -> Self {
         let end = self.times.partition_point(|time| *time <= end.0);
         Self {
@@ -351,21 +358,21 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The least and the greatest.
+/// Returns minimum and maximum.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     })
 }
 
-/// What came before a line.
+/// Samples before a trend.
 struct Past<'a> {
     seen: Seen<'a>,
     target: Target,
 }
 
 impl Past<'_> {
-    /// The value so that more of it is nearer to the target.
+    /// Returns the value with its sign such that higher is nearer to the target.
     fn up(&self, value: f64) -> f64 {
         if self.target.direction == Direction::Rising {
             value
@@ -374,7 +381,7 @@ impl Past<'_> {
         }
     }
 
-    /// The values before, with their times.
+    /// Returns the samples with that sign.
     fn before(&self) -> impl Iterator<Item = (i64, f64)> {
         let Seen { times, values } = self.seen;
         times
@@ -383,7 +390,7 @@ impl Past<'_> {
             .zip(values.iter().map(|value| self.up(*value)))
     }
 
-    /// How far above the least of the last `took` each value was, and the value.
+    /// Returns for each value its rise above the minimum of the last `took`, and the value.
     fn rises(&self, took: Duration) -> impl Iterator<Item = (f64, f64)> {
         let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
         // The least values of the time before, ascending, the earliest first.
@@ -403,7 +410,8 @@ impl Past<'_> {
         })
     }
 
-    /// Whether the series rose by as much in as much time before, and came back without getting there.
+    /// Returns whether the series rose as far in as much time before, and came back without
+    /// reaching the target.
     fn came_back(&self, took: Duration, rise: f64) -> bool {
         let mut peak: Option<f64> = None;
         for (rose, value) in self.rises(took + took / 4) {
@@ -417,13 +425,14 @@ impl Past<'_> {
         false
     }
 
-    /// Whether it is clearly further than it ever was.
+    /// Returns whether the value is clearly beyond all before.
     fn is_new(&self, last: f64, rise: f64) -> bool {
         let (lowest, highest) = range(self.before().map(|(_, value)| value));
         self.up(last) > highest + 0.1 * (highest - lowest).max(rise / 2.0)
     }
 
-    /// When it may be there at the earliest, where it rose so much in less time before.
+    /// Returns the earliest time to reach the target, given that it rose as far in less time
+    /// before.
     fn earliest(&self, last: f64, now: UnixMillis, earliest: UnixMillis) -> UnixMillis {
         let missing = self.up(self.target.value) - self.up(last);
         let left = earliest.since(now);
@@ -438,22 +447,23 @@ impl Past<'_> {
         })
     }
 
-    /// Whether its days and weeks, as they were before the line, explain where it is now and stay off
-    /// the target.
+    /// Returns whether the seasonality before the trend explains the current value and does not
+    /// reach the target.
     fn explains(&self, last: f64, now: UnixMillis, within: Duration) -> bool {
         let Seen { times, values } = self.seen;
         let Some(end) = times.last() else {
             return false;
         };
-        let Ok(told) = seasonal(times, values, UnixMillis(*end), 48) else {
+        let Ok(forecast) = seasonal(times, values, UnixMillis(*end), 48) else {
             return false;
         };
         let hour =
-            |at: i64| ((at.saturating_sub(told.from.0)) as f64 / HOUR as f64).max(0.0) as usize;
+            |at: i64| ((at.saturating_sub(forecast.from.0)) as f64 / HOUR as f64).max(0.0) as usize;
         let ahead = i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 4);
         let rising = self.target.direction == Direction::Rising;
         let edge = |hour| {
-            told.band(hour)
+            forecast
+                .band(hour)
                 .map(|(low, high)| if rising { high } else { low })
         };
         let (from, to) = (hour(now.0), hour(now.0.saturating_add(ahead)).min(47));

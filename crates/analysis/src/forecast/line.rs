@@ -1,31 +1,32 @@
-//! A line through points that a few of them cannot turn.
+//! Robust linear regression.
 
-/// Makes the median of sizes a standard deviation where they are of normal values.
+/// Factor from a median absolute deviation to a standard deviation, for normal values.
 const NORMAL: f64 = 1.4826;
-/// Parts of the points whose paces are compared.
+/// Number of parts of the points whose slopes are compared.
 const QUARTERS: usize = 4;
 
-/// A line, and how sure it is.
+/// A line with its errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Line {
-    /// Rise per unit of x.
+    /// Slope per unit of x.
     pub(crate) slope: f64,
-    /// Mean of the points' x; the line is the surest there.
+    /// Mean of the points' x, where the error is the smallest.
     pub(super) centre: f64,
-    /// Its value at the centre.
+    /// Value at the center.
     pub(super) level: f64,
-    /// Standard error of the slope, points that follow one another counted as related.
+    /// Standard error of the slope, with autocorrelated points.
     pub(crate) slope_error: f64,
     /// Standard error of the level.
     pub(super) level_error: f64,
     /// Standard deviation of the points around the line.
     pub(super) spread: f64,
-    /// As many independent points as these are worth, less the two that a line takes.
+    /// Effective number of independent points, less two.
     pub(super) freedom: f64,
 }
 
 impl Line {
-    /// Theil-Sen: the median of the slopes between all pairs. Needs three points and ascending x.
+    /// Fits by Theil-Sen: the median of the slopes between all pairs. Needs three points in
+    /// ascending order of x.
     pub(crate) fn through(x: &[f64], y: &[f64]) -> Self {
         let slope = median_slope(x, y);
         let count = x.len() as f64;
@@ -49,8 +50,8 @@ impl Line {
         }
     }
 
-    /// The same with the errors of a pace that changes as it did from quarter to quarter of the
-    /// points, foreseen until `x` is `until`.
+    /// Returns the line with the errors of a slope that changes as it did between the quarters of
+    /// the points, until x is `until`.
     pub(super) fn at_its_paces(self, x: &[f64], y: &[f64], until: f64) -> Self {
         let quarter = x.len() / QUARTERS;
         let (Some(first), Some(last), true) = (x.first(), x.last(), quarter >= 3) else {
@@ -84,8 +85,8 @@ impl Line {
         }
     }
 
-    /// Whether the `last` value is off the line by far more than others were, on the side away from
-    /// where `sign` points: what rose has fallen.
+    /// Returns whether the `last` value is off the line by far more than others were, against the
+    /// direction of `sign`: a rise that has ended.
     pub(super) fn left_by(&self, x: &[f64], y: &[f64], last: f64, sign: f64) -> bool {
         let mut sizes = rests(x, y, self.slope, self.centre, self.level);
         sizes.iter_mut().for_each(|rest| *rest = rest.abs());
@@ -97,7 +98,7 @@ impl Line {
         sign * (self.at(*end) - last) > (10.0 * usual).max(0.3 * rise)
     }
 
-    /// Its value at `x`.
+    /// Returns the value at `x`.
     pub(super) fn at(&self, x: f64) -> f64 {
         self.level + self.slope * (x - self.centre)
     }
@@ -119,8 +120,7 @@ fn rests(x: &[f64], y: &[f64], slope: f64, centre: f64, level: f64) -> Vec<f64> 
         .collect()
 }
 
-/// Cuts off what lies far outside, so that it neither widens the band nor hides how the rest hangs
-/// together.
+/// Clips outliers, so that they neither widen the interval nor hide the autocorrelation.
 fn tame(rests: &mut [f64]) {
     let mut sizes: Vec<f64> = rests.iter().map(|rest| rest.abs()).collect();
     let limit = 4.0 * NORMAL * median(&mut sizes);
@@ -129,7 +129,7 @@ fn tame(rests: &mut [f64]) {
     }
 }
 
-/// Correlation of each rest with the next, 0 to 0.99.
+/// Returns the autocorrelation of residuals at lag 1, 0 to 0.99.
 fn relation(rests: &[f64]) -> f64 {
     let power: f64 = rests.iter().map(|rest| rest * rest).sum();
     let along: f64 = rests.windows(2).map(|two| two[0] * two[1]).sum();
@@ -140,7 +140,7 @@ fn relation(rests: &[f64]) -> f64 {
     }
 }
 
-/// The middle one; of an even number the mean of the two. NaN of none. Reorders.
+/// Returns the median; NaN if empty. Reorders the values.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     let middle = values.len() / 2;
     if values.is_empty() {
@@ -155,11 +155,11 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     lower / 2.0 + *upper / 2.0
 }
 
-/// Where one change explains nearly all that a single line does not: the index of the first point
-/// after it. A shift of level, or a new pace; what came before then says nothing about what comes.
+/// Returns the index of the first point after a change of level or slope that explains nearly all
+/// of the residuals of a single line. Points before it do not help a forecast.
 pub(super) fn change(x: &[f64], y: &[f64], shortest: usize) -> Option<usize> {
-    /// Share of the squared rests of one line that two may leave. A random walk seldom gets there,
-    /// and neither does a saw of three or more teeth.
+    /// Share of the squared residuals of one line that two lines may leave. A random walk rarely
+    /// gets there, and neither does a sawtooth with three or more teeth.
     const LEFT: f64 = 0.2;
     let sums = Sums::new(x, y);
     let whole = sums.rest(0, x.len());
@@ -170,7 +170,7 @@ pub(super) fn change(x: &[f64], y: &[f64], shortest: usize) -> Option<usize> {
     (rest < LEFT * whole && whole > 1e-12).then_some(at)
 }
 
-/// Running sums, from which the rest of a least-squares line over any range follows at once.
+/// Running sums, for the residuals of a least-squares line over any range.
 struct Sums(Vec<[f64; 6]>);
 
 impl Sums {
@@ -186,7 +186,8 @@ impl Sums {
         Self(sums)
     }
 
-    /// Sum of squared distances from the least-squares line through the points `from..to`.
+    /// Returns the sum of squared residuals of the least-squares line through the points
+    /// `from..to`.
     fn rest(&self, from: usize, to: usize) -> f64 {
         let (below, above) = (&self.0[from], &self.0[to]);
         let [n, x, y, xx, xy, yy] = std::array::from_fn(|term| above[term] - below[term]);

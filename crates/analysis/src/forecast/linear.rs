@@ -1,49 +1,49 @@
-//! When a thing that fills reaches a value.
+//! Linear forecast of the time at which a metric reaches a value.
 //!
-//! The samples are thinned to at most 200 points, cut where one change of level or pace explains
-//! nearly all that a line leaves unexplained, and get a Theil-Sen line. Its errors count points
-//! that follow one another as related, so a wandering value is no trend, and for the band also how
-//! the pace changed from quarter to quarter. When the line, with its band, crosses the target follows
-//! from a quadratic equation (Fieller 1954).
+//! The samples are thinned to at most 200 points, cut where one change of level or slope explains
+//! nearly all that a line leaves unexplained, and fitted by Theil-Sen. Its errors treat successive
+//! points as related, so a random walk is no trend, and the prediction interval includes how the
+//! slope changed between quarters of the points. The crossing of line and interval with the target
+//! follows from a quadratic equation (Fieller 1954).
 
 use bellwether_core::UnixMillis;
 
 use super::super::statistics::{chance_of_t, student};
 use super::line::{Line, change, median};
 
-/// Points that a line is drawn through at most; pairs grow with the square.
+/// Maximum number of points; pairs grow with the square.
 const POINTS: usize = 200;
-/// Samples there must be at the least.
+/// Minimum number of samples.
 const FEWEST: usize = 10;
-/// Points that must have followed a change before they are judged alone.
+/// Minimum number of points after a change to fit them alone.
 const AFTER_CHANGE: usize = 12;
-/// Quantile of the normal distribution: a trend counts if chance makes one like it in 1 of 100.
+/// Quantile of the normal distribution for a trend with a p-value of 0.01.
 const SIGNIFICANT: f64 = 2.576;
-/// Quantile of the normal distribution: the band holds what comes 9 times of 10.
+/// Quantile of the normal distribution for a prediction interval of 90 %.
 const BAND: f64 = 1.645;
-/// How many times the time looked back on may be looked ahead.
+/// Maximum horizon as a multiple of the lookback.
 const FURTHEST: f64 = 100.0;
 
-/// From which side a value is reached.
+/// Direction in which a value is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// From below: a disk fills.
+    /// Rising, such as disk usage.
     Rising,
-    /// From above: memory runs out.
+    /// Falling, such as free memory.
     Falling,
 }
 
-/// What is to be reached.
+/// Target of a forecast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Target {
-    /// The value.
+    /// Value to reach.
     pub value: f64,
-    /// From which side.
+    /// Direction in which it is reached.
     pub direction: Direction,
 }
 
 impl From<f64> for Target {
-    /// Reached from below.
+    /// Creates a target for a rising value.
     fn from(value: f64) -> Self {
         Self {
             value,
@@ -52,61 +52,61 @@ impl From<f64> for Target {
     }
 }
 
-/// When a value is reached.
+/// Forecast of the time at which a value is reached.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reach {
-    /// When the line gets there.
+    /// Time at which the line reaches the value.
     pub reaches_at: UnixMillis,
-    /// The early end of a band that holds 9 times of 10.
+    /// Early end of the prediction interval of 90 %.
     pub earliest: UnixMillis,
-    /// The late end; `None` if it may never be.
+    /// Late end of the interval; `None` if the value may never be reached.
     pub latest: Option<UnixMillis>,
     /// Change per second.
     pub slope: f64,
-    /// How sure it is that there is a trend, 0 to 1: one less the chance of such a slope without.
+    /// Confidence that there is a trend, 0 to 1: one minus the p-value.
     pub confidence: f64,
-    /// The level that the line starts from, now.
+    /// Current value of the line.
     pub level: f64,
-    /// Since when the line holds: the first sample, or the last change of level or pace.
+    /// Start of the trend: the first sample, or the last change of level or slope.
     pub since: UnixMillis,
 }
 
-/// Why there is no forecast.
+/// Reason for which there is no forecast.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum NoForecast {
-    /// There is too little to judge by.
+    /// There are too few samples.
     #[error("too few samples: {have}; {need} are needed")]
     TooFewSamples {
-        /// Samples that have a value.
+        /// Number of finite samples.
         have: usize,
-        /// Samples needed.
+        /// Number of samples needed.
         need: usize,
     },
-    /// It does not change, or no more than chance would have it.
-    #[error("no trend that chance could not make")]
+    /// There is no significant trend.
+    #[error("no significant trend")]
     NoTrend,
-    /// It moves away from the target.
+    /// The trend leads away from the target.
     #[error("it moves away from the target: {slope} a second")]
     MovesAway {
         /// Change per second.
         slope: f64,
     },
-    /// It is there already.
+    /// The target is already reached.
     #[error("already reached: {value}")]
     AlreadyReached {
         /// The latest value.
         value: f64,
     },
-    /// It gets there so late that the time looked back on says nothing about it.
-    #[error("not within 100 times the time looked back on")]
+    /// The target is beyond the maximum horizon.
+    #[error("not within 100 times the window")]
     TooFarOff,
 }
 
-/// When the thing with these samples reaches `target`, seen from `now`. Times are milliseconds,
-/// ascending; values that are no finite numbers are left out, and so is what comes after `now`.
+/// Forecasts when the series reaches `target`. Times are in milliseconds, ascending; values that
+/// are not finite are ignored, and so are samples after `now`.
 ///
 /// # Errors
-/// Why nothing can be said.
+/// The reason for which there is no forecast.
 pub fn linear(
     times_ms: &[i64],
     values: &[f64],
@@ -152,7 +152,7 @@ pub fn linear(
     })
 }
 
-/// A line that tells a trend, with the points that it is drawn through.
+/// A line with a significant trend, and its points.
 pub(super) struct Drawn {
     frame: Frame,
     line: Line,
@@ -161,11 +161,10 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
-    /// Through finite samples up to `now`, at least three, of which the trend leads to where
-    /// `direction` says.
+    /// Fits a line to at least three finite samples up to `now`, whose trend leads in `direction`.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason for which there is no trend.
     pub(super) fn new(
         times: &[i64],
         values: &[f64],
@@ -200,7 +199,7 @@ impl Drawn {
         Ok(Self { frame, line, x, y })
     }
 
-    /// Where it gets to at that time, without a band.
+    /// Returns the forecast for that time, without an interval.
     pub(super) fn reach(&self, reaches_at: UnixMillis) -> Reach {
         let Self { frame, line, x, .. } = self;
         Reach {
@@ -214,7 +213,7 @@ impl Drawn {
         }
     }
 
-    /// When it has that value.
+    /// Returns the time at which the line has that value.
     pub(super) fn when(&self, value: f64) -> UnixMillis {
         let Self { frame, line, .. } = self;
         frame.wall(
@@ -224,17 +223,18 @@ impl Drawn {
         )
     }
 
-    /// Standard deviation of the points around it.
+    /// Returns the standard deviation of the points around the line.
     pub(super) fn spread(&self) -> f64 {
         self.line.spread * self.frame.half_height * 2.0
     }
 
-    /// The value of the line at that time.
+    /// Returns the value of the line at that time.
     pub(super) fn at(&self, at: UnixMillis) -> f64 {
         self.frame.value(self.line.at(self.frame.x(at.0)))
     }
 
-    /// How far it may be off at a time: 9 of 10 values are as near, its pace foreseen until `until`.
+    /// Returns the half width of the prediction interval of 90 % at a time, for slope changes until
+    /// `until`.
     pub(super) fn band(&self, until: UnixMillis) -> impl Fn(UnixMillis) -> f64 {
         let Self { frame, line, x, y } = self;
         let line = line.at_its_paces(x, y, frame.x(until.0));
@@ -257,8 +257,8 @@ pub(crate) fn finite(times_ms: &[i64], values: &[f64], now: UnixMillis) -> (Vec<
         .unzip()
 }
 
-/// The samples' own scale: the first at x = 0 and the last at 1, values from 0 to 1. All
-/// arithmetic happens in it, so that neither huge nor tiny values leave the range of floats.
+/// Normalized scale: x from 0 at the first to 1 at the last sample, values from 0 to 1. All
+/// arithmetic uses it, so that neither huge nor tiny values overflow.
 pub(crate) struct Frame {
     start: i64,
     /// Milliseconds of one unit of x.
@@ -270,7 +270,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// `None` if all samples have one time or one value.
+    /// Creates the scale; `None` if all samples have one time or one value.
     pub(crate) fn new(times: &[i64], values: &[f64], now: UnixMillis) -> Option<Self> {
         let (start, end) = (*times.first()?, *times.last()?);
         let base = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -305,13 +305,13 @@ impl Frame {
         y * self.half_height + self.base + y * self.half_height
     }
 
-    /// Change per second.
+    /// Converts a slope to change per second.
     pub(crate) fn slope(&self, slope: f64) -> f64 {
         slope / self.width * self.half_height * 2000.0
     }
 
-    /// The samples thinned to the median of each of [`POINTS`] equal pieces of time, single
-    /// spikes taken out.
+    /// Thins the samples to the median of each of [`POINTS`] equal parts of time, without single
+    /// spikes.
     pub(crate) fn points(&self, times: &[i64], values: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (mut x, mut y) = (Vec::with_capacity(POINTS), Vec::with_capacity(POINTS));
         let piece = |time: i64| ((self.x(time) * POINTS as f64) as usize).min(POINTS - 1);
@@ -347,7 +347,7 @@ impl Frame {
     }
 }
 
-/// One less the chance of a slope as steep where there is none.
+/// Returns one minus the p-value of the slope.
 pub(crate) fn confidence(line: &Line) -> f64 {
     if line.slope_error > 0.0 {
         1.0 - chance_of_t(line.slope / line.slope_error, line.freedom)
@@ -356,8 +356,8 @@ pub(crate) fn confidence(line: &Line) -> f64 {
     }
 }
 
-/// Where the band around the line meets `goal`: `(level + slope d - goal)^2 = q^2 (level_error^2 +
-/// spread^2 + slope_error^2 d^2)`, solved for the distance d from the centre.
+/// Returns where the interval around the line meets `goal`: `(level + slope d - goal)^2 = q^2
+/// (level_error^2 + spread^2 + slope_error^2 d^2)`, solved for the distance d from the center.
 fn band(line: &Line, goal: f64, now: f64) -> (f64, Option<f64>) {
     let quantile = student(BAND, line.freedom);
     let away = line.level - goal;

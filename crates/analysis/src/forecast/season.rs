@@ -1,10 +1,10 @@
-//! How a thing with days and weeks goes on, hour by hour.
+//! Seasonal forecast by hour.
 //!
-//! Three forecasts are combined: the last day again, the mean of the last weeks, and an
-//! autoregression over hours, days and weeks. Each weighs by how well it did where the end of the
-//! samples was held back from it; how far the result may be off is told by what it was off there,
-//! with weights that were chosen without those hours. `tests/m4.rs` and `benches/forecast.rs` compare the result with
-//! the last day again, alone, on the hourly series of the M4 competition.
+//! Three forecasts are combined: the last day, the mean of the last weeks, and an autoregression
+//! over hours, days and weeks. Each is weighted by its error on hours at the end of the samples
+//! that were withheld from it; the prediction interval follows from the errors of the combination
+//! there, with weights chosen without those hours. `tests/m4.rs` and `benches/forecast.rs` compare
+//! the result with the last day alone, on the hourly series of the M4 competition.
 
 use bellwether_core::UnixMillis;
 
@@ -13,58 +13,59 @@ use super::autoregression::autoregression;
 const HOUR: i64 = 3_600_000;
 const DAY: usize = 24;
 const WEEK: usize = 7 * DAY;
-/// Hours told at most.
+/// Maximum number of hours.
 const AHEAD: usize = 2 * DAY;
-/// Hours needed at the least.
+/// Minimum number of hours of samples.
 const FEWEST: usize = 5 * DAY;
-/// How many hours before the end each trial stops looking.
+/// Offsets of the trials from the end, in hours.
 const TRIALS: [usize; 5] = [AHEAD, 2 * AHEAD, 3 * AHEAD, WEEK, 2 * WEEK];
-/// Hours that a trial must be left with.
+/// Minimum number of hours to learn from in a trial.
 const LEFT: usize = 3 * DAY;
-/// By how much more the hours that come are off than those held back were: the candidates were
-/// learnt on the hours around these.
+/// Factor by which errors of a forecast exceed those of the trials: the candidates have learnt from
+/// the hours around these.
 const WIDER: f64 = 1.25;
-/// How strongly a smaller error counts.
+/// Exponent by which a smaller error counts.
 const PREFERENCE: i32 = 8;
 
-/// What comes, hour by hour.
+/// Forecast by hour.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Season {
-    /// When the first hour begins.
+    /// Start of the first hour.
     pub from: UnixMillis,
     /// Mean of each hour.
     pub values: Vec<f64>,
-    /// How far below its value an hour may be, 19 of 20 times. Not positive.
+    /// Lower end of the prediction interval of 95 % relative to the value of each hour. Not
+    /// positive.
     pub below: f64,
-    /// How far above, 19 of 20 times. Not negative.
+    /// Upper end, likewise. Not negative.
     pub above: f64,
-    /// Values that the series cannot be below or above: 0 where it never was negative.
+    /// Limits of the values: the lower is 0 if the series was never negative.
     pub bounds: (f64, f64),
-    /// Mean absolute error where it was tried on hours held back.
+    /// Mean absolute error of the trials.
     pub error: f64,
-    /// The same of "each hour as a day before".
+    /// Mean absolute error of the last day as a forecast.
     pub error_of_last_day: f64,
 }
 
-/// Why there is no seasonal forecast.
+/// Reason for which there is no seasonal forecast.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum NoSeason {
-    /// There is too little to judge by.
+    /// There are too few samples.
     #[error("too few hours: {have}; {FEWEST} are needed, half of them with samples")]
     TooFewHours {
-        /// Hours with samples.
+        /// Number of hours with samples.
         have: usize,
     },
-    /// The hours held back were told no better than by their mean level before.
-    #[error("no daily or weekly pattern: a flat line tells the hours held back as well")]
+    /// The forecast was no better than the mean of the past.
+    #[error("no daily or weekly seasonality: a constant forecast is as good")]
     NoPattern,
 }
 
-/// What follows `values`, samples of `times_ms` (ascending), from the end of the last full hour
-/// before `now` on, at most 48 hours.
+/// Forecasts up to 48 hours after the last full hour before `now`, from samples at `times_ms`
+/// (ascending).
 ///
 /// # Errors
-/// Why nothing can be said.
+/// The reason for which there is no forecast.
 pub fn seasonal(
     times_ms: &[i64],
     values: &[f64],
@@ -72,14 +73,14 @@ pub fn seasonal(
     ahead: usize,
 ) -> Result<Season, NoSeason> {
     let (from, hours) = hourly(times_ms, values, now)?;
-    let told = continue_hours(&hours, ahead)?;
-    Ok(Season { from, ..told })
+    let forecast = continue_hours(&hours, ahead)?;
+    Ok(Season { from, ..forecast })
 }
 
-/// As [`seasonal`] for values of one hour each; they begin at time 0 here.
+/// Like [`seasonal`] for hourly values; they begin at time 0.
 ///
 /// # Errors
-/// Why nothing can be said.
+/// The reason for which there is no forecast.
 pub fn continue_hours(hours: &[f64], ahead: usize) -> Result<Season, NoSeason> {
     let ahead = ahead.min(AHEAD);
     if hours.len() < FEWEST {
@@ -93,8 +94,14 @@ pub fn continue_hours(hours: &[f64], ahead: usize) -> Result<Season, NoSeason> {
     let mut misses: Vec<f64> = Vec::with_capacity(trials.len() * AHEAD);
     for (number, trial) in trials.iter().enumerate() {
         let others = if trials.len() > 1 { number } else { usize::MAX };
-        let told = combine(&trial.told, &self::weights(errors(&trials, others)));
-        misses.extend(trial.came.iter().zip(&told).map(|(came, told)| came - told));
+        let forecast = combine(&trial.forecasts, &self::weights(errors(&trials, others)));
+        misses.extend(
+            trial
+                .came
+                .iter()
+                .zip(&forecast)
+                .map(|(came, forecast)| came - forecast),
+        );
     }
     let error = misses.iter().map(|miss| miss.abs()).sum::<f64>() / misses.len() as f64;
     // Not `>=`: a NaN of values too large for sums is no pattern either.
@@ -124,7 +131,7 @@ pub fn continue_hours(hours: &[f64], ahead: usize) -> Result<Season, NoSeason> {
 }
 
 impl Season {
-    /// The same of a series that cannot be below `low` or above `high`.
+    /// Limits the values to `low` and `high`.
     #[must_use]
     pub fn bounded(mut self, low: f64, high: f64) -> Self {
         self.bounds = (self.bounds.0.max(low), self.bounds.1.min(high));
@@ -134,7 +141,7 @@ impl Season {
         self
     }
 
-    /// Where the hour with this number is 9 of 10 times; `None` beyond what was told.
+    /// Returns the prediction interval of 90 % of this hour; `None` beyond the forecast.
     #[must_use]
     pub fn band(&self, hour: usize) -> Option<(f64, f64)> {
         let value = self.values.get(hour)?;
@@ -146,23 +153,23 @@ impl Season {
     }
 }
 
-/// Mean errors of the candidates over all trials but the one with this number.
+/// Returns the mean errors of the candidates over all trials but this one.
 fn errors(trials: &[Trial<'_>], left_out: usize) -> [f64; 3] {
-    let kept = || {
+    let selected = || {
         trials
             .iter()
             .enumerate()
             .filter(move |(number, _)| *number != left_out)
     };
     std::array::from_fn(|which| {
-        mean_error(kept().map(|(_, trial)| trial), |trial, hour| {
-            trial.told[which][hour]
+        mean_error(selected().map(|(_, trial)| trial), |trial, hour| {
+            trial.forecasts[which][hour]
         })
     })
 }
 
-/// The means of full hours before `now`, hours without samples filled from the day before or
-/// after; and when the last of them ends.
+/// Returns the means of full hours before `now`, with missing hours filled from the day before or
+/// after, and the end of the last hour.
 fn hourly(
     times_ms: &[i64],
     values: &[f64],
@@ -202,7 +209,7 @@ fn hourly(
     Ok((UnixMillis(end * HOUR), means))
 }
 
-/// Puts into each NaN the value of a day before, else of a day after, else of the hour before.
+/// Fills each NaN with the value of a day before, else of a day after, else of the hour before.
 fn fill(hours: &mut [f64]) {
     for at in DAY..hours.len() {
         if hours[at].is_nan() {
@@ -223,16 +230,16 @@ fn fill(hours: &mut [f64]) {
     }
 }
 
-/// One look at how well the candidates do: what they told of hours held back, and what came.
+/// One trial: forecasts of the candidates for withheld hours, and the actual values.
 struct Trial<'a> {
-    told: [Vec<f64>; 3],
+    forecasts: [Vec<f64>; 3],
     /// The mean of the day before.
     flat: f64,
     came: &'a [f64],
 }
 
 impl<'a> Trial<'a> {
-    /// `None` if too little is left to learn from.
+    /// Runs a trial; `None` if too few hours remain.
     fn new(hours: &'a [f64], back: usize) -> Option<Self> {
         let known = hours.len().checked_sub(back).filter(|left| *left >= LEFT)?;
         let (before, after) = hours.split_at(known);
@@ -242,7 +249,7 @@ impl<'a> Trial<'a> {
             .sum();
         let came = &after[..AHEAD.min(after.len())];
         Some(Self {
-            told: candidates(before),
+            forecasts: candidates(before),
             flat,
             came,
         })
@@ -263,8 +270,8 @@ fn mean_error<'t>(
     sum / count
 }
 
-/// What each candidate tells of the hours after `hours`: the last day again, weeks, and the
-/// autoregression.
+/// Returns the forecasts of all candidates for the hours after `hours`: the last day, weeks, and
+/// the autoregression.
 fn candidates(hours: &[f64]) -> [Vec<f64>; 3] {
     [
         last_day(hours),
@@ -273,7 +280,7 @@ fn candidates(hours: &[f64]) -> [Vec<f64>; 3] {
     ]
 }
 
-/// Each hour as a day before.
+/// Forecasts the value of a day before.
 #[must_use]
 pub fn last_day(hours: &[f64]) -> Vec<f64> {
     let day = &hours[hours.len().saturating_sub(DAY)..];
@@ -284,7 +291,7 @@ pub fn last_day(hours: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Each hour as in the last three weeks, the last one counting twice as much as the one before it.
+/// Forecasts the mean of the last three weeks, each weighted twice as much as the one before.
 fn last_weeks(hours: &[f64]) -> Vec<f64> {
     if hours.len() < WEEK {
         return last_day(hours);
@@ -302,7 +309,7 @@ fn last_weeks(hours: &[f64]) -> Vec<f64> {
     (0..AHEAD).map(of_hour).collect()
 }
 
-/// By the inverse of a power of the error; they sum up to 1.
+/// Weights by the inverse of a power of the error; the sum is 1.
 fn weights(errors: [f64; 3]) -> [f64; 3] {
     let worst = errors.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let raw = errors.map(|error| (error / worst + 1e-3).powi(-PREFERENCE));
@@ -310,11 +317,12 @@ fn weights(errors: [f64; 3]) -> [f64; 3] {
     raw.map(|weight| weight / sum)
 }
 
-fn combine(told: &[Vec<f64>; 3], weights: &[f64; 3]) -> Vec<f64> {
+fn combine(forecasts: &[Vec<f64>; 3], weights: &[f64; 3]) -> Vec<f64> {
     let of_hour = |hour| {
-        told.iter()
+        forecasts
+            .iter()
             .zip(weights)
-            .map(|(told, weight)| told[hour] * weight)
+            .map(|(forecast, weight)| forecast[hour] * weight)
             .sum()
     };
     (0..AHEAD).map(of_hour).collect()

@@ -252,7 +252,7 @@ fn days_and_weeks_go_on() {
     let told = seasonal(&times, &values, after(known), 48).unwrap();
     assert_eq!(told.from, UnixMillis(START + known * 60 * MINUTE));
     for (ahead, value) in told.values.iter().enumerate() {
-        // Friday is told as Friday and Saturday as Saturday: "as a day before" would be 40 off.
+        // Friday is forecast as Friday and Saturday as Saturday: "as a day before" would be 40 off.
         let came = busy(known + ahead as i64);
         assert!((value - came).abs() < 8.0, "{ahead}: {value} for {came}");
     }
@@ -314,7 +314,7 @@ proptest! {
 
 const MINUTES_OF_DAY: usize = 1440;
 
-/// What a rule finds each ten minutes from minute `from` on, of a series with a sample a minute.
+/// Outlooks of a rule every ten minutes from minute `from` on, of a series with a sample a minute.
 fn outlooks(
     values: &[f64],
     target: Target,

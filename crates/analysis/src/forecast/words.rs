@@ -1,4 +1,4 @@
-//! Forecasts for people.
+//! Formats forecasts for people.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use bellwether_core::UnixMillis;
 use super::linear::Reach;
 
 impl Reach {
-    /// `in 3 h 10 min, 2 h 40 min to 4 h 5 min`, seen from `now`.
+    /// Formats the time to the target: `in 3 h 10 min, 2 h 40 min to 4 h 5 min`.
     #[must_use]
     pub fn describe(&self, now: UnixMillis) -> String {
         let until = |at: UnixMillis| span(at.since(now));
@@ -20,7 +20,7 @@ impl Reach {
     }
 }
 
-/// A span of time in its two largest units, rounded: `45 s`, `3 h 10 min`, `12 d`.
+/// Formats a duration in its two largest units, rounded: `45 s`, `3 h 10 min`, `12 d`.
 #[must_use]
 pub fn span(span: Duration) -> String {
     const UNITS: [(&str, u64, u64); 3] = [("d", 86_400, 3600), ("h", 3600, 60), ("min", 60, 1)];

@@ -74,7 +74,7 @@ fn cpu() -> [LabelMatcher; 1] {
 #[test]
 fn anomalies_are_told_as_runs_with_their_worst_sample() {
     let guard = Guard::default();
-    let question = Question {
+    let query = SeriesQuery {
         matchers: &cpu(),
         window: Duration::from_secs(200 * 60),
         now: UnixMillis(START + 599 * MINUTE),
@@ -84,17 +84,17 @@ fn anomalies_are_told_as_runs_with_their_worst_sample() {
         algorithm: crate::Algorithm::Mad,
         ..Default::default()
     };
-    let told = anomalies(&hosts(), &question, &settings).unwrap();
+    let told = anomalies(&hosts(), &query, &settings).unwrap();
     let hosts: Vec<&str> = told
         .iter()
         .map(|series| series.labels.get("host"))
         .collect();
     assert_eq!(hosts, ["a", "b"]);
     assert_eq!(
-        (told[0].found.len(), told[0].judged, told[0].warming),
+        (told[0].anomalies.len(), told[0].evaluated, told[0].warming),
         (0, 201, 0)
     );
-    let [found] = told[1].found[..] else {
+    let [found] = told[1].anomalies[..] else {
         panic!("{:?}", told[1])
     };
     let minute = |at: UnixMillis| (at.0 - START) / MINUTE;
@@ -116,23 +116,16 @@ fn anomalies_are_told_as_runs_with_their_worst_sample() {
 #[test]
 fn trends_are_of_the_window_and_baselines_of_what_came_before_too() {
     let guard = Guard::default();
-    let question = Question {
+    let query = SeriesQuery {
         matchers: &cpu(),
         window: Duration::from_secs(60 * 60),
         now: UnixMillis(START + 599 * MINUTE),
         guard: &guard,
     };
     let day = Duration::from_secs(86_400);
-    let told = trend(
-        &hosts(),
-        &question,
-        &Options::default(),
-        day,
-        &TimeZone::UTC,
-    )
-    .unwrap();
+    let told = trend(&hosts(), &query, &Options::default(), day, &TimeZone::UTC).unwrap();
     let rising = told[0].trend.as_ref().unwrap();
-    assert_eq!(rising.movement, course::Movement::Increasing, "{rising:?}");
+    assert_eq!(rising.movement, trend::Movement::Increasing, "{rising:?}");
     assert_eq!(rising.statistics.count, 61);
     assert!(
         (rising.slope - 0.1 / 60.0).abs() < 0.02 / 60.0,
@@ -140,10 +133,10 @@ fn trends_are_of_the_window_and_baselines_of_what_came_before_too() {
     );
     assert_eq!(
         told[1].trend.as_ref().unwrap().movement,
-        course::Movement::Stable
+        trend::Movement::Stable
     );
     // Minute 599 is 08:12 of Wednesday; the hours before 22 have none.
-    assert_eq!(told[0].latest.unwrap().0, question.now);
+    assert_eq!(told[0].latest.unwrap().0, query.now);
     let counts = |hour: usize| told[0].baselines.hours[hour].map_or(0, |slot| slot.count);
     assert_eq!(
         (counts(21), counts(22), counts(23), counts(8)),
@@ -163,13 +156,13 @@ fn trends_are_of_the_window_and_baselines_of_what_came_before_too() {
 fn a_question_nobody_waits_for_ends() {
     let guard = Guard::default();
     guard.cancel();
-    let question = Question {
+    let query = SeriesQuery {
         matchers: &cpu(),
         window: Duration::from_secs(60),
         now: UnixMillis(START),
         guard: &guard,
     };
-    assert!(anomalies(&hosts(), &question, &anomaly::Settings::default()).is_err());
+    assert!(anomalies(&hosts(), &query, &anomaly::Settings::default()).is_err());
 }
 
 #[test]

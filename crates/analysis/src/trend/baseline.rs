@@ -1,4 +1,4 @@
-//! What is usual at an hour of the day and on a day of the week.
+//! Baselines by hour of the day and day of the week.
 
 use bellwether_core::UnixMillis;
 use jiff::Timestamp;
@@ -10,44 +10,43 @@ use crate::forecast::median;
 /// changes: samples of one such piece are of one local hour.
 const PIECE_MS: i64 = 15 * 60_000;
 
-/// What is usual in one slot of time.
+/// Baseline of one slot of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
-    /// Samples it is known from.
+    /// Number of samples.
     pub count: usize,
-    /// Their median.
+    /// Median of the samples.
     pub median: f64,
-    /// Their spread: the median distance from the median, times 1.4826, which is the standard
-    /// deviation where they are normal.
+    /// Median absolute deviation times 1.4826, which is the standard deviation of normal values.
     pub spread: f64,
 }
 
-/// How far a value is from what is usual.
+/// Departure of a value from a baseline.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Departure {
-    /// What is usual.
+    /// Baseline.
     pub usual: Slot,
-    /// Value less the median.
+    /// Difference of the value and the median.
     pub difference: f64,
-    /// The difference in percent of the median; `None` where that is 0.
+    /// Difference in percent of the median; `None` if that is 0.
     pub percent: Option<f64>,
-    /// The difference in spreads; `None` where there is no spread.
+    /// Difference in units of the spread; `None` if that is 0.
     pub score: Option<f64>,
 }
 
-/// What is usual at each hour of the day and on each day of the week, in a time zone.
+/// Baselines of each hour of the day and each day of the week, in a time zone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Baselines {
     zone: TimeZone,
-    /// From midnight on; `None` for an hour without samples.
+    /// By hour from midnight on; `None` for an hour without samples.
     pub hours: [Option<Slot>; 24],
-    /// From Monday on; `None` for a day without samples.
+    /// By weekday from Monday on; `None` for a day without samples.
     pub weekdays: [Option<Slot>; 7],
 }
 
 impl Baselines {
-    /// Of samples at `times_ms`, ascending, in the time zone `zone`; values that are no finite
-    /// numbers are left out.
+    /// Computes the baselines of samples at `times_ms`, ascending, in the time zone `zone`; values
+    /// that are not finite are ignored.
     #[must_use]
     pub fn of(times_ms: &[i64], values: &[f64], zone: TimeZone) -> Self {
         let mut hours: [Vec<f64>; 24] = Default::default();
@@ -79,14 +78,14 @@ impl Baselines {
         }
     }
 
-    /// How far `value` is from what is usual at the hour of the day of `at`.
+    /// Returns the departure of `value` from the baseline of the hour of `at`.
     #[must_use]
     pub fn from_hour(&self, at: UnixMillis, value: f64) -> Option<Departure> {
         let (hour, _) = place(at, &self.zone)?;
         self.hours[hour].map(|usual| Departure::new(usual, value))
     }
 
-    /// How far `value` is from what is usual on the day of the week of `at`.
+    /// Returns the departure of `value` from the baseline of the weekday of `at`.
     #[must_use]
     pub fn from_weekday(&self, at: UnixMillis, value: f64) -> Option<Departure> {
         let (_, weekday) = place(at, &self.zone)?;
@@ -123,7 +122,7 @@ fn slot(mut values: Vec<f64>) -> Option<Slot> {
     })
 }
 
-/// Hour of the day and day of the week of `at`; `None` outside of the calendar.
+/// Returns hour and weekday of `at`; `None` outside of the calendar.
 fn place(at: UnixMillis, zone: &TimeZone) -> Option<(usize, usize)> {
     let local = zone.to_datetime(Timestamp::from_millisecond(at.0).ok()?);
     let weekday = local.weekday().to_monday_zero_offset();

@@ -1,28 +1,26 @@
-//! What values are, without regard to their order.
+//! Statistics of values without regard to their order.
 
-/// Of at least one value, all of them finite.
+/// Statistics of at least one finite value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
-    /// How many.
+    /// Number of values.
     pub count: usize,
     /// Mean.
     pub mean: f64,
-    /// The smallest.
+    /// Minimum.
     pub min: f64,
-    /// The largest.
+    /// Maximum.
     pub max: f64,
-    /// Standard deviation, of the values as all there are (divided by their count), as
-    /// `stddev_over_time` of PromQL.
+    /// Population standard deviation, as `stddev_over_time` of PromQL.
     pub deviation: f64,
-    /// Mean of the values without their signs: what a part of the size is a part of.
+    /// Mean of the absolute values, to which shares refer.
     pub mean_size: f64,
-    /// Pairs of a quantile, 0 to 1, and its value, between two values in proportion, as
-    /// `quantile_over_time` of PromQL.
+    /// Quantiles, 0 to 1, with their values, interpolated as `quantile_over_time` of PromQL.
     pub quantiles: Vec<(f64, f64)>,
 }
 
 impl Statistics {
-    /// Of `values`; `None` of none. Quantiles outside 0 to 1 are taken as the nearer end.
+    /// Computes the statistics of `values`; `None` if empty. Quantiles are limited to 0 to 1.
     #[must_use]
     pub fn of(values: &[f64], quantiles: &[f64]) -> Option<Self> {
         if values.is_empty() {
@@ -49,7 +47,7 @@ impl Statistics {
     }
 }
 
-/// The quantile `part` of `values`, which are at least one. Reorders.
+/// Returns the quantile `part` of at least one value. Reorders the values.
 fn quantile(values: &mut [f64], part: f64) -> f64 {
     let rank = part.clamp(0.0, 1.0) * (values.len() - 1) as f64;
     let (_, lower, above) = values.select_nth_unstable_by(rank as usize, f64::total_cmp);

@@ -1,6 +1,6 @@
-//! Whether more of something is worse.
+//! Guesses from the name of a metric whether more is worse.
 
-/// Words of names of which little is bad.
+/// Words in names of metrics of which less is worse.
 const LITTLE: [&str; 14] = [
     "available",
     "avail",
@@ -17,7 +17,7 @@ const LITTLE: [&str; 14] = [
     "uptime",
     "unused",
 ];
-/// Words of names of which much is bad.
+/// Words in names of metrics of which more is worse.
 const MUCH: [&str; 42] = [
     "age",
     "backlog",
@@ -63,15 +63,15 @@ const MUCH: [&str; 42] = [
     "waiting",
 ];
 
-/// Whether more of the metric of this name is worse, as far as the words of its name tell. What has
-/// words of both kinds (`memory_available_bytes`) is of the first.
+/// Returns whether more of the metric is worse, if the words of its name show it. With words of
+/// both kinds (`memory_available_bytes`) less is worse.
 #[must_use]
 pub fn more_is_worse(name: &str) -> Option<bool> {
     let words = || {
         name.split(|c: char| !c.is_ascii_alphanumeric())
             .map(str::to_ascii_lowercase)
     };
-    let any = |known: &[&str]| words().any(|word| known.contains(&&*word));
+    let any = |list: &[&str]| words().any(|word| list.contains(&&*word));
     match () {
         () if any(&LITTLE) => Some(false),
         () if any(&MUCH) => Some(true),

@@ -1,0 +1,223 @@
+//! `/api/v1/alerts/history`: transitions of alerts and the outcomes of their notifications.
+//!
+//! Owns the parameters and the JSON. Reads are jobs, like queries of history.
+
+use bellwether_alert_history::{EventKind, Kind, Page, Query, State, Stopped};
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::parse_selector;
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use crate::api::handler::{RequestContext, Shared};
+use crate::api::query::{Parameters, bad_data, invalid};
+use crate::api::response::{self, ApiError, HttpResponse};
+
+/// Records of a response without `limit`.
+const DEFAULT_LIMIT: usize = 100;
+/// Largest `limit`.
+const MAX_LIMIT: usize = 10_000;
+
+const PARAMETERS: [&str; 15] = [
+    "start",
+    "end",
+    "rule",
+    "alertname",
+    "fingerprint",
+    "match[]",
+    "kind",
+    "event",
+    "state",
+    "channel",
+    "receiver",
+    "order",
+    "limit",
+    "cursor",
+    "timeout",
+];
+
+impl Shared {
+    /// Answers from the alert history.
+    ///
+    /// # Errors
+    /// The request is invalid, or it cannot be answered now.
+    pub(crate) async fn alert_history(
+        &self,
+        request: &RequestContext<'_>,
+    ) -> Result<HttpResponse, ApiError> {
+        let access = request.access;
+        let coding = request.coding()?;
+        let parameters = request.parameters();
+        let history = self.backend.alert_history().ok_or_else(no_alert_history)?;
+        let most = access.query.time(**access.limits.request_timeout);
+        let wanted = parameters.duration("timeout")?.unwrap_or(most);
+        let limits = access.query.limits(wanted.min(most));
+        let output = self.jobs.run(limits, move |guard| {
+            // Parsed within the job, as parsing selectors takes time.
+            let query = query(&parameters)?;
+            let page = history.query(&query, &|| guard.check().is_err());
+            page.map_err(|Stopped| {
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the request was cancelled")
+            })
+        });
+        let output = output.await?;
+        let permit = self.permit(request).await?;
+        Ok(response::success(
+            &alert_history_data(&output.value),
+            coding,
+            Some(permit),
+        ))
+    }
+}
+
+fn no_alert_history() -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the alert history is disabled",
+    )
+    .hint("set alert_history: {enabled: true} and restart")
+}
+
+/// Parses the query of a URL.
+///
+/// # Errors
+/// A parameter is invalid.
+pub fn alert_history_query(parameters: &str) -> Result<Query, String> {
+    query(&Parameters::new(parameters, b"")).map_err(|error| error.message)
+}
+
+/// Returns the `data` of a response.
+#[must_use]
+pub fn alert_history_data(page: &Page) -> Value {
+    json!({
+        "records": page.entries,
+        "nextCursor": page.next.map(|next| next.to_string()),
+        "damaged": page.damaged,
+    })
+}
+
+/// Parses the parameters.
+///
+/// # Errors
+/// A parameter is invalid or unknown.
+fn query(parameters: &Parameters) -> Result<Query, ApiError> {
+    if let Some(unknown) = parameters.names().find(|name| !PARAMETERS.contains(name)) {
+        let known = PARAMETERS.join(", ");
+        return Err(bad_data(format!(
+            "unknown parameter {unknown:?}; there are {known}"
+        )));
+    }
+    let texts = |name: &str| parameters.all(name).map(str::to_owned).collect::<Vec<_>>();
+    let (from, to) = parameters.times()?;
+    let limit = match parameters.text("limit") {
+        "" => DEFAULT_LIMIT,
+        _ => parameters.limit("limit")?.min(MAX_LIMIT),
+    };
+    let cursor = match parameters.text("cursor") {
+        "" => None,
+        text => Some(
+            text.parse()
+                .map_err(|_| invalid("cursor", "not a cursor of a response"))?,
+        ),
+    };
+    Ok(Query {
+        from,
+        to,
+        alertnames: [texts("rule"), texts("alertname")].concat(),
+        fingerprints: texts("fingerprint"),
+        matchers: matchers(parameters)?,
+        kinds: list(parameters, "kind", Kind::parse)?,
+        events: list(parameters, "event", EventKind::parse)?,
+        states: list(parameters, "state", State::parse)?,
+        channels: texts("channel"),
+        receivers: texts("receiver"),
+        newest_first: match parameters.text("order") {
+            "" | "newest" => true,
+            "oldest" => false,
+            other => {
+                return Err(invalid(
+                    "order",
+                    &format!("{other:?} is neither newest nor oldest"),
+                ));
+            }
+        },
+        limit,
+        cursor,
+    })
+}
+
+/// Parses the selectors in `match[]`.
+fn matchers(parameters: &Parameters) -> Result<Vec<Vec<LabelMatcher>>, ApiError> {
+    let mut all = Vec::new();
+    for text in parameters.all("match[]") {
+        let parsed = parse_selector(text);
+        all.extend(parsed.map_err(|error| invalid("match[]", &error.to_string()))?);
+    }
+    Ok(all)
+}
+
+/// Parses every value of `name`; each may be a list with commas.
+fn list<T>(
+    parameters: &Parameters,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, ApiError> {
+    let words = parameters.all(name).flat_map(|value| value.split(','));
+    words
+        .map(|word| parse(word.trim()).map_err(|error| invalid(name, &error)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_core::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn parameters_become_a_query() {
+        let parameters = "start=1&end=2.5&rule=a&alertname=b&kind=transition&event=firing,resolved\
+                     &state=firing&channel=x&receiver=y&order=oldest&limit=7&cursor=9\
+                     &fingerprint=00ff&match[]=%7Bmount%3D~%22/d.*%22%7D";
+        let query = query(&Parameters::new(parameters, b"")).unwrap();
+        assert_eq!((query.from, query.to), (UnixMillis(1000), UnixMillis(2500)));
+        assert_eq!(query.alertnames, ["a", "b"]);
+        assert_eq!(query.events, [EventKind::Firing, EventKind::Resolved]);
+        assert_eq!(
+            (query.kinds, query.states),
+            (vec![Kind::Transition], vec![State::Firing])
+        );
+        assert_eq!(
+            (query.newest_first, query.limit, query.cursor),
+            (false, 7, Some(9))
+        );
+        assert_eq!(&*query.matchers[0][0].name, "mount");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told() {
+        for (parameters, message) in [
+            ("rules=a", "unknown parameter \"rules\""),
+            ("kind=alert", "there are transition, notification"),
+            ("order=up", "neither newest nor oldest"),
+            ("cursor=x", "not a cursor"),
+            ("limit=-1", "non-negative"),
+            ("match[]=%7B", "match[]"),
+            ("start=2&end=1", "must not be before"),
+        ] {
+            let error = query(&Parameters::new(parameters, b"")).unwrap_err();
+            assert!(
+                error.message.contains(message),
+                "{parameters}: {}",
+                error.message
+            );
+        }
+        assert_eq!(
+            query(&Parameters::new("", b"")).unwrap().limit,
+            DEFAULT_LIMIT
+        );
+        assert_eq!(
+            query(&Parameters::new("limit=0", b"")).unwrap().limit,
+            MAX_LIMIT
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! Series that correlate with a metric or with an alert.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_analysis::correlation::{Grid, Related, correlate};
+use bellwether_analysis::report::interval;
+use bellwether_core::{Alert, AlertState, METRIC_NAME, Origin, UnixMillis};
+use bellwether_matcher::{LabelMatcher, ValueTest};
+use bellwether_promql::{SampledSeries, selector_within};
+use serde_json::{Value, json};
+
+use super::AnalysisContext;
+use super::params::unprocessable;
+use super::select::{MAX_SERIES, Selection, rates, storage_error};
+use super::trends::labels;
+use crate::api::json::{number, time};
+use crate::api::query::{Parameters, bad_data, query_error};
+use crate::api::response::ApiError;
+
+/// Default of `window`.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(3600);
+/// Default of `lag`: the most steps that one series may be behind the other.
+const DEFAULT_LAG: usize = 10;
+/// Prefix of the self-metrics.
+const SELF_METRICS_PREFIX: &str = "bellwether_";
+/// Series that Prometheus and rules create themselves.
+const SYNTHETIC: [&str; 3] = ["up", "ALERTS", "ALERTS_FOR_STATE"];
+/// Default of `top`: the number of series in the response.
+const DEFAULT_TOP: usize = 10;
+
+/// Correlates one series with the others over a window: the series of `metric`, or that of `alert`
+/// around the time when it began to fire.
+pub(super) fn correlations(
+    params: &Parameters,
+    context: &AnalysisContext<'_>,
+) -> Result<Value, ApiError> {
+    params.reject_unknown(&[
+        "metric", "alert", "match", "own", "window", "time", "lag", "top",
+    ])?;
+    let window = params
+        .positive_duration("window")?
+        .unwrap_or(DEFAULT_WINDOW);
+    let alert = params
+        .non_empty("alert")
+        .map(|name| latest_firing(name, context))
+        .transpose()?;
+    let (selected, to) = match (&alert, params.non_empty("metric")) {
+        (Some(_), Some(_)) => return Err(bad_data("either \"metric\" or \"alert\", not both")),
+        (Some(alert), None) => (
+            alert_metric(alert, context)?,
+            window_end(alert, window, context.now),
+        ),
+        (None, _) => {
+            let selected = Selection::read(params, context)?;
+            let end = selected.at;
+            (selected, end)
+        }
+    };
+    let from = to.before(window);
+    let selected = Selection { at: to, ..selected };
+    let mut targets = selected.series(context, window)?;
+    if targets.len() > 1 {
+        let examples: Vec<String> = targets
+            .iter()
+            .take(3)
+            .map(|series| series.labels.to_string())
+            .collect();
+        let message = format!(
+            "{} series; select one, such as {}",
+            targets.len(),
+            examples.join(" or ")
+        );
+        return Err(
+            unprocessable(message).hint("a selector with labels: cpu_percent{instance=\"a\"}")
+        );
+    }
+    let Some(target) = targets.pop() else {
+        return Err(unprocessable("no samples"));
+    };
+    let mut others = others(params, context, from, to)?;
+    // Self-metrics move with everything that Bellwether watches, and explain nothing.
+    let own = params.one_of("own", &[("true", true), ("false", false)])?;
+    let own =
+        own.unwrap_or(params.non_empty("match").is_some() || is_self_metric(&target, context));
+    if !own {
+        others.retain(|other| !is_self_metric(other, context));
+    }
+    let grid = Grid::over(from, to, interval(&target.times));
+    let lag = params.count("lag", 100)?.unwrap_or(DEFAULT_LAG);
+    let top = params.count("top", MAX_SERIES)?.unwrap_or(DEFAULT_TOP);
+    let answer = correlate(&target, &others, grid, lag, top)
+        .map_err(|reason| unprocessable(reason.to_string()).hint("use another window or metric"))?;
+    Ok(json!({
+        "metric": target.labels.to_string(),
+        "of": selected.measure(),
+        "alert": alert.map(|alert| alert.rule.to_string()),
+        "from": time(from),
+        "to": time(to),
+        "stepSeconds": grid.step as f64 / 1000.0,
+        "compared": answer.compared,
+        "skipped": answer.left_out,
+        "related": answer.related.iter().map(|related| view(related, grid)).collect::<Vec<_>>(),
+    }))
+}
+
+fn view(related: &Related, grid: Grid) -> Value {
+    json!({
+        "series": related.labels.to_string(),
+        "metric": related.labels.name(),
+        "labels": labels(&related.labels),
+        "coefficient": number(related.coefficient),
+        "lagSeconds": related.lag as f64 * grid.step as f64 / 1000.0,
+        "share": related.kind.as_str(),
+        "chance": number(related.chance),
+        "significant": related.significant,
+    })
+}
+
+/// Returns true for a self-metric.
+fn is_self_metric(series: &SampledSeries, context: &AnalysisContext<'_>) -> bool {
+    let name = series.labels.name();
+    let declared = context.metrics.iter().find(|def| *def.exported == *name);
+    declared.map_or(name.starts_with(SELF_METRICS_PREFIX), |def| {
+        def.origin == Origin::Own
+    })
+}
+
+/// Reads all series, or those of `match`, without the buckets of histograms: their sum and count
+/// move alike.
+fn others(
+    params: &Parameters,
+    context: &AnalysisContext<'_>,
+    from: UnixMillis,
+    to: UnixMillis,
+) -> Result<Vec<SampledSeries>, ApiError> {
+    let mut alternatives = match params.non_empty("match") {
+        Some(selector) => selector_within(selector, context.guard).map_err(query_error)?,
+        None => {
+            vec![vec![LabelMatcher {
+                name: METRIC_NAME.into(),
+                test: ValueTest::equal("", true),
+            }]]
+        }
+    };
+    let mut all: Vec<SampledSeries> = Vec::new();
+    for matchers in &mut alternatives {
+        matchers.push(LabelMatcher {
+            name: "le".into(),
+            test: ValueTest::equal("", false),
+        });
+        all.extend(
+            context
+                .source
+                .select(matchers, from, to, context.guard)
+                .map_err(storage_error)?,
+        );
+    }
+    // The series that follow from an alert do not explain it.
+    if params.non_empty("match").is_none() {
+        all.retain(|series| !SYNTHETIC.contains(&series.labels.name()));
+    }
+    all.sort_by(|a, b| a.labels.cmp(&b.labels));
+    all.dedup_by(|a, b| a.labels == b.labels);
+    let totals = |series: SampledSeries| {
+        let total = Selection::is_counter_name(series.labels.name(), context.metrics);
+        if total { rates(series) } else { series }
+    };
+    Ok(all.into_iter().map(totals).collect())
+}
+
+/// Finds the alert of rule `name` that began to fire last.
+fn latest_firing(name: &str, context: &AnalysisContext<'_>) -> Result<Arc<Alert>, ApiError> {
+    let of_rule = context.alerts.iter().filter(|alert| *alert.rule == *name);
+    let firing = of_rule.filter(|alert| alert.state == AlertState::Firing);
+    firing
+        .max_by_key(|alert| alert.fired_at)
+        .cloned()
+        .ok_or_else(|| {
+            unprocessable(format!("no firing alert of rule {name:?}"))
+                .hint("/api/v1/alerts lists them; for one that has ended give metric and time")
+        })
+}
+
+/// Returns the end of a window with the start of the alert in its middle, at most now.
+fn window_end(alert: &Alert, window: Duration, now: UnixMillis) -> UnixMillis {
+    let fired = alert.fired_at.unwrap_or(now);
+    let half = i64::try_from(window.as_millis() / 2).unwrap_or(i64::MAX);
+    UnixMillis(fired.0.saturating_add(half)).min(now)
+}
+
+/// Selects the series of the alert.
+fn alert_metric<'a>(
+    alert: &Alert,
+    context: &AnalysisContext<'a>,
+) -> Result<Selection<'a>, ApiError> {
+    let rule = context.rules.iter().find(|rule| rule.name == *alert.rule);
+    let metric = rule
+        .and_then(|rule| rule.metric.as_deref())
+        .ok_or_else(|| {
+            unprocessable(format!("rule {:?} has no single metric", &*alert.rule))
+                .hint("give the metric of interest and the time: metric=...&time=...")
+        })?;
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("metric", metric)
+        .finish();
+    let mut selected = Selection::read(&Parameters::new(&query, b""), context)?;
+    let own = selected
+        .def
+        .map(|def| def.labels.clone())
+        .unwrap_or_default();
+    for (name, value) in alert
+        .labels
+        .iter()
+        .filter(|(name, _)| own.iter().any(|own| **own == ***name))
+    {
+        let test = ValueTest::equal(value, false);
+        selected.matchers.push(LabelMatcher {
+            name: name.as_str().into(),
+            test,
+        });
+    }
+    Ok(selected)
+}

@@ -1,0 +1,97 @@
+//! Parameters of the analyses; each error has a hint how to fix it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use bellwether_schema::parse_duration;
+use hyper::StatusCode;
+
+use crate::api::query::{Parameters, bad_data};
+use crate::api::response::ApiError;
+
+type Result<T> = std::result::Result<T, ApiError>;
+
+const DURATION: &str = "a duration such as 30m, 24h or 7d";
+
+/// Returns the error for a valid request that has no answer.
+pub(super) fn unprocessable(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+}
+
+impl Parameters {
+    /// Returns an error for a parameter that is not in `known`: a misspelt one would change the
+    /// answer unseen.
+    pub(super) fn reject_unknown(&self, known: &[&str]) -> Result<()> {
+        // `timeout` is for all that is answered from history.
+        let unknown = self
+            .names()
+            .find(|name| *name != "timeout" && !known.contains(name));
+        let error = |name| {
+            bad_data(format!(
+                "unknown parameter {name:?}; there are {}",
+                known.join(", ")
+            ))
+        };
+        unknown.map_or(Ok(()), |name| Err(error(name)))
+    }
+
+    /// Returns the first value of `name` that is not empty.
+    pub(super) fn non_empty(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// Parses the value of `name`; `what` describes the expected value.
+    fn read<T>(
+        &self,
+        name: &str,
+        what: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>> {
+        self.non_empty(name)
+            .map(|text| convert(name, what, text, &read))
+            .transpose()
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<Option<f64>> {
+        let finite = |text: &str| f64::from_str(text).ok().filter(|number| number.is_finite());
+        self.read(name, "a number", finite)
+    }
+
+    pub(super) fn count(&self, name: &str, most: usize) -> Result<Option<usize>> {
+        let within = |text: &str| text.parse().ok().filter(|count| (1..=most).contains(count));
+        self.read(name, &format!("a whole number from 1 to {most}"), within)
+    }
+
+    pub(super) fn positive_duration(&self, name: &str) -> Result<Option<Duration>> {
+        self.read(name, DURATION, positive)
+    }
+
+    /// Parses every value of `name`.
+    pub(super) fn positive_durations(&self, name: &str) -> Result<Vec<Duration>> {
+        let texts = self.all(name).filter(|text| !text.is_empty());
+        texts
+            .map(|text| convert(name, DURATION, text, &positive))
+            .collect()
+    }
+
+    /// Maps the value of `name` by `words`.
+    pub(super) fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>> {
+        let parse = |text: &str| {
+            words
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, is)| *is)
+        };
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        self.read(name, &format!("one of {}", names.join(", ")), parse)
+    }
+}
+
+fn positive(text: &str) -> Option<Duration> {
+    parse_duration(text).filter(|span| !span.is_zero())
+}
+
+fn convert<T>(name: &str, what: &str, text: &str, read: &impl Fn(&str) -> Option<T>) -> Result<T> {
+    let invalid = || bad_data(format!("parameter {name:?} must be {what}, not {text:?}"));
+    read(text).ok_or_else(invalid)
+}

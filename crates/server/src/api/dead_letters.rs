@@ -1,0 +1,246 @@
+//! `/api/v1/dead-letters`: lists, resends or discards notifications that their channels rejected
+//! for good.
+//!
+//! Owns the parameters and the JSON.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bellwether_core::DeadLetter;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::api::alerting::time;
+use crate::api::handler::{RequestContext, Shared, internal};
+use crate::api::query::{Parameters, bad_data};
+use crate::api::response::{self, ApiError, HttpResponse};
+
+impl Shared {
+    /// Lists, resends or discards dead letters.
+    ///
+    /// # Errors
+    /// The request is invalid.
+    pub(crate) async fn dead_letters(
+        &self,
+        request: &RequestContext<'_>,
+    ) -> Result<HttpResponse, ApiError> {
+        let coding = request.coding()?;
+        let parameters = request.parameters();
+        let method = &request.parts.method;
+        let changes = matches!(*method, Method::POST | Method::DELETE);
+        let permit = self.permit(request).await?;
+        let selected = select(&parameters, changes, self.backend.dead_letters())?;
+        if !changes {
+            let views: Vec<Value> = selected.iter().map(view).collect();
+            return Ok(response::success(
+                &json!({ "deadLetters": views }),
+                coding,
+                Some(permit),
+            ));
+        }
+        let ids: HashSet<String> = selected
+            .into_iter()
+            .map(|dead_letter| dead_letter.id)
+            .collect();
+        let backend = Arc::clone(&self.backend);
+        let resends = *method == Method::POST;
+        // A task of its own: a client that disconnects must not leave half of it done.
+        let settled = tokio::spawn(async move {
+            let settled = if resends {
+                let sent = backend.resend(ids).await.into_iter();
+                sent.map(|(dead_letter, sent)| resend_view(&dead_letter, sent))
+                    .collect()
+            } else {
+                backend
+                    .discard(ids)
+                    .await
+                    .iter()
+                    .map(view)
+                    .collect::<Vec<_>>()
+            };
+            (settled, permit)
+        });
+        let (settled, permit) = settled
+            .await
+            .map_err(|_| internal("this request failed: see the log"))?;
+        Ok(response::success(
+            &json!({ "deadLetters": settled }),
+            coding,
+            Some(permit),
+        ))
+    }
+}
+
+/// Selects those of `all` that the parameters name. Without parameters it selects all, unless the
+/// request `changes` something.
+fn select(
+    parameters: &Parameters,
+    changes: bool,
+    all: Vec<DeadLetter>,
+) -> Result<Vec<DeadLetter>, ApiError> {
+    if let Some(unknown) = parameters
+        .names()
+        .find(|name| !["id", "channel", "all"].contains(name))
+    {
+        return Err(bad_data(format!(
+            "unknown parameter {unknown:?}: there are id, channel, all"
+        )));
+    }
+    let ids: HashSet<&str> = parameters.all("id").collect();
+    let channels: HashSet<&str> = parameters.all("channel").collect();
+    if let Some(unknown) = ids
+        .iter()
+        .find(|id| !all.iter().any(|dead_letter| dead_letter.id == **id))
+    {
+        let message = format!("there is no dead letter {unknown:?}");
+        return Err(ApiError::new(StatusCode::NOT_FOUND, message)
+            .hint("it was sent again or discarded, or its channel was notified since"));
+    }
+    if changes && ids.is_empty() && channels.is_empty() && parameters.text("all") != "true" {
+        return Err(bad_data("no dead letters selected").hint("give id=, channel= or all=true"));
+    }
+    let wanted = |dead_letter: &DeadLetter| {
+        (ids.is_empty() || ids.contains(&*dead_letter.id))
+            && (channels.is_empty() || channels.contains(&*dead_letter.channel))
+    };
+    Ok(all.into_iter().filter(wanted).collect())
+}
+
+fn view(dead_letter: &DeadLetter) -> Value {
+    let DeadLetter {
+        id,
+        channel,
+        at,
+        reason,
+        error,
+        notification,
+        end,
+    } = dead_letter;
+    let alert = &notification.alert;
+    let ended_at = end.as_ref().map(|end| end.at).or(alert.resolved_at);
+    json!({
+        "id": id,
+        "channel": &**channel,
+        "at": time(*at),
+        "reason": reason,
+        "error": error,
+        "notification": {
+            "id": notification.id,
+            "status": notification.status.as_str(),
+            "cause": notification.cause.as_str(),
+            "reason": notification.reason,
+            "at": time(notification.at),
+            "receiver": notification.group.receiver,
+        },
+        "alertname": alert.alertname(),
+        "fingerprint": alert.fingerprint.to_string(),
+        "severity": alert.severity.as_str(),
+        "labels": alert.labels,
+        "message": alert.message,
+        "value": alert.value,
+        "startsAt": time(alert.starts()),
+        "endsAt": ended_at.map(time),
+    })
+}
+
+/// Returns a dead letter with whether it is sent again.
+fn resend_view(dead_letter: &DeadLetter, sent: bool) -> Value {
+    let skipped_reason = if sent {
+        Value::Null
+    } else {
+        "the channel was notified since, or is about to be".into()
+    };
+    let mut view = view(dead_letter);
+    (view["sent"], view["skippedReason"]) = (sent.into(), skipped_reason);
+    view
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis};
+
+    use super::*;
+
+    fn dead_letter(id: &str, channel: &str) -> DeadLetter {
+        let alert = Arc::new(Alert {
+            fingerprint: bellwether_core::Fingerprint(7),
+            message: "full".into(),
+            value: Some(91.0),
+            fired_at: Some(UnixMillis(1000)),
+            ..Alert::firing("disk", Severity::Warning, Labels::new())
+        });
+        let notification = |status, at| Notification {
+            id: format!("7-1000-{at}"),
+            status,
+            cause: Cause::Change,
+            group: Arc::default(),
+            alert: alert.clone(),
+            reason: "91 > 90".into(),
+            at: UnixMillis(at),
+        };
+        DeadLetter {
+            id: id.into(),
+            channel: channel.into(),
+            at: UnixMillis(2000),
+            reason: "refused".into(),
+            error: "http://pager answered 400".into(),
+            notification: notification(Status::Firing, 1000),
+            end: Some(notification(Status::Resolved, 5000)),
+        }
+    }
+
+    fn choose(query: &str, changes: bool) -> Result<Vec<String>, String> {
+        let all = vec![
+            dead_letter("a", "pager"),
+            dead_letter("b", "pager"),
+            dead_letter("c", "mail"),
+        ];
+        let selected = select(&Parameters::new(query, b""), changes, all);
+        let ids = |selected: Vec<DeadLetter>| {
+            selected
+                .into_iter()
+                .map(|dead_letter| dead_letter.id)
+                .collect()
+        };
+        selected.map(ids).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn letters_are_chosen_by_identity_and_channel_and_all_only_where_it_is_said() {
+        let ids = |ids: &[&str]| Ok(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        assert_eq!(choose("", false), ids(&["a", "b", "c"]));
+        assert_eq!(choose("channel=pager", true), ids(&["a", "b"]));
+        assert_eq!(choose("id=c&id=a", true), ids(&["a", "c"]));
+        assert_eq!(choose("all=true", true), ids(&["a", "b", "c"]));
+        for (query, expected) in [
+            ("", "no dead letters selected"),
+            ("all=false", "no dead letters selected"),
+            ("id=a&id=x", "there is no dead letter \"x\""),
+            (
+                "chanel=pager",
+                "unknown parameter \"chanel\": there are id, channel, all",
+            ),
+        ] {
+            assert_eq!(choose(query, true), Err(expected.to_owned()), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_letter_is_shown_with_why_and_with_the_end_of_its_alert() {
+        let view = resend_view(&dead_letter("a", "pager"), false);
+        assert_eq!(
+            (
+                &view["error"],
+                &view["notification"]["status"],
+                &view["sent"]
+            ),
+            (
+                &json!("http://pager answered 400"),
+                &json!("firing"),
+                &json!(false)
+            )
+        );
+        assert_eq!(view["startsAt"], "1970-01-01T00:00:01Z");
+        assert_eq!(view["endsAt"], "1970-01-01T00:00:05Z");
+    }
+}

@@ -1,0 +1,335 @@
+//! `/api/v1/health` and `/api/v1/summary`. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwether_core::{Alert, AlertState, Now, Severity};
+use serde_json::{Value, json};
+
+use crate::api::alerts::view_alert;
+use crate::api::json::time;
+use crate::backend::{ChannelHealth, Health, RemoteHealth};
+
+/// Returns the data of `/api/v1/health`.
+pub(crate) fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
+    let collectors: BTreeMap<&str, Value> = health
+        .collectors
+        .iter()
+        .map(|(origin, collector)| {
+            let view = json!({
+                "success": collector.success,
+                "lastDurationSeconds": collector.duration.as_secs_f64(),
+                "lastSuccess": collector.last_success.map(|last| time(last.wall)),
+                "ageSeconds": collector.last_success.map(|last| now.mono.since(last.mono).as_secs_f64()),
+                "reason": collector.failure.as_ref().map(|failure| failure.reason),
+                "error": collector.failure.as_ref().map(|failure| failure.detail.as_str()),
+                "notes": collector.notes,
+            });
+            (origin.as_str(), view)
+        })
+        .collect();
+    let channels = health.channels.iter().map(|channel| {
+        json!({
+            "name": channel.name,
+            "type": channel.kind,
+            "queued": channel.queued,
+            "deadLetters": channel.dead_letters,
+            "sent": channel.sent,
+            "failed": channel.failed,
+            "dropped": channel.dropped,
+            "lastError": channel.last_error,
+        })
+    });
+    json!({
+        "status": status(health, ready),
+        "ready": ready,
+        "version": version,
+        "startedAt": time(health.started.wall),
+        "uptimeSeconds": now.mono.since(health.started.mono).as_secs_f64(),
+        "collectors": collectors,
+        "channels": channels.collect::<Vec<_>>(),
+        "remoteWrite": health.remote.iter().map(view_remote).collect::<Vec<_>>(),
+        "history": health.history.as_ref().map(|history| {
+            json!({
+                "directory": history.folder,
+                "series": history.series,
+                "bytes": history.bytes,
+                "oldest": history.oldest.map(time),
+                "damaged": history.damaged,
+                "error": history.problem,
+            })
+        }),
+        "alertHistory": health.alert_history.as_ref().map(|history| {
+            json!({
+                "directory": history.folder,
+                "bytes": history.bytes,
+                "oldest": history.oldest.map(time),
+                "damaged": history.damaged,
+                "error": history.problem,
+            })
+        }),
+        "state": {
+            "directory": health.state.folder,
+            "error": health.state.problem,
+        },
+        "lastReload": health.reload.as_ref().map(|reload| {
+            json!({
+                "at": time(reload.at),
+                "success": reload.error.is_none(),
+                "error": reload.error,
+            })
+        }),
+        "configuration": {
+            "source": health.configuration.source,
+            "checksum": format!("{:08x}", health.configuration.checksum),
+            "loadedAt": time(health.configuration.loaded_at),
+        },
+    })
+}
+
+fn view_remote(remote: &RemoteHealth) -> Value {
+    json!({
+        "name": remote.name,
+        "sent": remote.sent,
+        "lost": remote.lost,
+        "pendingBytes": remote.pending_bytes,
+        "newestSent": remote.newest_sent.map(time),
+        "lastError": remote.last_error,
+    })
+}
+
+/// Returns `starting`, `healthy`, or `degraded` if a collector, a channel, remote write, history,
+/// the alert history, the state directory or the last reload failed.
+fn status(health: &Health, ready: bool) -> &'static str {
+    let failing = failing_collectors(health).next().is_some()
+        || health
+            .channels
+            .iter()
+            .any(|channel| channel.last_error.is_some())
+        || health
+            .remote
+            .iter()
+            .any(|remote| remote.last_error.is_some())
+        || health
+            .history
+            .as_ref()
+            .is_some_and(|history| history.problem.is_some())
+        || health
+            .alert_history
+            .as_ref()
+            .is_some_and(|history| history.problem.is_some())
+        || health.state.problem.is_some()
+        || health
+            .reload
+            .as_ref()
+            .is_some_and(|reload| reload.error.is_some());
+    match (ready, failing) {
+        (false, _) => "starting",
+        (true, false) => "healthy",
+        (true, true) => "degraded",
+    }
+}
+
+fn failing_collectors(health: &Health) -> impl Iterator<Item = &'static str> {
+    health
+        .collectors
+        .iter()
+        .filter(|(_, collector)| collector.success == Some(false))
+        .map(|(origin, _)| origin.as_str())
+}
+
+/// Numbers of the summary beside health and alerts.
+pub(crate) struct Counts {
+    pub(crate) metrics: usize,
+    pub(crate) series: usize,
+    pub(crate) rules: usize,
+    pub(crate) connections: u64,
+    pub(crate) requests: u64,
+}
+
+/// Returns the data of `/api/v1/summary`.
+pub(crate) fn summary(
+    health: &Health,
+    ready: bool,
+    alerts: &[Arc<Alert>],
+    counts: &Counts,
+    version: &str,
+    now: Now,
+) -> Value {
+    let in_state = |state| alerts.iter().filter(move |alert| alert.state == state);
+    let by_severity: BTreeMap<&str, usize> = Severity::ALL
+        .iter()
+        .map(|severity| {
+            let count = in_state(AlertState::Firing).filter(|alert| alert.severity == *severity);
+            (severity.as_str(), count.count())
+        })
+        .collect();
+    let sum = |of: fn(&ChannelHealth) -> u64| health.channels.iter().map(of).sum::<u64>();
+    json!({
+        "status": status(health, ready),
+        "version": version,
+        "uptimeSeconds": now.mono.since(health.started.mono).as_secs_f64(),
+        "metrics": counts.metrics,
+        "series": counts.series,
+        "rules": counts.rules,
+        "alerts": {
+            "firing": in_state(AlertState::Firing).count(),
+            "pending": in_state(AlertState::Pending).count(),
+            "firingBySeverity": by_severity,
+            "active": alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>(),
+        },
+        "collectors": {
+            "enabled": health.collectors.len(),
+            "failing": failing_collectors(health).collect::<Vec<_>>(),
+        },
+        "notifications": {
+            "channels": health.channels.len(),
+            "queued": health.channels.iter().map(|channel| channel.queued).sum::<usize>(),
+            "sent": sum(|channel| channel.sent),
+            "failed": sum(|channel| channel.failed),
+            "dropped": sum(|channel| channel.dropped),
+        },
+        "http": { "connections": counts.connections, "requests": counts.requests },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_core::{Failure, MonoMillis, Origin, UnixMillis};
+
+    use super::*;
+    use crate::api::testing::alert;
+    use crate::backend::{AlertHistoryHealth, CollectorHealth, HistoryHealth, StateHealth};
+
+    #[test]
+    fn health_and_summary_tell_what_fails() {
+        // The wall clock was set back by an hour since the start.
+        let at = |mono: u64, wall: i64| Now {
+            mono: MonoMillis(mono),
+            wall: UnixMillis(wall),
+        };
+        let now = at(100_000, 3_600_000);
+        let good = CollectorHealth {
+            success: Some(true),
+            last_success: Some(at(99_000, 7_199_000)),
+            notes: vec!["no rows since the start: q".into()],
+            ..CollectorHealth::default()
+        };
+        let mut all = Health {
+            started: at(40_000, 7_140_000),
+            ..Health::default()
+        };
+        all.collectors.insert(Origin::System, good.clone());
+        let view = health(&all, true, "1", now);
+        assert_eq!(view["status"], "healthy");
+        assert_eq!(
+            view["collectors"]["system"]["notes"][0],
+            "no rows since the start: q"
+        );
+        let away = RemoteHealth {
+            last_error: Some("refused".into()),
+            ..RemoteHealth::default()
+        };
+        let view = health(
+            &Health {
+                remote: vec![away],
+                ..all.clone()
+            },
+            true,
+            "1",
+            now,
+        );
+        assert_eq!(
+            (&view["status"], &view["remoteWrite"][0]["lastError"]),
+            (&json!("degraded"), &json!("refused"))
+        );
+        assert_eq!(health(&all, false, "1", now)["status"], "starting");
+        assert_eq!(health(&all, true, "1", now)["history"], Value::Null);
+        let past = HistoryHealth {
+            bytes: 7,
+            oldest: Some(UnixMillis(0)),
+            ..HistoryHealth::default()
+        };
+        all.history = Some(past.clone());
+        let view = health(&all, true, "1", now);
+        assert_eq!(
+            (&view["status"], &view["history"]["bytes"]),
+            (&json!("healthy"), &json!(7))
+        );
+        assert_eq!(view["history"]["oldest"], "1970-01-01T00:00:00Z");
+        all.history = Some(HistoryHealth {
+            problem: Some("full".into()),
+            ..past
+        });
+        assert_eq!(health(&all, true, "1", now)["status"], "degraded");
+        all.history = None;
+        let lost = AlertHistoryHealth {
+            problem: Some("full".into()),
+            ..Default::default()
+        };
+        let view = health(
+            &Health {
+                alert_history: Some(lost),
+                ..all.clone()
+            },
+            true,
+            "1",
+            now,
+        );
+        assert_eq!(
+            (&view["status"], &view["alertHistory"]["error"]),
+            (&json!("degraded"), &json!("full"))
+        );
+        let state = StateHealth {
+            folder: Some("/s".into()),
+            problem: Some("full".into()),
+        };
+        let view = health(
+            &Health {
+                state,
+                ..all.clone()
+            },
+            true,
+            "1",
+            now,
+        );
+        assert_eq!(
+            (&view["status"], &view["state"]["error"]),
+            (&json!("degraded"), &json!("full"))
+        );
+        let failure = Failure::new("connect", "refused");
+        let bad = CollectorHealth {
+            success: Some(false),
+            failure: Some(failure),
+            ..good
+        };
+        all.collectors.insert(Origin::Neo4j, bad);
+        let channel = ChannelHealth {
+            name: "hook".into(),
+            sent: 3,
+            ..ChannelHealth::default()
+        };
+        all.channels = vec![channel.clone(), channel];
+        let view = health(&all, true, "1", now);
+        assert_eq!(view["status"], "degraded");
+        assert_eq!(view["uptimeSeconds"], 60.0);
+        assert_eq!(view["collectors"]["system"]["ageSeconds"], 1.0);
+        assert_eq!(view["collectors"]["neo4j"]["reason"], "connect");
+        let active = [
+            alert(AlertState::Firing, Some(1.0)),
+            alert(AlertState::Pending, None),
+        ];
+        let counts = Counts {
+            metrics: 5,
+            series: 9,
+            rules: 2,
+            connections: 1,
+            requests: 7,
+        };
+        let view = summary(&all, true, &active, &counts, "1", now);
+        assert_eq!(view["alerts"]["firing"], 1);
+        assert_eq!(view["alerts"]["firingBySeverity"]["critical"], 1);
+        assert_eq!(view["collectors"]["failing"], json!(["neo4j"]));
+        assert_eq!(view["notifications"]["sent"], 6);
+    }
+}

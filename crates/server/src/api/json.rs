@@ -1,0 +1,67 @@
+//! Numbers, labels and times as JSON. Pure.
+
+use std::sync::Arc;
+
+use bellwether_core::{Labels, UnixMillis};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Returns a number, or the text `NaN`, `+Inf` or `-Inf`, for which JSON has no number.
+pub(crate) fn number(value: f64) -> Value {
+    if value.is_finite() {
+        json!(value)
+    } else if value.is_nan() {
+        json!("NaN")
+    } else {
+        json!(if value > 0.0 { "+Inf" } else { "-Inf" })
+    }
+}
+
+/// Joins names and values of labels.
+pub(crate) fn labels<'a>(names: &'a [Arc<str>], values: impl Iterator<Item = &'a str>) -> Labels {
+    names
+        .iter()
+        .map(ToString::to_string)
+        .zip(values.map(str::to_owned))
+        .collect()
+}
+
+/// Formats an alert's value as Prometheus does: `9.1e+01`.
+pub(crate) fn exponent(value: f64) -> String {
+    if let Value::String(text) = number(value) {
+        return text;
+    }
+    let text = format!("{value:e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    match power.strip_prefix('-') {
+        Some(power) => format!("{digits}e-{power:0>2}"),
+        None => format!("{digits}e+{power:0>2}"),
+    }
+}
+
+/// Formats a time as RFC 3339 in UTC.
+pub(crate) fn time(at: UnixMillis) -> String {
+    Timestamp::from_millisecond(at.0)
+        .map(|at| at.to_string())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_go_does() {
+        for (value, expected) in [
+            (0.0, "0e+00"),
+            (1.0, "1e+00"),
+            (-0.00012, "-1.2e-04"),
+            (1.5e300, "1.5e+300"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(exponent(value), expected);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Responses: success and errors on the wire.
+
+use bellwether_core::UnixMillis;
+use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
+use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::net::body::ResponseBody;
+use crate::net::negotiate::Coding;
+use crate::net::permits::Permit;
+
+pub(crate) type HttpResponse = Response<ResponseBody>;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const JSON: &str = "application/json";
+
+/// Error with its HTTP status.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    /// Prometheus's `errorType`, if it does not follow from the status.
+    kind: Option<&'static str>,
+    pub(crate) message: String,
+    pub(crate) hint: Option<&'static str>,
+    pub(crate) header: Option<(HeaderName, &'static str)>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind: None,
+            message: message.into(),
+            hint: None,
+            header: None,
+        }
+    }
+
+    /// Returns an error with its own `errorType`.
+    pub(crate) fn with_kind(
+        status: StatusCode,
+        kind: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: Some(kind),
+            ..Self::new(status, message)
+        }
+    }
+
+    /// Value of `errorType`.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind.unwrap_or_else(|| error_type(self.status))
+    }
+
+    pub(crate) fn hint(self, hint: &'static str) -> Self {
+        Self {
+            hint: Some(hint),
+            ..self
+        }
+    }
+
+    pub(crate) fn header(self, name: HeaderName, value: &'static str) -> Self {
+        Self {
+            header: Some((name, value)),
+            ..self
+        }
+    }
+
+    /// Returns plain text for people, or JSON for clients of the `api`.
+    pub(crate) fn into_response(self, api: bool) -> HttpResponse {
+        let header = self.header.clone();
+        let mut response = self.body(api);
+        if let Some((name, value)) = header {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    fn body(self, api: bool) -> HttpResponse {
+        let hint = self
+            .hint
+            .map(|hint| format!("\nhint: {hint}"))
+            .unwrap_or_default();
+        if !api {
+            return text(self.status, format!("{}{hint}\n", self.message));
+        }
+        let body = json!({
+            "status": "error",
+            "errorType": self.kind(),
+            "error": format!("{}{hint}", self.message),
+        });
+        full(self.status, JSON, body.to_string())
+    }
+}
+
+/// Prometheus's `errorType` of a status, if it has one.
+fn error_type(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::REQUEST_TIMEOUT => "timeout",
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        status if status.is_server_error() => "internal",
+        _ => "bad_data",
+    }
+}
+
+/// Returns a response of plain text.
+pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> HttpResponse {
+    full(status, TEXT, text.into())
+}
+
+/// Returns an HTML page that may load nothing and be framed by nobody.
+pub(crate) fn html(text: String) -> HttpResponse {
+    let mut response = full(StatusCode::OK, "text/html; charset=utf-8", text);
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    response
+        .headers_mut()
+        .insert("content-security-policy", HeaderValue::from_static(policy));
+    response
+}
+
+/// Returns `{"status":"success","data":...}`. `permit` is given back when the client has read the
+/// response.
+pub(crate) fn success(data: &Value, coding: Coding, permit: Option<Permit>) -> HttpResponse {
+    let body = json!({"status": "success", "data": data}).to_string();
+    match ResponseBody::compressed(body.into_bytes(), coding, permit) {
+        Ok((body, coding)) => {
+            let mut response = base(StatusCode::OK, JSON, body);
+            set_coding(&mut response, coding);
+            response
+        }
+        Err(error) => {
+            let message = format!("cannot compress the answer: {error}");
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response(true)
+        }
+    }
+}
+
+/// Returns a response with any body.
+pub(crate) fn base(
+    status: StatusCode,
+    content_type: &'static str,
+    body: ResponseBody,
+) -> HttpResponse {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// Formats a time for the header `Date`.
+pub(crate) fn date(now: UnixMillis) -> Option<HeaderValue> {
+    let now = jiff::Timestamp::from_millisecond(now.0).ok()?;
+    let mut text = String::new();
+    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+    printer.print_timestamp_rfc9110(&now, &mut text).ok()?;
+    HeaderValue::from_str(&text).ok()
+}
+
+/// Sets `Content-Encoding`, and `Vary`: the coding depends on the request.
+pub(crate) fn set_coding(response: &mut HttpResponse, coding: Coding) {
+    if let Some(name) = coding.name() {
+        response
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+}
+
+fn full(status: StatusCode, content_type: &'static str, text: String) -> HttpResponse {
+    base(status, content_type, ResponseBody::full(text))
+}

@@ -1,0 +1,175 @@
+//! `/api/v1/status/*`, `/api/v1/targets` and the other views of Prometheus about itself, in its
+//! form. Pure.
+
+use std::collections::BTreeMap;
+
+use bellwether_core::Now;
+use serde_json::{Value, json};
+
+use crate::api::json::time;
+use crate::api::query::{Parameters, invalid};
+use crate::api::response::ApiError;
+use crate::backend::{CollectorHealth, Health, StatusBackend};
+
+/// Time that Prometheus writes for none.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// Returns the data of `/api/v1/status/flags`.
+pub(crate) fn flags(flags: BTreeMap<&'static str, String>) -> Value {
+    flags
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect()
+}
+
+/// Returns the data of `/api/v1/status/runtimeinfo`.
+pub(crate) fn runtime_info(backend: &dyn StatusBackend, now: Now) -> Value {
+    let health = backend.health();
+    let flags = backend.flags();
+    let flag = |name: &str| flags.get(name).cloned().unwrap_or_default();
+    let directory = std::env::current_dir().map(|path| path.display().to_string());
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    json!({
+        "startTime": time(health.started.wall),
+        "CWD": directory.unwrap_or_default(),
+        "hostname": rustix::system::uname().nodename().to_string_lossy(),
+        "serverTime": time(now.wall),
+        "reloadConfigSuccess": health.reload.as_ref().is_none_or(|reload| reload.error.is_none()),
+        "lastConfigTime": time(health.configuration.loaded_at),
+        "corruptionCount": 0,
+        // Words of Go's runtime, which clients expect to be there.
+        "goroutineCount": 0,
+        "GOMAXPROCS": threads,
+        "GOMEMLIMIT": 0,
+        "GOGC": "",
+        "GODEBUG": "",
+        "storageRetention": flag("storage.tsdb.retention.time"),
+    })
+}
+
+/// Returns the data of `/api/v1/targets`: each collector is a target. Parameters: `state`,
+/// `scrapePool`.
+///
+/// # Errors
+/// The state is unknown.
+pub(crate) fn targets(health: &Health, parameters: &Parameters) -> Result<Value, ApiError> {
+    let active = match parameters.text("state").to_ascii_lowercase().as_str() {
+        "" | "any" | "active" => true,
+        "dropped" => false,
+        other => return Err(invalid("state", &format!("unknown state {other:?}"))),
+    };
+    let pool = parameters.text("scrapePool");
+    let wanted = |name: &str| active && (pool.is_empty() || pool == name);
+    let collectors = health.collectors.iter();
+    let collectors = collectors.filter(|(origin, _)| wanted(origin.as_str()));
+    let active: Vec<Value> = collectors
+        .map(|(origin, collector)| target(origin.as_str(), collector))
+        .collect();
+    Ok(json!({
+        "activeTargets": active,
+        "droppedTargets": [],
+        "droppedTargetCounts": {},
+    }))
+}
+
+fn target(name: &str, collector: &CollectorHealth) -> Value {
+    let seconds = |duration: std::time::Duration| format!("{}s", duration.as_secs_f64());
+    json!({
+        "discoveredLabels": {},
+        "labels": { "collector": name },
+        "scrapePool": name,
+        "scrapeUrl": "",
+        "globalUrl": "",
+        "lastError": collector.failure.as_ref().map_or("", |failure| failure.detail.as_str()),
+        "lastScrape": collector.last_run.map_or_else(|| NEVER.to_owned(), time),
+        "lastScrapeDuration": collector.duration.as_secs_f64(),
+        "health": match collector.success {
+            Some(true) => "up",
+            Some(false) => "down",
+            None => "unknown",
+        },
+        "scrapeInterval": seconds(collector.interval),
+        "scrapeTimeout": seconds(collector.deadline),
+    })
+}
+
+/// Returns the data of `/api/v1/scrape_pools`.
+pub(crate) fn scrape_pools(health: &Health) -> Value {
+    let names: Vec<&str> = health
+        .collectors
+        .keys()
+        .map(|origin| origin.as_str())
+        .collect();
+    json!({ "scrapePools": names })
+}
+
+/// Returns the data of `/api/v1/alertmanagers`.
+pub(crate) fn alertmanagers(urls: &[String]) -> Value {
+    let active: Vec<Value> = urls.iter().map(|url| json!({ "url": url })).collect();
+    json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bellwether_core::{Failure, Origin, UnixMillis};
+
+    use super::*;
+
+    #[test]
+    fn collectors_are_targets() {
+        let up = CollectorHealth {
+            success: Some(true),
+            last_run: Some(UnixMillis(1_700_000_000_000)),
+            interval: Duration::from_secs(30),
+            ..CollectorHealth::default()
+        };
+        let down = CollectorHealth {
+            success: Some(false),
+            failure: Some(Failure {
+                reason: "refused",
+                detail: "no route".into(),
+            }),
+            ..CollectorHealth::default()
+        };
+        let collectors = BTreeMap::from([(Origin::System, up), (Origin::Neo4j, down)]);
+        let health = Health {
+            collectors,
+            ..Health::default()
+        };
+        let ask = |query: &str| targets(&health, &Parameters::new(query, b""));
+        let data = ask("state=active").unwrap();
+        let all = data["activeTargets"].as_array().unwrap();
+        let of = |name: &str| {
+            all.iter()
+                .find(|target| target["labels"]["collector"] == name)
+                .unwrap()
+        };
+        assert_eq!(
+            (&of("system")["health"], &of("system")["scrapeInterval"]),
+            (&json!("up"), &json!("30s"))
+        );
+        assert_eq!(of("system")["lastScrape"], "2023-11-14T22:13:20Z");
+        assert_eq!(
+            (&of("neo4j")["health"], &of("neo4j")["lastError"]),
+            (&json!("down"), &json!("no route"))
+        );
+        assert_eq!(
+            ask("scrapePool=neo4j").unwrap()["activeTargets"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(ask("state=dropped").unwrap()["activeTargets"], json!([]));
+        assert!(ask("state=lost").is_err());
+        assert_eq!(
+            scrape_pools(&health)["scrapePools"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! Web configuration file: TLS, client certificates, users, headers, rate limit.
+//!
+//! Owns the file in the format of Prometheus's exporter-toolkit, its checks, and what is built from
+//! it. Reads files only in [`Web::load`] and [`Web::changed`]; call both on a blocking thread.
+
+mod san;
+pub(super) mod settings;
+mod tls;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bellwether_files as files;
+use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics};
+use hyper::header::{HeaderName, HeaderValue};
+use rustls::ServerConfig;
+
+use super::rate::RateLimiter;
+use super::users::Users;
+pub use settings::WebConfig;
+
+/// Web configuration, ready to use. The default is plain HTTP without users.
+#[derive(Default)]
+pub struct Web {
+    /// None for plain HTTP.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// None if no password is needed.
+    pub(crate) users: Option<Users>,
+    /// Headers of every response.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) rate: Option<RateLimiter>,
+    path: Option<PathBuf>,
+    /// The file and those that it names, with their stamps when they were read.
+    files: Vec<(PathBuf, Stamp)>,
+}
+
+/// Modification time and size, which change when a file is replaced or written.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// Errors in a web configuration file.
+#[derive(Debug)]
+pub struct WebError {
+    pub file: PathBuf,
+    /// Errors in the order of the file.
+    pub problems: Vec<Diagnostic>,
+}
+
+impl fmt::Display for WebError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if index > 0 { "\n" } else { "" };
+            let space = if problem.at.pos.line > 0 { "" } else { " " };
+            write!(out, "{separator}{}:{space}{problem}", self.file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for WebError {}
+
+impl Web {
+    /// Reads `path` and the files that it names; relative paths are relative to `path`.
+    ///
+    /// # Errors
+    /// All errors, each with its location.
+    pub fn load(path: &Path) -> Result<Self, WebError> {
+        let mut problems = Diagnostics::default();
+        let web = Self::read(path, &mut problems);
+        match web {
+            Some(web) if problems.is_empty() => Ok(web),
+            _ => Err(WebError {
+                file: path.to_owned(),
+                problems: problems.into_sorted(),
+            }),
+        }
+    }
+
+    fn read(path: &Path, problems: &mut Diagnostics) -> Option<Self> {
+        // The stamps come first: what changes while it is read is read again.
+        let stamp_of_config = stamp(path);
+        let text = match files::read_text(path, files::SMALL) {
+            Ok(text) => text,
+            Err(error) => {
+                problems.error(
+                    &bellwether_schema::SourceLocation::default(),
+                    format!("cannot read: {error}"),
+                );
+                return None;
+            }
+        };
+        let node = match bellwether_schema::parse(&text) {
+            Ok(node) => node,
+            Err((pos, message)) => {
+                problems.error(
+                    &bellwether_schema::SourceLocation {
+                        pos,
+                        ..bellwether_schema::SourceLocation::default()
+                    },
+                    message,
+                );
+                return None;
+            }
+        };
+        let environment = |name: &str| std::env::var_os(name);
+        let config = WebConfig::decode(&node, &mut DecodeContext::new(problems, &environment))?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let named = config.files().map(|file| directory.join(file));
+        let files = named
+            .map(|file| (file.clone(), stamp(&file)))
+            .collect::<Vec<_>>();
+        let headers = settings::headers(&config.http_server_config, problems);
+        let users = Users::new(&config.basic_auth_users, problems);
+        let rate = config
+            .rate_limit
+            .as_ref()
+            .and_then(|rate| RateLimiter::new(rate, problems));
+        let http2 = config.http_server_config.http2;
+        let tls = match &config.tls_server_config {
+            Some(tls) => Some(tls::build(tls, http2, directory, problems)?),
+            None => None,
+        };
+        Some(Self {
+            tls,
+            users,
+            headers,
+            rate,
+            path: Some(path.to_owned()),
+            files: [(path.to_owned(), stamp_of_config)]
+                .into_iter()
+                .chain(files)
+                .collect(),
+        })
+    }
+
+    /// File that it was read from.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Returns true if the file or one that it names has changed: certificates are renewed without
+    /// a reload.
+    pub(crate) fn changed(&self) -> bool {
+        self.files
+            .iter()
+            .any(|(path, before)| stamp(path) != *before)
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}

@@ -1,0 +1,262 @@
+//! The active configuration: its store, its recorder and its collectors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_analysis::monitor::AnomalyMonitor;
+use bellwether_collectors::neo4j::{Neo4jCollector, SkippedRows};
+use bellwether_collectors::own::Own;
+use bellwether_collectors::{Build, Collector, Runner, Schedule, system};
+use bellwether_core::{Batch, Now, Origin};
+use bellwether_recorder::Recorder;
+use bellwether_rules::RuleSet;
+use bellwether_server::AnalysisSettings;
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::store::{Options, Store};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::evaluator::Committer;
+use super::groups::Groups;
+use super::{App, history};
+use crate::config::{self, Plan, Source};
+
+/// Delay until metrics that need two readings have values, such as `cpu_percent`.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Time to wait for running collectors at a stop.
+const LAST_RUNS: Duration = Duration::from_secs(1);
+/// Points of a refresh that are stored at once; bounds memory.
+const PIECE: usize = 4096;
+
+/// Everything that a reload replaces.
+pub(super) struct ActiveConfig {
+    pub(super) plan: Plan,
+    pub(super) store: Arc<Store>,
+    pub(super) anomaly_monitor: Arc<AnomalyMonitor>,
+    pub(super) analysis_settings: Arc<AnalysisSettings>,
+    pub(super) recorder: Recorder,
+    pub(super) skipped: Arc<system::Skipped>,
+    pub(super) skipped_rows: Arc<SkippedRows>,
+    pub(super) groups: Groups,
+    /// The configuration as YAML without its secrets, compressed.
+    printed: Result<Vec<u8>, String>,
+    own: Mutex<Option<Own>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    stop: CancellationToken,
+    /// Kept between two scrapes for its buffers.
+    scratch: Mutex<Batch>,
+}
+
+impl ActiveConfig {
+    /// Builds the parts of `plan` without starting them, and returns the rules to evaluate. Samples
+    /// are also appended to `history`.
+    pub(super) fn new(
+        mut plan: Plan,
+        history: Option<Arc<History>>,
+        source: &Source,
+    ) -> (Self, RuleSet) {
+        let rules = std::mem::take(&mut plan.rules);
+        let printed = config::print(&plan.root).map_err(|error| error.to_string());
+        let printed = printed.and_then(|text| {
+            zstd::encode_all(text.as_bytes(), 0).map_err(|error| error.to_string())
+        });
+        let groups = Groups::new(&plan, source.to_string());
+        // Each rule has its settings; ten thousand of them need not be in memory twice.
+        plan.root.performance_monitor.value.alerting.rules = Vec::new();
+        let options = Options {
+            default_labels: plan.default_labels.clone(),
+            windows: rules.windows(),
+            history,
+        };
+        let store = Arc::new(Store::new(plan.metrics.clone(), options));
+        let anomaly_monitor = Arc::new(anomaly_monitor(&plan));
+        let recorder = Recorder::new(plan.application.clone().unwrap_or_default());
+        let trends = &plan.root.trend_analysis;
+        let analysis_settings = Arc::new(AnalysisSettings {
+            bottlenecks: std::mem::take(&mut plan.bottlenecks).into(),
+            health: trends.health.clone(),
+            anomalies: trends.anomaly_detection.detector(),
+        });
+        let active = Self {
+            plan,
+            store,
+            anomaly_monitor,
+            analysis_settings,
+            recorder,
+            skipped: Arc::default(),
+            skipped_rows: Arc::default(),
+            groups,
+            printed,
+            own: Mutex::default(),
+            tasks: Mutex::default(),
+            stop: CancellationToken::new(),
+            scratch: Mutex::default(),
+        };
+        (active, rules)
+    }
+
+    /// Returns the configuration as YAML without its secrets.
+    ///
+    /// # Errors
+    /// The configuration could not be printed.
+    pub(super) fn configuration(&self) -> Result<String, String> {
+        let packed = self.printed.as_ref().map_err(Clone::clone)?;
+        let bytes = zstd::decode_all(&packed[..]).map_err(|error| error.to_string())?;
+        String::from_utf8(bytes).map_err(|error| error.to_string())
+    }
+
+    /// Returns the schedule of the collector of `origin`.
+    pub(super) fn schedule(&self, origin: Origin) -> Schedule {
+        let (interval, deadline) = (self.plan.interval, self.plan.deadline);
+        match (&self.plan.neo4j, origin) {
+            // It has timeouts of its own and ends within its interval, slow queries or not.
+            (Some((_, plan)), Origin::Neo4j) => Schedule {
+                interval: plan.interval,
+                deadline: plan.interval,
+                settle: None,
+            },
+            (_, Origin::System) => Schedule {
+                interval,
+                deadline,
+                settle: Some(SETTLE),
+            },
+            _ => Schedule {
+                interval,
+                deadline,
+                settle: None,
+            },
+        }
+    }
+
+    /// Takes over state from the previous configuration.
+    pub(super) fn adopt(&self, old: &ActiveConfig) {
+        self.recorder.adopt(&old.recorder);
+        self.skipped.adopt(&old.skipped);
+        self.skipped_rows.adopt(&old.skipped_rows);
+        self.store.adopt(&old.store);
+    }
+
+    /// Returns the enabled collectors.
+    pub(super) fn origins(&self) -> impl Iterator<Item = Origin> {
+        let enabled = [
+            (Origin::System, self.plan.system.is_some()),
+            (Origin::Application, self.plan.application.is_some()),
+            (Origin::Neo4j, self.plan.neo4j.is_some()),
+            (Origin::Own, true),
+        ];
+        enabled
+            .into_iter()
+            .filter_map(|(origin, enabled)| enabled.then_some(origin))
+    }
+
+    /// Starts the collectors.
+    pub(super) fn start(&self, app: &Arc<App>) {
+        if let Some(history) = &app.history_handle {
+            history::warm_up(
+                self.anomaly_monitor.clone(),
+                history.history.clone(),
+                app.clock.now(),
+            );
+        }
+        let own = Own::new(self.plan.own, app.gatherer());
+        *self.own.lock() = Some(own.clone());
+        self.spawn(app, Origin::Own, Box::new(move || Box::new(own.clone())));
+        if let Some(metrics) = &self.plan.system {
+            let metrics: Arc<[_]> = metrics.clone().into();
+            let settings = self.plan.root.performance_monitor.system.clone();
+            let skipped = self.skipped.clone();
+            let build = move || -> Box<dyn Collector> {
+                let (settings, metrics) = (settings.clone(), metrics.clone());
+                Box::new(system::SystemCollector::new(
+                    settings,
+                    metrics,
+                    skipped.clone(),
+                ))
+            };
+            self.spawn(app, Origin::System, Box::new(build));
+        }
+        if self.plan.application.is_some() {
+            let recorder = self.recorder.clone();
+            let build = Box::new(move || -> Box<dyn Collector> { Box::new(recorder.clone()) });
+            self.spawn(app, Origin::Application, build);
+        }
+        self.start_neo4j(app);
+    }
+
+    fn start_neo4j(&self, app: &Arc<App>) {
+        let settings = self.plan.root.performance_monitor.neo4j_metrics.clone();
+        if let (Some((first, plan)), Some(settings)) = (self.plan.neo4j.clone(), settings) {
+            let seen = app.neo4j_seen.clone();
+            let skipped = self.skipped_rows.clone();
+            let build = move || -> Box<dyn Collector> {
+                let collector =
+                    Neo4jCollector::new(&settings, plan.clone(), first, skipped.clone());
+                Box::new(collector.remembering(seen.clone()))
+            };
+            self.spawn(app, Origin::Neo4j, Box::new(build));
+        }
+    }
+
+    fn spawn(&self, app: &Arc<App>, origin: Origin, build: Build) {
+        let (store, anomaly_monitor) = (self.store.clone(), self.anomaly_monitor.clone());
+        let (evaluator, generated) = (app.evaluator.clone(), app.generated.clone());
+        let sink = Committer {
+            store,
+            anomaly_monitor,
+            evaluator,
+            generated,
+            board: app.board.clone(),
+        };
+        let runner = Runner {
+            origin,
+            schedule: self.schedule(origin),
+            build,
+            board: app.board.clone(),
+            sink: Arc::new(sink),
+            clock: app.clock,
+        };
+        let task = tokio::spawn(runner.run(self.stop.clone()));
+        self.tasks.lock().push(task);
+    }
+
+    /// Stops the collectors, without waiting for those that hang.
+    pub(super) async fn stop(&self) {
+        self.stop.cancel();
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        let ended = async {
+            for task in tasks {
+                task.await.ok();
+            }
+        };
+        timeout(LAST_RUNS, ended).await.ok();
+    }
+
+    /// Updates the metrics that change between collections, before a scrape.
+    pub(super) fn refresh(&self, now: Now) {
+        let mut batch = self.scratch.lock();
+        batch.clear();
+        let refresh = |piece: &Batch| self.store.refresh(piece, now);
+        self.recorder.fill_in_pieces(&mut batch, PIECE, refresh);
+        if let Some(own) = self.own.lock().as_ref() {
+            own.fill(&mut batch, now);
+        }
+        self.store.refresh(&batch, now);
+    }
+}
+
+/// Builds the anomaly monitor; it monitors nothing if trend analysis is disabled.
+fn anomaly_monitor(plan: &Plan) -> AnomalyMonitor {
+    let trends = &plan.root.trend_analysis;
+    let detection = &trends.anomaly_detection;
+    let names = detection
+        .watched()
+        .take(if trends.enabled { usize::MAX } else { 0 });
+    AnomalyMonitor::new(
+        &plan.metrics,
+        names,
+        &plan.default_labels,
+        detection.detector(),
+    )
+}

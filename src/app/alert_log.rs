@@ -1,0 +1,193 @@
+//! Records transitions and notifications in the alert history.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
+use bellwether_collectors::own::AlertHistoryFigures;
+use bellwether_core::{Cause, Status, Transition, UnixMillis};
+use bellwether_notify::{Event, Observer, Outcome};
+use bellwether_routing::{MuteReason, Muted};
+use bellwether_runtime::Clock;
+use bellwether_server::AlertHistoryHealth;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::DefaultFolder;
+use crate::config::Plan;
+
+/// Time for the last writes at shutdown.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Alert history, with a configuration error that lasts as long as the process.
+#[derive(Clone)]
+pub(super) struct AlertLog {
+    pub(super) history: AlertHistory,
+    problem: Option<String>,
+}
+
+impl AlertLog {
+    /// Opens the alert history of `plan`, by default in the state directory. Returns `None` if it
+    /// is disabled or cannot be opened even in memory.
+    pub(super) async fn open(
+        plan: &Plan,
+        default_folder: &DefaultFolder,
+        clock: Clock,
+    ) -> Option<Self> {
+        let settings = &plan.root.alert_history;
+        if !settings.enabled {
+            return None;
+        }
+        let folder: Option<PathBuf> = settings.folder(default_folder.path());
+        let problem = folder.is_none().then(|| {
+            format!(
+                "the history of alerts is in memory only: {}; set state_directory, or \
+                 alert_history.path",
+                default_folder.missing
+            )
+        });
+        if let Some(problem) = &problem {
+            warn!("{problem}");
+        }
+        let options = Options {
+            folder,
+            retention: settings.retention.0,
+            max_bytes: settings.max_bytes.0,
+        };
+        let opening = move || AlertHistory::open(options, Arc::new(move || clock.now()));
+        match tokio::task::spawn_blocking(opening).await {
+            Ok(Ok(history)) => Some(Self { history, problem }),
+            Ok(Err(error)) => {
+                warn!(%error, "the alert history cannot be opened; no alert history is recorded");
+                None
+            }
+            Err(error) => {
+                warn!(%error, "the alert history cannot be opened; no alert history is recorded");
+                None
+            }
+        }
+    }
+
+    /// Records transitions.
+    pub(super) fn transitions(&self, transitions: &[Transition]) {
+        self.history
+            .record_all(transitions.iter().map(Record::transition));
+    }
+
+    /// Records muted notifications with their reasons.
+    pub(super) fn muted(&self, muted: &[Muted], at: UnixMillis) {
+        let records = muted.iter().filter_map(|muted| {
+            // For alerts from before a restart the outbox knows the notified state.
+            let gate = muted
+                .gate
+                .as_ref()
+                .filter(|gate| **gate != MuteReason::Restored)?;
+            let notice = Notice {
+                channel: String::new(),
+                receiver: muted.receiver.clone(),
+                cause: Cause::Change,
+                status: Status::Firing,
+                reason: String::new(),
+                step: Step::Held {
+                    gate: gate.name(),
+                    why: muted.why.clone(),
+                },
+            };
+            Some(Record::notice(muted.alert.clone(), notice, at))
+        });
+        self.history.record_all(records);
+    }
+
+    /// Returns an observer that records the outcomes of notifications.
+    pub(super) fn observer(&self) -> Observer {
+        let history = self.history.clone();
+        Arc::new(move |event| history.record(record(event)))
+    }
+
+    /// Writes everything to disk and closes the history.
+    pub(super) async fn close(&self) {
+        let history = self.history.clone();
+        let closing = tokio::task::spawn_blocking(move || history.close());
+        if !matches!(timeout(CLOSE, closing).await, Ok(Ok(()))) {
+            warn!("the history of alerts could not be closed in time; its end may be missing");
+        }
+    }
+
+    /// Returns the counters for self-metrics.
+    pub(super) fn figures(&self) -> AlertHistoryFigures {
+        let stats = self.history.stats();
+        AlertHistoryFigures {
+            records: [
+                ("transition", stats.transitions),
+                ("notification", stats.notifications),
+            ],
+            lost: [
+                ("no_room_transition", stats.no_room_transitions),
+                ("no_room_notification", stats.no_room_notifications),
+                ("memory", stats.evicted),
+            ],
+            damaged: stats.damaged,
+            torn_bytes: stats.torn_bytes,
+            write_failures: stats.write_failures,
+            disk_bytes: stats.disk_bytes,
+            memory_bytes: stats.memory_bytes,
+            oldest: stats.oldest,
+        }
+    }
+
+    /// Returns the health for the status API.
+    pub(super) fn health(&self) -> AlertHistoryHealth {
+        let Stats {
+            folder,
+            disk_bytes,
+            memory_bytes,
+            oldest,
+            damaged,
+            problem,
+            ..
+        } = self.history.stats();
+        AlertHistoryHealth {
+            folder,
+            bytes: disk_bytes + memory_bytes,
+            oldest,
+            damaged,
+            problem: self.problem.clone().or(problem),
+        }
+    }
+}
+
+/// Returns an observer for when the alert history is disabled.
+pub(super) fn noop() -> Observer {
+    Arc::new(|_| {})
+}
+
+/// Converts an event of a notification to a record.
+fn record(event: &Event<'_>) -> Record {
+    let step = match event.outcome {
+        Outcome::Queued => Step::Queued,
+        Outcome::Delivered { attempt } => Step::Delivered { attempt },
+        Outcome::Failed {
+            attempt,
+            error,
+            retry_in,
+        } => Step::Failed {
+            attempt,
+            error: error.to_owned(),
+            retry_in,
+        },
+        Outcome::Refused { error } => Step::Refused {
+            error: error.to_owned(),
+        },
+        Outcome::Dropped { reason } => Step::Dropped { why: reason },
+    };
+    Record::notification(event.notification, event.channel, step, event.at)
+}
+
+/// Logs that a change of the settings needs a restart: the alert history lives as long as the
+/// process.
+pub(super) fn warn_of_change(old: &Plan, new: &Plan) {
+    if old.root.alert_history != new.root.alert_history {
+        warn!("a change of `alert_history` takes effect at the next start");
+    }
+}

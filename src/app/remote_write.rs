@@ -1,0 +1,123 @@
+//! Remote write from history to the destinations of the active plan.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bellwether_collectors::own::RemoteFigures;
+use bellwether_core::UnixMillis;
+use bellwether_remote_write::{Families, Prepared, Setup, Writers};
+use bellwether_runtime::Clock;
+use bellwether_server::RemoteHealth;
+use tracing::warn;
+
+use super::history::HistoryHandle;
+use crate::config::Plan;
+
+/// Destinations over all reloads.
+pub(super) struct RemoteWriteManager {
+    writers: Arc<Writers>,
+    /// Start of this process's counters.
+    started: UnixMillis,
+}
+
+/// Tests whether the destinations of `plan` can be built.
+pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
+    let settings = plan.root.remote_write.clone();
+    let probing = tokio::task::spawn_blocking(move || {
+        let mut enabled = bellwether_remote_write::named(&settings)
+            .into_iter()
+            .filter(|(_, settings)| settings.enabled);
+        enabled.try_for_each(|(name, settings)| bellwether_remote_write::try_build(&name, settings))
+    });
+    probing.await.map_err(|error| error.to_string())?
+}
+
+impl RemoteWriteManager {
+    /// Creates a manager without destinations. `state` is the directory of the cursors.
+    pub(super) fn new(state: Option<PathBuf>, clock: Clock) -> Self {
+        let started = clock.now().wall;
+        let clock = Arc::new(move || clock.now().wall);
+        let writers = Writers::new(Setup {
+            state,
+            clock,
+            random: fastrand::f64,
+        });
+        Self {
+            writers: Arc::new(writers),
+            started,
+        }
+    }
+
+    /// Builds the destinations of `plan` without sending.
+    pub(super) async fn prepare(&self, plan: &Plan) -> Result<Prepared, String> {
+        let (writers, settings) = (self.writers.clone(), plan.root.remote_write.clone());
+        let prepared = tokio::task::spawn_blocking(move || writers.prepare(&settings)).await;
+        prepared.map_err(|error| error.to_string())?
+    }
+
+    /// Starts sending the samples of history to `prepared`.
+    pub(super) async fn replace(
+        &self,
+        prepared: Prepared,
+        history_handle: Option<&HistoryHandle>,
+        plan: &Plan,
+    ) {
+        match history_handle {
+            Some(history_handle) if history_handle.is_on_disk() => {
+                let families = Families::new(&plan.metrics, self.started);
+                self.writers
+                    .replace(prepared, Arc::new(history_handle.history.clone()), families)
+                    .await;
+            }
+            _ if plan.root.remote_write.is_empty() => {}
+            _ => {
+                warn!("remote write sends nothing: there is no history on disk; see the log above")
+            }
+        }
+    }
+
+    pub(super) async fn stop(&self) {
+        self.writers.stop().await;
+    }
+
+    pub(super) fn figures(&self) -> BTreeMap<String, RemoteFigures> {
+        let figures = self.writers.figures().into_iter().map(|(name, figures)| {
+            let figures = RemoteFigures {
+                sent: figures.sent,
+                failed: figures.failed,
+                retried: figures.retried,
+                dropped: figures.dropped,
+                bytes: figures.bytes,
+                newest_sent: figures.newest_sent,
+                pending_samples: figures.pending_samples,
+                pending_bytes: figures.pending_bytes,
+            };
+            (name, figures)
+        });
+        figures.collect()
+    }
+
+    pub(super) fn health(&self) -> Vec<RemoteHealth> {
+        let lost = |dropped: &[(&str, u64)]| {
+            dropped
+                .iter()
+                .find(|(reason, _)| *reason == "lost")
+                .map_or(0, |(_, count)| *count)
+        };
+        let health = self
+            .writers
+            .figures()
+            .into_iter()
+            .map(|(name, figures)| RemoteHealth {
+                name,
+                sent: figures.sent,
+                lost: figures.failed + lost(&figures.dropped),
+                pending_bytes: figures.pending_bytes,
+                newest_sent: (figures.newest_sent > 0.0)
+                    .then_some(UnixMillis((figures.newest_sent * 1000.0) as i64)),
+                last_error: figures.last_error,
+            });
+        health.collect()
+    }
+}
